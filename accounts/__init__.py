@@ -1,0 +1,1 @@
+"""Accounts, members and roles, sign-in, invitations, the audit log."""

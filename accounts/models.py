@@ -1,0 +1,102 @@
+"""Who there is: users, accounts, memberships, invitations, and the audit log of what they did."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from accounts.roles import Role
+from wire import names
+
+ROLE_CHOICES = [(role.value, role.value) for role in Role]
+
+
+class User(AbstractUser):
+    """A person who signs in. Rights come from memberships; `is_superuser` opens Django's admin and nothing else."""
+
+
+class Account(models.Model):
+    """The owner of models, shapes and launches: `accounts/{account_id}` on the wire."""
+
+    account_id = models.SlugField(max_length=63, unique=True)
+    display_name = models.CharField(max_length=63)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(account_id__regex=f"^{names.ID_PATTERN}$"), name="account_id_is_an_id"),
+        ]
+
+    def __str__(self) -> str:
+        return self.account_id
+
+    @property
+    def name(self) -> str:
+        """The resource name."""
+        return names.account_name(self.account_id)
+
+
+class Membership(models.Model):
+    """One user's role in one account."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=16, choices=ROLE_CHOICES)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "user"], name="one_membership_per_account"),
+            models.CheckConstraint(condition=Q(role__in=[role.value for role in Role]), name="membership_role_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} is {self.role} of {self.account}"
+
+
+class Invitation(models.Model):
+    """A link that lets one person make a user and join an account. Only the hash of its token is stored."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="invitations")
+    role = models.CharField(max_length=16, choices=ROLE_CHOICES)
+    token_hash = models.CharField(max_length=64, unique=True)
+    created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+    accepted_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    accepted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(role__in=[role.value for role in Role]), name="invitation_role_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"invitation to {self.account} as {self.role}"
+
+
+class AuditEntry(models.Model):
+    """What somebody did to something, written in the transaction that did it. Never changed, never deleted."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, null=True, related_name="audit_entries")
+    actor = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    actor_label = models.CharField(max_length=200)
+    verb = models.CharField(max_length=64)
+    target = models.CharField(max_length=300)
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+    reason = models.TextField(blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name_plural = "audit entries"
+        indexes = [
+            models.Index(fields=["account", "-created_at", "-id"], name="audit_by_account"),
+            models.Index(fields=["target", "-id"], name="audit_by_target"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor_label} {self.verb} {self.target}"

@@ -1,0 +1,26 @@
+"""The request as our middleware leaves it, for annotations."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
+from django_htmx.middleware import HtmxDetails
+
+from accounts.actors import Actor, user_actor
+from accounts.middleware import Standing
+from accounts.models import User
+
+
+class SlipwayRequest(HttpRequest):
+    """A request with its user, its standing (active account, role), its id and what HTMX said."""
+
+    user: User | AnonymousUser  # type: ignore[assignment]
+    standing: Standing
+    request_id: str
+    htmx: HtmxDetails
+
+
+def actor_of(request: SlipwayRequest) -> Actor:
+    """The actor of a request that is known to be signed in."""
+    assert isinstance(request.user, User), "guard the view with login_required"
+    return user_actor(request.user, request_id=request.request_id)

@@ -1,0 +1,1 @@
+"""Base models, training shapes and their versions: browse, resolve, publish."""

@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class CatalogConfig(AppConfig):
+    """Base models, training shapes and their versions."""
+
+    name = "catalog"

@@ -1,0 +1,72 @@
+"""The wire's enumerations of the catalog, with the words that people read."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class TrainerMode(StrEnum):
+    """What a trainer of the shape does."""
+
+    POLICY_TRAINER = "POLICY_TRAINER"
+    LORA_TRAINER = "LORA_TRAINER"
+    FORWARD_ONLY = "FORWARD_ONLY"
+
+
+MODE_LABELS = {
+    TrainerMode.POLICY_TRAINER: "Policy",
+    TrainerMode.LORA_TRAINER: "LoRA",
+    TrainerMode.FORWARD_ONLY: "Forward-only",
+}
+MODE_MEANINGS = {
+    TrainerMode.POLICY_TRAINER: "Trains all parameters of the base model.",
+    TrainerMode.LORA_TRAINER: "Trains a low-rank adapter; the base model stays frozen.",
+    TrainerMode.FORWARD_ONLY: "Computes log-probabilities only: the frozen reference of reinforcement learning.",
+}
+
+
+class AcceleratorType(StrEnum):
+    """GPU types that a shape may name."""
+
+    NVIDIA_A100_40GB = "NVIDIA_A100_40GB"
+    NVIDIA_A100_80GB = "NVIDIA_A100_80GB"
+    NVIDIA_A10G_24GB = "NVIDIA_A10G_24GB"
+    NVIDIA_L4_24GB = "NVIDIA_L4_24GB"
+    NVIDIA_H100_80GB = "NVIDIA_H100_80GB"
+    NVIDIA_H200_141GB = "NVIDIA_H200_141GB"
+    NVIDIA_B200_180GB = "NVIDIA_B200_180GB"
+    NVIDIA_B300_288GB = "NVIDIA_B300_288GB"
+    NVIDIA_GB200 = "NVIDIA_GB200"
+    NVIDIA_GB300 = "NVIDIA_GB300"
+    AMD_MI300X_192GB = "AMD_MI300X_192GB"
+    AMD_MI325X_256GB = "AMD_MI325X_256GB"
+    AMD_MI350X_288GB = "AMD_MI350X_288GB"
+
+
+class WeightPrecision(StrEnum):
+    """Precision of the base model's weights."""
+
+    BFLOAT16 = "BFLOAT16"
+    INT8 = "INT8"
+    NF4 = "NF4"
+    FP8 = "FP8"
+    FP4_FP8 = "FP4_FP8"
+
+
+class Architecture(StrEnum):
+    """How the base model is built."""
+
+    DENSE = "dense"
+    MOE = "moe"
+
+
+ARCHITECTURE_LABELS = {Architecture.DENSE: "Dense", Architecture.MOE: "Mixture of experts"}
+
+
+class IdSource(StrEnum):
+    """Where a shape's id comes from; a derived one was seen nowhere and is shown as unconfirmed."""
+
+    DOCUMENT = "document"
+    PUBLISHED = "published"
+    DERIVED = "derived"
+    OWN = "own"

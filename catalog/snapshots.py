@@ -1,0 +1,109 @@
+"""The snapshot of a shape version: everything that the shape owns, as it was published. Pure.
+
+A fact that nobody knows is None: shown as "chosen by the provider at launch", sent as UNSPECIFIED or "", never invented.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from catalog.enums import AcceleratorType, TrainerMode, WeightPrecision
+
+
+@dataclass(frozen=True)
+class ShardingScheme:
+    """Degrees of parallelism of one replica; their product times the data-parallel rest is the number of GPUs."""
+
+    tensor_parallelism: int = 1
+    pipeline_parallelism: int = 1
+    context_parallelism: int = 1
+    expert_parallelism: int = 1
+    sequence_parallelism: bool = False
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One published training shape.
+
+    `accelerator_count` is GPUs per node; `max_supported_context_length` is tokens; `parameter_count` is parameters.
+    """
+
+    name: str
+    base_model: str
+    trainer_mode: TrainerMode
+    max_supported_context_length: int
+    accelerator_count: int
+    node_count: int
+    display_name: str = ""
+    description: str = ""
+    model_type: str | None = None
+    parameter_count: int | None = None
+    accelerator_type: AcceleratorType | None = None
+    trainer_sharding_scheme: ShardingScheme | None = None
+    base_model_weight_precision: WeightPrecision | None = None
+    trainer_image_tag: str | None = None
+    deployment_shape_version: str | None = None
+    deployment_image_tag: str | None = None
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of one replica."""
+        return self.accelerator_count * self.node_count
+
+    def as_json(self) -> dict[str, Any]:
+        """The stored form: camelCase, int64 as a string, None for what is unknown."""
+        return _camel_keys(asdict(self)) | {
+            "parameterCount": None if self.parameter_count is None else str(self.parameter_count)
+        }
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> Snapshot:
+        """Read the stored form. Errors: `KeyError`, `TypeError` or `ValueError` where it is not one."""
+        scheme, precision, accelerator, count = (
+            stored["trainerShardingScheme"],
+            stored["baseModelWeightPrecision"],
+            stored["acceleratorType"],
+            stored["parameterCount"],
+        )
+        plain = {_snake(key): value for key, value in stored.items()}
+        return cls(
+            **plain
+            | {
+                "trainer_mode": TrainerMode(stored["trainerMode"]),
+                "accelerator_type": AcceleratorType(accelerator) if accelerator else None,
+                "base_model_weight_precision": WeightPrecision(precision) if precision else None,
+                "parameter_count": int(count) if count else None,
+                "trainer_sharding_scheme": ShardingScheme(**{_snake(k): v for k, v in scheme.items()})
+                if scheme
+                else None,
+            }
+        )
+
+
+def canonical(value: Any) -> str:
+    """Canonical JSON: sorted keys, no spaces, no escapes beyond JSON's own."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(snapshot: Snapshot, launch_fields: list[dict[str, Any]]) -> str:
+    """sha256 (hex) over the canonical JSON of what a version freezes."""
+    frozen = {"snapshot": snapshot.as_json(), "launchFields": launch_fields}
+    return hashlib.sha256(canonical(frozen).encode()).hexdigest()
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(word.capitalize() for word in rest)
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+
+
+def _camel_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_camel(key): _camel_keys(inner) for key, inner in value.items()}
+    return value

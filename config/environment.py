@@ -1,0 +1,88 @@
+"""Every environment variable that Slipway reads, with its type, default and meaning.
+
+One registry, so that the documentation, the compose file and the settings cannot drift apart.
+A value that does not parse raises `SettingError` with the variable, the value and the remedy.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+class SettingError(Exception):
+    """An environment variable holds something that cannot be used; the message names it and the remedy."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One environment variable: how to read it, what it is when absent, what it means."""
+
+    name: str
+    parse: Callable[[str], Any]
+    default: Any
+    help: str
+
+    def read(self) -> Any:
+        """The value in force. Errors: `SettingError`."""
+        raw = os.environ.get(self.name, "")
+        if raw == "":
+            return self.default
+        try:
+            return self.parse(raw)
+        except ValueError as error:
+            raise SettingError(f"{self.name}={raw!r} is not usable: {error}") from None
+
+
+def flag(raw: str) -> bool:
+    """1/0, true/false, yes/no, on/off in any case."""
+    word = raw.strip().lower()
+    if word in {"1", "true", "yes", "on"}:
+        return True
+    if word in {"0", "false", "no", "off"}:
+        return False
+    raise ValueError("use on or off")
+
+
+def positive(raw: str) -> int:
+    """A whole number of at least 1."""
+    number = int(raw)
+    if number < 1:
+        raise ValueError("use a whole number of at least 1")
+    return number
+
+
+def address(raw: str) -> str:
+    """A public http(s) address without a path, such as https://slipway.example."""
+    if not raw.startswith(("http://", "https://")) or raw.rstrip("/").count("/") != 2:
+        raise ValueError("use http(s)://host[:port] without a path")
+    return raw.rstrip("/")
+
+
+_SETTINGS = [
+    Setting("DATABASE_URL", str, "", "Postgres: postgres://user:password@host:port/name. Embedded server where not set."),
+    Setting("REDIS_URL", str, "redis://127.0.0.1:6379/0", "Redis or Valkey: redis://:password@host:port/0. Embedded server where not set."),
+    Setting("SLIPWAY_HOME", str, "var", "Folder of all state: databases, logs, trainers, the secret key."),
+    Setting("PORT", positive, 8000, "Port of the web server."),
+    Setting("SLIPWAY_URL", address, "", "Public address; decides allowed hosts, CSRF origins, secure cookies and snippets."),
+    Setting("SLIPWAY_SECRET_KEY", str, "", "Django's secret key. Made and kept in SLIPWAY_HOME where not set."),
+    Setting("SLIPWAY_DEBUG", flag, False, "Django's debug mode; never on a public address."),
+    Setting("SLIPWAY_EMBEDDED", flag, False, "Set by ./run: defaults suited to one machine."),
+    Setting("SLIPWAY_PUBLIC_CATALOG", flag, None, "Whether the catalog is readable without signing in (on under ./run, else off)."),
+    Setting("SLIPWAY_ADMIN_USER", str, "admin", "User name of the first admin."),
+    Setting("SLIPWAY_ADMIN_PASSWORD", str, "", "Password of the first admin. Made and printed once where not set."),
+    Setting("SLIPWAY_LOCAL_PROVIDER", flag, True, "Whether trainers may run on the worker's machine."),
+    Setting("SLIPWAY_LOCAL_SLOTS", positive, 2, "How many local trainers run at a time; the others wait in PENDING."),
+    Setting("SLIPWAY_TRAINER_BIND", str, "127.0.0.1", "Address that local trainers listen on."),
+    Setting("SLIPWAY_TRAINER_HOST", str, "127.0.0.1", "Host under which web and worker reach local trainers."),
+    Setting("SLIPWAY_LOG_LEVEL", str, "INFO", "Least level that is logged."),
+]
+
+KNOWN: dict[str, Setting] = {setting.name: setting for setting in _SETTINGS}
+
+
+def read(name: str) -> Any:
+    """The value of a known variable. Errors: `KeyError` for a name that is not in the registry, `SettingError`."""
+    return KNOWN[name].read()

@@ -1,0 +1,241 @@
+"""Settings, all from the environment (see config/environment.py for each variable)."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import django_stubs_ext
+from csp.constants import NONE, SELF
+
+from config.environment import SettingError, read
+
+django_stubs_ext.monkeypatch()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+HOME = Path(read("SLIPWAY_HOME"))
+SLIPWAY_HOME = HOME if HOME.is_absolute() else BASE_DIR / HOME
+EMBEDDED: bool = read("SLIPWAY_EMBEDDED")
+
+
+def _secret_key() -> str:
+    """SLIPWAY_SECRET_KEY, else a key that is made once and kept in SLIPWAY_HOME, readable by the owner only."""
+    given: str = read("SLIPWAY_SECRET_KEY")
+    if given:
+        return given
+    path = SLIPWAY_HOME / "secret-key"
+    SLIPWAY_HOME.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"secret-key.{os.getpid()}")
+    if not path.exists():
+        part.touch(mode=0o600)
+        part.write_text(secrets.token_urlsafe(48))
+        try:
+            os.link(part, path)  # link, not rename: of two processes that start together the first one's key stays
+        except FileExistsError:
+            pass
+        part.unlink()
+    return path.read_text()
+
+
+def _database(url: str) -> dict[str, Any]:
+    """DATABASE_URL as Django's dictionary, with psycopg's connection pool. Errors: `SettingError`."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
+        raise SettingError("DATABASE_URL is not usable: use postgres://user:password@host:port/name")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.strip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": unquote(parts.hostname or ""),
+        "PORT": str(parts.port or ""),
+        "OPTIONS": {"pool": {"min_size": 1, "max_size": 10, "timeout": 10}, "connect_timeout": 5},
+    }
+
+
+SECRET_KEY = _secret_key()
+DEBUG: bool = read("SLIPWAY_DEBUG")
+SLIPWAY_URL: str = read("SLIPWAY_URL") or f"http://localhost:{read('PORT')}"
+_public = urlsplit(SLIPWAY_URL)
+_secure = _public.scheme == "https"
+ALLOWED_HOSTS = sorted({_public.hostname or "localhost", "localhost", "127.0.0.1", "[::1]"})
+CSRF_TRUSTED_ORIGINS = [SLIPWAY_URL]
+if EMBEDDED:
+    CSRF_TRUSTED_ORIGINS += [f"http://{host}:{read('PORT')}" for host in ("localhost", "127.0.0.1")]
+
+SLIPWAY_PUBLIC_CATALOG: bool = EMBEDDED if read("SLIPWAY_PUBLIC_CATALOG") is None else read("SLIPWAY_PUBLIC_CATALOG")
+SLIPWAY_ADMIN_USER: str = read("SLIPWAY_ADMIN_USER")
+SLIPWAY_ADMIN_PASSWORD: str = read("SLIPWAY_ADMIN_PASSWORD")
+SLIPWAY_LOCAL_PROVIDER: bool = read("SLIPWAY_LOCAL_PROVIDER")
+SLIPWAY_LOCAL_SLOTS: int = read("SLIPWAY_LOCAL_SLOTS")
+SLIPWAY_TRAINER_BIND: str = read("SLIPWAY_TRAINER_BIND")
+SLIPWAY_TRAINER_HOST: str = read("SLIPWAY_TRAINER_HOST")
+REDIS_URL: str = read("REDIS_URL")
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.postgres",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.humanize",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "csp",
+    "django_htmx",
+    "template_partials",
+    "accounts",
+    "catalog",
+    "launches",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "config.middleware.request_id",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "accounts.middleware.active_account",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "config.middleware.vary_on_htmx",
+]
+
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "accounts.context.navigation",
+            ],
+        },
+    }
+]
+
+DATABASES = {"default": _database(read("DATABASE_URL") or "postgres://slipway@127.0.0.1:5432/slipway")}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "catalog"
+ACCOUNT_ADAPTER = "accounts.adapter.ClosedSignUp"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGOUT_REDIRECT_URL = "catalog"
+ACCOUNT_SESSION_REMEMBER = True
+EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
+
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _secure
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = 31_536_000 if _secure else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _secure else None
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "manifest-src": [SELF],
+    }
+}
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = SLIPWAY_HOME / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# Short broker options: publishing a hint while the broker is down must fail in under a second, because a row
+# that is due is found by the sweep anyway.
+CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_connect_timeout": 2,
+    "socket_timeout": 5,
+    "max_retries": 1,
+    "visibility_timeout": 60,
+    "global_keyprefix": "slipway:",
+}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = False
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_DEFAULT_QUEUE = "slipway"
+CELERY_TASK_TIME_LIMIT = 120
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "launches.sweep", "schedule": 2.0, "options": {"expires": 10}},
+    "pulse": {"task": "config.pulse", "schedule": 5.0, "options": {"expires": 20}},
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {
+            "()": "structlog.stdlib.ProcessorFormatter",
+            "processors": [
+                "ext://config.logs.drop_meta",
+                "ext://config.logs.render",
+            ],
+            "foreign_pre_chain": "ext://config.logs.SHARED",
+        }
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": read("SLIPWAY_LOG_LEVEL")},
+    "loggers": {"django.server": {"level": "WARNING"}, "httpx": {"level": "WARNING"}, "httpcore": {"level": "WARNING"}},
+}

@@ -1,0 +1,201 @@
+"""Launches, their attempts, and what was observed of them. Written by the verbs in `launches/domain/` only."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from accounts.models import Account, User
+from catalog.models import ShapeVersion
+from launches.states import ACTIVE, FINAL, AttemptState, Reason
+from wire import names
+
+STATE_CHOICES = [(state.value, state.value) for state in AttemptState]
+_FINAL_VALUES = sorted(state.value for state in FINAL)
+_ACTIVE_VALUES = sorted(state.value for state in ACTIVE)
+
+
+class Launch(models.Model):
+    """One trainer job, `accounts/{account}/rlorTrainerJobs/{job_id}`: what was asked for, resolved, and recorded.
+
+    `spec` is a copy of everything the provider was told, so a launch can be repeated after its shape is gone. `state`
+    repeats the state of the newest attempt for lists; `move()` writes both in one transaction.
+    """
+
+    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="launches")
+    job_id = models.CharField(max_length=63)
+    owner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="launches")
+    shape_version = models.ForeignKey(ShapeVersion, on_delete=models.PROTECT, related_name="launches")
+    display_name = models.CharField(max_length=63, blank=True)
+    spec = models.JSONField()
+    inputs = models.JSONField(help_text="What the user set, as they set it: what a clone starts from.")
+    provider = models.CharField(max_length=32)
+    idempotency_key = models.CharField(max_length=64)
+    state = models.CharField(max_length=12, choices=STATE_CHOICES, default=AttemptState.QUEUED)
+    attempt_count = models.PositiveIntegerField(default=1)
+    last_event = models.PositiveIntegerField(default=0, help_text="Sequence number of the newest event.")
+    created_at = models.DateTimeField(db_default=Now())
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "launches"
+        constraints = [
+            models.UniqueConstraint(fields=["account", "job_id"], name="job_id_unique_for_ever"),
+            models.UniqueConstraint(fields=["owner", "idempotency_key"], name="one_launch_per_key"),
+            models.CheckConstraint(condition=Q(job_id__regex=f"^{names.ID_PATTERN}$"), name="job_id_is_an_id"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["account", "-created_at", "-id"], condition=Q(deleted_at__isnull=True), name="launches_listed"
+            ),
+            models.Index(
+                fields=["account", "state", "-created_at", "-id"],
+                condition=Q(deleted_at__isnull=True),
+                name="launches_by_state",
+            ),
+            models.Index(
+                fields=["owner", "-created_at", "-id"], condition=Q(deleted_at__isnull=True), name="launches_by_owner"
+            ),
+            models.Index(fields=["shape_version", "-created_at", "-id"], name="launches_by_version"),
+        ]
+
+    def __str__(self) -> str:
+        return self.display_name or self.job_id
+
+    @property
+    def name(self) -> str:
+        """The resource name. Needs `account` loaded."""
+        return names.job_name(self.account.account_id, self.job_id)
+
+
+class Attempt(models.Model):
+    """One try at running a launch. At most one of a launch is unfinished.
+
+    `lease_token` and `lease_until` say which worker holds it; a result that comes back under another token is dropped.
+    """
+
+    launch = models.ForeignKey(Launch, on_delete=models.CASCADE, related_name="attempts")
+    number = models.PositiveIntegerField()
+    state = models.CharField(max_length=12, choices=STATE_CHOICES, default=AttemptState.QUEUED)
+    reason = models.CharField(max_length=20, blank=True, choices=[(r.value, r.value) for r in Reason])
+    detail = models.TextField(blank=True, help_text="What a person should know about the state, in a sentence.")
+    ready = models.BooleanField(default=False)
+    endpoint = models.CharField(max_length=200, blank=True)
+    resume_from = models.CharField(max_length=63, blank=True, help_text="Name of the checkpoint it started from.")
+    queue_position = models.PositiveIntegerField(null=True, blank=True)
+    observed_at = models.DateTimeField(null=True, blank=True)
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    next_check_at = models.DateTimeField(db_default=Now())
+    failures = models.PositiveIntegerField(default=0, help_text="Retryable errors in a row.")
+    lease_token = models.UUIDField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+
+    log_tail = models.TextField(blank=True)
+    log_offset = models.BigIntegerField(default=0, help_text="Bytes of the log that were read.")
+    metrics_read = models.PositiveIntegerField(default=0, help_text="Number of the newest metric record that was read.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["launch", "number"], name="attempt_number_unique"),
+            models.UniqueConstraint(
+                fields=["launch"], condition=Q(state__in=_ACTIVE_VALUES), name="one_unfinished_attempt"
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=_FINAL_VALUES, finished_at__isnull=False, ready=False)
+                | Q(state__in=_ACTIVE_VALUES, finished_at__isnull=True),
+                name="finished_when_final",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_check_at"], condition=Q(state__in=_ACTIVE_VALUES), name="attempts_due"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of {self.launch_id}"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether its outcome is written."""
+        return AttemptState(self.state) in FINAL
+
+
+class Event(models.Model):
+    """One line of a launch's timeline. Sequence numbers of a launch have no gaps."""
+
+    launch = models.ForeignKey(Launch, on_delete=models.CASCADE, related_name="events")
+    sequence = models.PositiveIntegerField()
+    attempt_number = models.PositiveIntegerField()
+    kind = models.CharField(max_length=32)
+    message = models.TextField()
+    data = models.JSONField(default=dict)
+    actor = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    actor_label = models.CharField(max_length=200)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["launch", "sequence"], name="event_sequence_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.sequence}: {self.message}"
+
+
+class Metric(models.Model):
+    """One numbered record of the trainer: an optimizer step, or a forward pass of a forward-only trainer."""
+
+    attempt = models.ForeignKey(Attempt, on_delete=models.CASCADE, related_name="metrics")
+    number = models.PositiveIntegerField()
+    step = models.PositiveIntegerField()
+    loss_per_token = models.FloatField(null=True)
+    learning_rate = models.FloatField(null=True)
+    grad_norm = models.FloatField(null=True)
+    tokens = models.PositiveBigIntegerField(null=True)
+    seconds = models.FloatField(null=True)
+    peak_memory_bytes = models.PositiveBigIntegerField(null=True)
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["attempt", "number"], name="metric_number_unique")]
+
+    def __str__(self) -> str:
+        return f"record {self.number}: step {self.step}"
+
+    def as_json(self) -> dict[str, Any]:
+        """What the charts are drawn from."""
+        return {
+            "number": self.number,
+            "step": self.step,
+            "loss": self.loss_per_token,
+            "learningRate": self.learning_rate,
+            "gradNorm": self.grad_norm,
+            "tokens": self.tokens,
+            "seconds": self.seconds,
+            "peakMemoryBytes": self.peak_memory_bytes,
+        }
+
+
+class Checkpoint(models.Model):
+    """A checkpoint of a launch, as the provider last listed it."""
+
+    launch = models.ForeignKey(Launch, on_delete=models.CASCADE, related_name="checkpoints")
+    name = models.CharField(max_length=63)
+    step = models.PositiveIntegerField()
+    size_bytes = models.PositiveBigIntegerField()
+    saved_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["launch", "name"], name="checkpoint_name_unique")]
+        ordering = ["step", "saved_at"]
+
+    def __str__(self) -> str:
+        return self.name

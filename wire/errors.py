@@ -1,0 +1,56 @@
+"""What a domain verb raises when it refuses. Forms answer with these sentences, and so does every other door."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One thing wrong with one field: what it is, which limit it breaks, and what to do instead."""
+
+    field: str
+    description: str
+
+
+class Refusal(Exception):
+    """A request that is understood and refused. `message` is a full sentence for a person."""
+
+    code = "FAILED_PRECONDITION"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class NotFound(Refusal):
+    """There is no such thing, or the caller may not know of it."""
+
+    code = "NOT_FOUND"
+
+
+class PermissionDenied(Refusal):
+    """The caller knows of the thing and may not do this to it."""
+
+    code = "PERMISSION_DENIED"
+
+
+class AlreadyExists(Refusal):
+    """The id or the key is taken by something else."""
+
+    code = "ALREADY_EXISTS"
+
+
+class FailedPrecondition(Refusal):
+    """Legal in itself, but not in the state that the thing is in."""
+
+
+class InvalidArgument(Refusal):
+    """One or more fields are wrong; all of them are named at once."""
+
+    code = "INVALID_ARGUMENT"
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__("; ".join(f"{v.field}: {v.description}" for v in violations))
+        self.violations = tuple(violations)

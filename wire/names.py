@@ -1,0 +1,57 @@
+"""Resource names: `accounts/{account}/trainingShapes/{shape}/versions/{version}` and their relatives.
+
+Source: the public control plane's published names. An id is lowercase a-z, 0-9 and hyphen, 1 to 63 characters.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+ID_PATTERN = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_ID = re.compile(ID_PATTERN)
+ID_RULE = "use 1 to 63 characters of a-z, 0-9 and hyphen, starting and ending with a letter or digit"
+_VERSION_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+def is_id(text: str) -> bool:
+    """Whether the text may be an id of an account, model, shape or job."""
+    return _ID.fullmatch(text) is not None
+
+
+def new_version_id() -> str:
+    """Eight random characters of a-z and 0-9, as the wire's version ids are."""
+    return "".join(secrets.choice(_VERSION_ALPHABET) for _ in range(8))
+
+
+def account_name(account: str) -> str:
+    """`accounts/{account}`"""
+    return f"accounts/{account}"
+
+
+def model_name(account: str, model: str) -> str:
+    """`accounts/{account}/models/{model}`"""
+    return f"accounts/{account}/models/{model}"
+
+
+def shape_name(account: str, shape: str) -> str:
+    """`accounts/{account}/trainingShapes/{shape}`"""
+    return f"accounts/{account}/trainingShapes/{shape}"
+
+
+def version_name(account: str, shape: str, version: str) -> str:
+    """`accounts/{account}/trainingShapes/{shape}/versions/{version}`"""
+    return f"{shape_name(account, shape)}/versions/{version}"
+
+
+def job_name(account: str, job: str) -> str:
+    """`accounts/{account}/rlorTrainerJobs/{job}`"""
+    return f"accounts/{account}/rlorTrainerJobs/{job}"
+
+
+def parse_model_name(name: str) -> tuple[str, str] | None:
+    """(account, model) of `accounts/{account}/models/{model}`, or None where the text is no such name."""
+    match name.split("/"):
+        case ["accounts", account, "models", model] if is_id(account) and is_id(model):
+            return account, model
+    return None
