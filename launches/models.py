@@ -99,6 +99,7 @@ class Attempt(models.Model):
     lease_token = models.UUIDField(null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
 
+    progress_read = models.PositiveIntegerField(default=0, help_text="Number of the newest progress line that was read.")
     log_tail = models.TextField(blank=True)
     log_offset = models.BigIntegerField(default=0, help_text="Bytes of the log that were read.")
     metrics_read = models.PositiveIntegerField(default=0, help_text="Number of the newest metric record that was read.")

@@ -1,0 +1,155 @@
+"""What every provider offers, and the values it takes and gives.
+
+Every call may be repeated: a worker may die between a call and the note that it was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from launches.spec import TrainerSpec
+from launches.states import AttemptState, Reason
+
+
+class ProviderError(Exception):
+    """Something went wrong between us and the provider; the message is for a person."""
+
+
+class Retryable(ProviderError):
+    """Try again later: a network fault, a full disk, a busy lock."""
+
+
+class Rejected(ProviderError):
+    """The provider refuses the spec; trying again will not help."""
+
+
+class Gone(ProviderError):
+    """The provider does not know the job (any more)."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One attempt of one job, under the ids that we chose."""
+
+    account: str
+    job: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A request to run an attempt. `token` is what requests to the trainer must carry.
+
+    Attempts after the first go on from the newest checkpoint of the job, where there is one.
+    """
+
+    reference: Reference
+    spec: TrainerSpec
+    token: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One line that the provider wants the user to see, such as "Preparing the trainer environment"; numbered from 1."""
+
+    number: int
+    message: str
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the provider says of an attempt right now.
+
+    `endpoint` is the trainer's base URL where it listens; `ready` says that it answers its healthz. `resumed_from` is
+    the name of the checkpoint that the attempt started from. `progress` holds all lines of the attempt so far.
+    """
+
+    state: AttemptState
+    detail: str = ""
+    reason: Reason | None = None
+    ready: bool = False
+    endpoint: str = ""
+    queue_position: int | None = None
+    resumed_from: str = ""
+    progress: tuple[Progress, ...] = ()
+
+
+@dataclass(frozen=True)
+class LogChunk:
+    """Text of the log that starts after the asked-for offset; `offset` is where the next chunk starts, in bytes."""
+
+    text: str
+    offset: int
+
+
+@dataclass(frozen=True)
+class MetricRecord:
+    """One numbered record of the trainer; None where a figure does not exist or is not finite."""
+
+    number: int
+    step: int
+    loss_per_token: float | None
+    learning_rate: float | None
+    grad_norm: float | None
+    tokens: int | None
+    seconds: float | None
+    peak_memory_bytes: int | None
+    recorded_at: datetime
+
+
+@dataclass(frozen=True)
+class CheckpointRecord:
+    """One checkpoint of a job; `size_bytes` counts all its files."""
+
+    name: str
+    step: int
+    size_bytes: int
+    saved_at: datetime
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What may drive the trainer besides the user's own loop."""
+
+    name: str
+    label: str
+
+
+class Provider(Protocol):
+    """Somewhere that trainers run."""
+
+    name: str
+    label: str
+
+    def recipes(self, spec: TrainerSpec) -> Sequence[Recipe]:
+        """The recipes that this provider can run for the spec, the default one first."""
+
+    def fits(self, spec: TrainerSpec) -> Sequence[str]:
+        """Why the spec cannot run here, one sentence a reason; empty where it can."""
+
+    def submit(self, submission: Submission) -> None:
+        """Take the attempt; a second call with the same reference changes nothing. Errors: `Rejected`, `Retryable`."""
+
+    def observe(self, reference: Reference) -> Observation:
+        """The state right now. Errors: `Gone`, `Retryable`."""
+
+    def cancel(self, reference: Reference) -> None:
+        """Ask for the end; returns at once, `observe` tells when it is over. Errors: `Gone`, `Retryable`."""
+
+    def delete(self, account: str, job: str) -> None:
+        """Remove everything kept of a job that is over, its checkpoints too; nothing where it is gone already."""
+
+    def list_references(self) -> Sequence[Reference]:
+        """Every attempt that is known here and not over, for reconciliation. Errors: `Retryable`."""
+
+    def logs(self, reference: Reference, after: int) -> LogChunk:
+        """At most 64 KiB of log from the byte offset on, cut at a line end where there is one. Errors: `Gone`."""
+
+    def metrics(self, reference: Reference, after: int) -> Sequence[MetricRecord]:
+        """At most 1,000 records with a number above `after`, ascending. Errors: `Gone`, `Retryable`."""
+
+    def checkpoints(self, account: str, job: str) -> Sequence[CheckpointRecord]:
+        """The job's checkpoints by step. Errors: `Gone`, `Retryable`."""
