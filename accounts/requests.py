@@ -14,7 +14,7 @@ from accounts.models import User
 class SlipwayRequest(HttpRequest):
     """A request with its user, its standing (active account, role), its id and what HTMX said."""
 
-    user: User | AnonymousUser  # type: ignore[assignment]
+    user: User | AnonymousUser
     standing: Standing
     request_id: str
     htmx: HtmxDetails

@@ -165,7 +165,8 @@ def _narrowed(field: LaunchField, change: dict[str, Any]) -> LaunchField:
     allowed = {"default", "minimum", "maximum", "choices", "suggestions", "help"}
     if unknown := sorted(set(change) - allowed):
         raise Widened(f"{field.name}: {', '.join(unknown)} cannot be changed; change {', '.join(sorted(allowed))}")
-    changed = replace(field, **{key: tuple(value) if isinstance(value, list) else value for key, value in change.items()})
+    changes: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in change.items()}
+    changed = replace(field, **changes)
     if field.minimum is not None and (changed.minimum is None or changed.minimum < field.minimum):
         raise Widened(f"{field.name}: minimum {changed.minimum} is below the common minimum {field.minimum}")
     if field.maximum is not None and (changed.maximum is None or changed.maximum > field.maximum):

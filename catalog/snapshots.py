@@ -55,9 +55,8 @@ class Snapshot:
 
     def as_json(self) -> dict[str, Any]:
         """The stored form: camelCase, int64 as a string, None for what is unknown."""
-        return _camel_keys(asdict(self)) | {
-            "parameterCount": None if self.parameter_count is None else str(self.parameter_count)
-        }
+        stored: dict[str, Any] = _camel_keys(asdict(self))
+        return stored | {"parameterCount": None if self.parameter_count is None else str(self.parameter_count)}
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Snapshot:
