@@ -1,0 +1,107 @@
+"""What one trainer process is told: CONFIG.json, read and checked before anything heavy is imported."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from trainer.errors import ConfigError
+
+POLICY, LORA, FORWARD_ONLY = "POLICY_TRAINER", "LORA_TRAINER", "FORWARD_ONLY"
+MODES = (POLICY, LORA, FORWARD_ONLY)
+RECIPES = ("none", "sample-sft")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerConfig:
+    """CONFIG.json, field by field. Paths are absolute.
+
+    directory            this attempt's own files: endpoint.json, metrics.jsonl, exit-reason.json
+    checkpoints          this job's checkpoints, shared by its attempts
+    jobs_root            parent of the account's job directories: cross_job://JOB/NAME is jobs_root/JOB/checkpoints/NAME
+    model_directory      a Hugging Face model directory; None: the tiny demo model, made or found in model_cache
+    lora_rank            the largest rank a client may ask for (LORA_TRAINER only)
+    learning_rate        what the recipe uses; None: the recipe's own default for the mode
+    max_context_length   tokens of one sequence, at most
+    inactivity_timeout_s seconds without a call (probes excepted) after which the process stops itself
+    port                 0: any free one; endpoint.json says which
+    resume_from          checkpoint from which the recipe goes on
+    """
+
+    directory: Path
+    checkpoints: Path
+    jobs_root: Path
+    job: str
+    base_model: str
+    model_cache: Path
+    trainer_mode: str
+    model_directory: Path | None = None
+    lora_rank: int = 0
+    learning_rate: float | None = None
+    max_context_length: int = 2048
+    recipe: str = "none"
+    recipe_steps: int = 60
+    inactivity_timeout_s: float = 3600
+    host: str = "127.0.0.1"
+    port: int = 0
+    resume_from: str | None = None
+
+
+_PATHS = ("directory", "checkpoints", "jobs_root", "model_cache", "model_directory")
+_TEXTS = ("job", "base_model", "host", "resume_from")
+_CHOICES = {"trainer_mode": MODES, "recipe": RECIPES}
+_INTEGERS = {"lora_rank": (0, 1024), "max_context_length": (1, 10_000_000), "recipe_steps": (1, 1_000_000), "port": (0, 65535)}
+_NULLABLE = ("model_directory", "learning_rate", "resume_from")
+
+
+def load_config(path: Path) -> TrainerConfig:
+    """Read CONFIG.json. Raises ConfigError naming the first field that is wrong."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"Cannot read {path}: {error.strerror}.") from error
+    except ValueError as error:
+        raise ConfigError(f"{path} is not JSON: {error}.") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path} must hold one JSON object.")
+    return parse_config(raw)
+
+
+def parse_config(raw: Mapping[str, Any]) -> TrainerConfig:
+    """Check a decoded CONFIG.json. Raises ConfigError naming the first field that is wrong."""
+    known = {field.name: field for field in fields(TrainerConfig)}
+    if unknown := sorted(set(raw) - set(known)):
+        raise ConfigError(f"Unknown field {', '.join(unknown)}; known are {', '.join(known)}.")
+    if missing := [name for name, field in known.items() if field.default is MISSING and name not in raw]:
+        raise ConfigError(f"Missing field {', '.join(missing)}.")
+    config = TrainerConfig(**{name: _value(name, value) for name, value in raw.items()})
+    if config.trainer_mode == LORA and config.lora_rank < 1:
+        raise ConfigError("lora_rank must be at least 1 for a LORA_TRAINER.")
+    return config
+
+
+def _value(name: str, value: Any) -> Any:
+    if value is None and name in _NULLABLE:
+        return None
+    if name in _PATHS or name in _TEXTS:
+        if not isinstance(value, str) or not value:
+            raise ConfigError(f"{name} must be a text that is not empty, not {value!r}.")
+        if name in _PATHS and not Path(value).is_absolute():
+            raise ConfigError(f"{name} must be an absolute path, not {value!r}.")
+        return Path(value) if name in _PATHS else value
+    if name in _CHOICES:
+        if value not in _CHOICES[name]:
+            raise ConfigError(f"{name} must be one of {', '.join(_CHOICES[name])}, not {value!r}.")
+        return value
+    if name in _INTEGERS:
+        low, high = _INTEGERS[name]
+        if type(value) is not int or not low <= value <= high:
+            raise ConfigError(f"{name} must be a whole number from {low} to {high}, not {value!r}.")
+        return value
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
+        raise ConfigError(f"{name} must be a number above 0, not {value!r}.")
+    return float(value)

@@ -1,0 +1,16 @@
+"""The two errors a trainer answers with: a refused request, and a configuration that cannot be run."""
+
+from __future__ import annotations
+
+
+class OperationError(Exception):
+    """A request that cannot be done, and why. `status` is the HTTP status of the answer, `detail` its sentence."""
+
+    def __init__(self, detail: str, status: int = 400) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.status = status
+
+
+class ConfigError(Exception):
+    """CONFIG.json or the environment does not describe a trainer that can run; the text names field and remedy."""

@@ -1,0 +1,71 @@
+"""metrics.jsonl: the trainer's own numbered records, one JSON object a line, for whoever shows them."""
+
+from __future__ import annotations
+
+import json
+import math
+import resource
+import sys
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRecord:
+    """One optimizer step, or one forward call of a forward-only trainer (there learning_rate and grad_norm are None).
+
+    loss_per_token: loss sum / tokens that count; tokens: tokens of model input; seconds: compute; bytes: peak of the process or GPU.
+    """
+
+    step: int
+    loss_per_token: float | None
+    learning_rate: float | None
+    grad_norm: float | None
+    tokens: int
+    seconds: float
+    peak_memory_bytes: int
+
+
+class MetricsLog:
+    """Appends records, numbered from 1, going on where an existing file ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._number = _last_number(path)
+
+    def append(self, record: StepRecord) -> None:
+        self._number += 1
+        values = {"number": self._number, **asdict(record), "time": now()}
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({key: finite(value) for key, value in values.items()}) + "\n")
+
+
+def finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they become None."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def now() -> str:
+    """The time in UTC, RFC 3339, milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def process_peak_bytes() -> int:
+    """Largest resident size of this process so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _last_number(path: Path) -> int:
+    """Number of the last whole record; a line torn by a crash is cut off so that the next record starts a line."""
+    if not path.exists():
+        return 0
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) != len(content):
+        with path.open("r+b") as file:
+            file.truncate(len(whole))
+    lines = whole.splitlines()
+    return int(json.loads(lines[-1])["number"]) if lines else 0

@@ -1,0 +1,187 @@
+"""forward and forward_backward: losses and log-probabilities of sequences, with gradients added up or without."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainer.config import FORWARD_ONLY
+from trainer.errors import OperationError
+from trainer.losses import is_loss_token, token_losses
+from trainer.metrics import StepRecord, process_peak_bytes
+from trainer.models import HeldModel
+from trainer.operations.parts import Parts
+from trainer.wire import Datum, Pass
+
+log = logging.getLogger(__name__)
+
+MICRO_BATCH_TOKENS = 4096
+
+
+@dataclass(frozen=True)
+class SequenceResult:
+    """Of one datum: log-probability and loss of each token, and how many tokens count."""
+
+    logprobs: Tensor
+    losses: Tensor
+    loss_tokens: int
+
+
+def run_pass(parts: Parts, request: Pass) -> dict[str, Any]:
+    """Answer a forward or forward_backward. Gradients of repeated calls add up until optim_step.
+
+    Raises OperationError for a model that is not trained, a token outside the vocabulary, a sequence that is too long,
+    and a loss that is not finite (the gradients added up so far are then dropped, since they are spoilt).
+    """
+    model = parts.host.get(request.model_id)
+    if request.backward and not model.trainable:
+        raise OperationError(_why_frozen(parts))
+    check_sequences(request.data, vocabulary=parts.host.facts.vocabulary, limit=parts.config.max_context_length)
+    started = time.monotonic()
+    with parts.host.active(model) as module:
+        results = [result for batch in micro_batches(request.data) for result in _run_batch(parts, model, module, batch, request)]
+    totals = _totals(request, results, time.monotonic() - started)
+    if request.backward:
+        _accumulate(model, totals)
+    elif parts.config.trainer_mode == FORWARD_ONLY:
+        _record_forward(parts, model, totals)
+    return {
+        "loss_fn_output_type": "TorchLoss",
+        "loss_fn_outputs": [
+            {"logprobs": _tensor(result.logprobs), "elementwise_loss": _tensor(result.losses)} for result in results
+        ],
+        "metrics": {"loss:sum": totals.loss, "loss_tokens:sum": float(totals.loss_tokens)},
+    }
+
+
+def micro_batches(data: Sequence[Datum]) -> Iterator[list[Datum]]:
+    """Cut `data`, in order, into batches of at most MICRO_BATCH_TOKENS tokens, padding included; at least one datum each."""
+    batch: list[Datum] = []
+    for datum in data:
+        longest = max(len(item.tokens) for item in [*batch, datum])
+        if batch and longest * (len(batch) + 1) > MICRO_BATCH_TOKENS:
+            yield batch
+            batch = []
+        batch.append(datum)
+    yield batch
+
+
+def check_sequences(data: Sequence[Datum], *, vocabulary: int, limit: int) -> None:
+    """Raise OperationError for a sequence above the context limit and for a token id outside the vocabulary."""
+    for index, datum in enumerate(data):
+        if len(datum.tokens) > limit:
+            raise OperationError(
+                f"data[{index}] holds {len(datum.tokens)} tokens; the limit of this trainer (max_context_length) is {limit}."
+            )
+        highest = int(max(max(datum.tokens), max(datum.inputs["target_tokens"])))
+        if highest >= vocabulary:
+            raise OperationError(f"data[{index}] holds token id {highest}; the vocabulary of this model ends at {vocabulary - 1}.")
+
+
+def target_logprobs(logits: Tensor, targets: Tensor) -> Tensor:
+    """Log-probability of each target, in float32: logits [batch, length, vocabulary], targets [batch, length]."""
+    logits = logits.float()
+    return logits.gather(-1, targets.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(-1)
+
+
+def _run_batch(parts: Parts, model: HeldModel, module: Any, batch: list[Datum], request: Pass) -> list[SequenceResult]:
+    device = parts.host.device
+    length = max(len(datum.tokens) for datum in batch)
+    tokens = _pad([datum.tokens for datum in batch], length, torch.long, device)
+    mask = _pad([[1] * len(datum.tokens) for datum in batch], length, torch.long, device)
+    inputs = {
+        name: _pad([datum.inputs.get(name) or [1.0] * len(datum.tokens) for datum in batch], length, torch.float32, device)
+        for name in sorted({name for datum in batch for name in datum.inputs} - {"target_tokens"})
+    }
+    targets = _pad([datum.inputs["target_tokens"] for datum in batch], length, torch.long, device)
+    with torch.set_grad_enabled(request.backward):
+        logprobs = target_logprobs(module(input_ids=tokens, attention_mask=mask, use_cache=False).logits, targets)
+        losses = token_losses(request.loss_fn, logprobs, inputs, clip_low=request.clip_low, clip_high=request.clip_high)
+        # Padding may hold anything: it is selected away, not multiplied by 0, so that it cannot spread a NaN.
+        loss = losses[mask.bool()].sum()
+        if not torch.isfinite(loss):
+            model.drop_gradients()
+            raise OperationError(
+                "The loss is not a finite number, so the gradients since the last optim_step were dropped. "
+                "Load an earlier checkpoint, or lower the learning rate."
+            )
+        if request.backward:
+            loss.backward()
+    counted = is_loss_token(inputs, losses) & mask.bool()
+    sizes = [len(datum.tokens) for datum in batch]
+    return [
+        SequenceResult(logprobs[row, :size].detach().cpu(), losses[row, :size].detach().cpu(), int(counted[row].sum()))
+        for row, size in enumerate(sizes)
+    ]
+
+
+@dataclass(frozen=True)
+class _Totals:
+    loss: float
+    loss_tokens: int
+    sequences: int
+    tokens: int
+    seconds: float
+
+
+def _totals(request: Pass, results: list[SequenceResult], seconds: float) -> _Totals:
+    return _Totals(
+        loss=sum(float(result.losses.double().sum()) for result in results),
+        loss_tokens=sum(result.loss_tokens for result in results),
+        sequences=sum(result.loss_tokens > 0 for result in results),
+        tokens=sum(len(datum.tokens) for datum in request.data),
+        seconds=seconds,
+    )
+
+
+def _accumulate(model: HeldModel, totals: _Totals) -> None:
+    total = model.accumulated
+    total.loss += totals.loss
+    total.loss_tokens += totals.loss_tokens
+    total.sequences += totals.sequences
+    total.tokens += totals.tokens
+    total.seconds += totals.seconds
+    total.passes += 1
+
+
+def _record_forward(parts: Parts, model: HeldModel, totals: _Totals) -> None:
+    model.step += 1
+    loss = totals.loss / totals.loss_tokens if totals.loss_tokens else None
+    peak = peak_bytes(parts)
+    parts.metrics.append(
+        StepRecord(
+            step=model.step, loss_per_token=loss, learning_rate=None, grad_norm=None,
+            tokens=totals.tokens, seconds=totals.seconds, peak_memory_bytes=peak,
+        )
+    )  # fmt: skip
+    log.info("forward %d: loss/token %s, %d tokens, %.3f s", model.step, "-" if loss is None else f"{loss:.4f}", totals.tokens, totals.seconds)
+
+
+def peak_bytes(parts: Parts) -> int:
+    """Peak memory in bytes: of the GPU where there is one, else of the process."""
+    if parts.host.device.type == "cuda":
+        return torch.cuda.max_memory_allocated(parts.host.device)
+    return process_peak_bytes()
+
+
+def _why_frozen(parts: Parts) -> str:
+    if parts.config.trainer_mode == FORWARD_ONLY:
+        return "This trainer was launched from a forward-only shape: it answers forward and does not train."
+    return "This model is frozen (made with base_only or LoRA rank 0): it answers forward and does not train."
+
+
+def _pad(rows: Sequence[Sequence[float]], length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    padded = torch.zeros(len(rows), length, dtype=dtype)
+    for index, row in enumerate(rows):
+        padded[index, : len(row)] = torch.tensor(row, dtype=dtype)
+    return padded.to(device)
+
+
+def _tensor(values: Tensor) -> dict[str, Any]:
+    return {"data": values.tolist(), "dtype": "float32", "shape": list(values.shape)}

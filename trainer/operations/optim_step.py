@@ -1,0 +1,76 @@
+"""optim_step: normalise, clip, step, record."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import torch
+
+from trainer.errors import OperationError
+from trainer.losses import gradient_divisor
+from trainer.metrics import StepRecord
+from trainer.models import HeldModel
+from trainer.operations.forward import peak_bytes
+from trainer.operations.parts import Parts
+from trainer.wire import OptimStep
+
+log = logging.getLogger(__name__)
+
+
+def optim_step(parts: Parts, request: OptimStep) -> dict[str, Any]:
+    """One AdamW step on the gradients added up so far. grad_norm is that after normalisation and before clipping.
+
+    Raises OperationError where nothing was added up, and where the gradients are not finite (they are dropped then).
+    """
+    model = parts.host.get(request.model_id)
+    total = model.accumulated
+    if not total.passes:
+        raise OperationError("There are no gradients to step on. Call forward_backward before optim_step.")
+    started = time.monotonic()
+    norm = _scale_and_clip(model, request)
+    _step(model, request)
+    model.step += 1
+    record = StepRecord(
+        step=model.step,
+        loss_per_token=total.loss / max(1, total.loss_tokens),
+        learning_rate=request.learning_rate,
+        grad_norm=norm,
+        tokens=total.tokens,
+        seconds=total.seconds + time.monotonic() - started,
+        peak_memory_bytes=peak_bytes(parts),
+    )
+    model.drop_gradients()
+    parts.metrics.append(record)
+    log.info(
+        "step %d: loss/token %.4f, grad norm %.3g, learning rate %g, %d tokens, %.3f s",
+        record.step, record.loss_per_token, norm, request.learning_rate, record.tokens, record.seconds,
+    )  # fmt: skip
+    return {"metrics": {"grad_norm:mean": norm, "learning_rate:mean": request.learning_rate, "step:max": float(record.step)}}
+
+
+def _scale_and_clip(model: HeldModel, request: OptimStep) -> float:
+    total = model.accumulated
+    gradients = [parameter.grad for parameter in model.parameters if parameter.grad is not None]
+    divisor = gradient_divisor(request.normalization, loss_tokens=total.loss_tokens, sequences=total.sequences)
+    torch._foreach_div_(gradients, divisor)
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if not torch.isfinite(norm):
+        model.drop_gradients()
+        raise OperationError("The gradients are not finite numbers and were dropped; no step was taken. Lower the learning rate.")
+    if request.grad_clip_norm > 0:
+        torch.nn.utils.clip_grads_with_norm_(model.parameters, request.grad_clip_norm, norm)
+    return float(norm)
+
+
+def _step(model: HeldModel, request: OptimStep) -> None:
+    optimizer = model.ensure_optimizer()
+    for group in optimizer.param_groups:
+        group.update(
+            lr=request.learning_rate,
+            betas=(request.beta1, request.beta2),
+            eps=request.eps,
+            weight_decay=request.weight_decay,
+        )
+    optimizer.step()

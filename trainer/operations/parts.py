@@ -1,0 +1,18 @@
+"""What the operations work on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trainer.checkpoints import Checkpoints
+from trainer.config import TrainerConfig
+from trainer.metrics import MetricsLog
+from trainer.models import ModelHost
+
+
+@dataclass(frozen=True)
+class Parts:
+    config: TrainerConfig
+    host: ModelHost
+    checkpoints: Checkpoints
+    metrics: MetricsLog

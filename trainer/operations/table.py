@@ -1,0 +1,23 @@
+"""The operations by the names that they have on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from trainer.operations.create_model import create_model, unload_model
+from trainer.operations.forward import run_pass
+from trainer.operations.optim_step import optim_step
+from trainer.operations.parts import Parts
+from trainer.operations.weights import load_weights, save_for_sampler, save_weights
+
+RUNNERS: dict[str, Callable[[Parts, Any], dict[str, Any]]] = {
+    "create_model": create_model,
+    "forward": run_pass,
+    "forward_backward": run_pass,
+    "optim_step": optim_step,
+    "save_weights": save_weights,
+    "save_weights_for_sampler": save_for_sampler,
+    "load_weights": load_weights,
+    "unload_model": unload_model,
+}

@@ -1,0 +1,112 @@
+"""save_weights, save_weights_for_sampler and load_weights.
+
+A checkpoint holds `weights.safetensors` (all parameters, or the adapter's) and `optimizer.pt` where there were steps;
+sampler weights are an ordinary Hugging Face model or PEFT adapter directory, beside the checkpoints in `sampler/`.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import load_file, load_model, save_file, save_model
+
+from trainer.checkpoints import CheckpointInfo, Checkpoints, read_info
+from trainer.errors import OperationError
+from trainer.models import HeldModel
+from trainer.operations.parts import Parts
+from trainer.wire import LoadWeights, SaveWeights
+
+log = logging.getLogger(__name__)
+
+WEIGHTS, OPTIMIZER = "weights.safetensors", "optimizer.pt"
+
+
+def save_weights(parts: Parts, request: SaveWeights) -> dict[str, Any]:
+    """Save weights and optimizer state under a name (`step-N` where none is given); answers that name as `path`."""
+    model = _trained(parts, request.model_id, "saved")
+    name = request.name or parts.checkpoints.free_name(f"step-{model.step}")
+    info = _save(parts, parts.checkpoints, model, name, lambda directory: _write_state(parts, model, directory))
+    log.info("saved checkpoint %s: step %d, %s bytes", info.name, info.step, f"{info.size_bytes:,}")
+    return {"type": "save_weights", "path": info.name}
+
+
+def save_for_sampler(parts: Parts, request: SaveWeights) -> dict[str, Any]:
+    """Save the weights alone, for a sampler to serve."""
+    model = _trained(parts, request.model_id, "saved")
+    store = Checkpoints(parts.config.checkpoints.parent / "sampler", parts.config.jobs_root, parts.config.job)
+    name = request.name or store.free_name(f"step-{model.step}")
+    info = _save(parts, store, model, name, lambda directory: _write_for_sampler(parts, model, directory))
+    log.info("saved sampler weights %s: step %d, %s bytes", info.name, info.step, f"{info.size_bytes:,}")
+    return {"type": "save_weights_for_sampler", "path": info.name}
+
+
+def load_weights(parts: Parts, request: LoadWeights) -> dict[str, Any]:
+    """Load a checkpoint of this job or another, with its optimizer state or without; gradients added up are dropped."""
+    model = _trained(parts, request.model_id, "loaded into")
+    directory = parts.checkpoints.find(request.reference)
+    info = read_info(directory)
+    _check_fits(parts, model, info)
+    if request.optimizer and not (directory / OPTIMIZER).is_file() and info.step:
+        raise OperationError(f"Checkpoint {info.name} holds no optimizer state; load it without.")
+    with parts.host.active(model) as module:
+        if model.rank:
+            set_peft_model_state_dict(module, load_file(directory / WEIGHTS), adapter_name=model.id)
+        else:
+            load_model(module, directory / WEIGHTS, device=str(parts.host.device))
+    model.optimizer = None
+    if request.optimizer and (directory / OPTIMIZER).is_file():
+        state = torch.load(directory / OPTIMIZER, map_location=parts.host.device, weights_only=True)
+        model.ensure_optimizer().load_state_dict(state)
+    model.drop_gradients()
+    model.step = info.step
+    log.info("loaded checkpoint %s: step %d, %s optimizer state", request.reference, info.step, "with" if request.optimizer else "without")
+    return {"type": "load_weights", "path": request.reference}
+
+
+def _trained(parts: Parts, model_id: str, verb: str) -> HeldModel:
+    model = parts.host.get(model_id)
+    if not model.trainable:
+        raise OperationError(f"This model is frozen: it has no weights of its own that could be {verb}.")
+    return model
+
+
+def _check_fits(parts: Parts, model: HeldModel, info: CheckpointInfo) -> None:
+    if info.base_model != parts.config.base_model:
+        raise OperationError(f"Checkpoint {info.name} is of base model {info.base_model}; this trainer holds {parts.config.base_model}.")
+    if info.lora_rank != model.rank:
+        kind = {0: "all parameters"}
+        have, want = (kind.get(rank, f"a LoRA adapter of rank {rank}") for rank in (info.lora_rank, model.rank))
+        raise OperationError(f"Checkpoint {info.name} holds {have}; this model trains {want}. Create a model of the same kind.")
+
+
+def _save(parts: Parts, store: Checkpoints, model: HeldModel, name: str, write: Any) -> CheckpointInfo:
+    return store.save(
+        name, write, step=model.step, trainer_mode=parts.config.trainer_mode, lora_rank=model.rank, base_model=parts.config.base_model
+    )
+
+
+def _write_state(parts: Parts, model: HeldModel, directory: Path) -> None:
+    with parts.host.active(model) as module:
+        if model.rank:
+            save_file(get_peft_model_state_dict(module, adapter_name=model.id), directory / WEIGHTS)
+        else:
+            save_model(module, str(directory / WEIGHTS))
+    if model.optimizer is not None:
+        torch.save(model.optimizer.state_dict(), directory / OPTIMIZER)
+
+
+def _write_for_sampler(parts: Parts, model: HeldModel, directory: Path) -> None:
+    with parts.host.active(model) as module:
+        if not model.rank:
+            module.save_pretrained(directory)
+            return
+        module.save_pretrained(directory, selected_adapters=[model.id])
+    inner = directory / model.id
+    for path in list(inner.iterdir()):
+        shutil.move(path, directory / path.name)
+    inner.rmdir()

@@ -1,0 +1,83 @@
+"""The trainer behind its HTTP face: from the name of an operation and a body to what runs, and what can be asked at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from trainer import wire
+from trainer.checkpoints import Checkpoints
+from trainer.config import TrainerConfig
+from trainer.errors import OperationError
+
+if TYPE_CHECKING:
+    from trainer.operations.parts import Parts
+
+PARSERS: dict[str, Callable[[Any], Any]] = {
+    "create_model": wire.parse_create_model,
+    "forward": wire.parse_forward,
+    "forward_backward": wire.parse_forward_backward,
+    "optim_step": wire.parse_optim_step,
+    "save_weights": wire.parse_save_weights,
+    "save_weights_for_sampler": wire.parse_save_for_sampler,
+    "load_weights": wire.parse_load_weights,
+    "unload_model": wire.parse_unload_model,
+}
+
+
+@dataclass
+class Service:
+    """Answers before the model is loaded too: operations submitted then wait for it."""
+
+    config: TrainerConfig
+    checkpoints: Checkpoints
+    _parts: Parts | None = None
+    _loaded: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def is_ready(self) -> bool:
+        return self._loaded.is_set()
+
+    def open(self, parts: Parts) -> None:
+        """The model is loaded: operations may run."""
+        self._parts = parts
+        self._loaded.set()
+
+    def prepare(self, operation: str, body: Any) -> Callable[[], dict[str, Any]]:
+        """Check `body` now; what is returned runs the operation. Raises OperationError."""
+        parser = PARSERS.get(operation)
+        if parser is None:
+            raise OperationError(f"This trainer has no {operation[:80]!r}. It has {', '.join(PARSERS)}.", status=404)
+        request = parser(body)
+        return lambda: self._run(operation, request)
+
+    def capabilities(self) -> dict[str, Any]:
+        return {"supported_models": [{"model_name": self.config.base_model, "max_context_length": self.config.max_context_length}]}
+
+    def checkpoint_names(self) -> list[str]:
+        return self.checkpoints.names()
+
+    def describe_model(self, model_id: str) -> dict[str, Any]:
+        """The answer of get_info. Raises OperationError 404 for an unknown model, 503 while the base is loaded."""
+        if self._parts is None:
+            raise OperationError("The model is being loaded.", status=503)
+        parts = self._parts
+        model = parts.host.get(model_id)
+        name = self.config.base_model
+        return {
+            "type": "get_info",
+            "model_id": model_id,
+            "model_name": name,
+            "is_lora": model.rank > 0,
+            "lora_rank": model.rank,
+            "model_data": {"arch": parts.host.facts.architecture, "model_name": name, "tokenizer_id": name},
+        }
+
+    def _run(self, operation: str, request: Any) -> dict[str, Any]:
+        self._loaded.wait()
+        from trainer.operations.table import RUNNERS
+
+        assert self._parts is not None
+        return RUNNERS[operation](self._parts, request)

@@ -1,0 +1,291 @@
+"""Request bodies of the operations, checked field by field into frozen dataclasses. Pure: no torch, no state.
+
+Every error is an OperationError of status 422 that names the field by its path in the body
+(`forward_backward_input.data[3].loss_fn_inputs.weights`) and what it should have been.
+Source of the shapes: the request types of the official SDK (`fireworks.training.sdk`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trainer.errors import OperationError
+
+LOSS_INPUTS = {
+    "cross_entropy": ("target_tokens", "weights"),
+    "importance_sampling": ("target_tokens", "logprobs", "advantages", "weights"),
+    "ppo": ("target_tokens", "logprobs", "advantages", "weights"),
+}
+OPTIONAL_INPUTS = ("weights",)
+NORMALIZATIONS = ("none", "num_loss_tokens", "num_sequences")
+CLIP_DEFAULTS = {"clip_low_threshold": 0.8, "clip_high_threshold": 1.2}
+
+
+@dataclass(frozen=True)
+class CreateModel:
+    session_id: str
+    base_model: str
+    base_only: bool
+    rank: int
+    alpha: int
+    seed: int | None
+    train_attn: bool
+    train_mlp: bool
+    train_unembed: bool
+
+
+@dataclass(frozen=True)
+class Datum:
+    """One sequence: token ids, and one number per token for each input of the loss."""
+
+    tokens: list[int]
+    inputs: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A forward pass over `data`, with gradients where `backward`. clip_* bound the probability ratio (ppo only)."""
+
+    model_id: str
+    data: list[Datum]
+    loss_fn: str
+    clip_low: float
+    clip_high: float
+    backward: bool
+
+
+@dataclass(frozen=True)
+class OptimStep:
+    model_id: str
+    learning_rate: float
+    beta1: float
+    beta2: float
+    eps: float
+    weight_decay: float
+    grad_clip_norm: float
+    normalization: str
+
+
+@dataclass(frozen=True)
+class SaveWeights:
+    model_id: str
+    name: str | None
+
+
+@dataclass(frozen=True)
+class LoadWeights:
+    model_id: str
+    reference: str
+    optimizer: bool
+
+
+@dataclass(frozen=True)
+class UnloadModel:
+    model_id: str
+
+
+class Fields:
+    """One JSON object of a body, read field by field; `path` is where it stands, for the error messages."""
+
+    def __init__(self, value: Any, path: str = "") -> None:
+        if not isinstance(value, Mapping):
+            raise _refuse(path or "body", "a JSON object", value)
+        self.value = value
+        self.path = path
+
+    def where(self, name: str) -> str:
+        return f"{self.path}.{name}" if self.path else name
+
+    def require(self, name: str) -> Any:
+        if self.value.get(name) is None:
+            raise OperationError(f"{self.where(name)} is missing.", status=422)
+        return self.value[name]
+
+    def text(self, name: str) -> str:
+        value = self.require(name)
+        if not isinstance(value, str) or not value:
+            raise _refuse(self.where(name), "a text that is not empty", value)
+        return value
+
+    def flag(self, name: str, default: bool) -> bool:
+        value = self.value.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            raise _refuse(self.where(name), "true or false", value)
+        return value
+
+    def integer(self, name: str, default: int | None, minimum: int) -> int | None:
+        value = self.value.get(name)
+        if value is None:
+            return default
+        if type(value) is not int or value < minimum:
+            raise _refuse(self.where(name), f"a whole number of at least {minimum}", value)
+        return value
+
+    def number(self, name: str, default: float, *, minimum: float = 0.0, below: float = math.inf) -> float:
+        value = self.value.get(name)
+        if value is None:
+            return default
+        if not _is_number(value) or not minimum <= value < below:
+            limit = f"at least {minimum:g}" + (f" and below {below:g}" if below < math.inf else "")
+            raise _refuse(self.where(name), f"a number of {limit}", value)
+        return float(value)
+
+    def child(self, name: str) -> Fields:
+        return Fields(self.require(name), self.where(name))
+
+
+def parse_create_model(body: Any) -> CreateModel:
+    fields = Fields(body)
+    if fields.value.get("projection_head_dim"):
+        raise OperationError("projection_head_dim is not supported by this trainer; leave it out.")
+    lora = Fields(fields.value.get("lora_config") or {}, "lora_config")
+    if lora.value.get("init_method") not in (None, "kaiming"):
+        raise OperationError(f"lora_config.init_method {lora.value['init_method']!r} is not supported; use 'kaiming'.")
+    rank = lora.integer("rank", 0, 0) or 0
+    return CreateModel(
+        session_id=fields.text("session_id"),
+        base_model=fields.text("base_model"),
+        base_only=fields.flag("base_only", False),
+        rank=rank,
+        alpha=lora.integer("alpha", 2 * rank, 1) or 0,
+        seed=lora.integer("seed", None, 0),
+        train_attn=lora.flag("train_attn", True),
+        train_mlp=lora.flag("train_mlp", True),
+        train_unembed=lora.flag("train_unembed", True),
+    )
+
+
+def parse_forward(body: Any) -> Pass:
+    return _parse_pass(Fields(body), "forward_input", backward=False)
+
+
+def parse_forward_backward(body: Any) -> Pass:
+    return _parse_pass(Fields(body), "forward_backward_input", backward=True)
+
+
+def parse_optim_step(body: Any) -> OptimStep:
+    fields = Fields(body)
+    adam = fields.child("adam_params")
+    normalization = fields.value.get("grad_accumulation_normalization") or "none"
+    if normalization not in NORMALIZATIONS:
+        raise _refuse("grad_accumulation_normalization", f"one of {', '.join(NORMALIZATIONS)}", normalization)
+    return OptimStep(
+        model_id=fields.text("model_id"),
+        learning_rate=adam.number("learning_rate", 1e-4),
+        beta1=adam.number("beta1", 0.9, below=1.0),
+        beta2=adam.number("beta2", 0.95, below=1.0),
+        eps=adam.number("eps", 1e-12),
+        weight_decay=adam.number("weight_decay", 0.0),
+        grad_clip_norm=adam.number("grad_clip_norm", 0.0),
+        normalization=normalization,
+    )
+
+
+def parse_save_weights(body: Any) -> SaveWeights:
+    fields = Fields(body)
+    if fields.flag("overwrite", False):
+        raise OperationError("overwrite is not supported: a saved checkpoint never changes. Save under a new name.")
+    name = fields.text("path") if fields.value.get("path") is not None else None
+    return SaveWeights(model_id=fields.text("model_id"), name=name)
+
+
+def parse_save_for_sampler(body: Any) -> SaveWeights:
+    request = parse_save_weights(body)
+    if (kind := Fields(body).value.get("checkpoint_type")) == "merged_base":
+        raise OperationError(f"checkpoint_type {kind!r} is not supported by this trainer; use 'base'.")
+    return request
+
+
+def parse_load_weights(body: Any) -> LoadWeights:
+    fields = Fields(body)
+    return LoadWeights(fields.text("model_id"), fields.text("path"), fields.flag("optimizer", False))
+
+
+def parse_unload_model(body: Any) -> UnloadModel:
+    return UnloadModel(Fields(body).text("model_id"))
+
+
+def _parse_pass(fields: Fields, name: str, *, backward: bool) -> Pass:
+    given = fields.child(name)
+    loss_fn = given.text("loss_fn")
+    if loss_fn not in LOSS_INPUTS:
+        raise _refuse(given.where("loss_fn"), f"one of {', '.join(LOSS_INPUTS)}", loss_fn)
+    low, high = _clip_thresholds(given, loss_fn)
+    rows = given.require("data")
+    if not isinstance(rows, list) or not rows:
+        raise _refuse(given.where("data"), "a list of at least one datum", rows)
+    data = [_parse_datum(Fields(row, f"{given.where('data')}[{index}]"), loss_fn) for index, row in enumerate(rows)]
+    return Pass(fields.text("model_id"), data, loss_fn, low, high, backward)
+
+
+def _clip_thresholds(given: Fields, loss_fn: str) -> tuple[float, float]:
+    config = Fields(given.value.get("loss_fn_config") or {}, given.where("loss_fn_config"))
+    allowed = tuple(CLIP_DEFAULTS) if loss_fn == "ppo" else ()
+    for key, value in config.value.items():
+        if value is not None and key not in allowed:
+            raise OperationError(f"{config.where(key)} is not known for loss {loss_fn}; known: {', '.join(allowed) or 'none'}.", 422)
+    low, high = (config.number(key, default) for key, default in CLIP_DEFAULTS.items())
+    if low > high:
+        raise OperationError(f"{config.where('clip_low_threshold')} {low:g} is above clip_high_threshold {high:g}.", 422)
+    return low, high
+
+
+def _parse_datum(row: Fields, loss_fn: str) -> Datum:
+    tokens = _parse_tokens(row.child("model_input"))
+    inputs = row.child("loss_fn_inputs")
+    names = LOSS_INPUTS[loss_fn]
+    if unknown := sorted(set(inputs.value) - set(names)):
+        raise OperationError(f"{inputs.where(unknown[0])} is not an input of loss {loss_fn}; it takes {', '.join(names)}.", 422)
+    wanted = [name for name in names if name not in OPTIONAL_INPUTS or inputs.value.get(name) is not None]
+    return Datum(tokens, {name: _parse_tensor(inputs.child(name), name, len(tokens)) for name in wanted})
+
+
+def _parse_tokens(model_input: Fields) -> list[int]:
+    chunks = model_input.require("chunks")
+    if not isinstance(chunks, list):
+        raise _refuse(model_input.where("chunks"), "a list", chunks)
+    tokens: list[int] = []
+    for index, value in enumerate(chunks):
+        chunk = Fields(value, f"{model_input.where('chunks')}[{index}]")
+        if (kind := chunk.value.get("type", "encoded_text")) != "encoded_text":
+            raise OperationError(f"{chunk.where('type')} {kind!r} is not supported; this trainer takes encoded_text only.", 422)
+        tokens += _whole_numbers(chunk.require("tokens"), chunk.where("tokens"))
+    if not tokens:
+        raise OperationError(f"{model_input.where('chunks')} holds no token.", 422)
+    return tokens
+
+
+def _parse_tensor(tensor: Fields, name: str, length: int) -> list[float]:
+    if tensor.value.get("sparse_crow_indices") is not None:
+        raise OperationError(f"{tensor.path} is sparse; send it dense.", 422)
+    shape = tensor.value.get("shape")
+    if shape is not None and shape != [length]:
+        raise _refuse(tensor.where("shape"), f"[{length}], one number for each token of model_input", shape)
+    data = tensor.require("data")
+    if name == "target_tokens":
+        data = _whole_numbers(data, tensor.where("data"))
+    elif not isinstance(data, list) or not all(_is_number(item) for item in data):
+        raise OperationError(f"{tensor.where('data')} must be a list of finite numbers.", 422)
+    if len(data) != length:
+        raise OperationError(f"{tensor.where('data')} holds {len(data)} numbers for {length} tokens; they must be as many.", 422)
+    return data
+
+
+def _whole_numbers(value: Any, where: str) -> list[int]:
+    if not isinstance(value, list) or not all(type(item) is int and item >= 0 for item in value):
+        raise OperationError(f"{where} must be a list of whole numbers of at least 0.", 422)
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _refuse(where: str, wanted: str, value: Any) -> OperationError:
+    shown = repr(value)
+    return OperationError(f"{where} must be {wanted}, not {shown[:60]}{'...' if len(shown) > 60 else ''}.", 422)
