@@ -1,0 +1,59 @@
+"""What every test stands on: the given Postgres and broker, one database of each per pytest-xdist worker."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from django.conf import settings
+from django.core.cache import cache
+
+SERVERS = ("DATABASE_URL", "REDIS_URL")
+BROKER_DATABASES = 16
+E2E_OFFSET = 8
+
+
+def broker_url(offset: int) -> str:
+    """REDIS_URL as it was given, with another database: `offset` after the given one, wrapping round at the last.
+
+    Databases +1 to +7 are for the workers' own processes, +8 to +15 for the servers that browser tests start.
+    """
+    parts = urlsplit(GIVEN_BROKER)
+    given = int(parts.path.strip("/") or 0)
+    return parts._replace(path=f"/{(given + offset) % BROKER_DATABASES}").geturl()
+
+
+def worker_number() -> int:
+    """Which pytest-xdist worker this is, from 0; 0 without xdist."""
+    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+
+
+GIVEN_BROKER = os.environ.get("SLIPWAY_TEST_BROKER") or os.environ.get("REDIS_URL", "")
+"""Kept in the environment, because REDIS_URL is changed below and pytest-xdist's workers inherit that."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Point this process, and every process that a test starts, at databases of its own."""
+    if missing := [name for name in SERVERS if not os.environ.get(name)]:
+        raise pytest.UsageError(
+            f"{' and '.join(missing)} not set: the tests need a real Postgres and a real broker. "
+            "`./run test` starts them; or give the addresses of your own."
+        )
+    os.environ["SLIPWAY_TEST_BROKER"] = GIVEN_BROKER
+    os.environ["REDIS_URL"] = broker_url(1 + worker_number() % (E2E_OFFSET - 1))
+    settings.REDIS_URL = settings.CELERY_BROKER_URL = os.environ["REDIS_URL"]
+    for options in getattr(settings, "CACHES", {}).values():
+        if "redis" in options["BACKEND"]:
+            options["LOCATION"] = os.environ["REDIS_URL"]
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache() -> Iterator[None]:
+    """No test sees the rate limits that another one used up."""
+    yield
+    cache.clear()

@@ -1,0 +1,141 @@
+"""Make rows for tests: plain functions, keywords only, everything optional. What a test does not name is typical."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import Account, Membership, User
+from accounts.roles import Role
+from catalog import snapshots
+from catalog.enums import Architecture, IdSource, TrainerMode
+from catalog.launch_fields import LaunchField, common_fields
+from catalog.models import BaseModel, ShapeVersion, TrainingShape
+from catalog.snapshots import Snapshot
+from catalog.states import VersionState
+from wire.names import new_version_id
+
+PASSWORD = "a good long pass phrase"
+_numbers = count(1)
+
+
+def make_user(*, username: str | None = None, password: str = PASSWORD, superuser: bool = False) -> User:
+    """A user who is a member of nothing."""
+    name = username or f"user-{next(_numbers)}"
+    return User.objects.create_user(name, password=password, is_superuser=superuser, is_staff=superuser)
+
+
+def make_account(*, account_id: str | None = None, display_name: str = "") -> Account:
+    """The account of that id, made where it is not there; without an id a new one."""
+    identifier = account_id or f"team-{next(_numbers)}"
+    return Account.objects.get_or_create(
+        account_id=identifier, defaults={"display_name": display_name or identifier.replace("-", " ").capitalize()}
+    )[0]
+
+
+def make_member(
+    *, account: Account | None = None, role: Role | str = Role.LAUNCHER, user: User | None = None, **user_fields: Any
+) -> User:
+    """A user (a new one where none is given) with a role in the account (a new one where none is given)."""
+    member = user or make_user(**user_fields)
+    Membership.objects.create(account=account or make_account(), user=member, role=Role(role))
+    return member
+
+
+def sign_in(client: Client, user: User) -> Client:
+    """The same client, now with the user's session."""
+    client.force_login(user)
+    return client
+
+
+def make_model(*, account: Account | None = None, model_id: str | None = None, **fields: Any) -> BaseModel:
+    """A base model, in account `fireworks` where none is given."""
+    number = next(_numbers)
+    given = {
+        "title": f"Qwen 3 {number}B",
+        "family": "Qwen",
+        "section": "Qwen 3",
+        "architecture": Architecture.DENSE,
+        "position": number,
+    } | fields
+    return BaseModel.objects.create(
+        account=account or make_account(account_id="fireworks"), model_id=model_id or f"qwen3-{number}b", **given
+    )
+
+
+def make_shape(
+    *,
+    base_model: BaseModel | None = None,
+    account: Account | None = None,
+    shape_id: str | None = None,
+    display_name: str = "",
+    id_source: IdSource = IdSource.DOCUMENT,
+    position: int | None = None,
+) -> TrainingShape:
+    """A shape without versions, in its base model's account where none is given."""
+    number = next(_numbers)
+    model = base_model or make_model(account=account)
+    identifier = shape_id or f"{model.model_id}-shape-{number}"
+    return TrainingShape.objects.create(
+        account=account or model.account,
+        shape_id=identifier,
+        base_model=model,
+        display_name=display_name,
+        id_source=id_source,
+        position=number if position is None else position,
+        search_text=f"{display_name} {identifier} {model.title} {model.model_id}".lower(),
+    )
+
+
+def make_version(
+    *,
+    shape: TrainingShape | None = None,
+    mode: TrainerMode = TrainerMode.LORA_TRAINER,
+    context: int = 32_768,
+    gpus: int = 1,
+    nodes: int = 1,
+    state: VersionState = VersionState.VALIDATED,
+    public: bool | None = None,
+    latest: bool | None = None,
+    launch_fields: Sequence[LaunchField] | None = None,
+    version_id: str | None = None,
+    **snapshot_fields: Any,
+) -> ShapeVersion:
+    """A version of the shape (of a new one where none is given); other keywords go to its `Snapshot`.
+
+    Validated, public and the latest validated one unless told otherwise; `gpus` counts GPUs per node. It takes the
+    mark of the latest validated version from an older one.
+    """
+    owner = shape or make_shape()
+    published = state == VersionState.VALIDATED
+    newest = published if latest is None else latest
+    snapshot = Snapshot(
+        **{
+            "name": owner.name,
+            "base_model": owner.base_model.name,
+            "trainer_mode": mode,
+            "max_supported_context_length": context,
+            "accelerator_count": gpus,
+            "node_count": nodes,
+            "display_name": owner.display_name,
+            **snapshot_fields,
+        }
+    )
+    fields = [field.as_json() for field in (common_fields(mode) if launch_fields is None else launch_fields)]
+    if newest:
+        owner.versions.filter(is_latest_validated=True).update(is_latest_validated=False)
+    return ShapeVersion.objects.create(
+        shape=owner,
+        version_id=version_id or new_version_id(),
+        snapshot=snapshot.as_json(),
+        launch_fields=fields,
+        digest=snapshots.digest(snapshot, fields),
+        state=state,
+        is_public=published if public is None else public,
+        is_latest_validated=newest,
+        published_at=timezone.now() if published else None,
+    )
