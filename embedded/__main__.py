@@ -1,0 +1,40 @@
+"""`./run COMMAND` inside the made environment."""
+
+from __future__ import annotations
+
+import sys
+
+from embedded import rehearsal, testing
+from embedded.checks import check
+from embedded.console import Trouble, complain
+from embedded.home import Home
+from embedded.manage import manage
+from embedded.supervisor import supervise
+
+
+def main(command: str, arguments: list[str]) -> int:
+    """Returns the exit code."""
+    home = Home.from_environment()
+    try:
+        match command:
+            case "start":
+                supervise(home)
+            case "manage":
+                return manage(home, arguments)
+            case "check":
+                return check()
+            case "test":
+                return testing.run(arguments)
+            case "shots" | "bench":
+                return rehearsal.run(command, arguments)
+    except Trouble as trouble:
+        complain(trouble)
+        return 1
+    except OSError as error:
+        complain(f"{error.strerror}: {error.filename or home.path}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

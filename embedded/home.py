@@ -1,0 +1,117 @@
+"""The state folder: where things lie in it, who holds it, and what the running Slipway wrote down about itself."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from embedded.console import Trouble
+
+ROOT = Path(__file__).resolve().parent.parent
+LOG_LIMIT_BYTES = 5_000_000
+LEAST_FREE_BYTES = 150_000_000
+
+
+@dataclass(frozen=True)
+class Child:
+    """A supervised process as it is written down: enough to recognise it after its supervisor has been killed."""
+
+    pid: int
+    started_at: float
+
+
+@dataclass(frozen=True)
+class Running:
+    """What the holder of the state folder wrote down about itself. Holds passwords: the file's mode is 0600."""
+
+    pid: int
+    purpose: str
+    url: str
+    database_url: str
+    redis_url: str
+    children: dict[str, Child] = field(default_factory=dict)
+
+
+class Home:
+    """The folder SLIPWAY_HOME (default var/ in the project)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.logs = path / "logs"
+        self.postgres = path / "postgres"
+        self.broker = path / "broker"
+        self._record = path / "run.json"
+        self._lock = path / "run.lock"
+
+    @classmethod
+    def from_environment(cls) -> Home:
+        return cls(Path(os.environ.get("SLIPWAY_HOME") or ROOT / "var").absolute())
+
+    def prepare(self) -> None:
+        """Make the folder; others may pass through it (the servers' account must) but not list it.
+
+        Raises:
+            Trouble: it cannot be written to, or its disk is full.
+        """
+        try:
+            if not self.path.exists():
+                self.path.mkdir(parents=True, mode=0o711)
+            self.logs.mkdir(exist_ok=True, mode=0o700)
+            probe = self.path / ".writable"
+            probe.write_bytes(b"\0" * 4096)
+            probe.unlink()
+            disk = os.statvfs(self.path)
+        except OSError as error:
+            remedy = "Choose another folder with SLIPWAY_HOME."
+            raise Trouble(f"Cannot write to {self.path}: {error.strerror}. {remedy}") from None
+        free = disk.f_bavail * disk.f_frsize
+        if free < LEAST_FREE_BYTES:
+            least = LEAST_FREE_BYTES // 1_000_000
+            raise Trouble(f"{self.path} has {free // 1_000_000} MB free; Slipway needs {least} MB to start.")
+
+    def log(self, name: str) -> Path:
+        return self.logs / f"{name}.log"
+
+    def rotate_logs(self) -> None:
+        """Keep one older file of each log that has grown beyond the limit."""
+        for log in self.logs.glob("*.log"):
+            if log.stat().st_size > LOG_LIMIT_BYTES:
+                log.replace(log.with_suffix(".log.1"))
+
+    @contextmanager
+    def held(self) -> Iterator[bool]:
+        """Hold the state folder for this process; yields whether it was free. The kernel lets go when we die."""
+        with self._lock.open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+
+    def write_running(self, running: Running) -> None:
+        """Replace the record in one step, readable by its owner alone."""
+        draft = self._record.with_suffix(".new")
+        draft.unlink(missing_ok=True)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            json.dump(asdict(running), stream)
+        draft.replace(self._record)
+
+    def read_running(self) -> Running | None:
+        """The last record, whether or not its writer still lives; None where there is none or it is unreadable."""
+        try:
+            data: dict[str, Any] = json.loads(self._record.read_text())
+            children = {name: Child(**child) for name, child in data.pop("children").items()}
+            return Running(**data, children=children)
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def forget_running(self) -> None:
+        self._record.unlink(missing_ok=True)

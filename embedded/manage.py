@@ -1,0 +1,70 @@
+"""`./run manage`: a Django management command against the running state."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+from embedded.console import Console
+from embedded.foreground import run_in_foreground
+from embedded.home import Home, Running
+from embedded.leftovers import end_leftovers
+from embedded.postgres import find_binaries
+from embedded.processes import recorded
+from embedded.servers import start_servers
+from embedded.services import MANAGE, environment, programs_path
+
+WAIT_SECONDS = 0.3
+STOP_SECONDS = 8
+
+
+def manage(home: Home, arguments: list[str]) -> int:
+    """Run the command with the servers of the running Slipway, or else with servers started for its duration.
+
+    Returns its exit code. Standard output is the command's own.
+
+    Raises:
+        Trouble: the servers could not be started.
+    """
+    console = Console(to_stderr=True)
+    home.prepare()
+    waiting = False
+    while True:
+        with home.held() as free:
+            if free:
+                return _with_servers_of_its_own(home, console, arguments)
+        running = home.read_running()
+        if running and running.purpose == "run" and running.database_url:
+            _become_command(home, running, arguments)
+        if not waiting:
+            waiting = True
+            console.say(f"Waiting for the other ./run that is using {home.path}")
+        time.sleep(WAIT_SECONDS)
+
+
+def _environment(home: Home, database_url: str, redis_url: str) -> dict[str, str]:
+    path = programs_path(find_binaries())
+    return environment(home, database_url=database_url, redis_url=redis_url) | {"PATH": path}
+
+
+def _become_command(home: Home, running: Running, arguments: list[str]) -> None:
+    database_url = os.environ.get("DATABASE_URL") or running.database_url
+    redis_url = os.environ.get("REDIS_URL") or running.redis_url
+    environ = _environment(home, database_url, redis_url)
+    os.execve(sys.executable, [*MANAGE, *arguments], environ)  # noqa: S606
+
+
+def _with_servers_of_its_own(home: Home, console: Console, arguments: list[str]) -> int:
+    end_leftovers(home, console)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(128 + signal.SIGTERM))
+    servers = start_servers(home, Console(silent=True))
+    try:
+        children = {server.name: recorded(process) for server, process in servers.processes}
+        purpose = " ".join(["manage", *arguments[:1]])
+        home.write_running(Running(os.getpid(), purpose, "", servers.database_url, servers.redis_url, children))
+        return run_in_foreground([*MANAGE, *arguments], env=_environment(home, servers.database_url, servers.redis_url))
+    finally:
+        servers.stop(time.monotonic() + STOP_SECONDS)
+        home.forget_running()

@@ -1,0 +1,179 @@
+"""Starting and ending processes so that none outlives its supervisor.
+
+Every child leads a session of its own, so that Ctrl-C reaches the supervisor alone and the order of the stop is ours,
+and asks the kernel (Linux) for a signal when the supervisor dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from embedded.home import Child
+
+PR_SET_PDEATHSIG = 1
+CLONE_NEWUSER = 0x10000000
+UNPRIVILEGED_ID = 65534
+NAMESPACE_ID = 1000
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True)
+class Account:
+    """Under which user a server runs: another user id, or our own seen as unprivileged in a user namespace."""
+
+    uid: int
+    gid: int
+    namespace: bool = False
+
+
+def _enter_namespace(uid: int, gid: int) -> None:
+    if _libc.unshare(CLONE_NEWUSER) != 0:
+        raise OSError(ctypes.get_errno(), "unshare")
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{NAMESPACE_ID} {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"{NAMESPACE_ID} {gid} 1")
+
+
+def before_exec(account: Account | None, death_signal: int) -> Callable[[], None]:
+    """What a child does just before it becomes its program: change of user, and a wish to die with us."""
+    supervisor = os.getpid()
+
+    def prepare() -> None:
+        if account and account.namespace:
+            _enter_namespace(account.uid, account.gid)
+        if sys.platform == "linux":
+            # After the change of user, which clears it; and the supervisor may have died before this line.
+            _libc.prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+            if os.getppid() != supervisor:
+                os._exit(1)
+
+    return prepare
+
+
+def spawn(
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    log: Path,
+    account: Account | None = None,
+    death_signal: int = signal.SIGKILL,
+    stdin: int = subprocess.DEVNULL,
+    stdout: int | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a supervised process whose output (its errors alone where `stdout` is given) is appended to a log.
+
+    Raises:
+        OSError: it could not be started.
+    """
+    change = account if account and not account.namespace else None
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [str(argument) for argument in argv],
+            env=dict(env),
+            cwd=cwd,
+            stdin=stdin,
+            stdout=output if stdout is None else stdout,
+            stderr=output,
+            start_new_session=True,
+            user=change.uid if change else None,
+            group=change.gid if change else None,
+            extra_groups=[] if change else None,
+            preexec_fn=before_exec(account, death_signal),  # noqa: PLW1509 - this program has one thread
+        )
+
+
+def namespace_available(account: Account) -> bool:
+    """Whether this machine lets us run a process in a user namespace of its own."""
+    try:
+        result = subprocess.run(["true"], preexec_fn=lambda: _enter_namespace(account.uid, account.gid), check=False)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return result.returncode == 0
+
+
+def recorded(process: subprocess.Popen[bytes]) -> Child:
+    """How to recognise a child later. A child that is already gone is recorded with time 0 and matches nothing."""
+    try:
+        return Child(process.pid, psutil.Process(process.pid).create_time())
+    except psutil.Error:
+        return Child(process.pid, 0.0)
+
+
+def find(child: Child) -> psutil.Process | None:
+    """The process of that record if it still runs, and not another one with its number."""
+    try:
+        process = psutil.Process(child.pid)
+        same = abs(process.create_time() - child.started_at) < 1
+        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+    except psutil.Error:
+        return None
+
+
+def session_members(child: Child) -> list[psutil.Process]:
+    """What still runs in the session that this child led, itself included."""
+    leader = find(child)
+    if leader is None and psutil.pid_exists(child.pid):
+        return []
+    members = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError, psutil.Error):
+            if os.getsid(process.pid) == child.pid and process.status() != psutil.STATUS_ZOMBIE:
+                members.append(process)
+    return members
+
+
+def working_in(folder: Path) -> list[psutil.Process]:
+    """Processes whose working directory is this folder, as every Postgres process has its data folder."""
+    members = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.cwd() == str(folder):
+                members.append(process)
+    return members
+
+
+def marked(name: str, value: str) -> list[psutil.Process]:
+    """Processes that carry this variable in their environment, whatever session they moved to."""
+    members = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and process.environ().get(name) == value:
+                members.append(process)
+    return members
+
+
+def kill(processes: Iterable[psutil.Process]) -> None:
+    """SIGKILL them and wait until they are gone (2 s at most)."""
+    targets = list(processes)
+    for process in targets:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(targets, timeout=2)
+
+
+def kill_group(pid: int) -> None:
+    """SIGKILL what is left of the group that this child led."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def wait(process: subprocess.Popen[bytes], deadline: float) -> bool:
+    """Whether it ended before the deadline (time.monotonic)."""
+    try:
+        process.wait(timeout=max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return False
+    return True

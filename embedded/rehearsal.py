@@ -1,0 +1,66 @@
+"""`./run shots` and `./run bench`: a whole Slipway on a temporary state, and a program that looks at it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from embedded.addresses import free_port
+from embedded.browser import find_or_install_browser
+from embedded.console import Console, Trouble
+from embedded.foreground import run_in_foreground
+from embedded.home import ROOT, Home
+from embedded.processes import before_exec
+from embedded.services import environment
+from embedded.testing import forget_settings, temporary_home
+
+PROGRAMS = {"shots": "benchmarks.shots", "bench": "benchmarks"}
+STOP_SECONDS = 12
+
+
+@contextmanager
+def slipway(home: Home) -> Iterator[dict[str, str]]:
+    """A running Slipway with its state in `home`; yields the environment that tells a program where it is.
+
+    Raises:
+        Trouble: it did not start; what it said stands on the terminal.
+    """
+    port = free_port()
+    os.environ |= {"SLIPWAY_HOME": str(home.path), "PORT": str(port)}
+    os.environ |= {"SLIPWAY_ADMIN_USER": "admin", "SLIPWAY_ADMIN_PASSWORD": secrets.token_urlsafe(12)}
+    prepare = before_exec(None, signal.SIGTERM)
+    argv = [sys.executable, "-P", "-m", "embedded", "start"]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, preexec_fn=prepare)  # noqa: PLW1509 - one thread
+    try:
+        assert process.stdout is not None
+        if not any("is ready" in line for line in process.stdout):
+            raise Trouble("Slipway did not start, so there is nothing to look at.")
+        running = home.read_running()
+        assert running is not None
+        addresses = {"database_url": running.database_url, "redis_url": running.redis_url}
+        yield environment(home, **addresses) | {"SLIPWAY_BASE_URL": running.url.rstrip("/")}
+    finally:
+        process.terminate()
+        process.wait(STOP_SECONDS)
+
+
+def run(command: str, arguments: list[str]) -> int:
+    """Run the program against a Slipway of its own; returns its exit code."""
+    console = Console()
+    browser = find_or_install_browser(console)
+    if command == "shots" and not browser:
+        raise Trouble("Screenshots need Chromium: install chromium, or set SLIPWAY_CHROMIUM to one.")
+    forget_settings()
+    with temporary_home() as home:
+        console.say("Starting a Slipway of its own")
+        started = time.monotonic()
+        with slipway(home) as env:
+            console.say(f"  ready after {time.monotonic() - started:.1f} s")
+            argv = [sys.executable, "-m", PROGRAMS[command], *arguments]
+            return run_in_foreground(argv, env=env | {"SLIPWAY_CHROMIUM": browser or ""}, cwd=ROOT)

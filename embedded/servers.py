@@ -1,0 +1,94 @@
+"""Which Postgres and which broker are used: the given addresses, else embedded ones."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from embedded.addresses import check_broker, check_database, free_port
+from embedded.broker import Broker, find_server
+from embedded.console import Console, Trouble
+from embedded.home import Home
+from embedded.postgres import Postgres, find_binaries
+from embedded.privileges import account_for
+from embedded.processes import Account
+
+Server = Postgres | Broker
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Addresses in use, and the embedded servers behind them in the order in which they are started."""
+
+    database_url: str
+    redis_url: str
+    processes: list[tuple[Server, subprocess.Popen[bytes]]]
+
+    def stop(self, deadline: float) -> None:
+        """Stop the embedded ones, last started first."""
+        for server, process in reversed(self.processes):
+            server.stop(process, deadline)
+
+
+def start_servers(home: Home, console: Console, *, durable: bool = True, given: bool = True) -> Servers:
+    """Start what is not given by DATABASE_URL and REDIS_URL (which are ignored with `given=False`).
+
+    Raises:
+        Trouble: a given address does not work, or an embedded server cannot be found or started.
+    """
+    database_url = os.environ.get("DATABASE_URL", "") if given else ""
+    redis_url = os.environ.get("REDIS_URL", "") if given else ""
+    if database_url:
+        check_database(database_url)
+        console.say("Postgres: the one of DATABASE_URL")
+    if redis_url:
+        check_broker(redis_url)
+        console.say("Broker: the one of REDIS_URL")
+    servers = Servers(database_url, redis_url, [])
+    try:
+        if not database_url:
+            servers = _with_postgres(servers, home, console, durable)
+        if not redis_url:
+            servers = _with_broker(servers, home, console)
+    except BaseException:
+        servers.stop(deadline=0)
+        raise
+    return servers
+
+
+def _with_postgres(servers: Servers, home: Home, console: Console, durable: bool) -> Servers:
+    binaries = find_binaries()
+    if not binaries:
+        raise Trouble("There is no Postgres for this machine: install one, or set DATABASE_URL.")
+    server = Postgres(
+        home.postgres,
+        binaries=binaries,
+        port=free_port(),
+        log=home.log("postgres"),
+        account=_account(home, binaries / "postgres"),
+        durable=durable,
+    )
+    console.say("Starting Postgres" if (home.postgres / "data").exists() else f"Setting up Postgres in {home.postgres}")
+    server.end_leftovers()
+    server.prepare()
+    process = server.start()
+    return Servers(server.url, servers.redis_url, [*servers.processes, (server, process)])
+
+
+def _with_broker(servers: Servers, home: Home, console: Console) -> Servers:
+    program = find_server()
+    if not program:
+        raise Trouble("There is no Valkey or Redis for this machine: install one, or set REDIS_URL.")
+    server = Broker(
+        home.broker, program=program, port=free_port(), log=home.log("broker"), account=_account(home, program)
+    )
+    console.say("Starting the broker")
+    server.prepare()
+    process = server.start()
+    return Servers(servers.database_url, server.url, [*servers.processes, (server, process)])
+
+
+def _account(home: Home, program: Path) -> Account | None:
+    return account_for(home.path, program)

@@ -1,0 +1,53 @@
+"""The command lines and the environment of web, worker and beat."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from embedded.home import ROOT, Home
+
+# Every supervised process carries it, and so do the trainers that the worker starts.
+MARK = "SLIPWAY_SUPERVISED_BY"
+LEAST_PROCESSES, MOST_PROCESSES = 2, 4
+MANAGE = [sys.executable, str(ROOT / "manage.py")]
+
+
+def environment(home: Home, *, database_url: str, redis_url: str) -> dict[str, str]:
+    """What the Django processes get on top of the environment that ./run was started in."""
+    # PYTHONPATH was only how ./run found this package; a trainer must not inherit it.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return inherited | {
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "SLIPWAY_HOME": str(home.path),
+        "SLIPWAY_EMBEDDED": "1",
+    }
+
+
+def command_lines(home: Home, port: int) -> dict[str, list[str]]:
+    """Command lines by service name, in the order in which they are started."""
+    processes = str(max(LEAST_PROCESSES, min(os.cpu_count() or 1, MOST_PROCESSES)))
+    schedule = str(home.path / "beat-schedule")
+    celery = [sys.executable, "-m", "celery", "-A", "config"]
+    return {
+        "web": [
+            *(sys.executable, "-m", "granian", "--interface", "asginl", "--host", "127.0.0.1", "--port", str(port)),
+            *("--workers", processes, "--respawn-failed-workers", "--respawn-interval", "0.5"),
+            # Event streams are open for hours: many are held at a time, and a stop does not wait for them.
+            *("--backlog", "4096", "--backpressure", "4096", "--workers-kill-timeout", "1"),
+            "config.asgi:application",
+        ],
+        "worker": [
+            *(*celery, "worker", "--loglevel", "INFO", "--pool", "prefork", "--concurrency", processes),
+            *("--without-gossip", "--without-mingle"),
+        ],
+        "beat": [*celery, "beat", "--loglevel", "INFO", "--schedule", schedule, "--pidfile", ""],
+    }
+
+
+def programs_path(*folders: Path | None) -> str:
+    """PATH with these folders in front."""
+    return os.pathsep.join([*(str(folder) for folder in folders if folder), os.environ.get("PATH", os.defpath)])

@@ -1,0 +1,269 @@
+"""`./run`: starts everything, restarts what dies, stops everything in the right order."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from embedded.addresses import web_port
+from embedded.console import Console, Trouble, last_lines
+from embedded.home import ROOT, Home, Running
+from embedded.leftovers import end_leftovers
+from embedded.postgres import find_binaries
+from embedded.processes import kill, kill_group, marked, recorded, spawn, wait
+from embedded.servers import Servers, start_servers
+from embedded.services import MANAGE, MARK, command_lines, environment, programs_path
+
+POLL_SECONDS = 0.2
+READY_SECONDS = 180
+STEADY_SECONDS = 30
+LONGEST_PAUSE_SECONDS = 15
+# Seconds after the start of a stop at which each part must be gone; all in all less than ten.
+WORKERS_GONE, TRAINERS_GONE, WEB_GONE, SERVERS_GONE = 2.0, 7.3, 8.3, 8.8
+
+
+class Stop(BaseException):
+    """A signal asked us to stop."""
+
+
+@dataclass
+class Supervised:
+    """A child that is started again when it dies, later each time in a row (0.2 s, doubled, 15 s at most)."""
+
+    name: str
+    spawn: Callable[[], subprocess.Popen[bytes]]
+    process: subprocess.Popen[bytes]
+    log: Path
+    started: float = field(default_factory=time.monotonic)
+    failures: int = 0
+    restart_at: float | None = None
+
+    def pause(self) -> float:
+        return min(0.2 * 2.0**self.failures, LONGEST_PAUSE_SECONDS)
+
+
+def ending(code: int) -> str:
+    """An exit status in words."""
+    if code >= 0:
+        return f"exit code {code}"
+    with contextlib.suppress(ValueError):
+        return f"killed by {signal.Signals(-code).name}"
+    return f"killed by signal {-code}"
+
+
+class Supervisor:
+    """One run on one state folder; its lock is held by the caller."""
+
+    def __init__(self, home: Home, console: Console) -> None:
+        self._home = home
+        self._console = console
+        self._port = web_port()
+        self._url = f"http://127.0.0.1:{self._port}/"
+        self._servers = Servers("", "", [])
+        self._children: dict[str, Supervised] = {}
+        self._env: dict[str, str] = {}
+        self._preparing: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> None:
+        """Start everything and keep it running until a signal asks to stop.
+
+        Raises:
+            Trouble: something could not be started; everything else has been stopped by then.
+        """
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _raise_stop)
+        try:
+            self._start()
+            self._watch()
+        except Stop:
+            self._console.say("Stopping")
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
+            self._stop()
+        self._console.say("Stopped")
+
+    def _start(self) -> None:
+        end_leftovers(self._home, self._console)
+        self._home.rotate_logs()
+        self._record()
+        self._servers = start_servers(self._home, self._console)
+        addresses = {"database_url": self._servers.database_url, "redis_url": self._servers.redis_url}
+        self._env = environment(self._home, **addresses) | {
+            "PORT": str(self._port),
+            MARK: str(self._home.path),
+            "PATH": programs_path(find_binaries()),
+            "PYTHONUNBUFFERED": "1",
+        }
+        for server, process in self._servers.processes:
+            self._children[server.name] = Supervised(server.name, server.spawn, process, self._home.log(server.name))
+        self._record()
+        notes = self._prepare()
+        self._console.say("Starting web, worker and beat")
+        for name, argv in command_lines(self._home, self._port).items():
+            start = partial(spawn, argv, env=self._env, cwd=ROOT, log=self._home.log(name))
+            self._children[name] = Supervised(name, start, start(), self._home.log(name))
+        self._record()
+        self._wait_until_ready()
+        self._console.say()
+        self._console.say(f"Slipway is ready: {self._url}")
+        for line in notes:
+            self._console.say(f"  {line}")
+        self._console.say(f"  Logs are in {self._home.logs}; Ctrl-C stops everything.")
+
+    def _prepare(self) -> list[str]:
+        """Migrations, accounts, catalog; returns what the commands had to say."""
+        self._preparing = spawn(
+            [sys.executable, "-m", "embedded.prepare"],
+            env=self._env,
+            cwd=ROOT,
+            log=self._home.log("prepare"),
+            stdout=subprocess.PIPE,
+        )
+        assert self._preparing.stdout is not None
+        notes: list[str] = []
+        for line in self._preparing.stdout:
+            message: dict[str, str] = json.loads(line)
+            if doing := message.get("doing"):
+                self._console.say(doing)
+            if error := message.get("error"):
+                raise Trouble(f"{error} (more in {self._home.log('prepare')})")
+            notes += message.get("output", "").splitlines()
+        if code := self._preparing.wait():
+            reason = " ".join(last_lines(self._home.log("prepare"), 1))
+            raise Trouble(f"Setting up the database ended with {ending(code)}: {reason}")
+        return notes
+
+    def _wait_until_ready(self) -> None:
+        """Wait for 200 from /readyz; a child that dies while everything starts is not going to do better later."""
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            for child in self._children.values():
+                if (code := child.process.poll()) is not None:
+                    self._show_log(child)
+                    raise Trouble(f"{child.name} stopped while starting ({ending(code)}); its log is {child.log}")
+            status, body = self._readiness()
+            if status == 200:
+                return
+            if time.monotonic() > deadline:
+                raise Trouble(f"Not ready after {READY_SECONDS} s: {body or 'no answer'} (logs in {self._home.logs})")
+            time.sleep(POLL_SECONDS)
+
+    def _readiness(self) -> tuple[int, str]:
+        """Status and body of /readyz; (0, "") where nothing answers."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
+        try:
+            connection.request("GET", "/readyz")
+            response = connection.getresponse()
+            return response.status, " ".join(response.read(2000).decode(errors="replace").split())
+        except (OSError, http.client.HTTPException):
+            return 0, ""
+        finally:
+            connection.close()
+
+    def _watch(self) -> NoReturn:
+        while True:
+            for child in self._children.values():
+                self._attend(child)
+            time.sleep(POLL_SECONDS)
+
+    def _attend(self, child: Supervised) -> None:
+        """Notice a death, and start the child again when its pause is over."""
+        now = time.monotonic()
+        if child.restart_at is None and (code := child.process.poll()) is not None:
+            kill_group(child.process.pid)
+            child.failures = 0 if now - child.started > STEADY_SECONDS else child.failures + 1
+            child.restart_at = now + child.pause()
+            self._console.say(f"{child.name} stopped ({ending(code)}); starting it again in {child.pause():.1f} s")
+            if code > 0:
+                self._show_log(child)
+        if child.restart_at is not None and now >= child.restart_at:
+            child.restart_at, child.started = None, now
+            child.process = child.spawn()
+            self._record()
+
+    def _show_log(self, child: Supervised) -> None:
+        for line in last_lines(child.log):
+            self._console.say(f"  {child.name}: {line}")
+
+    def _record(self) -> None:
+        children = {child.name: recorded(child.process) for child in self._children.values()}
+        addresses = {"database_url": self._servers.database_url, "redis_url": self._servers.redis_url}
+        self._home.write_running(Running(os.getpid(), "run", self._url, **addresses, children=children))
+
+    def _stop(self) -> None:
+        began = time.monotonic()
+        if self._preparing and self._preparing.poll() is None:
+            kill_group(self._preparing.pid)
+        self._end(["beat", "worker"], began + WORKERS_GONE)
+        if "worker" in self._children:
+            self._end_trainers(began + TRAINERS_GONE)
+        self._end(["web"], began + WEB_GONE)
+        self._servers_in_force().stop(began + SERVERS_GONE)
+        if stragglers := marked(MARK, str(self._home.path)):
+            self._console.say(f"Killing {len(stragglers)} processes that did not stop by themselves")
+            kill(stragglers)
+        self._home.forget_running()
+
+    def _servers_in_force(self) -> Servers:
+        """The servers with their processes of now, which restarts may have replaced."""
+        current = {name: child.process for name, child in self._children.items()}
+        return replace(
+            self._servers,
+            processes=[(server, current.get(server.name, process)) for server, process in self._servers.processes],
+        )
+
+    def _end(self, names: list[str], deadline: float) -> None:
+        children = [self._children[name] for name in names if name in self._children]
+        for child in children:
+            if child.process.poll() is None:
+                child.process.terminate()
+        for child in children:
+            wait(child.process, deadline)
+            kill_group(child.process.pid)
+            child.process.wait()
+
+    def _end_trainers(self, deadline: float) -> None:
+        """Let the application end its local trainers and write down why."""
+        log = self._home.log("stop")
+        process = spawn([*MANAGE, "stop_local_trainers"], env=self._env, cwd=ROOT, log=log)
+        if not wait(process, deadline):
+            self._console.say("Trainers did not stop in time")
+            kill_group(process.pid)
+        elif process.returncode:
+            self._console.say(f"Trainers could not be stopped in order: {' '.join(last_lines(log, 1))}")
+
+
+def _raise_stop(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise Stop
+
+
+def supervise(home: Home) -> None:
+    """`./run`. Raises Trouble where it cannot run; its text is one clear line."""
+    home.prepare()
+    with home.held() as free:
+        if not free:
+            raise Trouble(_already_running(home))
+        console = Console()
+        console.say(f"Slipway, with its state in {home.path}")
+        Supervisor(home, console).run()
+
+
+def _already_running(home: Home) -> str:
+    running = home.read_running()
+    if running and running.purpose != "run":
+        return f"./run {running.purpose} (process {running.pid}) is using {home.path}; start again when it has ended."
+    where = f" at {running.url} (process {running.pid})" if running else ""
+    return f"Slipway is already running{where}, with its state in {home.path}."

@@ -1,0 +1,75 @@
+"""`./run test`: pytest on servers of its own, which live in a temporary folder and are gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from embedded import environment as environments
+from embedded.browser import find_or_install_browser
+from embedded.console import Console
+from embedded.foreground import run_in_foreground
+from embedded.home import ROOT, Home
+from embedded.postgres import find_binaries
+from embedded.servers import start_servers
+from embedded.services import environment, programs_path
+
+KEPT_SETTINGS = ("SLIPWAY_PYTHON", "SLIPWAY_ENV_DIR", "SLIPWAY_CHROMIUM")
+NO_BROWSER = (
+    "NO BROWSER: the browser tests were skipped, because there is no Chromium and it could not be installed.\n"
+    "Install chromium, or set SLIPWAY_CHROMIUM to one, to run them."
+)
+
+
+@contextmanager
+def temporary_home() -> Iterator[Home]:
+    """A state folder that is removed afterwards and that the servers' account can pass through."""
+    with tempfile.TemporaryDirectory(prefix="slipway-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)
+        home = Home(Path(folder) / "var")
+        home.prepare()
+        yield home
+
+
+def forget_settings() -> None:
+    """Drop the caller's own settings, so that tests mean the same everywhere and touch no running Slipway."""
+    for name in list(os.environ):
+        if name in {"PORT", "DATABASE_URL", "REDIS_URL"} or (name.startswith("SLIPWAY_") and name not in KEPT_SETTINGS):
+            del os.environ[name]
+
+
+def pytest_options(arguments: list[str]) -> list[str]:
+    """Two processes where the caller says nothing about it and asks for no debugger."""
+    own = ("-n", "--numprocesses", "--dist", "--pdb", "--trace", "-p", "--collect-only", "--co")
+    if (os.cpu_count() or 1) < 2 or any(argument.startswith(own) for argument in arguments):
+        return arguments
+    return ["-n", "2", "--dist", "loadfile", *arguments]
+
+
+def run(arguments: list[str]) -> int:
+    """Run the tests; returns pytest's exit code.
+
+    Raises:
+        Trouble: the servers could not be started.
+    """
+    console = Console()
+    browser = find_or_install_browser(console)
+    os.environ["SLIPWAY_ENV_DIR"] = str(environments.folder())
+    forget_settings()
+    with temporary_home() as home:
+        servers = start_servers(home, Console(silent=True), durable=False, given=False)
+        try:
+            env = environment(home, database_url=servers.database_url, redis_url=servers.redis_url)
+            env |= {"SLIPWAY_CHROMIUM": browser or "", "PATH": programs_path(find_binaries())}
+            argv = [sys.executable, "-m", "pytest", *pytest_options(arguments)]
+            code = run_in_foreground(argv, env=env, cwd=ROOT)
+        finally:
+            servers.stop(time.monotonic() + 3)
+    if not browser:
+        console.say(f"\n{NO_BROWSER}")
+    return code
