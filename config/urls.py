@@ -6,10 +6,12 @@ from django.contrib import admin
 from django.urls import include, path
 
 from config import health
+from config.theme import set_theme
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("theme", set_theme, name="set_theme"),
     path("admin/", admin.site.urls),
     path("sign-in/", include("allauth.account.urls")),
     path("", include("accounts.urls")),

@@ -1,0 +1,24 @@
+// Keyboard: "/" goes to the search, Escape leaves it; "g c" and "g l" go to the catalog and the launches.
+const typing = (element) => element?.matches('input, textarea, select, [contenteditable="true"]')
+let pressedG = 0
+
+document.addEventListener('keydown', (event) => {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return
+  const search = document.querySelector('[data-search]')
+  if (event.key === 'Escape' && document.activeElement === search) {
+    search.blur()
+    return
+  }
+  if (typing(document.activeElement) || document.querySelector('dialog[open]')) return
+  if (event.key === '/' && search) {
+    event.preventDefault()
+    search.focus()
+    search.select()
+  } else if (event.key === 'g') {
+    pressedG = event.timeStamp
+  } else if (event.timeStamp - pressedG < 1000) {
+    const link = document.querySelector(`[data-go="${CSS.escape(event.key)}"]`)
+    if (link) link.click()
+    pressedG = 0
+  }
+})
