@@ -63,7 +63,10 @@ class LaunchField:
 
 _COMMON = (
     LaunchField(
-        "base_model", "Base model", FieldType.MODEL, "The model whose weights the trainer starts from; one that the shape fits."
+        "base_model",
+        "Base model",
+        FieldType.MODEL,
+        "The model whose weights the trainer starts from; one that the shape fits.",
     ),
     LaunchField(
         "lora_rank",

@@ -1,6 +1,6 @@
 """The snapshot of a shape version: everything that the shape owns, as it was published. Pure.
 
-A fact that nobody knows is None: shown as "chosen by the provider at launch", sent as UNSPECIFIED or "", never invented.
+A fact that nobody knows is None: shown as "chosen by the provider at launch", sent as UNSPECIFIED or "", not invented.
 """
 
 from __future__ import annotations

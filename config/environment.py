@@ -62,15 +62,29 @@ def address(raw: str) -> str:
 
 
 _SETTINGS = [
-    Setting("DATABASE_URL", str, "", "Postgres: postgres://user:password@host:port/name. Embedded server where not set."),
-    Setting("REDIS_URL", str, "redis://127.0.0.1:6379/0", "Redis or Valkey: redis://:password@host:port/0. Embedded server where not set."),
+    Setting(
+        "DATABASE_URL", str, "", "Postgres: postgres://user:password@host:port/name. Embedded server where not set."
+    ),
+    Setting(
+        "REDIS_URL",
+        str,
+        "redis://127.0.0.1:6379/0",
+        "Redis or Valkey: redis://:password@host:port/0. Embedded server where not set.",
+    ),
     Setting("SLIPWAY_HOME", str, "var", "Folder of all state: databases, logs, trainers, the secret key."),
     Setting("PORT", positive, 8000, "Port of the web server."),
-    Setting("SLIPWAY_URL", address, "", "Public address; decides allowed hosts, CSRF origins, secure cookies and snippets."),
+    Setting(
+        "SLIPWAY_URL", address, "", "Public address; decides allowed hosts, CSRF origins, secure cookies and snippets."
+    ),
     Setting("SLIPWAY_SECRET_KEY", str, "", "Django's secret key. Made and kept in SLIPWAY_HOME where not set."),
     Setting("SLIPWAY_DEBUG", flag, False, "Django's debug mode; never on a public address."),
     Setting("SLIPWAY_EMBEDDED", flag, False, "Set by ./run: defaults suited to one machine."),
-    Setting("SLIPWAY_PUBLIC_CATALOG", flag, None, "Whether the catalog is readable without signing in (on under ./run, else off)."),
+    Setting(
+        "SLIPWAY_PUBLIC_CATALOG",
+        flag,
+        None,
+        "Whether the catalog is readable without signing in (on under ./run, else off).",
+    ),
     Setting("SLIPWAY_ADMIN_USER", str, "admin", "User name of the first admin."),
     Setting("SLIPWAY_ADMIN_PASSWORD", str, "", "Password of the first admin. Made and printed once where not set."),
     Setting("SLIPWAY_LOCAL_PROVIDER", flag, True, "Whether trainers may run on the worker's machine."),

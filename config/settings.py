@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -32,10 +33,8 @@ def _secret_key() -> str:
     if not path.exists():
         part.touch(mode=0o600)
         part.write_text(secrets.token_urlsafe(48))
-        try:
+        with contextlib.suppress(FileExistsError):
             os.link(part, path)  # link, not rename: of two processes that start together the first one's key stays
-        except FileExistsError:
-            pass
         part.unlink()
     return path.read_text()
 

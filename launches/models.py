@@ -41,6 +41,7 @@ class Launch(models.Model):
     last_event = models.PositiveIntegerField(default=0, help_text="Sequence number of the newest event.")
     created_at = models.DateTimeField(db_default=Now())
     deleted_at = models.DateTimeField(null=True, blank=True)
+    purged_at = models.DateTimeField(null=True, blank=True, help_text="When the provider had removed its files.")
 
     class Meta:
         verbose_name_plural = "launches"
@@ -89,6 +90,7 @@ class Attempt(models.Model):
     resume_from = models.CharField(max_length=63, blank=True, help_text="Name of the checkpoint it started from.")
     queue_position = models.PositiveIntegerField(null=True, blank=True)
     observed_at = models.DateTimeField(null=True, blank=True)
+    submitted_at = models.DateTimeField(null=True, blank=True, help_text="When the provider confirmed that it has it.")
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True, blank=True)
@@ -99,7 +101,9 @@ class Attempt(models.Model):
     lease_token = models.UUIDField(null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
 
-    progress_read = models.PositiveIntegerField(default=0, help_text="Number of the newest progress line that was read.")
+    progress_read = models.PositiveIntegerField(
+        default=0, help_text="Number of the newest progress line that was read."
+    )
     log_tail = models.TextField(blank=True)
     log_offset = models.BigIntegerField(default=0, help_text="Bytes of the log that were read.")
     metrics_read = models.PositiveIntegerField(default=0, help_text="Number of the newest metric record that was read.")
@@ -117,9 +121,7 @@ class Attempt(models.Model):
             ),
         ]
         indexes = [
-            models.Index(
-                fields=["next_check_at"], condition=Q(state__in=_ACTIVE_VALUES), name="attempts_due"
-            ),
+            models.Index(fields=["next_check_at"], condition=Q(state__in=_ACTIVE_VALUES), name="attempts_due"),
         ]
 
     def __str__(self) -> str:

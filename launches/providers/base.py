@@ -53,7 +53,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class Progress:
-    """One line that the provider wants the user to see, such as "Preparing the trainer environment"; numbered from 1."""
+    """A line that the provider wants the user to see, such as "Installing torch"; numbered from 1 within the attempt."""
 
     number: int
     message: str

@@ -1,0 +1,37 @@
+"""The providers that this Slipway is connected to, from its settings."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from django.conf import settings
+
+from launches.providers.base import Provider
+from launches.providers.local import LocalProvider
+
+
+@cache
+def connected_providers() -> tuple[Provider, ...]:
+    """All of them, in the order in which a launch tries them."""
+    if not settings.SLIPWAY_LOCAL_PROVIDER:
+        return ()
+    return (local_provider(),)
+
+
+@cache
+def local_provider() -> LocalProvider:
+    """The provider that runs trainers as processes of this machine."""
+    return LocalProvider(
+        root=settings.SLIPWAY_HOME / "local",
+        slots=settings.SLIPWAY_LOCAL_SLOTS,
+        bind=settings.SLIPWAY_TRAINER_BIND,
+        host=settings.SLIPWAY_TRAINER_HOST,
+        models=settings.SLIPWAY_HOME / "models",
+        trainer_package=settings.BASE_DIR / "trainer",
+        environment=settings.SLIPWAY_HOME / "trainer-env",
+    )
+
+
+def provider_named(name: str) -> Provider | None:
+    """The connected provider of that name."""
+    return next((provider for provider in connected_providers() if provider.name == name), None)

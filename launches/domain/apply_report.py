@@ -1,0 +1,145 @@
+"""Apply what a provider said of a claimed attempt, in one transaction, under the claim's token."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from accounts.actors import SYSTEM
+from launches.consult import Report
+from launches.domain.append_event import append_event
+from launches.domain.claim_attempt import Claim
+from launches.domain.move import move
+from launches.hints import PURGE, hint_on_commit
+from launches.models import Attempt, Checkpoint, Launch, Metric
+from launches.providers.base import CheckpointRecord, MetricRecord, Observation
+from launches.states import FINAL, AttemptState, may_move
+from launches.wake import wake
+
+LOG_TAIL_CHARACTERS = 64 * 1024
+POLL = timedelta(seconds=1)
+LONGEST_BACKOFF = timedelta(minutes=1)
+
+
+@transaction.atomic
+def apply_report(claim: Claim, report: Report, *, now: datetime) -> timedelta | None:
+    """Write the report and give the lease back.
+
+    Answers the time until the next check, None where the attempt is over or the token is stale: then another worker has
+    taken it since, and this report is dropped.
+    """
+    launch = Launch.objects.select_for_update(of=("self",)).select_related("account").get(pk=claim.launch.pk)
+    attempt = Attempt.objects.select_for_update().get(pk=claim.attempt.pk)
+    if attempt.lease_token != claim.token:
+        return None
+    attempt.lease_token = attempt.lease_until = None
+    before = _visible(attempt)
+    if report.observation is None:
+        delay = _note_failure(launch, attempt, report.error)
+    else:
+        delay = POLL
+        attempt.failures, attempt.observed_at = 0, now
+        _apply_reading(launch, attempt, report)
+        _apply_observation(launch, attempt, report.observation, now)
+    if attempt.is_final:
+        if launch.deleted_at is not None:
+            hint_on_commit(PURGE, launch.pk)
+        return None
+    attempt.next_check_at = now + delay
+    if attempt.cancel_requested_at != claim.attempt.cancel_requested_at:
+        attempt.next_check_at, delay = now, timedelta()  # somebody cancelled while we talked: see to it at once
+    attempt.save()
+    if report.metrics or _visible(attempt) != before:
+        wake(launch)
+    return delay
+
+
+def _visible(attempt: Attempt) -> tuple[object, ...]:
+    return (
+        attempt.state,
+        attempt.ready,
+        attempt.detail,
+        attempt.queue_position,
+        attempt.log_offset,
+        attempt.endpoint,
+        attempt.failures,
+    )
+
+
+def _note_failure(launch: Launch, attempt: Attempt, error: str) -> timedelta:
+    """Retry with jittered backoff: 1 s, 2 s, 4 s ... up to a minute; the timeline tells of the first one only."""
+    attempt.failures += 1
+    attempt.detail = f"{error} Tried {attempt.failures} times; trying again."
+    if attempt.failures == 1:
+        append_event(launch, kind="provider", message=f"The provider did not answer: {error}", actor=SYSTEM)
+    seconds = min(LONGEST_BACKOFF.total_seconds(), 2 ** min(attempt.failures - 1, 10))
+    return timedelta(seconds=seconds * random.uniform(0.75, 1.25))  # noqa: S311
+
+
+def _apply_reading(launch: Launch, attempt: Attempt, report: Report) -> None:
+    if report.log is not None and report.log.offset > attempt.log_offset:
+        attempt.log_tail = (attempt.log_tail + report.log.text.replace("\x00", "\N{REPLACEMENT CHARACTER}"))[
+            -LOG_TAIL_CHARACTERS:
+        ]
+        attempt.log_offset = report.log.offset
+    fresh = [record for record in report.metrics if record.number > attempt.metrics_read]
+    if fresh:
+        Metric.objects.bulk_create([_metric(attempt, record) for record in fresh], ignore_conflicts=True)
+        attempt.metrics_read = fresh[-1].number
+    if report.checkpoints is not None:
+        _mirror_checkpoints(launch, report.checkpoints)
+
+
+def _metric(attempt: Attempt, record: MetricRecord) -> Metric:
+    return Metric(
+        attempt=attempt,
+        number=record.number,
+        step=record.step,
+        loss_per_token=record.loss_per_token,
+        learning_rate=record.learning_rate,
+        grad_norm=record.grad_norm,
+        tokens=record.tokens,
+        seconds=record.seconds,
+        peak_memory_bytes=record.peak_memory_bytes,
+        recorded_at=record.recorded_at,
+    )
+
+
+def _mirror_checkpoints(launch: Launch, listed: tuple[CheckpointRecord, ...]) -> None:
+    known = {checkpoint.name: checkpoint for checkpoint in launch.checkpoints.all()}
+    launch.checkpoints.filter(name__in=known.keys() - {record.name for record in listed}).delete()
+    for record in listed:
+        old = known.get(record.name)
+        if old is not None and (old.saved_at, old.size_bytes) == (record.saved_at, record.size_bytes):
+            continue
+        Checkpoint.objects.update_or_create(
+            launch=launch,
+            name=record.name,
+            defaults={"step": record.step, "size_bytes": record.size_bytes, "saved_at": record.saved_at},
+        )
+        message = f"Checkpoint {record.name} saved at step {record.step}"
+        append_event(launch, kind="checkpoint", message=message, actor=SYSTEM, data={"name": record.name})
+
+
+def _apply_observation(launch: Launch, attempt: Attempt, seen: Observation, now: datetime) -> None:
+    for line in seen.progress:
+        if line.number > attempt.progress_read:
+            append_event(launch, kind="progress", message=line.message, actor=SYSTEM)
+            attempt.progress_read = line.number
+    if seen.resumed_from and not attempt.resume_from:
+        attempt.resume_from = seen.resumed_from
+        append_event(launch, kind="resume", message=f"Goes on from checkpoint {seen.resumed_from}", actor=SYSTEM)
+    attempt.submitted_at = attempt.submitted_at or (None if seen.state is AttemptState.REJECTED else now)
+    current = AttemptState(attempt.state)
+    attempt.queue_position, attempt.endpoint = seen.queue_position, seen.endpoint
+    became_ready = seen.ready and not attempt.ready
+    attempt.ready = seen.ready and seen.state not in FINAL
+    if seen.state is not current and may_move(current, seen.state):
+        move(launch, attempt, seen.state, now=now, detail=seen.detail, reason=seen.reason)
+    else:
+        attempt.detail = seen.detail
+    if became_ready and attempt.ready:
+        append_event(launch, kind="ready", message="Ready: the trainer answers", actor=SYSTEM)
+        wake(launch)

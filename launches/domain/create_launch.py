@@ -1,0 +1,132 @@
+"""Accept a launch: everything that makes it one, in one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from accounts.actors import Actor, require
+from accounts.domain.record import record
+from accounts.models import Account, User
+from accounts.roles import Right
+from catalog.models import ShapeVersion
+from catalog.states import VersionState
+from launches.domain.append_event import append_event
+from launches.hints import ADVANCE, hint_on_commit
+from launches.models import Attempt, Launch
+from launches.offers import offer_for, refusal_sentence
+from launches.resolve import resolve
+from launches.spec import TrainerSpec
+from launches.subjects import default_offer, subject_of
+from launches.wake import wake
+from wire.errors import AlreadyExists, FailedPrecondition, InvalidArgument, PermissionDenied, Violation
+from wire.names import ID_RULE, is_id
+
+MAX_KEY = 64
+
+
+def create_launch(
+    *,
+    actor: Actor,
+    account: Account,
+    version: ShapeVersion,
+    inputs: Mapping[str, Any],
+    idempotency_key: str,
+    job_id: str | None = None,
+) -> Launch:
+    """Accept a launch of `version` in `account`, or answer the one that the same key made before.
+
+    `version` must be visible to the actor (the caller looked it up so). `job_id` is ours where it is None. Errors:
+    `InvalidArgument` with every violation, `PermissionDenied`, `NotFound`, `FailedPrecondition` where the version may
+    not be launched or no provider takes it, `AlreadyExists` where the key or the job id means something else already.
+    """
+    require(actor, account, Right.LAUNCH)
+    if actor.user is None:
+        raise PermissionDenied("A launch has an owner: only a signed-in user can make one.")
+    _check_launchable(version)
+    job = job_id or _job_id_from(idempotency_key)
+    spec = _resolve(version, account, inputs, job=job, key=idempotency_key)
+    if found := _made_before(actor, idempotency_key, spec, version):
+        return found
+    offer = offer_for(spec)
+    if offer.provider is None:
+        raise FailedPrecondition(refusal_sentence(offer))
+    try:
+        return _write(actor, actor.user, account, version, inputs, spec, offer.provider.name, idempotency_key, job)
+    except IntegrityError:
+        # Someone was faster: the same key in another request, or the same job id.
+        if found := _made_before(actor, idempotency_key, spec, version):
+            return found
+        raise AlreadyExists(f"The job id {job} is taken in {account.account_id}. Choose another.") from None
+
+
+def _check_launchable(version: ShapeVersion) -> None:
+    if version.state != VersionState.VALIDATED:
+        raise FailedPrecondition(f"{version.name} is not validated, so it cannot be launched.")
+    if version.withdrawn_at is not None:
+        raise FailedPrecondition(f"{version.name} was withdrawn by its publisher. Choose another version or shape.")
+
+
+def _resolve(version: ShapeVersion, account: Account, inputs: Mapping[str, Any], *, job: str, key: str) -> TrainerSpec:
+    subject = subject_of(version, account)
+    _, offer = default_offer(subject)
+    spec = resolve(subject, inputs, recipes=offer.recipe_names)
+    violations = list(spec) if not isinstance(spec, TrainerSpec) else []
+    if not is_id(job):
+        violations.append(Violation("job_id", f"{job[:70]!r} is not an id: {ID_RULE}."))
+    if not 1 <= len(key) <= MAX_KEY or not key.isprintable():
+        violations.append(Violation("idempotency_key", f"Use 1 to {MAX_KEY} printable characters."))
+    if violations or not isinstance(spec, TrainerSpec):
+        raise InvalidArgument(violations)
+    return spec
+
+
+def _job_id_from(idempotency_key: str) -> str:
+    """The same key gives the same id, so that a form sent twice names one job."""
+    return "launch-" + hashlib.sha256(idempotency_key.encode()).hexdigest()[:12]
+
+
+def _made_before(actor: Actor, key: str, spec: TrainerSpec, version: ShapeVersion) -> Launch | None:
+    found = (
+        Launch.objects.filter(owner=actor.user, idempotency_key=key).select_related("account", "shape_version").first()
+    )
+    if found is not None and (found.spec != spec.as_json() or found.shape_version_id != version.pk):
+        raise AlreadyExists(
+            f"This form was sent before with other values and became {found.job_id}. "
+            "Open a new form to launch again with these."
+        )
+    return found
+
+
+@transaction.atomic
+def _write(
+    actor: Actor,
+    owner: User,
+    account: Account,
+    version: ShapeVersion,
+    inputs: Mapping[str, Any],
+    spec: TrainerSpec,
+    provider: str,
+    key: str,
+    job: str,
+) -> Launch:
+    launch = Launch.objects.create(
+        account=account,
+        job_id=job,
+        owner=owner,
+        shape_version=version,
+        display_name=spec.display_name,
+        spec=spec.as_json(),
+        inputs={name: value for name, value in inputs.items() if value not in (None, "")},
+        provider=provider,
+        idempotency_key=key,
+    )
+    attempt = Attempt.objects.create(launch=launch, number=1)
+    append_event(launch, kind="state", message="Accepted", actor=actor, data={"state": launch.state})
+    record(actor=actor, verb="create_launch", target=launch.name, account=account, after={"spec": launch.spec})
+    hint_on_commit(ADVANCE, attempt.pk)
+    wake(launch)
+    return launch

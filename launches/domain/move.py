@@ -1,0 +1,56 @@
+"""Move an attempt to another state: the only writer of states."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from accounts.actors import SYSTEM, Actor
+from launches.domain.append_event import append_event
+from launches.models import Attempt, Launch
+from launches.states import FINAL, AttemptState, Reason, may_move
+from launches.wake import wake
+from wire.errors import FailedPrecondition
+
+MESSAGES = {
+    AttemptState.QUEUED: "Accepted",
+    AttemptState.PENDING: "Waiting for capacity",
+    AttemptState.CREATING: "Preparing the trainer",
+    AttemptState.RUNNING: "The trainer runs",
+    AttemptState.CANCELLING: "Cancelling",
+    AttemptState.COMPLETED: "Completed",
+    AttemptState.FAILED: "Failed",
+    AttemptState.CANCELLED: "Cancelled",
+    AttemptState.REJECTED: "Refused by the provider",
+    AttemptState.LOST: "Lost: the provider no longer knows it",
+}
+
+
+def move(
+    launch: Launch,
+    attempt: Attempt,
+    state: AttemptState,
+    *,
+    now: datetime,
+    detail: str = "",
+    reason: Reason | None = None,
+    actor: Actor = SYSTEM,
+) -> None:
+    """Write the state, the launch's copy of it, and the event. `launch` must be locked by the caller's transaction.
+
+    Errors: `FailedPrecondition` for a move that `launches.states` does not allow.
+    """
+    current = AttemptState(attempt.state)
+    if not may_move(current, state):
+        raise FailedPrecondition(f"{launch.job_id} is {current}; it cannot become {state}.")
+    attempt.state, attempt.reason, attempt.detail = state, reason or "", detail
+    if state is AttemptState.RUNNING:
+        attempt.started_at = now
+    if state in FINAL:
+        attempt.finished_at, attempt.ready, attempt.endpoint, attempt.queue_position = now, False, "", None
+    attempt.save()
+    launch.state = state
+    launch.save(update_fields=["state"])
+    data = {"state": state, **({"reason": reason} if reason else {})}
+    message = MESSAGES[state] + (f": {detail}" if detail and state in FINAL else "")
+    append_event(launch, kind="state", message=message, actor=actor, data=data)
+    wake(launch)

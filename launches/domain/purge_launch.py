@@ -1,0 +1,32 @@
+"""Remove the files of a deleted launch once it is over."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+
+from launches.connected import provider_named
+from launches.models import Launch
+from launches.providers.base import Gone, Retryable
+
+
+def purge_launch(launch_pk: int) -> bool:
+    """Whether its files are gone now. Removing twice is harmless, so this needs no lease."""
+    launch = (
+        Launch.objects.select_related("account")
+        .filter(pk=launch_pk, deleted_at__isnull=False, purged_at__isnull=True)
+        .exclude(attempts__finished_at__isnull=True)
+        .first()
+    )
+    if launch is None:
+        return False
+    provider = provider_named(launch.provider)
+    try:
+        if provider is not None:
+            provider.delete(launch.account.account_id, launch.job_id)
+    except Gone:
+        pass
+    except Retryable:
+        return False
+    launch.checkpoints.all().delete()
+    Launch.objects.filter(pk=launch.pk).update(purged_at=timezone.now())
+    return True

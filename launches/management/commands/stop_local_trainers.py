@@ -1,0 +1,36 @@
+"""End every trainer that runs on this machine, because the machine's Slipway stops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from launches.connected import local_provider
+from launches.domain.advance_launch import advance_launch
+from launches.models import Attempt
+
+GRACE_SECONDS = 3.0
+
+
+class Command(BaseCommand):
+    """Run it once no worker runs any more: `./run` does so as it stops."""
+
+    help = "End all local trainers; their launches become FAILED with the reason HOST_STOPPED and can be resumed."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Stop them, then record what became of them. What is left unrecorded, the next start records."""
+        stopped = local_provider().stop_all(GRACE_SECONDS)
+        for reference in stopped:
+            attempts = Attempt.objects.filter(
+                launch__account__account_id=reference.account,
+                launch__job_id=reference.job,
+                number=reference.attempt,
+                finished_at__isnull=True,
+            )
+            # The workers are gone, so a lease that one of them held is void.
+            attempts.update(next_check_at=timezone.now(), lease_until=None, lease_token=None)
+            for pk in attempts.values_list("pk", flat=True):
+                advance_launch(pk)
+        self.stdout.write(f"{len(stopped)} trainers ended")

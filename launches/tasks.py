@@ -1,0 +1,37 @@
+"""Celery tasks: each carries an id and calls one verb. A lost task is made good by the sweep."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from launches.domain.advance_launch import advance_launch
+from launches.domain.purge_launch import purge_launch
+from launches.domain.reconcile_launches import reconcile_launches
+from launches.domain.sweep_launches import sweep_launches
+from launches.hints import ADVANCE, PURGE, hint
+
+
+@shared_task(name=ADVANCE)
+def advance(attempt_pk: int) -> None:
+    """One step of an attempt, and a hint for the next."""
+    delay = advance_launch(attempt_pk)
+    if delay is not None:
+        hint(ADVANCE, attempt_pk, delay=delay.total_seconds())
+
+
+@shared_task(name=PURGE)
+def purge(launch_pk: int) -> None:
+    """Remove the files of a deleted launch."""
+    purge_launch(launch_pk)
+
+
+@shared_task(name="launches.sweep")
+def sweep() -> None:
+    """Find what is due."""
+    sweep_launches()
+
+
+@shared_task(name="launches.reconcile")
+def reconcile() -> None:
+    """Compare with the providers."""
+    reconcile_launches()

@@ -1,0 +1,16 @@
+"""The secret that requests to a launch's trainer must carry.
+
+Derived from the secret key and the launch's id, so nothing secret is stored in the database. It does not start with
+`tml-`: for keys that do, the official client asks the trainer for its configuration first.
+"""
+
+from __future__ import annotations
+
+from django.utils.crypto import salted_hmac
+
+from launches.models import Launch
+
+
+def trainer_token(launch: Launch) -> str:
+    """A prefix and 64 hexadecimal digits; the same for every attempt of the launch."""
+    return "slt-" + salted_hmac("launches.trainer_token", str(launch.uid), algorithm="sha256").hexdigest()
