@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+import warnings
 from pathlib import Path
 
 import torch
@@ -37,6 +38,9 @@ def load_parts(config: TrainerConfig, checkpoints: Checkpoints, sessions: Sessio
 
 
 def choose_device() -> torch.device:
+    """The GPU where there is one, else the processor; libraries are told to be quiet and to leave cores to others."""
+    # The log is read by people who launched a trainer; what libraries deprecate is no concern of theirs.
+    warnings.simplefilter("ignore")
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
     torch.set_float32_matmul_precision("high")

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 import logging
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trainer.checkpoints import Checkpoints, read_info
-from trainer.config import FORWARD_ONLY, LORA, POLICY, TrainerConfig
+from trainer.config import FORWARD_ONLY, LORA, TrainerConfig
 
 log = logging.getLogger(__name__)
 
 SAMPLE = Path(__file__).parent / "recipes" / "sample_sft.jsonl"
-BATCH = 16
+SEQUENCE_TOKENS = 256
 SAVE_EVERY = 20
-LEARNING_RATES = {POLICY: 3e-3, LORA: 1e-2}
+LEARNING_RATE = 3e-3
 LORA_ALPHA = 32
 
+Pair = tuple[list[int], list[float]]
 Call = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
@@ -37,15 +39,15 @@ class SampleSft:
 
     def run(self) -> str:
         """Run to the end and return one sentence that says what was done."""
-        data = load_sample(self.model_directory, self.config.max_context_length)
+        pairs = load_sample(self.model_directory)
         model_id = self._create_model()
         if self.config.trainer_mode == FORWARD_ONLY:
             for step in range(self.config.recipe_steps):
-                self._pass("forward", model_id, data, step)
+                self._pass("forward", model_id, pairs, step)
             return f"Recipe sample-sft finished after {self.config.recipe_steps} forward passes."
         first = self._resume(model_id)
         for step in range(first, self.config.recipe_steps):
-            self._train(model_id, data, step)
+            self._train(model_id, pairs, step)
             if (step + 1) % SAVE_EVERY == 0 or step + 1 == self.config.recipe_steps:
                 self._save(model_id, step + 1)
         return f"Recipe sample-sft finished at step {self.config.recipe_steps}."
@@ -63,13 +65,13 @@ class SampleSft:
         self.call("load_weights", {"model_id": model_id, "path": name, "optimizer": True})
         return read_info(self.checkpoints.find(name)).step
 
-    def _pass(self, operation: str, model_id: str, data: list[dict[str, Any]], step: int) -> None:
-        batch = [data[(step * BATCH + index) % len(data)] for index in range(BATCH)]
+    def _pass(self, operation: str, model_id: str, pairs: list[Pair], step: int) -> None:
+        batch = make_batch(pairs, step, self.config.max_context_length)
         self.call(operation, {"model_id": model_id, f"{operation}_input": {"data": batch, "loss_fn": "cross_entropy"}})
 
-    def _train(self, model_id: str, data: list[dict[str, Any]], step: int) -> None:
-        self._pass("forward_backward", model_id, data, step)
-        rate = self.config.learning_rate or LEARNING_RATES[self.config.trainer_mode]
+    def _train(self, model_id: str, pairs: list[Pair], step: int) -> None:
+        self._pass("forward_backward", model_id, pairs, step)
+        rate = self.config.learning_rate or LEARNING_RATE
         adam = {"learning_rate": rate, "grad_clip_norm": 1.0}
         self.call("optim_step", {"model_id": model_id, "adam_params": adam, "grad_accumulation_normalization": "num_loss_tokens"})
 
@@ -77,25 +79,37 @@ class SampleSft:
         self.call("save_weights", {"model_id": model_id, "path": self.checkpoints.free_name(f"step-{step}")})
 
 
-def load_sample(model_directory: Path, max_context_length: int) -> list[dict[str, Any]]:
-    """The bundled pairs as datums: prompt tokens have weight 0, completion tokens weight 1; cut to the context limit."""
+def load_sample(model_directory: Path) -> list[Pair]:
+    """The bundled pairs as (tokens, weights): prompt tokens have weight 0, completion tokens weight 1."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(model_directory, local_files_only=True)
     end = [tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else []
-    data = []
+    pairs = []
     for line in SAMPLE.read_text(encoding="utf-8").splitlines():
         pair = json.loads(line)
         prompt = tokenizer.encode(f"{pair['prompt']}\n", add_special_tokens=False)
-        whole = (prompt + tokenizer.encode(pair["completion"], add_special_tokens=False) + end)[: max_context_length + 1]
-        weights = [0.0] * (len(prompt) - 1) + [1.0] * (len(whole) - len(prompt))
-        data.append(make_datum(whole, weights[: len(whole) - 1]))
-    log.info("recipe sample-sft: %d sequences of %d tokens in all", len(data), sum(len(d["model_input"]["chunks"][0]["tokens"]) for d in data))
-    return data
+        completion = tokenizer.encode(pair["completion"], add_special_tokens=False) + end
+        pairs.append((prompt + completion, [0.0] * len(prompt) + [1.0] * len(completion)))
+    log.info("recipe sample-sft: %d pairs, %d tokens", len(pairs), sum(len(tokens) for tokens, _ in pairs))
+    return pairs
+
+
+def make_batch(pairs: list[Pair], step: int, max_context_length: int) -> list[dict[str, Any]]:
+    """All pairs once, in an order that depends on the step alone, joined into sequences of about SEQUENCE_TOKENS tokens."""
+    limit = min(SEQUENCE_TOKENS, max_context_length)
+    order = random.Random(step).sample(pairs, len(pairs))
+    packed: list[Pair] = []
+    for tokens, weights in order:
+        if packed and len(packed[-1][0]) + len(tokens) <= limit:
+            packed[-1] = (packed[-1][0] + tokens, packed[-1][1] + weights)
+        else:
+            packed.append((tokens[: limit + 1], weights[: limit + 1]))
+    return [make_datum(tokens, weights[1:]) for tokens, weights in packed]
 
 
 def make_datum(tokens: list[int], weights: list[float]) -> dict[str, Any]:
-    """One datum on the wire, from a whole sequence: inputs are all tokens but the last, targets all but the first."""
+    """One datum on the wire: inputs are all tokens of a sequence but the last, targets all but the first, a weight for each target."""
     length = len(tokens) - 1
     return {
         "model_input": {"chunks": [{"type": "encoded_text", "tokens": tokens[:-1]}]},

@@ -1,0 +1,100 @@
+"""Drives a running trainer with the official SDK, as a user's own loop would, and prints one JSON line an event.
+
+    SLIPWAY_TRAINER_TOKEN=... python drive_trainer.py train  --base-url http://127.0.0.1:PORT --mode lora --save step-10
+    SLIPWAY_TRAINER_TOKEN=... python drive_trainer.py resume --base-url http://127.0.0.1:PORT --mode lora --load cross_job://JOB/step-10
+
+Events: {"event": "step", "step", "loss_per_token", "grad_norm"}, {"event": "evaluated", "loss_per_token"} (a forward pass
+after the last step, and after loading before the first), {"event": "saved", "path"}, {"event": "loaded", "path"},
+{"event": "listed", "checkpoints"}, {"event": "finished", "seconds"}. Runs in an environment made from tests/sdk/requirements;
+it imports nothing of this project.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import time
+from typing import Any
+
+from fireworks.training.sdk import FiretitanServiceClient
+from fireworks.training.sdk.types import AdamParams, Datum, ModelInput, TensorData
+
+SEQUENCES, LENGTH, VOCABULARY = 4, 32, 512
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    started = time.monotonic()
+    service = FiretitanServiceClient(base_url=arguments.base_url, api_key=os.environ["SLIPWAY_TRAINER_TOKEN"])
+    rank = arguments.rank if arguments.mode == "lora" else 0
+    client = service.create_training_client(base_model=arguments.base_model, lora_rank=rank, seed=1)
+    data = make_data()
+    if arguments.command == "resume":
+        client.load_state_with_optimizer(arguments.load).result()
+        emit("loaded", path=arguments.load)
+        evaluate(client, data)
+    for step in range(1, arguments.steps + 1):
+        train_step(client, data, step, arguments.learning_rate)
+    evaluate(client, data)
+    if arguments.save:
+        emit("saved", path=client.save_state(arguments.save).result().path)
+        emit("listed", checkpoints=client.list_checkpoints())
+    client.unload_model().result()
+    emit("finished", seconds=round(time.monotonic() - started, 3))
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("train", "resume"):
+        command = commands.add_parser(name)
+        command.add_argument("--base-url", required=True)
+        command.add_argument("--mode", choices=["lora", "full"], required=True)
+        command.add_argument("--rank", type=int, default=8)
+        command.add_argument("--base-model", default="accounts/local/models/tiny-qwen3")
+        command.add_argument("--steps", type=int, default=10)
+        command.add_argument("--learning-rate", type=float, default=3e-3)
+        command.add_argument("--save")
+        if name == "resume":
+            command.add_argument("--load", required=True, help="NAME or cross_job://JOB/NAME")
+    return parser.parse_args()
+
+
+def make_data() -> list[Datum]:
+    """The same few sequences at every call."""
+    source = random.Random(7)
+    rows = [[source.randrange(VOCABULARY) for _ in range(LENGTH + 1)] for _ in range(SEQUENCES)]
+    return [
+        Datum(
+            model_input=ModelInput.from_ints(row[:-1]),
+            loss_fn_inputs={
+                "target_tokens": TensorData(data=row[1:], dtype="int64", shape=[LENGTH]),
+                "weights": TensorData(data=[1.0] * LENGTH, dtype="float32", shape=[LENGTH]),
+            },
+        )
+        for row in rows
+    ]
+
+
+def train_step(client: Any, data: list[Datum], step: int, learning_rate: float) -> None:
+    passed = client.forward_backward(data, "cross_entropy")
+    stepped = client.optim_step(
+        AdamParams(learning_rate=learning_rate, grad_clip_norm=1.0), grad_accumulation_normalization="num_loss_tokens"
+    )
+    loss, metrics = passed.result().metrics["loss:sum"], stepped.result().metrics
+    emit("step", step=step, loss_per_token=loss / (SEQUENCES * LENGTH), grad_norm=metrics["grad_norm:mean"])
+
+
+def evaluate(client: Any, data: list[Datum]) -> None:
+    loss = client.forward(data, "cross_entropy").result().metrics["loss:sum"]
+    emit("evaluated", loss_per_token=loss / (SEQUENCES * LENGTH))
+
+
+def emit(event: str, **values: Any) -> None:
+    print(json.dumps({"event": event, **values}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
