@@ -55,7 +55,7 @@ class Snapshot:
 
     def as_json(self) -> dict[str, Any]:
         """The stored form: camelCase, int64 as a string, None for what is unknown."""
-        stored: dict[str, Any] = _camel_keys(asdict(self))
+        stored: dict[str, Any] = camel_keys(asdict(self))
         return stored | {"parameterCount": None if self.parameter_count is None else str(self.parameter_count)}
 
     @classmethod
@@ -102,7 +102,8 @@ def _snake(name: str) -> str:
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
 
 
-def _camel_keys(value: Any) -> Any:
+def camel_keys(value: Any) -> Any:
+    """The value with the keys of its dictionaries in camelCase, at every depth."""
     if isinstance(value, dict):
-        return {_camel(key): _camel_keys(inner) for key, inner in value.items()}
+        return {_camel(key): camel_keys(inner) for key, inner in value.items()}
     return value

@@ -18,9 +18,12 @@ from launches.models import Launch
 log = structlog.get_logger(__name__)
 
 
+CHANNEL_PREFIX = "slipway:wake:"
+
+
 def channel(account_pk: int) -> str:
     """The broker channel of one account's launches."""
-    return f"slipway:wake:{account_pk}"
+    return f"{CHANNEL_PREFIX}{account_pk}"
 
 
 @cache

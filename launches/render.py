@@ -1,0 +1,111 @@
+"""The request that a launch stands for, as JSON, curl and Python. Pure; the only renderer of it.
+
+The JSON is the resolved spec, whole, as the provider is told it. curl and Python show how the control plane's API is
+asked for the same job: they hold what the user may set and name the pinned version, which brings the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from catalog.enums import TrainerMode
+from catalog.snapshots import camel_keys
+from launches.spec import TrainerSpec
+from wire.names import account_name, job_name
+
+
+@dataclass(frozen=True)
+class Address:
+    """Whose API the snippets speak to: its name for people, its base URL, and a caution where there is one."""
+
+    label: str
+    base_url: str
+    caution: str = ""
+
+
+@dataclass(frozen=True)
+class RenderedRequest:
+    """The three renderings and whom curl and Python address."""
+
+    json: str
+    curl: str
+    python: str
+    address: Address
+
+
+def render_request(spec: TrainerSpec, *, account: str, job: str, address: Address) -> RenderedRequest:
+    """Render the spec as job `job` of `account`."""
+    body = _body(spec)
+    query = urlencode({"rlorTrainerJobId": job, "trainingShape": spec.training_shape_version}, safe="/")
+    url = f"{address.base_url}/v1/{account_name(account)}/rlorTrainerJobs?{query}"
+    resolved = {"name": job_name(account, job), **camel_keys(spec.as_json())}
+    return RenderedRequest(
+        json=json.dumps(resolved, indent=2, ensure_ascii=False),
+        curl=_curl(url, body),
+        python=_python(spec, address),
+        address=address,
+    )
+
+
+def _body(spec: TrainerSpec) -> dict[str, Any]:
+    config: dict[str, Any] = {"baseModel": spec.base_model, "loraRank": spec.lora_rank}
+    if spec.learning_rate is not None:
+        config["learningRate"] = spec.learning_rate
+    if spec.region:
+        config["region"] = spec.region
+    body: dict[str, Any] = {
+        "serviceMode": True,
+        "keepAlive": False,
+        "trainerReplicaCount": spec.trainer_replica_count,
+        "inactivityTimeout": f"{spec.inactivity_timeout_seconds}s",
+        "trainingConfig": config,
+    }
+    if spec.display_name:
+        body["displayName"] = spec.display_name
+    if spec.trainer_mode is TrainerMode.FORWARD_ONLY:
+        body["forwardOnly"] = True
+    return body
+
+
+def _curl(url: str, body: dict[str, Any]) -> str:
+    return " \\\n  ".join(
+        (
+            f"curl -X POST {shlex.quote(url)}",
+            '-H "Authorization: Bearer $FIREWORKS_API_KEY"',
+            "-H 'Content-Type: application/json'",
+            f"-d {shlex.quote(json.dumps(body, indent=2, ensure_ascii=False))}",
+        )
+    )
+
+
+def _python(spec: TrainerSpec, address: Address) -> str:
+    arguments: dict[str, Any] = {
+        "base_model": spec.base_model,
+        "training_shape_ref": spec.training_shape_version,
+        "lora_rank": spec.lora_rank,
+    }
+    if spec.learning_rate is not None:
+        arguments["learning_rate"] = spec.learning_rate
+    if spec.display_name:
+        arguments["display_name"] = spec.display_name
+    if spec.trainer_mode is TrainerMode.FORWARD_ONLY:
+        arguments["forward_only"] = True
+    if spec.region:
+        arguments["region"] = spec.region
+    arguments["trainer_replica_count"] = spec.trainer_replica_count
+    arguments["inactivity_timeout"] = f"{spec.inactivity_timeout_seconds}s"
+    lines = "".join(f"    {name}={value!r},\n" for name, value in arguments.items())
+    return (
+        "import os\n\n"
+        "from fireworks.training.sdk import TrainerJobConfig, TrainerJobManager\n\n"
+        "manager = TrainerJobManager(\n"
+        '    api_key=os.environ["FIREWORKS_API_KEY"],\n'
+        f"    base_url={address.base_url!r},\n"
+        ")\n"
+        f"endpoint = manager.create_and_wait(TrainerJobConfig(\n{lines}))\n"
+        "print(endpoint.base_url)\n"
+    )
