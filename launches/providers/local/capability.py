@@ -1,0 +1,53 @@
+"""Which specs can run on this machine, and what may drive a trainer here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from launches.providers.base import Recipe
+from launches.spec import TrainerSpec
+from wire.names import parse_model_name
+
+ACCOUNT = "local"
+DEMO_MODEL = "accounts/local/models/tiny-qwen3"
+RECIPES: Sequence[Recipe] = (
+    Recipe("sample-sft", "Sample fine-tuning: the trainer drives itself"),
+    Recipe("none", "None: my own loop drives it"),
+)
+
+
+def model_directory(models: Path, base_model: str) -> Path | None:
+    """The Hugging Face directory of a base model; None for the demo model, which the trainer makes by itself.
+
+    Errors: `FileNotFoundError` with a sentence that says what to do where the model is not here.
+    """
+    if base_model == DEMO_MODEL:
+        return None
+    match parse_model_name(base_model):
+        case (account, model) if account == ACCOUNT:
+            if (models / model / "config.json").is_file():
+                return models / model
+            remedy = f"put its Hugging Face directory at models/{model} in SLIPWAY_HOME"
+        case _:
+            remedy = f"it keeps base models of account {ACCOUNT} only, such as {DEMO_MODEL}"
+    raise FileNotFoundError(f"The base model {base_model} is not on this machine: {remedy}.")
+
+
+def reasons_against(spec: TrainerSpec, models: Path) -> Iterator[str]:
+    """Why the spec cannot run here, one sentence a reason."""
+    if gpus := spec.gpus_per_replica:
+        noun = "GPU" if gpus == 1 else "GPUs"
+        yield f"The shape needs {gpus} {noun} a replica; this machine's provider runs shapes without GPUs only."
+    if spec.trainer_replica_count != 1:
+        yield f"It asks for {spec.trainer_replica_count} trainer replicas; this machine runs 1 replica only."
+    if spec.deployment_replica_count:
+        yield f"It asks for {spec.deployment_replica_count} deployment replicas; this machine has none: ask for 0."
+    if spec.region:
+        yield f"It asks for region {spec.region}; this machine has no regions: leave the region empty."
+    if spec.recipe not in {recipe.name for recipe in RECIPES}:
+        yield f"The recipe {spec.recipe} is not one of {', '.join(recipe.name for recipe in RECIPES)}."
+    try:
+        model_directory(models, spec.base_model)
+    except FileNotFoundError as error:
+        yield str(error)

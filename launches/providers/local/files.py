@@ -1,0 +1,111 @@
+"""The files of an attempt's directory, and writes that are whole or absent.
+
+Standard library only, because the wrapper shall start fast.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+CONFIG = "config.json"  # what the trainer reads
+PLAN = "plan.json"  # what the wrapper runs
+SUBMISSION = "submission.json"
+TOKEN = "token"  # noqa: S105  (the name of the file, not a token)
+LOCK = "lock"  # held by the wrapper for life
+SPAWNED = "spawned.json"  # by the provider, after it started a wrapper
+WRAPPER = "wrapper.json"  # by the wrapper, once it holds the lock
+TRAINER = "trainer.json"  # by the wrapper, once the trainer's process runs
+PROGRESS = "progress.jsonl"
+LOG = "trainer.log"
+EXIT = "exit.json"  # the attempt is over
+CANCELLED = "cancelled"  # a user asked for the end
+HOST_STOPPED = "host-stopped"  # the machine's owner stopped everything
+ENDPOINT = "endpoint.json"  # these three by the trainer
+METRICS = "metrics.jsonl"
+EXIT_REASON = "exit-reason.json"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace the file, durably: after a crash the old or the new content is there, whole. Errors: `OSError`."""
+    write_text(path, json.dumps(value, allow_nan=False))
+
+
+def write_text(path: Path, text: str) -> None:
+    """As `write_json`, for text. The file is readable by its owner only."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in the file; None where there is no file, or it does not hold a whole JSON object (yet)."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def make_directory(path: Path) -> None:
+    """The directory and its missing parents, each open to the owner only."""
+    for missing in [*reversed(path.parents), path]:
+        if not missing.is_dir():
+            missing.mkdir(mode=0o700, exist_ok=True)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path, seconds: float) -> Iterator[BinaryIO | None]:
+    """Hold the file's exclusive lock, waiting up to `seconds`; None where somebody else kept it.
+
+    Children do not inherit it: the descriptor closes on exec.
+    """
+    deadline = time.monotonic() + seconds
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb+") as file:
+        while not _try_lock(file, fcntl.LOCK_EX):
+            if time.monotonic() >= deadline:
+                yield None
+                return
+            time.sleep(0.01)
+        yield file
+
+
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds the file's exclusive lock right now."""
+    try:
+        with path.open("rb") as file:
+            return not _try_lock(file, fcntl.LOCK_SH)
+    except FileNotFoundError:
+        return False
+
+
+def _try_lock(file: BinaryIO, kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,99 @@
+"""What the ending of an attempt means: state, reason, and words for a person. Pure."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+
+from launches.states import AttemptState, Reason
+
+INACTIVE_CODE = 20
+KILLED_CODE = 128 + signal.SIGKILL
+MAX_DETAIL = 2000
+
+# Endings that the wrapper could not write itself; queue.py writes them.
+WRAPPER_STAGE = "wrapper"
+RESTARTED, KILLED, UNSTARTED = "restarted", "killed", "unstarted"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The facts. `code` or `signal_number` is the process's; `asked` says that the wrapper got SIGTERM.
+
+    `stage` is environment, trainer, queue (never started) or wrapper (`cause` says what became of it). `message` is
+    the trainer's own word, `log_tail` the last lines of its log.
+    """
+
+    stage: str
+    code: int | None
+    signal_number: int | None
+    asked: bool
+    cause: str
+    cancelled: bool
+    host_stopped: bool
+    message: str
+    log_tail: str
+    inactivity_timeout_seconds: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A final state with its reason and detail."""
+
+    state: AttemptState
+    reason: Reason
+    detail: str
+
+
+def explain(ending: Ending) -> Outcome:
+    """What to say of the ending. An end of the trainer's own accord counts before a request that crossed it."""
+    failed, stopped = AttemptState.FAILED, Reason.HOST_STOPPED
+    if ending.stage == "trainer" and ending.code == 0:
+        return Outcome(AttemptState.COMPLETED, Reason.DONE, ending.message)
+    if ending.stage == "trainer" and ending.code == INACTIVE_CODE:
+        timeout = duration(ending.inactivity_timeout_seconds)
+        return Outcome(AttemptState.CANCELLED, Reason.INACTIVE, f"No call for {timeout}, its inactivity timeout.")
+    if ending.cancelled:
+        return Outcome(AttemptState.CANCELLED, Reason.USER, "")
+    if ending.host_stopped:
+        return Outcome(failed, stopped, "Slipway was stopped on this machine. Resume to go on.")
+    if ending.cause == RESTARTED:
+        return Outcome(failed, stopped, "This machine restarted while the trainer ran. Resume to go on.")
+    if ending.asked:
+        return Outcome(failed, stopped, "Somebody on this machine ended it with SIGTERM. Resume to go on.")
+    if ending.stage == "environment":
+        words = "The trainer's environment could not be prepared"
+        return Outcome(failed, Reason.ENVIRONMENT, _with_log(words, ending))
+    return Outcome(failed, Reason.EXIT_CODE, _with_log(_how(ending), ending))
+
+
+def _how(ending: Ending) -> str:
+    if ending.stage == WRAPPER_STAGE:
+        if ending.cause == UNSTARTED:
+            return "The process that runs the trainer ended before it began"
+        return "The process that watched the trainer was killed, and the trainer with it"
+    if ending.signal_number == signal.SIGKILL or ending.code == KILLED_CODE:
+        return "The trainer was killed (SIGKILL), perhaps because memory ran out"
+    if ending.signal_number is not None:
+        return f"The trainer was ended by {signal_name(ending.signal_number)}"
+    return f"The trainer ended with exit code {ending.code}"
+
+
+def _with_log(words: str, ending: Ending) -> str:
+    sentence = f"{words}: {ending.message}" if ending.message else f"{words}."
+    tail = ending.log_tail[-max(0, MAX_DETAIL - len(sentence)) :]
+    return f"{sentence}\nLast lines of its log:\n{tail}"[:MAX_DETAIL] if tail else sentence[:MAX_DETAIL]
+
+
+def signal_name(number: int) -> str:
+    """SIGSEGV for 11."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def duration(seconds: int) -> str:
+    """60 minutes, 1 minute, 90 seconds."""
+    number, unit = (seconds // 60, "minute") if seconds % 60 == 0 else (seconds, "second")
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"

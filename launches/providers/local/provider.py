@@ -1,0 +1,205 @@
+"""The provider interface on this machine. All that is known lies in files, so any process may call any method."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+from launches.providers.base import (
+    CheckpointRecord,
+    Gone,
+    LogChunk,
+    MetricRecord,
+    Observation,
+    Recipe,
+    Reference,
+    Rejected,
+    Retryable,
+    Submission,
+)
+from launches.providers.local import capability, files, observation, plan, processes, records
+from launches.providers.local.queue import Queue, settle
+from launches.spec import TrainerSpec
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@dataclass(frozen=True)
+class LocalProvider:
+    """Runs trainers as processes of this machine, `slots` at a time.
+
+    root             all its files
+    bind, host       the address that trainers listen on, and the host under which others reach them
+    models           Hugging Face directories of base models, by model id
+    trainer_package  the directory of the package `trainer`
+    environment      the trainer's Python environment, made by the first launch
+    """
+
+    root: Path
+    slots: int
+    bind: str
+    host: str
+    models: Path
+    trainer_package: Path
+    environment: Path
+    name: str = "local"
+    label: str = "This machine"
+
+    def recipes(self, spec: TrainerSpec) -> Sequence[Recipe]:  # noqa: ARG002  (the same for every spec)
+        """The recipes, the default one first."""
+        return capability.RECIPES
+
+    def fits(self, spec: TrainerSpec) -> Sequence[str]:
+        """Why the spec cannot run here; empty where it can."""
+        return list(capability.reasons_against(spec, self.models))
+
+    def submit(self, submission: Submission) -> None:
+        """Take the attempt, and start it where a slot is free. Errors: `Rejected`, `Retryable`."""
+        reference = submission.reference
+        with _faults(), self._queue.turn():
+            directory = self._queue.directory(reference)
+            if not directory.exists():
+                if reasons := self.fits(submission.spec):
+                    raise Rejected(" ".join(reasons))
+                self._queue.advance()
+                if self._queue.holds(reference.account, reference.job):
+                    raise Retryable(f"Another attempt of job {reference.job} is not over yet.")
+                self._queue.append(reference, self._write(submission, directory))
+            self._queue.advance()
+
+    def observe(self, reference: Reference) -> Observation:
+        """The state right now; also starts what waits for a slot that has become free. Errors: `Gone`, `Retryable`."""
+        with _faults():
+            directory = self._find(reference)
+            with self._queue.turn():
+                waiting = self._queue.advance()
+            if ended := files.read_json(directory / files.EXIT):
+                return observation.ended(directory, ended)
+            if reference in waiting:
+                return observation.waiting(directory, waiting.index(reference), self.slots)
+            return observation.live(directory, self.host)
+
+    def cancel(self, reference: Reference) -> None:
+        """Ask for the end. Errors: `Gone`, `Retryable`."""
+        with _faults():
+            directory = self._find(reference)
+            if not (directory / files.EXIT).exists():
+                (directory / files.CANCELLED).touch(mode=0o600)  # first: a wrapper that is just starting looks for it
+                processes.ask_wrapper(directory)
+
+    def delete(self, account: str, job: str) -> None:
+        """Remove a job that is over, its checkpoints too. Errors: `Retryable` while an attempt is not over."""
+        with _faults():
+            directory = self._queue.job_directory(account, job)
+            with self._queue.turn():
+                self._queue.advance()
+                if self._queue.holds(account, job):
+                    raise Retryable(f"Job {job} is not over yet; its files are removed when it is.")
+                trash = self.root / "trash"
+                files.make_directory(trash)
+                if directory.exists():
+                    directory.rename(trash / uuid.uuid4().hex)  # gone at once and as a whole, whatever dies now
+            for remains in trash.iterdir():
+                shutil.rmtree(remains, ignore_errors=True)  # what stays is taken by the next removal
+
+    def list_references(self) -> Sequence[Reference]:
+        """Every attempt that is not over. Errors: `Retryable`."""
+        with _faults():
+            return self._queue.references()
+
+    def logs(self, reference: Reference, after: int) -> LogChunk:
+        """At most 64 KiB of log from the byte offset on. Errors: `Gone`, `Retryable`."""
+        with _faults():
+            return records.read_log(self._find(reference) / files.LOG, after)
+
+    def metrics(self, reference: Reference, after: int) -> Sequence[MetricRecord]:
+        """At most 1,000 records with a number above `after`. Errors: `Gone`, `Retryable`."""
+        with _faults():
+            return records.read_metrics(self._find(reference) / files.METRICS, after)
+
+    def checkpoints(self, account: str, job: str) -> Sequence[CheckpointRecord]:
+        """The job's checkpoints by step. Errors: `Gone`, `Retryable`."""
+        with _faults():
+            directory = self._queue.job_directory(account, job)
+            if not directory.is_dir():
+                raise Gone(f"There is no job {job} of account {account} on this machine.")
+            return records.read_checkpoints(directory / "checkpoints")
+
+    def stop_all(self, grace_seconds: float) -> Sequence[Reference]:
+        """End every trainer because the host stops: SIGTERM, and SIGKILL for what is left after the grace period.
+
+        Returns the attempts that were stopped. Those that wait for a slot go on waiting, so stop the workers first:
+        the next observation anywhere would start them. Errors: `Retryable`.
+        """
+        with _faults(), self._queue.turn():
+            stopped = self._queue.live()
+            directories = [self._queue.directory(reference) for reference in stopped]
+            for directory in directories:
+                with suppress(OSError):  # a full disk: the wrapper writes down that it was asked, which says the same
+                    (directory / files.HOST_STOPPED).touch(mode=0o600)
+                processes.ask_wrapper(directory)
+            deadline = time.monotonic() + grace_seconds
+            while self._queue.live() and time.monotonic() < deadline:
+                time.sleep(0.02)
+            for directory in directories:
+                if not (directory / files.EXIT).exists():
+                    processes.end_all(directory)
+                    settle(directory)
+            return stopped
+
+    @property
+    def _queue(self) -> Queue:
+        environment = plan.wrapper_environment(os.environ)
+        return Queue(self.root, self.slots, partial(processes.start_wrapper, environment=environment))
+
+    def _find(self, reference: Reference) -> Path:
+        directory = self._queue.directory(reference)
+        if not directory.is_dir():
+            raise Gone(f"Attempt {reference.attempt} of job {reference.job} is not on this machine (any more).")
+        return directory
+
+    def _write(self, submission: Submission, directory: Path) -> Path:
+        """Everything of a new attempt, in a directory beside its final one. Errors: `OSError`."""
+        job_directory = directory.parent.parent
+        files.make_directory(job_directory / "checkpoints")
+        files.make_directory(directory.parent)
+        part = directory.with_name(f".{directory.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(mode=0o700)
+        saved = records.read_checkpoints(job_directory / "checkpoints")
+        resume_from = saved[-1].name if saved and submission.reference.attempt > 1 else ""
+        config = plan.make_config(
+            submission,
+            directory=directory,
+            job_directory=job_directory,
+            models=self.models,
+            model_cache=self.root / "model-cache",
+            bind=self.bind,
+            resume_from=resume_from,
+        )
+        files.write_text(part / files.TOKEN, submission.token)
+        files.write_json(part / files.CONFIG, config)
+        commands = plan.make_plan(os.environ, directory, self.trainer_package, self.environment)
+        files.write_json(part / files.PLAN, commands)
+        recorded = {"reference": asdict(submission.reference), "spec": submission.spec.as_json()}
+        files.write_json(part / files.SUBMISSION, recorded)
+        return part
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    """Say what this machine refuses in words; it may be otherwise the next time."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise Retryable("The disk of this machine is full: free some space. This is tried again.") from error
+        raise Retryable(f"This machine refused: {error.strerror or error}. This is tried again.") from error

@@ -1,0 +1,182 @@
+"""Tickets and slots: which attempts are not over, which run, which is next; and the one place that moves them on.
+
+A ticket is an empty file <root>/queue/<number>.<account>.<job>.<attempt>; its number gives the order. Every method
+that changes anything wants the turn to be held.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum, auto
+from pathlib import Path
+
+from launches.providers.base import Gone, Reference, Retryable
+from launches.providers.local import files, outcome, processes
+from wire.names import is_id
+
+TURN_SECONDS = 10.0
+log = logging.getLogger(__name__)
+
+
+class Stage(Enum):
+    """Where an attempt stands, from its files and its lock."""
+
+    WAITING = auto()
+    LIVE = auto()
+    DEAD = auto()  # nothing of it will write how it ended
+    OVER = auto()
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The attempts of one provider's root that are not over."""
+
+    root: Path
+    slots: int
+    start: Callable[[Path], int]
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Be the only one who changes the queue. Errors: `Retryable` where another takes too long."""
+        files.make_directory(self.root / "queue")
+        with files.locked(self.root / "lock", TURN_SECONDS) as lock:
+            if lock is None:
+                raise Retryable("Another process is starting or stopping trainers here; this is tried again.")
+            yield
+
+    def job_directory(self, account: str, job: str) -> Path:
+        """Where a job lives, whether it exists or not. Errors: `Gone` for names that no job can have."""
+        if not (is_id(account) and is_id(job)):
+            raise Gone(f"There is no job {job[:80]!r} of account {account[:80]!r} on this machine.")
+        return self.root / "jobs" / account / job
+
+    def directory(self, reference: Reference) -> Path:
+        """Where an attempt lives, whether it exists or not. Errors: `Gone` for names that no attempt can have."""
+        if reference.attempt < 1:
+            raise Gone(f"There is no attempt {reference.attempt}: the first is 1.")
+        return self.job_directory(reference.account, reference.job) / "attempts" / str(reference.attempt)
+
+    def holds(self, account: str, job: str) -> bool:
+        """Whether an attempt of the job is not over."""
+        return any((open_.account, open_.job) == (account, job) for open_ in self.references())
+
+    def references(self) -> list[Reference]:
+        """Every attempt that is not over, in order."""
+        return [reference for _, reference in self._tickets() if not (self.directory(reference) / files.EXIT).exists()]
+
+    def append(self, reference: Reference, part: Path) -> None:
+        """Give the prepared directory its name and its place at the end. Ticket first: alone it is harmless."""
+        tickets = self._tickets()
+        number = int(tickets[-1][0].name.partition(".")[0]) + 1 if tickets else 1
+        ticket = f"{number:012}.{reference.account}.{reference.job}.{reference.attempt}"
+        (self.root / "queue" / ticket).touch(mode=0o600)
+        files.sync_directory(self.root / "queue")
+        directory = self.directory(reference)
+        part.rename(directory)
+        files.sync_directory(directory.parent)
+
+    def advance(self) -> Sequence[Reference]:
+        """Settle what died, start what has a slot, and return who waits, the next one first."""
+        waiting: list[Reference] = []
+        live = 0
+        for ticket, reference in self._tickets():
+            stage = self._settled(self.directory(reference), ticket)
+            live += stage is Stage.LIVE
+            if stage is Stage.WAITING:
+                waiting.append(reference)
+        while waiting and live < self.slots and self._start(self.directory(waiting[0])):
+            waiting.pop(0)
+            live += 1
+        return waiting
+
+    def live(self) -> list[Reference]:
+        """The attempts that run."""
+        references = [reference for _, reference in self._tickets()]
+        return [reference for reference in references if stage_of(self.directory(reference)) is Stage.LIVE]
+
+    def _settled(self, directory: Path, ticket: Path) -> Stage:
+        """The stage of an attempt, after its end was written down where that was due."""
+        if not directory.is_dir():
+            ticket.unlink(missing_ok=True)
+            return Stage.OVER
+        try:
+            stage = stage_of(directory)
+            if stage is Stage.DEAD or (stage is Stage.WAITING and is_unwanted(directory)):
+                stage = settle(directory)
+            if stage is Stage.OVER:
+                ticket.unlink(missing_ok=True)
+            return stage
+        except OSError as error:  # a full disk must not keep the others from being observed
+            log.warning("could not settle %s: %s", directory, error)
+            return Stage.DEAD
+
+    def _start(self, directory: Path) -> bool:
+        """Start a wrapper and note that. If we die between the two, a second wrapper finds the first one's lock."""
+        try:
+            spawned = {"pid": self.start(directory), "boot": processes.boot_identity()}
+            files.write_json(directory / files.SPAWNED, spawned | {"at": datetime.now(UTC).isoformat()})
+        except OSError as error:
+            log.warning("could not start %s: %s", directory, error)
+            return False
+        return True
+
+    def _tickets(self) -> list[tuple[Path, Reference]]:
+        if not (self.root / "queue").is_dir():
+            return []
+        paths = sorted((self.root / "queue").iterdir())
+        return [(path, reference) for path in paths if (reference := _reference(path.name))]
+
+
+def stage_of(directory: Path) -> Stage:
+    """Where the attempt stands. The order of the looks matters: its wrapper may take any step between two of them."""
+    if (directory / files.EXIT).exists():
+        return Stage.OVER
+    has_wrapper = (directory / files.WRAPPER).exists()
+    spawned = files.read_json(directory / files.SPAWNED)
+    if files.is_locked(directory / files.LOCK):
+        return Stage.LIVE
+    if has_wrapper:
+        return Stage.OVER if (directory / files.EXIT).exists() else Stage.DEAD
+    if spawned is None:
+        return Stage.WAITING
+    if processes.belongs(spawned["pid"], directory):
+        return Stage.LIVE
+    return stage_of(directory) if (directory / files.WRAPPER).exists() else Stage.DEAD
+
+
+def is_unwanted(directory: Path) -> bool:
+    """Whether a user asked for the attempt's end."""
+    return (directory / files.CANCELLED).exists()
+
+
+def settle(directory: Path) -> Stage:
+    """Write the end of an attempt that cannot do so itself, after its last process is gone. Errors: `OSError`.
+
+    The attempt's own lock is held meanwhile, so that a wrapper that is late finds the end written and does nothing.
+    """
+    with files.locked(directory / files.LOCK, 0) as lock:
+        if lock is None:
+            return Stage.LIVE
+        if (directory / files.EXIT).exists():
+            return Stage.OVER
+        processes.end_all(directory)
+        spawned = files.read_json(directory / files.SPAWNED)
+        cause = outcome.KILLED
+        if spawned and spawned["boot"] != processes.boot_identity():
+            cause = outcome.RESTARTED
+        elif not (directory / files.WRAPPER).exists():
+            cause = outcome.UNSTARTED
+        ended = {"stage": outcome.WRAPPER_STAGE, "cause": cause, "code": None, "signal": None, "asked": False}
+        files.write_json(directory / files.EXIT, ended | {"finished_at": datetime.now(UTC).isoformat()})
+    return Stage.OVER
+
+
+def _reference(ticket: str) -> Reference | None:
+    match ticket.split("."):
+        case [_, account, job, attempt] if is_id(account) and is_id(job) and attempt.isdecimal():
+            return Reference(account, job, int(attempt))
+    return None

@@ -1,0 +1,170 @@
+"""The process between Slipway and one trainer: `python -m launches.providers.local.wrapper ATTEMPT_DIRECTORY`.
+
+It outlives the worker that started it. It holds the attempt's lock for life, so an attempt has one wrapper ever, and
+its being alive is a fact of the kernel's. It prepares the trainer's environment, runs the trainer, and writes how
+that ended. SIGTERM ends what runs: the whole process group, by force after a grace period. Standard library only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any
+
+from launches.providers.local import files
+
+LOCK_SECONDS = 2.0  # others look at the lock for microseconds; a wrapper that has it never lets go
+TOKEN_VARIABLE = "SLIPWAY_TRAINER_TOKEN"  # noqa: S105
+_PR_SET_PDEATHSIG = 1
+_prctl: Callable[[int, int], int] | None = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+
+class Group:
+    """The one process group that runs at a time, and whether somebody asked for the end."""
+
+    def __init__(self, grace_seconds: float) -> None:
+        self.asked = False
+        self._grace_seconds = grace_seconds
+        self._process: subprocess.Popen[str] | None = None
+        signal.signal(signal.SIGTERM, self._ask)
+        signal.signal(signal.SIGALRM, lambda *_: self._send(signal.SIGKILL))
+
+    def start(
+        self, command: list[str], environment: dict[str, str], directory: str, **streams: Any
+    ) -> subprocess.Popen[str]:
+        """Start the command as leader of a new process group that dies with this process. Errors: `OSError`."""
+        parent = os.getpid()
+        process = subprocess.Popen(
+            command,
+            cwd=directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            process_group=0,
+            preexec_fn=lambda: _die_with(parent),  # noqa: PLW1509  (this process has one thread)
+            text=True,
+            errors="replace",
+            **streams,
+        )
+        self._process = process
+        if self.asked:  # between the last look and now
+            self._end()
+        return process
+
+    def wait(self, process: subprocess.Popen[str]) -> int:
+        """Wait for the leader, end what it left behind in its group, and return its code (negative: a signal)."""
+        if sys.platform == "linux":
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # unreaped, so the number is still the group's
+            self._send(signal.SIGKILL)
+        code = process.wait()
+        self._process = None
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        return code
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        first, self.asked = not self.asked, True
+        if first and self._process is not None:
+            self._end()
+
+    def _end(self) -> None:
+        self._send(signal.SIGTERM)
+        signal.setitimer(signal.ITIMER_REAL, self._grace_seconds)
+
+    def _send(self, number: int) -> None:
+        if self._process is not None:
+            with suppress(ProcessLookupError, PermissionError):  # macOS says PermissionError of a group of zombies
+                os.killpg(self._process.pid, number)
+
+
+class Wrapper:
+    """One run of an attempt, from the environment to the exit code."""
+
+    def __init__(self, directory: Path, plan: dict[str, Any], group: Group) -> None:
+        self._directory = directory
+        self._plan = plan
+        self._group = group
+        self._told = 0
+
+    def run(self, log: IO[str]) -> dict[str, Any]:
+        """What exit.json shall say: `stage`, `code` or `signal`."""
+        for stage, step in (("environment", self._prepare), ("trainer", self._train)):
+            if self._is_unwanted():
+                return {"stage": "queue", "code": None, "signal": None}
+            try:
+                code = step(log)
+            except OSError as error:
+                print(f"The {stage} could not be started: {error.strerror}: {error.filename}", file=log, flush=True)
+                return {"stage": "environment", "code": 127, "signal": None}
+            if code != 0 or stage == "trainer":
+                return {"stage": stage, "code": None if code < 0 else code, "signal": -code if code < 0 else None}
+        raise AssertionError("the last stage returns")
+
+    def _is_unwanted(self) -> bool:
+        """Whether the end was asked for; a request that came before our SIGTERM handler left its mark as a file."""
+        marks = (files.CANCELLED, files.HOST_STOPPED)
+        return self._group.asked or any((self._directory / mark).exists() for mark in marks)
+
+    def _prepare(self, log: IO[str]) -> int:
+        self._tell("Preparing the trainer environment")
+        process = self._group.start(
+            self._plan["prepare"], dict(os.environ), self._plan["cwd"], stdout=subprocess.PIPE, stderr=log
+        )
+        for line in process.stdout or ():
+            if text := line.strip():
+                print(text, file=log, flush=True)
+                self._tell(text)
+        return self._group.wait(process)
+
+    def _train(self, log: IO[str]) -> int:
+        self._tell("Starting the trainer")
+        kept = {name: value for name, value in os.environ.items() if name not in self._plan["prepare_only"]}
+        token = (self._directory / files.TOKEN).read_text()
+        environment = kept | {TOKEN_VARIABLE: token, "PYTHONPATH": self._plan["cwd"]}
+        process = self._group.start(self._plan["trainer"], environment, self._plan["cwd"], stdout=log, stderr=log)
+        files.write_json(self._directory / files.TRAINER, {"pid": process.pid, "started_at": _now()})
+        return self._group.wait(process)
+
+    def _tell(self, message: str) -> None:
+        self._told += 1
+        with (self._directory / files.PROGRESS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"number": self._told, "message": message, "time": _now()}) + "\n")
+
+
+def main(directory: Path) -> int:
+    """Run the attempt in the directory, unless it has or had a wrapper already. The exit code is always 0."""
+    plan = files.read_json(directory / files.PLAN)
+    if plan is None:
+        return 0
+    group = Group(plan["grace_seconds"])
+    with files.locked(directory / files.LOCK, LOCK_SECONDS) as lock:
+        if lock is None or (directory / files.WRAPPER).exists() or (directory / files.EXIT).exists():
+            return 0
+        files.write_json(directory / files.WRAPPER, {"pid": os.getpid(), "started_at": _now()})
+        with (directory / files.LOG).open("a", encoding="utf-8") as log:
+            ended = Wrapper(directory, plan, group).run(log)
+        files.write_json(directory / files.EXIT, ended | {"asked": group.asked, "finished_at": _now()})
+    return 0
+
+
+def _die_with(parent: int) -> None:
+    """In the child: be killed when the wrapper dies. Elsewhere than on Linux the provider ends orphans."""
+    if _prctl is not None:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before we said so
+            os._exit(1)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
