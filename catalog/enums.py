@@ -70,3 +70,7 @@ class IdSource(StrEnum):
     PUBLISHED = "published"
     DERIVED = "derived"
     OWN = "own"
+
+
+LOCAL_ACCOUNT = "local"
+"""The account whose shapes run on the worker's own machine."""

@@ -17,7 +17,11 @@ def icon(name: str, size: str = "") -> SafeString:
     """A decorative icon of static/img/icons.svg; `size` is "", "sm" or "lg"."""
     sized = f" icon-{size}" if size else ""
     return format_html(
-        '<svg class="icon{} icon-{}" aria-hidden="true"><use href="{}#{}"/></svg>', sized, name, static("img/icons.svg"), name
+        '<svg class="icon{} icon-{}" aria-hidden="true"><use href="{}#{}"/></svg>',
+        sized,
+        name,
+        static("img/icons.svg"),
+        name,
     )
 
 
@@ -25,7 +29,7 @@ def icon(name: str, size: str = "") -> SafeString:
 def moment(when: datetime | None, style: str = "relative") -> SafeString | str:
     """A time: UTC without scripts, the reader's own zone with them. `style` is "relative", "time" or "date"."""
     if when is None:
-        return "–"
+        return "-"
     return format_html(
         '<time datetime="{}" data-style="{}">{}</time>', when.isoformat(), style, when.strftime("%Y-%m-%d %H:%M:%S UTC")
     )

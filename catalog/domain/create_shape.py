@@ -1,0 +1,54 @@
+"""Create a training shape, without a version yet."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from accounts.actors import Actor, require
+from accounts.domain.record import record
+from accounts.models import Account
+from accounts.roles import Right
+from catalog.enums import IdSource
+from catalog.models import BaseModel, TrainingShape
+from wire.errors import AlreadyExists, InvalidArgument, Violation
+from wire.names import ID_RULE, is_id, shape_name
+
+
+def search_text(*, display_name: str, shape_id: str, base_model: BaseModel) -> str:
+    """What free text looks in: display name, shape id, title and id of the base model; lower case."""
+    return f"{display_name} {shape_id} {base_model.title} {base_model.model_id}".strip().lower()
+
+
+@transaction.atomic
+def create_shape(
+    *,
+    actor: Actor,
+    account: Account,
+    base_model: BaseModel,
+    shape_id: str,
+    display_name: str = "",
+    id_source: IdSource = IdSource.OWN,
+    position: int = 0,
+) -> TrainingShape:
+    """A new shape of the account; `position` is its place among the shapes of its base model.
+
+    Errors: `NotFound`, `PermissionDenied`, `InvalidArgument` for an id that is none, `AlreadyExists`.
+    """
+    require(actor, account, Right.PUBLISH)
+    if not is_id(shape_id):
+        raise InvalidArgument([Violation("shape_id", f"{shape_id!r} is no id; {ID_RULE}.")])
+    shape, created = TrainingShape.objects.get_or_create(
+        account=account,
+        shape_id=shape_id,
+        defaults={
+            "base_model": base_model,
+            "display_name": display_name,
+            "id_source": id_source,
+            "position": position,
+            "search_text": search_text(display_name=display_name, shape_id=shape_id, base_model=base_model),
+        },
+    )
+    if not created:
+        raise AlreadyExists(f"{shape_name(account.account_id, shape_id)} is there already; choose another id.")
+    record(actor=actor, verb="create_shape", target=shape.name, account=account, after={"baseModel": base_model.name})
+    return shape

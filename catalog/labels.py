@@ -1,0 +1,43 @@
+"""How figures and enumerations of the catalog are written for people, and read back. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from catalog.enums import AcceleratorType
+
+_CONTEXT = re.compile(r"(\d{1,9})(k?)", re.IGNORECASE)
+_SCALES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
+
+
+def context_label(tokens: int) -> str:
+    """`128k` for 128000 and for 131072: multiples of 1000 in thousands, anything else in 1024s, rounded."""
+    kilo = tokens // 1000 if tokens % 1000 == 0 else round(tokens / 1024)
+    return f"{kilo}k" if kilo else str(tokens)
+
+
+def least_context(label: str) -> int:
+    """The fewest tokens that "at least `label`" includes; `label` is like "128k", or a number of tokens.
+
+    "128k" stands for 128000 as well as for 131072, so it includes both. Errors: `ValueError` with the remedy.
+    """
+    found = _CONTEXT.fullmatch(label.strip())
+    if not found:
+        raise ValueError("use a size such as 128k, or a number of tokens")
+    number = int(found[1])
+    return min(number * 1000, number * 1024 - 512) if found[2] else number
+
+
+def accelerator_label(accelerator: str) -> str:
+    """`B200 180 GB` for NVIDIA_B200_180GB; AMD's keep their maker."""
+    maker, _, rest = AcceleratorType(accelerator).value.partition("_")
+    words = rest.replace("_", " ").replace("GB", " GB") if rest[-2:] == "GB" else rest
+    return words if maker == "NVIDIA" else f"AMD {words}"
+
+
+def parameter_label(count: int) -> str:
+    """`9B`, `1.5B`, `140k` parameters."""
+    for scale, letter in _SCALES:
+        if count >= scale:
+            return f"{count / scale:.3g}{letter}"
+    return str(count)
