@@ -1,4 +1,4 @@
-"""`python -m trainer CONFIG.json`, with the token in SLIPWAY_TRAINER_TOKEN. Exit codes: see trainer/outcome.py; 2 = bad configuration."""
+"""`python -m trainer CONFIG.json`, with the token in SLIPWAY_TRAINER_TOKEN. Exit codes: trainer/outcome.py."""
 
 from __future__ import annotations
 
@@ -11,35 +11,46 @@ from pathlib import Path
 from trainer.config import load_config
 from trainer.errors import ConfigError
 from trainer.outcome import BAD_CONFIG, EXIT_CODES
+from trainer.runtime import Runtime
 
-TOKEN = "SLIPWAY_TRAINER_TOKEN"
+TOKEN_VARIABLE = "SLIPWAY_TRAINER_TOKEN"  # noqa: S105  # a name, no token
 log = logging.getLogger("trainer")
 
 
 def main(arguments: list[str]) -> int:
     configure_logging()
-    token = os.environ.pop(TOKEN, "")
+    token = os.environ.pop(TOKEN_VARIABLE, "")
     # No model hub is asked for anything: a model is a directory of this machine.
     os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
     try:
         if len(arguments) != 1:
             raise ConfigError("Usage: python -m trainer CONFIG.json")
         if not token:
-            raise ConfigError(f"Set {TOKEN} to the token that requests must carry.")
+            raise ConfigError(f"Set {TOKEN_VARIABLE} to the token that requests must carry.")
         config = load_config(Path(arguments[0]))
         config.directory.mkdir(parents=True, exist_ok=True)
     except (ConfigError, OSError) as error:
         log.error("%s", error)
         return BAD_CONFIG
-    log.info("trainer of job %s: %s, base model %s, recipe %s", config.job, config.trainer_mode, config.base_model, config.recipe)
-    from trainer.runtime import Runtime
-
+    log.info(
+        "trainer of job %s: %s, base model %s, recipe %s",
+        config.job,
+        config.trainer_mode,
+        config.base_model,
+        config.recipe,
+    )
     try:
         ending = Runtime(config, token).run()
     except (ConfigError, OSError) as error:
         log.error("%s", error)
         return EXIT_CODES["ERROR"]
-    log.log(logging.ERROR if ending.reason == "ERROR" else logging.INFO, "exit %d %s: %s", ending.exit_code, ending.reason, ending.message)
+    log.log(
+        logging.ERROR if ending.reason == "ERROR" else logging.INFO,
+        "exit %d %s: %s",
+        ending.exit_code,
+        ending.reason,
+        ending.message,
+    )
     return ending.exit_code
 
 
@@ -48,7 +59,11 @@ def configure_logging() -> None:
     logging.Formatter.converter = time.gmtime
     debug = os.environ.get("SLIPWAY_TRAINER_DEBUG") == "1"
     logging.basicConfig(
-        stream=sys.stdout, level=logging.WARNING, format="%(asctime)sZ %(levelname)-7s %(message)s", datefmt="%Y-%m-%dT%H:%M:%S", force=True
+        stream=sys.stdout,
+        level=logging.WARNING,
+        format="%(asctime)sZ %(levelname)-7s %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S",
+        force=True,
     )
     logging.getLogger("trainer").setLevel(logging.DEBUG if debug else logging.INFO)
 

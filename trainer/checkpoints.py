@@ -68,7 +68,9 @@ class Checkpoints:
         """
         target = self.directory / check_name(name)
         if target.exists():
-            raise OperationError(f"Checkpoint {name} exists already and a saved checkpoint never changes. Save under a new name.")
+            raise OperationError(
+                f"Checkpoint {name} exists already and a saved checkpoint never changes. Save under a new name."
+            )
         part = self.directory / f".part-{uuid.uuid4().hex}"
         try:
             part.mkdir()
@@ -83,7 +85,9 @@ class Checkpoints:
             part.rename(target)
             sync_path(self.directory)
         except OSError as error:
-            raise OperationError(f"Checkpoint {name} could not be saved to {self.directory}: {error.strerror or error}.") from error
+            raise OperationError(
+                f"Checkpoint {name} could not be saved to {self.directory}: {error.strerror or error}."
+            ) from error
         finally:
             shutil.rmtree(part, ignore_errors=True)
         return info

@@ -54,7 +54,12 @@ class TrainerConfig:
 _PATHS = ("directory", "checkpoints", "jobs_root", "model_cache", "model_directory")
 _TEXTS = ("job", "base_model", "host", "resume_from")
 _CHOICES = {"trainer_mode": MODES, "recipe": RECIPES}
-_INTEGERS = {"lora_rank": (0, 1024), "max_context_length": (1, 10_000_000), "recipe_steps": (1, 1_000_000), "port": (0, 65535)}
+_INTEGERS = {
+    "lora_rank": (0, 1024),
+    "max_context_length": (1, 10_000_000),
+    "recipe_steps": (1, 1_000_000),
+    "port": (0, 65535),
+}
 _NULLABLE = ("model_directory", "learning_rate", "resume_from")
 
 

@@ -15,7 +15,7 @@ def write_json(path: Path, value: Any) -> None:
         json.dump(value, file)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(part, path)
+    part.replace(path)
 
 
 def sync_tree(directory: Path) -> None:

@@ -1,5 +1,7 @@
 """From a configuration to a loaded model. The first import of torch and transformers happens here."""
 
+# mypy: allow-untyped-calls
+
 from __future__ import annotations
 
 import logging
@@ -27,13 +29,21 @@ def load_parts(config: TrainerConfig, checkpoints: Checkpoints, sessions: Sessio
     started = time.monotonic()
     device = choose_device()
     if config.model_directory is not None and not (config.model_directory / "config.json").is_file():
-        raise FileNotFoundError(f"{config.model_directory} is not a Hugging Face model directory: it has no config.json")
+        raise FileNotFoundError(
+            f"{config.model_directory} is not a Hugging Face model directory: it has no config.json"
+        )
     log.info("loading model %s on %s", config.model_directory or "tiny-qwen3 (demo)", device)
     directory = config.model_directory or ensure_tiny_model(config.model_cache)
     host = ModelHost(config, sessions, device)
     facts = host.load(directory)
     seconds = time.monotonic() - started
-    log.info("loaded %s, %s parameters, vocabulary %d, in %.1f s", facts.architecture, f"{facts.parameters:,}", facts.vocabulary, seconds)
+    log.info(
+        "loaded %s, %s parameters, vocabulary %d, in %.1f s",
+        facts.architecture,
+        f"{facts.parameters:,}",
+        facts.vocabulary,
+        seconds,
+    )
     return Parts(config, host, checkpoints, MetricsLog(config.directory / "metrics.jsonl")), directory
 
 

@@ -12,7 +12,9 @@ from torch import Tensor
 Inputs = dict[str, Tensor]
 
 
-def token_losses(loss_fn: str, logprobs: Tensor, inputs: Inputs, *, clip_low: float = 0.8, clip_high: float = 1.2) -> Tensor:
+def token_losses(
+    loss_fn: str, logprobs: Tensor, inputs: Inputs, *, clip_low: float = 0.8, clip_high: float = 1.2
+) -> Tensor:
     """Loss of each token; the loss of the call is their sum.
 
     logprobs: log-probability of each target token under the trained model, any shape.

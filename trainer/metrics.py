@@ -16,7 +16,8 @@ from typing import Any
 class StepRecord:
     """One optimizer step, or one forward call of a forward-only trainer (there learning_rate and grad_norm are None).
 
-    loss_per_token: loss sum / tokens that count; tokens: tokens of model input; seconds: compute; bytes: peak of the process or GPU.
+    loss_per_token: loss sum / tokens that count; tokens: tokens of model input; seconds: compute;
+    peak_memory_bytes: of the GPU where there is one, else of the process.
     """
 
     step: int

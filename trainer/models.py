@@ -4,6 +4,8 @@ A POLICY_TRAINER gives each client a full copy of the base; a LORA_TRAINER keeps
 client; a frozen reference model is the base itself. All calls come from the one thread that runs operations.
 """
 
+# mypy: allow-untyped-calls
+
 from __future__ import annotations
 
 import time
@@ -75,7 +77,10 @@ class HeldModel:
 
 @dataclass(frozen=True)
 class BaseFacts:
-    """What is known of the base weights once they are loaded. linear: names of its linear modules; output: that of the output one."""
+    """What is known of the base weights once they are loaded.
+
+    linear: names of its linear modules; output: the name of that which makes the logits.
+    """
 
     parameters: int
     vocabulary: int
@@ -107,7 +112,9 @@ class ModelHost:
         """The model of that id. Raises OperationError 404."""
         model = self._models.get(model_id)
         if model is None:
-            raise OperationError(f"There is no model {model_id[:80]} here: it was unloaded, or the trainer restarted.", 404)
+            raise OperationError(
+                f"There is no model {model_id[:80]} here: it was unloaded, or the trainer restarted.", 404
+            )
         model.last_used = time.monotonic()
         return model
 
@@ -152,9 +159,13 @@ class ModelHost:
         """Where the trainer is full, drop the model of a client that went away."""
         if len(self._models) < MODELS_AT_ONCE:
             return
-        silent = [model for model in self._models.values() if self._sessions.is_silent(model.session_id, model.last_used)]
+        silent = [
+            model for model in self._models.values() if self._sessions.is_silent(model.session_id, model.last_used)
+        ]
         if not silent:
-            raise OperationError(f"This trainer holds {MODELS_AT_ONCE} models already. Unload one (unload_model), then try again.")
+            raise OperationError(
+                f"This trainer holds {MODELS_AT_ONCE} models already. Unload one (unload_model), then try again."
+            )
         self.unload(min(silent, key=lambda model: model.last_used).id)
 
     def _add_adapter(self, model: HeldModel, request: CreateModel) -> None:
@@ -184,18 +195,23 @@ class ModelHost:
         dtype = torch.float32 if trained or self.device.type == "cpu" else "auto"
         module = AutoModelForCausalLM.from_pretrained(self._directory, local_files_only=True, dtype=dtype)
         # Evaluation mode throughout: a loss that a client differentiates must not depend on dropout.
-        return module.to(self.device).requires_grad_(False).eval()
+        module.to(self.device)  # type: ignore[arg-type]  # its stubs leave out devices
+        return module.requires_grad_(False).eval()
 
 
 def check_create(request: CreateModel, config: TrainerConfig) -> None:
     """Raise OperationError where the launch fixed something other than what is asked for."""
     if request.base_model != config.base_model:
-        raise OperationError(f"This trainer was launched with base model {config.base_model}, not {request.base_model}.")
+        raise OperationError(
+            f"This trainer was launched with base model {config.base_model}, not {request.base_model}."
+        )
     if request.base_only or request.rank == 0:
         return
     asked = f"lora_config.rank is {request.rank}, but this trainer was launched"
     if config.trainer_mode == POLICY:
-        raise OperationError(f"{asked} from a policy shape and trains all parameters. Use rank 0, or launch a LoRA shape.")
+        raise OperationError(
+            f"{asked} from a policy shape and trains all parameters. Use rank 0, or launch a LoRA shape."
+        )
     if config.trainer_mode == FORWARD_ONLY:
         raise OperationError(f"{asked} from a forward-only shape and trains nothing. Use rank 0 or base_only.")
     if request.rank > config.lora_rank:
@@ -204,7 +220,11 @@ def check_create(request: CreateModel, config: TrainerConfig) -> None:
 
 def base_facts(module: Any) -> BaseFacts:
     output = module.get_output_embeddings()
-    linear = {name: part for name, part in module.named_modules() if isinstance(part, nn.Linear) or type(part).__name__ == "Conv1D"}
+    linear = {
+        name: part
+        for name, part in module.named_modules()
+        if isinstance(part, nn.Linear) or type(part).__name__ == "Conv1D"
+    }
     return BaseFacts(
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         vocabulary=int(module.get_input_embeddings().num_embeddings),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+# Of a bad CONFIG.json or environment: 2, before anything was started.
 EXIT_CODES = {"COMPLETED": 0, "ERROR": 1, "INACTIVE": 20, "TERMINATED": 143}
 BAD_CONFIG = 2
 

@@ -1,4 +1,4 @@
-"""Makes an environment from hash-locked requirements: `python trainer/prepare.py ENV_DIRECTORY [REQUIREMENTS_DIRECTORY]`.
+"""Makes an environment from hash-locked requirements: `prepare.py ENV_DIRECTORY [REQUIREMENTS_DIRECTORY]`.
 
 Standard library only: it runs with whatever Python the dashboard has. REQUIREMENTS_DIRECTORY (trainer/requirements by
 default) holds base.txt, locked with hashes, and, where torch is wanted, torch.txt, which is installed first and without
@@ -14,7 +14,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -33,7 +32,7 @@ class CannotPrepareError(Exception):
 def prepare(environment: Path, requirements: Path = REQUIREMENTS) -> None:
     """Make `environment` fit `requirements`, or leave it if it does. Prints a line for each stage."""
     environment.parent.mkdir(parents=True, exist_ok=True)
-    with open(f"{environment}.lock", "w", encoding="utf-8") as lock:
+    with Path(f"{environment}.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not is_ready(environment, requirements):
             _build(environment, requirements)
@@ -68,26 +67,35 @@ def _build(environment: Path, requirements: Path) -> None:
     if torch.exists():
         version = re.search(r"^torch==(\S+)", torch.read_text(encoding="utf-8"), re.MULTILINE)
         say(f"Installing torch {version[1] if version else ''} (about 200 MB, several GB where it brings CUDA)")
-        _run([*pip, "install", "--quiet", "--disable-pip-version-check", "-r", str(torch)], "torch could not be installed")
+        _run(
+            [*pip, "install", "--quiet", "--disable-pip-version-check", "-r", str(torch)],
+            "torch could not be installed",
+        )
     count = len(re.findall(r"^[A-Za-z0-9]", base.read_text(encoding="utf-8"), re.MULTILINE))
     say(f"Installing {count} packages")
     _install_locked(environment, pip, base)
     stamp = {"digest": digest(requirements), "seconds": round(time.monotonic() - started, 1)}
     part = environment / f"{STAMP}.part"
     part.write_text(json.dumps(stamp), encoding="utf-8")
-    os.replace(part, environment / STAMP)
+    part.replace(environment / STAMP)
 
 
 def _create(environment: Path) -> list[str]:
     """Make the empty environment and return the pip command that installs into it."""
     python = str(environment / "bin" / "python")
-    if subprocess.run([sys.executable, "-c", "import ensurepip, venv"], capture_output=True, check=False).returncode == 0:
+    if (
+        subprocess.run([sys.executable, "-c", "import ensurepip, venv"], capture_output=True, check=False).returncode
+        == 0
+    ):
         _run([sys.executable, "-m", "venv", str(environment)], "The environment could not be created")
         return [python, "-m", "pip"]
     # A bare Debian has no ensurepip: then the pip of another Python installs into the environment from outside.
     _run([sys.executable, "-m", "venv", "--without-pip", str(environment)], "The environment could not be created")
     for candidate in (sys.executable, "python3", "/usr/bin/python3"):
-        if shutil.which(candidate) and subprocess.run([candidate, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0:
+        if (
+            shutil.which(candidate)
+            and subprocess.run([candidate, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
+        ):
             return [candidate, "-m", "pip", "--python", python]
     raise CannotPrepareError("There is no pip. Install it (on Debian: apt-get install python3-venv) and try again.")
 

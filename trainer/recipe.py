@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from transformers import AutoTokenizer
+
 from trainer.checkpoints import Checkpoints, read_info
 from trainer.config import FORWARD_ONLY, LORA, TrainerConfig
 
@@ -54,7 +56,11 @@ class SampleSft:
 
     def _create_model(self) -> str:
         rank = self.config.lora_rank if self.config.trainer_mode == LORA else 0
-        body = {"session_id": "recipe", "base_model": self.config.base_model, "lora_config": {"rank": rank, "alpha": LORA_ALPHA, "seed": 0}}
+        body = {
+            "session_id": "recipe",
+            "base_model": self.config.base_model,
+            "lora_config": {"rank": rank, "alpha": LORA_ALPHA, "seed": 0},
+        }
         return str(self.call("create_model", body)["model_id"])
 
     def _resume(self, model_id: str) -> int:
@@ -73,7 +79,10 @@ class SampleSft:
         self._pass("forward_backward", model_id, pairs, step)
         rate = self.config.learning_rate or LEARNING_RATE
         adam = {"learning_rate": rate, "grad_clip_norm": 1.0}
-        self.call("optim_step", {"model_id": model_id, "adam_params": adam, "grad_accumulation_normalization": "num_loss_tokens"})
+        self.call(
+            "optim_step",
+            {"model_id": model_id, "adam_params": adam, "grad_accumulation_normalization": "num_loss_tokens"},
+        )
 
     def _save(self, model_id: str, step: int) -> None:
         self.call("save_weights", {"model_id": model_id, "path": self.checkpoints.free_name(f"step-{step}")})
@@ -81,8 +90,6 @@ class SampleSft:
 
 def load_sample(model_directory: Path) -> list[Pair]:
     """The bundled pairs as (tokens, weights): prompt tokens have weight 0, completion tokens weight 1."""
-    from transformers import AutoTokenizer
-
     tokenizer = AutoTokenizer.from_pretrained(model_directory, local_files_only=True)
     end = [tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else []
     pairs = []
@@ -96,9 +103,9 @@ def load_sample(model_directory: Path) -> list[Pair]:
 
 
 def make_batch(pairs: list[Pair], step: int, max_context_length: int) -> list[dict[str, Any]]:
-    """All pairs once, in an order that depends on the step alone, joined into sequences of about SEQUENCE_TOKENS tokens."""
+    """All pairs once, in an order that depends on the step alone, joined into sequences of SEQUENCE_TOKENS at most."""
     limit = min(SEQUENCE_TOKENS, max_context_length)
-    order = random.Random(step).sample(pairs, len(pairs))
+    order = random.Random(step).sample(pairs, len(pairs))  # noqa: S311  # an order, no secret
     packed: list[Pair] = []
     for tokens, weights in order:
         if packed and len(packed[-1][0]) + len(tokens) <= limit:
@@ -109,7 +116,7 @@ def make_batch(pairs: list[Pair], step: int, max_context_length: int) -> list[di
 
 
 def make_datum(tokens: list[int], weights: list[float]) -> dict[str, Any]:
-    """One datum on the wire: inputs are all tokens of a sequence but the last, targets all but the first, a weight for each target."""
+    """One datum on the wire: inputs are all tokens of a sequence but the last, targets all but the first."""
     length = len(tokens) - 1
     return {
         "model_input": {"chunks": [{"type": "encoded_text", "tokens": tokens[:-1]}]},

@@ -44,7 +44,9 @@ class Runtime:
         self._recipe_running = config.recipe != "none"
         self._signal = 0
         app = make_app(self.service, self.work, self.sessions, token)
-        self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=75))
+        self._server = uvicorn.Server(
+            uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=75)
+        )
 
     def run(self) -> Ending:
         """Serve until something ends the process; write exit-reason.json and return why."""
@@ -55,10 +57,13 @@ class Runtime:
         while self.outcome.ending is None:
             time.sleep(TICK_S)
             self._check()
-        write_json(self.config.directory / "exit-reason.json", {"reason": self.outcome.ending.reason, "message": self.outcome.ending.message})
+        write_json(
+            self.config.directory / "exit-reason.json",
+            {"reason": self.outcome.ending.reason, "message": self.outcome.ending.message},
+        )
         return self.outcome.ending
 
-    def _note_signal(self, number: int, frame: Any) -> None:
+    def _note_signal(self, number: int, _frame: Any) -> None:
         # Only a plain assignment: a handler that took a lock could find it held by the very thread it interrupted.
         self._signal = number
 
@@ -70,7 +75,9 @@ class Runtime:
         elif self._recipe_running or self.work.waiting or not self.service.is_ready:
             self.sessions.touch()
         elif self.sessions.idle_seconds > self.config.inactivity_timeout_s:
-            self.outcome.end("INACTIVE", f"No call for {self.config.inactivity_timeout_s:g} s (the inactivity timeout).")
+            self.outcome.end(
+                "INACTIVE", f"No call for {self.config.inactivity_timeout_s:g} s (the inactivity timeout)."
+            )
 
     def _listen(self) -> None:
         listener = open_listener(self.config.host, self.config.port)
@@ -85,7 +92,9 @@ class Runtime:
         log.info("listening on %s:%d (pid %d)", host, port, os.getpid())
 
     def _load(self) -> None:
-        from trainer.loading import load_parts
+        # Seconds of imports: they are made here, while the server listens already and a signal is heard.
+        from trainer.loading import load_parts  # noqa: PLC0415
+        from trainer.operations.table import RUNNERS  # noqa: PLC0415
 
         try:
             self.checkpoints.remove_unfinished()
@@ -93,13 +102,13 @@ class Runtime:
         except Exception as error:
             self._fail("The model could not be loaded", error)
             return
-        self.service.open(parts)
+        self.service.open(parts, RUNNERS)
         log.info("ready")
         if self._recipe_running:
             self._run_recipe(directory)
 
     def _run_recipe(self, model_directory: Path) -> None:
-        from trainer.recipe import SampleSft
+        from trainer.recipe import SampleSft  # noqa: PLC0415  # see _load
 
         try:
             message = SampleSft(self.config, self.checkpoints, model_directory, self._call).run()
@@ -127,9 +136,13 @@ class Runtime:
 def open_listener(host: str, port: int) -> socket.socket:
     """A bound, listening socket. Raises ConfigError where the address is taken or not this machine's."""
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=256)
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=256
+        )
     except OSError as error:
-        raise ConfigError(f"Cannot listen on {host}:{port}: {error.strerror or error}. Choose another port, or 0 for a free one.") from error
+        raise ConfigError(
+            f"Cannot listen on {host}:{port}: {error.strerror or error}. Choose another port, or 0 for a free one."
+        ) from error
 
 
 def _start(name: str, target: Any) -> threading.Thread:

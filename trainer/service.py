@@ -1,9 +1,9 @@
-"""The trainer behind its HTTP face: from the name of an operation and a body to what runs, and what can be asked at once."""
+"""The trainer behind its HTTP face: what runs for an operation and its body, and what is answered at once."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ from trainer.errors import OperationError
 
 if TYPE_CHECKING:
     from trainer.operations.parts import Parts
+
+    Runner = Callable[[Parts, Any], dict[str, Any]]
 
 PARSERS: dict[str, Callable[[Any], Any]] = {
     "create_model": wire.parse_create_model,
@@ -34,15 +36,16 @@ class Service:
     config: TrainerConfig
     checkpoints: Checkpoints
     _parts: Parts | None = None
+    _runners: Mapping[str, Runner] = field(default_factory=dict)
     _loaded: threading.Event = field(default_factory=threading.Event)
 
     @property
     def is_ready(self) -> bool:
         return self._loaded.is_set()
 
-    def open(self, parts: Parts) -> None:
+    def open(self, parts: Parts, runners: Mapping[str, Runner]) -> None:
         """The model is loaded: operations may run."""
-        self._parts = parts
+        self._parts, self._runners = parts, runners
         self._loaded.set()
 
     def prepare(self, operation: str, body: Any) -> Callable[[], dict[str, Any]]:
@@ -54,7 +57,11 @@ class Service:
         return lambda: self._run(operation, request)
 
     def capabilities(self) -> dict[str, Any]:
-        return {"supported_models": [{"model_name": self.config.base_model, "max_context_length": self.config.max_context_length}]}
+        return {
+            "supported_models": [
+                {"model_name": self.config.base_model, "max_context_length": self.config.max_context_length}
+            ]
+        }
 
     def checkpoint_names(self) -> list[str]:
         return self.checkpoints.names()
@@ -77,7 +84,5 @@ class Service:
 
     def _run(self, operation: str, request: Any) -> dict[str, Any]:
         self._loaded.wait()
-        from trainer.operations.table import RUNNERS
-
         assert self._parts is not None
-        return RUNNERS[operation](self._parts, request)
+        return self._runners[operation](self._parts, request)

@@ -4,13 +4,19 @@ Its weights come from a fixed seed and its tokenizer is trained on the bundled s
 same model. It lies in an ordinary Hugging Face model directory, as any other model does.
 """
 
+# mypy: allow-untyped-calls
+
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import uuid
 from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 VOCABULARY = 512
 END_OF_TEXT = "<|endoftext|>"
@@ -28,7 +34,7 @@ def ensure_tiny_model(cache: Path) -> Path:
     try:
         _write_tokenizer(part)
         _write_weights(part)
-        os.rename(part, target)
+        part.rename(target)
     except OSError:
         if not target.exists():
             raise
@@ -38,9 +44,6 @@ def ensure_tiny_model(cache: Path) -> Path:
 
 
 def _write_tokenizer(directory: Path) -> None:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -52,14 +55,11 @@ def _write_tokenizer(directory: Path) -> None:
     )
     lines = (json.loads(line) for line in SAMPLE.read_text(encoding="utf-8").splitlines())
     tokenizer.train_from_iterator((f"{line['prompt']}\n{line['completion']}" for line in lines), trainer)
-    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END_OF_TEXT, pad_token=END_OF_TEXT)
+    wrapped: Any = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END_OF_TEXT, pad_token=END_OF_TEXT)
     wrapped.save_pretrained(directory)
 
 
 def _write_weights(directory: Path) -> None:
-    import torch
-    from transformers import Qwen3Config, Qwen3ForCausalLM
-
     config = Qwen3Config(
         vocab_size=VOCABULARY,
         hidden_size=64,

@@ -228,10 +228,14 @@ def _clip_thresholds(given: Fields, loss_fn: str) -> tuple[float, float]:
     allowed = tuple(CLIP_DEFAULTS) if loss_fn == "ppo" else ()
     for key, value in config.value.items():
         if value is not None and key not in allowed:
-            raise OperationError(f"{config.where(key)} is not known for loss {loss_fn}; known: {', '.join(allowed) or 'none'}.", 422)
+            raise OperationError(
+                f"{config.where(key)} is not known for loss {loss_fn}; known: {', '.join(allowed) or 'none'}.", 422
+            )
     low, high = (config.number(key, default) for key, default in CLIP_DEFAULTS.items())
     if low > high:
-        raise OperationError(f"{config.where('clip_low_threshold')} {low:g} is above clip_high_threshold {high:g}.", 422)
+        raise OperationError(
+            f"{config.where('clip_low_threshold')} {low:g} is above clip_high_threshold {high:g}.", 422
+        )
     return low, high
 
 
@@ -240,7 +244,9 @@ def _parse_datum(row: Fields, loss_fn: str) -> Datum:
     inputs = row.child("loss_fn_inputs")
     names = LOSS_INPUTS[loss_fn]
     if unknown := sorted(set(inputs.value) - set(names)):
-        raise OperationError(f"{inputs.where(unknown[0])} is not an input of loss {loss_fn}; it takes {', '.join(names)}.", 422)
+        raise OperationError(
+            f"{inputs.where(unknown[0])} is not an input of loss {loss_fn}; it takes {', '.join(names)}.", 422
+        )
     wanted = [name for name in names if name not in OPTIONAL_INPUTS or inputs.value.get(name) is not None]
     return Datum(tokens, {name: _parse_tensor(inputs.child(name), name, len(tokens)) for name in wanted})
 
@@ -253,7 +259,9 @@ def _parse_tokens(model_input: Fields) -> list[int]:
     for index, value in enumerate(chunks):
         chunk = Fields(value, f"{model_input.where('chunks')}[{index}]")
         if (kind := chunk.value.get("type", "encoded_text")) != "encoded_text":
-            raise OperationError(f"{chunk.where('type')} {kind!r} is not supported; this trainer takes encoded_text only.", 422)
+            raise OperationError(
+                f"{chunk.where('type')} {kind!r} is not supported; this trainer takes encoded_text only.", 422
+            )
         tokens += _whole_numbers(chunk.require("tokens"), chunk.where("tokens"))
     if not tokens:
         raise OperationError(f"{model_input.where('chunks')} holds no token.", 422)
@@ -266,13 +274,15 @@ def _parse_tensor(tensor: Fields, name: str, length: int) -> list[float]:
     shape = tensor.value.get("shape")
     if shape is not None and shape != [length]:
         raise _refuse(tensor.where("shape"), f"[{length}], one number for each token of model_input", shape)
-    data = tensor.require("data")
+    data: list[float] = tensor.require("data")
     if name == "target_tokens":
-        data = _whole_numbers(data, tensor.where("data"))
+        data = [*_whole_numbers(data, tensor.where("data"))]
     elif not isinstance(data, list) or not all(_is_number(item) for item in data):
         raise OperationError(f"{tensor.where('data')} must be a list of finite numbers.", 422)
     if len(data) != length:
-        raise OperationError(f"{tensor.where('data')} holds {len(data)} numbers for {length} tokens; they must be as many.", 422)
+        raise OperationError(
+            f"{tensor.where('data')} holds {len(data)} numbers for {length} tokens; they must be as many.", 422
+        )
     return data
 
 

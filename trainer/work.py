@@ -1,4 +1,4 @@
-"""The queue of operations: one thread runs them in order; callers get a request id at once and fetch the answer later."""
+"""The queue of operations: one thread runs them in order; callers get a request id at once, the answer later."""
 
 from __future__ import annotations
 
@@ -62,10 +62,14 @@ class Work:
                 if key in self._by_key:
                     return self._by_key[key]
             if self.waiting >= WAITING_LIMIT:
-                raise OperationError(f"{WAITING_LIMIT} operations wait already. Try again when some are done.", status=429)
+                raise OperationError(
+                    f"{WAITING_LIMIT} operations wait already. Try again when some are done.", status=429
+                )
             self._count += 1
             request_id = f"{self._boot}-{self._count}"
-            self._tickets[request_id] = Ticket(request_id, operation, self._executor.submit(_guarded, operation, run), keys)
+            self._tickets[request_id] = Ticket(
+                request_id, operation, self._executor.submit(_guarded, operation, run), keys
+            )
             self._by_key.update(dict.fromkeys(keys, request_id))
             return request_id
 
@@ -76,8 +80,12 @@ class Work:
             return ticket
         boot, _, number = request_id.partition("-")
         if boot == self._boot and number.isdecimal() and 0 < int(number) <= self._count:
-            raise OperationError(f"The answer to request {request_id} was kept for a while and is gone now.", status=410)
-        raise OperationError(f"There is no request {request_id[:80]} here; the trainer may have been restarted since.", status=404)
+            raise OperationError(
+                f"The answer to request {request_id} was kept for a while and is gone now.", status=410
+            )
+        raise OperationError(
+            f"There is no request {request_id[:80]} here; the trainer may have been restarted since.", status=404
+        )
 
     @property
     def waiting(self) -> int:
@@ -93,7 +101,7 @@ class Work:
 
 
 def repeat_keys(operation: str, body: dict[str, Any], raw: bytes, header: str | None) -> tuple[str, ...]:
-    """What marks a repeated submission: the idempotency header, and the sequence number that the client gives each call.
+    """What marks a repeated submission: the idempotency header, and the client's own number of the call.
 
     The official client makes a new header when it submits again after a lost connection, but the sequence number and
     the body stay; a body of another content is another call.

@@ -1,12 +1,13 @@
 """Drives a running trainer with the official SDK, as a user's own loop would, and prints one JSON line an event.
 
-    SLIPWAY_TRAINER_TOKEN=... python drive_trainer.py train  --base-url http://127.0.0.1:PORT --mode lora --save step-10
-    SLIPWAY_TRAINER_TOKEN=... python drive_trainer.py resume --base-url http://127.0.0.1:PORT --mode lora --load cross_job://JOB/step-10
+    export SLIPWAY_TRAINER_TOKEN=...
+    python drive_trainer.py train  --base-url http://127.0.0.1:PORT --mode lora --save step-10
+    python drive_trainer.py resume --base-url http://127.0.0.1:PORT --mode lora --load cross_job://JOB/step-10
 
-Events: {"event": "step", "step", "loss_per_token", "grad_norm"}, {"event": "evaluated", "loss_per_token"} (a forward pass
-after the last step, and after loading before the first), {"event": "saved", "path"}, {"event": "loaded", "path"},
-{"event": "listed", "checkpoints"}, {"event": "finished", "seconds"}. Runs in an environment made from tests/sdk/requirements;
-it imports nothing of this project.
+Events: {"event": "step", "step", "loss_per_token", "grad_norm"}, {"event": "evaluated", "loss_per_token"} (a forward
+pass after the last step, and after loading before the first), {"event": "saved", "path"}, {"event": "loaded", "path"},
+{"event": "listed", "checkpoints"}, {"event": "finished", "seconds"}. It imports nothing of this project and runs in an
+environment of its own, made from tests/sdk/requirements.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import json
 import os
 import random
+import sys
 import time
 from typing import Any
 
@@ -93,7 +95,8 @@ def evaluate(client: Any, data: list[Datum]) -> None:
 
 
 def emit(event: str, **values: Any) -> None:
-    print(json.dumps({"event": event, **values}), flush=True)
+    sys.stdout.write(json.dumps({"event": event, **values}) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

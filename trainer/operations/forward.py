@@ -45,7 +45,11 @@ def run_pass(parts: Parts, request: Pass) -> dict[str, Any]:
     check_sequences(request.data, vocabulary=parts.host.facts.vocabulary, limit=parts.config.max_context_length)
     started = time.monotonic()
     with parts.host.active(model) as module:
-        results = [result for batch in micro_batches(request.data) for result in _run_batch(parts, model, module, batch, request)]
+        results = [
+            result
+            for batch in micro_batches(request.data)
+            for result in _run_batch(parts, model, module, batch, request)
+        ]
     totals = _totals(request, results, time.monotonic() - started)
     if request.backward:
         _accumulate(model, totals)
@@ -61,7 +65,7 @@ def run_pass(parts: Parts, request: Pass) -> dict[str, Any]:
 
 
 def micro_batches(data: Sequence[Datum]) -> Iterator[list[Datum]]:
-    """Cut `data`, in order, into batches of at most MICRO_BATCH_TOKENS tokens, padding included; at least one datum each."""
+    """Cut `data`, in order, into batches of at most MICRO_BATCH_TOKENS tokens, padding included, or of one datum."""
     batch: list[Datum] = []
     for datum in data:
         longest = max(len(item.tokens) for item in [*batch, datum])
@@ -77,11 +81,14 @@ def check_sequences(data: Sequence[Datum], *, vocabulary: int, limit: int) -> No
     for index, datum in enumerate(data):
         if len(datum.tokens) > limit:
             raise OperationError(
-                f"data[{index}] holds {len(datum.tokens)} tokens; the limit of this trainer (max_context_length) is {limit}."
+                f"data[{index}] holds {len(datum.tokens)} tokens; "
+                f"the limit of this trainer (max_context_length) is {limit}."
             )
-        highest = int(max(max(datum.tokens), max(datum.inputs["target_tokens"])))
+        highest = int(max(*datum.tokens, *datum.inputs["target_tokens"]))
         if highest >= vocabulary:
-            raise OperationError(f"data[{index}] holds token id {highest}; the vocabulary of this model ends at {vocabulary - 1}.")
+            raise OperationError(
+                f"data[{index}] holds token id {highest}; the vocabulary of this model ends at {vocabulary - 1}."
+            )
 
 
 def target_logprobs(logits: Tensor, targets: Tensor) -> Tensor:
@@ -96,7 +103,9 @@ def _run_batch(parts: Parts, model: HeldModel, module: Any, batch: list[Datum], 
     tokens = _pad([datum.tokens for datum in batch], length, torch.long, device)
     mask = _pad([[1] * len(datum.tokens) for datum in batch], length, torch.long, device)
     inputs = {
-        name: _pad([datum.inputs.get(name) or [1.0] * len(datum.tokens) for datum in batch], length, torch.float32, device)
+        name: _pad(
+            [datum.inputs.get(name) or [1.0] * len(datum.tokens) for datum in batch], length, torch.float32, device
+        )
         for name in sorted({name for datum in batch for name in datum.inputs} - {"target_tokens"})
     }
     targets = _pad([datum.inputs["target_tokens"] for datum in batch], length, torch.long, device)
@@ -112,7 +121,7 @@ def _run_batch(parts: Parts, model: HeldModel, module: Any, batch: list[Datum], 
                 "Load an earlier checkpoint, or lower the learning rate."
             )
         if request.backward:
-            loss.backward()
+            torch.autograd.backward(loss)
     counted = is_loss_token(inputs, losses) & mask.bool()
     sizes = [len(datum.tokens) for datum in batch]
     return [
@@ -160,7 +169,13 @@ def _record_forward(parts: Parts, model: HeldModel, totals: _Totals) -> None:
             tokens=totals.tokens, seconds=totals.seconds, peak_memory_bytes=peak,
         )
     )  # fmt: skip
-    log.info("forward %d: loss/token %s, %d tokens, %.3f s", model.step, "-" if loss is None else f"{loss:.4f}", totals.tokens, totals.seconds)
+    log.info(
+        "forward %d: loss/token %s, %d tokens, %.3f s",
+        model.step,
+        "-" if loss is None else f"{loss:.4f}",
+        totals.tokens,
+        totals.seconds,
+    )
 
 
 def peak_bytes(parts: Parts) -> int:

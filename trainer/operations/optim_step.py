@@ -47,7 +47,9 @@ def optim_step(parts: Parts, request: OptimStep) -> dict[str, Any]:
         "step %d: loss/token %.4f, grad norm %.3g, learning rate %g, %d tokens, %.3f s",
         record.step, record.loss_per_token, norm, request.learning_rate, record.tokens, record.seconds,
     )  # fmt: skip
-    return {"metrics": {"grad_norm:mean": norm, "learning_rate:mean": request.learning_rate, "step:max": float(record.step)}}
+    return {
+        "metrics": {"grad_norm:mean": norm, "learning_rate:mean": request.learning_rate, "step:max": float(record.step)}
+    }
 
 
 def _scale_and_clip(model: HeldModel, request: OptimStep) -> float:
@@ -58,7 +60,9 @@ def _scale_and_clip(model: HeldModel, request: OptimStep) -> float:
     norm = torch.nn.utils.get_total_norm(gradients)
     if not torch.isfinite(norm):
         model.drop_gradients()
-        raise OperationError("The gradients are not finite numbers and were dropped; no step was taken. Lower the learning rate.")
+        raise OperationError(
+            "The gradients are not finite numbers and were dropped; no step was taken. Lower the learning rate."
+        )
     if request.grad_clip_norm > 0:
         torch.nn.utils.clip_grads_with_norm_(model.parameters, request.grad_clip_norm, norm)
     return float(norm)

@@ -64,7 +64,12 @@ def load_weights(parts: Parts, request: LoadWeights) -> dict[str, Any]:
         model.ensure_optimizer().load_state_dict(state)
     model.drop_gradients()
     model.step = info.step
-    log.info("loaded checkpoint %s: step %d, %s optimizer state", request.reference, info.step, "with" if request.optimizer else "without")
+    log.info(
+        "loaded checkpoint %s: step %d, %s optimizer state",
+        request.reference,
+        info.step,
+        "with" if request.optimizer else "without",
+    )
     return {"type": "load_weights", "path": request.reference}
 
 
@@ -77,16 +82,25 @@ def _trained(parts: Parts, model_id: str, verb: str) -> HeldModel:
 
 def _check_fits(parts: Parts, model: HeldModel, info: CheckpointInfo) -> None:
     if info.base_model != parts.config.base_model:
-        raise OperationError(f"Checkpoint {info.name} is of base model {info.base_model}; this trainer holds {parts.config.base_model}.")
+        raise OperationError(
+            f"Checkpoint {info.name} is of base model {info.base_model}; this trainer holds {parts.config.base_model}."
+        )
     if info.lora_rank != model.rank:
         kind = {0: "all parameters"}
         have, want = (kind.get(rank, f"a LoRA adapter of rank {rank}") for rank in (info.lora_rank, model.rank))
-        raise OperationError(f"Checkpoint {info.name} holds {have}; this model trains {want}. Create a model of the same kind.")
+        raise OperationError(
+            f"Checkpoint {info.name} holds {have}; this model trains {want}. Create a model of the same kind."
+        )
 
 
 def _save(parts: Parts, store: Checkpoints, model: HeldModel, name: str, write: Any) -> CheckpointInfo:
     return store.save(
-        name, write, step=model.step, trainer_mode=parts.config.trainer_mode, lora_rank=model.rank, base_model=parts.config.base_model
+        name,
+        write,
+        step=model.step,
+        trainer_mode=parts.config.trainer_mode,
+        lora_rank=model.rank,
+        base_model=parts.config.base_model,
     )
 
 
