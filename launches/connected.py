@@ -7,7 +7,7 @@ from functools import cache
 from django.conf import settings
 
 from launches.providers.base import Provider
-from launches.providers.local import LocalProvider
+from launches.providers.local.provider import LocalProvider
 
 
 @cache

@@ -1,0 +1,173 @@
+"""`resolve`: the complete spec, or every violation at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from catalog.enums import AcceleratorType, TrainerMode
+from catalog.launch_fields import common_fields
+from catalog.snapshots import ShardingScheme, Snapshot
+from launches.resolve import OWNED_BY_SHAPE, Subject, resolve, show_duration
+from launches.spec import TrainerSpec
+
+SHAPE = "accounts/local/trainingShapes/tiny"
+
+
+def make_subject(mode: TrainerMode = TrainerMode.LORA_TRAINER, **facts: Any) -> Subject:
+    snapshot = Snapshot(
+        **{
+            "name": SHAPE,
+            "base_model": "accounts/local/models/tiny",
+            "trainer_mode": mode,
+            "max_supported_context_length": 2048,
+            "accelerator_count": 4,
+            "node_count": 2,
+            "accelerator_type": AcceleratorType.NVIDIA_B200_180GB,
+            "trainer_image_tag": "0.383.0",
+            "trainer_sharding_scheme": ShardingScheme(context_parallelism=4),
+            **facts,
+        }
+    )
+    models = ("accounts/local/models/tiny", "accounts/team-a/models/tuned-tiny")
+    return Subject(f"{SHAPE}/versions/abcd1234", snapshot, common_fields(mode), models)
+
+
+def violations_of(subject: Subject, inputs: dict[str, Any], **options: Any) -> dict[str, str]:
+    found = resolve(subject, inputs, **options)
+    assert not isinstance(found, TrainerSpec), f"accepted: {found}"
+    return {violation.field: violation.description for violation in found}
+
+
+def test_defaults_give_a_complete_spec() -> None:
+    subject = make_subject()
+    spec = resolve(subject, {})
+    assert isinstance(spec, TrainerSpec)
+    assert spec.base_model == "accounts/local/models/tiny"
+    assert (spec.lora_rank, spec.learning_rate, spec.trainer_replica_count) == (16, 1e-5, 1)
+    assert (spec.deployment_replica_count, spec.inactivity_timeout_seconds) == (0, 3600)
+    assert spec.trainer_gpus == 8
+
+
+def test_what_the_shape_owns_is_copied_whole() -> None:
+    spec = resolve(make_subject(), {"lora_rank": "8"})
+    assert isinstance(spec, TrainerSpec)
+    assert (spec.accelerator_type, spec.accelerator_count, spec.node_count) == ("NVIDIA_B200_180GB", 4, 2)
+    assert (spec.max_context_length, spec.trainer_image_tag) == (2048, "0.383.0")
+    assert spec.trainer_sharding_scheme == ShardingScheme(context_parallelism=4)
+    assert spec.training_shape_version == f"{SHAPE}/versions/abcd1234"
+
+
+def test_a_recorded_spec_reads_back_the_same() -> None:
+    spec = resolve(make_subject(), {"learning_rate": "3e-4"})
+    assert isinstance(spec, TrainerSpec)
+    assert TrainerSpec.from_json(spec.as_json()) == spec
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "says"),
+    [
+        ("lora_rank", "129", "above the limit of 128"),
+        ("lora_rank", "-1", "below the limit of 0"),
+        ("lora_rank", "8.5", "not a whole number"),
+        ("learning_rate", "0", "below the limit of 1e-09"),
+        ("learning_rate", "1e9", "above the limit of 1"),
+        ("learning_rate", "NaN", "not a number"),
+        ("learning_rate", "inf", "not a number"),
+        ("learning_rate", "1_0", "not a number"),
+        ("display_name", "x" * 64, "has 64 characters; the limit is 63"),
+        ("display_name", "a\nb", "control character"),
+        ("trainer_replica_count", "0", "below the limit of 1"),
+        ("trainer_replica_count", "-3", "below the limit of 1"),
+        ("trainer_replica_count", "99999999999999", "above the limit of 64"),
+        ("deployment_replica_count", "-1", "below the limit of 0"),
+        ("region", "a b", "not a region"),
+        ("inactivity_timeout", "3h1s", "above the limit of 3h"),
+        ("inactivity_timeout", "59s", "below the limit of 1m"),
+        ("inactivity_timeout", "60", "not a duration"),
+        ("base_model", "accounts/fireworks/models/qwen3-8b", "does not fit this shape"),
+        ("recipe", "nope", "not a recipe here"),
+    ],
+)
+def test_a_bad_value_is_refused_with_its_limit_and_a_remedy(field: str, given: str, says: str) -> None:
+    found = violations_of(make_subject(), {field: given})
+    assert list(found) == [field]
+    assert says in found[field]
+    assert any(word in found[field] for word in ("Use ", "use ", "Shorten", "Remove")), "no remedy"
+
+
+@pytest.mark.parametrize("name", sorted(OWNED_BY_SHAPE))
+def test_what_the_shape_owns_is_refused_by_name(name: str) -> None:
+    assert "owned by the shape" in violations_of(make_subject(), {name: "1"})[name]
+
+
+def test_an_unknown_field_is_refused_and_the_known_ones_are_named() -> None:
+    assert "The fields are base_model" in violations_of(make_subject(), {"gradient_steps": "4"})["gradient_steps"]
+
+
+def test_all_violations_come_at_once() -> None:
+    inputs = {"lora_rank": "x", "learning_rate": "0", "node_count": "9", "bogus": "1", "display_name": "y" * 70}
+    assert set(violations_of(make_subject(), inputs)) == set(inputs)
+
+
+def test_a_rank_needs_a_lora_shape_but_zero_is_full_parameter() -> None:
+    subject = make_subject(TrainerMode.POLICY_TRAINER)
+    assert "needs a LoRA shape" in violations_of(subject, {"lora_rank": "8"})["lora_rank"]
+    spec = resolve(subject, {"lora_rank": "0"})
+    assert isinstance(spec, TrainerSpec)
+    assert spec.lora_rank == 0
+
+
+def test_a_forward_only_shape_has_no_learning_rate() -> None:
+    subject = make_subject(TrainerMode.FORWARD_ONLY)
+    assert "no optimizer" in violations_of(subject, {"learning_rate": "1e-5"})["learning_rate"]
+    spec = resolve(subject, {})
+    assert isinstance(spec, TrainerSpec)
+    assert spec.learning_rate is None
+
+
+def test_another_model_that_the_shape_fits_is_accepted() -> None:
+    spec = resolve(make_subject(), {"base_model": "accounts/team-a/models/tuned-tiny"})
+    assert isinstance(spec, TrainerSpec)
+    assert spec.base_model == "accounts/team-a/models/tuned-tiny"
+
+
+def test_the_first_recipe_is_the_default() -> None:
+    spec = resolve(make_subject(), {}, recipes=("sample-sft", "none"))
+    assert isinstance(spec, TrainerSpec)
+    assert spec.recipe == "sample-sft"
+
+
+VALUES = st.one_of(st.none(), st.text(max_size=80), st.integers(), st.floats(), st.booleans(), st.lists(st.integers()))
+NAMES = st.one_of(
+    st.sampled_from([field.name for field in common_fields(TrainerMode.LORA_TRAINER)] + sorted(OWNED_BY_SHAPE)),
+    st.text(max_size=20),
+)
+
+
+@given(mode=st.sampled_from(TrainerMode), inputs=st.dictionaries(NAMES, VALUES, max_size=8))
+def test_whatever_is_typed_the_shape_keeps_what_it_owns(mode: TrainerMode, inputs: dict[str, Any]) -> None:
+    subject = make_subject(mode)
+    found = resolve(subject, inputs)
+    if isinstance(found, TrainerSpec):
+        assert not OWNED_BY_SHAPE & inputs.keys()
+        assert (found.accelerator_count, found.node_count, found.max_context_length) == (4, 2, 2048)
+        assert 1 <= found.trainer_replica_count <= 64
+        assert 60 <= found.inactivity_timeout_seconds <= 10_800
+        assert (found.lora_rank > 0) <= (mode is TrainerMode.LORA_TRAINER)
+        assert (found.learning_rate is None) == (mode is TrainerMode.FORWARD_ONLY)
+        assert TrainerSpec.from_json(found.as_json()) == found
+    else:
+        assert found
+        assert {violation.field for violation in found} <= inputs.keys()
+        assert all(violation.description for violation in found)
+
+
+@given(st.integers(min_value=60, max_value=10_800))
+def test_a_duration_that_is_shown_reads_back(seconds: int) -> None:
+    spec = resolve(make_subject(), {"inactivity_timeout": show_duration(seconds)})
+    assert isinstance(spec, TrainerSpec)
+    assert spec.inactivity_timeout_seconds == seconds
