@@ -43,3 +43,12 @@ def require(actor: Actor, account: Account, right: Right) -> None:
             f"Your role in {account.account_id} is {role}; this needs the right to {right.replace('_', ' ')}. "
             f"Ask an admin of {account.account_id}."
         )
+
+
+def require_manager(actor: Actor, account: Account) -> None:
+    """Pass where the actor may manage the account's members: its admins, and superusers, who appoint the first ones.
+
+    Errors: as in `require`.
+    """
+    if actor.user is None or not actor.user.is_superuser:
+        require(actor, account, Right.MANAGE_MEMBERS)

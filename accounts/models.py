@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.functions import Now, Upper
 
 from accounts.roles import Role
 from wire import names
@@ -14,7 +14,19 @@ ROLE_CHOICES = [(role.value, role.value) for role in Role]
 
 
 class User(AbstractUser):
-    """A person who signs in. Rights come from memberships; `is_superuser` opens Django's admin and nothing else."""
+    """A person who signs in. Rights come from memberships; superusers besides make accounts and appoint members.
+
+    User names are compared without case at sign-in, so two of them may not differ by case alone.
+    """
+
+    class Meta(AbstractUser.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                Upper("username"),
+                name="username_unique_without_case",
+                violation_error_message="There is already a user of that name.",
+            ),
+        ]
 
 
 class Account(models.Model):
@@ -57,10 +69,15 @@ class Membership(models.Model):
 
 
 class Invitation(models.Model):
-    """A link that lets one person make a user and join an account. Only the hash of its token is stored."""
+    """A link that lets one person join an account, making a user first if need be. Only its token's hash is stored.
+
+    `username` and `email` are what the inviter proposes for the new user.
+    """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="invitations")
     role = models.CharField(max_length=16, choices=ROLE_CHOICES)
+    username = models.CharField(max_length=150, blank=True)
+    email = models.EmailField(blank=True)
     token_hash = models.CharField(max_length=64, unique=True)
     created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(db_default=Now())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
+from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.middleware import HtmxDetails
 
 from accounts.actors import Actor, user_actor
@@ -24,3 +25,10 @@ def actor_of(request: SlipwayRequest) -> Actor:
     """The actor of a request that is known to be signed in."""
     assert isinstance(request.user, User), "guard the view with login_required"
     return user_actor(request.user, request_id=request.request_id)
+
+
+def next_page(request: HttpRequest) -> str:
+    """Where the posted form says to go on, if that is a page of this Slipway; else the first page."""
+    page = request.POST.get("next", "")
+    own = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
+    return page if own else "/"

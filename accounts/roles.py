@@ -46,3 +46,8 @@ RIGHTS: dict[Role, frozenset[Right]] = {
 def allows(role: Role | None, right: Right) -> bool:
     """Whether someone of that role (None: not a member) has the right."""
     return role is not None and right in RIGHTS[role]
+
+
+def includes(role: Role, other: Role) -> bool:
+    """Whether the role has every right of the other one."""
+    return RIGHTS[role] >= RIGHTS[other]

@@ -29,6 +29,21 @@ def account_name(account: str) -> str:
     return f"accounts/{account}"
 
 
+def member_name(account: str, username: str) -> str:
+    """`accounts/{account}/members/{username}`"""
+    return f"accounts/{account}/members/{username}"
+
+
+def invitation_name(account: str, number: int) -> str:
+    """`accounts/{account}/invitations/{number}`"""
+    return f"accounts/{account}/invitations/{number}"
+
+
+def user_name(username: str) -> str:
+    """`users/{username}`"""
+    return f"users/{username}"
+
+
 def model_name(account: str, model: str) -> str:
     """`accounts/{account}/models/{model}`"""
     return f"accounts/{account}/models/{model}"

@@ -1,0 +1,176 @@
+"""Django's admin for superusers: who there is, what was done. It calls the verbs; the audit log cannot be changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from allauth.account.decorators import secure_admin_login
+from django.contrib import admin, messages
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import Group
+from django.db.models import Model, QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+
+from accounts.actors import Actor, user_actor
+from accounts.domain.add_member import add_member
+from accounts.domain.create_account import create_account
+from accounts.domain.record import record
+from accounts.domain.remove_member import remove_member
+from accounts.models import Account, AuditEntry, Invitation, Membership, User
+from accounts.roles import Role
+from wire.errors import Refusal
+from wire.names import user_name
+
+# Sign-in is in one place, with its rate limits; the admin's own door would have none.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+admin.site.site_header = admin.site.site_title = "Slipway administration"
+admin.site.unregister(Group)
+
+
+def _actor(request: HttpRequest) -> Actor:
+    assert isinstance(request.user, User), "the admin lets nobody else in"
+    return user_actor(request.user, request_id=request.request_id)  # type: ignore[attr-defined]
+
+
+def _or_say_why_not(request: HttpRequest, answer: Callable[[], HttpResponse]) -> HttpResponse:
+    """The answer; where a verb refuses, the same page again with its sentence. The transaction is rolled back."""
+    try:
+        return answer()
+    except Refusal as refusal:
+        messages.error(request, refusal.message)
+        return HttpResponseRedirect(request.get_full_path())
+
+
+@admin.register(User)
+class Users(UserAdmin[User]):
+    """Users. Groups and single permissions are not used: rights come from memberships."""
+
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        ("Doors", {"fields": ("is_active", "is_staff", "is_superuser")}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
+    readonly_fields = ("last_login", "date_joined")
+    list_filter = ("is_active", "is_superuser")
+    filter_horizontal = ()
+
+    def log_addition(self, request: HttpRequest, obj: User, message: Any) -> LogEntry:
+        """Note it in the audit log, too."""
+        self._note(request, "create_user", obj, message)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: User, message: Any) -> LogEntry:
+        """Note it in the audit log, too; the message names fields, not values."""
+        self._note(request, "change_user", obj, message)
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[User]) -> list[LogEntry]:
+        """Note them in the audit log, too."""
+        for user in queryset:
+            self._note(request, "delete_user", user, None)
+        return super().log_deletions(request, queryset)
+
+    def _note(self, request: HttpRequest, verb: str, user: User, message: Any) -> None:
+        after = {"message": message} if message else None
+        record(actor=_actor(request), verb=verb, target=user_name(user.get_username()), account=None, after=after)
+
+
+@admin.register(Account)
+class Accounts(admin.ModelAdmin[Account]):
+    """Accounts can be made; their ids stand in resource names and so stay."""
+
+    list_display = ("account_id", "display_name", "created_at")
+    fields = ("account_id", "display_name")
+    search_fields = ("account_id", "display_name")
+
+    def has_change_permission(self, request: HttpRequest, obj: Account | None = None) -> bool:
+        """No."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Account | None = None) -> bool:
+        """No."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Account, form: ModelForm[Account], change: bool) -> None:
+        """Make it by the verb."""
+        made = create_account(actor=_actor(request), account_id=obj.account_id, display_name=obj.display_name)
+        obj.pk = made.pk
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """The form; a refusal becomes a message."""
+        return _or_say_why_not(request, lambda: super(Accounts, self).changeform_view(request, *args, **kwargs))
+
+
+@admin.register(Membership)
+class Memberships(admin.ModelAdmin[Membership]):
+    """Members and their roles, of every account, by the same verbs as everywhere."""
+
+    list_display = ("user", "account", "role", "created_at")
+    list_filter = ("account", "role")
+    list_select_related = ("user", "account")
+    search_fields = ("user__username",)
+    autocomplete_fields = ("user", "account")
+    fields = ("account", "user", "role")
+    actions = None
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Membership | None = None) -> tuple[str, ...]:
+        """Of an existing membership only the role may change."""
+        return ("account", "user") if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Membership, form: ModelForm[Membership], change: bool) -> None:
+        """Write it by the verb."""
+        written = add_member(actor=_actor(request), account=obj.account, user=obj.user, role=Role(obj.role))
+        obj.pk = written.pk
+
+    def delete_model(self, request: HttpRequest, obj: Membership) -> None:
+        """End it by the verb."""
+        remove_member(actor=_actor(request), account=obj.account, user=obj.user)
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """The form; a refusal becomes a message."""
+        return _or_say_why_not(request, lambda: super(Memberships, self).changeform_view(request, *args, **kwargs))
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """The question; a refusal becomes a message."""
+        return _or_say_why_not(request, lambda: super(Memberships, self).delete_view(request, *args, **kwargs))
+
+
+class ReadOnly(admin.ModelAdmin[Any]):
+    """Shown, never written."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """No."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """No."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """No."""
+        return False
+
+
+@admin.register(Invitation)
+class Invitations(ReadOnly):
+    """Invitations and who accepted them."""
+
+    list_display = ("account", "role", "username", "created_by", "created_at", "expires_at", "accepted_by")
+    list_filter = ("account",)
+    list_select_related = ("account", "created_by", "accepted_by")
+    exclude = ("token_hash",)
+
+
+@admin.register(AuditEntry)
+class AuditEntries(ReadOnly):
+    """What was done."""
+
+    list_display = ("created_at", "actor_label", "verb", "target", "account", "reason")
+    list_filter = ("verb", "account")
+    list_select_related = ("account",)
+    search_fields = ("target", "actor_label", "request_id")
+    show_full_result_count = False
