@@ -121,8 +121,13 @@ class Recipe:
 class Provider(Protocol):
     """Somewhere that trainers run."""
 
-    name: str
-    label: str
+    @property
+    def name(self) -> str:
+        """What is recorded on the launch."""
+
+    @property
+    def label(self) -> str:
+        """What people read."""
 
     def recipes(self, spec: TrainerSpec) -> Sequence[Recipe]:
         """The recipes that this provider can run for the spec, the default one first."""
