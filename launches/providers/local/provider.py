@@ -64,8 +64,11 @@ class LocalProvider:
     def submit(self, submission: Submission) -> None:
         """Take the attempt, and start it where a slot is free. Errors: `Rejected`, `Retryable`."""
         reference = submission.reference
-        with _faults(), self._queue.turn():
+        try:
             directory = self._queue.directory(reference)
+        except Gone as error:
+            raise Rejected(str(error)) from None
+        with _faults(), self._queue.turn():
             if not directory.exists():
                 if reasons := self.fits(submission.spec):
                     raise Rejected(" ".join(reasons))

@@ -1,0 +1,10 @@
+"""A small program that keeps the trainer's contract as a process and trains nothing.
+
+For tests of what a provider does with processes: exit codes, signals, races. A test tells it what to do through files
+under `behaviour/` of its working directory:
+<job>.json    {"ignore_term", "child", "metrics", "log", "checkpoints": {name: step}}
+<job>.loading while it exists, the model is being loaded
+<job>.exit    the code to end with, as soon as it exists
+prepare.json  {"fail": message} or {"hang": true}
+It notes the pid of every start in <job>.starts, and of its child in <job>.child.
+"""

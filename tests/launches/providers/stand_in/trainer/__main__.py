@@ -1,0 +1,78 @@
+"""`python -m trainer CONFIG.json`, see the package."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+config = json.loads(Path(sys.argv[1]).read_text())
+directory = Path(config["directory"])
+behaviour = Path("behaviour")
+job = config["job"]
+told = behaviour / f"{job}.json"
+wanted: dict[str, Any] = json.loads(told.read_text()) if told.exists() else {}
+
+
+def write(path: Path, value: object) -> None:
+    part = path.with_name(f".{path.name}")
+    part.write_text(json.dumps(value))
+    part.replace(path)
+
+
+def note(name: str, pid: int) -> None:
+    with (behaviour / f"{job}.{name}").open("a") as file:
+        file.write(f"{pid}\n")
+
+
+def end(code: int, reason: str, message: str) -> None:
+    write(directory / "exit-reason.json", {"reason": reason, "message": message})
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def on_term(_number: int, _frame: FrameType | None) -> None:
+    if not wanted.get("ignore_term"):
+        end(143, "TERMINATED", "Terminated.")
+
+
+class Face(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        allowed = self.headers.get("X-Api-Key") == os.environ["SLIPWAY_TRAINER_TOKEN"]
+        ready = not (behaviour / f"{job}.loading").exists()
+        self.send_response(401 if not allowed else 200 if ready and self.path == "/api/v1/healthz" else 503)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Probes are not worth a line."""
+
+
+signal.signal(signal.SIGTERM, on_term)
+note("starts", os.getpid())
+(directory / "environ.json").write_text(json.dumps(dict(os.environ)))
+if wanted.get("child"):
+    note("child", subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid)
+print(wanted.get("log", "hello"), flush=True)
+for name, step in wanted.get("checkpoints", {}).items():
+    checkpoint = Path(config["checkpoints"]) / name
+    checkpoint.mkdir(parents=True, exist_ok=True)
+    about = {"name": name, "step": step, "size_bytes": 10, "created_at": "2026-01-01T00:00:00Z"}
+    write(checkpoint / "checkpoint.json", about)
+with (directory / "metrics.jsonl").open("a") as file:
+    for number in range(1, wanted.get("metrics", 0) + 1):
+        record = {"number": number, "step": number, "loss_per_token": 1 / number, "time": "2026-01-01T00:00:00Z"}
+        file.write(json.dumps(record) + "\n")
+server = ThreadingHTTPServer((config["host"], config["port"]), Face)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+write(directory / "endpoint.json", {"host": config["host"], "port": server.server_address[1], "pid": os.getpid()})
+exit_file = behaviour / f"{job}.exit"
+while not exit_file.exists():
+    time.sleep(0.02)
+code = int(exit_file.read_text())
+end(code, "COMPLETED" if code == 0 else "ERROR", "Recipe finished." if code == 0 else "Told to end.")
