@@ -28,7 +28,7 @@ SETTINGS = {
     "PYTHONWARNINGS": "ignore::RuntimeWarning",
 }
 
-CAPTURE: dict[str, Any] = {"check": False, "text": True, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+CAPTURE: dict[str, Any] = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
 
 
 def _tool(*argv: str) -> Callable[[], str]:
@@ -37,7 +37,7 @@ def _tool(*argv: str) -> Callable[[], str]:
     def run() -> str:
         scripts = Path(sys.executable).parent
         environ = os.environ | SETTINGS | {"PATH": programs_path(scripts)}
-        result = subprocess.run(argv, **CAPTURE, cwd=ROOT, env=environ)
+        result = subprocess.run(argv, check=False, **CAPTURE, cwd=ROOT, env=environ)
         return (result.stdout.strip() or f"exit code {result.returncode}") if result.returncode else ""
 
     return run
@@ -57,7 +57,7 @@ def _stylesheet() -> str:
     environ = os.environ | {"PATH": _node_path()}
 
     def run(*argv: str) -> str:
-        result = subprocess.run(argv, **CAPTURE, cwd=ROOT, env=environ)
+        result = subprocess.run(argv, check=False, **CAPTURE, cwd=ROOT, env=environ)
         return f"{shlex.join(argv)}: {result.stdout.strip()}" if result.returncode else ""
 
     lock = hashlib.sha256((ROOT / "package-lock.json").read_bytes()).hexdigest()

@@ -84,9 +84,8 @@ class Postgres:
         draft = self._folder / "data.new"
         shutil.rmtree(draft, ignore_errors=True)
         self._write_password()
-        argv = [self._binaries / "initdb", "-D", draft, "-U", NAME, "--encoding=UTF8", "--auth=scram-sha-256"]
-        argv += ["--pwfile", self._password_file, *self._locale()]
-        self._run(argv)
+        account = ["-U", NAME, "--auth=scram-sha-256", f"--pwfile={self._password_file}"]
+        self._run([self._binaries / "initdb", "-D", draft, *account, "--encoding=UTF8", *self._locale()])
         draft.replace(self._data)
 
     def spawn(self) -> subprocess.Popen[bytes]:

@@ -1,4 +1,4 @@
-"""Brings database, accounts and catalog up to date in one process, because three would start Django three times.
+"""Brings database, accounts, catalog and static files up to date in one process: several would each start Django.
 
 Run as a process of its own. Writes one JSON object a line on standard output: `{"doing": text}` before a step,
 `{"output": text}` after it, `{"error": text}` if it failed, with the traceback on standard error.
@@ -6,33 +6,60 @@ Run as a process of its own. Writes one JSON object a line on standard output: `
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import sys
 import traceback
+from pathlib import Path
+
+import django
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
 
 STEPS: list[tuple[str, list[str]]] = [
     ("Migrating the database", ["migrate", "--noinput", "--verbosity", "0"]),
     ("Setting up accounts", ["setup_accounts"]),
-    ("Loading the catalog", ["load_catalog", "--if-empty"]),
+    ("Loading the catalog where it is empty", ["load_catalog", "--if-empty"]),
 ]
+SOURCES = "src/*"  # what the stylesheet is compiled from is not served
+COLLECT = ["collectstatic", "--noinput", "--clear", "--verbosity", "0", "--ignore", SOURCES]
 
 
 def tell(**message: str) -> None:
     print(json.dumps(message), flush=True)
 
 
+def static_state() -> str:
+    """A digest of names, sizes and times of all static files, because compressing them again takes seconds."""
+    sha = hashlib.sha256()
+    for finder in get_finders():
+        for name, storage in finder.list([SOURCES]):
+            stat = Path(storage.path(name)).stat()
+            sha.update(f"{name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return sha.hexdigest()
+
+
+def collect_static() -> None:
+    """Collect and compress the static files if they are not the ones that were collected last."""
+    made_from = Path(settings.STATIC_ROOT) / ".made-from"
+    state = static_state()
+    if not made_from.exists() or made_from.read_text() != state:
+        tell(doing="Collecting static files")
+        call_command(*COLLECT)
+        made_from.write_text(state)
+
+
 def main() -> int:
     try:
-        import django
-        from django.core.management import call_command
-
         django.setup()
         for doing, command in STEPS:
             tell(doing=doing)
             output = io.StringIO()
             call_command(*command, stdout=output)
             tell(output=output.getvalue().strip())
+        collect_static()
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
         tell(error=" ".join(str(error).split()) or type(error).__name__)

@@ -27,7 +27,7 @@ def account_for(*paths: Path) -> Account | None:
         return namespace
     raise Trouble(
         f"Postgres does not run as root, and user {UNPRIVILEGED_ID} cannot reach {paths[0]}: run as another user, "
-        "choose a SLIPWAY_HOME that others can pass through (such as /var/lib/slipway), or set DATABASE_URL and REDIS_URL."
+        "choose a SLIPWAY_HOME that others can pass through, or set DATABASE_URL and REDIS_URL."
     )
 
 

@@ -96,7 +96,6 @@ class Supervisor:
         self._console.say("Stopped")
 
     def _start(self) -> None:
-        end_leftovers(self._home, self._console)
         self._home.rotate_logs()
         self._record()
         self._servers = start_servers(self._home, self._console)
@@ -113,7 +112,15 @@ class Supervisor:
         notes = self._prepare()
         self._console.say("Starting web, worker and beat")
         for name, argv in command_lines(self._home, self._port).items():
-            start = partial(spawn, argv, env=self._env, cwd=ROOT, log=self._home.log(name))
+            start = partial(
+                spawn,
+                argv,
+                env=self._env,
+                cwd=ROOT,
+                log=self._home.log(name),
+                # Only the web server can end its workers, and it does so quickly.
+                death_signal=signal.SIGTERM if name == "web" else signal.SIGKILL,
+            )
             self._children[name] = Supervised(name, start, start(), self._home.log(name))
         self._record()
         self._wait_until_ready()
@@ -258,6 +265,7 @@ def supervise(home: Home) -> None:
             raise Trouble(_already_running(home))
         console = Console()
         console.say(f"Slipway, with its state in {home.path}")
+        end_leftovers(home, console)
         Supervisor(home, console).run()
 
 
