@@ -13,7 +13,6 @@ urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     path("theme", set_theme, name="set_theme"),
     path("admin/", admin.site.urls),
-    path("sign-in/", include("allauth.account.urls")),
     path("", include("accounts.urls")),
     path("", include("catalog.urls")),
     path("", include("launches.urls")),
