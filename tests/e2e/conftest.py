@@ -1,0 +1,213 @@
+"""A real Slipway, as `./run` starts it, and a browser that lets no error on a page pass."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import psycopg
+import pytest
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
+from psycopg import sql
+
+from tests.conftest import E2E_OFFSET, broker_url, worker_number
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+READY_SECONDS = 120
+STOP_SECONDS = 15
+BROWSER_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here is `e2e`, and (with `--dist loadgroup`) shares one worker, so that one server is enough."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+            item.add_marker(pytest.mark.xdist_group("e2e"))
+
+
+@dataclass(frozen=True)
+class SlipwayServer:
+    """A running Slipway: where it answers, who its admin is, and the environment of its processes."""
+
+    url: str
+    home: Path
+    username: str
+    password: str
+    environment: dict[str, str]
+
+    def manage(self, *arguments: str, stdin: str = "") -> str:
+        """Standard output of a management command against this server's database; fails the test where it fails."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, f"manage {' '.join(arguments)}: {done.stderr}"
+        return done.stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def slipway_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlipwayServer]:
+    """Web, worker and beat with a database, a broker database and a state folder of their own, catalog loaded."""
+    home = tmp_path_factory.mktemp("slipway")
+    port = _free_port()
+    with _database(f"slipway_e2e_{worker_number()}_{os.getpid()}") as database_url:
+        server = SlipwayServer(
+            url=f"http://127.0.0.1:{port}",
+            home=home,
+            username="admin",
+            password="a good long pass phrase",
+            environment=os.environ
+            | {
+                "DATABASE_URL": database_url,
+                "REDIS_URL": broker_url(E2E_OFFSET + worker_number() % E2E_OFFSET),
+                "SLIPWAY_HOME": str(home),
+                "SLIPWAY_EMBEDDED": "1",
+                "PORT": str(port),
+                "SLIPWAY_ADMIN_USER": "admin",
+                "SLIPWAY_ADMIN_PASSWORD": "a good long pass phrase",
+            },
+        )
+        with _running(server):
+            yield server
+
+
+@contextmanager
+def _database(name: str) -> Iterator[str]:
+    """The address of a new, empty database; it is dropped afterwards."""
+    given = os.environ["DATABASE_URL"]
+    with psycopg.connect(given, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield urlsplit(given)._replace(path=f"/{name}").geturl()
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@contextmanager
+def _running(server: SlipwayServer) -> Iterator[None]:
+    output = server.home / "run.out"
+    with output.open("w") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "embedded", "start"],
+            cwd=ROOT,
+            env=server.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            _wait_until_ready(server, process, output)
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait_until_ready(server: SlipwayServer, process: subprocess.Popen[bytes], output: Path) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    last = "no answer yet"
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            answer = httpx.get(f"{server.url}/readyz", timeout=5)
+        except httpx.HTTPError as error:
+            last = str(error)
+        else:
+            if answer.status_code == httpx.codes.OK:
+                return
+            last = answer.text
+        time.sleep(0.2)
+    pytest.fail(f"Slipway did not become ready ({last}). It said:\n{output.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def base_url(slipway_server: SlipwayServer) -> str:
+    """What `page.goto("/")` is relative to."""
+    return slipway_server.url
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Debian's Chromium rather than a downloaded one; without any the test is skipped."""
+    program = os.environ.get("SLIPWAY_CHROMIUM") or shutil.which("chromium")
+    if not program:
+        pytest.skip("NO BROWSER: install chromium or name one with SLIPWAY_CHROMIUM; browser tests did not run")
+    return browser_type_launch_args | {"executable_path": program, "args": BROWSER_ARGUMENTS}
+
+
+@pytest.fixture
+def page(context: BrowserContext, slipway_server: SlipwayServer) -> Iterator[Page]:
+    """A page of the server. Errors of scripts, blocked content and missing files fail the test when it is over."""
+    opened = context.new_page()
+    problems: list[str] = []
+    opened.on("pageerror", lambda error: problems.append(f"script error: {error}"))
+    opened.on("console", lambda message: problems.extend(_problem(message, slipway_server)))
+    yield opened
+    assert not problems, "\n".join(problems)
+
+
+def _problem(message: ConsoleMessage, server: SlipwayServer) -> list[str]:
+    """The console's errors, which include what the content security policy blocked.
+
+    Chromium also logs every answer of 400 and above; that a page refuses something is what some tests are about.
+    """
+    if message.type != "error":
+        return []
+    refused = message.text.startswith("Failed to load resource: the server responded with a status of 4")
+    if refused and not message.location["url"].startswith(f"{server.url}/static/"):
+        return []
+    return [f"console: {message.text} ({message.location['url']})"]
+
+
+@pytest.fixture
+def admin_page(page: Page, slipway_server: SlipwayServer) -> Page:
+    """The page, signed in as the server's admin and showing the catalog."""
+    sign_in_page(page, slipway_server.username, slipway_server.password)
+    return page
+
+
+def sign_in_page(page: Page, username: str, password: str) -> None:
+    """Sign in by the form, as a person does."""
+    page.goto("/sign-in")
+    page.get_by_label("Username").fill(username)
+    page.get_by_label("Password").fill(password)
+    page.locator("main").get_by_role("button", name="Sign in").click()
+    expect(page.get_by_label(f"User menu of {username}")).to_be_visible()
