@@ -50,7 +50,7 @@ class Checkpoints:
 
     def names(self) -> list[str]:
         """Names in the order of their steps, the newest last."""
-        infos = [read_info(path.parent) for path in self.directory.glob("*/checkpoint.json")]
+        infos = [read_info(path.parent) for path in self.directory.glob("[!.]*/checkpoint.json")]
         return [info.name for info in sorted(infos, key=lambda info: (info.step, info.created_at))]
 
     def free_name(self, wanted: str) -> str:

@@ -126,7 +126,9 @@ class ModelHost:
         elif model.rank:
             self._shared.set_adapter(model.id)
             yield self._shared
-        elif isinstance(self._shared, PeftModel) and self._shared.peft_config:
+        elif isinstance(self._shared, PeftModel):
+            # What was active last may be deleted by now, and peft looks it up on the way in and out.
+            self._shared.set_adapter(next(iter(self._shared.peft_config)))
             with self._shared.disable_adapter():
                 yield self._shared
         else:
@@ -152,8 +154,12 @@ class ModelHost:
     def unload(self, model_id: str) -> None:
         model = self.get(model_id)
         del self._models[model_id]
-        if model.rank:
+        if not model.rank:
+            return
+        if len(self._shared.peft_config) > 1:
             self._shared.delete_adapter(model_id)
+        else:
+            self._shared = self._shared.unload()
 
     def _make_room(self) -> None:
         """Where the trainer is full, drop the model of a client that went away."""

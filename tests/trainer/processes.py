@@ -1,0 +1,143 @@
+"""Real trainer processes, each started as a provider starts it and talked to over HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from bodies import BASE_MODEL
+
+ROOT = Path(__file__).resolve().parents[2]
+TOKEN = "a-token-of-the-tests"
+
+
+@dataclass
+class RunningTrainer:
+    """One trainer process, its directories, and a client that carries the token."""
+
+    process: subprocess.Popen[bytes]
+    directory: Path
+    checkpoints: Path
+    log: Path
+    http: httpx.Client
+
+    def submit(self, operation: str, body: dict[str, Any], **headers: str) -> httpx.Response:
+        return self.http.post(f"/api/v1/{operation}", json=body, headers=headers)
+
+    def answer(self, operation: str, body: dict[str, Any]) -> httpx.Response:
+        """Submit an operation and wait for its answer, whatever its status."""
+        submitted = self.submit(operation, body)
+        if submitted.status_code != 200:
+            return submitted
+        while True:
+            response = self.http.post("/api/v1/retrieve_future", json={"request_id": submitted.json()["request_id"]})
+            if response.status_code != 408:
+                return response
+
+    def call(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Submit an operation that must succeed."""
+        response = self.answer(operation, body)
+        assert response.status_code == 200 and "error" not in response.json(), response.text
+        return response.json()
+
+    def create(self, rank: int = 0, **more: Any) -> str:
+        session = self.http.post("/api/v1/create_session", json={"tags": []}).json()["session_id"]
+        lora = {"rank": rank, "seed": 1}
+        body = {"session_id": session, "base_model": BASE_MODEL, "lora_config": lora, **more}
+        return self.call("create_model", body)["model_id"]
+
+    def metrics(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.directory / "metrics.jsonl").read_text().splitlines()]
+
+    def exit_reason(self) -> dict[str, Any]:
+        return json.loads((self.directory / "exit-reason.json").read_text())
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.http.close()
+
+
+class Starter:
+    """Starts trainers under one root; what was started is stopped at the end."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.started: list[RunningTrainer] = []
+
+    def __call__(self, job: str = "job-1", *, attempt: int = 1, wait: str = "ready", **config: Any) -> RunningTrainer:
+        """`wait` for "ready" (healthz 200), "listening" (endpoint.json), or "exit"; config overrides CONFIG.json."""
+        directory = self.root / "jobs" / job / f"attempt-{attempt}"
+        directory.mkdir(parents=True, exist_ok=True)
+        path = directory / "config.json"
+        path.write_text(json.dumps(make_config(self.root, job, directory, **config)))
+        log = directory / "log"
+        environment = {**os.environ, "SLIPWAY_TRAINER_TOKEN": TOKEN, "PYTHONPATH": str(ROOT)}
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "trainer", str(path)],
+                env=environment, stdout=output, stderr=output, cwd=ROOT, start_new_session=True,
+            )  # fmt: skip
+        trainer = RunningTrainer(
+            process, directory, self.root / "jobs" / job / "checkpoints", log, httpx.Client(timeout=60)
+        )
+        self.started.append(trainer)
+        self._wait(trainer, wait)
+        return trainer
+
+    def _wait(self, trainer: RunningTrainer, state: str) -> None:
+        if state == "exit":
+            trainer.process.wait(timeout=120)
+            return
+        endpoint = trainer.directory / "endpoint.json"
+        wait_until(lambda: endpoint.exists() or trainer.process.poll() is not None)
+        assert endpoint.exists(), trainer.log.read_text()
+        address = json.loads(endpoint.read_text())
+        base = f"http://{address['host']}:{address['port']}"
+        trainer.http = httpx.Client(base_url=base, headers={"X-Api-Key": TOKEN}, timeout=60)
+        if state == "ready":
+            wait_until(lambda: trainer.http.get("/api/v1/healthz").status_code == 200)
+
+
+def make_config(root: Path, job: str, directory: Path, **changes: Any) -> dict[str, Any]:
+    """A whole CONFIG.json for a policy trainer without a recipe."""
+    return {
+        "directory": str(directory),
+        "checkpoints": str(root / "jobs" / job / "checkpoints"),
+        "jobs_root": str(root / "jobs"),
+        "job": job,
+        "base_model": BASE_MODEL,
+        "model_directory": None,
+        "model_cache": str(root / "models"),
+        "trainer_mode": "POLICY_TRAINER",
+        "lora_rank": 8,
+        "learning_rate": None,
+        "max_context_length": 64,
+        "recipe": "none",
+        "recipe_steps": 60,
+        "inactivity_timeout_s": 3600,
+        "host": "127.0.0.1",
+        "port": 0,
+        "resume_from": None,
+        **changes,
+    }
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+

@@ -1,0 +1,144 @@
+"""What the trainer keeps on disk: checkpoints, metrics, configuration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from processes import make_config
+
+from trainer.checkpoints import CheckpointInfo, Checkpoints
+from trainer.config import load_config, parse_config
+from trainer.errors import ConfigError, OperationError
+from trainer.metrics import MetricsLog, StepRecord
+
+
+def make_checkpoints(root: Path, job: str = "job-1") -> Checkpoints:
+    return Checkpoints(root / job / "checkpoints", root, job)
+
+
+def save(store: Checkpoints, name: str, step: int = 1, write: Callable[[Path], object] | None = None) -> CheckpointInfo:
+    fill = write or (lambda directory: (directory / "weights").write_bytes(b"12345"))
+    return store.save(name, fill, step=step, trainer_mode="POLICY_TRAINER", lora_rank=0, base_model="b")  # type: ignore[arg-type]
+
+
+def test_a_checkpoint_describes_itself(tmp_path: Path) -> None:
+    store = make_checkpoints(tmp_path)
+    save(store, "late", step=10)
+    save(store, "early", step=9)
+    assert store.names() == ["early", "late"]
+    info = json.loads((store.directory / "late" / "checkpoint.json").read_text())
+    assert info.pop("created_at").endswith("Z")
+    assert info == {
+        "name": "late", "step": 10, "size_bytes": 5, "trainer_mode": "POLICY_TRAINER", "lora_rank": 0, "base_model": "b",
+    }  # fmt: skip
+
+
+def test_a_save_that_breaks_leaves_nothing(tmp_path: Path) -> None:
+    store = make_checkpoints(tmp_path)
+
+    def write_half(directory: Path) -> None:
+        (directory / "weights").write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OperationError, match="step-1 could not be saved.*No space left on device"):
+        save(store, "step-1", write=write_half)
+    assert list(store.directory.iterdir()) == []
+
+
+def test_what_a_crash_left_is_removed_and_never_listed(tmp_path: Path) -> None:
+    store = make_checkpoints(tmp_path)
+    (store.directory / ".part-abc").mkdir()
+    (store.directory / ".part-abc" / "checkpoint.json").write_text("{}")
+    assert make_checkpoints(tmp_path).names() == []
+    store.remove_unfinished()
+    assert list(store.directory.iterdir()) == []
+
+
+def test_a_saved_checkpoint_never_changes(tmp_path: Path) -> None:
+    store = make_checkpoints(tmp_path)
+    save(store, "step-1")
+    with pytest.raises(OperationError, match="exists already"):
+        save(store, "step-1", step=2)
+    assert store.free_name("step-1") == "step-1-2"
+    assert store.free_name("step-2") == "step-2"
+
+
+@pytest.mark.parametrize("name", ["", "Upper", "a/b", "..", "-a", "a-", "a" * 64, "a b", "a\n"])
+def test_names_are_dns_labels(tmp_path: Path, name: str) -> None:
+    store = make_checkpoints(tmp_path)
+    for attempt in (lambda: save(store, name), lambda: store.find(name), lambda: store.find(f"cross_job://{name}/x")):
+        with pytest.raises(OperationError) as caught:
+            attempt()
+        assert caught.value.status == 400
+
+
+def test_another_jobs_checkpoint_is_found_there_and_nowhere_else(tmp_path: Path) -> None:
+    mine, other = make_checkpoints(tmp_path, "mine"), make_checkpoints(tmp_path, "other")
+    save(mine, "step-1")
+    save(other, "step-2")
+    assert mine.find("cross_job://other/step-2") == other.directory / "step-2"
+    assert mine.find("cross_job://mine/step-1") == mine.find("step-1")
+    for reference, message in [("cross_job://other/step-1", "no checkpoint step-1 in job other"), ("step-2", "Saved in this job: step-1")]:
+        with pytest.raises(OperationError, match=message) as caught:
+            mine.find(reference)
+        assert caught.value.status == 404
+
+
+def make_record(**changes: float | None) -> StepRecord:
+    values = {
+        "step": 1, "loss_per_token": 1.5, "learning_rate": 0.1, "grad_norm": 2.0,
+        "tokens": 3, "seconds": 0.5, "peak_memory_bytes": 7,
+    }  # fmt: skip
+    return StepRecord(**(values | changes))  # type: ignore[arg-type]
+
+
+def test_records_are_numbered_on_across_a_restart_and_a_torn_line(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    MetricsLog(path).append(make_record())
+    with path.open("a") as file:
+        file.write('{"number": 2, "st')
+    log = MetricsLog(path)
+    log.append(make_record(step=2))
+    log.append(make_record(step=3))
+    assert [json.loads(line)["number"] for line in path.read_text().splitlines()] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), None])
+def test_what_is_no_finite_number_is_null(tmp_path: Path, value: float | None) -> None:
+    MetricsLog(tmp_path / "metrics.jsonl").append(make_record(loss_per_token=value))
+    line = (tmp_path / "metrics.jsonl").read_text()
+    assert '"loss_per_token": null' in line
+
+
+def test_a_whole_configuration_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(make_config(tmp_path, "job-1", tmp_path)))
+    config = load_config(path)
+    assert (config.job, config.trainer_mode, config.model_directory) == ("job-1", "POLICY_TRAINER", None)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"surprise": 1}, "Unknown field surprise"),
+        ({"trainer_mode": "DPO"}, "trainer_mode must be one of POLICY_TRAINER"),
+        ({"directory": "relative"}, "directory must be an absolute path"),
+        ({"learning_rate": 0}, "learning_rate must be a number above 0"),
+        ({"learning_rate": True}, "learning_rate must be a number above 0"),
+        ({"port": 70000}, "port must be a whole number from 0 to 65535"),
+        ({"trainer_mode": "LORA_TRAINER", "lora_rank": 0}, "lora_rank must be at least 1"),
+    ],
+)
+def test_a_bad_configuration_names_the_field(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_config(make_config(tmp_path, "job-1", tmp_path) | change)
+
+
+def test_a_missing_field_is_named(tmp_path: Path) -> None:
+    raw = make_config(tmp_path, "job-1", tmp_path)
+    del raw["job"], raw["base_model"]
+    with pytest.raises(ConfigError, match="Missing field job, base_model"):
+        parse_config(raw)

@@ -1,0 +1,135 @@
+"""The life of the process: how it starts, drives itself, ends, and what it leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from bodies import forward_body, make_datum, step_body
+from processes import ROOT, TOKEN, Starter, wait_until
+
+
+@pytest.mark.parametrize("mode", ["POLICY_TRAINER", "LORA_TRAINER"])
+def test_the_recipe_trains_saves_and_ends(start: Starter, mode: str) -> None:
+    job = f"recipe-{mode[:4].lower()}"
+    trainer = start(job, wait="exit", trainer_mode=mode, recipe="sample-sft", recipe_steps=25, max_context_length=256)
+    assert trainer.process.returncode == 0, trainer.log.read_text()
+    assert trainer.exit_reason() == {"reason": "COMPLETED", "message": "Recipe sample-sft finished at step 25."}
+    losses = [record["loss_per_token"] for record in trainer.metrics()]
+    assert len(losses) == 25 and losses[-1] < losses[0] - 1
+    assert sorted(path.name for path in trainer.checkpoints.iterdir()) == ["step-20", "step-25"]
+
+    resumed = start(job, attempt=2, wait="exit", trainer_mode=mode, recipe="sample-sft", recipe_steps=27, resume_from="step-25", max_context_length=256)
+    assert resumed.process.returncode == 0, resumed.log.read_text()
+    records = resumed.metrics()
+    assert [record["step"] for record in records] == [26, 27] and records[0]["loss_per_token"] < losses[-2]
+
+
+def test_the_recipe_of_a_forward_only_trainer_only_looks(start: Starter) -> None:
+    trainer = start("recipe-frozen", wait="exit", trainer_mode="FORWARD_ONLY", recipe="sample-sft", recipe_steps=3)
+    assert trainer.process.returncode == 0, trainer.log.read_text()
+    assert [record["grad_norm"] for record in trainer.metrics()] == [None] * 3
+    assert list(trainer.checkpoints.iterdir()) == []
+
+
+@pytest.mark.parametrize("state", ["listening", "ready", "stepping"])
+def test_a_signal_ends_it_at_once(start: Starter, state: str) -> None:
+    recipe = "sample-sft" if state == "stepping" else "none"
+    wait = "listening" if state == "listening" else "ready"
+    trainer = start(f"signal-{state}", wait=wait, recipe=recipe, recipe_steps=5000, max_context_length=256)
+    if state == "stepping":
+        wait_until(lambda: (trainer.directory / "metrics.jsonl").exists())
+    else:
+        assert trainer.http.get("/api/v1/healthz").status_code == (503 if state == "listening" else 200)
+    started = time.monotonic()
+    trainer.process.send_signal(signal.SIGTERM)
+    assert trainer.process.wait(timeout=10) == 143
+    assert time.monotonic() - started < 2
+    assert trainer.exit_reason()["reason"] == "TERMINATED"
+
+
+def test_an_idle_trainer_stops_itself_and_a_probe_is_no_activity(start: Starter) -> None:
+    trainer = start("idle", inactivity_timeout_s=1.5)
+    session = {"session_id": "s"}
+    busy_until = time.monotonic() + 2.5
+    while time.monotonic() < busy_until:
+        assert trainer.http.post("/api/v1/session_heartbeat", json=session).status_code == 200
+        time.sleep(0.2)
+    deadline = time.monotonic() + 10
+    while trainer.process.poll() is None and time.monotonic() < deadline:
+        try:
+            trainer.http.get("/api/v1/healthz")
+        except OSError:
+            break
+        except Exception:  # the connection ended with the process
+            break
+        time.sleep(0.1)
+    assert trainer.process.wait(timeout=10) == 20
+    assert trainer.exit_reason() == {"reason": "INACTIVE", "message": "No call for 1.5 s (the inactivity timeout)."}
+
+
+def test_calls_that_come_before_the_model_wait_for_it(start: Starter) -> None:
+    trainer = start("early", wait="listening")
+    assert trainer.http.get("/api/v1/healthz").status_code == 503
+    model = trainer.create()
+    assert trainer.http.get("/api/v1/healthz").status_code == 200
+    assert trainer.call("forward", forward_body(model, [make_datum([1, 2])]))["metrics"]["loss:sum"] > 0
+
+
+def test_a_kill_loses_nothing_that_was_saved(start: Starter) -> None:
+    trainer = start("killed")
+    model = trainer.create()
+    trainer.call("forward_backward", forward_body(model, [make_datum([1, 2, 3])]))
+    trainer.call("optim_step", step_body(model))
+    trainer.call("save_weights", {"model_id": model})
+    trainer.process.kill()
+    trainer.process.wait()
+    again = start("killed", attempt=2)
+    assert again.http.get("/api/v1/list_checkpoints").json() == {"checkpoints": ["step-1"]}
+    fresh = again.create()
+    again.call("load_weights", {"model_id": fresh, "path": "step-1", "optimizer": True})
+    assert again.answer("forward", forward_body(model, [make_datum([1])])).status_code == 404
+
+
+def test_the_token_stands_in_no_file_no_log_and_no_environment_of_the_process(start: Starter) -> None:
+    trainer = start("secret")
+    trainer.http.get("/api/v1/healthz")
+    command = Path(f"/proc/{trainer.process.pid}/cmdline").read_bytes()
+    assert TOKEN.encode() not in command
+    for path in trainer.directory.rglob("*"):
+        assert TOKEN not in path.read_text(), path
+
+
+def test_a_port_in_use_is_one_clear_line(start: Starter) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        trainer = start("port", wait="exit", port=port)
+    assert trainer.process.returncode == 1
+    last = trainer.log.read_text().splitlines()[-1]
+    assert f"Cannot listen on 127.0.0.1:{port}: Address already in use" in last
+
+
+def test_a_model_that_is_none_is_one_clear_line(start: Starter, tmp_path: Path) -> None:
+    trainer = start("no-model", wait="exit", model_directory=str(tmp_path))
+    assert trainer.process.returncode == 1
+    text = trainer.log.read_text()
+    assert "is not a Hugging Face model directory" in text.splitlines()[-1] and "Traceback" not in text
+    assert trainer.exit_reason()["reason"] == "ERROR"
+
+
+@pytest.mark.parametrize("fault", ["no token", "no file", "bad json", "bad field", "no argument"])
+def test_a_bad_start_is_one_clear_line_and_exit_2(tmp_path: Path, fault: str) -> None:
+    path = tmp_path / "config.json"
+    path.write_text("{" if fault == "bad json" else json.dumps({"job": 1}))
+    arguments = [] if fault == "no argument" else [str(tmp_path / "none.json" if fault == "no file" else path)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)} | ({} if fault == "no token" else {"SLIPWAY_TRAINER_TOKEN": "t"})
+    command = [sys.executable, "-m", "trainer", *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, len(done.stdout.splitlines()), done.stderr) == (2, 1, "")

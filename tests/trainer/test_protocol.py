@@ -1,0 +1,226 @@
+"""The protocol, spoken to real trainers over HTTP."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from bodies import BASE_MODEL, forward_body, make_datum, step_body
+from processes import RunningTrainer
+
+SEQUENCE = [5, 6, 7, 8, 9, 10, 11, 12]
+
+
+def loss_of(trainer: RunningTrainer, model: str, data: list[dict[str, Any]] | None = None) -> float:
+    return trainer.call("forward", forward_body(model, data or [make_datum(SEQUENCE)]))["metrics"]["loss:sum"]
+
+
+def train(trainer: RunningTrainer, model: str, steps: int = 1, **adam: float) -> dict[str, Any]:
+    for _ in range(steps):
+        trainer.call("forward_backward", forward_body(model, [make_datum(SEQUENCE)]))
+        answer = trainer.call("optim_step", step_body(model, **adam))
+    return answer["metrics"]
+
+
+def refused(trainer: RunningTrainer, operation: str, body: dict[str, Any], status: int, text: str) -> None:
+    response = trainer.answer(operation, body)
+    assert (response.status_code, text in response.json()["detail"]) == (status, True), response.text
+
+
+@pytest.mark.parametrize("path", ["healthz", "get_server_capabilities", "list_checkpoints"])
+def test_every_path_needs_the_token(policy: RunningTrainer, path: str) -> None:
+    url = f"/api/v1/{path}"
+    for headers in ({"X-Api-Key": ""}, {"X-Api-Key": "wrong"}, {"X-Api-Key": "", "Authorization": "Bearer wrong"}):
+        response = policy.http.get(url, headers=headers)
+        assert response.status_code == 401 and response.json()["detail"]
+    bearer = {"X-Api-Key": "", "Authorization": f"bearer {policy.http.headers['X-Api-Key']}"}
+    assert policy.http.get(url, headers=bearer).status_code == 200
+
+
+def test_what_is_answered_at_once(policy: RunningTrainer) -> None:
+    http = policy.http
+    models = http.get("/api/v1/get_server_capabilities").json()["supported_models"]
+    assert models == [{"model_name": BASE_MODEL, "max_context_length": 64}]
+    assert http.post("/api/v1/client/config", json={"sdk_version": "1"}).json() == {}
+    session = http.post("/api/v1/create_session", json={}).json()["session_id"]
+    assert http.post("/api/v1/session_heartbeat", json={"session_id": session}).status_code == 200
+    assert http.post("/api/v1/telemetry", json={"events": []}).json() == {"status": "accepted"}
+    model = policy.create()
+    info = http.post("/api/v1/get_info", json={"model_id": model}).json()
+    assert (info["is_lora"], info["lora_rank"], info["model_data"]["arch"]) == (False, 0, "qwen3")
+    policy.call("unload_model", {"model_id": model})
+    assert http.post("/api/v1/get_info", json={"model_id": model}).status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["policy", "lora"])
+def test_the_loss_falls_and_a_checkpoint_brings_it_back(kind: str, request: pytest.FixtureRequest) -> None:
+    trainer: RunningTrainer = request.getfixturevalue(kind)
+    rank = 8 if kind == "lora" else 0
+    model = trainer.create(rank)
+    before = loss_of(trainer, model)
+    train(trainer, model, steps=8, learning_rate=3e-3)
+    after = loss_of(trainer, model)
+    assert after < before - 0.5
+    path = trainer.call("save_weights", {"model_id": model, "path": f"kept-{kind}"})["path"]
+    train(trainer, model)
+    next_loss = loss_of(trainer, model)
+    trainer.call("unload_model", {"model_id": model})
+
+    fresh = trainer.create(rank)
+    assert loss_of(trainer, fresh) == pytest.approx(before, abs=1e-4)
+    trainer.call("load_weights", {"model_id": fresh, "path": f"cross_job://{kind}/{path}", "optimizer": True})
+    assert loss_of(trainer, fresh) == pytest.approx(after, abs=1e-4)
+    train(trainer, fresh)
+    assert loss_of(trainer, fresh) == pytest.approx(next_loss, abs=1e-4), "with the optimizer's state the next step is the same"
+    trainer.call("load_weights", {"model_id": fresh, "path": path, "optimizer": False})
+    train(trainer, fresh)
+    assert loss_of(trainer, fresh) != pytest.approx(next_loss, abs=1e-4), "without it the next step is another"
+    assert path in trainer.http.get("/api/v1/list_checkpoints").json()["checkpoints"]
+    trainer.call("unload_model", {"model_id": fresh})
+
+
+def test_adapters_of_two_clients_and_the_base_do_not_touch_each_other(lora: RunningTrainer) -> None:
+    first, second, base = lora.create(8), lora.create(4), lora.create(0, base_only=True)
+    before = loss_of(lora, base)
+    train(lora, first, steps=3, learning_rate=1e-2)
+    changed = loss_of(lora, first)
+    train(lora, second, learning_rate=1e-2)
+    assert loss_of(lora, base) == pytest.approx(before, abs=1e-5)
+    assert loss_of(lora, first) == pytest.approx(changed, abs=1e-5) and changed < before
+    lora.call("unload_model", {"model_id": first})
+    assert loss_of(lora, second) < before
+    lora.call("unload_model", {"model_id": second})
+    assert loss_of(lora, base) == pytest.approx(before, abs=1e-5)
+    lora.call("unload_model", {"model_id": base})
+
+
+def test_repeated_forward_backward_adds_up(policy: RunningTrainer) -> None:
+    """Two halves and one whole give the same gradient, so the same next loss, in every normalisation."""
+    halves = [[make_datum(SEQUENCE)], [make_datum([20, 21, 22], weights=[1.0, 0.0, -2.0])]]
+    for mode in ("none", "num_loss_tokens", "num_sequences"):
+        losses, norms = [], []
+        for batches in (halves, [halves[0] + halves[1]]):
+            model = policy.create()
+            for batch in batches:
+                policy.call("forward_backward", forward_body(model, batch))
+            norms.append(policy.call("optim_step", step_body(model, mode))["metrics"]["grad_norm:mean"])
+            losses.append(loss_of(policy, model))
+            policy.call("unload_model", {"model_id": model})
+        assert norms[0] == pytest.approx(norms[1], rel=1e-3) and losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_normalisation_divides_the_gradient(policy: RunningTrainer) -> None:
+    data = [make_datum(SEQUENCE, weights=[1.0] * 6 + [0.0] * 2), make_datum([1, 2, 3], weights=[0.0] * 3), make_datum([4, 5])]
+    norms = {}
+    for mode in ("none", "num_loss_tokens", "num_sequences"):
+        model = policy.create()
+        policy.call("forward_backward", forward_body(model, data))
+        norms[mode] = policy.call("optim_step", step_body(model, mode))["metrics"]["grad_norm:mean"]
+        policy.call("unload_model", {"model_id": model})
+    assert norms["none"] / norms["num_loss_tokens"] == pytest.approx(8, rel=1e-3)
+    assert norms["none"] / norms["num_sequences"] == pytest.approx(2, rel=1e-3)
+
+
+def test_the_losses_of_reinforcement_learning(policy: RunningTrainer) -> None:
+    """With the trainer's own log-probabilities as the old ones every ratio is 1: the loss is minus the advantages."""
+    model = policy.create()
+    own = policy.call("forward", forward_body(model, [make_datum(SEQUENCE)]))["loss_fn_outputs"][0]["logprobs"]["data"]
+    advantages = [1.0, -1.0, 2.0, 0.0, 0.5, 0.0, 0.0, 1.0]
+    for loss_fn, config in [("importance_sampling", {}), ("ppo", {"clip_low_threshold": 0.9, "clip_high_threshold": 1.1})]:
+        datum = make_datum(SEQUENCE, logprobs=own, advantages=advantages)
+        answer = policy.call("forward_backward", forward_body(model, [datum], loss_fn, **config))
+        assert answer["metrics"]["loss:sum"] == pytest.approx(-sum(advantages), abs=1e-3)
+    policy.call("unload_model", {"model_id": model})
+
+
+def test_a_record_is_kept_of_every_step(policy: RunningTrainer) -> None:
+    model = policy.create()
+    policy.call("forward_backward", forward_body(model, [make_datum(SEQUENCE, weights=[1.0] * 4 + [0.0] * 4)]))
+    policy.call("optim_step", step_body(model, learning_rate=2e-3))
+    records = policy.metrics()
+    assert [record["number"] for record in records] == list(range(1, len(records) + 1))
+    last = records[-1]
+    assert (last["step"], last["learning_rate"], last["tokens"]) == (1, 2e-3, 8)
+    assert last["loss_per_token"] == pytest.approx(math.log(512), rel=0.05), "an untrained model knows nothing"
+    assert last["grad_norm"] > 0 and last["seconds"] > 0 and last["peak_memory_bytes"] > 10**7
+    policy.call("unload_model", {"model_id": model})
+
+
+def test_a_repeated_submission_runs_once(policy: RunningTrainer) -> None:
+    model = policy.create()
+    body = forward_body(model, [make_datum(SEQUENCE)]) | {"seq_id": 1}
+    ids = {policy.submit("forward_backward", body, **{"X-Idempotency-Key": key}).json()["request_id"] for key in "aab"}
+    assert len(ids) == 1
+    policy.call("optim_step", step_body(model))
+    assert policy.metrics()[-1]["tokens"] == len(SEQUENCE)
+    policy.call("unload_model", {"model_id": model})
+
+
+def test_what_the_launch_fixed_is_refused_in_words(policy: RunningTrainer, lora: RunningTrainer) -> None:
+    body = {"session_id": "s", "base_model": BASE_MODEL, "lora_config": {"rank": 8}}
+    refused(policy, "create_model", body, 400, "launched from a policy shape")
+    refused(policy, "create_model", body | {"base_model": "other"}, 400, f"launched with base model {BASE_MODEL}, not other")
+    refused(lora, "create_model", body | {"lora_config": {"rank": 9}}, 400, "launched with LoRA rank 8")
+
+
+def test_a_frozen_model_is_not_trained(lora: RunningTrainer, frozen: RunningTrainer) -> None:
+    for trainer, text in [(lora, "This model is frozen"), (frozen, "launched from a forward-only shape")]:
+        model = trainer.create()
+        body = forward_body(model, [make_datum(SEQUENCE)])
+        assert trainer.call("forward", body)["metrics"]["loss:sum"] > 0
+        refused(trainer, "forward_backward", body, 400, text)
+        refused(trainer, "save_weights", {"model_id": model, "path": "x"}, 400, "frozen")
+        trainer.call("unload_model", {"model_id": model})
+    record = frozen.metrics()[-1]
+    assert record["loss_per_token"] > 0 and record["grad_norm"] is None and record["learning_rate"] is None
+
+
+def test_requests_that_cannot_be_done_are_refused_in_words(policy: RunningTrainer) -> None:
+    model = policy.create()
+    refused(policy, "forward", forward_body(model, [make_datum([1] * 65)]), 400, "(max_context_length) is 64")
+    refused(policy, "forward", forward_body(model, [make_datum([512])]), 400, "token id 512; the vocabulary of this model ends at 511")
+    refused(policy, "forward", forward_body("model-x", [make_datum([1])]), 404, "no model model-x")
+    refused(policy, "optim_step", step_body(model), 400, "Call forward_backward before optim_step")
+    refused(policy, "load_weights", {"model_id": model, "path": "nope"}, 404, "no checkpoint nope in job policy")
+    refused(policy, "load_weights", {"model_id": model, "path": "../x"}, 400, "lower-case letters")
+    refused(policy, "forward", {"model_id": model}, 422, "forward_input is missing")
+    refused(policy, "dance", {}, 404, "This trainer has no 'dance'")
+    exploded = make_datum(SEQUENCE, logprobs=[-1e4] * 8, advantages=[1.0] * 8)
+    refused(policy, "forward_backward", forward_body(model, [exploded], "importance_sampling"), 400, "not a finite number")
+    refused(policy, "optim_step", step_body(model), 400, "no gradients")
+    policy.call("unload_model", {"model_id": model})
+
+
+def test_bodies_that_are_no_json_objects(policy: RunningTrainer) -> None:
+    for content in (b"{", b"[]", b'{"a": NaN}', b"\xff", b"[" * 10**5):
+        response = policy.http.post("/api/v1/forward", content=content)
+        assert response.status_code == 400 and "JSON" in response.json()["detail"]
+    assert policy.http.post("/api/v1/retrieve_future", json={"request_id": "nonsense"}).status_code == 404
+    assert policy.http.get("/nowhere").status_code == 404
+
+
+def test_checkpoints_of_another_kind_do_not_fit(policy: RunningTrainer, lora: RunningTrainer) -> None:
+    full = policy.create()
+    policy.call("save_weights", {"model_id": full, "path": "full-1"})
+    refused(policy, "save_weights", {"model_id": full, "path": "full-1"}, 400, "exists already")
+    adapter = lora.create(8)
+    text = "holds all parameters; this model trains a LoRA adapter of rank 8"
+    refused(lora, "load_weights", {"model_id": adapter, "path": "cross_job://policy/full-1"}, 400, text)
+    for trainer, model in [(policy, full), (lora, adapter)]:
+        trainer.call("unload_model", {"model_id": model})
+
+
+def test_sampler_weights_are_in_the_common_formats(policy: RunningTrainer, lora: RunningTrainer) -> None:
+    for trainer, rank, file in [(policy, 0, "model.safetensors"), (lora, 8, "adapter_model.safetensors")]:
+        model = trainer.create(rank)
+        name = trainer.call("save_weights_for_sampler", {"model_id": model, "path": "step-0-a1b2"})["path"]
+        assert (trainer.checkpoints.parent / "sampler" / name / file).stat().st_size > 1000
+        trainer.call("unload_model", {"model_id": model})
+
+
+def test_a_full_trainer_says_so(lora: RunningTrainer) -> None:
+    models = [lora.create(1) for _ in range(4)]
+    refused(lora, "create_model", {"session_id": "s", "base_model": BASE_MODEL}, 400, "Unload one")
+    for model in models:
+        lora.call("unload_model", {"model_id": model})
