@@ -14,7 +14,6 @@ from launches.providers.local.capability import model_directory
 from launches.spec import TrainerSpec
 
 RECIPE_STEPS = 60
-GRACE_SECONDS = 3.0
 
 # Nothing else of the worker's environment reaches a trainer: that holds the database's address and the secret key.
 _NAMES = frozenset(
@@ -47,7 +46,11 @@ def wrapper_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def make_plan(
-    environment: Mapping[str, str], directory: Path, trainer_package: Path, trainer_environment: Path
+    environment: Mapping[str, str],
+    directory: Path,
+    trainer_package: Path,
+    trainer_environment: Path,
+    grace_seconds: float,
 ) -> dict[str, Any]:
     """What the wrapper in `directory` runs, see wrapper.py."""
     interpreter = trainer_environment / "bin" / "python"
@@ -56,7 +59,7 @@ def make_plan(
         "prepare_only": sorted(name for name in environment if _is_for_preparation(name)),
         "trainer": [str(interpreter), "-m", trainer_package.name, str(directory / files.CONFIG)],
         "cwd": str(trainer_package.parent),
-        "grace_seconds": GRACE_SECONDS,
+        "grace_seconds": grace_seconds,
     }
 
 

@@ -11,6 +11,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -18,6 +20,7 @@ import psutil
 from launches.providers.local import files
 
 MARK = "SLIPWAY_ATTEMPT"
+END_SECONDS = 3.0
 _CODE = Path(__file__).resolve().parents[3]
 
 
@@ -54,20 +57,20 @@ def ask_wrapper(directory: Path) -> None:
         if process and _is_marked(process, directory):
             process.send_signal(signal.SIGTERM)  # psutil looks at the start time once more
     except psutil.Error:
-        pass
+        return
 
 
 def end_all(directory: Path) -> None:
     """SIGKILL every process of the attempt, its wrapper too, and wait until they are gone (3 s at most)."""
+    deadline = time.monotonic() + END_SECONDS
     while found := [process for process in psutil.process_iter() if _is_marked(process, directory)]:
         for process in found:
-            try:
+            with suppress(psutil.Error):
                 process.kill()
-            except psutil.Error:
-                continue
-        _, alive = psutil.wait_procs(found, timeout=3)
-        if alive:
-            return
+        while any(_is_alive(process) for process in found):
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.01)
 
 
 def boot_identity() -> str:
@@ -81,10 +84,14 @@ def boot_identity() -> str:
 
 def _is_marked(process: psutil.Process, directory: Path) -> bool:
     try:
-        return (
-            process.pid != os.getpid()
-            and process.environ().get(MARK) == str(directory)
-            and process.status() != psutil.STATUS_ZOMBIE
-        )
+        return process.pid != os.getpid() and process.environ().get(MARK) == str(directory) and _is_alive(process)
     except (psutil.Error, OSError):
+        return False
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """A process that only waits to be reaped is not: whose child it was may never do that."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False

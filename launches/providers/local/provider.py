@@ -41,6 +41,7 @@ class LocalProvider:
     models           Hugging Face directories of base models, by model id
     trainer_package  the directory of the package `trainer`
     environment      the trainer's Python environment, made by the first launch
+    grace_seconds    what a trainer gets between SIGTERM and SIGKILL
     """
 
     root: Path
@@ -50,6 +51,7 @@ class LocalProvider:
     models: Path
     trainer_package: Path
     environment: Path
+    grace_seconds: float = 3.0
     name: str = "local"
     label: str = "This machine"
 
@@ -190,7 +192,7 @@ class LocalProvider:
         )
         files.write_text(part / files.TOKEN, submission.token)
         files.write_json(part / files.CONFIG, config)
-        commands = plan.make_plan(os.environ, directory, self.trainer_package, self.environment)
+        commands = plan.make_plan(os.environ, directory, self.trainer_package, self.environment, self.grace_seconds)
         files.write_json(part / files.PLAN, commands)
         recorded = {"reference": asdict(submission.reference), "spec": submission.spec.as_json()}
         files.write_json(part / files.SUBMISSION, recorded)

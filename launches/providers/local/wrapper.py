@@ -141,17 +141,21 @@ class Wrapper:
 def main(directory: Path) -> int:
     """Run the attempt in the directory, unless it has or had a wrapper already. The exit code is always 0."""
     plan = files.read_json(directory / files.PLAN)
-    if plan is None:
+    if plan is None or _had_wrapper(directory):
         return 0
     group = Group(plan["grace_seconds"])
     with files.locked(directory / files.LOCK, LOCK_SECONDS) as lock:
-        if lock is None or (directory / files.WRAPPER).exists() or (directory / files.EXIT).exists():
+        if lock is None or _had_wrapper(directory):
             return 0
         files.write_json(directory / files.WRAPPER, {"pid": os.getpid(), "started_at": _now()})
         with (directory / files.LOG).open("a", encoding="utf-8") as log:
             ended = Wrapper(directory, plan, group).run(log)
         files.write_json(directory / files.EXIT, ended | {"asked": group.asked, "finished_at": _now()})
     return 0
+
+
+def _had_wrapper(directory: Path) -> bool:
+    return (directory / files.WRAPPER).exists() or (directory / files.EXIT).exists()
 
 
 def _die_with(parent: int) -> None:

@@ -1,4 +1,4 @@
-"""The contract of launches/providers/base.py. A provider's own test module subclasses it and gives the fixture `rig`."""
+"""The contract of launches/providers/base.py. A provider's test module subclasses it and gives the fixture `rig`."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class LocalRig:
             processes.end_all(submission)
 
 
-def make_rig(directory: Path, slots: int = 2) -> LocalRig:
+def make_rig(directory: Path, *, slots: int = 2, grace_seconds: float = 0.3) -> LocalRig:
     """A rig under the directory."""
     code = directory / "code"
     shutil.copytree(STAND_IN, code, ignore=shutil.ignore_patterns("__pycache__"))
@@ -72,6 +72,7 @@ def make_rig(directory: Path, slots: int = 2) -> LocalRig:
         models=directory / "models",
         trainer_package=code / "trainer",
         environment=directory / "trainer-env",
+        grace_seconds=grace_seconds,
     )
     return LocalRig(provider, code / "behaviour")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from launches.providers.base import Reference
+from launches.providers.base import Reference, Retryable
 from launches.providers.local import files, plan, processes
 from launches.states import FINAL, AttemptState, Reason
 from tests.launches.providers.local_rig import LocalRig, is_alive, make_rig
@@ -23,7 +23,7 @@ S = AttemptState
 SUBMITTER = """
 import json, os, signal, sys
 from pathlib import Path
-from launches.providers.base import Reference
+from launches.providers.base import Reference, Retryable
 from launches.providers.local.provider import LocalProvider
 from tests.launches.providers.rig import make_submission
 
@@ -68,7 +68,7 @@ def test_of_many_wrappers_one_starts_a_trainer(local: LocalRig) -> None:
     environment = plan.wrapper_environment(os.environ)
     pids = [processes.start_wrapper(directory, environment) for _ in range(4)]
     wait_ready(local.provider, reference)
-    until(lambda: sum(processes.belongs(pid, directory) for pid in [*pids, local.wrapper_pid(reference)]) == 1)
+    until(lambda: sum(processes.belongs(pid, directory) for pid in {*pids, local.wrapper_pid(reference)}) == 1)
     assert len(local.pids(reference.job)) == 1
 
     local.finish(reference.job)
@@ -122,7 +122,8 @@ def test_a_cancel_while_the_environment_is_made_ends_that(local: LocalRig) -> No
     reference = make_reference()
     local.tell("prepare", hang=True)
     local.provider.submit(make_submission(reference))
-    creating = until(lambda: (seen := local.provider.observe(reference)).detail == "Creating environment" and seen)
+    until(lambda: local.provider.observe(reference).detail == "Creating environment")
+    creating = local.provider.observe(reference)
     assert creating.state is S.CREATING
     assert [line.message for line in creating.progress] == ["Preparing the trainer environment", "Creating environment"]
     local.provider.cancel(reference)
@@ -258,15 +259,13 @@ def test_a_recycled_pid_is_left_alone(local: LocalRig) -> None:
 
 def test_a_wrapper_that_never_began_is_a_failure(local: LocalRig) -> None:
     reference = make_reference()
-    rig = LocalRig(local.provider, local.behaviour)
-    blocker, other = make_reference(), make_reference()
-    for one in (blocker, other, reference):
-        rig.provider.submit(make_submission(one))
+    for one in (make_reference(), make_reference(), reference):
+        local.provider.submit(make_submission(one))
     gone = subprocess.Popen(["true"])
     gone.wait()
     spawned = {"pid": gone.pid, "boot": processes.boot_identity()}
-    files.write_json(rig.directory(reference) / files.SPAWNED, spawned)
-    failed = rig.provider.observe(reference)
+    files.write_json(local.directory(reference) / files.SPAWNED, spawned)
+    failed = local.provider.observe(reference)
     assert (failed.state, failed.reason) == (S.FAILED, Reason.EXIT_CODE)
     assert "before it began" in failed.detail
 
@@ -290,7 +289,7 @@ def test_an_environment_without_python_is_explained(local: LocalRig) -> None:
 
 
 def test_stopping_the_host_ends_what_runs_and_keeps_what_waits(tmp_path: Path) -> None:
-    rig = make_rig(tmp_path, slots=2)
+    rig = make_rig(tmp_path, grace_seconds=60)
     obedient, stubborn, waiting = (make_reference() for _ in range(3))
     try:
         rig.tell(stubborn.job, ignore_term=True)
@@ -299,7 +298,7 @@ def test_stopping_the_host_ends_what_runs_and_keeps_what_waits(tmp_path: Path) -
         wait_ready(rig.provider, obedient)
         wait_ready(rig.provider, stubborn)
 
-        assert set(rig.provider.stop_all(0.5)) == {obedient, stubborn}  # less than the wrapper's own grace
+        assert set(rig.provider.stop_all(0.5)) == {obedient, stubborn}
         assert no_process_of(rig, obedient)
         assert no_process_of(rig, stubborn)
         assert rig.provider.list_references() == [waiting]
@@ -349,8 +348,6 @@ def test_a_trainer_sees_no_secrets_and_others_not_its_token(local: LocalRig, mon
 
 
 def test_a_second_attempt_waits_for_the_end_of_the_first(local: LocalRig) -> None:
-    from launches.providers.base import Retryable
-
     first = make_reference()
     local.provider.submit(make_submission(first))
     with pytest.raises(Retryable, match="not over"):

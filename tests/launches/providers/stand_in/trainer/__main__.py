@@ -1,3 +1,4 @@
+# ruff: noqa: T201
 """`python -m trainer CONFIG.json`, see the package."""
 
 import json

@@ -1,3 +1,4 @@
+# ruff: noqa: T201
 """Makes an "environment" that is the Python which runs this."""
 
 import json
