@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import uuid
 from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
-from django.core.cache import cache
+from django.core.cache import caches
 
 SERVERS = ("DATABASE_URL", "REDIS_URL")
 BROKER_DATABASES = 16
@@ -49,11 +49,11 @@ def pytest_configure(config: pytest.Config) -> None:
         if "redis" in options["BACKEND"]:
             options["LOCATION"] = os.environ["REDIS_URL"]
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 
 
 @pytest.fixture(autouse=True)
-def _empty_cache() -> Iterator[None]:
+def _cache_of_its_own() -> None:
     """No test sees the rate limits that another one used up."""
-    yield
-    cache.clear()
+    caches["default"].key_prefix = f"test:{uuid.uuid4().hex}"

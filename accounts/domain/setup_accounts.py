@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from accounts.actors import SYSTEM
 from accounts.domain.add_member import set_role
@@ -26,12 +26,12 @@ def setup_accounts(*, username: str, password: str) -> str | None:
     Returns the admin's password where one had to be made up ("" was given); it can be read nowhere else.
     Errors: `AlreadyExists` where the admin's name belongs to a user who is no superuser.
     """
+    _one_at_a_time()
     accounts = [
         Account.objects.filter(account_id=account_id).first()
         or create_account(actor=SYSTEM, account_id=account_id, display_name=title)
         for account_id, title in FIRST_ACCOUNTS.items()
     ]
-    Account.objects.select_for_update(no_key=True).get(pk=accounts[0].pk)  # of two starts at once, one makes the admin
     if User.objects.filter(is_superuser=True).exists():
         return None
     if User.objects.filter(username__iexact=username).exists():
@@ -44,6 +44,12 @@ def setup_accounts(*, username: str, password: str) -> str | None:
     for account in accounts:
         set_role(actor=SYSTEM, account=account, user=admin, role=Role.ADMIN)
     return None if password else chosen
+
+
+def _one_at_a_time() -> None:
+    """Of two starts at once the second waits here, and then finds everything made. Needs a transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('slipway.setup_accounts'))")
 
 
 def new_password() -> str:

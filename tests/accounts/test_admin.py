@@ -1,0 +1,87 @@
+"""Django's admin: for superusers alone, by the same verbs, and the audit log can only be read."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from accounts.actors import SYSTEM
+from accounts.domain.create_invitation import create_invitation
+from accounts.domain.record import record
+from accounts.models import Account, AuditEntry, Membership
+from accounts.roles import Role
+from tests.makers import make_account, make_member, make_user, sign_in
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def superuser(client: Client) -> Client:
+    return sign_in(client, make_user(superuser=True))
+
+
+def test_there_is_one_door(client: Client) -> None:
+    assert client.get("/admin/login/").headers["Location"].startswith("/sign-in")
+    member = sign_in(client, make_member(role=Role.ADMIN))
+    assert member.get("/admin/", follow=True).status_code == 403
+
+
+@pytest.mark.parametrize("model", ["user", "account", "membership", "invitation", "auditentry"])
+def test_every_list_opens(superuser: Client, model: str) -> None:
+    account = make_account()
+    make_member(account=account)
+    create_invitation(actor=SYSTEM, account=account, role=Role.VIEWER, now=timezone.now())
+    assert superuser.get(f"/admin/accounts/{model}/").status_code == 200
+
+
+def test_audit_entries_can_only_be_read(superuser: Client) -> None:
+    entry = record(actor=SYSTEM, verb="test", target="accounts/x", account=None)
+    page = f"/admin/accounts/auditentry/{entry.pk}"
+    assert superuser.get(f"{page}/change/").status_code == 200
+    assert superuser.post(f"{page}/change/", {"verb": "nothing"}).status_code == 403
+    assert superuser.post(f"{page}/delete/", {"post": "yes"}).status_code == 403
+    assert superuser.get("/admin/accounts/auditentry/add/").status_code == 403
+
+
+def test_members_are_managed_by_the_verbs(superuser: Client) -> None:
+    account, user = make_account(), make_user(username="anna")
+    answer = superuser.post(
+        "/admin/accounts/membership/add/", {"account": account.pk, "user": user.pk, "role": "admin"}
+    )
+    membership = Membership.objects.get(user=user)
+    assert (answer.status_code, membership.role) == (302, "admin")
+    page = f"/admin/accounts/membership/{membership.pk}"
+    for answer in (
+        superuser.post(f"{page}/change/", {"role": "viewer"}, follow=True),
+        superuser.post(f"{page}/delete/", {"post": "yes"}, follow=True),
+    ):
+        assert "is the only admin" in answer.content.decode()
+
+    make_member(account=account, role=Role.ADMIN)
+    superuser.post(f"{page}/change/", {"role": "viewer"})
+    membership.refresh_from_db()
+    assert membership.role == "viewer"
+    superuser.post(f"{page}/delete/", {"post": "yes"})
+    assert not Membership.objects.filter(user=user).exists()
+    assert [entry.verb for entry in AuditEntry.objects.order_by("id")] == ["add_member", "add_member", "remove_member"]
+
+
+def test_accounts_can_be_made_and_stay(superuser: Client) -> None:
+    fields = {"account_id": "team-z", "display_name": "Team Z"}
+    assert superuser.post("/admin/accounts/account/add/", fields).status_code == 302
+    account = Account.objects.get(account_id="team-z")
+    assert superuser.post(f"/admin/accounts/account/{account.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert AuditEntry.objects.get().verb == "create_account"
+
+
+def test_what_is_done_to_users_is_audited(superuser: Client) -> None:
+    user = make_user(username="anna")
+    fields = {"username": "anna", "email": "anna@example.org", "is_staff": "on"}
+    answer = superuser.post(f"/admin/accounts/user/{user.pk}/change/", fields)
+    assert answer.status_code == 302
+    superuser.post(f"/admin/accounts/user/{user.pk}/delete/", {"post": "yes"})
+    assert list(AuditEntry.objects.order_by("id").values_list("verb", "target")) == [
+        ("change_user", "users/anna"),
+        ("delete_user", "users/anna"),
+    ]

@@ -1,0 +1,100 @@
+"""Sign-in, sign-out, password change, and how often one may try."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from django.urls import NoReverseMatch, reverse
+
+from tests.makers import PASSWORD, make_account, make_member, make_user, sign_in
+
+pytestmark = pytest.mark.django_db
+
+
+def post_sign_in(client: Client, username: str, password: str, **extra: str) -> int:
+    return client.post("/sign-in", {"login": username, "password": password}, **extra).status_code  # type: ignore[arg-type]
+
+
+def test_signing_in_and_out(client: Client) -> None:
+    make_user(username="anna")
+    assert post_sign_in(client, "anna", "wrong") == 200
+    assert "_auth_user_id" not in client.session
+    answer = client.post("/sign-in?next=/password", {"login": "anna", "password": PASSWORD, "next": "/password"})
+    assert answer.headers["Location"] == "/password"
+    assert client.get("/password").status_code == 200
+    assert client.get("/sign-out").status_code == 200
+    assert client.post("/sign-out").status_code == 302
+    assert client.get("/password").status_code == 302
+
+
+def test_signing_in_leads_to_no_other_site(client: Client) -> None:
+    make_user(username="anna")
+    fields = {"login": "anna", "password": PASSWORD, "next": "https://elsewhere.example/"}
+    assert not client.post("/sign-in", fields).headers["Location"].startswith("http")
+
+
+def test_the_page_says_what_to_do_about_a_forgotten_password(client: Client) -> None:
+    assert "./run manage changepassword" in client.get("/sign-in").content.decode()
+
+
+def test_guessing_is_stopped_also_from_many_addresses(client: Client) -> None:
+    make_user(username="anna")
+    for attempt in range(5):
+        assert post_sign_in(client, "anna", f"guess {attempt}", REMOTE_ADDR=f"192.0.2.{attempt}") == 200
+    answer = client.post("/sign-in", {"login": "anna", "password": PASSWORD}, REMOTE_ADDR="192.0.2.99")
+    assert "Too many failed login attempts" in answer.content.decode()
+    assert "_auth_user_id" not in client.session
+
+
+def test_one_address_is_stopped_also_with_many_names(client: Client) -> None:
+    statuses = [post_sign_in(client, f"name-{attempt}", PASSWORD) for attempt in range(31)]
+    assert statuses[0] == 200 and statuses[-1] == 429
+
+
+def test_a_user_who_is_switched_off_is_told_so(client: Client) -> None:
+    user = make_user(username="anna")
+    user.is_active = False
+    user.save()
+    answer = client.post("/sign-in", {"login": "anna", "password": PASSWORD}, follow=True)
+    assert "switched off" in answer.content.decode()
+    assert "_auth_user_id" not in client.session
+
+
+def test_changing_the_password_ends_other_sessions(client: Client) -> None:
+    user = make_user(username="anna")
+    elsewhere = sign_in(Client(), user)
+    sign_in(client, user)
+    fields = {"oldpassword": PASSWORD, "password1": "ropes and sails 7", "password2": "ropes and sails 7"}
+    assert client.post("/password", fields | {"oldpassword": "wrong"}).status_code == 200
+    assert client.post("/password", fields | {"password1": "short", "password2": "short"}).status_code == 200
+    user.refresh_from_db()
+    assert user.check_password(PASSWORD)
+
+    assert client.post("/password", fields).status_code == 302
+    user.refresh_from_db()
+    assert user.check_password("ropes and sails 7")
+    assert client.get("/password").status_code == 200
+    assert elsewhere.get("/password").status_code == 302
+
+
+@pytest.mark.parametrize("name", ["account_signup", "account_email", "account_reset_password"])
+def test_pages_that_need_a_mail_server_or_open_sign_up_are_not_there(name: str) -> None:
+    with pytest.raises(NoReverseMatch):
+        reverse(name)
+
+
+def test_switching_the_account(client: Client) -> None:
+    user = make_member(account=make_account(account_id="local"))
+    make_member(account=make_account(account_id="team-a"), user=user)
+    make_account(account_id="team-b")
+    sign_in(client, user)
+
+    answer = client.post("/account", {"account": "team-a", "next": "/password"})
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/password")
+    assert client.session["active_account"] == "team-a"
+    assert "launcher of team-a" in client.get("/password").content.decode()
+    for not_mine in ("team-b", "nowhere", ""):
+        assert client.post("/account", {"account": not_mine}).status_code == 404
+    assert client.session["active_account"] == "team-a"
+    elsewhere = client.post("/account", {"account": "local", "next": "//elsewhere.example/"})
+    assert elsewhere.headers["Location"] == "/"
