@@ -91,7 +91,10 @@ class Api:
     async def retrieve_future(self, request: Request) -> Response:
         _, body = await _read_json(request)
         ticket = self.work.ticket(Fields(body).text("request_id"))
-        done, _ = await asyncio.wait({asyncio.wrap_future(ticket.future)}, timeout=self.poll_seconds)
+        waiter = asyncio.wrap_future(ticket.future)
+        # The refusal is read from the ticket; asyncio would log one that nobody takes from the waiter.
+        waiter.add_done_callback(lambda future: future.cancelled() or future.exception())
+        done, _ = await asyncio.wait({waiter}, timeout=self.poll_seconds)
         self.sessions.touch()
         if not done:
             return JSONResponse({"queue_state": "active"}, 408)

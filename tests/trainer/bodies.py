@@ -19,7 +19,9 @@ def make_datum(tokens: list[int], **inputs: list[float]) -> dict[str, Any]:
     }
 
 
-def forward_body(model_id: str, data: list[dict[str, Any]], loss_fn: str = "cross_entropy", **config: float) -> dict[str, Any]:
+def forward_body(
+    model_id: str, data: list[dict[str, Any]], loss_fn: str = "cross_entropy", **config: float
+) -> dict[str, Any]:
     """The body of a forward; the same under `forward_backward_input` is that of a forward_backward."""
     given = {"data": data, "loss_fn": loss_fn, **({"loss_fn_config": config} if config else {})}
     return {"model_id": model_id, "forward_input": given, "forward_backward_input": given}
@@ -28,5 +30,3 @@ def forward_body(model_id: str, data: list[dict[str, Any]], loss_fn: str = "cros
 def step_body(model_id: str, normalization: str | None = None, **adam: float) -> dict[str, Any]:
     body: dict[str, Any] = {"model_id": model_id, "adam_params": {"learning_rate": 1e-3, **adam}}
     return body | ({"grad_accumulation_normalization": normalization} if normalization else {})
-
-

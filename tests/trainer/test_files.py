@@ -81,7 +81,10 @@ def test_another_jobs_checkpoint_is_found_there_and_nowhere_else(tmp_path: Path)
     save(other, "step-2")
     assert mine.find("cross_job://other/step-2") == other.directory / "step-2"
     assert mine.find("cross_job://mine/step-1") == mine.find("step-1")
-    for reference, message in [("cross_job://other/step-1", "no checkpoint step-1 in job other"), ("step-2", "Saved in this job: step-1")]:
+    for reference, message in [
+        ("cross_job://other/step-1", "no checkpoint step-1 in job other"),
+        ("step-2", "Saved in this job: step-1"),
+    ]:
         with pytest.raises(OperationError, match=message) as caught:
             mine.find(reference)
         assert caught.value.status == 404

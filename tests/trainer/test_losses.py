@@ -30,7 +30,9 @@ def reference(loss_fn: str, new: float, old: float, advantage: float, weight: fl
 
 @pytest.mark.parametrize("loss_fn", ["cross_entropy", "importance_sampling", "ppo"])
 @given(rows=rows, low=st.floats(0, 1), high=st.floats(1, 2))
-def test_each_token_has_the_loss_of_the_formula(loss_fn: str, rows: list[tuple[float, ...]], low: float, high: float) -> None:
+def test_each_token_has_the_loss_of_the_formula(
+    loss_fn: str, rows: list[tuple[float, ...]], low: float, high: float
+) -> None:
     new, old, advantage, weight = (torch.tensor(column, dtype=torch.float64) for column in zip(*rows, strict=True))
     inputs = {"logprobs": old, "advantages": advantage, "weights": weight}
     losses = token_losses(loss_fn, new, inputs, clip_low=low, clip_high=high)

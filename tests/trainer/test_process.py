@@ -26,7 +26,16 @@ def test_the_recipe_trains_saves_and_ends(start: Starter, mode: str) -> None:
     assert len(losses) == 25 and losses[-1] < losses[0] - 1
     assert sorted(path.name for path in trainer.checkpoints.iterdir()) == ["step-20", "step-25"]
 
-    resumed = start(job, attempt=2, wait="exit", trainer_mode=mode, recipe="sample-sft", recipe_steps=27, resume_from="step-25", max_context_length=256)
+    resumed = start(
+        job,
+        attempt=2,
+        wait="exit",
+        trainer_mode=mode,
+        recipe="sample-sft",
+        recipe_steps=27,
+        resume_from="step-25",
+        max_context_length=256,
+    )
     assert resumed.process.returncode == 0, resumed.log.read_text()
     records = resumed.metrics()
     assert [record["step"] for record in records] == [26, 27] and records[0]["loss_per_token"] < losses[-2]
@@ -129,7 +138,9 @@ def test_a_bad_start_is_one_clear_line_and_exit_2(tmp_path: Path, fault: str) ->
     path = tmp_path / "config.json"
     path.write_text("{" if fault == "bad json" else json.dumps({"job": 1}))
     arguments = [] if fault == "no argument" else [str(tmp_path / "none.json" if fault == "no file" else path)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)} | ({} if fault == "no token" else {"SLIPWAY_TRAINER_TOKEN": "t"})
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)} | (
+        {} if fault == "no token" else {"SLIPWAY_TRAINER_TOKEN": "t"}
+    )
     command = [sys.executable, "-m", "trainer", *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, len(done.stdout.splitlines()), done.stderr) == (2, 1, "")

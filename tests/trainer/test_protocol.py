@@ -72,7 +72,9 @@ def test_the_loss_falls_and_a_checkpoint_brings_it_back(kind: str, request: pyte
     trainer.call("load_weights", {"model_id": fresh, "path": f"cross_job://{kind}/{path}", "optimizer": True})
     assert loss_of(trainer, fresh) == pytest.approx(after, abs=1e-4)
     train(trainer, fresh)
-    assert loss_of(trainer, fresh) == pytest.approx(next_loss, abs=1e-4), "with the optimizer's state the next step is the same"
+    assert loss_of(trainer, fresh) == pytest.approx(next_loss, abs=1e-4), (
+        "with the optimizer's state the next step is the same"
+    )
     trainer.call("load_weights", {"model_id": fresh, "path": path, "optimizer": False})
     train(trainer, fresh)
     assert loss_of(trainer, fresh) != pytest.approx(next_loss, abs=1e-4), "without it the next step is another"
@@ -111,7 +113,11 @@ def test_repeated_forward_backward_adds_up(policy: RunningTrainer) -> None:
 
 
 def test_normalisation_divides_the_gradient(policy: RunningTrainer) -> None:
-    data = [make_datum(SEQUENCE, weights=[1.0] * 6 + [0.0] * 2), make_datum([1, 2, 3], weights=[0.0] * 3), make_datum([4, 5])]
+    data = [
+        make_datum(SEQUENCE, weights=[1.0] * 6 + [0.0] * 2),
+        make_datum([1, 2, 3], weights=[0.0] * 3),
+        make_datum([4, 5]),
+    ]
     norms = {}
     for mode in ("none", "num_loss_tokens", "num_sequences"):
         model = policy.create()
@@ -127,7 +133,10 @@ def test_the_losses_of_reinforcement_learning(policy: RunningTrainer) -> None:
     model = policy.create()
     own = policy.call("forward", forward_body(model, [make_datum(SEQUENCE)]))["loss_fn_outputs"][0]["logprobs"]["data"]
     advantages = [1.0, -1.0, 2.0, 0.0, 0.5, 0.0, 0.0, 1.0]
-    for loss_fn, config in [("importance_sampling", {}), ("ppo", {"clip_low_threshold": 0.9, "clip_high_threshold": 1.1})]:
+    for loss_fn, config in [
+        ("importance_sampling", {}),
+        ("ppo", {"clip_low_threshold": 0.9, "clip_high_threshold": 1.1}),
+    ]:
         datum = make_datum(SEQUENCE, logprobs=own, advantages=advantages)
         answer = policy.call("forward_backward", forward_body(model, [datum], loss_fn, **config))
         assert answer["metrics"]["loss:sum"] == pytest.approx(-sum(advantages), abs=1e-3)
@@ -160,7 +169,9 @@ def test_a_repeated_submission_runs_once(policy: RunningTrainer) -> None:
 def test_what_the_launch_fixed_is_refused_in_words(policy: RunningTrainer, lora: RunningTrainer) -> None:
     body = {"session_id": "s", "base_model": BASE_MODEL, "lora_config": {"rank": 8}}
     refused(policy, "create_model", body, 400, "launched from a policy shape")
-    refused(policy, "create_model", body | {"base_model": "other"}, 400, f"launched with base model {BASE_MODEL}, not other")
+    refused(
+        policy, "create_model", body | {"base_model": "other"}, 400, f"launched with base model {BASE_MODEL}, not other"
+    )
     refused(lora, "create_model", body | {"lora_config": {"rank": 9}}, 400, "launched with LoRA rank 8")
 
 
@@ -179,7 +190,13 @@ def test_a_frozen_model_is_not_trained(lora: RunningTrainer, frozen: RunningTrai
 def test_requests_that_cannot_be_done_are_refused_in_words(policy: RunningTrainer) -> None:
     model = policy.create()
     refused(policy, "forward", forward_body(model, [make_datum([1] * 65)]), 400, "(max_context_length) is 64")
-    refused(policy, "forward", forward_body(model, [make_datum([512])]), 400, "token id 512; the vocabulary of this model ends at 511")
+    refused(
+        policy,
+        "forward",
+        forward_body(model, [make_datum([512])]),
+        400,
+        "token id 512; the vocabulary of this model ends at 511",
+    )
     refused(policy, "forward", forward_body("model-x", [make_datum([1])]), 404, "no model model-x")
     refused(policy, "optim_step", step_body(model), 400, "Call forward_backward before optim_step")
     refused(policy, "load_weights", {"model_id": model, "path": "nope"}, 404, "no checkpoint nope in job policy")
@@ -187,9 +204,13 @@ def test_requests_that_cannot_be_done_are_refused_in_words(policy: RunningTraine
     refused(policy, "forward", {"model_id": model}, 422, "forward_input is missing")
     refused(policy, "dance", {}, 404, "This trainer has no 'dance'")
     exploded = make_datum(SEQUENCE, logprobs=[-1e4] * 8, advantages=[1.0] * 8)
-    refused(policy, "forward_backward", forward_body(model, [exploded], "importance_sampling"), 400, "not a finite number")
+    refused(
+        policy, "forward_backward", forward_body(model, [exploded], "importance_sampling"), 400, "not a finite number"
+    )
     refused(policy, "optim_step", step_body(model), 400, "no gradients")
     policy.call("unload_model", {"model_id": model})
+    log = policy.log.read_text()
+    assert "optim_step refused: There are no gradients" in log and "Traceback" not in log
 
 
 def test_bodies_that_are_no_json_objects(policy: RunningTrainer) -> None:

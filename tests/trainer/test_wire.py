@@ -20,9 +20,15 @@ JSON_VALUES = st.recursive(
     max_leaves=8,
 )
 GOOD: dict[str, dict[str, Any]] = {
-    "create_model": {"session_id": "s", "base_model": "b", "lora_config": {"rank": 4, "alpha": None, "train_mlp": False}},
+    "create_model": {
+        "session_id": "s",
+        "base_model": "b",
+        "lora_config": {"rank": 4, "alpha": None, "train_mlp": False},
+    },
     "forward": forward_body("m", [make_datum([1, 2], weights=[1.0, -1.0])]),
-    "forward_backward": forward_body("m", [make_datum([1, 2], logprobs=[-1.0, -2], advantages=[1, 0])], "ppo", clip_low_threshold=0.9),
+    "forward_backward": forward_body(
+        "m", [make_datum([1, 2], logprobs=[-1.0, -2], advantages=[1, 0])], "ppo", clip_low_threshold=0.9
+    ),
     "optim_step": step_body("m", "num_sequences", beta1=0.8, grad_clip_norm=1),
     "save_weights": {"model_id": "m", "path": "step-1", "overwrite": False},
     "save_weights_for_sampler": {"model_id": "m", "path": "step-1", "checkpoint_type": "base"},
@@ -91,7 +97,11 @@ def test_a_bad_datum_is_named(change: dict[str, Any], field: str) -> None:
 @pytest.mark.parametrize(
     ("operation", "change", "message"),
     [
-        ("optim_step", {"adam_params": {"learning_rate": -1}}, "adam_params.learning_rate must be a number of at least 0"),
+        (
+            "optim_step",
+            {"adam_params": {"learning_rate": -1}},
+            "adam_params.learning_rate must be a number of at least 0",
+        ),
         ("optim_step", {"adam_params": {"beta1": 1.0}}, "adam_params.beta1 must be a number of at least 0 and below 1"),
         ("optim_step", {"grad_accumulation_normalization": "mean"}, "one of none, num_loss_tokens, num_sequences"),
         ("optim_step", {"model_id": None}, "model_id is missing"),
