@@ -46,8 +46,8 @@ def create_launch(
     require(actor, account, Right.LAUNCH)
     if actor.user is None:
         raise PermissionDenied("A launch has an owner: only a signed-in user can make one.")
-    _check_launchable(version)
-    job = job_id or _job_id_from(idempotency_key)
+    check_launchable(version)
+    job = job_id or job_id_from(idempotency_key)
     spec = _resolve(version, account, inputs, job=job, key=idempotency_key)
     if found := _made_before(actor, idempotency_key, spec, version):
         return found
@@ -63,7 +63,8 @@ def create_launch(
         raise AlreadyExists(f"The job id {job} is taken in {account.account_id}. Choose another.") from None
 
 
-def _check_launchable(version: ShapeVersion) -> None:
+def check_launchable(version: ShapeVersion) -> None:
+    """Pass where the version may be launched. Errors: `FailedPrecondition`."""
     if version.state != VersionState.VALIDATED:
         raise FailedPrecondition(f"{version.name} is not validated, so it cannot be launched.")
     if version.withdrawn_at is not None:
@@ -84,7 +85,7 @@ def _resolve(version: ShapeVersion, account: Account, inputs: Mapping[str, Any],
     return spec
 
 
-def _job_id_from(idempotency_key: str) -> str:
+def job_id_from(idempotency_key: str) -> str:
     """The same key gives the same id, so that a form sent twice names one job."""
     return "launch-" + hashlib.sha256(idempotency_key.encode()).hexdigest()[:12]
 
