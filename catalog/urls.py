@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from catalog.views.browse import browse
+from catalog.views.shape import shape
+
+urlpatterns = [
+    path("", browse, name="catalog"),
+    path("shapes/<slug:account>/<slug:shape_id>", shape, name="shape"),
+]

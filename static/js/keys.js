@@ -22,3 +22,9 @@ document.addEventListener('keydown', (event) => {
     pressedG = 0
   }
 })
+
+// A link that takes the free text out of the filters must take it out of the search box, too, which it does not swap.
+document.addEventListener('click', (event) => {
+  const search = document.querySelector('[data-search]')
+  if (search && event.target.closest?.('[data-clears-search]')) search.value = ''
+})

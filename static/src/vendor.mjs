@@ -23,7 +23,7 @@ const packages = [
   ['lucide-static', 'ISC', 'LICENSE', {}],
 ]
 
-const icons = `activity arrow-down arrow-right arrow-up arrow-up-down arrow-up-right ban bell box boxes chart-line check
+const icons = `activity anchor arrow-down arrow-right arrow-up arrow-up-down arrow-up-right ban bell box boxes chart-line check
   chevron-down chevron-left chevron-right chevrons-up-down circle-alert circle-check circle-dashed circle-help circle-x
   clock clock-3 code copy copy-plus cpu download ellipsis external-link eye file-text flag gauge git-branch globe
   hard-drive history info key-round layers link list list-filter loader-circle lock log-in log-out menu minus monitor

@@ -1,0 +1,163 @@
+"""Count what each filter would leave, given the other filters. Pure: groups of like shapes in, counts out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from catalog.enums import ARCHITECTURE_LABELS, LOCAL_ACCOUNT, MODE_LABELS, Architecture
+from catalog.filters import BOUNDS, CHOICES, MODES, NO_GPU, UNSPECIFIED, Filters
+from catalog.labels import accelerator_label, context_label, least_context
+
+EXACT_UP_TO = 10_000
+TITLES = {
+    "q": "Text",
+    "family": "Family",
+    "mode": "Trainer mode",
+    "architecture": "Architecture",
+    "context": "Context at least",
+    "gpus": "GPUs at most",
+    "accelerator": "Accelerator",
+    "account": "Account",
+}
+_MODE_WORDS = {mode: word for word, mode in MODES.items()}
+
+
+class Group(NamedTuple):
+    """Shapes that are alike in everything that is filtered by, free text aside (all of them match it)."""
+
+    family: str
+    mode: str
+    architecture: str
+    accelerator: str
+    account: str
+    tokens: int
+    gpus: int
+    shapes: int
+    first: int = 0
+    """Smallest position of their base models; families are listed by it."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One value of a filter and how many shapes it leaves under the other filters."""
+
+    value: str
+    label: str
+    count: int
+    chosen: bool
+
+    @property
+    def shown(self) -> str:
+        """The count as it is shown."""
+        return shown(self.count)
+
+
+@dataclass(frozen=True)
+class Loosening:
+    """One filter without which there would be results, how many, and the filters without it."""
+
+    title: str
+    label: str
+    count: int
+    filters: Filters
+
+    @property
+    def shown(self) -> str:
+        """The count as it is shown."""
+        return shown(self.count)
+
+
+def passes(group: Group, filters: Filters, *, ignoring: str = "") -> bool:
+    """Whether the group's shapes pass all filters but the ignored one."""
+    for name in CHOICES:
+        wanted = getattr(filters, name)
+        if wanted and name != ignoring and value_of(group, name) not in wanted:
+            return False
+    if ignoring != "context" and group.tokens < filters.least_tokens:
+        return False
+    return ignoring == "gpus" or filters.gpus is None or group.gpus <= filters.gpus
+
+
+def value_of(group: Group, name: str) -> str:
+    """The value that the choice filter `name` compares."""
+    value = getattr(group, name)
+    return _MODE_WORDS[value] if name == "mode" else str(value)
+
+
+def count(groups: Iterable[Group], filters: Filters, *, ignoring: str = "") -> int:
+    """Shapes that pass all filters but the ignored one."""
+    return sum(group.shapes for group in groups if passes(group, filters, ignoring=ignoring))
+
+
+def options(groups: Sequence[Group], filters: Filters, name: str) -> list[Option]:
+    """The values of one filter with their counts; chosen ones are there even where nothing has them."""
+    if name in BOUNDS:
+        return _bounds(groups, filters, name)
+    counts: dict[str, int] = dict.fromkeys(_in_order(groups, name), 0)
+    counts |= {value: 0 for value in getattr(filters, name) if value not in counts}
+    for group in groups:
+        if passes(group, filters, ignoring=name):
+            counts[value_of(group, name)] += group.shapes
+    chosen = getattr(filters, name)
+    return [Option(value, label_of(name, value), number, value in chosen) for value, number in counts.items()]
+
+
+def loosenings(groups: Sequence[Group], filters: Filters) -> list[Loosening]:
+    """Single filters whose removal gives results, the one that gives most first. Free text is not among them."""
+    found = []
+    for name in filters.active:
+        if name != "q" and (number := count(groups, filters, ignoring=name)):
+            found.append(Loosening(TITLES[name], chosen_label(filters, name), number, filters.without(name)))
+    return sorted(found, key=lambda loosening: -loosening.count)
+
+
+def chosen_label(filters: Filters, name: str) -> str:
+    """What was chosen for one filter, in words."""
+    value = getattr(filters, name)
+    return ", ".join(label_of(name, item) for item in value) if isinstance(value, tuple) else str(value)
+
+
+def label_of(name: str, value: str) -> str:
+    """One value in words."""
+    if name == "mode":
+        return MODE_LABELS[MODES[value]]
+    if name == "architecture":
+        return ARCHITECTURE_LABELS[Architecture(value)] if value else "Not known"
+    if name == "accelerator":
+        return {NO_GPU: "No GPU", UNSPECIFIED: "Provider's choice"}.get(value) or accelerator_label(value)
+    return value
+
+
+def shown(number: int) -> str:
+    """A count as it is shown: exact to 10,000, then "10,000+"."""
+    return f"{number:,}" if number <= EXACT_UP_TO else f"{EXACT_UP_TO:,}+"
+
+
+def _in_order(groups: Sequence[Group], name: str) -> list[str]:
+    if name == "family":
+        return [g.family for g in sorted(groups, key=lambda group: (group.account == LOCAL_ACCOUNT, group.first))]
+    if name == "mode":
+        return list(MODES)
+    values = {value_of(group, name) for group in groups}
+    if name == "account":
+        return sorted(values, key=lambda value: (value != LOCAL_ACCOUNT, value))
+    if name == "accelerator":
+        return sorted(values, key=lambda value: (value == UNSPECIFIED, value == NO_GPU, value))
+    return sorted(values - {""})
+
+
+def _bounds(groups: Sequence[Group], filters: Filters, name: str) -> list[Option]:
+    left = [group for group in groups if passes(group, filters, ignoring=name)]
+    if name == "gpus":
+        limits = {group.gpus for group in groups} | ({filters.gpus} if filters.gpus is not None else set())
+        return [
+            Option(str(most), str(most), sum(g.shapes for g in left if g.gpus <= most), most == filters.gpus)
+            for most in sorted(limits)
+        ]
+    labels = {context_label(group.tokens) for group in groups} | ({filters.context} if filters.context else set())
+    return [
+        Option(label, label, sum(g.shapes for g in left if g.tokens >= least), label == filters.context)
+        for least, label in sorted((least_context(label), label) for label in labels)
+    ]

@@ -1,0 +1,83 @@
+"""Read the catalog's filters from a URL. What cannot be read is left out and said, so that old links still work."""
+
+from __future__ import annotations
+
+from django.http import QueryDict
+
+from catalog.enums import AcceleratorType, Architecture
+from catalog.filters import MODES, NO_GPU, SORTS, UNSPECIFIED, Filters, keep_known
+from catalog.labels import least_context
+from wire.errors import Violation
+
+LONGEST_TEXT = 200
+MOST_VALUES = 50
+MOST_GPUS = 1_000_000
+_MODE_WORDS = {mode.lower(): word for word, mode in MODES.items()} | {word: word for word in MODES}
+_ACCELERATORS = {a.value.lower(): a.value for a in AcceleratorType} | {w: w for w in (UNSPECIFIED, NO_GPU)}
+_ARCHITECTURES = {a.value: a.value for a in Architecture}
+
+
+def read_filters(asked: QueryDict) -> tuple[Filters, list[Violation]]:
+    """The filters in the query string, and what in it was wrong."""
+    problems: list[Violation] = []
+    context, tokens = _context(asked.get("context", "").strip(), problems)
+    filters = Filters(
+        q=_text(asked.get("q", ""), problems),
+        family=_values(asked, "family"),
+        mode=_known(asked, "mode", _MODE_WORDS, problems),
+        architecture=_known(asked, "architecture", _ARCHITECTURES, problems),
+        context=context,
+        least_tokens=tokens,
+        gpus=_gpus(asked.get("gpus", "").strip(), problems),
+        accelerator=_known(asked, "accelerator", _ACCELERATORS, problems),
+        account=_values(asked, "account"),
+        sort=_sort(asked.get("sort", ""), problems),
+    )
+    return filters, problems
+
+
+def _clean(text: str) -> str:
+    return text.replace("\0", "").strip()
+
+
+def _values(asked: QueryDict, name: str) -> tuple[str, ...]:
+    return keep_known(_clean(value) for value in asked.getlist(name)[:MOST_VALUES])
+
+
+def _known(asked: QueryDict, name: str, words: dict[str, str], problems: list[Violation]) -> tuple[str, ...]:
+    values = _values(asked, name)
+    for value in values:
+        if value.lower() not in words:
+            problems.append(Violation(name, f"{value!r} is not known; use {', '.join(dict.fromkeys(words.values()))}."))
+    return keep_known(words.get(value.lower(), "") for value in values)
+
+
+def _text(text: str, problems: list[Violation]) -> str:
+    cleaned = " ".join(_clean(text).split())
+    if len(cleaned) > LONGEST_TEXT:
+        problems.append(Violation("q", f"{len(cleaned)} characters are too many; the first {LONGEST_TEXT} were used."))
+    return cleaned[:LONGEST_TEXT].strip()
+
+
+def _context(label: str, problems: list[Violation]) -> tuple[str, int]:
+    try:
+        return (label.lower(), least_context(label)) if label else ("", 0)
+    except ValueError as error:
+        problems.append(Violation("context", f"{label!r} is no context length; {error}."))
+        return "", 0
+
+
+def _gpus(text: str, problems: list[Violation]) -> int | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and int(text[:9]) <= MOST_GPUS):
+        problems.append(Violation("gpus", f"{text!r} is no number of GPUs; use a whole number such as 8."))
+        return None
+    return int(text[:9])
+
+
+def _sort(text: str, problems: list[Violation]) -> str:
+    if text and text not in SORTS:
+        problems.append(Violation("sort", f"{text!r} is no order; use {', '.join(SORTS)}."))
+        return ""
+    return text

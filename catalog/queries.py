@@ -1,0 +1,185 @@
+"""Reads of the catalog. Every function takes the accounts (primary keys) that the reader is a member of."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Case, CharField, Count, F, Min, Q, QuerySet, Value, When
+from django.db.models.functions import Coalesce
+
+from catalog.facets import EXACT_UP_TO, Group
+from catalog.filters import MODES, NO_GPU, UNSPECIFIED, Filters
+from catalog.models import ShapeVersion, TrainingShape
+from catalog.states import VersionState
+
+PAGE = 100
+"""A page ends with the base model that holds its hundredth shape; a flat page has just this many."""
+
+_MODEL = "shape__base_model"
+_ACCELERATOR = Case(
+    When(gpus=0, then=Value(NO_GPU)),
+    default=Coalesce(F("accelerator_type"), Value(UNSPECIFIED)),
+    output_field=CharField(),
+)
+_COLUMNS = {
+    "shape_pk": F("shape_id"),
+    "account": F("shape__account__account_id"),
+    "identifier": F("shape__shape_id"),
+    "label": F("shape__display_name"),
+    "id_source": F("shape__id_source"),
+    "model_account": F(f"{_MODEL}__account__account_id"),
+    "model": F(f"{_MODEL}__model_id"),
+    "model_pk": F(f"{_MODEL}_id"),
+    "model_position": F(f"{_MODEL}__position"),
+    "title": F(f"{_MODEL}__title"),
+    "family": F(f"{_MODEL}__family"),
+    "section": F(f"{_MODEL}__section"),
+    "architecture": F(f"{_MODEL}__architecture"),
+}
+_PLAIN = ("trainer_mode", "max_context", "gpus", "accelerator_type", "deprecated_at")
+_SORT_COLUMNS = {"name": "shape__shape_id", "context": "max_context", "gpus": "gpus"}
+_SORT_KEYS = {"shape__shape_id": "identifier", "max_context": "max_context", "gpus": "gpus"}
+
+Cursor = tuple[str | int, int]
+"""Where a page starts: after this value of the sort column (model's position when grouped) and this primary key."""
+Row = dict[str, Any]
+_BEHIND_ALL: Cursor = (2**31 - 1, 0)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Rows in order, and the cursor of the next page where there is one."""
+
+    rows: list[Row]
+    next: Cursor | None
+
+
+def may_see(member_of: Collection[int]) -> Q:
+    """Versions that the reader may see: those of their accounts, and what is public and validated."""
+    return Q(is_public=True, state=VersionState.VALIDATED) | Q(shape__account__in=list(member_of))
+
+
+def listed(member_of: Collection[int]) -> QuerySet[ShapeVersion]:
+    """What the catalog lists: of every shape the latest validated version, where the reader may see it."""
+    return ShapeVersion.objects.filter(may_see(member_of), is_latest_validated=True)
+
+
+def matching_text(filters: Filters) -> Q:
+    """All words of the free text, anywhere in title, id and model; served by the trigram index."""
+    return functools.reduce(operator.and_, (Q(shape__search_text__contains=word) for word in filters.words), Q())
+
+
+def matching(filters: Filters) -> Q:
+    """All filters; agrees with `facets.passes`."""
+    wanted = matching_text(filters)
+    if filters.family:
+        wanted &= Q(**{f"{_MODEL}__family__in": filters.family})
+    if filters.mode:
+        wanted &= Q(trainer_mode__in=[MODES[word] for word in filters.mode])
+    if filters.architecture:
+        wanted &= Q(**{f"{_MODEL}__architecture__in": filters.architecture})
+    if filters.least_tokens:
+        wanted &= Q(max_context__gte=filters.least_tokens)
+    if filters.gpus is not None:
+        wanted &= Q(gpus__lte=filters.gpus)
+    if filters.accelerator:
+        wanted &= _accelerators(filters.accelerator)
+    if filters.account:
+        wanted &= Q(shape__account__account_id__in=filters.account)
+    return wanted
+
+
+def _accelerators(chosen: Collection[str]) -> Q:
+    wanted = Q(accelerator_type__in=[value for value in chosen if value not in {NO_GPU, UNSPECIFIED}], gpus__gt=0)
+    if NO_GPU in chosen:
+        wanted |= Q(gpus=0)
+    if UNSPECIFIED in chosen:
+        wanted |= Q(accelerator_type__isnull=True, gpus__gt=0)
+    return wanted
+
+
+def read_groups(member_of: Collection[int], filters: Filters) -> list[Group]:
+    """Groups of like shapes among those that match the free text: what all counts are made from. One query."""
+    rows = (
+        listed(member_of)
+        .filter(matching_text(filters))
+        .values_list(
+            f"{_MODEL}__family",
+            "trainer_mode",
+            f"{_MODEL}__architecture",
+            _ACCELERATOR,
+            "shape__account__account_id",
+            "max_context",
+            "gpus",
+        )
+        .annotate(shapes=Count("pk"), first=Min(f"{_MODEL}__position"))
+        .order_by("first")
+    )
+    return [Group(*row) for row in rows]
+
+
+def count_models(member_of: Collection[int], filters: Filters) -> int:
+    """Base models among the matching shapes, counted up to one more than is shown exactly."""
+    matched = listed(member_of).filter(matching(filters))
+    models: QuerySet[ShapeVersion, Row] = matched.order_by().values(f"{_MODEL}_id").distinct()
+    return models[: EXACT_UP_TO + 1].count()
+
+
+def read_page(member_of: Collection[int], filters: Filters, after: Cursor | None) -> Page:
+    """One page of matching shapes, grouped by base model unless another order is asked for."""
+    matched = listed(member_of).filter(matching(filters))
+    rows = matched.values(*_PLAIN, **_COLUMNS)
+    return _flat_page(rows, filters.sort, after) if filters.sort else _grouped_page(rows, after)
+
+
+def _grouped_page(rows: QuerySet[ShapeVersion, Row], after: Cursor | None) -> Page:
+    """Whole base models until there are PAGE shapes. Three queries, however many there are."""
+    rows = rows.order_by(f"{_MODEL}__position", f"{_MODEL}_id", "shape__position", "shape_id")
+    if after:
+        rows = rows.filter(_beyond(f"{_MODEL}__position", f"{_MODEL}_id", after))
+    last = next(iter(rows[PAGE - 1 : PAGE]), None)
+    end = (last["model_position"], last["model_pk"]) if last else _BEHIND_ALL
+    beyond = _beyond(f"{_MODEL}__position", f"{_MODEL}_id", end)
+    page = list(rows.exclude(beyond))
+    return Page(page, end if rows.filter(beyond).exists() else None)
+
+
+def _flat_page(rows: QuerySet[ShapeVersion, Row], sort: str, after: Cursor | None) -> Page:
+    column, down = _SORT_COLUMNS[sort.removeprefix("-")], sort.startswith("-")
+    rows = rows.order_by(*(f"-{name}" for name in (column, "shape_id")) if down else (column, "shape_id"))
+    if after:
+        rows = rows.filter(_beyond(column, "shape_id", after, down=down))
+    page = list(rows[: PAGE + 1])
+    more = len(page) > PAGE
+    last = page[PAGE - 1] if more else None
+    return Page(page[:PAGE], (last[_SORT_KEYS[column]], last["shape_pk"]) if last else None)
+
+
+def _beyond(first: str, second: str, cursor: Cursor, *, down: bool = False) -> Q:
+    step = "lt" if down else "gt"
+    value, pk = cursor
+    return Q(**{f"{first}__{step}": value}) | Q(**{first: value, f"{second}__{step}": pk})
+
+
+def find_version(member_of: Collection[int], account: str, shape: str, version: str = "") -> ShapeVersion | None:
+    """One version (the latest validated one where none is named) with all that its page shows, if it may be seen."""
+    mine = ShapeVersion.objects.filter(
+        may_see(member_of), shape__account__account_id=account, shape__shape_id=shape
+    ).select_related("shape__account", "shape__base_model__account", "successor__account")
+    return mine.filter(version_id=version).first() if version else mine.filter(is_latest_validated=True).first()
+
+
+def other_versions(member_of: Collection[int], version: ShapeVersion) -> Sequence[ShapeVersion]:
+    """Up to 20 other versions of the same shape that the reader may see, newest first."""
+    versions = ShapeVersion.objects.filter(may_see(member_of), shape=version.shape_id).exclude(pk=version.pk)
+    return list(versions.defer("snapshot", "launch_fields").order_by("-created_at", "-pk")[:20])
+
+
+def siblings(member_of: Collection[int], shape: TrainingShape) -> list[Row]:
+    """Up to 50 other shapes of the same base model, in the catalog's order."""
+    rows = listed(member_of).filter(shape__base_model=shape.base_model_id).exclude(shape=shape.pk)
+    return list(rows.values(*_PLAIN, **_COLUMNS).order_by("shape__position", "shape_id")[:50])

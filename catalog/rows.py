@@ -1,0 +1,24 @@
+"""Rows of the catalog with the words of the pages, worked out once instead of in the templates. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from catalog.enums import ARCHITECTURE_LABELS, LOCAL_ACCOUNT, MODE_LABELS, Architecture, IdSource, TrainerMode
+from catalog.labels import accelerator_label, context_label
+from wire.names import model_name
+
+
+def dressed(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of `queries.read_page` or `queries.siblings`, with labels."""
+    accelerator, architecture = row["accelerator_type"], row["architecture"]
+    return row | {
+        "mode_label": MODE_LABELS[TrainerMode(row["trainer_mode"])],
+        "context_label": context_label(row["max_context"]),
+        "accelerator_label": accelerator_label(accelerator) if accelerator else "",
+        "derived": row["id_source"] == IdSource.DERIVED,
+        "variant": row["label"].partition("(")[2].removesuffix(")"),
+        "model_name": model_name(row["model_account"], row["model"]),
+        "architecture_label": ARCHITECTURE_LABELS[Architecture(architecture)] if architecture else "",
+        "here": row["account"] == LOCAL_ACCOUNT,
+    }

@@ -1,0 +1,37 @@
+// Refetches the part of a page that changes and morphs it in: focus, scroll, selection and opened details survive.
+const callbacks = {
+  // data-keep: what only the browser has (a drawn chart), or what the server says has not changed (a long log)
+  beforeNodeMorphed: (old, fresh) => !(fresh.nodeType === Node.ELEMENT_NODE && 'keep' in fresh.dataset && old.id === fresh.id),
+  beforeAttributeUpdated: (name, node) => !(name === 'open' && (node.localName === 'details' || node.localName === 'dialog')),
+}
+
+const element = () => document.getElementById('panel') ?? document.getElementById('launches')
+const log = () => document.getElementById('log')
+const atEnd = (box) => !box || box.scrollHeight - box.scrollTop - box.clientHeight < 24
+const toEnd = (box) => { if (box) box.scrollTop = box.scrollHeight }
+
+async function fetchFresh(current) {
+  const url = new URL(current.dataset.url ?? location.href, location.href)
+  if (log()) url.searchParams.set('log', log().dataset.mark)
+  const response = await fetch(url, { headers: { 'HX-Request': 'true' }, redirect: 'error' })
+  if (response.status === 404 || response.status === 403) throw Object.assign(new Error('gone'), { gone: true })
+  if (!response.ok) throw new Error(`the server answered ${response.status}`)
+  const page = new DOMParser().parseFromString(await response.text(), 'text/html')
+  return page.getElementById(current.id)
+}
+
+async function update() {
+  const current = element()
+  const where = location.href
+  const fresh = await fetchFresh(current)
+  if (!fresh || where !== location.href || element() !== current) return // the reader went on to something else
+  if (Number(fresh.dataset.sequence) < Number(current.dataset.sequence)) return
+  const following = atEnd(log())
+  window.Idiomorph.morph(current, fresh, { morphStyle: 'outerHTML', ignoreActiveValue: true, callbacks })
+  if (following) toEnd(log())
+  window.htmx.process(element())
+  document.dispatchEvent(new CustomEvent('htmx:afterSettle'))
+}
+
+document.addEventListener('slipway:refresh', (event) => event.detail.until(update()))
+toEnd(log())

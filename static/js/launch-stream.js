@@ -1,0 +1,120 @@
+// Tells the page when to refetch, by an event `slipway:refresh` on the document. Whoever hears it gives its work to
+// `event.detail.until(promise)`; the next one comes when all that work is done, 500 ms after the last at the earliest,
+// and once more if something changed meanwhile.
+//
+// One event stream serves the browser: the tab that holds a Web Lock opens it and passes what it hears to the others
+// over a BroadcastChannel. A hidden tab neither holds nor hears it, and refetches when it is seen again. While there is
+// no stream the page polls; where a browser has no Web Locks (plain http on another host) every tab has its own stream.
+const source = document.querySelector('[data-stream]')
+const url = source.dataset.stream
+const launch = source.dataset.launch
+const GAP = 500
+const POLL = 5_000
+const patience = 1000 * source.dataset.every
+
+let running = false
+let again = false
+let last = 0
+let timer
+let healthy = false
+let gone = false
+
+async function refresh() {
+  if (document.hidden || gone) return
+  if (running) { again = true; return }
+  running = true
+  again = false
+  const wait = last + GAP - Date.now()
+  if (wait > 0) await new Promise((done) => setTimeout(done, wait))
+  last = Date.now()
+  const work = []
+  document.dispatchEvent(new CustomEvent('slipway:refresh', { detail: { until: (promise) => work.push(promise) } }))
+  const results = await Promise.allSettled(work)
+  gone = results.some((result) => result.reason?.gone)
+  running = false
+  schedule()
+  if (again) refresh()
+}
+
+function schedule() {
+  clearTimeout(timer)
+  timer = setTimeout(refresh, healthy ? patience : POLL)
+}
+
+// What the leader hears, and everyone is told: "wake" with its data, "on" and "off" for the stream's health.
+function hear(message) {
+  if (message.kind === 'wake') {
+    if (!launch || message.launch === launch) refresh()
+    return
+  }
+  if (message.kind === 'ask') return
+  const before = healthy
+  healthy = message.kind === 'on'
+  document.documentElement.dataset.live = healthy ? 'on' : 'off'
+  if (healthy) refresh() // whatever was missed while it was off
+  else if (before) schedule()
+}
+
+const channel = 'BroadcastChannel' in window ? new BroadcastChannel(`slipway ${url}`) : null
+let stream
+let backoff
+
+function tell(message) {
+  channel?.postMessage(message)
+  hear(message)
+}
+
+function connect() {
+  stream = new EventSource(url)
+  let opened = false
+  stream.addEventListener('hello', () => { opened = true; tell({ kind: 'on' }) })
+  stream.addEventListener('wake', (event) => tell({ kind: 'wake', launch: JSON.parse(event.data).launch }))
+  stream.addEventListener('error', () => {
+    stream.close()
+    tell({ kind: 'off' })
+    backoff = setTimeout(connect, opened ? 300 : 2_000 + 3_000 * Math.random())
+  })
+}
+
+let leave // ends the leadership, or the wait for it
+
+function lead() {
+  connect()
+  return new Promise((done) => {
+    leave = () => {
+      clearTimeout(backoff)
+      stream.close()
+      healthy = false
+      done()
+    }
+  })
+}
+
+function join() {
+  if (leave) return
+  if (!navigator.locks || !channel) { lead(); return }
+  const waiting = new AbortController()
+  leave = () => waiting.abort()
+  navigator.locks.request(`slipway ${url}`, { signal: waiting.signal }, lead).catch(() => {})
+  channel.postMessage({ kind: 'ask' })
+}
+
+function part() {
+  leave?.()
+  leave = undefined
+}
+
+channel?.addEventListener('message', ({ data }) => {
+  if (document.hidden) return
+  hear(data)
+  if (data.kind === 'ask' && stream && stream.readyState !== EventSource.CLOSED) channel.postMessage({ kind: healthy ? 'on' : 'off' })
+})
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden) { part(); clearTimeout(timer); return }
+  join()
+  refresh()
+})
+addEventListener('pagehide', part)
+addEventListener('pageshow', (event) => { if (event.persisted && !document.hidden) { join(); refresh() } })
+
+if (!document.hidden) { join(); schedule() }
