@@ -112,21 +112,11 @@ def recorded(process: subprocess.Popen[bytes]) -> Child:
         return Child(process.pid, 0.0)
 
 
-def find(child: Child) -> psutil.Process | None:
-    """The process of that record if it still runs, and not another one with its number."""
-    try:
-        process = psutil.Process(child.pid)
-        same = abs(process.create_time() - child.started_at) < 1
-        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-    except psutil.Error:
-        return None
-
-
 def session_members(child: Child) -> list[psutil.Process]:
-    """What still runs in the session that this child led, itself included."""
-    leader = find(child)
-    if leader is None and psutil.pid_exists(child.pid):
-        return []
+    """What still runs in the session that this child led, itself included; nothing if its number is another's now."""
+    with contextlib.suppress(psutil.Error):
+        if abs(psutil.Process(child.pid).create_time() - child.started_at) > 1:
+            return []
     members = []
     for process in psutil.process_iter():
         with contextlib.suppress(OSError, psutil.Error):

@@ -48,7 +48,7 @@ def pytest_options(arguments: list[str]) -> list[str]:
     own = ("-n", "--numprocesses", "--dist", "--pdb", "--trace", "-p", "--collect-only", "--co")
     if (os.cpu_count() or 1) < 2 or any(argument.startswith(own) for argument in arguments):
         return arguments
-    return ["-n", "2", "--dist", "loadfile", *arguments]
+    return ["-n", "2", "--dist", "loadgroup", *arguments]
 
 
 def run(arguments: list[str]) -> int:

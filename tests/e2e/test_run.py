@@ -1,0 +1,316 @@
+"""`./run` as a person meets it: it comes up, survives what is killed, says what is wrong in one line, and stops."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import psycopg
+import pytest
+
+from embedded.services import MARK
+
+pytestmark = pytest.mark.xdist_group("run")
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 180
+STOP_SECONDS = 10
+ONE_LINE = re.compile(r"\Aslipway: [^\n]+\n\Z")
+PARTS = ["postgres", "broker", "web", "worker", "beat"]
+
+
+def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
+    """Poll until the condition holds; returns its value."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
+        time.sleep(0.1)
+    return value
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Slipway:
+    """One state folder and what is run on it."""
+
+    home: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        """The caller's, without the addresses of the servers that the tests run on."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if name in {"SLIPWAY_ENV_DIR", "SLIPWAY_PYTHON"}
+            or not name.startswith(("SLIPWAY_", "DATABASE_URL", "REDIS_URL", "DJANGO_", "PYTEST_"))
+        }
+        return kept | {"SLIPWAY_HOME": str(self.home), "PORT": str(self.port)} | extra
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def output(self) -> Path:
+        return self.home.with_suffix(".out")
+
+    def start(self, **extra: str) -> None:
+        """Start it and wait for the address."""
+        with self.output.open("wb") as stream:
+            self.process = subprocess.Popen(
+                [ROOT / "run"],
+                env=self.environment(**extra),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        process = self.process
+        wait_for(
+            lambda: "is ready" in self.output.read_text() or process.poll() is not None, START_SECONDS, "the start"
+        )
+        assert process.poll() is None, self.output.read_text()
+
+    def once(
+        self, *arguments: str, cwd: Path = ROOT, extra: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """`./run` with arguments, to its end."""
+        env = self.environment(**(extra or {}))
+        argv = [str(ROOT / "run"), *arguments]
+        return subprocess.run(argv, env=env, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+
+    def record(self) -> dict[str, Any]:
+        return dict(json.loads((self.home / "run.json").read_text()))
+
+    def pid(self, part: str) -> int:
+        return int(self.record()["children"][part]["pid"])
+
+    def ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.record()["database_url"], connect_timeout=5) as connection:
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process that belongs to this state, by what it carries, where it works or what it was started with."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                carries = process.environ().get(MARK) == str(self.home)
+                works = process.cwd().startswith(f"{self.home}/")
+                named = any(str(self.home) in argument for argument in process.cmdline())
+                if (carries or works or named) and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> float:
+        """Send the signal as a terminal does, to the whole group; returns the seconds until it had ended."""
+        assert self.process
+        began = time.monotonic()
+        os.killpg(self.process.pid, number)
+        self.process.wait(timeout=30)
+        return time.monotonic() - began
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slipway]:
+    """A Slipway that every test leaves running and ready. Its home has a space in its name, as homes may have."""
+    slipway = Slipway(tmp_path_factory.mktemp("state") / "my home")
+    try:
+        slipway.start()
+        yield slipway
+    finally:
+        if slipway.process and slipway.process.poll() is None:
+            slipway.stop()
+
+
+@pytest.fixture
+def idle(tmp_path: Path) -> Iterator[Slipway]:
+    """A state folder on which nothing runs; whatever a test starts there is stopped."""
+    slipway = Slipway(tmp_path / "state")
+    yield slipway
+    if slipway.process and slipway.process.poll() is None:
+        slipway.stop()
+
+
+def test_it_says_where_it_is_and_the_made_password_once(running: Slipway) -> None:
+    output = running.output.read_text()
+    assert f"Slipway is ready: {running.url}/\n" in output
+    assert len(re.findall(r"admin with the password \S{8,}", output)) == 1
+    assert running.ready()
+    assert httpx.get(f"{running.url}/healthz").status_code == httpx.codes.OK
+    assert "Qwen" in httpx.get(f"{running.url}/").text
+
+
+def test_secrets_are_for_the_owner_alone_and_on_no_command_line(running: Slipway) -> None:
+    record = running.record()
+    passwords = [httpx.URL(record[name]).password for name in ("database_url", "redis_url")]
+    assert all(passwords)
+    assert (running.home / "run.json").stat().st_mode & 0o077 == 0
+    assert (running.home / "postgres").stat().st_mode & 0o077 == 0
+    lines = [" ".join(process.cmdline()) for process in running.processes()]
+    assert lines
+    assert not [line for line in lines for password in passwords if password in line]
+
+
+def test_a_second_run_is_refused_with_the_address_of_the_first(running: Slipway) -> None:
+    second = running.once(extra={"PORT": str(free_port())})
+    assert second.returncode == 1
+    assert ONE_LINE.match(second.stderr)
+    assert f"already running at {running.url}/" in second.stderr
+    assert running.ready()
+
+
+def test_manage_passes_on_output_and_exit_code(running: Slipway, tmp_path: Path) -> None:
+    script = "from catalog.models import TrainingShape as S; print(S.objects.count() >= 55); raise SystemExit(7)"
+    done = running.once("manage", "shell", "--verbosity", "0", "-c", script, cwd=tmp_path)
+    assert (done.stdout, done.returncode) == ("True\n", 7), done.stderr
+    unknown = running.once("manage", "no_such_command")
+    assert (unknown.stdout, unknown.returncode) == ("", 1)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_killed_part_comes_back_and_nothing_is_lost(running: Slipway, part: str) -> None:
+    running.query(f"CREATE TABLE kept_{part} AS SELECT 1 AS row")
+    killed = running.pid(part)
+    os.kill(killed, signal.SIGKILL)
+    wait_for(lambda: running.pid(part) != killed, 20, f"the restart of {part}")
+    wait_for(running.ready, 60, f"readiness after {part} was killed")
+    assert running.query(f"SELECT row FROM kept_{part}") == [(1,)]
+    assert f"{part} stopped (killed by SIGKILL); starting it again" in running.output.read_text()
+
+
+def test_killed_altogether_it_comes_up_with_every_row_and_stops_without_a_trace(idle: Slipway) -> None:
+    idle.start(SLIPWAY_ADMIN_USER="ada", SLIPWAY_ADMIN_PASSWORD="correct horse battery")
+    assert "correct horse battery" not in idle.output.read_text()
+    idle.query("CREATE TABLE kept AS SELECT 42 AS row")
+    pids = [idle.record()["pid"], *(idle.pid(part) for part in PARTS)]
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    assert idle.process
+    idle.process.wait()
+
+    idle.start()
+    assert idle.query("SELECT row FROM kept") == [(42,)]
+    # What a trainer is to the supervisor: a process of the worker's that leads a session of its own.
+    straggler = subprocess.Popen(["sleep", "600"], env=os.environ | {MARK: str(idle.home)}, start_new_session=True)
+    assert idle.stop(signal.SIGINT) < STOP_SECONDS
+    assert straggler.wait(timeout=1) == -signal.SIGKILL
+    assert idle.processes() == []
+    assert idle.process.returncode == 0
+    assert not (idle.home / "run.json").exists()
+
+
+def test_when_only_the_supervisor_is_killed_its_children_go(idle: Slipway) -> None:
+    idle.start()
+    os.kill(idle.record()["pid"], signal.SIGKILL)
+    wait_for(lambda: not idle.processes(), 15, "the end of every child")
+
+
+def test_stopped_while_starting_it_leaves_nothing(idle: Slipway) -> None:
+    with idle.output.open("wb") as stream:
+        idle.process = subprocess.Popen(
+            [ROOT / "run"], env=idle.environment(), stdout=stream, stderr=stream, start_new_session=True
+        )
+    wait_for(lambda: "Migrating" in idle.output.read_text(), 60, "the migration")
+    assert idle.stop() < STOP_SECONDS
+    assert idle.processes() == []
+    assert "Traceback" not in idle.output.read_text()
+
+
+def test_manage_starts_the_servers_where_nothing_runs_and_stops_them(idle: Slipway) -> None:
+    done = idle.once("manage", "migrate", "--verbosity", "0")
+    assert (done.stdout, done.returncode) == ("", 0), done.stderr
+    script = "from django.db import connection as c; print(len(c.introspection.table_names()) > 10)"
+    assert idle.once("manage", "shell", "--verbosity", "0", "-c", script).stdout == "True\n"
+    assert idle.processes() == []
+
+
+def test_a_port_in_use_is_one_clear_line(idle: Slipway) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = idle.once(extra={"PORT": port})
+    assert done.returncode == 1
+    assert ONE_LINE.match(done.stderr)
+    assert f"Port {port} is in use" in done.stderr
+    assert idle.processes() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("PORT", "eighty", "PORT=eighty is not a port"),
+        ("PORT", "70000", "from 1 to 65535"),
+        ("DATABASE_URL", "not-an-address", "it looks like postgresql://"),
+        ("DATABASE_URL", "mysql://u:secret-word@127.0.0.1/x", "it looks like postgresql://"),
+        ("DATABASE_URL", "postgresql://u:secret-word@127.0.0.1:1/x", "refused"),
+        ("DATABASE_URL", "postgresql://u:secret-word@127.0.0.1:port/x", "is not an address"),
+        ("REDIS_URL", "http://127.0.0.1", "it looks like redis://"),
+        ("REDIS_URL", "redis://:secret-word@127.0.0.1:1/0", "refused"),
+        ("SLIPWAY_HOME", "/proc/nowhere", "Cannot write to /proc/nowhere"),
+        ("SLIPWAY_HOME", "/dev/null/below", "Cannot write to /dev/null/below"),
+        ("SLIPWAY_LOCAL_SLOTS", "many", "SLIPWAY_LOCAL_SLOTS"),
+    ],
+)
+def test_a_wrong_setting_is_one_clear_line(idle: Slipway, name: str, value: str, expected: str) -> None:
+    done = idle.once(extra={name: value})
+    assert done.returncode == 1
+    assert ONE_LINE.match(done.stderr), done.stderr
+    assert expected in done.stderr
+    assert "secret-word" not in done.stdout + done.stderr
+    assert idle.processes() == []
+
+
+def test_a_wrong_database_password_is_one_clear_line(idle: Slipway) -> None:
+    wrong = str(httpx.URL(os.environ["DATABASE_URL"]).copy_with(password="wrong"))
+    done = idle.once(extra={"DATABASE_URL": wrong})
+    if done.returncode == 0 or "password" not in done.stderr:
+        pytest.skip("the Postgres of these tests asks for no password")
+    assert ONE_LINE.match(done.stderr)
+    assert "password authentication failed" in done.stderr
+
+
+def test_a_full_disk_is_one_clear_line(idle: Slipway) -> None:
+    idle.home.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "slipway-test", str(idle.home)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("this machine does not let us mount a small disk")
+    try:
+        done = idle.once()
+    finally:
+        subprocess.run(["umount", "-l", str(idle.home)], check=True)
+    assert done.returncode == 1
+    assert ONE_LINE.match(done.stderr), done.stderr
+    assert "MB free" in done.stderr
+
+
+def test_an_unknown_command_is_refused_with_the_list(idle: Slipway) -> None:
+    done = idle.once("lunch")
+    assert done.returncode == 1
+    assert "there is no command 'lunch'" in done.stderr
+    assert "./run manage" in done.stderr
