@@ -1,0 +1,25 @@
+"""Run the measurements named on the command line, all where none is named."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import live, pages
+
+PROGRAMS = {"live": live.main, "pages": pages.main}
+
+
+def main(names: list[str]) -> int:
+    """Run them in order. Answers an exit code: 2 for a name that is not known."""
+    unknown = [name for name in names if name not in PROGRAMS]
+    if unknown:
+        print(f"There is no measurement {', '.join(unknown)}; there are {', '.join(PROGRAMS)}.", file=sys.stderr)
+        return 2
+    for name in names or list(PROGRAMS):
+        print(f"\n== {name}: {sys.modules[PROGRAMS[name].__module__].__doc__.splitlines()[0]}")  # type: ignore[union-attr]
+        PROGRAMS[name]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

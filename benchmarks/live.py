@@ -1,0 +1,103 @@
+"""How long after the fact a launch page knows it: a real trainer, many open streams, one page that refetches.
+
+The fact is what the trainer wrote and when (its record's time, its checkpoint's time); the page knows it when the
+refetched metrics or panel hold it. The floor is the same broker publishing and delivering a bare message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from datetime import UTC, datetime
+
+import httpx
+import psycopg
+import redis.asyncio as redis
+
+from benchmarks.session import BASE_URL, hidden_fields, percentile, sign_in
+
+TABS = 50
+SHAPE = "/shapes/local/tiny-qwen3-2k-lora/launch"
+LONGEST_SECONDS = 420
+GOAL_SECONDS = 2.0
+
+
+def main() -> None:
+    """Launch, watch, and print median and 95th percentile beside the floor."""
+    client = sign_in()
+    fields = hidden_fields(client.get(SHAPE).raise_for_status().text)
+    answer = client.post(SHAPE, data=fields | {"display_name": "bench"})
+    if answer.status_code != 303:
+        raise RuntimeError(f"The launch was answered with {answer.status_code}.")
+    path = answer.headers["location"]
+    seen = asyncio.run(_watch(path, dict(client.cookies)))
+    lags = sorted(seen[number] - fact for number, fact in _facts(path).items() if number in seen)
+    floor = asyncio.run(_floor())
+    median, tail = percentile(lags, 0.5), percentile(lags, 0.95)
+    print(f"{len(lags)} records, {TABS} open streams: median {median:.2f} s, 95th percentile {tail:.2f} s")
+    print(f"goal {GOAL_SECONDS} s: {'met' if tail <= GOAL_SECONDS else 'MISSED'}")
+    print(f"floor (publish and deliver one message): {floor * 1000:.1f} ms; ratio {median / floor:.0f}")
+
+
+async def _watch(path: str, cookies: dict[str, str]) -> dict[int, float]:
+    """When each record was first seen by the page, until the launch is over."""
+    limits = httpx.Limits(max_connections=TABS + 10)
+    async with httpx.AsyncClient(base_url=BASE_URL, cookies=cookies, timeout=None, limits=limits) as client:
+        wakes = asyncio.Event()
+        streams = [asyncio.create_task(_stream(client, wakes)) for _ in range(TABS)]
+        try:
+            return await asyncio.wait_for(_page(client, path, wakes), LONGEST_SECONDS)
+        finally:
+            for stream in streams:
+                stream.cancel()
+            await asyncio.gather(*streams, return_exceptions=True)
+
+
+async def _stream(client: httpx.AsyncClient, wakes: asyncio.Event) -> None:
+    async with client.stream("GET", "/events?account=local") as response:
+        response.raise_for_status()
+        async for line in response.aiter_lines():
+            if line.startswith("event:"):
+                wakes.set()
+
+
+async def _page(client: httpx.AsyncClient, path: str, wakes: asyncio.Event) -> dict[int, float]:
+    seen: dict[int, float] = {}
+    over = False
+    while not over:
+        await wakes.wait()
+        wakes.clear()
+        panel = await client.get(f"{path}/panel")
+        over = any(f'data-state="{state}"' in panel.text for state in ("COMPLETED", "FAILED", "CANCELLED", "LOST"))
+        answer = (await client.get(f"{path}/metrics", params={"after": max(seen, default=0)})).json()
+        now = time.time()
+        for record in answer["records"]:
+            seen.setdefault(record["number"], now)
+    return seen
+
+
+def _facts(path: str) -> dict[int, float]:
+    """When the trainer wrote each record, by its own clock, which is this machine's."""
+    with psycopg.connect(os.environ["DATABASE_URL"]) as database:
+        rows = database.execute(
+            "SELECT m.number, m.recorded_at FROM launches_metric m JOIN launches_attempt a ON a.id = m.attempt_id "
+            "JOIN launches_launch l ON l.id = a.launch_id WHERE l.uid = %s",
+            [path.rsplit("/", 1)[1]],
+        ).fetchall()
+    return {number: recorded.astimezone(UTC).timestamp() for number, recorded in rows if isinstance(recorded, datetime)}
+
+
+async def _floor() -> float:
+    """Median seconds from publishing a message to holding it, over the same broker."""
+    async with redis.Redis.from_url(os.environ["REDIS_URL"]) as broker, broker.pubsub() as listener:
+        await listener.subscribe("bench")
+        times = []
+        async for message in listener.listen():
+            if message["type"] == "message":
+                times.append(time.perf_counter() - float(json.loads(message["data"])))
+            if len(times) == 200:
+                break
+            await broker.publish("bench", json.dumps(time.perf_counter()))
+    return percentile(times, 0.5)

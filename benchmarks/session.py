@@ -1,0 +1,57 @@
+"""A signed-in HTTP session, as a browser has one, and the arithmetic that all measurements share."""
+
+from __future__ import annotations
+
+import os
+import re
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import httpx
+
+BASE_URL = os.environ.get("SLIPWAY_BASE_URL", "")
+
+
+def sign_in() -> httpx.Client:
+    """A client with the admin's session. Errors: `RuntimeError` where the sign-in fails."""
+    client = httpx.Client(base_url=BASE_URL, headers={"Referer": BASE_URL}, timeout=30)
+    client.get("/sign-in").raise_for_status()
+    answer = client.post(
+        "/sign-in",
+        data={
+            "login": os.environ["SLIPWAY_ADMIN_USER"],
+            "password": os.environ["SLIPWAY_ADMIN_PASSWORD"],
+            "csrfmiddlewaretoken": client.cookies["csrftoken"],
+        },
+    )
+    if "sessionid" not in client.cookies:
+        raise RuntimeError(f"The sign-in failed with {answer.status_code}.")
+    return client
+
+
+def hidden_fields(html: str) -> dict[str, str]:
+    """Names and values of the hidden inputs of a page."""
+    found = {}
+    for tag in re.findall(r"<input[^>]*type=\"hidden\"[^>]*>", html):
+        name, value = re.search(r'name="([^"]*)"', tag), re.search(r'value="([^"]*)"', tag)
+        if name:
+            found[name[1]] = value[1] if value else ""
+    return found
+
+
+def interleaved(calls: Sequence[Callable[[], object]], rounds: int) -> list[float]:
+    """Median seconds of each call, taken in turns so that noise hits all alike; the first round is not counted."""
+    taken: list[list[float]] = [[] for _ in calls]
+    for _ in range(rounds + 1):
+        for call, times in zip(calls, taken, strict=True):
+            start = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - start)
+    return [statistics.median(times[1:]) for times in taken]
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which that share of the values lies; the smallest such one."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

@@ -1,0 +1,116 @@
+"""Screenshots of every page, 1280 and 390 wide, light and dark, into var/shots (or the folder that is named).
+
+A real launch is made first, so that its page shows a curve; the public shapes show what cannot be launched here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from benchmarks.session import BASE_URL
+
+WIDTHS = {1280: 860, 390: 844}
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
+RUN_MILLISECONDS = 400_000
+
+SIGNED_OUT = {"catalog-signed-out": "/", "sign-in": "/sign-in", "not-found": "/nowhere"}
+SIGNED_IN = {
+    "catalog": "/",
+    "catalog-filtered": "/?family=Qwen&mode=LORA_TRAINER",
+    "catalog-empty": "/?q=nothing+has+this+name",
+    "shape": "/shapes/local/tiny-qwen3-2k-lora",
+    "shape-public": "/shapes/fireworks/qwen3p5-9b-256k",
+    "launch-form": "/shapes/local/tiny-qwen3-2k-lora/launch",
+    "launch-form-public": "/shapes/fireworks/qwen3p5-9b-256k/launch",
+    "launches": "/launches",
+    "launches-empty": "/launches?state=LOST",
+    "password": "/password",
+}
+
+
+def main(folder: Path) -> None:
+    """Take them all. Errors: Playwright's, where a page does not come."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=os.environ["SLIPWAY_CHROMIUM"], args=ARGUMENTS)
+        for name, path in SIGNED_OUT.items():
+            _take_all(browser, None, folder, name, path)
+        state, launch = _make_launch(browser, folder)
+        pages = SIGNED_IN | {"launch-completed": launch}
+        for name, path in pages.items():
+            _take_all(browser, state, folder, name, path)
+        with _page(browser, state, 1280, "light") as page:
+            _refuse(page)
+            _shoot(page, folder / "launch-form-refused-1280-light.png")
+        browser.close()
+    print(f"{len(list(folder.glob('*.png')))} screenshots in {folder}")
+
+
+@contextmanager
+def _page(browser: Browser, state: Path | None, width: int, theme: Literal["light", "dark"]) -> Iterator[Page]:
+    context = browser.new_context(
+        base_url=BASE_URL,
+        viewport={"width": width, "height": WIDTHS[width]},
+        color_scheme=theme,
+        storage_state=state,
+    )
+    try:
+        yield context.new_page()
+    finally:
+        context.close()
+
+
+def _take_all(browser: Browser, state: Path | None, folder: Path, name: str, path: str) -> None:
+    for width in WIDTHS:
+        for theme in THEMES:
+            with _page(browser, state, width, theme) as page:
+                page.goto(path, wait_until="load")
+                _shoot(page, folder / f"{name}-{width}-{theme}.png")
+
+
+def _shoot(page: Page, file: Path) -> None:
+    page.wait_for_load_state("load")
+    page.evaluate("document.fonts.ready")
+    page.screenshot(path=file, full_page=True)
+
+
+def _make_launch(browser: Browser, folder: Path) -> tuple[Path, str]:
+    """Sign in, launch from the form, photograph it while it runs, wait for its end. Answers session and address."""
+    with _page(browser, None, 1280, "light") as page:
+        page.goto("/sign-in")
+        page.get_by_label("Username").fill(os.environ["SLIPWAY_ADMIN_USER"])
+        page.get_by_label("Password").fill(os.environ["SLIPWAY_ADMIN_PASSWORD"])
+        page.locator("main").get_by_role("button", name="Sign in").click()
+        page.wait_for_url(re.compile(r"/$"))
+        state = folder / "session.json"
+        page.context.storage_state(path=state)
+        page.goto("/shapes/local/tiny-qwen3-2k-lora/launch")
+        page.get_by_label("Display name").fill("First light")
+        page.get_by_role("button", name="Launch trainer").click()
+        page.wait_for_url(re.compile(r"/launches/"))
+        expect(page.locator('[data-state="RUNNING"]')).to_be_visible(timeout=RUN_MILLISECONDS)
+        expect(page.get_by_text("step-20").first).to_be_visible(timeout=RUN_MILLISECONDS)
+        _shoot(page, folder / "launch-running-1280-light.png")
+        expect(page.locator('[data-state="COMPLETED"]')).to_be_visible(timeout=RUN_MILLISECONDS)
+        return state, page.url.removeprefix(BASE_URL)
+
+
+def _refuse(page: Page) -> None:
+    page.goto("/shapes/local/tiny-qwen3-2k-lora/launch")
+    page.get_by_label("LoRA rank").fill("4096")
+    page.get_by_label("Learning rate").fill("0")
+    page.get_by_role("button", name="Launch trainer").click()
+    page.wait_for_load_state("load")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent.parent / "var" / "shots")
