@@ -26,7 +26,7 @@ from launches.providers.base import (
     Submission,
 )
 from launches.providers.local import capability, files, observation, plan, processes, records
-from launches.providers.local.queue import Queue, settle
+from launches.providers.local.queue import Queue, Stage, settle, stage_of
 from launches.spec import TrainerSpec
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -90,6 +90,10 @@ class LocalProvider:
                 return observation.ended(directory, ended)
             if reference in waiting:
                 return observation.waiting(directory, waiting.index(reference), self.slots)
+            if stage_of(directory) is Stage.DEAD:
+                raise Retryable(
+                    "The trainer is gone; how it ended could not be noted yet: is this machine's disk full?"
+                )
             return observation.live(directory, self.host)
 
     def cancel(self, reference: Reference) -> None:

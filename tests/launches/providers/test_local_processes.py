@@ -189,6 +189,8 @@ def test_a_killed_wrapper_takes_its_trainer_along(local: LocalRig) -> None:
     local.provider.submit(make_submission(reference))
     wait_ready(local.provider, reference)
     os.kill(local.wrapper_pid(reference), signal.SIGKILL)
+    if sys.platform == "linux":
+        until(lambda: not is_alive(local.pids(reference.job)[0]))  # at once; its child is found by the next observation
     failed = wait_for(local.provider, reference, {S.FAILED})
     assert failed.reason is Reason.EXIT_CODE
     assert "watched" in failed.detail
