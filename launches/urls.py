@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from launches.views.launch_actions import launch_cancel, launch_delete, launch_resume
+from launches.views.launch_form import launch_clone, launch_new, launch_preview
+from launches.views.launch_list import launches, shape_launches
+from launches.views.launch_page import launch, launch_metrics, launch_panel
+
+urlpatterns = [
+    path("shapes/<slug:account_id>/<slug:shape_id>/launch", launch_new, name="launch_new"),
+    path("shapes/<slug:account_id>/<slug:shape_id>/launch/preview", launch_preview, name="launch_preview"),
+    path("shapes/<slug:account_id>/<slug:shape_id>/launches", shape_launches, name="shape_launches"),
+    path("launches", launches, name="launches"),
+    path("launches/<uuid:uid>", launch, name="launch"),
+    path("launches/<uuid:uid>/panel", launch_panel, name="launch_panel"),
+    path("launches/<uuid:uid>/metrics", launch_metrics, name="launch_metrics"),
+    path("launches/<uuid:uid>/cancel", launch_cancel, name="launch_cancel"),
+    path("launches/<uuid:uid>/resume", launch_resume, name="launch_resume"),
+    path("launches/<uuid:uid>/delete", launch_delete, name="launch_delete"),
+    path("launches/<uuid:uid>/clone", launch_clone, name="launch_clone"),
+]

@@ -1,6 +1,5 @@
 // Draws the curves of a launch with uPlot and appends to them: only records that are new are fetched.
 const uPlot = window.uPlot
-const names = { loss: 'Loss per token', learningRate: 'Learning rate' }
 let plots = []
 let attempt
 let records = []
@@ -27,22 +26,29 @@ function axis(muted, line, extra) {
   return { stroke: muted, font: '11px "Geist Mono", monospace', grid: { stroke: line, width: 1 }, ticks: { show: false }, ...extra }
 }
 
+// What the cursor points at, in words beside the title.
+function tell(target, plot) {
+  const [x, y] = plot.data.map((values) => values[plot.cursor.idx])
+  target.closest('figure').querySelector('output').textContent = x == null ? '' : `step ${x}: ${figure(y)}`
+}
+
 function options(target, name, height) {
   const [ink, muted, line] = ['var(--color-primary)', 'var(--muted)', 'var(--line)'].map((value) => colour(target, value))
   return {
     width: target.clientWidth, height,
     padding: [8, 12, 0, 0],
     cursor: { y: false, drag: { x: true, y: false }, points: { size: 7 }, sync: { key: 'launch' } },
-    legend: { live: true },
+    legend: { show: false },
+    hooks: { setCursor: [(plot) => tell(target, plot)] },
     scales: { x: { time: false } },
     axes: [
       axis(muted, line, { size: 28, incrs: [1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6] }),
       axis(muted, line, { size: 62, values: (_, ticks) => ticks.map(figure) }),
     ],
     series: [
-      { label: 'Step', value: (_, value) => (value == null ? '–' : String(value)) },
+      {},
       {
-        label: names[name], stroke: ink, width: 1.75, spanGaps: true, value: (_, value) => figure(value),
+        stroke: ink, width: 1.75, spanGaps: true,
         points: { show: records.length < 40, size: 5, fill: ink },
       },
     ],
@@ -79,8 +85,10 @@ async function update() {
   const answer = await response.json()
   if (answer.attempt !== attempt) return
   const before = records.length
-  records = records.concat(answer.records)
-  if (answer.records.length || shown !== box()) redraw(before)
+  const newest = records.at(-1)?.number ?? 0
+  const fresh = answer.records.filter((record) => record.number > newest) // the first load and a wake may have crossed
+  records = records.concat(fresh)
+  if (fresh.length || shown !== box()) redraw(before)
 }
 
 document.addEventListener('slipway:refresh', (event) => event.detail.until(update()))

@@ -1,0 +1,125 @@
+"""The launch form: what was posted, read; and what is shown, field by field. Pure.
+
+The meaning of the values is `launches.resolve`'s alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from catalog.launch_fields import FieldType, LaunchField
+from launches.providers.base import Recipe
+from launches.resolve import RECIPE, Subject, show_bound
+from wire.errors import Violation
+
+OWN_NAMES = frozenset({"csrfmiddlewaretoken", "idempotency_key", "version"})
+"""Fields of the form that are not inputs of the launch."""
+
+_KEYBOARDS = {FieldType.INTEGER: "numeric", FieldType.NUMBER: "decimal"}
+_PLACEHOLDERS = {"display_name": "A name to find it by", "region": "chosen by the provider"}
+_OPTIONAL = frozenset({"display_name", "region"})
+
+
+@dataclass(frozen=True)
+class Option:
+    """One choice of a select."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True)
+class FormField:
+    """One field as the template shows it. With `options` it is a select, else a text input."""
+
+    name: str
+    label: str
+    help: str
+    value: str
+    limits: str = ""
+    placeholder: str = ""
+    keyboard: str = "text"
+    optional: bool = False
+    options: tuple[Option, ...] = ()
+    suggestions: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+
+
+def read_inputs(posted: Iterable[tuple[str, Sequence[Any]]]) -> tuple[dict[str, str], tuple[Violation, ...]]:
+    """What was posted, name by name, but for the form's own names; and a violation for every name sent twice.
+
+    Of a name that was sent twice the last value is kept, to be shown again; the launch is refused.
+    """
+    inputs: dict[str, str] = {}
+    repeated = []
+    for name, values in posted:
+        if len(values) > 1:
+            shown = ", ".join(repr(str(value)[:40]) for value in values[:5])
+            repeated.append(Violation(name, f"{name} was sent {len(values)} times ({shown}). Send it once."))
+        if name not in OWN_NAMES:
+            inputs[name] = str(values[-1]) if values else ""
+    return inputs, tuple(repeated)
+
+
+def form_fields(
+    subject: Subject, recipes: Sequence[Recipe], inputs: Mapping[str, Any], violations: Sequence[Violation]
+) -> tuple[FormField, ...]:
+    """The editable fields of the version, then the recipe where the provider offers any, with what stands in them."""
+    errors: dict[str, list[str]] = {}
+    for violation in violations:
+        errors.setdefault(violation.field, []).append(violation.description)
+    fields = [_field(field, subject, inputs, tuple(errors.get(field.name, ()))) for field in subject.fields]
+    if recipes:
+        fields.append(_recipe(recipes, inputs.get(RECIPE), tuple(errors.get(RECIPE, ()))))
+    return tuple(fields)
+
+
+def _field(field: LaunchField, subject: Subject, inputs: Mapping[str, Any], errors: tuple[str, ...]) -> FormField:
+    default = subject.snapshot.base_model if field.type is FieldType.MODEL else field.default
+    value = _text(inputs.get(field.name, default))
+    choices = subject.fitting_models if field.type is FieldType.MODEL else field.choices
+    return FormField(
+        name=field.name,
+        label=field.label,
+        help=field.help,
+        value=value,
+        limits=_limits(field),
+        placeholder=_PLACEHOLDERS.get(field.name, f"default {_text(default)}"),
+        keyboard=_KEYBOARDS.get(field.type, "text"),
+        optional=field.name in _OPTIONAL,
+        options=_options([Option(_text(choice), _text(choice)) for choice in choices], value),
+        suggestions=tuple(_text(suggestion) for suggestion in field.suggestions),
+        errors=errors,
+    )
+
+
+def _recipe(recipes: Sequence[Recipe], given: Any, errors: tuple[str, ...]) -> FormField:
+    value = _text(given) or recipes[0].name
+    return FormField(
+        name=RECIPE,
+        label="Recipe",
+        help="What drives the trainer once it runs.",
+        value=value,
+        options=_options([Option(recipe.name, f"{recipe.name} ({recipe.label})") for recipe in recipes], value),
+        errors=errors,
+    )
+
+
+def _options(options: list[Option], value: str) -> tuple[Option, ...]:
+    """The choices, and what was sent where it is none of them, so that it stays to be seen."""
+    if options and value not in {option.value for option in options}:
+        options = [Option(value, f"{value} (not offered)"), *options]
+    return tuple(options)
+
+
+def _limits(field: LaunchField) -> str:
+    if field.type is FieldType.TEXT:
+        return "" if field.maximum is None else f"up to {int(field.maximum)} characters"
+    bounds = [show_bound(field, bound) for bound in (field.minimum, field.maximum) if bound is not None]
+    return " to ".join(bounds)
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

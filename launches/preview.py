@@ -1,0 +1,92 @@
+"""What a launch would be, before anybody accepts it: the spec or its violations, who takes it, and the request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+from accounts.models import Account
+from catalog.facts import Fact
+from catalog.models import ShapeVersion
+from launches.domain.create_launch import job_id_from
+from launches.facts import gpu_total, locked_facts
+from launches.forms import FormField, form_fields
+from launches.offers import Offer, offer_for, refusal_sentence
+from launches.render import Address, RenderedRequest, render_request
+from launches.resolve import resolve
+from launches.spec import TrainerSpec
+from launches.subjects import default_offer, subject_of
+from wire.errors import Violation
+
+PUBLIC_ACCOUNT = "fireworks"
+PUBLIC_CONTROL_PLANE = Address(
+    "the public control plane", "https://api.fireworks.ai", "Slipway does not send this; you can, with a key of yours."
+)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The form's fields and locked facts, and what they resolve to.
+
+    `request` is None where there are violations; `offer` is who takes the spec as it stands, or the defaults' offer
+    where it does not resolve. `default_refusal` says why nothing of this shape can be launched here, "" where it can.
+    """
+
+    fields: tuple[FormField, ...]
+    facts: tuple[Fact, ...]
+    violations: tuple[Violation, ...]
+    request: RenderedRequest | None
+    gpus: str
+    offer: Offer
+    default_refusal: str
+
+    @property
+    def refusal(self) -> str:
+        """Why no connected provider takes it as it stands; "" where one does."""
+        return refusal_sentence(self.offer) if self.offer.provider is None else ""
+
+
+def preview_launch(
+    version: ShapeVersion,
+    account: Account | None,
+    inputs: Mapping[str, Any],
+    *,
+    key: str,
+    extra: tuple[Violation, ...] = (),
+) -> Preview:
+    """Resolve `inputs` against the version as a launch in `account` under the idempotency key would be.
+
+    `extra` are violations that the caller found before; they are shown with the others.
+    """
+    subject = subject_of(version, account)
+    default, offered = default_offer(subject)
+    resolved = resolve(subject, inputs, recipes=offered.recipe_names)
+    found = () if isinstance(resolved, TrainerSpec) else resolved
+    violations = (*extra, *(violation for violation in found if violation not in extra))
+    spec = resolved if isinstance(resolved, TrainerSpec) else default
+    request = (
+        None if found else render_request(spec, account=_id(account), job=job_id_from(key), address=_address(version))
+    )
+    return Preview(
+        fields=form_fields(subject, offered.recipes, inputs, violations),
+        facts=tuple(locked_facts(subject.snapshot, version_id=version.version_id, digest=version.digest)),
+        violations=violations,
+        request=request,
+        gpus=gpu_total(spec),
+        offer=offered if found else offer_for(spec),
+        default_refusal=refusal_sentence(offered) if offered.provider is None else "",
+    )
+
+
+def _id(account: Account | None) -> str:
+    return account.account_id if account else "your-account"
+
+
+def _address(version: ShapeVersion) -> Address:
+    """Whose API would be asked for a launch of the shape."""
+    if version.shape.account.account_id == PUBLIC_ACCOUNT:
+        return PUBLIC_CONTROL_PLANE
+    return Address("this Slipway", settings.SLIPWAY_URL, "It does not answer its API yet: launch with the button.")

@@ -1,0 +1,174 @@
+"""Reads of the launches app, for the accounts (primary keys) that the reader is a member of.
+
+Nothing here grows with the number of rows beyond the page that it answers.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Mod
+
+from catalog.models import TrainingShape
+from launches.models import Attempt, Event, Launch, Metric
+from launches.spec import TrainerSpec
+from launches.states import AttemptState
+
+PAGE = 50
+TIMELINE = 200
+TABLE = 50
+CURVE = 2_000
+"""About how many points of a curve are sent at once; of a longer one every n-th."""
+MOST_SHAPES = 200
+MOST_ATTEMPTS = 50
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which launches a list shows; `states` empty means all, `owner` None means anyone's."""
+
+    states: frozenset[AttemptState] = frozenset()
+    shape: TrainingShape | None = None
+    owner: int | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A launch of a list with its newest attempt, which carries `loss` and `step` of its newest metric record."""
+
+    launch: Launch
+    attempt: Any
+
+    @property
+    def spec(self) -> TrainerSpec:
+        """What was resolved."""
+        return TrainerSpec.from_json(self.launch.spec)
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list, newest first; `next` is the cursor of the next page, "" where there is none."""
+
+    rows: tuple[Row, ...]
+    next: str
+
+
+def list_launches(member_of: Collection[int], filters: Filters, *, before: str = "", size: int = PAGE) -> Page:
+    """Launches that were not deleted, newest first, after the launch whose uid is `before`."""
+    found = _filtered(Launch.objects.filter(account__in=list(member_of), deleted_at__isnull=True), filters)
+    if cursor := _cursor(member_of, before):
+        created_at, pk = cursor
+        found = found.filter(Q(created_at__lt=created_at) | Q(created_at=created_at, pk__lt=pk))
+    launches = list(
+        found.select_related("account", "owner", "shape_version__shape__account")
+        .defer("inputs", "shape_version__snapshot", "shape_version__launch_fields")
+        .order_by("-created_at", "-pk")[: size + 1]
+    )
+    page = launches[:size]
+    attempts = {attempt.launch_id: attempt for attempt in _newest_attempts(page)}
+    rows = tuple(Row(launch, attempts.get(launch.pk)) for launch in page)
+    return Page(rows, str(page[-1].uid) if len(launches) > size else "")
+
+
+def _filtered(launches: QuerySet[Launch], filters: Filters) -> QuerySet[Launch]:
+    if filters.states:
+        launches = launches.filter(state__in=filters.states)
+    if filters.shape is not None:
+        launches = launches.filter(shape_version__shape=filters.shape)
+    if filters.owner is not None:
+        launches = launches.filter(owner_id=filters.owner)
+    return launches
+
+
+def _cursor(member_of: Collection[int], before: str) -> tuple[Any, int] | None:
+    """Where the page before ended; a deleted launch still marks the place."""
+    try:
+        uid = uuid.UUID(before)
+    except ValueError:
+        return None
+    return Launch.objects.filter(account__in=list(member_of), uid=uid).values_list("created_at", "pk").first()
+
+
+def _newest_attempts(launches: Sequence[Launch]) -> QuerySet[Attempt]:
+    records = Metric.objects.filter(attempt=OuterRef("pk")).order_by("-number")
+    return (
+        Attempt.objects.filter(launch__in=launches, number=F("launch__attempt_count"))
+        .annotate(loss=Subquery(records.values("loss_per_token")[:1]), step=Subquery(records.values("step")[:1]))
+        .defer("log_tail")
+    )
+
+
+def launched_shapes(member_of: Collection[int]) -> Sequence[TrainingShape]:
+    """The shapes that the accounts have launched from, for the filter."""
+    launches = Launch.objects.filter(
+        shape_version__shape=OuterRef("pk"), account__in=list(member_of), deleted_at__isnull=True
+    )
+    return list(
+        TrainingShape.objects.filter(Exists(launches))
+        .select_related("account")
+        .order_by("shape_id", "pk")[:MOST_SHAPES]
+    )
+
+
+def find_shape(name: str) -> TrainingShape | None:
+    """The shape that a URL names as `account/shape`."""
+    account_id, _, shape_id = name.partition("/")
+    return (
+        TrainingShape.objects.filter(account__account_id=account_id, shape_id=shape_id)
+        .select_related("account")
+        .first()
+    )
+
+
+def find_launch(member_of: Collection[int], uid: uuid.UUID) -> Launch | None:
+    """The launch, deleted ones too, where it belongs to one of the accounts."""
+    return (
+        Launch.objects.filter(uid=uid, account__in=list(member_of))
+        .select_related("account", "owner", "shape_version__shape__account")
+        .first()
+    )
+
+
+def attempts_of(launch: Launch) -> list[Attempt]:
+    """The attempts of a launch without their logs, newest first, at most fifty."""
+    return list(launch.attempts.defer("log_tail").order_by("-number")[:MOST_ATTEMPTS])
+
+
+def log_tail_of(attempt: Attempt) -> str:
+    """The end of the attempt's log."""
+    return Attempt.objects.values_list("log_tail", flat=True).get(pk=attempt.pk)
+
+
+def states_of(attempt: Attempt) -> list[tuple[AttemptState, Any]]:
+    """The states that the attempt was in, each with its time."""
+    found = Event.objects.filter(launch_id=attempt.launch_id, attempt_number=attempt.number, kind="state")
+    return [
+        (AttemptState(data["state"]), at)
+        for data, at in found.order_by("sequence").values_list("data", "created_at")
+        if data.get("state") in AttemptState.__members__
+    ]
+
+
+def timeline_of(launch: Launch, *, before: int | None = None) -> tuple[list[Event], int | None]:
+    """The launch's newest events, newest first, older than sequence number `before`; and where the older ones start."""
+    events = launch.events.all() if before is None else launch.events.filter(sequence__lt=before)
+    found = list(events.order_by("-sequence")[:TIMELINE])
+    return found, found[-1].sequence if found and found[-1].sequence > 1 else None
+
+
+def newest_metrics(attempt: Attempt) -> list[Metric]:
+    """The attempt's newest records, newest first."""
+    return list(attempt.metrics.order_by("-number")[:TABLE])
+
+
+def curve_of(attempt: Attempt, *, after: int) -> list[Metric]:
+    """Records numbered above `after`, ascending; of more than about two thousand every n-th and the newest."""
+    every = max(1, (attempt.metrics_read - after) // CURVE)
+    found = attempt.metrics.filter(number__gt=after)
+    if every > 1:
+        found = found.annotate(rest=Mod("number", every)).filter(Q(rest=0) | Q(number=attempt.metrics_read))
+    return list(found.order_by("number")[: 2 * CURVE])

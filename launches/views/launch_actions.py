@@ -1,0 +1,70 @@
+"""Cancel, resume and delete: each one verb, then back to where its effect is seen."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+
+from accounts.actors import Actor
+from accounts.requests import SlipwayRequest, actor_of
+from launches.domain.cancel_launch import cancel_launch
+from launches.domain.delete_launch import delete_launch
+from launches.domain.resume_launch import resume_launch
+from launches.models import Launch
+from launches.views.launch_page import launch_page, look_at
+from launches.views.refusals import status_of
+from wire.errors import Refusal
+
+
+@require_POST
+@login_required
+@never_cache
+def launch_cancel(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
+    """Ask for the end of the launch."""
+    return _act(request, uid, lambda actor, launch: cancel_launch(actor=actor, launch=launch), _to_page)
+
+
+@require_POST
+@login_required
+@never_cache
+def launch_resume(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
+    """Open the next attempt."""
+    return _act(request, uid, lambda actor, launch: resume_launch(actor=actor, launch=launch), _to_page)
+
+
+@require_POST
+@login_required
+@never_cache
+def launch_delete(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
+    """Delete the launch and go to the list, which no longer shows it."""
+
+    def to_list(launch: Launch) -> str:
+        messages.success(request, f"{launch} was deleted.")
+        return reverse("launches")
+
+    return _act(request, uid, lambda actor, launch: delete_launch(actor=actor, launch=launch), to_list)
+
+
+def _to_page(launch: Launch) -> str:
+    return reverse("launch", args=[launch.uid])
+
+
+def _act(
+    request: SlipwayRequest,
+    uid: uuid.UUID,
+    verb: Callable[[Actor, Launch], object],
+    destination: Callable[[Launch], str],
+) -> HttpResponse:
+    launch = look_at(request, uid).launch
+    try:
+        verb(actor_of(request), launch)
+    except Refusal as refusal:
+        return launch_page(request, uid, status=status_of(refusal), refusal=refusal.message)
+    return HttpResponseRedirect(destination(launch))

@@ -1,0 +1,179 @@
+"""The launch form of a shape, its preview, and the post that launches."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts.actors import require
+from accounts.requests import SlipwayRequest, actor_of
+from accounts.roles import Right
+from catalog.models import ShapeVersion
+from catalog.queries import find_version
+from catalog.views.access import member_of
+from launches.domain.create_launch import check_launchable, create_launch
+from launches.forms import read_inputs
+from launches.models import Launch
+from launches.preview import Preview, preview_launch
+from launches.queries import find_launch
+from launches.views.refusals import status_of
+from wire.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Refusal, Violation
+
+
+@dataclass(frozen=True)
+class Posted:
+    """What the form holds: the launch's inputs, the idempotency key, and names that were sent more than once."""
+
+    inputs: dict[str, Any]
+    key: str
+    repeated: tuple[Violation, ...] = ()
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def launch_new(request: SlipwayRequest, account_id: str, shape_id: str) -> HttpResponse:
+    """Show the form, filled as the launch `?clone=` was where given; or accept the launch and go to its page."""
+    if request.method == "POST":
+        return _create(request, _version(request, account_id, shape_id, request.POST.get("version", "")))
+    version = _version(request, account_id, shape_id, request.GET.get("version", ""))
+    source = _clone_source(request)
+    return _form(request, version, Posted(dict(source.inputs) if source else {}, uuid.uuid4().hex), source=source)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def launch_preview(request: SlipwayRequest, account_id: str, shape_id: str) -> HttpResponse:
+    """What the form says as it stands now: the resolved request, GPUs in all, and what is wrong with which field."""
+    data = request.POST if request.method == "POST" else request.GET
+    version = _version(request, account_id, shape_id, data.get("version", ""))
+    inputs, repeated = read_inputs(data.lists())
+    posted = Posted(inputs, data.get("idempotency_key", ""), repeated)
+    return render(request, "launches/preview.html", _context(request, version, posted))
+
+
+@require_safe
+@login_required
+def launch_clone(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
+    """Go to the form that would make the same launch again: the same version, where it can still be launched."""
+    launch = find_launch(member_of(request), uid)
+    if launch is None:
+        raise Http404("There is no such launch.")
+    version = launch.shape_version
+    url = reverse("launch_new", args=[version.shape.account.account_id, version.shape.shape_id])
+    pinned = "" if _not_launchable(version) else f"&version={version.version_id}"
+    return HttpResponseRedirect(f"{url}?clone={launch.uid}{pinned}")
+
+
+def _create(request: SlipwayRequest, version: ShapeVersion) -> HttpResponse:
+    inputs, repeated = read_inputs(request.POST.lists())
+    posted = Posted(inputs, request.POST.get("idempotency_key", ""), repeated)
+    if request.standing.account is None or repeated:
+        return _form(request, version, posted, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    try:
+        launch = create_launch(
+            actor=actor_of(request),
+            account=request.standing.account,
+            version=version,
+            inputs=inputs,
+            idempotency_key=posted.key,
+        )
+    except Refusal as refusal:
+        return _form(request, version, posted, status=status_of(refusal), refusal=refusal)
+    response = HttpResponseRedirect(reverse("launch", args=[launch.uid]))
+    response.status_code = HTTPStatus.SEE_OTHER
+    return response
+
+
+def _form(
+    request: SlipwayRequest,
+    version: ShapeVersion,
+    posted: Posted,
+    *,
+    status: int = HTTPStatus.OK,
+    refusal: Refusal | None = None,
+    source: Launch | None = None,
+) -> HttpResponse:
+    context = _context(request, version, posted, refusal=refusal)
+    context |= {
+        "bound": request.method == "POST",
+        "source": source,
+        "made": _made_with(request, posted.key) if isinstance(refusal, AlreadyExists) else None,
+        "refusal": "" if refusal is None or isinstance(refusal, InvalidArgument) else refusal.message,
+    }
+    return render(request, "launches/form.html", context, status=status)
+
+
+def _context(
+    request: SlipwayRequest, version: ShapeVersion, posted: Posted, *, refusal: Refusal | None = None
+) -> dict[str, Any]:
+    extra = posted.repeated
+    if isinstance(refusal, InvalidArgument):
+        extra = (*extra, *refusal.violations)
+    preview = preview_launch(version, request.standing.account, posted.inputs, key=posted.key, extra=extra)
+    return {
+        "section": "catalog",
+        "version": version,
+        "shape": version.shape,
+        "preview": preview,
+        "key": posted.key,
+        "locked": _locked(request, version),
+        "blocked": _blocked(preview),
+        "labels": {field.name: field.label for field in preview.fields},
+    }
+
+
+def _version(request: SlipwayRequest, account_id: str, shape_id: str, version_id: str) -> ShapeVersion:
+    version = find_version(member_of(request), account_id, shape_id, version_id)
+    if version is None:
+        raise Http404("There is no such shape.")
+    return version
+
+
+def _clone_source(request: SlipwayRequest) -> Launch | None:
+    wanted = request.GET.get("clone")
+    if not wanted:
+        return None
+    try:
+        uid = uuid.UUID(wanted)
+    except ValueError:
+        raise Http404("There is no such launch.") from None
+    launch = find_launch(member_of(request), uid)
+    if launch is None:
+        raise Http404("There is no such launch.")
+    return launch
+
+
+def _locked(request: SlipwayRequest, version: ShapeVersion) -> str:
+    """Why this reader may not launch from this version; "" where they may."""
+    if request.standing.account is None:
+        return "You are a member of no account, so there is nowhere for a launch to go. Ask an admin for an invitation."
+    try:
+        require(actor_of(request), request.standing.account, Right.LAUNCH)
+    except (NotFound, Refusal) as refusal:
+        return refusal.message
+    return _not_launchable(version)
+
+
+def _not_launchable(version: ShapeVersion) -> str:
+    try:
+        check_launchable(version)
+    except FailedPrecondition as refusal:
+        return refusal.message
+    return ""
+
+
+def _blocked(preview: Preview) -> str:
+    """Why the button cannot be pressed as the form stands, beyond violations, which are told on pressing it."""
+    return preview.default_refusal or preview.refusal
+
+
+def _made_with(request: SlipwayRequest, key: str) -> Launch | None:
+    return Launch.objects.filter(owner=request.user.pk, idempotency_key=key).first()

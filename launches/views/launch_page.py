@@ -1,0 +1,224 @@
+"""A launch's page, the panel that the live page refetches, and the records that its charts are drawn from."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from accounts.actors import require
+from accounts.requests import SlipwayRequest, actor_of
+from accounts.roles import Right
+from catalog.views.access import member_of
+from launches.actions import actions_for
+from launches.connection import INSTALL, TOKEN_VARIABLE, connection_code
+from launches.domain.control import right_to_control
+from launches.facts import gpu_total, locked_facts
+from launches.models import Attempt, Launch, Metric
+from launches.queries import (
+    attempts_of,
+    curve_of,
+    find_launch,
+    log_tail_of,
+    newest_metrics,
+    states_of,
+    timeline_of,
+)
+from launches.resolve import show_duration
+from launches.spec import TrainerSpec
+from launches.states import AttemptState, Reason
+from launches.stepper import LABELS, MEANINGS, REASONS, steps_of
+from launches.tokens import trainer_token
+from wire.errors import Refusal
+
+STALE_AFTER = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a request looks at: a launch, its attempts newest first, the one shown, and whether the URL names it."""
+
+    launch: Launch
+    attempts: list[Attempt]
+    attempt: Attempt
+    pinned: bool
+
+
+@require_safe
+@login_required
+@never_cache
+def launch(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
+    """The page of a launch; `?attempt=` shows an earlier attempt, `?before=` older events."""
+    return launch_page(request, uid)
+
+
+def launch_page(
+    request: SlipwayRequest, uid: uuid.UUID, *, status: int = HTTPStatus.OK, refusal: str = ""
+) -> HttpResponse:
+    """The page, with a refusal on top where a verb has just refused."""
+    context = _context(request, look_at(request, uid))
+    return render(request, "launches/page.html", context | {"refusal": refusal}, status=status)
+
+
+@require_safe
+@login_required
+@never_cache
+def launch_panel(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
+    """Everything of the page that changes while it runs; not the log where `?log=` says that the page has it."""
+    return render(request, "launches/panel.html", _context(request, look_at(request, uid)))
+
+
+@require_safe
+@login_required
+@never_cache
+def launch_metrics(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
+    """`{attempt, newest, records}`: the attempt's records numbered above `?after=`."""
+    seen = look_at(request, uid)
+    records = curve_of(seen.attempt, after=_number(request, "after") or 0)
+    return JsonResponse(
+        {
+            "attempt": seen.attempt.number,
+            "newest": seen.launch.attempt_count,
+            "records": [record.as_json() for record in records],
+        }
+    )
+
+
+def look_at(request: SlipwayRequest, uid: uuid.UUID) -> Looked:
+    """What the URL names. Errors: `Http404` for what is not there or belongs to somebody else's account."""
+    found = find_launch(member_of(request), uid)
+    if found is None:
+        raise Http404("There is no such launch.")
+    attempts = attempts_of(found)
+    wanted = _number(request, "attempt")
+    shown = next((attempt for attempt in attempts if attempt.number == wanted), None) if wanted else attempts[0]
+    if shown is None:
+        raise Http404("There is no such attempt.")
+    return Looked(found, attempts, shown, bool(wanted))
+
+
+def _number(request: SlipwayRequest, name: str) -> int | None:
+    text = request.GET.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _context(request: SlipwayRequest, seen: Looked) -> dict[str, Any]:
+    launch, attempt, version = seen.launch, seen.attempt, seen.launch.shape_version
+    spec = TrainerSpec.from_json(launch.spec)
+    events, older = timeline_of(launch, before=_number(request, "before"))
+    metrics = newest_metrics(attempt)
+    return {
+        "section": "launches",
+        "launch": launch,
+        "attempt": attempt,
+        "attempts": seen.attempts,
+        "pinned": seen.pinned,
+        "is_newest": attempt.number == launch.attempt_count,
+        "state": "DELETED" if launch.deleted_at else launch.state,
+        "state_label": "Deleted" if launch.deleted_at else LABELS[AttemptState(launch.state)],
+        "steps": steps_of(states_of(attempt)),
+        "as_of": _as_of(attempt),
+        "meaning": "It runs and answers." if attempt.ready else MEANINGS.get(AttemptState(attempt.state), ""),
+        "reason": REASONS[Reason(attempt.reason)] if attempt.reason else "",
+        "events": events,
+        "older_url": _query(request, before=str(older)) if older else "",
+        "newest_url": _query(request, before=""),
+        "panel_query": _query(request),
+        "metrics": metrics,
+        "newest_metric": metrics[0] if metrics else None,
+        "speed": _tokens_per_second(metrics),
+        "learning_rate": _learning_rate(spec, metrics),
+        "checkpoints": list(launch.checkpoints.order_by("-step", "-saved_at")),
+        "spec": spec,
+        "settings": _settings(spec),
+        "facts": locked_facts(version.frozen_snapshot, version_id=version.version_id, digest=version.digest),
+        "gpus": gpu_total(spec),
+        **_log(request, attempt),
+        **_rights(request, launch, attempt, spec),
+    }
+
+
+def _rights(request: SlipwayRequest, launch: Launch, attempt: Attempt, spec: TrainerSpec) -> dict[str, Any]:
+    """The buttons; and for those who may control it, how to connect, token and all. Nobody else gets the token."""
+    control = _refusal(request, launch, right_to_control(actor_of(request), launch))
+    state = AttemptState(launch.state)
+    rights: dict[str, Any] = {
+        "actions": actions_for(state, control=control, launch=_refusal(request, launch, Right.LAUNCH)),
+        "may_control": not control,
+        "control_refusal": control,
+    }
+    if attempt.endpoint and not attempt.is_final:
+        rights |= {"code": connection_code(spec, attempt.endpoint), "install": INSTALL, "variable": TOKEN_VARIABLE}
+        if not control and launch.deleted_at is None:
+            rights["token"] = trainer_token(launch)
+    return rights
+
+
+def _refusal(request: SlipwayRequest, launch: Launch, right: Right) -> str:
+    try:
+        require(actor_of(request), launch.account, right)
+    except Refusal as refusal:
+        return refusal.message
+    return ""
+
+
+def _as_of(attempt: Attempt) -> str:
+    """How far the observation is to be trusted: over, unseen, stale or fresh."""
+    if attempt.is_final:
+        return "over"
+    if attempt.observed_at is None:
+        return "unseen"
+    return "stale" if timezone.now() - attempt.observed_at > STALE_AFTER else "fresh"
+
+
+def _log(request: SlipwayRequest, attempt: Attempt) -> dict[str, Any]:
+    mark = f"{attempt.number}.{attempt.log_offset}"
+    if request.GET.get("log") == mark:
+        return {"log_mark": mark, "log_kept": True}
+    return {"log_mark": mark, "log": log_tail_of(attempt)}
+
+
+def _query(request: SlipwayRequest, **changes: str) -> str:
+    """What the URL asks for besides the launch, changed."""
+    kept = {name: request.GET.get(name, "") for name in ("attempt", "before")} | changes
+    return "?" + urlencode({name: value for name, value in kept.items() if value})
+
+
+def _learning_rate(spec: TrainerSpec, metrics: list[Metric]) -> str:
+    """That of the newest record, which a loop may have set; else that of the launch."""
+    used = metrics[0].learning_rate if metrics else None
+    rate = spec.learning_rate if used is None else used
+    return "" if rate is None else f"{rate:g}"
+
+
+def _tokens_per_second(metrics: list[Metric]) -> float | None:
+    """Over the newest records that say both tokens and seconds."""
+    timed = [(record.tokens or 0, record.seconds) for record in metrics[:10] if record.seconds]
+    seconds = sum(duration for _, duration in timed)
+    return sum(tokens for tokens, _ in timed) / seconds if seconds else None
+
+
+def _settings(spec: TrainerSpec) -> list[tuple[str, str]]:
+    """What the user set, or left as it was, in the order of the form."""
+    rate = [] if spec.learning_rate is None else [("Learning rate", f"{spec.learning_rate:g}")]
+    return [
+        ("Base model", spec.base_model),
+        ("LoRA rank", str(spec.lora_rank) if spec.lora_rank else "0 (no adapter)"),
+        *rate,
+        ("Display name", spec.display_name or "none"),
+        ("Trainer replicas", str(spec.trainer_replica_count)),
+        ("Deployment replicas", str(spec.deployment_replica_count)),
+        ("Region", spec.region or "chosen by the provider"),
+        ("Inactivity timeout", show_duration(spec.inactivity_timeout_seconds)),
+        ("Recipe", spec.recipe),
+    ]
