@@ -1,0 +1,53 @@
+"""What the documentation says about settings is what the code reads."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from config.environment import KNOWN, Setting
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "CONFIGURATION.md"
+APPS = ("accounts", "catalog", "launches", "publishing", "wire")
+READS_ENVIRONMENT = re.compile(r"(environ|getenv)\b.*\b(SLIPWAY_\w+|DATABASE_URL|REDIS_URL|PORT)\b")
+
+
+def row(setting: Setting) -> str:
+    """A setting's row of the table."""
+    match setting.default:
+        case bool(value):
+            default = "on" if value else "off"
+        case None | "":
+            default = ""
+        case value:
+            default = f"`{value}`"
+    return f"| `{setting.name}` | {default} | {setting.help} |"
+
+
+def documented_names() -> list[str]:
+    """The settings that have a row in the first table, in its order."""
+    first = PAGE.read_text().split("\n## ")[1]
+    return re.findall(r"^\| `(\w+)` \|", first, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("setting", KNOWN.values(), ids=list(KNOWN))
+def test_every_setting_is_documented_with_its_default_and_meaning(setting: Setting) -> None:
+    assert row(setting) in PAGE.read_text().splitlines(), f"docs/CONFIGURATION.md needs the row: {row(setting)}"
+
+
+def test_nothing_is_documented_that_is_not_read() -> None:
+    assert sorted(documented_names()) == sorted(KNOWN)
+
+
+def test_apps_read_settings_and_not_the_environment() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for app in APPS
+        for path in (ROOT / app).rglob("*.py")
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if READS_ENVIRONMENT.search(line)
+    ]
+    assert not found, "read these through config/environment.py and django.conf.settings"
