@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -83,19 +84,13 @@ def _build(environment: Path, requirements: Path) -> None:
 def _create(environment: Path) -> list[str]:
     """Make the empty environment and return the pip command that installs into it."""
     python = str(environment / "bin" / "python")
-    if (
-        subprocess.run([sys.executable, "-c", "import ensurepip, venv"], capture_output=True, check=False).returncode
-        == 0
-    ):
+    if _call([sys.executable, "-c", "import ensurepip, venv"]).returncode == 0:
         _run([sys.executable, "-m", "venv", str(environment)], "The environment could not be created")
         return [python, "-m", "pip"]
     # A bare Debian has no ensurepip: then the pip of another Python installs into the environment from outside.
     _run([sys.executable, "-m", "venv", "--without-pip", str(environment)], "The environment could not be created")
     for candidate in (sys.executable, "python3", "/usr/bin/python3"):
-        if (
-            shutil.which(candidate)
-            and subprocess.run([candidate, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
-        ):
+        if shutil.which(candidate) and _call([candidate, "-m", "pip", "--version"]).returncode == 0:
             return [candidate, "-m", "pip", "--python", python]
     raise CannotPrepareError("There is no pip. Install it (on Debian: apt-get install python3-venv) and try again.")
 
@@ -105,14 +100,20 @@ def _install_locked(environment: Path, pip: list[str], base: Path) -> None:
     uv = shutil.which("uv")
     if uv is not None:
         faster = [uv, "pip", *options, "--python", str(environment / "bin" / "python"), "--compile-bytecode"]
-        if subprocess.run(faster, capture_output=True, check=False).returncode == 0:
+        if _call(faster).returncode == 0:
             return
         say("uv could not install them, trying pip")
     _run([*pip, *options, "--disable-pip-version-check"], "The packages could not be installed")
 
 
+def _call(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command without the caller's PYTHONPATH: pip would take what lies there for installed already."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
 def _run(command: list[str], complaint: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = _call(command)
     if done.returncode:
         lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
         errors = [line for line in lines if line.lower().startswith("error")] or lines[-1:] or ["no output"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -19,5 +20,5 @@ def test_the_trainer_passes_its_own_tests() -> None:
     done = subprocess.run(
         command, cwd=ROOT / "tests" / "trainer", env=environment, capture_output=True, text=True, check=False
     )
-    print(done.stdout + done.stderr)
+    sys.stdout.write(done.stdout + done.stderr)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]

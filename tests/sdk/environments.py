@@ -22,7 +22,7 @@ def ensure_environment(name: str) -> Path:
 
 
 def ensure_test_packages(interpreter: Path) -> Path:
-    """A directory for PYTHONPATH with what the trainer's tests need: the environment itself stays as launches use it."""
+    """A directory for PYTHONPATH with what the trainer's tests need; the environment stays as launches use it."""
     target = KEPT / "trainer-test-packages"
     lock = ROOT / "trainer" / "requirements" / "test.txt"
     stamp = target / "test.txt"

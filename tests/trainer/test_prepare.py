@@ -39,7 +39,9 @@ def lines_of(process: subprocess.Popen[str]) -> list[str]:
 
 
 def has_package(environment: Path) -> bool:
-    check = subprocess.run([environment / "bin" / "python", "-c", "import iniconfig"], capture_output=True, check=False)
+    check = subprocess.run(
+        [environment / "bin" / "python", "-I", "-c", "import iniconfig"], capture_output=True, check=False
+    )
     return check.returncode == 0
 
 
@@ -54,7 +56,7 @@ def test_it_is_made_once_even_by_two_at_a_time(tmp_path: Path) -> None:
 def test_what_a_crash_left_is_made_afresh(tmp_path: Path) -> None:
     environment, requirements = tmp_path / "env", make_requirements(tmp_path / "requirements")
     crashed = prepare(environment, requirements)
-    wait_until(lambda: (environment / "bin").exists())
+    wait_until((environment / "bin").exists)
     crashed.kill()
     crashed.communicate()
     assert lines_of(prepare(environment, requirements))[0] == "Creating environment"

@@ -54,7 +54,7 @@ def test_a_signal_ends_it_at_once(start: Starter, state: str) -> None:
     wait = "listening" if state == "listening" else "ready"
     trainer = start(f"signal-{state}", wait=wait, recipe=recipe, recipe_steps=5000, max_context_length=256)
     if state == "stepping":
-        wait_until(lambda: (trainer.directory / "metrics.jsonl").exists())
+        wait_until((trainer.directory / "metrics.jsonl").exists)
     else:
         assert trainer.http.get("/api/v1/healthz").status_code == (503 if state == "listening" else 200)
     started = time.monotonic()

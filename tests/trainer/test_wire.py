@@ -118,7 +118,7 @@ def test_a_bad_field_is_named(operation: str, change: dict[str, Any], message: s
 def test_unknown_losses_and_their_settings_are_refused() -> None:
     with pytest.raises(OperationError, match="cross_entropy, importance_sampling, ppo"):
         wire.parse_forward(forward_body("m", [make_datum([1])], "dro"))
-    with pytest.raises(OperationError, match="loss_fn_config.clip_low_threshold is not known for loss cross_entropy"):
+    with pytest.raises(OperationError, match=r"loss_fn_config\.clip_low_threshold is not known for loss cross_entropy"):
         wire.parse_forward(forward_body("m", [make_datum([1])], clip_low_threshold=0.9))
     with pytest.raises(OperationError, match="above clip_high_threshold"):
         datum = make_datum([1], logprobs=[-1.0], advantages=[1.0])
