@@ -13,7 +13,6 @@ from django.views.decorators.http import require_safe
 
 from accounts.requests import SlipwayRequest
 from catalog.models import TrainingShape
-from catalog.views.access import catalog_reader
 from catalog.queries import find_version
 from catalog.views.access import member_of
 from launches.queries import Filters, Page, find_shape, launched_shapes, list_launches
