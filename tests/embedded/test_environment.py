@@ -1,0 +1,110 @@
+"""The script that makes Python environments, run as ./run runs it, with installers that only write down their calls."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from embedded import environment
+from embedded.home import ROOT
+
+SCRIPT = ROOT / "embedded/environment.py"
+# Stands in for uv where the outside world would be: it makes the folders, and notes what it was asked to install.
+UV = """#!/bin/sh
+echo "$@" >> "{log}"
+case "$1" in
+    venv) for last; do :; done; mkdir -p "$last/bin"; ln -s /bin/true "$last/bin/python" ;;
+    pip) [ -z "{fails}" ] || {{ echo "error: {fails}"; exit 2; }} ;;
+esac
+"""
+
+
+class Bench:
+    """An environment folder, and a uv of our own in front of PATH."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = folder / "uv.log"
+        self.use_uv()
+
+    def use_uv(self, fails: str = "") -> None:
+        uv = self.folder / "bin/uv"
+        uv.parent.mkdir(exist_ok=True)
+        uv.write_text(UV.format(log=self.log, fails=fails))
+        uv.chmod(0o755)
+
+    def ensure(self, purpose: str) -> subprocess.CompletedProcess[str]:
+        env = {"PATH": f"{self.folder}/bin:/usr/bin:/bin", "SLIPWAY_HOME": str(self.folder / "home")}
+        argv = [sys.executable, "-I", str(SCRIPT), purpose]
+        return subprocess.run(argv, env=env, capture_output=True, text=True, check=False, timeout=60)
+
+    def calls(self) -> list[str]:
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_it_is_made_once_from_hashes_and_found_again(bench: Bench) -> None:
+    first, second = bench.ensure("app"), bench.ensure("app")
+    assert first.stdout == second.stdout
+    assert Path(first.stdout.strip()).is_symlink()
+    assert second.stderr == ""
+    venv, install = bench.calls()
+    assert venv.startswith("venv ")
+    assert "--require-hashes" in install
+    assert install.endswith(f"-r {ROOT}/requirements/base.txt -r {ROOT}/requirements/embedded.txt")
+
+
+def test_the_app_runs_in_a_test_environment_of_the_same_locks(bench: Bench) -> None:
+    made = bench.ensure("test")
+    assert bench.ensure("app").stdout == made.stdout
+    assert len(bench.calls()) == 2
+    assert "test.txt" in bench.calls()[1]
+
+
+def test_a_half_made_one_is_made_anew(bench: Bench) -> None:
+    python = Path(bench.ensure("app").stdout.strip())
+    (python.parent.parent / environment.STAMP).unlink()
+    again = bench.ensure("app")
+    assert "half-made" in again.stderr
+    assert Path(again.stdout.strip()) == python
+    assert len(bench.calls()) == 4
+
+
+def test_an_installer_that_fails_is_one_clear_line_and_leaves_nothing_to_be_used(bench: Bench) -> None:
+    bench.use_uv(fails="No space left on device (os error 28)")
+    failed = bench.ensure("app")
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert (
+        "slipway: Installing the requirements failed: error: No space left on device (os error 28)\n" in failed.stderr
+    )
+    assert "Traceback" not in failed.stderr
+    bench.use_uv()
+    assert bench.ensure("app").returncode == 0
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_line(bench: Bench) -> None:
+    (bench.folder / "home").write_text("a file")
+    failed = bench.ensure("app")
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr.startswith("slipway: ")
+    assert failed.stderr.count("\n") == 1
+
+
+def test_a_changed_lock_is_another_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("base", "embedded", "test"):
+        (tmp_path / f"{name}.txt").write_text(name)
+    monkeypatch.setattr(environment, "REQUIREMENTS", tmp_path)
+    app, test = environment.place("app").name, environment.place("test").name
+    assert test.startswith(app)
+    (tmp_path / "test.txt").write_text("another")
+    assert environment.place("app").name == app
+    assert environment.place("test").name != test
+    (tmp_path / "base.txt").write_text("another")
+    assert environment.place("app").name != app
