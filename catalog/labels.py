@@ -6,7 +6,7 @@ import re
 
 from catalog.enums import AcceleratorType
 
-_CONTEXT = re.compile(r"(\d{1,9})(k?)", re.IGNORECASE)
+_CONTEXT = re.compile(r"([0-9]{1,9})(k?)", re.IGNORECASE)
 _SCALES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 

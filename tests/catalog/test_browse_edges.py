@@ -1,0 +1,43 @@
+"""The catalog page with shapes that the bundled catalog does not have."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from tests.catalog.test_browse import get, shapes_in
+from tests.makers import make_model, make_shape, make_version
+
+
+@pytest.fixture(autouse=True)
+def public_catalog(settings) -> None:  # type: ignore[no-untyped-def]
+    settings.SLIPWAY_PUBLIC_CATALOG = True
+
+
+def test_a_deprecated_shape_says_so(db: None, client: Client) -> None:
+    version = make_version()
+    version.deprecated_at = version.published_at
+    version.save()
+    assert "deprecated" in get(client)
+
+
+def test_text_is_taken_literally(db: None, client: Client) -> None:
+    make_version(shape=make_shape(shape_id="plain", display_name="100% done_now"))
+    make_version(shape=make_shape(shape_id="other", display_name="1000 donexnow"))
+    assert shapes_in(get(client, {"q": "100%"})) == ["plain"]
+    assert shapes_in(get(client, {"q": "done_now"})) == ["plain"]
+
+
+def test_markup_in_names_is_text(db: None, client: Client) -> None:
+    make_version(shape=make_shape(base_model=make_model(title="<script>x</script>", family="<b>F</b>")))
+    html = get(client, {"family": "<b>F</b>"})
+    assert "<script>x" not in html
+    assert "<b>F" not in html
+
+
+def test_an_empty_catalog_says_how_to_fill_it(db: None, client: Client) -> None:
+    assert "load_catalog" in get(client)
+
+
+def test_only_reading_is_allowed(db: None, client: Client) -> None:
+    assert client.post("/").status_code == 405

@@ -1,0 +1,161 @@
+"""The reader of catalog documents: strict, with line and field, all errors at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from catalog.document import Document, DocumentError, read_document
+from catalog.enums import AcceleratorType, IdSource, TrainerMode
+from catalog.management.commands.load_catalog import BUNDLED_FILES
+from catalog.snapshots import ShardingScheme
+
+GOOD = """\
+account: team-a
+models:
+  - model: accounts/team-a/models/small
+    title: Small
+    family: Own
+    shapes:
+      - id: small-8k
+        trainer_mode: LORA_TRAINER
+        max_supported_context_length: 8192
+        gpus: 2
+"""
+
+
+def read(text: str) -> Document:
+    return read_document(text, source="own.yaml")
+
+
+def complaints(text: str) -> str:
+    with pytest.raises(DocumentError) as caught:
+        read(text)
+    return str(caught.value)
+
+
+def test_the_smallest_document() -> None:
+    document = read(GOOD)
+    shape = document.models[0].shapes[0]
+    assert (document.account_id, document.public) == ("team-a", False)
+    assert shape.id_source is IdSource.OWN
+    assert shape.snapshot.name == "accounts/team-a/trainingShapes/small-8k"
+    assert (shape.snapshot.accelerator_count, shape.snapshot.node_count) == (2, 1)
+    assert shape.snapshot.accelerator_type is None
+    assert [field.name for field in shape.launch_fields][1] == "lora_rank"
+
+
+def test_every_optional_key() -> None:
+    document = read(
+        GOOD.replace("gpus: 2", "nodes: 3")
+        + """\
+        label: Small LoRA
+        description: For trying things out.
+        id_source: published
+        context_label: 8k
+        accelerator_type: NVIDIA_B200_180GB
+        weight_precision: BFLOAT16
+        image_tag: 0.383.0
+        deployment_shape_version: accounts/team-a/deploymentShapes/d/versions/gyiqbrd6
+        parallelism: {context: 4, sequence: true}
+        launch_fields: {lora_rank: {maximum: 32}, region: null}
+"""
+    )
+    shape = document.models[0].shapes[0]
+    assert shape.snapshot.gpus == 24
+    assert shape.snapshot.accelerator_type is AcceleratorType.NVIDIA_B200_180GB
+    assert shape.snapshot.trainer_sharding_scheme == ShardingScheme(context_parallelism=4, sequence_parallelism=True)
+    fields = {field.name: field for field in shape.launch_fields}
+    assert fields["lora_rank"].maximum == 32
+    assert "region" not in fields
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("account: team-a", "account: Team A", "own.yaml:1: account: 'Team A' is no id; use 1 to 63"),
+        ("    family: Own\n", "", "own.yaml:3: models[0].family: is missing"),
+        ("    title: Small", "    title: Small\n    tilte: S", "own.yaml:5: models[0].tilte: is not known here"),
+        ("    title: Small", "    title: 7", "own.yaml:4: models[0].title: 7 is no text"),
+        ("LORA_TRAINER", "LORA", "own.yaml:8: models[0].shapes[0].trainer_mode: 'LORA' is none of POLICY_TRAINER"),
+        ("8192", "-1", "own.yaml:9: models[0].shapes[0].max_supported_context_length: -1 is no whole number from 1"),
+        ("8192", "8192.5", "own.yaml:9: models[0].shapes[0].max_supported_context_length: 8192.5 is no whole number"),
+        ("gpus: 2", "gpus: true", "own.yaml:10: models[0].shapes[0].gpus: True is no whole number"),
+        ("gpus: 2", "gpus: [2]", "own.yaml:10: models[0].shapes[0].gpus: write a single value"),
+        ("gpus: 2", "", "own.yaml:7: models[0].shapes[0].gpus: is missing"),
+        ("gpus: 2", "gpus: 2\n        gpus: 3", "own.yaml:11: models[0].shapes[0].gpus: is given twice"),
+        (
+            "gpus: 2",
+            "gpus: 2\n        context_label: 9k",
+            "own.yaml:11: models[0].shapes[0].context_label: '9k' does not fit",
+        ),
+        (
+            "models/small",
+            "model/small",
+            "own.yaml:3: models[0].model: 'accounts/team-a/model/small' is no resource name",
+        ),
+        (
+            "accounts/team-a",
+            "accounts/team-b",
+            "own.yaml:3: models[0].model: 'accounts/team-b/models/small' belongs to",
+        ),
+        (
+            "gpus: 2",
+            "gpus: 2\n        launch_fields: {learning_rate: {maximum: 2}}",
+            "own.yaml:11: models[0].shapes[0].launch_fields: learning_rate: maximum 2 is above the common maximum",
+        ),
+        (
+            "gpus: 2",
+            "gpus: 2\n        launch_fields: {node_count: {default: 2}}",
+            "own.yaml:11: models[0].shapes[0].launch_fields: node_count cannot be set",
+        ),
+        ("models:", "models: []\nmore:", "own.yaml:2: models: write a list of 1"),
+        ("account: team-a", "account: [", "not YAML"),
+    ],
+)
+def test_an_error_names_file_line_field_and_remedy(old: str, new: str, complaint: str) -> None:
+    assert old in GOOD
+    assert complaint in complaints(GOOD.replace(old, new))
+
+
+def test_a_shape_may_stand_there_only_once() -> None:
+    shape = GOOD[GOOD.index("      - id") :]
+    assert "shape small-8k is there 2 times" in complaints(GOOD + shape)
+
+
+def test_all_errors_are_told_at_once() -> None:
+    broken = GOOD.replace("LORA_TRAINER", "LORA").replace("gpus: 2", "gpus: -2").replace("team-a\n", "team_a\n", 1)
+    told = complaints(broken)
+    assert all(word in told for word in ("trainer_mode", "gpus", "account"))
+
+
+KEYS = ["account", "models", "model", "shapes", "id", "gpus", "launch_fields"]
+PLAIN = st.none() | st.booleans() | st.integers() | st.text(max_size=8)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.recursive(PLAIN, lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(KEYS), inner), max_leaves=12)
+)
+def test_nonsense_is_refused_and_never_crashes(value: object) -> None:
+    with pytest.raises(DocumentError):
+        read(yaml.safe_dump(value))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text())
+def test_any_text_is_read_or_refused(text: str) -> None:
+    with pytest.raises(DocumentError):
+        read(text)
+
+
+@pytest.mark.parametrize("path", BUNDLED_FILES, ids=lambda path: path.stem)
+def test_bundled_documents_are_good(path: Path) -> None:
+    document = read_document(path.read_text(), source=path.name)
+    shapes = [shape for model in document.models for shape in model.shapes]
+    assert document.public
+    assert {shape.snapshot.trainer_mode for shape in shapes} == set(TrainerMode)

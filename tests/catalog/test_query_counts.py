@@ -1,0 +1,101 @@
+"""Query counts of the catalog's pages: recorded, and the same for few and for many shapes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from catalog import queries
+from catalog.enums import TrainerMode
+from catalog.filters import Filters
+from catalog.launch_fields import common_fields
+from tests.makers import make_account, make_member, make_model, make_shape, make_version, sign_in
+
+ANONYMOUS = {
+    "/": 5,
+    "/?family=Qwen&mode=lora&context=64k": 5,
+    "/?q=first": 5,
+    "/?sort=-context": 3,
+    "/shapes/fireworks/first": 3,
+}
+MEMBER = {"/": 8, "/?sort=name": 6, "/shapes/fireworks/first": 6}
+EMPTY_BY_TEXT = 6
+
+
+@pytest.fixture(autouse=True)
+def public_catalog(settings) -> None:  # type: ignore[no-untyped-def]
+    settings.SLIPWAY_PUBLIC_CATALOG = True
+
+
+@pytest.fixture
+def few(db: None) -> None:
+    model = make_model(account=make_account(account_id="fireworks"))
+    make_version(shape=make_shape(base_model=model, shape_id="first"))
+
+
+def add_many(shapes: int) -> None:
+    """That many more shapes, three to a base model, each with a public latest version; by SQL, to be quick."""
+    snapshot = make_version().snapshot
+    fields = [field.as_json() for field in common_fields(TrainerMode.LORA_TRAINER)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH owner AS (SELECT id FROM accounts_account WHERE account_id = 'fireworks'),
+            models AS (
+                INSERT INTO catalog_basemodel (account_id, model_id, title, family, section, architecture, position)
+                SELECT owner.id, 'many-' || n, 'Many ' || n, (ARRAY['Qwen','Gemma','Kimi'])[1 + n %% 3], '', 'dense',
+                       1000 + n
+                FROM owner, generate_series(1, %(models)s) n RETURNING id, model_id, title, account_id
+            ),
+            shapes AS (
+                INSERT INTO catalog_trainingshape
+                    (account_id, shape_id, base_model_id, display_name, id_source, position, search_text)
+                SELECT account_id, model_id || '-' || n, id, '', 'own', n, model_id || '-' || n || ' ' || lower(title)
+                FROM models, generate_series(1, 3) n RETURNING id
+            )
+            INSERT INTO catalog_shapeversion
+                (shape_id, version_id, snapshot, launch_fields, digest, state, is_public, is_latest_validated,
+                 published_at, deprecation_message, note)
+            SELECT id, substr(md5(id::text), 1, 8), %(snapshot)s::jsonb, %(fields)s::jsonb, repeat('0', 64),
+                   'VALIDATED', true, true, now(), '', '' FROM shapes
+            """,
+            {"models": shapes // 3, "snapshot": json.dumps(snapshot), "fields": json.dumps(fields)},
+        )
+        cursor.execute("ANALYZE catalog_basemodel, catalog_trainingshape, catalog_shapeversion")
+
+
+def count(client: Client, address: str) -> int:
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(address).status_code == 200
+    return len(captured)
+
+
+def test_the_recorded_counts_hold_for_few_and_for_many_shapes(few: None, client: Client) -> None:
+    assert {address: count(client, address) for address in ANONYMOUS} == ANONYMOUS
+    add_many(5_000)
+    assert {address: count(client, address) for address in ANONYMOUS} == ANONYMOUS
+
+
+def test_a_member_costs_session_user_and_memberships(few: None, client: Client) -> None:
+    sign_in(client, make_member(account=make_account(account_id="team-a")))
+    assert {address: count(client, address) for address in MEMBER} == MEMBER
+    add_many(5_000)
+    assert {address: count(client, address) for address in MEMBER} == MEMBER
+
+
+def test_saying_what_to_loosen_costs_one_query_more_for_text(few: None, client: Client) -> None:
+    assert count(client, "/?q=nothing-like-it") == EMPTY_BY_TEXT
+    assert count(client, "/?family=None&mode=lora") == ANONYMOUS["/"]
+
+
+def test_free_text_can_be_served_by_the_trigram_index(few: None) -> None:
+    """That the planner does choose it at 100,000 shapes is measured by benchmarks/catalog.py."""
+    matched = queries.listed([]).filter(queries.matching_text(Filters(q="first qwen")))
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")
+    plan = matched.explain()
+    assert "shape_search_trigrams" in plan, plan

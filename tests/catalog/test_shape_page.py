@@ -1,0 +1,165 @@
+"""A shape's page: what it owns, what one may set, how to use it."""
+
+from __future__ import annotations
+
+import ast
+import html as markup
+import re
+
+import pytest
+from django.test import Client
+
+from catalog.enums import AcceleratorType, TrainerMode
+from catalog.snapshots import ShardingScheme
+from tests.makers import make_account, make_member, make_model, make_shape, make_version, sign_in
+
+
+@pytest.fixture(autouse=True)
+def public_catalog(settings) -> None:  # type: ignore[no-untyped-def]
+    settings.SLIPWAY_PUBLIC_CATALOG = True
+
+
+def page(client: Client, account: str, shape: str, query: str = "") -> str:
+    response = client.get(f"/shapes/{account}/{shape}{query}")
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def facts(html: str) -> dict[str, str]:
+    """The locked facts, by label."""
+    found = re.findall(r"<dt><svg.*?</svg>(.*?)<span.*?</dt>\s*<dd[^>]*>(.*?)</dd>", html, re.DOTALL)
+    return {label: markup.unescape(re.sub(r"<[^>]+>", " ", value)).strip() for label, value in found}
+
+
+def code(html: str, key: str) -> str:
+    found = re.search(rf'<pre id="{key}"[^>]*>(.*?)</pre>', html, re.DOTALL)
+    assert found
+    return markup.unescape(found[1])
+
+
+def test_unknown_facts_are_left_to_the_provider(bundled: None, client: Client) -> None:
+    shown = facts(page(client, "fireworks", "qwen3p5-9b-256k"))
+    for label in ("GPU type", "Image", "Parallelism", "Weight precision", "Deployment shape"):
+        assert shown[label] == "chosen by the provider at launch"
+    assert shown["GPUs per node"] == "2"
+    assert shown["Context"].startswith("256k")
+    assert "262,144 tokens" in shown["Context"]
+
+
+def test_known_facts_are_shown(db: None, client: Client) -> None:
+    shape = make_shape(account=make_account(account_id="fireworks"), shape_id="known")
+    make_version(
+        shape=shape,
+        mode=TrainerMode.POLICY_TRAINER,
+        gpus=4,
+        nodes=2,
+        accelerator_type=AcceleratorType.NVIDIA_B200_180GB,
+        trainer_image_tag="0.383.0",
+        trainer_sharding_scheme=ShardingScheme(context_parallelism=4),
+        parameter_count=9_000_000_000,
+    )
+    html = page(client, "fireworks", "known")
+    shown = facts(html)
+    assert shown["GPU type"] == "B200 180 GB"
+    assert shown["Image"] == "0.383.0"
+    assert shown["Parallelism"] == "context 4"
+    assert shown["GPUs in all"].startswith("8")
+    assert "9B parameters" in html
+
+
+@pytest.mark.parametrize(
+    ("shape", "meaning", "present", "absent"),
+    [
+        ("qwen3p5-9b-256k", "Trains all parameters", "Learning rate", "LoRA rank"),
+        ("qwen3p5-9b-256k-lora", "low-rank adapter", "LoRA rank", "Nothing"),
+        ("qwen3p5-9b-256k-forward", "log-probabilities only", "Base model", "Learning rate"),
+    ],
+)
+def test_mode_and_editable_fields(
+    bundled: None, client: Client, shape: str, meaning: str, present: str, absent: str
+) -> None:
+    html = page(client, "fireworks", shape)
+    labels = re.findall(r'<div class="fact"><dt>([^<]+)</dt>', html)
+    assert meaning in html
+    assert present in labels
+    assert absent not in labels
+    assert ("unconfirmed id" in html) == shape.endswith("forward")
+
+
+def test_limits_of_the_fields(bundled: None, client: Client) -> None:
+    html = page(client, "fireworks", "qwen3p5-9b-256k-lora")
+    assert re.search(r"LoRA rank</dt><dd>16<small>0 to 128</small>", html)
+    assert re.search(r"Inactivity timeout</dt><dd>60m<small>1m to 3h</small>", html)
+    assert re.search(r"Learning rate</dt><dd>1e-05<small>1e-09 to 1</small>", html)
+
+
+@pytest.mark.parametrize("shape", ["qwen3p5-9b-256k", "qwen3p5-9b-256k-lora", "qwen3p5-9b-256k-forward"])
+def test_code_to_copy_is_python_and_names_the_shape(bundled: None, client: Client, shape: str) -> None:
+    html = page(client, "fireworks", shape)
+    name = f"accounts/fireworks/trainingShapes/{shape}"
+    assert code(html, "name") == name
+    assert f'TrainerConfig(training_shape_id="{name}")' in code(html, "cookbook")
+    ast.parse(code(html, "cookbook"))
+    call = ast.parse(code(html, "sdk")).body[-1]
+    assert isinstance(call, ast.Assign)
+    assert isinstance(call.value, ast.Call)
+    arguments = {word.arg: ast.literal_eval(word.value) for word in call.value.keywords}
+    assert name in arguments.values()
+    assert "base_url" not in arguments
+    assert arguments.get("lora_rank") == {"qwen3p5-9b-256k": 0, "qwen3p5-9b-256k-lora": 16}.get(shape)
+
+
+def test_shapes_of_other_accounts_are_asked_for_here(bundled: None, client: Client, settings) -> None:  # type: ignore[no-untyped-def]
+    settings.SLIPWAY_URL = "https://slipway.example"
+    html = page(client, "local", "tiny-qwen3-2k")
+    assert 'base_url="https://slipway.example"' in code(html, "sdk")
+    assert facts(html)["GPU type"] == "No GPU"
+
+
+def test_siblings_and_the_way_to_launch(bundled: None, client: Client) -> None:
+    html = page(client, "fireworks", "qwen3p5-27b-256k")
+    assert re.findall(r'shape-link min-w-0" href="/shapes/fireworks/([^"]+)"', html) == [
+        "qwen3p5-27b-256k-lora",
+        "qwen3p5-27b-64k-lora",
+        "qwen3p5-27b-256k-forward",
+    ]
+    assert 'href="/shapes/fireworks/qwen3p5-27b-256k/launch"' in html
+
+
+def test_version_digest_and_date(db: None, client: Client) -> None:
+    version = make_version(shape=make_shape(account=make_account(account_id="fireworks"), shape_id="one"))
+    html = page(client, "fireworks", "one")
+    assert version.digest in html
+    assert f"data-version>{version.version_id}<" in html
+    assert version.published_at is not None
+    assert version.published_at.isoformat() in html
+
+
+def test_an_older_version_can_be_looked_at(db: None, client: Client) -> None:
+    shape = make_shape(account=make_account(account_id="fireworks"), shape_id="two")
+    old, new = make_version(shape=shape, context=8192), make_version(shape=shape, context=16384)
+    assert f"data-version>{new.version_id}<" in page(client, "fireworks", "two")
+    older = page(client, "fireworks", "two", f"?version={old.version_id}")
+    assert "8,192 tokens" in older
+    assert "not the latest version" in older
+    assert client.get("/shapes/fireworks/two?version=nosuchid").status_code == 404
+
+
+def test_a_deprecated_shape_names_its_successor(db: None, client: Client) -> None:
+    shared = make_account(account_id="fireworks")
+    model = make_model(account=shared)
+    successor = make_shape(base_model=model, shape_id="newer")
+    version = make_version(shape=make_shape(base_model=model, shape_id="older"))
+    version.deprecated_at, version.deprecation_message, version.successor = version.published_at, "Slow.", successor
+    version.save()
+    html = page(client, "fireworks", "older")
+    assert "Deprecated: Slow." in html
+    assert 'href="/shapes/fireworks/newer"' in html
+
+
+def test_launches_are_loaded_for_who_is_signed_in(db: None, client: Client) -> None:
+    shared = make_account(account_id="fireworks")
+    make_version(shape=make_shape(account=shared, shape_id="one"))
+    assert "Launches made from it" not in page(client, "fireworks", "one")
+    sign_in(client, make_member(account=shared))
+    assert 'hx-get="/shapes/fireworks/one/launches" hx-trigger="load"' in page(client, "fireworks", "one")
