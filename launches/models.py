@@ -121,7 +121,7 @@ class Attempt(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["next_check_at"], condition=Q(state__in=_ACTIVE_VALUES), name="attempts_due"),
+            models.Index(fields=["next_check_at"], condition=Q(finished_at__isnull=True), name="attempts_due"),
         ]
 
     def __str__(self) -> str:

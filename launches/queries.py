@@ -62,7 +62,8 @@ def list_launches(member_of: Collection[int], filters: Filters, *, before: str =
     found = _filtered(Launch.objects.filter(account__in=list(member_of), deleted_at__isnull=True), filters)
     if cursor := _cursor(member_of, before):
         created_at, pk = cursor
-        found = found.filter(Q(created_at__lt=created_at) | Q(created_at=created_at, pk__lt=pk))
+        # The bound on its own is what an index can seek to; the alternative only settles ties.
+        found = found.filter(created_at__lte=created_at).filter(Q(created_at__lt=created_at) | Q(pk__lt=pk))
     launches = list(
         found.select_related("account", "owner", "shape_version__shape__account")
         .defer("inputs", "shape_version__snapshot", "shape_version__launch_fields")

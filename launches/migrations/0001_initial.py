@@ -156,7 +156,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='attempt',
-            index=models.Index(condition=models.Q(('state__in', ['CANCELLING', 'CREATING', 'PENDING', 'QUEUED', 'RUNNING'])), fields=['next_check_at'], name='attempts_due'),
+            index=models.Index(condition=models.Q(('finished_at__isnull', True)), fields=['next_check_at'], name='attempts_due'),
         ),
         migrations.AddConstraint(
             model_name='attempt',
