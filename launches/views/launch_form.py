@@ -75,7 +75,9 @@ def launch_clone(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
 def _create(request: SlipwayRequest, version: ShapeVersion) -> HttpResponse:
     inputs, repeated = read_inputs(request.POST.lists())
     posted = Posted(inputs, request.POST.get("idempotency_key", ""), repeated)
-    if request.standing.account is None or repeated:
+    if request.standing.account is None:
+        return _form(request, version, posted, status=HTTPStatus.FORBIDDEN)
+    if repeated:
         return _form(request, version, posted, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     try:
         launch = create_launch(

@@ -117,6 +117,7 @@ def _context(request: SlipwayRequest, seen: Looked) -> dict[str, Any]:
     spec = TrainerSpec.from_json(launch.spec)
     events, older = timeline_of(launch, before=_number(request, "before"))
     metrics = newest_metrics(attempt)
+    detail, more_detail = _split(attempt.detail)
     return {
         "section": "launches",
         "launch": launch,
@@ -130,7 +131,9 @@ def _context(request: SlipwayRequest, seen: Looked) -> dict[str, Any]:
         "as_of": _as_of(attempt),
         "meaning": "It runs and answers." if attempt.ready else MEANINGS.get(AttemptState(attempt.state), ""),
         "reason": REASONS[Reason(attempt.reason)] if attempt.reason else "",
-        "events": events,
+        "detail": detail,
+        "more_detail": more_detail,
+        "events": [(event, *_split(event.message)) for event in events],
         "older_url": _query(request, before=str(older)) if older else "",
         "newest_url": _query(request, before=""),
         "panel_query": _query(request),
@@ -188,6 +191,12 @@ def _log(request: SlipwayRequest, attempt: Attempt) -> dict[str, Any]:
     return {"log_mark": mark, "log": log_tail_of(attempt)}
 
 
+def _split(text: str) -> tuple[str, str]:
+    """The sentence, and what follows it on lines of its own, such as the end of a log."""
+    first, _, rest = text.partition("\n")
+    return first, rest
+
+
 def _query(request: SlipwayRequest, **changes: str) -> str:
     """What the URL asks for besides the launch, changed."""
     kept = {name: request.GET.get(name, "") for name in ("attempt", "before")} | changes
@@ -198,7 +207,7 @@ def _learning_rate(spec: TrainerSpec, metrics: list[Metric]) -> str:
     """That of the newest record, which a loop may have set; else that of the launch."""
     used = metrics[0].learning_rate if metrics else None
     rate = spec.learning_rate if used is None else used
-    return "" if rate is None else f"{rate:g}"
+    return "" if rate is None else f"{rate:.3g}"
 
 
 def _tokens_per_second(metrics: list[Metric]) -> float | None:
