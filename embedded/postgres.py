@@ -115,7 +115,7 @@ class Postgres:
                 self._make_database()
                 return process
             if time.monotonic() > lingering or not self._is_held_by_a_dead_server():
-                raise Trouble(f"Postgres did not start: {' '.join(last_lines(self._log, 2))} (more in {self._log})")
+                raise Trouble(f"Postgres did not start: {self._complaint()} (more in {self._log})")
             time.sleep(0.3)
 
     def stop(self, process: subprocess.Popen[bytes], deadline: float) -> None:
@@ -202,6 +202,11 @@ class Postgres:
         with self._connect("postgres") as connection:
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME]).fetchone():
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(NAME)))
+
+    def _complaint(self) -> str:
+        """The first of its last words that says what went wrong."""
+        words = [line.split("  ", 1)[-1] for line in last_lines(self._log)]
+        return next((text for text in words if "could not" in text), words[-1] if words else "it said nothing")
 
     def _is_held_by_a_dead_server(self) -> bool:
         recent = " ".join(last_lines(self._log, 4))
