@@ -1,0 +1,18 @@
+# One image for migrate, web, worker and beat; docker-compose.yml says which command each runs.
+FROM python:3.11-slim-bookworm
+
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DJANGO_SETTINGS_MODULE=config.settings SLIPWAY_HOME=/var/lib/slipway
+WORKDIR /app
+
+COPY requirements/base.txt requirements/
+RUN pip install --no-cache-dir --require-hashes -r requirements/base.txt
+
+# The state folder exists in the image so that a new volume starts out as its owner's.
+RUN useradd --system --uid 10001 --home-dir /var/lib/slipway --create-home slipway
+COPY . .
+USER slipway
+
+EXPOSE 8000
+CMD ["granian", "--interface", "asginl", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", \
+     "--backlog", "4096", "--backpressure", "4096", "--workers-kill-timeout", "5", "--respawn-failed-workers", \
+     "config.asgi:application"]

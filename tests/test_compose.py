@@ -1,0 +1,111 @@
+"""docker-compose.yml says what the settings understand, and starts what exists."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+from django.core.management import get_commands
+
+from config.environment import KNOWN
+
+ROOT = Path(__file__).resolve().parent.parent
+OURS = ("migrate", "web", "worker", "beat")
+STORES = ("postgres", "redis")
+# ${NAME}, ${NAME:-default} and ${NAME:?message}; $$ is a dollar sign.
+VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?::(?P<operator>[-?])(?P<rest>[^}]*))?\}")
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+
+
+def filled(value: str) -> str:
+    """The value as compose gives it where the .env file names only what has no default."""
+    return VARIABLE.sub(lambda found: (found["rest"] or "") if found["operator"] == "-" else "given", value)
+
+
+def test_the_services_are_the_ones_of_a_deployment() -> None:
+    assert set(SERVICES) == {*OURS, *STORES}
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_every_variable_is_one_that_settings_read_and_parse(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = SERVICES[service]["environment"]
+    assert set(environment) <= set(KNOWN)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, filled(value))
+        KNOWN[name].read()
+
+
+def test_addresses_name_services_and_carry_no_password_of_ours() -> None:
+    for service in OURS:
+        environment = SERVICES[service]["environment"]
+        database, broker = (urlsplit(filled(environment[name])) for name in ("DATABASE_URL", "REDIS_URL"))
+        assert (database.hostname, broker.hostname) == STORES
+        assert (database.password, broker.password) == ("given", "given")
+        assert database.username == SERVICES["postgres"]["environment"]["POSTGRES_USER"]
+        assert database.path == "/" + SERVICES["postgres"]["environment"]["POSTGRES_DB"]
+
+
+def test_trainers_of_the_worker_are_reached_under_its_name() -> None:
+    assert SERVICES["worker"]["environment"]["SLIPWAY_TRAINER_BIND"] == "0.0.0.0"
+    assert {SERVICES[service]["environment"]["SLIPWAY_TRAINER_HOST"] for service in OURS} == {"worker"}
+
+
+def test_state_is_shared_and_kept() -> None:
+    for service in OURS:
+        (mount,) = SERVICES[service]["volumes"]
+        volume, folder = mount.split(":")
+        assert volume in COMPOSE["volumes"]
+        assert folder == SERVICES[service]["environment"]["SLIPWAY_HOME"]
+    for service in STORES:
+        (mount,) = SERVICES[service]["volumes"]
+        assert mount.split(":")[0] in COMPOSE["volumes"]
+
+
+def test_each_waits_for_what_it_needs() -> None:
+    for service in OURS:
+        conditions = {name: wait["condition"] for name, wait in SERVICES[service]["depends_on"].items()}
+        assert {conditions[store] for store in STORES} == {"service_healthy"}
+        assert conditions.get("migrate") == (None if service == "migrate" else "service_completed_successfully")
+    assert all("healthcheck" in SERVICES[service] for service in (*STORES, "web", "worker"))
+
+
+def test_only_web_is_published_and_only_on_loopback() -> None:
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert list(published) == ["web"]
+    assert all(filled(port).startswith("127.0.0.1:") for port in published["web"])
+
+
+def test_commands_exist() -> None:
+    steps = SERVICES["migrate"]["command"][-1].split("&&")
+    commands = [shlex.split(step)[2] for step in steps]
+    assert commands == ["migrate", "setup_accounts", "load_catalog", "collectstatic"]
+    assert set(commands) <= set(get_commands())
+    for service in ("worker", "beat"):
+        assert shlex.split(SERVICES[service]["command"])[:4] == ["celery", "-A", "config", service]
+
+
+def test_the_image_is_not_root_and_takes_locked_requirements() -> None:
+    lines = (ROOT / "Dockerfile").read_text().replace("\\\n", "").splitlines()
+    instructions = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
+    assert [argument for word, argument in instructions if word == "USER"] == ["slipway"]
+    assert any("--require-hashes -r requirements/base.txt" in argument for _, argument in instructions)
+    assert instructions[-1][1].endswith('"config.asgi:application"]')
+    for word, argument in instructions:
+        if word == "COPY" and not argument.startswith("."):
+            assert (ROOT / argument.split()[0]).exists()
+
+
+def test_the_example_settings_are_enough() -> None:
+    """What has no default is named in the comment at the top, so that a first start does not fail one by one."""
+    text = (ROOT / "docker-compose.yml").read_text()
+    required = {found["name"] for found in VARIABLE.finditer(text) if found["operator"] == "?"}
+    head = text.split(f"{os.linesep}name:")[0]
+    assert required
+    assert all(f"{name}=" in head for name in required)
