@@ -1,7 +1,8 @@
 """Finding and signalling the processes of an attempt.
 
 Every process of an attempt carries the attempt's directory in its environment, and its children inherit that. So a
-process is recognised by what it is, not by a number that another process may have got in the meantime.
+process is recognised by what it is, not by a number that another process may have got in the meantime. Only while it
+is being started the kernel shows no environment; then its start time tells.
 """
 
 from __future__ import annotations
@@ -73,13 +74,28 @@ def end_all(directory: Path) -> None:
             time.sleep(0.01)
 
 
+def identity(pid: int) -> str:
+    """What tells the process from any other that gets the same pid later; "" where none is alive under it."""
+    try:
+        process = psutil.Process(pid)
+        if not _is_alive(process):
+            return ""
+        # Not psutil's time of creation: that moves when somebody sets the clock.
+        return _start_tick(pid) if sys.platform == "linux" else str(process.create_time())
+    except (psutil.Error, OSError):
+        return ""
+
+
 def boot_identity() -> str:
     """Another text after this machine, or the container that we run in, was started again; "" where nobody can say."""
     try:
-        start = Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]
-        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {start}"
-    except (OSError, IndexError):
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {_start_tick(1)}"
+    except OSError:
         return ""
+
+
+def _start_tick(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
 
 
 def _is_marked(process: psutil.Process, directory: Path) -> bool:

@@ -26,7 +26,7 @@ from launches.providers.base import (
     Submission,
 )
 from launches.providers.local import capability, files, observation, plan, processes, records
-from launches.providers.local.queue import Queue, Stage, settle, stage_of
+from launches.providers.local.queue import Queue, settle
 from launches.spec import TrainerSpec
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -85,12 +85,12 @@ class LocalProvider:
         with _faults():
             directory = self._find(reference)
             with self._queue.turn():
-                waiting = self._queue.advance()
+                standing = self._queue.advance()
             if ended := files.read_json(directory / files.EXIT):
                 return observation.ended(directory, ended)
-            if reference in waiting:
-                return observation.waiting(directory, waiting.index(reference), self.slots)
-            if stage_of(directory) is Stage.DEAD:
+            if reference in standing.waiting:
+                return observation.waiting(directory, standing.waiting.index(reference), self.slots)
+            if reference in standing.unsettled:
                 raise Retryable(
                     "The trainer is gone; how it ended could not be noted yet: is this machine's disk full?"
                 )

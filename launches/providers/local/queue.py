@@ -32,6 +32,14 @@ class Stage(Enum):
 
 
 @dataclass(frozen=True)
+class Standing:
+    """Who waits for a slot, the next one first; and who is dead without a word that could be written down."""
+
+    waiting: Sequence[Reference]
+    unsettled: Sequence[Reference]
+
+
+@dataclass(frozen=True)
 class Queue:
     """The attempts of one provider's root that are not over."""
 
@@ -79,19 +87,15 @@ class Queue:
         part.rename(directory)
         files.sync_directory(directory.parent)
 
-    def advance(self) -> Sequence[Reference]:
-        """Settle what died, start what has a slot, and return who waits, the next one first."""
-        waiting: list[Reference] = []
-        live = 0
-        for ticket, reference in self._tickets():
-            stage = self._settled(self.directory(reference), ticket)
-            live += stage is Stage.LIVE
-            if stage is Stage.WAITING:
-                waiting.append(reference)
-        while waiting and live < self.slots and self._start(self.directory(waiting[0])):
+    def advance(self) -> Standing:
+        """Settle what died, start what has a slot, and say how the others stand."""
+        stages = {reference: self._settled(self.directory(reference), ticket) for ticket, reference in self._tickets()}
+        waiting = [reference for reference, stage in stages.items() if stage is Stage.WAITING]
+        free = self.slots - sum(stage is Stage.LIVE for stage in stages.values())
+        while waiting and free > 0 and self._start(self.directory(waiting[0])):
             waiting.pop(0)
-            live += 1
-        return waiting
+            free -= 1
+        return Standing(waiting, [reference for reference, stage in stages.items() if stage is Stage.DEAD])
 
     def live(self) -> list[Reference]:
         """The attempts that run."""
@@ -117,8 +121,9 @@ class Queue:
     def _start(self, directory: Path) -> bool:
         """Start a wrapper and note that. If we die between the two, a second wrapper finds the first one's lock."""
         try:
-            spawned = {"pid": self.start(directory), "boot": processes.boot_identity()}
-            files.write_json(directory / files.SPAWNED, spawned | {"at": datetime.now(UTC).isoformat()})
+            pid = self.start(directory)
+            spawned = {"pid": pid, "identity": processes.identity(pid), "boot": processes.boot_identity()}
+            files.write_json(directory / files.SPAWNED, spawned)
         except OSError as error:
             log.warning("could not start %s: %s", directory, error)
             return False
@@ -143,7 +148,7 @@ def stage_of(directory: Path) -> Stage:
         return Stage.OVER if (directory / files.EXIT).exists() else Stage.DEAD
     if spawned is None:
         return Stage.WAITING
-    if processes.belongs(spawned["pid"], directory):
+    if spawned["identity"] and processes.identity(spawned["pid"]) == spawned["identity"]:
         return Stage.LIVE
     return stage_of(directory) if (directory / files.WRAPPER).exists() else Stage.DEAD
 

@@ -265,7 +265,7 @@ def test_a_wrapper_that_never_began_is_a_failure(local: LocalRig) -> None:
         local.provider.submit(make_submission(one))
     gone = subprocess.Popen(["true"])
     gone.wait()
-    spawned = {"pid": gone.pid, "boot": processes.boot_identity()}
+    spawned = {"pid": gone.pid, "identity": "of another", "boot": processes.boot_identity()}
     files.write_json(local.directory(reference) / files.SPAWNED, spawned)
     failed = local.provider.observe(reference)
     assert (failed.state, failed.reason) == (S.FAILED, Reason.EXIT_CODE)

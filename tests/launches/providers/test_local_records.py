@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from launches.providers.base import LogChunk
@@ -19,6 +19,7 @@ from tests.launches.providers.local_rig import LocalRig
 from tests.launches.providers.rig import make_reference, make_submission, until, wait_ready
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("aä€🚢\n")), st.integers(1, 7), st.integers(1, 9))
 def test_a_log_read_in_pieces_while_it_grows_is_the_log(text: str, grow: int, chunk: int) -> None:
     """Whatever a piece ends in the middle of."""
@@ -62,6 +63,7 @@ def metric(number: Any, **changes: Any) -> bytes:
     return json.dumps(record | changes).encode() + b"\n"
 
 
+@settings(deadline=None)
 @given(st.integers(0, 60), st.integers(0, 70), st.integers(1, 12), st.integers(1, 2000))
 def test_metrics_after_a_number_are_found_wherever_they_lie(count: int, after: int, limit: int, near: int) -> None:
     with TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
