@@ -236,6 +236,7 @@ def show_duration(seconds: int) -> str:
 
 def _range_remedy(field: LaunchField) -> str:
     bounds = [show_bound(field, bound) for bound in (field.minimum, field.maximum) if bound is not None]
+    bounds = list(dict.fromkeys(bounds))  # a field with one legal value: "Use 0", not "Use 0 to 0"
     common = f"; in common use: {', '.join(str(value) for value in field.suggestions)}" if field.suggestions else ""
     return f"Use {' to '.join(bounds)}{common}." if bounds else f"Change it{common}."
 
