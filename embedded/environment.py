@@ -1,13 +1,18 @@
 """Makes the Python environments of ./run from the hash-locked requirement files.
 
-Runs before anything is installed, as a script, so it uses the standard library alone. Prints the path of the
-environment's Python on standard output; everything meant for people goes to standard error.
+    environment.py PURPOSE COMMAND...   make the environment, then become `python -m embedded COMMAND`
+    environment.py PURPOSE              make it, and print the path of its Python
+    environment.py lock                 compile the lock files
+
+Runs before anything is installed, as a script, so it uses the standard library alone. What is meant for people goes to
+standard error, because standard output belongs to the command.
 """
 
 import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -200,12 +205,28 @@ def compile_locks() -> None:
         run([uv, "pip", "compile", "--quiet", *options, f"{name}.in", "-o", f"{name}.txt"], f"Compiling {name}.in")
 
 
-def main() -> int:
+def become(python: Path, command: list[str]) -> None:
+    """Become the command. Any working directory will do, so that its relative paths are the caller's."""
+    os.environ["PYTHONPATH"] = str(ROOT)
+    os.execv(python, [str(python), "-P", "-m", "embedded", *command])  # noqa: S606
+
+
+def stop(number: int, _frame: object) -> None:
+    sys.exit(128 + number)
+
+
+def main(purpose: str, command: list[str]) -> int:
+    # An installer at work is ended with us, and its half-made environment is removed by the next start.
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, stop)
     try:
-        if sys.argv[1] == "lock":
+        if purpose == "lock":
             compile_locks()
-        else:
-            print(ensure(sys.argv[1]))
+            return 0
+        python = ensure(purpose)
+        if command:
+            become(python, command)
+        print(python)
     except Trouble as trouble:
         say(f"slipway: {trouble}")
         return 1
@@ -219,4 +240,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

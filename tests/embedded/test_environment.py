@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from embedded import environment
@@ -17,9 +21,16 @@ UV = """#!/bin/sh
 echo "$@" >> "{log}"
 case "$1" in
     venv) for last; do :; done; mkdir -p "$last/bin"; ln -s /bin/true "$last/bin/python" ;;
-    pip) [ -z "{fails}" ] || {{ echo "error: {fails}"; exit 2; }} ;;
+    pip) [ -z "{sleeps}" ] || exec sleep {sleeps}; [ -z "{fails}" ] || {{ echo "error: {fails}"; exit 2; }} ;;
 esac
 """
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 class Bench:
@@ -30,16 +41,21 @@ class Bench:
         self.log = folder / "uv.log"
         self.use_uv()
 
-    def use_uv(self, fails: str = "") -> None:
+    def use_uv(self, fails: str = "", sleeps: str = "") -> None:
         uv = self.folder / "bin/uv"
         uv.parent.mkdir(exist_ok=True)
-        uv.write_text(UV.format(log=self.log, fails=fails))
+        uv.write_text(UV.format(log=self.log, fails=fails, sleeps=sleeps))
         uv.chmod(0o755)
 
-    def ensure(self, purpose: str) -> subprocess.CompletedProcess[str]:
+    def begin(self, purpose: str) -> subprocess.Popen[str]:
         env = {"PATH": f"{self.folder}/bin:/usr/bin:/bin", "SLIPWAY_HOME": str(self.folder / "home")}
         argv = [sys.executable, "-I", str(SCRIPT), purpose]
-        return subprocess.run(argv, env=env, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def ensure(self, purpose: str) -> subprocess.CompletedProcess[str]:
+        with self.begin(purpose) as process:
+            output, errors = process.communicate(timeout=60)
+            return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
     def calls(self) -> list[str]:
         return self.log.read_text().splitlines() if self.log.exists() else []
@@ -87,6 +103,18 @@ def test_an_installer_that_fails_is_one_clear_line_and_leaves_nothing_to_be_used
     assert "Traceback" not in failed.stderr
     bench.use_uv()
     assert bench.ensure("app").returncode == 0
+
+
+def test_stopped_while_it_installs_it_ends_the_installer(bench: Bench) -> None:
+    bench.use_uv(sleeps="600")
+    with bench.begin("app") as process:
+        wait_for(lambda: len(bench.calls()) == 2)
+        (installer,) = psutil.Process(process.pid).children()
+        process.terminate()
+        assert process.wait(timeout=5) == 128 + signal.SIGTERM
+    assert not installer.is_running()
+    bench.use_uv()
+    assert "half-made" in bench.ensure("app").stderr
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_line(bench: Bench) -> None:
