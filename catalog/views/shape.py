@@ -73,7 +73,7 @@ def _range(field: LaunchField) -> str:
     if field.type is FieldType.TEXT:
         return f"up to {field.maximum} characters" if field.maximum else ""
     if field.minimum is None and field.maximum is None:
-        return "one that the shape fits" if field.type is FieldType.MODEL else ""
+        return ""
     return f"{_written(field, field.minimum)} to {_written(field, field.maximum)}"
 
 

@@ -1,0 +1,187 @@
+"""The catalog in a browser: filters, Back, no scripts, keyboard only, small screens, accessibility."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.e2e.conftest import SlipwayServer
+
+AXE = Path(__file__).resolve().parent.parent / "vendor" / "axe.min.js"
+SHAPE = "/shapes/fireworks/qwen3p5-9b-256k-forward"
+
+
+def total(page: Page) -> str:
+    return page.locator("[data-total]").inner_text()
+
+
+def box(page: Page, name: str) -> Locator:
+    """The checkbox of a filter's value; its accessible name has the count behind it."""
+    return page.get_by_role("checkbox", name=name)
+
+
+@pytest.fixture
+def plain_page(browser: Browser, slipway_server: SlipwayServer) -> Iterator[Page]:
+    """A page with JavaScript switched off."""
+    context = browser.new_context(java_script_enabled=False, base_url=slipway_server.url)
+    yield context.new_page()
+    context.close()
+
+
+def test_filters_change_results_counts_and_address_without_a_reload(page: Page) -> None:
+    page.goto("/")
+    page.evaluate("window.same = true")
+    box(page, "Gemma").check()
+    expect(page.locator("[data-total]")).to_have_text("6")
+    expect(page).to_have_url("/?family=Gemma")
+    expect(page.locator('[data-count="mode=lora"]')).to_have_text("2")
+    page.get_by_label("Context at least").select_option("256k")
+    box(page, "Forward-only").check()
+    expect(page).to_have_url("/?family=Gemma&mode=forward-only&context=256k")
+    expect(page.locator("[data-total]")).to_have_text("2")
+    assert page.evaluate("window.same")
+
+
+def test_back_forward_reload_and_a_shared_address_show_the_same(page: Page) -> None:
+    page.goto("/")
+    box(page, "Gemma").check()
+    expect(page.locator("[data-total]")).to_have_text("6")
+    box(page, "LoRA").check()
+    expect(page.locator("[data-total]")).to_have_text("2")
+    address = page.url
+    page.reload()
+    expect(page.locator("[data-total]")).to_have_text("2")
+    expect(box(page, "Gemma")).to_be_checked()
+    page.go_back()
+    expect(page.locator("[data-total]")).to_have_text("6")
+    expect(box(page, "LoRA")).not_to_be_checked()
+    page.go_back()
+    expect(page.locator("[data-total]")).to_have_text("58")
+    expect(box(page, "Gemma")).not_to_be_checked()
+    page.go_forward()
+    expect(page.locator("[data-total]")).to_have_text("6")
+    page.goto(address)
+    expect(page.locator("[data-total]")).to_have_text("2")
+
+
+def test_back_from_a_shape_keeps_the_filters(page: Page) -> None:
+    page.goto("/")
+    box(page, "Kimi").check()
+    expect(page.locator("[data-total]")).to_have_text("6")
+    page.get_by_role("link", name="kimi-k2p6-256k", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("kimi-k2p6-256k")
+    page.go_back()
+    expect(page.locator("[data-total]")).to_have_text("6")
+    expect(box(page, "Kimi")).to_be_checked()
+
+
+def test_searching_by_keyboard_alone(page: Page) -> None:
+    page.goto("/")
+    page.keyboard.press("/")
+    search = page.get_by_label("Search shapes")
+    expect(search).to_be_focused()
+    page.keyboard.type("nemotron super lora")
+    expect(page.locator("[data-total]")).to_have_text("1")
+    expect(search).to_be_focused()
+    expect(search).to_have_value("nemotron super lora")
+    page.keyboard.press("Escape")
+    expect(search).not_to_be_focused()
+    link = page.get_by_role("link", name="nemotron-3-super-120b-a12b-bf16-128k-lora", exact=True)
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if link.evaluate("element => element === document.activeElement"):
+            break
+    expect(link).to_be_focused()
+    assert link.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("nemotron-3-super")
+
+
+def test_a_filter_keeps_the_focus_while_it_is_applied(page: Page) -> None:
+    page.goto("/")
+    llama = box(page, "Llama")
+    llama.focus()
+    page.keyboard.press("Space")
+    expect(page.locator("[data-total]")).to_have_text("3")
+    expect(llama).to_be_focused()
+    page.keyboard.press("Space")
+    expect(page.locator("[data-total]")).to_have_text("58")
+    expect(llama).not_to_be_checked()
+
+
+def test_removing_the_text_by_its_chip_empties_the_search_box(page: Page) -> None:
+    page.goto("/?q=gemma&mode=lora")
+    page.get_by_role("link", name="Text gemma").click()
+    expect(page).to_have_url("/?mode=lora")
+    expect(page.get_by_label("Search shapes")).to_have_value("")
+    box(page, "Qwen").check()
+    expect(page).to_have_url("/?family=Qwen&mode=lora")
+
+
+def test_an_empty_result_is_loosened_by_one_click(page: Page) -> None:
+    page.goto("/?family=Qwen&mode=policy&context=256k&gpus=1")
+    expect(page.get_by_text("No shape passes all of these filters")).to_be_visible()
+    page.get_by_role("link", name="without GPUs at most 1").click()
+    expect(page.locator("[data-total]")).to_have_text("4")
+    expect(page.get_by_label("GPUs at most")).to_have_value("")
+
+
+def test_without_scripts_the_same_form_filters_and_sorts(plain_page: Page) -> None:
+    plain_page.goto("/")
+    box(plain_page, "Gemma").check()
+    plain_page.get_by_label("Search shapes").fill("31b")
+    plain_page.get_by_role("button", name="Apply filters").click()
+    assert total(plain_page) == "3"
+    plain_page.get_by_role("link", name="GPUs", exact=True).click()
+    assert total(plain_page) == "3"
+    assert "sort=gpus" in plain_page.url
+    plain_page.get_by_role("link", name="gemma-4-31b-256k-b200", exact=True).click()
+    assert "TrainerConfig(" in plain_page.content()
+    plain_page.get_by_label("Search shapes").fill("kimi")
+    plain_page.get_by_label("Search shapes").press("Enter")
+    assert total(plain_page) == "6"
+
+
+def test_copying_the_resource_name(page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(SHAPE)
+    page.get_by_label("Copy resource name").first.click()
+    expect(page.locator("#spoken")).to_have_text("Copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == "accounts/fireworks/trainingShapes/qwen3p5-9b-256k-forward"
+
+
+def test_filters_on_a_phone_open_and_close(page: Page) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto("/")
+    expect(box(page, "Gemma")).not_to_be_visible()
+    page.get_by_role("button", name="Filters").click()
+    box(page, "Gemma").check()
+    expect(page.locator("[data-total]")).to_have_text("6")
+    expect(box(page, "Gemma")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(box(page, "Gemma")).not_to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_axe_finds_nothing(browser: Browser, slipway_server: SlipwayServer, scheme: Any, width: int) -> None:
+    context = browser.new_context(
+        bypass_csp=True,
+        base_url=slipway_server.url,
+        color_scheme=scheme,
+        viewport={"width": width, "height": 800},
+    )
+    page = context.new_page()
+    for address in ("/", "/?sort=-gpus&family=Qwen", "/?q=nothing-like-it", SHAPE, "/sign-in", "/no-such-page"):
+        page.goto(address)
+        page.add_script_tag(path=AXE)
+        found = page.evaluate("axe.run()")["violations"]
+        assert not found, f"{address}: " + "; ".join(f"{v['id']}: {v['nodes'][0]['html']}" for v in found)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{address} is too wide"
+    context.close()
