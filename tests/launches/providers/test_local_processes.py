@@ -228,6 +228,17 @@ def test_sigterm_from_elsewhere_is_the_host_stopping(local: LocalRig) -> None:
     assert wait_for(local.provider, reference, {S.FAILED}).reason is Reason.HOST_STOPPED
 
 
+def test_sigterm_between_environment_and_trainer_starts_no_trainer(local: LocalRig) -> None:
+    reference = make_reference()
+    local.tell("prepare", outlast_term=True)
+    local.provider.submit(make_submission(reference))
+    until(lambda: local.provider.observe(reference).detail == "Creating environment")
+    os.kill(local.wrapper_pid(reference), signal.SIGTERM)
+    failed = wait_for(local.provider, reference, {S.FAILED})
+    assert failed.reason is Reason.HOST_STOPPED
+    assert "Starting the trainer" not in [line.message for line in failed.progress]
+
+
 def test_a_restarted_machine_is_told_from_a_killed_wrapper(local: LocalRig) -> None:
     reference = make_reference()
     local.provider.submit(make_submission(reference))

@@ -5,6 +5,6 @@ under `behaviour/` of its working directory:
 <job>.json    {"ignore_term", "child", "metrics", "log", "checkpoints": {name: step}}
 <job>.loading while it exists, the model is being loaded
 <job>.exit    the code to end with, as soon as it exists
-prepare.json  {"fail": message} or {"hang": true}
+prepare.json  {"fail": message}, {"hang": true}, or {"outlast_term": true}: done as soon as SIGTERM comes
 It notes the pid of every start in <job>.starts, and of its child in <job>.child.
 """

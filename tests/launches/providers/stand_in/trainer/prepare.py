@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -10,6 +11,9 @@ from pathlib import Path
 told = Path("behaviour/prepare.json")
 wanted = json.loads(told.read_text()) if told.exists() else {}
 environment = Path(sys.argv[1])
+terms: list[int] = []
+if wanted.get("outlast_term"):
+    signal.signal(signal.SIGTERM, lambda number, _frame: terms.append(number))
 print("Creating environment", flush=True)
 (environment / "bin").mkdir(parents=True, exist_ok=True)
 (environment / "prepare.environ.json").write_text(json.dumps(dict(os.environ)))
@@ -18,6 +22,8 @@ if "fail" in wanted:
     sys.exit(1)
 while wanted.get("hang"):
     time.sleep(1)
+while wanted.get("outlast_term") and not terms:
+    time.sleep(0.02)
 part = environment / "bin" / f".python.{os.getpid()}"
 part.symlink_to(sys.executable)
 part.replace(environment / "bin" / "python")
