@@ -145,8 +145,8 @@ class LocalProvider:
     def stop_all(self, grace_seconds: float) -> Sequence[Reference]:
         """End every trainer because the host stops: SIGTERM, and SIGKILL for what is left after the grace period.
 
-        Returns the attempts that were stopped. Those that wait for a slot go on waiting, so stop the workers first:
-        the next observation anywhere would start them. Errors: `Retryable`.
+        Returns the attempts that were stopped. Those that wait for a slot go on waiting: for ten seconds nothing is
+        started, whoever observes, so stop the workers meanwhile. Errors: `Retryable`.
         """
         with _faults(), self._queue.turn():
             stopped = self._queue.live()
@@ -162,6 +162,7 @@ class LocalProvider:
                 if not (directory / files.EXIT).exists():
                     processes.end_all(directory)
                     settle(directory)
+            self._queue.hold()
             return stopped
 
     @property

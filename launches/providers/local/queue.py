@@ -7,8 +7,9 @@ that changes anything wants the turn to be held.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
@@ -19,6 +20,7 @@ from launches.providers.local import files, outcome, processes
 from wire.names import is_id
 
 TURN_SECONDS = 10.0
+HOLD_SECONDS = 10.0
 log = logging.getLogger(__name__)
 
 
@@ -92,10 +94,21 @@ class Queue:
         stages = {reference: self._settled(self.directory(reference), ticket) for ticket, reference in self._tickets()}
         waiting = [reference for reference, stage in stages.items() if stage is Stage.WAITING]
         free = self.slots - sum(stage is Stage.LIVE for stage in stages.values())
-        while waiting and free > 0 and self._start(self.directory(waiting[0])):
+        while waiting and free > 0 and not self._is_held() and self._start(self.directory(waiting[0])):
             waiting.pop(0)
             free -= 1
         return Standing(waiting, [reference for reference, stage in stages.items() if stage is Stage.DEAD])
+
+    def hold(self) -> None:
+        """Start nothing for a while: the host stops, and whoever still observes must not fill the slots again."""
+        with suppress(OSError):  # a full disk: then no new trainer gets far either
+            (self.root / "held").touch(mode=0o600)
+
+    def _is_held(self) -> bool:
+        try:
+            return 0 <= time.time() - (self.root / "held").stat().st_mtime < HOLD_SECONDS
+        except FileNotFoundError:
+            return False
 
     def live(self) -> list[Reference]:
         """The attempts that run."""

@@ -318,6 +318,8 @@ def test_stopping_the_host_ends_what_runs_and_keeps_what_waits(tmp_path: Path) -
         for reference in (obedient, stubborn):
             seen = rig.provider.observe(reference)
             assert (seen.state, seen.reason) == (S.FAILED, Reason.HOST_STOPPED)
+        assert rig.provider.observe(waiting).state is S.PENDING
+        os.utime(rig.provider.root / "held", (0, 0))  # the host was started again, later
         wait_ready(rig.provider, waiting)
     finally:
         rig.end()
