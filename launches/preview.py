@@ -14,6 +14,7 @@ from catalog.models import ShapeVersion
 from launches.domain.create_launch import job_id_from
 from launches.facts import gpu_total, locked_facts
 from launches.forms import FormField, form_fields
+from launches.models import Launch
 from launches.offers import Offer, offer_for, refusal_sentence
 from launches.render import Address, RenderedRequest, render_request
 from launches.resolve import resolve
@@ -79,6 +80,12 @@ def preview_launch(
         offer=offered if found else offer_for(spec),
         default_refusal=refusal_sentence(offered) if offered.provider is None else "",
     )
+
+
+def recorded_json(launch: Launch, spec: TrainerSpec) -> str:
+    """The recorded spec of a launch, in the words of the preview."""
+    address = _address(launch.shape_version)
+    return render_request(spec, account=launch.account.account_id, job=launch.job_id, address=address).json
 
 
 def _id(account: Account | None) -> str:

@@ -25,6 +25,7 @@ from launches.connection import INSTALL, TOKEN_VARIABLE, connection_code
 from launches.domain.control import right_to_control
 from launches.facts import gpu_total, locked_facts
 from launches.models import Attempt, Launch, Metric
+from launches.preview import recorded_json
 from launches.queries import (
     attempts_of,
     curve_of,
@@ -46,12 +47,11 @@ STALE_AFTER = timedelta(seconds=30)
 
 @dataclass(frozen=True)
 class Looked:
-    """What a request looks at: a launch, its attempts newest first, the one shown, and whether the URL names it."""
+    """What a request looks at: a launch, its attempts newest first, and the one shown."""
 
     launch: Launch
     attempts: list[Attempt]
     attempt: Attempt
-    pinned: bool
 
 
 @require_safe
@@ -82,13 +82,12 @@ def launch_panel(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
 @login_required
 @never_cache
 def launch_metrics(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
-    """`{attempt, newest, records}`: the attempt's records numbered above `?after=`."""
+    """`{attempt, records}`: the attempt's records numbered above `?after=`."""
     seen = look_at(request, uid)
     records = curve_of(seen.attempt, after=_number(request, "after") or 0)
     return JsonResponse(
         {
             "attempt": seen.attempt.number,
-            "newest": seen.launch.attempt_count,
             "records": [record.as_json() for record in records],
         }
     )
@@ -104,7 +103,7 @@ def look_at(request: SlipwayRequest, uid: uuid.UUID) -> Looked:
     shown = next((attempt for attempt in attempts if attempt.number == wanted), None) if wanted else attempts[0]
     if shown is None:
         raise Http404("There is no such attempt.")
-    return Looked(found, attempts, shown, bool(wanted))
+    return Looked(found, attempts, shown)
 
 
 def _number(request: SlipwayRequest, name: str) -> int | None:
@@ -123,7 +122,6 @@ def _context(request: SlipwayRequest, seen: Looked) -> dict[str, Any]:
         "launch": launch,
         "attempt": attempt,
         "attempts": seen.attempts,
-        "pinned": seen.pinned,
         "is_newest": attempt.number == launch.attempt_count,
         "state": "DELETED" if launch.deleted_at else launch.state,
         "state_label": "Deleted" if launch.deleted_at else LABELS[AttemptState(launch.state)],
@@ -144,6 +142,7 @@ def _context(request: SlipwayRequest, seen: Looked) -> dict[str, Any]:
         "checkpoints": list(launch.checkpoints.order_by("-step", "-saved_at")),
         "spec": spec,
         "settings": _settings(spec),
+        "recorded": recorded_json(launch, spec),
         "facts": locked_facts(version.frozen_snapshot, version_id=version.version_id, digest=version.digest),
         "gpus": gpu_total(spec),
         **_log(request, attempt),

@@ -41,7 +41,8 @@ function schedule() {
   timer = setTimeout(refresh, healthy ? patience : POLL)
 }
 
-// What the leader hears, and everyone is told: "wake" with its data, "on" and "off" for the stream's health.
+// What the leader hears, and everyone is told: "wake" with its launch; "off", and "on" for a stream that is there, with
+// `missed` where something may have changed unheard.
 function hear(message) {
   if (message.kind === 'wake') {
     if (!launch || message.launch === launch) refresh()
@@ -51,8 +52,8 @@ function hear(message) {
   const before = healthy
   healthy = message.kind === 'on'
   document.documentElement.dataset.live = healthy ? 'on' : 'off'
-  if (healthy) refresh() // whatever was missed while it was off
-  else if (before) schedule()
+  if (healthy && (message.missed || !before)) refresh()
+  else if (before && !healthy) schedule()
 }
 
 const channel = 'BroadcastChannel' in window ? new BroadcastChannel(`slipway ${url}`) : null
@@ -67,7 +68,7 @@ function tell(message) {
 function connect() {
   stream = new EventSource(url)
   let opened = false
-  stream.addEventListener('hello', () => { opened = true; tell({ kind: 'on' }) })
+  stream.addEventListener('hello', () => { opened = true; tell({ kind: 'on', missed: true }) })
   stream.addEventListener('wake', (event) => tell({ kind: 'wake', launch: JSON.parse(event.data).launch }))
   stream.addEventListener('error', () => {
     stream.close()

@@ -1,0 +1,115 @@
+"""A launch's page while it runs: a real worker, a real trainer, real curves."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext, Page, Request, expect
+
+FORM = "/shapes/local/tiny-qwen3-2k-lora/launch"
+LAUNCH = re.compile(r"/launches/[0-9a-f-]{36}$")
+AXE = Path(__file__).parent.parent / "vendor" / "axe.min.js"
+ENVIRONMENT_MS = 600_000
+"""The first launch prepares the trainer's environment."""
+
+
+def launch(page: Page, name: str, recipe: str) -> None:
+    """Launch from the form and arrive at the launch's page."""
+    page.goto(FORM)
+    page.get_by_label("Display name").fill(name)
+    page.get_by_label("Learning rate").fill("3e-3")
+    page.get_by_label("Recipe").select_option(recipe)
+    page.get_by_role("button", name="Launch trainer").click()
+    page.wait_for_url(LAUNCH)
+
+
+def expect_state(page: Page, state: str, *, within_ms: float) -> None:
+    """Without reloading, the page comes to show the state."""
+    expect(page.locator("[data-state]")).to_have_attribute("data-state", state, timeout=within_ms)
+
+
+def cancel(page: Page) -> None:
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    page.get_by_role("button", name="Cancel the launch").click()
+
+
+def findings(page: Page) -> list[str]:
+    """axe's serious and critical findings."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{violation['id']}: {node['html'][:200]}"
+        for violation in found["violations"]
+        if violation["impact"] in {"serious", "critical"}
+        for node in violation["nodes"]
+    ]
+
+
+def test_a_launch_goes_to_completed_with_its_curve_drawn(admin_page: Page) -> None:
+    page = admin_page
+    launch(page, "first curve", "sample-sft")
+    expect_state(page, "COMPLETED", within_ms=ENVIRONMENT_MS)
+    expect(page.locator("#charts canvas")).to_have_count(2)
+    expect(page.locator("#log")).to_contain_text("step")
+    records = page.request.get(f"{page.url}/metrics").json()["records"]
+    losses = [record["loss"] for record in records]
+    assert sum(losses[-5:]) < 0.9 * sum(losses[:5]), "the loss does not fall"
+    expect(page.get_by_text("Completed").first).to_be_visible()
+    expect(page.get_by_role("region", name="Checkpoints")).to_be_visible()
+    assert findings(page) == []
+
+
+def test_tabs_share_one_stream_and_all_follow(admin_page: Page, context: BrowserContext) -> None:
+    streams: list[str] = []
+
+    def note(request: Request) -> None:
+        if "/events" in request.url:
+            streams.append(request.url)
+
+    launch(admin_page, "many tabs", "none")
+    expect(admin_page.locator("html")).to_have_attribute("data-live", "on")
+    context.on("request", note)
+    tabs = [context.new_page() for _ in range(7)]
+    for tab in tabs:
+        tab.goto(admin_page.url)
+    assert streams == []
+    cancel(admin_page)
+    for tab in tabs:
+        expect(tab.locator("[data-state]")).to_have_attribute("data-state", re.compile("CANCELL"), timeout=10_000)
+    for tab in tabs:
+        tab.close()
+
+
+def test_after_the_network_was_gone_nothing_is_missing(admin_page: Page, context: BrowserContext) -> None:
+    launch(admin_page, "offline", "none")
+    tab = context.new_page()  # not the page that fails the test for what the browser says of a lost network
+    tab.goto(admin_page.url)
+    token = tab.locator("[name=csrfmiddlewaretoken]").first.input_value()
+    admin_page.close()
+    expect(tab.locator("html")).to_have_attribute("data-live", "on")
+    context.set_offline(True)
+    tab.request.post(f"{tab.url}/cancel", form={"csrfmiddlewaretoken": token})
+    context.set_offline(False)
+    expect(tab.locator("[data-state]")).to_have_attribute("data-state", re.compile("CANCELL"), timeout=15_000)
+    tab.close()
+
+
+def test_what_the_reader_opened_survives_a_refresh(admin_page: Page, context: BrowserContext) -> None:
+    page = admin_page
+    launch(page, "opened", "none")
+    page.locator("#recorded summary").click()
+    page.locator("#recorded summary").focus()
+    other = context.new_page()
+    other.goto(page.url)
+    cancel(other)
+    expect(page.locator("[data-state]")).to_have_attribute("data-state", re.compile("CANCELL"))
+    expect(page.locator("#recorded")).to_have_attribute("open", "")
+    expect(page.locator("#recorded summary")).to_be_focused()
+    other.close()
+
+
+def test_form_and_list_have_no_serious_findings(admin_page: Page) -> None:
+    for address in (FORM, "/shapes/fireworks/qwen3p5-9b-256k/launch", "/launches", "/launches?state=REJECTED"):
+        admin_page.goto(address)
+        assert findings(admin_page) == [], address
