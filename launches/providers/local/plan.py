@@ -29,6 +29,7 @@ _NAMES = frozenset(
         "LD_LIBRARY_PATH",
         "SSL_CERT_FILE",
         "SSL_CERT_DIR",
+        "SLIPWAY_SUPERVISED_BY",  # by which ./run finds what has not stopped when it does
     ]
 )
 _PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "TORCH_", "PYTORCH_")
