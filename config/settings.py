@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 import django_stubs_ext
 from csp.constants import NONE, SELF
 
+from config import logs
 from config.environment import SettingError, read
 
 django_stubs_ext.monkeypatch()
@@ -233,17 +234,15 @@ CELERY_BEAT_SCHEDULE = {
     "pulse": {"task": "config.pulse", "schedule": 5.0, "options": {"expires": 20}},
 }
 
+logs.configure()
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
         "line": {
             "()": "structlog.stdlib.ProcessorFormatter",
-            "processors": [
-                "ext://config.logs.drop_meta",
-                "ext://config.logs.render",
-            ],
-            "foreign_pre_chain": "ext://config.logs.SHARED",
+            "processors": [logs.drop_meta, logs.render],
+            "foreign_pre_chain": logs.SHARED,
         }
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},

@@ -11,7 +11,7 @@ from launches.connected import local_provider
 from launches.domain.advance_launch import advance_launch
 from launches.models import Attempt
 
-GRACE_SECONDS = 3.0
+GRACE_SECONDS = 4.0
 
 
 class Command(BaseCommand):
