@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.e2e.conftest import SlipwayServer
 
@@ -44,6 +44,21 @@ def test_filters_change_results_counts_and_address_without_a_reload(page: Page) 
     expect(page).to_have_url("/?family=Gemma&mode=forward-only&context=256k")
     expect(page.locator("[data-total]")).to_have_text("2")
     assert page.evaluate("window.same")
+
+
+def test_choices_made_while_an_answer_is_under_way_are_not_undone(page: Page) -> None:
+    page.goto("/")
+
+    def slowly(route: Route) -> None:
+        page.wait_for_timeout(300)
+        route.continue_()
+
+    page.route("**/?*", slowly)
+    for name in ("Gemma", "Kimi", "Nemotron"):
+        box(page, name).click()
+    expect(page).to_have_url("/?family=Gemma&family=Kimi&family=Nemotron")
+    expect(page.locator("[data-total]")).to_have_text("17")
+    expect(box(page, "Kimi")).to_be_checked()
 
 
 def test_back_forward_reload_and_a_shared_address_show_the_same(page: Page) -> None:
