@@ -19,11 +19,7 @@ render = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "l
 def configure() -> None:
     """Send structlog's events through the standard library's handlers."""
     structlog.configure(
-        processors=[
-            *SHARED,
-            structlog.processors.format_exc_info,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
+        processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
