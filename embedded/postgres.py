@@ -22,11 +22,12 @@ from psycopg import sql
 
 from embedded.console import Trouble, last_lines
 from embedded.privileges import hand_over
-from embedded.processes import Account, kill, spawn, wait, working_in
+from embedded.processes import Account, kill, spawn, wait, wait_gone, working_in
 
 NAME = "slipway"
 START_SECONDS = 60
 LINGERING_SECONDS = 8
+LEFTOVER_SECONDS = 5
 UNSAFE_FOR_TESTS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -135,8 +136,7 @@ class Postgres:
                     process.send_signal(signal.SIGINT)
             except psutil.NoSuchProcess:
                 continue
-        _, alive = psutil.wait_procs(left, timeout=5)
-        kill(alive)
+        kill(wait_gone(left, LEFTOVER_SECONDS))
 
     def _locale(self) -> list[str]:
         major = int(self._run([self._binaries / "postgres", "--version"]).split()[2].split(".")[0])

@@ -151,7 +151,27 @@ def kill(processes: Iterable[psutil.Process]) -> None:
     for process in targets:
         with contextlib.suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(targets, timeout=2)
+    wait_gone(targets, 2)
+
+
+def wait_gone(processes: Iterable[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Wait for processes that need not be our children; returns those that still run when the time is over.
+
+    A zombie is gone: whether and when its parent asks for its exit code is not our affair.
+    """
+    deadline = time.monotonic() + seconds
+    running = [process for process in processes if _runs(process)]
+    while running and time.monotonic() < deadline:
+        time.sleep(0.02)
+        running = [process for process in running if _runs(process)]
+    return running
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def kill_group(pid: int) -> None:

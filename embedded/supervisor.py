@@ -24,14 +24,14 @@ from embedded.leftovers import end_leftovers
 from embedded.postgres import find_binaries
 from embedded.processes import kill, kill_group, marked, recorded, spawn, wait
 from embedded.servers import Servers, start_servers
-from embedded.services import MANAGE, MARK, command_lines, environment, programs_path
+from embedded.services import MARK, command_lines, environment, programs_path
 
 POLL_SECONDS = 0.2
 READY_SECONDS = 180
 STEADY_SECONDS = 30
 LONGEST_PAUSE_SECONDS = 15
 # Seconds after the start of a stop at which each part must be gone; all in all less than ten.
-WORKERS_GONE, TRAINERS_GONE, WEB_GONE, SERVERS_GONE = 2.0, 7.3, 8.3, 8.8
+WORKERS_GONE, TRAINERS_GONE, WEB_GONE, SERVERS_GONE = 1.5, 7.0, 7.4, 7.8
 
 
 class Stop(BaseException):
@@ -214,10 +214,13 @@ class Supervisor:
         began = time.monotonic()
         if self._preparing and self._preparing.poll() is None:
             kill_group(self._preparing.pid)
-        self._end(["beat", "worker"], began + WORKERS_GONE)
-        if "worker" in self._children:
-            self._end_trainers(began + TRAINERS_GONE)
-        self._end(["web"], began + WEB_GONE)
+        trainers = self._prepare_to_end_trainers() if "worker" in self._children else None
+        self._ask_to_end("beat", "worker")
+        self._end("beat", "worker", deadline=began + WORKERS_GONE)
+        self._ask_to_end("web")
+        if trainers:
+            self._end_trainers(trainers, began + TRAINERS_GONE)
+        self._end("web", deadline=began + WEB_GONE)
         self._servers_in_force().stop(began + SERVERS_GONE)
         if stragglers := marked(MARK, str(self._home.path)):
             self._console.say(f"Killing {len(stragglers)} processes that did not stop by themselves")
@@ -232,20 +235,35 @@ class Supervisor:
             processes=[(server, current.get(server.name, process)) for server, process in self._servers.processes],
         )
 
-    def _end(self, names: list[str], deadline: float) -> None:
-        children = [self._children[name] for name in names if name in self._children]
-        for child in children:
-            if child.process.poll() is None:
-                child.process.terminate()
-        for child in children:
-            wait(child.process, deadline)
-            kill_group(child.process.pid)
-            child.process.wait()
+    def _ask_to_end(self, *names: str) -> None:
+        for name in names:
+            if name in self._children and self._children[name].process.poll() is None:
+                self._children[name].process.terminate()
 
-    def _end_trainers(self, deadline: float) -> None:
+    def _end(self, *names: str, deadline: float) -> None:
+        for name in names:
+            if name in self._children:
+                process = self._children[name].process
+                wait(process, deadline)
+                kill_group(process.pid)
+                process.wait()
+
+    def _prepare_to_end_trainers(self) -> subprocess.Popen[bytes]:
+        """Start the command that ends the trainers; it loads the application and waits until no worker runs."""
+        return spawn(
+            [sys.executable, "-m", "embedded.end_trainers"],
+            env=self._env,
+            cwd=ROOT,
+            log=self._home.log("stop"),
+            stdin=subprocess.PIPE,
+        )
+
+    def _end_trainers(self, process: subprocess.Popen[bytes], deadline: float) -> None:
         """Let the application end its local trainers and write down why."""
         log = self._home.log("stop")
-        process = spawn([*MANAGE, "stop_local_trainers"], env=self._env, cwd=ROOT, log=log)
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
         if not wait(process, deadline):
             self._console.say("Trainers did not stop in time")
             kill_group(process.pid)
