@@ -120,6 +120,7 @@ def _context(
     if isinstance(refusal, InvalidArgument):
         extra = (*extra, *refusal.violations)
     preview = preview_launch(version, request.standing.account, posted.inputs, key=posted.key, extra=extra)
+    labels = {field.name: field.label for field in preview.fields}
     return {
         "section": "catalog",
         "version": version,
@@ -128,7 +129,7 @@ def _context(
         "key": posted.key,
         "locked": _locked(request, version),
         "blocked": _blocked(preview),
-        "labels": {field.name: field.label for field in preview.fields},
+        "summary": [(labels.get(found.field), found) for found in preview.violations],
     }
 
 

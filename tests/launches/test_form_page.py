@@ -154,7 +154,7 @@ def test_a_wrong_value_is_refused_in_words_and_stays(signed_in: Client, name: st
     response = post(signed_in, make_tiny_version(), **{"region": "kept", name: value})
     assert response.status_code == 422
     assert sentence in text(response)
-    assert f'href="#id_{name}"' in text(response)
+    assert f'href="#id_{name}"' in text(response) or f"<code>{name}</code>" in text(response)
     assert 'value="kept"' in text(response)
     assert not Launch.objects.exists()
 
@@ -164,8 +164,8 @@ def test_errors_come_all_at_once(signed_in: Client) -> None:
     assert response.status_code == 422
     page = text(response)
     assert "4 values cannot be used" in page
-    for name in ("lora_rank", "learning_rate", "node_count", "colour"):
-        assert f'href="#id_{name}"' in page
+    for entry in ('#id_lora_rank">LoRA rank<', '#id_learning_rate">Learning rate<', ">node_count<", ">colour<"):
+        assert entry in page
     assert page.count('aria-invalid="true"') == 2
 
 
