@@ -39,8 +39,12 @@ def snippets(snapshot: Snapshot, fields: list[LaunchField], *, address: str | No
 
 
 def _addressed(address: str | None) -> str:
-    where = address or "the public control plane, unless FIREWORKS_BASE_URL says otherwise"
-    return f"Calls {where}, with the key in FIREWORKS_API_KEY."
+    if address is None:
+        return "Calls the public control plane, unless FIREWORKS_BASE_URL says otherwise, with the key in FIREWORKS_API_KEY."
+    return (
+        f"Addresses this Slipway at {address}, which does not serve the control plane's API (/v1) yet. "
+        "Until it does, launch from the form; a launch's page has the code that connects to its trainer."
+    )
 
 
 def _service_client(snapshot: Snapshot, fields: list[LaunchField], address: str | None) -> str:

@@ -118,7 +118,7 @@ def _limits(field: LaunchField) -> str:
     if field.type is FieldType.TEXT:
         return "" if field.maximum is None else f"up to {int(field.maximum)} characters"
     bounds = [show_bound(field, bound) for bound in (field.minimum, field.maximum) if bound is not None]
-    return " to ".join(bounds)
+    return f"only {bounds[0]}" if len(set(bounds)) == 1 and len(bounds) > 1 else " to ".join(bounds)
 
 
 def _text(value: Any) -> str:
