@@ -40,7 +40,7 @@ def snippets(snapshot: Snapshot, fields: list[LaunchField], *, address: str | No
 
 def _addressed(address: str | None) -> str:
     if address is None:
-        return "Calls the public control plane, unless FIREWORKS_BASE_URL says otherwise, with the key in FIREWORKS_API_KEY."
+        return "Calls FIREWORKS_BASE_URL or, by default, the public control plane, with the key in FIREWORKS_API_KEY."
     return (
         f"Addresses this Slipway at {address}, which does not serve the control plane's API (/v1) yet. "
         "Until it does, launch from the form; a launch's page has the code that connects to its trainer."

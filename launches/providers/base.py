@@ -53,7 +53,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class Progress:
-    """A line that the provider wants the user to see, such as "Installing torch"; numbered from 1 within the attempt."""
+    """A line that users should see, such as "Installing torch"; numbered from 1 within the attempt."""
 
     number: int
     message: str

@@ -2,9 +2,21 @@
 const form = document.getElementById('launch-form')
 const key = form.elements.idempotency_key
 
-// Reload and Back come to the same entry of the history, and so to the same key: sent twice, it is still one launch.
-if (history.state?.launchKey) key.value = history.state.launchKey
-else history.replaceState({ ...history.state, launchKey: key.value }, '')
+// Reload and Back come to the same entry of the history, and so to the same key and to what was typed: sent twice, it
+// is still one launch.
+const KEPT_OUT = ['csrfmiddlewaretoken', 'idempotency_key', 'version']
+const keep = () => {
+  const typed = Object.fromEntries([...new FormData(form)].filter(([name]) => !KEPT_OUT.includes(name)))
+  history.replaceState({ ...history.state, launchKey: key.value, launchTyped: typed }, '')
+}
+if (history.state?.launchKey) {
+  key.value = history.state.launchKey
+  for (const [name, value] of Object.entries(history.state.launchTyped ?? {})) {
+    if (form.elements[name]) form.elements[name].value = value
+  }
+  addEventListener('load', () => form.dispatchEvent(new Event('input', { bubbles: true })))
+} else keep()
+form.addEventListener('input', keep)
 
 const button = () => form.querySelector('[type="submit"]')
 form.addEventListener('submit', () => setTimeout(() => { button().disabled = true; button().dataset.sent = '' }))

@@ -29,7 +29,7 @@ def launch() -> Launch:
     """One of the many launches of account `local`, all by the same owner from the same version."""
     launch = make_launch()
     with connection.cursor() as cursor:
-        values = {"rows": ROWS, "spec": json.dumps(launch.spec), "user": launch.owner.username}
+        values: dict[str, int | str] = {"rows": ROWS, "spec": json.dumps(launch.spec), "user": launch.owner.username}
         for statement in FILL_LAUNCHES.split(";\n"):
             if statement.strip():
                 cursor.execute(statement, values if "%" in statement else None)
