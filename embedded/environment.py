@@ -167,12 +167,17 @@ def make(purpose: str) -> Path:
 
 
 def remove_outdated(current: Path) -> None:
-    """Remove environments of other lock files, if the folder is this state's own and so used by nobody else."""
+    """Remove environments of other lock files, unless somebody may be running in one."""
     if os.environ.get("SLIPWAY_ENV_DIR"):
         return
-    for other in current.parent.glob("app-*"):
-        if not other.name.startswith(place("app").name):
-            shutil.rmtree(other, ignore_errors=True)
+    with (home() / "run.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        for other in current.parent.glob("app-*"):
+            if not other.name.startswith(place("app").name):
+                shutil.rmtree(other, ignore_errors=True)
 
 
 def ensure(purpose: str) -> Path:

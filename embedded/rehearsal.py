@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from embedded.addresses import free_port
-from embedded.browser import find_or_install_browser
+from embedded.browser import find_browser, find_or_install_browser
 from embedded.console import Console, Trouble
 from embedded.foreground import run_in_foreground
 from embedded.home import ROOT, Home
@@ -53,7 +53,7 @@ def slipway(home: Home) -> Iterator[dict[str, str]]:
 def run(command: str, arguments: list[str]) -> int:
     """Run the program against a Slipway of its own; returns its exit code."""
     console = Console()
-    browser = find_or_install_browser(console)
+    browser = find_or_install_browser(console) if command == "shots" else find_browser()
     if command == "shots" and not browser:
         raise Trouble("Screenshots need Chromium: install chromium, or set SLIPWAY_CHROMIUM to one.")
     forget_settings()

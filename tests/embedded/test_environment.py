@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from embedded import environment
-from embedded.home import ROOT
+from embedded.home import ROOT, Home
 
 SCRIPT = ROOT / "embedded/environment.py"
 # Stands in for uv where the outside world would be: it makes the folders, and notes what it was asked to install.
@@ -136,3 +136,14 @@ def test_a_changed_lock_is_another_environment(tmp_path: Path, monkeypatch: pyte
     assert environment.place("test").name != test
     (tmp_path / "base.txt").write_text("another")
     assert environment.place("app").name != app
+
+
+def test_outdated_ones_go_unless_somebody_may_be_running_in_one(bench: Bench) -> None:
+    outdated = bench.folder / "home/env/app-0123456789ab"
+    outdated.mkdir(parents=True)
+    with Home(bench.folder / "home").held():
+        bench.ensure("app")
+    assert outdated.exists()
+    bench.ensure("test")
+    assert not outdated.exists()
+    assert bench.ensure("app").stderr == ""
