@@ -91,6 +91,12 @@ _SETTINGS = [
     Setting("SLIPWAY_LOCAL_SLOTS", positive, 2, "How many local trainers run at a time; the others wait in PENDING."),
     Setting("SLIPWAY_TRAINER_BIND", str, "127.0.0.1", "Address that local trainers listen on."),
     Setting("SLIPWAY_TRAINER_HOST", str, "127.0.0.1", "Host under which web and worker reach local trainers."),
+    Setting(
+        "SLIPWAY_TRAINER_ENV",
+        str,
+        "",
+        "Folder of the trainer's Python environment, made by the first launch (trainer-env in SLIPWAY_HOME).",
+    ),
     Setting("SLIPWAY_LOG_LEVEL", str, "INFO", "Least level that is logged."),
 ]
 

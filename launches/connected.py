@@ -28,7 +28,7 @@ def local_provider() -> LocalProvider:
         host=settings.SLIPWAY_TRAINER_HOST,
         models=settings.SLIPWAY_HOME / "models",
         trainer_package=settings.BASE_DIR / "trainer",
-        environment=settings.SLIPWAY_HOME / "trainer-env",
+        environment=settings.SLIPWAY_TRAINER_ENV,
     )
 
 

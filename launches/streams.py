@@ -152,7 +152,8 @@ async def _send_all(listener: Listener, send: Send) -> None:
         async with asyncio.timeout(LONGEST_STREAM_SECONDS):
             while True:
                 try:
-                    await asyncio.wait_for(listener.changed.wait(), HEARTBEAT_SECONDS)
+                    async with asyncio.timeout(HEARTBEAT_SECONDS):  # wait_for may swallow the cancellation in 3.11
+                        await listener.changed.wait()
                     text = listener.take()
                 except TimeoutError:
                     text = ": still here\n\n"

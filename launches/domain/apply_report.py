@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -14,7 +15,7 @@ from launches.domain.claim_attempt import Claim
 from launches.domain.move import move
 from launches.hints import PURGE, hint_on_commit
 from launches.models import Attempt, Checkpoint, Launch, Metric
-from launches.providers.base import CheckpointRecord, MetricRecord, Observation
+from launches.providers.base import CheckpointRecord, Observation
 from launches.states import FINAL, AttemptState, may_move
 from launches.wake import wake
 
@@ -86,25 +87,11 @@ def _apply_reading(launch: Launch, attempt: Attempt, report: Report) -> None:
         attempt.log_offset = report.log.offset
     fresh = [record for record in report.metrics if record.number > attempt.metrics_read]
     if fresh:
-        Metric.objects.bulk_create([_metric(attempt, record) for record in fresh], ignore_conflicts=True)
+        rows = [Metric(attempt=attempt, **asdict(record)) for record in fresh]
+        Metric.objects.bulk_create(rows, ignore_conflicts=True)
         attempt.metrics_read = fresh[-1].number
     if report.checkpoints is not None:
         _mirror_checkpoints(launch, report.checkpoints)
-
-
-def _metric(attempt: Attempt, record: MetricRecord) -> Metric:
-    return Metric(
-        attempt=attempt,
-        number=record.number,
-        step=record.step,
-        loss_per_token=record.loss_per_token,
-        learning_rate=record.learning_rate,
-        grad_norm=record.grad_norm,
-        tokens=record.tokens,
-        seconds=record.seconds,
-        peak_memory_bytes=record.peak_memory_bytes,
-        recorded_at=record.recorded_at,
-    )
 
 
 def _mirror_checkpoints(launch: Launch, listed: tuple[CheckpointRecord, ...]) -> None:

@@ -23,6 +23,7 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
 from psycopg import sql
 
 from tests.conftest import E2E_OFFSET, broker_url, worker_number
+from tests.sdk.environments import KEPT
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -89,6 +90,7 @@ def slipway_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slipway
                 "REDIS_URL": broker_url(E2E_OFFSET + worker_number() % E2E_OFFSET),
                 "SLIPWAY_HOME": str(home),
                 "SLIPWAY_EMBEDDED": "1",
+                "SLIPWAY_TRAINER_ENV": str(KEPT / "trainer"),
                 "PORT": str(port),
                 "SLIPWAY_ADMIN_USER": "admin",
                 "SLIPWAY_ADMIN_PASSWORD": "a good long pass phrase",

@@ -15,6 +15,7 @@ from launches.providers.local import processes
 from launches.providers.local.provider import LocalProvider
 from launches.states import AttemptState, Reason
 from tests.launches.providers.rig import make_reference, make_submission, until, wait_for
+from tests.sdk.environments import KEPT
 
 S = AttemptState
 PREPARED_SECONDS = 600
@@ -30,7 +31,7 @@ def provider(tmp_path: Path) -> Iterator[LocalProvider]:
         host="127.0.0.1",
         models=tmp_path / "models",
         trainer_package=settings.BASE_DIR / "trainer",
-        environment=settings.SLIPWAY_HOME / "trainer-env",
+        environment=KEPT / "trainer",
     )
     yield provider
     for directory in provider.root.glob("jobs/*/*/attempts/*"):

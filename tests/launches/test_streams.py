@@ -1,0 +1,175 @@
+"""The event stream: who may listen, what is told, and that a slow or lost reader costs nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import redis
+from asgiref.sync import async_to_sync, sync_to_async
+from django.conf import settings
+from django.test import Client
+
+from accounts.actors import user_actor
+from accounts.models import User
+from launches.domain.cancel_launch import cancel_launch
+from launches.streams import Listener, events, hub
+from tests.launches.makers import make_launch
+from tests.makers import make_account, make_member, make_user, sign_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PATIENCE = 10
+
+
+class Stream:
+    """One open connection to the ASGI app, read as text."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.text = ""
+        self.gone = asyncio.Event()
+        self.over = False
+        self._news = asyncio.Condition()
+
+    async def receive(self) -> dict[str, Any]:
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Any) -> None:
+        async with self._news:
+            self.status = message.get("status", self.status)
+            self.text += message.get("body", b"").decode()
+            self.over = message["type"] == "http.response.body" and not message.get("more_body", False)
+            self._news.notify_all()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE), self._news:
+            await self._news.wait_for(condition)
+
+
+@asynccontextmanager
+async def opened(cookie: str, account: str) -> AsyncIterator[Stream]:
+    stream = Stream()
+    scope = {
+        "type": "http",
+        "path": "/events",
+        "query_string": f"account={account}".encode(),
+        "headers": [(b"cookie", cookie.encode())] if cookie else [],
+    }
+    task = asyncio.create_task(events(scope, stream.receive, stream.send))
+    try:
+        await stream.until(lambda: stream.status != 0)
+        yield stream
+    finally:
+        stream.gone.set()
+        await asyncio.wait_for(task, PATIENCE)
+
+
+def cookie_of(user: User) -> str:
+    client = sign_in(Client(), user)
+    return f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"
+
+
+def in_loop(test: Callable[[], Awaitable[None]]) -> None:
+    """Run in a loop of its own, and leave no pump behind for the next one."""
+
+    async def run() -> None:
+        try:
+            await test()
+        finally:
+            pump, hub._pump = hub._pump, None
+            if pump is not None:
+                pump.cancel()
+                await asyncio.gather(pump, return_exceptions=True)
+
+    async_to_sync(run)()
+
+
+@pytest.mark.parametrize(("who", "status"), [("anonymous", 401), ("stranger", 404), ("viewer", 200)])
+def test_only_members_may_listen(who: str, status: int) -> None:
+    account = make_account()
+    users = {"stranger": make_user, "viewer": lambda: make_member(account=account, role="viewer")}
+    cookie = cookie_of(users[who]()) if who in users else ""
+
+    async def test() -> None:
+        async with opened(cookie, account.account_id) as stream:
+            assert stream.status == status
+
+    in_loop(test)
+
+
+def test_an_account_that_is_not_there_answers_as_one_that_is_not_yours() -> None:
+    cookie = cookie_of(make_user())
+
+    async def test() -> None:
+        async with opened(cookie, "no-such-account") as stream:
+            assert stream.status == 404
+
+    in_loop(test)
+
+
+def test_a_change_wakes_its_account_and_no_other() -> None:
+    launch = make_launch()
+    other = make_member()
+    mine, theirs = cookie_of(launch.owner), cookie_of(other)
+    their_account = other.memberships.get().account.account_id
+
+    async def test() -> None:
+        async with opened(mine, "local") as stream, opened(theirs, their_account) as foreign:
+            await _until_subscribed()
+            await sync_to_async(cancel_launch)(actor=user_actor(launch.owner), launch=launch)
+            await stream.until(lambda: str(launch.uid) in stream.text and "CANCELLING" in stream.text)
+            assert str(launch.uid) not in foreign.text
+
+    in_loop(test)
+
+
+async def _until_subscribed() -> None:
+    async with asyncio.timeout(PATIENCE):
+        with redis.Redis.from_url(settings.REDIS_URL) as broker:
+            while not broker.pubsub_numpat():
+                await asyncio.sleep(0.01)
+
+
+def test_a_lost_broker_connection_ends_in_a_new_hello() -> None:
+    account = make_account()
+    cookie = cookie_of(make_member(account=account))
+
+    async def test() -> None:
+        async with opened(cookie, account.account_id) as stream:
+            await _until_subscribed()
+            await stream.until(lambda: "event: hello" in stream.text)
+            before = stream.text.count("event: hello")
+            with redis.Redis.from_url(settings.REDIS_URL) as broker:
+                broker.client_kill_filter(_type="pubsub")
+            await stream.until(lambda: stream.text.count("event: hello") > before)
+
+    in_loop(test)
+
+
+def test_a_reader_that_left_is_forgotten() -> None:
+    account = make_account()
+    cookie = cookie_of(make_member(account=account))
+
+    async def test() -> None:
+        async with opened(cookie, account.account_id):
+            assert account.pk in hub._listeners
+        assert account.pk not in hub._listeners
+
+    in_loop(test)
+
+
+def test_a_slow_reader_is_told_the_newest_of_each_launch_only() -> None:
+    async def test() -> None:
+        listener = Listener()
+        listener.take()
+        for sequence in range(1_000):
+            listener.tell("a", f"a{sequence}")
+        listener.tell("b", "b0")
+        assert listener.take() == "event: wake\ndata: a999\n\nevent: wake\ndata: b0\n\n"
+        assert listener.take() == ""
+
+    asyncio.run(test())
