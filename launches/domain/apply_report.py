@@ -16,7 +16,7 @@ from launches.domain.move import move
 from launches.hints import PURGE, hint_on_commit
 from launches.models import Attempt, Checkpoint, Launch, Metric
 from launches.providers.base import CheckpointRecord, Observation
-from launches.states import FINAL, AttemptState, may_move
+from launches.states import AttemptState, may_move
 from launches.wake import wake
 
 LOG_TAIL_CHARACTERS = 64 * 1024
@@ -121,8 +121,9 @@ def _apply_observation(launch: Launch, attempt: Attempt, seen: Observation, now:
     attempt.submitted_at = attempt.submitted_at or (None if seen.state is AttemptState.REJECTED else now)
     current = AttemptState(attempt.state)
     attempt.queue_position, attempt.endpoint = seen.queue_position, seen.endpoint
-    became_ready = seen.ready and not attempt.ready
-    attempt.ready = seen.ready and seen.state not in FINAL
+    answers = seen.ready and seen.state is AttemptState.RUNNING
+    became_ready = answers and not attempt.ready
+    attempt.ready = answers
     if seen.state is not current and may_move(current, seen.state):
         move(launch, attempt, seen.state, now=now, detail=seen.detail, reason=seen.reason)
     else:

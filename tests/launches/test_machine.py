@@ -95,3 +95,13 @@ def _check(launch: Launch, outcomes: dict[int, tuple[str, str]]) -> None:
     assert sequences == list(range(1, launch.last_event + 1))
     if launch.deleted_at is not None:
         assert attempts[-1].is_final or attempts[-1].cancel_requested_at is not None
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("state", [AttemptState.PENDING, AttemptState.CREATING])
+def test_only_a_running_trainer_is_ready(state: AttemptState) -> None:
+    launch = make_launch()
+    claim = claim_attempt(launch.attempts.get().pk, now=timezone.now())
+    assert claim is not None
+    apply_report(claim, seen(state, ready=True), now=timezone.now())
+    assert not launch.attempts.get().ready
