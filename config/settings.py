@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import django_stubs_ext
 from csp.constants import NONE, SELF
+from kombu.entity import Queue
 
 from config import logs
 from config.environment import SettingError, read
@@ -208,8 +209,8 @@ STORAGES = {
     },
 }
 
-# Short broker options: publishing a hint while the broker is down must fail in under a second, because a row
-# that is due is found by the sweep anyway.
+# Short broker options: publishing a hint while the broker is down must fail at once (one that hangs costs seconds),
+# because a row that is due is found by the sweep anyway.
 CELERY_BROKER_URL = REDIS_URL
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 2,
@@ -225,6 +226,9 @@ CELERY_TASK_ACKS_LATE = False
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "slipway"
+# The pulse has a queue of its own, so that a long queue of launches does not look like a dead worker.
+CELERY_TASK_QUEUES = [Queue("slipway"), Queue("pulse")]  # type: ignore[no-untyped-call]
+CELERY_TASK_ROUTES = {"config.pulse": {"queue": "pulse"}}
 CELERY_TASK_TIME_LIMIT = 120
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -250,5 +254,12 @@ LOGGING = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": read("SLIPWAY_LOG_LEVEL")},
-    "loggers": {"django.server": {"level": "WARNING"}, "httpx": {"level": "WARNING"}, "httpcore": {"level": "WARNING"}},
+    "loggers": {
+        # A line for every look at every running launch would fill the disk.
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "django.server": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
+    },
 }

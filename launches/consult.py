@@ -22,8 +22,11 @@ from launches.providers.base import (
 from launches.states import FINAL, AttemptState, Reason
 
 log = structlog.get_logger(__name__)
-MOST_ROUNDS = 40
-"""Rounds of reading log and metrics of an attempt that is over; one round otherwise."""
+MOST_ROUNDS = 100
+"""Rounds of reading the records of an attempt that is over; one round otherwise."""
+MOST_LOG_ROUNDS = 2_000
+"""The same for its log, of which only the tail is kept in memory: 128 MiB at 64 KiB a round."""
+LOG_TAIL_CHARACTERS = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,10 @@ def consult(provider: Provider, question: Question) -> Report:
         return report
     try:
         return _read(provider, question, report)
+    except Gone:
+        return report  # there is nothing to read, of one that was cancelled before it was submitted, say
     except Exception as error:
+        log.warning("provider.unread", error=str(error))
         # An outcome is only applied together with all that belongs to it, so that no last line is lost.
         return Report(None, error=_sentence(error)) if observation.state in FINAL else report
 
@@ -83,11 +89,11 @@ def _observe(provider: Provider, question: Question) -> Observation:
 def _read(provider: Provider, question: Question, report: Report) -> Report:
     assert report.observation is not None
     reference = question.submission.reference
-    rounds = MOST_ROUNDS if report.observation.state in FINAL else 1
+    over = report.observation.state in FINAL
     return replace(
         report,
-        log=_read_log(provider, reference, question.log_offset, rounds),
-        metrics=tuple(_read_metrics(provider, reference, question.metrics_read, rounds)),
+        log=_read_log(provider, reference, question.log_offset, MOST_LOG_ROUNDS if over else 1),
+        metrics=tuple(_read_metrics(provider, reference, question.metrics_read, MOST_ROUNDS if over else 1)),
         checkpoints=tuple(provider.checkpoints(reference.account, reference.job)),
     )
 
@@ -98,7 +104,7 @@ def _read_log(provider: Provider, reference: Reference, offset: int, rounds: int
         chunk = provider.logs(reference, offset)
         if chunk.offset == offset:
             break
-        text, offset = text + chunk.text, chunk.offset
+        text, offset = (text + chunk.text)[-LOG_TAIL_CHARACTERS:], chunk.offset
     return LogChunk(text, offset)
 
 

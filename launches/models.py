@@ -63,6 +63,11 @@ class Launch(models.Model):
                 fields=["owner", "-created_at", "-id"], condition=Q(deleted_at__isnull=True), name="launches_by_owner"
             ),
             models.Index(fields=["shape_version", "-created_at", "-id"], name="launches_by_version"),
+            models.Index(
+                fields=["deleted_at"],
+                condition=Q(deleted_at__isnull=False, purged_at__isnull=True),
+                name="launches_to_purge",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import structlog
+from django.db import DataError
 from django.utils import timezone
 
 from launches.connected import provider_named
@@ -13,6 +15,8 @@ from launches.domain.claim_attempt import Claim, claim_attempt
 from launches.providers.base import Reference, Submission
 from launches.spec import TrainerSpec
 from launches.tokens import trainer_token
+
+log = structlog.get_logger(__name__)
 
 
 def advance_launch(attempt_pk: int) -> timedelta | None:
@@ -25,7 +29,13 @@ def advance_launch(attempt_pk: int) -> timedelta | None:
         report = Report(None, error=f"Provider {claim.launch.provider} is not connected to this Slipway any more.")
     else:
         report = consult(provider, _question(claim))
-    return apply_report(claim, report, now=timezone.now())
+    try:
+        return apply_report(claim, report, now=timezone.now())
+    except (DataError, ValueError) as error:
+        # The database cannot hold what the provider said: say so and go on, rather than stumble over it for ever.
+        log.exception("report.unfit", job=claim.launch.job_id)
+        unfit = Report(None, error=f"What the provider said cannot be recorded ({error}).")
+        return apply_report(claim, unfit, now=timezone.now())
 
 
 def _question(claim: Claim) -> Question:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from accounts.actors import SYSTEM
-from launches.consult import Report
+from launches.consult import LOG_TAIL_CHARACTERS, Report
 from launches.domain.append_event import append_event
 from launches.domain.claim_attempt import Claim
 from launches.domain.move import move
@@ -19,8 +19,9 @@ from launches.providers.base import CheckpointRecord, Observation
 from launches.states import AttemptState, may_move
 from launches.wake import wake
 
-LOG_TAIL_CHARACTERS = 64 * 1024
 POLL = timedelta(seconds=1)
+LONGEST_WAIT = timedelta(seconds=10)
+"""Between two looks at an attempt that is far back in the queue."""
 LONGEST_BACKOFF = timedelta(minutes=1)
 
 
@@ -32,7 +33,8 @@ def apply_report(claim: Claim, report: Report, *, now: datetime) -> timedelta | 
     taken it since, and this report is dropped.
     """
     launch = Launch.objects.select_for_update(of=("self",)).select_related("account").get(pk=claim.launch.pk)
-    attempt = Attempt.objects.select_for_update().get(pk=claim.attempt.pk)
+    # The log is read, and so written back, only where there is more of it.
+    attempt = Attempt.objects.select_for_update().defer("log_tail").get(pk=claim.attempt.pk)
     if attempt.lease_token != claim.token:
         return None
     attempt.lease_token = attempt.lease_until = None
@@ -40,7 +42,7 @@ def apply_report(claim: Claim, report: Report, *, now: datetime) -> timedelta | 
     if report.observation is None:
         delay = _note_failure(launch, attempt, report.error)
     else:
-        delay = POLL
+        delay = min(LONGEST_WAIT, POLL * (report.observation.queue_position or 1))
         attempt.failures, attempt.observed_at = 0, now
         _apply_reading(launch, attempt, report)
         _apply_observation(launch, attempt, report.observation, now)

@@ -11,7 +11,8 @@ from django.db.models import Q
 
 from launches.models import Attempt, Launch
 
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=20)
+"""How long an attempt is left alone after its worker died. The token, not the lease, is what keeps results apart."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ def claim_attempt(attempt_pk: int, *, now: datetime) -> Claim | None:
     attempt = (
         Attempt.objects.select_for_update(skip_locked=True, of=("self",))
         .select_related("launch__account")
+        .defer("log_tail")
         .filter(due(now), pk=attempt_pk)
         .first()
     )

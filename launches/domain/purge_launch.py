@@ -20,9 +20,10 @@ def purge_launch(launch_pk: int) -> bool:
     if launch is None:
         return False
     provider = provider_named(launch.provider)
+    if provider is None:
+        return False  # its files are kept until the provider is connected again
     try:
-        if provider is not None:
-            provider.delete(launch.account.account_id, launch.job_id)
+        provider.delete(launch.account.account_id, launch.job_id)
     except Gone:
         pass
     except Retryable:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from django.db import connections
+from django.db import DataError, connections, transaction
 from django.utils import timezone
 
 from accounts.actors import user_actor
-from launches.consult import Report
-from launches.domain.apply_report import LOG_TAIL_CHARACTERS, apply_report
+from launches.consult import LOG_TAIL_CHARACTERS, Report
+from launches.domain.advance_launch import advance_launch
+from launches.domain.apply_report import apply_report
 from launches.domain.cancel_launch import cancel_launch
 from launches.domain.claim_attempt import LEASE, Claim, claim_attempt
 from launches.models import Launch
@@ -180,3 +182,26 @@ def test_the_same_key_at_the_same_time_is_one_launch() -> None:
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(send, range(16)))) == 1
     assert Launch.objects.filter(idempotency_key=key).count() == 1
+
+
+def test_a_cancel_before_it_was_submitted_ends_cancelled() -> None:
+    launch = make_launch()
+    cancel_launch(actor=user_actor(launch.owner), launch=launch)
+    assert advance_launch(attempt_of(launch).pk) is None
+    attempt = attempt_of(launch)
+    assert (attempt.state, attempt.reason) == ("CANCELLED", "USER")
+
+
+def test_what_the_database_cannot_hold_is_said_and_survived() -> None:
+    launch = make_launch()
+    record = replace(metric(1), step=2**31)
+    with pytest.raises(DataError), transaction.atomic():
+        report(launch, Report(Observation(AttemptState.RUNNING), metrics=(record,)))
+    attempt = attempt_of(launch)
+    assert (attempt.state, attempt.metrics_read) == ("QUEUED", 0), "nothing of it is half applied"
+
+
+def test_the_queue_is_looked_at_less_often_further_back() -> None:
+    launch = make_launch()
+    delays = [report(launch, seen(AttemptState.PENDING, queue_position=position)) for position in (1, 5, 500)]
+    assert delays == [timedelta(seconds=1), timedelta(seconds=5), timedelta(seconds=10)]

@@ -70,7 +70,7 @@ def ended(directory: Path, exit_facts: dict[str, Any]) -> Observation:
         cause=exit_facts.get("cause", ""),
         cancelled=(directory / files.CANCELLED).exists(),
         host_stopped=(directory / files.HOST_STOPPED).exists(),
-        message=str(told.get("message", "")),
+        message=records.printable(str(told.get("message", ""))),
         log_tail=records.log_tail(directory / files.LOG),
         inactivity_timeout_seconds=submission["spec"]["inactivity_timeout_seconds"],
     )

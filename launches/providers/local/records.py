@@ -20,6 +20,7 @@ METRICS_LIMIT = 1000
 MAX_MESSAGE = 500
 _NEAR = 64 * 1024
 _MAX_INTEGER = 2**63 - 1
+_MAX_NUMBER = 2**31 - 1
 
 
 def read_log(path: Path, after: int) -> LogChunk:
@@ -35,7 +36,7 @@ def read_log(path: Path, after: int) -> LogChunk:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     text = decoder.decode(raw)
     held_back = len(decoder.getstate()[0])  # the first bytes of a character that is not all there
-    return LogChunk(_printable(text), after + len(raw) - held_back)
+    return LogChunk(printable(text), after + len(raw) - held_back)
 
 
 def log_tail(path: Path, lines: int = 10, size: int = 1500) -> str:
@@ -46,16 +47,16 @@ def log_tail(path: Path, lines: int = 10, size: int = 1500) -> str:
             text = file.read(size).decode("utf-8", "replace")
     except FileNotFoundError:
         return ""
-    return _printable("\n".join(text.strip().splitlines()[-lines:]))
+    return printable("\n".join(text.strip().splitlines()[-lines:]))
 
 
 def read_progress(path: Path) -> tuple[Progress, ...]:
     """All progress lines of an attempt."""
     found = (_object(line) for line in _whole_lines(path))
     return tuple(
-        Progress(record["number"], _printable(str(record.get("message", "")))[:MAX_MESSAGE])
+        Progress(record["number"], printable(str(record.get("message", "")))[:MAX_MESSAGE])
         for record in found
-        if record and _integer(record.get("number")) is not None
+        if record and _number(record.get("number")) is not None
     )
 
 
@@ -92,7 +93,7 @@ def _start(file: BinaryIO, size: int, after: int) -> int:
         file.readline()
         start = file.tell()
         record = _object(file.readline())
-        number = _integer(record.get("number")) if record else None
+        number = _number(record.get("number")) if record else None
         if number is not None and number <= after:
             low = start
         else:
@@ -104,7 +105,7 @@ def _metric(line: bytes) -> MetricRecord | None:
     record = _object(line)
     if record is None:
         return None
-    number, step, time = _integer(record.get("number")), _integer(record.get("step")), _time(record.get("time"))
+    number, step, time = _number(record.get("number")), _number(record.get("step")), _time(record.get("time"))
     if number is None or step is None or time is None:
         return None
     return MetricRecord(
@@ -125,7 +126,7 @@ def _checkpoint(path: Path) -> CheckpointRecord | None:
     name = path.parent.name
     if record is None or not is_id(name) or path.parent.is_symlink():
         return None
-    step, size, time = _integer(record.get("step")), _integer(record.get("size_bytes")), _time(record.get("created_at"))
+    step, size, time = _number(record.get("step")), _integer(record.get("size_bytes")), _time(record.get("created_at"))
     return None if step is None or size is None or time is None else CheckpointRecord(name, step, size, time)
 
 
@@ -143,6 +144,12 @@ def _object(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _number(value: Any) -> int | None:
+    """A record's or a step's number, which is stored in four bytes."""
+    number = _integer(value)
+    return number if number is not None and number <= _MAX_NUMBER else None
 
 
 def _integer(value: Any) -> int | None:
@@ -163,6 +170,6 @@ def _time(value: Any) -> datetime | None:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def _printable(text: str) -> str:
-    """Without NUL, which a database text cannot hold."""
-    return text.replace("\x00", "\ufffd")
+def printable(text: str) -> str:
+    """Without NUL and lone surrogates, which a database text cannot hold."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
