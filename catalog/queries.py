@@ -15,6 +15,7 @@ from catalog.facets import EXACT_UP_TO, Group
 from catalog.filters import MODES, NO_GPU, UNSPECIFIED, Filters
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
+from wire.names import is_id, is_version_id
 
 PAGE = 100
 """A page ends with the base model that holds its hundredth shape; a flat page has just this many."""
@@ -167,6 +168,8 @@ def _beyond(first: str, second: str, cursor: Cursor, *, down: bool = False) -> Q
 
 def find_version(member_of: Collection[int], account: str, shape: str, version: str = "") -> ShapeVersion | None:
     """One version (the latest validated one where none is named) with all that its page shows, if it may be seen."""
+    if not (is_id(account) and is_id(shape) and (version == "" or is_version_id(version))):
+        return None
     mine = ShapeVersion.objects.filter(
         may_see(member_of), shape__account__account_id=account, shape__shape_id=shape
     ).select_related("shape__account", "shape__base_model__account", "successor__account")

@@ -17,6 +17,7 @@ from catalog.models import TrainingShape
 from launches.models import Attempt, Event, Launch, Metric
 from launches.spec import TrainerSpec
 from launches.states import AttemptState
+from wire.names import is_id
 
 PAGE = 50
 TIMELINE = 200
@@ -118,6 +119,8 @@ def launched_shapes(member_of: Collection[int]) -> Sequence[TrainingShape]:
 def find_shape(name: str) -> TrainingShape | None:
     """The shape that a URL names as `account/shape`."""
     account_id, _, shape_id = name.partition("/")
+    if not (is_id(account_id) and is_id(shape_id)):
+        return None
     return (
         TrainingShape.objects.filter(account__account_id=account_id, shape_id=shape_id)
         .select_related("account")

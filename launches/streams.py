@@ -32,6 +32,7 @@ from redis.exceptions import RedisError
 from accounts.models import Account
 from accounts.queries import role_in
 from launches.wake import CHANNEL_PREFIX
+from wire.names import is_id
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -181,7 +182,7 @@ def _authenticate(scope: Scope) -> tuple[int, int | None]:
         if not user.is_authenticated:
             return 401, None
         wanted = parse_qs(scope["query_string"].decode("latin-1")).get("account", [""])[0]
-        account = Account.objects.filter(account_id=wanted).first()
+        account = Account.objects.filter(account_id=wanted).first() if is_id(wanted) else None
         if account is None or role_in(user, account) is None:
             return 404, None
         return 200, account.pk

@@ -12,11 +12,17 @@ ID_PATTERN = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _ID = re.compile(ID_PATTERN)
 ID_RULE = "use 1 to 63 characters of a-z, 0-9 and hyphen, starting and ending with a letter or digit"
 _VERSION_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+_VERSION_ID = re.compile(r"[a-z0-9]{8}")
 
 
 def is_id(text: str) -> bool:
     """Whether the text may be an id of an account, model, shape or job."""
     return _ID.fullmatch(text) is not None
+
+
+def is_version_id(text: str) -> bool:
+    """Whether the text may be the id of a shape's version."""
+    return _VERSION_ID.fullmatch(text) is not None
 
 
 def new_version_id() -> str:

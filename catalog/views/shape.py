@@ -28,7 +28,7 @@ PUBLIC_CATALOG = "fireworks"
 def shape(request: SlipwayRequest, account: str, shape_id: str) -> HttpResponse:
     """`/shapes/<account>/<shape_id>`; `?version=` shows another version than the latest validated one."""
     mine = member_of(request)
-    version = queries.find_version(mine, account, shape_id, request.GET.get("version", "")[:8])
+    version = queries.find_version(mine, account, shape_id, request.GET.get("version", ""))
     if version is None:
         raise Http404(f"no shape {account}/{shape_id} that you may see")
     snapshot, fields = version.frozen_snapshot, version.fields

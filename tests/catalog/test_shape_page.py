@@ -142,7 +142,8 @@ def test_an_older_version_can_be_looked_at(db: None, client: Client) -> None:
     older = page(client, "fireworks", "two", f"?version={old.version_id}")
     assert "8,192 tokens" in older
     assert "not the latest version" in older
-    assert client.get("/shapes/fireworks/two?version=nosuchid").status_code == 404
+    for nothing in ("nosuchid", "%00", f"{old.version_id}%00", f"{old.version_id}x", "A" * 8):
+        assert client.get(f"/shapes/fireworks/two?version={nothing}").status_code == 404, nothing
 
 
 def test_a_deprecated_shape_names_its_successor(db: None, client: Client) -> None:

@@ -258,6 +258,14 @@ def test_a_stranger_does_not_learn_of_a_private_shape(client: Client, name: str)
     assert client.post(form_url(version, name), {"version": version.version_id}).status_code == 404
 
 
+@pytest.mark.parametrize("name", ["launch_new", "launch_preview"])
+@pytest.mark.parametrize("wrong", ["\0", "abcd\0efg", "nosuchid", "x" * 300])
+def test_a_version_that_is_none_is_not_there(signed_in: Client, name: str, wrong: str) -> None:
+    url = form_url(make_tiny_version(), name)
+    assert signed_in.get(url, {"version": wrong}).status_code == 404
+    assert signed_in.post(url, {"version": wrong, "idempotency_key": "k"}).status_code == 404
+
+
 def test_signed_out_it_asks_to_sign_in_and_comes_back(client: Client) -> None:
     url = form_url(make_tiny_version())
     response = client.get(url)

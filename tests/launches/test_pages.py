@@ -391,6 +391,14 @@ def test_an_empty_list_tells_what_to_do(signed_in: Client) -> None:
     assert "state Failed, owner me" in empty
 
 
+@pytest.mark.parametrize("shape", ["%00", "%00/x", "a/%00", "a", "a/b/c", "/"])
+def test_a_filter_that_names_no_shape_finds_nothing(signed_in: Client, owner: User, shape: str) -> None:
+    make_launch(owner=owner)
+    page = signed_in.get(f"{reverse('launches')}?shape={shape}")
+    assert page.status_code == 200
+    assert names(page) == []
+
+
 def test_the_list_is_of_the_active_account_only(client: Client, owner: User, local: Account) -> None:
     other = make_account(account_id="zeta")
     make_launch(owner=owner, account=other, version=make_tiny_version(), display_name="elsewhere")

@@ -101,11 +101,12 @@ def test_only_members_may_listen(who: str, status: int) -> None:
     in_loop(test)
 
 
-def test_an_account_that_is_not_there_answers_as_one_that_is_not_yours() -> None:
+@pytest.mark.parametrize("account", ["no-such-account", "", "%00", "local%00", "No Account"])
+def test_an_account_that_is_not_there_answers_as_one_that_is_not_yours(account: str) -> None:
     cookie = cookie_of(make_user())
 
     async def test() -> None:
-        async with opened(cookie, "no-such-account") as stream:
+        async with opened(cookie, account) as stream:
             assert stream.status == 404
 
     in_loop(test)
