@@ -53,7 +53,7 @@ class Filters:
     @property
     def words(self) -> tuple[str, ...]:
         """The words of the free text, lower case; a shape passes where all of them occur."""
-        return tuple(self.q.lower().split())
+        return tuple(_id_in(word) for word in self.q.lower().split())
 
     def without(self, name: str, value: str | None = None) -> Filters:
         """The same without one filter, or without one of its values."""
@@ -89,3 +89,11 @@ _EMPTY: dict[str, dict[str, Any]] = {
 def keep_known(values: Iterable[str]) -> tuple[str, ...]:
     """The values without repetitions and empty ones, in order."""
     return tuple(dict.fromkeys(value for value in values if value))
+
+
+def _id_in(word: str) -> str:
+    """The id that a pasted resource name is about; any other word as it is."""
+    match word.strip("/").split("/"):
+        case ["accounts", _, "models" | "trainingshapes", identifier, *_]:
+            return identifier
+    return word

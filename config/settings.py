@@ -61,7 +61,7 @@ def _database(url: str) -> dict[str, Any]:
 
 SECRET_KEY = _secret_key()
 DEBUG: bool = read("SLIPWAY_DEBUG")
-SLIPWAY_URL: str = read("SLIPWAY_URL") or f"http://localhost:{read('PORT')}"
+SLIPWAY_URL: str = read("SLIPWAY_URL") or f"http://127.0.0.1:{read('PORT')}"
 _public = urlsplit(SLIPWAY_URL)
 _secure = _public.scheme == "https"
 ALLOWED_HOSTS = sorted({_public.hostname or "localhost", "localhost", "127.0.0.1", "[::1]"})

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from urllib.parse import urlsplit
 
 from embedded.console import Console
 from embedded.foreground import run_in_foreground
@@ -53,6 +54,7 @@ def _become_command(home: Home, running: Running, arguments: list[str]) -> None:
     database_url = os.environ.get("DATABASE_URL") or running.database_url
     redis_url = os.environ.get("REDIS_URL") or running.redis_url
     environ = _environment(home, database_url, redis_url)
+    environ["PORT"] = str(urlsplit(running.url).port or "")  # links that a command prints lead to the one that runs
     os.execve(sys.executable, [*MANAGE, *arguments], environ)  # noqa: S606
 
 

@@ -41,3 +41,10 @@ def test_an_empty_catalog_says_how_to_fill_it(db: None, client: Client) -> None:
 
 def test_only_reading_is_allowed(db: None, client: Client) -> None:
     assert client.post("/").status_code == 405
+
+
+@pytest.mark.parametrize("name", ["accounts/fireworks/models/qwen3-8b", "accounts/fireworks/trainingShapes/wanted/"])
+def test_a_pasted_resource_name_finds_what_it_names(db: None, client: Client, name: str) -> None:
+    make_version(shape=make_shape(shape_id="wanted", base_model=make_model(model_id="qwen3-8b")))
+    make_version(shape=make_shape(shape_id="other"))
+    assert shapes_in(get(client, {"q": name})) == ["wanted"]
