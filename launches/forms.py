@@ -11,7 +11,7 @@ from typing import Any
 
 from catalog.launch_fields import FieldType, LaunchField
 from launches.providers.base import Recipe
-from launches.resolve import RECIPE, Subject, show_bound
+from launches.resolve import RECIPE, Subject, capped, shortened, show_bound
 from wire.errors import Violation
 
 OWN_NAMES = frozenset({"csrfmiddlewaretoken", "idempotency_key", "version"})
@@ -57,10 +57,12 @@ def read_inputs(posted: Iterable[tuple[str, Sequence[Any]]]) -> tuple[dict[str, 
     for name, values in posted:
         if len(values) > 1:
             shown = ", ".join(repr(str(value)[:40]) for value in values[:5])
-            repeated.append(Violation(name, f"{name} was sent {len(values)} times ({shown}). Send it once."))
+            repeated.append(
+                Violation(shortened(name), f"{shortened(name)} was sent {len(values)} times ({shown}). Send it once.")
+            )
         if name not in OWN_NAMES:
             inputs[name] = str(values[-1]) if values else ""
-    return inputs, tuple(repeated)
+    return inputs, tuple(capped(repeated))
 
 
 def form_fields(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,8 +40,14 @@ OWNED_BY_SHAPE = frozenset(
     }
 )
 RECIPE = "recipe"
-_DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?")
-_INTEGER = re.compile(r"[+-]?\d{1,18}")
+MOST_FOREIGN = 20
+"""Names that are not fields are told one by one up to this many; of the others only how many they are."""
+_LONGEST = 60
+"""Characters of what was sent that a sentence repeats."""
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode categories that hide or reorder what stands beside them, or break the line."""
+_DURATION = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _REGION = re.compile(r"[A-Za-z0-9_-]*")
 
 
@@ -118,11 +125,20 @@ def _read_recipe(given: Any, recipes: Sequence[str]) -> tuple[str, list[Violatio
 def _foreign(subject: Subject, inputs: Mapping[str, Any]) -> list[Violation]:
     """Violations of the names that are not fields of this version."""
     known = {field.name for field in subject.fields} | {RECIPE}
-    return [
-        Violation(name, sentence)
+    found = [
+        Violation(shortened(name), sentence)
         for name in inputs
         if name not in known and (sentence := _refuse_foreign(subject, name, inputs[name], known))
     ]
+    return capped(found)
+
+
+def capped(found: list[Violation]) -> list[Violation]:
+    """The first twenty violations, and one that counts the others where there are more."""
+    more = len(found) - MOST_FOREIGN
+    if more <= 0:
+        return found
+    return [*found[:MOST_FOREIGN], Violation("inputs", f"and {more} more names that cannot be used. Leave them out.")]
 
 
 def _refuse_foreign(subject: Subject, name: str, given: Any, known: Collection[str]) -> str | None:
@@ -141,7 +157,8 @@ def _refuse_foreign(subject: Subject, name: str, given: Any, known: Collection[s
         )
     if name == "learning_rate" and mode is TrainerMode.FORWARD_ONLY:
         return "A forward-only shape has no optimizer, so there is no learning rate to set. Leave it out."
-    return f"{name} is not a field of this shape. The fields are {', '.join(sorted(known))}."
+    # repr escapes what cannot be seen; its quotes would only clutter a name
+    return f"{_shown(name)[1:-1]} is not a field of this shape. The fields are {', '.join(sorted(known))}."
 
 
 def read_value(field: LaunchField, given: Any, subject: Subject) -> Value:
@@ -176,7 +193,7 @@ def _read_number(field: LaunchField, given: Any) -> Value:
         number = float(text)
     except ValueError:
         number = math.nan
-    if isinstance(given, bool) or not math.isfinite(number) or "_" in text:
+    if isinstance(given, bool) or not math.isfinite(number) or "_" in text or not text.isascii():
         raise ValueError(f"{_shown(given)} is not a number. {_range_remedy(field)}")
     return _within(field, number, text)
 
@@ -188,8 +205,8 @@ def _read_text(field: LaunchField, given: Any) -> Value:
     if field.maximum is not None and len(text) > field.maximum:
         excess = len(text) - int(field.maximum)
         raise ValueError(f"It has {len(text)} characters; the limit is {int(field.maximum)}. Shorten it by {excess}.")
-    if any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
-        raise ValueError("It holds a control character or a line break. Remove it.")
+    if any(unicodedata.category(letter) in _UNSEEN for letter in text):
+        raise ValueError("It holds a control character, an invisible one or a line break. Remove it.")
     if field.name == "region" and not _REGION.fullmatch(text):
         raise ValueError(f"{_shown(given)} is not a region. Use letters, digits, _ and -, or leave it empty.")
     return text
@@ -214,9 +231,13 @@ _READERS: dict[FieldType, Callable[[LaunchField, Any], Value]] = {
 
 def _within(field: LaunchField, number: int | float, text: str) -> int | float:
     if field.minimum is not None and number < field.minimum:
-        raise ValueError(f"{text} is below the limit of {show_bound(field, field.minimum)}. {_range_remedy(field)}")
+        raise ValueError(
+            f"{shortened(text)} is below the limit of {show_bound(field, field.minimum)}. {_range_remedy(field)}"
+        )
     if field.maximum is not None and number > field.maximum:
-        raise ValueError(f"{text} is above the limit of {show_bound(field, field.maximum)}. {_range_remedy(field)}")
+        raise ValueError(
+            f"{shortened(text)} is above the limit of {show_bound(field, field.maximum)}. {_range_remedy(field)}"
+        )
     return number
 
 
@@ -245,6 +266,10 @@ def _one_of(values: Collection[Any]) -> str:
     return "one of " + ", ".join(str(value) for value in values) if len(values) > 1 else str(next(iter(values), "none"))
 
 
+def shortened(text: str) -> str:
+    """At most 60 characters of what was sent."""
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
 def _shown(given: Any) -> str:
-    text = str(given)
-    return repr(text if len(text) <= 60 else text[:57] + "...")
+    return repr(shortened(str(given)))

@@ -99,6 +99,63 @@ def test_a_bad_value_is_refused_with_its_limit_and_a_remedy(field: str, given: s
     assert any(word in found[field] for word in ("Use ", "use ", "Shorten", "Remove")), "no remedy"
 
 
+@pytest.mark.parametrize(
+    ("field", "given", "says"),
+    [
+        ("lora_rank", "\u0661\u0666", "not a whole number"),
+        ("trainer_replica_count", "\uff11", "not a whole number"),
+        ("learning_rate", "\u0661e-5", "not a number"),
+        ("inactivity_timeout", "\u0663\u0660m", "not a duration"),
+        ("display_name", "a\u202eb", "an invisible one"),
+        ("display_name", "a\u0085b", "an invisible one"),
+        ("display_name", "a\u200bb", "an invisible one"),
+        ("display_name", "a\u2028b", "an invisible one"),
+    ],
+)
+def test_only_plain_figures_and_letters_that_can_be_seen_are_taken(field: str, given: str, says: str) -> None:
+    found = violations_of(make_subject(), {field: given})
+    assert list(found) == [field]
+    assert says in found[field]
+
+
+def test_letters_of_any_language_make_a_display_name() -> None:
+    spec = resolve(make_subject(), {"display_name": "r\u00e9sum\u00e9 \u8a13\u7df4 \U0001f680"})
+    assert isinstance(spec, TrainerSpec)
+    assert spec.display_name == "r\u00e9sum\u00e9 \u8a13\u7df4 \U0001f680"
+
+
+LONG = "9" * 5_000
+FIELD_NAMES = [field.name for field in common_fields(TrainerMode.LORA_TRAINER)]
+
+
+@pytest.mark.parametrize("name", [*FIELD_NAMES, "recipe", "x" * 5_000])
+@pytest.mark.parametrize("value", [LONG, "0." + LONG, "0" * 5_000 + ".0", "-" + LONG, "x" * 5_000])
+def test_a_sentence_repeats_no_more_than_sixty_characters(name: str, value: str) -> None:
+    found = resolve(make_subject(), {name: value})
+    if isinstance(found, TrainerSpec):
+        assert found.learning_rate == pytest.approx(0.9999999)
+        return
+    assert len(found) == 1
+    assert len(found[0].field) <= 60
+    assert len(found[0].description) < 400
+    assert "9" * 61 not in found[0].description
+
+
+def test_a_name_is_told_with_what_cannot_be_seen_in_it() -> None:
+    assert "a\\u202eb is not a field" in violations_of(make_subject(), {"a\u202eb": "1"})["a\u202eb"]
+
+
+def test_of_many_foreign_names_twenty_are_told_and_the_rest_counted() -> None:
+    found = resolve(make_subject(), {f"extra{number}": "1" for number in range(51)} | {"lora_rank": "x"})
+    assert not isinstance(found, TrainerSpec)
+    assert [violation.field for violation in found] == [
+        *(f"extra{number}" for number in range(20)),
+        "inputs",
+        "lora_rank",
+    ]
+    assert found[20].description.startswith("and 31 more")
+
+
 @pytest.mark.parametrize("name", sorted(OWNED_BY_SHAPE))
 def test_what_the_shape_owns_is_refused_by_name(name: str) -> None:
     assert "owned by the shape" in violations_of(make_subject(), {name: "1"})[name]
