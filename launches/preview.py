@@ -55,10 +55,11 @@ def preview_launch(
     account: Account | None,
     inputs: Mapping[str, Any],
     *,
+    owner: int | None,
     key: str,
     extra: tuple[Violation, ...] = (),
 ) -> Preview:
-    """Resolve `inputs` against the version as a launch in `account` under the idempotency key would be.
+    """Resolve `inputs` against the version as a launch by `owner` (primary key) in `account` under the key would be.
 
     `extra` are violations that the caller found before; they are shown with the others.
     """
@@ -68,9 +69,8 @@ def preview_launch(
     found = () if isinstance(resolved, TrainerSpec) else resolved
     violations = (*extra, *(violation for violation in found if violation not in extra))
     spec = resolved if isinstance(resolved, TrainerSpec) else default
-    request = (
-        None if found else render_request(spec, account=_id(account), job=job_id_from(key), address=_address(version))
-    )
+    job, address = job_id_from(owner, key), _address(version)
+    request = None if found else render_request(spec, account=_id(account), job=job, address=address)
     return Preview(
         fields=form_fields(subject, offered.recipes, inputs, violations),
         facts=tuple(locked_facts(subject.snapshot, version_id=version.version_id, digest=version.digest)),

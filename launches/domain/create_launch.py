@@ -47,9 +47,9 @@ def create_launch(
     if actor.user is None:
         raise PermissionDenied("A launch has an owner: only a signed-in user can make one.")
     check_launchable(version)
-    job = job_id or job_id_from(idempotency_key)
+    job = job_id or job_id_from(actor.user.pk, idempotency_key)
     spec = _resolve(version, account, inputs, job=job, key=idempotency_key)
-    if found := _made_before(actor, idempotency_key, spec, version):
+    if found := _made_before(actor, account, idempotency_key, spec, version):
         return found
     offer = offer_for(spec)
     if offer.provider is None:
@@ -58,7 +58,7 @@ def create_launch(
         return _write(actor, actor.user, account, version, inputs, spec, offer.provider.name, idempotency_key, job)
     except IntegrityError:
         # Someone was faster: the same key in another request, or the same job id.
-        if found := _made_before(actor, idempotency_key, spec, version):
+        if found := _made_before(actor, account, idempotency_key, spec, version):
             return found
         raise AlreadyExists(f"The job id {job} is taken in {account.account_id}. Choose another.") from None
 
@@ -85,16 +85,23 @@ def _resolve(version: ShapeVersion, account: Account, inputs: Mapping[str, Any],
     return spec
 
 
-def job_id_from(idempotency_key: str) -> str:
-    """The same key gives the same id, so that a form sent twice names one job."""
-    return "launch-" + hashlib.sha256(idempotency_key.encode()).hexdigest()[:12]
+def job_id_from(owner_pk: int | None, key: str) -> str:
+    """The same user's same key gives the same id, so that a form sent twice names one job, and nobody else's does."""
+    return "launch-" + hashlib.sha256(f"{owner_pk}:{key}".encode()).hexdigest()[:12]
 
 
-def _made_before(actor: Actor, key: str, spec: TrainerSpec, version: ShapeVersion) -> Launch | None:
+def _made_before(actor: Actor, account: Account, key: str, spec: TrainerSpec, version: ShapeVersion) -> Launch | None:
     found = (
         Launch.objects.filter(owner=actor.user, idempotency_key=key).select_related("account", "shape_version").first()
     )
-    if found is not None and (found.spec != spec.as_json() or found.shape_version_id != version.pk):
+    if found is None:
+        return None
+    if found.account_id != account.pk:
+        raise AlreadyExists(
+            f"This form was sent before in account {found.account.account_id} and became {found.job_id}. "
+            f"Open a new form to launch in {account.account_id}."
+        )
+    if found.spec != spec.as_json() or found.shape_version_id != version.pk:
         raise AlreadyExists(
             f"This form was sent before with other values and became {found.job_id}. "
             "Open a new form to launch again with these."

@@ -11,9 +11,11 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.actors import require
+from accounts.models import Account
 from accounts.requests import SlipwayRequest, actor_of
 from accounts.roles import Right
 from catalog.models import ShapeVersion
@@ -24,6 +26,7 @@ from launches.forms import read_inputs
 from launches.models import Launch
 from launches.preview import Preview, preview_launch
 from launches.queries import find_launch
+from launches.resolve import shortened
 from launches.views.refusals import status_of
 from wire.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Refusal, Violation
 
@@ -39,6 +42,7 @@ class Posted:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
+@never_cache
 def launch_new(request: SlipwayRequest, account_id: str, shape_id: str) -> HttpResponse:
     """Show the form, filled as the launch `?clone=` was where given; or accept the launch and go to its page."""
     if request.method == "POST":
@@ -50,6 +54,7 @@ def launch_new(request: SlipwayRequest, account_id: str, shape_id: str) -> HttpR
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
+@never_cache
 def launch_preview(request: SlipwayRequest, account_id: str, shape_id: str) -> HttpResponse:
     """What the form says as it stands now: the resolved request, GPUs in all, and what is wrong with which field."""
     data = request.POST if request.method == "POST" else request.GET
@@ -77,6 +82,8 @@ def _create(request: SlipwayRequest, version: ShapeVersion) -> HttpResponse:
     posted = Posted(inputs, request.POST.get("idempotency_key", ""), repeated)
     if request.standing.account is None:
         return _form(request, version, posted, status=HTTPStatus.FORBIDDEN)
+    if moved := _moved(request.POST.get("account"), request.standing.account):
+        return _form(request, version, posted, status=HTTPStatus.CONFLICT, refusal=moved)
     if repeated:
         return _form(request, version, posted, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     try:
@@ -92,6 +99,16 @@ def _create(request: SlipwayRequest, version: ShapeVersion) -> HttpResponse:
     response = HttpResponseRedirect(reverse("launch", args=[launch.uid]))
     response.status_code = HTTPStatus.SEE_OTHER
     return response
+
+
+def _moved(shown: str | None, active: Account) -> Refusal | None:
+    """What to say where the form showed another account than the active one, which a second tab may have switched."""
+    if shown is None or shown == active.account_id:
+        return None
+    return FailedPrecondition(
+        f"This form was opened for account {shortened(shown)}; you now work in {active.account_id}. "
+        f"Switch back, or send it again to launch in {active.account_id}."
+    )
 
 
 def _form(
@@ -119,7 +136,9 @@ def _context(
     extra = posted.repeated
     if isinstance(refusal, InvalidArgument):
         extra = (*extra, *refusal.violations)
-    preview = preview_launch(version, request.standing.account, posted.inputs, key=posted.key, extra=extra)
+    preview = preview_launch(
+        version, request.standing.account, posted.inputs, owner=request.user.pk, key=posted.key, extra=extra
+    )
     labels = {field.name: field.label for field in preview.fields}
     return {
         "section": "catalog",

@@ -4,7 +4,7 @@ const key = form.elements.idempotency_key
 
 // Reload and Back come to the same entry of the history, and so to the same key and to what was typed: sent twice, it
 // is still one launch.
-const KEPT_OUT = ['csrfmiddlewaretoken', 'idempotency_key', 'version']
+const KEPT_OUT = ['account', 'csrfmiddlewaretoken', 'idempotency_key', 'version']
 const keep = () => {
   const typed = Object.fromEntries([...new FormData(form)].filter(([name]) => !KEPT_OUT.includes(name)))
   history.replaceState({ ...history.state, launchKey: key.value, launchTyped: typed }, '')

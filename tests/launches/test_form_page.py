@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Account, User
+from accounts.models import Account, Membership, User
 from accounts.roles import Role
 from catalog.enums import TrainerMode
 from catalog.models import ShapeVersion
@@ -23,7 +23,7 @@ from tests.makers import make_account, make_member, make_user, make_version, sig
 
 pytestmark = pytest.mark.django_db
 FORM_QUERIES = 5  # session, user, memberships, version, role
-HIDDEN = re.compile(r'<input type="hidden" name="(idempotency_key|version)" value="([^"]*)"')
+HIDDEN = re.compile(r'<input type="hidden" name="(idempotency_key|version|account)" value="([^"]*)"')
 FIELD = re.compile(r'<(?:input|select) class="(?:input|select)" id="id_\w+" name="(\w+)"')
 
 
@@ -126,6 +126,53 @@ def test_the_same_form_with_other_values_points_to_the_launch_that_it_became(sig
     assert second.status_code == 409
     assert reverse("launch", args=[Launch.objects.get().uid]) in text(second)
     assert Launch.objects.count() == 1
+
+
+def test_a_form_of_an_account_that_was_left_asks_first(signed_in: Client, launcher: User) -> None:
+    other = make_account(account_id="zeta")
+    Membership.objects.create(account=other, user=launcher, role=Role.LAUNCHER)
+    version = make_tiny_version()
+    hidden_before = hidden(signed_in.get(form_url(version)))
+    data = hidden_before | {"lora_rank": "8", "display_name": "kept"}
+    assert data["account"] == "local"
+    signed_in.post(reverse("switch_account"), {"account": "zeta"})
+    asked = signed_in.post(form_url(version), data)
+    assert asked.status_code == 409
+    assert (
+        "This form was opened for account local; you now work in zeta. "
+        "Switch back, or send it again to launch in zeta." in text(asked)
+    )
+    assert 'value="kept"' in text(asked)
+    assert not Launch.objects.exists()
+    assert hidden(asked) == hidden_before | {"account": "zeta"}
+    assert signed_in.post(form_url(version), data | hidden(asked)).status_code == 303
+    assert Launch.objects.get().account == other
+
+
+def test_the_same_form_is_not_sent_in_two_accounts(signed_in: Client, launcher: User) -> None:
+    other = make_account(account_id="zeta")
+    Membership.objects.create(account=other, user=launcher, role=Role.LAUNCHER)
+    version = make_tiny_version()
+    data = hidden(signed_in.get(form_url(version)))
+    signed_in.post(form_url(version), data)
+    signed_in.post(reverse("switch_account"), {"account": "zeta"})
+    second = signed_in.post(form_url(version), data | {"account": "zeta"})
+    assert second.status_code == 409
+    assert "was sent before in account local" in text(second)
+    assert Launch.objects.count() == 1
+
+
+def test_two_users_with_the_same_key_launch_twice(signed_in: Client, local: Account) -> None:
+    version = make_tiny_version()
+    data = hidden(signed_in.get(form_url(version)))
+    colleague = sign_in(Client(), make_member(account=local, role=Role.LAUNCHER))
+    for client in (signed_in, colleague):
+        assert client.post(form_url(version), data).status_code == 303
+    assert Launch.objects.count() == 2
+
+
+def test_the_form_is_kept_out_of_caches(signed_in: Client) -> None:
+    assert "no-store" in signed_in.get(form_url(make_tiny_version()))["Cache-Control"]
 
 
 @pytest.mark.parametrize(
