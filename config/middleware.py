@@ -6,8 +6,9 @@ import uuid
 from collections.abc import Callable
 
 import structlog
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.utils.cache import patch_vary_headers
+from django.utils.cache import patch_cache_control, patch_vary_headers
 
 Respond = Callable[[HttpRequest], HttpResponse]
 
@@ -27,12 +28,18 @@ def request_id(get_response: Respond) -> Respond:
 
 
 def vary_on_htmx(get_response: Respond) -> Respond:
-    """A URL answers HTMX with a fragment and a browser with a page: caches must keep the two apart."""
+    """A URL answers HTMX with a fragment and a browser with a page: caches must keep the two apart.
+
+    And what a session may have changed is that browser's alone, to be asked for again, where the view says nothing.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         if response.get("Content-Type", "").startswith("text/html"):
             patch_vary_headers(response, ["HX-Request", "HX-History-Restore-Request"])
+            # The cookie, not the user: asking for that would read the session of pages that need none.
+            if settings.SESSION_COOKIE_NAME in request.COOKIES and not response.has_header("Cache-Control"):
+                patch_cache_control(response, private=True, no_cache=True)
         return response
 
     return middleware

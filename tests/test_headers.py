@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from django.test import Client
 
-from tests.makers import PASSWORD, make_user
+from tests.makers import PASSWORD, make_member, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,6 +55,14 @@ def test_cookies_are_out_of_reach_of_scripts_and_other_sites(client: Client) -> 
     for name in ("sessionid", "csrftoken"):
         cookie = client.cookies[name]
         assert cookie["httponly"] and cookie["samesite"] == "Lax", name
+
+
+def test_pages_of_a_session_are_private_and_asked_for_again(client: Client) -> None:
+    assert "Cache-Control" not in client.get("/nowhere").headers
+    sign_in(client, make_member())
+    for path in ("/", "/nowhere"):
+        assert set(client.get(path).headers["Cache-Control"].split(", ")) == {"private", "no-cache"}, path
+    assert "no-store" in client.get("/launches").headers["Cache-Control"]
 
 
 def test_a_post_without_the_token_is_refused() -> None:
