@@ -74,3 +74,5 @@ class IdSource(StrEnum):
 
 LOCAL_ACCOUNT = "local"
 """The account whose shapes run on the worker's own machine."""
+PUBLIC_ACCOUNT = "fireworks"
+"""The account of the public control plane's shapes, which the SDK finds at its own default address."""

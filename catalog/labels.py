@@ -41,3 +41,10 @@ def parameter_label(count: int) -> str:
         if count >= scale:
             return f"{count / scale:.3g}{letter}"
     return str(count)
+
+
+def duration_label(seconds: int) -> str:
+    """Seconds as the launch form takes them: 5400 is 1h30m."""
+    hours, rest = divmod(seconds, 3600)
+    minutes, left = divmod(rest, 60)
+    return "".join(f"{count}{unit}" for count, unit in ((hours, "h"), (minutes, "m"), (left, "s")) if count) or "0s"

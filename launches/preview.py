@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from accounts.models import Account
+from catalog.enums import PUBLIC_ACCOUNT
 from catalog.facts import Fact
 from catalog.models import ShapeVersion
 from launches.domain.create_launch import job_id_from
@@ -22,7 +23,6 @@ from launches.spec import TrainerSpec
 from launches.subjects import default_offer, subject_of
 from wire.errors import Violation
 
-PUBLIC_ACCOUNT = "fireworks"
 PUBLIC_CONTROL_PLANE = Address(
     "the public control plane", "https://api.fireworks.ai", "Slipway does not send this; you can, with a key of yours."
 )

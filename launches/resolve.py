@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from catalog.enums import MODE_LABELS, TrainerMode
+from catalog.labels import duration_label
 from catalog.launch_fields import FieldType, LaunchField
 from catalog.snapshots import Snapshot
 from launches.spec import TrainerSpec
@@ -244,15 +245,8 @@ def _within(field: LaunchField, number: int | float, text: str) -> int | float:
 def show_bound(field: LaunchField, bound: int | float) -> str:
     """A bound in the field's own unit: durations as 3h or 1m, numbers as plainly as possible."""
     if field.type is FieldType.DURATION:
-        return show_duration(int(bound))
+        return duration_label(int(bound))
     return f"{bound:g}"
-
-
-def show_duration(seconds: int) -> str:
-    """Seconds as the form takes them: 5400 is 1h30m."""
-    hours, rest = divmod(seconds, 3600)
-    minutes, left = divmod(rest, 60)
-    return "".join(f"{count}{unit}" for count, unit in ((hours, "h"), (minutes, "m"), (left, "s")) if count) or "0s"
 
 
 def _range_remedy(field: LaunchField) -> str:

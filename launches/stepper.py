@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from launches.resolve import show_duration
+from catalog.labels import duration_label
 from launches.states import FINAL, TRAINING_PATH, AttemptState, Reason
 
 LABELS = {
@@ -54,7 +54,7 @@ class Step:
     @property
     def duration(self) -> str:
         """How long it lasted, as 1m14s; "" where it has not ended."""
-        return "" if self.seconds is None else show_duration(self.seconds)
+        return "" if self.seconds is None else duration_label(self.seconds)
 
 
 def steps_of(seen: Sequence[tuple[AttemptState, datetime]]) -> tuple[Step, ...]:

@@ -11,16 +11,14 @@ from django.views.decorators.http import require_safe
 
 from accounts.requests import SlipwayRequest
 from catalog import queries
-from catalog.enums import ARCHITECTURE_LABELS, MODE_LABELS, MODE_MEANINGS, Architecture, IdSource
+from catalog.enums import ARCHITECTURE_LABELS, MODE_LABELS, MODE_MEANINGS, PUBLIC_ACCOUNT, Architecture, IdSource
 from catalog.facts import parameters, shape_facts
+from catalog.labels import duration_label
 from catalog.launch_fields import FieldType, LaunchField
 from catalog.models import ShapeVersion
 from catalog.rows import dressed
 from catalog.usage import snippets
 from catalog.views.access import catalog_reader, member_of
-
-PUBLIC_CATALOG = "fireworks"
-"""The account whose shapes the SDK finds at its own default address."""
 
 
 @require_safe
@@ -32,7 +30,7 @@ def shape(request: SlipwayRequest, account: str, shape_id: str) -> HttpResponse:
     if version is None:
         raise Http404(f"no shape {account}/{shape_id} that you may see")
     snapshot, fields = version.frozen_snapshot, version.fields
-    address = None if account == PUBLIC_CATALOG else settings.SLIPWAY_URL
+    address = None if account == PUBLIC_ACCOUNT else settings.SLIPWAY_URL
     context = {
         "section": "catalog",
         "version": version,
@@ -81,5 +79,5 @@ def _written(field: LaunchField, value: str | int | float | None) -> str:
     if value is None or value == "":
         return ""
     if field.type is FieldType.DURATION and not isinstance(value, str):
-        return f"{value / 3600:g}h" if value % 3600 == 0 else f"{value / 60:g}m"
+        return duration_label(int(value))
     return f"{value:g}" if isinstance(value, float) else str(value)

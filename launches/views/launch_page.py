@@ -19,6 +19,7 @@ from django.views.decorators.http import require_safe
 from accounts.actors import require
 from accounts.requests import SlipwayRequest, actor_of
 from accounts.roles import Right
+from catalog.labels import duration_label
 from catalog.views.access import member_of
 from launches.actions import actions_for
 from launches.connection import INSTALL, TOKEN_VARIABLE, connection_code
@@ -35,7 +36,6 @@ from launches.queries import (
     states_of,
     timeline_of,
 )
-from launches.resolve import show_duration
 from launches.spec import TrainerSpec
 from launches.states import AttemptState, Reason
 from launches.stepper import LABELS, MEANINGS, REASONS, steps_of
@@ -227,6 +227,6 @@ def _settings(spec: TrainerSpec) -> list[tuple[str, str]]:
         ("Trainer replicas", str(spec.trainer_replica_count)),
         ("Deployment replicas", str(spec.deployment_replica_count)),
         ("Region", spec.region or "chosen by the provider"),
-        ("Inactivity timeout", show_duration(spec.inactivity_timeout_seconds)),
+        ("Inactivity timeout", duration_label(spec.inactivity_timeout_seconds)),
         ("Recipe", spec.recipe),
     ]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.enums import AcceleratorType
-from catalog.labels import accelerator_label, context_label, least_context, parameter_label
+from catalog.labels import accelerator_label, context_label, duration_label, least_context, parameter_label
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,8 @@ def test_accelerators_and_sizes() -> None:
     assert accelerator_label("AMD_MI300X_192GB") == "AMD MI300X 192 GB"
     assert len({accelerator_label(accelerator) for accelerator in AcceleratorType}) == len(AcceleratorType)
     assert [parameter_label(n) for n in (140_000, 9_000_000_000, 1_500_000_000_000, 12)] == ["140k", "9B", "1.5T", "12"]
+
+
+@pytest.mark.parametrize(("seconds", "label"), [(5400, "1h30m"), (10_800, "3h"), (60, "1m"), (61, "1m1s"), (0, "0s")])
+def test_durations_are_written_in_hours_minutes_and_seconds(seconds: int, label: str) -> None:
+    assert duration_label(seconds) == label

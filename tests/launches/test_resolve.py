@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.enums import AcceleratorType, TrainerMode
+from catalog.labels import duration_label
 from catalog.launch_fields import common_fields
 from catalog.snapshots import ShardingScheme, Snapshot
-from launches.resolve import OWNED_BY_SHAPE, Subject, resolve, show_duration
+from launches.resolve import OWNED_BY_SHAPE, Subject, resolve
 from launches.spec import TrainerSpec
 
 SHAPE = "accounts/local/trainingShapes/tiny"
@@ -225,6 +226,6 @@ def test_whatever_is_typed_the_shape_keeps_what_it_owns(mode: TrainerMode, input
 
 @given(st.integers(min_value=60, max_value=10_800))
 def test_a_duration_that_is_shown_reads_back(seconds: int) -> None:
-    spec = resolve(make_subject(), {"inactivity_timeout": show_duration(seconds)})
+    spec = resolve(make_subject(), {"inactivity_timeout": duration_label(seconds)})
     assert isinstance(spec, TrainerSpec)
     assert spec.inactivity_timeout_seconds == seconds
