@@ -27,7 +27,7 @@ GOAL_SECONDS = 2.0
 def main() -> None:
     """Launch, watch, and print median and 95th percentile beside the floor."""
     client = sign_in()
-    fields = hidden_fields(client.get(SHAPE).raise_for_status().text)
+    fields = hidden_fields(client.get(SHAPE).raise_for_status().text, "launch-form")
     answer = client.post(SHAPE, data=fields | {"display_name": "bench"})
     if answer.status_code != 303:
         raise RuntimeError(f"The launch was answered with {answer.status_code}.")

@@ -30,10 +30,11 @@ def sign_in() -> httpx.Client:
     return client
 
 
-def hidden_fields(html: str) -> dict[str, str]:
-    """Names and values of the hidden inputs of a page."""
+def hidden_fields(html: str, form: str) -> dict[str, str]:
+    """Names and values of the hidden inputs of the form with that id."""
     found = {}
-    for tag in re.findall(r"<input[^>]*type=\"hidden\"[^>]*>", html):
+    inside = html.partition(f'id="{form}"')[2].partition("</form>")[0]
+    for tag in re.findall(r"<input[^>]*type=\"hidden\"[^>]*>", inside):
         name, value = re.search(r'name="([^"]*)"', tag), re.search(r'value="([^"]*)"', tag)
         if name:
             found[name[1]] = value[1] if value else ""
