@@ -63,7 +63,7 @@ def make_model(*, account: Account | None = None, model_id: str | None = None, *
         "position": number,
     } | fields
     return BaseModel.objects.create(
-        account=account or make_account(account_id="fireworks"), model_id=model_id or f"qwen3-{number}b", **given
+        account=account or make_account(account_id="fireworks"), model_id=model_id or f"made-{number}b", **given
     )
 
 
