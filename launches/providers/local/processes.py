@@ -42,14 +42,6 @@ def start_wrapper(directory: Path, environment: dict[str, str]) -> int:
     return process.pid
 
 
-def belongs(pid: int, directory: Path) -> bool:
-    """Whether a process with that pid is alive and one of the attempt's."""
-    try:
-        return _is_marked(psutil.Process(pid), directory)
-    except psutil.Error:
-        return False
-
-
 def ask_wrapper(directory: Path) -> None:
     """Send SIGTERM to the attempt's wrapper, if it is alive."""
     wrapper = files.read_json(directory / files.WRAPPER)

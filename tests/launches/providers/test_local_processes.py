@@ -68,7 +68,7 @@ def test_of_many_wrappers_one_starts_a_trainer(local: LocalRig) -> None:
     environment = plan.wrapper_environment(os.environ)
     pids = [processes.start_wrapper(directory, environment) for _ in range(4)]
     wait_ready(local.provider, reference)
-    until(lambda: sum(processes.belongs(pid, directory) for pid in {*pids, local.wrapper_pid(reference)}) == 1)
+    until(lambda: sum(belongs(pid, directory) for pid in {*pids, local.wrapper_pid(reference)}) == 1)
     assert len(local.pids(reference.job)) == 1
 
     local.finish(reference.job)
@@ -374,4 +374,12 @@ def no_process_of(rig: LocalRig, reference: Reference) -> bool:
     """No process of an attempt that is over is left; its wrapper may need a moment to go after its last word."""
     assert rig.provider.observe(reference).state in FINAL
     directory = rig.directory(reference)
-    return until(lambda: not [pid for pid in psutil.pids() if processes.belongs(pid, directory)])
+    return until(lambda: not [pid for pid in psutil.pids() if belongs(pid, directory)])
+
+
+def belongs(pid: int, directory: Path) -> bool:
+    """Whether a process with that pid is alive and one of the attempt's; a zombie has no environment."""
+    try:
+        return psutil.Process(pid).environ().get(processes.MARK) == str(directory)
+    except (psutil.Error, OSError):
+        return False
