@@ -33,5 +33,18 @@ async function update() {
   document.dispatchEvent(new CustomEvent('htmx:afterSettle'))
 }
 
-document.addEventListener('slipway:refresh', (event) => event.detail.until(update()))
+// A page that cannot ask says so, rather than go on showing what may be over.
+const tell = (lost) => { const notice = document.getElementById('lost'); if (notice) notice.hidden = !lost }
+
+async function updateAndTell() {
+  try {
+    await update()
+    tell(false)
+  } catch (error) {
+    tell(!error.gone)
+    throw error
+  }
+}
+
+document.addEventListener('slipway:refresh', (event) => event.detail.until(updateAndTell()))
 toEnd(log())

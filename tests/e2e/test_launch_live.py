@@ -90,8 +90,10 @@ def test_after_the_network_was_gone_nothing_is_missing(admin_page: Page, context
     expect(tab.locator("html")).to_have_attribute("data-live", "on")
     context.set_offline(True)
     tab.request.post(f"{tab.url}/cancel", form={"csrfmiddlewaretoken": token})
+    expect(tab.get_by_text("Slipway does not answer")).to_be_visible(timeout=20_000)
     context.set_offline(False)
     expect(tab.locator("[data-state]")).to_have_attribute("data-state", re.compile("CANCELL"), timeout=15_000)
+    expect(tab.get_by_text("Slipway does not answer")).to_be_hidden()
     tab.close()
 
 
