@@ -45,6 +45,8 @@ def main() -> None:
         emit("listed", checkpoints=client.list_checkpoints())
     client.unload_model().result()
     emit("finished", seconds=round(time.monotonic() - started, 3))
+    sys.stdout.flush()
+    os._exit(0)  # native threads of the SDK now and then crash the interpreter as it shuts down, when all is done
 
 
 def parse_arguments() -> argparse.Namespace:
