@@ -6,6 +6,7 @@ import errno
 import os
 import random
 import socket
+import time
 from urllib.parse import urlsplit
 
 import psycopg
@@ -14,6 +15,7 @@ import redis
 from embedded.console import Trouble
 
 CONNECT_SECONDS = 5
+PATIENCE_SECONDS = 2
 # Below the range from which the kernel takes ports for outgoing connections, so that a restart finds its port free.
 SERVER_PORTS = range(20000, 32000)
 
@@ -29,7 +31,7 @@ def web_port() -> int:
         raise Trouble(f"PORT={text} is not a port: use a whole number from 1 to 65535.")
     port = int(text)
     try:
-        _bind(port)
+        _bind_patiently(port)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise Trouble(f"Port {port} is in use. Choose another, such as PORT={_near(port)} ./run") from None
@@ -57,6 +59,18 @@ def _bind(port: int) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", port))
         probe.listen(1)
+
+
+def _bind_patiently(port: int) -> None:
+    """Bind; a process that was just killed holds its port until its last thread is gone, so try for a while."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return _bind(port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def _near(port: int) -> int:
