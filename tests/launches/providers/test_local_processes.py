@@ -19,6 +19,8 @@ from launches.states import FINAL, AttemptState, Reason
 from tests.launches.providers.local_rig import LocalRig, is_alive, make_rig
 from tests.launches.providers.rig import make_reference, make_submission, until, wait_for, wait_ready
 
+pytestmark = pytest.mark.e2e  # real processes, started, killed and found again
+
 S = AttemptState
 SUBMITTER = """
 import json, os, signal, sys
