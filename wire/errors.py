@@ -15,13 +15,14 @@ class Violation:
 
 
 class Refusal(Exception):
-    """A request that is understood and refused. `message` is a full sentence for a person."""
+    """A request that is understood and refused. `message` is a sentence for a person, `reason` a word for a program."""
 
     code = "FAILED_PRECONDITION"
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, reason: str = "") -> None:
         super().__init__(message)
         self.message = message
+        self.reason = reason or self.code
 
 
 class NotFound(Refusal):
@@ -44,6 +45,18 @@ class AlreadyExists(Refusal):
 
 class FailedPrecondition(Refusal):
     """Legal in itself, but not in the state that the thing is in."""
+
+
+class Conflict(Refusal):
+    """Somebody else changed the thing since the caller looked at it; look again and repeat."""
+
+    code = "ABORTED"
+
+
+class Unimplemented(Refusal):
+    """Nobody here can do that (yet)."""
+
+    code = "UNIMPLEMENTED"
 
 
 class InvalidArgument(Refusal):

@@ -45,6 +45,11 @@ def invitation_name(account: str, number: int) -> str:
     return f"accounts/{account}/invitations/{number}"
 
 
+def api_key_name(account: str, number: int) -> str:
+    """`accounts/{account}/apiKeys/{number}`"""
+    return f"accounts/{account}/apiKeys/{number}"
+
+
 def user_name(username: str) -> str:
     """`users/{username}`"""
     return f"users/{username}"
@@ -76,3 +81,22 @@ def parse_model_name(name: str) -> tuple[str, str] | None:
         case ["accounts", account, "models", model] if is_id(account) and is_id(model):
             return account, model
     return None
+
+
+def parse_shape_name(name: str) -> tuple[str, str] | None:
+    """(account, shape) of `accounts/{account}/trainingShapes/{shape}`, or of `account/shape` as people shorten it."""
+    match name.split("/"):
+        case ["accounts", account, "trainingShapes", shape] | [account, shape] if is_id(account) and is_id(shape):
+            return account, shape
+    return None
+
+
+def parse_version_name(name: str) -> tuple[str, str, str] | None:
+    """(account, shape, version) of a shape's or a version's name; the version is "" for a bare shape.
+
+    `versions/latest` is read, too. None where the text is no such name.
+    """
+    shape, _, version = name.partition("/versions/")
+    parsed = parse_shape_name(shape)
+    known = shape == name or version == "latest" or is_version_id(version)
+    return (*parsed, version) if parsed and known else None

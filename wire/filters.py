@@ -1,0 +1,214 @@
+"""The `filter` of a list: a subset of AIP-160, read with a grammar, checked against the fields it may name. Pure.
+
+    latest_validated=true AND snapshot.trainer_mode="LORA_TRAINER" AND snapshot.parameter_count>=7000000000
+
+Comparisons joined by AND. Fields are in snake case. Operators are = != < <= > >= and, on texts, `:` (contains). A value
+is quoted, or a bare word. There is no OR, no NOT, no parentheses, no wildcard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from lark import Lark, Token, Tree
+from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+
+LONGEST = 2000
+MOST_COMPARISONS = 20
+LARGEST = 2**63 - 1
+
+Value = str | int | bool | datetime
+
+_GRAMMAR = Lark(
+    r"""
+    start: comparison ("AND" comparison)*
+    comparison: FIELD OPERATOR (STRING | WORD)
+    OPERATOR: "!=" | "<=" | ">=" | "=" | "<" | ">" | ":"
+    FIELD: /[A-Za-z_][A-Za-z0-9_.]*/
+    STRING: /"(?:[^"\\]|\\.)*"/ | /'(?:[^'\\]|\\.)*'/
+    WORD: /[^\s"'()=<>!:]+/
+    %ignore /[ \t\r\n]+/
+    """,
+    parser="lalr",
+    lexer="contextual",
+)
+_SIMPLE_ESCAPES = {'"', "'", "\\"}
+
+
+class FilterError(ValueError):
+    """The filter cannot be read; `column` is the character (from 1) that it stopped at."""
+
+    def __init__(self, message: str, column: int) -> None:
+        super().__init__(f"{message} (at character {column})")
+        self.column = column
+
+
+class Kind(StrEnum):
+    """What a field holds, and so which operators it has."""
+
+    BOOLEAN = "true or false"
+    CHOICE = "one of its values"
+    TEXT = "a text"
+    WHOLE = "a whole number"
+    TIME = "an RFC 3339 time"
+
+
+OPERATORS: dict[Kind, tuple[str, ...]] = {
+    Kind.BOOLEAN: ("=", "!="),
+    Kind.CHOICE: ("=", "!="),
+    Kind.TEXT: ("=", "!=", "<", "<=", ">", ">=", ":"),
+    Kind.WHOLE: ("=", "!=", "<", "<=", ">", ">="),
+    Kind.TIME: ("=", "!=", "<", "<=", ">", ">="),
+}
+
+
+@dataclass(frozen=True)
+class FilterField:
+    """A field that filters may name; `choices` are the values of a CHOICE."""
+
+    kind: Kind
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One comparison, its value read as the field's kind."""
+
+    field: str
+    operator: str
+    value: Value
+
+
+def parse_filter(text: str, fields: Mapping[str, FilterField]) -> tuple[Comparison, ...]:
+    """The comparisons of a filter, all of which must hold; none for an empty one. Errors: `FilterError`."""
+    if not text.strip():
+        return ()
+    if len(text) > LONGEST:
+        raise FilterError(f"The filter has {len(text)} characters; the limit is {LONGEST}", LONGEST + 1)
+    nodes = [node for node in _parse(text).children if isinstance(node, Tree)]
+    if len(nodes) > MOST_COMPARISONS:
+        first_too_many = next(nodes[MOST_COMPARISONS].scan_values(lambda token: isinstance(token, Token)))
+        raise FilterError(
+            f"There are {len(nodes)} comparisons; the limit is {MOST_COMPARISONS}", _column(first_too_many)
+        )
+    return tuple(_comparison(node, fields) for node in nodes)
+
+
+def write_filter(comparisons: tuple[Comparison, ...]) -> str:
+    """The text that reads as these comparisons."""
+    return " AND ".join(f"{c.field}{c.operator}{_written(c.value)}" for c in comparisons)
+
+
+def _parse(text: str) -> Tree[Token]:
+    try:
+        return _GRAMMAR.parse(text)
+    except UnexpectedToken as error:
+        ended = error.token.type == "$END"
+        column = len(text) + 1 if ended else (error.token.start_pos or 0) + 1
+        found = "the end" if ended else repr(str(error.token)[:20])
+        raise FilterError(f"Expected {_wanted(error)}, found {found}", column) from None
+    except UnexpectedCharacters as error:
+        place = error.pos_in_stream or 0
+        raise FilterError(f"{text[place]!r} cannot stand here", place + 1) from None
+    except UnexpectedInput as error:
+        raise FilterError("It cannot be read", (error.pos_in_stream or 0) + 1) from None
+
+
+def _wanted(error: UnexpectedToken) -> str:
+    words = {
+        "FIELD": "a field",
+        "OPERATOR": "an operator",
+        "STRING": "a value",
+        "WORD": "a value",
+        "AND": "AND",
+        "$END": "the end",
+    }
+    return " or ".join(sorted({words.get(name, name) for name in error.expected}))
+
+
+def _comparison(node: Tree[Token], fields: Mapping[str, FilterField]) -> Comparison:
+    name, operator, value = (token for token in node.children if isinstance(token, Token))
+    field = fields.get(str(name))
+    if field is None:
+        raise FilterError(
+            f"{str(name)[:60]!r} is no field to filter by; use {', '.join(sorted(fields))}", _column(name)
+        )
+    allowed = OPERATORS[field.kind]
+    if str(operator) not in allowed:
+        raise FilterError(f"{name} cannot be compared by {operator}; use {' '.join(allowed)}", _column(operator))
+    return Comparison(str(name), str(operator), _read(field, value))
+
+
+def _column(token: Token) -> int:
+    return (token.start_pos or 0) + 1
+
+
+def _read(field: FilterField, token: Token) -> Value:
+    text = _unquoted(token)
+    value: Value | None
+    match field.kind:
+        case Kind.TEXT:
+            value = None if "\0" in text else text
+        case Kind.BOOLEAN:
+            value = {"true": True, "false": False}.get(text)
+        case Kind.CHOICE:
+            value = text if text in field.choices else None
+        case Kind.WHOLE:
+            value = _whole(text)
+        case Kind.TIME:
+            value = _time(text)
+    if value is None:
+        wanted = ", ".join(field.choices) if field.choices else field.kind.value
+        raise FilterError(f"{text[:60]!r} is not {'one of ' if field.choices else ''}{wanted}", _column(token))
+    return value
+
+
+def _unquoted(token: Token) -> str:
+    if token.type != "STRING":
+        return str(token)
+    text, escaped, plain = str(token)[1:-1], False, []
+    for letter in text:
+        if escaped and letter not in _SIMPLE_ESCAPES:
+            raise FilterError(f"\\{letter} is no escape; use \\\" \\' or \\\\", _column(token))
+        if letter == "\\" and not escaped:
+            escaped = True
+            continue
+        plain.append(letter)
+        escaped = False
+    return "".join(plain)
+
+
+def _whole(text: str) -> int | None:
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 19):
+        return None
+    number = int(text)
+    return number if -LARGEST <= number <= LARGEST else None
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return _in_utc(found) if found.tzinfo is not None else None
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """The moment in UTC, since databases know fewer offsets; the first or last one where it is beyond those."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return (datetime.min if moment.year == 1 else datetime.max).replace(tzinfo=UTC)
+
+
+def _written(value: Value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    text = value.isoformat() if isinstance(value, datetime) else value
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
