@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from accounts.models import Account, User
+from accounts.models import Account, ApiKey, User
 from accounts.queries import role_in
 from accounts.roles import Right, allows
+from accounts.scopes import Scope, covers, least_scope
 from wire.errors import NotFound, PermissionDenied
 
 
 @dataclass(frozen=True)
 class Actor:
-    """A user behind a request, or (user None) Slipway itself."""
+    """A user behind a request, or (user None) Slipway itself.
+
+    Where a program acts for the user with an API key, `scope` is the key's and `only_account` the account it is for.
+    """
 
     user: User | None
     label: str
     request_id: str = ""
+    scope: Scope | None = None
+    only_account: Account | None = None
+
+    @property
+    def is_superuser(self) -> bool:
+        """Whether this is a superuser in person: a key of theirs has a member's rights and no more."""
+        return self.user is not None and self.user.is_superuser and self.scope is None
 
 
 SYSTEM = Actor(user=None, label="Slipway")
@@ -27,21 +38,40 @@ def user_actor(user: User, *, request_id: str = "") -> Actor:
     return Actor(user=user, label=user.get_username(), request_id=request_id)
 
 
+def key_actor(key: ApiKey, *, request_id: str = "") -> Actor:
+    """The actor for a program that showed this key."""
+    return Actor(
+        user=key.user,
+        label=f"{key.user.get_username()} (key {key.name})",
+        request_id=request_id,
+        scope=Scope(key.scope),
+        only_account=key.account,
+    )
+
+
 def require(actor: Actor, account: Account, right: Right) -> None:
     """Pass where the actor has the right in the account; Slipway itself always has.
 
-    Errors: `NotFound` for someone who is not a member (they may not learn that it exists), `PermissionDenied` for a
-    member whose role is too small.
+    Errors: `NotFound` for someone who is not a member (they may not learn that it exists), and for a key of another
+    account; `PermissionDenied` for a member whose role, or a key whose scope, is too small.
     """
     if actor.user is None:
         return
+    if actor.only_account not in (None, account):
+        raise NotFound(f"There is no account {account.account_id} that this API key is for.")
     role = role_in(actor.user, account)
     if role is None:
         raise NotFound(f"There is no account {account.account_id} that you are a member of.")
     if not allows(role, right):
         raise PermissionDenied(
-            f"Your role in {account.account_id} is {role}; this needs the right to {right.replace('_', ' ')}. "
+            f"Your role in {account.account_id} is {role}; this needs the right to {_words(right)}. "
             f"Ask an admin of {account.account_id}."
+        )
+    if actor.scope is not None and not covers(actor.scope, right):
+        enough = least_scope(right)
+        remedy = f"Use a key with the scope {enough}" if enough else "No key has it: sign in and do it on the pages"
+        raise PermissionDenied(
+            f"This API key has the scope {actor.scope}; this needs the right to {_words(right)}. {remedy}."
         )
 
 
@@ -50,5 +80,18 @@ def require_manager(actor: Actor, account: Account) -> None:
 
     Errors: as in `require`.
     """
-    if actor.user is None or not actor.user.is_superuser:
+    if not actor.is_superuser:
         require(actor, account, Right.MANAGE_MEMBERS)
+
+
+def manages(actor: Actor, account: Account) -> bool:
+    """Whether `require_manager` lets the actor pass."""
+    try:
+        require_manager(actor, account)
+    except (NotFound, PermissionDenied):
+        return False
+    return True
+
+
+def _words(right: Right) -> str:
+    return right.replace("_", " ")

@@ -13,13 +13,15 @@ from django.contrib.auth.models import Group
 from django.db.models import Model, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
 
 from accounts.actors import Actor, user_actor
 from accounts.domain.add_member import add_member
 from accounts.domain.create_account import create_account
 from accounts.domain.record import record
 from accounts.domain.remove_member import remove_member
-from accounts.models import Account, AuditEntry, Invitation, Membership, User
+from accounts.domain.revoke_api_key import revoke_api_key
+from accounts.models import Account, ApiKey, AuditEntry, Invitation, Membership, User
 from accounts.roles import Role
 from wire.errors import Refusal
 from wire.names import user_name
@@ -128,7 +130,7 @@ class Memberships(admin.ModelAdmin[Membership]):
 
     def delete_model(self, request: HttpRequest, obj: Membership) -> None:
         """End it by the verb."""
-        remove_member(actor=_actor(request), account=obj.account, user=obj.user)
+        remove_member(actor=_actor(request), account=obj.account, user=obj.user, now=timezone.now())
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """The form; a refusal becomes a message."""
@@ -163,6 +165,39 @@ class Invitations(ReadOnly):
     list_filter = ("account",)
     list_select_related = ("account", "created_by", "accepted_by")
     exclude = ("token_hash",)
+
+
+@admin.register(ApiKey)
+class ApiKeys(ReadOnly):
+    """API keys of everybody; they can be revoked, by the verb."""
+
+    list_display = (
+        "name",
+        "prefix",
+        "scope",
+        "user",
+        "account",
+        "created_at",
+        "last_used_at",
+        "expires_at",
+        "revoked_at",
+    )
+    list_filter = ("scope", "account")
+    list_select_related = ("user", "account")
+    search_fields = ("name", "prefix", "user__username")
+    exclude = ("secret_hash",)
+    actions = ("revoke",)
+
+    @admin.action(description="Revoke the selected API keys")
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        """End them; one that is refused is named, the others end."""
+        for key in queryset.select_related("account", "user"):
+            try:
+                revoke_api_key(actor=_actor(request), key=key, now=timezone.now())
+            except Refusal as refusal:
+                messages.error(request, refusal.message)
+            else:
+                messages.success(request, f"The key {key.name} of {key.user} was revoked.")
 
 
 @admin.register(AuditEntry)

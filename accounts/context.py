@@ -7,11 +7,20 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
+from accounts.middleware import Standing
+from accounts.roles import Right, allows, publishing_right
+
 
 def navigation(request: HttpRequest) -> dict[str, Any]:
-    """`active_account`, `role` and `memberships`, lazily, so that fragments without navigation pay nothing."""
+    """Account, role, memberships and what the role may, lazily: fragments without navigation pay nothing."""
     return {
         "active_account": SimpleLazyObject(lambda: request.standing.account),  # type: ignore[attr-defined]
         "role": SimpleLazyObject(lambda: request.standing.role),  # type: ignore[attr-defined]
+        "reads_audit": SimpleLazyObject(lambda: allows(request.standing.role, Right.READ_AUDIT)),  # type: ignore[attr-defined]
+        "publishes": SimpleLazyObject(lambda: _publishes(request.standing)),  # type: ignore[attr-defined]
         "memberships": SimpleLazyObject(lambda: request.standing.memberships),  # type: ignore[attr-defined]
     }
+
+
+def _publishes(standing: Standing) -> bool:
+    return standing.account is not None and allows(standing.role, publishing_right(standing.account.account_id))

@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
 from django.contrib.auth.password_validation import password_validators_help_texts
 
+from accounts.audit_filters import AuditFilters
 from accounts.domain.accept_invitation import NewUser
-from accounts.models import User
+from accounts.domain.create_api_key import DEFAULT_LIFETIME, LIFETIMES
+from accounts.models import KEY_NAME_LENGTH, ROLE_CHOICES, AuditEntry, User
+from accounts.roles import Role
+from accounts.scopes import Scope, scopes_of
 from wire.errors import InvalidArgument
 
+NEVER = "never"
+DAY = "%Y-%m-%d"
+NO_DAY = {"invalid": "Write a day as 2026-01-31."}
+_SCOPES = {
+    Scope.READ: "read: see the catalog and launches",
+    Scope.LAUNCH: "launch: also launch and act on launches",
+    Scope.PUBLISH: "publish: also publish shapes",
+}
 
-class JoinForm(forms.Form):
+
+class RefusableForm(forms.Form):
+    """A form that can show what a verb found wrong."""
+
+    def refuse(self, refusal: InvalidArgument) -> None:
+        """Show what the verb found wrong beside the fields; what has no field stands above the form."""
+        for violation in refusal.violations:
+            self.add_error(violation.field if violation.field in self.fields else None, violation.description)
+
+
+class JoinForm(RefusableForm):
     """User name and password of somebody new."""
 
     username = forms.CharField(
@@ -38,7 +62,91 @@ class JoinForm(forms.Form):
         """What was chosen, once the form is valid."""
         return NewUser(username=self.cleaned_data["username"], password=self.cleaned_data["password"])
 
-    def refuse(self, refusal: InvalidArgument) -> None:
-        """Show what the verb found wrong beside the fields; what has no field stands above the form."""
-        for violation in refusal.violations:
-            self.add_error(violation.field if violation.field in self.fields else None, violation.description)
+
+class RoleForm(forms.Form):
+    """A member's role."""
+
+    role = forms.ChoiceField(
+        choices=ROLE_CHOICES,
+        error_messages={"invalid_choice": f"Role: %(value)s is no role. Choose {', '.join(Role)}."},
+    )
+
+    def chosen(self) -> Role:
+        """The role, once the form is valid."""
+        return Role(self.cleaned_data["role"])
+
+
+class InviteForm(RoleForm, RefusableForm):
+    """Whom to invite, and as what."""
+
+    username = forms.CharField(
+        label="User name",
+        required=False,
+        max_length=User._meta.get_field("username").max_length,
+        validators=User._meta.get_field("username").validators,
+        help_text="A proposal: who follows the link may choose another, or join as the user they are.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+    email = forms.EmailField(
+        required=False,
+        help_text="Noted for the new user. Nothing is sent to it: you hand the link over.",
+        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+    )
+
+
+class KeyForm(RefusableForm):
+    """What a new API key is called, what it may do, and how long it lasts."""
+
+    name = forms.CharField(
+        max_length=KEY_NAME_LENGTH,
+        help_text="What it is for, such as ci or notebook. The audit log shows it.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    scope = forms.ChoiceField(
+        choices=[(scope.value, _SCOPES[scope]) for scope in Scope],
+        help_text="Never more than your role allows when the key is used.",
+    )
+    days = forms.ChoiceField(
+        label="Expires",
+        choices=[(str(days or NEVER), f"after {days} days" if days else NEVER) for days in LIFETIMES],
+        initial=str(DEFAULT_LIFETIME),
+    )
+
+    def for_role(self, role: Role | None) -> KeyForm:
+        """The same, saying which scopes are out of reach of that role."""
+        within = scopes_of(role) if role else ()
+        self.fields["scope"].choices = [  # type: ignore[attr-defined]
+            (scope.value, _SCOPES[scope] if scope in within else f"{scope}: not with your role") for scope in Scope
+        ]
+        return self
+
+    def lifetime(self) -> int | None:
+        """Days until it expires, None for never, once the form is valid."""
+        days = self.cleaned_data["days"]
+        return None if days == NEVER else int(days)
+
+
+class AuditForm(forms.Form):
+    """Which entries of the audit log to show. Days are of UTC, both included."""
+
+    actor = forms.CharField(required=False, max_length=AuditEntry._meta.get_field("actor_label").max_length)
+    verb = forms.CharField(required=False, max_length=AuditEntry._meta.get_field("verb").max_length)
+    target = forms.CharField(required=False, max_length=AuditEntry._meta.get_field("target").max_length)
+    since = forms.DateField(label="From", required=False, input_formats=[DAY], error_messages=NO_DAY)
+    until = forms.DateField(label="To", required=False, input_formats=[DAY], error_messages=NO_DAY)
+
+    def clean(self) -> dict[str, Any]:
+        """A span of days runs forward."""
+        cleaned = super().clean() or self.cleaned_data
+        since, until = cleaned.get("since"), cleaned.get("until")
+        if since and until and since > until:
+            self.add_error("until", f"The last day, {until}, is before the first, {since}. Exchange them.")
+        return cleaned
+
+    def filters(self) -> AuditFilters:
+        """What was asked for, once the form is valid."""
+        return AuditFilters(**self.cleaned_data)
+
+    def problems(self) -> list[str]:
+        """What is wrong, each with its field's label."""
+        return [f"{self[name].label}: {error}" for name, errors in self.errors.items() for error in errors]

@@ -1,4 +1,4 @@
-"""Who there is: users, accounts, memberships, invitations, and the audit log of what they did."""
+"""Who there is: users, accounts, memberships, invitations, API keys, and the audit log of what they did."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from django.db.models import Q
 from django.db.models.functions import Now, Upper
 
 from accounts.roles import Role
+from accounts.scopes import Scope
 from wire import names
 
 ROLE_CHOICES = [(role.value, role.value) for role in Role]
+SCOPE_CHOICES = [(scope.value, scope.value) for scope in Scope]
+KEY_NAME_LENGTH = 40
+"""So that `user (key NAME)` fits into a label of the audit log, whatever the user's name."""
 
 
 class User(AbstractUser):
@@ -84,6 +88,7 @@ class Invitation(models.Model):
     expires_at = models.DateTimeField()
     accepted_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     accepted_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -92,6 +97,42 @@ class Invitation(models.Model):
 
     def __str__(self) -> str:
         return f"invitation to {self.account} as {self.role}"
+
+
+class ApiKey(models.Model):
+    """A secret that lets a program act for one user in one account, within a scope. Only the secret's hash is stored.
+
+    `prefix` is the secret's beginning, by which people tell keys apart; `created_by` is the label of who made it.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="api_keys")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=KEY_NAME_LENGTH)
+    prefix = models.CharField(max_length=16)
+    secret_hash = models.CharField(max_length=64, unique=True)
+    scope = models.CharField(max_length=16, choices=SCOPE_CHOICES)
+    created_by = models.CharField(max_length=200)
+    created_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "API key"
+        constraints = [
+            models.CheckConstraint(condition=Q(scope__in=[scope.value for scope in Scope]), name="api_key_scope_known"),
+            models.UniqueConstraint(
+                fields=["account", "user", "name"], condition=Q(revoked_at=None), name="api_key_name_in_use_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def resource_name(self) -> str:
+        """The resource name; `name` is what its user called it."""
+        return names.api_key_name(self.account.account_id, self.pk)
 
 
 class AuditEntry(models.Model):
@@ -113,6 +154,11 @@ class AuditEntry(models.Model):
         indexes = [
             models.Index(fields=["account", "-created_at", "-id"], name="audit_by_account"),
             models.Index(fields=["target", "-id"], name="audit_by_target"),
+            models.Index(fields=["account", "verb", "-created_at", "-id"], name="audit_by_verb"),
+            models.Index(fields=["account", "actor_label", "-created_at", "-id"], name="audit_by_actor"),
+            models.Index(
+                fields=["account", "target"], name="audit_by_target_prefix", opclasses=["int8_ops", "text_pattern_ops"]
+            ),
         ]
 
     def __str__(self) -> str:

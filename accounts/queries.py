@@ -1,14 +1,20 @@
-"""Reads of the accounts app."""
+"""Reads of the accounts app. A list answers one page and the cursor of the next one, "" where there is none."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from django.contrib.auth.models import AnonymousUser
 
-from accounts.models import Account, Membership, User
+from accounts.models import Account, ApiKey, Invitation, Membership, User
 from accounts.roles import Role
 from wire.errors import NotFound
+
+PAGE = 50
+MOST_INVITATIONS = 100
+_LONGEST_CURSOR = 18
+"""Digits of a primary key that surely fits."""
 
 
 def role_in(user: User | AnonymousUser, account: Account) -> Role | None:
@@ -38,3 +44,64 @@ def account_by_id(account_id: str) -> Account:
 def user_by_name(username: str) -> User | None:
     """The user of that name, compared without case as at sign-in."""
     return User.objects.filter(username__iexact=username).first()
+
+
+def cursor_in(text: str) -> int | None:
+    """The primary key that a page's address names; None where it names none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _LONGEST_CURSOR else None
+
+
+def list_members(account: Account, *, after: str = "", size: int = PAGE) -> tuple[list[Membership], str]:
+    """The account's memberships with their users, by user name, after the membership `after`."""
+    found = account.memberships.select_related("user").order_by("user__username")
+    if (cursor := cursor_in(after)) is not None:
+        last = account.memberships.filter(pk=cursor).values_list("user__username", flat=True).first()
+        found = found.filter(user__username__gt=last or "")
+    members = list(found[: size + 1])
+    return members[:size], str(members[size - 1].pk) if len(members) > size else ""
+
+
+def find_member(account: Account | None, number: int) -> Membership:
+    """The membership with its user. Errors: `NotFound` where the account has no such member (any more)."""
+    found = Membership.objects.filter(account=account, pk=number).select_related("account", "user").first()
+    if account is None or found is None:
+        raise NotFound("There is no such member of the account that you work in; somebody may have removed them since.")
+    return found
+
+
+def open_invitations(account: Account, now: datetime) -> list[Invitation]:
+    """Invitations that can still be accepted, newest first, at most a hundred: they last a week."""
+    found = account.invitations.filter(accepted_at=None, revoked_at=None, expires_at__gt=now)
+    return list(found.select_related("created_by").order_by("-pk")[:MOST_INVITATIONS])
+
+
+def find_invitation(account: Account | None, number: int) -> Invitation:
+    """The invitation, open or not. Errors: `NotFound`."""
+    found = Invitation.objects.filter(account=account, pk=number).select_related("account").first()
+    if account is None or found is None:
+        raise NotFound("There is no such invitation into the account that you work in.")
+    return found
+
+
+def list_keys(account: Account, user: User | None, *, before: str = "", size: int = PAGE) -> tuple[list[ApiKey], str]:
+    """The user's keys of the account (None: everybody's), revoked ones too, newest first, before the key `before`."""
+    found = account.api_keys.select_related("user").order_by("-pk")
+    if user is not None:
+        found = found.filter(user=user)
+    if (cursor := cursor_in(before)) is not None:
+        found = found.filter(pk__lt=cursor)
+    keys = list(found[: size + 1])
+    return keys[:size], str(keys[size - 1].pk) if len(keys) > size else ""
+
+
+def find_key(account: Account | None, user: User | None, number: int) -> ApiKey:
+    """The key, where it is the user's (None: anybody's) for the account. Errors: `NotFound`."""
+    found = ApiKey.objects.filter(account=account, pk=number).select_related("account", "user").first()
+    if account is None or found is None or (user is not None and found.user != user):
+        raise NotFound("There is no such API key of yours for the account that you work in.")
+    return found
+
+
+def count_live_keys(account: Account, user: User) -> int:
+    """How many keys of the user for the account are not revoked; expired ones count."""
+    return ApiKey.objects.filter(account=account, user=user, revoked_at=None).count()

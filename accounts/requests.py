@@ -10,6 +10,9 @@ from django_htmx.middleware import HtmxDetails
 from accounts.actors import Actor, user_actor
 from accounts.middleware import Standing
 from accounts.models import User
+from wire.errors import FailedPrecondition, NotFound, Refusal
+
+NO_ACCOUNT = "You are a member of no account yet. Ask an admin for an invitation."
 
 
 class SlipwayRequest(HttpRequest):
@@ -32,3 +35,20 @@ def next_page(request: HttpRequest) -> str:
     page = request.POST.get("next", "")
     own = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
     return page if own else "/"
+
+
+def wrong_account(request: SlipwayRequest) -> Refusal | None:
+    """Why a posted form cannot be meant for the active account; None where it can.
+
+    The form names the account that it showed: a second tab may have switched since.
+    """
+    active = request.standing.account
+    if active is None:
+        return NotFound(NO_ACCOUNT)
+    shown = request.POST.get("account", active.account_id)
+    if shown == active.account_id:
+        return None
+    return FailedPrecondition(
+        f"This form was opened for account {shown[:63]}; you now work in {active.account_id}. "
+        f"Switch back, or send it again for {active.account_id}."
+    )

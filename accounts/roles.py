@@ -1,9 +1,9 @@
 """Roles and what they may do. Pure: no models, no request.
 
-viewer    sees the account's catalog and launches
+viewer    sees the account's catalog and launches, and makes API keys of their own
 launcher  also launches trainers, and acts on launches of their own
-publisher also publishes shapes, and controls any launch of the account
-admin     also manages members
+publisher also publishes shapes, controls any launch of the account, and reads its audit log
+admin     also manages members, and publishes to the shared account where this is it
 """
 
 from __future__ import annotations
@@ -24,16 +24,19 @@ class Right(StrEnum):
     """Something that a verb asks for before it acts."""
 
     VIEW = "view"
+    MAKE_KEYS = "make_keys"
     LAUNCH = "launch"
     CONTROL_ANY_LAUNCH = "control_any_launch"
     PUBLISH = "publish"
+    READ_AUDIT = "read_the_audit_log"
+    PUBLISH_SHARED = "publish_to_the_shared_account"
     MANAGE_MEMBERS = "manage_members"
 
 
-_VIEWER = frozenset({Right.VIEW})
+_VIEWER = frozenset({Right.VIEW, Right.MAKE_KEYS})
 _LAUNCHER = _VIEWER | {Right.LAUNCH}
-_PUBLISHER = _LAUNCHER | {Right.PUBLISH, Right.CONTROL_ANY_LAUNCH}
-_ADMIN = _PUBLISHER | {Right.MANAGE_MEMBERS}
+_PUBLISHER = _LAUNCHER | {Right.PUBLISH, Right.CONTROL_ANY_LAUNCH, Right.READ_AUDIT}
+_ADMIN = _PUBLISHER | {Right.PUBLISH_SHARED, Right.MANAGE_MEMBERS}
 
 RIGHTS: dict[Role, frozenset[Right]] = {
     Role.VIEWER: _VIEWER,
@@ -51,3 +54,12 @@ def allows(role: Role | None, right: Right) -> bool:
 def includes(role: Role, other: Role) -> bool:
     """Whether the role has every right of the other one."""
     return RIGHTS[role] >= RIGHTS[other]
+
+
+SHARED_ACCOUNT = "fireworks"
+"""The account of the catalog that everybody shares; its admins only publish to it."""
+
+
+def publishing_right(account_id: str) -> Right:
+    """What making and publishing shapes of the account needs."""
+    return Right.PUBLISH_SHARED if account_id == SHARED_ACCOUNT else Right.PUBLISH

@@ -5,7 +5,10 @@ from __future__ import annotations
 from allauth.account import views as allauth
 from django.urls import path
 
+from accounts.views.audit import audit, audit_csv
 from accounts.views.invitations import invitation
+from accounts.views.keys import key_revoke, keys
+from accounts.views.members import invitation_revoke, member_remove, member_role, members
 from accounts.views.standing import switch_account
 
 urlpatterns = [
@@ -15,4 +18,12 @@ urlpatterns = [
     path("inactive", allauth.account_inactive, name="account_inactive"),
     path("invitations/<str:token>", invitation, name="invitation"),
     path("account", switch_account, name="switch_account"),
+    path("members", members, name="members"),
+    path("members/<int:number>/role", member_role, name="member_role"),
+    path("members/<int:number>/remove", member_remove, name="member_remove"),
+    path("members/invitations/<int:number>/revoke", invitation_revoke, name="invitation_revoke"),
+    path("keys", keys, name="keys"),
+    path("keys/<int:number>/revoke", key_revoke, name="key_revoke"),
+    path("audit", audit, name="audit"),
+    path("audit.csv", audit_csv, name="audit_csv"),
 ]

@@ -31,7 +31,7 @@ class NewUser:
 def open_invitation(*, token: str, now: datetime) -> Invitation:
     """The invitation of that token, with its account.
 
-    Errors: `NotFound` for an unknown token, `FailedPrecondition` where it was used or has expired.
+    Errors: `NotFound` for an unknown token, `FailedPrecondition` where it was used or taken back, or has expired.
     """
     return _open(Invitation.objects.all(), token, now)
 
@@ -71,6 +71,8 @@ def _open(invitations: QuerySet[Invitation], token: str, now: datetime) -> Invit
         raise NotFound("There is no such invitation. Check that you copied the whole link.")
     if invitation.accepted_at is not None:
         raise FailedPrecondition("This invitation has been used. Sign in, or ask for a new one.")
+    if invitation.revoked_at is not None:
+        raise FailedPrecondition("This invitation was taken back. Ask for a new one.")
     if invitation.expires_at <= now:
         raise FailedPrecondition("This invitation has expired. Ask for a new one.")
     return invitation

@@ -17,7 +17,7 @@ def create_account(*, actor: Actor, account_id: str, display_name: str) -> Accou
 
     Errors: `PermissionDenied` for anybody but Slipway and superusers, `InvalidArgument`, `AlreadyExists`.
     """
-    if actor.user is not None and not actor.user.is_superuser:
+    if actor.user is not None and not actor.is_superuser:
         raise PermissionDenied("Only superusers make accounts.")
     if not is_id(account_id):
         raise InvalidArgument([Violation("account_id", f"{account_id!r} is no account id: {ID_RULE}.")])

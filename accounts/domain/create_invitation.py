@@ -10,8 +10,9 @@ from django.db import transaction
 
 from accounts.actors import Actor, require_manager
 from accounts.domain.record import record
-from accounts.models import Account, Invitation
+from accounts.models import Account, Invitation, Membership
 from accounts.roles import Role
+from wire.errors import InvalidArgument, Violation
 from wire.names import invitation_name
 
 LIFETIME = timedelta(days=7)
@@ -24,9 +25,13 @@ def create_invitation(
     """Make an invitation that can be accepted once within seven days.
 
     Returns it with its token, which belongs into the link and is stored nowhere. Errors: `NotFound`,
-    `PermissionDenied`.
+    `PermissionDenied`, `InvalidArgument` where there is a member of that name.
     """
     require_manager(actor, account)
+    if username and Membership.objects.filter(account=account, user__username__iexact=username).exists():
+        raise InvalidArgument(
+            [Violation("username", f"{username} is a member of {account} already. Change their role instead.")]
+        )
     token = secrets.token_urlsafe(32)
     invitation = Invitation.objects.create(
         account=account,

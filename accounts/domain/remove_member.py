@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import transaction
 
 from accounts.actors import Actor, require_manager
 from accounts.domain.add_member import lock_membership, refuse_to_lose_last_admin
 from accounts.domain.record import record
+from accounts.domain.revoke_api_key import revoke_keys_of
 from accounts.models import Account, User
 from wire.errors import NotFound
 from wire.names import member_name
 
 
 @transaction.atomic
-def remove_member(*, actor: Actor, account: Account, user: User) -> None:
-    """Take the user out of the account; what they made there stays.
+def remove_member(*, actor: Actor, account: Account, user: User, now: datetime) -> None:
+    """Take the user out of the account and revoke their API keys of it; what they made there stays.
 
     Errors: `NotFound`, `PermissionDenied`, `FailedPrecondition` where the account would be left without an admin.
     """
@@ -23,6 +26,7 @@ def remove_member(*, actor: Actor, account: Account, user: User) -> None:
     if membership is None:
         raise NotFound(f"{user} is not a member of {account}.")
     refuse_to_lose_last_admin(membership)
+    revoke_keys_of(actor=actor, account=account, user=user, now=now)
     membership.delete()
     record(
         actor=actor,

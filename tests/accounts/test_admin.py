@@ -9,8 +9,10 @@ from django.utils import timezone
 from accounts.actors import SYSTEM
 from accounts.domain.create_invitation import create_invitation
 from accounts.domain.record import record
+from accounts.domain.revoke_api_key import revoke_api_key
 from accounts.models import Account, AuditEntry, Membership
 from accounts.roles import Role
+from tests.accounts.makers import make_key
 from tests.makers import make_account, make_member, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
@@ -27,11 +29,12 @@ def test_there_is_one_door(client: Client) -> None:
     assert member.get("/admin/", follow=True).status_code == 403
 
 
-@pytest.mark.parametrize("model", ["user", "account", "membership", "invitation", "auditentry"])
+@pytest.mark.parametrize("model", ["user", "account", "membership", "invitation", "apikey", "auditentry"])
 def test_every_list_opens(superuser: Client, model: str) -> None:
     account = make_account()
     make_member(account=account)
     create_invitation(actor=SYSTEM, account=account, role=Role.VIEWER, now=timezone.now())
+    make_key(account=account)
     assert superuser.get(f"/admin/accounts/{model}/").status_code == 200
 
 
@@ -85,3 +88,22 @@ def test_what_is_done_to_users_is_audited(superuser: Client) -> None:
         ("change_user", "users/anna"),
         ("delete_user", "users/anna"),
     ]
+
+
+def test_api_keys_are_shown_without_their_hash_and_revoked_by_the_verb(superuser: Client) -> None:
+    key, secret = make_key(name="ci")
+    done, _ = make_key(account=key.account, user=key.user, name="done")
+    revoke_api_key(actor=SYSTEM, key=done, now=timezone.now())
+    for path in ("/admin/accounts/apikey/", f"/admin/accounts/apikey/{key.pk}/change/"):
+        page = superuser.get(path).content.decode()
+        assert key.prefix in page and key.secret_hash not in page and secret not in page
+    assert superuser.post(f"/admin/accounts/apikey/{key.pk}/change/", {"scope": "publish"}).status_code == 403
+    assert superuser.post(f"/admin/accounts/apikey/{key.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert superuser.get("/admin/accounts/apikey/add/").status_code == 403
+
+    fields = {"action": "revoke", "_selected_action": [key.pk, done.pk]}
+    said = superuser.post("/admin/accounts/apikey/", fields, follow=True).content.decode()
+    assert f"The key ci of {key.user} was revoked." in said and "The key done was revoked already." in said
+    key.refresh_from_db()
+    assert key.revoked_at is not None
+    assert AuditEntry.objects.filter(verb="revoke_api_key").count() == 2

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.utils import timezone
 
 from accounts.actors import SYSTEM, user_actor
 from accounts.domain.add_member import add_member
@@ -34,7 +35,7 @@ def test_an_admin_adds_changes_and_removes_and_each_is_in_the_audit_log() -> Non
     add_member(actor=actor, account=account, user=user, role=Role.VIEWER)
     add_member(actor=actor, account=account, user=user, role=Role.PUBLISHER)
     add_member(actor=actor, account=account, user=user, role=Role.PUBLISHER)
-    remove_member(actor=actor, account=account, user=user)
+    remove_member(actor=actor, account=account, user=user, now=timezone.now())
 
     entries = AuditEntry.objects.order_by("id").values_list("verb", "target", "before", "after", "request_id")
     anna = "accounts/team-a/members/anna"
@@ -44,7 +45,7 @@ def test_an_admin_adds_changes_and_removes_and_each_is_in_the_audit_log() -> Non
         ("remove_member", anna, {"role": "publisher"}, None, "r1"),
     ]
     with pytest.raises(NotFound):
-        remove_member(actor=actor, account=account, user=user)
+        remove_member(actor=actor, account=account, user=user, now=timezone.now())
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.LAUNCHER, Role.PUBLISHER])
@@ -69,10 +70,10 @@ def test_an_account_keeps_an_admin() -> None:
     with pytest.raises(FailedPrecondition, match="only admin"):
         add_member(actor=SYSTEM, account=account, user=admin, role=Role.VIEWER)
     with pytest.raises(FailedPrecondition, match="only admin"):
-        remove_member(actor=SYSTEM, account=account, user=admin)
+        remove_member(actor=SYSTEM, account=account, user=admin, now=timezone.now())
 
     make_member(account=account, role=Role.ADMIN)
-    remove_member(actor=SYSTEM, account=account, user=admin)
+    remove_member(actor=SYSTEM, account=account, user=admin, now=timezone.now())
     assert account.memberships.count() == 1
 
 

@@ -1,0 +1,95 @@
+"""At 100,000 entries, a page of the audit log and the choices of its filters read an index, and little of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from accounts.audit_filters import AuditFilters
+from accounts.audit_queries import choices_of, list_entries
+from accounts.models import Account, AuditEntry
+from tests.makers import make_account
+
+ROWS = 100_000
+pytestmark = [pytest.mark.django_db, pytest.mark.e2e]  # filling the tables takes its time
+
+# One a minute from 2026-01-01; a verb, an actor and a member that are rare, each among the oldest entries.
+FILL = """
+    INSERT INTO accounts_auditentry (account_id, actor_label, verb, target, reason, request_id, created_at)
+    SELECT %(account)s,
+           CASE WHEN n < 20 THEN 'rare actor' ELSE 'user ' || n %% 40 END,
+           CASE WHEN n < 20 THEN 'rare_verb' ELSE 'verb_' || n %% 12 END,
+           'accounts/team-a/' || CASE WHEN n < 20 THEN 'members/rare' ELSE 'rlorTrainerJobs/job-' || n END,
+           '', '', timestamptz '2026-01-01 00:00+00' + n * interval '1 minute'
+    FROM generate_series(0, %(rows)s - 1) n
+"""
+
+
+@pytest.fixture
+def team() -> Account:
+    """An account with many entries, beside another one with as many."""
+    account, other = make_account(account_id="team-a"), make_account(account_id="team-b")
+    with connection.cursor() as cursor:
+        for owner in (account, other):
+            cursor.execute(FILL, {"account": owner.pk, "rows": ROWS})
+        cursor.execute("ANALYZE accounts_auditentry")
+    return account
+
+
+def plan_of(call: Callable[[], object]) -> list[dict[str, Any]]:
+    """Every node of the plans of the queries that read entries."""
+    with CaptureQueriesContext(connection) as queries:
+        call()
+    nodes: list[dict[str, Any]] = []
+    for query in queries:
+        if "accounts_auditentry" in query["sql"]:
+            with connection.cursor() as cursor:
+                cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + query["sql"].replace("%", "%%"), None)
+                nodes.extend(_walk(cursor.fetchone()[0][0]["Plan"]))
+    assert nodes
+    return nodes
+
+
+def _walk(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("Plans", []):
+        yield from _walk(child)
+
+
+def assert_reads_little(call: Callable[[], object], most: int = 1_000) -> None:
+    for node in plan_of(call):
+        read = node["Actual Rows"] * node["Actual Loops"] + node.get("Rows Removed by Filter", 0)
+        assert read <= most, f"{node['Node Type']} on {node.get('Relation Name')} reads {read} rows"
+
+
+def test_pages_read_an_index_wherever_they_are_and_however_filtered(team: Account) -> None:
+    def page(before: str = "", **filters: Any) -> Callable[[], object]:
+        return lambda: list_entries(team, AuditFilters(**filters), before=before)
+
+    deep = str(AuditEntry.objects.filter(account=team).order_by("created_at")[ROWS // 2].pk)
+    assert_reads_little(page())
+    assert_reads_little(page(before=deep))
+    assert_reads_little(page(actor="rare actor"))
+    assert_reads_little(page(actor="user 7", before=deep))
+    assert_reads_little(page(actor="nobody"))
+    assert_reads_little(page(verb="rare_verb"))
+    assert_reads_little(page(verb="verb_7", before=deep))
+    assert_reads_little(page(verb="never_done"))
+    assert_reads_little(page(target="members/rare"))
+    assert_reads_little(page(target="rlorTrainerJobs/job-500"))
+    assert_reads_little(page(target="rlorTrainerJobs/"))
+    assert_reads_little(page(target="nothing/like/it"))
+    assert_reads_little(page(since=date(2026, 1, 2), until=date(2026, 1, 3)))
+    assert_reads_little(page(until=date(2026, 1, 1), verb="verb_7"))
+    assert_reads_little(page(actor="user 7", verb="verb_7", target="rlorTrainerJobs/"))
+
+
+def test_the_choices_of_filters_are_found_by_skipping_through_an_index(team: Account) -> None:
+    assert choices_of(team, "verb") == sorted(["rare_verb", *(f"verb_{n}" for n in range(12))])
+    assert_reads_little(lambda: choices_of(team, "verb"))
+    assert_reads_little(lambda: choices_of(team, "actor_label"))
