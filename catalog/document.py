@@ -1,14 +1,14 @@
 """Read a catalog document (YAML) into values: one reader with one schema, for the bundled catalog and for others.
 
 Strict: an unknown key, a wrong type or a figure out of range is an error with its line and field, and all errors of a
-document are told at once. Pure: text in, values out.
+document are told at once. Pure: text in, values out. docs/CATALOG.md explains every key.
 
-    account: fireworks            # its owner; every model and shape belongs to it
-    display_name: Fireworks       # optional
+    account: fireworks            # its owner; every shape belongs to it
+    display_name: Fireworks       # optional; of the account, where it is made for the document
     public: true                  # optional, false by default: whether everybody may see and use the shapes
     models:
       - model: accounts/fireworks/models/qwen3-8b
-        title, family             # texts
+        title, family             # texts; of a model of another account only `model` and `shapes` are written
         section, architecture, model_type, parameter_count   # optional
         shapes:
           - id, trainer_mode, max_supported_context_length   # tokens
@@ -16,34 +16,56 @@ document are told at once. Pure: text in, values out.
             nodes                 # optional, 1 by default
             label, description, id_source, context_label, accelerator_type, weight_precision, image_tag,
             deployment_shape_version, deployment_image_tag, parallelism, launch_fields      # optional
+            model_type, parameter_count                      # optional, the model's by default
+            deprecated: {message, successor}                 # optional; successor is a shape's resource name
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
+from typing import Any
 
-import yaml
-
-from catalog.document_nodes import Problem, Record, Reporter
+from catalog.checks import problems
+from catalog.document_nodes import Record
+from catalog.document_problems import DocumentError, Enough, Place, Reporter
+from catalog.document_scan import compose, decode
 from catalog.enums import AcceleratorType, Architecture, IdSource, TrainerMode, WeightPrecision
 from catalog.labels import context_label
-from catalog.launch_fields import LaunchField, common_fields, narrow
-from catalog.snapshots import ShardingScheme, Snapshot
+from catalog.launch_fields import FieldType, LaunchField, Widened, common_fields, narrow_field
+from catalog.snapshot_fields import MAX_GPUS, MAX_NODES, MAX_PARAMETERS, MAX_TOKENS
+from catalog.snapshots import ShardingScheme, Snapshot, digest
 from wire import names
 
 GPUS_PER_NODE = 8
-MAX_GPUS = 1024
-MAX_NODES = 1024
-MAX_TOKENS = 100_000_000
+LONGEST_MESSAGE = 500
+KEYS = {
+    "trainer_mode": "trainer_mode",
+    "max_supported_context_length": "max_supported_context_length",
+    "accelerator_count": "gpus",
+    "node_count": "nodes",
+    "display_name": "label",
+    "description": "description",
+    "model_type": "model_type",
+    "parameter_count": "parameter_count",
+    "accelerator_type": "accelerator_type",
+    "trainer_sharding_scheme": "parallelism",
+    "base_model_weight_precision": "weight_precision",
+    "trainer_image_tag": "image_tag",
+    "deployment_shape_version": "deployment_shape_version",
+    "deployment_image_tag": "deployment_image_tag",
+}
+"""The document's key for each of a snapshot's fields, where it has one."""
+_EXPONENT = re.compile(r"[0-9]{1,20}(\.[0-9]{0,20})?[eE][-+]?[0-9]{1,3}")
+DEGREES = ("tensor", "pipeline", "context", "expert")
 
 
-class DocumentError(Exception):
-    """The document cannot be loaded; `problems` says what is wrong, where, and what to write instead."""
+@dataclass(frozen=True)
+class Deprecation:
+    """The warning that a shape's users get; `successor` is a shape's resource name, "" for none."""
 
-    def __init__(self, source: str, problems: list[Problem]) -> None:
-        ordered = sorted(problems, key=lambda problem: problem.line)
-        super().__init__("\n".join(f"{source}:{problem.line}: {problem.field}: {problem.text}" for problem in ordered))
-        self.problems = ordered
+    message: str
+    successor: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,20 +76,35 @@ class ShapeEntry:
     id_source: IdSource
     snapshot: Snapshot
     launch_fields: tuple[LaunchField, ...]
+    deprecated: Deprecation | None = None
+    place: Place = field(default=Place(), compare=False)
+
+    @property
+    def digest(self) -> str:
+        """The digest that its version has."""
+        return digest(self.snapshot, [launch_field.as_json() for launch_field in self.launch_fields])
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What the document's own account says of a base model."""
+
+    title: str
+    family: str
+    section: str = ""
+    architecture: Architecture | None = None
+    model_type: str | None = None
+    parameter_count: int | None = None
 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One base model of a document, with its shapes in order."""
+    """One base model of a document, by resource name, with its shapes in order; another account's has no `facts`."""
 
-    model_id: str
-    title: str
-    family: str
-    section: str
-    architecture: Architecture | None
-    model_type: str | None
-    parameter_count: int | None
+    name: str
+    facts: ModelFacts | None
     shapes: tuple[ShapeEntry, ...]
+    place: Place = field(default=Place(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -79,60 +116,78 @@ class Document:
     public: bool
     models: tuple[ModelEntry, ...]
 
+    @property
+    def shapes(self) -> list[ShapeEntry]:
+        """All of its shapes, in order."""
+        return [shape for model in self.models for shape in model.shapes]
+
+
+def read_file(data: bytes, *, source: str) -> Document:
+    """The document in a file's bytes, of which `read_limited` gives no more than needed. Errors: `DocumentError`."""
+    return read_document(decode(data, source=source), source=source)
+
 
 def read_document(text: str, *, source: str) -> Document:
     """The document in `text`; `source` (a file's name) stands before every error. Errors: `DocumentError`."""
     report = Reporter()
+    root = compose(text, source=source)
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise DocumentError(source, [Problem(line, "document", f"not YAML: {error.problem}")]) from None
-    except yaml.YAMLError as error:
-        raise DocumentError(source, [Problem(1, "document", f"not YAML: {error}")]) from None
-    document = _document(Record(root, "document", report))
-    if report.problems or document is None:
+        document = _document(Record(root, "document", report), report)
+    except Enough:
+        raise DocumentError(source, report.problems, unread=True) from None
+    if report.problems:
         raise DocumentError(source, report.problems)
     return document
 
 
-def _document(record: Record) -> Document | None:
+def _document(record: Record, report: Reporter) -> Document:
     account = record.identifier("account")
     display_name = record.text("display_name", longest=63, default="")
     public = record.flag("public", default=False)
-    models = tuple(_model(entry, account) for entry in record.records("models"))
+    models = tuple(_model(entry, account, report) for entry in record.records("models", least=0))
     record.finish()
-    record.unique("models", [model.model_id for model in models], "model")
+    record.unique("models", [model.name for model in models], "model")
     record.unique("models", [shape.shape_id for model in models for shape in model.shapes], "shape")
     return Document(account_id=account, display_name=display_name or account, public=public, models=models)
 
 
-def _model(record: Record, account: str) -> ModelEntry:
+def _model(record: Record, account: str, report: Reporter) -> ModelEntry:
     name = record.text("model", longest=200)
     parsed = names.parse_model_name(name)
     if name and parsed is None:
         record.wrong("model", f"{name!r} is no resource name; use {names.model_name(account or 'ACCOUNT', 'MODEL')}")
-    elif parsed and account and parsed[0] != account:
-        record.wrong(
-            "model", f"{name!r} belongs to {parsed[0]}; a document describes models of its own account, {account}"
-        )
-    model_type = record.maybe_text("model_type", longest=63)
-    parameters = record.maybe_whole("parameter_count", least=1, most=10**15)
-    model = ModelEntry(
-        model_id=parsed[1] if parsed else "",
+    facts = None
+    if parsed and parsed[0] != account:
+        _refuse_facts(record, account, name)
+    else:
+        facts = _facts(record)
+    shapes = tuple(_shape(entry, account, name, facts, report) for entry in record.records("shapes", least=1))
+    record.finish()
+    return ModelEntry(name=name, facts=facts, shapes=shapes, place=record.place)
+
+
+def _facts(record: Record) -> ModelFacts:
+    return ModelFacts(
         title=record.text("title", longest=120),
         family=record.text("family", longest=63),
         section=record.text("section", longest=120, default=""),
         architecture=record.maybe_choice("architecture", Architecture),
-        model_type=model_type,
-        parameter_count=parameters,
-        shapes=tuple(_shape(entry, account, name, model_type, parameters) for entry in record.records("shapes")),
+        model_type=record.maybe_text("model_type", longest=63),
+        parameter_count=record.maybe_whole("parameter_count", least=1, most=MAX_PARAMETERS),
     )
-    record.finish()
-    return model
 
 
-def _shape(record: Record, account: str, model: str, model_type: str | None, parameters: int | None) -> ShapeEntry:
+def _refuse_facts(record: Record, account: str, name: str) -> None:
+    """Note the facts of another account's model, which this document cannot state."""
+    for key in ("title", "family", "section", "architecture", "model_type", "parameter_count"):
+        if record.has(key):
+            record.wrong(
+                key, f"{name} is another account's, which says this of it; delete it, {account} writes its shapes only"
+            )
+
+
+def _shape(record: Record, account: str, model: str, facts: ModelFacts | None, report: Reporter) -> ShapeEntry:
+    before = len(report.problems)
     shape_id = record.identifier("id")
     mode = record.choice("trainer_mode", TrainerMode)
     tokens = record.whole("max_supported_context_length", least=1, most=MAX_TOKENS)
@@ -141,6 +196,8 @@ def _shape(record: Record, account: str, model: str, model_type: str | None, par
         record.wrong("context_label", f"{label!r} does not fit {tokens} tokens, which are {context_label(tokens)}")
     nodes = record.maybe_whole("nodes", least=1, most=MAX_NODES)
     gpus = record.whole("gpus", least=0, most=MAX_GPUS, default=GPUS_PER_NODE if nodes else None)
+    own_type = record.maybe_text("model_type", longest=63)
+    own_count = record.maybe_whole("parameter_count", least=1, most=MAX_PARAMETERS)
     snapshot = Snapshot(
         name=names.shape_name(account, shape_id),
         base_model=model,
@@ -150,8 +207,8 @@ def _shape(record: Record, account: str, model: str, model_type: str | None, par
         node_count=nodes or 1,
         display_name=record.text("label", longest=63, default=""),
         description=record.text("description", longest=2000, default=""),
-        model_type=model_type,
-        parameter_count=parameters,
+        model_type=own_type if record.has("model_type") or not facts else facts.model_type,
+        parameter_count=own_count if record.has("parameter_count") or not facts else facts.parameter_count,
         accelerator_type=record.maybe_choice("accelerator_type", AcceleratorType),
         trainer_sharding_scheme=_parallelism(record),
         base_model_weight_precision=record.maybe_choice("weight_precision", WeightPrecision),
@@ -161,34 +218,72 @@ def _shape(record: Record, account: str, model: str, model_type: str | None, par
     )
     source = record.maybe_choice("id_source", IdSource) or IdSource.OWN
     fields = _launch_fields(record, mode)
+    deprecated = _deprecated(record, snapshot.name)
     record.finish()
-    return ShapeEntry(shape_id=shape_id, id_source=source, snapshot=snapshot, launch_fields=fields)
+    if len(report.problems) == before:  # stand-ins of what is wrong would only lead to more
+        for found in problems(snapshot, fields):
+            record.wrong(KEYS.get(found.field, found.field), found.description)
+    return ShapeEntry(shape_id, source, snapshot, fields, deprecated, record.place)
 
 
 def _parallelism(record: Record) -> ShardingScheme | None:
     inner = record.maybe_record("parallelism")
     if inner is None:
         return None
-    degrees = {
-        f"{kind}_parallelism": inner.whole(kind, least=1, most=MAX_GPUS, default=1)
-        for kind in ("tensor", "pipeline", "context", "expert")
-    }
+    degrees = {f"{kind}_parallelism": inner.whole(kind, least=1, most=MAX_GPUS, default=1) for kind in DEGREES}
     scheme = ShardingScheme(**degrees, sequence_parallelism=inner.flag("sequence", default=False))
     inner.finish()
     return scheme
 
 
 def _launch_fields(record: Record, mode: TrainerMode) -> tuple[LaunchField, ...]:
-    fields = common_fields(mode)
-    changes = record.maybe_plain("launch_fields")
+    fields = {found.name: found for found in common_fields(mode)}
+    changes = record.maybe_record("launch_fields")
+    known = ", ".join(fields)
     if changes is None:
-        return fields
-    known = [field.name for field in fields]
-    if unknown := sorted(str(name) for name in set(changes) - set(known)):
-        record.wrong("launch_fields", f"{', '.join(unknown)} cannot be set for {mode}; there are {', '.join(known)}")
-        return fields
+        return tuple(fields.values())
+    for name in changes.all_keys():
+        if name not in fields:
+            changes.wrong(name, f"cannot be set for {mode}; there are {known}")
+        elif not changes.has_value(name):
+            del fields[name]
+        elif (change := changes.maybe_record(name)) is not None:
+            fields[name] = _narrowed(change, fields[name])
+    return tuple(fields.values())
+
+
+def _narrowed(change: Record, common: LaunchField) -> LaunchField:
+    parts = {part: change.plain(part) for part in change.all_keys()}
+    if common.type is FieldType.NUMBER:
+        parts = {part: _with_numbers(value) if part != "help" else value for part, value in parts.items()}
     try:
-        return narrow(fields, changes)
-    except (ValueError, TypeError) as error:
-        record.wrong("launch_fields", str(error))
-        return fields
+        return narrow_field(common, parts)
+    except Widened as error:
+        change.wrong(error.part, str(error))
+    except TypeError:
+        change.wrong("default", "the parts do not fit each other; write numbers as numbers")
+    return common
+
+
+def _with_numbers(value: Any) -> Any:
+    """YAML 1.1 takes 1e-5, without a point, for a text; everybody else takes it for a number."""
+    if isinstance(value, list):
+        return [_with_numbers(each) for each in value]
+    return float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
+
+
+def _deprecated(record: Record, own: str) -> Deprecation | None:
+    inner = record.maybe_record("deprecated")
+    if inner is None:
+        return None
+    message = inner.text("message", longest=LONGEST_MESSAGE).strip()
+    successor = inner.text("successor", longest=200, default="")
+    parsed = names.parse_shape_name(successor)
+    if successor and (parsed is None or names.shape_name(*parsed) != successor):
+        inner.wrong("successor", f"{successor!r} is no resource name; use {names.shape_name('ACCOUNT', 'SHAPE')}")
+    elif successor and successor == own:
+        inner.wrong("successor", f"{successor} is this shape itself; name another one")
+    if inner.has_value("message") and not message:
+        inner.wrong("message", "is empty; say why, and what to use instead")
+    inner.finish()
+    return Deprecation(message, successor)

@@ -4,55 +4,57 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
 
 import yaml
 
+from catalog.document_problems import Place, Problem, Reporter, shown
 from wire import names
 
 Choice = TypeVar("Choice", bound=StrEnum)
 MAX_RECORDS = 10_000
 
 
-@dataclass(frozen=True)
-class Problem:
-    """One thing wrong: the line (from 1), the field's path such as `models[3].shapes[0].gpus`, and a remedy."""
-
-    line: int
-    field: str
-    text: str
-
-
-@dataclass
-class Reporter:
-    """Collects the problems of one document."""
-
-    problems: list[Problem] = field(default_factory=list)
-
-
 class Record:
     """A mapping of the document. Every reading method notes a problem instead of raising, and returns a stand-in."""
 
     def __init__(self, node: yaml.Node | None, path: str, report: Reporter) -> None:
-        self._path, self._report = path, report
-        self._line = node.start_mark.line + 1 if node else 1
+        self._report = report
+        self.place = Place(node.start_mark.line + 1 if node else 1, path)
         self._values: dict[str, yaml.Node] = {}
         self._read: set[str] = set()
         if not isinstance(node, yaml.MappingNode):
-            self._note(self._line, path, "write a mapping of keys and values")
+            self._note(self.place.line, path, "write a mapping of keys and values")
             return
         for key, value in node.value:
-            name = str(key.value)
-            if name in self._values:
-                self._note(key.start_mark.line + 1, self._at(name), "is given twice; keep one")
-            self._values[name] = value
+            if not isinstance(key, yaml.ScalarNode):
+                self._note(key.start_mark.line + 1, path, "a list or mapping cannot be a key; write a word")
+            elif key.value in self._values:
+                self._note(key.start_mark.line + 1, self._at(key.value), "is given twice; keep one")
+            else:
+                self._values[key.value] = value
+
+    def has(self, key: str) -> bool:
+        """Whether the key is written, be it with null."""
+        self._read.add(key)
+        return key in self._values
+
+    def has_value(self, key: str) -> bool:
+        """Whether the key is written with something other than null."""
+        self._read.add(key)
+        node = self._values.get(key)
+        return node is not None and not (isinstance(node, yaml.ScalarNode) and _construct(node) is None)
+
+    def all_keys(self) -> list[str]:
+        """All keys, each of which counts as read."""
+        self._read.update(self._values)
+        return list(self._values)
 
     def wrong(self, key: str, text: str) -> None:
         """Note that the value of `key` cannot be used."""
         node = self._values.get(key)
-        self._note(node.start_mark.line + 1 if node else self._line, self._at(key), text)
+        self._note(node.start_mark.line + 1 if node else self.place.line, self._at(key), text)
 
     def finish(self) -> None:
         """Note every key that nobody asked for."""
@@ -72,19 +74,20 @@ class Record:
         if found is None:
             return default or ""
         if not isinstance(found, str) or not 0 < len(found) <= longest or "\0" in found:
-            self.wrong(key, f"{found!r} is no text of 1 to {longest} characters")
+            quotes = "" if isinstance(found, str) else "; put it in quotes"
+            self.wrong(key, f"{shown(found)} is no text of 1 to {longest} characters{quotes}")
             return default or ""
         return found
 
     def maybe_text(self, key: str, *, longest: int) -> str | None:
-        """A text, or None where it is absent or null."""
-        return self.text(key, longest=longest, default="") or None
+        """A text, which may be empty, or None where it is absent or null."""
+        return "" if self._scalar(key, required=False) == "" else self.text(key, longest=longest, default="") or None
 
     def identifier(self, key: str) -> str:
         """An id as the wire has them."""
         found = self.text(key, longest=200)
         if found and not names.is_id(found):
-            self.wrong(key, f"{found!r} is no id; {names.ID_RULE}")
+            self.wrong(key, f"{shown(found)} is no id; {names.ID_RULE}")
         return found
 
     def whole(self, key: str, *, least: int, most: int, default: int | None = None) -> int:
@@ -93,7 +96,7 @@ class Record:
         if found is None:
             return default or 0
         if not isinstance(found, int) or isinstance(found, bool) or not least <= found <= most:
-            self.wrong(key, f"{found!r} is no whole number from {least} to {most}")
+            self.wrong(key, f"{shown(found)} is no whole number from {least} to {most}")
             return least
         return found
 
@@ -107,14 +110,14 @@ class Record:
         if found is None:
             return default
         if not isinstance(found, bool):
-            self.wrong(key, f"{found!r} is neither true nor false")
+            self.wrong(key, f"{shown(found)} is neither true nor false")
             return default
         return found
 
     def choice(self, key: str, choices: type[Choice]) -> Choice:
         """One of the enumeration's values; it must be there."""
         found = self.maybe_choice(key, choices)
-        if found is None and self._values.get(key) is None:
+        if found is None and not self.has_value(key):
             self.wrong(key, f"is missing; write one of {', '.join(choices)}")
         return found or next(iter(choices))
 
@@ -124,35 +127,31 @@ class Record:
         if found is None:
             return None
         if found not in list(choices):
-            self.wrong(key, f"{found!r} is none of {', '.join(choices)}")
+            self.wrong(key, f"{shown(found)} is none of {', '.join(choices)}")
             return None
         return choices(found)
 
-    def records(self, key: str) -> Iterator[Record]:
-        """The mappings of a list that must be there and not be empty."""
+    def records(self, key: str, *, least: int) -> Iterator[Record]:
+        """The mappings of a list that must be there."""
         self._read.add(key)
         node = self._values.get(key)
-        if not isinstance(node, yaml.SequenceNode) or not 0 < len(node.value) <= MAX_RECORDS:
-            self.wrong(key, f"write a list of 1 to {MAX_RECORDS} entries")
+        if not isinstance(node, yaml.SequenceNode) or not least <= len(node.value) <= MAX_RECORDS:
+            self.wrong(key, f"write a list of {least} to {MAX_RECORDS} entries")
             return
         for index, entry in enumerate(node.value):
             yield Record(entry, f"{self._at(key)}[{index}]", self._report)
 
     def maybe_record(self, key: str) -> Record | None:
-        """A mapping inside this one, or None where it is absent."""
-        self._read.add(key)
-        node = self._values.get(key)
-        return Record(node, self._at(key), self._report) if node else None
+        """A mapping inside this one, or None where it is absent or null."""
+        return Record(self._values[key], self._at(key), self._report) if self.has_value(key) else None
 
-    def maybe_plain(self, key: str) -> dict[str, Any] | None:
-        """A mapping as plain values, or None where it is absent."""
+    def plain(self, key: str) -> Any:
+        """A single value or a list of single values, by YAML's own rules."""
         self._read.add(key)
-        node = self._values.get(key)
-        found = _construct(node) if node else None
-        if found is not None and not isinstance(found, dict):
-            self.wrong(key, "write a mapping of keys and values")
-            return None
-        return found
+        node = self._values[key]
+        if isinstance(node, yaml.SequenceNode) and all(isinstance(each, yaml.ScalarNode) for each in node.value):
+            return [_construct(each) for each in node.value]
+        return self._scalar(key, required=False)
 
     def _scalar(self, key: str, *, required: bool) -> Any:
         self._read.add(key)
@@ -170,15 +169,20 @@ class Record:
         return found
 
     def _at(self, key: str) -> str:
-        return key if self._path == "document" else f"{self._path}.{key}"
+        return _shown_key(key) if self.place.path == "document" else f"{self.place.path}.{_shown_key(key)}"
 
     def _note(self, line: int, path: str, text: str) -> None:
-        self._report.problems.append(Problem(line, path, text))
+        self._report.note(Problem(line, path, text))
+
+
+def _shown_key(key: str) -> str:
+    """A key as a path repeats it: cut where it is long, and without what would break its line."""
+    return key if len(key) <= 60 and key.isprintable() else shown(key)
 
 
 def _construct(node: yaml.Node) -> Any:
-    """The node's value by YAML's own rules. A date or a binary stays the text that was written."""
+    """The node's value by YAML's own rules. A number that cannot be one stays the text that was written."""
     try:
         return yaml.constructor.SafeConstructor().construct_document(node)
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except (yaml.YAMLError, ValueError, OverflowError):
         return str(node.value)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from accounts.roles import SHARED_ACCOUNT
+
 
 class TrainerMode(StrEnum):
     """What a trainer of the shape does."""
@@ -74,5 +76,5 @@ class IdSource(StrEnum):
 
 LOCAL_ACCOUNT = "local"
 """The account whose shapes run on the worker's own machine."""
-PUBLIC_ACCOUNT = "fireworks"
+PUBLIC_ACCOUNT = SHARED_ACCOUNT
 """The account of the public control plane's shapes, which the SDK finds at its own default address."""

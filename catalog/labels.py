@@ -7,6 +7,7 @@ import re
 from catalog.enums import AcceleratorType
 
 _CONTEXT = re.compile(r"([0-9]{1,9})(k?)", re.IGNORECASE)
+_DURATION = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
 _SCALES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 
@@ -48,3 +49,13 @@ def duration_label(seconds: int) -> str:
     hours, rest = divmod(seconds, 3600)
     minutes, left = divmod(rest, 60)
     return "".join(f"{count}{unit}" for count, unit in ((hours, "h"), (minutes, "m"), (left, "s")) if count) or "0s"
+
+
+def read_duration(text: str) -> int | None:
+    """Seconds of a duration such as 30m, 1h30m or 1800s; None where it is not one."""
+    plain = text.strip().replace(" ", "").lower()
+    found = _DURATION.fullmatch(plain)
+    if not found or not plain:
+        return None
+    hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return hours * 3600 + minutes * 60 + seconds

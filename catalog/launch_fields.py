@@ -8,12 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from math import isfinite
 from typing import Any
 
-from catalog.enums import TrainerMode
+from catalog.enums import MODE_LABELS, TrainerMode
+from catalog.labels import read_duration
+from wire.errors import Violation
 
 MAX_INACTIVITY_SECONDS = 3 * 60 * 60
 MAX_DISPLAY_NAME = 63
+MAX_HELP = 500
+MAX_VALUES = 64
+"""The most choices or suggestions of a field."""
 
 
 class FieldType(StrEnum):
@@ -146,34 +152,135 @@ def common_fields(mode: TrainerMode) -> tuple[LaunchField, ...]:
     return tuple(field for field in _COMMON if field.name not in _ABSENT[mode])
 
 
+NARROWED = ("default", "minimum", "maximum", "choices", "suggestions", "help")
+"""What of a field a publisher may change."""
+
+
 class Widened(ValueError):
-    """A narrowing that would allow what the common set does not; the message names field, value and limit."""
+    """A narrowing that would allow what the common set does not; the message names field, value and limit.
 
-
-def narrow(fields: Iterable[LaunchField], changes: dict[str, dict[str, Any] | None]) -> tuple[LaunchField, ...]:
-    """The fields with a publisher's changes `{name: {default|minimum|maximum|choices|suggestions|help: value}}`.
-
-    None instead of a change drops the field. Errors: `Widened` where a bound would grow; `KeyError` for a field that
-    is not in the set.
+    `part` is the one of NARROWED that is to blame, and `sentence` the message without the field's name.
     """
-    by_name = {field.name: field for field in fields}
-    for name, change in changes.items():
-        field = by_name.pop(name) if change is None else by_name[name]
-        if change is not None:
-            by_name[name] = _narrowed(field, change)
-    return tuple(by_name.values())
+
+    def __init__(self, name: str, part: str, sentence: str) -> None:
+        super().__init__(f"{name}: {sentence}")
+        self.part, self.sentence = part, sentence
 
 
-def _narrowed(field: LaunchField, change: dict[str, Any]) -> LaunchField:
-    allowed = {"default", "minimum", "maximum", "choices", "suggestions", "help"}
-    if unknown := sorted(set(change) - allowed):
-        raise Widened(f"{field.name}: {', '.join(unknown)} cannot be changed; change {', '.join(sorted(allowed))}")
+def narrow_field(field: LaunchField, change: dict[str, Any]) -> LaunchField:
+    """One field with a publisher's change. Of the base model only the help changes: which models fit is worked out.
+
+    The change is `{default|minimum|maximum|choices|suggestions|help: value}`. Errors: `Widened` where it would allow
+    more than before, or leaves a default that the form would refuse.
+    """
+    allowed = ("help",) if field.type is FieldType.MODEL else NARROWED
+    if unknown := sorted(set(change) - set(allowed)):
+        sentence = f"{', '.join(unknown)} cannot be changed; change {', '.join(sorted(allowed))}"
+        raise Widened(field.name, unknown[0], sentence)
     changes: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in change.items()}
+    for part, value in changes.items():
+        if sentence := _wrong_kind(field, part, value):
+            raise Widened(field.name, part, sentence)
     changed = replace(field, **changes)
     if field.minimum is not None and (changed.minimum is None or changed.minimum < field.minimum):
-        raise Widened(f"{field.name}: minimum {changed.minimum} is below the common minimum {field.minimum}")
+        sentence = f"minimum {changed.minimum} is below the common minimum {field.minimum}"
+        raise Widened(field.name, "minimum", sentence)
     if field.maximum is not None and (changed.maximum is None or changed.maximum > field.maximum):
-        raise Widened(f"{field.name}: maximum {changed.maximum} is above the common maximum {field.maximum}")
+        sentence = f"maximum {changed.maximum} is above the common maximum {field.maximum}"
+        raise Widened(field.name, "maximum", sentence)
     if field.choices and not set(changed.choices) <= set(field.choices):
-        raise Widened(f"{field.name}: choices {list(changed.choices)} go beyond {list(field.choices)}")
+        sentence = f"choices {list(changed.choices)} go beyond {list(field.choices)}"
+        raise Widened(field.name, "choices", sentence)
+    if sentence := _crossed_limits(changed):
+        raise Widened(field.name, "minimum", sentence)
+    if sentence := _illegal_default(changed):
+        raise Widened(field.name, "default", sentence)
     return changed
+
+
+def problems_of_fields(mode: TrainerMode, fields: Iterable[LaunchField]) -> list[Violation]:
+    """What is wrong with a version's launch fields: one that its mode does not have, widened, or with a bad default.
+
+    A violation's field is a path as in `catalog.differences`, such as `launch_fields.lora_rank.maximum`.
+    """
+    common = {field.name: field for field in common_fields(mode)}
+    fields = list(fields)
+    found = []
+    known = [field.name for field in fields if field.name in common]
+    if known != [name for name in common if name in known]:
+        found.append(Violation("launch_fields", f"They stand in another order, or twice; use {', '.join(common)}."))
+    for field in fields:
+        if field.name not in common:
+            sentence = f"{MODE_LABELS[mode]} shapes do not offer {field.name}; use {', '.join(common)}."
+            found.append(Violation(f"launch_fields.{field.name}", sentence))
+        elif problem := _problem_of(field, common[field.name]):
+            found.append(problem)
+    return found
+
+
+def _problem_of(field: LaunchField, common: LaunchField) -> Violation | None:
+    if field == common:
+        return None
+    changes = {name: getattr(field, name) for name in NARROWED if getattr(field, name) != getattr(common, name)}
+    if replace(common, **changes) != field:
+        sentence = "only default, limits, choices, suggestions and help may differ from the common set."
+        return Violation(f"launch_fields.{field.name}", sentence)
+    try:
+        narrow_field(common, changes)
+    except Widened as error:
+        return Violation(f"launch_fields.{field.name}.{error.part}", f"{error.sentence}.")
+    return None
+
+
+def _wrong_kind(field: LaunchField, part: str, value: object) -> str:
+    """Why the value can be no such part of the field, whatever the limits are; "" where it can."""
+    shown = str(value)[:60]
+    if part == "help":
+        readable = isinstance(value, str) and 0 < len(value) <= MAX_HELP and "\0" not in value
+        return "" if readable else f"help {shown!r} is no text of 1 to {MAX_HELP} characters"
+    if part in ("minimum", "maximum"):
+        word = "number" if field.type is FieldType.NUMBER else "whole number"
+        return "" if value is None or _is_figure(field, value) else f"{part} {shown} is no {word}"
+    if part == "default":
+        return ""  # _illegal_default names its type, and its limits as they are then
+    if not isinstance(value, tuple) or len(value) > MAX_VALUES:
+        return f"{part} {shown} is no list of at most {MAX_VALUES} values"
+    free = replace(field, choices=())
+    wrong = [sentence for each in value if (sentence := _illegal_default(replace(free, default=each)))]
+    return f"{part}: {wrong[0].removeprefix('default ')}" if wrong else ""
+
+
+def _is_figure(field: LaunchField, value: object) -> bool:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return whole or (field.type is FieldType.NUMBER and isinstance(value, float) and isfinite(value))
+
+
+def _crossed_limits(field: LaunchField) -> str:
+    if field.minimum is not None and field.maximum is not None and field.minimum > field.maximum:
+        return f"minimum {field.minimum:g} is above maximum {field.maximum:g}"
+    return ""
+
+
+def _illegal_default(field: LaunchField) -> str:
+    """Why a form that is sent as it stands would be refused; "" where it would not."""
+    if field.type is FieldType.MODEL:
+        return ""
+    if field.choices and field.default not in field.choices:
+        return f"default {field.default} is not one of {list(field.choices)}"
+    size = _size(field)
+    if size is None:
+        return f"default {str(field.default)[:60]!r} is no {field.type}"
+    if field.minimum is not None and size < field.minimum:
+        return f"default {field.default} is below the minimum {field.minimum:g}"
+    if field.maximum is not None and size > field.maximum:
+        return f"default {str(field.default)[:60]} is above the maximum {field.maximum:g}"
+    return ""
+
+
+def _size(field: LaunchField) -> float | None:
+    """What the limits bound: the default's figure, seconds or length; None where it is none."""
+    if field.type is FieldType.TEXT:
+        return len(field.default) if isinstance(field.default, str) and "\0" not in field.default else None
+    if field.type is FieldType.DURATION:
+        return read_duration(field.default) if isinstance(field.default, str) else None
+    return field.default if _is_figure(field, field.default) else None  # type: ignore[return-value]

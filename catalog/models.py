@@ -76,6 +76,7 @@ class TrainingShape(models.Model):
         ]
         indexes = [
             models.Index(fields=["base_model", "position", "id"], name="shape_order"),
+            models.Index(fields=["-created_at", "-id"], name="shapes_by_time"),
             GinIndex(fields=["search_text"], opclasses=["gin_trgm_ops"], name="shape_search_trigrams"),
         ]
 
@@ -89,7 +90,10 @@ class TrainingShape(models.Model):
 
 
 class ShapeVersion(models.Model):
-    """One version of a shape. Frozen from the moment it leaves DRAFT, by a trigger in the database."""
+    """One version of a shape. Frozen from the moment it leaves DRAFT, by a trigger in the database.
+
+    `based_on` is the version that it started as a copy of.
+    """
 
     shape = models.ForeignKey(TrainingShape, on_delete=models.PROTECT, related_name="versions")
     version_id = models.CharField(max_length=8)
@@ -106,8 +110,10 @@ class ShapeVersion(models.Model):
     successor = models.ForeignKey(TrainingShape, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     withdrawn_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now(), help_text="Kept by the database.")
     created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     note = models.TextField(blank=True)
+    based_on = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="drafts")
 
     trainer_mode = models.GeneratedField(
         expression=Cast(KT("snapshot__trainerMode"), models.CharField(max_length=24)),
@@ -147,9 +153,16 @@ class ShapeVersion(models.Model):
             models.CheckConstraint(
                 condition=Q(is_public=False) | Q(state=VersionState.VALIDATED), name="public_is_validated"
             ),
+            models.CheckConstraint(
+                condition=Q(deprecated_at__isnull=True, withdrawn_at__isnull=True, published_at__isnull=True)
+                | Q(state=VersionState.VALIDATED),
+                name="marks_are_on_validated",
+            ),
         ]
         indexes = [
             models.Index(fields=["shape", "-created_at", "-id"], name="versions_of_shape"),
+            models.Index(fields=["-created_at", "-id"], name="versions_by_time"),
+            models.Index(fields=["-created_at", "-id"], condition=Q(is_latest_validated=True), name="latest_by_time"),
             models.Index(
                 fields=["trainer_mode", "max_context", "gpus"],
                 condition=Q(is_latest_validated=True),
@@ -157,6 +170,9 @@ class ShapeVersion(models.Model):
             ),
             models.Index(F("max_context"), F("shape"), condition=Q(is_latest_validated=True), name="latest_by_context"),
             models.Index(F("gpus"), F("shape"), condition=Q(is_latest_validated=True), name="latest_by_gpus"),
+            models.Index(
+                fields=["-created_at", "-id"], condition=Q(published_at__isnull=True), name="versions_in_work"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -8,14 +8,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Case, CharField, Count, F, Min, Q, QuerySet, Value, When
+from django.db.models import Case, CharField, Count, Exists, F, Min, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 
 from catalog.facets import EXACT_UP_TO, Group
 from catalog.filters import MODES, NO_GPU, UNSPECIFIED, Filters
-from catalog.models import ShapeVersion, TrainingShape
+from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from catalog.states import VersionState
-from wire.names import is_id, is_version_id
+from wire.names import is_id, is_version_id, parse_model_name
 
 PAGE = 100
 """A page ends with the base model that holds its hundredth shape; a flat page has just this many."""
@@ -172,8 +172,45 @@ def find_version(member_of: Collection[int], account: str, shape: str, version: 
         return None
     mine = ShapeVersion.objects.filter(
         may_see(member_of), shape__account__account_id=account, shape__shape_id=shape
-    ).select_related("shape__account", "shape__base_model__account", "successor__account")
+    ).select_related("shape__account", "shape__base_model__account", "successor__account", "created_by")
     return mine.filter(version_id=version).first() if version else mine.filter(is_latest_validated=True).first()
+
+
+def find_newest(member_of: Collection[int], account: str, shape: str) -> ShapeVersion | None:
+    """The latest validated version, else the newest one that may be seen, such as the draft of a new shape."""
+    if not (is_id(account) and is_id(shape)):
+        return None
+    mine = ShapeVersion.objects.filter(
+        may_see(member_of), shape__account__account_id=account, shape__shape_id=shape
+    ).select_related("shape__account", "shape__base_model__account")
+    return mine.order_by("-is_latest_validated", "-created_at", "-pk").first()
+
+
+def latest_versions(
+    member_of: Collection[int], shapes: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], ShapeVersion]:
+    """Of the shapes, named by account and id, the latest validated versions that the reader may see. One query."""
+    named = (Q(shape__account__account_id=account, shape__shape_id=shape) for account, shape in shapes)
+    wanted = functools.reduce(operator.or_, named, Q(pk__in=[]))
+    found = listed(member_of).filter(wanted).select_related("shape__account", "shape__base_model__account")
+    return {(version.shape.account.account_id, version.shape.shape_id): version for version in found}
+
+
+def visible_models(member_of: Collection[int], words: Sequence[str] = ()) -> QuerySet[BaseModel]:
+    """Base models of the reader's accounts, and those that a shape which they may see is made for, in order."""
+    seen = ShapeVersion.objects.filter(may_see(member_of), shape__base_model=OuterRef("pk"))
+    found = BaseModel.objects.filter(Q(account__in=list(member_of)) | Exists(seen))
+    for word in words:
+        found = found.filter(Q(title__icontains=word) | Q(model_id__icontains=word) | Q(family__icontains=word))
+    return found.select_related("account").order_by("position", "pk")
+
+
+def find_model(member_of: Collection[int], name: str) -> BaseModel | None:
+    """The base model of that resource name, if it may be seen."""
+    parsed = parse_model_name(name)
+    if parsed is None:
+        return None
+    return visible_models(member_of).filter(account__account_id=parsed[0], model_id=parsed[1]).first()
 
 
 def other_versions(member_of: Collection[int], version: ShapeVersion) -> Sequence[ShapeVersion]:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from catalog.enums import AcceleratorType, TrainerMode, WeightPrecision
+from wire.casing import camel_keys, snake
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Snapshot:
             stored["acceleratorType"],
             stored["parameterCount"],
         )
-        plain = {_snake(key): value for key, value in stored.items()}
+        plain = {snake(key): value for key, value in stored.items()}
         return cls(
             **plain
             | {
@@ -75,7 +76,7 @@ class Snapshot:
                 "accelerator_type": AcceleratorType(accelerator) if accelerator else None,
                 "base_model_weight_precision": WeightPrecision(precision) if precision else None,
                 "parameter_count": int(count) if count else None,
-                "trainer_sharding_scheme": ShardingScheme(**{_snake(k): v for k, v in scheme.items()})
+                "trainer_sharding_scheme": ShardingScheme(**{snake(k): v for k, v in scheme.items()})
                 if scheme
                 else None,
             }
@@ -89,21 +90,10 @@ def canonical(value: Any) -> str:
 
 def digest(snapshot: Snapshot, launch_fields: list[dict[str, Any]]) -> str:
     """sha256 (hex) over the canonical JSON of what a version freezes."""
-    frozen = {"snapshot": snapshot.as_json(), "launchFields": launch_fields}
+    return digest_of_stored(snapshot.as_json(), launch_fields)
+
+
+def digest_of_stored(snapshot: Any, launch_fields: Any) -> str:
+    """The digest over the stored forms, whatever they hold."""
+    frozen = {"snapshot": snapshot, "launchFields": launch_fields}
     return hashlib.sha256(canonical(frozen).encode()).hexdigest()
-
-
-def _camel(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(word.capitalize() for word in rest)
-
-
-def _snake(name: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
-
-
-def camel_keys(value: Any) -> Any:
-    """The value with the keys of its dictionaries in camelCase, at every depth."""
-    if isinstance(value, dict):
-        return {_camel(key): camel_keys(inner) for key, inner in value.items()}
-    return value

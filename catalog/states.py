@@ -1,12 +1,21 @@
 """The life of a shape version. Pure.
 
     DRAFT --> VALIDATING --> VALIDATED
-      ^            |
-      |            v
-      +------- REJECTED
+      |         |    ^           ^
+      |         v    |           |
+      |       REJECTED ----------+
+      +--------------------------+   by hand, with a reason
 
-Snapshot, launch fields, digest and id are frozen from the moment a version leaves DRAFT. Public, deprecated and
-withdrawn are marks on a VALIDATED version, not states: on the wire they are the booleans `validated` and `public`.
+Snapshot, launch fields, digest and id are frozen from the moment a version leaves DRAFT, so nothing leads back there:
+a rejected version is validated again as it stands, or a new draft is based on it.
+
+Published, public, deprecated and withdrawn are marks on a VALIDATED version, not states; on the wire they are the
+booleans `validated` and `public`:
+
+    published   it was the latest validated version of its shape at some time, and may be again (roll back)
+    public      everybody may see it; never taken back, since others may have pinned it
+    deprecated  still launched, with a warning; may be lifted
+    withdrawn   never launched again; final
 """
 
 from __future__ import annotations
@@ -24,8 +33,13 @@ class VersionState(StrEnum):
 
 
 LEGAL_MOVES: dict[VersionState, frozenset[VersionState]] = {
-    VersionState.DRAFT: frozenset({VersionState.VALIDATING}),
+    VersionState.DRAFT: frozenset({VersionState.VALIDATING, VersionState.VALIDATED}),
     VersionState.VALIDATING: frozenset({VersionState.VALIDATED, VersionState.REJECTED}),
     VersionState.VALIDATED: frozenset(),
-    VersionState.REJECTED: frozenset({VersionState.DRAFT}),
+    VersionState.REJECTED: frozenset({VersionState.VALIDATING, VersionState.VALIDATED}),
 }
+
+
+def may_move(current: VersionState, new: VersionState) -> bool:
+    """Whether a version may go from one state to the other."""
+    return new in LEGAL_MOVES[current]

@@ -41,10 +41,7 @@ def snippets(snapshot: Snapshot, fields: list[LaunchField], *, address: str | No
 def _addressed(address: str | None) -> str:
     if address is None:
         return "Calls FIREWORKS_BASE_URL or, by default, the public control plane, with the key in FIREWORKS_API_KEY."
-    return (
-        f"Addresses this Slipway at {address}, which does not serve the control plane's API (/v1) yet. "
-        "Until it does, launch from the form; a launch's page has the code that connects to its trainer."
-    )
+    return f"Calls this Slipway at {address}, with the key in FIREWORKS_API_KEY, as the page Connect says."
 
 
 def _service_client(snapshot: Snapshot, fields: list[LaunchField], address: str | None) -> str:

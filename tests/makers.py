@@ -101,6 +101,7 @@ def make_version(
     state: VersionState = VersionState.VALIDATED,
     public: bool | None = None,
     latest: bool | None = None,
+    published: bool | None = None,
     launch_fields: Sequence[LaunchField] | None = None,
     version_id: str | None = None,
     **snapshot_fields: Any,
@@ -111,8 +112,8 @@ def make_version(
     mark of the latest validated version from an older one.
     """
     owner = shape or make_shape()
-    published = state == VersionState.VALIDATED
-    newest = published if latest is None else latest
+    validated = state == VersionState.VALIDATED
+    newest = validated if latest is None else latest
     snapshot = Snapshot(
         **{
             "name": owner.name,
@@ -135,7 +136,7 @@ def make_version(
         launch_fields=fields,
         digest=snapshots.digest(snapshot, fields),
         state=state,
-        is_public=published if public is None else public,
+        is_public=validated if public is None else public,
         is_latest_validated=newest,
-        published_at=timezone.now() if published else None,
+        published_at=timezone.now() if (validated if published is None else published) else None,
     )

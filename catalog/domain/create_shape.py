@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from accounts.actors import Actor, require
+from accounts.actors import Actor
 from accounts.domain.record import record
 from accounts.models import Account
-from accounts.roles import Right
 from catalog.enums import IdSource
 from catalog.models import BaseModel, TrainingShape
+from catalog.rights import require_publisher
 from wire.errors import AlreadyExists, InvalidArgument, Violation
 from wire.names import ID_RULE, is_id, shape_name
 
@@ -34,7 +34,7 @@ def create_shape(
 
     Errors: `NotFound`, `PermissionDenied`, `InvalidArgument` for an id that is none, `AlreadyExists`.
     """
-    require(actor, account, Right.PUBLISH)
+    require_publisher(actor, account)
     if not is_id(shape_id):
         raise InvalidArgument([Violation("shape_id", f"{shape_id!r} is no id; {ID_RULE}.")])
     shape, created = TrainingShape.objects.get_or_create(

@@ -10,7 +10,6 @@ from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
-from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.requests import SlipwayRequest
 
@@ -25,8 +24,7 @@ def catalog_reader(view: View[Rest]) -> Callable[Concatenate[HttpRequest, Rest],
     def guarded(request: SlipwayRequest, *args: Rest.args, **kwargs: Rest.kwargs) -> HttpResponse:
         if settings.SLIPWAY_PUBLIC_CATALOG or request.user.is_authenticated:
             return view(request, *args, **kwargs)
-        to_login = redirect_to_login(request.get_full_path(), resolve_url(settings.LOGIN_URL))
-        return HttpResponseClientRedirect(to_login.url) if request.htmx else to_login
+        return redirect_to_login(request.get_full_path(), resolve_url(settings.LOGIN_URL))
 
     return guarded  # type: ignore[return-value]
 

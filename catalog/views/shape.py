@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from accounts.requests import SlipwayRequest
+from accounts.roles import Role, allows, publishing_right
 from catalog import queries
 from catalog.enums import ARCHITECTURE_LABELS, MODE_LABELS, MODE_MEANINGS, PUBLIC_ACCOUNT, Architecture, IdSource
 from catalog.facts import parameters, shape_facts
@@ -47,8 +48,19 @@ def shape(request: SlipwayRequest, account: str, shape_id: str) -> HttpResponse:
         "snippets": snippets(snapshot, fields, address=address),
         "siblings": [dressed(row) for row in queries.siblings(mine, version.shape)],
         "versions": queries.other_versions(mine, version),
+        "is_member": version.shape.account_id in mine,
+        "may_publish": _may_publish(request, version),
     }
     return render(request, "catalog/shape.html", context)
+
+
+def _may_publish(request: SlipwayRequest, version: ShapeVersion) -> bool:
+    """Whether the reader publishes shapes of this account."""
+    if not request.user.is_authenticated:
+        return False
+    roles = {membership.account_id: Role(membership.role) for membership in request.standing.memberships}
+    account = version.shape.account
+    return allows(roles.get(account.pk), publishing_right(account.account_id))
 
 
 def _architecture(version: ShapeVersion) -> str:

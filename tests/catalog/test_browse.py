@@ -61,19 +61,21 @@ class Bundled:
         for path in BUNDLED_FILES:
             document = read_document(path.read_text(), source=path.name)
             for model in document.models:
+                facts = model.facts
+                assert facts
                 for shape in model.shapes:
                     self.shapes.append(
                         {
                             "id": shape.shape_id,
                             "account": document.account_id,
-                            "family": model.family,
+                            "family": facts.family,
                             "mode": next(w for w, mode in MODES.items() if mode is shape.snapshot.trainer_mode),
-                            "architecture": str(model.architecture),
+                            "architecture": str(facts.architecture),
                             "tokens": shape.snapshot.max_supported_context_length,
                             "gpus": shape.snapshot.gpus,
                             "accelerator": self._accelerator(shape),
                             "text": " ".join(
-                                (shape.snapshot.display_name, shape.shape_id, model.title, model.model_id)
+                                (shape.snapshot.display_name, shape.shape_id, facts.title, model.name.split("/")[-1])
                             ).lower(),
                         }
                     )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from io import StringIO
+from pathlib import Path
 
 from django.core.management import call_command
 
-from accounts.models import AuditEntry
+from accounts.models import Account, AuditEntry
 from catalog.enums import IdSource, TrainerMode
 from catalog.management.commands.load_catalog import BUNDLED_FILES
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
+from tests.catalog.test_catalog_round_trip import forget
 
 
 def test_the_public_shapes_as_their_document_has_them(bundled: None) -> None:
@@ -68,3 +70,22 @@ def test_loading_again_changes_nothing(bundled: None) -> None:
     call_command("load_catalog", stdout=out)
     assert out.getvalue().count("nothing changed") == len(BUNDLED_FILES)
     assert [list(table.objects.order_by("pk").values()) for table in tables] == before
+
+
+def test_it_comes_back_as_the_same_file(bundled: None, tmp_path: Path) -> None:
+    def export(account: str) -> str:
+        out = StringIO()
+        call_command("export_catalog", account=account, stdout=out)
+        return out.getvalue()
+
+    accounts = list(Account.objects.filter(account_id__in=["local", "fireworks"]))
+    before = {account.account_id: export(account.account_id) for account in accounts}
+    for name, text in before.items():
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(text)
+        call_command("plan_catalog", path, stdout=StringIO())  # would exit with 2 where there is something to do
+    for account in accounts:
+        forget(account)
+    for name, text in before.items():
+        call_command("apply_catalog", tmp_path / f"{name}.yaml", stdout=StringIO())
+        assert export(name) == text

@@ -9,8 +9,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalog.document import Document, DocumentError, read_document
+from catalog.document import Document, read_document
+from catalog.document_problems import DocumentError
 from catalog.enums import AcceleratorType, IdSource, TrainerMode
+from catalog.export import write_document
 from catalog.management.commands.load_catalog import BUNDLED_FILES
 from catalog.snapshots import ShardingScheme
 
@@ -101,19 +103,20 @@ def test_every_optional_key() -> None:
         (
             "accounts/team-a",
             "accounts/team-b",
-            "own.yaml:3: models[0].model: 'accounts/team-b/models/small' belongs to",
+            "own.yaml:4: models[0].title: accounts/team-b/models/small is another account's, which says this of it",
         ),
         (
             "gpus: 2",
             "gpus: 2\n        launch_fields: {learning_rate: {maximum: 2}}",
-            "own.yaml:11: models[0].shapes[0].launch_fields: learning_rate: maximum 2 is above the common maximum",
+            "own.yaml:11: models[0].shapes[0].launch_fields.learning_rate.maximum: learning_rate: maximum 2",
         ),
         (
             "gpus: 2",
             "gpus: 2\n        launch_fields: {node_count: {default: 2}}",
-            "own.yaml:11: models[0].shapes[0].launch_fields: node_count cannot be set",
+            "own.yaml:11: models[0].shapes[0].launch_fields.node_count: cannot be set for LORA_TRAINER; there are",
         ),
-        ("models:", "models: []\nmore:", "own.yaml:2: models: write a list of 1"),
+        ("models:", "models: {}\nmore:", "own.yaml:2: models: write a list of 0 to"),
+        ("    shapes:", "    shapes: []\n    more:", "own.yaml:6: models[0].shapes: write a list of 1 to"),
         ("account: team-a", "account: [", "not YAML"),
     ],
 )
@@ -159,3 +162,55 @@ def test_bundled_documents_are_good(path: Path) -> None:
     shapes = [shape for model in document.models for shape in model.shapes]
     assert document.public
     assert {shape.snapshot.trainer_mode for shape in shapes} == set(TrainerMode)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    ["{learning_rate: {maximum: 1}}", "{learning_rate: {default: 1e-4, suggestions: [1e-4, 0.001]}, region: null}"],
+)
+def test_what_was_narrowed_comes_back_with_the_same_digest(changes: str) -> None:
+    document = read(f"{GOOD}        launch_fields: {changes}\n        parallelism: {{}}\n        image_tag: ''\n")
+    again = read(write_document(document))
+    assert again == document
+    assert again.shapes[0].digest == document.shapes[0].digest
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ("{learning_rate: {default: .nan}}", "learning_rate.default: learning_rate: default 'nan' is no number"),
+        ("{learning_rate: {minimum: .inf}}", "learning_rate.minimum: learning_rate: minimum inf is no number"),
+        ("{lora_rank: {minimum: true}}", "lora_rank.minimum: lora_rank: minimum True is no whole number"),
+        ("{lora_rank: {maximum: 1.5}}", "lora_rank.maximum: lora_rank: maximum 1.5 is no whole number"),
+        ("{lora_rank: {choices: 8}}", "lora_rank.choices: lora_rank: choices 8 is no list of at most 64 values"),
+        ("{lora_rank: {choices: [8, x]}}", "lora_rank.choices: lora_rank: choices: 'x' is no integer"),
+        ("{lora_rank: {suggestions: [999]}}", "suggestions: 999 is above the maximum 128"),
+        ("{lora_rank: {default: {a: 1}}}", "lora_rank.default: write a single value"),
+        ("{lora_rank: {help: ''}}", "help '' is no text of 1 to 500 characters"),
+        ('{region: {default: "\\0"}}', "default '\\x00' is no text"),
+        ("{lora_rank: {maximum: 8, maximum: 9}}", "lora_rank.maximum: is given twice"),
+        ("[lora_rank]", "launch_fields: write a mapping"),
+    ],
+)
+def test_launch_fields_of_the_wrong_kind(changes: str, complaint: str) -> None:
+    assert complaint in complaints(f"{GOOD}        launch_fields: {changes}\n")
+
+
+def test_what_the_checks_of_a_version_find_is_told_with_its_line() -> None:
+    told = complaints(f"{GOOD}        parallelism: {{tensor: 4, context: 3}}\n")
+    assert "own.yaml:11: models[0].shapes[0].parallelism: 2 GPUs x 1 nodes = 2 GPUs, but tensor 4 x" in told
+    assert "own.yaml:9: models[0].shapes[0].max_supported_context_length: 8,192 tokens do not divide by" in told
+
+
+@pytest.mark.parametrize(
+    ("deprecated", "complaint"),
+    [
+        ("{}", "deprecated.message: is missing"),
+        ("{message: ' '}", "deprecated.message: is empty"),
+        ("{message: Old., successor: other}", "deprecated.successor: 'other' is no resource name"),
+        ("{message: Old., successor: accounts/team-a/trainingShapes/small-8k}", "is this shape itself"),
+        ("{message: Old., sucessor: x}", "deprecated.sucessor: is not known here; there are message, successor"),
+    ],
+)
+def test_a_wrong_deprecation(deprecated: str, complaint: str) -> None:
+    assert complaint in complaints(f"{GOOD}        deprecated: {deprecated}\n")

@@ -102,7 +102,7 @@ def test_a_public_shape_is_superseded_only_by_a_public_version(own: Path) -> Non
     load(own)
     edit(own, "public: true", "public: false")
     edit(own, "8192", "16384")
-    with pytest.raises(CommandError, match="only a public version can supersede it"):
+    with pytest.raises(CommandError, match="only a public version can be its latest"):
         load(own)
     assert ShapeVersion.objects.get().max_context == 8192
 

@@ -113,6 +113,7 @@ def test_shapes_of_other_accounts_are_asked_for_here(bundled: None, client: Clie
     settings.SLIPWAY_URL = "https://slipway.example"
     html = page(client, "local", "tiny-qwen3-2k")
     assert 'base_url="https://slipway.example"' in code(html, "sdk")
+    assert "Calls this Slipway at https://slipway.example, with the key in FIREWORKS_API_KEY" in html
     assert facts(html)["GPU type"] == "No GPU"
 
 

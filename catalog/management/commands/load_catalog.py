@@ -9,9 +9,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from accounts.actors import SYSTEM
-from catalog.document import Document, DocumentError, read_document
-from catalog.domain.load_catalog import Loaded, load_catalog
+from catalog.document import Document
+from catalog.document_problems import DocumentError
+from catalog.domain.apply_catalog import apply_catalog
+from catalog.management.files import read_catalog
 from catalog.models import TrainingShape
+from catalog.plan import Plan, StepKind
 from wire.errors import Refusal
 
 BUNDLED = Path(__file__).resolve().parents[2] / "bundled"
@@ -19,7 +22,7 @@ BUNDLED_FILES = (BUNDLED / "local.yaml", BUNDLED / "fireworks-public.yaml")
 
 
 class Command(BaseCommand):
-    """All files or none; loading the same files again changes nothing."""
+    """All files or none; loading the same files again changes nothing. What no file names stays as it is."""
 
     help = "Load catalog documents (YAML); without a FILE the bundled ones."
 
@@ -32,27 +35,22 @@ class Command(BaseCommand):
         if if_empty and TrainingShape.objects.exists():
             self.stdout.write("The catalog has shapes already; nothing was loaded.")
             return
-        for document in [_read(path) for path in files or BUNDLED_FILES]:
+        for file in [read_catalog(path) for path in files or BUNDLED_FILES]:
             try:
-                self.stdout.write(_sentence(load_catalog(actor=SYSTEM, document=document)))
+                plan = apply_catalog(
+                    actor=SYSTEM, document=file.document, file=file.sha256, source=file.source, prune=False
+                )
+            except DocumentError as error:
+                raise CommandError(f"Nothing was changed.\n{error}") from None
             except Refusal as refusal:
-                raise CommandError(f"{document.account_id}: {refusal.message}") from None
+                raise CommandError(f"{file.document.account_id}: {refusal.message}") from None
+            self.stdout.write(_sentence(file.document, plan))
 
 
-def _read(path: Path) -> Document:
-    try:
-        return read_document(path.read_text(encoding="utf-8"), source=str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{path}: cannot be read: {error}") from None
-    except DocumentError as error:
-        raise CommandError(f"Nothing was loaded.\n{error}") from None
-
-
-def _sentence(loaded: Loaded) -> str:
-    there = f"{loaded.account_id}: {loaded.models} base models, {loaded.shapes} shapes"
-    if loaded.nothing:
+def _sentence(document: Document, plan: Plan) -> str:
+    there = f"{document.account_id}: {len(document.models)} base models, {len(document.shapes)} shapes"
+    if not plan.steps:
         return f"{there}; nothing changed."
-    return (
-        f"{there}; {len(loaded.created)} created, {len(loaded.changed)} changed, "
-        f"{len(loaded.versions)} versions published."
-    )
+    created = plan.counts[StepKind.ADD_MODEL] + plan.counts[StepKind.ADD]
+    versions = sum(step.publishes for step in plan.steps)
+    return f"{there}; {created} created, {len(plan.steps) - created} changed, {versions} versions published."

@@ -1,0 +1,179 @@
+"""What is wrong with a version before anybody runs it. Pure.
+
+`problems` are walls: with one of them nothing is validated or published. `warnings` are not: a rough look at memory,
+and facts that nobody gave.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from catalog.enums import AcceleratorType, TrainerMode, WeightPrecision
+from catalog.labels import accelerator_label, parameter_label
+from catalog.launch_fields import LaunchField, problems_of_fields
+from catalog.snapshot_fields import FIELDS, Kind, SnapshotField, value_of
+from catalog.snapshots import ShardingScheme, Snapshot
+from wire.errors import Violation
+
+GIGABYTE = 10**9
+GPU_GIGABYTES: dict[AcceleratorType, int] = {
+    AcceleratorType.NVIDIA_A100_40GB: 40,
+    AcceleratorType.NVIDIA_A100_80GB: 80,
+    AcceleratorType.NVIDIA_A10G_24GB: 24,
+    AcceleratorType.NVIDIA_L4_24GB: 24,
+    AcceleratorType.NVIDIA_H100_80GB: 80,
+    AcceleratorType.NVIDIA_H200_141GB: 141,
+    AcceleratorType.NVIDIA_B200_180GB: 180,
+    AcceleratorType.NVIDIA_B300_288GB: 288,
+    AcceleratorType.NVIDIA_GB200: 186,
+    AcceleratorType.NVIDIA_GB300: 288,
+    AcceleratorType.AMD_MI300X_192GB: 192,
+    AcceleratorType.AMD_MI325X_256GB: 256,
+    AcceleratorType.AMD_MI350X_288GB: 288,
+}
+"""Memory of one GPU. The names say it, but for GB200 and GB300, whose figures are their maker's."""
+WEIGHT_BYTES: dict[WeightPrecision, float] = {
+    WeightPrecision.BFLOAT16: 2,
+    WeightPrecision.INT8: 1,
+    WeightPrecision.NF4: 0.5,
+    WeightPrecision.FP8: 1,
+    WeightPrecision.FP4_FP8: 0.5,
+}
+TRAINED_BYTES = 14
+"""Beside the weight of every trained parameter: gradient in 16 bit (2), master weight and Adam's moments in 32 (12)."""
+
+
+def range_problems(snapshot: Snapshot) -> list[Violation]:
+    """Fields that are out of their limits, which not even a draft may have."""
+    return [found for field in FIELDS if (found := range_problem(field, value_of(snapshot, field.key)))]
+
+
+def problems(snapshot: Snapshot, fields: Sequence[LaunchField]) -> tuple[Violation, ...]:
+    """Everything that keeps the version from being validated, each with its field, the figures and the remedy."""
+    return (
+        *range_problems(snapshot),
+        *_parallelism(snapshot),
+        *problems_of_fields(snapshot.trainer_mode, fields),
+    )
+
+
+def missing_facts(snapshot: Snapshot) -> tuple[Violation, ...]:
+    """What a shape with GPUs has to say before it is published by those whose own it is."""
+    if not snapshot.gpus:
+        return ()
+    asked = {
+        "accelerator_type": "Say which GPU it runs on.",
+        "trainer_image_tag": "Say which trainer image it runs.",
+        "base_model_weight_precision": "Say in which precision the weights are kept.",
+    }
+    return tuple(Violation(key, f"It is unknown. {ask}") for key, ask in asked.items() if not value_of(snapshot, key))
+
+
+def warnings(snapshot: Snapshot) -> tuple[Violation, ...]:
+    """What a publisher should know and may overrule."""
+    estimate = estimate_memory(snapshot)
+    tight = estimate is not None and estimate.per_gpu > estimate.available
+    memory = [Violation("accelerator_type", estimate.sentence)] if tight and estimate else []
+    return (*missing_facts(snapshot), *memory)
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Bytes that weights and optimizer state need on each GPU at the least, and bytes that a GPU has."""
+
+    per_gpu: float
+    available: float
+    sentence: str
+
+
+def estimate_memory(snapshot: Snapshot) -> MemoryEstimate | None:
+    """The least that has to fit, divided evenly over all GPUs; None where a figure is unknown or there is no GPU.
+
+    Activations, caches and fragmentation come on top, so what does not fit here never fits, and what just fits may not.
+    """
+    count, precision, accelerator = (
+        snapshot.parameter_count,
+        snapshot.base_model_weight_precision,
+        snapshot.accelerator_type,
+    )
+    if not (count and precision and accelerator and snapshot.gpus):
+        return None
+    weight = WEIGHT_BYTES[precision]
+    trained = TRAINED_BYTES if snapshot.trainer_mode is TrainerMode.POLICY_TRAINER else 0
+    per_gpu = count * (weight + trained) / snapshot.gpus
+    available = float(GPU_GIGABYTES[accelerator] * GIGABYTE)
+    state = f" + {trained} B of gradient, master weight and Adam moments" if trained else ""
+    sentence = (
+        f"{parameter_label(count)} parameters x ({weight:g} B of {precision} weight{state}) / {snapshot.gpus} GPUs "
+        f"= {per_gpu / GIGABYTE:,.1f} GB on each, before activations; {accelerator_label(accelerator)} has "
+        f"{available / GIGABYTE:,.0f} GB."
+    )
+    return MemoryEstimate(per_gpu, available, sentence)
+
+
+def range_problem(field: SnapshotField, value: object) -> Violation | None:
+    """Why the field cannot hold the value; None where it can."""
+    if value is None or (value == "" and field.optional):
+        return None if field.optional else Violation(field.key, f"{field.label} is missing. Fill it in.")
+    if field.kind is Kind.TEXT:
+        length = len(str(value))
+        excess = length - (field.maximum or length)
+        if excess > 0:
+            sentence = f"It has {length} characters; the limit is {field.maximum}. Shorten it by {excess}."
+            return Violation(field.key, sentence)
+        if any(unicodedata.category(letter) == "Cc" and letter not in "\n\t" for letter in str(value)):
+            return Violation(field.key, "It holds a control character. Remove it.")
+    if field.kind is Kind.WHOLE and not _within(field, value):
+        return Violation(field.key, f"{value} is out of range. Use {field.minimum:,} to {field.maximum:,}.")
+    return None
+
+
+def _within(field: SnapshotField, value: object) -> bool:
+    return isinstance(value, int) and (field.minimum or 0) <= value <= (field.maximum or value)
+
+
+def _parallelism(snapshot: Snapshot) -> Iterator[Violation]:
+    scheme = snapshot.trainer_sharding_scheme
+    if scheme is None:
+        return
+    degrees = _degrees(scheme)
+    product = _product(degrees.values())
+    gpus = snapshot.gpus
+    shown = " x ".join(f"{kind} {degree}" for kind, degree in degrees.items())
+    if (gpus == 0 and product > 1) or (gpus and gpus % product):
+        yield Violation(
+            "trainer_sharding_scheme",
+            f"{snapshot.accelerator_count} GPUs x {snapshot.node_count} nodes = {gpus} GPUs, but {shown} = {product}, "
+            f"and {gpus} is not a multiple of {product}. Change the degrees, the GPUs per node or the nodes.",
+        )
+    tokens, sharers = snapshot.max_supported_context_length, scheme.context_parallelism
+    if tokens % sharers:
+        yield Violation(
+            "max_supported_context_length",
+            f"{tokens:,} tokens do not divide by context parallelism {sharers}. "
+            f"Use {tokens - tokens % sharers:,}, or another degree.",
+        )
+
+
+def data_parallel_rest(snapshot: Snapshot) -> int | None:
+    """Copies of the model that the GPUs of one replica hold; None where the degrees do not divide them."""
+    product = _product(_degrees(snapshot.trainer_sharding_scheme or ShardingScheme()).values())
+    return snapshot.gpus // product if snapshot.gpus and snapshot.gpus % product == 0 else None
+
+
+def _degrees(scheme: ShardingScheme) -> dict[str, int]:
+    return {
+        "tensor": scheme.tensor_parallelism,
+        "pipeline": scheme.pipeline_parallelism,
+        "context": scheme.context_parallelism,
+        "expert": scheme.expert_parallelism,
+    }
+
+
+def _product(degrees: Iterable[int]) -> int:
+    product = 1
+    for degree in degrees:
+        product *= degree
+    return product

@@ -1,0 +1,104 @@
+"""What differs between versions and between shapes, field by field. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from catalog.enums import MODE_LABELS, TrainerMode
+from catalog.labels import accelerator_label, context_label, duration_label, parameter_label
+from catalog.launch_fields import NARROWED, FieldType, LaunchField
+from catalog.snapshot_fields import FIELDS, SnapshotField, value_of
+from catalog.snapshots import Snapshot
+
+UNKNOWN = "unspecified"
+ABSENT = "not offered"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One field of several versions side by side; `values` are in words, one a version.
+
+    `key` is the field's path: `accelerator_count`, or `launch_fields.lora_rank.maximum`.
+    """
+
+    group: str
+    key: str
+    label: str
+    values: tuple[str, ...]
+
+    @property
+    def differs(self) -> bool:
+        """Whether not all of them are the same."""
+        return len(set(self.values)) > 1
+
+
+def compare(versions: Sequence[tuple[Snapshot, Sequence[LaunchField]]]) -> list[Line]:
+    """Every field of the versions, in the order of the editor; then every property of every launch field.
+
+    The figures that follow from others (GPUs in all) are left out, since they differ only where those do.
+    """
+    snapshots = [snapshot for snapshot, _ in versions]
+    lines = [
+        Line(field.group, field.key, field.label, tuple(written(field, value_of(s, field.key)) for s in snapshots))
+        for field in FIELDS
+    ]
+    offered = [{field.name: field for field in fields} for _, fields in versions]
+    by_name = {name: field for fields in reversed(offered) for name, field in fields.items()}
+    names = list(dict.fromkeys(name for fields in offered for name in fields))
+    for name in names:
+        lines += _launch_field_lines(by_name[name].label, name, [fields.get(name) for fields in offered])
+    return lines
+
+
+def differences(
+    before: tuple[Snapshot, Sequence[LaunchField]], after: tuple[Snapshot, Sequence[LaunchField]]
+) -> list[Line]:
+    """The lines that differ between two versions."""
+    return [line for line in compare([before, after]) if line.differs]
+
+
+def written(field: SnapshotField, value: Any) -> str:
+    """A value of a snapshot in words, exact."""
+    if value is None or value == "":
+        return UNKNOWN
+    if field.key == "trainer_mode":
+        return MODE_LABELS[TrainerMode(value)]
+    if field.key == "max_supported_context_length":
+        return f"{value:,} tokens ({context_label(value)})"
+    if field.key == "parameter_count":
+        return f"{value:,} ({parameter_label(value)})"
+    if field.key == "accelerator_type":
+        return accelerator_label(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def _launch_field_lines(label: str, name: str, offered: Sequence[LaunchField | None]) -> list[Line]:
+    group = "Launch fields"
+    if not all(offered):
+        values = tuple("offered" if field else ABSENT for field in offered)
+        return [Line(group, f"launch_fields.{name}", label, values)]
+    return [
+        Line(
+            group,
+            f"launch_fields.{name}.{part}",
+            f"{label}: {part}",
+            tuple(_property(field, part) for field in offered if field),
+        )
+        for part in NARROWED
+        if any(getattr(field, part) not in (None, "", ()) for field in offered)
+    ]
+
+
+def _property(field: LaunchField, part: str) -> str:
+    value = getattr(field, part)
+    if value is None or value in ("", ()):
+        return "none"
+    if isinstance(value, tuple):
+        return ", ".join(str(each) for each in value)
+    if field.type is FieldType.DURATION and isinstance(value, int):
+        return duration_label(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

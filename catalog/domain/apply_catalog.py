@@ -1,0 +1,197 @@
+"""Bring an account's public heads to what a catalog document says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max, Min
+
+from accounts.actors import Actor
+from accounts.domain.create_account import create_account
+from accounts.domain.record import record
+from accounts.models import Account
+from catalog.document import Document, ModelEntry, ModelFacts, ShapeEntry
+from catalog.document_problems import DocumentError, Problem
+from catalog.domain.arrange_models import arrange_models
+from catalog.domain.create_shape import create_shape, search_text
+from catalog.domain.deprecate_version import deprecate_version
+from catalog.domain.import_version import import_version
+from catalog.domain.plan_catalog import plan_for, visible_to
+from catalog.domain.restore_version import restore_version
+from catalog.domain.shape_lock import latest_of
+from catalog.models import BaseModel, ShapeVersion, TrainingShape
+from catalog.plan import Plan, StepKind
+from catalog.rights import require_publisher
+from wire.errors import Conflict, NotFound
+from wire.names import parse_model_name, parse_shape_name
+
+
+@transaction.atomic
+def apply_catalog(
+    *, actor: Actor, document: Document, file: str, source: str, expected: str | None = None, prune: bool = True
+) -> Plan:
+    """Do what `plan_catalog` says, all or nothing; with nothing to do nothing is written.
+
+    `expected` is the fingerprint of the plan that somebody agreed to. `prune=False` leaves the heads that the document
+    does not have as they are, and lets a document that is not public publish to members only. Errors: as in
+    `plan_catalog`; `Conflict` where the plan is another one now; `FailedPrecondition` where a public shape would be
+    superseded by a version that is not.
+    """
+    account = _locked(actor, document)
+    require_publisher(actor, account)
+    if prune and not document.public:
+        problem = Problem(1, "public", "the file states what everybody may see and use; write public: true")
+        raise DocumentError(source, [problem])
+    plan = plan_for(actor, account, document, file=file, source=source, prune=prune)
+    if expected not in (None, plan.fingerprint):
+        raise Conflict("The catalog changed since this plan was made. See what the file would do now, and decide.")
+    if not plan.steps:
+        return plan
+    models = _put_models(actor, account, document, plan)
+    shapes = _put_shapes(actor, account, document, plan, models)
+    for step in plan.steps:
+        if isinstance(step.entry, ShapeEntry) and step.publishes:
+            _publish(actor, document, shapes[step.entry.shape_id], step.entry, file)
+    for step in plan.steps:  # once all are published, since they may be each other's successors
+        if isinstance(step.entry, ShapeEntry) and (step.entry.deprecated or not step.publishes):
+            _deprecate(actor, shapes[step.entry.shape_id], step.entry)
+    counts = {kind.value: number for kind, number in plan.counts.items() if number}
+    record(
+        actor=actor,
+        verb="apply_catalog",
+        target=account.name,
+        account=account,
+        after={"file": file, "plan": plan.fingerprint, **counts},
+    )
+    return plan
+
+
+def _locked(actor: Actor, document: Document) -> Account:
+    """The account and its shapes, locked, so that nothing changes between the plan and what it does."""
+    if not Account.objects.filter(account_id=document.account_id).exists():
+        if actor.user:
+            raise NotFound(f"There is no account {document.account_id} that you are a member of.")
+        create_account(actor=actor, account_id=document.account_id, display_name=document.display_name)
+    account = Account.objects.select_for_update(no_key=True).get(account_id=document.account_id)
+    list(TrainingShape.objects.select_for_update().filter(account=account).order_by("pk").values_list("pk"))
+    return account
+
+
+def _put_models(actor: Actor, account: Account, document: Document, plan: Plan) -> dict[str, BaseModel]:
+    """All base models of the document by name; those of the account as the document has them."""
+    known = {model.name: model for model in BaseModel.objects.filter(account=account).select_related("account")}
+    changing = {step.name: step for step in plan.steps if step.kind in {StepKind.ADD_MODEL, StepKind.CHANGE_MODEL}}
+    for model in document.models:
+        if model.name in changing and model.facts:
+            known[model.name] = _put_model(account, model, model.facts, known.get(model.name))
+    if changing or any(step.kind is StepKind.ORDER and step.name == account.name for step in plan.steps):
+        _place(account, [known[model.name] for model in document.models if model.facts])
+        arrange_models()
+    foreign = visible_to(actor, [model.name for model in document.models if model.facts is None])
+    return known | {model.name: model for model in foreign}
+
+
+def _put_model(account: Account, entry: ModelEntry, facts: ModelFacts, model: BaseModel | None) -> BaseModel:
+    parsed = parse_model_name(entry.name)
+    assert parsed, "the reader takes names only"
+    if model is None:
+        return BaseModel.objects.create(account=account, model_id=parsed[1], position=0, **_columns(facts))
+    if _update(model, _columns(facts)):
+        _refresh_search(model)
+    return model
+
+
+def _columns(facts: ModelFacts) -> dict[str, Any]:
+    return {
+        "title": facts.title,
+        "family": facts.family,
+        "section": facts.section,
+        "architecture": facts.architecture or "",
+        "model_type": facts.model_type,
+        "parameter_count": facts.parameter_count,
+    }
+
+
+def _refresh_search(base_model: BaseModel) -> None:
+    """Let free text find all shapes of the model under its new title, those of other accounts too."""
+    shapes = list(TrainingShape.objects.filter(base_model=base_model))
+    for shape in shapes:
+        shape.search_text = search_text(display_name=shape.display_name, shape_id=shape.shape_id, base_model=base_model)
+    TrainingShape.objects.bulk_update(shapes, ["search_text"])
+
+
+def _place(account: Account, models: list[BaseModel]) -> None:
+    """Give the models their order: where the account's models began, or behind all others."""
+    listed = BaseModel.objects.filter(account=account, position__gt=0).aggregate(first=Min("position"))["first"]
+    start = listed or (BaseModel.objects.aggregate(last=Max("position"))["last"] or 0) + 1
+    for position, model in enumerate(models, start=start):
+        model.position = position
+    BaseModel.objects.bulk_update(models, ["position"])
+
+
+def _put_shapes(
+    actor: Actor, account: Account, document: Document, plan: Plan, models: dict[str, BaseModel]
+) -> dict[str, TrainingShape]:
+    """All shapes of the account by id, those of the document in its order."""
+    found = TrainingShape.objects.filter(account=account).select_related("account", "base_model__account")
+    shapes = {shape.shape_id: shape for shape in found}
+    moved = {step.name for step in plan.steps if step.kind is StepKind.ORDER}
+    touched = {step.name for step in plan.steps if isinstance(step.entry, ShapeEntry)}
+    for model in document.models:
+        added = any(entry.shape_id not in shapes or entry.snapshot.name in touched for entry in model.shapes)
+        for position, entry in enumerate(model.shapes):
+            shape = shapes.get(entry.shape_id)
+            if shape is None:
+                shapes[entry.shape_id] = create_shape(
+                    actor=actor,
+                    account=account,
+                    base_model=models[model.name],
+                    shape_id=entry.shape_id,
+                    display_name=entry.snapshot.display_name,
+                    id_source=entry.id_source,
+                    position=position,
+                )
+            elif added or model.name in moved:
+                _update(shape, {"id_source": entry.id_source, "position": position})
+    return shapes
+
+
+def _publish(actor: Actor, document: Document, shape: TrainingShape, entry: ShapeEntry, file: str) -> ShapeVersion:
+    return import_version(
+        actor=actor,
+        shape=shape,
+        snapshot=entry.snapshot,
+        launch_fields=entry.launch_fields,
+        public=document.public,
+        note=f"by file, {file[:12]}",
+    )
+
+
+def _deprecate(actor: Actor, shape: TrainingShape, entry: ShapeEntry) -> None:
+    """Warn from the head, or lift the warning, as the entry says."""
+    head = latest_of(shape)
+    assert head, "every shape of a plan has one by now"
+    if entry.deprecated:
+        successor = _shape_named(entry.deprecated.successor)
+        if (head.deprecation_message, head.successor) != (entry.deprecated.message, successor):
+            deprecate_version(actor=actor, version=head, message=entry.deprecated.message, successor=successor)
+    elif head.deprecated_at:
+        restore_version(actor=actor, version=head)
+
+
+def _shape_named(name: str) -> TrainingShape | None:
+    parsed = parse_shape_name(name)
+    if parsed is None:
+        return None
+    return TrainingShape.objects.select_related("account").get(account__account_id=parsed[0], shape_id=parsed[1])
+
+
+def _update(row: BaseModel | TrainingShape, facts: dict[str, Any]) -> bool:
+    """Write the facts that differ; whether there were any."""
+    different = [name for name, value in facts.items() if getattr(row, name) != value]
+    for name in different:
+        setattr(row, name, facts[name])
+    if different:
+        row.save(update_fields=different)
+    return bool(different)

@@ -1,0 +1,83 @@
+"""Start a new version of a shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.db import transaction
+
+from accounts.actors import Actor
+from accounts.domain.record import record
+from catalog import snapshots
+from catalog.checks import range_problems
+from catalog.domain.shape_lock import lock_shape
+from catalog.launch_fields import LaunchField
+from catalog.models import ShapeVersion, TrainingShape
+from catalog.rights import require_publisher
+from catalog.snapshots import Snapshot
+from catalog.states import VersionState
+from wire.errors import InvalidArgument, Violation
+from wire.names import new_version_id
+
+LONGEST_NOTE = 2000
+
+
+@transaction.atomic
+def create_draft(
+    *,
+    actor: Actor,
+    shape: TrainingShape,
+    snapshot: Snapshot,
+    launch_fields: Sequence[LaunchField],
+    note: str = "",
+    based_on: ShapeVersion | None = None,
+) -> ShapeVersion:
+    """A draft, which may still break the cross-field checks; its figures are within their limits.
+
+    `based_on` is the version that it started as a copy of. Errors: `NotFound`, `PermissionDenied`, `InvalidArgument`.
+    """
+    require_publisher(actor, shape.account)
+    shape = lock_shape(shape)
+    refuse_wrong_content(shape, snapshot, note)
+    fields = [field.as_json() for field in launch_fields]
+    version = ShapeVersion.objects.create(
+        shape=shape,
+        version_id=free_version_id(shape),
+        snapshot=snapshot.as_json(),
+        launch_fields=fields,
+        digest=snapshots.digest(snapshot, fields),
+        state=VersionState.DRAFT,
+        created_by=actor.user,
+        note=note.strip(),
+        based_on=based_on,
+    )
+    record(
+        actor=actor,
+        verb="create_draft",
+        target=version.name,
+        account=shape.account,
+        after={"digest": version.digest, "basedOn": based_on.name if based_on else None},
+    )
+    return version
+
+
+def free_version_id(shape: TrainingShape) -> str:
+    """An id that no version of the shape has. Needs the shape locked."""
+    taken = set(shape.versions.values_list("version_id", flat=True))
+    return next(candidate for candidate in iter(new_version_id, None) if candidate not in taken)
+
+
+def refuse_wrong_content(shape: TrainingShape, snapshot: Snapshot, note: str) -> None:
+    """Errors: `InvalidArgument` where a figure is out of its limits, or the snapshot is another shape's."""
+    found = range_problems(snapshot)
+    if snapshot.name != shape.name:
+        found.append(Violation("name", f"{snapshot.name} is not {shape.name}."))
+    if snapshot.base_model != shape.base_model.name:
+        found.append(
+            Violation("base_model", f"{shape.name} is made for {shape.base_model.name}; clone it for another model.")
+        )
+    if len(note.strip()) > LONGEST_NOTE:
+        excess = len(note.strip()) - LONGEST_NOTE
+        found.append(Violation("note", f"It is {excess} characters too long; the limit is {LONGEST_NOTE}."))
+    if found:
+        raise InvalidArgument(found)

@@ -1,0 +1,47 @@
+"""Delete a shape with all of its versions."""
+
+from __future__ import annotations
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import ProtectedError
+
+from accounts.actors import Actor
+from accounts.domain.record import record
+from catalog.domain.shape_lock import lock_shape
+from catalog.models import TrainingShape
+from catalog.rights import require_publisher
+from catalog.states import VersionState
+from wire.errors import FailedPrecondition
+
+
+@transaction.atomic
+def delete_shape(*, actor: Actor, shape: TrainingShape) -> None:
+    """Delete what no launch refers to, nor any deprecated version as its successor; all versions or none.
+
+    Errors: `NotFound`, `PermissionDenied`, `FailedPrecondition`.
+    """
+    require_publisher(actor, shape.account)
+    shape = lock_shape(shape)
+    name, account = shape.name, shape.account
+    versions = list(shape.versions.order_by("pk").values_list("version_id", "digest", "state"))
+    if any(state == VersionState.VALIDATING for _, _, state in versions):
+        raise FailedPrecondition(f"A version of {name} is being validated. Stop that first.")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('slipway.deleting_shape', %s, true)", [str(shape.pk)])
+    try:
+        with transaction.atomic():
+            shape.versions.all().delete()
+            shape.delete()
+            connection.check_constraints()  # a launch that was made meanwhile is told now, not at the commit
+    except (ProtectedError, IntegrityError):
+        raise FailedPrecondition(
+            f"Launches refer to {name}, or a deprecated shape names it as its successor, so it is kept. "
+            "Withdraw its versions to end new launches."
+        ) from None
+    record(
+        actor=actor,
+        verb="delete_shape",
+        target=name,
+        account=account,
+        before={"versions": {version_id: digest for version_id, digest, _ in versions}},
+    )

@@ -1,0 +1,112 @@
+"""Work out what a catalog document would change. Writes nothing."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from accounts.actors import Actor
+from accounts.models import Account
+from accounts.queries import memberships_of
+from catalog.document import Document, ShapeEntry
+from catalog.document_problems import DocumentError, Problem
+from catalog.heads import no_heads, read_heads
+from catalog.models import BaseModel, ShapeVersion
+from catalog.plan import Heads, Plan, make_plan
+from catalog.queries import listed, visible_models
+from catalog.rights import require_publisher
+from wire.errors import NotFound
+from wire.names import parse_model_name, parse_shape_name
+
+
+@transaction.atomic
+def plan_catalog(*, actor: Actor, document: Document, file: str, source: str) -> Plan:
+    """What `apply_catalog` would do, for a file whose bytes have the sha256 `file`.
+
+    Errors: `NotFound`, `PermissionDenied`; `DocumentError` where the document cannot be applied here, all reasons at
+    once.
+    """
+    account = Account.objects.filter(account_id=document.account_id).first()
+    if account:
+        require_publisher(actor, account)
+    elif actor.user:
+        raise NotFound(f"There is no account {document.account_id} that you are a member of.")
+    if not document.public:
+        problem = Problem(1, "public", "the file states what everybody may see and use; write public: true")
+        raise DocumentError(source, [problem])
+    return plan_for(actor, account, document, file=file, source=source, prune=True)
+
+
+def plan_for(actor: Actor, account: Account | None, document: Document, *, file: str, source: str, prune: bool) -> Plan:
+    """The plan from the account's heads now; without an account, it would be made. Errors: `DocumentError`."""
+    heads = read_heads(account, public=document.public) if account else no_heads(document.account_id)
+    if found := [*_base_models(document, heads), *_foreign_models(actor, document), *_successors(document, heads)]:
+        raise DocumentError(source, found)
+    return make_plan(heads, document, file=file, prune=prune)
+
+
+def _base_models(document: Document, heads: Heads) -> list[Problem]:
+    """Shapes that would change their base model."""
+    return [
+        shape.place.problem(
+            "id",
+            f"{shape.snapshot.name} trains {heads.base_models[shape.shape_id]}; a shape keeps its base model, so "
+            f"choose another id for {model.name}",
+        )
+        for model in document.models
+        for shape in model.shapes
+        if heads.base_models.get(shape.shape_id, model.name) != model.name
+    ]
+
+
+def _foreign_models(actor: Actor, document: Document) -> list[Problem]:
+    """Models of other accounts that are not there, or that the actor may not know of."""
+    there = _names(visible_to(actor, [model.name for model in document.models if model.facts is None]))
+    return [
+        model.place.problem("model", f"there is no model {model.name} that you may see; write one of your catalog")
+        for model in document.models
+        if model.facts is None and model.name not in there
+    ]
+
+
+def visible_to(actor: Actor, model_names: list[str]) -> list[BaseModel]:
+    """The models of these resource names that the actor may make shapes for; Slipway itself sees all."""
+    parsed = [found for name in model_names if (found := parse_model_name(name))]
+    if not parsed:
+        return []
+    seen = BaseModel.objects.select_related("account")
+    if actor.user:
+        seen = visible_models([membership.account_id for membership in memberships_of(actor.user)])
+    wanted = seen.filter(account__account_id__in={a for a, _ in parsed}, model_id__in={m for _, m in parsed})
+    return [model for model in wanted if model.name in set(model_names)]
+
+
+def _names(models: list[BaseModel]) -> set[str]:
+    return {model.name for model in models}
+
+
+def _successors(document: Document, heads: Heads) -> list[Problem]:
+    """Successors that not everybody who sees the deprecated shape would find."""
+    pointing = [shape for shape in document.shapes if shape.deprecated and shape.deprecated.successor]
+    offered = {shape.snapshot.name for shape in (*document.shapes, *heads.document.shapes)}
+    missing = {_successor(shape) for shape in pointing} - offered
+    offered |= {version.shape.name for version in _public(missing)}
+    return [
+        shape.place.problem(
+            "deprecated.successor",
+            f"there is no public shape {_successor(shape)}, here or in the file; name one that all users of this see",
+        )
+        for shape in pointing
+        if _successor(shape) not in offered
+    ]
+
+
+def _successor(shape: ShapeEntry) -> str:
+    return shape.deprecated.successor if shape.deprecated else ""
+
+
+def _public(shape_names: set[str]) -> list[ShapeVersion]:
+    parsed = [found for name in shape_names if (found := parse_shape_name(name))]
+    wanted = listed(()).filter(
+        shape__account__account_id__in={account for account, _ in parsed}, shape__shape_id__in={s for _, s in parsed}
+    )
+    return list(wanted.select_related("shape__account")) if parsed else []

@@ -1,0 +1,37 @@
+"""`manage export_catalog [--account A] [--output FILE]`: an account's public shapes as a catalog file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from accounts.queries import account_by_id
+from catalog.enums import PUBLIC_ACCOUNT
+from catalog.export import write_document
+from catalog.heads import read_heads
+from wire.errors import NotFound
+
+
+class Command(BaseCommand):
+    """The same catalog is the same bytes, whenever and wherever it is exported."""
+
+    help = "Write an account's public shapes as a catalog file (YAML), for plan_catalog and apply_catalog."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--account", default=PUBLIC_ACCOUNT, help=f"whose shapes ({PUBLIC_ACCOUNT})")
+        parser.add_argument("--output", type=Path, metavar="FILE", help="where to write (standard output)")
+
+    def handle(self, *args: Any, account: str, output: Path | None, **options: Any) -> None:
+        try:
+            text = write_document(read_heads(account_by_id(account), public=True).document)
+        except NotFound as refusal:
+            raise CommandError(refusal.message) from None
+        if output is None:
+            self.stdout.write(text, ending="")
+            return
+        try:
+            output.write_bytes(text.encode())
+        except OSError as error:
+            raise CommandError(f"{output}: cannot be written: {error.strerror or error}") from None

@@ -1,0 +1,41 @@
+"""`manage plan_catalog FILE [--json]`: what a catalog file would change."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from accounts.actors import SYSTEM
+from catalog.document_problems import DocumentError
+from catalog.domain.plan_catalog import plan_catalog
+from catalog.management.files import read_catalog
+from catalog.plan_text import plan_text
+from wire.errors import Refusal
+
+SOMETHING_TO_DO = 2
+
+
+class Command(BaseCommand):
+    """Exit code 0: nothing to do; 2: something to do; 1: the file cannot be applied. Changes nothing."""
+
+    help = "Say what apply_catalog would do with a catalog file. Exit code 2 where there is something to do."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", type=Path, metavar="FILE", help="a catalog file; - reads standard input")
+        parser.add_argument("--json", action="store_true", help="print JSON; docs/CATALOG.md lists its keys")
+
+    def handle(self, *args: Any, file: Path, **options: Any) -> None:
+        found = read_catalog(file)
+        try:
+            plan = plan_catalog(actor=SYSTEM, document=found.document, file=found.sha256, source=found.source)
+        except DocumentError as error:
+            raise CommandError(f"Nothing was changed.\n{error}") from None
+        except Refusal as refusal:
+            raise CommandError(refusal.message) from None
+        self.stdout.write(json.dumps(plan.as_json(), indent=2) if options["json"] else plan_text(plan))
+        if plan.steps:
+            sys.exit(SOMETHING_TO_DO)

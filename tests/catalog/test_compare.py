@@ -1,0 +1,125 @@
+"""Side by side: two versions of a shape, and up to four shapes."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import Account
+from accounts.roles import Role
+from catalog.enums import AcceleratorType, TrainerMode
+from catalog.launch_fields import common_fields, narrow_field
+from catalog.snapshots import ShardingScheme
+from tests.makers import make_account, make_member, make_model, make_shape, make_version, sign_in
+
+pytestmark = pytest.mark.django_db
+ROW = re.compile(
+    r"<tr( class=\"compared-differs\")?><th scope=\"row\" title=\"([^\"]+)\">(.*?)</th>(.*?)</tr>", re.DOTALL
+)
+FROM_A: dict[str, Any] = {
+    "accelerator_type": AcceleratorType.NVIDIA_H100_80GB,
+    "trainer_sharding_scheme": ShardingScheme(2),
+}
+
+
+@pytest.fixture
+def team() -> Account:
+    return make_account(account_id="team-a")
+
+
+@pytest.fixture
+def reader(client: Client, team: Account) -> Client:
+    return sign_in(client, make_member(account=team, role=Role.VIEWER))
+
+
+def rows(client: Client, address: str) -> dict[str, list[str]]:
+    """The lines of the table: the field's path and the values, with "!" before the path where they differ."""
+    response = client.get(address)
+    assert response.status_code == 200
+    return {
+        ("!" if differs else "") + key: [unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", cells)]
+        for differs, key, _, cells in ROW.findall(response.content.decode())
+    }
+
+
+def test_two_versions_field_by_field(reader: Client, team: Account) -> None:
+    shape = make_shape(base_model=make_model(account=team), shape_id="own")
+    old = make_version(shape=shape, gpus=1, public=False, **FROM_A)
+    fields = [
+        narrow_field(field, {"maximum": 64}) if field.name == "lora_rank" else field
+        for field in common_fields(TrainerMode.LORA_TRAINER)
+        if field.name != "region"
+    ]
+    new = make_version(shape=shape, gpus=2, public=False, launch_fields=fields, **FROM_A)
+    everything = rows(reader, f"/shapes/team-a/own/compare?from={old.version_id}&to={new.version_id}")
+    assert everything["!accelerator_count"] == ["1", "2"]
+    assert everything["node_count"] == ["1", "1"]
+    assert everything["trainer_sharding_scheme.tensor_parallelism"] == ["2", "2"]
+    assert everything["!launch_fields.lora_rank.maximum"] == ["128", "64"]
+    assert everything["!launch_fields.region"] == ["offered", "not offered"]
+    only = rows(reader, f"/shapes/team-a/own/compare?from={old.version_id}&to={new.version_id}&only=differences")
+    assert only == {key: values for key, values in everything.items() if key.startswith("!")}
+    assert rows(reader, "/shapes/team-a/own/compare") == everything
+
+
+def test_a_version_that_one_may_not_see_is_not_there(client: Client, team: Account, settings) -> None:  # type: ignore[no-untyped-def]
+    settings.SLIPWAY_PUBLIC_CATALOG = True
+    shape = make_shape(base_model=make_model(account=team), shape_id="own")
+    hidden = make_version(shape=shape, public=False)
+    make_version(shape=shape)
+    assert client.get("/shapes/team-a/own/compare").status_code == 200
+    for query in (f"from={hidden.version_id}", f"to={hidden.version_id}", "from=nosuchid", "to=%00"):
+        assert client.get(f"/shapes/team-a/own/compare?{query}").status_code == 404, query
+    sign_in(client, make_member(account=team, role=Role.VIEWER))
+    assert client.get(f"/shapes/team-a/own/compare?from={hidden.version_id}").status_code == 200
+
+
+def test_shapes_side_by_side_by_either_name(reader: Client, team: Account) -> None:
+    for number, name in enumerate(("one", "two"), start=1):
+        make_version(shape=make_shape(base_model=make_model(account=team), shape_id=name), gpus=number, public=False)
+    found = rows(reader, "/compare?shape=team-a/one&shape=accounts/team-a/trainingShapes/two")
+    assert found["!accelerator_count"] == ["1", "2"]
+    assert found["max_supported_context_length"] == ["32,768 tokens (32k)"] * 2
+
+
+def test_unknown_and_surplus_shapes_are_said_in_words(reader: Client, team: Account) -> None:
+    foreign = make_version(public=False)
+    names = [f"team-a/s{number}" for number in range(5)]
+    for name in names:
+        make_version(shape=make_shape(base_model=make_model(account=team), shape_id=name[-2:]), public=False)
+    secret = f"{foreign.shape.account.account_id}/{foreign.shape.shape_id}"
+    html = reader.get("/compare", {"shape": [*names[:3], secret, names[4]]}).content.decode()
+    assert f"<code>{secret}</code> is no shape that you may see" in html
+    assert "4 shapes are the most; 1 more was left out" in html
+    odd = reader.get("/compare", {"shape": ["<b>", "\0", "a/b/c", "x" * 500]}).content.decode()
+    assert "<b> is" not in odd
+    assert "<code>&lt;b&gt;</code> is no shape" in odd
+    assert "No shape chosen" in odd
+
+
+def test_more_shapes_and_versions_cost_no_more_queries(reader: Client, team: Account) -> None:
+    model = make_model(account=team)
+    names = []
+    for number in range(4):
+        shape = make_shape(base_model=model, shape_id=f"s{number}")
+        for _ in range(number + 1):
+            make_version(shape=shape, public=False)
+        names.append(f"team-a/s{number}")
+
+    def queries(address: str) -> int:
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
+            assert reader.get(address).status_code == 200
+        return len(captured)
+
+    reader.get("/compare")
+    one, four = (queries("/compare?" + "&".join(f"shape={name}" for name in names[:n])) for n in (1, 4))
+    assert one == four
+    assert queries("/shapes/team-a/s1/compare") == queries("/shapes/team-a/s3/compare")
