@@ -1,0 +1,1 @@
+"""Making, validating and publishing training shapes: the pages of publishers."""

@@ -1,0 +1,145 @@
+"""What can be done with a shape version as it stands, and the words for it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from catalog.models import ShapeVersion
+from catalog.states import VersionState
+
+
+class Verb(StrEnum):
+    """What the page of a shape offers for a version; the last part of the address where it is confirmed."""
+
+    EDIT = "edit"
+    VALIDATE = "validate"
+    VALIDATION = "validation"
+    PUBLISH = "publish"
+    MAKE_PUBLIC = "make-public"
+    ROLL_BACK = "roll-back"
+    DEPRECATE = "deprecate"
+    RESTORE = "restore"
+    WITHDRAW = "withdraw"
+    DELETE = "delete"
+    REVISE = "revise"
+    CLONE = "clone"
+
+
+@dataclass(frozen=True)
+class Words:
+    """`label` is the button's on the page of the shape, `question` the title of the page that asks, `act` its button.
+
+    `done` is said afterwards, and `effect` before: what it means, in a sentence or two.
+    """
+
+    label: str
+    icon: str
+    question: str = ""
+    act: str = ""
+    effect: str = ""
+    done: str = ""
+    danger: bool = False
+
+
+WORDS: dict[Verb, Words] = {
+    Verb.EDIT: Words("Edit", "pencil"),
+    Verb.VALIDATE: Words("Validate", "shield-check"),
+    Verb.VALIDATION: Words("Validation", "shield-check"),
+    Verb.PUBLISH: Words(
+        "Publish",
+        "launch",
+        "Publish",
+        "Publish it",
+        "Every launch by the shape's name takes this version from now on. Launches that were made keep what they have.",
+        "is the latest version now.",
+    ),
+    Verb.MAKE_PUBLIC: Words(
+        "Make public",
+        "globe",
+        "Make public",
+        "Make it public",
+        "Everybody may see it and launch from it. That is never taken back, since others may have pinned it by then.",
+        "is public now.",
+    ),
+    Verb.ROLL_BACK: Words(
+        "Roll back to this",
+        "history",
+        "Roll back to",
+        "Roll back",
+        "Every launch by the shape's name takes this version again. The one that it replaces can still be pinned.",
+        "is the latest version again.",
+    ),
+    Verb.DEPRECATE: Words(
+        "Deprecate",
+        "triangle-alert",
+        "Deprecate",
+        "Deprecate it",
+        "It can still be launched. Whoever does reads your message first.",
+        "is deprecated.",
+    ),
+    Verb.RESTORE: Words(
+        "Lift deprecation",
+        "rotate-ccw",
+        "Lift the deprecation of",
+        "Lift it",
+        "Launches from it are no longer warned.",
+        "is no longer deprecated.",
+    ),
+    Verb.WITHDRAW: Words(
+        "Withdraw",
+        "ban",
+        "Withdraw",
+        "Withdraw it for good",
+        "Nothing is launched from it any more. Launches that were made go on. This cannot be undone.",
+        "was withdrawn.",
+        danger=True,
+    ),
+    Verb.DELETE: Words(
+        "Delete",
+        "trash-2",
+        "Delete",
+        "Delete it",
+        "It was never validated, so nothing else knows of it. This cannot be undone.",
+        "was deleted.",
+        danger=True,
+    ),
+    Verb.REVISE: Words("New version from this", "copy-plus"),
+    Verb.CLONE: Words("Clone under a new id", "git-branch"),
+}
+DELETE_SHAPE = Words(
+    "Delete shape",
+    "trash-2",
+    "Delete",
+    "Delete the shape",
+    "The shape goes with all of its versions, and its id is free again. This cannot be undone.",
+    "was deleted with all of its versions.",
+    danger=True,
+)
+
+
+def legal_verbs(version: ShapeVersion) -> tuple[Verb, ...]:
+    """What can be done now, the most likely first."""
+    match VersionState(version.state):
+        case VersionState.DRAFT:
+            return (Verb.EDIT, Verb.VALIDATE, Verb.REVISE, Verb.CLONE, Verb.DELETE)
+        case VersionState.VALIDATING:
+            return (Verb.VALIDATION, Verb.REVISE, Verb.CLONE)
+        case VersionState.REJECTED:
+            return (Verb.REVISE, Verb.VALIDATE, Verb.CLONE, Verb.DELETE)
+    if version.withdrawn_at is not None:
+        return (Verb.REVISE, Verb.CLONE, Verb.VALIDATION)
+    return (*_promotions(version), Verb.VALIDATION, Verb.REVISE, Verb.CLONE, *_demotions(version))
+
+
+def _promotions(version: ShapeVersion) -> tuple[Verb, ...]:
+    if version.published_at is None:
+        return (Verb.PUBLISH,)
+    if not version.is_latest_validated:
+        return (Verb.ROLL_BACK,)
+    return () if version.is_public else (Verb.MAKE_PUBLIC,)
+
+
+def _demotions(version: ShapeVersion) -> tuple[Verb, ...]:
+    lift = (Verb.RESTORE,) if version.deprecated_at else ()
+    return (*lift, Verb.DEPRECATE, Verb.WITHDRAW)

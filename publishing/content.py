@@ -1,0 +1,267 @@
+"""The content of the editor's form, written to its inputs and read back from what was posted. Pure.
+
+An input is named as the field that it holds: `accelerator_count`, `trainer_sharding_scheme.tensor_parallelism`,
+`launch_fields.lora_rank.maximum`; `launch_fields.lora_rank` alone is the box that says whether the field is offered.
+Violations are named alike, so that each finds its input.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from catalog.checks import range_problem
+from catalog.enums import TrainerMode
+from catalog.labels import duration_label, read_duration
+from catalog.launch_fields import FieldType, LaunchField, Widened, common_fields, narrow_field
+from catalog.snapshot_fields import FIELDS, Kind, SnapshotField, value_of
+from catalog.snapshots import ShardingScheme, Snapshot
+from wire.errors import Violation
+
+NOTE, LAUNCH_FIELDS = "note", "launch_fields"
+MOST_VALUES = 50
+LONGEST_HELP = 300
+ON = "on"
+
+_SCHEME = "trainer_sharding_scheme"
+_EMPTY = {f.name: f.default for f in dataclasses.fields(Snapshot) if f.default is not dataclasses.MISSING}
+_WHOLE = re.compile(r"[0-9]{1,18}|[0-9]{1,3}(,[0-9]{3}){1,5}")
+_PARTS = ("default", "minimum", "maximum", "choices", "suggestions", "help")
+LISTS = frozenset({"choices", "suggestions"})
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a draft would hold; where there are `violations`, `snapshot` is None or fields are missing."""
+
+    snapshot: Snapshot | None
+    fields: tuple[LaunchField, ...]
+    note: str
+    violations: tuple[Violation, ...]
+
+
+def write_content(snapshot: Snapshot, fields: Sequence[LaunchField], note: str = "") -> dict[str, str]:
+    """What stands in the inputs for a version: `read_content` of it gives the same version."""
+    values = {NOTE: note}
+    for field in FIELDS:
+        value = value_of(snapshot, field.key)
+        if field.kind is Kind.FLAG:
+            values |= {field.key: ON} if value else {}
+        elif not field.fixed:
+            values[field.key] = "" if value is None else str(value)
+    for offered in fields:
+        prefix = f"{LAUNCH_FIELDS}.{offered.name}"
+        values[prefix] = ON
+        values |= {f"{prefix}.{part}": part_text(offered, part) for part in parts_of(offered)}
+    return values
+
+
+def read_content(values: Mapping[str, str], *, name: str, base_model: str) -> Content:
+    """The version that the inputs describe, for the shape `name`, made for `base_model`."""
+    wrong: list[Violation] = []
+    read = {field.key: _read_field(field, values.get(field.key, ""), wrong) for field in FIELDS if not field.fixed}
+    degrees = {key.removeprefix(f"{_SCHEME}."): read.pop(key) for key in list(read) if key.startswith(_SCHEME)}
+    given = {key: value for key, value in degrees.items() if value}
+    scheme = ShardingScheme(**given) if given else None
+    snapshot = None if wrong else Snapshot(name=name, base_model=base_model, trainer_sharding_scheme=scheme, **read)
+    widened: list[Violation] = []
+    mode = read["trainer_mode"]
+    fields = _read_fields(mode, values, widened) if mode else ()
+    note = values.get(NOTE, "").replace("\0", "").replace("\r\n", "\n").strip()
+    return Content(snapshot, fields, note, (*wrong, *widened))
+
+
+def parts_of(field: LaunchField) -> tuple[str, ...]:
+    """What of a launch field the editor changes."""
+    return ("help",) if field.type is FieldType.MODEL else _PARTS
+
+
+def _read_field(field: SnapshotField, text: str, found: list[Violation]) -> Any:
+    """The value; what is wrong with it goes to `found`."""
+    before = len(found)
+    value = _read(field, text, found)
+    if len(found) == before and (wrong := range_problem(field, value)):
+        found.append(wrong)
+    return value
+
+
+def _read(field: SnapshotField, text: str, found: list[Violation]) -> Any:
+    text = text.replace("\r\n", "\n").strip()
+    if field.kind is Kind.FLAG:
+        return bool(text)
+    if not text:
+        return _EMPTY.get(field.key)
+    if field.kind is Kind.WHOLE:
+        return _read_whole(field, text, found)
+    if field.kind is Kind.CHOICE:
+        return _read_choice(field, text, found)
+    return text
+
+
+def _read_whole(field: SnapshotField, text: str, found: list[Violation]) -> int | None:
+    if _WHOLE.fullmatch(text):
+        return int(text.replace(",", ""))
+    bounds = f"Use {field.minimum:,} to {field.maximum:,}, in figures."
+    found.append(Violation(field.key, f"{text[:40]!r} is not a whole number. {bounds}"))
+    return None
+
+
+def _read_choice(field: SnapshotField, text: str, found: list[Violation]) -> Any:
+    # The members themselves, since a snapshot holds those and not their texts.
+    member = next((choice for choice in field.choices if choice == text), None)
+    if member is None:
+        found.append(Violation(field.key, f"{text[:40]!r} is not known. Use one of {', '.join(field.choices)}."))
+    return member
+
+
+def _read_fields(mode: TrainerMode, values: Mapping[str, str], found: list[Violation]) -> tuple[LaunchField, ...]:
+    offered = [field for field in common_fields(mode) if f"{LAUNCH_FIELDS}.{field.name}" in values]
+    read = []
+    for field in offered:
+        prefix = f"{LAUNCH_FIELDS}.{field.name}"
+        before = len(found)
+        change = {}
+        for part in parts_of(field):
+            try:
+                change[part] = _read_part(field, part, values.get(f"{prefix}.{part}"))
+            except ValueError as error:
+                found.append(Violation(f"{prefix}.{part}", str(error)))
+        if len(found) > before:
+            continue
+        try:
+            narrowed = narrow_field(
+                field, {part: value for part, value in change.items() if value != getattr(field, part)}
+            )
+        except Widened as error:
+            found.append(
+                Violation(f"{prefix}.{error.part}", f"{_sentence(error.sentence)} {_remedy(field, error.part)}")
+            )
+            continue
+        read.append(dataclasses.replace(narrowed, suggestions=_within(narrowed)))
+    return tuple(read)
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
+
+
+def _remedy(field: LaunchField, part: str) -> str:
+    if part in {"minimum", "maximum"} and field.minimum is not None:
+        return f"Use {bound_text(field, field.minimum)} to {bound_text(field, field.maximum)}."
+    return "Change one of them."
+
+
+def _within(field: LaunchField) -> tuple[str | int | float, ...]:
+    """The suggestions that the limits leave."""
+    return tuple(value for value in field.suggestions if _inside(field, value))
+
+
+def _inside(field: LaunchField, value: str | int | float) -> bool:
+    size = read_duration(str(value)) if field.type is FieldType.DURATION else value
+    if field.type is FieldType.TEXT:
+        size = len(str(value))
+    if not isinstance(size, int | float):
+        return False
+    return (field.minimum is None or size >= field.minimum) and (field.maximum is None or size <= field.maximum)
+
+
+def _read_part(field: LaunchField, part: str, text: str | None) -> Any:
+    """One part of a launch field; what is blank is the common one. Errors: `ValueError` with a sentence."""
+    common = getattr(field, part)
+    if text is None:
+        return common
+    text = " ".join(text.replace("\0", "").splitlines()).strip()
+    if part in LISTS:
+        return _read_list(field, text)
+    if not text:
+        return common
+    if part == "help":
+        if len(text) > LONGEST_HELP:
+            excess = len(text) - LONGEST_HELP
+            raise ValueError(f"It has {len(text)} characters; the limit is {LONGEST_HELP}. Shorten it by {excess}.")
+        return text
+    if part == "default":
+        return _read_one(field, text)
+    return _read_bound(field, text)
+
+
+def _read_list(field: LaunchField, text: str) -> tuple[str | int | float, ...]:
+    try:
+        each = next(csv.reader([text], skipinitialspace=True), [])
+    except csv.Error:
+        raise ValueError("It cannot be read. Write values with commas between them.") from None
+    if len(each) > MOST_VALUES:
+        raise ValueError(f"{len(each)} values are too many; the limit is {MOST_VALUES}. Leave some out.")
+    return tuple(dict.fromkeys(_read_one(field, value.strip()) for value in each if value.strip()))
+
+
+def _read_one(field: LaunchField, text: str) -> str | int | float:
+    if field.type is FieldType.INTEGER:
+        if not _WHOLE.fullmatch(text):
+            raise ValueError(f"{text[:40]!r} is not a whole number. Write it in figures.")
+        return int(text.replace(",", ""))
+    if field.type is FieldType.NUMBER:
+        return _number(text)
+    if field.type is FieldType.DURATION and read_duration(text) is None:
+        raise ValueError(f"{text[:40]!r} is not a duration. Use figures with h, m or s, such as 30m or 1h30m.")
+    return text
+
+
+def _read_bound(field: LaunchField, text: str) -> int | float:
+    if field.type is FieldType.NUMBER:
+        return _number(text)
+    if field.type is FieldType.DURATION:
+        seconds = read_duration(text)
+        if seconds is None:
+            raise ValueError(f"{text[:40]!r} is not a duration. Use figures with h, m or s, such as 30m or 1h30m.")
+        return seconds
+    if not _WHOLE.fullmatch(text):
+        raise ValueError(f"{text[:40]!r} is not a whole number. Write it in figures.")
+    return int(text.replace(",", ""))
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text) if text.isascii() and "_" not in text else math.nan
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]!r} is not a number. Write it as 0.001 or 1e-3.")
+    return number
+
+
+def part_text(field: LaunchField, part: str) -> str:
+    """One part of a launch field as it stands in its input."""
+    value = getattr(field, part)
+    if isinstance(value, tuple):
+        return ", ".join(_quoted(_plain(each)) for each in value)
+    if part in {"minimum", "maximum"}:
+        return bound_text(field, value)
+    return _plain(value)
+
+
+def _quoted(text: str) -> str:
+    """As `csv` reads it back."""
+    escaped = text.replace('"', '""')
+    return f'"{escaped}"' if {",", '"'} & set(text) else text
+
+
+def bound_text(field: LaunchField, value: Any) -> str:
+    """A limit: seconds as a duration, figures plainly."""
+    if field.type is FieldType.DURATION and value is not None:
+        return duration_label(int(value))
+    return _plain(value)
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
+    return str(value)

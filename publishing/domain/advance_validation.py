@@ -1,0 +1,78 @@
+"""Take one validation one step further: claim, find out, write down."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.actors import SYSTEM
+from catalog.domain.shape_lock import lock_version
+from launches.domain.cancel_launch import cancel_launch
+from launches.models import Launch
+from publishing.domain.claim_validation import Claim, claim_validation
+from publishing.domain.end_validation import end_validation
+from publishing.findings import Finding, Line, find_next
+from publishing.log import append
+from publishing.models import Validation
+from publishing.states import FINAL, ValidationState, may_move
+from wire.errors import FailedPrecondition, InvalidArgument, NotFound
+
+POLL = timedelta(seconds=1)
+
+
+def advance_validation(validation_pk: int) -> timedelta | None:
+    """One step. Answers when the next one is due; None where there is none, or where another worker sees to it."""
+    claim = claim_validation(validation_pk, now=timezone.now())
+    if claim is None:
+        return None
+    finding = find_next(claim.validation, now=timezone.now())
+    try:
+        return apply_finding(claim, finding, now=timezone.now())
+    except InvalidArgument as refusal:  # what was run does not pass the static checks of today
+        unfit = Finding(ValidationState.FAILED, refusal.message, (Line(refusal.message, "error"),))
+        return apply_finding(claim, unfit, now=timezone.now())
+
+
+@transaction.atomic
+def apply_finding(claim: Claim, finding: Finding, *, now: datetime) -> timedelta | None:
+    """Write the finding and give the lease back.
+
+    Answers the time until the next step, None where it is over or the token is stale: then this finding is dropped, and
+    a launch that it made for a validation that was ended meanwhile is cancelled.
+    """
+    try:
+        version = lock_version(claim.validation.version)
+    except NotFound:
+        _abandon(finding.launch)
+        return None
+    validation = Validation.objects.select_for_update().filter(pk=claim.validation.pk).first()
+    if validation is None or validation.is_final:
+        _abandon(finding.launch)
+        return None
+    current = ValidationState(validation.state)
+    if validation.lease_token != claim.token:
+        return None
+    for column, value in finding.facts.items():
+        setattr(validation, column, value)
+    validation.launch = finding.launch or validation.launch
+    validation.started_at = validation.started_at or now
+    if finding.state in FINAL:
+        end_validation(validation, version, finding.state, finding.outcome, lines=finding.lines, now=now)
+        return None
+    assert finding.state is current or may_move(current, finding.state)
+    validation.state = finding.state
+    append(validation, finding.lines, now=now)
+    delay = POLL if finding.state is current else timedelta()
+    validation.next_check_at = now + delay
+    validation.lease_token = validation.lease_until = None
+    validation.save()
+    return delay
+
+
+def _abandon(launch: Launch | None) -> None:
+    if launch is not None:
+        with suppress(FailedPrecondition):  # it is over
+            cancel_launch(actor=SYSTEM, launch=launch)

@@ -1,0 +1,20 @@
+"""Apply a catalog file that was reviewed."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from accounts.actors import Actor
+from catalog.document import read_document
+from catalog.domain.apply_catalog import apply_catalog
+from catalog.plan import Plan
+from publishing.models import CatalogImport
+
+
+@transaction.atomic
+def apply_import(*, actor: Actor, kept: CatalogImport, expected: str) -> Plan:
+    """Do the plan with the fingerprint `expected`, and forget the upload. Errors: as in `apply_catalog`."""
+    document = read_document(kept.text, source=kept.source)
+    plan = apply_catalog(actor=actor, document=document, file=kept.sha256, source=kept.source, expected=expected)
+    kept.delete()
+    return plan

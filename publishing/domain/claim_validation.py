@@ -1,0 +1,45 @@
+"""Claim a validation that is due, so that one worker at a time takes it further."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+
+from publishing.models import Validation
+
+LEASE = timedelta(seconds=20)
+"""How long a validation is left alone after its worker died. The token, not the lease, is what keeps results apart."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claimed validation as it was when claimed, its version and launch loaded; results count under this token."""
+
+    token: uuid.UUID
+    validation: Validation
+
+
+def due(now: datetime) -> Q:
+    """Validations that a worker may claim: unfinished, due, and not held."""
+    return Q(finished_at__isnull=True, next_check_at__lte=now) & (Q(lease_until__isnull=True) | Q(lease_until__lte=now))
+
+
+@transaction.atomic
+def claim_validation(validation_pk: int, *, now: datetime) -> Claim | None:
+    """Take the lease, or answer None where the validation is over, not due, or held by another worker."""
+    validation = (
+        Validation.objects.select_for_update(skip_locked=True, of=("self",))
+        .select_related("version__shape__account", "version__shape__base_model__account", "launch", "requested_by")
+        .filter(due(now), pk=validation_pk)
+        .first()
+    )
+    if validation is None:
+        return None
+    token = uuid.uuid4()
+    validation.lease_token, validation.lease_until = token, now + LEASE
+    validation.save(update_fields=["lease_token", "lease_until"])
+    return Claim(token, validation)

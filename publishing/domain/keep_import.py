@@ -1,0 +1,47 @@
+"""Keep a catalog file that was uploaded, to be reviewed and applied."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from accounts.actors import Actor
+from accounts.models import Account, User
+from catalog.document import read_document
+from catalog.document_problems import DocumentError, Problem
+from catalog.document_scan import decode
+from catalog.rights import require_publisher
+from publishing.models import CatalogImport
+
+KEPT_FOR = timedelta(days=1)
+KEPT_BY_USER = 5
+LONGEST_SOURCE = 100
+
+
+@transaction.atomic
+def keep_import(
+    *, actor: Actor, user: User, account: Account, data: bytes, source: str, now: datetime
+) -> CatalogImport:
+    """The upload as a row, once it is read and found to be the account's; older uploads are forgotten.
+
+    Errors: `NotFound`, `PermissionDenied`; `DocumentError`, all reasons at once.
+    """
+    require_publisher(actor, account)
+    source = source[-LONGEST_SOURCE:]
+    text = decode(data, source=source)
+    document = read_document(text, source=source)
+    if document.account_id != account.account_id:
+        sentence = (
+            f"the file is of account {document.account_id} and you work in {account.account_id}; switch to "
+            f"{document.account_id} in the menu above, or change the file"
+        )
+        raise DocumentError(source, [Problem(1, "account", sentence)])
+    CatalogImport.objects.filter(created_at__lt=now - KEPT_FOR).delete()
+    kept = CatalogImport.objects.create(
+        account=account, user=user, source=source, sha256=hashlib.sha256(data).hexdigest(), text=text
+    )
+    mine = CatalogImport.objects.filter(user=user).order_by("-pk").values_list("pk", flat=True)
+    CatalogImport.objects.filter(pk__in=list(mine[KEPT_BY_USER:])).delete()
+    return kept

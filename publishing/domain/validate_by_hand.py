@@ -1,0 +1,65 @@
+"""Vouch for a version that no connected provider can run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+
+from accounts.actors import Actor
+from catalog.domain.accept_version import accept_version
+from catalog.domain.shape_lock import lock_version
+from catalog.models import ShapeVersion
+from catalog.rights import require_publisher
+from launches.probes import Probe, probe_offer
+from publishing.domain.unfinished import next_number, refuse_unfinished
+from publishing.findings import Line
+from publishing.log import append
+from publishing.models import Validation
+from publishing.states import ValidationKind, ValidationState
+from wire.errors import FailedPrecondition, InvalidArgument, Violation
+
+SHORTEST, LONGEST = 10, 1000
+
+
+def validate_by_hand(*, actor: Actor, version: ShapeVersion, reason: str, now: datetime) -> Validation:
+    """Call the version validated on the actor's word, 10 to 1,000 characters of it.
+
+    Errors: `NotFound`, `PermissionDenied`, `InvalidArgument` for the reason and where the static checks find something,
+    `FailedPrecondition` where a connected provider can run it, or it is validated already or just now.
+    """
+    require_publisher(actor, version.shape.account)
+    reason = reason.strip()
+    if not SHORTEST <= len(reason) <= LONGEST:
+        given = f"It has {len(reason):,} characters; use {SHORTEST} to {LONGEST:,}."
+        raise InvalidArgument([Violation("reason", f"{given} Say why you know that the version runs.")])
+    offer = probe_offer(version, Probe(settings.SLIPWAY_VALIDATION_STEPS))
+    if offer.provider is not None:
+        raise FailedPrecondition(
+            f"{offer.provider.label} can run {version.name}. Have it validated there; a run shows more than a word."
+        )
+    return _write(actor, version, reason, now)
+
+
+@transaction.atomic
+def _write(actor: Actor, version: ShapeVersion, reason: str, now: datetime) -> Validation:
+    version = lock_version(version)
+    refuse_unfinished(version)
+    version = accept_version(actor=actor, version=version, reason=f"By hand: {reason}")
+    validation = Validation(
+        version=version,
+        number=next_number(version),
+        kind=ValidationKind.BY_HAND,
+        state=ValidationState.PASSED,
+        requested_by=actor.user,
+        requested_label=actor.label,
+        reason=reason,
+        outcome="Validated by hand.",
+        created_at=now,
+        started_at=now,
+        finished_at=now,
+    )
+    append(validation, [Line(f"Validated by hand by {actor.label}: {reason}")], now=now)
+    validation.save()
+    return validation

@@ -1,0 +1,171 @@
+"""What the next step of a validation finds out. Reads and launches, and writes no validation.
+
+Repeated after a crash it finds the same: the launch has the validation's own key, so there is one, however often it is
+asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+
+from accounts.actors import user_actor
+from catalog.checks import problems, warnings
+from catalog.labels import duration_label
+from launches.connected import provider_named
+from launches.domain.create_launch import create_launch
+from launches.models import Attempt, Event, Launch
+from launches.offers import refusal_sentence
+from launches.probes import Probe, probe_offer
+from launches.spec import TrainerSpec
+from launches.states import AttemptState
+from launches.stepper import LABELS
+from publishing.evidence import measure, shortcomings, summary
+from publishing.models import Validation
+from publishing.states import ValidationState
+from wire.errors import Refusal, Violation
+
+_S = ValidationState
+LOG_LINES = 15
+"""Of the trainer's log, beside a failure."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the log; `level` is info, warning or error."""
+
+    text: str
+    level: str = "info"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Where the validation stands now, with `outcome` where that is final; `facts` are columns of `Validation`."""
+
+    state: ValidationState
+    outcome: str = ""
+    lines: tuple[Line, ...] = ()
+    launch: Launch | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def launch_key(validation: Validation) -> str:
+    """The idempotency key of the validation's launch."""
+    return f"validation-{validation.uid.hex}"
+
+
+def find_next(validation: Validation, *, now: datetime) -> Finding:
+    """Take the validation one step further, or end it where its time is over."""
+    limit = timedelta(minutes=settings.SLIPWAY_VALIDATION_TIMEOUT)
+    if now - validation.created_at > limit:
+        waited = duration_label(int(limit.total_seconds()))
+        return _failed(f"It did not end within {waited} (SLIPWAY_VALIDATION_TIMEOUT), so it was stopped.")
+    match ValidationState(validation.state):
+        case _S.QUEUED:
+            return Finding(_S.STATIC, lines=(Line("Checking figures, parallelism and launch fields"),))
+        case _S.STATIC:
+            return _check(validation)
+        case _S.LAUNCHING:
+            return _launch(validation)
+        case _:
+            return _watch(validation)
+
+
+def _failed(outcome: str, *lines: Line) -> Finding:
+    return Finding(_S.FAILED, outcome, (Line(outcome, "error"), *lines))
+
+
+def _check(validation: Validation) -> Finding:
+    version = validation.version
+    snapshot = version.frozen_snapshot
+    found = problems(snapshot, version.fields)
+    if found:
+        noun = "problem" if len(found) == 1 else "problems"
+        return _failed(f"The static checks found {len(found)} {noun}.", *(Line(_told(v), "error") for v in found))
+    doubts = tuple(Line(_told(violation), "warning") for violation in warnings(snapshot))
+    return Finding(_S.LAUNCHING, lines=(Line("The static checks found nothing wrong"), *doubts))
+
+
+def _told(violation: Violation) -> str:
+    return f"{violation.field}: {violation.description}"
+
+
+def _launch(validation: Validation) -> Finding:
+    version, probe = validation.version, Probe(validation.steps or 1)
+    if validation.requested_by is None:
+        return _failed(f"{validation.requested_label}, who asked for it, is gone. Ask for it again.")
+    try:
+        offer = probe_offer(version, probe)
+        if offer.provider is None:
+            return _failed(refusal_sentence(offer))
+        launch = create_launch(
+            actor=user_actor(validation.requested_by),
+            account=version.shape.account,
+            version=version,
+            inputs={},
+            idempotency_key=launch_key(validation),
+            probe=probe,
+        )
+    except Refusal as refusal:
+        return _failed(f"It could not be launched. {refusal.message}")
+    line = Line(f"{offer.provider.label} runs it: {probe.steps} steps, one of them at the full context")
+    return Finding(_S.RUNNING, lines=(line,), launch=launch, facts=_of_spec(launch))
+
+
+def _of_spec(launch: Launch) -> dict[str, Any]:
+    spec = TrainerSpec.from_json(launch.spec)
+    return {
+        "provider": launch.provider,
+        "image": spec.trainer_image_tag or "",
+        "accelerator_type": spec.accelerator_type or "",
+        "gpus": spec.trainer_gpus,
+    }
+
+
+def _watch(validation: Validation) -> Finding:
+    """Judge the launch's first attempt once it is over; whatever was resumed later is somebody's own affair."""
+    attempt = Attempt.objects.select_related("launch").get(launch=validation.launch_id, number=1)
+    state = AttemptState(attempt.state)
+    if not attempt.is_final:
+        if provider_named(attempt.launch.provider) is None:
+            return _failed(f"Provider {attempt.launch.provider} is not connected to this Slipway any more.")
+        return Finding(_S.RUNNING)
+    if state is AttemptState.COMPLETED:
+        return _judge(validation, attempt)
+    detail, _, _ = attempt.detail.partition("\n")
+    return _failed(f"Its launch ended as {LABELS[state].lower()}. {detail}".strip(), *_end_of_log(attempt))
+
+
+def _judge(validation: Validation, attempt: Attempt) -> Finding:
+    records = list(attempt.metrics.order_by("number"))
+    spec = TrainerSpec.from_json(attempt.launch.spec)
+    forward_only = bool(records) and all(record.learning_rate is None for record in records)
+    measured = measure(records, forward_only=forward_only)
+    facts = asdict(measured) | {"seconds_to_ready": _seconds_to_ready(attempt)}
+    lacking = list(shortcomings(records, steps=validation.steps or 1, context=spec.max_context_length))
+    if lacking:
+        lines = (*(Line(reason, "error") for reason in lacking), *_end_of_log(attempt))
+        return Finding(_S.FAILED, " ".join(lacking), lines, facts=facts)
+    outcome = summary(measured)
+    return Finding(_S.PASSED, outcome, (Line(outcome),), facts=facts)
+
+
+def _end_of_log(attempt: Attempt) -> tuple[Line, ...]:
+    tail = "\n".join(attempt.log_tail.rstrip().splitlines()[-LOG_LINES:])
+    return (Line(f"The trainer's last lines:\n{tail}", "error"),) if tail else ()
+
+
+def _seconds_to_ready(attempt: Attempt) -> float | None:
+    """From the provider's start, without the wait for a place, to the first answer or the first step."""
+    events = Event.objects.filter(launch_id=attempt.launch_id, attempt_number=attempt.number)
+    begun = events.filter(kind="state", data__state__in=[AttemptState.CREATING, AttemptState.RUNNING])
+    start = begun.order_by("sequence").values_list("created_at", flat=True).first()
+    ready = events.filter(kind="ready").order_by("sequence").values_list("created_at", flat=True).first()
+    first = attempt.metrics.order_by("number").values_list("recorded_at", "seconds").first()
+    stepped = [first[0] - timedelta(seconds=first[1] or 0)] if first else []
+    ends = [*([ready] if ready else []), *stepped]
+    return max(0.0, (min(ends) - start).total_seconds()) if start and ends else None

@@ -1,0 +1,5 @@
+"""The names of this app's tasks; `launches.hints` sends them."""
+
+from __future__ import annotations
+
+ADVANCE = "publishing.advance"

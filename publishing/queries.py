@@ -1,0 +1,152 @@
+"""Reads of the publishing pages: what an account has in work, and how its shapes fare.
+
+Nothing here grows with the number of rows beyond the page that it answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db.models import Count, Q, QuerySet
+
+from accounts.models import Account, User
+from accounts.queries import cursor_in
+from catalog.models import ShapeVersion, TrainingShape
+from catalog.states import VersionState
+from launches.models import Launch
+from launches.states import FINAL, AttemptState
+from publishing.models import CatalogImport
+from wire.names import is_id, is_version_id
+
+PAGE = 50
+VERSIONS_PAGE = 20
+COUNTED = 99
+"""Lists are counted up to one more than this."""
+IN_WORK = (VersionState.DRAFT, VersionState.VALIDATING, VersionState.REJECTED)
+FAILED = (AttemptState.FAILED, AttemptState.REJECTED, AttemptState.LOST)
+
+
+@dataclass(frozen=True)
+class Versions:
+    """One page of versions, newest first; `next` is the cursor of the next page, "" where there is none."""
+
+    rows: tuple[ShapeVersion, ...]
+    next: str
+
+
+@dataclass(frozen=True)
+class ShapeRow:
+    """A shape of a list: its latest validated version, and its newest one, where it has any."""
+
+    shape: TrainingShape
+    latest: ShapeVersion | None
+    versions: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """How the launches of a version went; probes of its validations are left out."""
+
+    launches: int = 0
+    finished: int = 0
+    failed: int = 0
+
+    @property
+    def failure_rate(self) -> str:
+        """Of those that are over, in percent; "" where none is."""
+        return f"{self.failed / self.finished:.0%}" if self.finished else ""
+
+
+def in_work(account: Account) -> QuerySet[ShapeVersion]:
+    """Drafts, and what is being validated or was rejected."""
+    return ShapeVersion.objects.filter(shape__account=account, state__in=IN_WORK)
+
+
+def awaiting(account: Account) -> QuerySet[ShapeVersion]:
+    """Validated and never published."""
+    return ShapeVersion.objects.filter(
+        shape__account=account, state=VersionState.VALIDATED, published_at__isnull=True, withdrawn_at__isnull=True
+    )
+
+
+def count_up_to(found: QuerySet[ShapeVersion] | QuerySet[TrainingShape]) -> str:
+    """How many there are, in words that stay true for many."""
+    number = found.order_by()[: COUNTED + 1].count()
+    return f"{COUNTED}+" if number > COUNTED else str(number)
+
+
+def list_versions(found: QuerySet[ShapeVersion], *, before: str = "", size: int = PAGE) -> Versions:
+    """Of these versions one page, newest first, after the version whose primary key is `before`."""
+    page = found.select_related("shape__account", "shape__base_model", "created_by", "based_on")
+    if before.isascii() and before.isdigit() and len(before) <= 18:
+        last = ShapeVersion.objects.filter(pk=int(before)).values_list("created_at", "pk").first()
+        if last:
+            created_at, pk = last
+            page = page.filter(created_at__lte=created_at).filter(Q(created_at__lt=created_at) | Q(pk__lt=pk))
+    page = page.defer("launch_fields", "based_on__snapshot", "based_on__launch_fields")
+    rows = list(page.order_by("-created_at", "-pk")[: size + 1])
+    return Versions(tuple(rows[:size]), str(rows[size - 1].pk) if len(rows) > size else "")
+
+
+def list_shapes(account: Account, *, after: str = "", size: int = PAGE) -> tuple[tuple[ShapeRow, ...], str]:
+    """The account's shapes by id, after the shape of id `after`; and the cursor of the next page."""
+    found = TrainingShape.objects.filter(account=account, shape_id__gt=after.replace("\0", ""))
+    shapes = list(
+        found.select_related("account", "base_model")
+        .annotate(number=Count("versions"))
+        .order_by("shape_id")[: size + 1]
+    )
+    page = shapes[:size]
+    latest = {
+        version.shape_id: version
+        for version in ShapeVersion.objects.filter(shape__in=page, is_latest_validated=True).defer("launch_fields")
+    }
+    rows = tuple(ShapeRow(shape, latest.get(shape.pk), shape.number) for shape in page)
+    return rows, page[-1].shape_id if len(shapes) > size else ""
+
+
+def find_shape(member_of: Collection[int], account: str, shape: str) -> TrainingShape | None:
+    """The shape, published or not, where it belongs to one of the accounts."""
+    if not (is_id(account) and is_id(shape)):
+        return None
+    found = TrainingShape.objects.filter(account__in=list(member_of), account__account_id=account, shape_id=shape)
+    return found.select_related("account", "base_model__account").first()
+
+
+def find_version(shape: TrainingShape, version_id: str) -> ShapeVersion | None:
+    """A version of the shape, in whatever state."""
+    if not is_version_id(version_id):
+        return None
+    found = shape.versions.filter(version_id=version_id).select_related(
+        "based_on__shape__account", "created_by", "successor__account"
+    )
+    version = found.first()
+    if version:
+        version.shape = shape
+    return version
+
+
+def newest_version(shape: TrainingShape) -> ShapeVersion | None:
+    """What a new version starts from where nobody says: the latest validated one, else the newest."""
+    version = shape.versions.order_by("-is_latest_validated", "-created_at", "-pk").first()
+    if version:
+        version.shape = shape
+    return version
+
+
+def records_of(versions: Sequence[ShapeVersion]) -> Mapping[int, Record]:
+    """How the launches of these versions went, by the version's primary key. One query."""
+    over = Q(state__in=FINAL)
+    rows = (
+        Launch.objects.filter(shape_version__in=versions, validations__isnull=True)
+        .values("shape_version_id")
+        .annotate(n=Count("pk"), over=Count("pk", filter=over), failed=Count("pk", filter=Q(state__in=FAILED)))
+    )
+    return {row["shape_version_id"]: Record(row["n"], row["over"], row["failed"]) for row in rows}
+
+
+def find_import(account: Account, user: User, number: str) -> CatalogImport | None:
+    """The catalog file of that primary key, if the user uploaded it for the account."""
+    key = cursor_in(number)
+    return CatalogImport.objects.filter(account=account, user=user, pk=key).first() if key is not None else None

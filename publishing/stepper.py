@@ -1,0 +1,49 @@
+"""The steps of a validation as its page shows them: where it was, where it stands, what is to come. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from launches.stepper import Step
+from publishing.states import FINAL, ValidationState
+
+_S = ValidationState
+PATH = (_S.QUEUED, _S.STATIC, _S.LAUNCHING, _S.RUNNING)
+LABELS = {
+    _S.QUEUED: "Queued",
+    _S.STATIC: "Static checks",
+    _S.LAUNCHING: "Launch",
+    _S.RUNNING: "Running",
+    _S.PASSED: "Passed",
+    _S.FAILED: "Failed",
+}
+LOOKS = {
+    _S.QUEUED: "queued",
+    _S.STATIC: "creating",
+    _S.LAUNCHING: "creating",
+    _S.RUNNING: "running",
+    _S.PASSED: "completed",
+    _S.FAILED: "failed",
+}
+"""Which state of a launch each looks like."""
+
+
+def steps_of(
+    state: ValidationState, times: Mapping[ValidationState, datetime], *, done: int, steps: int
+) -> tuple[Step, ...]:
+    """The steps of a run in `state`, given when each state was entered; `done` of `steps` steps are recorded."""
+    counted = f"Running {done} of {steps} steps" if times.get(_S.RUNNING) else LABELS[_S.RUNNING]
+    labels = LABELS | {_S.RUNNING: counted}
+    path = [Step(labels[each], _look(each, state, times), times.get(each)) for each in PATH]
+    if state in FINAL:
+        return (*path, Step(LABELS[state], "good" if state is _S.PASSED else "bad", times.get(state)))
+    return (*path, Step("Outcome", "next"))
+
+
+def _look(each: ValidationState, state: ValidationState, times: Mapping[ValidationState, datetime]) -> str:
+    if each is state:
+        return "now"
+    if each in times:
+        return "done"
+    return "skipped" if state in FINAL else "next"

@@ -1,0 +1,188 @@
+"""The catalog as a file: download it, upload another, review the difference, apply it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts.models import Account, User
+from accounts.requests import SlipwayRequest, actor_of, wrong_account
+from catalog.document import read_document
+from catalog.document_problems import DocumentError
+from catalog.document_scan import MAX_BYTES, read_limited
+from catalog.domain.plan_catalog import plan_catalog
+from catalog.export import write_document
+from catalog.heads import read_heads
+from catalog.plan import Plan, Step, StepKind
+from catalog.plan_text import summary
+from publishing.domain.apply_import import apply_import
+from publishing.domain.keep_import import keep_import
+from publishing.models import CatalogImport
+from publishing.queries import find_import
+from publishing.views.access import publishers_page, publishing_account
+from wire.errors import Conflict, FailedPrecondition, NotFound
+
+MOST_STEPS = 100
+"""Steps of one kind that a page shows; `plan_catalog` prints them all."""
+TITLES: dict[StepKind, tuple[str, str]] = {
+    StepKind.ADD: ("Shapes to add", "plus"),
+    StepKind.CHANGE: ("Shapes to change", "pencil"),
+    StepKind.DEPRECATE: ("Shapes to deprecate", "triangle-alert"),
+    StepKind.RESTORE: ("Deprecations to lift", "rotate-ccw"),
+    StepKind.ADD_MODEL: ("Base models to add", "plus"),
+    StepKind.CHANGE_MODEL: ("Base models to change", "pencil"),
+    StepKind.ORDER: ("Order to change", "chevrons-up-down"),
+}
+
+
+@dataclass(frozen=True)
+class Group:
+    """The steps of one kind, as far as they are shown; `number` counts them all."""
+
+    kind: StepKind
+    title: str
+    icon: str
+    number: int
+    steps: list[Step]
+
+    @property
+    def more(self) -> int:
+        """How many are not shown."""
+        return self.number - len(self.steps)
+
+
+@require_safe
+@publishers_page
+def catalog_export(request: SlipwayRequest) -> HttpResponse:
+    """The active account's public shapes as a file."""
+    account = publishing_account(request)
+    text = write_document(read_heads(account, public=True).document)
+    response = HttpResponse(text, content_type="application/yaml; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="catalog-{account.account_id}.yaml"'
+    return response
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@publishers_page
+def catalog_import(request: SlipwayRequest) -> HttpResponse:
+    """Upload a file; with `?upload=`, review what it would do. A POST without a file applies what was reviewed."""
+    account = publishing_account(request)
+    if request.method != "POST":
+        number = request.GET.get("upload")
+        return _review(request, _kept(request, account, number)) if number else _upload_page(request, account)
+    if moved := wrong_account(request):
+        return _upload_page(request, account, refusal=moved.message, status=HTTPStatus.CONFLICT)
+    if "upload" in request.POST:
+        return _apply(request, _kept(request, account, request.POST["upload"]))
+    return _upload(request, account)
+
+
+def _upload(request: SlipwayRequest, account: Account) -> HttpResponse:
+    file = request.FILES.get("file")
+    if not isinstance(file, UploadedFile):
+        return _upload_page(request, account, refusal="Choose a file: a catalog file (YAML) of up to 4 MiB.")
+    assert isinstance(request.user, User), "publishers are signed in"
+    try:
+        kept = keep_import(
+            actor=actor_of(request),
+            user=request.user,
+            account=account,
+            data=read_limited(file),
+            source=file.name or "upload",
+            now=timezone.now(),
+        )
+        _plan(request, kept)
+    except DocumentError as error:
+        return _upload_page(request, account, problems=error)
+    return _see_other(f"{reverse('catalog_import')}?{urlencode({'upload': kept.pk})}")
+
+
+def _kept(request: SlipwayRequest, account: Account, number: str) -> CatalogImport:
+    """The reader's own upload for the active account. Errors: `NotFound`."""
+    assert isinstance(request.user, User), "publishers are signed in"
+    found = find_import(account, request.user, number)
+    if found is None:
+        raise NotFound("There is no such upload; it was applied, or is more than a day old. Upload the file again.")
+    return found
+
+
+def _plan(request: SlipwayRequest, kept: CatalogImport) -> Plan:
+    """What applying the upload would do now. Errors: `DocumentError`."""
+    document = read_document(kept.text, source=kept.source)
+    return plan_catalog(actor=actor_of(request), document=document, file=kept.sha256, source=kept.source)
+
+
+def _apply(request: SlipwayRequest, kept: CatalogImport) -> HttpResponse:
+    try:
+        done = apply_import(actor=actor_of(request), kept=kept, expected=request.POST.get("plan", ""))
+    except Conflict as refusal:
+        return _review(request, kept, refusal=refusal.message, status=HTTPStatus.CONFLICT)
+    except DocumentError as error:
+        return _upload_page(request, kept.account, problems=error)
+    except FailedPrecondition as refusal:
+        return _review(request, kept, refusal=refusal.message, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    told = summary(done, done=True).capitalize() or "Nothing was to do"
+    messages.success(request, f"The catalog is as {kept.source} says. {told}.")
+    return _see_other(f"{reverse('publish')}?show=shapes")
+
+
+def _review(
+    request: SlipwayRequest, kept: CatalogImport, *, refusal: str = "", status: HTTPStatus = HTTPStatus.OK
+) -> HttpResponse:
+    try:
+        plan = _plan(request, kept)
+    except DocumentError as error:
+        return _upload_page(request, kept.account, problems=error)
+    context = {
+        "section": "publish",
+        "account": kept.account,
+        "kept": kept,
+        "plan": plan,
+        "groups": _groups(plan),
+        "refusal": refusal,
+    }
+    return render(request, "publishing/import_review.html", context, status=status)
+
+
+def _groups(plan: Plan) -> list[Group]:
+    groups = []
+    for kind, (title, icon) in TITLES.items():
+        if steps := [step for step in plan.steps if step.kind is kind]:
+            groups.append(Group(kind, title, icon, len(steps), steps[:MOST_STEPS]))
+    return groups
+
+
+def _upload_page(
+    request: SlipwayRequest,
+    account: Account,
+    *,
+    refusal: str = "",
+    problems: DocumentError | None = None,
+    status: HTTPStatus = HTTPStatus.UNPROCESSABLE_ENTITY,
+) -> HttpResponse:
+    context: dict[str, Any] = {
+        "section": "publish",
+        "account": account,
+        "refusal": refusal,
+        "problems": problems.problems if problems else [],
+        "unread": problems is not None and problems.unread,
+        "megabytes": MAX_BYTES // 1024**2,
+    }
+    wrong = refusal or problems
+    return render(request, "publishing/import.html", context, status=status if wrong else HTTPStatus.OK)
+
+
+def _see_other(address: str) -> HttpResponse:
+    response = HttpResponseRedirect(address)
+    response.status_code = HTTPStatus.SEE_OTHER
+    return response

@@ -1,0 +1,253 @@
+"""Confirm, then do: every verb on a version shows what it touches before it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods
+
+from accounts.actors import Actor
+from accounts.refusals import status_of
+from accounts.requests import SlipwayRequest, actor_of
+from catalog.differences import Line, differences
+from catalog.domain.delete_draft import delete_draft
+from catalog.domain.delete_shape import delete_shape
+from catalog.domain.deprecate_version import LONGEST_MESSAGE, deprecate_version
+from catalog.domain.publish_version import publish_version
+from catalog.domain.restore_version import restore_version
+from catalog.domain.roll_back import roll_back
+from catalog.domain.shape_lock import latest_of
+from catalog.domain.withdraw_version import withdraw_version
+from catalog.models import ShapeVersion, TrainingShape
+from catalog.queries import latest_versions
+from catalog.views.access import member_of
+from publishing.actions import DELETE_SHAPE, WORDS, Verb, legal_verbs
+from publishing.addresses import shape_page
+from publishing.impact import OF_THE_SHAPE, impact_of
+from publishing.views.access import published_shape, publishers_page, version_of
+from wire.errors import Conflict, InvalidArgument, NotFound, PermissionDenied, Refusal, Violation
+from wire.names import parse_shape_name
+
+METHODS = ["GET", "HEAD", "POST"]
+LONGEST_REASON = 500
+ASKED = ("public", "reason", "message", "successor")
+EXPECTING = OF_THE_SHAPE | {Verb.WITHDRAW}
+"""Verbs that mind which version is the latest."""
+REASONED = frozenset({Verb.PUBLISH, Verb.MAKE_PUBLIC, Verb.ROLL_BACK, Verb.WITHDRAW, Verb.RESTORE})
+
+
+@dataclass(frozen=True)
+class Typed:
+    """What stands in the form. `public` is "" as long as nothing was chosen."""
+
+    public: str = ""
+    reason: str = ""
+    message: str = ""
+    successor: str = ""
+    expected: str | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a verb is done to, by whom, and with what."""
+
+    actor: Actor
+    version: ShapeVersion
+    typed: Typed
+    member_of: list[int]
+
+
+@require_http_methods(METHODS)
+@publishers_page
+def publish_verb(request: SlipwayRequest, account_id: str, shape_id: str, version_id: str, verb: str) -> HttpResponse:
+    """`/publish/<account>/<shape>/versions/<version>/<verb>`: ask, and on POST do it."""
+    if verb not in _DOERS:
+        raise NotFound("There is no such page.")
+    shape = published_shape(request, account_id, shape_id)
+    version = version_of(shape, version_id)
+    action = Verb(verb)
+    if request.method != "POST":
+        if action not in legal_verbs(version):
+            messages.warning(request, f"{WORDS[action].label}: not possible for {version_id} as it stands now.")
+            return HttpResponseRedirect(shape_page(shape))
+        return _page(request, action, shape, version, _offered(action, version))
+    typed = _typed(request)
+    step = Step(actor_of(request), version, typed, member_of(request))
+    try:
+        _refuse_long_reason(typed.reason)
+        _DOERS[action](step)
+    except (PermissionDenied, NotFound):
+        raise
+    except Refusal as refusal:
+        return _page(request, action, shape, version, typed, refusal=refusal)
+    messages.success(request, f"Version {version_id} {WORDS[action].done}")
+    return _see(shape_page(shape))
+
+
+@require_http_methods(METHODS)
+@publishers_page
+def shape_delete(request: SlipwayRequest, account_id: str, shape_id: str) -> HttpResponse:
+    """Delete the shape with all of its versions, where nothing refers to them."""
+    shape = published_shape(request, account_id, shape_id)
+    if request.method != "POST":
+        return _page(request, Verb.DELETE, shape, None, Typed())
+    try:
+        delete_shape(actor=actor_of(request), shape=shape)
+    except (PermissionDenied, NotFound):
+        raise
+    except Refusal as refusal:
+        return _page(request, Verb.DELETE, shape, None, Typed(), refusal=refusal)
+    messages.success(request, f"{shape_id} {DELETE_SHAPE.done}")
+    return _see(reverse("publish"))
+
+
+def _see(url: str) -> HttpResponse:
+    response = HttpResponseRedirect(url)
+    response.status_code = HTTPStatus.SEE_OTHER
+    return response
+
+
+def _typed(request: SlipwayRequest) -> Typed:
+    given = {
+        name: request.POST.get(name, "").replace("\0", "").strip()
+        for name in ("public", "reason", "message", "successor")
+    }
+    return Typed(**given, expected=request.POST.get("expected_latest"))
+
+
+def _refuse_long_reason(reason: str) -> None:
+    excess = len(reason) - LONGEST_REASON
+    if excess > 0:
+        sentence = f"It has {len(reason)} characters; the limit is {LONGEST_REASON}. Shorten it by {excess}."
+        raise InvalidArgument([Violation("reason", sentence)])
+
+
+def _offered(verb: Verb, version: ShapeVersion) -> Typed:
+    """What the form starts with: for a deprecated version its message, to be changed."""
+    if verb is not Verb.DEPRECATE:
+        return Typed()
+    successor = version.successor
+    named = f"{successor.account.account_id}/{successor.shape_id}" if successor else ""
+    return Typed(message=version.deprecation_message, successor=named)
+
+
+def _publish(step: Step) -> object:
+    if step.typed.public not in {"yes", "no"}:
+        raise InvalidArgument([Violation("public", "Nothing is chosen. Choose who may see it.")])
+    return publish_version(
+        actor=step.actor,
+        version=step.version,
+        public=step.typed.public == "yes",
+        expected_latest=step.typed.expected,
+        reason=step.typed.reason,
+    )
+
+
+def _make_public(step: Step) -> object:
+    return publish_version(
+        actor=step.actor,
+        version=step.version,
+        public=True,
+        expected_latest=step.typed.expected,
+        reason=step.typed.reason,
+    )
+
+
+def _roll_back(step: Step) -> object:
+    return roll_back(
+        actor=step.actor, version=step.version, expected_latest=step.typed.expected, reason=step.typed.reason
+    )
+
+
+def _withdraw(step: Step) -> object:
+    return withdraw_version(
+        actor=step.actor, version=step.version, expected_latest=step.typed.expected, reason=step.typed.reason
+    )
+
+
+def _deprecate(step: Step) -> object:
+    successor = _successor(step)
+    return deprecate_version(actor=step.actor, version=step.version, message=step.typed.message, successor=successor)
+
+
+def _successor(step: Step) -> TrainingShape | None:
+    """The shape that was typed: its id within the same account, account/shape, or a resource name."""
+    typed = step.typed.successor
+    if not typed:
+        return None
+    name = parse_shape_name(typed if "/" in typed else f"{step.version.shape.account.account_id}/{typed}")
+    found = latest_versions(step.member_of, [name] if name else [])
+    if not found:
+        sentence = f"{typed[:100]!r} is no published shape that you may see. Write its id, or account/shape."
+        raise InvalidArgument([Violation("successor", sentence)])
+    return next(iter(found.values())).shape
+
+
+def _restore(step: Step) -> object:
+    return restore_version(actor=step.actor, version=step.version, reason=step.typed.reason)
+
+
+def _delete(step: Step) -> object:
+    delete_draft(actor=step.actor, version=step.version)
+    return None
+
+
+_DOERS: dict[str, Callable[[Step], object]] = {
+    Verb.PUBLISH: _publish,
+    Verb.MAKE_PUBLIC: _make_public,
+    Verb.ROLL_BACK: _roll_back,
+    Verb.WITHDRAW: _withdraw,
+    Verb.DEPRECATE: _deprecate,
+    Verb.RESTORE: _restore,
+    Verb.DELETE: _delete,
+}
+
+
+def _page(
+    request: SlipwayRequest,
+    verb: Verb,
+    shape: TrainingShape,
+    version: ShapeVersion | None,
+    typed: Typed,
+    *,
+    refusal: Refusal | None = None,
+) -> HttpResponse:
+    violations = refusal.violations if isinstance(refusal, InvalidArgument) else ()
+    impact = impact_of(verb, shape, version, now=timezone.now())
+    latest = latest_of(shape)
+    context: dict[str, Any] = {
+        "section": "publish",
+        "verb": verb,
+        "words": WORDS[verb] if version else DELETE_SHAPE,
+        "shape": shape,
+        "version": version,
+        "typed": typed,
+        "impact": impact,
+        "latest": latest,
+        "lines": _lines(latest, version),
+        "asks_reason": version is not None and verb in REASONED,
+        "expects": verb in EXPECTING,
+        "shape_is_public": shape.versions.filter(is_public=True).exists(),
+        "longest_message": LONGEST_MESSAGE,
+        "errors": {found.field: found.description for found in violations if found.field in ASKED},
+        "missing": [found for found in violations if found.field not in ASKED],
+        "conflict": isinstance(refusal, Conflict),
+        "refusal": "" if refusal is None or violations else refusal.message,
+    }
+    status = status_of(refusal) if refusal else HTTPStatus.OK
+    return render(request, "publishing/confirm.html", context, status=status)
+
+
+def _lines(latest: ShapeVersion | None, version: ShapeVersion | None) -> list[Line] | None:
+    """From the latest version to this one; None where there are not two."""
+    if latest is None or version is None or latest.pk == version.pk:
+        return None
+    return differences((latest.frozen_snapshot, latest.fields), (version.frozen_snapshot, version.fields))

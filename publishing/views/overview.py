@@ -1,0 +1,131 @@
+"""What an account has in work, what waits to be published, and its shapes; and one shape with its versions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from accounts.requests import SlipwayRequest
+from catalog.domain.shape_lock import latest_of
+from catalog.enums import MODE_LABELS, TrainerMode
+from catalog.labels import context_label
+from catalog.models import ShapeVersion, TrainingShape
+from publishing.actions import DELETE_SHAPE, WORDS, Verb, Words, legal_verbs
+from publishing.addresses import action_page
+from publishing.queries import (
+    VERSIONS_PAGE,
+    Record,
+    awaiting,
+    count_up_to,
+    in_work,
+    list_shapes,
+    list_versions,
+    records_of,
+)
+from publishing.views.access import published_shape, publishers_page, publishing_account
+
+WORK, AWAITING, SHAPES = "work", "awaiting", "shapes"
+INLINE = 2
+"""Actions that stand beside a version; the others are in its menu."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """A verb that is legal now, with where it is done."""
+
+    verb: Verb
+    words: Words
+    url: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A version with the words of its line."""
+
+    version: ShapeVersion
+    mode: str
+    context: str
+    record: Record
+    actions: tuple[Action, ...]
+
+    @property
+    def first(self) -> tuple[Action, ...]:
+        """What stands beside it."""
+        return self.actions[:INLINE]
+
+    @property
+    def more(self) -> tuple[Action, ...]:
+        """What its menu holds."""
+        return self.actions[INLINE:]
+
+
+@require_safe
+@publishers_page
+def publish(request: SlipwayRequest) -> HttpResponse:
+    """`/publish`: `?show=` is one of three lists of the active account; `before` and `after` are cursors of pages."""
+    account = publishing_account(request)
+    show = request.GET.get("show", WORK)
+    show = show if show in {WORK, AWAITING, SHAPES} else WORK
+    tabs = [
+        (WORK, "In work", count_up_to(in_work(account))),
+        (AWAITING, "Awaiting publication", count_up_to(awaiting(account))),
+        (SHAPES, "Shapes", count_up_to(TrainingShape.objects.filter(account=account))),
+    ]
+    context: dict[str, Any] = {"section": "publish", "account": account, "show": show, "tabs": tabs}
+    if show == SHAPES:
+        rows, following = list_shapes(account, after=request.GET.get("after", ""))
+        context |= {"shapes": rows, **_pages(request, show, after=following)}
+    else:
+        found = in_work(account) if show == WORK else awaiting(account)
+        page = list_versions(found, before=request.GET.get("before", ""))
+        context |= {
+            "rows": [_row(version, Record()) for version in page.rows],
+            **_pages(request, show, before=page.next),
+        }
+    return render(request, "publishing/rows.html" if request.htmx else "publishing/publish.html", context)
+
+
+@require_safe
+@publishers_page
+def publish_shape(request: SlipwayRequest, account_id: str, shape_id: str) -> HttpResponse:
+    """`/publish/<account>/<shape>`: its versions, newest first, with what can be done to each."""
+    shape = published_shape(request, account_id, shape_id)
+    page = list_versions(shape.versions.all(), before=request.GET.get("before", ""), size=VERSIONS_PAGE)
+    records = records_of(page.rows)
+    here = reverse("publish_shape", args=[account_id, shape_id])
+    context = {
+        "section": "publish",
+        "shape": shape,
+        "rows": [_row(version, records.get(version.pk, Record())) for version in page.rows],
+        "latest": latest_of(shape),
+        "delete_words": DELETE_SHAPE,
+        "next_url": f"{here}?{urlencode({'before': page.next})}" if page.next else "",
+        "first_url": here if request.GET.get("before") else "",
+    }
+    return render(request, "publishing/versions.html" if request.htmx else "publishing/shape.html", context)
+
+
+def _row(version: ShapeVersion, record: Record) -> Row:
+    return Row(
+        version=version,
+        mode=MODE_LABELS[TrainerMode(version.trainer_mode)],
+        context=context_label(version.max_context),
+        record=record,
+        actions=tuple(Action(verb, WORDS[verb], action_page(verb, version)) for verb in legal_verbs(version)),
+    )
+
+
+def _pages(request: SlipwayRequest, show: str, **cursor: str) -> dict[str, str]:
+    """The addresses of the next and of the first page of a list."""
+    here = f"{reverse('publish')}?{urlencode({'show': show})}"
+    following = {name: value for name, value in cursor.items() if value}
+    return {
+        "next_url": f"{here}&{urlencode(following)}" if following else "",
+        "first_url": here if any(request.GET.get(name) for name in cursor) else "",
+    }

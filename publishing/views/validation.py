@@ -1,0 +1,210 @@
+"""The page of a version's validation, and the posts that ask for one, stop one, or vouch by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.actors import Actor
+from accounts.refusals import status_of
+from accounts.requests import SlipwayRequest, actor_of
+from catalog.models import ShapeVersion
+from catalog.rights import require_publisher
+from catalog.states import VersionState
+from catalog.views.access import member_of
+from launches.models import Attempt
+from launches.offers import Offer
+from launches.probes import Probe, probe_offer
+from publishing.domain.cancel_validation import cancel_validation
+from publishing.domain.request_validation import request_validation
+from publishing.domain.validate_by_hand import LONGEST, SHORTEST, validate_by_hand
+from publishing.models import Validation
+from publishing.states import ValidationState
+from publishing.stepper import LABELS, LOOKS, steps_of
+from publishing.validation_queries import events_of, newest_validations, passport_of, watched_attempt
+from publishing.views.passport import passport_context, version_of
+from wire.errors import InvalidArgument, NotFound, Refusal, Violation
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """A line of the page's log; `level` is info, warning or error; `more` is what follows on lines of its own."""
+
+    at: datetime
+    text: str
+    level: str
+    more: str = ""
+
+
+@require_safe
+@login_required
+@never_cache
+def validation(request: SlipwayRequest, account_id: str, shape_id: str, version_id: str) -> HttpResponse:
+    """The version's newest validation, for members of its account; to HTMX only what changes while it runs."""
+    version = _version_of_mine(request, account_id, shape_id, version_id)
+    template = "publishing/validation_panel.html" if request.htmx else "publishing/validation.html"
+    return render(request, template, _context(request, version))
+
+
+@require_POST
+@login_required
+@never_cache
+def validation_start(request: SlipwayRequest, account_id: str, shape_id: str, version_id: str) -> HttpResponse:
+    """Ask for a validation."""
+    version = _version_of_mine(request, account_id, shape_id, version_id)
+    return _act(request, version, lambda actor: request_validation(actor=actor, version=version, now=timezone.now()))
+
+
+@require_POST
+@login_required
+@never_cache
+def validation_stop(request: SlipwayRequest, account_id: str, shape_id: str, version_id: str) -> HttpResponse:
+    """Stop the newest validation."""
+    version = _version_of_mine(request, account_id, shape_id, version_id)
+
+    def stop(actor: Actor) -> None:
+        require_publisher(actor, version.shape.account)
+        newest = Validation.objects.filter(version=version.pk).order_by("-number").first()
+        if newest is None:
+            raise NotFound(f"{version.name} has no validation to stop.")
+        newest.version = version
+        cancel_validation(actor=actor, validation=newest, now=timezone.now())
+
+    return _act(request, version, stop)
+
+
+@require_POST
+@login_required
+@never_cache
+def validation_by_hand(request: SlipwayRequest, account_id: str, shape_id: str, version_id: str) -> HttpResponse:
+    """Vouch for the version with a `reason`."""
+    version = _version_of_mine(request, account_id, shape_id, version_id)
+    reason = request.POST.get("reason", "")
+    return _act(
+        request,
+        version,
+        lambda actor: validate_by_hand(actor=actor, version=version, reason=reason, now=timezone.now()),
+    )
+
+
+def _version_of_mine(request: SlipwayRequest, account_id: str, shape_id: str, version_id: str) -> ShapeVersion:
+    version = version_of(request, account_id, shape_id, version_id)
+    if version.shape.account_id not in member_of(request):
+        raise Http404("There is no such version in your accounts.")
+    return version
+
+
+def _act(request: SlipwayRequest, version: ShapeVersion, verb: Callable[[Actor], object]) -> HttpResponse:
+    try:
+        verb(actor_of(request))
+    except Refusal as refusal:
+        context = _context(request, version, refusal=refusal)
+        return render(request, "publishing/validation.html", context, status=status_of(refusal))
+    shape = version.shape
+    response = HttpResponseRedirect(
+        reverse("validation", args=[shape.account.account_id, shape.shape_id, version.version_id])
+    )
+    response.status_code = HTTPStatus.SEE_OTHER
+    return response
+
+
+def _context(request: SlipwayRequest, version: ShapeVersion, *, refusal: Refusal | None = None) -> dict[str, Any]:
+    validations = newest_validations(version)
+    newest, earlier = (validations[0], validations[1:]) if validations else (None, ())
+    violations = refusal.violations if isinstance(refusal, InvalidArgument) else ()
+    return {
+        "section": "publish",
+        "version": version,
+        "shape": version.shape,
+        "validation": newest,
+        "earlier": [(each, *_words(each)) for each in earlier],
+        "member": True,
+        "refusal": refusal.message if refusal and not violations else "",
+        "reason_errors": [found for found in violations if found.field == "reason"],
+        "problems": [found for found in violations if found.field != "reason"],
+        "reason": request.POST.get("reason", ""),
+        "bounds": (SHORTEST, LONGEST),
+        **(_progress(newest) if newest else {}),
+        **passport_context(passport_of(version)),
+        **_actions(request, version, newest),
+    }
+
+
+def _words(validation: Validation) -> tuple[str, str]:
+    """Its state's label and look."""
+    state = ValidationState(validation.state)
+    return LABELS[state], LOOKS[state]
+
+
+def _progress(newest: Validation) -> dict[str, Any]:
+    """Where it stands, and what happened so far."""
+    state = ValidationState(newest.state)
+    attempt = watched_attempt(newest)
+    times: dict[ValidationState, datetime] = {}
+    for line in newest.log:
+        times.setdefault(ValidationState(line["state"]), datetime.fromisoformat(line["at"]))
+    done = attempt.metrics_read if attempt else 0
+    return {
+        "state_label": LABELS[state],
+        "state_look": LOOKS[state],
+        "steps": () if newest.steps is None else steps_of(state, times, done=done, steps=newest.steps),
+        "done": done,
+        "under_way": "" if attempt is None or newest.is_final else _under_way(attempt),
+        "log": sorted(_lines(newest), key=lambda line: line.at),
+    }
+
+
+def _under_way(attempt: Attempt) -> str:
+    """What its launch does right now, as the provider last said."""
+    first, _, _ = attempt.detail.partition("\n")
+    return first
+
+
+def _lines(newest: Validation) -> Iterator[LogLine]:
+    for line in newest.log:
+        first, _, more = line["text"].partition("\n")
+        yield LogLine(datetime.fromisoformat(line["at"]), first, line["level"], more)
+    for event in events_of(newest):
+        first, _, more = event.message.partition("\n")
+        yield LogLine(event.created_at, f"Launch: {first}", "info", more)
+
+
+def _actions(request: SlipwayRequest, version: ShapeVersion, newest: Validation | None) -> dict[str, Any]:
+    """Which buttons there are, and why the others are not. Providers are asked only where that decides something."""
+    try:
+        require_publisher(actor_of(request), version.shape.account)
+    except Refusal as refusal:
+        return {"locked": refusal.message}
+    if newest and not newest.is_final:
+        return {"may_stop": True}
+    if version.withdrawn_at is not None:
+        return {"locked": "It was withdrawn, so there is nothing left to validate."}
+    try:
+        offer = probe_offer(version, Probe(settings.SLIPWAY_VALIDATION_STEPS))
+    except InvalidArgument as refusal:
+        return {"broken": refusal.violations}
+    return {
+        "may_start": offer.provider is not None,
+        "reasons": _reasons(offer),
+        "may_vouch": offer.provider is None and version.state != VersionState.VALIDATED,
+    }
+
+
+def _reasons(offer: Offer) -> list[Violation]:
+    """Why no connected provider can run it; a violation's field is the provider."""
+    if offer.provider is not None:
+        return []
+    told = [Violation(label, reason) for label, reasons in offer.refusals for reason in reasons]
+    return told or [Violation("Providers", "None is connected to this Slipway.")]

@@ -1,0 +1,281 @@
+"""A validation from the request to its outcome, whatever dies, is lost, refused or stopped in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from accounts.actors import SYSTEM, user_actor
+from accounts.domain.remove_member import remove_member
+from accounts.models import AuditEntry
+from catalog.enums import TrainerMode
+from catalog.models import ShapeVersion
+from launches.connected import connected_providers
+from launches.domain.cancel_launch import cancel_launch
+from launches.domain.delete_launch import delete_launch
+from launches.domain.resume_launch import resume_launch
+from launches.models import Launch
+from launches.states import AttemptState, Reason
+from publishing.domain.advance_validation import advance_validation, apply_finding
+from publishing.domain.cancel_validation import cancel_validation
+from publishing.domain.claim_validation import LEASE, claim_validation
+from publishing.findings import find_next
+from publishing.models import Validation
+from tests.launches.makers import attempt_of, make_tiny_version
+from tests.publishing.makers import (
+    complete,
+    launch_of,
+    make_draft,
+    make_publisher,
+    make_validation,
+    records,
+    running,
+    say,
+    step,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def no_provider(settings: Settings) -> Iterator[None]:
+    """From where the test asks for it, nothing is connected any more."""
+    connected_providers.cache_clear()
+    yield
+    settings.SLIPWAY_LOCAL_PROVIDER = True
+    connected_providers.cache_clear()
+
+
+def version_state(validation: Validation) -> str:
+    return ShapeVersion.objects.values_list("state", flat=True).get(pk=validation.version_id)
+
+
+def texts(validation: Validation, level: str = "") -> str:
+    return "\n".join(line["text"] for line in validation.log if level in ("", line["level"]))
+
+
+def test_it_goes_step_by_step_to_a_passport(settings: Settings) -> None:
+    settings.SLIPWAY_PASSPORT_DAYS = 30
+    validation = make_validation()
+    seen = []
+    while validation.state != "RUNNING":
+        assert step(validation) == timedelta()
+        seen.append(validation.state)
+    assert seen == ["STATIC", "LAUNCHING", "RUNNING"]
+    assert step(validation) == timedelta(seconds=1)
+    complete(validation)
+    assert (validation.state, version_state(validation)) == ("PASSED", "VALIDATED")
+    assert (validation.provider, validation.gpus, validation.longest_context) == ("local", 0, 2048)
+    assert (validation.seconds_per_step, validation.peak_memory_bytes) == (0.5, 2**20)
+    assert (validation.first_loss, validation.last_loss) == (6.0, 6 - 1.9)
+    assert validation.seconds_to_ready is not None
+    assert validation.finished_at is not None
+    assert validation.expires_at == validation.finished_at + timedelta(days=30)
+    assert "Loss from 6.0000 to 4.1000" in texts(validation)
+    entry = AuditEntry.objects.get(verb="accept_version", target=validation.version.name)
+    assert entry.actor is None
+    assert entry.reason.startswith("Validation 1: Loss from")
+    assert step(validation) is None
+
+
+def test_a_forward_only_shape_counts_its_forwards() -> None:
+    validation = running(version=make_draft(mode=TrainerMode.FORWARD_ONLY))
+    complete(validation, [replace(record, learning_rate=None) for record in records()])
+    assert (validation.state, validation.forwards, validation.first_loss) == ("PASSED", 20, None)
+
+
+def test_a_held_validation_is_left_alone_and_a_stale_finding_is_dropped() -> None:
+    validation = make_validation()
+    stale = claim_validation(validation.pk, now=timezone.now())
+    assert stale is not None
+    assert advance_validation(validation.pk) is None
+    later = timezone.now() + LEASE + timedelta(seconds=1)
+    fresh = claim_validation(validation.pk, now=later)
+    assert fresh is not None
+    finding = find_next(stale.validation, now=timezone.now())
+    assert apply_finding(stale, finding, now=later) is None
+    validation.refresh_from_db()
+    assert validation.state == "QUEUED"
+    assert apply_finding(fresh, finding, now=later) == timedelta()
+
+
+@pytest.mark.parametrize("steps", range(4))
+@pytest.mark.parametrize("when", ["after the claim", "before it was written down"])
+def test_a_worker_that_dies_at_any_step_is_made_good(steps: int, when: str) -> None:
+    validation = make_validation()
+    for _ in range(steps):
+        step(validation)
+    claim = claim_validation(validation.pk, now=timezone.now() + timedelta(seconds=2))
+    assert claim is not None
+    if when == "before it was written down":
+        find_next(claim.validation, now=timezone.now())
+    for _ in range(3 - steps):
+        step(validation)
+    complete(validation)
+    assert (validation.state, version_state(validation)) == ("PASSED", "VALIDATED")
+    assert Launch.objects.count() == 1
+
+
+def test_a_worker_that_dies_before_the_outcome_is_made_good() -> None:
+    validation = running()
+    say(validation, AttemptState.RUNNING, ready=True)
+    say(validation, AttemptState.COMPLETED, metrics=records())
+    claim = claim_validation(validation.pk, now=timezone.now() + timedelta(seconds=2))
+    assert claim is not None
+    find_next(claim.validation, now=timezone.now())
+    step(validation)
+    assert (validation.state, version_state(validation)) == ("PASSED", "VALIDATED")
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "word"),
+    [
+        (AttemptState.FAILED, Reason.EXIT_CODE, "failed"),
+        (AttemptState.CANCELLED, Reason.USER, "cancelled"),
+        (AttemptState.REJECTED, Reason.SPEC_REFUSED, "rejected"),
+        (AttemptState.LOST, Reason.UNKNOWN_TO_PROVIDER, "lost"),
+    ],
+)
+def test_a_launch_that_does_not_complete_fails_it_and_says_why(state: AttemptState, reason: Reason, word: str) -> None:
+    validation = running()
+    if state is not AttemptState.REJECTED:
+        say(validation, AttemptState.RUNNING, log="loading\nCUDA out of memory\n")
+    say(validation, state, reason=reason, detail="It ended with exit code 1.\nand more")
+    assert step(validation) is None
+    assert (validation.state, version_state(validation)) == ("FAILED", "REJECTED")
+    assert validation.outcome == f"Its launch ended as {word}. It ended with exit code 1."
+    assert ("CUDA out of memory" in texts(validation, "error")) == (state is not AttemptState.REJECTED)
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        (records()[:-1], "It recorded 19 of 20 steps."),
+        ([*records()[:-1], replace(records()[-1], loss_per_token=None)], "The loss of step 20 is not a finite number."),
+        (records(context=2000), "has 2,000 tokens; the shape promises 2,048"),
+        ([], "It recorded 0 of 20 steps."),
+    ],
+)
+def test_a_completed_launch_that_proves_too_little_fails_it(found: list[object], sentence: str) -> None:
+    validation = running()
+    complete(validation, found)  # type: ignore[arg-type]
+    assert (validation.state, version_state(validation)) == ("FAILED", "REJECTED")
+    assert sentence in validation.outcome
+
+
+def test_somebody_cancels_its_launch() -> None:
+    validation = running()
+    launch = launch_of(validation)
+    cancel_launch(actor=user_actor(launch.owner), launch=launch)
+    step(validation)
+    assert validation.state == "RUNNING", "it is not over yet"
+    say(validation, AttemptState.CANCELLED, reason=Reason.USER)
+    step(validation)
+    assert (validation.state, version_state(validation)) == ("FAILED", "REJECTED")
+
+
+def test_somebody_deletes_its_launch() -> None:
+    validation = running()
+    launch = launch_of(validation)
+    delete_launch(actor=user_actor(launch.owner), launch=launch)
+    say(validation, AttemptState.CANCELLED, reason=Reason.USER)
+    step(validation)
+    assert (validation.state, version_state(validation)) == ("FAILED", "REJECTED")
+
+
+def test_a_launch_that_is_deleted_after_it_completed_is_evidence_still() -> None:
+    validation = running()
+    say(validation, AttemptState.COMPLETED, metrics=records())
+    launch = launch_of(validation)
+    delete_launch(actor=user_actor(launch.owner), launch=launch)
+    step(validation)
+    assert validation.state == "PASSED"
+
+
+@pytest.mark.parametrize("steps", range(4))
+def test_its_time_runs_out_wherever_it_stands(steps: int, settings: Settings) -> None:
+    validation = make_validation()
+    for _ in range(steps):
+        step(validation)
+    settings.SLIPWAY_VALIDATION_TIMEOUT = 5
+    Validation.objects.filter(pk=validation.pk).update(created_at=timezone.now() - timedelta(minutes=6))
+    step(validation)
+    assert (validation.state, version_state(validation)) == ("FAILED", "REJECTED")
+    assert "did not end within 5m" in validation.outcome
+    assert all(attempt_of(launch).state == "CANCELLING" for launch in Launch.objects.all())
+
+
+def test_the_provider_vanishes_before_the_launch(settings: Settings, no_provider: None) -> None:
+    validation = make_validation()
+    step(validation)
+    settings.SLIPWAY_LOCAL_PROVIDER = False
+    connected_providers.cache_clear()
+    step(validation)
+    step(validation)
+    assert (validation.state, version_state(validation)) == ("FAILED", "REJECTED")
+    assert "No provider is connected" in validation.outcome
+
+
+def test_the_provider_vanishes_while_it_runs(settings: Settings, no_provider: None) -> None:
+    validation = running()
+    settings.SLIPWAY_LOCAL_PROVIDER = False
+    connected_providers.cache_clear()
+    step(validation)
+    assert (validation.state, version_state(validation)) == ("FAILED", "REJECTED")
+    assert "Provider local is not connected" in validation.outcome
+
+
+def test_who_asked_loses_the_right_before_the_launch() -> None:
+    user = make_publisher()
+    validation = make_validation(user=user)
+    remove_member(actor=SYSTEM, account=validation.version.shape.account, user=user, now=timezone.now())
+    step(validation)
+    step(validation)
+    step(validation)
+    assert (validation.state, version_state(validation)) == ("FAILED", "REJECTED")
+    assert "could not be launched" in validation.outcome
+
+
+def test_stopped_while_a_worker_launches_nothing_goes_on() -> None:
+    user = make_publisher()
+    validation = make_validation(user=user)
+    step(validation)
+    step(validation)
+    claim = claim_validation(validation.pk, now=timezone.now() + timedelta(seconds=2))
+    assert claim is not None
+    finding = find_next(claim.validation, now=timezone.now())
+    cancel_validation(actor=user_actor(user), validation=validation, now=timezone.now())
+    assert apply_finding(claim, finding, now=timezone.now()) is None
+    validation.refresh_from_db()
+    assert validation.state == "FAILED"
+    assert launch_of(validation) == Launch.objects.get(), "the launch that nobody wrote down is found by its key"
+    assert attempt_of(launch_of(validation)).state == "CANCELLING"
+
+
+def test_a_passport_is_renewed_and_a_failed_renewal_takes_nothing_away() -> None:
+    version = make_tiny_version()
+    user = make_publisher()
+    first = running(version=version, user=user)
+    assert version_state(first) == "VALIDATED"
+    complete(first)
+    assert first.state == "PASSED"
+    second = running(version=version, user=user)
+    complete(second, records()[:3])
+    assert (second.number, second.state, version_state(second)) == (2, "FAILED", "VALIDATED")
+    third = running(version=version, user=user)
+    cancel_validation(actor=user_actor(user), validation=third, now=timezone.now())
+    assert version_state(third) == "VALIDATED"
+
+
+def test_what_is_resumed_afterwards_does_not_count() -> None:
+    validation = running()
+    say(validation, AttemptState.FAILED, reason=Reason.EXIT_CODE, detail="It broke.")
+    launch = launch_of(validation)
+    resume_launch(actor=user_actor(launch.owner), launch=launch)
+    step(validation)
+    assert (validation.state, version_state(validation)) == ("FAILED", "REJECTED")

@@ -1,0 +1,168 @@
+"""The editor's form: what is written into it reads back, and what is wrong is said beside its input."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from catalog.enums import AcceleratorType, TrainerMode, WeightPrecision
+from catalog.labels import duration_label
+from catalog.launch_fields import NARROWED, FieldType, LaunchField, common_fields, narrow_field
+from catalog.snapshots import ShardingScheme, Snapshot
+from publishing.content import Content, read_content, write_content
+from publishing.forms import narrowings, sections
+
+NAME, MODEL = "accounts/team-a/trainingShapes/own", "accounts/team-a/models/own-8b"
+PLAIN = Snapshot(NAME, MODEL, TrainerMode.LORA_TRAINER, 32_768, 1, 1)
+
+odd = st.text("a ,\"\\'", max_size=8)
+words = (odd | st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=40)).map(str.strip)
+known_words = words.filter(bool)
+counts = st.integers(1, 1024)
+schemes = st.builds(ShardingScheme, counts, counts, counts, counts, st.booleans())
+snapshots = st.builds(
+    Snapshot,
+    name=st.just(NAME),
+    base_model=st.just(MODEL),
+    trainer_mode=st.sampled_from(TrainerMode),
+    max_supported_context_length=st.integers(1, 10**8),
+    accelerator_count=st.integers(0, 1024),
+    node_count=counts,
+    display_name=words,
+    description=words,
+    model_type=st.none() | known_words,
+    parameter_count=st.none() | st.integers(1, 10**15),
+    accelerator_type=st.none() | st.sampled_from(AcceleratorType),
+    trainer_sharding_scheme=st.none() | schemes,
+    base_model_weight_precision=st.none() | st.sampled_from(WeightPrecision),
+    trainer_image_tag=st.none() | known_words,
+    deployment_shape_version=st.none() | known_words,
+    deployment_image_tag=st.none() | known_words,
+)
+
+
+@st.composite
+def narrowed(draw: st.DrawFn, field: LaunchField) -> LaunchField:
+    """The field as a publisher may have narrowed it."""
+    change: dict[str, Any] = {"help": draw(known_words)}
+    if field.type in {FieldType.INTEGER, FieldType.DURATION, FieldType.NUMBER}:
+        bounds = st.integers(int(field.minimum or 0), int(field.maximum or 0))
+        if field.type is FieldType.NUMBER:
+            bounds = st.floats(float(field.minimum or 0), float(field.maximum or 0))  # type: ignore[assignment]
+        low, high = sorted((draw(bounds), draw(bounds)))
+        written = duration_label if field.type is FieldType.DURATION else lambda value: value
+        inside = st.sampled_from([low, high]).map(written)
+        change |= {"minimum": low, "maximum": high, "default": draw(inside)}
+        change["suggestions"] = tuple(dict.fromkeys(draw(st.lists(inside, max_size=3))))
+        if draw(st.booleans()):
+            change["choices"] = (change["default"],)
+    elif field.type is FieldType.TEXT:
+        change["choices"] = tuple(dict.fromkeys(["", *draw(st.lists(known_words, max_size=3))]))[1:]
+        change["default"] = change["choices"][0] if change["choices"] else ""
+    return narrow_field(field, change)
+
+
+@st.composite
+def versions(draw: st.DrawFn) -> tuple[Snapshot, tuple[LaunchField, ...]]:
+    snapshot = draw(snapshots)
+    offered = [field for field in common_fields(snapshot.trainer_mode) if draw(st.booleans())]
+    return snapshot, tuple(draw(narrowed(field)) if draw(st.booleans()) else field for field in offered)
+
+
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no bug
+
+
+def read(values: dict[str, str]) -> Content:
+    return read_content(values, name=NAME, base_model=MODEL)
+
+
+def typed(**values: str) -> dict[str, str]:
+    """The form of a plain version with other values; `__` stands for the dot."""
+    given = {name.replace("__", "."): value for name, value in values.items()}
+    return write_content(PLAIN, common_fields(PLAIN.trainer_mode)) | given
+
+
+@patient
+@given(versions(), words)
+def test_what_is_written_into_the_form_reads_back(version: tuple[Snapshot, tuple[LaunchField, ...]], note: str) -> None:
+    snapshot, fields = version
+    assert read(write_content(snapshot, fields, note)) == Content(snapshot, fields, note, ())
+
+
+@patient
+@given(st.dictionaries(st.sampled_from(sorted(typed())), st.text(max_size=30)))
+def test_whatever_is_typed_is_read_or_refused_beside_its_input(values: dict[str, str]) -> None:
+    given_values = typed() | values
+    content = read(given_values)
+    assert bool(content.violations) or content.snapshot is not None
+    shown = [each.errors for section in sections(given_values, content.violations) for each in section.inputs]
+    shown += [each.errors for field in narrowings(given_values, content.violations) for each in field.inputs]
+    said = {sentence for errors in shown for sentence in errors}
+    assert {violation.description for violation in content.violations} <= said
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("trainer_mode", "NONSENSE", "'NONSENSE' is not known. Use one of POLICY_TRAINER"),
+        ("max_supported_context_length", "128k", "'128k' is not a whole number. Use 1 to 100,000,000"),
+        ("max_supported_context_length", "", "Context is missing. Fill it in."),
+        ("node_count", "2000", "2000 is out of range. Use 1 to 1,024."),
+        ("node_count", "9" * 400, "is not a whole number"),
+        ("display_name", "x" * 64, "It has 64 characters; the limit is 63. Shorten it by 1."),
+        ("display_name", "a\0b", "It holds a control character"),
+        ("accelerator_type", "NVIDIA_X", "is not known"),
+        ("launch_fields.lora_rank.maximum", "129", "Maximum 129 is above the common maximum 128. Use 0 to 128."),
+        ("launch_fields.lora_rank.default", "big", "'big' is not a whole number"),
+        ("launch_fields.lora_rank.minimum", "17", "Default 16 is below the minimum 17."),
+        ("launch_fields.learning_rate.default", "nan", "'nan' is not a number"),
+        ("launch_fields.learning_rate.choices", "1e-3, x", "'x' is not a number"),
+        ("launch_fields.inactivity_timeout.maximum", "4h", "above the common maximum 10800. Use 1m to 3h."),
+        ("launch_fields.inactivity_timeout.default", "soon", "'soon' is not a duration"),
+        ("launch_fields.region.help", "x" * 301, "the limit is 300. Shorten it by 1."),
+        ("launch_fields.lora_rank.suggestions", ",".join(map(str, range(51))), "51 values are too many"),
+    ],
+)
+def test_each_refusal_names_value_limit_and_remedy(name: str, value: str, sentence: str) -> None:
+    violations = read(typed() | {name: value}).violations
+    assert len(violations) == 1
+    assert sentence in violations[0].description
+
+
+def test_the_mode_decides_which_fields_are_read() -> None:
+    fields = read(typed(trainer_mode="FORWARD_ONLY")).fields
+    assert [field.name for field in fields] == [field.name for field in common_fields(TrainerMode.FORWARD_ONLY)]
+    hidden = {field.name: field.absent for field in narrowings(typed(), ()) if field.absent}
+    assert set(hidden) == {"lora_rank", "learning_rate"}
+    assert set(hidden["lora_rank"]) == {TrainerMode.POLICY_TRAINER, TrainerMode.FORWARD_ONLY}
+
+
+def test_a_box_that_is_not_ticked_drops_the_field_and_blank_is_the_common_value() -> None:
+    values = typed(launch_fields__lora_rank__maximum="", launch_fields__lora_rank__suggestions="")
+    del values["launch_fields.region"]
+    content = read(values)
+    common = {field.name: field for field in common_fields(TrainerMode.LORA_TRAINER)}
+    rank = next(field for field in content.fields if field.name == "lora_rank")
+    assert rank == replace(common["lora_rank"], suggestions=())
+    assert "region" not in {field.name for field in content.fields}
+
+
+def test_suggestions_that_the_limits_exclude_are_left_out() -> None:
+    rank = next(f for f in read(typed(launch_fields__lora_rank__maximum="32")).fields if f.name == "lora_rank")
+    assert rank.suggestions == (8, 16, 32)
+
+
+def test_figures_may_have_separators_and_degrees_may_be_left_out() -> None:
+    content = read(typed(max_supported_context_length="131,072", trainer_sharding_scheme__context_parallelism="4"))
+    assert content.snapshot
+    assert content.snapshot.max_supported_context_length == 131_072
+    assert content.snapshot.trainer_sharding_scheme == ShardingScheme(context_parallelism=4)
+
+
+def test_every_part_that_may_be_narrowed_has_an_input() -> None:
+    rank = next(field for field in narrowings(typed(), ()) if field.name == "lora_rank")
+    assert {each.name.rpartition(".")[2] for each in rank.inputs} == set(NARROWED)
