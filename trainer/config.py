@@ -13,7 +13,8 @@ from trainer.errors import ConfigError
 
 POLICY, LORA, FORWARD_ONLY = "POLICY_TRAINER", "LORA_TRAINER", "FORWARD_ONLY"
 MODES = (POLICY, LORA, FORWARD_ONLY)
-RECIPES = ("none", "sample-sft")
+VALIDATION = "validation"
+RECIPES = ("none", "sample-sft", VALIDATION)
 
 
 @dataclass(frozen=True, kw_only=True)

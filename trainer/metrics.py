@@ -16,8 +16,8 @@ from typing import Any
 class StepRecord:
     """One optimizer step, or one forward call of a forward-only trainer (there learning_rate and grad_norm are None).
 
-    loss_per_token: loss sum / tokens that count; tokens: tokens of model input; seconds: compute;
-    peak_memory_bytes: of the GPU where there is one, else of the process.
+    loss_per_token: loss sum / tokens that count; tokens: tokens of model input; longest_context: those of the longest
+    sequence; seconds: compute; peak_memory_bytes: of the GPU where there is one, else of the process.
     """
 
     step: int
@@ -27,6 +27,7 @@ class StepRecord:
     tokens: int
     seconds: float
     peak_memory_bytes: int
+    longest_context: int
 
 
 class MetricsLog:

@@ -31,12 +31,16 @@ MODELS_AT_ONCE = 4
 
 @dataclass
 class Accumulated:
-    """What forward_backward calls added up since the last optimizer step. loss is a sum; seconds are compute."""
+    """What forward_backward calls added up since the last optimizer step.
+
+    loss is a sum; longest counts the tokens of the longest sequence; seconds are compute.
+    """
 
     loss: float = 0.0
     loss_tokens: int = 0
     sequences: int = 0
     tokens: int = 0
+    longest: int = 0
     seconds: float = 0.0
     passes: int = 0
 

@@ -1,4 +1,8 @@
-"""sample-sft: the trainer drives itself over a small bundled data set, with the bodies that a client would send."""
+"""The trainer drives itself over a small bundled data set, with the bodies that a client would send.
+
+sample-sft  trains on the sample
+validation  the same, of which one step is a single sequence as long as the context allows
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,14 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer
 
 from trainer.checkpoints import Checkpoints, read_info
-from trainer.config import FORWARD_ONLY, LORA, TrainerConfig
+from trainer.config import FORWARD_ONLY, LORA, VALIDATION, TrainerConfig
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +33,7 @@ Call = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class SampleSft:
+class SampleRecipe:
     """Supervised fine-tuning for `recipe_steps` steps; a forward-only trainer reports the losses and trains nothing.
 
     call(operation, body) does one operation and answers what a client would get; it raises OperationError.
@@ -46,13 +51,13 @@ class SampleSft:
         if self.config.trainer_mode == FORWARD_ONLY:
             for step in range(self.config.recipe_steps):
                 self._pass("forward", model_id, pairs, step)
-            return f"Recipe sample-sft finished after {self.config.recipe_steps} forward passes."
+            return f"Recipe {self.config.recipe} finished after {self.config.recipe_steps} forward passes."
         first = self._resume(model_id)
         for step in range(first, self.config.recipe_steps):
             self._train(model_id, pairs, step)
             if (step + 1) % SAVE_EVERY == 0 or step + 1 == self.config.recipe_steps:
                 self._save(model_id, step + 1)
-        return f"Recipe sample-sft finished at step {self.config.recipe_steps}."
+        return f"Recipe {self.config.recipe} finished at step {self.config.recipe_steps}."
 
     def _create_model(self) -> str:
         rank = self.config.lora_rank if self.config.trainer_mode == LORA else 0
@@ -72,7 +77,10 @@ class SampleSft:
         return read_info(self.checkpoints.find(name)).step
 
     def _pass(self, operation: str, model_id: str, pairs: list[Pair], step: int) -> None:
-        batch = make_batch(pairs, step, self.config.max_context_length)
+        if self.config.recipe == VALIDATION and step == full_context_step(self.config.recipe_steps):
+            batch = [make_full_context(pairs, self.config.max_context_length)]
+        else:
+            batch = make_batch(pairs, step, self.config.max_context_length)
         self.call(operation, {"model_id": model_id, f"{operation}_input": {"data": batch, "loss_fn": "cross_entropy"}})
 
     def _train(self, model_id: str, pairs: list[Pair], step: int) -> None:
@@ -98,7 +106,7 @@ def load_sample(model_directory: Path) -> list[Pair]:
         prompt = tokenizer.encode(f"{pair['prompt']}\n", add_special_tokens=False)
         completion = tokenizer.encode(pair["completion"], add_special_tokens=False) + end
         pairs.append((prompt + completion, [0.0] * len(prompt) + [1.0] * len(completion)))
-    log.info("recipe sample-sft: %d pairs, %d tokens", len(pairs), sum(len(tokens) for tokens, _ in pairs))
+    log.info("sample: %d pairs, %d tokens", len(pairs), sum(len(tokens) for tokens, _ in pairs))
     return pairs
 
 
@@ -113,6 +121,22 @@ def make_batch(pairs: list[Pair], step: int, max_context_length: int) -> list[di
         else:
             packed.append((tokens[: limit + 1], weights[: limit + 1]))
     return [make_datum(tokens, weights[1:]) for tokens, weights in packed]
+
+
+def full_context_step(steps: int) -> int:
+    """Which of `steps` steps, from 0, a validation runs at the full context.
+
+    Neither the first nor the last where there are more than two, so that the losses of these two are of the same data.
+    """
+    return max(0, steps - 2)
+
+
+def make_full_context(pairs: list[Pair], max_context_length: int) -> dict[str, Any]:
+    """One datum of exactly `max_context_length` input tokens: the sample, over and over."""
+    tokens = [token for pair, _ in pairs for token in pair]
+    weights = [weight for _, pair in pairs for weight in pair]
+    length = max_context_length + 1  # the last token is a target only
+    return make_datum(list(islice(cycle(tokens), length)), list(islice(cycle(weights), length))[1:])
 
 
 def make_datum(tokens: list[int], weights: list[float]) -> dict[str, Any]:

@@ -108,10 +108,10 @@ class Runtime:
             self._run_recipe(directory)
 
     def _run_recipe(self, model_directory: Path) -> None:
-        from trainer.recipe import SampleSft  # noqa: PLC0415  # see _load
+        from trainer.recipe import SampleRecipe  # noqa: PLC0415  # see _load
 
         try:
-            message = SampleSft(self.config, self.checkpoints, model_directory, self._call).run()
+            message = SampleRecipe(self.config, self.checkpoints, model_directory, self._call).run()
         except OperationError as error:
             self.outcome.end("ERROR", f"Recipe {self.config.recipe} stopped: {error.detail}")
         except Exception as error:

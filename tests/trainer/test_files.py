@@ -93,6 +93,7 @@ def make_record(**changes: float | None) -> StepRecord:
     values = {
         "step": 1, "loss_per_token": 1.5, "learning_rate": 0.1, "grad_norm": 2.0,
         "tokens": 3, "seconds": 0.5, "peak_memory_bytes": 7,
+        "longest_context": 3,
     }  # fmt: skip
     return StepRecord(**(values | changes))  # type: ignore[arg-type]
 

@@ -48,6 +48,26 @@ def test_the_recipe_of_a_forward_only_trainer_only_looks(start: Starter) -> None
     assert list(trainer.checkpoints.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("mode", "steps", "full"),
+    [("POLICY_TRAINER", 4, 2), ("LORA_TRAINER", 2, 0), ("LORA_TRAINER", 1, 0), ("FORWARD_ONLY", 3, 1)],
+)
+def test_a_validation_runs_one_step_at_the_full_context(start: Starter, mode: str, steps: int, full: int) -> None:
+    job = f"validation-{mode[:4].lower()}-{steps}"
+    trainer = start(
+        job, wait="exit", trainer_mode=mode, recipe="validation", recipe_steps=steps, max_context_length=700
+    )
+    assert trainer.process.returncode == 0, trainer.log.read_text()
+    assert "Recipe validation finished" in trainer.exit_reason()["message"]
+    records = trainer.metrics()
+    assert [record["longest_context"] == 700 for record in records] == [step == full for step in range(steps)]
+    assert all(0 < record["longest_context"] <= 700 for record in records)
+    assert records[full]["tokens"] == 700
+    assert all(record["loss_per_token"] > 0 for record in records)
+    saved = [] if mode == "FORWARD_ONLY" else [f"step-{steps}"]
+    assert [path.name for path in trainer.checkpoints.iterdir()] == saved
+
+
 @pytest.mark.parametrize("state", ["listening", "ready", "stepping"])
 def test_a_signal_ends_it_at_once(start: Starter, state: str) -> None:
     recipe = "sample-sft" if state == "stepping" else "none"

@@ -136,6 +136,7 @@ class _Totals:
     loss_tokens: int
     sequences: int
     tokens: int
+    longest: int
     seconds: float
 
 
@@ -145,6 +146,7 @@ def _totals(request: Pass, results: list[SequenceResult], seconds: float) -> _To
         loss_tokens=sum(result.loss_tokens for result in results),
         sequences=sum(result.loss_tokens > 0 for result in results),
         tokens=sum(len(datum.tokens) for datum in request.data),
+        longest=max(len(datum.tokens) for datum in request.data),
         seconds=seconds,
     )
 
@@ -155,6 +157,7 @@ def _accumulate(model: HeldModel, totals: _Totals) -> None:
     total.loss_tokens += totals.loss_tokens
     total.sequences += totals.sequences
     total.tokens += totals.tokens
+    total.longest = max(total.longest, totals.longest)
     total.seconds += totals.seconds
     total.passes += 1
 
@@ -167,6 +170,7 @@ def _record_forward(parts: Parts, model: HeldModel, totals: _Totals) -> None:
         StepRecord(
             step=model.step, loss_per_token=loss, learning_rate=None, grad_norm=None,
             tokens=totals.tokens, seconds=totals.seconds, peak_memory_bytes=peak,
+            longest_context=totals.longest,
         )
     )  # fmt: skip
     log.info(

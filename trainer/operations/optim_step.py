@@ -40,6 +40,7 @@ def optim_step(parts: Parts, request: OptimStep) -> dict[str, Any]:
         tokens=total.tokens,
         seconds=total.seconds + time.monotonic() - started,
         peak_memory_bytes=peak_bytes(parts),
+        longest_context=total.longest,
     )
     model.drop_gradients()
     parts.metrics.append(record)
