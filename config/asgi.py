@@ -1,4 +1,4 @@
-"""The front door: the event stream goes to a plain ASGI app, everything else to Django."""
+"""The front door: the event stream and the trainer gateway are plain ASGI apps, everything else goes to Django."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from typing import Any
 
 from django.core.asgi import get_asgi_application
 
+from config.bodies import bounded
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-django_application = get_asgi_application()
+django_application = bounded(get_asgi_application())  # type: ignore[arg-type]
 
-from launches.streams import events  # noqa: E402 -- models can be imported only once Django is set up
+# Models can be imported only once Django is set up.
+from launches.gateway.application import PREFIX, gateway  # noqa: E402
+from launches.streams import events  # noqa: E402
 
 
 async def application(
@@ -23,5 +27,7 @@ async def application(
     """Route one connection by its path."""
     if scope["type"] == "http" and scope["path"] == "/events":
         await events(scope, receive, send)
+    elif scope["type"] == "http" and scope["path"].startswith(PREFIX):
+        await gateway(scope, receive, send)
     elif scope["type"] == "http":
-        await django_application(scope, receive, send)  # type: ignore[arg-type]
+        await django_application(scope, receive, send)

@@ -1,0 +1,224 @@
+"""What the trainer gateway costs: 1 MB calls beside the same calls to the bare trainer, and 1,000 open long polls.
+
+bare trainer   answers at once, so that all of the gateway's time shows
+real trainer   the demo model's own trainer, which reads the body as JSON before it answers
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+import django
+import psutil
+import psycopg
+
+from benchmarks.session import BASE_URL, hidden_fields, interleaved, percentile, sign_in
+
+SHAPE = "/shapes/local/tiny-qwen3-2k-lora/launch"
+READY_SECONDS = 420
+BODY_BYTES = 1_000_000
+ROUNDS, REAL_ROUNDS = 200, 25
+POLLS = 1_000
+GOAL_SECONDS, GOAL_SHARE = 0.003, 0.10
+GOAL_BYTES = 100_000_000
+STAND_IN = """
+INSERT INTO launches_launch (uid, account_id, job_id, owner_id, shape_version_id, display_name, spec, inputs,
+    provider, idempotency_key, state, attempt_count, last_event, created_at)
+SELECT gen_random_uuid(), account_id, 'bench-bare', owner_id, shape_version_id, '', spec, inputs,
+    provider, 'bench-bare', 'RUNNING', 1, 1, now() FROM launches_launch WHERE job_id = %(job)s;
+INSERT INTO launches_attempt (launch_id, number, state, reason, detail, ready, endpoint, resume_from, failures,
+    progress_read, log_tail, log_offset, metrics_read, created_at, next_check_at)
+SELECT id, 1, 'RUNNING', '', '', true, %(endpoint)s, '', 0, 0, '', 0, 0, now(), now() + interval '1 day'
+FROM launches_launch WHERE job_id = 'bench-bare';
+"""
+RUNNING = """
+SELECT l.job_id, t.endpoint, l.uid::text FROM launches_launch l JOIN launches_attempt t ON t.launch_id = l.id
+WHERE l.uid = %s AND t.ready
+"""
+
+
+class Caller:
+    """Calls to one trainer, through the gateway or not, on one connection that stays open."""
+
+    def __init__(self, base: str, key: str) -> None:
+        parts = urlsplit(base)
+        assert parts.hostname
+        self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
+        self._prefix = f"{parts.path}/api/v1/"
+        self._fields = {"X-Api-Key": key, "Content-Type": "application/json"}
+
+    def send(self, operation: str, body: bytes) -> dict[str, Any]:
+        """The answer, decoded. Errors: `RuntimeError` where it is no 200."""
+        self._connection.request("POST", self._prefix + operation, body, self._fields)
+        answer = self._connection.getresponse()
+        text = answer.read()
+        if answer.status != http.client.OK:
+            raise RuntimeError(f"{operation} was answered with {answer.status}: {text[:300]!r}")
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+    def finish(self, operation: str, body: bytes) -> dict[str, Any]:
+        """Submit an operation and wait for its result."""
+        submitted = self.send(operation, body)
+        return submitted | self.send("retrieve_future", json.dumps({"request_id": submitted["request_id"]}).encode())
+
+
+def main() -> None:
+    """Print each figure beside its floor and its goal."""
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as database, _bare_trainer() as bare:
+        job, endpoint, uid = _launch(database)
+        with psycopg.ClientCursor(database) as cursor:
+            cursor.execute(STAND_IN, {"job": job, "endpoint": bare})
+        key, token = _secrets(uid)
+        through = f"{BASE_URL}/training/v1/rlorTrainerJobs/local/"
+        print(f"{'1 MB call to':16}{'bare ms':>10}{'gateway ms':>12}{'more ms':>10}{'ratio':>8}")
+        body = json.dumps({"model_id": "m", "padding": "x" * BODY_BYTES}).encode()
+        _compare("bare trainer", Caller(bare, token), Caller(f"{through}bench-bare", key), lambda _: body, ROUNDS)
+        _compare_real(Caller(endpoint, token), Caller(through + job, key))
+        asyncio.run(_poll(urlsplit(f"{through}bench-bare"), key))
+
+
+@contextmanager
+def _bare_trainer() -> Iterator[str]:
+    command = [sys.executable, "-m", "benchmarks.bare_trainer"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        process.stdin.close()
+
+
+def _launch(database: psycopg.Connection) -> tuple[str, str, str]:
+    """Job, endpoint and uid of a launch whose real trainer answers."""
+    client = sign_in()
+    fields = hidden_fields(client.get(SHAPE).raise_for_status().text, "launch-form")
+    answer = client.post(SHAPE, data=fields | {"recipe": "none", "display_name": "bench"})
+    if answer.status_code != 303:
+        raise RuntimeError(f"The launch was answered with {answer.status_code}.")
+    uid = answer.headers["location"].rsplit("/", 1)[1]
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        if row := database.execute(RUNNING, [uid]).fetchone():
+            return row[0], row[1], row[2]
+        time.sleep(0.3)
+    raise RuntimeError(f"The trainer was not ready in {READY_SECONDS} s.")
+
+
+def _secrets(uid: str) -> tuple[str, str]:
+    """An API key of the launch's owner, and the token of its trainer."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    django.setup()
+    from django.utils import timezone  # noqa: PLC0415 -- models can be imported only once Django is set up
+
+    from accounts.actors import SYSTEM  # noqa: PLC0415
+    from accounts.domain.create_api_key import create_api_key  # noqa: PLC0415
+    from accounts.scopes import Scope  # noqa: PLC0415
+    from launches.models import Launch  # noqa: PLC0415
+    from launches.tokens import trainer_token  # noqa: PLC0415
+
+    launch = Launch.objects.select_related("account", "owner").get(uid=uid)
+    _, secret = create_api_key(
+        actor=SYSTEM,
+        account=launch.account,
+        user=launch.owner,
+        name="bench",
+        scope=Scope.LAUNCH,
+        now=timezone.now(),
+        days=30,
+    )
+    return secret, trainer_token(launch)
+
+
+def _compare(title: str, direct: Caller, gateway: Caller, body: Callable[[str], bytes], rounds: int) -> None:
+    bare, through = interleaved(
+        [partial(caller.send, "forward_backward", body("")) for caller in (direct, gateway)], rounds
+    )
+    _report(title, bare, through)
+
+
+def _report(title: str, bare: float, through: float) -> None:
+    more, goal = through - bare, max(GOAL_SECONDS, GOAL_SHARE * bare)
+    print(f"{title:16}{bare * 1000:10.2f}{through * 1000:12.2f}{more * 1000:10.2f}{through / bare:8.2f}", end="   ")
+    print(f"goal {goal * 1000:.1f} ms more: {'met' if more <= goal else 'MISSED'}")
+
+
+def _compare_real(direct: Caller, gateway: Caller) -> None:
+    """The same with the real trainer: the submission alone, as what it answers is waited for in between."""
+    session = direct.send("create_session", b'{"type": "create_session"}')["session_id"]
+    lora = {"rank": 8, "train_unembed": True, "train_mlp": True, "train_attn": True}
+    asked = {"session_id": session, "base_model": "accounts/local/models/tiny-qwen3", "lora_config": lora}
+    model = direct.finish("create_model", json.dumps(asked | {"model_seq_id": 0}).encode())["model_id"]
+    taken: list[list[float]] = [[], []]
+    for number in range(2 * (REAL_ROUNDS + 1)):
+        body = _megabyte_of_data(model, number)
+        caller = (direct, gateway)[number % 2]
+        start = time.perf_counter()
+        submitted = caller.send("forward_backward", body)
+        taken[number % 2].append(time.perf_counter() - start)
+        caller.send("retrieve_future", json.dumps({"request_id": submitted["request_id"]}).encode())
+    _report("real trainer", *(percentile(times[2:], 0.5) for times in taken))
+
+
+def _megabyte_of_data(model: str, number: int) -> bytes:
+    """A body of the usual form; few tokens with many digits each, so that the trainer is soon done with it."""
+    length = 512
+    tensor = {"dtype": "float32", "shape": [length]}
+    inputs = {
+        "target_tokens": {"data": list(range(length)), "dtype": "int64", "shape": [length]},
+        "weights": tensor | {"data": [1 / 3] * length},
+    }
+    datum = {"model_input": {"chunks": [{"type": "encoded_text", "tokens": list(range(length))}]}}
+    given = {"data": [datum | {"loss_fn_inputs": inputs}] * 65, "loss_fn": "cross_entropy"}
+    return json.dumps({"model_id": model, "seq_id": number + 1, "forward_backward_input": given}).encode()
+
+
+async def _poll(address: Any, key: str) -> None:
+    """Open the polls, look at the web processes before and while they are open."""
+    processes = _web_processes(address.port)
+    before = _footprint(processes)
+    line = f"POST {address.path}/api/v1/retrieve_future HTTP/1.1\r\nHost: bench\r\nX-Api-Key: {key}\r\n"
+    request = f'{line}Content-Length: 19\r\n\r\n{{"request_id": "1"}}'.encode()
+    started = time.perf_counter()
+    writers = []
+    for _ in range(POLLS):
+        _, writer = await asyncio.open_connection(address.hostname, address.port)
+        writer.write(request)
+        writers.append(writer)
+    while _open_polls(processes) < POLLS:
+        await asyncio.sleep(0.1)
+    seconds = time.perf_counter() - started
+    while_open = _footprint(processes)
+    for writer in writers:
+        writer.close()
+    cost, threads = while_open[0] - before[0], while_open[1] - before[1]
+    print(f"{POLLS:,} long polls, open after {seconds:.1f} s: {cost / 1e6:.0f} MB, {threads} threads more", end="   ")
+    print(
+        f"goal {GOAL_BYTES / 1e6:.0f} MB, no thread each: {'met' if cost < GOAL_BYTES and threads < 50 else 'MISSED'}"
+    )
+
+
+def _web_processes(port: int) -> list[psutil.Process]:
+    named = [p for p in psutil.process_iter(["cmdline"]) if {"granian", str(port)} <= set(p.info["cmdline"] or ())]
+    return sorted({child for p in named for child in [p, *p.children(recursive=True)]}, key=lambda p: p.pid)
+
+
+def _footprint(processes: list[psutil.Process]) -> tuple[int, int]:
+    """Bytes that are the processes' own, and their threads."""
+    return sum(p.memory_full_info().uss for p in processes), sum(p.num_threads() for p in processes)
+
+
+def _open_polls(processes: list[psutil.Process]) -> int:
+    """Half of the connections of the processes: each poll has one to the caller and one to the trainer."""
+    established = [c for p in processes for c in p.net_connections("tcp") if c.status == psutil.CONN_ESTABLISHED]
+    return len(established) // 2

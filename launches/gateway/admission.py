@@ -1,0 +1,147 @@
+"""Whom the gateway lets through, and to where.
+
+Looked up in one short database scope. What was let through is remembered for REMEMBER_SECONDS, so a key that is
+revoked and a launch that ends stop within that time. Refusals are not remembered: what becomes possible is so at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from asgiref.sync import sync_to_async
+from django.db import connections
+from django.utils import timezone
+
+from accounts.actors import key_actor, require
+from accounts.domain.authenticate_key import authenticate_key
+from accounts.domain.create_api_key import hash_secret
+from launches.domain.control import right_to_control
+from launches.gateway.pool import Endpoint
+from launches.models import Attempt, Launch
+from launches.tokens import trainer_token
+from wire.errors import NotFound, PermissionDenied
+from wire.names import job_name
+from wire.status import Code
+
+REMEMBER_SECONDS = 2.0
+MOST_REMEMBERED = 4096
+RETRY_SECONDS = 2
+"""What a caller is told to wait while the trainer starts."""
+
+
+class Refused(Exception):
+    """Why a request is not passed on; `http_status` where the code's own does not say it, `retry_after` in seconds."""
+
+    def __init__(
+        self, code: Code, message: str, *, http_status: int | None = None, retry_after: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.http_status = http_status or code.http_status
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True)
+class Question:
+    """Who asks (the hash of their secret) for which job."""
+
+    secret_hash: str
+    account: str
+    job: str
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """The trainer that a caller may talk to, and what to show it."""
+
+    endpoint: Endpoint
+    token: bytes
+
+
+class Admission:
+    """The answers of one event loop: many requests at once ask the database once."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[Question, tuple[float, Admitted]] = OrderedDict()
+        self._asked: dict[Question, asyncio.Task[Admitted]] = {}
+
+    async def admit(self, secret: str, account: str, job: str) -> Admitted:
+        """The launch's trainer. Errors: `Refused`."""
+        question = Question(hash_secret(secret), account, job)
+        until, known = self._known.get(question, (0.0, None))
+        if known is not None and time.monotonic() < until:
+            return known
+        task = self._asked.get(question)
+        if task is None:
+            task = self._asked[question] = asyncio.create_task(self._ask(question, secret))
+        return await asyncio.shield(task)
+
+    def forget(self, secret: str, account: str, job: str) -> None:
+        """The next one is looked up again: the trainer is not where it was."""
+        self._known.pop(Question(hash_secret(secret), account, job), None)
+
+    async def _ask(self, question: Question, secret: str) -> Admitted:
+        asked_at = time.monotonic()
+        try:
+            found = await _look_up(secret, question.account, question.job)
+        finally:
+            del self._asked[question]
+        self._known.pop(question, None)
+        self._known[question] = (asked_at + REMEMBER_SECONDS, found)
+        if len(self._known) > MOST_REMEMBERED:
+            self._known.popitem(last=False)
+        return found
+
+
+@sync_to_async(thread_sensitive=False)
+def _look_up(secret: str, account: str, job: str) -> Admitted:
+    try:
+        launch = _launch_for(secret, account, job)
+        return Admitted(_endpoint_of(launch), trainer_token(launch).encode())
+    finally:
+        connections.close_all()
+
+
+def _launch_for(secret: str, account: str, job: str) -> Launch:
+    """The launch, for a key that may control it. A job of an account that the key is not for is not there."""
+    key = authenticate_key(secret=secret, now=timezone.now())
+    if key is None:
+        raise Refused(Code.UNAUTHENTICATED, "Send an API key that is in use, as X-Api-Key or as Authorization: Bearer.")
+    launch = (
+        Launch.objects.select_related("account")
+        .filter(account=key.account, account__account_id=account, job_id=job, deleted_at=None)
+        .first()
+    )
+    if launch is None:
+        raise Refused(Code.NOT_FOUND, f"There is no job {job_name(account, job)} that this API key is for.")
+    actor = key_actor(key)
+    try:
+        require(actor, launch.account, right_to_control(actor, launch))
+    except NotFound as refusal:
+        raise Refused(Code.NOT_FOUND, refusal.message) from None
+    except PermissionDenied as refusal:
+        raise Refused(Code.PERMISSION_DENIED, refusal.message) from None
+    return launch
+
+
+def _endpoint_of(launch: Launch) -> Endpoint:
+    attempt = Attempt.objects.only("state", "endpoint", "detail", "launch_id").get(
+        launch=launch, number=launch.attempt_count
+    )
+    if attempt.is_final:
+        raise Refused(Code.NOT_FOUND, f"{launch.name} is over ({attempt.state}). Resume it to train on.")
+    if not attempt.endpoint:
+        raise Refused(
+            Code.UNAVAILABLE,
+            f"The trainer of {launch.name} does not listen yet ({attempt.state}). {attempt.detail}".rstrip(),
+            retry_after=RETRY_SECONDS,
+        )
+    parts = urlsplit(attempt.endpoint)
+    if parts.scheme != "http" or not parts.hostname or not parts.port:
+        raise Refused(Code.UNAVAILABLE, f"The gateway cannot reach the trainer of {launch.name}.", http_status=502)
+    return Endpoint(parts.hostname, parts.port)

@@ -1,0 +1,176 @@
+"""`/training/v1/rlorTrainerJobs/{account}/{job}/...`: the ASGI application of the gateway.
+
+A plain ASGI app beside Django, like the event stream: long polls are open for half a minute each, a thousand at a time.
+What lies below the job is passed on byte for byte; where to is looked up by the job, never read from the request.
+
+401 no key that is in use, 403 may not control the launch, 404 no such job or it is over, 503 it does not listen yet,
+502 it does not answer, 429 too much at once. Bodies are google.rpc.Status.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import h11
+import structlog
+
+from launches.gateway import headers
+from launches.gateway.admission import Admission, Admitted, Refused
+from launches.gateway.exchange import Body, CallerGone, Exchange, Misplaced, NoAnswer, Receive, Send
+from launches.gateway.pool import Pool
+from launches.gateway.upstream import Upstream
+from wire.names import is_id, job_name
+from wire.status import Code, status_body
+
+PREFIX = "/training/v1/rlorTrainerJobs/"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Not TRACE, which would show the launch's token, nor CONNECT."""
+MOST_OPEN = 3000
+"""Requests in progress in this process: below what the server takes, so that pages are served whatever happens here."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request asks for: the part of its path below the job, with the query, as bytes that nobody interpreted."""
+
+    secret: str
+    account: str
+    job: str
+    target: bytes
+
+    @property
+    def prefix(self) -> bytes:
+        """What stands before the trainer's own path."""
+        return f"{PREFIX}{self.account}/{self.job}".encode()
+
+
+class Gateway:
+    """The application, with the connections and the answers that it remembers, for one event loop."""
+
+    def __init__(self) -> None:
+        self._admission = Admission()
+        self._pool = Pool()
+        self._open = 0
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one request. Errors: `Broken` where the answer broke off, so that the server breaks off too."""
+        self._open += 1
+        try:
+            asked = _read(scope)
+            if self._open > MOST_OPEN:
+                raise Refused(Code.RESOURCE_EXHAUSTED, "Too many requests at once; repeat it shortly.", retry_after=1)
+            await self._forward(asked, scope, receive, send)
+        except Refused as refusal:
+            await _refuse(send, refusal)
+        except CallerGone:
+            pass
+        finally:
+            self._open -= 1
+
+    async def _forward(self, asked: Asked, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        body = Body(receive, _content_length(scope))
+        admitted, upstream = await self._connect(asked, again=False)
+        try:
+            await self._exchange(asked, admitted, upstream, scope, body, send)
+        except NoAnswer as error:
+            if not error.repeatable:
+                raise self._unreachable(asked, str(error)) from error
+            admitted, upstream = await self._connect(asked, again=True)
+            try:
+                await self._exchange(asked, admitted, upstream, scope, body, send)
+            except NoAnswer as second:
+                raise self._unreachable(asked, str(second)) from second
+
+    async def _connect(self, asked: Asked, *, again: bool) -> tuple[Admitted, Upstream]:
+        """A connection to the job's trainer, a new one `again`. Errors: `Refused`."""
+        why = ""
+        for _ in range(2):
+            admitted = await self._admission.admit(asked.secret, asked.account, asked.job)
+            kept = None if again else self._pool.take(admitted.endpoint)
+            try:
+                return admitted, kept or await self._pool.open(admitted.endpoint)
+            except OSError as error:  # it may have moved, or be over: look again
+                why = str(error) or "It does not accept connections."
+                self._admission.forget(asked.secret, asked.account, asked.job)
+        raise self._unreachable(asked, why)
+
+    async def _exchange(
+        self,
+        asked: Asked,
+        admitted: Admitted,
+        upstream: Upstream,
+        scope: MutableMapping[str, Any],
+        body: Body,
+        send: Send,
+    ) -> None:
+        host = admitted.endpoint.host_field
+        exchange = Exchange(
+            method=scope["method"],
+            target=asked.target,
+            fields=headers.request_fields(scope["headers"], host=host, token=admitted.token),
+            body=body,
+            origin=b"http://" + host,
+            prefix=asked.prefix,
+            send=send,
+            release=partial(self._pool.give, admitted.endpoint),
+        )
+        try:
+            await exchange.run(upstream)
+        except h11.LocalProtocolError as error:
+            raise Refused(Code.INVALID_ARGUMENT, f"This is no request that can be passed on: {error}.") from error
+        except Misplaced as error:
+            raise self._unreachable(asked, "Another process answers at its address.") from error
+
+    def _unreachable(self, asked: Asked, why: str) -> Refused:
+        """The refusal for a trainer that does not answer; where it is will be looked up anew."""
+        self._admission.forget(asked.secret, asked.account, asked.job)
+        name = job_name(asked.account, asked.job)
+        log.warning("gateway.unreachable", job=name, error=why)
+        return Refused(Code.UNAVAILABLE, f"The trainer of {name} does not answer.", http_status=502)
+
+
+def _read(scope: MutableMapping[str, Any]) -> Asked:
+    """What the request asks for. Errors: `Refused`."""
+    raw: bytes = scope["raw_path"]
+    account, _, below = raw.removeprefix(PREFIX.encode()).decode("latin-1").partition("/")
+    job, slash, rest = below.partition("/")
+    if not (raw.startswith(PREFIX.encode()) and is_id(account) and is_id(job)):
+        raise Refused(Code.NOT_FOUND, f"There is nothing here; a job's trainer is at {PREFIX}ACCOUNT/JOB/api/v1/.")
+    if scope["method"] not in METHODS:
+        raise Refused(Code.UNIMPLEMENTED, f"Use one of {', '.join(sorted(METHODS))}.")
+    query: bytes = scope["query_string"]
+    target = (slash or "/").encode() + rest.encode("latin-1") + (b"?" + query if query else b"")
+    return Asked(headers.secret_in(scope["headers"]), account, job, target)
+
+
+def _content_length(scope: MutableMapping[str, Any]) -> bytes | None:
+    """Errors: `Refused`."""
+    try:
+        return headers.content_length_in(scope["headers"])
+    except ValueError as error:
+        raise Refused(Code.INVALID_ARGUMENT, str(error)) from error
+
+
+async def _refuse(send: Send, refusal: Refused) -> None:
+    body = json.dumps(status_body(refusal.code, refusal.message)).encode()
+    fields = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        *headers.ALWAYS,
+    ]
+    if refusal.retry_after is not None:
+        fields.append((b"retry-after", str(refusal.retry_after).encode()))
+    if refusal.code is Code.UNAUTHENTICATED:
+        fields.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": refusal.http_status, "headers": fields})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+gateway = Gateway()

@@ -1,0 +1,96 @@
+"""What of a request and of an answer is passed on. Pure.
+
+Hop-by-hop fields (RFC 9110, 7.6.1) end here, those that Connection lists too. The trainer learns neither who calls
+nor with what; and an answer, since it comes from Slipway's own address, gets no say over that address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+Fields = list[tuple[bytes, bytes]]
+
+HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+CALLERS_OWN = frozenset(
+    {b"authorization", b"cookie", b"expect", b"forwarded", b"host", b"via", b"x-api-key", b"x-real-ip"}
+)
+OURS_TO_SAY = frozenset(
+    {
+        b"alt-svc",
+        b"clear-site-data",
+        b"content-location",
+        b"content-security-policy",
+        b"date",
+        b"refresh",
+        b"server",
+        b"service-worker-allowed",
+        b"set-cookie",
+        b"set-cookie2",
+        b"strict-transport-security",
+        b"via",
+        b"x-content-type-options",
+        b"x-lighttpd-send-file",
+        b"x-sendfile",
+    }
+)
+OURS_TO_SAY_BEGINNINGS = (b"access-control-", b"x-accel-")
+"""The latter, and x-sendfile, would have a web server in front of Slipway send files of its own."""
+ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"content-security-policy", b"default-src 'none'; sandbox")]
+
+
+def secret_in(fields: Iterable[tuple[bytes, bytes]]) -> str:
+    """The caller's API key: X-Api-Key, else Authorization: Bearer; "" where there is none."""
+    given = {name.lower(): value for name, value in fields}
+    scheme, _, bearer = given.get(b"authorization", b"").partition(b" ")
+    secret = given.get(b"x-api-key") or (bearer if scheme.lower() == b"bearer" else b"")
+    return secret.strip().decode("latin-1")
+
+
+def content_length_in(fields: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """Bytes of the body as digits, None where it is not told. Errors: `ValueError` where it is told in two ways."""
+    told = {value.strip() for name, value in fields if name.lower() == b"content-length"}
+    if not told:
+        return None
+    if len(told) > 1 or not (length := told.pop()).isdigit():
+        raise ValueError("Content-Length is no number of bytes.")
+    return length
+
+
+def request_fields(fields: Iterable[tuple[bytes, bytes]], *, host: bytes, token: bytes) -> Fields:
+    """What the trainer is sent; the framing of the body is not in it."""
+    given = [(name.lower(), value) for name, value in fields]
+    dropped = HOP_BY_HOP | CALLERS_OWN | _listed_by_connection(given) | {b"content-length"}
+    kept = [field for field in given if field[0] not in dropped and not field[0].startswith(b"x-forwarded-")]
+    return [(b"host", host), (b"x-api-key", token), *kept]
+
+
+def response_fields(fields: Iterable[tuple[bytes, bytes]], *, origin: bytes, prefix: bytes) -> Fields:
+    """What the caller is sent. A redirection within `origin` stays within `prefix`; any other is not passed on."""
+    given = [(name.lower(), value) for name, value in fields]
+    dropped = HOP_BY_HOP | OURS_TO_SAY | _listed_by_connection(given) | {b"location"}
+    kept = [field for field in given if field[0] not in dropped and not field[0].startswith(OURS_TO_SAY_BEGINNINGS)]
+    places = [_within(value, origin, prefix) for name, value in given if name == b"location"]
+    return [*kept, *((b"location", place) for place in places if place), *ALWAYS]
+
+
+def _listed_by_connection(fields: Fields) -> set[bytes]:
+    listed = (value.split(b",") for name, value in fields if name == b"connection")
+    # Content-Length is no option of a connection: who lists it must not have the body reframed.
+    return {name.strip().lower() for names in listed for name in names} - {b"content-length"}
+
+
+def _within(location: bytes, origin: bytes, prefix: bytes) -> bytes:
+    path = location.removeprefix(origin)
+    return prefix + path if path.startswith(b"/") and not path.startswith(b"//") else b""

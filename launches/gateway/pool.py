@@ -1,0 +1,72 @@
+"""The connections to trainers: opened quickly or not at all, kept for a while, never more than so many idle ones."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from launches.gateway.upstream import Upstream
+
+CONNECT_SECONDS = 3.0
+IDLE_SECONDS = 30.0
+"""Shorter than the trainers keep theirs (75 s), so that they seldom close one just as we use it."""
+MOST_IDLE = 64
+"""Idle connections to one trainer."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a trainer listens."""
+
+    host: str
+    port: int
+
+    @property
+    def host_field(self) -> bytes:
+        """The value of Host."""
+        return f"[{self.host}]:{self.port}".encode() if ":" in self.host else f"{self.host}:{self.port}".encode()
+
+
+class Pool:
+    """Connections of one event loop."""
+
+    def __init__(self) -> None:
+        self._idle: dict[Endpoint, deque[tuple[float, Upstream]]] = {}
+
+    def take(self, endpoint: Endpoint) -> Upstream | None:
+        """A connection that served before and is still open, the most recent one; None where there is none."""
+        kept = self._idle.pop(endpoint, None)
+        while kept:
+            since, upstream = kept.pop()
+            if upstream.is_usable and time.monotonic() - since < IDLE_SECONDS:
+                self._idle[endpoint] = kept
+                return upstream
+            upstream.abort()
+        return None
+
+    async def open(self, endpoint: Endpoint) -> Upstream:
+        """A new connection. Errors: `OSError` (`TimeoutError` is one) where nobody answers."""
+        async with asyncio.timeout(CONNECT_SECONDS):
+            loop = asyncio.get_running_loop()
+            _, upstream = await loop.create_connection(Upstream, endpoint.host, endpoint.port)
+            return upstream
+
+    def give(self, endpoint: Endpoint, upstream: Upstream) -> None:
+        """Take a connection back, whatever became of it."""
+        self._forget_silent_trainers()
+        kept = self._idle.setdefault(endpoint, deque())
+        if len(kept) < MOST_IDLE and upstream.ready_for_next():
+            kept.append((time.monotonic(), upstream))
+        else:
+            upstream.abort()
+
+    def _forget_silent_trainers(self) -> None:
+        """Else connections to trainers that are over would stay here for ever."""
+        now = time.monotonic()
+        for endpoint, kept in list(self._idle.items()):
+            if not kept or now - kept[-1][0] > IDLE_SECONDS:
+                del self._idle[endpoint]
+                for _, upstream in kept:
+                    upstream.abort()
