@@ -1,0 +1,1 @@
+"""What the resources of the control plane's API (/v1) share: keys, refusals, lists, masks. No models."""

@@ -1,0 +1,57 @@
+"""Who calls: an API key, as `X-Api-Key` or as `Authorization: Bearer`; both are accepted everywhere."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from accounts.domain.authenticate_key import authenticate_key
+from accounts.models import ApiKey, User
+
+REFUSED = (
+    "The API key is unknown, expired or revoked. Make one on the page API keys, and send it as X-Api-Key or as "
+    "Authorization: Bearer."
+)
+
+
+class KeyAuthentication(BaseAuthentication):
+    """`request.user` is the key's user, `request.auth` the key."""
+
+    def authenticate(self, request: Request) -> tuple[User, ApiKey] | None:
+        """The key's user and the key; None without a key. Errors: `AuthenticationFailed`."""
+        secret = key_in(request.headers.get("X-Api-Key"), request.headers.get("Authorization"))
+        if secret is None:
+            return None
+        key = authenticate_key(secret=secret, now=timezone.now())
+        if key is None:
+            raise AuthenticationFailed(REFUSED)
+        return key.user, key
+
+    def authenticate_header(self, request: Request) -> str:  # noqa: ARG002
+        """What a 401 asks for."""
+        return "Bearer"
+
+
+def key_in(api_key: str | None, authorization: str | None) -> str | None:
+    """The key that the two headers carry, the first of them where both do."""
+    if api_key:
+        return api_key.strip()
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
+class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the OpenAPI document names it."""
+
+    target_class = KeyAuthentication
+    name = ["ApiKey", "Bearer"]
+
+    def get_security_definition(self, auto_schema: object) -> list[dict[str, str]]:  # noqa: ARG002
+        """Both headers."""
+        return [
+            {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+            {"type": "http", "scheme": "bearer"},
+        ]

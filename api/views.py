@@ -1,0 +1,128 @@
+"""The view that every resource's views are."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+from rest_framework.settings import api_settings
+from rest_framework.views import APIView
+
+from accounts.actors import Actor, key_actor, require
+from accounts.models import Account, ApiKey
+from accounts.roles import Right
+from api.masks import fields_of
+from api.refusals import invalid
+from wire.casing import snake
+from wire.errors import InvalidArgument, NotFound, Violation
+from wire.masks import MaskError, apply_mask, parse_mask
+
+WILDCARD = "-"
+NON_FIELD = api_settings.NON_FIELD_ERRORS_KEY
+
+
+class ResourceView(APIView):
+    """Called with a key; `actor` acts with its rights, in its one account."""
+
+    @property
+    def key(self) -> ApiKey:
+        """The caller's key."""
+        return cast(ApiKey, self.request.auth)
+
+    @property
+    def actor(self) -> Actor:
+        """The key's user, bounded by its scope."""
+        return key_actor(self.key, request_id=getattr(self.request, "request_id", ""))
+
+    @property
+    def mine(self) -> list[int]:
+        """The accounts whose private things the key may see: its own."""
+        return [self.key.account_id]
+
+    def own_account(self, account_id: str) -> Account:
+        """The key's account, where that is the one named. Errors: `NotFound` for every other one."""
+        if account_id != self.key.account.account_id:
+            raise NotFound(f"There is no account {account_id[:80]} that this API key is for.")
+        require(self.actor, self.key.account, Right.VIEW)
+        return self.key.account
+
+    def answer(self, serializer: type[Serializer[Any]], resource: Any) -> Response:
+        """One resource, with the fields that `readMask` asks for."""
+        body = serializer(resource).data
+        return Response(apply_mask(body, read_mask(self.request, serializer)))
+
+
+@extend_schema(exclude=True)
+class Nothing(ResourceView):
+    """Whatever else is asked for under /v1."""
+
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """Refuse every method alike, once the key is checked."""
+        self.http_method_names = []
+        return super().dispatch(request, *args, **kwargs)
+
+    def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> Response:  # noqa: ARG002
+        """There is nothing here, whatever the method."""
+        raise NotFound(f"There is no {request.path[:200]} in this API. See /api/docs for what there is.")
+
+
+def asked(request: Request, name: str) -> str:
+    """A query parameter, which may be in snake case, too; "" where it is left out.
+
+    Errors: `InvalidArgument` where it was sent twice.
+    """
+    given = [value for key in dict.fromkeys((name, snake(name))) for value in request.query_params.getlist(key)]
+    if len(given) > 1:
+        raise invalid(name, f"It was sent {len(given)} times. Send it once.")
+    return given[0] if given else ""
+
+
+def read_mask(request: Request, serializer: type[Serializer[Any]]) -> frozenset[tuple[str, ...]]:
+    """The paths of `readMask`; none for everything. Errors: `InvalidArgument`."""
+    try:
+        return parse_mask(asked(request, "readMask"), fields_of(serializer))
+    except MaskError as error:
+        raise invalid("readMask", str(error)) from None
+
+
+def read_body(serializer: type[Serializer[Any]], data: Any) -> dict[str, Any]:
+    """What a request's body says, shape and types checked; the fields that were not sent are absent.
+
+    Errors: `InvalidArgument` with every field that is wrong, and every one that is unknown.
+    """
+    if not isinstance(data, dict):
+        raise invalid("body", "It is not a JSON object.")
+    reader = serializer(data=data)
+    found = _unknown(data, reader, "")
+    if not reader.is_valid():
+        found += _wrong(reader.errors, "")
+    if found:
+        raise InvalidArgument(found)
+    return cast(dict[str, Any], reader.validated_data)
+
+
+def _unknown(data: dict[str, Any], reader: Any, prefix: str) -> list[Violation]:
+    found = []
+    for name, value in data.items():
+        field = reader.fields.get(name)
+        if field is None:
+            known = ", ".join(reader.fields)
+            found.append(Violation(_sendable(f"{prefix}{name}")[:80], f"There is no such field. Use {known}."))
+        elif isinstance(value, dict) and hasattr(field, "fields"):
+            found += _unknown(value, field, f"{prefix}{name}.")
+    return found
+
+
+def _wrong(errors: Any, prefix: str) -> list[Violation]:
+    if isinstance(errors, dict):
+        paths = ((prefix if name == NON_FIELD else f"{prefix}{name}.", inner) for name, inner in errors.items())
+        return [violation for path, inner in paths for violation in _wrong(inner, path)]
+    return [Violation(prefix.rstrip(".")[:80], _sendable(str(error))) for error in errors]
+
+
+def _sendable(text: str) -> str:
+    """The text without halves of surrogate pairs, which JSON can hold and an answer cannot."""
+    return text.encode("utf-8", "replace").decode()

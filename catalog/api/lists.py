@@ -1,0 +1,129 @@
+"""What lists of the catalog's resources can be filtered and ordered by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import BigIntegerField, CharField, Q, QuerySet, TextField, Value
+from django.db.models.expressions import Combinable
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast, Coalesce
+
+from api.listing import Filterable, Listing, Sortable, column, compare
+from catalog.api.resources import (
+    ACCELERATORS,
+    MODES,
+    PRECISIONS,
+    BaseModelSerializer,
+    ShapeVersionSerializer,
+    TrainingShapeSerializer,
+)
+from catalog.models import ShapeVersion
+from catalog.states import VersionState
+from wire import filters
+from wire.filters import FilterField, Kind
+from wire.names import parse_model_name
+
+IS_VALIDATED = Q(state=VersionState.VALIDATED, withdrawn_at__isnull=True)
+
+
+def with_wire_columns(versions: QuerySet[ShapeVersion]) -> QuerySet[ShapeVersion]:
+    """The versions with what filters compare: the snapshot's facts as the wire writes them, none of them null."""
+    return versions.alias(**_WIRE_COLUMNS)
+
+
+def _words(key: str, unknown: str = "") -> Combinable:
+    return Coalesce(Cast(KT(f"snapshot__{key}"), TextField()), Value(unknown), output_field=CharField())
+
+
+def _figure(key: str) -> Combinable:
+    return Cast(Coalesce(KT(f"snapshot__{key}"), Value("0")), BigIntegerField())
+
+
+_WIRE_COLUMNS: dict[str, Any] = {
+    "wire_base_model": _words("baseModel"),
+    "wire_display_name": _words("displayName"),
+    "wire_model_type": _words("modelType"),
+    "wire_parameter_count": _figure("parameterCount"),
+    "wire_accelerator_type": _words("acceleratorType", ACCELERATORS[0]),
+    "wire_accelerator_count": _figure("acceleratorCount"),
+    "wire_node_count": _figure("nodeCount"),
+    "wire_weight_precision": _words("baseModelWeightPrecision", PRECISIONS[0]),
+    "wire_image_tag": _words("trainerImageTag"),
+    "wire_deployment_shape": _words("deploymentShapeVersion"),
+}
+
+
+def _base_model(operator: str, value: filters.Value) -> Q:
+    """By the shape's base model, which is indexed, where a whole name is compared; it is the snapshot's own."""
+    parsed = parse_model_name(str(value))
+    if operator not in ("=", "!=") or parsed is None:
+        return compare("wire_base_model", operator, value)
+    account, model = parsed
+    wanted = Q(shape__base_model__account__account_id=account, shape__base_model__model_id=model)
+    return ~wanted if operator == "!=" else wanted
+
+
+def _validated(operator: str, value: filters.Value) -> Q:
+    return IS_VALIDATED if value == (operator == "=") else ~IS_VALIDATED
+
+
+_FACTS: dict[str, Filterable] = {
+    "base_model": Filterable(FilterField(Kind.TEXT), _base_model),
+    "display_name": column("wire_display_name", Kind.TEXT),
+    "model_type": column("wire_model_type", Kind.TEXT),
+    "parameter_count": column("wire_parameter_count", Kind.WHOLE),
+    "trainer_mode": column("trainer_mode", Kind.CHOICE, MODES),
+    "accelerator_type": column("wire_accelerator_type", Kind.CHOICE, ACCELERATORS),
+    "accelerator_count": column("wire_accelerator_count", Kind.WHOLE),
+    "node_count": column("wire_node_count", Kind.WHOLE),
+    "max_supported_context_length": column("max_context", Kind.WHOLE),
+    "base_model_weight_precision": column("wire_weight_precision", Kind.CHOICE, PRECISIONS),
+    "trainer_image_tag": column("wire_image_tag", Kind.TEXT),
+    "deployment_shape_version": column("wire_deployment_shape", Kind.TEXT),
+}
+_BY_SHAPE = Sortable(("shape__account__account_id", "shape__shape_id"))
+
+VERSIONS = Listing(
+    key="trainingShapeVersions",
+    serializer=ShapeVersionSerializer,
+    filters={
+        "latest_validated": column("is_latest_validated", Kind.BOOLEAN),
+        "public": column("is_public", Kind.BOOLEAN),
+        "validated": Filterable(FilterField(Kind.BOOLEAN), _validated),
+        "create_time": column("created_at", Kind.TIME),
+        "update_time": column("updated_at", Kind.TIME),
+        **{f"snapshot.{name}": fact for name, fact in _FACTS.items()},
+    },
+    orders={
+        "create_time": Sortable(("created_at",)),
+        "update_time": Sortable(("updated_at",)),
+        "name": Sortable((*_BY_SHAPE.columns, "version_id")),
+    },
+    default_order="create_time desc",
+)
+SHAPES = Listing(
+    key="trainingShapes",
+    serializer=TrainingShapeSerializer,
+    filters={**_FACTS, "create_time": column("shape__created_at", Kind.TIME)},
+    orders={
+        "create_time": Sortable(("shape__created_at",)),
+        "name": _BY_SHAPE,
+        "max_supported_context_length": Sortable(("max_context",)),
+    },
+    default_order="create_time desc",
+    tie="shape_id",
+)
+MODELS = Listing(
+    key="models",
+    serializer=BaseModelSerializer,
+    filters={
+        "display_name": column("title", Kind.TEXT),
+        "create_time": column("created_at", Kind.TIME),
+    },
+    orders={
+        "create_time": Sortable(("created_at",)),
+        "name": Sortable(("account__account_id", "model_id")),
+    },
+    default_order="name",
+)

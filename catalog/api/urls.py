@@ -1,0 +1,17 @@
+"""URLs of the catalog's resources, below /v1/. Shapes and versions stand with their writers, in publishing."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from catalog.api import views
+
+urlpatterns = [
+    path("accounts/<str:account>/models", views.Models.as_view(), name="api_models"),
+    path("accounts/<str:account>/models/<str:model>", views.Model.as_view(), name="api_model"),
+    path(
+        "accounts/<str:account>/deploymentShapes/<str:shape>/versions/<str:version>",
+        views.DeploymentShapeVersion.as_view(),
+        name="api_deployment_shape_version",
+    ),
+]

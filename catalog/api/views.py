@@ -1,0 +1,146 @@
+"""Reading base models, shapes, versions and deployment shapes. `-` stands for every account, and for every shape."""
+
+from __future__ import annotations
+
+from django.db.models import Q, QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from api.listing import answer_list
+from api.schema import answers_list, answers_one
+from api.views import WILDCARD, ResourceView
+from catalog.api.lists import MODELS, SHAPES, VERSIONS, with_wire_columns
+from catalog.api.resources import (
+    BaseModelSerializer,
+    DeploymentShapeVersionSerializer,
+    ShapeVersionSerializer,
+    TrainingShapeSerializer,
+)
+from catalog.models import ShapeVersion
+from catalog.queries import find_model, listed, may_see, visible_models
+from wire.errors import NotFound
+from wire.names import is_id, is_version_id, model_name, shape_name, version_name
+
+LATEST = "latest"
+_RELATED = ("shape__account", "shape__base_model__account")
+
+
+def versions_in(view: ResourceView, account: str, shape: str) -> QuerySet[ShapeVersion]:
+    """The versions that the caller may see of the shape, or of all of them."""
+    rows = ShapeVersion.objects.filter(may_see(view.mine)).select_related(*_RELATED)
+    return rows.filter(_within(account, shape))
+
+
+def _within(account: str, shape: str) -> Q:
+    wanted = Q() if account == WILDCARD else Q(shape__account__account_id=_id(account, "account"))
+    return wanted if shape == WILDCARD else wanted & Q(shape__shape_id=_id(shape, "shape"))
+
+
+def _id(text: str, what: str) -> str:
+    if not is_id(text):
+        raise NotFound(f"There is no {what} {text[:80]!r}.")
+    return text
+
+
+def find_version(view: ResourceView, account: str, shape: str, version: str) -> ShapeVersion:
+    """The version; `latest` is the latest validated one. Errors: `NotFound`."""
+    rows = versions_in(view, account, shape)
+    wanted = Q(is_latest_validated=True) if version == LATEST else Q(version_id=version)
+    known = version == LATEST or is_version_id(version)
+    found = rows.filter(wanted).first() if known and WILDCARD not in (account, shape) else None
+    if found is None:
+        raise NotFound(f"There is no {version_name(account, shape, version)[:300]} that this API key may see.")
+    return found
+
+
+def find_shape(view: ResourceView, account: str, shape: str) -> ShapeVersion:
+    """The version that stands for the shape: the latest validated one, else the newest. Errors: `NotFound`."""
+    rows = versions_in(view, account, shape) if WILDCARD not in (account, shape) else ShapeVersion.objects.none()
+    found = rows.order_by("-is_latest_validated", "-created_at", "-pk").first()
+    if found is None:
+        raise NotFound(f"There is no {shape_name(account, shape)[:300]} that this API key may see.")
+    return found
+
+
+class TrainingShapes(ResourceView):
+    """Shapes by the latest validated version; drafts are found by name."""
+
+    @extend_schema(**answers_list(SHAPES))
+    def get(self, request: Request, account: str) -> Response:  # noqa: ARG002
+        """List the shapes of an account, or (`-`) of all."""
+        rows = with_wire_columns(listed(self.mine).filter(_within(account, WILDCARD)))
+        return answer_list(self, rows.select_related(*_RELATED), SHAPES)
+
+
+class TrainingShape(ResourceView):
+    """One shape."""
+
+    @extend_schema(**answers_one("GetTrainingShape", TrainingShapeSerializer))
+    def get(self, request: Request, account: str, shape: str) -> Response:  # noqa: ARG002
+        """What its latest validated version says, else its newest."""
+        return self.answer(TrainingShapeSerializer, find_shape(self, account, shape))
+
+
+class ShapeVersions(ResourceView):
+    """Versions of a shape, or of all."""
+
+    @extend_schema(**answers_list(VERSIONS))
+    def get(self, request: Request, account: str, shape: str) -> Response:  # noqa: ARG002
+        """List the versions; account and shape may be `-`."""
+        if WILDCARD not in (account, shape):
+            find_shape(self, account, shape)
+        return answer_list(self, with_wire_columns(versions_in(self, account, shape)), VERSIONS)
+
+
+class ShapeVersionView(ResourceView):
+    """One version."""
+
+    @extend_schema(**answers_one("GetTrainingShapeVersion", ShapeVersionSerializer))
+    def get(self, request: Request, account: str, shape: str, version: str) -> Response:  # noqa: ARG002
+        """The version of that id, or `latest`."""
+        return self.answer(ShapeVersionSerializer, find_version(self, account, shape, version))
+
+
+class Models(ResourceView):
+    """Base models."""
+
+    @extend_schema(**answers_list(MODELS))
+    def get(self, request: Request, account: str) -> Response:  # noqa: ARG002
+        """List the base models of an account, or (`-`) of all."""
+        rows = visible_models(self.mine)
+        if account != WILDCARD:
+            rows = rows.filter(account__account_id=_id(account, "account"))
+        return answer_list(self, rows, MODELS)
+
+
+class Model(ResourceView):
+    """One base model."""
+
+    @extend_schema(**answers_one("GetModel", BaseModelSerializer))
+    def get(self, request: Request, account: str, model: str) -> Response:  # noqa: ARG002
+        """What is known of it."""
+        found = find_model(self.mine, model_name(account, model))
+        if found is None:
+            raise NotFound(f"There is no {model_name(account, model)[:300]} that this API key may see.")
+        return self.answer(BaseModelSerializer, found)
+
+
+class DeploymentShapeVersion(ResourceView):
+    """The samplers' shapes that training shapes link; read-only, known by those links alone."""
+
+    @extend_schema(**answers_one("GetDeploymentShapeVersion", DeploymentShapeVersionSerializer))
+    def get(self, request: Request, account: str, shape: str, version: str) -> Response:  # noqa: ARG002
+        """What the training shapes say of it."""
+        name = f"accounts/{account}/deploymentShapes/{shape}/versions/{version}"
+        rows = ShapeVersion.objects.filter(may_see(self.mine), snapshot__deploymentShapeVersion=name)
+        found = rows.order_by("-created_at", "-pk").first() if "\0" not in name else None
+        if found is None:
+            raise NotFound(f"There is no {name[:300]} that a training shape links which this API key may see.")
+        snapshot = found.frozen_snapshot
+        body = {
+            "name": name,
+            "baseModel": snapshot.base_model,
+            "deploymentImageTag": snapshot.deployment_image_tag or "",
+        }
+        return self.answer(DeploymentShapeVersionSerializer, body)

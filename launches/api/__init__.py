@@ -1,0 +1,1 @@
+"""Trainer jobs on the wire."""

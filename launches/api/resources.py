@@ -1,0 +1,187 @@
+"""Trainer jobs and their checkpoints as the wire writes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
+from rest_framework import serializers
+
+from api.refusals import error_info
+from catalog.api.resources import rfc3339
+from catalog.enums import TrainerMode
+from catalog.snapshot_fields import MAX_TOKENS
+from launches.models import Attempt, Checkpoint, Launch
+from launches.spec import TrainerSpec
+from launches.states import FINAL, AttemptState
+from wire.status import Code
+
+PREFIX = "JOB_STATE_"
+DELETED = "JOB_STATE_DELETED"
+_OTHERWISE = {
+    AttemptState.QUEUED: "JOB_STATE_PENDING",
+    AttemptState.REJECTED: "JOB_STATE_FAILED",
+    AttemptState.LOST: "JOB_STATE_FAILED",
+}
+WIRE_STATES: dict[AttemptState, str] = {state: _OTHERWISE.get(state, PREFIX + state) for state in AttemptState}
+STATES = (*dict.fromkeys(WIRE_STATES.values()), DELETED)
+FAILED = frozenset({AttemptState.FAILED, AttemptState.REJECTED, AttemptState.LOST})
+
+
+class LaunchInput(serializers.Field[Any, Any, Any, Any]):
+    """What a user sets, as it was sent: `launches.resolve` reads it, for the form and the API in the same words."""
+
+    def to_internal_value(self, given: Any) -> Any:
+        """The single value. Errors: `ValidationError` for a list or an object."""
+        if isinstance(given, dict | list):
+            raise serializers.ValidationError("It is no single value. Send a text or a number.")
+        return given
+
+
+@extend_schema_field(OpenApiTypes.STR)
+class TextInput(LaunchInput):
+    """A text."""
+
+
+@extend_schema_field(OpenApiTypes.INT32)
+class WholeInput(LaunchInput):
+    """A whole number."""
+
+
+@extend_schema_field(OpenApiTypes.DOUBLE)
+class NumberInput(LaunchInput):
+    """A number."""
+
+
+class TrainingConfigSerializer(serializers.Serializer[TrainerSpec]):
+    """What is trained, and how. What the shape owns can be read here, not set."""
+
+    baseModel = TextInput(required=False, allow_null=True)
+    loraRank = WholeInput(required=False, allow_null=True)
+    learningRate = NumberInput(required=False, allow_null=True)
+    maxContextLength = serializers.IntegerField(
+        required=False, min_value=0, max_value=MAX_TOKENS, help_text="tokens; only where the server chooses"
+    )
+    region = TextInput(required=False, allow_null=True)
+    customImageTag = serializers.CharField(required=False, allow_blank=True, help_text="only the shape's own")
+    acceleratorType = serializers.CharField(required=False, help_text="owned by the shape")
+    acceleratorCount = serializers.IntegerField(required=False, help_text="owned by the shape")
+
+
+class JobStatusSerializer(serializers.Serializer[dict[str, Any]]):
+    """google.rpc.Status of a job."""
+
+    code = serializers.IntegerField(read_only=True)
+    message = serializers.CharField(read_only=True)
+    details = serializers.ListField(child=serializers.DictField(), read_only=True)
+
+
+@extend_schema_serializer(component_name="RlorTrainerJob")
+class TrainerJobSerializer(serializers.Serializer[Launch]):
+    """A trainer job: a launch, with its newest attempt."""
+
+    name = serializers.CharField(read_only=True)
+    displayName = TextInput(required=False, allow_null=True)
+    createTime = serializers.DateTimeField(read_only=True)
+    completedTime = serializers.DateTimeField(read_only=True, allow_null=True)
+    createdBy = serializers.CharField(read_only=True)
+    state = serializers.ChoiceField(STATES, read_only=True)
+    status = JobStatusSerializer(read_only=True)
+    trainingConfig = TrainingConfigSerializer(required=False)
+    trainerReplicaCount = WholeInput(required=False, allow_null=True)
+    nodeCount = serializers.IntegerField(required=False, help_text="owned by the shape")
+    serviceMode = serializers.BooleanField(required=False, help_text="without effect: every trainer is a service")
+    keepAlive = serializers.BooleanField(required=False, help_text="without effect: the inactivity timeout decides")
+    forwardOnly = serializers.BooleanField(required=False)
+    inactivityTimeout = TextInput(required=False, allow_null=True, help_text='such as "1800s"')
+    trainingShapeVersion = serializers.CharField(read_only=True)
+    acceleratorSeconds = serializers.DictField(child=serializers.CharField(), read_only=True)
+    jobProgress = serializers.DictField(read_only=True, allow_null=True)
+    dataset = serializers.CharField(required=False, allow_blank=True, help_text="must be empty")
+    useReservation = serializers.BooleanField(required=False, help_text="without effect")
+
+    def to_representation(self, launch: Launch) -> dict[str, Any]:
+        """A deleted job is a tombstone in the state DELETED. Needs attempts prefetched, and account and owner."""
+        spec = TrainerSpec.from_json(launch.spec)
+        attempts = list(launch.attempts.all())
+        newest = max(attempts, key=lambda attempt: attempt.number)
+        return {
+            "name": launch.name,
+            "displayName": launch.display_name,
+            "createTime": rfc3339(launch.created_at),
+            "completedTime": rfc3339(newest.finished_at),
+            "createdBy": launch.owner.get_username(),
+            "state": DELETED if launch.deleted_at else WIRE_STATES[AttemptState(newest.state)],
+            "status": _status(newest),
+            "trainingConfig": _training_config(spec),
+            "trainerReplicaCount": spec.trainer_replica_count,
+            "nodeCount": spec.node_count,
+            "serviceMode": True,
+            "keepAlive": False,
+            "forwardOnly": spec.trainer_mode is TrainerMode.FORWARD_ONLY,
+            "inactivityTimeout": f"{spec.inactivity_timeout_seconds}s",
+            "trainingShapeVersion": spec.training_shape_version,
+            "acceleratorSeconds": _accelerator_seconds(spec, attempts),
+            "jobProgress": None,
+            "dataset": "",
+            "useReservation": False,
+        }
+
+
+class CheckpointSerializer(serializers.Serializer[Checkpoint]):
+    """A checkpoint of a job, as its provider last listed it."""
+
+    name = serializers.CharField(read_only=True)
+    createTime = serializers.DateTimeField(read_only=True)
+    updateTime = serializers.DateTimeField(read_only=True)
+    checkpointType = serializers.CharField(read_only=True)
+    promotable = serializers.BooleanField(read_only=True)
+    step = serializers.IntegerField(read_only=True)
+    sizeBytes = serializers.CharField(read_only=True, help_text="int64 as a string")
+
+    def to_representation(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        """Training state; nothing here promotes it to a model."""
+        launch = checkpoint.launch
+        adapter = launch.spec["trainer_mode"] == TrainerMode.LORA_TRAINER and launch.spec["lora_rank"] > 0
+        return {
+            "name": f"{launch.name}/checkpoints/{checkpoint.name}",
+            "createTime": rfc3339(checkpoint.saved_at),
+            "updateTime": rfc3339(checkpoint.saved_at),
+            "checkpointType": "CHECKPOINT_TYPE_TRAINING_LORA" if adapter else "CHECKPOINT_TYPE_TRAINING",
+            "promotable": False,
+            "step": checkpoint.step,
+            "sizeBytes": str(checkpoint.size_bytes),
+        }
+
+
+def _status(attempt: Attempt) -> dict[str, Any]:
+    """OK with the last thing to know, or why it failed; the reason's word stands in the details."""
+    state = AttemptState(attempt.state)
+    code = Code.FAILED_PRECONDITION if state in FAILED else 0
+    message = attempt.detail or (f"The trainer ended as {state}." if state in FAILED else "")
+    details = [error_info(attempt.reason)] if attempt.reason and state in FINAL else []
+    return {"code": int(code), "message": message, "details": details}
+
+
+def _training_config(spec: TrainerSpec) -> dict[str, Any]:
+    return {
+        "baseModel": spec.base_model,
+        "loraRank": spec.lora_rank,
+        "learningRate": spec.learning_rate,
+        "maxContextLength": spec.max_context_length,
+        "region": spec.region,
+        "customImageTag": spec.trainer_image_tag or "",
+        "acceleratorType": spec.accelerator_type or "ACCELERATOR_TYPE_UNSPECIFIED",
+        "acceleratorCount": spec.accelerator_count,
+    }
+
+
+def _accelerator_seconds(spec: TrainerSpec, attempts: list[Attempt]) -> dict[str, str]:
+    """GPU-seconds by GPU type, over all attempts, from the start of each to its end or now."""
+    if not spec.trainer_gpus:
+        return {}
+    now = timezone.now()
+    up = sum(((a.finished_at or now) - a.started_at).total_seconds() for a in attempts if a.started_at)
+    return {spec.accelerator_type or "ACCELERATOR_TYPE_UNSPECIFIED": str(round(up * spec.trainer_gpus))}

@@ -1,0 +1,19 @@
+"""URLs of trainer jobs, below /v1/."""
+
+from __future__ import annotations
+
+from django.urls import path, re_path
+
+from launches.api import views
+
+_JOB = r"^accounts/(?P<account>[^/]+)/rlorTrainerJobs/(?P<job>[^/:]+)"
+
+urlpatterns = [
+    path("accounts/<str:account>/rlorTrainerJobs", views.TrainerJobs.as_view(), name="api_jobs"),
+    re_path(rf"{_JOB}\Z", views.TrainerJob.as_view(), name="api_job"),
+    re_path(rf"{_JOB}:cancel\Z", views.CancelTrainerJob.as_view(), name="api_job_cancel"),
+    re_path(rf"{_JOB}:resume\Z", views.ResumeTrainerJob.as_view(), name="api_job_resume"),
+    re_path(rf"{_JOB}/checkpoints\Z", views.Checkpoints.as_view(), name="api_checkpoints"),
+    path("accounts/<str:account>/deployments", views.Deployments.as_view(), name="api_deployments"),
+    path("accounts/<str:account>/deployments/<str:deployment>", views.Deployment.as_view(), name="api_deployment"),
+]

@@ -1,0 +1,161 @@
+"""Trainer jobs: list, get, create, delete, cancel, resume; and their checkpoints."""
+
+from __future__ import annotations
+
+from django.db.models import Prefetch, Q, QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from api.listing import Filterable, Listing, Sortable, answer_list, column
+from api.schema import UNDONE, answers_list, answers_nothing, answers_one, refusals
+from api.views import WILDCARD, ResourceView, asked, read_body
+from launches.api.create import create_job
+from launches.api.resources import DELETED, STATES, WIRE_STATES, CheckpointSerializer, TrainerJobSerializer
+from launches.domain.cancel_launch import cancel_launch
+from launches.domain.delete_launch import delete_launch
+from launches.domain.resume_launch import resume_launch
+from launches.models import Attempt, Checkpoint, Launch
+from wire import filters
+from wire.errors import NotFound, Unimplemented
+from wire.filters import FilterField, Kind
+from wire.names import is_id, job_name
+
+
+def _state(operator: str, value: filters.Value) -> Q:
+    wanted = Q(state__in=[state for state, wire in WIRE_STATES.items() if wire == value])
+    return ~wanted if operator == "!=" else wanted
+
+
+JOBS = Listing(
+    key="rlorTrainerJobs",
+    serializer=TrainerJobSerializer,
+    filters={
+        "state": Filterable(FilterField(Kind.CHOICE, tuple(s for s in STATES if s != DELETED)), _state),
+        "display_name": column("display_name", Kind.TEXT),
+        "created_by": column("owner__username", Kind.TEXT),
+        "create_time": column("created_at", Kind.TIME),
+    },
+    orders={"create_time": Sortable(("created_at",)), "name": Sortable(("job_id",))},
+    default_order="create_time desc",
+)
+CHECKPOINTS = Listing(
+    key="checkpoints",
+    serializer=CheckpointSerializer,
+    filters={"create_time": column("saved_at", Kind.TIME), "step": column("step", Kind.WHOLE)},
+    orders={"create_time": Sortable(("saved_at",))},
+    default_order="create_time",
+)
+
+
+def jobs_of(view: ResourceView, account: str) -> QuerySet[Launch]:
+    """The account's jobs, tombstones too, with all that the wire shows. Errors: `NotFound`."""
+    owner = view.own_account(view.key.account.account_id if account == WILDCARD else account)
+    attempts = Prefetch("attempts", Attempt.objects.defer("log_tail"))
+    return Launch.objects.filter(account=owner).select_related("account", "owner").prefetch_related(attempts)
+
+
+def find_job(view: ResourceView, account: str, job: str) -> Launch:
+    """The job, also where it was deleted. Errors: `NotFound`."""
+    found = jobs_of(view, account).filter(job_id=job).first() if is_id(job) and account != WILDCARD else None
+    if found is None:
+        raise NotFound(f"There is no {job_name(account, job)[:300]}.")
+    return found
+
+
+class TrainerJobs(ResourceView):
+    """The jobs of an account."""
+
+    @extend_schema(**answers_list(JOBS))
+    def get(self, request: Request, account: str) -> Response:  # noqa: ARG002
+        """List the jobs, newest first; deleted ones are hidden."""
+        return answer_list(self, jobs_of(self, account).filter(deleted_at__isnull=True), JOBS)
+
+    @extend_schema(
+        **answers_one(
+            "CreateRlorTrainerJob",
+            TrainerJobSerializer,
+            body=TrainerJobSerializer,
+            conflicts=True,
+            parameters=[
+                OpenApiParameter("rlorTrainerJobId", str, description="The id; one is made up where it is left out."),
+                OpenApiParameter("trainingShape", str, description="Name of a shape or version; else one is chosen."),
+                OpenApiParameter("skipValidations", bool, description="The manual mode, which is refused."),
+            ],
+        )
+    )
+    def post(self, request: Request, account: str) -> Response:
+        """Create a job. The same id again is answered with 409, and changes nothing."""
+        owner = self.own_account(account)
+        body = read_body(TrainerJobSerializer, request.data)
+        query = {name: asked(request, name) for name in ("rlorTrainerJobId", "trainingShape", "skipValidations")}
+        launch = create_job(actor=self.actor, account=owner, mine=self.mine, query=query, body=body)
+        return self.answer(TrainerJobSerializer, find_job(self, account, launch.job_id))
+
+
+class TrainerJob(ResourceView):
+    """One job."""
+
+    @extend_schema(**answers_one("GetRlorTrainerJob", TrainerJobSerializer))
+    def get(self, request: Request, account: str, job: str) -> Response:  # noqa: ARG002
+        """The job as it was last seen; a deleted one is a tombstone in the state JOB_STATE_DELETED."""
+        return self.answer(TrainerJobSerializer, find_job(self, account, job))
+
+    @extend_schema(**answers_nothing("DeleteRlorTrainerJob"))
+    def delete(self, request: Request, account: str, job: str) -> Response:  # noqa: ARG002
+        """Delete it; a running one is cancelled first. Its id stays taken."""
+        delete_launch(actor=self.actor, launch=find_job(self, account, job))
+        return Response({})
+
+
+class CancelTrainerJob(ResourceView):
+    """`:cancel`"""
+
+    @extend_schema(**answers_one("CancelRlorTrainerJob", TrainerJobSerializer))
+    def post(self, request: Request, account: str, job: str) -> Response:  # noqa: ARG002
+        """Ask for the end of the job."""
+        cancel_launch(actor=self.actor, launch=find_job(self, account, job))
+        return self.answer(TrainerJobSerializer, find_job(self, account, job))
+
+
+class ResumeTrainerJob(ResourceView):
+    """`:resume`"""
+
+    @extend_schema(**answers_one("ResumeRlorTrainerJob", TrainerJobSerializer))
+    def post(self, request: Request, account: str, job: str) -> Response:  # noqa: ARG002
+        """Open the next attempt; when this answers, the job is PENDING."""
+        resume_launch(actor=self.actor, launch=find_job(self, account, job))
+        return self.answer(TrainerJobSerializer, find_job(self, account, job))
+
+
+class Checkpoints(ResourceView):
+    """Checkpoints of a job."""
+
+    @extend_schema(**answers_list(CHECKPOINTS))
+    def get(self, request: Request, account: str, job: str) -> Response:  # noqa: ARG002
+        """List them, the oldest first."""
+        rows = Checkpoint.objects.filter(launch=find_job(self, account, job))
+        return answer_list(self, rows.select_related("launch__account"), CHECKPOINTS)
+
+
+class Deployments(ResourceView):
+    """Sampler deployments, which no provider of this Slipway has."""
+
+    @extend_schema(operation_id="CreateDeployment", responses=refusals(UNDONE), request=None)
+    def post(self, request: Request, account: str) -> Response:  # noqa: ARG002
+        """Refused in words."""
+        self.own_account(account)
+        raise Unimplemented(
+            "No provider that is connected to this Slipway runs sampler deployments, so none can be created. "
+            "Train without one, or create it on the public control plane."
+        )
+
+
+class Deployment(ResourceView):
+    """One deployment; there is none."""
+
+    @extend_schema(operation_id="GetDeployment", responses=refusals())
+    def get(self, request: Request, account: str, deployment: str) -> Response:  # noqa: ARG002
+        """There is none."""
+        self.own_account(account)
+        raise NotFound(f"There is no deployment {deployment[:80]!r}: no provider here runs deployments.")

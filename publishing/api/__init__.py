@@ -1,0 +1,1 @@
+"""Training shapes and versions on the wire, to write as well as to read."""

@@ -1,0 +1,63 @@
+"""A training shape as a request writes it, brought to a snapshot. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from catalog.enums import AcceleratorType, TrainerMode, WeightPrecision
+from catalog.snapshots import ShardingScheme, Snapshot
+from wire.casing import snake
+from wire.errors import InvalidArgument, Violation
+
+_REQUIRED = ("baseModel", "trainerMode", "acceleratorCount", "maxSupportedContextLength")
+_CHOICES: dict[str, type[AcceleratorType] | type[WeightPrecision]] = {
+    "acceleratorType": AcceleratorType,
+    "baseModelWeightPrecision": WeightPrecision,
+}
+_PLAIN = ("displayName", "description", "acceleratorCount", "nodeCount", "maxSupportedContextLength")
+_UNKNOWN_WHEN_EMPTY = ("modelType", "trainerImageTag", "deploymentShapeVersion", "deploymentImageTag")
+
+
+def refuse_missing(body: Mapping[str, Any]) -> None:
+    """Errors: `InvalidArgument` naming every field that a new shape needs and the body lacks."""
+    missing = [name for name in _REQUIRED if body.get(name) in (None, "", "TRAINER_MODE_UNSPECIFIED")]
+    if missing:
+        raise InvalidArgument([Violation(name, "A training shape needs it. Send a value.") for name in missing])
+
+
+def new_snapshot(name: str, body: Mapping[str, Any]) -> Snapshot:
+    """The snapshot of a new shape; `refuse_missing` passed."""
+    bare = Snapshot(
+        name=name,
+        base_model=body["baseModel"],
+        trainer_mode=TrainerMode(body["trainerMode"]),
+        max_supported_context_length=body["maxSupportedContextLength"],
+        accelerator_count=body["acceleratorCount"],
+        node_count=1,
+    )
+    return changed_snapshot(bare, body)
+
+
+def changed_snapshot(snapshot: Snapshot, body: Mapping[str, Any]) -> Snapshot:
+    """The snapshot with what the body says; what it does not name stays. UNSPECIFIED, "" and 0 make a fact unknown."""
+    changes: dict[str, Any] = {snake(name): body[name] for name in _PLAIN if name in body}
+    changes |= {snake(name): body[name] or None for name in _UNKNOWN_WHEN_EMPTY if name in body}
+    for name, kind in _CHOICES.items():
+        if name in body:
+            changes[snake(name)] = None if body[name].endswith("_UNSPECIFIED") else kind(body[name])
+    if "baseModel" in body:
+        changes["base_model"] = body["baseModel"]
+    if body.get("trainerMode", "TRAINER_MODE_UNSPECIFIED") != "TRAINER_MODE_UNSPECIFIED":
+        changes["trainer_mode"] = TrainerMode(body["trainerMode"])
+    if "parameterCount" in body:
+        changes["parameter_count"] = int(body["parameterCount"]) or None
+    if "trainerShardingScheme" in body:
+        changes["trainer_sharding_scheme"] = _scheme(snapshot.trainer_sharding_scheme, body["trainerShardingScheme"])
+    return replace(snapshot, **changes)
+
+
+def _scheme(known: ShardingScheme | None, body: Mapping[str, Any] | None) -> ShardingScheme | None:
+    changes = {snake(name): value for name, value in (body or {}).items()}
+    return None if body is None else replace(known or ShardingScheme(), **changes)

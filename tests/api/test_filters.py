@@ -1,0 +1,176 @@
+"""Filters of every field of every list, against a Python reading of the same rows."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from accounts.roles import Role
+from accounts.scopes import Scope
+from api.listing import Listing
+from catalog.api.lists import MODELS, SHAPES, VERSIONS
+from catalog.enums import AcceleratorType, TrainerMode, WeightPrecision
+from catalog.models import BaseModel, ShapeVersion, TrainingShape
+from catalog.states import VersionState
+from launches.api.views import CHECKPOINTS, JOBS
+from tests.api.makers import Caller, make_caller
+from tests.makers import make_account, make_member, make_model, make_shape, make_version
+from wire.casing import camel
+from wire.filters import OPERATORS, Comparison, Kind, write_filter
+
+pytestmark = pytest.mark.django_db
+COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    ":": operator.contains,
+}
+STEPS, MOMENT, NEVER = (-1, 0, 1), timedelta(microseconds=1), datetime(1970, 1, 1, tzinfo=UTC)
+PATHS = {
+    "versions": ("/v1/accounts/-/trainingShapes/-/versions", VERSIONS),
+    "shapes": ("/v1/accounts/-/trainingShapes", SHAPES),
+    "models": ("/v1/accounts/-/models", MODELS),
+}
+
+
+@pytest.fixture
+def viewer() -> Caller:
+    """A viewer of an account with versions that differ in every fact, with unknown facts among them."""
+    team = make_account(account_id="team-a")
+    known = make_model(account=team, model_id="known", title="Known")
+    other = make_model(account=team, model_id="other", title="Oth%er_ \\")
+    bare = make_version(shape=make_shape(base_model=known), gpus=0, context=1, mode=TrainerMode.FORWARD_ONLY)
+    full = make_version(
+        shape=make_shape(base_model=other, display_name='say "hi" it\'s 100%'),
+        gpus=8,
+        nodes=2,
+        context=131_072,
+        mode=TrainerMode.POLICY_TRAINER,
+        model_type="qwen3",
+        parameter_count=8_200_000_000,
+        accelerator_type=AcceleratorType.NVIDIA_B200_180GB,
+        base_model_weight_precision=WeightPrecision.BFLOAT16,
+        trainer_image_tag="0.383.0",
+        deployment_shape_version="accounts/fireworks/deploymentShapes/rft/versions/gyiqbrd6",
+        public=False,
+    )
+    make_version(shape=full.shape, state=VersionState.DRAFT, context=2048)
+    withdrawn = make_version(shape=bare.shape, latest=False, model_type="llama", parameter_count=1)
+    ShapeVersion.objects.filter(pk=withdrawn.pk).update(withdrawn_at=timezone.now())
+    for rows in (ShapeVersion.objects, TrainingShape.objects, BaseModel.objects):
+        for place, pk in enumerate(rows.order_by("pk").values_list("pk", flat=True)):
+            moment = timezone.now() - timedelta(days=place)
+            rows.filter(pk=pk).update(created_at=moment)
+    return make_caller(account=team, user=make_member(account=team, role=Role.VIEWER), scope=Scope.READ)
+
+
+def value_at(row: Any, field: str, kind: Kind) -> Any:
+    """What the row says of the field, as the filter compares it."""
+    for part in field.split("."):
+        row = row[camel(part)]
+    if kind is Kind.TIME:
+        return datetime.fromisoformat(row)
+    return int(row) if kind is Kind.WHOLE else row
+
+
+def rows_of(caller: Caller, path: str, listing: Listing, text: str) -> list[Any]:
+    """The rows that a filter leaves, by name."""
+    status, body = caller.get(f"{path}?pageSize=200&orderBy=name&filter={quote(text)}")
+    assert status == 200, (text, body)
+    assert body["totalSize"] == len(body[listing.key])
+    return list(body[listing.key])
+
+
+def comparisons(listing: Listing, rows: list[Any]) -> st.SearchStrategy[Comparison]:
+    """One comparison with a field: mostly with a value that some row has, or one beside it."""
+
+    def of_field(name: str) -> st.SearchStrategy[Comparison]:
+        field = listing.filters[name].field
+        is_whole, is_time = field.kind is Kind.WHOLE, field.kind is Kind.TIME
+        present = [value_at(row, name, field.kind) for row in rows]
+        values: Mapping[Kind, st.SearchStrategy[Any]] = {
+            Kind.BOOLEAN: st.booleans(),
+            Kind.CHOICE: st.sampled_from(field.choices or ("",)),
+            Kind.WHOLE: st.sampled_from([each + by for each in present for by in STEPS] if is_whole else [0]),
+            Kind.TIME: st.sampled_from([each + by * MOMENT for each in present for by in STEPS if is_time] or [NEVER]),
+            Kind.TEXT: st.sampled_from(present) | st.sampled_from(["%", "_", "\\", "'", '"', "", "a", "known", "n"]),
+        }
+        operators = [each for each in OPERATORS[field.kind] if field.kind is not Kind.TEXT or each in ("=", "!=", ":")]
+        return st.builds(Comparison, st.just(name), st.sampled_from(operators), values[field.kind])
+
+    return st.sampled_from(sorted(listing.filters)).flatmap(of_field)
+
+
+@pytest.mark.parametrize("kind", PATHS)
+def test_every_filter_agrees_with_python(viewer: Caller, kind: str) -> None:
+    path, listing = PATHS[kind]
+    everything = rows_of(viewer, path, listing, "")
+    assert len(everything) >= 2
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(comparisons(listing, everything), min_size=1, max_size=3))
+    def agrees(asked: list[Comparison]) -> None:
+        expected = [
+            row
+            for row in everything
+            if all(
+                COMPARE[c.operator](value_at(row, c.field, listing.filters[c.field].field.kind), c.value) for c in asked
+            )
+        ]
+        assert rows_of(viewer, path, listing, write_filter(tuple(asked))) == expected
+
+    agrees()
+
+
+@pytest.mark.parametrize("listing", [VERSIONS, SHAPES, MODELS, JOBS, CHECKPOINTS], ids=lambda listing: listing.key)
+def test_fields_of_filters_are_fields_of_the_resource(listing: Listing) -> None:
+    from api.masks import fields_of
+    from wire.masks import parse_mask
+
+    parse_mask(",".join(listing.filters), fields_of(listing.serializer))
+    parse_mask(",".join(listing.orders), fields_of(listing.serializer))
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("snapshot.accelerator_type=ACCELERATOR_TYPE_UNSPECIFIED", 3),
+        ("snapshot.accelerator_type!=NVIDIA_B200_180GB", 3),
+        ("snapshot.accelerator_type!=ACCELERATOR_TYPE_UNSPECIFIED", 1),
+        ("snapshot.model_type=''", 2),
+        ("snapshot.model_type!=qwen3", 3),
+        ("snapshot.parameter_count=0", 2),
+        ("snapshot.parameter_count<1", 2),
+        ("snapshot.parameter_count!=1", 3),
+        ("snapshot.trainer_mode=TRAINER_MODE_UNSPECIFIED", 0),
+        ("validated=false", 2),
+        ("validated!=false", 2),
+        ("validated=true AND latest_validated=true", 2),
+        ("snapshot.base_model=accounts/team-a/models/known", 2),
+        ("snapshot.base_model!=accounts/team-a/models/known", 2),
+        ("snapshot.base_model:models", 4),
+        ("snapshot.base_model=known", 0),
+    ],
+)
+def test_unknown_facts_are_compared_as_the_wire_writes_them(viewer: Caller, text: str, left: int) -> None:
+    assert len(rows_of(viewer, *PATHS["versions"], text)) == left
+
+
+def test_all_that_clients_of_the_public_api_filter_by_is_read(viewer: Caller) -> None:
+    text = (
+        'latest_validated=true AND public=false AND snapshot.base_model="accounts/team-a/models/other" '
+        'AND snapshot.trainer_mode="POLICY_TRAINER" AND snapshot.model_type="qwen3" '
+        "AND snapshot.parameter_count>=8000000000 AND snapshot.parameter_count<=8999999999"
+    )
+    assert len(rows_of(viewer, *PATHS["versions"], text)) == 1

@@ -1,0 +1,194 @@
+"""Whole answers, compared with files: one of every resource, every list, and a refusal of every code.
+
+A file that is missing is written, and the test fails once, so that somebody looks at it.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from accounts.models import Account, User
+from accounts.roles import Role
+from accounts.scopes import Scope
+from catalog.enums import AcceleratorType, Architecture, TrainerMode, WeightPrecision
+from catalog.models import BaseModel, ShapeVersion, TrainingShape
+from catalog.snapshots import ShardingScheme
+from catalog.states import VersionState
+from launches.models import Attempt, Checkpoint, Launch
+from launches.states import AttemptState, Reason
+from tests.api.makers import Caller, make_caller
+from tests.launches.makers import make_launch
+from tests.makers import make_account, make_member, make_model, make_shape, make_version
+
+GOLDEN = Path(__file__).resolve().parent / "golden"
+MADE, STARTED, ENDED = (datetime(2026, 3, day, 9, 30, tzinfo=UTC) for day in (1, 2, 3))
+DEPLOYMENT = "accounts/fireworks/deploymentShapes/rft-qwen3-8b/versions/gyiqbrd6"
+BASE = "/v1/accounts/team-a"
+SHAPE = f"{BASE}/trainingShapes/qwen3-8b-128k"
+JOB = f"{BASE}/rlorTrainerJobs/job-done"
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def team() -> Account:
+    return make_account(account_id="team-a", display_name="Team A")
+
+
+@pytest.fixture
+def publisher(team: Account) -> User:
+    return make_member(account=team, role=Role.PUBLISHER, username="petra")
+
+
+@pytest.fixture
+def caller(team: Account, publisher: User) -> Caller:
+    """A publisher of team-a, which has a known shape, a bare one, and two jobs; all at fixed times."""
+    qwen = make_model(
+        account=team,
+        model_id="qwen3-8b",
+        title="Qwen 3 8B",
+        architecture=Architecture.DENSE,
+        model_type="qwen3",
+        parameter_count=8_190_735_360,
+    )
+    make_version(
+        shape=make_shape(base_model=qwen, shape_id="qwen3-8b-128k", display_name="128k policy"),
+        version_id="vnuk8fdq",
+        mode=TrainerMode.POLICY_TRAINER,
+        context=128_000,
+        gpus=4,
+        public=True,
+        description="The documented example.",
+        model_type="qwen3",
+        parameter_count=8_190_735_360,
+        accelerator_type=AcceleratorType.NVIDIA_B200_180GB,
+        trainer_sharding_scheme=ShardingScheme(context_parallelism=4),
+        base_model_weight_precision=WeightPrecision.BFLOAT16,
+        trainer_image_tag="0.383.0",
+        deployment_shape_version=DEPLOYMENT,
+        deployment_image_tag="5.20.0",
+    )
+    tiny = make_model(account=make_account(account_id="local"), model_id="tiny-qwen3", title="Tiny", architecture="")
+    bare = make_version(
+        shape=make_shape(base_model=tiny, account=team, shape_id="tiny"),
+        version_id="aaaaaaaa",
+        gpus=0,
+        context=2048,
+        public=False,
+    )
+    make_version(shape=bare.shape, version_id="bbbbbbbb", gpus=0, context=2048, state=VersionState.DRAFT)
+    done = _launch(publisher, team, bare, "job-done", state=AttemptState.FAILED, finished_at=ENDED, started_at=STARTED)
+    Attempt.objects.filter(launch=done).update(reason=Reason.EXIT_CODE, detail="The trainer ended with exit code 1.")
+    _launch(publisher, team, bare, "job-waits", state=AttemptState.QUEUED)
+    Checkpoint.objects.create(launch=done, name="step-20", step=20, size_bytes=4096, saved_at=STARTED)
+    _freeze()
+    return make_caller(account=team, user=publisher)
+
+
+def _launch(
+    owner: User, team: Account, version: ShapeVersion, job: str, *, state: AttemptState, **times: Any
+) -> Launch:
+    launch = make_launch(owner=owner, account=team, version=version, display_name=f"My {job}", lora_rank=8)
+    Launch.objects.filter(pk=launch.pk).update(job_id=job, state=state)
+    Attempt.objects.filter(launch=launch).update(state=state, **times)
+    return launch
+
+
+def _freeze() -> None:
+    """Write the times of all rows, those that a trigger keeps, too."""
+    for rows in (Account, BaseModel, TrainingShape, Launch):
+        rows.objects.update(created_at=MADE)
+    with connection.cursor() as cursor:
+        connection.check_constraints()  # a table with checks that are still to be made cannot be altered
+        cursor.execute("ALTER TABLE catalog_shapeversion DISABLE TRIGGER USER")
+        ShapeVersion.objects.update(created_at=MADE, updated_at=STARTED)
+        connection.check_constraints()
+        cursor.execute("ALTER TABLE catalog_shapeversion ENABLE TRIGGER USER")
+
+
+GETS = {
+    "accounts": "/v1/accounts",
+    "account": BASE,
+    "models": "/v1/accounts/-/models",
+    "model": f"{BASE}/models/qwen3-8b",
+    "shapes": f"{BASE}/trainingShapes?orderBy=name",
+    "shape": SHAPE,
+    "versions": f"{BASE}/trainingShapes/-/versions?orderBy=name",
+    "version": f"{SHAPE}/versions/latest",
+    "version_with_mask": f"{SHAPE}/versions/latest?readMask=name,snapshot.trainerMode,validated",
+    "page": f"{BASE}/trainingShapes/-/versions?pageSize=1&orderBy=name&readMask=name",
+    "deployment_shape_version": f"/v1/{DEPLOYMENT}",
+    "jobs": f"{BASE}/rlorTrainerJobs?orderBy=name",
+    "job": JOB,
+    "checkpoints": f"{JOB}/checkpoints",
+}
+REFUSALS: dict[str, tuple[str, str, Any]] = {
+    "invalid_argument": (
+        "post",
+        f"{BASE}/rlorTrainerJobs?trainingShape=accounts/team-a/trainingShapes/tiny",
+        {"nodeCount": 2, "trainingConfig": {"loraRank": 999}},
+    ),
+    "invalid_filter": ("get", f"{BASE}/trainingShapes?filter=colour=red", None),
+    "not_found": ("get", f"{BASE}/trainingShapes/none", None),
+    "already_exists": ("post", f"{BASE}/rlorTrainerJobs?rlorTrainerJobId=job-done", {}),
+    "permission_denied": ("post", f"{BASE}/rlorTrainerJobs?skipValidations=true", {}),
+    "failed_precondition": (
+        "post",
+        f"{BASE}/rlorTrainerJobs",
+        {"trainingConfig": {"baseModel": "accounts/local/models/tiny-qwen3", "maxContextLength": 4096, "loraRank": 8}},
+    ),
+    "method_not_allowed": ("put", "/v1/accounts", None),
+    "unimplemented": ("post", f"{BASE}/deployments", {}),
+}
+
+
+def check(name: str, status: int, body: Any) -> None:
+    """Compare with the file of that name."""
+    found = json.dumps({"status": status, "body": body}, indent=2, ensure_ascii=False) + "\n"
+    path = GOLDEN / f"{name}.json"
+    if not path.exists():
+        path.write_text(found)
+        pytest.fail(f"{path} was missing and is written now; look at it.")
+    assert found == path.read_text()
+
+
+@pytest.mark.parametrize("name", GETS)
+def test_what_is_read(name: str, caller: Caller) -> None:
+    status, body = caller.get(GETS[name])
+    if body.get("nextPageToken"):
+        body["nextPageToken"] = "signed"
+    check(name, status, body)
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_what_is_refused(name: str, caller: Caller) -> None:
+    method, path, body = REFUSALS[name]
+    check(f"refused_{name}", *caller.send(method, path, body))
+
+
+def test_what_a_smaller_scope_or_no_key_is_told(caller: Caller, team: Account, publisher: User) -> None:
+    reader = make_caller(account=team, user=publisher, scope=Scope.READ)
+    check("refused_scope", *reader.delete(JOB))
+    check("refused_unauthenticated", *Caller(None).get(BASE))
+    check("refused_key", *Caller("slpw_" + "a" * 43).get(BASE))
+
+
+def test_what_a_fault_of_ours_is_told(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("made by the test")
+
+    monkeypatch.setattr("api.accounts.answer_list", fail)
+    answer = Client(raise_request_exception=False).get("/v1/accounts", headers={"X-Api-Key": caller.secret or ""})
+    check("refused_internal", answer.status_code, answer.json())
+
+
+def test_every_file_is_somebodys() -> None:
+    others = {"refused_scope", "refused_unauthenticated", "refused_key", "refused_internal"}
+    known = {*GETS, *(f"refused_{name}" for name in REFUSALS), *others}
+    assert {path.stem for path in GOLDEN.iterdir()} == known

@@ -1,0 +1,96 @@
+"""At 100,000 versions a page of a list reads an index, not the table; what is counted is counted to a bound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from accounts.roles import Role
+from accounts.scopes import Scope
+from api.listing import EXACT_UP_TO
+from benchmarks.pages import FILL_SHAPES
+from tests.api.makers import Caller, make_caller
+from tests.makers import make_account, make_member, make_version
+
+ROWS = 100_000
+SUPERSEDED = """
+INSERT INTO catalog_shapeversion (shape_id, version_id, snapshot, launch_fields, digest, state, is_public,
+    is_latest_validated, published_at, deprecation_message, created_at, note)
+SELECT shape_id, lpad(n::text, 8, 'a'), snapshot, launch_fields, digest, state, true, false, now(), '', now(), ''
+FROM (SELECT * FROM catalog_shapeversion ORDER BY id LIMIT 1) v, generate_series(1, 5000) n;
+ANALYZE catalog_shapeversion
+"""
+PAGE_READS, COUNT_READS = 1_000, 3 * EXACT_UP_TO
+VERSIONS = "/v1/accounts/-/trainingShapes/-/versions"
+pytestmark = [pytest.mark.django_db, pytest.mark.e2e]  # filling the tables takes its time
+
+
+@pytest.fixture
+def caller() -> Caller:
+    """A viewer of an account without shapes, beside 100,000 public versions, the newest of which are superseded."""
+    make_version()
+    with connection.cursor() as cursor:
+        for statement in (FILL_SHAPES + SUPERSEDED).split(";\n"):
+            if statement.strip():
+                cursor.execute(statement, {"rows": ROWS} if "%" in statement else None)
+    team = make_account(account_id="team-a")
+    return make_caller(account=team, user=make_member(account=team, role=Role.VIEWER), scope=Scope.READ)
+
+
+def plans_of(caller: Caller, path: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """SQL and the nodes of its plan, for every query of the request that reads versions."""
+    with CaptureQueriesContext(connection) as queries:
+        status, body = caller.get(path)
+    assert status == 200, body
+    for query in queries:
+        if query["sql"].startswith("SELECT") and "catalog_shapeversion" in query["sql"]:
+            with connection.cursor() as cursor:
+                cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + query["sql"].replace("%", "%%"), None)
+                yield query["sql"], list(_walk(cursor.fetchone()[0][0]["Plan"]))
+
+
+def _walk(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("Plans", []):
+        yield from _walk(child)
+
+
+def assert_reads_little(caller: Caller, path: str) -> None:
+    for sql, nodes in plans_of(caller, path):
+        most = COUNT_READS if "COUNT(" in sql else PAGE_READS
+        for node in nodes:
+            removed = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
+            read = (node["Actual Rows"] + removed) * node["Actual Loops"]
+            assert read <= most, f"{path}: {node['Node Type']} on {node.get('Relation Name')} reads {read} rows\n{sql}"
+
+
+def test_lists_read_an_index_however_and_wherever_they_are_asked(caller: Caller) -> None:
+    model = 'snapshot.base_model="accounts/fireworks/models/bench-777"'
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM catalog_shapeversion")
+        assert cursor.fetchone()[0] > ROWS
+    assert_reads_little(caller, VERSIONS)
+    assert_reads_little(caller, "/v1/accounts/fireworks/trainingShapes/-/versions")
+    assert_reads_little(caller, "/v1/accounts/fireworks/trainingShapes/bench-777-1/versions")
+    assert_reads_little(caller, f"{VERSIONS}?filter=latest_validated=true")
+    assert_reads_little(caller, f"{VERSIONS}?filter=public=true")
+    assert_reads_little(caller, f"{VERSIONS}?filter={model}")
+    assert_reads_little(caller, f"{VERSIONS}?filter=latest_validated=true AND {model}")
+    assert_reads_little(caller, f"{VERSIONS}?orderBy=create_time")
+    assert_reads_little(caller, "/v1/accounts/-/trainingShapes")
+    assert_reads_little(caller, "/v1/accounts/fireworks/trainingShapes")
+    assert_reads_little(caller, f"/v1/accounts/-/trainingShapes?filter={model.removeprefix('snapshot.')}")
+    assert_reads_little(caller, "/v1/accounts/-/trainingShapes?orderBy=max_supported_context_length desc")
+    assert_reads_little(caller, "/v1/accounts/fireworks/trainingShapes/bench-777-1")
+    assert_reads_little(caller, "/v1/accounts/fireworks/trainingShapes/bench-777-1/versions/latest")
+
+    _, shallow = caller.get(f"{VERSIONS}?pageSize=200")
+    assert "totalSize" not in shallow
+    token = shallow["nextPageToken"]
+    for _ in range(20):
+        token = caller.get(f"{VERSIONS}?pageSize=200&pageToken={token}")[1]["nextPageToken"]
+    assert_reads_little(caller, f"{VERSIONS}?pageSize=200&pageToken={token}")

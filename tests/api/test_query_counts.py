@@ -1,0 +1,79 @@
+"""Every list asks the database the same number of questions for one row and for fifty; one resource, a few."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from accounts.models import ApiKey
+from accounts.roles import Role
+from launches.models import Checkpoint, Launch
+from tests.api.makers import Caller, make_caller
+from tests.launches.makers import NOW, make_launch
+from tests.makers import make_account, make_member, make_model, make_shape, make_version
+
+KEY, RIGHT, ROWS, TOTAL = 1, 1, 1, 1
+LISTS = {
+    "/v1/accounts": KEY + ROWS + TOTAL,
+    "/v1/accounts/-/models": KEY + ROWS + TOTAL,
+    "/v1/accounts/-/trainingShapes": KEY + ROWS + TOTAL,
+    "/v1/accounts/local/trainingShapes": KEY + ROWS + TOTAL,
+    "/v1/accounts/-/trainingShapes/-/versions": KEY + ROWS + TOTAL,
+    "/v1/accounts/-/trainingShapes/-/versions?filter=latest_validated=true&readMask=name": KEY + ROWS + TOTAL,
+    "/v1/accounts/local/trainingShapes/first/versions": KEY + 1 + ROWS + TOTAL,
+    "/v1/accounts/local/rlorTrainerJobs": KEY + RIGHT + ROWS + 1 + TOTAL,
+    "/v1/accounts/local/rlorTrainerJobs/job/checkpoints": KEY + RIGHT + 2 + ROWS + TOTAL,
+}
+ONES = {
+    "/v1/accounts/local": KEY + RIGHT,
+    "/v1/accounts/local/models/tiny-qwen3": KEY + 1,
+    "/v1/accounts/local/trainingShapes/first": KEY + 1,
+    "/v1/accounts/local/trainingShapes/first/versions/latest": KEY + 1,
+    "/v1/accounts/local/rlorTrainerJobs/job": KEY + RIGHT + 2,
+}
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def caller() -> Caller:
+    local = make_account(account_id="local")
+    user = make_member(account=local, role=Role.LAUNCHER)
+    model = make_model(account=local, model_id="tiny-qwen3")
+    first = make_version(shape=make_shape(base_model=model, shape_id="first"), gpus=0, context=2048)
+    launch = make_launch(owner=user, account=local, version=first)
+    Launch.objects.filter(pk=launch.pk).update(job_id="job")
+    Checkpoint.objects.create(launch=launch, name="step-0", step=0, size_bytes=1, saved_at=NOW)
+    found = make_caller(account=local, user=user, scope="launch")  # type: ignore[arg-type]
+    ApiKey.objects.update(last_used_at=timezone.now())
+    return found
+
+
+def add_many(rows: int) -> None:
+    """So many more of everything."""
+    launch = Launch.objects.get(job_id="job")
+    for number in range(1, rows):
+        model = make_model(account=launch.account)
+        make_version(shape=make_shape(base_model=model))
+        make_version(shape=launch.shape_version.shape, latest=False)
+        make_launch(owner=launch.owner, account=launch.account, version=launch.shape_version)
+        Checkpoint.objects.create(launch=launch, name=f"step-{number}", step=number, size_bytes=1, saved_at=NOW)
+
+
+def queries(caller: Caller, path: str) -> int:
+    """How many questions the request asks; the test client's transaction asks none."""
+    with CaptureQueriesContext(connection) as asked:
+        status, body = caller.get(path)
+    assert status == 200, body
+    return len(asked)
+
+
+def test_lists_ask_as_often_for_fifty_rows_as_for_one(caller: Caller) -> None:
+    assert {path: queries(caller, path) for path in LISTS} == LISTS
+    add_many(50)
+    assert {path: queries(caller, path) for path in LISTS} == LISTS
+
+
+def test_one_resource_takes_a_few_questions(caller: Caller) -> None:
+    assert {path: queries(caller, path) for path in ONES} == ONES

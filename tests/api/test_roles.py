@@ -1,0 +1,228 @@
+"""Every resource and method of the API, called by everybody who might: who may do what, in one table.
+
+A new URL fails `test_every_url_is_in_the_table` until it has a row. Everything private belongs to account team-a.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from accounts.roles import Role
+from accounts.scopes import Scope
+from catalog.models import ShapeVersion
+from catalog.states import VersionState
+from launches.models import Launch
+from tests.api.makers import Caller, make_caller
+from tests.launches.makers import make_launch
+from tests.makers import make_account, make_member, make_model, make_shape, make_version
+from tests.test_roles import API_PREFIX
+
+ANONYMOUS, BAD, OTHER, READER = "no key", "a made-up key", "publisher of another account", "admin with a read key"
+LARGEST = {
+    Role.VIEWER: Scope.READ,
+    Role.LAUNCHER: Scope.LAUNCH,
+    Role.PUBLISHER: Scope.PUBLISH,
+    Role.ADMIN: Scope.PUBLISH,
+}
+PEOPLE = (ANONYMOUS, BAD, OTHER, READER, *(role.value for role in Role))
+OK, BAD_REQUEST, UNAUTHENTICATED, FORBIDDEN, MISSING, UNIMPLEMENTED = 200, 400, 401, 403, 404, 501
+SHAPE = {
+    "trainerMode": "LORA_TRAINER",
+    "acceleratorCount": 0,
+    "maxSupportedContextLength": 2048,
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """Account team-a with a caller of each role, its shapes, and a launch of its launcher."""
+
+    callers: dict[str, Caller]
+    private: ShapeVersion
+    public: ShapeVersion
+    draft: ShapeVersion
+    launch: Launch
+
+
+@pytest.fixture
+def world() -> World:
+    team = make_account(account_id="team-a")
+    members = {role: make_member(account=team, role=role) for role in Role}
+    callers = {role.value: make_caller(account=team, user=user, scope=LARGEST[role]) for role, user in members.items()}
+    other = make_member(role=Role.PUBLISHER)
+    callers |= {
+        ANONYMOUS: Caller(None),
+        BAD: Caller("slpw_" + "a" * 43),
+        OTHER: make_caller(account=other.memberships.get().account, user=other),
+        READER: make_caller(account=team, user=members[Role.ADMIN], scope=Scope.READ),
+    }
+    model = make_model(account=make_account(account_id="local"), model_id="tiny-qwen3")
+    private = make_version(shape=make_shape(base_model=model, account=team), gpus=0, context=2048, public=False)
+    public = make_version(shape=make_shape(base_model=model), gpus=0, context=2048)
+    draft = make_version(shape=make_shape(base_model=model, account=team), gpus=8, state=VersionState.DRAFT)
+    return World(
+        callers=callers,
+        private=private,
+        public=public,
+        draft=draft,
+        launch=make_launch(owner=members[Role.LAUNCHER], account=team, version=private),
+    )
+
+
+def everybody(status: int) -> dict[str, int]:
+    """The same answer to all with a key."""
+    return dict.fromkeys(PEOPLE, status) | {ANONYMOUS: UNAUTHENTICATED, BAD: UNAUTHENTICATED}
+
+
+def members(status: int) -> dict[str, int]:
+    """For keys of other accounts it is not there."""
+    return everybody(status) | {OTHER: MISSING}
+
+
+def at_least(role: Role, status: int) -> dict[str, int]:
+    """As for members, but lesser roles and scopes may not."""
+    roles = list(Role)
+    lesser = {each.value: FORBIDDEN for each in roles[: roles.index(role)]}
+    return members(status) | lesser | {READER: FORBIDDEN}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One request, and the status that each caller gets."""
+
+    method: str
+    path: Callable[[World], str]
+    expected: dict[str, int]
+    body: Callable[[World], Any] = lambda _: None
+
+
+def team(end: str) -> Callable[[World], str]:
+    """A path below team-a."""
+    return lambda _: f"/v1/accounts/team-a{end}"
+
+
+def of(version: Callable[[World], ShapeVersion], end: str = "") -> Callable[[World], str]:
+    """A path below the version's shape."""
+    return lambda world: f"/v1/{version(world).shape.name}{end}"
+
+
+def version_of(version: Callable[[World], ShapeVersion]) -> Callable[[World], str]:
+    """The version's path."""
+    return lambda world: f"/v1/{version(world).name}"
+
+
+def job(end: str = "") -> Callable[[World], str]:
+    """A path below the launch."""
+    return lambda world: f"/v1/{world.launch.name}{end}"
+
+
+def new_shape(world: World) -> dict[str, Any]:
+    """The body of a shape for the model that everybody sees."""
+    return SHAPE | {"baseModel": world.public.snapshot["baseModel"]}
+
+
+def new_job(world: World) -> dict[str, Any]:
+    """The body of a job."""
+    return {"trainingConfig": {"baseModel": world.private.snapshot["baseModel"], "loraRank": 8}}
+
+
+PRIVATE, PUBLIC, DRAFT = (lambda w: w.private), (lambda w: w.public), (lambda w: w.draft)
+TABLE: dict[str, list[Case]] = {
+    "api_nothing": [Case("get", lambda _: "/v1/nothing", everybody(MISSING))],
+    "api_accounts": [Case("get", lambda _: "/v1/accounts", everybody(OK))],
+    "api_account": [Case("get", team(""), members(OK))],
+    "api_models": [
+        Case("get", lambda _: "/v1/accounts/local/models", everybody(OK)),
+        Case("get", lambda _: "/v1/accounts/-/models", everybody(OK)),
+    ],
+    "api_model": [Case("get", lambda w: f"/v1/{w.public.snapshot['baseModel']}", everybody(OK))],
+    "api_deployment_shape_version": [
+        Case("get", team("/deploymentShapes/none/versions/abcdefgh"), everybody(MISSING)),
+    ],
+    "api_shapes": [
+        Case("get", team("/trainingShapes"), everybody(OK)),
+        Case("post", team("/trainingShapes?trainingShapeId=new"), at_least(Role.PUBLISHER, OK), new_shape),
+    ],
+    "api_shape": [
+        Case("get", of(PRIVATE), members(OK)),
+        Case("get", of(PUBLIC), everybody(OK)),
+        Case("patch", of(PRIVATE), at_least(Role.PUBLISHER, OK), lambda _: {"nodeCount": 2}),
+        Case("patch", of(PUBLIC), everybody(MISSING), lambda _: {"nodeCount": 2}),
+        Case("delete", of(DRAFT), at_least(Role.PUBLISHER, OK)),
+        Case("delete", of(PUBLIC), everybody(MISSING)),
+    ],
+    "api_versions": [
+        Case("get", of(PRIVATE, "/versions"), members(OK)),
+        Case("get", lambda _: "/v1/accounts/-/trainingShapes/-/versions", everybody(OK)),
+    ],
+    "api_version": [
+        Case("get", version_of(PRIVATE), members(OK)),
+        Case("get", version_of(PUBLIC), everybody(OK)),
+        Case("get", version_of(DRAFT), members(OK)),
+        Case("patch", version_of(DRAFT), at_least(Role.PUBLISHER, OK), lambda _: {"validated": True}),
+        Case("patch", version_of(PRIVATE), at_least(Role.PUBLISHER, OK), lambda _: {"public": True}),
+        Case("patch", version_of(PUBLIC), everybody(MISSING), lambda _: {"validated": False}),
+    ],
+    "api_jobs": [
+        Case("get", team("/rlorTrainerJobs"), members(OK)),
+        Case(
+            "post",
+            lambda w: f"/v1/accounts/team-a/rlorTrainerJobs?trainingShape={w.private.shape.name}",
+            at_least(Role.LAUNCHER, OK),
+            new_job,
+        ),
+    ],
+    "api_job": [Case("get", job(), members(OK)), Case("delete", job(), at_least(Role.LAUNCHER, OK))],
+    "api_job_cancel": [Case("post", job(":cancel"), at_least(Role.LAUNCHER, OK))],
+    "api_job_resume": [Case("post", job(":resume"), at_least(Role.LAUNCHER, BAD_REQUEST))],
+    "api_checkpoints": [Case("get", job("/checkpoints"), members(OK))],
+    "api_deployments": [Case("post", team("/deployments"), members(UNIMPLEMENTED))],
+    "api_deployment": [Case("get", team("/deployments/none"), everybody(MISSING))],
+}
+CASES = [
+    pytest.param(name, case, id=f"{name}-{case.method}-{number}")
+    for name, cases in TABLE.items()
+    for number, case in enumerate(cases)
+]
+
+
+def api_names(resolver: URLResolver) -> set[str]:
+    """The names of the API's URLs."""
+    found = set()
+    for entry in resolver.url_patterns:
+        if isinstance(entry, URLPattern):
+            found |= {entry.name} if (entry.name or "").startswith(API_PREFIX) else set()
+        else:
+            found |= api_names(entry)
+    return {name for name in found if name}
+
+
+def test_every_url_is_in_the_table() -> None:
+    assert api_names(get_resolver()) == set(TABLE)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("name", "case"), CASES)
+def test_the_answer_to_each_caller(name: str, case: Case, world: World) -> None:
+    path = case.path(world)
+    assert get_resolver().resolve(path.partition("?")[0]).url_name == name
+    answers = {person: answer(case, path, caller, world) for person, caller in world.callers.items()}
+    assert {person: status for person, (status, _) in answers.items()} == case.expected, answers
+    for status, body in answers.values():
+        if status != OK:
+            assert set(body) == {"code", "message", "details"}
+            assert body["message"].endswith((".", ")")), body
+
+
+def answer(case: Case, path: str, caller: Caller, world: World) -> tuple[int, Any]:
+    """What the caller is answered; what the request did is undone, so that all find the same world."""
+    with transaction.atomic():
+        found = caller.send(case.method, path, case.body(world))
+        transaction.set_rollback(True)
+    return found
