@@ -14,7 +14,7 @@ from launches.providers.base import Recipe
 from launches.resolve import RECIPE, Subject, capped, shortened, show_bound
 from wire.errors import Violation
 
-OWN_NAMES = frozenset({"account", "csrfmiddlewaretoken", "idempotency_key", "version"})
+OWN_NAMES = frozenset({"account", "csrfmiddlewaretoken", "decided", "idempotency_key", "latest", "version"})
 """Fields of the form that are not inputs of the launch."""
 
 _KEYBOARDS = {FieldType.INTEGER: "numeric", FieldType.NUMBER: "decimal"}

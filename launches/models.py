@@ -170,6 +170,7 @@ class Metric(models.Model):
     tokens = models.PositiveBigIntegerField(null=True)
     seconds = models.FloatField(null=True)
     peak_memory_bytes = models.PositiveBigIntegerField(null=True)
+    longest_context = models.PositiveBigIntegerField(null=True, help_text="Tokens of the longest sequence.")
     recorded_at = models.DateTimeField()
 
     class Meta:

@@ -17,6 +17,7 @@ from launches.facts import gpu_total, locked_facts
 from launches.forms import FormField, form_fields
 from launches.models import Launch
 from launches.offers import Offer, offer_for, refusal_sentence
+from launches.quickstart import KEY_VARIABLE
 from launches.render import Address, RenderedRequest, render_request
 from launches.resolve import resolve
 from launches.spec import TrainerSpec
@@ -96,4 +97,6 @@ def _address(version: ShapeVersion) -> Address:
     """Whose API would be asked for a launch of the shape."""
     if version.shape.account.account_id == PUBLIC_ACCOUNT:
         return PUBLIC_CONTROL_PLANE
-    return Address("this Slipway", settings.SLIPWAY_URL, "It does not answer its API yet: launch with the button.")
+    return Address(
+        "this Slipway", settings.SLIPWAY_URL, f"Put an API key into {KEY_VARIABLE}; the page Connect says how."
+    )

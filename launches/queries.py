@@ -13,7 +13,10 @@ from typing import Any
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Mod
 
-from catalog.models import TrainingShape
+from accounts.models import Account
+from catalog.enums import TrainerMode
+from catalog.models import ShapeVersion, TrainingShape
+from catalog.queries import listed
 from launches.models import Attempt, Event, Launch, Metric
 from launches.spec import TrainerSpec
 from launches.states import AttemptState
@@ -176,3 +179,10 @@ def curve_of(attempt: Attempt, *, after: int) -> list[Metric]:
     if every > 1:
         found = found.annotate(rest=Mod("number", every)).filter(Q(rest=0) | Q(number=attempt.metrics_read))
     return list(found.order_by("number")[: 2 * CURVE])
+
+
+def example_version(account: Account) -> ShapeVersion | None:
+    """What examples for the account train: a shape of its own where it has one, with the fewest GPUs, LoRA first."""
+    trains = listed([account.pk]).exclude(trainer_mode=TrainerMode.FORWARD_ONLY).filter(deprecated_at=None)
+    rows = trains.select_related("shape__account", "shape__base_model__account").order_by("gpus", "trainer_mode", "pk")
+    return rows.filter(shape__account=account).first() or rows.first()

@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from catalog.enums import TrainerMode
-from catalog.snapshots import camel_keys
 from launches.spec import TrainerSpec
+from wire.casing import camel_keys
 from wire.names import account_name, job_name
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from catalog.enums import MODE_LABELS, TrainerMode
-from catalog.labels import duration_label
+from catalog.labels import duration_label, read_duration
 from catalog.launch_fields import FieldType, LaunchField
 from catalog.snapshots import Snapshot
 from launches.spec import TrainerSpec
@@ -47,7 +47,6 @@ _LONGEST = 60
 """Characters of what was sent that a sentence repeats."""
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode categories that hide or reorder what stands beside them, or break the line."""
-_DURATION = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _REGION = re.compile(r"[A-Za-z0-9_-]*")
 
@@ -215,11 +214,10 @@ def _read_text(field: LaunchField, given: Any) -> Value:
 
 def _read_duration(field: LaunchField, given: Any) -> Value:
     text = str(given).strip().replace(" ", "").lower()
-    found = _DURATION.fullmatch(text)
-    if not found or not text:
+    seconds = read_duration(text)
+    if seconds is None:
         raise ValueError(f"{_shown(given)} is not a duration. Use figures with h, m or s, such as 30m, 1h30m or 1800s.")
-    hours, minutes, seconds = (int(part or 0) for part in found.groups())
-    return _within(field, hours * 3600 + minutes * 60 + seconds, text)
+    return _within(field, seconds, text)
 
 
 _READERS: dict[FieldType, Callable[[LaunchField, Any], Value]] = {

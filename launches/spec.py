@@ -37,6 +37,7 @@ class TrainerSpec:
     trainer_sharding_scheme: ShardingScheme | None
     deployment_shape_version: str | None
     deployment_image_tag: str | None
+    recipe_steps: int | None = None
 
     @property
     def gpus_per_replica(self) -> int:
@@ -49,8 +50,11 @@ class TrainerSpec:
         return self.gpus_per_replica * self.trainer_replica_count
 
     def as_json(self) -> dict[str, Any]:
-        """The recorded form."""
-        return asdict(self)
+        """The recorded form; without the steps where the provider chooses them, as launches were recorded before."""
+        recorded = asdict(self)
+        if self.recipe_steps is None:
+            del recorded["recipe_steps"]
+        return recorded
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> TrainerSpec:

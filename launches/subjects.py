@@ -6,6 +6,7 @@ from django.db.models import Q
 
 from accounts.models import Account
 from catalog.models import BaseModel, ShapeVersion
+from catalog.snapshots import Snapshot
 from launches.offers import Offer, offer_for
 from launches.resolve import Subject, resolve
 from launches.spec import TrainerSpec
@@ -19,7 +20,7 @@ def subject_of(version: ShapeVersion, account: Account | None) -> Subject:
         version_name=version.name,
         snapshot=version.frozen_snapshot,
         fields=tuple(version.fields),
-        fitting_models=_fitting_models(version, account),
+        fitting_models=fitting_models(version.shape.base_model, version.frozen_snapshot, account),
     )
 
 
@@ -30,10 +31,8 @@ def default_offer(subject: Subject) -> tuple[TrainerSpec, Offer]:
     return spec, offer_for(spec)
 
 
-def _fitting_models(version: ShapeVersion, account: Account | None) -> tuple[str, ...]:
+def fitting_models(own: BaseModel, snapshot: Snapshot, account: Account | None) -> tuple[str, ...]:
     """The shape's own base model first, then models of the same type and parameter count, where both are known."""
-    own = version.shape.base_model
-    snapshot = version.frozen_snapshot
     if snapshot.model_type is None or snapshot.parameter_count is None:
         return (own.name,)
     alike = (

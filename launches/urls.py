@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from launches.views.connect import connect
 from launches.views.launch_actions import launch_cancel, launch_delete, launch_resume
 from launches.views.launch_form import launch_clone, launch_new, launch_preview
 from launches.views.launch_list import launches, shape_launches
@@ -13,6 +14,7 @@ urlpatterns = [
     path("shapes/<slug:account_id>/<slug:shape_id>/launch", launch_new, name="launch_new"),
     path("shapes/<slug:account_id>/<slug:shape_id>/launch/preview", launch_preview, name="launch_preview"),
     path("shapes/<slug:account_id>/<slug:shape_id>/launches", shape_launches, name="shape_launches"),
+    path("connect", connect, name="connect"),
     path("launches", launches, name="launches"),
     path("launches/<uuid:uid>", launch, name="launch"),
     path("launches/<uuid:uid>/panel", launch_panel, name="launch_panel"),

@@ -18,11 +18,12 @@ from launches.domain.append_event import append_event
 from launches.hints import ADVANCE, hint_on_commit
 from launches.models import Attempt, Launch
 from launches.offers import offer_for, refusal_sentence
+from launches.probes import Probe, probe_spec, refuse_probing
 from launches.resolve import resolve
 from launches.spec import TrainerSpec
 from launches.subjects import default_offer, subject_of
 from launches.wake import wake
-from wire.errors import AlreadyExists, FailedPrecondition, InvalidArgument, PermissionDenied, Violation
+from wire.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Violation
 from wire.names import ID_RULE, is_id
 
 MAX_KEY = 64
@@ -36,26 +37,31 @@ def create_launch(
     inputs: Mapping[str, Any],
     idempotency_key: str,
     job_id: str | None = None,
+    probe: Probe | None = None,
 ) -> Launch:
     """Accept a launch of `version` in `account`, or answer the one that the same key made before.
 
-    `version` must be visible to the actor (the caller looked it up so). `job_id` is ours where it is None. Errors:
-    `InvalidArgument` with every violation, `PermissionDenied`, `NotFound`, `FailedPrecondition` where the version may
-    not be launched or no provider takes it, `AlreadyExists` where the key or the job id means something else already.
+    `version` must be visible to the actor (the caller looked it up so). `job_id` is ours where it is None. With a
+    `probe`, which only a validation gives, the version need not be validated yet, and the actor must be a publisher.
+    Errors: `InvalidArgument` with every violation, `PermissionDenied`, `NotFound`, `FailedPrecondition` where the
+    version may not be launched or no provider takes it, `AlreadyExists` where the key or the job id means something
+    else already.
     """
     require(actor, account, Right.LAUNCH)
     if actor.user is None:
         raise PermissionDenied("A launch has an owner: only a signed-in user can make one.")
-    check_launchable(version)
+    _permit(actor, version, probe)
     job = job_id or job_id_from(actor.user.pk, idempotency_key)
     spec = _resolve(version, account, inputs, job=job, key=idempotency_key)
+    spec = probe_spec(spec, version, probe) if probe else spec
     if found := _made_before(actor, account, idempotency_key, spec, version):
         return found
     offer = offer_for(spec)
     if offer.provider is None:
         raise FailedPrecondition(refusal_sentence(offer))
     try:
-        return _write(actor, actor.user, account, version, inputs, spec, offer.provider.name, idempotency_key, job)
+        provider = offer.provider.name
+        return _write(actor, actor.user, account, version, inputs, spec, provider, idempotency_key, job, probe)
     except IntegrityError:
         # Someone was faster: the same key in another request, or the same job id.
         if found := _made_before(actor, account, idempotency_key, spec, version):
@@ -69,6 +75,22 @@ def check_launchable(version: ShapeVersion) -> None:
         raise FailedPrecondition(f"{version.name} is not validated, so it cannot be launched.")
     if version.withdrawn_at is not None:
         raise FailedPrecondition(f"{version.name} was withdrawn by its publisher. Choose another version or shape.")
+
+
+def _permit(actor: Actor, version: ShapeVersion, probe: Probe | None) -> None:
+    if probe is None:
+        check_launchable(version)
+    else:
+        refuse_probing(actor, version)
+
+
+def _hold(actor: Actor, version: ShapeVersion, probe: Probe | None) -> None:
+    """Look again, and let nobody withdraw or delete the version before the launch is written. Errors: as above."""
+    held = ShapeVersion.objects.select_for_update(no_key=True, of=("self",)).select_related("shape__account")
+    found = held.filter(pk=version.pk).first()
+    if found is None:
+        raise NotFound(f"{version.name} was deleted. Choose another version or shape.")
+    _permit(actor, found, probe)
 
 
 def _resolve(version: ShapeVersion, account: Account, inputs: Mapping[str, Any], *, job: str, key: str) -> TrainerSpec:
@@ -120,7 +142,9 @@ def _write(
     provider: str,
     key: str,
     job: str,
+    probe: Probe | None,
 ) -> Launch:
+    _hold(actor, version, probe)
     launch = Launch.objects.create(
         account=account,
         job_id=job,
@@ -134,6 +158,9 @@ def _write(
     )
     attempt = Attempt.objects.create(launch=launch, number=1)
     append_event(launch, kind="state", message="Accepted", actor=actor, data={"state": launch.state})
+    if probe:
+        message = f"For the validation of {version.name}: {probe.steps} steps, one of them at the full context"
+        append_event(launch, kind="probe", message=message, actor=actor)
     record(actor=actor, verb="create_launch", target=launch.name, account=account, after={"spec": launch.spec})
     hint_on_commit(ADVANCE, attempt.pk)
     wake(launch)

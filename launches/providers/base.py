@@ -13,6 +13,9 @@ from typing import Protocol
 from launches.spec import TrainerSpec
 from launches.states import AttemptState, Reason
 
+VALIDATION_RECIPE = "validation"
+"""A sample run of as many steps as its spec says, one of them at the full context. Users are never offered it."""
+
 
 class ProviderError(Exception):
     """Something went wrong between us and the provider; the message is for a person."""
@@ -87,7 +90,10 @@ class LogChunk:
 
 @dataclass(frozen=True)
 class MetricRecord:
-    """One numbered record of the trainer; None where a figure does not exist or is not finite."""
+    """One numbered record of the trainer; None where a figure does not exist or is not finite.
+
+    `longest_context` counts the tokens of the longest sequence.
+    """
 
     number: int
     step: int
@@ -98,6 +104,7 @@ class MetricRecord:
     seconds: float | None
     peak_memory_bytes: int | None
     recorded_at: datetime
+    longest_context: int | None = None
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from accounts.actors import Actor
+from accounts.refusals import status_of
 from accounts.requests import SlipwayRequest, actor_of
 from launches.domain.cancel_launch import cancel_launch
 from launches.domain.delete_launch import delete_launch
 from launches.domain.resume_launch import resume_launch
 from launches.models import Launch
 from launches.views.launch_page import launch_page, look_at
-from launches.views.refusals import status_of
 from wire.errors import Refusal
 
 

@@ -16,8 +16,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.actors import require
 from accounts.models import Account
+from accounts.refusals import status_of
 from accounts.requests import SlipwayRequest, actor_of
 from accounts.roles import Right
+from catalog.differences import Line, differences
 from catalog.models import ShapeVersion
 from catalog.queries import find_version
 from catalog.views.access import member_of
@@ -27,7 +29,6 @@ from launches.models import Launch
 from launches.preview import Preview, preview_launch
 from launches.queries import find_launch
 from launches.resolve import shortened
-from launches.views.refusals import status_of
 from wire.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Refusal, Violation
 
 
@@ -40,13 +41,27 @@ class Posted:
     repeated: tuple[Violation, ...] = ()
 
 
+@dataclass(frozen=True)
+class Drift:
+    """The version that the form was opened on, the one published since, and what differs.
+
+    `keeps` says why the old one cannot be launched any more; "" where it can.
+    """
+
+    old: ShapeVersion
+    new: ShapeVersion
+    lines: tuple[Line, ...]
+    keeps: str
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 @never_cache
 def launch_new(request: SlipwayRequest, account_id: str, shape_id: str) -> HttpResponse:
     """Show the form, filled as the launch `?clone=` was where given; or accept the launch and go to its page."""
     if request.method == "POST":
-        return _create(request, _version(request, account_id, shape_id, request.POST.get("version", "")))
+        wanted = request.POST.get("decided") or request.POST.get("version", "")
+        return _create(request, _version(request, account_id, shape_id, wanted))
     version = _version(request, account_id, shape_id, request.GET.get("version", ""))
     source = _clone_source(request)
     return _form(request, version, Posted(dict(source.inputs) if source else {}, uuid.uuid4().hex), source=source)
@@ -86,6 +101,9 @@ def _create(request: SlipwayRequest, version: ShapeVersion) -> HttpResponse:
         return _form(request, version, posted, status=HTTPStatus.CONFLICT, refusal=moved)
     if repeated:
         return _form(request, version, posted, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    if drift := _drift(request, version, posted):
+        shown = drift.new if drift.keeps else version
+        return _form(request, shown, posted, status=HTTPStatus.CONFLICT, drift=drift)
     try:
         launch = create_launch(
             actor=actor_of(request),
@@ -99,6 +117,21 @@ def _create(request: SlipwayRequest, version: ShapeVersion) -> HttpResponse:
     response = HttpResponseRedirect(reverse("launch", args=[launch.uid]))
     response.status_code = HTTPStatus.SEE_OTHER
     return response
+
+
+def _drift(request: SlipwayRequest, version: ShapeVersion, posted: Posted) -> Drift | None:
+    """What changed where the form was opened on the latest version and another one was published since.
+
+    Who pinned a version, or decided between the two, gets what they chose; and a form sent twice, its launch.
+    """
+    if request.POST.get("latest") != version.version_id or request.POST.get("decided"):
+        return None
+    shape = version.shape
+    latest = find_version(member_of(request), shape.account.account_id, shape.shape_id)
+    if latest is None or latest.pk == version.pk or _made_with(request, posted.key):
+        return None
+    changed = differences((version.frozen_snapshot, version.fields), (latest.frozen_snapshot, latest.fields))
+    return Drift(version, latest, tuple(changed), keeps=_not_launchable(version))
 
 
 def _moved(shown: str | None, active: Account) -> Refusal | None:
@@ -119,9 +152,11 @@ def _form(
     status: int = HTTPStatus.OK,
     refusal: Refusal | None = None,
     source: Launch | None = None,
+    drift: Drift | None = None,
 ) -> HttpResponse:
     context = _context(request, version, posted, refusal=refusal)
     context |= {
+        "drift": drift,
         "bound": request.method == "POST",
         "source": source,
         "made": _made_with(request, posted.key) if isinstance(refusal, AlreadyExists) else None,

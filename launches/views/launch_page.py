@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -25,6 +26,7 @@ from launches.actions import actions_for
 from launches.connection import INSTALL, TOKEN_VARIABLE, connection_code
 from launches.domain.control import right_to_control
 from launches.facts import gpu_total, locked_facts
+from launches.gateway.application import PREFIX
 from launches.models import Attempt, Launch, Metric
 from launches.preview import recorded_json
 from launches.queries import (
@@ -163,6 +165,7 @@ def _rights(request: SlipwayRequest, launch: Launch, attempt: Attempt, spec: Tra
         rights |= {"code": connection_code(spec, attempt.endpoint), "install": INSTALL, "variable": TOKEN_VARIABLE}
         if not control and launch.deleted_at is None:
             rights["token"] = trainer_token(launch)
+            rights["gateway"] = f"{settings.SLIPWAY_URL}{PREFIX}{launch.account.account_id}/{launch.job_id}"
     return rights
 
 

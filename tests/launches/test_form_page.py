@@ -333,6 +333,8 @@ def test_the_preview_follows_what_is_typed(signed_in: Client) -> None:
     assert '"loraRank": 64' in page
     assert "training_shape_ref=" in page
     assert "curl -X POST" in page
+    assert "addressed to this Slipway" in page
+    assert "Put an API key into FIREWORKS_API_KEY" in page
     assert not Launch.objects.exists()
 
 

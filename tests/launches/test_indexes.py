@@ -20,7 +20,7 @@ from launches.states import AttemptState
 from tests.launches.makers import make_launch
 
 ROWS = 100_000
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.e2e]  # filling the tables takes its time
 Nodes = list[dict[str, Any]]
 
 

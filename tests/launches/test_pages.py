@@ -14,6 +14,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from accounts.actors import user_actor
 from accounts.models import Account, User
@@ -286,6 +287,17 @@ def test_those_who_may_not_control_it_see_no_token_and_no_live_button(
         assert "Ask an admin of local." in text(response)
     launch.refresh_from_db()
     assert (launch.state, launch.deleted_at) == ("RUNNING", None)
+
+
+def test_who_may_control_it_finds_its_address_through_slipway(
+    client: Client, local: Account, owner: User, settings: Settings
+) -> None:
+    settings.SLIPWAY_URL = "https://slipway.example"
+    launch = run(make_launch(owner=owner))
+    address = f"https://slipway.example/training/v1/rlorTrainerJobs/local/{launch.job_id}"
+    assert address in text(sign_in(client, owner).get(url("launch", launch)))
+    other = sign_in(Client(), make_member(account=local, role=Role.LAUNCHER))
+    assert address not in text(other.get(url("launch", launch)))
 
 
 @pytest.mark.parametrize("role", [Role.PUBLISHER, Role.ADMIN])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from launches.providers.base import Recipe
+from launches.providers.base import VALIDATION_RECIPE, Recipe
 from launches.spec import TrainerSpec
 from wire.names import parse_model_name
 
@@ -45,7 +45,7 @@ def reasons_against(spec: TrainerSpec, models: Path) -> Iterator[str]:
         yield f"It asks for {spec.deployment_replica_count} deployment replicas; this machine has none: ask for 0."
     if spec.region:
         yield f"It asks for region {spec.region}; this machine has no regions: leave the region empty."
-    if spec.recipe not in {recipe.name for recipe in RECIPES}:
+    if spec.recipe not in {*(recipe.name for recipe in RECIPES), VALIDATION_RECIPE}:
         yield f"The recipe {spec.recipe} is not one of {', '.join(recipe.name for recipe in RECIPES)}."
     try:
         model_directory(models, spec.base_model)

@@ -90,7 +90,7 @@ def make_config(
         "learning_rate": spec.learning_rate,
         "max_context_length": spec.max_context_length,
         "recipe": spec.recipe,
-        "recipe_steps": RECIPE_STEPS,
+        "recipe_steps": spec.recipe_steps or RECIPE_STEPS,
         "inactivity_timeout_s": spec.inactivity_timeout_seconds,
         "host": bind,
         "port": 0,

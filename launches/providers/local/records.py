@@ -118,6 +118,7 @@ def _metric(line: bytes) -> MetricRecord | None:
         seconds=_finite(record.get("seconds")),
         peak_memory_bytes=_integer(record.get("peak_memory_bytes")),
         recorded_at=time,
+        longest_context=_integer(record.get("longest_context")),
     )
 
 

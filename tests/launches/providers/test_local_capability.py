@@ -48,6 +48,14 @@ def test_the_default_recipe_is_the_sample(local: LocalRig) -> None:
     assert [recipe.name for recipe in local.provider.recipes(make_spec())] == ["sample-sft", "none"]
 
 
+def test_the_recipe_of_validations_runs_and_is_not_offered(local: LocalRig) -> None:
+    assert local.provider.fits(make_spec(recipe="validation", recipe_steps=20)) == []
+    assert "validation" not in {recipe.name for recipe in local.provider.recipes(make_spec())}
+    told = config(local, recipe="validation", recipe_steps=7)
+    assert (told["recipe"], told["recipe_steps"]) == ("validation", 7)
+    assert config(local)["recipe_steps"] == plan.RECIPE_STEPS
+
+
 def config(rig: LocalRig, **changes: Any) -> dict[str, Any]:
     job = Path("/jobs/team-a/job-1")
     return plan.make_config(

@@ -1,0 +1,54 @@
+"""Launches that measure a version: a validation makes them, through the same verb as everybody's.
+
+What a probe may do beyond an ordinary launch stands here. No form and no other door can ask for one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from accounts.actors import Actor
+from catalog.models import ShapeVersion
+from catalog.rights import require_publisher
+from catalog.states import VersionState
+from launches.offers import Offer, offer_for
+from launches.providers.base import VALIDATION_RECIPE
+from launches.resolve import resolve
+from launches.spec import TrainerSpec
+from launches.subjects import subject_of
+from wire.errors import FailedPrecondition, InvalidArgument
+
+_PROBED = frozenset({VersionState.VALIDATING, VersionState.VALIDATED})
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A sample run of `steps` steps (at least 1) of recipe `validation`, with the version's own defaults."""
+
+    steps: int
+
+
+def refuse_probing(actor: Actor, version: ShapeVersion) -> None:
+    """Pass where the actor may probe the version: a publisher of its account, while it is validated or after.
+
+    Errors: `NotFound`, `PermissionDenied`, `FailedPrecondition`.
+    """
+    require_publisher(actor, version.shape.account)
+    if version.state not in _PROBED:
+        raise FailedPrecondition(f"{version.name} is {version.state.lower()}; only its validation can run it.")
+    if version.withdrawn_at is not None:
+        raise FailedPrecondition(f"{version.name} was withdrawn, so there is nothing left to measure.")
+
+
+def probe_spec(spec: TrainerSpec, version: ShapeVersion, probe: Probe) -> TrainerSpec:
+    """The resolved spec as a probe runs it."""
+    name = f"Validation of {version.version_id}"
+    return replace(spec, recipe=VALIDATION_RECIPE, recipe_steps=probe.steps, display_name=name)
+
+
+def probe_offer(version: ShapeVersion, probe: Probe) -> Offer:
+    """Who would run a probe of the version. Errors: `InvalidArgument` where its defaults do not resolve."""
+    spec = resolve(subject_of(version, version.shape.account), {})
+    if not isinstance(spec, TrainerSpec):
+        raise InvalidArgument(spec)
+    return offer_for(probe_spec(spec, version, probe))

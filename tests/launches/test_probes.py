@@ -1,0 +1,118 @@
+"""Launches that measure a version: who may make them, of what, and that nothing else can."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from accounts.actors import user_actor
+from accounts.models import User
+from accounts.roles import Role
+from catalog.enums import TrainerMode
+from catalog.launch_fields import common_fields
+from catalog.models import ShapeVersion
+from catalog.states import VersionState
+from launches.domain.create_launch import create_launch
+from launches.models import Launch
+from launches.probes import Probe, probe_offer
+from launches.spec import TrainerSpec
+from tests.launches.makers import make_tiny_version
+from tests.makers import make_account, make_member, make_version, sign_in
+from wire.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
+
+pytestmark = pytest.mark.django_db
+
+
+def make_publisher(role: Role = Role.PUBLISHER) -> User:
+    return make_member(account=make_account(account_id="local"), role=role)
+
+
+def probe(version: ShapeVersion, user: User, *, steps: int = 5, key: str = "k") -> Launch:
+    return create_launch(
+        actor=user_actor(user),
+        account=version.shape.account,
+        version=version,
+        inputs={},
+        idempotency_key=key,
+        probe=Probe(steps),
+    )
+
+
+@pytest.mark.parametrize("state", [VersionState.VALIDATING, VersionState.VALIDATED])
+def test_a_probe_runs_what_is_validated_now_or_was(state: VersionState) -> None:
+    version = make_tiny_version(state=state)
+    launch = probe(version, make_publisher())
+    spec = TrainerSpec.from_json(launch.spec)
+    assert (spec.recipe, spec.recipe_steps) == ("validation", 5)
+    assert launch.display_name == f"Validation of {version.version_id}"
+    assert f"validation of {version.name}: 5 steps" in launch.events.get(kind="probe").message
+
+
+@pytest.mark.parametrize("state", [VersionState.DRAFT, VersionState.REJECTED])
+def test_a_probe_runs_nothing_that_can_still_change_or_was_refused(state: VersionState) -> None:
+    with pytest.raises(FailedPrecondition, match="only its validation"):
+        probe(make_tiny_version(state=state), make_publisher())
+
+
+def test_a_withdrawn_version_is_not_probed() -> None:
+    version = make_tiny_version(latest=False)
+    ShapeVersion.objects.filter(pk=version.pk).update(withdrawn_at=timezone.now())
+    version.refresh_from_db()
+    with pytest.raises(FailedPrecondition, match="withdrawn"):
+        probe(version, make_publisher())
+
+
+def test_what_is_being_validated_is_not_launched_without_a_probe() -> None:
+    version = make_tiny_version(state=VersionState.VALIDATING)
+    with pytest.raises(FailedPrecondition, match="not validated"):
+        create_launch(
+            actor=user_actor(make_publisher()),
+            account=version.shape.account,
+            version=version,
+            inputs={},
+            idempotency_key="k",
+        )
+
+
+def test_a_launcher_may_not_probe_and_a_stranger_learns_nothing() -> None:
+    version = make_tiny_version(state=VersionState.VALIDATING)
+    with pytest.raises(PermissionDenied, match="publish"):
+        probe(version, make_publisher(Role.LAUNCHER))
+    with pytest.raises(NotFound):
+        probe(version, make_member(role=Role.ADMIN))
+
+
+def test_the_same_key_is_the_same_probe() -> None:
+    version, user = make_tiny_version(), make_publisher()
+    assert probe(version, user).pk == probe(version, user).pk
+    assert Launch.objects.count() == 1
+
+
+def test_the_form_does_not_take_the_recipe(client: Client) -> None:
+    version = make_tiny_version()
+    sign_in(client, make_publisher())
+    form = f"/shapes/local/{version.shape.shape_id}/launch"
+    answer = client.post(form, {"recipe": "validation", "idempotency_key": "from-the-form"})
+    assert answer.status_code == 422
+    assert "is not a recipe here" in answer.content.decode()
+    assert client.post(form, {"idempotency_key": "k", "recipe_steps": "3"}).status_code == 422
+    assert not Launch.objects.exists()
+
+
+def test_the_offer_is_that_of_the_defaults() -> None:
+    assert probe_offer(make_tiny_version(), Probe(20)).provider is not None
+    offer = probe_offer(make_version(gpus=8), Probe(20))
+    assert offer.provider is None
+    assert "needs 8 GPUs" in str(offer.refusals)
+
+
+def test_defaults_that_do_not_resolve_are_named() -> None:
+    fields = [
+        replace(field, default=999_999) if field.name == "lora_rank" else field
+        for field in common_fields(TrainerMode.LORA_TRAINER)
+    ]
+    with pytest.raises(InvalidArgument, match="lora_rank"):
+        probe_offer(make_tiny_version(state=VersionState.DRAFT, launch_fields=fields), Probe(20))
