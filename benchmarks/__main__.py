@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import live, pages
+from benchmarks import gateway, hostile, live, pages
 
-PROGRAMS = {"live": live.main, "pages": pages.main}
+PROGRAMS = {"gateway": gateway.main, "hostile": hostile.main, "live": live.main, "pages": pages.main}
 
 
 def main(names: list[str]) -> int:

@@ -97,6 +97,11 @@ _SETTINGS = [
         "",
         "Folder of the trainer's Python environment, made by the first launch (trainer-env in SLIPWAY_HOME).",
     ),
+    Setting("SLIPWAY_VALIDATION_STEPS", positive, 20, "Steps that a validation of a shape version runs."),
+    Setting(
+        "SLIPWAY_VALIDATION_TIMEOUT", positive, 60, "Minutes after which a validation is stopped and counts as failed."
+    ),
+    Setting("SLIPWAY_PASSPORT_DAYS", positive, 90, "Days for which what a validation measured counts as fresh."),
     Setting("SLIPWAY_LOG_LEVEL", str, "INFO", "Least level that is logged."),
 ]
 

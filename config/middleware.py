@@ -7,8 +7,11 @@ from collections.abc import Callable
 
 import structlog
 from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import resolve_url
 from django.utils.cache import patch_cache_control, patch_vary_headers
+from django_htmx.http import HttpResponseClientRedirect
 
 Respond = Callable[[HttpRequest], HttpResponse]
 
@@ -22,6 +25,36 @@ def request_id(get_response: Respond) -> Respond:
         with structlog.contextvars.bound_contextvars(request_id=identifier):
             response = get_response(request)
         response["X-Request-Id"] = identifier
+        return response
+
+    return middleware
+
+
+def read_as_utf8(get_response: Respond) -> Respond:
+    """Read parameters and forms as UTF-8, whatever charset the request names: a form has no other one.
+
+    Django would refuse some charsets inside of its own error pages, and fail at others that decode no text.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        request.encoding = "utf-8"
+        return get_response(request)
+
+    return middleware
+
+
+def sign_in_as_a_page(get_response: Respond) -> Respond:
+    """Where a fragment's answer is to sign in, let the browser go there and come back to the page that it is on.
+
+    HTMX would follow the redirect by itself and put the sign-in form in the place of the fragment.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        sign_in = resolve_url(settings.LOGIN_URL)
+        if request.htmx and response.get("Location", "").partition("?")[0] == sign_in:  # type: ignore[attr-defined]
+            page = request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]
+            return HttpResponseClientRedirect(redirect_to_login(page, sign_in).url)
         return response
 
     return middleware

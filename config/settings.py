@@ -77,6 +77,9 @@ SLIPWAY_LOCAL_SLOTS: int = read("SLIPWAY_LOCAL_SLOTS")
 SLIPWAY_TRAINER_BIND: str = read("SLIPWAY_TRAINER_BIND")
 SLIPWAY_TRAINER_HOST: str = read("SLIPWAY_TRAINER_HOST")
 SLIPWAY_TRAINER_ENV = Path(read("SLIPWAY_TRAINER_ENV") or SLIPWAY_HOME / "trainer-env")
+SLIPWAY_VALIDATION_STEPS: int = read("SLIPWAY_VALIDATION_STEPS")
+SLIPWAY_VALIDATION_TIMEOUT: int = read("SLIPWAY_VALIDATION_TIMEOUT")
+SLIPWAY_PASSPORT_DAYS: int = read("SLIPWAY_PASSPORT_DAYS")
 REDIS_URL: str = read("REDIS_URL")
 
 INSTALLED_APPS = [
@@ -93,9 +96,12 @@ INSTALLED_APPS = [
     "csp",
     "django_htmx",
     "template_partials",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "accounts",
     "catalog",
     "launches",
+    "publishing",
 ]
 
 MIDDLEWARE = [
@@ -103,6 +109,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "config.middleware.request_id",
+    "config.middleware.read_as_utf8",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -112,6 +119,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "config.middleware.sign_in_as_a_page",
     "config.middleware.vary_on_htmx",
 ]
 
@@ -192,6 +200,35 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["api.authentication.KeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["api.parsing.BodyParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "api.parsing.AlwaysJson",
+    "DEFAULT_METADATA_CLASS": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "api.refusals.refuse",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "URL_FORMAT_OVERRIDE": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Slipway",
+    "DESCRIPTION": "Training shapes and trainer jobs, as the public training control plane's API answers.",
+    "VERSION": "v1",
+    "SCHEMA_PATH_PREFIX": "/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "COMPONENT_NO_READ_ONLY_REQUIRED": True,  # a read mask leaves out any field
+    "ENUM_NAME_OVERRIDES": {
+        "JobState": "launches.api.resources.STATES",
+        "TrainerMode": "catalog.api.resources.MODES",
+        "AcceleratorType": "catalog.api.resources.ACCELERATORS",
+        "WeightPrecision": "catalog.api.resources.PRECISIONS",
+        "Code": "api.schema.CODES",
+    },
+}
+
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -237,6 +274,7 @@ CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "launches.sweep", "schedule": 2.0, "options": {"expires": 10}},
+    "validations": {"task": "publishing.sweep", "schedule": 5.0, "options": {"expires": 10}},
     "reconcile": {"task": "launches.reconcile", "schedule": 30.0, "options": {"expires": 30}},
     "pulse": {"task": "config.pulse", "schedule": 5.0, "options": {"expires": 20}},
 }

@@ -17,7 +17,8 @@ def set_theme(request: HttpRequest) -> HttpResponse:
     """Keep the chosen theme and go back to where the reader was."""
     theme = request.POST.get("theme", "")
     if theme not in THEMES:
-        return HttpResponseBadRequest(f"theme {theme!r} is none of {', '.join(THEMES)}")
+        sentence = f"theme {theme!r} is none of {', '.join(THEMES)}"
+        return HttpResponseBadRequest(sentence, content_type="text/plain; charset=utf-8")
     response = HttpResponseRedirect(next_page(request))
     if theme == "system":
         response.delete_cookie(COOKIE, samesite="Lax")

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
+from drf_spectacular.views import SpectacularJSONAPIView
 
+from api.docs import docs
+from api.views import Nothing
 from config import health
 from config.theme import set_theme
+
+handler400 = "config.errors.bad_request"
+handler500 = "config.errors.server_error"
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("theme", set_theme, name="set_theme"),
     path("admin/", admin.site.urls),
+    path("v1/", include("api.urls")),
+    path("v1/", include("catalog.api.urls")),
+    path("v1/", include("launches.api.urls")),
+    path("v1/", include("publishing.api.urls")),
+    re_path(r"^v1(?:/|\Z)", Nothing.as_view(), name="api_nothing"),
+    path(
+        "api/openapi.json",
+        SpectacularJSONAPIView.as_view(authentication_classes=[], permission_classes=[]),
+        name="openapi",
+    ),
+    path("api/docs", docs, name="docs"),
     path("", include("accounts.urls")),
     path("", include("catalog.urls")),
     path("", include("launches.urls")),
+    path("", include("publishing.urls")),
 ]

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,27 @@ def test_a_post_without_the_token_is_refused() -> None:
     assert answer.status_code == 403
 
 
+def test_a_theme_that_is_none_is_not_answered_as_markup(client: Client) -> None:
+    answer = client.post("/theme", {"theme": "<b>dark</b>"})
+    assert answer.status_code == HTTPStatus.BAD_REQUEST
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize("charset", ["utf-7", "latin-1", "hex", "nonsense"])
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+@pytest.mark.parametrize(("path", "status"), [("/theme", HTTPStatus.FOUND), ("/nowhere", HTTPStatus.NOT_FOUND)])
+def test_whatever_charset_a_request_names_it_is_read_as_utf8(
+    client: Client, charset: str, kind: str, path: str, status: HTTPStatus
+) -> None:
+    form = "theme=dark&next=/%3Fq%3D%C3%A9"
+    if kind.startswith("multipart"):
+        part = '--x\r\nContent-Disposition: form-data; name="{}"\r\n\r\n{}\r\n'
+        form = part.format("theme", "dark") + part.format("next", "/?q=é") + "--x--\r\n"
+    answer = client.generic("POST", path, form, content_type=f"{kind}; charset={charset}")
+    assert answer.status_code == status
+    assert answer.headers.get("Location") in (None, "/?q=%C3%A9")
+
+
 @pytest.mark.parametrize(("address", "secure"), [("https://slipway.example", True), ("http://127.0.0.1:8000", False)])
 def test_an_https_address_makes_cookies_secure(address: str, secure: bool) -> None:
     shown = ("SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE", "SECURE_HSTS_SECONDS", "SECURE_PROXY_SSL_HEADER")
@@ -85,3 +107,12 @@ def test_an_https_address_makes_cookies_secure(address: str, secure: bool) -> No
         check=True,
     )
     assert json.loads(done.stdout) == [secure] * len(shown)
+
+
+def test_a_fragment_that_needs_a_session_sends_the_browser_to_sign_in_and_back_to_its_page(client: Client) -> None:
+    page = "http://testserver/launches?state=RUNNING"
+    answer = client.get("/launches", headers={"HX-Request": "true", "HX-Current-URL": page})
+    assert answer.headers["HX-Redirect"] == "/sign-in?next=/launches%3Fstate%3DRUNNING"
+    elsewhere = client.get("/launches", headers={"HX-Request": "true", "HX-Current-URL": "https://evil.example/x"})
+    assert elsewhere.headers["HX-Redirect"] == "/sign-in?next=/"
+    assert "HX-Redirect" not in client.get("/launches").headers

@@ -18,10 +18,13 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from accounts.actors import SYSTEM
+from accounts.domain.create_api_key import create_api_key
 from accounts.domain.create_invitation import create_invitation
-from accounts.models import User
+from accounts.models import ApiKey, Invitation, Membership, User
 from accounts.roles import Role
+from accounts.scopes import Scope
 from catalog.models import ShapeVersion
+from catalog.states import VersionState
 from launches.models import Launch
 from tests.launches.makers import make_launch
 from tests.makers import make_account, make_member, make_model, make_shape, make_user, make_version
@@ -37,9 +40,13 @@ class World:
 
     people: dict[str, User | None]
     private: ShapeVersion
+    draft: ShapeVersion
     public: ShapeVersion
     launch: Launch
     token: str
+    invitation: Invitation
+    key: ApiKey
+    viewer: Membership
 
     def shape(self, version: ShapeVersion) -> str:
         """The path of the version's shape."""
@@ -54,13 +61,22 @@ def world(settings: Settings) -> World:
     people |= {ANONYMOUS: None, STRANGER: make_user(), OTHER: make_member(role=Role.PUBLISHER)}
     model = make_model(account=make_account(account_id="local"), model_id="tiny-qwen3")  # the local provider runs it
     private = make_version(shape=make_shape(base_model=model, account=team), gpus=0, context=2048, public=False)
-    _, token = create_invitation(actor=SYSTEM, account=team, role=Role.VIEWER, now=timezone.now())
+    invitation, token = create_invitation(actor=SYSTEM, account=team, role=Role.VIEWER, now=timezone.now())
+    launcher, viewer = people[Role.LAUNCHER], people[Role.VIEWER]
+    assert launcher is not None
+    key, _ = create_api_key(
+        actor=SYSTEM, account=team, user=launcher, name="ci", scope=Scope.READ, now=timezone.now(), days=None
+    )
     return World(
         people=people,
         private=private,
+        draft=make_version(shape=private.shape, state=VersionState.DRAFT, gpus=0, context=2048),
         public=make_version(),
         launch=make_launch(owner=people[Role.LAUNCHER], account=team, version=private),
         token=token,
+        invitation=invitation,
+        key=key,
+        viewer=Membership.objects.get(user=viewer),
     )
 
 
@@ -115,14 +131,54 @@ def of_public_shape(end: str) -> Callable[[World], str]:
     return lambda world: world.shape(world.public) + end
 
 
+def of_private_version(end: str) -> Callable[[World], str]:
+    """A path below the private shape's version."""
+    return lambda world: f"{world.shape(world.private)}/versions/{world.private.version_id}{end}"
+
+
+def of_public_version(end: str) -> Callable[[World], str]:
+    """A path below the public shape's version."""
+    return lambda world: f"{world.shape(world.public)}/versions/{world.public.version_id}{end}"
+
+
+def of_publishing(end: str) -> Callable[[World], str]:
+    """A path below the private shape's page among the publishing pages."""
+    return lambda world: f"/publish/team-a/{world.private.shape.shape_id}{end}"
+
+
+def of_draft(end: str) -> Callable[[World], str]:
+    """A path below the page of the private shape's draft."""
+    return lambda world: of_publishing(f"/versions/{world.draft.version_id}{end}")(world)
+
+
 def of_launch(end: str) -> Callable[[World], str]:
     """A path below the launch's page."""
     return lambda world: f"/launches/{world.launch.uid}{end}"
 
 
+def of_member(end: str) -> Callable[[World], str]:
+    """A path below the members page, of team-a's viewer."""
+    return lambda world: f"/members/{world.viewer.pk}{end}"
+
+
+def of_invitation(end: str) -> Callable[[World], str]:
+    """A path below the members page, of the open invitation."""
+    return lambda world: f"/members/invitations/{world.invitation.pk}{end}"
+
+
+def of_key(end: str) -> Callable[[World], str]:
+    """A path below the page of API keys, of the launcher's key."""
+    return lambda world: f"/keys/{world.key.pk}{end}"
+
+
+IN_ONES_OWN = {STRANGER: MISSING}
+"""Pages of the active account: the stranger has none, and the other publisher's is not team-a."""
+OWNER_AND_ADMIN = {Role.VIEWER: MISSING, Role.PUBLISHER: MISSING}
 TABLE: dict[str, list[Case]] = {
     "healthz": [get("/healthz", everybody(OK))],
     "readyz": [get("/readyz", everybody(503))],  # no worker runs here
+    "openapi": [get("/api/openapi.json", everybody(OK))],
+    "docs": [get("/api/docs", everybody(OK))],
     "set_theme": [post("/theme", everybody(FOUND), theme="dark")],
     "account_login": [get("/sign-in", everybody(FOUND) | {ANONYMOUS: OK})],
     "account_logout": [get("/sign-out", signed_in(OK)), post("/sign-out", everybody(FOUND))],
@@ -134,8 +190,52 @@ TABLE: dict[str, list[Case]] = {
         get("/invitations/made-up", everybody(MISSING)),
     ],
     "switch_account": [post("/account", members(FOUND), account="team-a")],
+    "members": [
+        get("/members", signed_in(OK)),
+        post("/members", at_least(Role.ADMIN, OK) | {OTHER: FORBIDDEN}, role="viewer"),
+        post("/members", at_least(Role.ADMIN, UNPROCESSABLE) | {OTHER: FORBIDDEN}, role="captain"),
+    ],
+    "member_role": [post(of_member("/role"), at_least(Role.ADMIN, FOUND), role="launcher")],
+    "member_remove": [
+        get(of_member("/remove"), at_least(Role.ADMIN, OK)),
+        post(of_member("/remove"), at_least(Role.ADMIN, FOUND)),
+    ],
+    "invitation_revoke": [
+        get(of_invitation("/revoke"), at_least(Role.ADMIN, OK)),
+        post(of_invitation("/revoke"), at_least(Role.ADMIN, FOUND)),
+    ],
+    "connect": [get("/connect", signed_in(OK))],
+    "keys": [
+        get("/keys", signed_in(OK)),
+        post("/keys", signed_in(OK) | IN_ONES_OWN, name="of this test", scope="read", days="30"),
+        post(
+            "/keys",
+            signed_in(OK) | IN_ONES_OWN | {Role.VIEWER: UNPROCESSABLE},
+            name="of this test",
+            scope="launch",
+            days="30",
+        ),
+        post(
+            "/keys",
+            signed_in(OK) | IN_ONES_OWN | {Role.VIEWER: UNPROCESSABLE, Role.LAUNCHER: UNPROCESSABLE},
+            name="of this test",
+            scope="publish",
+            days="never",
+        ),
+    ],
+    "key_revoke": [
+        get(of_key("/revoke"), members(OK) | OWNER_AND_ADMIN),
+        post(of_key("/revoke"), members(FOUND) | OWNER_AND_ADMIN),
+    ],
+    "audit": [get("/audit", at_least(Role.PUBLISHER, OK) | {STRANGER: OK, OTHER: OK})],
+    "audit_csv": [get("/audit.csv", at_least(Role.PUBLISHER, OK) | {OTHER: OK})],
     "catalog": [get("/", signed_in(OK))],
     "shape": [get(of_private_shape(""), members(OK)), get(of_public_shape(""), signed_in(OK))],
+    "compare_versions": [
+        get(of_private_shape("/compare"), members(OK)),
+        get(of_public_shape("/compare"), signed_in(OK)),
+    ],
+    "compare": [get("/compare", signed_in(OK)), get("/compare?shape=team-a/secret", signed_in(OK))],
     "launch_new": [
         get(of_private_shape("/launch"), members(OK)),
         get(of_public_shape("/launch"), signed_in(OK)),
@@ -154,12 +254,72 @@ TABLE: dict[str, list[Case]] = {
     "launch_resume": [post(of_launch("/resume"), at_least(Role.LAUNCHER, UNPROCESSABLE))],
     "launch_delete": [post(of_launch("/delete"), at_least(Role.LAUNCHER, FOUND))],
     "launch_clone": [get(of_launch("/clone"), members(FOUND))],
+    "validation": [
+        get(of_private_version("/validation"), members(OK)),
+        get(of_public_version("/validation"), signed_in(MISSING)),
+    ],
+    "validation_start": [post(of_private_version("/validation/start"), at_least(Role.PUBLISHER, SEE_OTHER))],
+    "validation_stop": [
+        post(of_private_version("/validation/stop"), at_least(Role.PUBLISHER, MISSING))
+    ],  # none to stop
+    "validation_by_hand": [
+        post(
+            of_private_version("/validation/by-hand"),
+            at_least(Role.PUBLISHER, UNPROCESSABLE),  # this machine can run it
+            reason="It has run elsewhere for months.",
+        )
+    ],
+    "passport": [
+        get(of_private_version("/passport"), members(OK)),
+        get(of_public_version("/passport"), signed_in(OK)),
+    ],
+    "publish": [
+        get("/publish", at_least(Role.PUBLISHER, OK) | {STRANGER: FORBIDDEN, OTHER: OK})
+    ],  # of one's own account
+    "publish_new": [
+        get("/publish/new", at_least(Role.PUBLISHER, OK) | {STRANGER: FORBIDDEN, OTHER: OK}),
+        post(
+            "/publish/new?model=accounts/local/models/tiny-qwen3",
+            at_least(Role.PUBLISHER, UNPROCESSABLE) | {STRANGER: FORBIDDEN, OTHER: MISSING},
+        ),
+    ],
+    "catalog_import": [
+        get("/publish/import", at_least(Role.PUBLISHER, OK) | {STRANGER: FORBIDDEN, OTHER: OK}),
+        post("/publish/import", at_least(Role.PUBLISHER, UNPROCESSABLE) | {STRANGER: FORBIDDEN, OTHER: UNPROCESSABLE}),
+        get("/publish/import?upload=1", at_least(Role.PUBLISHER, MISSING) | {STRANGER: FORBIDDEN, OTHER: MISSING}),
+    ],
+    "catalog_export": [get("/publish/export", at_least(Role.PUBLISHER, OK) | {STRANGER: FORBIDDEN, OTHER: OK})],
+    "publish_shape": [get(of_publishing(""), at_least(Role.PUBLISHER, OK))],
+    "draft_new": [
+        get(of_publishing("/new"), at_least(Role.PUBLISHER, OK)),
+        post(of_publishing("/new"), at_least(Role.PUBLISHER, UNPROCESSABLE)),
+    ],
+    "shape_delete": [
+        get(of_publishing("/delete"), at_least(Role.PUBLISHER, OK)),
+        post(of_publishing("/delete"), at_least(Role.PUBLISHER, UNPROCESSABLE)),  # a launch was made from it
+    ],
+    "draft_edit": [
+        get(of_draft("/edit"), at_least(Role.PUBLISHER, OK)),
+        post(of_draft("/edit"), at_least(Role.PUBLISHER, UNPROCESSABLE)),
+    ],
+    "shape_clone": [
+        get(of_draft("/clone"), at_least(Role.PUBLISHER, OK)),
+        post(of_draft("/clone"), at_least(Role.PUBLISHER, SEE_OTHER), shape_id="copied"),
+    ],
+    "publish_verb": [
+        get(of_draft("/delete"), at_least(Role.PUBLISHER, OK)),
+        post(of_draft("/delete"), at_least(Role.PUBLISHER, SEE_OTHER)),
+        get(of_draft("/publish"), at_least(Role.PUBLISHER, FOUND)),
+        post(of_draft("/publish"), at_least(Role.PUBLISHER, UNPROCESSABLE), public="no"),
+        get(of_draft("/nonsense"), members(MISSING)),
+    ],
 }
 CASES = [
     pytest.param(name, case, id=f"{name}-{case.method}-{number}")
     for name, cases in TABLE.items()
     for number, case in enumerate(cases)
 ]
+API_PREFIX = "api_"  # called with keys; tests/api/test_roles.py
 ADMIN_NAMESPACE = "admin"  # superusers only; tests/accounts/test_admin.py
 
 
@@ -167,7 +327,9 @@ def url_names(resolver: URLResolver) -> Iterator[str]:
     """The names of all URLs but those of Django's admin; a URL without a name comes as its pattern."""
     for entry in resolver.url_patterns:
         if isinstance(entry, URLPattern):
-            yield entry.name or str(entry.pattern)
+            name = entry.name or str(entry.pattern)
+            if not name.startswith(API_PREFIX):
+                yield name
         elif entry.namespace != ADMIN_NAMESPACE:
             yield from url_names(entry)
 
@@ -182,7 +344,7 @@ def test_every_url_is_in_the_table() -> None:
 @pytest.mark.parametrize(("name", "case"), CASES)
 def test_the_answer_to_each_person(name: str, case: Case, world: World) -> None:
     path = case.path(world)
-    assert get_resolver().resolve(path).url_name == name
+    assert get_resolver().resolve(path.partition("?")[0]).url_name == name
     assert {person: status(case, path, user) for person, user in world.people.items()} == case.expected
 
 

@@ -6,54 +6,17 @@ import json
 import os
 import re
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from tests.e2e.browser import Browser
 from tests.e2e.conftest import ROOT, SlipwayServer
 from tests.sdk.environments import ensure_environment
 
 DRIVER = ROOT / "tests" / "sdk" / "drive_trainer.py"
-READY_SECONDS = 600
-"""The first launch makes the trainer's environment, which takes a minute or two."""
 STEPS = 10
-
-
-class Browser:
-    """What a browser without JavaScript does: pages, forms, a session."""
-
-    def __init__(self, server: SlipwayServer) -> None:
-        self.client = httpx.Client(base_url=server.url, headers={"Referer": server.url}, timeout=30)
-        self.post("/sign-in", "/sign-in", login=server.username, password=server.password)
-
-    def post(self, page: str, action: str, **fields: str) -> httpx.Response:
-        """Send the form of a page, hidden fields and all."""
-        html = self.client.get(page).raise_for_status().text
-        hidden = re.findall(r'<input type="hidden" name="(idempotency_key|version)" value="([^"]*)"', html)
-        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]*)"', html)
-        assert token
-        return self.client.post(action, data=dict(hidden) | fields | {"csrfmiddlewaretoken": token[1]})
-
-    def launch(self, shape: str, **fields: str) -> str:
-        """Launch from the form; answers the path of the launch's page."""
-        path = f"/shapes/local/{shape}/launch"
-        answer = self.post(path, path, **fields)
-        assert answer.status_code == httpx.codes.SEE_OTHER, answer.text
-        return answer.headers["location"]
-
-    def wait_for(self, path: str, pattern: str) -> str:
-        """The launch's page once it matches; fails where it does not in time or the launch is over before."""
-        deadline = time.monotonic() + READY_SECONDS
-        while time.monotonic() < deadline:
-            html = self.client.get(path).raise_for_status().text
-            if re.search(pattern, html):
-                return html
-            assert not re.search(r'data-state="(FAILED|LOST|REJECTED)"', html), html
-            time.sleep(0.3)
-        pytest.fail(f"{path} did not show {pattern} in {READY_SECONDS} s")
 
 
 @pytest.fixture(scope="module")
@@ -98,11 +61,7 @@ def test_train_save_cancel_launch_again_and_go_on(browser: Browser, shape: str, 
 
     second = browser.launch(shape, recipe="none")
     html = browser.wait_for(second, r'data-ready="true"')
-    job = re.search(
-        r"accounts/local/rlorTrainerJobs/(launch-[0-9a-f]+)|\b(launch-[0-9a-f]{12})\b", browser.client.get(first).text
-    )
-    assert job
-    name = job[1] or job[2]
+    name = browser.job_of(first)
     resumed = drive(html, "resume", "--mode", mode, "--steps", "3", "--load", f"cross_job://{name}/ten")
     after_loading, at_the_end = losses(resumed, "evaluated")[0], losses(resumed, "evaluated")[-1]
     assert after_loading == pytest.approx(after_training, rel=1e-4), "the loss goes on where it was"

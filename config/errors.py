@@ -1,0 +1,30 @@
+"""What Django answers where no view could: pages for people, `google.rpc.Status` below /v1."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
+
+from wire.status import Code, status_body
+
+API = "/v1"
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400: a request that was refused before or while it was read."""
+    if not _is_api(request):
+        return defaults.bad_request(request, exception)
+    message = "The request cannot be read: its host, its headers or the number of its parameters are not acceptable."
+    return JsonResponse(status_body(Code.INVALID_ARGUMENT, message), status=400)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500: a fault of ours."""
+    if not _is_api(request):
+        return defaults.server_error(request)
+    message = "Slipway made a mistake. Repeat the request later; the log has it under this answer's X-Request-Id."
+    return JsonResponse(status_body(Code.INTERNAL, message), status=500)
+
+
+def _is_api(request: HttpRequest) -> bool:
+    return request.path == API or request.path.startswith(f"{API}/")

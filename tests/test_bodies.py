@@ -1,0 +1,55 @@
+"""What is larger than the limit is refused before Django keeps any of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from asgiref.sync import async_to_sync
+
+from config.bodies import MAX_BODY, SENTENCE, Message
+
+CHUNK = b" " * (1024 * 1024)
+
+
+async def posted(chunks: int, headers: list[tuple[bytes, bytes]]) -> tuple[int, bytes]:
+    """Status and body of the answer to a body of so many MiB, sent in pieces."""
+    from config.asgi import application
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/theme", "raw_path": b"/theme", "query_string": b"",
+        "root_path": "", "scheme": "http", "http_version": "1.1", "asgi": {"version": "3.0"},
+        "headers": [(b"host", b"localhost"), *headers], "server": ("localhost", 80), "client": ("127.0.0.1", 1),
+    }  # fmt: skip
+    pieces = iter(range(chunks))
+    answer: list[Message] = []
+
+    async def receive() -> Message:
+        number = next(pieces, None)
+        if number is None:
+            await asyncio.Event().wait()  # the client stays
+        return {"type": "http.request", "body": CHUNK, "more_body": number != chunks - 1}
+
+    async def send(message: Message) -> None:
+        answer.append(message)
+
+    await asyncio.wait_for(application(scope, receive, send), 20)
+    return answer[0]["status"], answer[1]["body"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("chunks", "headers"),
+    [(1, [(b"content-length", str(MAX_BODY + 1).encode())]), (1, [(b"content-length", b"9" * 400)]), (9, [])],
+    ids=["announced", "announced beyond numbers", "in pieces"],
+)
+def test_a_body_over_the_limit_is_answered_in_words(chunks: int, headers: list[tuple[bytes, bytes]]) -> None:
+    status, body = async_to_sync(posted)(chunks, headers)
+    assert (status, json.loads(body)["message"]) == (413, SENTENCE)
+
+
+@pytest.mark.django_db
+def test_a_body_within_the_limit_reaches_django() -> None:
+    status, _ = async_to_sync(posted)(8, [(b"content-type", b"application/octet-stream")])
+    assert status == 403  # it has no CSRF token
