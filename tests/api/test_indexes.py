@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.roles import Role
 from accounts.scopes import Scope
 from api.listing import EXACT_UP_TO
-from benchmarks.pages import FILL_SHAPES
+from benchmarks.filling import FILL_SHAPES
 from tests.api.makers import Caller, make_caller
 from tests.makers import make_account, make_member, make_version
 

@@ -39,7 +39,7 @@ def few(db: None) -> None:
 
 def add_many(shapes: int) -> None:
     """That many more shapes, three to a base model, each with a public latest version; by SQL, to be quick."""
-    snapshot = make_version().snapshot
+    snapshot = make_version(shape=make_shape(base_model=make_model(position=0))).snapshot
     fields = [field.as_json() for field in common_fields(TrainerMode.LORA_TRAINER)]
     with connection.cursor() as cursor:
         cursor.execute(

@@ -13,13 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import psycopg
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 from psycopg import sql
 
 from tests.conftest import E2E_OFFSET, broker_url, worker_number
@@ -160,19 +159,28 @@ def _wait_until_ready(server: SlipwayServer, process: subprocess.Popen[bytes], o
     pytest.fail(f"Slipway did not become ready ({last}). It said:\n{output.read_text()}")
 
 
-@pytest.fixture(scope="session")
-def base_url(slipway_server: SlipwayServer) -> str:
-    """What `page.goto("/")` is relative to."""
-    return slipway_server.url
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium rather than a downloaded one; without any the test is skipped.
 
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    """Debian's Chromium rather than a downloaded one; without any the test is skipped."""
+    It does not outlive its module, because Playwright's event loop counts as running in this thread for as long as it
+    is there, and Django refuses the database to whoever runs in a loop.
+    """
     program = os.environ.get("SLIPWAY_CHROMIUM") or shutil.which("chromium")
     if not program:
         pytest.skip("NO BROWSER: install chromium or name one with SLIPWAY_CHROMIUM; browser tests did not run")
-    return browser_type_launch_args | {"executable_path": program, "args": BROWSER_ARGUMENTS}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=BROWSER_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser, slipway_server: SlipwayServer) -> Iterator[BrowserContext]:
+    """A session of its own; `page.goto("/")` is relative to the server."""
+    context = browser.new_context(base_url=slipway_server.url)
+    yield context
+    context.close()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from benchmarks.pages import FILL_LAUNCHES
+from benchmarks.filling import FILL_LAUNCHES
 from launches.domain.claim_attempt import due
 from launches.models import Attempt, Launch
 from launches.queries import Filters, Page, list_launches
