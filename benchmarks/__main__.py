@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import gateway, hostile, live, pages
+from benchmarks import api, gateway, hostile, live, pages
 
-PROGRAMS = {"gateway": gateway.main, "hostile": hostile.main, "live": live.main, "pages": pages.main}
+PROGRAMS = {
+    "gateway": gateway.main,
+    "hostile": hostile.main,
+    "live": live.main,
+    "pages": pages.main,
+    "api": api.main,
+}
 
 
 def main(names: list[str]) -> int:

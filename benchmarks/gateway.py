@@ -19,11 +19,19 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-import django
+import httpx
 import psutil
 import psycopg
 
-from benchmarks.session import BASE_URL, hidden_fields, interleaved, percentile, sign_in
+from benchmarks.session import (
+    BASE_URL,
+    hidden_fields,
+    interleaved,
+    make_api_key,
+    percentile,
+    set_up_django,
+    sign_in,
+)
 
 SHAPE = "/shapes/local/tiny-qwen3-2k-lora/launch"
 READY_SECONDS = 420
@@ -80,13 +88,15 @@ def main() -> None:
         job, endpoint, uid = _launch(database)
         with psycopg.ClientCursor(database) as cursor:
             cursor.execute(STAND_IN, {"job": job, "endpoint": bare})
-        key, token = _secrets(uid)
+        key, token = make_api_key("bench gateway"), _token(uid)
         through = f"{BASE_URL}/training/v1/rlorTrainerJobs/local/"
         print(f"{'1 MB call to':16}{'bare ms':>10}{'gateway ms':>12}{'more ms':>10}{'ratio':>8}")
         body = json.dumps({"model_id": "m", "padding": "x" * BODY_BYTES}).encode()
         _compare("bare trainer", Caller(bare, token), Caller(f"{through}bench-bare", key), lambda _: body, ROUNDS)
         _compare_real(Caller(endpoint, token), Caller(through + job, key))
         asyncio.run(_poll(urlsplit(f"{through}bench-bare"), key))
+        jobs = f"{BASE_URL}/v1/accounts/local/rlorTrainerJobs"
+        httpx.delete(f"{jobs}/{job}", headers={"X-Api-Key": key}).raise_for_status()
 
 
 @contextmanager
@@ -115,29 +125,13 @@ def _launch(database: psycopg.Connection) -> tuple[str, str, str]:
     raise RuntimeError(f"The trainer was not ready in {READY_SECONDS} s.")
 
 
-def _secrets(uid: str) -> tuple[str, str]:
-    """An API key of the launch's owner, and the token of its trainer."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    django.setup()
-    from django.utils import timezone  # noqa: PLC0415 -- models can be imported only once Django is set up
-
-    from accounts.actors import SYSTEM  # noqa: PLC0415
-    from accounts.domain.create_api_key import create_api_key  # noqa: PLC0415
-    from accounts.scopes import Scope  # noqa: PLC0415
-    from launches.models import Launch  # noqa: PLC0415
+def _token(uid: str) -> str:
+    """The token of the launch's trainer."""
+    set_up_django()
+    from launches.models import Launch  # noqa: PLC0415 -- models can be imported only once Django is set up
     from launches.tokens import trainer_token  # noqa: PLC0415
 
-    launch = Launch.objects.select_related("account", "owner").get(uid=uid)
-    _, secret = create_api_key(
-        actor=SYSTEM,
-        account=launch.account,
-        user=launch.owner,
-        name="bench",
-        scope=Scope.LAUNCH,
-        now=timezone.now(),
-        days=30,
-    )
-    return secret, trainer_token(launch)
+    return trainer_token(Launch.objects.get(uid=uid))
 
 
 def _compare(title: str, direct: Caller, gateway: Caller, body: Callable[[str], bytes], rounds: int) -> None:

@@ -18,7 +18,7 @@ from functools import partial
 from itertools import cycle
 from pathlib import Path
 
-from benchmarks.session import interleaved
+from benchmarks.session import interleaved, set_up_django
 
 SECONDS, MEGABYTES = 2.0, 200
 SHAPES = 1000
@@ -149,11 +149,9 @@ def many_shapes(shapes: int, *, gpus: int) -> str:
 
 
 def _legitimate() -> None:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    import django  # noqa: PLC0415 -- only this part needs a database
-    import yaml  # noqa: PLC0415
+    import yaml  # noqa: PLC0415 -- only this part needs a parser and a database
 
-    django.setup()
+    set_up_django()
     from django.db import connection, transaction  # noqa: PLC0415 -- models can be imported only once Django is set up
 
     from accounts.actors import SYSTEM  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""A signed-in HTTP session, as a browser has one, and the arithmetic that all measurements share."""
+"""How measurements get in, as a browser, as a program and as the project itself; and the arithmetic they share."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 
+import django
 import httpx
 
 BASE_URL = os.environ.get("SLIPWAY_BASE_URL", "")
@@ -28,6 +29,34 @@ def sign_in() -> httpx.Client:
     if "sessionid" not in client.cookies:
         raise RuntimeError(f"The sign-in failed with {answer.status_code}.")
     return client
+
+
+def set_up_django() -> None:
+    """Let this process import models and call verbs, on the measured Slipway's database."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    django.setup()
+
+
+def make_api_key(name: str) -> str:
+    """The secret of a new key of the admin in account `local`, scope launch."""
+    set_up_django()
+    from django.utils import timezone  # noqa: PLC0415 -- models can be imported only once Django is set up
+
+    from accounts.actors import SYSTEM  # noqa: PLC0415
+    from accounts.domain.create_api_key import create_api_key  # noqa: PLC0415
+    from accounts.models import Account, User  # noqa: PLC0415
+    from accounts.scopes import Scope  # noqa: PLC0415
+
+    _, secret = create_api_key(
+        actor=SYSTEM,
+        account=Account.objects.get(account_id="local"),
+        user=User.objects.get(username=os.environ["SLIPWAY_ADMIN_USER"]),
+        name=name,
+        scope=Scope.LAUNCH,
+        now=timezone.now(),
+        days=30,
+    )
+    return secret
 
 
 def hidden_fields(html: str, form: str) -> dict[str, str]:

@@ -1,0 +1,165 @@
+"""What the API costs at 100,000 shapes and versions: lists beside their bare SQL, creating a job beside Celery.
+
+SQL      the rows of the page alone, on a connection that is open; the API adds the key, the count and the JSON
+queries  what one such request asks the database
+Celery   sending the pulse task until the worker has done it; the worker is the one that submits jobs
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, LiteralString
+
+import httpx
+import psycopg
+import redis
+
+from benchmarks.filling import ROWS, fill_shapes
+from benchmarks.session import BASE_URL, interleaved, make_api_key, percentile, set_up_django
+
+ROUNDS, JOBS = 30, 20
+LONGEST_SECONDS = 420
+MODEL = "accounts/fireworks/models/bench-777"
+SHAPE = "accounts/local/trainingShapes/tiny-qwen3-2k-lora"
+BODY = {"trainingConfig": {"baseModel": "accounts/local/models/tiny-qwen3", "loraRank": 8}}
+RUNNING = ("api-bench-first", "api-bench-second")
+JOBS_PATH = "/v1/accounts/local/rlorTrainerJobs"
+
+VERSION_ROWS: LiteralString = """
+SELECT * FROM catalog_shapeversion v JOIN catalog_trainingshape s ON s.id = v.shape_id
+JOIN accounts_account a ON a.id = s.account_id JOIN catalog_basemodel m ON m.id = s.base_model_id
+JOIN accounts_account o ON o.id = m.account_id WHERE v.is_public AND v.state = 'VALIDATED'
+"""
+OF_MODEL: LiteralString = "AND m.model_id = 'bench-777' AND o.account_id = 'fireworks'"
+NEWEST_VERSIONS: LiteralString = "ORDER BY v.created_at DESC, v.id DESC LIMIT 51"
+NEWEST_SHAPES: LiteralString = "ORDER BY s.created_at DESC, s.id DESC LIMIT 51"
+LATEST: LiteralString = "AND v.is_latest_validated"
+
+SHAPES_PATH = "/v1/accounts/-/trainingShapes"
+VERSIONS_PATH = f"{SHAPES_PATH}/-/versions"
+LISTS: dict[str, tuple[str, LiteralString]] = {
+    "shapes": (SHAPES_PATH, VERSION_ROWS + LATEST + NEWEST_SHAPES),
+    "shapes of a model": (
+        f'{SHAPES_PATH}?filter=base_model="{MODEL}"',
+        VERSION_ROWS + LATEST + OF_MODEL + NEWEST_SHAPES,
+    ),
+    "versions": (VERSIONS_PATH, VERSION_ROWS + NEWEST_VERSIONS),
+    "versions, the latest of a model": (
+        f'{VERSIONS_PATH}?filter=latest_validated=true AND snapshot.base_model="{MODEL}"',
+        VERSION_ROWS + LATEST + OF_MODEL + NEWEST_VERSIONS,
+    ),
+}
+
+
+def main() -> None:
+    """Print each figure beside its floor."""
+    client = httpx.Client(base_url=BASE_URL, headers={"X-Api-Key": make_api_key("bench api")}, timeout=30)
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as database:
+        fill_shapes(database)
+        _compare_lists(client, database)
+        _compare_jobs(client, database)
+
+
+def _compare_lists(client: httpx.Client, database: psycopg.Connection) -> None:
+    print(f"\nlists at {ROWS:,} versions\n{'list':34}{'ms':>8}{'SQL ms':>9}{'ratio':>8}{'queries':>9}")
+    for name, (path, rows) in LISTS.items():
+        took, least = interleaved([partial(_get, client, path), partial(_fetch, database, rows)], ROUNDS)
+        queries = _queries(partial(_call, "get", path, client))
+        print(f"{name:34}{took * 1000:8.1f}{least * 1000:9.1f}{took / least:8.1f}{queries:9}")
+
+
+def _get(client: httpx.Client, path: str) -> None:
+    client.get(path).raise_for_status()
+
+
+def _fetch(database: psycopg.Connection, query: LiteralString) -> None:
+    database.execute(query).fetchall()
+
+
+def _compare_jobs(client: httpx.Client, database: psycopg.Connection) -> None:
+    """Jobs that wait behind two that run, so that no trainer's start is measured with them."""
+    for name in RUNNING:
+        _create(client, name)
+        _wait(partial(_is_ready, client, name), every=0.5)
+    answered, submitted, floors = [], [], []
+    for number in range(JOBS):
+        name = f"api-bench-{number}"
+        start = time.perf_counter()
+        _create(client, name)
+        answered.append(time.perf_counter() - start)
+        _wait(partial(_is_submitted, database, name))
+        submitted.append(time.perf_counter() - start)
+        floors.append(_round_trip())
+        client.delete(f"{JOBS_PATH}/{name}").raise_for_status()
+    queries = _queries(
+        partial(_call, "post", f"{JOBS_PATH}?rlorTrainerJobId=api-bench-counted&trainingShape={SHAPE}", client)
+    )
+    floor = percentile(floors, 0.5)
+    print(f"\na job beside a Celery round trip of {floor * 1000:.1f} ms")
+    print(f"{'create job':34}{'ms':>8}{'ratio':>8}{'queries':>9}")
+    for name, times, count in (("accepted", answered, str(queries)), ("submitted to the provider", submitted, "")):
+        took = percentile(times, 0.5)
+        print(f"{name:34}{took * 1000:8.1f}{took / floor:8.1f}{count:>9}")
+    for name in (*RUNNING, "api-bench-counted"):
+        client.delete(f"{JOBS_PATH}/{name}").raise_for_status()
+
+
+def _create(client: httpx.Client, name: str) -> None:
+    client.post(JOBS_PATH, params={"rlorTrainerJobId": name, "trainingShape": SHAPE}, json=BODY).raise_for_status()
+
+
+def _is_ready(client: httpx.Client, name: str) -> bool:
+    return client.get(f"/training/v1/rlorTrainerJobs/local/{name}/api/v1/healthz").is_success
+
+
+def _is_submitted(database: psycopg.Connection, name: str) -> bool:
+    query = "SELECT state <> 'QUEUED' FROM launches_launch WHERE job_id = %s"
+    found = database.execute(query, [name]).fetchone()
+    return bool(found and found[0])
+
+
+def _round_trip() -> float:
+    """Seconds from sending a task that does next to nothing until it is done."""
+    set_up_django()
+    from config.celery import app  # noqa: PLC0415 -- its settings are Django's
+    from config.health import PULSE, WORKER_KEY  # noqa: PLC0415
+
+    with redis.Redis.from_url(os.environ["REDIS_URL"]) as broker:
+        broker.delete(WORKER_KEY)
+        start = time.perf_counter()
+        app.send_task(PULSE)
+        _wait(lambda: bool(broker.exists(WORKER_KEY)))
+        return time.perf_counter() - start
+
+
+def _wait(is_done: Callable[[], bool], *, every: float = 0.0005) -> None:
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while not is_done():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"What was waited for did not happen in {LONGEST_SECONDS} s.")
+        time.sleep(every)
+
+
+def _queries(call: Callable[[], None]) -> int:
+    """How many queries the call makes in this process."""
+    from django.db import connection  # noqa: PLC0415 -- Django is set up by now
+    from django.test.utils import CaptureQueriesContext  # noqa: PLC0415
+
+    with CaptureQueriesContext(connection) as asked:
+        call()
+    return len(asked)
+
+
+def _call(method: str, path: str, client: httpx.Client) -> None:
+    """The same request to the application in this process."""
+    from django.test import Client  # noqa: PLC0415 -- Django is set up by now
+
+    given: dict[str, Any] = {"headers": {"X-Api-Key": client.headers["X-Api-Key"]}}
+    if method == "post":
+        given |= {"data": BODY, "content_type": "application/json"}
+    answer = getattr(Client(SERVER_NAME="127.0.0.1"), method)(path, **given)
+    if answer.status_code != httpx.codes.OK:
+        raise RuntimeError(f"{path} was answered with {answer.status_code}: {answer.content[:300]!r}")

@@ -1,0 +1,74 @@
+"""100,000 launches and 100,000 shapes with a version each, all of them made of one that is there."""
+
+from __future__ import annotations
+
+import json
+from typing import LiteralString
+
+import psycopg
+
+from benchmarks.session import set_up_django
+
+ROWS = 100_000
+
+FILL_LAUNCHES = """
+INSERT INTO launches_launch (uid, account_id, job_id, owner_id, shape_version_id, display_name, spec, inputs,
+    provider, idempotency_key, state, attempt_count, last_event, created_at)
+SELECT gen_random_uuid(), a.id, 'bench-' || n, u.id, v.id, 'bench ' || n, %(spec)s, '{}', 'local', 'bench-' || n,
+    (ARRAY['COMPLETED','FAILED','CANCELLED'])[1 + n %% 3], 1, 1, now() - n * interval '1 second'
+FROM generate_series(1, %(rows)s) n, accounts_account a, accounts_user u,
+    (SELECT id FROM catalog_shapeversion ORDER BY id LIMIT 1) v
+WHERE a.account_id = 'local' AND u.username = %(user)s;
+INSERT INTO launches_attempt (launch_id, number, state, reason, detail, ready, endpoint, resume_from, failures,
+    progress_read, log_tail, log_offset, metrics_read, finished_at, created_at, next_check_at)
+SELECT id, 1, state, '', '', false, '', '', 0, 0, '', 0, 0, created_at, created_at, created_at
+FROM launches_launch WHERE job_id LIKE 'bench-%%';
+ANALYZE;
+"""
+FILL_SHAPES = """
+INSERT INTO catalog_basemodel (account_id, model_id, title, family, section, architecture, position, created_at)
+SELECT a.id, 'bench-' || n, 'Bench ' || n, 'Bench', 'Bench', 'dense', 1000 + n, now()
+FROM generate_series(1, %(rows)s / 5) n, accounts_account a WHERE a.account_id = 'fireworks';
+INSERT INTO catalog_trainingshape (account_id, shape_id, base_model_id, display_name, id_source, position, search_text,
+    created_at)
+SELECT m.account_id, m.model_id || '-' || n, m.id, 'Policy trainer', 'derived', n,
+    'policy trainer ' || m.model_id || '-' || n || ' ' || lower(m.title), now() - (5 * m.id + n) * interval '1 second'
+FROM catalog_basemodel m, generate_series(1, 5) n WHERE m.model_id LIKE 'bench-%%';
+INSERT INTO catalog_shapeversion (shape_id, version_id, snapshot, launch_fields, digest, state, is_public,
+    is_latest_validated, published_at, deprecation_message, created_at, note)
+SELECT s.id, lpad(to_hex(s.id), 8, '0'), v.snapshot || jsonb_build_object(
+        'maxSupportedContextLength', 1024 * (1 + s.id %% 256), 'acceleratorCount', 1 + s.id %% 8), v.launch_fields,
+    v.digest, 'VALIDATED', true, true, s.created_at, '', s.created_at, ''
+FROM catalog_trainingshape s,
+    (SELECT * FROM catalog_shapeversion ORDER BY id LIMIT 1) v
+WHERE s.shape_id LIKE 'bench-%%';
+ANALYZE;
+"""
+
+
+def fill_launches(database: psycopg.Connection) -> None:
+    """Add the launches, each over, with one attempt."""
+    _fill(database, FILL_LAUNCHES, {"rows": ROWS, "spec": _some_spec(), "user": "admin"})
+
+
+def fill_shapes(database: psycopg.Connection) -> None:
+    """Add the shapes, where they were not added before."""
+    if database.execute("SELECT 1 FROM catalog_trainingshape WHERE shape_id = 'bench-1-1'").fetchone() is None:
+        _fill(database, FILL_SHAPES, {"rows": ROWS})
+
+
+def _fill(database: psycopg.Connection, statements: LiteralString, values: dict[str, int | str]) -> None:
+    database.execute("SET synchronous_commit = off")
+    with database.transaction(), psycopg.ClientCursor(database) as cursor:
+        cursor.execute(statements, values)
+
+
+def _some_spec() -> str:
+    """The spec of a real shape, resolved as the form does."""
+    set_up_django()
+    from catalog.models import ShapeVersion  # noqa: PLC0415 -- models can be imported only once Django is set up
+    from launches.subjects import default_offer, subject_of  # noqa: PLC0415
+
+    version = ShapeVersion.objects.select_related("shape__account", "shape__base_model__account").earliest("pk")
+    spec, _ = default_offer(subject_of(version, None))
+    return json.dumps(spec.as_json())
