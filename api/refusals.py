@@ -14,8 +14,6 @@ from wire.errors import InvalidArgument, Refusal, Violation
 from wire.status import Code, status_body
 
 log = structlog.get_logger(__name__)
-DOMAIN = "slipway"
-_TYPE = "type.googleapis.com/google.rpc."
 _CODES: dict[type[exceptions.APIException], Code] = {
     exceptions.NotAuthenticated: Code.UNAUTHENTICATED,
     exceptions.AuthenticationFailed: Code.UNAUTHENTICATED,
@@ -43,7 +41,9 @@ def refuse(error: Exception, context: dict[str, Any]) -> Response | None:
 def _answer(error: Exception) -> Response | None:
     if isinstance(error, Refusal):
         code = Code[error.code]
-        return Response(status_body(code, error.message, _details(error)), status=code.http_status)
+        violations = error.violations if isinstance(error, InvalidArgument) else ()
+        body = status_body(code, error.message, reason=error.reason, violations=violations)
+        return Response(body, status=code.http_status)
     if isinstance(error, Http404):
         return Response(status_body(Code.NOT_FOUND, "There is no such thing."), status=404)
     if isinstance(error, exceptions.APIException):
@@ -56,20 +56,6 @@ def _sentence(error: exceptions.APIException) -> str:
     if isinstance(error, exceptions.NotAuthenticated):
         return "An API key is needed. Send it as X-Api-Key or as Authorization: Bearer."
     return str(error.detail)
-
-
-def _details(error: Refusal) -> list[dict[str, Any]]:
-    """ErrorInfo with a machine's word for the reason; BadRequest with every field where fields are to blame."""
-    details: list[dict[str, Any]] = [error_info(error.reason)]
-    if isinstance(error, InvalidArgument):
-        fields = [{"field": found.field, "description": found.description} for found in error.violations]
-        details.append({"@type": f"{_TYPE}BadRequest", "fieldViolations": fields})
-    return details
-
-
-def error_info(reason: str) -> dict[str, Any]:
-    """A machine's word for why something is so."""
-    return {"@type": f"{_TYPE}ErrorInfo", "reason": reason, "domain": DOMAIN, "metadata": {}}
 
 
 def invalid(field: str, sentence: str) -> InvalidArgument:

@@ -1,6 +1,6 @@
 """How an API answers when it refuses: `google.rpc.Status` as JSON, and the HTTP status that goes with its code. Pure.
 
-    {"code": 5, "message": "There is no job ...", "details": []}
+    {"code": 5, "message": "There is no job ...", "details": [{"@type": "...ErrorInfo", "reason": "NOT_FOUND", ...}]}
 
 Source: google/rpc/code.proto, which gives both the numbers and the mapping to HTTP.
 """
@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any
+
+from wire.errors import Violation
 
 
 class Code(IntEnum):
@@ -48,6 +50,23 @@ _HTTP = {
 }
 
 
-def status_body(code: Code, message: str, details: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
-    """The body of a refusal; `message` is a full sentence for a person."""
-    return {"code": int(code), "message": message, "details": list(details)}
+DOMAIN = "slipway"
+_TYPE = "type.googleapis.com/google.rpc."
+
+
+def status_body(
+    code: Code, message: str, *, reason: str = "", violations: Sequence[Violation] = ()
+) -> dict[str, Any]:
+    """The body of a refusal. `message` is a full sentence for a person; `reason` a word for a program, the code's name
+    where there is none; `violations` is every field that is to blame.
+    """
+    details = [error_info(reason or code.name)]
+    if violations:
+        fields = [{"field": found.field, "description": found.description} for found in violations]
+        details.append({"@type": f"{_TYPE}BadRequest", "fieldViolations": fields})
+    return {"code": int(code), "message": message, "details": details}
+
+
+def error_info(reason: str) -> dict[str, Any]:
+    """A program's word for why something is so."""
+    return {"@type": f"{_TYPE}ErrorInfo", "reason": reason, "domain": DOMAIN, "metadata": {}}

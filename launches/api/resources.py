@@ -9,14 +9,13 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from api.refusals import error_info
 from catalog.api.resources import rfc3339
 from catalog.enums import TrainerMode
 from catalog.snapshot_fields import MAX_TOKENS
 from launches.models import Attempt, Checkpoint, Launch
 from launches.spec import TrainerSpec
 from launches.states import FINAL, AttemptState
-from wire.status import Code
+from wire.status import Code, error_info
 
 PREFIX = "JOB_STATE_"
 DELETED = "JOB_STATE_DELETED"

@@ -19,7 +19,7 @@ from catalog.enums import TrainerMode
 from catalog.models import ShapeVersion
 from launches.models import Launch
 from tests.launches.makers import make_launch, make_tiny_version
-from tests.makers import make_account, make_member, make_user, make_version, sign_in
+from tests.makers import make_account, make_member, make_shape, make_user, make_version, sign_in
 
 pytestmark = pytest.mark.django_db
 FORM_QUERIES = 5  # session, user, memberships, version, role
@@ -326,7 +326,7 @@ def test_a_post_without_the_csrf_token_is_refused(launcher: User) -> None:
 
 
 def test_the_preview_follows_what_is_typed(signed_in: Client) -> None:
-    version = make_version(gpus=2, nodes=2)
+    version = make_version(shape=make_shape(account=make_account()), gpus=2, nodes=2)
     data = {"idempotency_key": "k", "version": version.version_id, "trainer_replica_count": "3", "lora_rank": "64"}
     page = text(signed_in.post(form_url(version, "launch_preview"), data))
     assert "12 GPUs in all (2 a node x 2 nodes x 3 replicas)" in page

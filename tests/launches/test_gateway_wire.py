@@ -341,7 +341,7 @@ def test_no_answer_is_a_502_that_can_be_repeated(caller: Caller, trainer: StandI
     trainer.script = script
     answer = caller.ask("POST", "/x", content=b"{}")
     assert answer.status_code == 502
-    assert (answer.json()["code"], answer.json()["details"]) == (14, [])
+    assert (answer.json()["code"], answer.json()["details"][0]["reason"]) == (14, "UNAVAILABLE")
     assert str(trainer.port) not in answer.text
 
 
