@@ -33,7 +33,8 @@ def quickstart(example: Example) -> tuple[Snippet, ...]:
         Snippet(
             "sdk",
             "Python SDK",
-            "Resolves the shape, creates a trainer and waits for it, trains three steps through it, and deletes it.",
+            "Resolves the shape, creates a trainer and waits for it, trains three steps through it, and deletes it, "
+            "also where something fails on the way.",
             _sdk(example),
         ),
         Snippet(
@@ -68,21 +69,6 @@ manager = TrainerJobManager(api_key=os.environ["{KEY_VARIABLE}"], base_url=BASE_
 profile = manager.resolve_training_profile(SHAPE)
 print(profile.training_shape_version, profile.max_supported_context_length)
 
-endpoint = manager.create_and_wait(
-    TrainerJobConfig(base_model=MODEL, lora_rank=LORA_RANK, training_shape_ref=profile.training_shape)
-)
-print(endpoint.job_name)
-
-service = FiretitanServiceClient.from_firetitan_config(
-    base_url=BASE_URL,
-    base_model=MODEL,
-    lora_rank=LORA_RANK,
-    training_shape_id=SHAPE,
-    trainer_job_id=endpoint.job_id,
-    create_deployment=False,
-)
-client = service.create_training_client(lora_rank=LORA_RANK)
-
 tokens = list(range(1, 34))
 datum = Datum(
     model_input=ModelInput.from_ints(tokens[:-1]),
@@ -91,13 +77,27 @@ datum = Datum(
         "weights": TensorData(data=[1.0] * 32, dtype="float32", shape=[32]),
     }},
 )
-for step in range(1, 4):
-    passed = client.forward_backward([datum], "cross_entropy").result()
-    client.optim_step(AdamParams(learning_rate=1e-3)).result()
-    print(step, passed.metrics["loss:sum"] / 32)
 
-service.close()
-manager.delete(endpoint.job_id)
+job = manager.create(TrainerJobConfig(base_model=MODEL, lora_rank=LORA_RANK, training_shape_ref=profile.training_shape))
+print(job.job_name)
+try:
+    manager.wait_for_ready(job.job_id)
+    service = FiretitanServiceClient.from_firetitan_config(
+        base_url=BASE_URL,
+        base_model=MODEL,
+        lora_rank=LORA_RANK,
+        training_shape_id=SHAPE,
+        trainer_job_id=job.job_id,
+        create_deployment=False,
+    )
+    client = service.create_training_client(lora_rank=LORA_RANK)
+    for step in range(1, 4):
+        passed = client.forward_backward([datum], "cross_entropy").result()
+        client.optim_step(AdamParams(learning_rate=1e-3)).result()
+        print(step, passed.metrics["loss:sum"] / 32)
+    service.close()
+finally:
+    manager.delete(job.job_id)
 """
 
 
@@ -108,16 +108,16 @@ def _curl(example: Example) -> str:
     body = f'{{"trainingConfig": {{"baseModel": "{example.base_model}", "loraRank": {example.lora_rank}}}}}'
     return f"""JOB="from-curl-$(date +%s)"
 
-curl -fsS {key} \\
+curl --fail-with-body -sS {key} \\
   '{shapes}?pageSize=5'
 
-curl -fsS {key} -H 'Content-Type: application/json' \\
+curl --fail-with-body -sS {key} -H 'Content-Type: application/json' \\
   -X POST "{jobs}?rlorTrainerJobId=$JOB&trainingShape={example.shape}" \\
   -d '{body}'
 
-curl -fsS {key} "{jobs}/$JOB"
+curl --fail-with-body -sS {key} "{jobs}/$JOB"
 
-curl -fsS {key} -X DELETE "{jobs}/$JOB"
+curl --fail-with-body -sS {key} -X DELETE "{jobs}/$JOB"
 """
 
 

@@ -1,4 +1,4 @@
-"""The page Connect: what it names, for whom, and that its code is code. tests/e2e runs the code as pasted."""
+"""The page Connect: what it names, for whom, and that its code is code. tests/e2e/test_connect.py runs it as pasted."""
 
 from __future__ import annotations
 
