@@ -96,7 +96,10 @@ def parse_version_name(name: str) -> tuple[str, str, str] | None:
 
     `versions/latest` is read, too. None where the text is no such name.
     """
-    shape, _, version = name.partition("/versions/")
-    parsed = parse_shape_name(shape)
-    known = shape == name or version == "latest" or is_version_id(version)
-    return (*parsed, version) if parsed and known else None
+    match name.split("/"):
+        case [*shape, "versions", version] if shape:
+            known = version == "latest" or is_version_id(version)
+            parsed = parse_shape_name("/".join(shape)) if known else None
+        case _:
+            version, parsed = "", parse_shape_name(name)
+    return (*parsed, version) if parsed else None
