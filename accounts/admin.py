@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin, messages
@@ -18,6 +18,8 @@ from django.utils import timezone
 from accounts.actors import Actor, user_actor
 from accounts.domain.add_member import add_member
 from accounts.domain.create_account import create_account
+from accounts.domain.deactivate_user import deactivate_user
+from accounts.domain.reactivate_user import reactivate_user
 from accounts.domain.record import record
 from accounts.domain.remove_member import remove_member
 from accounts.domain.revoke_api_key import revoke_api_key
@@ -30,6 +32,8 @@ from wire.names import user_name
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 admin.site.site_header = admin.site.site_title = "Slipway administration"
 admin.site.unregister(Group)
+
+Row = TypeVar("Row", bound=Model)
 
 
 def _actor(request: HttpRequest) -> Actor:
@@ -46,9 +50,25 @@ def _or_say_why_not(request: HttpRequest, answer: Callable[[], HttpResponse]) ->
         return HttpResponseRedirect(request.get_full_path())
 
 
+def _to_each(
+    request: HttpRequest, rows: Iterable[Row], verb: Callable[[Row], object], done: Callable[[Row], str]
+) -> None:
+    """Do the verb to each, and say so; a row for which it refuses is named in a message, the others are done."""
+    for row in rows:
+        try:
+            verb(row)
+        except Refusal as refusal:
+            messages.error(request, refusal.message)
+        else:
+            messages.success(request, done(row))
+
+
 @admin.register(User)
 class Users(UserAdmin[User]):
-    """Users. Groups and single permissions are not used: rights come from memberships."""
+    """Users: made, renamed, switched off and on, never deleted, since memberships, keys and launches refer to them.
+
+    Groups and single permissions are not used: rights come from memberships.
+    """
 
     fieldsets = (
         (None, {"fields": ("username", "password")}),
@@ -56,9 +76,37 @@ class Users(UserAdmin[User]):
         ("Doors", {"fields": ("is_active", "is_staff", "is_superuser")}),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
-    readonly_fields = ("last_login", "date_joined")
+    readonly_fields = ("is_active", "last_login", "date_joined")
+    list_display = ("username", "email", "is_active", "is_superuser")
     list_filter = ("is_active", "is_superuser")
     filter_horizontal = ()
+    actions = ("deactivate", "reactivate")
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """No."""
+        return False
+
+    @admin.action(description="Switch the selected users off")
+    def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """By the verb, which keeps every account its admin."""
+        actor = _actor(request)
+        _to_each(
+            request,
+            queryset,
+            lambda user: deactivate_user(actor=actor, user=user),
+            lambda user: f"{user} is switched off.",
+        )
+
+    @admin.action(description="Switch the selected users on again")
+    def reactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """By the verb."""
+        actor = _actor(request)
+        _to_each(
+            request,
+            queryset,
+            lambda user: reactivate_user(actor=actor, user=user),
+            lambda user: f"{user} gets in again.",
+        )
 
     def log_addition(self, request: HttpRequest, obj: User, message: Any) -> LogEntry:
         """Note it in the audit log, too."""
@@ -69,12 +117,6 @@ class Users(UserAdmin[User]):
         """Note it in the audit log, too; the message names fields, not values."""
         self._note(request, "change_user", obj, message)
         return super().log_change(request, obj, message)
-
-    def log_deletions(self, request: HttpRequest, queryset: QuerySet[User]) -> list[LogEntry]:
-        """Note them in the audit log, too."""
-        for user in queryset:
-            self._note(request, "delete_user", user, None)
-        return super().log_deletions(request, queryset)
 
     def _note(self, request: HttpRequest, verb: str, user: User, message: Any) -> None:
         after = {"message": message} if message else None
@@ -190,14 +232,14 @@ class ApiKeys(ReadOnly):
 
     @admin.action(description="Revoke the selected API keys")
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        """End them; one that is refused is named, the others end."""
-        for key in queryset.select_related("account", "user"):
-            try:
-                revoke_api_key(actor=_actor(request), key=key, now=timezone.now())
-            except Refusal as refusal:
-                messages.error(request, refusal.message)
-            else:
-                messages.success(request, f"The key {key.name} of {key.user} was revoked.")
+        """End them, by the verb."""
+        actor, now = _actor(request), timezone.now()
+        _to_each(
+            request,
+            queryset.select_related("account", "user"),
+            lambda key: revoke_api_key(actor=actor, key=key, now=now),
+            lambda key: f"The key {key.name} of {key.user} was revoked.",
+        )
 
 
 @admin.register(AuditEntry)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.contrib.auth.models import AnonymousUser
+from django.db.models import Q
 
 from accounts.models import Account, ApiKey, Invitation, Membership, User
 from accounts.roles import Role
@@ -100,6 +101,12 @@ def find_key(account: Account | None, user: User | None, number: int) -> ApiKey:
     if account is None or found is None or (user is not None and found.user != user):
         raise NotFound("There is no such API key of yours for the account that you work in.")
     return found
+
+
+def key_names_in_use(account: Account, user: User, now: datetime) -> set[str]:
+    """What the user's keys for the account are called that still open something: not revoked, not expired."""
+    keys = ApiKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), account=account, user=user)
+    return set(keys.filter(revoked_at=None).values_list("name", flat=True))
 
 
 def count_live_keys(account: Account, user: User) -> int:

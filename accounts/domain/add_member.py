@@ -56,9 +56,9 @@ def lock_membership(account: Account, user: User) -> Membership | None:
 
 
 def refuse_to_lose_last_admin(membership: Membership) -> None:
-    """Errors: `FailedPrecondition` where this is the account's only admin."""
-    others = Membership.objects.filter(account=membership.account, role=Role.ADMIN).exclude(pk=membership.pk)
-    if membership.role == Role.ADMIN and not others.exists():
+    """Errors: `FailedPrecondition` where this is the account's only admin, those who are switched off not counted."""
+    admins = Membership.objects.filter(account=membership.account, role=Role.ADMIN, user__is_active=True)
+    if membership.role == Role.ADMIN and not admins.exclude(pk=membership.pk).exists():
         raise FailedPrecondition(
             f"{membership.user} is the only admin of {membership.account}. Make somebody else an admin first."
         )

@@ -11,7 +11,9 @@ from django.db import transaction
 from accounts.actors import Actor, require
 from accounts.domain.add_member import lock_membership
 from accounts.domain.record import record
+from accounts.domain.revoke_api_key import revoke_keys_of
 from accounts.models import KEY_NAME_LENGTH, Account, ApiKey, User
+from accounts.queries import key_names_in_use
 from accounts.roles import Right, Role
 from accounts.scopes import Scope, scopes_of
 from wire.errors import InvalidArgument, NotFound, PermissionDenied, Violation
@@ -32,8 +34,9 @@ def create_api_key(
 ) -> tuple[ApiKey, str]:
     """Make a key of the user for the account that expires after so many days, None for never.
 
-    Returns it with its secret, which is stored nowhere. Errors: `NotFound` where the user is not a member,
-    `PermissionDenied` for anybody but the user in person and Slipway, `InvalidArgument` naming `name`, `scope`, `days`.
+    Returns it with its secret, which is stored nowhere. A key that had the name and has expired is revoked.
+    Errors: `NotFound` where the user is not a member, `PermissionDenied` for anybody but the user in person and
+    Slipway, `InvalidArgument` naming `name`, `scope`, `days`.
     """
     require(actor, account, Right.MAKE_KEYS)
     if actor.user is not None and actor.user != user:
@@ -42,11 +45,12 @@ def create_api_key(
     if membership is None:
         raise NotFound(f"{user} is not a member of {account}.")
     if violations := [
-        *_wrong_name(account, user, name),
+        *_wrong_name(account, user, name, now),
         *_wrong_scope(account, Role(membership.role), scope),
         *_wrong_days(days),
     ]:
         raise InvalidArgument(violations)
+    revoke_keys_of(actor=actor, account=account, user=user, now=now, name=name)
     secret = MARK + secrets.token_urlsafe(_SECRET_BYTES)
     key = ApiKey.objects.create(
         account=account,
@@ -79,10 +83,10 @@ def hash_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _wrong_name(account: Account, user: User, name: str) -> list[Violation]:
+def _wrong_name(account: Account, user: User, name: str, now: datetime) -> list[Violation]:
     if not name.strip() or len(name) > KEY_NAME_LENGTH or not name.isprintable():
         return [Violation("name", f"Use 1 to {KEY_NAME_LENGTH} visible characters.")]
-    if ApiKey.objects.filter(account=account, user=user, name=name, revoked_at=None).exists():
+    if name in key_names_in_use(account, user, now):
         return [Violation("name", f"{user} has a key named {name} in {account}. Choose another name, or revoke it.")]
     return []
 

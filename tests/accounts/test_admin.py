@@ -10,7 +10,7 @@ from accounts.actors import SYSTEM
 from accounts.domain.create_invitation import create_invitation
 from accounts.domain.record import record
 from accounts.domain.revoke_api_key import revoke_api_key
-from accounts.models import Account, AuditEntry, Membership
+from accounts.models import Account, AuditEntry, Membership, User
 from accounts.roles import Role
 from tests.accounts.makers import make_key
 from tests.makers import make_account, make_member, make_user, sign_in
@@ -81,13 +81,40 @@ def test_accounts_can_be_made_and_stay(superuser: Client) -> None:
 def test_what_is_done_to_users_is_audited(superuser: Client) -> None:
     user = make_user(username="anna")
     fields = {"username": "anna", "email": "anna@example.org", "is_staff": "on"}
-    answer = superuser.post(f"/admin/accounts/user/{user.pk}/change/", fields)
-    assert answer.status_code == 302
-    superuser.post(f"/admin/accounts/user/{user.pk}/delete/", {"post": "yes"})
-    assert list(AuditEntry.objects.order_by("id").values_list("verb", "target")) == [
-        ("change_user", "users/anna"),
-        ("delete_user", "users/anna"),
-    ]
+    assert superuser.post(f"/admin/accounts/user/{user.pk}/change/", fields).status_code == 302
+    user.refresh_from_db()
+    assert (user.email, user.is_active) == ("anna@example.org", True)  # the form does not switch anybody off
+    assert list(AuditEntry.objects.values_list("verb", "target")) == [("change_user", "users/anna")]
+
+
+def test_users_stay(superuser: Client) -> None:
+    user = make_member(role=Role.VIEWER)
+    assert superuser.post(f"/admin/accounts/user/{user.pk}/delete/", {"post": "yes"}).status_code == 403
+    fields = {"action": "delete_selected", "_selected_action": [user.pk], "post": "yes"}
+    superuser.post("/admin/accounts/user/", fields)
+    assert Membership.objects.filter(user=user).exists()
+
+
+def test_users_are_switched_off_and_on_by_the_verbs(superuser: Client) -> None:
+    account = make_account()
+    anna = make_member(account=account, role=Role.ADMIN, username="Anna")
+    bert = make_member(account=account, role=Role.ADMIN, username="Bert")
+
+    def said(action: str, *users: User) -> str:
+        fields = {"action": action, "_selected_action": [user.pk for user in users]}
+        return superuser.post("/admin/accounts/user/", fields, follow=True).content.decode()
+
+    assert "Anna is switched off." in said("deactivate", anna)
+    words = said("deactivate", anna, bert)
+    assert "Anna is switched off already." in words
+    assert f"Bert is the only admin of {account}. Make somebody else an admin first." in words
+    assert list(User.objects.filter(memberships__account=account, is_active=True)) == [bert]
+    assert "Anna gets in again." in said("reactivate", anna)
+    assert "Bert is not switched off." in said("reactivate", bert)
+    anna.refresh_from_db()
+    assert anna.is_active
+    entries = AuditEntry.objects.order_by("id").values_list("verb", "target")
+    assert list(entries) == [("deactivate_user", "users/Anna"), ("reactivate_user", "users/Anna")]
 
 
 def test_api_keys_are_shown_without_their_hash_and_revoked_by_the_verb(superuser: Client) -> None:

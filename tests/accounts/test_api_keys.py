@@ -166,6 +166,22 @@ def test_a_name_is_free_again_once_its_key_is_revoked() -> None:
 
 
 @pytest.mark.django_db
+def test_a_name_is_free_again_once_its_key_has_expired() -> None:
+    account = make_account()
+    user = make_member(account=account, role=Role.VIEWER)
+    old, _ = make_key(account=account, user=user, now=NOON, days=30)
+    expiry = NOON + timedelta(days=30)
+    with pytest.raises(InvalidArgument, match="has a key named ci"):
+        make_key(account=account, user=user, now=expiry - timedelta(seconds=1))
+    new, secret = make_key(account=account, user=user, now=expiry)
+    assert opens(secret, expiry) and new.pk != old.pk
+    old.refresh_from_db()
+    assert old.revoked_at == expiry
+    verbs = AuditEntry.objects.order_by("-id").values_list("verb", "target")[:2]
+    assert list(verbs) == [("create_api_key", new.resource_name), ("revoke_api_key", old.resource_name)]
+
+
+@pytest.mark.django_db
 def test_nobody_makes_a_key_that_acts_for_somebody_else() -> None:
     account = make_account()
     admin, other = make_member(account=account, role=Role.ADMIN), make_member(account=account, role=Role.VIEWER)
@@ -454,6 +470,20 @@ def test_the_command_prints_the_key_alone() -> None:
     found = authenticate_key(secret=secret, now=timezone.now())
     assert found is not None and said == f"{secret}\n"
     assert (found.name, found.scope, found.expires_at, found.created_by) == ("ci", "launch", None, "Slipway")
+
+
+@pytest.mark.django_db
+def test_the_command_works_again_and_again_as_documented() -> None:
+    account = make_account(account_id="team-a")
+    make_member(account=account, role=Role.LAUNCHER, username="anna")
+    as_documented = ("--account", "team-a", "--user", "anna", "--scope", "launch")
+    secrets = [command(*as_documented).strip() for _ in range(3)]
+    assert all(opens(secret) for secret in secrets)
+    names = ApiKey.objects.order_by("pk").values_list("name", flat=True)
+    assert list(names) == ["command line", "command line 2", "command line 3"]
+    revoke_api_key(actor=SYSTEM, key=ApiKey.objects.get(name="command line 2"), now=timezone.now())
+    command(*as_documented)
+    assert ApiKey.objects.latest("pk").name == "command line 2"
 
 
 @pytest.mark.django_db

@@ -11,6 +11,8 @@ from django.utils import timezone
 from accounts.actors import SYSTEM, user_actor
 from accounts.domain.add_member import add_member
 from accounts.domain.create_account import create_account
+from accounts.domain.deactivate_user import deactivate_user
+from accounts.domain.reactivate_user import reactivate_user
 from accounts.domain.remove_member import remove_member
 from accounts.models import AuditEntry, Membership, User
 from accounts.roles import RIGHTS, Right, Role, allows, includes
@@ -75,6 +77,38 @@ def test_an_account_keeps_an_admin() -> None:
     make_member(account=account, role=Role.ADMIN)
     remove_member(actor=SYSTEM, account=account, user=admin, now=timezone.now())
     assert account.memberships.count() == 1
+
+
+def test_an_account_keeps_an_admin_who_gets_in() -> None:
+    account = make_account()
+    gone, left = (make_member(account=account, role=Role.ADMIN) for _ in range(2))
+    deactivate_user(actor=SYSTEM, user=gone)
+    for lose in (
+        lambda: deactivate_user(actor=SYSTEM, user=left),
+        lambda: remove_member(actor=SYSTEM, account=account, user=left, now=timezone.now()),
+        lambda: add_member(actor=SYSTEM, account=account, user=left, role=Role.VIEWER),
+    ):
+        with pytest.raises(FailedPrecondition, match=f"{left} is the only admin of {account}"):
+            lose()
+    remove_member(actor=SYSTEM, account=account, user=gone, now=timezone.now())
+    left.refresh_from_db()
+    assert left.is_active and list(account.memberships.values_list("user", flat=True)) == [left.pk]
+
+
+def test_only_superusers_switch_others_off_and_on() -> None:
+    account = make_account()
+    admin, user, superuser = make_member(account=account, role=Role.ADMIN), make_user(), make_user(superuser=True)
+    for verb in (deactivate_user, reactivate_user):
+        with pytest.raises(PermissionDenied, match="Only superusers"):
+            verb(actor=user_actor(admin), user=user)
+    with pytest.raises(FailedPrecondition, match="That is you"):
+        deactivate_user(actor=user_actor(superuser), user=superuser)
+    deactivate_user(actor=user_actor(superuser), user=user)
+    user.refresh_from_db()
+    assert not user.is_active
+    reactivate_user(actor=user_actor(superuser), user=user)
+    user.refresh_from_db()
+    assert user.is_active
 
 
 def test_superusers_make_accounts_and_appoint_their_first_admin() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, count
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -9,10 +10,11 @@ from django.utils import timezone
 
 from accounts.actors import SYSTEM
 from accounts.domain.create_api_key import DEFAULT_LIFETIME, LIFETIMES, create_api_key
-from accounts.queries import account_by_id, user_by_name
+from accounts.queries import account_by_id, key_names_in_use, user_by_name
 from accounts.scopes import Scope
 from wire.errors import Refusal
 
+DEFAULT_NAME = "command line"
 NEVER = "never"
 
 
@@ -26,7 +28,11 @@ class Command(BaseCommand):
         parser.add_argument("--account", required=True, help="account id, such as local")
         parser.add_argument("--user", required=True, help="user name of a member of the account, for whom the key acts")
         parser.add_argument("--scope", required=True, choices=[scope.value for scope in Scope])
-        parser.add_argument("--name", default="command line", help="what it is for; shown in lists and the audit log")
+        parser.add_argument(
+            "--name",
+            help=f"what it is for; shown in lists and the audit log; {DEFAULT_NAME!r} unless told, "
+            "with a number where that is taken",
+        )
         parser.add_argument(
             "--days",
             default=str(DEFAULT_LIFETIME),
@@ -39,17 +45,25 @@ class Command(BaseCommand):
         user = user_by_name(options["user"])
         if user is None:
             raise CommandError(f"There is no user {options['user']}. `manage add_member` lets somebody in.")
-        days = options["days"]
+        days, now = options["days"], timezone.now()
         try:
+            account = account_by_id(options["account"])
+            name = _free_name(key_names_in_use(account, user, now)) if options["name"] is None else options["name"]
             _, secret = create_api_key(
                 actor=SYSTEM,
-                account=account_by_id(options["account"]),
+                account=account,
                 user=user,
-                name=options["name"],
+                name=name,
                 scope=Scope(options["scope"]),
-                now=timezone.now(),
+                now=now,
                 days=None if days == NEVER else int(days),
             )
         except Refusal as refusal:
             raise CommandError(refusal.message) from None
         self.stdout.write(secret)
+
+
+def _free_name(taken: set[str]) -> str:
+    """The default name, or the first of "command line 2", "command line 3" that is not taken."""
+    names = chain([DEFAULT_NAME], (f"{DEFAULT_NAME} {number}" for number in count(2)))
+    return next(name for name in names if name not in taken)
