@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -25,74 +24,12 @@ from launches.gateway import admission
 from launches.gateway.application import Gateway
 from launches.models import Launch
 from launches.states import AttemptState, Reason
+from tests.launches.gateway_calls import ask, asked
 from tests.launches.gateway_parts import StandIn, make_key, observe, prefix_of
 from tests.launches.makers import attempt_of, make_launch
 from tests.makers import make_account, make_member
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class Answer:
-    """What the ASGI application sent."""
-
-    def __init__(self) -> None:
-        self.status = 0
-        self.headers: dict[bytes, bytes] = {}
-        self.body = b""
-
-    async def take(self, message: Any) -> None:
-        self.status = message.get("status", self.status)
-        self.headers |= dict(message.get("headers", ()))
-        self.body += message.get("body", b"")
-
-    @property
-    def code(self) -> int:
-        """The number in the google.rpc.Status body."""
-        body = json.loads(self.body)
-        assert set(body) == {"code", "message", "details"}
-        return int(body["code"])
-
-
-async def ask(gateway: Gateway, path: str, secret: str = "", *, method: str = "GET", bearer: bool = False) -> Answer:
-    """One request without a body; the caller stays until it is answered."""
-    answer = Answer()
-    messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-    messages.put_nowait({"type": "http.request", "body": b"", "more_body": False})
-    field = (b"authorization", f"Bearer {secret}".encode()) if bearer else (b"x-api-key", secret.encode())
-    scope = {
-        "type": "http",
-        "method": method,
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "headers": [field] if secret else [],
-    }
-    await gateway(scope, messages.get, answer.take)
-    return answer
-
-
-def asked(path: str, secret: str = "", **options: Any) -> Answer:
-    """The answer of a gateway that remembers nothing yet."""
-
-    async def test() -> Answer:
-        return await ask(Gateway(), path, secret, **options)
-
-    return async_to_sync(test)()
-
-
-@pytest.fixture
-def trainer() -> Iterator[StandIn]:
-    standing_in = StandIn()
-    yield standing_in
-    standing_in.close()
-
-
-@pytest.fixture
-def launch(trainer: StandIn) -> Launch:
-    """A launch of account `local`, with a trainer that answers."""
-    launch = make_launch()
-    observe(launch, AttemptState.RUNNING, endpoint=trainer.endpoint)
-    return launch
 
 
 def _of_a_member(role: Role, scope: Scope = Scope.LAUNCH) -> Callable[[Launch], str]:

@@ -24,7 +24,6 @@ from tests.launches.gateway_parts import (
     observe,
     prefix_of,
 )
-from tests.launches.makers import make_launch
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.e2e]  # a web server of its own
 MEGABYTE = 2**20
@@ -34,13 +33,6 @@ MEGABYTE = 2**20
 def port(django_db_setup: None) -> Iterator[int]:
     with front_door() as port:
         yield port
-
-
-@pytest.fixture
-def trainer() -> Iterator[StandIn]:
-    standing_in = StandIn()
-    yield standing_in
-    standing_in.close()
 
 
 @dataclass
@@ -73,9 +65,7 @@ class Caller:
 
 
 @pytest.fixture
-def caller(port: int, trainer: StandIn) -> Caller:
-    launch = make_launch()
-    observe(launch, AttemptState.RUNNING, endpoint=trainer.endpoint)
+def caller(port: int, launch: Launch) -> Caller:
     return Caller(port, launch, make_key(launch.owner, launch.account))
 
 
