@@ -29,14 +29,15 @@ class Actions:
     clone: Action
 
 
-def actions_for(state: AttemptState, *, control: str, launch: str) -> Actions:
+def actions_for(state: AttemptState, *, control: str, launch: str, resume: str = "") -> Actions:
     """The buttons for a launch in `state`.
 
-    `control` and `launch` say why the reader may not act on it, and may not launch in the account; "" where they may.
+    `control` and `launch` say why the reader may not act on it, and may not launch in the account; `resume` why this
+    launch is never resumed; each is "" where nothing speaks against it.
     """
     return Actions(
         cancel=Action(control or _cancel(state)),
-        resume=Action(control or _resume(state)),
+        resume=Action(control or resume or _resume(state)),
         delete=Action(control),
         clone=Action(launch),
     )

@@ -18,6 +18,7 @@ from launches.spec import TrainerSpec
 from launches.subjects import subject_of
 from wire.errors import FailedPrecondition, InvalidArgument
 
+MEASURED_ONCE = "It is the launch of a validation, which measures once. Validate the version again instead of resuming."
 _PROBED = frozenset({VersionState.VALIDATING, VersionState.VALIDATED})
 
 
@@ -38,6 +39,11 @@ def refuse_probing(actor: Actor, version: ShapeVersion) -> None:
         raise FailedPrecondition(f"{version.name} is {version.state.lower()}; only its validation can run it.")
     if version.withdrawn_at is not None:
         raise FailedPrecondition(f"{version.name} was withdrawn, so there is nothing left to measure.")
+
+
+def is_probe(spec: TrainerSpec) -> bool:
+    """Whether a validation made the launch of this spec."""
+    return spec.recipe == VALIDATION_RECIPE
 
 
 def probe_spec(spec: TrainerSpec, version: ShapeVersion, probe: Probe) -> TrainerSpec:

@@ -127,7 +127,7 @@ def _of_spec(launch: Launch) -> dict[str, Any]:
 
 
 def _watch(validation: Validation) -> Finding:
-    """Judge the launch's first attempt once it is over; whatever was resumed later is somebody's own affair."""
+    """Judge the launch's attempt once it is over; it is the only one, since nobody resumes a probe."""
     attempt = Attempt.objects.select_related("launch").get(launch=validation.launch_id, number=1)
     state = AttemptState(attempt.state)
     if not attempt.is_final:

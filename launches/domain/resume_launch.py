@@ -10,6 +10,8 @@ from launches.domain.append_event import append_event
 from launches.domain.control import lock_for
 from launches.hints import ADVANCE, hint_on_commit
 from launches.models import Attempt, Launch
+from launches.probes import MEASURED_ONCE, is_probe
+from launches.spec import TrainerSpec
 from launches.states import RESUMABLE, AttemptState
 from launches.wake import wake
 from wire.errors import FailedPrecondition
@@ -19,7 +21,8 @@ from wire.errors import FailedPrecondition
 def resume_launch(*, actor: Actor, launch: Launch) -> Attempt:
     """Open the next attempt, which goes on from the newest checkpoint, with the recorded spec.
 
-    Errors: `NotFound`, `PermissionDenied`, `FailedPrecondition` where it is not over, was refused, or was deleted.
+    Errors: `NotFound`, `PermissionDenied`, `FailedPrecondition` where it is not over, was refused, was deleted, or
+    is a validation's: its version may be launched by the validation alone, whatever became of it since.
     """
     locked, last = lock_for(actor, launch)
     if locked.deleted_at is not None:
@@ -28,6 +31,8 @@ def resume_launch(*, actor: Actor, launch: Launch) -> Attempt:
         raise FailedPrecondition(
             f"{locked.job_id} is {last.state}; only one that has ended ({', '.join(sorted(RESUMABLE))}) can be resumed."
         )
+    if is_probe(TrainerSpec.from_json(locked.spec)):
+        raise FailedPrecondition(MEASURED_ONCE)
     locked.attempt_count += 1
     locked.state = AttemptState.QUEUED
     locked.save(update_fields=["attempt_count", "state"])

@@ -29,6 +29,7 @@ from launches.facts import gpu_total, locked_facts
 from launches.gateway.application import PREFIX
 from launches.models import Attempt, Launch, Metric
 from launches.preview import recorded_json
+from launches.probes import MEASURED_ONCE, is_probe
 from launches.queries import (
     attempts_of,
     curve_of,
@@ -157,7 +158,12 @@ def _rights(request: SlipwayRequest, launch: Launch, attempt: Attempt, spec: Tra
     control = _refusal(request, launch, right_to_control(actor_of(request), launch))
     state = AttemptState(launch.state)
     rights: dict[str, Any] = {
-        "actions": actions_for(state, control=control, launch=_refusal(request, launch, Right.LAUNCH)),
+        "actions": actions_for(
+            state,
+            control=control,
+            launch=_refusal(request, launch, Right.LAUNCH),
+            resume=MEASURED_ONCE if is_probe(spec) else "",
+        ),
         "may_control": not control,
         "control_refusal": control,
     }

@@ -11,15 +11,20 @@ from django.utils import timezone
 from accounts.actors import user_actor
 from accounts.models import User
 from accounts.roles import Role
+from accounts.scopes import Scope
 from catalog.enums import TrainerMode
 from catalog.launch_fields import common_fields
 from catalog.models import ShapeVersion
 from catalog.states import VersionState
+from launches.domain.apply_report import apply_report
+from launches.domain.claim_attempt import claim_attempt
 from launches.domain.create_launch import create_launch
 from launches.models import Launch
-from launches.probes import Probe, probe_offer
+from launches.probes import MEASURED_ONCE, Probe, probe_offer
 from launches.spec import TrainerSpec
-from tests.launches.makers import make_tiny_version
+from launches.states import AttemptState
+from tests.api.makers import make_caller
+from tests.launches.makers import attempt_of, make_tiny_version, seen
 from tests.makers import make_account, make_member, make_version, sign_in
 from wire.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 
@@ -100,6 +105,25 @@ def test_the_form_does_not_take_the_recipe(client: Client) -> None:
     assert "is not a recipe here" in answer.content.decode()
     assert client.post(form, {"idempotency_key": "k", "recipe_steps": "3"}).status_code == 422
     assert not Launch.objects.exists()
+
+
+def test_no_door_resumes_a_probe(client: Client) -> None:
+    user = make_publisher()
+    launch = probe(make_tiny_version(state=VersionState.VALIDATING), user)
+    claim = claim_attempt(attempt_of(launch).pk, now=timezone.now())
+    assert claim is not None
+    apply_report(claim, seen(AttemptState.FAILED), now=timezone.now())
+    page = f"/launches/{launch.uid}"
+    shown = sign_in(client, user).get(page).content.decode()
+    assert f'action="{page}/resume"' not in shown
+    assert f'title="{MEASURED_ONCE}"' in shown
+    refused = client.post(f"{page}/resume")
+    assert refused.status_code == 422
+    assert MEASURED_ONCE in refused.content.decode().partition("</h1>")[0]
+    caller = make_caller(account=launch.account, user=user, scope=Scope.LAUNCH)
+    status, body = caller.post(f"/v1/{launch.name}:resume")
+    assert (status, body["message"]) == (400, MEASURED_ONCE)
+    assert launch.attempts.count() == 1
 
 
 def test_the_offer_is_that_of_the_defaults() -> None:

@@ -38,6 +38,7 @@ from tests.publishing.makers import (
     say,
     step,
 )
+from wire.errors import FailedPrecondition
 
 pytestmark = pytest.mark.django_db
 
@@ -272,10 +273,13 @@ def test_a_passport_is_renewed_and_a_failed_renewal_takes_nothing_away() -> None
     assert version_state(third) == "VALIDATED"
 
 
-def test_what_is_resumed_afterwards_does_not_count() -> None:
+def test_the_launch_of_a_failed_validation_is_not_resumed() -> None:
     validation = running()
     say(validation, AttemptState.FAILED, reason=Reason.EXIT_CODE, detail="It broke.")
     launch = launch_of(validation)
-    resume_launch(actor=user_actor(launch.owner), launch=launch)
-    step(validation)
-    assert (validation.state, version_state(validation)) == ("FAILED", "REJECTED")
+    for state in ("VALIDATING", "REJECTED"):
+        assert version_state(validation) == state
+        with pytest.raises(FailedPrecondition, match="Validate the version again"):
+            resume_launch(actor=user_actor(launch.owner), launch=launch)
+        step(validation)
+    assert launch.attempts.count() == 1
