@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import structlog
-from structlog.typing import Processor
+from structlog.typing import Processor, WrappedLogger
 
 SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -14,6 +16,16 @@ SHARED: list[Processor] = [
 ]
 drop_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
 render = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "logger", "event"], bool_as_flag=False)
+
+_INVITATION = re.compile(r"(?<!members)((?:/|%2F)invitations(?:/|%2F))[^\s\"'?&#]+", re.IGNORECASE)
+
+
+def hide_secrets(_logger: WrappedLogger, _method: str, line: str) -> str:
+    """The rendered line without the tokens of invitations, which are in their links: whoever has one can join.
+
+    It comes last, so that it sees what libraries logged, tracebacks and addresses inside of addresses, too.
+    """
+    return _INVITATION.sub(r"\1***", line)
 
 
 def configure() -> None:

@@ -286,7 +286,7 @@ LOGGING = {
     "formatters": {
         "line": {
             "()": "structlog.stdlib.ProcessorFormatter",
-            "processors": [logs.drop_meta, logs.render],
+            "processors": [logs.drop_meta, logs.render, logs.hide_secrets],
             "foreign_pre_chain": logs.SHARED,
         }
     },
@@ -296,7 +296,11 @@ LOGGING = {
         # A line for every look at every running launch would fill the disk.
         "celery.app.trace": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
-        "django.server": {"level": "WARNING"},
+        # Their own handlers would write a second line with the path as it is: Django's and its server's in development,
+        # the web server's where somebody turns its access log on.
+        "django": {"handlers": []},
+        "django.server": {"handlers": ["stderr"], "level": "WARNING"},
+        "granian.access": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
     },

@@ -5,6 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from django.utils import timezone
+
+from accounts.actors import SYSTEM
+from accounts.domain.create_invitation import create_invitation
+from accounts.models import Invitation
+from accounts.roles import Role
+from tests.launches.gateway_parts import front_door
+from tests.makers import make_account
 
 PROGRAM = """
 import django; django.setup()
@@ -30,3 +42,23 @@ def test_every_record_is_one_line_of_pairs() -> None:
     assert 'logger=library event="from elsewhere"' in plain
     assert "logger=ours event=ours.happened count=3" in ours
     assert "ZeroDivisionError" in broke
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_invitation_that_still_works_is_in_no_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLIPWAY_DEBUG", "true")  # serves pages without their files collected first
+    _, token = create_invitation(actor=SYSTEM, account=make_account(), role=Role.ADMIN, now=timezone.now())
+    link, log = f"/invitations/{token}", tmp_path / "log"
+    with front_door("--access-log", log=log) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}") as browser:
+        csrf = browser.get(link).text.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]
+        weak = {"username": "anna", "password": "short", "repeated": "short", "csrfmiddlewaretoken": csrf}
+        assert browser.post(link, data=weak).status_code == 422
+        assert browser.post(link).status_code == 403
+        assert browser.put(link).status_code == 403
+        assert browser.get(f"{link}/").status_code == 404
+        assert browser.get(f"/sign-in?next={link}", headers={"Referer": link}).status_code == 200
+        assert browser.get("/members/invitations/7/revoke").status_code == 302
+    assert Invitation.objects.get().accepted_at is None
+    said = log.read_text()
+    assert "/invitations/***" in said and "Unprocessable Entity" in said and "GET /members/invitations/7/revoke" in said
+    assert token not in said

@@ -40,13 +40,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def front_door() -> Iterator[int]:
-    """The port of a server with one process, as `./run` starts it, on the test database."""
+def front_door(*options: str, log: Path | None = None) -> Iterator[int]:
+    """The port of a server with one process, as `./run` starts it, on the test database; `log` gets what it says."""
     port, database = free_port(), settings.DATABASES["default"]
     url = (
         f"postgres://{database['USER']}:{database['PASSWORD']}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
     )
     command = [sys.executable, "-m", "granian", "--interface", "asginl", "--host", "127.0.0.1", "--port", str(port)]
+    said = (log or Path(os.devnull)).open("ab")
     process = subprocess.Popen(
         [
             *command,
@@ -56,11 +57,13 @@ def front_door() -> Iterator[int]:
             "4096",
             "--workers-kill-timeout",
             "1",
+            *options,
             "config.asgi:application",
         ],
         cwd=ROOT,
         env=os.environ | {"DATABASE_URL": url, "SLIPWAY_SECRET_KEY": settings.SECRET_KEY},
-        stdout=subprocess.DEVNULL,
+        stdout=said,
+        stderr=said if log else None,
     )
     try:
         deadline = time.monotonic() + PATIENCE
@@ -73,6 +76,7 @@ def front_door() -> Iterator[int]:
     finally:
         process.terminate()
         process.wait(PATIENCE)
+        said.close()
 
 
 class Wire:
