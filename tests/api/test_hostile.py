@@ -224,3 +224,14 @@ def test_both_headers_carry_a_key(client: Client, headers: dict[str, str]) -> No
     secret = headers["X-Api-Key"]
     for given in ({"Authorization": f"Bearer {secret}"}, {"Authorization": f"bearer  {secret} "}, headers):
         assert client.get("/v1/accounts", headers=given).status_code == 200
+
+
+def test_where_both_headers_carry_a_key_it_is_the_first_that_counts(client: Client, headers: dict[str, str]) -> None:
+    team = make_account(account_id="team-b")
+    other = make_key(account=team, user=make_member(account=team), scope=Scope.READ)
+    mine, theirs = headers["X-Api-Key"], {"Authorization": f"Bearer {other}"}
+    answer = client.get("/v1/accounts", headers={"X-Api-Key": mine} | theirs).json()
+    assert "team-b" not in str(answer)
+    assert client.get("/v1/accounts/team-b", headers={"X-Api-Key": mine} | theirs).status_code == 404
+    assert refused(client.get("/v1/accounts", headers={"X-Api-Key": "slpw_wrong"} | theirs)) == (401, 16)
+    assert client.get("/v1/accounts/team-b", headers={"X-Api-Key": ""} | theirs).status_code == 200

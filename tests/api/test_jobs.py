@@ -281,6 +281,8 @@ def test_an_image_may_be_named_where_it_is_the_shapes_own(caller: Caller) -> Non
         ({"trainingConfig": {"loraRank": [8]}}, "trainingConfig.loraRank"),
         ({"trainingConfig": {"loraRank": {"value": 8}}}, "trainingConfig.loraRank"),
         ({"serviceMode": "perhaps"}, "serviceMode"),
+        ({"keepAlive": 2}, "keepAlive"),
+        ({"useReservation": {}}, "useReservation"),
         ({"dataset": "accounts/local/datasets/x"}, "dataset"),
     ],
 )
@@ -288,6 +290,13 @@ def test_what_is_no_job_is_refused_by_field(caller: Caller, body: Any, field: st
     found = violations(create(caller, body, trainingShape=make_tiny_version().name))
     assert set(found) == {field}
     assert all(sentence.endswith(".") for sentence in found.values())
+
+
+@pytest.mark.parametrize("value", [True, False, "true", "false"])
+@pytest.mark.parametrize("field", ["serviceMode", "keepAlive", "useReservation"])
+def test_switches_without_effect_are_taken_either_way(caller: Caller, field: str, value: Any) -> None:
+    job = made(caller, {field: value}, trainingShape=make_tiny_version().name)
+    assert (job["serviceMode"], job["keepAlive"], job["useReservation"]) == (True, False, False)
 
 
 def test_null_is_the_default(caller: Caller) -> None:
