@@ -11,6 +11,7 @@ from accounts.actors import Actor
 from catalog.models import ShapeVersion
 from catalog.rights import require_publisher
 from catalog.states import VersionState
+from launches.models import Launch
 from launches.offers import Offer, offer_for
 from launches.providers.base import VALIDATION_RECIPE
 from launches.resolve import resolve
@@ -41,15 +42,15 @@ def refuse_probing(actor: Actor, version: ShapeVersion) -> None:
         raise FailedPrecondition(f"{version.name} was withdrawn, so there is nothing left to measure.")
 
 
-def is_probe(spec: TrainerSpec) -> bool:
-    """Whether a validation made the launch of this spec."""
-    return spec.recipe == VALIDATION_RECIPE
-
-
 def probe_spec(spec: TrainerSpec, version: ShapeVersion, probe: Probe) -> TrainerSpec:
     """The resolved spec as a probe runs it."""
     name = f"Validation of {version.version_id}"
     return replace(spec, recipe=VALIDATION_RECIPE, recipe_steps=probe.steps, display_name=name)
+
+
+def is_probe(launch: Launch) -> bool:
+    """Whether a validation made the launch, whose trainer nobody else may drive: the version may not be validated."""
+    return bool(launch.spec["recipe"] == VALIDATION_RECIPE)
 
 
 def probe_offer(version: ShapeVersion, probe: Probe) -> Offer:

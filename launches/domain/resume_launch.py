@@ -11,7 +11,6 @@ from launches.domain.control import lock_for
 from launches.hints import ADVANCE, hint_on_commit
 from launches.models import Attempt, Launch
 from launches.probes import MEASURED_ONCE, is_probe
-from launches.spec import TrainerSpec
 from launches.states import RESUMABLE, AttemptState
 from launches.wake import wake
 from wire.errors import FailedPrecondition
@@ -31,7 +30,7 @@ def resume_launch(*, actor: Actor, launch: Launch) -> Attempt:
         raise FailedPrecondition(
             f"{locked.job_id} is {last.state}; only one that has ended ({', '.join(sorted(RESUMABLE))}) can be resumed."
         )
-    if is_probe(TrainerSpec.from_json(locked.spec)):
+    if is_probe(locked):
         raise FailedPrecondition(MEASURED_ONCE)
     locked.attempt_count += 1
     locked.state = AttemptState.QUEUED

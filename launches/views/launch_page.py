@@ -162,7 +162,7 @@ def _rights(request: SlipwayRequest, launch: Launch, attempt: Attempt, spec: Tra
             state,
             control=control,
             launch=_refusal(request, launch, Right.LAUNCH),
-            resume=MEASURED_ONCE if is_probe(spec) else "",
+            resume=MEASURED_ONCE if is_probe(launch) else "",
         ),
         "may_control": not control,
         "control_refusal": control,
