@@ -99,7 +99,16 @@ _SETTINGS = [
     ),
     Setting("SLIPWAY_VALIDATION_STEPS", positive, 20, "Steps that a validation of a shape version runs."),
     Setting(
-        "SLIPWAY_VALIDATION_TIMEOUT", positive, 60, "Minutes after which a validation is stopped and counts as failed."
+        "SLIPWAY_VALIDATION_WAIT",
+        positive,
+        1440,
+        "Minutes that a validation may wait for its trainer to be started; then it is stopped and counts as failed.",
+    ),
+    Setting(
+        "SLIPWAY_VALIDATION_TIMEOUT",
+        positive,
+        60,
+        "Minutes from the start of its trainer after which a validation is stopped and counts as failed.",
     ),
     Setting("SLIPWAY_PASSPORT_DAYS", positive, 90, "Days for which what a validation measured counts as fresh."),
     Setting("SLIPWAY_LOG_LEVEL", str, "INFO", "Least level that is logged."),

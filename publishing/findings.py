@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from accounts.actors import user_actor
 from catalog.checks import problems, warnings
@@ -36,7 +37,7 @@ LOG_LINES = 15
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the log; `level` is info, warning or error."""
+    """A line of the log; `level` is info, warning, error, or fault where a step broke and is repeated."""
 
     text: str
     level: str = "info"
@@ -60,19 +61,32 @@ def launch_key(validation: Validation) -> str:
 
 def find_next(validation: Validation, *, now: datetime) -> Finding:
     """Take the validation one step further, or end it where its time is over."""
-    limit = timedelta(minutes=settings.SLIPWAY_VALIDATION_TIMEOUT)
-    if now - validation.created_at > limit:
-        waited = duration_label(int(limit.total_seconds()))
-        return _failed(f"It did not end within {waited} (SLIPWAY_VALIDATION_TIMEOUT), so it was stopped.")
-    match ValidationState(validation.state):
+    state = ValidationState(validation.state)
+    if state is _S.RUNNING:
+        return _watch(validation, now=now)
+    if late := _late(validation, None, now=now):
+        return _failed(late)
+    match state:
         case _S.QUEUED:
             return Finding(_S.STATIC, lines=(Line("Checking figures, parallelism and launch fields"),))
         case _S.STATIC:
             return _check(validation)
-        case _S.LAUNCHING:
-            return _launch(validation)
         case _:
-            return _watch(validation)
+            return _launch(validation)
+
+
+def _late(validation: Validation, begun: datetime | None, *, now: datetime) -> str:
+    """Why its time is over, given when its trainer was started; "" while it is not.
+
+    The wait for a place has a limit of its own, since a full queue says nothing about the version.
+    """
+    since, minutes = begun or validation.created_at, settings.SLIPWAY_VALIDATION_WAIT
+    words = "Its trainer was not started within {} (SLIPWAY_VALIDATION_WAIT), so it was stopped."
+    if begun:
+        minutes = settings.SLIPWAY_VALIDATION_TIMEOUT
+        words = "It did not end within {} of its trainer's start (SLIPWAY_VALIDATION_TIMEOUT), so it was stopped."
+    limit = timedelta(minutes=minutes)
+    return words.format(duration_label(int(limit.total_seconds()))) if now - since > limit else ""
 
 
 def _failed(outcome: str, *lines: Line) -> Finding:
@@ -126,11 +140,13 @@ def _of_spec(launch: Launch) -> dict[str, Any]:
     }
 
 
-def _watch(validation: Validation) -> Finding:
+def _watch(validation: Validation, *, now: datetime) -> Finding:
     """Judge the launch's attempt once it is over; it is the only one, since nobody resumes a probe."""
     attempt = Attempt.objects.select_related("launch").get(launch=validation.launch_id, number=1)
     state = AttemptState(attempt.state)
     if not attempt.is_final:
+        if late := _late(validation, _begun(attempt), now=now):
+            return _failed(late)
         if provider_named(attempt.launch.provider) is None:
             return _failed(f"Provider {attempt.launch.provider} is not connected to this Slipway any more.")
         return Finding(_S.RUNNING)
@@ -159,11 +175,19 @@ def _end_of_log(attempt: Attempt) -> tuple[Line, ...]:
     return (Line(f"The trainer's last lines:\n{tail}", "error"),) if tail else ()
 
 
+def _begun(attempt: Attempt) -> datetime | None:
+    """When the provider began to prepare or run it, after any wait for a place; None where it was not seen to."""
+    begun = _events(attempt).filter(kind="state", data__state__in=[AttemptState.CREATING, AttemptState.RUNNING])
+    return begun.order_by("sequence").values_list("created_at", flat=True).first()
+
+
+def _events(attempt: Attempt) -> QuerySet[Event]:
+    return Event.objects.filter(launch_id=attempt.launch_id, attempt_number=attempt.number)
+
+
 def _seconds_to_ready(attempt: Attempt) -> float | None:
     """From the provider's start, without the wait for a place, to the first answer or the first step."""
-    events = Event.objects.filter(launch_id=attempt.launch_id, attempt_number=attempt.number)
-    begun = events.filter(kind="state", data__state__in=[AttemptState.CREATING, AttemptState.RUNNING])
-    start = begun.order_by("sequence").values_list("created_at", flat=True).first()
+    start, events = _begun(attempt), _events(attempt)
     ready = events.filter(kind="ready").order_by("sequence").values_list("created_at", flat=True).first()
     first = attempt.metrics.order_by("number").values_list("recorded_at", "seconds").first()
     stepped = [first[0] - timedelta(seconds=first[1] or 0)] if first else []

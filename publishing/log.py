@@ -1,12 +1,16 @@
-"""The lines that a validation leaves for people."""
+"""The lines that a validation leaves for people, and what they tell of steps that broke."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import takewhile
 
 from publishing.findings import Line
 from publishing.models import Validation
+
+FAULT = "fault"
+LONGEST_FAULT = 500
 
 
 def append(validation: Validation, lines: Iterable[Line], *, now: datetime) -> None:
@@ -15,3 +19,14 @@ def append(validation: Validation, lines: Iterable[Line], *, now: datetime) -> N
         *validation.log,
         *({"at": now.isoformat(), "state": validation.state, "level": line.level, "text": line.text} for line in lines),
     ]
+
+
+def append_fault(validation: Validation, what: str, *, now: datetime) -> None:
+    """Add that this step broke, and for which time in a row; the caller saves it."""
+    told = "".join(letter if letter.isprintable() else " " for letter in what)[:LONGEST_FAULT]
+    append(validation, [Line(f"Try {len(faults(validation)) + 1} of this step broke. {told}", FAULT)], now=now)
+
+
+def faults(validation: Validation) -> list[str]:
+    """Of the step that is to be done now, what was said of each try that broke, the newest first."""
+    return [line["text"] for line in takewhile(lambda line: line["level"] == FAULT, reversed(validation.log))]

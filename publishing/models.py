@@ -24,7 +24,8 @@ class Validation(models.Model):
     """One try at showing that a version runs; the row is the queue, as a launch's attempt is.
 
     A passed one is the version's passport. `uid` is the idempotency key of its launch. `log` holds lines of `at` (ISO
-    time), `state` (the state that it was in), `level` (info, warning, error) and `text`. What was not measured is NULL.
+    time), `state` (the state that it was in), `level` (info, warning, error, fault) and `text`. What was not measured
+    is NULL.
     """
 
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)

@@ -1,10 +1,11 @@
-"""Take one validation one step further: claim, find out, write down."""
+"""Take one validation one step further: claim, find out, write down; a step that breaks is repeated a few times."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime, timedelta
 
+import structlog
 from django.db import transaction
 from django.utils import timezone
 
@@ -15,12 +16,15 @@ from launches.models import Launch
 from publishing.domain.claim_validation import Claim, claim_validation
 from publishing.domain.end_validation import end_validation
 from publishing.findings import Finding, Line, find_next
-from publishing.log import append
+from publishing.log import append, append_fault, faults
 from publishing.models import Validation
 from publishing.states import FINAL, ValidationState, may_move
 from wire.errors import FailedPrecondition, InvalidArgument, NotFound
 
+log = structlog.get_logger(__name__)
 POLL = timedelta(seconds=1)
+MOST_TRIES = 5
+"""Of a step that breaks in Slipway itself."""
 
 
 def advance_validation(validation_pk: int) -> timedelta | None:
@@ -28,7 +32,20 @@ def advance_validation(validation_pk: int) -> timedelta | None:
     claim = claim_validation(validation_pk, now=timezone.now())
     if claim is None:
         return None
-    finding = find_next(claim.validation, now=timezone.now())
+    try:
+        return _advance(claim)
+    except Exception as error:  # whatever it is, the page says so, and it does not go on for ever
+        log.exception("validation.fault", validation=claim.validation.pk)
+        return note_fault(claim, error, now=timezone.now())
+
+
+def _advance(claim: Claim) -> timedelta | None:
+    broken = faults(claim.validation)
+    if len(broken) >= MOST_TRIES:
+        outcome = f"A step of it broke {len(broken)} times in a row, so it was stopped. {broken[0]}"
+        finding = Finding(ValidationState.FAILED, outcome, (Line(outcome, "error"),))
+    else:
+        finding = find_next(claim.validation, now=timezone.now())
     try:
         return apply_finding(claim, finding, now=timezone.now())
     except InvalidArgument as refusal:  # what was run does not pass the static checks of today
@@ -64,8 +81,29 @@ def apply_finding(claim: Claim, finding: Finding, *, now: datetime) -> timedelta
         return None
     assert finding.state is current or may_move(current, finding.state)
     validation.state = finding.state
-    append(validation, finding.lines, now=now)
+    mended = [Line("This try went through")] if faults(validation) else []
+    append(validation, [*mended, *finding.lines], now=now)
     delay = POLL if finding.state is current else timedelta()
+    validation.next_check_at = now + delay
+    validation.lease_token = validation.lease_until = None
+    validation.save()
+    return delay
+
+
+@transaction.atomic
+def note_fault(claim: Claim, error: Exception, *, now: datetime) -> timedelta | None:
+    """Write down that the step broke, and give the lease back for another try: after 2 s, 4 s, 8 s ...
+
+    Answers the time until then, None where the validation was ended meanwhile or the token is stale.
+    """
+    held = Validation.objects.select_for_update().filter(
+        pk=claim.validation.pk, lease_token=claim.token, finished_at__isnull=True
+    )
+    validation = held.first()
+    if validation is None:
+        return None
+    append_fault(validation, f"{type(error).__name__}: {error}", now=now)
+    delay = timedelta(seconds=2 ** min(len(faults(validation)), MOST_TRIES))
     validation.next_check_at = now + delay
     validation.lease_token = validation.lease_until = None
     validation.save()

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q
 
+from publishing.log import append_fault
 from publishing.models import Validation
 
 LEASE = timedelta(seconds=20)
@@ -30,7 +31,10 @@ def due(now: datetime) -> Q:
 
 @transaction.atomic
 def claim_validation(validation_pk: int, *, now: datetime) -> Claim | None:
-    """Take the lease, or answer None where the validation is over, not due, or held by another worker."""
+    """Take the lease, or answer None where the validation is over, not due, or held by another worker.
+
+    A token that is still there was left by a worker that died at the step, or takes too long; the log says so.
+    """
     validation = (
         Validation.objects.select_for_update(skip_locked=True, of=("self",))
         .select_related("version__shape__account", "version__shape__base_model__account", "launch", "requested_by")
@@ -39,7 +43,9 @@ def claim_validation(validation_pk: int, *, now: datetime) -> Claim | None:
     )
     if validation is None:
         return None
+    if validation.lease_token is not None:
+        append_fault(validation, f"Its worker did not come back within {LEASE.seconds} s.", now=now)
     token = uuid.uuid4()
     validation.lease_token, validation.lease_until = token, now + LEASE
-    validation.save(update_fields=["lease_token", "lease_until"])
+    validation.save(update_fields=["lease_token", "lease_until", "log"])
     return Claim(token, validation)

@@ -40,7 +40,7 @@ from wire.errors import InvalidArgument, NotFound, Refusal, Violation
 
 @dataclass(frozen=True)
 class LogLine:
-    """A line of the page's log; `level` is info, warning or error; `more` is what follows on lines of its own."""
+    """A line of the page's log; `level` is that of `Line`; `more` is what follows on lines of its own."""
 
     at: datetime
     text: str

@@ -19,9 +19,9 @@ from launches.connected import connected_providers
 from launches.domain.cancel_launch import cancel_launch
 from launches.domain.delete_launch import delete_launch
 from launches.domain.resume_launch import resume_launch
-from launches.models import Launch
+from launches.models import Event, Launch
 from launches.states import AttemptState, Reason
-from publishing.domain.advance_validation import advance_validation, apply_finding
+from publishing.domain.advance_validation import MOST_TRIES, advance_validation, apply_finding, note_fault
 from publishing.domain.cancel_validation import cancel_validation
 from publishing.domain.claim_validation import LEASE, claim_validation
 from publishing.findings import find_next
@@ -198,17 +198,116 @@ def test_a_launch_that_is_deleted_after_it_completed_is_evidence_still() -> None
     assert validation.state == "PASSED"
 
 
+def asked_for(validation: Validation, *, minutes_ago: int) -> None:
+    Validation.objects.filter(pk=validation.pk).update(created_at=timezone.now() - timedelta(minutes=minutes_ago))
+
+
+def started(validation: Validation, *, minutes_ago: int) -> None:
+    say(validation, AttemptState.CREATING)
+    begun = timezone.now() - timedelta(minutes=minutes_ago)
+    Event.objects.filter(launch=launch_of(validation), data__state=AttemptState.CREATING).update(created_at=begun)
+
+
 @pytest.mark.parametrize("steps", range(4))
-def test_its_time_runs_out_wherever_it_stands(steps: int, settings: Settings) -> None:
+def test_the_wait_for_a_trainer_ends_wherever_it_stands(steps: int, settings: Settings) -> None:
     validation = make_validation()
     for _ in range(steps):
         step(validation)
-    settings.SLIPWAY_VALIDATION_TIMEOUT = 5
-    Validation.objects.filter(pk=validation.pk).update(created_at=timezone.now() - timedelta(minutes=6))
+    settings.SLIPWAY_VALIDATION_WAIT = 5
+    asked_for(validation, minutes_ago=6)
     step(validation)
     assert (validation.state, version_state(validation)) == ("FAILED", "REJECTED")
-    assert "did not end within 5m" in validation.outcome
+    assert "was not started within 5m (SLIPWAY_VALIDATION_WAIT)" in validation.outcome
     assert all(attempt_of(launch).state == "CANCELLING" for launch in Launch.objects.all())
+
+
+def test_its_time_runs_out_while_the_trainer_runs(settings: Settings) -> None:
+    settings.SLIPWAY_VALIDATION_TIMEOUT = 5
+    validation = running()
+    started(validation, minutes_ago=4)
+    step(validation)
+    assert validation.state == "RUNNING"
+    started(validation, minutes_ago=6)
+    say(validation, AttemptState.RUNNING, ready=True)
+    step(validation)
+    assert (validation.state, version_state(validation)) == ("FAILED", "REJECTED")
+    assert "did not end within 5m of its trainer's start (SLIPWAY_VALIDATION_TIMEOUT)" in validation.outcome
+    assert attempt_of(launch_of(validation)).state == "CANCELLING"
+
+
+def test_a_full_queue_rejects_nothing(settings: Settings) -> None:
+    settings.SLIPWAY_VALIDATION_TIMEOUT = 5
+    validation = running()
+    say(validation, AttemptState.PENDING, queue_position=3)
+    asked_for(validation, minutes_ago=300)
+    step(validation)
+    assert validation.state == "RUNNING", validation.outcome
+    complete(validation)
+    assert (validation.state, version_state(validation)) == ("PASSED", "VALIDATED")
+
+
+def test_what_completed_while_no_worker_looked_is_evidence_still() -> None:
+    validation = running()
+    asked_for(validation, minutes_ago=5000)
+    started(validation, minutes_ago=300)
+    complete(validation)
+    assert (validation.state, version_state(validation)) == ("PASSED", "VALIDATED")
+
+
+def test_a_step_that_breaks_is_told_repeated_and_ends_it_in_the_end() -> None:
+    validation = running()
+    say(validation, AttemptState.COMPLETED, metrics=records())
+    Launch.objects.filter(pk=launch_of(validation).pk).update(spec={})
+    for number in range(1, MOST_TRIES + 1):
+        assert step(validation) == timedelta(seconds=2**number)
+        assert validation.state == "RUNNING"
+        assert f"Try {number} of this step broke. KeyError: 'trainer_sharding_scheme'" in texts(validation, "fault")
+    assert step(validation) is None
+    assert (validation.state, version_state(validation)) == ("FAILED", "REJECTED")
+    assert "broke 5 times in a row, so it was stopped. Try 5 of this step broke. KeyError" in validation.outcome
+    assert validation.outcome in texts(validation, "error")
+
+
+def test_a_step_that_goes_through_again_counts_anew() -> None:
+    validation = running()
+    attempts = launch_of(validation).attempts
+    for _ in range(3):
+        for number in range(1, MOST_TRIES):
+            attempts.update(number=2)
+            step(validation)
+            assert f"Try {number} of this step broke. DoesNotExist" in validation.log[-1]["text"]
+        attempts.update(number=1)
+        step(validation)
+        assert (validation.state, validation.log[-1]["text"]) == ("RUNNING", "This try went through")
+        told = validation.log
+        step(validation)
+        assert validation.log == told
+    complete(validation)
+    assert validation.state == "PASSED"
+
+
+def test_a_step_that_broke_after_it_was_stopped_leaves_nothing() -> None:
+    user = make_publisher()
+    validation = make_validation(user=user)
+    claim = claim_validation(validation.pk, now=timezone.now())
+    assert claim is not None
+    cancel_validation(actor=user_actor(user), validation=validation, now=timezone.now())
+    assert note_fault(claim, RuntimeError("late"), now=timezone.now()) is None
+    validation.refresh_from_db()
+    assert "late" not in texts(validation)
+
+
+def test_workers_that_die_at_a_step_again_and_again_end_it() -> None:
+    validation = make_validation()
+    now = timezone.now()
+    for _ in range(MOST_TRIES + 1):
+        assert claim_validation(validation.pk, now=now)
+        now += LEASE
+    validation.refresh_from_db()
+    assert "Try 5 of this step broke. Its worker did not come back within 20 s." in texts(validation, "fault")
+    assert step(validation) is None
+    assert (validation.state, version_state(validation)) == ("FAILED", "REJECTED")
+    assert "did not come back" in validation.outcome
 
 
 def test_the_provider_vanishes_before_the_launch(settings: Settings, no_provider: None) -> None:
