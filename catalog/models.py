@@ -9,7 +9,7 @@ from __future__ import annotations
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.fields.json import KT
+from django.db.models.fields.json import KT, KeyTransform
 from django.db.models.functions import Cast, Now
 
 from accounts.models import Account, User
@@ -173,6 +173,7 @@ class ShapeVersion(models.Model):
             models.Index(
                 fields=["-created_at", "-id"], condition=Q(published_at__isnull=True), name="versions_in_work"
             ),
+            models.Index(KeyTransform("deploymentShapeVersion", "snapshot"), name="versions_by_deployment_shape"),
         ]
 
     def __str__(self) -> str:

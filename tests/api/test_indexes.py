@@ -26,6 +26,7 @@ ANALYZE catalog_shapeversion
 """
 PAGE_READS, COUNT_READS = 1_000, 3 * EXACT_UP_TO
 VERSIONS = "/v1/accounts/-/trainingShapes/-/versions"
+SAMPLER = "accounts/fireworks/deploymentShapes/sampler/versions/abcdefgh"
 pytestmark = [pytest.mark.django_db, pytest.mark.e2e]  # filling the tables takes its time
 
 
@@ -33,6 +34,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.e2e]  # filling the tables take
 def caller() -> Caller:
     """A viewer of an account without shapes, beside 100,000 public versions, the newest of which are superseded."""
     make_version()
+    make_version(deployment_shape_version=SAMPLER)
     with connection.cursor() as cursor:
         for statement in (FILL_SHAPES + SUPERSEDED).split(";\n"):
             if statement.strip():
@@ -87,6 +89,8 @@ def test_lists_read_an_index_however_and_wherever_they_are_asked(caller: Caller)
     assert_reads_little(caller, "/v1/accounts/-/trainingShapes?orderBy=max_supported_context_length desc")
     assert_reads_little(caller, "/v1/accounts/fireworks/trainingShapes/bench-777-1")
     assert_reads_little(caller, "/v1/accounts/fireworks/trainingShapes/bench-777-1/versions/latest")
+
+    assert_reads_little(caller, f"/v1/{SAMPLER}")
 
     _, shallow = caller.get(f"{VERSIONS}?pageSize=200")
     assert "totalSize" not in shallow
