@@ -1,19 +1,23 @@
 """Whom the gateway lets through, and to where.
 
 Looked up in one short database scope. What was let through is remembered for REMEMBER_SECONDS, so a key that is
-revoked and a launch that ends stop within that time. Refusals are not remembered: what becomes possible is so at once.
+revoked and a launch that ends stop within that time. Refusals are not remembered, and none is given that was looked up
+before the request came: what becomes possible is so at once.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import structlog
 from asgiref.sync import sync_to_async
-from django.db import connections
+from django.db import InterfaceError, OperationalError, connections
+from django.db.models import F
 from django.utils import timezone
 
 from accounts.actors import key_actor, require
@@ -21,7 +25,8 @@ from accounts.domain.authenticate_key import authenticate_key
 from accounts.domain.create_api_key import hash_secret
 from launches.domain.control import right_to_control
 from launches.gateway.pool import Endpoint
-from launches.models import Attempt, Launch
+from launches.models import Attempt
+from launches.probes import is_probe
 from launches.tokens import trainer_token
 from wire.errors import NotFound, PermissionDenied
 from wire.names import job_name
@@ -31,6 +36,8 @@ REMEMBER_SECONDS = 2.0
 MOST_REMEMBERED = 4096
 RETRY_SECONDS = 2
 """What a caller is told to wait while the trainer starts."""
+
+log = structlog.get_logger(__name__)
 
 
 class Refused(Exception):
@@ -76,6 +83,9 @@ class Admission:
         until, known = self._known.get(question, (0.0, None))
         if known is not None and time.monotonic() < until:
             return known
+        if (begun := self._asked.get(question)) is not None:
+            with contextlib.suppress(Refused):  # it may have been asked before what makes this request possible
+                return await asyncio.shield(begun)
         task = self._asked.get(question)
         if task is None:
             task = self._asked[question] = asyncio.create_task(self._ask(question, secret))
@@ -101,47 +111,65 @@ class Admission:
 @sync_to_async(thread_sensitive=False)
 def _look_up(secret: str, account: str, job: str) -> Admitted:
     try:
-        launch = _launch_for(secret, account, job)
-        return Admitted(_endpoint_of(launch), trainer_token(launch).encode())
+        attempt = _attempt_for(secret, account, job)
+        return Admitted(_endpoint_of(attempt), trainer_token(attempt.launch).encode())
+    except (OperationalError, InterfaceError) as error:
+        log.warning("gateway.database_lost", error=str(error))
+        raise Refused(
+            Code.UNAVAILABLE, "Slipway cannot ask its database; repeat the request shortly.", retry_after=RETRY_SECONDS
+        ) from error
     finally:
         connections.close_all()
 
 
-def _launch_for(secret: str, account: str, job: str) -> Launch:
-    """The launch, for a key that may control it. A job of an account that the key is not for is not there."""
+def _attempt_for(secret: str, account: str, job: str) -> Attempt:
+    """The job's newest attempt, for a key that may drive its trainer.
+
+    A job of an account that the key is not for is not there. Job and attempt are read at the same moment, or a resumed
+    job could seem to be over.
+    """
     key = authenticate_key(secret=secret, now=timezone.now())
     if key is None:
         raise Refused(Code.UNAUTHENTICATED, "Send an API key that is in use, as X-Api-Key or as Authorization: Bearer.")
-    launch = (
-        Launch.objects.select_related("account")
-        .filter(account=key.account, account__account_id=account, job_id=job, deleted_at=None)
+    attempt = (
+        Attempt.objects.select_related("launch__account")
+        .defer("log_tail")
+        .filter(launch__account=key.account, launch__account__account_id=account, launch__job_id=job)
+        .filter(launch__deleted_at=None, number=F("launch__attempt_count"))
         .first()
     )
-    if launch is None:
+    if attempt is None:
         raise Refused(Code.NOT_FOUND, f"There is no job {job_name(account, job)} that this API key is for.")
-    actor = key_actor(key)
+    launch, actor = attempt.launch, key_actor(key)
     try:
         require(actor, launch.account, right_to_control(actor, launch))
     except NotFound as refusal:
         raise Refused(Code.NOT_FOUND, refusal.message) from None
     except PermissionDenied as refusal:
         raise Refused(Code.PERMISSION_DENIED, refusal.message) from None
-    return launch
+    if is_probe(launch):
+        raise Refused(
+            Code.PERMISSION_DENIED,
+            f"{launch.name} measures a version for its validation, which alone drives it. Launch a validated version.",
+        )
+    return attempt
 
 
-def _endpoint_of(launch: Launch) -> Endpoint:
-    attempt = Attempt.objects.only("state", "endpoint", "detail", "launch_id").get(
-        launch=launch, number=launch.attempt_count
-    )
+def _endpoint_of(attempt: Attempt) -> Endpoint:
+    name = attempt.launch.name
     if attempt.is_final:
-        raise Refused(Code.NOT_FOUND, f"{launch.name} is over ({attempt.state}). Resume it to train on.")
+        raise Refused(Code.NOT_FOUND, f"{name} is over ({attempt.state}). Resume it to train on.")
     if not attempt.endpoint:
         raise Refused(
             Code.UNAVAILABLE,
-            f"The trainer of {launch.name} does not listen yet ({attempt.state}). {attempt.detail}".rstrip(),
+            f"The trainer of {name} does not listen yet ({attempt.state}). {attempt.detail}".rstrip(),
             retry_after=RETRY_SECONDS,
         )
-    parts = urlsplit(attempt.endpoint)
-    if parts.scheme != "http" or not parts.hostname or not parts.port:
-        raise Refused(Code.UNAVAILABLE, f"The gateway cannot reach the trainer of {launch.name}.", http_status=502)
-    return Endpoint(parts.hostname, parts.port)
+    try:
+        parts = urlsplit(attempt.endpoint)
+        host, port = parts.hostname, parts.port
+    except ValueError:  # a port above 65535, half an IPv6 address
+        host, port = None, None
+    if not host or not port or parts.scheme != "http":
+        raise Refused(Code.UNAVAILABLE, f"The gateway cannot reach the trainer of {name}.", http_status=502)
+    return Endpoint(host, port)

@@ -10,7 +10,9 @@ What lies below the job is passed on byte for byte; where to is looked up by the
 from __future__ import annotations
 
 import json
-from collections.abc import MutableMapping
+from collections import Counter
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,7 +25,7 @@ from launches.gateway.admission import Admission, Admitted, Refused
 from launches.gateway.exchange import Body, CallerGone, Exchange, Misplaced, NoAnswer, Receive, Send
 from launches.gateway.pool import Pool
 from launches.gateway.upstream import Upstream
-from wire.names import is_id, job_name
+from wire.names import account_name, is_id, job_name
 from wire.status import Code, status_body
 
 PREFIX = "/training/v1/rlorTrainerJobs/"
@@ -31,6 +33,8 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 """Not TRACE, which would show the launch's token, nor CONNECT."""
 MOST_OPEN = 3000
 """Requests in progress in this process: below what the server takes, so that pages are served whatever happens here."""
+MOST_OF_ONE_ACCOUNT = 1200
+"""Of these for one account: room for a thousand long polls, and left for others whatever two accounts do."""
 
 log = structlog.get_logger(__name__)
 
@@ -57,21 +61,39 @@ class Gateway:
         self._admission = Admission()
         self._pool = Pool()
         self._open = 0
+        self._held: Counter[str] = Counter()
+        """Requests in progress by account, of those who were let through."""
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Serve one request. Errors: `Broken` where the answer broke off, so that the server breaks off too."""
+        """Serve one request. Errors: `Broken`, `Stalled` where the answer breaks off, and then for the caller too."""
         self._open += 1
         try:
             asked = _read(scope)
             if self._open > MOST_OPEN:
                 raise Refused(Code.RESOURCE_EXHAUSTED, "Too many requests at once; repeat it shortly.", retry_after=1)
-            await self._forward(asked, scope, receive, send)
+            await self._admission.admit(asked.secret, asked.account, asked.job)
+            with self._place(asked.account):
+                await self._forward(asked, scope, receive, send)
         except Refused as refusal:
-            await _refuse(send, refusal)
+            await _refuse(send, refusal, last=headers.announces_body(scope["headers"]))
         except CallerGone:
             pass
         finally:
             self._open -= 1
+
+    @contextmanager
+    def _place(self, account: str) -> Iterator[None]:
+        """One of the account's places, for the duration of the block. Errors: `Refused`."""
+        if self._held[account] >= MOST_OF_ONE_ACCOUNT:
+            limit = f"{account_name(account)} has {MOST_OF_ONE_ACCOUNT:,} requests in progress here, the limit"
+            raise Refused(Code.RESOURCE_EXHAUSTED, f"{limit}; repeat it when one of them is answered.", retry_after=1)
+        self._held[account] += 1
+        try:
+            yield
+        finally:
+            self._held[account] -= 1
+            if not self._held[account]:
+                del self._held[account]
 
     async def _forward(self, asked: Asked, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         body = Body(receive, _content_length(scope))
@@ -157,13 +179,15 @@ def _content_length(scope: MutableMapping[str, Any]) -> bytes | None:
         raise Refused(Code.INVALID_ARGUMENT, str(error)) from error
 
 
-async def _refuse(send: Send, refusal: Refused) -> None:
+async def _refuse(send: Send, refusal: Refused, *, last: bool) -> None:
+    """Answer with the refusal; `last` where the connection ends with it."""
     body = json.dumps(status_body(refusal.code, refusal.message)).encode()
     fields = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
         *headers.ALWAYS,
+        *([headers.LAST] if last else []),
     ]
     if refusal.retry_after is not None:
         fields.append((b"retry-after", str(refusal.retry_after).encode()))

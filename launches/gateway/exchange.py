@@ -17,6 +17,8 @@ from launches.gateway.upstream import Broken, Received, Upstream
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
+LONGEST_STALL_SECONDS = 60.0
+"""How long a caller may take nothing of an answer that is there."""
 
 
 class NoAnswer(Exception):
@@ -29,6 +31,10 @@ class NoAnswer(Exception):
 
 class CallerGone(Exception):
     """The caller hung up; nobody is left to answer to."""
+
+
+class Stalled(Exception):
+    """The caller takes no more of the answer, which breaks off."""
 
 
 class Misplaced(Exception):
@@ -44,6 +50,8 @@ class Body:
         self._first: MutableMapping[str, Any] | None = None
         self._empty = None if length is None else not int(length)
         self._left = None if length is None else int(length)
+        self.is_over = bool(self._empty)
+        """Whether all of it came."""
 
     async def is_empty(self) -> bool:
         """Whether there is none. Errors: `CallerGone`."""
@@ -51,7 +59,7 @@ class Body:
             self._first = await self._receive()
             if self._first["type"] == "http.disconnect":
                 raise CallerGone
-            self._empty = not self._first.get("body") and not self._first.get("more_body", False)
+            self._empty = self.is_over = not self._first.get("body") and not self._first.get("more_body", False)
         return self._empty
 
     async def pieces(self) -> AsyncIterator[tuple[bytes, bool]]:
@@ -62,6 +70,7 @@ class Body:
             if self._left is not None:  # a server may tell the end of a body later than its last byte
                 self._left -= len(data)
                 more = more and self._left > 0
+            self.is_over = self.is_over or not more
             yield data, more
 
 
@@ -82,7 +91,7 @@ class Exchange:
     release: Callable[[Upstream], None]
 
     async def run(self, upstream: Upstream) -> None:
-        """Do it. Errors: `NoAnswer`, `CallerGone`, `Misplaced`; `Broken` where the answer broke off half-way."""
+        """Do it. Errors: `NoAnswer`, `CallerGone`, `Misplaced`; `Broken`, `Stalled` where the answer breaks off."""
         try:
             last = await self._exchange(upstream)
         except BaseException:
@@ -103,7 +112,7 @@ class Exchange:
             await self._start(response)
             return await self._all_but_the_last(upstream, event)
         except (Broken, NoAnswer):
-            if uploading.done():
+            if uploading.done() and uploading.exception() is None:
                 raise CallerGone from None
             raise
         finally:
@@ -116,11 +125,15 @@ class Exchange:
 
     async def _upload(self, upstream: Upstream, over: bool) -> None:
         """Pass the body on, then watch over the caller: one who hangs up takes the connection down, which ends this."""
-        with contextlib.suppress(h11.LocalProtocolError):  # of another length than was told: servers see to that
-            async for data, more in self.body.pieces():
-                if not over:
-                    over = not more
-                    await upstream.send(h11.Data(data=data), *([h11.EndOfMessage()] if over else []))
+        try:
+            with contextlib.suppress(h11.LocalProtocolError):  # of another length than was told: servers see to that
+                async for data, more in self.body.pieces():
+                    if not over:
+                        over = not more
+                        await upstream.send(h11.Data(data=data), *([h11.EndOfMessage()] if over else []))
+        except Exception as error:
+            upstream.abort(f"The body could not be passed on: {error!r}.")
+            raise
         upstream.abort("The caller hung up.")
 
     async def _response(self, upstream: Upstream, *, repeatable: bool) -> tuple[h11.Response, Received | None]:
@@ -139,7 +152,9 @@ class Exchange:
 
     async def _start(self, response: h11.Response) -> None:
         fields = headers.response_fields(response.headers, origin=self.origin, prefix=self.prefix)
-        await self.send({"type": "http.response.start", "status": response.status_code, "headers": fields})
+        if not self.body.is_over:
+            fields.append(headers.LAST)
+        await self._tell({"type": "http.response.start", "status": response.status_code, "headers": fields})
 
     async def _all_but_the_last(self, upstream: Upstream, event: Received | None) -> bytes:
         """Pass the body on as it comes; answers its last piece, once the trainer's answer is known to be whole."""
@@ -159,4 +174,11 @@ class Exchange:
         return b""
 
     async def _pass(self, data: bytes, *, more: bool = True) -> None:
-        await self.send({"type": "http.response.body", "body": data, "more_body": more})
+        await self._tell({"type": "http.response.body", "body": data, "more_body": more})
+
+    async def _tell(self, message: MutableMapping[str, Any]) -> None:
+        try:
+            async with asyncio.timeout(LONGEST_STALL_SECONDS):
+                await self.send(message)
+        except TimeoutError as error:
+            raise Stalled(f"The caller takes no more since {LONGEST_STALL_SECONDS:g} s.") from error

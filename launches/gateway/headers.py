@@ -47,6 +47,8 @@ OURS_TO_SAY = frozenset(
 )
 OURS_TO_SAY_BEGINNINGS = (b"access-control-", b"x-accel-")
 """The latter, and x-sendfile, would have a web server in front of Slipway send files of its own."""
+LAST = (b"connection", b"close")
+"""For an answer to a request whose body was not read to its end: the connection cannot serve another one."""
 ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"content-security-policy", b"default-src 'none'; sandbox")]
 
 
@@ -59,13 +61,23 @@ def secret_in(fields: Iterable[tuple[bytes, bytes]]) -> str:
 
 
 def content_length_in(fields: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-    """Bytes of the body as digits, None where it is not told. Errors: `ValueError` where it is told in two ways."""
-    told = {value.strip() for name, value in fields if name.lower() == b"content-length"}
-    if not told:
+    """Bytes of the body as digits, None where it is not told or where Transfer-Encoding, which is stronger, stands too.
+
+    Errors: `ValueError` where it is told in two ways.
+    """
+    given = [(name.lower(), value.strip()) for name, value in fields]
+    told = {value for name, value in given if name == b"content-length"}
+    if not told or _is_chunked(given):
         return None
     if len(told) > 1 or not (length := told.pop()).isdigit():
         raise ValueError("Content-Length is no number of bytes.")
     return length
+
+
+def announces_body(fields: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a body comes, or may come, after these fields of an HTTP/1.1 request."""
+    given = [(name.lower(), value.strip()) for name, value in fields]
+    return _is_chunked(given) or any(name == b"content-length" and value != b"0" for name, value in given)
 
 
 def request_fields(fields: Iterable[tuple[bytes, bytes]], *, host: bytes, token: bytes) -> Fields:
@@ -80,9 +92,15 @@ def response_fields(fields: Iterable[tuple[bytes, bytes]], *, origin: bytes, pre
     """What the caller is sent. A redirection within `origin` stays within `prefix`; any other is not passed on."""
     given = [(name.lower(), value) for name, value in fields]
     dropped = HOP_BY_HOP | OURS_TO_SAY | _listed_by_connection(given) | {b"location"}
+    if _is_chunked(given):
+        dropped |= {b"content-length"}
     kept = [field for field in given if field[0] not in dropped and not field[0].startswith(OURS_TO_SAY_BEGINNINGS)]
     places = [_within(value, origin, prefix) for name, value in given if name == b"location"]
     return [*kept, *((b"location", place) for place in places if place), *ALWAYS]
+
+
+def _is_chunked(fields: Fields) -> bool:
+    return any(name == b"transfer-encoding" for name, _ in fields)
 
 
 def _listed_by_connection(fields: Fields) -> set[bytes]:

@@ -13,7 +13,7 @@ import h11
 
 READ_AHEAD = 256 * 1024
 LONGEST_SILENCE_SECONDS = 900.0
-"""How long a trainer may say nothing while it owes an answer; its own long polls answer within half a minute."""
+"""How long nothing may pass either way while an answer is owed; a trainer's long polls answer within half a minute."""
 
 Received: TypeAlias = h11.Response | h11.InformationalResponse | h11.Data | h11.EndOfMessage
 
@@ -32,6 +32,8 @@ class Upstream(asyncio.Protocol):
         self._reading = True
         self._news: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
+        self._moved_at = 0.0
+        """When something passed, in the loop's time."""
         self._lost: str = ""
         self.answered = False
         """Whether anything of the answer came."""
@@ -49,9 +51,11 @@ class Upstream(asyncio.Protocol):
         data = b"".join(self._http.send(event) or b"" for event in events)
         if self._lost or self._transport is None:
             return
+        self._note_movement()
         self._transport.write(data)
         if self._room is not None:
-            await self._room
+            await asyncio.shield(self._room)  # an upload that is given up must not cancel what others will wait for
+            self._note_movement()
 
     def poll(self) -> Received | None:
         """What has come already. Errors: `Broken`."""
@@ -72,15 +76,18 @@ class Upstream(asyncio.Protocol):
             self._read_on()
             self._news = asyncio.get_running_loop().create_future()
             try:
-                async with asyncio.timeout(LONGEST_SILENCE_SECONDS):
+                async with asyncio.timeout_at(self._moved_at + LONGEST_SILENCE_SECONDS):
                     await self._news
             except TimeoutError as error:
-                raise Broken(f"The trainer said nothing for {LONGEST_SILENCE_SECONDS:g} s.") from error
+                if asyncio.get_running_loop().time() >= self._moved_at + LONGEST_SILENCE_SECONDS:
+                    raise Broken(f"Nothing passed for {LONGEST_SILENCE_SECONDS:g} s.") from error
         return event
 
     def ready_for_next(self) -> bool:
         """Make the connection ready for another request; False where it cannot be used again."""
-        if self._lost or self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
+        if self._lost or self._room is not None:
+            return False
+        if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
             return False
         self._http.start_next_cycle()
         self.answered = False
@@ -104,6 +111,9 @@ class Upstream(asyncio.Protocol):
         self._wake()
         self.resume_writing()
 
+    def _note_movement(self) -> None:
+        self._moved_at = asyncio.get_running_loop().time()
+
     def _wake(self) -> None:
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
@@ -115,6 +125,7 @@ class Upstream(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
+        self._note_movement()
         self._http.receive_data(data)
         self._unread += len(data)
         if self._unread > READ_AHEAD and self._transport is not None:

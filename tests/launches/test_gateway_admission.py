@@ -17,16 +17,19 @@ from accounts.domain.revoke_api_key import revoke_api_key
 from accounts.models import ApiKey
 from accounts.roles import Role
 from accounts.scopes import Scope
+from catalog.states import VersionState
 from launches.domain.cancel_launch import cancel_launch
+from launches.domain.create_launch import create_launch
 from launches.domain.delete_launch import delete_launch
 from launches.domain.resume_launch import resume_launch
 from launches.gateway import admission
 from launches.gateway.application import Gateway
 from launches.models import Launch
+from launches.probes import Probe
 from launches.states import AttemptState, Reason
 from tests.launches.gateway_calls import ask, asked
 from tests.launches.gateway_parts import StandIn, make_key, observe, prefix_of
-from tests.launches.makers import attempt_of, make_launch
+from tests.launches.makers import attempt_of, make_launch, make_tiny_version
 from tests.makers import make_account, make_member
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -157,7 +160,10 @@ def test_a_deleted_launch_is_not_there(launch: Launch) -> None:
     assert asked(f"{prefix_of(launch)}/x", secret).status == 404
 
 
-@pytest.mark.parametrize("endpoint", ["https://127.0.0.1:1", "http://127.0.0.1", "unix:/run/x", "http://"])
+@pytest.mark.parametrize(
+    "endpoint",
+    ["https://127.0.0.1:1", "http://127.0.0.1", "unix:/run/x", "http://", "http://127.0.0.1:99999", "http://[::1"],
+)
 def test_an_endpoint_that_cannot_be_reached_is_a_502(launch: Launch, endpoint: str) -> None:
     observe(launch, AttemptState.RUNNING, endpoint=endpoint)
     answer = asked(f"{prefix_of(launch)}/x", make_key(launch.owner, launch.account))
@@ -260,7 +266,61 @@ def test_a_launch_that_is_being_cancelled_still_answers(launch: Launch) -> None:
     assert asked(f"{prefix_of(launch)}/api/v1/healthz", make_key(launch.owner, launch.account)).status == 200
 
 
-def test_too_much_at_once_is_refused(launch: Launch, monkeypatch: Any) -> None:
-    monkeypatch.setattr("launches.gateway.application.MOST_OPEN", 0)
-    answer = asked(f"{prefix_of(launch)}/x", make_key(launch.owner, launch.account))
-    assert (answer.status, answer.code) == (429, 8)
+def test_a_request_after_resume_is_not_told_what_one_before_it_asked(launch: Launch, monkeypatch: Any) -> None:
+    """Both ask at the same time; what the first found over is resumed before the second comes."""
+    secret, path = make_key(launch.owner, launch.account), f"{prefix_of(launch)}/api/v1/healthz"
+    observe(launch, AttemptState.FAILED, reason=Reason.EXIT_CODE)
+    look_up, read, resumed = admission._look_up, asyncio.Event(), asyncio.Event()
+
+    async def slowly(*question: str) -> Any:
+        try:
+            return await look_up(*question)
+        finally:
+            read.set()
+            await resumed.wait()
+
+    monkeypatch.setattr(admission, "_look_up", slowly)
+
+    async def test() -> None:
+        gateway = Gateway()
+        before = asyncio.create_task(ask(gateway, path, secret))
+        await read.wait()
+        await asyncio.to_thread(_in_thread, lambda: resume_launch(actor=user_actor(launch.owner), launch=launch))
+        after = [asyncio.create_task(ask(gateway, path, secret)) for _ in range(10)]
+        await asyncio.sleep(0)  # they join the one that is under way
+        resumed.set()
+        assert (await before).status == 404
+        assert {(await answer).status for answer in after} == {503}
+
+    async_to_sync(test)()
+
+
+def test_a_request_asks_the_database_three_things(launch: Launch, django_assert_num_queries: Any) -> None:
+    """Whose key it is, where the trainer is (job and attempt at the same moment), and what role the person has.
+
+    Once a minute the key's use is noted, too.
+    """
+    secret = make_key(launch.owner, launch.account)
+    assert asked(f"{prefix_of(launch)}/x", secret).status == 200
+    with django_assert_num_queries(3):
+        admission._look_up.func(secret, "local", launch.job_id)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("role", [Role.PUBLISHER, Role.ADMIN])
+def test_a_validations_trainer_is_driven_by_the_validation_alone(trainer: StandIn, role: Role) -> None:
+    version = make_tiny_version(state=VersionState.VALIDATING)
+    publisher = make_member(account=version.shape.account, role=Role.PUBLISHER)
+    launch = create_launch(
+        actor=user_actor(publisher),
+        account=version.shape.account,
+        version=version,
+        inputs={},
+        idempotency_key="k",
+        probe=Probe(steps=5),
+    )
+    observe(launch, AttemptState.RUNNING, endpoint=trainer.endpoint)
+    user = publisher if role is Role.PUBLISHER else make_member(account=launch.account, role=role)
+    answer = asked(f"{prefix_of(launch)}/api/v1/healthz", make_key(user, launch.account))
+    assert (answer.status, answer.code) == (403, 7)
+    assert b"validation" in answer.body
+    assert trainer.calls.empty()

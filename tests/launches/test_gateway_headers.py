@@ -48,6 +48,12 @@ def test_who_lists_the_length_as_an_option_does_not_change_the_framing() -> None
     assert (b"content-length", b"3") in headers.response_fields(fields, origin=b"", prefix=b"")
 
 
+def test_a_length_beside_chunks_does_not_count() -> None:
+    fields = [(b"Transfer-Encoding", b"chunked"), (b"Content-Length", b"3")]
+    assert b"content-length" not in dict(headers.response_fields(fields, origin=b"", prefix=b""))
+    assert headers.content_length_in(fields) is None
+
+
 @pytest.mark.parametrize("told", [[b"3", b"4"], [b"-1"], [b"+3"], [b"0x3"], [b"3, 3"], [b""], [b"\xb2"]])
 def test_a_length_that_is_none_is_refused(told: list[bytes]) -> None:
     with pytest.raises(ValueError, match="Content-Length"):

@@ -211,6 +211,27 @@ def test_a_chunked_body_stays_chunked(caller: Caller, trainer: StandIn) -> None:
     assert trainer.next_call().values(b"transfer-encoding") == [b"chunked"]
 
 
+def test_a_body_framed_in_two_ways_is_passed_on_in_one(caller: Caller, trainer: StandIn) -> None:
+    """The chunks count (RFC 9112, 6.3), so nothing of the body can pass for a request of its own."""
+    trainer.script = lambda call: call.answer(call.body())
+    wire = caller.write("POST /x", "Content-Length: 3", "Transfer-Encoding: chunked", body=b"6\r\nGET /y\r\n0\r\n\r\n")
+    head = wire.until(b"\r\n\r\n")
+    if head.startswith(b"HTTP/1.1 400 "):
+        assert trainer.calls.empty()
+        return
+    assert wire.exactly(6) == b"GET /y"
+    call = trainer.next_call()
+    assert len(call.values(b"content-length") + call.values(b"transfer-encoding")) == 1
+    assert trainer.calls.empty()
+
+
+def test_an_answer_framed_in_two_ways_is_passed_on_in_one(caller: Caller, trainer: StandIn) -> None:
+    trainer.script = lambda call: call.wire.send(
+        b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n5\r\nwhole\r\n0\r\n\r\n"
+    )
+    assert caller.ask().text == "whole"
+
+
 def test_an_answer_without_a_length_comes_as_it_is_written(caller: Caller, trainer: StandIn) -> None:
     more = threading.Event()
 
@@ -348,6 +369,39 @@ def test_an_answer_before_the_body_was_read_arrives(caller: Caller, trainer: Sta
     assert wire.exactly(9) == b"too large"
 
 
+@pytest.mark.parametrize(
+    ("fields", "body", "closes"),
+    [
+        (["Content-Length: 1048576"], b"the first of it", True),
+        (["Transfer-Encoding: chunked"], b"5\r\nhello\r\n", True),
+        (["Content-Length: 0"], b"", False),
+        ([], b"", False),
+    ],
+)
+def test_a_refusal_says_that_it_does_not_wait_for_the_body(
+    caller: Caller, fields: list[str], body: bytes, closes: bool
+) -> None:
+    caller.secret = "none"
+    wire = caller.write("POST /x", *fields, body=body)
+    head = wire.until(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 401 ")
+    assert (b"connection: close" in head.lower()) == closes
+    if not closes:
+        wire.send(f"GET {caller.prefix}/x HTTP/1.1\r\nHost: slipway.test\r\n\r\n".encode())
+        assert b"HTTP/1.1 401 " in wire.until(b"\r\n\r\n"), "the connection serves on"
+
+
+def test_an_answer_before_the_body_was_read_says_that_the_connection_is_over(caller: Caller, trainer: StandIn) -> None:
+    def script(call: Call) -> None:
+        call.answer(b"too large", status=b"413 Payload Too Large")
+        call.over.wait(PATIENCE)
+
+    trainer.script = script
+    wire = caller.write("POST /x", "Content-Length: 1048576", body=b"the first of it")
+    assert b"connection: close" in wire.until(b"\r\n\r\n").lower()
+    trainer.next_call().over.set()
+
+
 def test_a_caller_that_hangs_up_takes_its_request_along(caller: Caller, trainer: StandIn) -> None:
     ended = threading.Event()
 
@@ -359,6 +413,21 @@ def test_a_caller_that_hangs_up_takes_its_request_along(caller: Caller, trainer:
     trainer.script = script
     wire = caller.write("POST /api/v1/retrieve_future", "Content-Length: 2", body=b"{}")
     trainer.next_call()
+    wire.close()
+    assert ended.wait(PATIENCE)
+
+
+def test_a_caller_that_hangs_up_while_the_answer_comes_ends_it(caller: Caller, trainer: StandIn) -> None:
+    ended = threading.Event()
+
+    def script(call: Call) -> None:
+        call.wire.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\none\r\n")
+        if call.wire.ends():
+            ended.set()
+
+    trainer.script = script
+    wire = caller.write("GET /x")
+    wire.until(b"one\r\n")
     wire.close()
     assert ended.wait(PATIENCE)
 
