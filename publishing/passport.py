@@ -1,22 +1,32 @@
-"""A passport in the words of its card: what a validation measured, on what, and how long that counts. Pure."""
+"""A passport in the words of its card: what a validation measured, on what, and how long that counts."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.template.defaultfilters import filesizeformat
 
 from catalog.facts import Fact
 from catalog.labels import accelerator_label
+from catalog.models import ShapeVersion
+from catalog.states import VersionState
 from publishing.models import Validation
+
+UNSEEN = "by the shape; the provider does not say what it used"
+
+
+def expiry_of(finished_at: datetime) -> datetime:
+    """Until when counts what was shown, or vouched for, at that time."""
+    return finished_at + timedelta(days=settings.SLIPWAY_PASSPORT_DAYS)
 
 
 def passport_facts(validation: Validation, *, provider: str) -> list[Fact]:
     """What was measured, line by line; `provider` is its label. A value None was not told."""
     return [
         Fact("provider", "Ran on", provider),
-        Fact("image", "Image", validation.image or "chosen by the provider"),
-        Fact("accelerator_type", "GPUs", _gpus(validation)),
+        Fact("image", "Image asked for", validation.image or "none: the provider chooses", UNSEEN),
+        Fact("accelerator_type", "GPUs asked for", _gpus(validation), UNSEEN),
         Fact("seconds_to_ready", "Time to ready", _seconds(validation.seconds_to_ready), "from start to first answer"),
         *_work(validation),
         Fact("peak_memory_bytes", "Peak memory", _memory(validation), _whose_memory(validation)),
@@ -25,8 +35,14 @@ def passport_facts(validation: Validation, *, provider: str) -> list[Fact]:
 
 
 def is_expired(validation: Validation, now: datetime) -> bool:
-    """Whether what it measured counts as old."""
+    """Whether it is too old to count."""
     return validation.expires_at is not None and validation.expires_at < now
+
+
+def is_renewable(version: ShapeVersion, passport: Validation | None, now: datetime) -> bool:
+    """Whether a version that is validated may be vouched for anew, its newest passport being too old."""
+    offered = version.state == VersionState.VALIDATED and version.withdrawn_at is None
+    return offered and passport is not None and is_expired(passport, now)
 
 
 def _work(validation: Validation) -> list[Fact]:
@@ -46,9 +62,9 @@ def _loss(validation: Validation) -> str | None:
 
 def _gpus(validation: Validation) -> str:
     if not validation.gpus:
-        return "none: runs on the CPU"
+        return "none"
     if not validation.accelerator_type:
-        return f"{validation.gpus} of unknown type"
+        return f"{validation.gpus} of any type"
     return f"{validation.gpus} x {accelerator_label(validation.accelerator_type)}"
 
 

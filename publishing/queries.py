@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 
 from accounts.models import Account, User
 from accounts.queries import cursor_in
@@ -16,7 +17,8 @@ from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from launches.models import Launch
 from launches.states import FINAL, AttemptState
-from publishing.models import CatalogImport
+from publishing.models import CatalogImport, Validation
+from publishing.states import ValidationState
 from wire.names import is_id, is_version_id
 
 PAGE = 50
@@ -37,7 +39,7 @@ class Versions:
 
 @dataclass(frozen=True)
 class ShapeRow:
-    """A shape of a list: its latest validated version, and its newest one, where it has any."""
+    """A shape of a list: its latest validated version, where it has one, and how many versions there are."""
 
     shape: TrainingShape
     latest: ShapeVersion | None
@@ -68,6 +70,21 @@ def awaiting(account: Account) -> QuerySet[ShapeVersion]:
     return ShapeVersion.objects.filter(
         shape__account=account, state=VersionState.VALIDATED, published_at__isnull=True, withdrawn_at__isnull=True
     )
+
+
+def expired(account: Account, now: datetime) -> QuerySet[ShapeVersion]:
+    """Latest, or waiting to be it, on evidence that is too old to count; each carries `evidence_until`.
+
+    The evidence is the newest validation that passed. What was superseded is left out: nobody need measure it again.
+    """
+    passed = Validation.objects.filter(state=ValidationState.PASSED)
+    newer = passed.filter(version=OuterRef("version"), number__gt=OuterRef("number"))
+    old = passed.filter(~Exists(newer), version__shape__account=account, expires_at__lt=now)
+    current = Q(is_latest_validated=True) | Q(published_at__isnull=True)
+    newest = passed.filter(version=OuterRef("pk")).order_by("-number").values("expires_at")[:1]
+    return ShapeVersion.objects.filter(
+        current, shape__account=account, withdrawn_at__isnull=True, pk__in=old.values("version")
+    ).annotate(evidence_until=Subquery(newest))
 
 
 def count_up_to(found: QuerySet[ShapeVersion] | QuerySet[TrainingShape]) -> str:

@@ -25,6 +25,12 @@ def passport_of(version: ShapeVersion) -> Validation | None:
     return passed.select_related("launch").order_by("-number").first()
 
 
+def failed_since(passport: Validation) -> Validation | None:
+    """The newest validation that failed after that one passed; it takes nothing away, and readers should know."""
+    later = Validation.objects.filter(version=passport.version_id, number__gt=passport.number)
+    return later.filter(state=ValidationState.FAILED).order_by("-number").first()
+
+
 def watched_attempt(validation: Validation) -> Attempt | None:
     """The attempt of its launch that counts, without the log."""
     if validation.launch_id is None:

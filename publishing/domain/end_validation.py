@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
-
-from django.conf import settings
+from datetime import datetime
 
 from accounts.actors import SYSTEM, Actor
 from accounts.domain.record import record
@@ -19,6 +17,7 @@ from launches.models import Launch
 from publishing.findings import Line, launch_key
 from publishing.log import append
 from publishing.models import Validation
+from publishing.passport import expiry_of
 from publishing.states import ValidationState
 from wire.errors import FailedPrecondition
 
@@ -42,7 +41,7 @@ def end_validation(
     validation.state, validation.outcome, validation.finished_at = state, outcome, now
     validation.lease_token = validation.lease_until = None
     if passed:
-        validation.expires_at = now + timedelta(days=settings.SLIPWAY_PASSPORT_DAYS)
+        validation.expires_at = expiry_of(now)
     append(validation, lines, now=now)
     reason = f"Validation {validation.number}: {outcome}"
     if version.state == VersionState.VALIDATING:

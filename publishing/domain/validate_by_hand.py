@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.actors import Actor
+from accounts.domain.record import record
 from catalog.domain.accept_version import accept_version
 from catalog.domain.shape_lock import lock_version
 from catalog.models import ShapeVersion
@@ -17,17 +18,19 @@ from publishing.domain.unfinished import next_number, refuse_unfinished
 from publishing.findings import Line
 from publishing.log import append
 from publishing.models import Validation
+from publishing.passport import expiry_of, is_renewable
 from publishing.states import ValidationKind, ValidationState
+from publishing.validation_queries import passport_of
 from wire.errors import FailedPrecondition, InvalidArgument, Violation
 
 SHORTEST, LONGEST = 10, 1000
 
 
 def validate_by_hand(*, actor: Actor, version: ShapeVersion, reason: str, now: datetime) -> Validation:
-    """Call the version validated on the actor's word, 10 to 1,000 characters of it.
+    """Call the version validated on the actor's word, 10 to 1,000 characters of it, or say so again once that is old.
 
     Errors: `NotFound`, `PermissionDenied`, `InvalidArgument` for the reason and where the static checks find something,
-    `FailedPrecondition` where a connected provider can run it, or it is validated already or just now.
+    `FailedPrecondition` where a connected provider can run it, or it is validated just now, or already and that counts.
     """
     require_publisher(actor, version.shape.account)
     reason = reason.strip()
@@ -46,10 +49,21 @@ def validate_by_hand(*, actor: Actor, version: ShapeVersion, reason: str, now: d
 def _write(actor: Actor, version: ShapeVersion, reason: str, now: datetime) -> Validation:
     version = lock_version(version)
     refuse_unfinished(version)
-    version = accept_version(actor=actor, version=version, reason=f"By hand: {reason}")
+    number = next_number(version)
+    if is_renewable(version, passport_of(version), now):
+        record(
+            actor=actor,
+            verb="renew_passport",
+            target=version.name,
+            account=version.shape.account,
+            after={"validation": number},
+            reason=f"By hand: {reason}",
+        )
+    else:
+        version = accept_version(actor=actor, version=version, reason=f"By hand: {reason}")
     validation = Validation(
         version=version,
-        number=next_number(version),
+        number=number,
         kind=ValidationKind.BY_HAND,
         state=ValidationState.PASSED,
         requested_by=actor.user,
@@ -59,6 +73,7 @@ def _write(actor: Actor, version: ShapeVersion, reason: str, now: datetime) -> V
         created_at=now,
         started_at=now,
         finished_at=now,
+        expires_at=expiry_of(now),
     )
     append(validation, [Line(f"Validated by hand by {actor.label}: {reason}")], now=now)
     validation.save()

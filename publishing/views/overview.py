@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from accounts.requests import SlipwayRequest
@@ -23,6 +24,7 @@ from publishing.queries import (
     Record,
     awaiting,
     count_up_to,
+    expired,
     in_work,
     list_shapes,
     list_versions,
@@ -30,7 +32,7 @@ from publishing.queries import (
 )
 from publishing.views.access import published_shape, publishers_page, publishing_account
 
-WORK, AWAITING, SHAPES = "work", "awaiting", "shapes"
+WORK, AWAITING, EXPIRED, SHAPES = "work", "awaiting", "expired", "shapes"
 INLINE = 2
 """Actions that stand beside a version; the others are in its menu."""
 
@@ -68,13 +70,15 @@ class Row:
 @require_safe
 @publishers_page
 def publish(request: SlipwayRequest) -> HttpResponse:
-    """`/publish`: `?show=` is one of three lists of the active account; `before` and `after` are cursors of pages."""
+    """`/publish`: `?show=` is one of four lists of the active account; `before` and `after` are cursors of pages."""
     account = publishing_account(request)
     show = request.GET.get("show", WORK)
-    show = show if show in {WORK, AWAITING, SHAPES} else WORK
+    lists = {WORK: in_work(account), AWAITING: awaiting(account), EXPIRED: expired(account, timezone.now())}
+    show = show if show in {*lists, SHAPES} else WORK
     tabs = [
-        (WORK, "In work", count_up_to(in_work(account))),
-        (AWAITING, "Awaiting publication", count_up_to(awaiting(account))),
+        (WORK, "In work", count_up_to(lists[WORK])),
+        (AWAITING, "Awaiting publication", count_up_to(lists[AWAITING])),
+        (EXPIRED, "Evidence expired", count_up_to(lists[EXPIRED])),
         (SHAPES, "Shapes", count_up_to(TrainingShape.objects.filter(account=account))),
     ]
     context: dict[str, Any] = {"section": "publish", "account": account, "show": show, "tabs": tabs}
@@ -82,8 +86,7 @@ def publish(request: SlipwayRequest) -> HttpResponse:
         rows, following = list_shapes(account, after=request.GET.get("after", ""))
         context |= {"shapes": rows, **_pages(request, show, after=following)}
     else:
-        found = in_work(account) if show == WORK else awaiting(account)
-        page = list_versions(found, before=request.GET.get("before", ""))
+        page = list_versions(lists[show], before=request.GET.get("before", ""))
         context |= {
             "rows": [_row(version, Record()) for version in page.rows],
             **_pages(request, show, before=page.next),

@@ -18,7 +18,7 @@ from launches.connected import provider_named
 from publishing.models import Validation
 from publishing.passport import is_expired, passport_facts
 from publishing.states import ValidationKind
-from publishing.validation_queries import passport_of
+from publishing.validation_queries import failed_since, passport_of
 
 
 @require_safe
@@ -56,4 +56,5 @@ def passport_context(found: Validation | None) -> dict[str, Any]:
         "by_hand": found.kind == ValidationKind.BY_HAND,
         "facts": passport_facts(found, provider=provider.label if provider else found.provider),
         "expired": is_expired(found, timezone.now()),
+        "failed_since": failed_since(found),
     }

@@ -31,6 +31,7 @@ from publishing.domain.cancel_validation import cancel_validation
 from publishing.domain.request_validation import request_validation
 from publishing.domain.validate_by_hand import LONGEST, SHORTEST, validate_by_hand
 from publishing.models import Validation
+from publishing.passport import is_renewable
 from publishing.states import ValidationState
 from publishing.stepper import LABELS, LOOKS, steps_of
 from publishing.validation_queries import events_of, newest_validations, passport_of, watched_attempt
@@ -123,6 +124,7 @@ def _act(request: SlipwayRequest, version: ShapeVersion, verb: Callable[[Actor],
 def _context(request: SlipwayRequest, version: ShapeVersion, *, refusal: Refusal | None = None) -> dict[str, Any]:
     validations = newest_validations(version)
     newest, earlier = (validations[0], validations[1:]) if validations else (None, ())
+    passport = passport_of(version)
     violations = refusal.violations if isinstance(refusal, InvalidArgument) else ()
     return {
         "section": "publish",
@@ -137,8 +139,8 @@ def _context(request: SlipwayRequest, version: ShapeVersion, *, refusal: Refusal
         "reason": request.POST.get("reason", ""),
         "bounds": (SHORTEST, LONGEST),
         **(_progress(newest) if newest else {}),
-        **passport_context(passport_of(version)),
-        **_actions(request, version, newest),
+        **passport_context(passport),
+        **_actions(request, version, newest, passport),
     }
 
 
@@ -181,7 +183,9 @@ def _lines(newest: Validation) -> Iterator[LogLine]:
         yield LogLine(event.created_at, f"Launch: {first}", "info", more)
 
 
-def _actions(request: SlipwayRequest, version: ShapeVersion, newest: Validation | None) -> dict[str, Any]:
+def _actions(
+    request: SlipwayRequest, version: ShapeVersion, newest: Validation | None, passport: Validation | None
+) -> dict[str, Any]:
     """Which buttons there are, and why the others are not. Providers are asked only where that decides something."""
     try:
         require_publisher(actor_of(request), version.shape.account)
@@ -198,7 +202,8 @@ def _actions(request: SlipwayRequest, version: ShapeVersion, newest: Validation 
     return {
         "may_start": offer.provider is not None,
         "reasons": _reasons(offer),
-        "may_vouch": offer.provider is None and version.state != VersionState.VALIDATED,
+        "may_vouch": offer.provider is None
+        and (version.state != VersionState.VALIDATED or is_renewable(version, passport, timezone.now())),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -13,16 +14,31 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.roles import Role
+from catalog.domain.publish_version import publish_version
+from catalog.domain.withdraw_version import withdraw_version
 from catalog.models import ShapeVersion
 from catalog.states import VersionState
 from launches.models import Launch
 from launches.states import AttemptState
 from publishing import queries
 from publishing.actions import Verb, legal_verbs
+from publishing.domain.validate_by_hand import validate_by_hand
 from tests.launches.makers import make_launch
 from tests.makers import make_account, make_member, make_version, sign_in
 from tests.publishing.makers import running
-from tests.publishing.pages import at, draft_of, of, own_shape, published, publisher, runnable, team, text, validated
+from tests.publishing.pages import (
+    actor,
+    at,
+    draft_of,
+    of,
+    own_shape,
+    published,
+    publisher,
+    runnable,
+    team,
+    text,
+    validated,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -63,10 +79,37 @@ def test_three_lists_of_the_active_account(signed_in: Client) -> None:
     assert ids(page(signed_in, "/publish?show=awaiting")) == [waiting.version_id]
     shapes = page(signed_in, "/publish?show=shapes")
     assert re.findall(r'href="/publish/team-a/([\w-]+)"', shapes) == ["own"]
-    for show in ("", "?show=awaiting", "?show=shapes", "?show=nonsense&before=x&after=%00"):
+    for show in ("", "?show=awaiting", "?show=expired", "?show=shapes", "?show=nonsense&before=x&after=%00"):
         html = page(signed_in, f"/publish{show}")
         assert foreign.version_id not in html
         assert re.findall(r"In work <span[^>]*>(\d+)<", html) == ["1"]
+
+
+def test_evidence_that_expired_is_listed_until_it_is_renewed(signed_in: Client, paula: User) -> None:
+    shape, now = own_shape(), timezone.now()
+    old = now - timedelta(days=91)
+
+    def vouched(version: ShapeVersion, when: datetime) -> ShapeVersion:
+        validate_by_hand(actor=actor(paula), version=version, reason="It has run since May.", now=when)
+        return ShapeVersion.objects.get(pk=version.pk)
+
+    def listed() -> list[str]:
+        html = page(signed_in, "/publish?show=expired")
+        assert re.findall(r"Evidence expired <span[^>]*>(\d+)<", html) == [str(html.count('/validation"'))]
+        return re.findall(r"/versions/(\w{8})/validation\"", html)
+
+    fresh, waiting, latest = vouched(draft_of(shape), now), vouched(draft_of(shape), old), vouched(draft_of(shape), old)
+    superseded, withdrawn = vouched(draft_of(shape), old), vouched(draft_of(shape), old)
+    validated(shape)
+    for version in (superseded, latest):
+        publish_version(actor=actor(paula), version=version, public=False, expected_latest=None)
+    withdraw_version(actor=actor(paula), version=withdrawn, reason="")
+    assert listed() == [latest.version_id, waiting.version_id]
+    assert fresh.version_id not in page(signed_in, "/publish?show=expired")
+    vouched(waiting, now)
+    assert listed() == [latest.version_id]
+    vouched(latest, now)
+    assert "Nothing has expired" in page(signed_in, "/publish?show=expired")
 
 
 def test_empty_lists_say_what_they_would_hold(signed_in: Client) -> None:
@@ -173,15 +216,18 @@ def test_more_rows_cost_no_more_queries(signed_in: Client, paula: User) -> None:
             page(signed_in, address)
         return len(captured)
 
-    addresses = ("/publish", "/publish?show=awaiting", "/publish?show=shapes", of(shape))
-    for version in (published(shape), validated(shape), draft_of(shape)):
+    addresses = ("/publish", "/publish?show=awaiting", "/publish?show=expired", "/publish?show=shapes", of(shape))
+    when = timezone.now() - timedelta(days=91)
+    for version in (published(shape), validated(shape), draft_of(shape), draft_of(shape)):
         assert version.pk
+    validate_by_hand(actor=actor(paula), version=version, reason="It has run since May.", now=when)
     few = [counted(address) for address in addresses]
     for number in range(5):
         more = own_shape(f"more-{number}")
         for made in (published(shape), draft_of(shape), validated(shape), published(more), draft_of(more)):
             ShapeVersion.objects.filter(pk=made.pk).update(created_by=paula)
             _launch(made, paula)
+        validate_by_hand(actor=actor(paula), version=draft_of(more), reason="It has run since May.", now=when)
     assert [counted(address) for address in addresses] == few
 
 

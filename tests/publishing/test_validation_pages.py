@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -100,6 +101,16 @@ def test_a_failure_explains_itself(client: Client) -> None:
     assert "Validate again" in page
 
 
+def test_a_step_that_breaks_is_on_the_page(client: Client) -> None:
+    user = make_publisher()
+    validation = running(user=user)
+    launch_of(validation).attempts.update(number=2)
+    step(validation)
+    launch_of(validation).attempts.update(number=1)
+    page = read(client, user, validation.version)
+    assert 'class="text-warning"><span class="sr-only">fault: </span>Try 1 of this step broke. DoesNotExist' in page
+
+
 def test_a_failed_renewal_leaves_the_passport_that_counts_on_the_page(client: Client) -> None:
     user, version = make_publisher(), make_tiny_version()
     complete(running(version=version, user=user))
@@ -108,6 +119,12 @@ def test_a_failed_renewal_leaves_the_passport_that_counts_on_the_page(client: Cl
     assert "It recorded 2 of 20 steps." in page
     assert "6.0000 → 4.1000" in page
     assert "Earlier validations" in page
+    for reader, told in ((user, ": It recorded 2 of 20 steps."), (make_user(), ".</p>")):
+        card = read(client, reader, version, "/passport")
+        assert "counts until" in card
+        assert re.search(f"A later validation failed on <time[^>]*>[^<]+</time>{re.escape(told)}", card)
+    complete(running(version=version, user=user))
+    assert "A later validation failed" not in read(client, user, version, "/passport")
 
 
 def test_stop(client: Client) -> None:
@@ -182,7 +199,8 @@ def test_a_passport_names_people_to_members_only(client: Client) -> None:
         assert "6.0000 → 4.1000" in page
         assert "2,048 tokens" in page
         assert "0.50 s" in page
-        assert "none: runs on the CPU" in page
+        assert "GPUs asked for</dt><dd>none<small>by the shape; the provider does not say what it used" in page
+        assert "Image asked for</dt><dd>none: the provider chooses<small>" in page
         assert "counts until" in page
     assert f"for {user.username}" in inside
     assert "Its launch" in inside
@@ -199,7 +217,21 @@ def test_a_passport_by_hand_gives_the_reason_and_to_members_the_name(client: Cli
     assert "A publisher of local vouched for it" in outside
     assert REASON in outside
     assert user.username not in outside
+    assert "counts until" in outside
     assert f"{user.username} vouched for it" in read(client, user, draft, "/passport")
+
+
+def test_what_was_vouched_for_expires_and_can_be_vouched_for_again(client: Client) -> None:
+    user, draft = make_publisher(), make_gpu_draft()
+    old = timezone.now() - timedelta(days=91)
+    validate_by_hand(actor=user_actor(user), version=draft, reason=REASON, now=old)
+    assert "may not hold any more" in read(client, user, draft, "/passport")
+    assert "Validate by hand" in read(client, user, draft)
+    assert client.post(address(draft, "/validation/by-hand"), {"reason": "It still runs there."}).status_code == 303
+    page = read(client, user, draft)
+    assert "It still runs there." in page
+    assert "counts until" in page
+    assert "Validate by hand" not in page
 
 
 def test_a_passport_expires_in_words(client: Client) -> None:
@@ -260,4 +292,4 @@ def test_the_number_of_queries_does_not_grow(client: Client) -> None:
         complete(running(version=version, user=user), records()[:2])
         complete(running(version=version, user=user))
     assert [queries(client, path) for path in paths] == few
-    assert few == [9, 5]
+    assert few == [10, 6]

@@ -208,6 +208,20 @@ def test_by_hand_twice_is_refused() -> None:
     assert Validation.objects.count() == 1
 
 
+def test_what_was_vouched_for_is_vouched_for_again_once_it_is_old() -> None:
+    user, version, now = make_publisher(), make_gpu_draft(), timezone.now()
+    first = validate_by_hand(actor=user_actor(user), version=version, reason=REASON, now=now - timedelta(days=91))
+    assert first.finished_at is not None
+    assert first.expires_at == first.finished_at + timedelta(days=90)
+    version.refresh_from_db()
+    second = validate_by_hand(actor=user_actor(user), version=version, reason="It still runs there.", now=now)
+    assert (second.number, second.expires_at, state_of(version)) == (2, now + timedelta(days=90), "VALIDATED")
+    entry = AuditEntry.objects.get(verb="renew_passport", target=version.name)
+    assert (entry.actor, entry.reason) == (user, "By hand: It still runs there.")
+    with pytest.raises(FailedPrecondition, match="validated"):
+        validate_by_hand(actor=user_actor(user), version=version, reason=REASON, now=now)
+
+
 @pytest.mark.parametrize("steps", range(4))
 def test_stopping_ends_it_at_every_step(steps: int) -> None:
     user = make_publisher()
