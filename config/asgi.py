@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -12,6 +13,19 @@ from config.bodies import bounded
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
+MOST_FILES = 65_536
+"""Descriptors of a web process: the gateway alone needs two for each request in progress."""
+
+
+def _open_many_files() -> None:
+    """Take what the system grants, at most MOST_FILES, since it starts processes with 1,024 as a rule."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    granted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < granted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
+
+
+_open_many_files()
 django_application = bounded(get_asgi_application())  # type: ignore[arg-type]
 
 # Models can be imported only once Django is set up.

@@ -13,7 +13,9 @@ import pytest
 import yaml
 from django.core.management import get_commands
 
+from config.asgi import MOST_FILES
 from config.environment import KNOWN
+from launches.gateway.application import MOST_OPEN
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("migrate", "web", "worker", "beat")
@@ -80,6 +82,11 @@ def test_only_web_is_published_and_only_on_loopback() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     assert list(published) == ["web"]
     assert all(filled(port).startswith("127.0.0.1:") for port in published["web"])
+
+
+def test_web_may_hold_what_the_gateway_lets_in() -> None:
+    assert SERVICES["web"]["ulimits"]["nofile"] == {"soft": MOST_FILES, "hard": MOST_FILES}
+    assert MOST_FILES > 4 * MOST_OPEN
 
 
 def test_commands_exist() -> None:
