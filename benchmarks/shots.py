@@ -1,6 +1,7 @@
-"""Screenshots of every page, 1280 and 390 wide, light and dark, into var/shots (or the folder that is named).
+"""Screenshots of every page, 1280 and 360 wide, light and dark, into var/shots (or the folder that is named).
 
-A real launch is made first, so that its page shows a curve; the public shapes show what cannot be launched here.
+What there is to see is made first: versions in every state, members, keys, an upload, and by the browser a real launch
+and a real validation, so that their pages show what was measured. `./run shots` starts the Slipway that this needs.
 """
 
 from __future__ import annotations
@@ -8,21 +9,24 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwright
 
-from benchmarks.session import BASE_URL
+from benchmarks.session import BASE_URL, set_up_django
 
-WIDTHS = {1280: 860, 390: 844}
+if TYPE_CHECKING:
+    from benchmarks.exhibits import Exhibits
+
+WIDTHS = {1280: 860, 360: 740}
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
 RUN_MILLISECONDS = 400_000
 
-SIGNED_OUT = {"catalog-signed-out": "/", "sign-in": "/sign-in", "not-found": "/nowhere"}
+SIGNED_OUT = {"catalog-signed-out": "/", "sign-in": "/sign-in", "not-found": "/nowhere", "api-docs": "/api/docs"}
 SIGNED_IN = {
     "catalog": "/",
     "catalog-filtered": "/?family=Qwen&mode=LORA_TRAINER",
@@ -30,7 +34,6 @@ SIGNED_IN = {
     "shape": "/shapes/local/tiny-qwen3-2k-lora",
     "shape-public": "/shapes/fireworks/qwen3p5-9b-256k",
     "compare": "/compare?shape=local/tiny-qwen3-2k&shape=local/tiny-qwen3-2k-lora&shape=fireworks/qwen3p5-9b-256k",
-    "compare-versions": "/shapes/local/tiny-qwen3-2k-lora/compare",
     "publish": "/publish",
     "publish-shapes": "/publish?show=shapes",
     "publish-shape": "/publish/local/tiny-qwen3-2k-lora",
@@ -44,6 +47,7 @@ SIGNED_IN = {
     "launches-empty": "/launches?state=LOST",
     "members": "/members",
     "keys": "/keys",
+    "api-docs-signed-in": "/api/docs",
     "connect": "/connect",
     "audit": "/audit",
     "password": "/password",
@@ -53,17 +57,18 @@ SIGNED_IN = {
 def main(folder: Path) -> None:
     """Take them all. Errors: Playwright's, where a page does not come."""
     folder.mkdir(parents=True, exist_ok=True)
+    exhibits = _exhibits()  # before the browser, in whose event loop Django refuses the database
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=os.environ["SLIPWAY_CHROMIUM"], args=ARGUMENTS)
         for name, path in SIGNED_OUT.items():
             _take_all(browser, None, folder, name, path)
         state, launch = _make_launch(browser, folder)
-        pages = SIGNED_IN | {"launch-completed": launch}
+        _wait_for_validation(browser, state, exhibits.measured["validation"])
+        pages = SIGNED_IN | exhibits.pages | exhibits.measured | {"launch-completed": launch}
         for name, path in pages.items():
             _take_all(browser, state, folder, name, path)
-        with _page(browser, state, 1280, "light") as page:
-            _refuse(page)
-            _shoot(page, folder / "launch-form-refused-1280-light.png")
+        for name, act in ACTS.items():
+            _take_all(browser, state, folder, name, "/", act)
         browser.close()
     print(f"{len(list(folder.glob('*.png')))} screenshots in {folder}")
 
@@ -82,11 +87,28 @@ def _page(browser: Browser, state: Path | None, width: int, theme: Literal["ligh
         context.close()
 
 
-def _take_all(browser: Browser, state: Path | None, folder: Path, name: str, path: str) -> None:
+def _exhibits() -> Exhibits:
+    set_up_django()
+    from benchmarks.exhibits import make_exhibits  # noqa: PLC0415 -- models can be imported only once Django is set up
+
+    return make_exhibits()
+
+
+def _take_all(
+    browser: Browser,
+    state: Path | None,
+    folder: Path,
+    name: str,
+    path: str,
+    act: Callable[[Page], None] | None = None,
+) -> None:
+    """In every width and theme; `act` does something on the page first, each time anew."""
     for width in WIDTHS:
         for theme in THEMES:
             with _page(browser, state, width, theme) as page:
                 page.goto(path, wait_until="load")
+                if act:
+                    act(page)
                 _shoot(page, folder / f"{name}-{width}-{theme}.png")
 
 
@@ -117,12 +139,47 @@ def _make_launch(browser: Browser, folder: Path) -> tuple[Path, str]:
         return state, page.url.removeprefix(BASE_URL)
 
 
-def _refuse(page: Page) -> None:
+def _wait_for_validation(browser: Browser, state: Path, path: str) -> None:
+    with _page(browser, state, 1280, "light") as page:
+        page.goto(path)
+        expect(page.locator('[data-state="PASSED"]')).to_be_visible(timeout=RUN_MILLISECONDS)
+
+
+def _refuse_launch(page: Page) -> None:
     page.goto("/shapes/local/tiny-qwen3-2k-lora/launch")
     page.get_by_label("LoRA rank").fill("4096")
     page.get_by_label("Learning rate").fill("0")
     page.get_by_role("button", name="Launch trainer").click()
     page.wait_for_load_state("load")
+
+
+def _refuse_draft(page: Page) -> None:
+    page.goto("/publish/local/tiny-qwen3-2k-lora/new")
+    page.get_by_role("textbox", name="GPUs per node").fill("many")
+    page.get_by_role("textbox", name="Context in tokens").fill("0")
+    page.get_by_role("button", name="Save draft").click()
+    page.wait_for_load_state("load")
+
+
+def _refuse_file(page: Page) -> None:
+    page.goto("/publish/import")
+    text = "account: local\npublic: yes, please\nmodels:\n  - model: tiny-qwen3\n    titel: Tiny\n    shapes: 7\n"
+    file: FilePayload = {"name": "catalog-local.yaml", "mimeType": "application/yaml", "buffer": text.encode()}
+    page.locator('input[type="file"]').set_input_files(file)
+    page.get_by_role("button", name="Review").click()
+    page.wait_for_load_state("load")
+
+
+def _open_menus(page: Page) -> None:
+    page.get_by_label(re.compile("^User menu of")).click()
+
+
+ACTS: dict[str, Callable[[Page], None]] = {
+    "launch-form-refused": _refuse_launch,
+    "publish-refused": _refuse_draft,
+    "import-refused": _refuse_file,
+    "user-menu": _open_menus,
+}
 
 
 if __name__ == "__main__":

@@ -28,7 +28,13 @@ NAME = "slipway"
 START_SECONDS = 60
 LINGERING_SECONDS = 8
 LEFTOVER_SECONDS = 5
-UNSAFE_FOR_TESTS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
+FOR_TESTS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "max_connections": "320",  # 200 publishers at once, beside everything else
+}
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -65,7 +71,7 @@ class Postgres:
         self._port = port
         self._log = log
         self._account = account
-        self._settings = SETTINGS | ({} if durable else UNSAFE_FOR_TESTS)
+        self._settings = SETTINGS | ({} if durable else FOR_TESTS)
         self._env = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 
     @property
