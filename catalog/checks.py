@@ -15,6 +15,7 @@ from catalog.labels import accelerator_label, parameter_label
 from catalog.launch_fields import LaunchField, problems_of_fields
 from catalog.snapshot_fields import FIELDS, Kind, SnapshotField, value_of
 from catalog.snapshots import ShardingScheme, Snapshot
+from catalog.text_rules import refuse_length
 from wire.errors import Violation
 
 GIGABYTE = 10**9
@@ -118,11 +119,8 @@ def range_problem(field: SnapshotField, value: object) -> Violation | None:
     if value is None or (value == "" and field.optional):
         return None if field.optional else Violation(field.key, f"{field.label} is missing. Fill it in.")
     if field.kind is Kind.TEXT:
-        length = len(str(value))
-        excess = length - (field.maximum or length)
-        if excess > 0:
-            sentence = f"It has {length} characters; the limit is {field.maximum}. Shorten it by {excess}."
-            return Violation(field.key, sentence)
+        if field.maximum and (refusal := refuse_length(str(value), field.maximum)):
+            return Violation(field.key, refusal)
         if any(unicodedata.category(letter) == "Cc" and letter not in "\n\t" for letter in str(value)):
             return Violation(field.key, "It holds a control character. Remove it.")
     if field.kind is Kind.WHOLE and not _within(field, value):

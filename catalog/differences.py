@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from catalog.enums import MODE_LABELS, TrainerMode
-from catalog.labels import accelerator_label, context_label, duration_label, parameter_label
-from catalog.launch_fields import NARROWED, FieldType, LaunchField
+from catalog.field_texts import part_text
+from catalog.labels import accelerator_label, context_label, parameter_label
+from catalog.launch_fields import NARROWED, LaunchField
 from catalog.snapshot_fields import FIELDS, SnapshotField, value_of
 from catalog.snapshots import Snapshot
 
 UNKNOWN = "unspecified"
 ABSENT = "not offered"
+NOTHING = "none"
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def written(field: SnapshotField, value: Any) -> str:
         return accelerator_label(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return str(value)
+    return _apart(str(value), UNKNOWN)
 
 
 def _launch_field_lines(label: str, name: str, offered: Sequence[LaunchField | None]) -> list[Line]:
@@ -94,11 +96,9 @@ def _launch_field_lines(label: str, name: str, offered: Sequence[LaunchField | N
 
 
 def _property(field: LaunchField, part: str) -> str:
-    value = getattr(field, part)
-    if value is None or value in ("", ()):
-        return "none"
-    if isinstance(value, tuple):
-        return ", ".join(str(each) for each in value)
-    if field.type is FieldType.DURATION and isinstance(value, int):
-        return duration_label(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return _apart(part_text(field, part), NOTHING) or NOTHING
+
+
+def _apart(text: str, word: str) -> str:
+    """The text, in quotes where it is the word that says that there is none."""
+    return f'"{text}"' if text == word else text

@@ -44,6 +44,14 @@ def parameter_label(count: int) -> str:
     return str(count)
 
 
+def value_label(value: str | int | float | None) -> str:
+    """A value exactly, as short as it reads back to the same: `64`, `1e-05`, `0.000123456789`; "" for none."""
+    if isinstance(value, float):
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
+    return "" if value is None else str(value)
+
+
 def duration_label(seconds: int) -> str:
     """Seconds as the launch form takes them: 5400 is 1h30m."""
     hours, rest = divmod(seconds, 3600)

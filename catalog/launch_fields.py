@@ -12,7 +12,8 @@ from math import isfinite
 from typing import Any
 
 from catalog.enums import MODE_LABELS, TrainerMode
-from catalog.labels import read_duration
+from catalog.labels import read_duration, value_label
+from catalog.text_rules import refuse_text
 from wire.errors import Violation
 
 MAX_INACTIVITY_SECONDS = 3 * 60 * 60
@@ -191,8 +192,11 @@ def narrow_field(field: LaunchField, change: dict[str, Any]) -> LaunchField:
     if field.choices and not set(changed.choices) <= set(field.choices):
         sentence = f"choices {list(changed.choices)} go beyond {list(field.choices)}"
         raise Widened(field.name, "choices", sentence)
-    if sentence := _crossed_limits(changed):
+    if changed.minimum is not None and changed.maximum is not None and changed.minimum > changed.maximum:
+        sentence = f"minimum {value_label(changed.minimum)} is above maximum {value_label(changed.maximum)}"
         raise Widened(field.name, "minimum", sentence)
+    if sentence := _illegal_choice(changed, changed.choices):
+        raise Widened(field.name, "choices", f"choices: {sentence}")
     if sentence := _illegal_default(changed):
         raise Widened(field.name, "default", sentence)
     return changed
@@ -245,20 +249,13 @@ def _wrong_kind(field: LaunchField, part: str, value: object) -> str:
         return ""  # _illegal_default names its type, and its limits as they are then
     if not isinstance(value, tuple) or len(value) > MAX_VALUES:
         return f"{part} {shown} is no list of at most {MAX_VALUES} values"
-    free = replace(field, choices=())
-    wrong = [sentence for each in value if (sentence := _illegal_default(replace(free, default=each)))]
-    return f"{part}: {wrong[0].removeprefix('default ')}" if wrong else ""
+    refusal = _illegal_choice(field, value)
+    return f"{part}: {refusal}" if refusal else ""
 
 
 def _is_figure(field: LaunchField, value: object) -> bool:
     whole = isinstance(value, int) and not isinstance(value, bool)
     return whole or (field.type is FieldType.NUMBER and isinstance(value, float) and isfinite(value))
-
-
-def _crossed_limits(field: LaunchField) -> str:
-    if field.minimum is not None and field.maximum is not None and field.minimum > field.maximum:
-        return f"minimum {field.minimum:g} is above maximum {field.maximum:g}"
-    return ""
 
 
 def _illegal_default(field: LaunchField) -> str:
@@ -267,20 +264,34 @@ def _illegal_default(field: LaunchField) -> str:
         return ""
     if field.choices and field.default not in field.choices:
         return f"default {field.default} is not one of {list(field.choices)}"
-    size = _size(field)
+    refusal = _illegal_value(field, field.default)
+    between = ": " if field.type is FieldType.TEXT else " "
+    return f"default{between}{refusal}" if refusal else ""
+
+
+def _illegal_choice(field: LaunchField, values: tuple[object, ...]) -> str:
+    """Why a form with one of the values would be refused; "" where it would not."""
+    return next((refusal for value in values if (refusal := _illegal_value(field, value))), "")
+
+
+def _illegal_value(field: LaunchField, value: object) -> str:
+    if field.type is FieldType.TEXT and isinstance(value, str):
+        text = value.strip()  # as the form does
+        return refuse_text(field.name, text, minimum=field.minimum, maximum=field.maximum).removesuffix(".")
+    size, shown = _size(field, value), str(value)[:60]
     if size is None:
-        return f"default {str(field.default)[:60]!r} is no {field.type}"
+        return f"{shown!r} is no {field.type}"
     if field.minimum is not None and size < field.minimum:
-        return f"default {field.default} is below the minimum {field.minimum:g}"
+        return f"{shown} is below the minimum {value_label(field.minimum)}"
     if field.maximum is not None and size > field.maximum:
-        return f"default {str(field.default)[:60]} is above the maximum {field.maximum:g}"
+        return f"{shown} is above the maximum {value_label(field.maximum)}"
     return ""
 
 
-def _size(field: LaunchField) -> float | None:
-    """What the limits bound: the default's figure, seconds or length; None where it is none."""
+def _size(field: LaunchField, value: object) -> float | None:
+    """What the limits bound: a figure or seconds; None where the value is of another kind."""
     if field.type is FieldType.TEXT:
-        return len(field.default) if isinstance(field.default, str) and "\0" not in field.default else None
+        return None
     if field.type is FieldType.DURATION:
-        return read_duration(field.default) if isinstance(field.default, str) else None
-    return field.default if _is_figure(field, field.default) else None  # type: ignore[return-value]
+        return read_duration(value) if isinstance(value, str) else None
+    return value if _is_figure(field, value) else None  # type: ignore[return-value]

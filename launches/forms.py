@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from catalog.field_texts import limits_text
+from catalog.labels import value_label
 from catalog.launch_fields import FieldType, LaunchField
 from launches.providers.base import Recipe
-from launches.resolve import RECIPE, Subject, capped, shortened, show_bound
-from wire.errors import Violation
+from launches.resolve import RECIPE, Subject, shortened
+from wire.errors import Violation, capped
 
 OWN_NAMES = frozenset({"account", "csrfmiddlewaretoken", "decided", "idempotency_key", "latest", "version"})
 """Fields of the form that are not inputs of the launch."""
@@ -62,7 +64,7 @@ def read_inputs(posted: Iterable[tuple[str, Sequence[Any]]]) -> tuple[dict[str, 
             )
         if name not in OWN_NAMES:
             inputs[name] = str(values[-1]) if values else ""
-    return inputs, tuple(capped(repeated))
+    return inputs, tuple(capped(repeated, field="inputs"))
 
 
 def form_fields(
@@ -80,25 +82,25 @@ def form_fields(
 
 def _field(field: LaunchField, subject: Subject, inputs: Mapping[str, Any], errors: tuple[str, ...]) -> FormField:
     default = subject.snapshot.base_model if field.type is FieldType.MODEL else field.default
-    value = _text(inputs.get(field.name, default))
+    value = value_label(inputs.get(field.name, default))
     choices = subject.fitting_models if field.type is FieldType.MODEL else field.choices
     return FormField(
         name=field.name,
         label=field.label,
         help=field.help,
         value=value,
-        limits=_limits(field),
-        placeholder=_PLACEHOLDERS.get(field.name, f"default {_text(default)}"),
+        limits=limits_text(field),
+        placeholder=_PLACEHOLDERS.get(field.name, f"default {value_label(default)}"),
         keyboard=_KEYBOARDS.get(field.type, "text"),
         optional=field.name in _OPTIONAL,
-        options=_options([Option(_text(choice), _text(choice)) for choice in choices], value),
-        suggestions=tuple(_text(suggestion) for suggestion in field.suggestions),
+        options=_options([Option(value_label(choice), value_label(choice)) for choice in choices], value),
+        suggestions=tuple(value_label(suggestion) for suggestion in field.suggestions),
         errors=errors,
     )
 
 
 def _recipe(recipes: Sequence[Recipe], given: Any, errors: tuple[str, ...]) -> FormField:
-    value = _text(given) or recipes[0].name
+    value = value_label(given) or recipes[0].name
     return FormField(
         name=RECIPE,
         label="Recipe",
@@ -114,14 +116,3 @@ def _options(options: list[Option], value: str) -> tuple[Option, ...]:
     if options and value not in {option.value for option in options}:
         options = [Option(value, f"{value} (not offered)"), *options]
     return tuple(options)
-
-
-def _limits(field: LaunchField) -> str:
-    if field.type is FieldType.TEXT:
-        return "" if field.maximum is None else f"up to {int(field.maximum)} characters"
-    bounds = [show_bound(field, bound) for bound in (field.minimum, field.maximum) if bound is not None]
-    return f"only {bounds[0]}" if len(set(bounds)) == 1 and len(bounds) > 1 else " to ".join(bounds)
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

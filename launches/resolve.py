@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from catalog.enums import MODE_LABELS, TrainerMode
-from catalog.labels import duration_label, read_duration
+from catalog.field_texts import bound_text
+from catalog.labels import read_duration
 from catalog.launch_fields import FieldType, LaunchField
 from catalog.snapshots import Snapshot
+from catalog.text_rules import LONGEST_SHOWN, refuse_text
 from launches.spec import TrainerSpec
-from wire.errors import Violation
+from wire.errors import Violation, capped
 
 Value = str | int | float | None
 
@@ -41,14 +42,7 @@ OWNED_BY_SHAPE = frozenset(
     }
 )
 RECIPE = "recipe"
-MOST_FOREIGN = 20
-"""Names that are not fields are told one by one up to this many; of the others only how many they are."""
-_LONGEST = 60
-"""Characters of what was sent that a sentence repeats."""
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode categories that hide or reorder what stands beside them, or break the line."""
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
-_REGION = re.compile(r"[A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True)
@@ -130,15 +124,7 @@ def _foreign(subject: Subject, inputs: Mapping[str, Any]) -> list[Violation]:
         for name in inputs
         if name not in known and (sentence := _refuse_foreign(subject, name, inputs[name], known))
     ]
-    return capped(found)
-
-
-def capped(found: list[Violation]) -> list[Violation]:
-    """The first twenty violations, and one that counts the others where there are more."""
-    more = len(found) - MOST_FOREIGN
-    if more <= 0:
-        return found
-    return [*found[:MOST_FOREIGN], Violation("inputs", f"and {more} more names that cannot be used. Leave them out.")]
+    return capped(found, field="inputs")
 
 
 def _refuse_foreign(subject: Subject, name: str, given: Any, known: Collection[str]) -> str | None:
@@ -202,13 +188,8 @@ def _read_text(field: LaunchField, given: Any) -> Value:
     if not isinstance(given, str):
         raise ValueError(f"{_shown(given)} is not a text.")
     text = given.strip()
-    if field.maximum is not None and len(text) > field.maximum:
-        excess = len(text) - int(field.maximum)
-        raise ValueError(f"It has {len(text)} characters; the limit is {int(field.maximum)}. Shorten it by {excess}.")
-    if any(unicodedata.category(letter) in _UNSEEN for letter in text):
-        raise ValueError("It holds a control character, an invisible one or a line break. Remove it.")
-    if field.name == "region" and not _REGION.fullmatch(text):
-        raise ValueError(f"{_shown(given)} is not a region. Use letters, digits, _ and -, or leave it empty.")
+    if refusal := refuse_text(field.name, text, minimum=field.minimum, maximum=field.maximum):
+        raise ValueError(refusal)
     return text
 
 
@@ -231,24 +212,17 @@ _READERS: dict[FieldType, Callable[[LaunchField, Any], Value]] = {
 def _within(field: LaunchField, number: int | float, text: str) -> int | float:
     if field.minimum is not None and number < field.minimum:
         raise ValueError(
-            f"{shortened(text)} is below the limit of {show_bound(field, field.minimum)}. {_range_remedy(field)}"
+            f"{shortened(text)} is below the limit of {bound_text(field, field.minimum)}. {_range_remedy(field)}"
         )
     if field.maximum is not None and number > field.maximum:
         raise ValueError(
-            f"{shortened(text)} is above the limit of {show_bound(field, field.maximum)}. {_range_remedy(field)}"
+            f"{shortened(text)} is above the limit of {bound_text(field, field.maximum)}. {_range_remedy(field)}"
         )
     return number
 
 
-def show_bound(field: LaunchField, bound: int | float) -> str:
-    """A bound in the field's own unit: durations as 3h or 1m, numbers as plainly as possible."""
-    if field.type is FieldType.DURATION:
-        return duration_label(int(bound))
-    return f"{bound:g}"
-
-
 def _range_remedy(field: LaunchField) -> str:
-    bounds = [show_bound(field, bound) for bound in (field.minimum, field.maximum) if bound is not None]
+    bounds = [bound_text(field, bound) for bound in (field.minimum, field.maximum) if bound is not None]
     bounds = list(dict.fromkeys(bounds))  # a field with one legal value: "Use 0", not "Use 0 to 0"
     common = f"; in common use: {', '.join(str(value) for value in field.suggestions)}" if field.suggestions else ""
     return f"Use {' to '.join(bounds)}{common}." if bounds else f"Change it{common}."
@@ -260,7 +234,7 @@ def _one_of(values: Collection[Any]) -> str:
 
 def shortened(text: str) -> str:
     """At most 60 characters of what was sent."""
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "..."
 
 
 def _shown(given: Any) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from django.db.models import Q
 
 from accounts.models import Account
@@ -25,10 +27,16 @@ def subject_of(version: ShapeVersion, account: Account | None) -> Subject:
 
 
 def default_offer(subject: Subject) -> tuple[TrainerSpec, Offer]:
-    """The spec with nothing set, and who takes it."""
+    """The spec with nothing set, and who takes it.
+
+    Without the fields whose default the form would refuse, which versions may have that were frozen before defaults
+    were checked: what users have to set instead, `resolve` says.
+    """
     spec = resolve(subject, {})
-    assert isinstance(spec, TrainerSpec), f"defaults of {subject.version_name} do not resolve: {spec}"
-    return spec, offer_for(spec)
+    if isinstance(spec, TrainerSpec):
+        return spec, offer_for(spec)
+    refused = {violation.field for violation in spec}
+    return default_offer(replace(subject, fields=tuple(f for f in subject.fields if f.name not in refused)))
 
 
 def fitting_models(own: BaseModel, snapshot: Snapshot, account: Account | None) -> tuple[str, ...]:

@@ -17,21 +17,29 @@ from typing import Any
 
 from catalog.checks import range_problem
 from catalog.enums import TrainerMode
-from catalog.labels import duration_label, read_duration
-from catalog.launch_fields import FieldType, LaunchField, Widened, common_fields, narrow_field
+from catalog.field_texts import bound_text, part_text
+from catalog.labels import read_duration
+from catalog.launch_fields import (
+    MAX_HELP,
+    MAX_VALUES,
+    NARROWED,
+    FieldType,
+    LaunchField,
+    Widened,
+    common_fields,
+    narrow_field,
+)
 from catalog.snapshot_fields import FIELDS, Kind, SnapshotField, value_of
 from catalog.snapshots import ShardingScheme, Snapshot
+from catalog.text_rules import refuse_length
 from wire.errors import Violation
 
 NOTE, LAUNCH_FIELDS = "note", "launch_fields"
-MOST_VALUES = 50
-LONGEST_HELP = 300
 ON = "on"
 
 _SCHEME = "trainer_sharding_scheme"
 _EMPTY = {f.name: f.default for f in dataclasses.fields(Snapshot) if f.default is not dataclasses.MISSING}
 _WHOLE = re.compile(r"[0-9]{1,18}|[0-9]{1,3}(,[0-9]{3}){1,5}")
-_PARTS = ("default", "minimum", "maximum", "choices", "suggestions", "help")
 LISTS = frozenset({"choices", "suggestions"})
 
 
@@ -78,7 +86,7 @@ def read_content(values: Mapping[str, str], *, name: str, base_model: str) -> Co
 
 def parts_of(field: LaunchField) -> tuple[str, ...]:
     """What of a launch field the editor changes."""
-    return ("help",) if field.type is FieldType.MODEL else _PARTS
+    return ("help",) if field.type is FieldType.MODEL else NARROWED
 
 
 def _read_field(field: SnapshotField, text: str, found: list[Violation]) -> Any:
@@ -139,7 +147,7 @@ def _read_fields(mode: TrainerMode, values: Mapping[str, str], found: list[Viola
             )
         except Widened as error:
             found.append(
-                Violation(f"{prefix}.{error.part}", f"{_sentence(error.sentence)} {_remedy(field, error.part)}")
+                Violation(f"{prefix}.{error.part}", f"{_sentence(error.sentence)}{_remedy(field, error.part)}")
             )
             continue
         read.append(dataclasses.replace(narrowed, suggestions=_within(narrowed)))
@@ -151,9 +159,11 @@ def _sentence(words: str) -> str:
 
 
 def _remedy(field: LaunchField, part: str) -> str:
+    """What to do about it, with a space before; "" where the sentence itself says so."""
     if part in {"minimum", "maximum"} and field.minimum is not None:
-        return f"Use {bound_text(field, field.minimum)} to {bound_text(field, field.maximum)}."
-    return "Change one of them."
+        return f" Use {bound_text(field, field.minimum)} to {bound_text(field, field.maximum)}."
+    texts = field.type is FieldType.TEXT and part not in {"minimum", "maximum"}
+    return "" if texts else " Change one of them."
 
 
 def _within(field: LaunchField) -> tuple[str | int | float, ...]:
@@ -175,19 +185,23 @@ def _read_part(field: LaunchField, part: str, text: str | None) -> Any:
     common = getattr(field, part)
     if text is None:
         return common
-    text = " ".join(text.replace("\0", "").splitlines()).strip()
+    text = text.replace("\0", "").replace("\r\n", "\n").strip()
+    if part == "help":
+        return _read_help(text) or common
+    text = " ".join(text.splitlines())
     if part in LISTS:
         return _read_list(field, text)
     if not text:
         return common
-    if part == "help":
-        if len(text) > LONGEST_HELP:
-            excess = len(text) - LONGEST_HELP
-            raise ValueError(f"It has {len(text)} characters; the limit is {LONGEST_HELP}. Shorten it by {excess}.")
-        return text
     if part == "default":
         return _read_one(field, text)
     return _read_bound(field, text)
+
+
+def _read_help(text: str) -> str:
+    if refusal := refuse_length(text, MAX_HELP):
+        raise ValueError(refusal)
+    return text
 
 
 def _read_list(field: LaunchField, text: str) -> tuple[str | int | float, ...]:
@@ -195,8 +209,8 @@ def _read_list(field: LaunchField, text: str) -> tuple[str | int | float, ...]:
         each = next(csv.reader([text], skipinitialspace=True), [])
     except csv.Error:
         raise ValueError("It cannot be read. Write values with commas between them.") from None
-    if len(each) > MOST_VALUES:
-        raise ValueError(f"{len(each)} values are too many; the limit is {MOST_VALUES}. Leave some out.")
+    if len(each) > MAX_VALUES:
+        raise ValueError(f"{len(each)} values are too many; the limit is {MAX_VALUES}. Leave some out.")
     return tuple(dict.fromkeys(_read_one(field, value.strip()) for value in each if value.strip()))
 
 
@@ -233,35 +247,3 @@ def _number(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text[:40]!r} is not a number. Write it as 0.001 or 1e-3.")
     return number
-
-
-def part_text(field: LaunchField, part: str) -> str:
-    """One part of a launch field as it stands in its input."""
-    value = getattr(field, part)
-    if isinstance(value, tuple):
-        return ", ".join(_quoted(_plain(each)) for each in value)
-    if part in {"minimum", "maximum"}:
-        return bound_text(field, value)
-    return _plain(value)
-
-
-def _quoted(text: str) -> str:
-    """As `csv` reads it back."""
-    escaped = text.replace('"', '""')
-    return f'"{escaped}"' if {",", '"'} & set(text) else text
-
-
-def bound_text(field: LaunchField, value: Any) -> str:
-    """A limit: seconds as a duration, figures plainly."""
-    if field.type is FieldType.DURATION and value is not None:
-        return duration_label(int(value))
-    return _plain(value)
-
-
-def _plain(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        short = f"{value:g}"
-        return short if float(short) == value else repr(value)
-    return str(value)

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from catalog.enums import MODE_LABELS, TrainerMode
+from catalog.field_texts import length_text, part_text
 from catalog.labels import accelerator_label
 from catalog.launch_fields import FieldType, LaunchField, common_fields
 from catalog.snapshot_fields import FIELDS, MAX_TOKENS, Group, Kind, SnapshotField
-from publishing.content import LAUNCH_FIELDS, LISTS, part_text, parts_of
+from publishing.content import LAUNCH_FIELDS, LISTS, parts_of
 from wire.errors import Violation
 
 _PART_LABELS = {
@@ -186,7 +187,7 @@ def _summary(common: LaunchField, values: Mapping[str, str]) -> str:
         return "any model that fits"
     limits = values["choices"] or " to ".join(filter(None, (values["minimum"], values["maximum"])))
     if common.type is FieldType.TEXT and not values["choices"]:
-        limits = f"up to {values['maximum']} characters"
+        limits = length_text(values["minimum"], values["maximum"])
     default = values["default"]
     return f"{default or 'empty'} by default; {limits}"
 
@@ -204,5 +205,6 @@ def _part_input(
         value=values.get(name, usual),
         placeholder=usual or ("any" if part == "choices" else "none"),
         optional=part in LISTS,
+        long=part == "help",
         errors=errors.get(name, ()),
     )

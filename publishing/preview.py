@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from accounts.models import Account
 from catalog.checks import data_parallel_rest, estimate_memory, problems, warnings
@@ -14,10 +14,9 @@ from catalog.models import BaseModel, ShapeVersion
 from catalog.snapshot_fields import BY_KEY
 from catalog.snapshots import Snapshot
 from launches.forms import FormField, form_fields
-from launches.offers import Offer, offer_for
-from launches.resolve import Subject, resolve
-from launches.spec import TrainerSpec
-from launches.subjects import fitting_models
+from launches.offers import Offer
+from launches.resolve import Subject
+from launches.subjects import default_offer, fitting_models
 from publishing.content import LAUNCH_FIELDS, Content
 from publishing.forms import label_of
 from wire.errors import Violation
@@ -25,7 +24,6 @@ from wire.names import version_name
 
 NEW_VERSION = "newdraft"
 """Stands for the version's id as long as there is none."""
-_LABELS = {"trainer_sharding_scheme": "Parallelism"}
 
 
 @dataclass(frozen=True)
@@ -57,19 +55,8 @@ class Preview:
     lines: tuple[Line, ...]
 
 
-def check_defaults(content: Content, model: BaseModel, account: Account) -> Content:
-    """The content with what its launch form would refuse of its own defaults. Such a form could not be launched."""
-    if content.snapshot is None or content.violations:
-        return content
-    resolved = resolve(_subject(content.snapshot, content.fields, model, account), {})
-    if isinstance(resolved, TrainerSpec):
-        return content
-    found = tuple(Violation(f"{LAUNCH_FIELDS}.{v.field}.default", v.description) for v in resolved)
-    return replace(content, violations=found)
-
-
 def preview_content(content: Content, *, model: BaseModel, account: Account, based_on: ShapeVersion | None) -> Preview:
-    """The preview of a draft for `account`; `content` comes from `check_defaults`."""
+    """The preview of a draft for `account`."""
     snapshot = content.snapshot
     wrong = _findings(content.violations)
     if snapshot is None:
@@ -98,9 +85,7 @@ def _form(
 ) -> tuple[tuple[FormField, ...], Offer]:
     """The launch form's fields as its users would find them, and who would take the defaults."""
     subject = _subject(snapshot, fields, model, account)
-    spec = resolve(subject, {})
-    assert isinstance(spec, TrainerSpec), "check_defaults comes first"
-    offer = offer_for(spec)
+    _, offer = default_offer(subject)
     return form_fields(subject, offer.recipes, {}, ()), offer
 
 

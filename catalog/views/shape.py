@@ -9,12 +9,13 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from accounts.models import Account
 from accounts.requests import SlipwayRequest
 from accounts.roles import Role, allows, publishing_right
 from catalog import queries
 from catalog.enums import ARCHITECTURE_LABELS, MODE_LABELS, MODE_MEANINGS, PUBLIC_ACCOUNT, Architecture, IdSource
 from catalog.facts import parameters, shape_facts
-from catalog.labels import duration_label
+from catalog.field_texts import limits_text, part_text
 from catalog.launch_fields import FieldType, LaunchField
 from catalog.models import ShapeVersion
 from catalog.rows import dressed
@@ -48,18 +49,19 @@ def shape(request: SlipwayRequest, account: str, shape_id: str) -> HttpResponse:
         "snippets": snippets(snapshot, fields, address=address),
         "siblings": [dressed(row) for row in queries.siblings(mine, version.shape)],
         "versions": queries.other_versions(mine, version),
+        "successor": queries.successor_of(mine, version),
         "is_member": version.shape.account_id in mine,
-        "may_publish": _may_publish(request, version),
+        "may_publish": _may_publish(request, version.shape.account),
+        "may_clone": _may_publish(request, request.standing.account),
     }
     return render(request, "catalog/shape.html", context)
 
 
-def _may_publish(request: SlipwayRequest, version: ShapeVersion) -> bool:
+def _may_publish(request: SlipwayRequest, account: Account | None) -> bool:
     """Whether the reader publishes shapes of this account."""
-    if not request.user.is_authenticated:
+    if account is None or not request.user.is_authenticated:
         return False
     roles = {membership.account_id: Role(membership.role) for membership in request.standing.memberships}
-    account = version.shape.account
     return allows(roles.get(account.pk), publishing_right(account.account_id))
 
 
@@ -72,24 +74,7 @@ def _field(field: LaunchField, base_model: str) -> dict[str, Any]:
     return {
         "label": field.label,
         "help": field.help,
-        "default": base_model if field.type is FieldType.MODEL else _written(field, field.default),
-        "range": _range(field),
-        "choices": ", ".join(str(choice) for choice in field.choices),
+        "default": base_model if field.type is FieldType.MODEL else part_text(field, "default"),
+        "range": limits_text(field),
+        "choices": part_text(field, "choices"),
     }
-
-
-def _range(field: LaunchField) -> str:
-    """The limits in words."""
-    if field.type is FieldType.TEXT:
-        return f"up to {field.maximum} characters" if field.maximum else ""
-    if field.minimum is None and field.maximum is None:
-        return ""
-    return f"{_written(field, field.minimum)} to {_written(field, field.maximum)}"
-
-
-def _written(field: LaunchField, value: str | int | float | None) -> str:
-    if value is None or value == "":
-        return ""
-    if field.type is FieldType.DURATION and not isinstance(value, str):
-        return duration_label(int(value))
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -20,7 +20,7 @@ from django.views.decorators.http import require_safe
 from accounts.actors import require
 from accounts.requests import SlipwayRequest, actor_of
 from accounts.roles import Right
-from catalog.labels import duration_label
+from catalog.labels import duration_label, value_label
 from catalog.views.access import member_of
 from launches.actions import actions_for
 from launches.connection import INSTALL, TOKEN_VARIABLE, connection_code
@@ -227,7 +227,7 @@ def _tokens_per_second(metrics: list[Metric]) -> float | None:
 
 def _settings(spec: TrainerSpec) -> list[tuple[str, str]]:
     """What the user set, or left as it was, in the order of the form."""
-    rate = [] if spec.learning_rate is None else [("Learning rate", f"{spec.learning_rate:g}")]
+    rate = [] if spec.learning_rate is None else [("Learning rate", value_label(spec.learning_rate))]
     return [
         ("Base model", spec.base_model),
         ("LoRA rank", str(spec.lora_rank) if spec.lora_rank else "0 (no adapter)"),

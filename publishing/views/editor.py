@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from accounts.models import Account
@@ -29,7 +30,8 @@ from catalog.views.access import member_of
 from publishing.addresses import shape_page
 from publishing.content import NOTE, Content, read_content, write_content
 from publishing.forms import narrowings, sections
-from publishing.preview import check_defaults, preview_content
+from publishing.preview import preview_content
+from publishing.queries import find_version as find_version_of
 from publishing.queries import newest_version
 from publishing.views.access import published_shape, publishers_page, publishing_account, version_of
 from wire.errors import Conflict, InvalidArgument, NotFound, PermissionDenied, Refusal, Violation
@@ -40,14 +42,16 @@ MOST_MODELS = 60
 NEW_SHAPE = "new-shape"
 """Stands for the shape's id in the preview as long as none is typed."""
 CONTEXT = 32_768
-OWN_NAMES = frozenset({"csrfmiddlewaretoken", "account", "shape_id", "expected_digest", "check"})
+OWN_NAMES = frozenset({"csrfmiddlewaretoken", "account", "shape_id", "expected_digest", "check", "from"})
+GONE = "Somebody deleted this draft while you edited it. What you typed is kept below: save it as a new draft."
 
 
 @dataclass(frozen=True)
 class Editing:
     """What is edited: a draft that is there (`draft`), a new one of `shape`, or with neither a new shape.
 
-    `expected` is the digest of the content that the editor started from, `shape_id` the id typed for a new shape.
+    `expected` is the digest of the content that the editor started from, `shape_id` the id typed for a new shape. `gone`
+    says that somebody deleted the draft while it was edited: what is typed is to be saved as a new one.
     """
 
     account: Account
@@ -58,6 +62,7 @@ class Editing:
     based_on: ShapeVersion | None = None
     expected: str = ""
     shape_id: str = ""
+    gone: bool = False
 
     @property
     def name(self) -> str:
@@ -67,10 +72,14 @@ class Editing:
         return shape_name(self.account.account_id, self.shape_id if is_id(self.shape_id) else NEW_SHAPE)
 
     @property
+    def address(self) -> str:
+        """Where the form goes; "" for where it came from."""
+        return reverse("draft_new", args=[self.account.account_id, self.shape.shape_id]) if self.gone and self.shape else ""
+
+    @property
     def content(self) -> Content:
         """What is written, as a version would hold it."""
-        read = read_content(self.values, name=self.name, base_model=self.model.name)
-        return check_defaults(read, self.model, self.account)
+        return read_content(self.values, name=self.name, base_model=self.model.name)
 
 
 @require_http_methods(METHODS)
@@ -89,10 +98,16 @@ def publish_new(request: SlipwayRequest) -> HttpResponse:
 @require_http_methods(METHODS)
 @publishers_page
 def draft_new(request: SlipwayRequest, account_id: str, shape_id: str) -> HttpResponse:
-    """A new version of a shape: a copy of the one that `?from=` names, of the latest one where it names none."""
+    """A new version of a shape: a copy of the one that `?from=` names, of the latest one where it names none.
+
+    The form names what it started from, so that what is published meanwhile is not taken for it.
+    """
     shape = published_shape(request, account_id, shape_id)
-    start = request.GET.get("from", "")
-    source = version_of(shape, start) if start else newest_version(shape)
+    if request.method == "POST":
+        source = find_version_of(shape, request.POST.get("from", ""))
+    else:
+        start = request.GET.get("from", "")
+        source = version_of(shape, start) if start else newest_version(shape)
     values = (
         write_content(source.frozen_snapshot, source.fields) if source else _start(shape.base_model, shape.account, "")
     )
@@ -104,7 +119,9 @@ def draft_new(request: SlipwayRequest, account_id: str, shape_id: str) -> HttpRe
 def draft_edit(request: SlipwayRequest, account_id: str, shape_id: str, version_id: str) -> HttpResponse:
     """A draft. What is no draft any more is shown where it stands now."""
     shape = published_shape(request, account_id, shape_id)
-    draft = version_of(shape, version_id)
+    draft = find_version_of(shape, version_id) if request.method == "POST" else version_of(shape, version_id)
+    if draft is None:
+        return _answer(request, Editing(shape.account, shape.base_model, {}, shape, gone=True))
     if draft.state != VersionState.DRAFT and request.method != "POST":
         messages.warning(request, f"{draft.version_id} is no draft any more. Base a new version on it.")
         return HttpResponseRedirect(shape_page(shape))
@@ -160,7 +177,9 @@ def _answer(request: SlipwayRequest, editing: Editing) -> HttpResponse:
     values = {name: values[-1] for name, values in request.POST.lists() if name not in OWN_NAMES and values}
     editing = replace(editing, values=values)
     if "check" in request.POST:
-        return _form(request, editing, checked=True)
+        return _form(request, editing, refusal=GONE if editing.gone else "", checked=True)
+    if editing.gone:
+        return _form(request, editing, status=HTTPStatus.CONFLICT, refusal=GONE, bound=True)
     content = editing.content
     try:
         if editing.shape is None and (moved := wrong_account(request)):
@@ -168,7 +187,11 @@ def _answer(request: SlipwayRequest, editing: Editing) -> HttpResponse:
         if content.violations or content.snapshot is None:
             raise InvalidArgument(content.violations)
         saved = _save(request, editing, content.snapshot, content)
-    except (PermissionDenied, NotFound):
+    except NotFound:
+        if editing.draft is None:
+            raise
+        return _form(request, replace(editing, draft=None, gone=True), status=HTTPStatus.CONFLICT, refusal=GONE, bound=True)
+    except PermissionDenied:
         raise
     except InvalidArgument as refusal:
         extra = tuple(found for found in refusal.violations if found not in content.violations)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.enums import TrainerMode
-from catalog.launch_fields import common_fields
+from catalog.launch_fields import common_fields, narrow_field
 from catalog.snapshots import Snapshot
 from launches.forms import OWN_NAMES, form_fields, read_inputs
 from launches.providers.base import Recipe
-from launches.resolve import Subject
+from launches.resolve import Subject, resolve
+from launches.spec import TrainerSpec
 from wire.errors import Violation
 
 MODEL = "accounts/local/models/tiny-qwen3"
@@ -54,6 +57,26 @@ def test_defaults_stand_in_the_fields_and_the_first_recipe_is_chosen() -> None:
     assert values["base_model"] == MODEL
     assert (values["lora_rank"], values["learning_rate"], values["inactivity_timeout"]) == ("16", "1e-05", "60m")
     assert values["recipe"] == "sample-sft"
+
+
+def test_the_untouched_form_sends_the_exact_default() -> None:
+    rate = 1.23456789e-4
+    fields = tuple(
+        narrow_field(field, {"default": rate, "choices": [rate, 1e-3], "minimum": 1.23456789e-5})
+        if field.name == "learning_rate"
+        else narrow_field(field, {"minimum": 3, "default": "my run"})
+        if field.name == "display_name"
+        else field
+        for field in common_fields(TrainerMode.LORA_TRAINER)
+    )
+    narrowed = replace(subject(), fields=fields)
+    shown = {field.name: field for field in form_fields(narrowed, RECIPES, {}, ())}
+    assert shown["learning_rate"].value == "0.000123456789"
+    assert shown["learning_rate"].limits == "1.23456789e-05 to 1"
+    assert shown["display_name"].limits == "3 to 63 characters"
+    spec = resolve(narrowed, {name: field.value for name, field in shown.items()}, recipes=["sample-sft"])
+    assert isinstance(spec, TrainerSpec)
+    assert spec.learning_rate == rate
 
 
 def test_a_value_that_is_no_choice_stays_to_be_seen() -> None:

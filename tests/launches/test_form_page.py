@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html import unescape
 from typing import Any
 
@@ -16,6 +17,7 @@ from django.utils import timezone
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
 from catalog.enums import TrainerMode
+from catalog.launch_fields import common_fields
 from catalog.models import ShapeVersion
 from launches.models import Launch
 from tests.launches.makers import make_launch, make_tiny_version
@@ -58,6 +60,20 @@ def post(client: Client, version: ShapeVersion, **values: Any) -> HttpResponse:
     """Open the form and send it with the values."""
     opened = client.get(form_url(version))
     return client.post(form_url(version), hidden(opened) | values)  # type: ignore[return-value]
+
+
+def test_a_default_that_cannot_be_used_is_told_and_can_be_replaced(signed_in: Client) -> None:
+    fields = [
+        replace(field, default="a\nb") if field.name == "display_name" else field
+        for field in common_fields(TrainerMode.LORA_TRAINER)
+    ]
+    version = make_tiny_version(launch_fields=fields)  # as one may have been frozen before defaults were checked
+    for address in (form_url(version), form_url(version, "launch_preview"), "/connect"):
+        assert signed_in.get(address).status_code == 200, address
+    refused = post(signed_in, version)
+    assert refused.status_code == 422
+    assert "It holds a control character, an invisible one or a line break. Remove it." in text(refused)
+    assert post(signed_in, version, display_name="mine").status_code == 303
 
 
 def test_it_shows_the_users_fields_and_the_shapes_facts(signed_in: Client) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from catalog.enums import AcceleratorType, TrainerMode
 from catalog.labels import duration_label
-from catalog.launch_fields import common_fields
+from catalog.launch_fields import FieldType, LaunchField, Widened, common_fields, narrow_field
 from catalog.snapshots import ShardingScheme, Snapshot
 from launches.resolve import OWNED_BY_SHAPE, Subject, resolve
 from launches.spec import TrainerSpec
@@ -51,6 +53,43 @@ def test_defaults_give_a_complete_spec() -> None:
     assert (spec.lora_rank, spec.learning_rate, spec.trainer_replica_count) == (16, 1e-5, 1)
     assert (spec.deployment_replica_count, spec.inactivity_timeout_seconds) == (0, 3600)
     assert spec.trainer_gpus == 8
+
+
+@st.composite
+def narrowed_fields(draw: st.DrawFn) -> LaunchField:
+    """A field with a change that its publisher may make, as wild as they come."""
+    field = draw(st.sampled_from(common_fields(TrainerMode.LORA_TRAINER)))
+    values: st.SearchStrategy[Any] = {
+        FieldType.TEXT: st.text(max_size=70),
+        FieldType.DURATION: st.sampled_from(["30m", "1H", "1 h", "90s", "0s", ""]),
+        FieldType.NUMBER: st.floats() | st.integers(0, 2),
+    }.get(field.type, st.integers(-1, 200) | st.booleans())
+    change = {
+        "default": values,
+        "choices": st.lists(values, max_size=3).map(tuple),
+        "minimum": st.none() | st.integers(-1, 200),
+        "maximum": st.none() | st.integers(-1, 20_000) | st.floats(0, 2),
+    }
+    for part in draw(st.lists(st.sampled_from(sorted(change)), min_size=1, max_size=5)):
+        with suppress(Widened):
+            field = narrow_field(field, {part: draw(change[part])})
+    return field
+
+
+@given(narrowed_fields())
+def test_every_default_and_choice_that_a_publisher_may_set_is_taken(field: LaunchField) -> None:
+    subject = replace(make_subject(), fields=(field,))
+    assert isinstance(resolve(subject, {}), TrainerSpec)
+    for choice in field.choices:
+        assert isinstance(resolve(subject, {field.name: choice}), TrainerSpec)
+
+
+def test_a_text_shorter_than_the_publisher_wants_is_refused() -> None:
+    name = next(field for field in common_fields(TrainerMode.LORA_TRAINER) if field.name == "display_name")
+    subject = replace(make_subject(), fields=(narrow_field(name, {"minimum": 5, "default": "my run"}),))
+    found = violations_of(subject, {"display_name": " abc "})
+    assert found == {"display_name": "It has 3 characters; at least 5 are needed. Write a longer one."}
+    assert isinstance(resolve(subject, {"display_name": ""}), TrainerSpec), "the default is long enough"
 
 
 def test_what_the_shape_owns_is_copied_whole() -> None:

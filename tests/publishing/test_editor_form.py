@@ -22,6 +22,12 @@ PLAIN = Snapshot(NAME, MODEL, TrainerMode.LORA_TRAINER, 32_768, 1, 1)
 odd = st.text("a ,\"\\'", max_size=8)
 words = (odd | st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=40)).map(str.strip)
 known_words = words.filter(bool)
+visible = (
+    st.text(st.characters(exclude_categories=["Cc", "Cf", "Cs", "Zl", "Zp"]), max_size=40).map(str.strip).filter(bool)
+)
+help_texts = (
+    st.text(st.characters(exclude_categories=["Cc", "Cs"], include_characters="\n")).map(str.strip).filter(bool)
+)
 counts = st.integers(1, 1024)
 schemes = st.builds(ShardingScheme, counts, counts, counts, counts, st.booleans())
 snapshots = st.builds(
@@ -48,7 +54,7 @@ snapshots = st.builds(
 @st.composite
 def narrowed(draw: st.DrawFn, field: LaunchField) -> LaunchField:
     """The field as a publisher may have narrowed it."""
-    change: dict[str, Any] = {"help": draw(known_words)}
+    change: dict[str, Any] = {"help": draw(help_texts)}
     if field.type in {FieldType.INTEGER, FieldType.DURATION, FieldType.NUMBER}:
         bounds = st.integers(int(field.minimum or 0), int(field.maximum or 0))
         if field.type is FieldType.NUMBER:
@@ -61,7 +67,8 @@ def narrowed(draw: st.DrawFn, field: LaunchField) -> LaunchField:
         if draw(st.booleans()):
             change["choices"] = (change["default"],)
     elif field.type is FieldType.TEXT:
-        change["choices"] = tuple(dict.fromkeys(["", *draw(st.lists(known_words, max_size=3))]))[1:]
+        allowed = st.from_regex(r"[A-Za-z0-9_-]{1,40}", fullmatch=True) if field.name == "region" else visible
+        change["choices"] = tuple(dict.fromkeys(["", *draw(st.lists(allowed, max_size=3))]))[1:]
         change["default"] = change["choices"][0] if change["choices"] else ""
     return narrow_field(field, change)
 
@@ -123,8 +130,15 @@ def test_whatever_is_typed_is_read_or_refused_beside_its_input(values: dict[str,
         ("launch_fields.learning_rate.choices", "1e-3, x", "'x' is not a number"),
         ("launch_fields.inactivity_timeout.maximum", "4h", "above the common maximum 10800. Use 1m to 3h."),
         ("launch_fields.inactivity_timeout.default", "soon", "'soon' is not a duration"),
-        ("launch_fields.region.help", "x" * 301, "the limit is 300. Shorten it by 1."),
-        ("launch_fields.lora_rank.suggestions", ",".join(map(str, range(51))), "51 values are too many"),
+        ("launch_fields.region.help", "x" * 501, "the limit is 500. Shorten it by 1."),
+        ("launch_fields.lora_rank.suggestions", ",".join(map(str, range(65))), "65 values are too many"),
+        ("launch_fields.region.default", "far away!", "'far away!' is not a region. Use letters, digits, _ and -"),
+        (
+            "launch_fields.display_name.choices",
+            "a, a\u200bb",
+            "Choices: It holds a control character, an invisible one",
+        ),
+        ("launch_fields.display_name.minimum", "3", "Default: It has 0 characters; at least 3 are needed."),
     ],
 )
 def test_each_refusal_names_value_limit_and_remedy(name: str, value: str, sentence: str) -> None:
@@ -154,6 +168,14 @@ def test_a_box_that_is_not_ticked_drops_the_field_and_blank_is_the_common_value(
 def test_suggestions_that_the_limits_exclude_are_left_out() -> None:
     rank = next(f for f in read(typed(launch_fields__lora_rank__maximum="32")).fields if f.name == "lora_rank")
     assert rank.suggestions == (8, 16, 32)
+
+
+def test_a_version_at_every_limit_can_be_revised_and_keeps_the_lines_of_its_help() -> None:
+    rank = replace(common_fields(PLAIN.trainer_mode)[1], help="line\n" * 99 + "four", suggestions=tuple(range(64)))
+    written = write_content(PLAIN, [rank])
+    assert read(written) == Content(PLAIN, (rank,), "", ())
+    sent = {name: value.replace("\n", "\r\n") for name, value in written.items()}  # as browsers do
+    assert read(sent).fields == (rank,)
 
 
 def test_figures_may_have_separators_and_degrees_may_be_left_out() -> None:
