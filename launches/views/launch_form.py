@@ -21,7 +21,7 @@ from accounts.requests import SlipwayRequest, actor_of
 from accounts.roles import Right
 from catalog.differences import Line, differences
 from catalog.models import ShapeVersion
-from catalog.queries import find_version
+from catalog.queries import find_version, successor_of
 from catalog.views.access import member_of
 from launches.domain.create_launch import check_launchable, create_launch
 from launches.forms import read_inputs
@@ -43,13 +43,14 @@ class Posted:
 
 @dataclass(frozen=True)
 class Drift:
-    """The version that the form was opened on, the one published since, and what differs.
+    """The version that the form was opened on, the one published since, its note for members, and what differs.
 
     `keeps` says why the old one cannot be launched any more; "" where it can.
     """
 
     old: ShapeVersion
     new: ShapeVersion
+    note: str
     lines: tuple[Line, ...]
     keeps: str
 
@@ -127,11 +128,13 @@ def _drift(request: SlipwayRequest, version: ShapeVersion, posted: Posted) -> Dr
     if request.POST.get("latest") != version.version_id or request.POST.get("decided"):
         return None
     shape = version.shape
-    latest = find_version(member_of(request), shape.account.account_id, shape.shape_id)
+    mine = member_of(request)
+    latest = find_version(mine, shape.account.account_id, shape.shape_id)
     if latest is None or latest.pk == version.pk or _made_with(request, posted.key):
         return None
     changed = differences((version.frozen_snapshot, version.fields), (latest.frozen_snapshot, latest.fields))
-    return Drift(version, latest, tuple(changed), keeps=_not_launchable(version))
+    note = latest.note if shape.account_id in mine else ""
+    return Drift(version, latest, note, tuple(changed), keeps=_not_launchable(version))
 
 
 def _moved(shown: str | None, active: Account) -> Refusal | None:
@@ -179,6 +182,7 @@ def _context(
         "section": "catalog",
         "version": version,
         "shape": version.shape,
+        "successor": successor_of(member_of(request), version),
         "preview": preview,
         "key": posted.key,
         "locked": _locked(request, version),

@@ -3,8 +3,8 @@ const form = document.getElementById('launch-form')
 const key = form.elements.idempotency_key
 
 // Reload and Back come to the same entry of the history, and so to the same key and to what was typed: sent twice, it
-// is still one launch.
-const KEPT_OUT = ['account', 'csrfmiddlewaretoken', 'idempotency_key', 'version']
+// is still one launch. What the server says of the version stays the server's: it may have moved on meanwhile.
+const KEPT_OUT = ['account', 'csrfmiddlewaretoken', 'idempotency_key', 'latest', 'version']
 const keep = () => {
   const typed = Object.fromEntries([...new FormData(form)].filter(([name]) => !KEPT_OUT.includes(name)))
   history.replaceState({ ...history.state, launchKey: key.value, launchTyped: typed }, '')
@@ -18,10 +18,11 @@ if (history.state?.launchKey) {
 } else keep()
 form.addEventListener('input', keep)
 
-const button = () => form.querySelector('[type="submit"]')
-form.addEventListener('submit', () => setTimeout(() => { button().disabled = true; button().dataset.sent = '' }))
+form.addEventListener('submit', () => setTimeout(() => {
+  for (const button of form.querySelectorAll('[type="submit"]:enabled')) { button.disabled = true; button.dataset.sent = '' }
+}))
 addEventListener('pageshow', () => {
-  if ('sent' in button().dataset) { button().disabled = false; delete button().dataset.sent }
+  for (const button of form.querySelectorAll('[data-sent]')) { button.disabled = false; delete button.dataset.sent }
 })
 
 document.addEventListener('htmx:afterSettle', () => {

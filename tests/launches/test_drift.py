@@ -66,6 +66,17 @@ def test_the_difference_is_shown_and_what_was_typed_is_kept(browser: Client, old
     assert dict(HIDDEN.findall(page))["idempotency_key"] == form["idempotency_key"]
 
 
+def test_the_publishers_note_is_for_members_of_the_shapes_account(client: Client, old: ShapeVersion) -> None:
+    member = sign_in(Client(), make_member(account=old.shape.account, role=Role.LAUNCHER))
+    stranger = sign_in(client, make_member(account=make_account(account_id="team-b"), role=Role.LAUNCHER))
+    forms = {browser: opened(browser, old) for browser in (member, stranger)}
+    ShapeVersion.objects.filter(pk=supersede(old).pk).update(note="The customer's data leaked.")
+    shown = {browser: text(send(browser, old, form)) for browser, form in forms.items()}
+    assert all("The shape changed while you filled in this form" in page for page in shown.values())
+    assert "The customer's data leaked." in shown[member]
+    assert "leaked" not in shown[stranger]
+
+
 @pytest.mark.parametrize("decided", ["new", "old"])
 def test_either_is_launched_by_its_button(browser: Client, old: ShapeVersion, decided: str) -> None:
     form = opened(browser, old)
