@@ -1,6 +1,6 @@
 // The editor of drafts: marks on the inputs whose errors just changed, and a question before typed work is left.
 const form = document.getElementById('editor')
-let typed = !!document.getElementById('form-errors')
+let typed = 'unsaved' in form.dataset
 
 form.addEventListener('input', () => { typed = true })
 form.addEventListener('submit', () => { typed = false })
