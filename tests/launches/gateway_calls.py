@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from asgiref.sync import async_to_sync
+from django.db import connection
+from psycopg_pool import ConnectionPool
 
 from launches.gateway.application import Gateway
 
@@ -76,3 +79,18 @@ def asked(path: str, secret: str = "", **options: Any) -> Answer:
         return await ask(Gateway(), path, secret, **options)
 
     return async_to_sync(test)()
+
+
+@contextmanager
+def exhausted_database() -> Iterator[None]:
+    """This process has no connection to the database left, and waits for one only shortly."""
+    pool: ConnectionPool[Any] = connection.pool  # type: ignore[attr-defined]
+    patience, pool.timeout = pool.timeout, 0.1
+    connection.close()
+    held = [pool.getconn(patience) for _ in range(pool.max_size)]
+    try:
+        yield
+    finally:
+        for each in held:
+            pool.putconn(each)
+        pool.timeout = patience

@@ -9,13 +9,11 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.db import connection
-from psycopg_pool import ConnectionPool
 
 from launches.gateway.application import Gateway
 from launches.models import Launch
 from launches.states import AttemptState
-from tests.launches.gateway_calls import Message, ask, asked, sending
+from tests.launches.gateway_calls import Message, ask, asked, exhausted_database, sending
 from tests.launches.gateway_parts import PATIENCE, Call, StandIn, answer_plainly, make_key, observe, prefix_of
 from tests.launches.makers import make_launch, make_tiny_version
 from tests.makers import make_account
@@ -188,14 +186,8 @@ def test_a_body_that_cannot_be_passed_on_ends_the_request_at_once(
     run(test)
 
 
-def test_a_database_that_has_no_connection_to_spare_is_a_503(launch: Launch, secret: str, monkeypatch: Any) -> None:
-    pool: ConnectionPool[Any] = connection.pool  # type: ignore[attr-defined]
-    monkeypatch.setattr(pool, "timeout", 0.1)
-    held = [pool.getconn(PATIENCE) for _ in range(pool.max_size - 1)]
-    try:
+def test_a_database_that_has_no_connection_to_spare_is_a_503(launch: Launch, secret: str) -> None:
+    with exhausted_database():
         answer = asked(f"{prefix_of(launch)}/x", secret)
-    finally:
-        for each in held:
-            pool.putconn(each)
     assert (answer.status, answer.code) == (503, 14)
     assert b"retry-after" in answer.headers
