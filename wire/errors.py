@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+MOST_FOREIGN = 20
+"""Names that nobody knows are told one by one up to this many; of the others only how many they are."""
+
 
 @dataclass(frozen=True)
 class Violation:
@@ -67,3 +70,11 @@ class InvalidArgument(Refusal):
     def __init__(self, violations: Sequence[Violation]) -> None:
         super().__init__("; ".join(f"{v.field}: {v.description}" for v in violations))
         self.violations = tuple(violations)
+
+
+def capped(found: list[Violation], *, field: str) -> list[Violation]:
+    """The first twenty violations by names that are not known, and one of `field` that counts the others, if any."""
+    more = len(found) - MOST_FOREIGN
+    if more <= 0:
+        return found
+    return [*found[:MOST_FOREIGN], Violation(field, f"and {more} more names that cannot be used. Leave them out.")]
