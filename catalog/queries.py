@@ -196,6 +196,13 @@ def latest_versions(
     return {(version.shape.account.account_id, version.shape.shape_id): version for version in found}
 
 
+def successor_of(member_of: Collection[int], version: ShapeVersion) -> TrainingShape | None:
+    """What to use instead of a deprecated version, as long as it has a latest version that the reader may see."""
+    named = version.successor
+    found = latest_versions(member_of, [(named.account.account_id, named.shape_id)]) if named else {}
+    return next((latest.shape for latest in found.values()), None)
+
+
 def visible_models(member_of: Collection[int], words: Sequence[str] = ()) -> QuerySet[BaseModel]:
     """Base models of the reader's accounts, and those that a shape which they may see is made for, in order."""
     seen = ShapeVersion.objects.filter(may_see(member_of), shape__base_model=OuterRef("pk"))

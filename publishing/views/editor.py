@@ -50,8 +50,8 @@ GONE = "Somebody deleted this draft while you edited it. What you typed is kept 
 class Editing:
     """What is edited: a draft that is there (`draft`), a new one of `shape`, or with neither a new shape.
 
-    `expected` is the digest of the content that the editor started from, `shape_id` the id typed for a new shape. `gone`
-    says that somebody deleted the draft while it was edited: what is typed is to be saved as a new one.
+    `expected` is the digest of the content that the editor started from, `shape_id` the id typed for a new shape.
+    `gone` says that somebody deleted the draft while it was edited: what is typed is to be saved as a new one.
     """
 
     account: Account
@@ -74,7 +74,11 @@ class Editing:
     @property
     def address(self) -> str:
         """Where the form goes; "" for where it came from."""
-        return reverse("draft_new", args=[self.account.account_id, self.shape.shape_id]) if self.gone and self.shape else ""
+        return (
+            reverse("draft_new", args=[self.account.account_id, self.shape.shape_id])
+            if self.gone and self.shape
+            else ""
+        )
 
     @property
     def content(self) -> Content:
@@ -190,7 +194,9 @@ def _answer(request: SlipwayRequest, editing: Editing) -> HttpResponse:
     except NotFound:
         if editing.draft is None:
             raise
-        return _form(request, replace(editing, draft=None, gone=True), status=HTTPStatus.CONFLICT, refusal=GONE, bound=True)
+        return _form(
+            request, replace(editing, draft=None, gone=True), status=HTTPStatus.CONFLICT, refusal=GONE, bound=True
+        )
     except PermissionDenied:
         raise
     except InvalidArgument as refusal:
@@ -269,7 +275,7 @@ def _form(
         "section": "publish",
         "editing": editing,
         "shape": editing.shape,
-        "sections": sections(editing.values, violations),
+        "sections": sections(editing.values, violations, base_model=editing.model.name),
         "narrowings": narrowings(editing.values, violations),
         "id_errors": [found.description for found in violations if found.field == "shape_id"],
         "note": editing.values.get(NOTE, ""),

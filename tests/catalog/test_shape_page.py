@@ -8,8 +8,13 @@ import re
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
+from accounts.actors import SYSTEM
+from accounts.roles import Role
+from catalog.domain.withdraw_version import withdraw_version
 from catalog.enums import AcceleratorType, TrainerMode
+from catalog.models import ShapeVersion
 from catalog.snapshots import ShardingScheme
 from tests.makers import make_account, make_member, make_model, make_shape, make_version, sign_in
 
@@ -150,7 +155,7 @@ def test_an_older_version_can_be_looked_at(db: None, client: Client) -> None:
 def test_a_deprecated_shape_names_its_successor(db: None, client: Client) -> None:
     shared = make_account(account_id="fireworks")
     model = make_model(account=shared)
-    successor = make_shape(base_model=model, shape_id="newer")
+    successor = make_version(shape=make_shape(base_model=model, shape_id="newer")).shape
     version = make_version(shape=make_shape(base_model=model, shape_id="older"))
     version.deprecated_at, version.deprecation_message, version.successor = version.published_at, "Slow.", successor
     version.save()
@@ -165,3 +170,33 @@ def test_launches_are_loaded_for_who_is_signed_in(db: None, client: Client) -> N
     assert "Launches made from it" not in page(client, "fireworks", "one")
     sign_in(client, make_member(account=shared))
     assert 'hx-get="/shapes/fireworks/one/launches" hx-trigger="load"' in page(client, "fireworks", "one")
+
+
+@pytest.mark.django_db
+def test_publishers_of_any_account_may_clone_what_they_see(client: Client) -> None:
+    version = make_version()
+    page = f"/shapes/{version.shape.account}/{version.shape.shape_id}"
+    link = f'href="/publish/{version.shape.account}/{version.shape.shape_id}/versions/{version.version_id}/clone"'
+    for role in (Role.VIEWER, Role.LAUNCHER):
+        assert link not in sign_in(client, make_member(role=role)).get(page).content.decode()
+    sign_in(client, make_member(role=Role.PUBLISHER))
+    assert link in client.get(page).content.decode()
+    assert client.get(link.removeprefix('href="').removesuffix('"')).status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_successor_is_linked_as_long_as_there_is_something_to_see(client: Client) -> None:
+    old, new = make_version(), make_version()
+    ShapeVersion.objects.filter(pk=old.pk).update(
+        deprecated_at=timezone.now(), deprecation_message="Old.", successor=new.shape
+    )
+    page = f"/shapes/{old.shape.account}/{old.shape.shape_id}"
+    named = f"/shapes/{new.shape.account}/{new.shape.shape_id}"
+    sign_in(client, make_member(role=Role.LAUNCHER))
+    for address, link in ((page, f'href="{named}"'), (f"{page}/launch", f'href="{named}/launch"')):
+        assert link in client.get(address).content.decode()
+    withdraw_version(actor=SYSTEM, version=new)
+    for address in (page, f"{page}/launch"):
+        shown = client.get(address).content.decode()
+        assert "Old." in shown
+        assert named not in shown

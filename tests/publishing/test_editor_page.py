@@ -133,7 +133,7 @@ def test_problems_between_fields_are_shown_and_may_be_saved(signed_in: Client, d
     checked = signed_in.post(at(draft, "edit"), typed | {"check": "1"})
     assert checked.status_code == 200
     shown = text(checked)
-    assert "6 GPUs x 1 nodes = 6 GPUs, but tensor 4 x pipeline 1 x context 3 x expert 1 = 12" in shown
+    assert "6 GPUs x 1 node = 6 GPUs, but tensor 4 x pipeline 1 x context 3 x expert 1 = 12" in shown
     assert "32,768 tokens do not divide by context parallelism 3. Use 32,766" in shown
     assert "does not divide" in shown
     assert fresh(draft).digest == draft.digest, "a look changes nothing"
@@ -263,3 +263,46 @@ def test_a_clone_of_a_public_shape_belongs_to_the_active_account(signed_in: Clie
     assert (made.shape.account, made.based_on, made.gpus) == (team(), source, 2)
     again = signed_in.post(at(source, "clone"), {"shape_id": "ours", "base_model": source.shape.base_model.name})
     assert again.status_code == 409
+
+
+def test_what_is_published_meanwhile_is_not_taken_for_the_source(signed_in: Client) -> None:
+    shape = own_shape()
+    first = published(shape, gpus=1)
+    for address in (of(shape, "/new"), of(shape, f"/new?from={first.version_id}")):
+        form = editor_in(signed_in.get(address)) | {"note": address}
+        published(shape, gpus=2)
+        assert signed_in.post(address, form).status_code == 303
+        made = shape.versions.get(note=address)
+        assert (made.based_on, made.gpus) == (first, 1)
+        shape.versions.filter(is_latest_validated=True).update(is_latest_validated=False)
+        ShapeVersion.objects.filter(pk=first.pk).update(is_latest_validated=True)
+
+
+def test_a_source_that_was_deleted_meanwhile_costs_nothing_that_was_typed(signed_in: Client) -> None:
+    source = draft_of(own_shape())
+    address = of(source.shape, f"/new?from={source.version_id}")
+    form = editor_in(signed_in.get(address)) | {"note": "Kept."}
+    source.delete()
+    assert signed_in.post(address, form).status_code == 303
+    made = source.shape.versions.get()
+    assert (made.note, made.based_on) == ("Kept.", None)
+
+
+def test_a_draft_that_was_deleted_while_somebody_typed_is_saved_as_a_new_one(
+    signed_in: Client, draft: ShapeVersion
+) -> None:
+    typed = editor_in(signed_in.get(at(draft, "edit"))) | {"node_count": "4", "note": "Long thought."}
+    quinn = sign_in(Client(), publisher("quinn"))
+    assert quinn.post(at(draft, "delete")).status_code == 303
+    looked = signed_in.post(at(draft, "edit"), typed | {"check": "1"}, headers=HTMX)
+    assert (looked.status_code, "GPUs" in text(looked)) == (200, True)
+    answer = signed_in.post(at(draft, "edit"), typed)
+    assert answer.status_code == 409
+    assert "Somebody deleted this draft while you edited it. What you typed is kept below" in text(answer)
+    again = editor_in(answer)
+    assert (again["node_count"], again["note"]) == ("4", "Long thought.")
+    address = re.findall(r'<form class="editor[^>]* action="([^"]+)"', answer.content.decode())[0]
+    assert signed_in.post(address, again).status_code == 303
+    made = draft.shape.versions.get()
+    assert (made.state, made.note, made.frozen_snapshot.node_count) == ("DRAFT", "Long thought.", 4)
+    assert signed_in.get(at(draft, "edit")).status_code == 404
