@@ -18,7 +18,6 @@ from accounts.actors import Actor, user_actor
 from accounts.admin import ReadOnly
 from accounts.models import User
 from catalog.domain.restore_version import restore_version
-from catalog.domain.roll_back import roll_back
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from wire.errors import Refusal
 
@@ -74,10 +73,10 @@ class ShapeVersions(ReadOnly):
     actions = ("roll_back_to", "lift_deprecation", "withdraw")
     show_full_result_count = False
 
-    @admin.action(description="Roll back to the selected version")
-    def roll_back_to(self, request: HttpRequest, chosen: QuerySet[ShapeVersion]) -> None:
-        """By the verb."""
-        self._do(request, chosen, lambda actor, version: roll_back(actor=actor, version=version, expected_latest=None))
+    @admin.action(description="Roll back to the selected version, after a question")
+    def roll_back_to(self, request: HttpRequest, chosen: QuerySet[ShapeVersion]) -> HttpResponse | None:
+        """It changes what everybody launches, so it is asked first."""
+        return self._ask(request, chosen, "roll-back")
 
     @admin.action(description="Lift the deprecation of the selected version")
     def lift_deprecation(self, request: HttpRequest, chosen: QuerySet[ShapeVersion]) -> None:
@@ -86,11 +85,15 @@ class ShapeVersions(ReadOnly):
 
     @admin.action(description="Withdraw the selected version, after a question")
     def withdraw(self, request: HttpRequest, chosen: QuerySet[ShapeVersion]) -> HttpResponse | None:
-        """It is final, so it is asked first: on the page that says what it touches."""
+        """It is final, so it is asked first."""
+        return self._ask(request, chosen, "withdraw")
+
+    def _ask(self, request: HttpRequest, chosen: QuerySet[ShapeVersion], verb: str) -> HttpResponse | None:
+        """On to the page that says what the verb touches, and that knows what was the latest version then."""
         version = self._one(request, chosen)
         if version is None:
             return None
-        where = [version.shape.account.account_id, version.shape.shape_id, version.version_id, "withdraw"]
+        where = [version.shape.account.account_id, version.shape.shape_id, version.version_id, verb]
         return HttpResponseRedirect(reverse("publish_verb", args=where))
 
     def _do(

@@ -100,7 +100,8 @@ WORDS: dict[Verb, Words] = {
         "trash-2",
         "Delete",
         "Delete it",
-        "It was never validated, so nothing else knows of it. This cannot be undone.",
+        "It was never validated, so no launch by the shape's name takes it. Drafts that started as copies of it stay. "
+        "This cannot be undone.",
         "was deleted.",
         danger=True,
     ),

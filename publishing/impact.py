@@ -34,13 +34,16 @@ class Person:
 class Impact:
     """What is touched. `latest` and `afterwards` are the version that the shape resolves to now and then, "" for none.
 
-    `people` are of the shape's own account; of other accounts there are only numbers. `kept` counts everything that
-    refers to it and so keeps it from being deleted.
+    `drafts` and `people` are of the shape's own account; `more_drafts` and `more_people` count those without a name;
+    of other accounts there are only numbers. Launches that were deleted since still count for their owners. `kept`
+    counts everything that refers to it and so keeps it from being deleted.
     """
 
     running: int
     waiting: int
     drafts: tuple[ShapeVersion, ...]
+    more_drafts: int
+    other_drafts: int
     people: tuple[Person, ...]
     more_people: int
     others: int
@@ -52,10 +55,10 @@ class Impact:
 
 def impact_of(verb: Verb, shape: TrainingShape, version: ShapeVersion | None, *, now: datetime) -> Impact:
     """What `verb` touches; without a version the whole shape is deleted. As many queries for much as for little."""
-    whole = version is None or verb in OF_THE_SHAPE
-    everything = Launch.objects.filter(**({"shape_version__shape": shape} if whole else {"shape_version": version}))
-    launches = everything.filter(validations__isnull=True, deleted_at__isnull=True)
-    counts = launches.aggregate(
+    one = None if verb in OF_THE_SHAPE else version
+    everything = Launch.objects.filter(**({"shape_version": one} if one else {"shape_version__shape": shape}))
+    launches = everything.filter(validations__isnull=True)
+    counts = launches.filter(deleted_at__isnull=True).aggregate(
         running=Count("pk", filter=Q(state__in=ACTIVE - WAITING)), waiting=Count("pk", filter=Q(state__in=WAITING))
     )
     recent = launches.filter(created_at__gte=now - RECENT)
@@ -63,11 +66,17 @@ def impact_of(verb: Verb, shape: TrainingShape, version: ShapeVersion | None, *,
     others = recent.exclude(account=shape.account_id).aggregate(
         people=Count("owner", distinct=True), accounts=Count("account", distinct=True)
     )
+    based = _based_on(shape, one)
+    if version is None:
+        based = based.exclude(shape=shape)  # those are deleted with it
+    drafts, more_drafts = _drafts(based.filter(shape__account=shape.account_id))
     latest = latest_of(shape)
     return Impact(
         running=counts["running"],
         waiting=counts["waiting"],
-        drafts=_drafts(shape, version),
+        drafts=drafts,
+        more_drafts=more_drafts,
+        other_drafts=based.exclude(shape__account=shape.account_id).count(),
         people=people,
         more_people=more,
         others=others["people"],
@@ -85,12 +94,17 @@ def _people(recent: QuerySet[Launch]) -> tuple[tuple[Person, ...], int]:
     return named, recent.aggregate(people=Count("owner", distinct=True))["people"] - len(named)
 
 
-def _drafts(shape: TrainingShape, version: ShapeVersion | None) -> tuple[ShapeVersion, ...]:
-    """Versions in work that started as a copy, of the shape or of clones of it in the same account."""
-    based = ShapeVersion.objects.filter(state__in=IN_WORK, shape__account=shape.account_id)
-    based = based.filter(based_on=version) if version else based.filter(based_on__shape=shape).exclude(shape=shape)
+def _based_on(shape: TrainingShape, version: ShapeVersion | None) -> QuerySet[ShapeVersion]:
+    """Versions in work that started as a copy of the version, or of any one of the shape; clones are among them."""
+    of = {"based_on": version} if version else {"based_on__shape": shape}
+    return ShapeVersion.objects.filter(state__in=IN_WORK, **of)
+
+
+def _drafts(based: QuerySet[ShapeVersion]) -> tuple[tuple[ShapeVersion, ...], int]:
+    """The newest of these, and how many more there are."""
     found = based.select_related("shape__account").defer("snapshot", "launch_fields")
-    return tuple(found.order_by("-created_at", "-pk")[:MOST_NAMES])
+    named = tuple(found.order_by("-created_at", "-pk")[:MOST_NAMES])
+    return named, based.count() - len(named)
 
 
 def _resolved(verb: Verb, version: ShapeVersion | None, latest: ShapeVersion | None) -> ShapeVersion | None:

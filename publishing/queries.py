@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 
@@ -26,6 +26,8 @@ VERSIONS_PAGE = 20
 COUNTED = 99
 """Lists are counted up to one more than this."""
 IN_WORK = (VersionState.DRAFT, VersionState.VALIDATING, VersionState.REJECTED)
+KEPT_FOR = timedelta(days=1)
+"""How long an uploaded catalog file may be reviewed and applied."""
 FAILED = (AttemptState.FAILED, AttemptState.REJECTED, AttemptState.LOST)
 
 
@@ -163,7 +165,8 @@ def records_of(versions: Sequence[ShapeVersion]) -> Mapping[int, Record]:
     return {row["shape_version_id"]: Record(row["n"], row["over"], row["failed"]) for row in rows}
 
 
-def find_import(account: Account, user: User, number: str) -> CatalogImport | None:
-    """The catalog file of that primary key, if the user uploaded it for the account."""
+def find_import(account: Account, user: User, number: str, *, now: datetime) -> CatalogImport | None:
+    """The catalog file of that primary key, if the user uploaded it for the account within the last day."""
     key = cursor_in(number)
-    return CatalogImport.objects.filter(account=account, user=user, pk=key).first() if key is not None else None
+    mine = CatalogImport.objects.filter(account=account, user=user, created_at__gte=now - KEPT_FOR)
+    return mine.filter(pk=key).first() if key is not None else None

@@ -7,6 +7,7 @@ from dataclasses import replace
 from django.db import transaction
 
 from accounts.actors import Actor
+from accounts.domain.record import record
 from accounts.models import Account
 from catalog.domain.create_draft import create_draft
 from catalog.domain.create_shape import create_shape
@@ -37,4 +38,12 @@ def clone_shape(
     snapshot = replace(source.frozen_snapshot, name=shape.name, base_model=model.name)
     if model.pk != source.shape.base_model_id:
         snapshot = replace(snapshot, model_type=model.model_type, parameter_count=model.parameter_count)
-    return create_draft(actor=actor, shape=shape, snapshot=snapshot, launch_fields=source.fields, based_on=source)
+    draft = create_draft(actor=actor, shape=shape, snapshot=snapshot, launch_fields=source.fields, based_on=source)
+    record(
+        actor=actor,
+        verb="clone_shape",
+        target=shape.name,
+        account=account,
+        after={"source": source.name, "version": draft.version_id, "baseModel": model.name},
+    )
+    return draft

@@ -11,6 +11,7 @@ from accounts.domain.record import record
 from catalog import snapshots
 from catalog.checks import range_problems
 from catalog.domain.shape_lock import lock_shape
+from catalog.free_text import wrong_words
 from catalog.launch_fields import LaunchField
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.rights import require_publisher
@@ -76,8 +77,6 @@ def refuse_wrong_content(shape: TrainingShape, snapshot: Snapshot, note: str) ->
         found.append(
             Violation("base_model", f"{shape.name} is made for {shape.base_model.name}; clone it for another model.")
         )
-    if len(note.strip()) > LONGEST_NOTE:
-        excess = len(note.strip()) - LONGEST_NOTE
-        found.append(Violation("note", f"It is {excess} characters too long; the limit is {LONGEST_NOTE}."))
+    found += wrong_words("note", note.strip(), longest=LONGEST_NOTE)
     if found:
         raise InvalidArgument(found)

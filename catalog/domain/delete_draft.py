@@ -15,7 +15,7 @@ from wire.errors import FailedPrecondition
 
 
 @transaction.atomic
-def delete_draft(*, actor: Actor, version: ShapeVersion) -> None:
+def delete_draft(*, actor: Actor, version: ShapeVersion, reason: str = "") -> None:
     """Delete a version that was never validated and that no launch refers to.
 
     Errors: `NotFound`, `PermissionDenied`, `FailedPrecondition`.
@@ -33,4 +33,11 @@ def delete_draft(*, actor: Actor, version: ShapeVersion) -> None:
             connection.check_constraints()  # a launch that was made meanwhile is told now, not at the commit
     except (ProtectedError, IntegrityError):
         raise FailedPrecondition(f"Launches refer to {name}, its validation's among them, so it is kept.") from None
-    record(actor=actor, verb="delete_draft", target=name, account=shape.account, before={"digest": digest})
+    record(
+        actor=actor,
+        verb="delete_draft",
+        target=name,
+        account=shape.account,
+        before={"digest": digest},
+        reason=reason,
+    )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 from django.db import IntegrityError, connection, transaction
 from django.db.models import ProtectedError
 
@@ -11,18 +14,23 @@ from catalog.domain.shape_lock import lock_shape
 from catalog.models import TrainingShape
 from catalog.rights import require_publisher
 from catalog.states import VersionState
-from wire.errors import FailedPrecondition
+from wire.errors import Conflict, FailedPrecondition
 
 
 @transaction.atomic
-def delete_shape(*, actor: Actor, shape: TrainingShape) -> None:
+def delete_shape(*, actor: Actor, shape: TrainingShape, expected: str | None = None, reason: str = "") -> None:
     """Delete what no launch refers to, nor any deprecated version as its successor; all versions or none.
 
-    Errors: `NotFound`, `PermissionDenied`, `FailedPrecondition`.
+    `expected` is the `mark_of` the versions that the publisher saw; None where nobody looked. Errors: `NotFound`,
+    `PermissionDenied`, `FailedPrecondition`; `Conflict` where the versions changed in between.
     """
     require_publisher(actor, shape.account)
     shape = lock_shape(shape)
     name, account = shape.name, shape.account
+    if expected not in (None, mark_of(shape)):
+        raise Conflict(
+            f"The versions of {name} are others now than when you looked. See what it has, and decide again."
+        )
     versions = list(shape.versions.order_by("pk").values_list("version_id", "digest", "state"))
     if any(state == VersionState.VALIDATING for _, _, state in versions):
         raise FailedPrecondition(f"A version of {name} is being validated. Stop that first.")
@@ -44,4 +52,13 @@ def delete_shape(*, actor: Actor, shape: TrainingShape) -> None:
         target=name,
         account=account,
         before={"versions": {version_id: digest for version_id, digest, _ in versions}},
+        reason=reason,
     )
+
+
+def mark_of(shape: TrainingShape) -> str:
+    """A short text that is another one as soon as a version of the shape comes, goes, is edited or moves on."""
+    facts = shape.versions.order_by("pk").values_list(
+        "version_id", "digest", "state", "is_latest_validated", "is_public"
+    )
+    return hashlib.sha256(json.dumps(list(facts)).encode()).hexdigest()[:16]

@@ -7,8 +7,9 @@ from django.utils import timezone
 
 from accounts.actors import Actor
 from accounts.domain.record import record
-from catalog.domain.publish_version import refuse_unready
-from catalog.domain.shape_lock import latest_of, lock_version
+from catalog.domain.publish_version import leads_on, refuse_unready
+from catalog.domain.shape_lock import lock_version
+from catalog.free_text import wrong_words
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.rights import require_publisher
 from wire.errors import InvalidArgument, Violation
@@ -60,11 +61,7 @@ def deprecation_of(version: ShapeVersion) -> dict[str, str | bool | None]:
 def _wrong_message(message: str) -> list[Violation]:
     if not message:
         return [Violation("message", "It is empty. Say why, and what to use instead.")]
-    if len(message) > LONGEST_MESSAGE:
-        excess = len(message) - LONGEST_MESSAGE
-        sentence = f"It has {len(message)} characters; the limit is {LONGEST_MESSAGE}. Shorten it by {excess}."
-        return [Violation("message", sentence)]
-    return []
+    return wrong_words("message", message, longest=LONGEST_MESSAGE)
 
 
 def _wrong_successor(version: ShapeVersion, successor: TrainingShape | None) -> list[Violation]:
@@ -72,7 +69,6 @@ def _wrong_successor(version: ShapeVersion, successor: TrainingShape | None) -> 
         return []
     if successor.pk == version.shape_id:
         return [Violation("successor", "It is the same shape. Name another one, or publish a new version instead.")]
-    latest = latest_of(successor)
-    if latest is None or (version.is_public and not latest.is_public):
+    if not leads_on(version, successor, public=version.is_public):
         return [Violation("successor", f"{successor.name} has no version that all users of this one may see.")]
     return []

@@ -11,7 +11,7 @@ from accounts.domain.record import record
 from catalog import snapshots
 from catalog.checks import problems
 from catalog.domain.create_draft import free_version_id
-from catalog.domain.shape_lock import lock_shape, point_latest
+from catalog.domain.shape_lock import latest_of, lock_shape, point_latest
 from catalog.launch_fields import LaunchField
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.rights import require_publisher
@@ -32,8 +32,9 @@ def import_version(
 ) -> ShapeVersion:
     """A version that is validated and published at once, and becomes the latest validated one of its shape.
 
-    `shape` needs its account loaded. Errors: `NotFound`, `PermissionDenied`; `InvalidArgument` where the static checks
-    find something; `FailedPrecondition` where a shape that is public would be superseded by a version that is not.
+    `note` says which document; it is the reason in the audit log, too. `shape` needs its account loaded. Errors:
+    `NotFound`, `PermissionDenied`; `InvalidArgument` where the static checks find something; `FailedPrecondition` where
+    a shape that is public would be superseded by a version that is not.
     """
     require_publisher(actor, shape.account)
     shape = lock_shape(shape)
@@ -51,12 +52,15 @@ def import_version(
         created_by=actor.user,
         note=note,
     )
+    before = latest_of(shape)
     point_latest(shape, version)
     record(
         actor=actor,
         verb="import_version",
         target=version.name,
         account=shape.account,
-        after={"digest": version.digest, "public": public},
+        before={"latestValidated": before.version_id if before else None},
+        after={"latestValidated": version.version_id, "public": public, "digest": version.digest},
+        reason=note,
     )
     return version

@@ -9,7 +9,7 @@ from accounts.domain.record import record
 from catalog.checks import missing_facts
 from catalog.domain.shape_lock import latest_of, lock_version, point_latest, refuse_surprise
 from catalog.enums import PUBLIC_ACCOUNT
-from catalog.models import ShapeVersion
+from catalog.models import ShapeVersion, TrainingShape
 from catalog.rights import require_publisher
 from catalog.states import VersionState
 from wire.errors import FailedPrecondition, InvalidArgument
@@ -25,15 +25,24 @@ def publish_version(
     Publishing what is the latest already only makes it public where asked; doing that twice changes nothing. Running
     launches keep what they recorded. Errors: `NotFound`, `PermissionDenied`; `Conflict` where another version became
     the latest in between; `InvalidArgument` where facts are missing that users of the shape need;
-    `FailedPrecondition` where it is not validated or withdrawn, or would take a public shape back.
+    `FailedPrecondition` where it is not validated or withdrawn, was published earlier (that is a `roll_back`), would
+    take a public shape back, or would point everybody to a successor that they may not see.
     """
     require_publisher(actor, version.shape.account)
     version = lock_version(version)
+    was_public = version.is_public
     before = latest_of(version.shape)
     if before and before.pk == version.pk and version.is_public >= public:
         return version
     refuse_unready(version)
     refuse_surprise(before, expected_latest)
+    if version.published_at is not None and not version.is_latest_validated:
+        raise FailedPrecondition(f"{version.name} was published earlier and replaced since. Roll back to it instead.")
+    if public and version.successor and not leads_on(version, version.successor, public=True):
+        raise FailedPrecondition(
+            f"{version.name} is deprecated for {version.successor.name}, which not everybody may see. Make that public "
+            "first, or change the deprecation."
+        )
     if version.shape.account.account_id != PUBLIC_ACCOUNT and (missing := missing_facts(version.frozen_snapshot)):
         raise InvalidArgument(missing)
     version.is_public = version.is_public or public
@@ -43,7 +52,7 @@ def publish_version(
         verb="publish_version",
         target=version.name,
         account=version.shape.account,
-        before={"latestValidated": before.version_id if before else None},
+        before={"latestValidated": before.version_id if before else None, "public": was_public},
         after={"latestValidated": version.version_id, "public": version.is_public, "digest": version.digest},
         reason=reason,
     )
@@ -56,3 +65,11 @@ def refuse_unready(version: ShapeVersion) -> None:
         raise FailedPrecondition(f"{version.name} is not validated. Validate it first.")
     if version.withdrawn_at is not None:
         raise FailedPrecondition(f"{version.name} was withdrawn for good. Base a new version on it.")
+
+
+def leads_on(version: ShapeVersion, successor: TrainingShape, *, public: bool) -> bool:
+    """Whether all who see the version, as everybody (`public`) or as members, may see what `successor` resolves to."""
+    latest = latest_of(successor)
+    if latest is None:
+        return False
+    return latest.is_public or (not public and successor.account_id == version.shape.account_id)

@@ -11,6 +11,7 @@ from accounts.actors import Actor
 from accounts.domain.record import record
 from catalog.domain.accept_version import accept_version
 from catalog.domain.shape_lock import lock_version
+from catalog.free_text import wrong_words
 from catalog.models import ShapeVersion
 from catalog.rights import require_publisher
 from launches.probes import Probe, probe_offer
@@ -34,7 +35,9 @@ def validate_by_hand(*, actor: Actor, version: ShapeVersion, reason: str, now: d
     """
     require_publisher(actor, version.shape.account)
     reason = reason.strip()
-    if not SHORTEST <= len(reason) <= LONGEST:
+    if found := wrong_words("reason", reason, longest=LONGEST):
+        raise InvalidArgument(found)
+    if len(reason) < SHORTEST:
         given = f"It has {len(reason):,} characters; use {SHORTEST} to {LONGEST:,}."
         raise InvalidArgument([Violation("reason", f"{given} Say why you know that the version runs.")])
     offer = probe_offer(version, Probe(settings.SLIPWAY_VALIDATION_STEPS))

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import Count
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -19,13 +20,14 @@ from accounts.refusals import status_of
 from accounts.requests import SlipwayRequest, actor_of
 from catalog.differences import Line, differences
 from catalog.domain.delete_draft import delete_draft
-from catalog.domain.delete_shape import delete_shape
+from catalog.domain.delete_shape import delete_shape, mark_of
 from catalog.domain.deprecate_version import LONGEST_MESSAGE, deprecate_version
 from catalog.domain.publish_version import publish_version
 from catalog.domain.restore_version import restore_version
 from catalog.domain.roll_back import roll_back
 from catalog.domain.shape_lock import latest_of
 from catalog.domain.withdraw_version import withdraw_version
+from catalog.free_text import wrong_words
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.queries import latest_versions
 from catalog.views.access import member_of
@@ -33,7 +35,7 @@ from publishing.actions import DELETE_SHAPE, WORDS, Verb, legal_verbs
 from publishing.addresses import shape_page
 from publishing.impact import OF_THE_SHAPE, impact_of
 from publishing.views.access import published_shape, publishers_page, version_of
-from wire.errors import Conflict, InvalidArgument, NotFound, PermissionDenied, Refusal, Violation
+from wire.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Refusal, Violation
 from wire.names import parse_shape_name
 
 METHODS = ["GET", "HEAD", "POST"]
@@ -41,12 +43,15 @@ LONGEST_REASON = 500
 ASKED = ("public", "reason", "message", "successor")
 EXPECTING = OF_THE_SHAPE | {Verb.WITHDRAW}
 """Verbs that mind which version is the latest."""
-REASONED = frozenset({Verb.PUBLISH, Verb.MAKE_PUBLIC, Verb.ROLL_BACK, Verb.WITHDRAW, Verb.RESTORE})
+REASONED = frozenset({Verb.PUBLISH, Verb.MAKE_PUBLIC, Verb.ROLL_BACK, Verb.WITHDRAW, Verb.RESTORE, Verb.DELETE})
 
 
 @dataclass(frozen=True)
 class Typed:
-    """What stands in the form. `public` is "" as long as nothing was chosen."""
+    """What stands in the form. `public` is "" as long as nothing was chosen.
+
+    `expected` is what the page showed: the id of the latest version or, of a shape to be deleted, the mark of them all.
+    """
 
     public: str = ""
     reason: str = ""
@@ -82,7 +87,7 @@ def publish_verb(request: SlipwayRequest, account_id: str, shape_id: str, versio
     typed = _typed(request)
     step = Step(actor_of(request), version, typed, member_of(request))
     try:
-        _refuse_long_reason(typed.reason)
+        _refuse_wrong_reason(typed.reason)
         _DOERS[action](step)
     except (PermissionDenied, NotFound):
         raise
@@ -99,12 +104,14 @@ def shape_delete(request: SlipwayRequest, account_id: str, shape_id: str) -> Htt
     shape = published_shape(request, account_id, shape_id)
     if request.method != "POST":
         return _page(request, Verb.DELETE, shape, None, Typed())
+    typed = _typed(request)
     try:
-        delete_shape(actor=actor_of(request), shape=shape)
+        _refuse_wrong_reason(typed.reason)
+        delete_shape(actor=actor_of(request), shape=shape, expected=typed.expected, reason=typed.reason)
     except (PermissionDenied, NotFound):
         raise
     except Refusal as refusal:
-        return _page(request, Verb.DELETE, shape, None, Typed(), refusal=refusal)
+        return _page(request, Verb.DELETE, shape, None, typed, refusal=refusal)
     messages.success(request, f"{shape_id} {DELETE_SHAPE.done}")
     return _see(reverse("publish"))
 
@@ -116,18 +123,13 @@ def _see(url: str) -> HttpResponse:
 
 
 def _typed(request: SlipwayRequest) -> Typed:
-    given = {
-        name: request.POST.get(name, "").replace("\0", "").strip()
-        for name in ("public", "reason", "message", "successor")
-    }
-    return Typed(**given, expected=request.POST.get("expected_latest"))
+    given = {name: request.POST.get(name, "").strip() for name in ASKED}
+    return Typed(**given, expected=request.POST.get("expected"))
 
 
-def _refuse_long_reason(reason: str) -> None:
-    excess = len(reason) - LONGEST_REASON
-    if excess > 0:
-        sentence = f"It has {len(reason)} characters; the limit is {LONGEST_REASON}. Shorten it by {excess}."
-        raise InvalidArgument([Violation("reason", sentence)])
+def _refuse_wrong_reason(reason: str) -> None:
+    if found := wrong_words("reason", reason, longest=LONGEST_REASON):
+        raise InvalidArgument(found)
 
 
 def _offered(verb: Verb, version: ShapeVersion) -> Typed:
@@ -152,6 +154,8 @@ def _publish(step: Step) -> object:
 
 
 def _make_public(step: Step) -> object:
+    if step.version.published_at is None:
+        raise FailedPrecondition(f"{step.version.name} is not published yet. Publish it, for everybody.")
     return publish_version(
         actor=step.actor,
         version=step.version,
@@ -196,7 +200,7 @@ def _restore(step: Step) -> object:
 
 
 def _delete(step: Step) -> object:
-    delete_draft(actor=step.actor, version=step.version)
+    delete_draft(actor=step.actor, version=step.version, reason=step.typed.reason)
     return None
 
 
@@ -233,8 +237,11 @@ def _page(
         "impact": impact,
         "latest": latest,
         "lines": _lines(latest, version),
-        "asks_reason": version is not None and verb in REASONED,
-        "expects": verb in EXPECTING,
+        "asks_reason": verb in REASONED,
+        "expected": _expected(verb, shape, version, latest),
+        "possible": version is None or verb in legal_verbs(version),
+        "versions": None if version else _counted(shape),
+        "of_the_shape": version is None or verb in OF_THE_SHAPE,
         "shape_is_public": shape.versions.filter(is_public=True).exists(),
         "longest_message": LONGEST_MESSAGE,
         "errors": {found.field: found.description for found in violations if found.field in ASKED},
@@ -244,6 +251,22 @@ def _page(
     }
     status = status_of(refusal) if refusal else HTTPStatus.OK
     return render(request, "publishing/confirm.html", context, status=status)
+
+
+def _expected(
+    verb: Verb, shape: TrainingShape, version: ShapeVersion | None, latest: ShapeVersion | None
+) -> str | None:
+    """What the form sends back as seen; None for a verb that minds nothing."""
+    if version is None:
+        return mark_of(shape)
+    if verb not in EXPECTING:
+        return None
+    return latest.version_id if latest else ""
+
+
+def _counted(shape: TrainingShape) -> dict[str, int]:
+    """How many versions go with the shape, and how many of them were published."""
+    return shape.versions.aggregate(all=Count("pk"), published=Count("published_at"))
 
 
 def _lines(latest: ShapeVersion | None, version: ShapeVersion | None) -> list[Line] | None:

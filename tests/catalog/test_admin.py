@@ -66,24 +66,25 @@ def test_posting_changes_is_refused(client: Client, root: User, version: ShapeVe
     assert ShapeVersion.objects.filter(pk=version.pk).exists()
 
 
-def test_the_actions_are_the_verbs_with_their_rights(client: Client, root: User, version: ShapeVersion) -> None:
+def test_lifting_a_deprecation_is_the_verb_with_its_rights(client: Client, root: User, version: ShapeVersion) -> None:
     sign_in(client, root)
-    assert "There is no account team-a that you are a member of." in said(client, version, "roll_back_to")
-    make_member(account=version.shape.account, user=root, role=Role.PUBLISHER)
-    assert "done" in said(client, version, "roll_back_to")
-    version.refresh_from_db()
-    assert version.is_latest_validated
-    assert (AuditEntry.objects.latest("pk").verb, AuditEntry.objects.latest("pk").actor_label) == ("roll_back", "root")
-    assert "is the latest validated version already" in said(client, version, "roll_back_to")
-    assert "is not deprecated" in said(client, version, "lift_deprecation")
     ShapeVersion.objects.filter(pk=version.pk).update(deprecated_at=timezone.now(), deprecation_message="Old.")
+    assert "There is no account team-a that you are a member of." in said(client, version, "lift_deprecation")
+    make_member(account=version.shape.account, user=root, role=Role.PUBLISHER)
     assert "done" in said(client, version, "lift_deprecation")
+    entry = AuditEntry.objects.latest("pk")
+    assert (entry.verb, entry.actor_label, bool(entry.request_id)) == ("restore_version", "root", True)
+    assert "is not deprecated" in said(client, version, "lift_deprecation")
 
 
-def test_a_withdrawal_is_asked_on_its_page(client: Client, root: User, version: ShapeVersion) -> None:
+@pytest.mark.parametrize(("action", "verb"), [("roll_back_to", "roll-back"), ("withdraw", "withdraw")])
+def test_what_moves_the_latest_version_is_asked_on_its_page(
+    client: Client, root: User, version: ShapeVersion, action: str, verb: str
+) -> None:
     make_member(account=version.shape.account, user=root, role=Role.PUBLISHER)
     sign_in(client, root)
-    answer = client.post("/admin/catalog/shapeversion/", {"action": "withdraw", "_selected_action": [version.pk]})
-    assert answer.headers["Location"] == f"/publish/team-a/own/versions/{version.version_id}/withdraw"
+    answer = client.post("/admin/catalog/shapeversion/", {"action": action, "_selected_action": [version.pk]})
+    assert answer.headers["Location"] == f"/publish/team-a/own/versions/{version.version_id}/{verb}"
+    assert client.get(answer.headers["Location"]).status_code == 200
     version.refresh_from_db()
-    assert version.withdrawn_at is None
+    assert (version.withdrawn_at, version.is_latest_validated) == (None, False)

@@ -177,7 +177,7 @@ def test_publishing_moves_the_pointer_and_tells_the_audit_log(shape: TrainingSha
     assert (latest(shape), shape.display_name, "two" in shape.search_text) == (two.version_id, "Two", True)
     entry = last_entry()
     assert (entry.verb, entry.reason, entry.request_id) == ("publish_version", "faster", "r1")
-    assert entry.before == {"latestValidated": one.version_id}
+    assert entry.before == {"latestValidated": one.version_id, "public": False}
     assert entry.after == {"latestValidated": two.version_id, "public": True, "digest": two.digest}
 
 

@@ -79,7 +79,7 @@ def test_a_version_is_published_made_public_and_rolled_back(signed_in: Client) -
 
 def test_publishing_asks_who_may_see_it(signed_in: Client) -> None:
     version = validated(own_shape())
-    answer = signed_in.post(at(version, "publish"), {"expected_latest": "", "reason": "kept"})
+    answer = signed_in.post(at(version, "publish"), {"expected": "", "reason": "kept"})
     assert answer.status_code == 422
     assert "Nothing is chosen. Choose who may see it." in text(answer)
     assert form_in(answer)["reason"] == "kept"
@@ -92,7 +92,7 @@ def test_publishing_asks_who_may_see_it(signed_in: Client) -> None:
 
 def test_facts_that_users_need_are_asked_for(signed_in: Client) -> None:
     version = validated(own_shape(), trainer_image_tag=None)
-    answer = signed_in.post(at(version, "publish"), {"public": "no", "expected_latest": ""})
+    answer = signed_in.post(at(version, "publish"), {"public": "no", "expected": ""})
     assert answer.status_code == 422
     assert "trainer_image_tag: It is unknown. Say which trainer image it runs." in text(answer)
     assert f"/new?from={version.version_id}" in answer.content.decode()
@@ -113,9 +113,9 @@ def test_what_somebody_published_meanwhile_is_shown_first(signed_in: Client, ver
     assert f"GPUs per node 4 {target.gpus}" in text(answer)
     again = form_in(answer)
     kept = {name: value for name, value in form.items() if name in again}
-    renewed = {name: again[name] for name in ("expected_latest", "csrfmiddlewaretoken")}
+    renewed = {name: again[name] for name in ("expected", "csrfmiddlewaretoken")}
     assert again == kept | renewed
-    assert (again["reason"], again["expected_latest"]) == ("My reason.", theirs.version_id)
+    assert (again["reason"], again["expected"]) == ("My reason.", theirs.version_id)
     assert fresh(theirs).is_latest_validated
     assert signed_in.post(at(target, verb), again).status_code == 303
     assert (fresh(mine).is_latest_validated, bool(fresh(first).withdrawn_at)) == (verb == "publish", verb == "withdraw")

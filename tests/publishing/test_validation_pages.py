@@ -153,6 +153,8 @@ def test_by_hand_keeps_what_was_typed_and_names_the_limit(client: Client) -> Non
     text = answer.content.decode()
     assert "It has 9 characters; use 10 to 1,000." in text
     assert ">too short</textarea>" in text
+    answer = client.post(address(draft, "/validation/by-hand"), {"reason": f"{REASON}\0"})
+    assert (answer.status_code, "It holds a NUL character" in answer.content.decode()) == (422, True)
     assert client.post(address(draft, "/validation/by-hand"), {"reason": REASON}).status_code == 303
     page = read(client, user, draft)
     assert REASON in page
