@@ -109,12 +109,13 @@ class ModelEntry:
 
 @dataclass(frozen=True)
 class Document:
-    """A whole document, models in order."""
+    """A whole document, models in order. `display_name` is "" where it does not say the account's."""
 
     account_id: str
     display_name: str
     public: bool
     models: tuple[ModelEntry, ...]
+    place: Place = field(default=Place(), compare=False)
 
     @property
     def shapes(self) -> list[ShapeEntry]:
@@ -146,9 +147,18 @@ def _document(record: Record, report: Reporter) -> Document:
     public = record.flag("public", default=False)
     models = tuple(_model(entry, account, report) for entry in record.records("models", least=0))
     record.finish()
-    record.unique("models", [model.name for model in models], "model")
-    record.unique("models", [shape.shape_id for model in models for shape in model.shapes], "shape")
-    return Document(account_id=account, display_name=display_name or account, public=public, models=models)
+    document = Document(account, display_name, public, models, record.place)
+    _refuse_repeated("model", [(model.name, model.place) for model in models], report)
+    _refuse_repeated("id", [(shape.shape_id, shape.place) for shape in document.shapes], report)
+    return document
+
+
+def _refuse_repeated(key: str, entries: list[tuple[str, Place]], report: Reporter) -> None:
+    """Note every entry whose name another one had before it."""
+    first: dict[str, Place] = {}
+    for name, place in entries:
+        if name and (before := first.setdefault(name, place)) is not place:
+            report.note(place.problem(key, f"{name} is there already, in line {before.line_of(key)}; keep one"))
 
 
 def _model(record: Record, account: str, report: Reporter) -> ModelEntry:
@@ -217,7 +227,7 @@ def _shape(record: Record, account: str, model: str, facts: ModelFacts | None, r
         deployment_image_tag=record.maybe_text("deployment_image_tag", longest=200),
     )
     source = record.maybe_choice("id_source", IdSource) or IdSource.OWN
-    fields = _launch_fields(record, mode)
+    fields = _launch_fields(record, mode, report)
     deprecated = _deprecated(record, snapshot.name)
     record.finish()
     if len(report.problems) == before:  # stand-ins of what is wrong would only lead to more
@@ -236,7 +246,7 @@ def _parallelism(record: Record) -> ShardingScheme | None:
     return scheme
 
 
-def _launch_fields(record: Record, mode: TrainerMode) -> tuple[LaunchField, ...]:
+def _launch_fields(record: Record, mode: TrainerMode, report: Reporter) -> tuple[LaunchField, ...]:
     fields = {found.name: found for found in common_fields(mode)}
     changes = record.maybe_record("launch_fields")
     known = ", ".join(fields)
@@ -248,12 +258,15 @@ def _launch_fields(record: Record, mode: TrainerMode) -> tuple[LaunchField, ...]
         elif not changes.has_value(name):
             del fields[name]
         elif (change := changes.maybe_record(name)) is not None:
-            fields[name] = _narrowed(change, fields[name])
+            fields[name] = _narrowed(change, fields[name], report)
     return tuple(fields.values())
 
 
-def _narrowed(change: Record, common: LaunchField) -> LaunchField:
+def _narrowed(change: Record, common: LaunchField, report: Reporter) -> LaunchField:
+    before = len(report.problems)
     parts = {part: change.plain(part) for part in change.all_keys()}
+    if len(report.problems) > before:  # what could not be read is no None, of which there would be more to say
+        return common
     if common.type is FieldType.NUMBER:
         parts = {part: _with_numbers(value) if part != "help" else value for part, value in parts.items()}
     try:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, TypeVar
 
 import yaml
 
-from catalog.document_problems import Place, Problem, Reporter, shown
+from catalog.document_problems import Place, Problem, Reporter, cut, shown
 from wire import names
 
 Choice = TypeVar("Choice", bound=StrEnum)
 MAX_RECORDS = 10_000
+_SHOWN_ENTRIES = 5
+"""Of a list or mapping that a message repeats."""
+_LONGEST_KEY, _DEEPEST_KEY = 63, 2
+"""Of the keys in which others stand, such as `launch_fields.lora_rank.maximum`."""
 
 
 class Record:
@@ -21,17 +24,19 @@ class Record:
 
     def __init__(self, node: yaml.Node | None, path: str, report: Reporter) -> None:
         self._report = report
-        self.place = Place(node.start_mark.line + 1 if node else 1, path)
+        self.place = Place(_line(node) if node else 1, path, dict(_lines(node)))
         self._values: dict[str, yaml.Node] = {}
         self._read: set[str] = set()
         if not isinstance(node, yaml.MappingNode):
-            self._note(self.place.line, path, "write a mapping of keys and values")
+            found = f"{_written(node)} is no mapping" if node else "is empty"
+            self._note(self.place.line, path, f"{found}; write a mapping of keys and values")
             return
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                self._note(key.start_mark.line + 1, path, "a list or mapping cannot be a key; write a word")
+                self._note(_line(key), path, f"{_written(key)} cannot be a key; write a word")
             elif key.value in self._values:
-                self._note(key.start_mark.line + 1, self._at(key.value), "is given twice; keep one")
+                both = f"{_written(self._values[key.value])} and {_written(value)}"
+                self._note(_line(key), self.place.at(key.value), f"is given twice, as {both}; keep one")
             else:
                 self._values[key.value] = value
 
@@ -53,20 +58,14 @@ class Record:
 
     def wrong(self, key: str, text: str) -> None:
         """Note that the value of `key` cannot be used."""
-        node = self._values.get(key)
-        self._note(node.start_mark.line + 1 if node else self.place.line, self._at(key), text)
+        self._report.note(self.place.problem(key, text))
 
     def finish(self) -> None:
         """Note every key that nobody asked for."""
-        for name in self._values:
+        for name, value in self._values.items():
             if name not in self._read:
-                self.wrong(name, f"is not known here; there are {', '.join(sorted(self._read))}")
-
-    def unique(self, key: str, ids: Sequence[str], what: str) -> None:
-        """Note ids that occur more than once."""
-        for identifier, times in sorted(Counter(ids).items()):
-            if identifier and times > 1:
-                self.wrong(key, f"{what} {identifier} is there {times} times; keep one")
+                known = ", ".join(sorted(self._read))
+                self.wrong(name, f"is not known here, where {_written(value)} is given; there are {known}")
 
     def text(self, key: str, *, longest: int, default: str | None = None) -> str:
         """A text of 1 to `longest` characters; without a default it must be there."""
@@ -135,23 +134,29 @@ class Record:
         """The mappings of a list that must be there."""
         self._read.add(key)
         node = self._values.get(key)
-        if not isinstance(node, yaml.SequenceNode) or not least <= len(node.value) <= MAX_RECORDS:
-            self.wrong(key, f"write a list of {least} to {MAX_RECORDS} entries")
-            return
-        for index, entry in enumerate(node.value):
-            yield Record(entry, f"{self._at(key)}[{index}]", self._report)
+        wanted = f"list of {least} to {MAX_RECORDS} entries"
+        if node is None:
+            self.wrong(key, f"is missing; write a {wanted}")
+        elif not isinstance(node, yaml.SequenceNode) or not least <= len(node.value) <= MAX_RECORDS:
+            self.wrong(key, f"{_written(node)} is no {wanted}")
+        else:
+            for index, entry in enumerate(node.value):
+                yield Record(entry, f"{self.place.at(key)}[{index}]", self._report)
 
     def maybe_record(self, key: str) -> Record | None:
         """A mapping inside this one, or None where it is absent or null."""
-        return Record(self._values[key], self._at(key), self._report) if self.has_value(key) else None
+        return Record(self._values[key], self.place.at(key), self._report) if self.has_value(key) else None
 
     def plain(self, key: str) -> Any:
         """A single value or a list of single values, by YAML's own rules."""
         self._read.add(key)
         node = self._values[key]
+        if isinstance(node, yaml.ScalarNode):
+            return _construct(node)
         if isinstance(node, yaml.SequenceNode) and all(isinstance(each, yaml.ScalarNode) for each in node.value):
             return [_construct(each) for each in node.value]
-        return self._scalar(key, required=False)
+        self.wrong(key, f"{_written(node)} is neither a single value nor a list of single values")
+        return None
 
     def _scalar(self, key: str, *, required: bool) -> Any:
         self._read.add(key)
@@ -161,23 +166,51 @@ class Record:
                 self.wrong(key, "is missing")
             return None
         if not isinstance(node, yaml.ScalarNode):
-            self.wrong(key, "write a single value, no list or mapping")
+            self.wrong(key, f"{_written(node)} is no single value; write one, no list or mapping")
             return None
         found = _construct(node)
         if found is None and required:
             self.wrong(key, "is empty")
         return found
 
-    def _at(self, key: str) -> str:
-        return _shown_key(key) if self.place.path == "document" else f"{self.place.path}.{_shown_key(key)}"
-
     def _note(self, line: int, path: str, text: str) -> None:
         self._report.note(Problem(line, path, text))
 
 
-def _shown_key(key: str) -> str:
-    """A key as a path repeats it: cut where it is long, and without what would break its line."""
-    return key if len(key) <= 60 and key.isprintable() else shown(key)
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _lines(node: yaml.Node | None, above: str = "") -> Iterator[tuple[str, int]]:
+    """Every key of a mapping, and of the mappings in it, with the line of its value; of a key given twice the first.
+
+    As deep and below keys as long as the schema's, so that their paths stay small whatever is written.
+    """
+    seen = set()
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else []:
+        if isinstance(key, yaml.ScalarNode) and key.value not in seen:
+            seen.add(key.value)
+            yield f"{above}{key.value}", _line(value)
+            if len(key.value) <= _LONGEST_KEY and above.count(".") < _DEEPEST_KEY:
+                yield from _lines(value, f"{above}{key.value}.")
+
+
+def _written(node: yaml.Node) -> str:
+    """The node's value as a message repeats it: cut where it is long or deep."""
+    return cut(_brief(node, 2))
+
+
+def _brief(node: yaml.Node, depth: int) -> str:
+    if isinstance(node, yaml.ScalarNode):
+        return repr(_construct(node))
+    brackets = "{}" if isinstance(node, yaml.MappingNode) else "[]"
+    shown_first = node.value[:_SHOWN_ENTRIES] if depth else []
+    entries = [
+        ": ".join(_brief(part, depth - 1) for part in entry) if isinstance(entry, tuple) else _brief(entry, depth - 1)
+        for entry in shown_first
+    ]
+    rest = ["…"] if len(node.value) > len(entries) else []
+    return f"{brackets[0]}{', '.join([*entries, *rest])}{brackets[1]}"
 
 
 def _construct(node: yaml.Node) -> Any:

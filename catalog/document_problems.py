@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 MAX_PROBLEMS = 200
@@ -20,14 +21,31 @@ class Problem:
 
 @dataclass(frozen=True)
 class Place:
-    """Where an entry stands in its document: its line (from 1) and its path."""
+    """Where an entry stands in its document: its line (from 1), its path, and the lines of its keys' values.
+
+    The keys of mappings inside of it stand below theirs: `deprecated.successor`.
+    """
 
     line: int = 1
     path: str = "document"
+    lines: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     def problem(self, key: str, text: str) -> Problem:
         """What is wrong with a key of the entry."""
-        return Problem(self.line, f"{self.path}.{key}", text)
+        return Problem(self.line_of(key), self.at(key), text)
+
+    def line_of(self, key: str) -> int:
+        """Of the key's value; where it is not written, of what it would stand in."""
+        while key:
+            if key in self.lines:
+                return self.lines[key]
+            key = key.rpartition(".")[0]
+        return self.line
+
+    def at(self, key: str) -> str:
+        """The key's path, without what would break its line; cut where it is long."""
+        named = key if len(key) <= _LONGEST_SHOWN and key.isprintable() else shown(key)
+        return named if self.path == "document" else f"{self.path}.{named}"
 
 
 class DocumentError(Exception):
@@ -62,5 +80,9 @@ class Reporter:
 
 def shown(value: object) -> str:
     """The value as a message repeats it: cut where it is long."""
-    text = repr(value)
+    return cut(repr(value))
+
+
+def cut(text: str) -> str:
+    """The text as far as a message repeats it."""
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"

@@ -81,15 +81,23 @@ def test_every_optional_key() -> None:
     [
         ("account: team-a", "account: Team A", "own.yaml:1: account: 'Team A' is no id; use 1 to 63"),
         ("    family: Own\n", "", "own.yaml:3: models[0].family: is missing"),
-        ("    title: Small", "    title: Small\n    tilte: S", "own.yaml:5: models[0].tilte: is not known here"),
+        (
+            "    title: Small",
+            "    title: Small\n    tilte: S",
+            "own.yaml:5: models[0].tilte: is not known here, where 'S' is given; there are architecture",
+        ),
         ("    title: Small", "    title: 7", "own.yaml:4: models[0].title: 7 is no text"),
         ("LORA_TRAINER", "LORA", "own.yaml:8: models[0].shapes[0].trainer_mode: 'LORA' is none of POLICY_TRAINER"),
         ("8192", "-1", "own.yaml:9: models[0].shapes[0].max_supported_context_length: -1 is no whole number from 1"),
         ("8192", "8192.5", "own.yaml:9: models[0].shapes[0].max_supported_context_length: 8192.5 is no whole number"),
         ("gpus: 2", "gpus: true", "own.yaml:10: models[0].shapes[0].gpus: True is no whole number"),
-        ("gpus: 2", "gpus: [2]", "own.yaml:10: models[0].shapes[0].gpus: write a single value"),
+        ("gpus: 2", "gpus: [2]", "own.yaml:10: models[0].shapes[0].gpus: [2] is no single value; write one"),
         ("gpus: 2", "", "own.yaml:7: models[0].shapes[0].gpus: is missing"),
-        ("gpus: 2", "gpus: 2\n        gpus: 3", "own.yaml:11: models[0].shapes[0].gpus: is given twice"),
+        (
+            "gpus: 2",
+            "gpus: 2\n        gpus: 3",
+            "own.yaml:11: models[0].shapes[0].gpus: is given twice, as 2 and 3; keep one",
+        ),
         (
             "gpus: 2",
             "gpus: 2\n        context_label: 9k",
@@ -115,8 +123,8 @@ def test_every_optional_key() -> None:
             "gpus: 2\n        launch_fields: {node_count: {default: 2}}",
             "own.yaml:11: models[0].shapes[0].launch_fields.node_count: cannot be set for LORA_TRAINER; there are",
         ),
-        ("models:", "models: {}\nmore:", "own.yaml:2: models: write a list of 0 to"),
-        ("    shapes:", "    shapes: []\n    more:", "own.yaml:6: models[0].shapes: write a list of 1 to"),
+        ("models:", "models: {}\nmore:", "own.yaml:2: models: {} is no list of 0 to"),
+        ("    shapes:", "    shapes: []\n    more:", "own.yaml:6: models[0].shapes: [] is no list of 1 to"),
         ("account: team-a", "account: [", "not YAML"),
     ],
 )
@@ -127,7 +135,15 @@ def test_an_error_names_file_line_field_and_remedy(old: str, new: str, complaint
 
 def test_a_shape_may_stand_there_only_once() -> None:
     shape = GOOD[GOOD.index("      - id") :]
-    assert "shape small-8k is there 2 times" in complaints(GOOD + shape)
+    told = complaints(GOOD + shape + shape).splitlines()
+    assert told == [
+        f"own.yaml:{line}: models[0].shapes[{index}].id: small-8k is there already, in line 7; keep one"
+        for index, line in ((1, 11), (2, 15))
+    ]
+    model = GOOD[GOOD.index("  - model") :].replace("small-8k", "other-8k")
+    assert complaints(GOOD + model) == (
+        "own.yaml:11: models[1].model: accounts/team-a/models/small is there already, in line 3; keep one"
+    )
 
 
 def test_all_errors_are_told_at_once() -> None:
@@ -185,20 +201,48 @@ def test_what_was_narrowed_comes_back_with_the_same_digest(changes: str) -> None
         ("{lora_rank: {choices: 8}}", "lora_rank.choices: lora_rank: choices 8 is no list of at most 64 values"),
         ("{lora_rank: {choices: [8, x]}}", "lora_rank.choices: lora_rank: choices: 'x' is no integer"),
         ("{lora_rank: {suggestions: [999]}}", "suggestions: 999 is above the maximum 128"),
-        ("{lora_rank: {default: {a: 1}}}", "lora_rank.default: write a single value"),
+        (
+            "{lora_rank: {default: {a: 1}}}",
+            "lora_rank.default: {'a': 1} is neither a single value nor a list of single",
+        ),
         ("{lora_rank: {help: ''}}", "help '' is no text of 1 to 500 characters"),
-        ('{region: {default: "\\0"}}', "default '\\x00' is no text"),
-        ("{lora_rank: {maximum: 8, maximum: 9}}", "lora_rank.maximum: is given twice"),
-        ("[lora_rank]", "launch_fields: write a mapping"),
+        ('{region: {default: "\\0"}}', "default: It holds a control character"),
+        ("{lora_rank: {maximum: 8, maximum: 9}}", "lora_rank.maximum: is given twice, as 8 and 9; keep one"),
+        ("[lora_rank]", "launch_fields: ['lora_rank'] is no mapping; write a mapping of keys and values"),
+        ("{lora_rank: {choices: [8, [1]]}}", "lora_rank.choices: [8, [1]] is neither a single value nor a list of"),
+        (
+            "{lora_rank: {maximum: {a: {b: [1]}, c: [1, 2, 3, 4, 5, 6], d: 1, e: 1, f: 1, g: 1}}}",
+            "maximum: {'a': {'b': […]}, 'c': [1, 2, 3, 4, 5, …], 'd': 1, 'e': 1, '… is neither",
+        ),
     ],
 )
 def test_launch_fields_of_the_wrong_kind(changes: str, complaint: str) -> None:
     assert complaint in complaints(f"{GOOD}        launch_fields: {changes}\n")
 
 
+def test_what_cannot_be_read_leads_to_no_second_problem() -> None:
+    told = complaints(f"{GOOD}        launch_fields: {{lora_rank: {{choices: [8, [1]], maximum: [4, [2]]}}}}\n")
+    assert len(told.splitlines()) == 2 and "None" not in told
+
+
+def test_a_problem_stands_in_the_line_of_its_key() -> None:
+    more = """\
+        launch_fields:
+          lora_rank:
+            help: Small.
+            maximum: 999
+        deprecated:
+          message: Old.
+          successor: accounts/team-a/trainingShapes/small-8k
+"""
+    told = complaints(GOOD + more)
+    assert "own.yaml:14: models[0].shapes[0].launch_fields.lora_rank.maximum: lora_rank: maximum 999" in told
+    assert "own.yaml:17: models[0].shapes[0].deprecated.successor: " in told
+
+
 def test_what_the_checks_of_a_version_find_is_told_with_its_line() -> None:
     told = complaints(f"{GOOD}        parallelism: {{tensor: 4, context: 3}}\n")
-    assert "own.yaml:11: models[0].shapes[0].parallelism: 2 GPUs x 1 nodes = 2 GPUs, but tensor 4 x" in told
+    assert "own.yaml:11: models[0].shapes[0].parallelism: 2 GPUs x 1 node = 2 GPUs, but tensor 4 x" in told
     assert "own.yaml:9: models[0].shapes[0].max_supported_context_length: 8,192 tokens do not divide by" in told
 
 
@@ -209,7 +253,10 @@ def test_what_the_checks_of_a_version_find_is_told_with_its_line() -> None:
         ("{message: ' '}", "deprecated.message: is empty"),
         ("{message: Old., successor: other}", "deprecated.successor: 'other' is no resource name"),
         ("{message: Old., successor: accounts/team-a/trainingShapes/small-8k}", "is this shape itself"),
-        ("{message: Old., sucessor: x}", "deprecated.sucessor: is not known here; there are message, successor"),
+        (
+            "{message: Old., sucessor: x}",
+            "deprecated.sucessor: is not known here, where 'x' is given; there are message, successor",
+        ),
     ],
 )
 def test_a_wrong_deprecation(deprecated: str, complaint: str) -> None:

@@ -27,9 +27,9 @@ WORDS = {
     "many empty values": "more than 100,000 keys and values",
     "many flow values": "more than 100,000 keys and values",
     "many keys": ":50000: document: has more than 100,000 keys and values",
-    "duplicate keys": ":2: account: is given twice; keep one",
+    "duplicate keys": ":2: account: is given twice, as 'bench' and 'bench'; keep one",
     "duplicate ids": "the rest was not read; mend these 200 first",
-    "unknown keys": "models[0].x1: is not known here; there are",
+    "unknown keys": "models[0].x1: is not known here, where 1 is given; there are",
     "one long text": "a value has 4,194,284 characters; the limit is 3,000",
     "one long number": "a value has 4,194,284 characters; the limit is 3,000",
     "a number of base 60": "characters; the limit is 3,000",
@@ -44,8 +44,8 @@ WORDS = {
     "Latin-1": ":2: document: byte 0xe9 is not UTF-8; save the file as UTF-8",
     "NUL bytes": "U+0000 may not stand in a document",
     "random bytes": "",
-    "the same shape, often": "shape m-64k-lora is there 1600 times; keep one",
-    "nothing": ":1: document: write a mapping of keys and values",
+    "the same shape, often": "models[0].shapes[1].id: m-64k-lora is there already, in line 8; keep one",
+    "nothing": ":1: document: is empty; write a mapping of keys and values",
 }
 HOSTILE = dict(files())
 
