@@ -3,7 +3,7 @@
 viewer    sees the account's catalog and launches, and makes API keys of their own
 launcher  also launches trainers, and acts on launches of their own
 publisher also publishes shapes, controls any launch of the account, and reads its audit log
-admin     also manages members, and publishes to the shared account where this is it
+admin     also manages members, renames the account, and publishes to the shared account where this is it
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def write_document(document: Document) -> str:
     """The document's text. Models without shapes are left out."""
     plain = {
         "account": document.account_id,
-        "display_name": document.display_name or document.account_id,
+        **({"display_name": document.display_name} if document.display_name else {}),
         "public": document.public,
         "models": [_model(model) for model in document.models if model.shapes],
     }

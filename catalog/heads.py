@@ -18,7 +18,7 @@ from wire.names import model_name
 
 def no_heads(account_id: str) -> Heads:
     """Those of an account that is not there yet."""
-    return Heads(Document(account_id, account_id, True, ()))
+    return Heads(Document(account_id, "", True, ()), there=False)
 
 
 def read_heads(account: Account, *, public: bool) -> Heads:

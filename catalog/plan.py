@@ -15,12 +15,15 @@ from typing import Any
 
 from catalog.differences import UNKNOWN, Line, compare, differences
 from catalog.document import Deprecation, Document, ModelEntry, ModelFacts, ShapeEntry
+from catalog.enums import IdSource
 from catalog.launch_fields import common_fields
 from catalog.snapshots import canonical
 from wire import names
 
 GONE_MESSAGE = "No longer in the catalog file."
 LIFTED = "not deprecated"
+ID_SOURCE = "id_source"
+"""The one field of a shape that no version keeps."""
 
 
 @dataclass(frozen=True)
@@ -28,17 +31,21 @@ class Heads:
     """What an account offers now: the latest validated version of every shape.
 
     `document` also has the account's models without any; `versions` are the heads' version ids by shape id, and
-    `base_models` the resource names of the base models of all its shapes, private ones too.
+    `base_models` the resource names of the base models of all its shapes, private ones too. `there` says whether there
+    is such an account.
     """
 
     document: Document
     versions: dict[str, str] = field(default_factory=dict)
     base_models: dict[str, str] = field(default_factory=dict)
+    there: bool = True
 
 
 class StepKind(StrEnum):
-    """What a step does to a shape, a base model, or (`order`) their order in the catalog."""
+    """What a step does to the account, a shape, a base model, or (`order`) their order in the catalog."""
 
+    ADD_ACCOUNT = "add_account"
+    CHANGE_ACCOUNT = "change_account"
     ADD_MODEL = "add_model"
     CHANGE_MODEL = "change_model"
     ORDER = "order"
@@ -123,7 +130,12 @@ class Plan:
 
 def make_plan(heads: Heads, document: Document, *, file: str, prune: bool) -> Plan:
     """`prune` deprecates heads that the document does not have; else they stay as they are."""
-    steps = (*_models(heads, document), *_orders(heads, document), *_shapes(heads, document, prune=prune))
+    steps = (
+        *_account(heads, document),
+        *_models(heads, document),
+        *_orders(heads, document),
+        *_shapes(heads, document, prune=prune),
+    )
     marked = {"file": file, "prune": prune, "heads": _identity(heads), "steps": [step.as_json() for step in steps]}
     fingerprint = hashlib.sha256(canonical(marked).encode()).hexdigest()
     return Plan(document.account_id, file, steps, fingerprint)
@@ -147,6 +159,19 @@ def _identity(heads: Heads) -> list[Any]:
         ]
         for model in heads.document.models
     ]
+
+
+def _account(heads: Heads, document: Document) -> Iterator[Step]:
+    """A document that does not say the account's display name leaves it as it is; a new account has its id then."""
+    name, before = names.account_name(document.account_id), heads.document.display_name
+    if not heads.there:
+        yield Step(StepKind.ADD_ACCOUNT, name, (_display_name(document.display_name or document.account_id),))
+    elif document.display_name not in ("", before):
+        yield Step(StepKind.CHANGE_ACCOUNT, name, (_display_name(before, document.display_name),))
+
+
+def _display_name(*values: str) -> Line:
+    return Line("Account", "display_name", "Display name", values)
 
 
 def _models(heads: Heads, document: Document) -> Iterator[Step]:
@@ -229,6 +254,8 @@ def _added(shape: ShapeEntry, *, private: bool) -> Step:
         *_telling(compare([(shape.snapshot, ())])),
         *(Line(line.group, line.key, line.label, line.values[1:]) for line in narrowed),
     ]
+    if shape.id_source is not IdSource.OWN:
+        lines.append(_id_source(shape))
     if shape.deprecated:
         lines.append(Line("Life", "deprecated", "Deprecated", (_deprecation_words(shape.deprecated),)))
     note = "It is there already, for members only; this makes a new version of it public." if private else ""
@@ -241,12 +268,16 @@ def _changed(before: ShapeEntry, shape: ShapeEntry) -> Step:
     if publishes and not lines:
         lines = [Line("Digest", "digest", "Digest", (before.digest[:12], shape.digest[:12]))]
     if before.id_source != shape.id_source:
-        lines.append(Line("Shape", "id_source", "Source of the id", (str(before.id_source), str(shape.id_source))))
+        lines.append(_id_source(before, shape))
     kind = StepKind.CHANGE
     if not lines:
         kind = StepKind.DEPRECATE if shape.deprecated else StepKind.RESTORE
     lines += _deprecation_line(before.deprecated, shape.deprecated)
     return Step(kind, shape.snapshot.name, tuple(lines), publishes=publishes, entry=shape)
+
+
+def _id_source(*shapes: ShapeEntry) -> Line:
+    return Line("Shape", ID_SOURCE, "Source of the id", tuple(str(shape.id_source) for shape in shapes))
 
 
 def _deprecation_line(before: Deprecation | None, after: Deprecation | None) -> list[Line]:

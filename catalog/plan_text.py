@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from catalog.plan import Plan, Step, StepKind
 
 _WORDS = {
+    StepKind.ADD_ACCOUNT: ("accounts to add", "accounts added"),
+    StepKind.CHANGE_ACCOUNT: ("accounts to rename", "accounts renamed"),
     StepKind.ADD_MODEL: ("base models to add", "base models added"),
     StepKind.CHANGE_MODEL: ("base models to change", "base models changed"),
     StepKind.ORDER: ("orders to change", "orders changed"),
@@ -16,6 +18,8 @@ _WORDS = {
     StepKind.RESTORE: ("deprecations to lift", "deprecations lifted"),
 }
 _MARKS = {
+    StepKind.ADD_ACCOUNT: "+ account",
+    StepKind.CHANGE_ACCOUNT: "~ account",
     StepKind.ADD_MODEL: "+ model",
     StepKind.CHANGE_MODEL: "~ model",
     StepKind.ORDER: "~ order",

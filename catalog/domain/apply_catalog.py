@@ -10,9 +10,9 @@ from django.db.models import Max, Min
 from accounts.actors import Actor
 from accounts.domain.create_account import create_account
 from accounts.domain.record import record
+from accounts.domain.rename_account import rename_account
 from accounts.models import Account
 from catalog.document import Document, ModelEntry, ModelFacts, ShapeEntry
-from catalog.document_problems import DocumentError, Problem
 from catalog.domain.arrange_models import arrange_models
 from catalog.domain.create_shape import create_shape, search_text
 from catalog.domain.deprecate_version import deprecate_version
@@ -21,10 +21,11 @@ from catalog.domain.plan_catalog import plan_for, visible_to
 from catalog.domain.restore_version import restore_version
 from catalog.domain.shape_lock import latest_of
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
-from catalog.plan import Plan, StepKind
-from catalog.rights import require_publisher
-from wire.errors import Conflict, NotFound
+from catalog.plan import ID_SOURCE, Plan, Step, StepKind
+from wire.errors import AlreadyExists, Conflict
 from wire.names import parse_model_name, parse_shape_name
+
+STALE = "The catalog changed since this plan was made. See what the file would do now, and decide."
 
 
 @transaction.atomic
@@ -35,27 +36,29 @@ def apply_catalog(
 
     `expected` is the fingerprint of the plan that somebody agreed to. `prune=False` leaves the heads that the document
     does not have as they are, and lets a document that is not public publish to members only. Errors: as in
-    `plan_catalog`; `Conflict` where the plan is another one now; `FailedPrecondition` where a public shape would be
-    superseded by a version that is not.
+    `plan_catalog`; `Conflict` where the plan is another one now, or becomes one while it is done; `FailedPrecondition`
+    where a public shape would be superseded by a version that is not.
     """
-    account = _locked(actor, document)
-    require_publisher(actor, account)
-    if prune and not document.public:
-        problem = Problem(1, "public", "the file states what everybody may see and use; write public: true")
-        raise DocumentError(source, [problem])
-    plan = plan_for(actor, account, document, file=file, source=source, prune=prune)
+    there = _locked(document)
+    plan = plan_for(actor, there, document, file=file, source=source, prune=prune)
     if expected not in (None, plan.fingerprint):
-        raise Conflict("The catalog changed since this plan was made. See what the file would do now, and decide.")
+        raise Conflict(STALE)
     if not plan.steps:
         return plan
-    models = _put_models(actor, account, document, plan)
-    shapes = _put_shapes(actor, account, document, plan, models)
+    try:
+        account = _put_account(actor, there, document, plan)
+        models = _put_models(actor, account, document, plan)
+        shapes = _put_shapes(actor, account, document, plan, models)
+    except AlreadyExists:  # made by somebody whom the locks do not keep waiting, since there was no row yet
+        raise Conflict(STALE) from None
     for step in plan.steps:
         if isinstance(step.entry, ShapeEntry) and step.publishes:
             _publish(actor, document, shapes[step.entry.shape_id], step.entry, file)
     for step in plan.steps:  # once all are published, since they may be each other's successors
         if isinstance(step.entry, ShapeEntry) and (step.entry.deprecated or not step.publishes):
             _deprecate(actor, shapes[step.entry.shape_id], step.entry)
+    for step in plan.steps:
+        _record_facts(actor, account, step)
     counts = {kind.value: number for kind, number in plan.counts.items() if number}
     record(
         actor=actor,
@@ -67,15 +70,38 @@ def apply_catalog(
     return plan
 
 
-def _locked(actor: Actor, document: Document) -> Account:
-    """The account and its shapes, locked, so that nothing changes between the plan and what it does."""
-    if not Account.objects.filter(account_id=document.account_id).exists():
-        if actor.user:
-            raise NotFound(f"There is no account {document.account_id} that you are a member of.")
-        create_account(actor=actor, account_id=document.account_id, display_name=document.display_name)
-    account = Account.objects.select_for_update(no_key=True).get(account_id=document.account_id)
+def _locked(document: Document) -> Account | None:
+    """The account, where it is there, and its shapes, locked: nothing changes between the plan and what it does."""
+    account = Account.objects.select_for_update(no_key=True).filter(account_id=document.account_id).first()
     list(TrainingShape.objects.select_for_update().filter(account=account).order_by("pk").values_list("pk"))
     return account
+
+
+def _put_account(actor: Actor, account: Account | None, document: Document, plan: Plan) -> Account:
+    """The account as the document has it."""
+    if account is None:
+        name = document.display_name or document.account_id
+        return create_account(actor=actor, account_id=document.account_id, display_name=name)
+    if plan.counts[StepKind.CHANGE_ACCOUNT]:
+        rename_account(actor=actor, account=account, display_name=document.display_name)
+    return account
+
+
+def _record_facts(actor: Actor, account: Account, step: Step) -> None:
+    """A line of the audit log for what no version keeps and no other verb has noted, as the plan has it in words."""
+    models = step.kind in {StepKind.ADD_MODEL, StepKind.CHANGE_MODEL, StepKind.ORDER}
+    lines = [line for line in step.lines if models or line.key == ID_SOURCE]
+    if not lines:
+        return
+    before = {line.key: line.values[0] for line in lines if len(line.values) > 1}
+    record(
+        actor=actor,
+        verb=step.kind.value if models else "change_id_source",
+        target=step.name,
+        account=account,
+        before=before or None,
+        after={line.key: line.values[-1] for line in lines},
+    )
 
 
 def _put_models(actor: Actor, account: Account, document: Document, plan: Plan) -> dict[str, BaseModel]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from accounts.actors import Actor
+from accounts.actors import Actor, require
 from accounts.models import Account
 from accounts.queries import memberships_of
+from accounts.roles import Right
 from catalog.document import Document, ShapeEntry
 from catalog.document_problems import DocumentError, Problem
 from catalog.heads import no_heads, read_heads
@@ -14,7 +15,7 @@ from catalog.models import BaseModel, ShapeVersion
 from catalog.plan import Heads, Plan, make_plan
 from catalog.queries import listed, visible_models
 from catalog.rights import require_publisher
-from wire.errors import NotFound
+from wire.errors import NotFound, PermissionDenied
 from wire.names import parse_model_name, parse_shape_name
 
 
@@ -26,22 +27,52 @@ def plan_catalog(*, actor: Actor, document: Document, file: str, source: str) ->
     once.
     """
     account = Account.objects.filter(account_id=document.account_id).first()
-    if account:
-        require_publisher(actor, account)
-    elif actor.user:
-        raise NotFound(f"There is no account {document.account_id} that you are a member of.")
-    if not document.public:
-        problem = Problem(1, "public", "the file states what everybody may see and use; write public: true")
-        raise DocumentError(source, [problem])
     return plan_for(actor, account, document, file=file, source=source, prune=True)
 
 
 def plan_for(actor: Actor, account: Account | None, document: Document, *, file: str, source: str, prune: bool) -> Plan:
-    """The plan from the account's heads now; without an account, it would be made. Errors: `DocumentError`."""
+    """The plan from the account's heads now; without an account, Slipway itself would make it.
+
+    Errors: as in `plan_catalog`; only with `prune` must the document be public.
+    """
+    if account:
+        require_publisher(actor, account)
+    elif actor.user:
+        raise NotFound(f"There is no account {document.account_id} that you are a member of.")
     heads = read_heads(account, public=document.public) if account else no_heads(document.account_id)
-    if found := [*_base_models(document, heads), *_foreign_models(actor, document), *_successors(document, heads)]:
+    found = [
+        *(_public_asked_for(document) if prune else []),
+        *(_other_name(actor, account, document) if account else []),
+        *_base_models(document, heads),
+        *_foreign_models(actor, document),
+        *_successors(document, heads),
+    ]
+    if found:
         raise DocumentError(source, found)
     return make_plan(heads, document, file=file, prune=prune)
+
+
+def _public_asked_for(document: Document) -> list[Problem]:
+    if document.public:
+        return []
+    found = "is false" if "public" in document.place.lines else "is missing"
+    sentence = f"{found}, and the file states what everybody may see and use; write public: true"
+    return [document.place.problem("public", sentence)]
+
+
+def _other_name(actor: Actor, account: Account, document: Document) -> list[Problem]:
+    """A display name of the account that the actor may not give it."""
+    if document.display_name in ("", account.display_name):
+        return []
+    try:
+        require(actor, account, Right.MANAGE_MEMBERS)
+    except PermissionDenied:
+        sentence = (
+            f"{document.display_name!r} would rename {account}, which its admins alone may do; write "
+            f"{account.display_name!r}, or leave it out"
+        )
+        return [document.place.problem("display_name", sentence)]
+    return []
 
 
 def _base_models(document: Document, heads: Heads) -> list[Problem]:

@@ -12,9 +12,10 @@ from accounts.actors import SYSTEM
 from accounts.models import AuditEntry
 from catalog.document import read_document
 from catalog.domain.apply_catalog import apply_catalog
+from catalog.domain.create_shape import create_shape
 from catalog.domain.deprecate_version import deprecate_version
 from catalog.domain.plan_catalog import plan_catalog
-from catalog.models import ShapeVersion
+from catalog.models import BaseModel, ShapeVersion
 from tests.catalog.test_catalog_code import PUBLIC, SECOND
 from wire.errors import Conflict
 
@@ -45,6 +46,19 @@ def test_a_plan_that_goes_stale_while_it_is_applied_is_refused() -> None:
         with transaction.atomic():
             deprecate_version(actor=SYSTEM, version=version, message="Do not use it.")
             applied = pool.submit(apply, changed, plan.fingerprint)
+            wait_for_somebody_waiting()
+        assert applied.result(SECONDS) == "stale"
+    assert ShapeVersion.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_shape_that_somebody_makes_meanwhile_makes_the_plan_stale() -> None:
+    apply(PUBLIC)
+    model = BaseModel.objects.select_related("account").get()
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            create_shape(actor=SYSTEM, account=model.account, base_model=model, shape_id="small-16k")
+            applied = pool.submit(apply, PUBLIC + SECOND)
             wait_for_somebody_waiting()
         assert applied.result(SECONDS) == "stale"
     assert ShapeVersion.objects.count() == 1

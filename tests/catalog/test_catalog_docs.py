@@ -17,6 +17,7 @@ from catalog.domain.plan_catalog import plan_catalog
 from catalog.export import write_document
 from catalog.plan import GONE_MESSAGE, StepKind
 from tests.makers import make_model
+from wire.casing import camel
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "CATALOG.md").read_text()
 EXAMPLE = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)[0]
@@ -39,6 +40,11 @@ def test_every_key_is_explained() -> None:
     keys = {*KEYS.values(), *(field.name for field in fields(ModelFacts))}
     assert keys - explained == set()
     assert {kind.value for kind in StepKind} - explained == set()
+
+
+def test_every_key_that_is_not_the_fields_own_name_is_translated() -> None:
+    for field, key in KEYS.items():
+        assert key == field or f"| `{key}` | `{camel(field)}` |" in PAGE
 
 
 @pytest.mark.django_db

@@ -51,6 +51,6 @@ def _sentence(document: Document, plan: Plan) -> str:
     there = f"{document.account_id}: {len(document.models)} base models, {len(document.shapes)} shapes"
     if not plan.steps:
         return f"{there}; nothing changed."
-    created = plan.counts[StepKind.ADD_MODEL] + plan.counts[StepKind.ADD]
+    created = sum(plan.counts[kind] for kind in (StepKind.ADD_ACCOUNT, StepKind.ADD_MODEL, StepKind.ADD))
     versions = sum(step.publishes for step in plan.steps)
     return f"{there}; {created} created, {len(plan.steps) - created} changed, {versions} versions published."

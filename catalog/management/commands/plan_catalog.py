@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
@@ -16,13 +16,28 @@ from catalog.management.files import read_catalog
 from catalog.plan_text import plan_text
 from wire.errors import Refusal
 
-SOMETHING_TO_DO = 2
+FAILED, SOMETHING_TO_DO = 1, 2
 
 
 class Command(BaseCommand):
-    """Exit code 0: nothing to do; 2: something to do; 1: the file cannot be applied. Changes nothing."""
+    """Exit code 0: nothing to do; 2: something to do; 1: the file cannot be applied, or was not even read.
+
+    Changes nothing.
+    """
 
     help = "Say what apply_catalog would do with a catalog file. Exit code 2 where there is something to do."
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Ends with 1 where the command line is wrong: argparse's own 2 means that there is something to do."""
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+
+        def refuse(message: str) -> NoReturn:
+            parser.print_usage(sys.stderr)
+            parser.exit(FAILED, f"{parser.prog}: error: {message}\n")
+
+        if self._called_from_command_line:
+            parser.error = refuse  # type: ignore[method-assign]
+        return parser
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path, metavar="FILE", help="a catalog file; - reads standard input")
