@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 
 from accounts.actors import Actor
 from accounts.models import Account, User
 from catalog.document import read_document
-from catalog.document_problems import DocumentError, Problem
+from catalog.document_problems import DocumentError
 from catalog.document_scan import decode
 from catalog.rights import require_publisher
 from publishing.models import CatalogImport
+from publishing.queries import KEPT_FOR
 
-KEPT_FOR = timedelta(days=1)
 KEPT_BY_USER = 5
 LONGEST_SOURCE = 100
 
@@ -37,7 +37,7 @@ def keep_import(
             f"the file is of account {document.account_id} and you work in {account.account_id}; switch to "
             f"{document.account_id} in the menu above, or change the file"
         )
-        raise DocumentError(source, [Problem(1, "account", sentence)])
+        raise DocumentError(source, [document.place.problem("account", sentence)])
     CatalogImport.objects.filter(created_at__lt=now - KEPT_FOR).delete()
     kept = CatalogImport.objects.create(
         account=account, user=user, source=source, sha256=hashlib.sha256(data).hexdigest(), text=text

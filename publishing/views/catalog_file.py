@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -24,7 +25,7 @@ from catalog.domain.plan_catalog import plan_catalog
 from catalog.export import write_document
 from catalog.heads import read_heads
 from catalog.plan import Plan, Step, StepKind
-from catalog.plan_text import summary
+from catalog.plan_text import plan_text, summary
 from publishing.domain.apply_import import apply_import
 from publishing.domain.keep_import import keep_import
 from publishing.models import CatalogImport
@@ -33,8 +34,10 @@ from publishing.views.access import publishers_page, publishing_account
 from wire.errors import Conflict, FailedPrecondition, NotFound
 
 MOST_STEPS = 100
-"""Steps of one kind that a page shows; `plan_catalog` prints them all."""
+"""Steps of one kind that a page shows; the plan as a file has them all."""
 TITLES: dict[StepKind, tuple[str, str]] = {
+    StepKind.ADD_ACCOUNT: ("Account to add", "plus"),
+    StepKind.CHANGE_ACCOUNT: ("Account to rename", "pencil"),
     StepKind.ADD: ("Shapes to add", "plus"),
     StepKind.CHANGE: ("Shapes to change", "pencil"),
     StepKind.DEPRECATE: ("Shapes to deprecate", "triangle-alert"),
@@ -75,11 +78,16 @@ def catalog_export(request: SlipwayRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @publishers_page
 def catalog_import(request: SlipwayRequest) -> HttpResponse:
-    """Upload a file; with `?upload=`, review what it would do. A POST without a file applies what was reviewed."""
+    """Upload a file; with `?upload=`, review what it would do, all of it in a file with `&plan=text` or `&plan=json`.
+
+    A POST without a file applies what was reviewed.
+    """
     account = publishing_account(request)
     if request.method != "POST":
-        number = request.GET.get("upload")
-        return _review(request, _kept(request, account, number)) if number else _upload_page(request, account)
+        if number := request.GET.get("upload"):
+            kept = _kept(request, account, number)
+            return _plan_file(request, kept) if "plan" in request.GET else _review(request, kept)
+        return _upload_page(request, account)
     if moved := wrong_account(request):
         return _upload_page(request, account, refusal=moved.message, status=HTTPStatus.CONFLICT)
     if "upload" in request.POST:
@@ -110,7 +118,7 @@ def _upload(request: SlipwayRequest, account: Account) -> HttpResponse:
 def _kept(request: SlipwayRequest, account: Account, number: str) -> CatalogImport:
     """The reader's own upload for the active account. Errors: `NotFound`."""
     assert isinstance(request.user, User), "publishers are signed in"
-    found = find_import(account, request.user, number)
+    found = find_import(account, request.user, number, now=timezone.now())
     if found is None:
         raise NotFound("There is no such upload; it was applied, or is more than a day old. Upload the file again.")
     return found
@@ -152,6 +160,19 @@ def _review(
         "refusal": refusal,
     }
     return render(request, "publishing/import_review.html", context, status=status)
+
+
+def _plan_file(request: SlipwayRequest, kept: CatalogImport) -> HttpResponse:
+    """Every step with every field, as `plan_catalog` prints it."""
+    try:
+        plan = _plan(request, kept)
+    except DocumentError as error:
+        return _upload_page(request, kept.account, problems=error)
+    if request.GET["plan"] != "json":
+        return HttpResponse(f"{plan_text(plan)}\n", content_type="text/plain; charset=utf-8")
+    response = HttpResponse(f"{json.dumps(plan.as_json(), indent=2)}\n", content_type="application/json")
+    response["Content-Disposition"] = f'attachment; filename="plan-{kept.account.account_id}.json"'
+    return response
 
 
 def _groups(plan: Plan) -> list[Group]:

@@ -186,6 +186,14 @@ def test_uploads_are_forgotten(paula: Client) -> None:
     assert CatalogImport.objects.count() == 1
 
 
+def test_an_upload_of_yesterday_is_no_longer_reviewed_or_applied(paula: Client) -> None:
+    location = upload(paula, PUBLIC)["location"]
+    fields = fields_of(shown(paula.get(location)))
+    CatalogImport.objects.update(created_at=timezone.now() - timedelta(days=1, minutes=1))
+    assert [paula.get(location).status_code, paula.post(URL, fields).status_code] == [404, 404]
+    assert not ShapeVersion.objects.exists()
+
+
 def test_the_export_is_the_file_that_changes_nothing(paula: Client) -> None:
     paula.post(URL, fields_of(review(paula, PUBLIC)))
     answer = paula.get("/publish/export")
@@ -206,8 +214,18 @@ def test_queries_of_the_review_do_not_grow_with_the_file(paula: Client) -> None:
     assert queries(PUBLIC) == queries(PUBLIC + many)
 
 
-def test_a_long_review_says_what_it_leaves_out(paula: Client) -> None:
+def test_what_a_long_review_leaves_out_is_in_the_whole_plan(paula: Client) -> None:
     many = "".join(SECOND.replace("small-16k", f"small-{number}") for number in range(120))
     text = review(paula, PUBLIC + many)
     assert counts_of(text)["add"] == "121"
-    assert "And 21 more." in text
+    assert "And 21 more, which are in the" in text
+    (as_text, as_json) = dict.fromkeys(re.findall(r'href="([^"]*plan=\w+)"', text))
+    answer = paula.get(as_text)
+    assert answer["Content-Type"] == "text/plain; charset=utf-8"
+    assert shown(answer).count("+ shape accounts/team-a/trainingShapes/") == 121
+    plan = paula.get(as_json)
+    assert plan["Content-Disposition"] == 'attachment; filename="plan-team-a.json"'
+    assert plan.json()["counts"]["add"] == 121 and plan.json()["fingerprint"] == fields_of(text)["plan"]
+    stranger = Client()
+    stranger.force_login(make_member(account=Account.objects.get(), role=Role.PUBLISHER))
+    assert stranger.get(as_text).status_code == 404
