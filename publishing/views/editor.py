@@ -74,11 +74,9 @@ class Editing:
     @property
     def address(self) -> str:
         """Where the form goes; "" for where it came from."""
-        return (
-            reverse("draft_new", args=[self.account.account_id, self.shape.shape_id])
-            if self.gone and self.shape
-            else ""
-        )
+        if not (self.gone and self.shape):
+            return ""
+        return reverse("draft_new", args=[self.account.account_id, self.shape.shape_id])
 
     @property
     def content(self) -> Content:
