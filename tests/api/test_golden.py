@@ -1,11 +1,10 @@
-"""Whole answers, compared with files: one of every resource, every list, and a refusal of every code.
+"""Whole answers, compared with files: one of every resource, every list, every write, and a refusal of every code.
 
 A file that is missing is written, and the test fails once, so that somebody looks at it.
 """
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from catalog.states import VersionState
 from launches.models import Attempt, Checkpoint, Launch
 from launches.states import AttemptState, Reason
 from tests.api.makers import Caller, make_caller
+from tests.golden import check_golden
 from tests.launches.makers import make_launch
 from tests.makers import make_account, make_member, make_model, make_shape, make_version
 
@@ -33,6 +33,21 @@ DEPLOYMENT = "accounts/fireworks/deploymentShapes/rft-qwen3-8b/versions/gyiqbrd6
 BASE = "/v1/accounts/team-a"
 SHAPE = f"{BASE}/trainingShapes/qwen3-8b-128k"
 JOB = f"{BASE}/rlorTrainerJobs/job-done"
+KNOWN: dict[str, Any] = {
+    "mode": TrainerMode.POLICY_TRAINER,
+    "context": 128_000,
+    "gpus": 4,
+    "description": "The documented example.",
+    "model_type": "qwen3",
+    "parameter_count": 8_190_735_360,
+    "accelerator_type": AcceleratorType.NVIDIA_B200_180GB,
+    "trainer_sharding_scheme": ShardingScheme(context_parallelism=4),
+    "base_model_weight_precision": WeightPrecision.BFLOAT16,
+    "trainer_image_tag": "0.383.0",
+    "deployment_shape_version": DEPLOYMENT,
+    "deployment_image_tag": "5.20.0",
+}
+"""All that a shape can say."""
 pytestmark = pytest.mark.django_db
 
 
@@ -60,19 +75,7 @@ def caller(team: Account, publisher: User) -> Caller:
     make_version(
         shape=make_shape(base_model=qwen, shape_id="qwen3-8b-128k", display_name="128k policy"),
         version_id="vnuk8fdq",
-        mode=TrainerMode.POLICY_TRAINER,
-        context=128_000,
-        gpus=4,
-        public=True,
-        description="The documented example.",
-        model_type="qwen3",
-        parameter_count=8_190_735_360,
-        accelerator_type=AcceleratorType.NVIDIA_B200_180GB,
-        trainer_sharding_scheme=ShardingScheme(context_parallelism=4),
-        base_model_weight_precision=WeightPrecision.BFLOAT16,
-        trainer_image_tag="0.383.0",
-        deployment_shape_version=DEPLOYMENT,
-        deployment_image_tag="5.20.0",
+        **KNOWN,
     )
     tiny = make_model(account=make_account(account_id="local"), model_id="tiny-qwen3", title="Tiny", architecture="")
     bare = make_version(
@@ -89,6 +92,15 @@ def caller(team: Account, publisher: User) -> Caller:
     Checkpoint.objects.create(launch=done, name="step-20", step=20, size_bytes=4096, saved_at=STARTED)
     _freeze()
     return make_caller(account=team, user=publisher)
+
+
+@pytest.fixture
+def draft(caller: Caller) -> None:
+    """A draft of the known shape, which says as much."""
+    shape = TrainingShape.objects.select_related("account", "base_model__account").get(shape_id="qwen3-8b-128k")
+    make_version(
+        shape=shape, version_id="cccccccc", state=VersionState.DRAFT, **KNOWN | {"description": "The next one."}
+    )
 
 
 def _launch(
@@ -128,6 +140,45 @@ GETS = {
     "job": JOB,
     "checkpoints": f"{JOB}/checkpoints",
 }
+WRITES: dict[str, tuple[str, str, Any]] = {
+    "created_shape": (
+        "post",
+        f"{BASE}/trainingShapes?trainingShapeId=new",
+        {
+            "displayName": "New",
+            "description": "Made by the API.",
+            "baseModel": "accounts/team-a/models/qwen3-8b",
+            "trainerMode": "LORA_TRAINER",
+            "acceleratorType": "NVIDIA_H200_141GB",
+            "acceleratorCount": 8,
+            "nodeCount": 2,
+            "maxSupportedContextLength": 65_536,
+            "trainerShardingScheme": {"tensorParallelism": 4, "sequenceParallelism": True},
+            "baseModelWeightPrecision": "BFLOAT16",
+            "trainerImageTag": "0.383.0",
+        },
+    ),
+    "changed_shape": ("patch", SHAPE, {"description": "For longer texts.", "maxSupportedContextLength": 256_000}),
+    "deleted_shape": ("delete", SHAPE, None),
+    "published_version": ("patch", f"{SHAPE}/versions/cccccccc", {"validated": True, "public": True}),
+    "withdrawn_version": ("patch", f"{SHAPE}/versions/vnuk8fdq", {"validated": False}),
+    "created_job": (
+        "post",
+        f"{BASE}/rlorTrainerJobs?rlorTrainerJobId=job-new&trainingShape=accounts/team-a/trainingShapes/tiny",
+        {
+            "displayName": "My new job",
+            "inactivityTimeout": "1800s",
+            "trainingConfig": {
+                "baseModel": "accounts/local/models/tiny-qwen3",
+                "loraRank": 32,
+                "learningRate": 2e-4,
+            },
+        },
+    ),
+    "cancelled_job": ("post", f"{BASE}/rlorTrainerJobs/job-waits:cancel", None),
+    "resumed_job": ("post", f"{JOB}:resume", None),
+    "deleted_job": ("delete", JOB, None),
+}
 REFUSALS: dict[str, tuple[str, str, Any]] = {
     "invalid_argument": (
         "post",
@@ -150,12 +201,18 @@ REFUSALS: dict[str, tuple[str, str, Any]] = {
 
 def check(name: str, status: int, body: Any) -> None:
     """Compare with the file of that name."""
-    found = json.dumps({"status": status, "body": body}, indent=2, ensure_ascii=False) + "\n"
-    path = GOLDEN / f"{name}.json"
-    if not path.exists():
-        path.write_text(found)
-        pytest.fail(f"{path} was missing and is written now; look at it.")
-    assert found == path.read_text()
+    check_golden(GOLDEN / f"{name}.json", status, body)
+
+
+def settled(body: Any) -> Any:
+    """The body with "now" for the times at which the request wrote."""
+    known = {moment.strftime("%Y-%m-%d") for moment in (MADE, STARTED, ENDED)}
+    if not isinstance(body, dict):
+        return body
+    return {
+        name: "now" if name.endswith("Time") and value and value[:10] not in known else settled(value)
+        for name, value in body.items()
+    }
 
 
 @pytest.mark.parametrize("name", GETS)
@@ -164,6 +221,18 @@ def test_what_is_read(name: str, caller: Caller) -> None:
     if body.get("nextPageToken"):
         body["nextPageToken"] = "signed"
     check(name, status, body)
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_what_a_write_answers(name: str, caller: Caller, draft: None) -> None:
+    method, path, sent = WRITES[name]
+    status, body = caller.send(method, path, sent)
+    check(name, status, settled(body))
+
+
+def test_what_is_left_of_a_deleted_job(caller: Caller) -> None:
+    caller.delete(JOB)
+    check("tombstone", *caller.get(JOB))
 
 
 @pytest.mark.parametrize("name", REFUSALS)
@@ -189,6 +258,6 @@ def test_what_a_fault_of_ours_is_told(caller: Caller, monkeypatch: pytest.Monkey
 
 
 def test_every_file_is_somebodys() -> None:
-    others = {"refused_scope", "refused_unauthenticated", "refused_key", "refused_internal"}
-    known = {*GETS, *(f"refused_{name}" for name in REFUSALS), *others}
+    others = {"tombstone", "refused_scope", "refused_unauthenticated", "refused_key", "refused_internal"}
+    known = {*GETS, *WRITES, *(f"refused_{name}" for name in REFUSALS), *others}
     assert {path.stem for path in GOLDEN.iterdir()} == known
