@@ -78,7 +78,9 @@ datum = Datum(
     }},
 )
 
-job = manager.create(TrainerJobConfig(base_model=MODEL, lora_rank=LORA_RANK, training_shape_ref=profile.training_shape))
+job = manager.create(
+    TrainerJobConfig(base_model=MODEL, lora_rank=LORA_RANK, training_shape_ref=profile.training_shape)
+)
 print(job.job_name)
 try:
     manager.wait_for_ready(job.job_id)
