@@ -3,8 +3,9 @@
 A plain ASGI app beside Django, like the event stream: long polls are open for half a minute each, a thousand at a time.
 What lies below the job is passed on byte for byte; where to is looked up by the job, never read from the request.
 
-401 no key that is in use, 403 may not control the launch, 404 no such job or it is over, 503 it does not listen yet,
-502 it does not answer, 429 too much at once. Bodies are google.rpc.Status.
+401 no key that is in use, 403 may not control the launch or it is a validation's, 404 no such job or it is over,
+503 it does not listen yet or the database cannot be asked, 502 it does not answer, 429 too much at once. Bodies are
+google.rpc.Status.
 """
 
 from __future__ import annotations
