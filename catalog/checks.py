@@ -17,6 +17,7 @@ from catalog.snapshot_fields import FIELDS, Kind, SnapshotField, value_of
 from catalog.snapshots import ShardingScheme, Snapshot
 from catalog.text_rules import refuse_length
 from wire.errors import Violation
+from wire.names import is_deployment_version_name
 
 GIGABYTE = 10**9
 GPU_GIGABYTES: dict[AcceleratorType, int] = {
@@ -56,6 +57,7 @@ def problems(snapshot: Snapshot, fields: Sequence[LaunchField]) -> tuple[Violati
     return (
         *range_problems(snapshot),
         *_parallelism(snapshot),
+        *_serving(snapshot),
         *problems_of_fields(snapshot.trainer_mode, fields),
     )
 
@@ -106,10 +108,12 @@ def estimate_memory(snapshot: Snapshot) -> MemoryEstimate | None:
     per_gpu = count * (weight + trained) / snapshot.gpus
     available = float(GPU_GIGABYTES[accelerator] * GIGABYTE)
     state = f" + {trained} B of gradient, master weight and Adam moments" if trained else ""
+    adapter = ", the adapter and its optimizer state" if snapshot.trainer_mode is TrainerMode.LORA_TRAINER else ""
+    evenly = " if all of it is divided evenly over them" if snapshot.gpus > 1 else ""
     sentence = (
-        f"{parameter_label(count)} parameters x ({weight:g} B of {precision} weight{state}) / {snapshot.gpus} GPUs "
-        f"= {per_gpu / GIGABYTE:,.1f} GB on each, before activations; {accelerator_label(accelerator)} has "
-        f"{available / GIGABYTE:,.0f} GB."
+        f"{parameter_label(count)} parameters x ({weight:g} B of {precision} weight{state}) / "
+        f"{_counted(snapshot.gpus, 'GPU')} = {per_gpu / GIGABYTE:,.1f} GB on each{evenly}, before "
+        f"activations{adapter}; {accelerator_label(accelerator)} has {available / GIGABYTE:,.0f} GB."
     )
     return MemoryEstimate(per_gpu, available, sentence)
 
@@ -140,18 +144,32 @@ def _parallelism(snapshot: Snapshot) -> Iterator[Violation]:
     product = _product(degrees.values())
     gpus = snapshot.gpus
     shown = " x ".join(f"{kind} {degree}" for kind, degree in degrees.items())
-    if (gpus == 0 and product > 1) or (gpus and gpus % product):
+    if gpus == 0 and product > 1:
+        sentence = f"{shown} = {product}, but there is no GPU to divide anything over. Set them to 1, or add GPUs."
+        yield Violation("trainer_sharding_scheme", sentence)
+    elif gpus % product:
         yield Violation(
             "trainer_sharding_scheme",
-            f"{snapshot.accelerator_count} GPUs x {snapshot.node_count} nodes = {gpus} GPUs, but {shown} = {product}, "
-            f"and {gpus} is not a multiple of {product}. Change the degrees, the GPUs per node or the nodes.",
+            f"{_counted(snapshot.accelerator_count, 'GPU')} x {_counted(snapshot.node_count, 'node')} = "
+            f"{_counted(gpus, 'GPU')}, but {shown} = {product}, and {gpus} is not a multiple of {product}. "
+            "Change the degrees, the GPUs per node or the nodes.",
         )
     tokens, sharers = snapshot.max_supported_context_length, scheme.context_parallelism
     if tokens % sharers:
         yield Violation(
             "max_supported_context_length",
             f"{tokens:,} tokens do not divide by context parallelism {sharers}. "
-            f"Use {tokens - tokens % sharers:,}, or another degree.",
+            f"Use {max(tokens - tokens % sharers, sharers):,}, or another degree.",
+        )
+
+
+def _serving(snapshot: Snapshot) -> Iterator[Violation]:
+    name = snapshot.deployment_shape_version
+    if name and not is_deployment_version_name(name):
+        yield Violation(
+            "deployment_shape_version",
+            f"{name[:80]!r} is no version of a deployment shape. "
+            "Use accounts/ACCOUNT/deploymentShapes/SHAPE/versions/VERSION.",
         )
 
 
@@ -159,6 +177,10 @@ def data_parallel_rest(snapshot: Snapshot) -> int | None:
     """Copies of the model that the GPUs of one replica hold; None where the degrees do not divide them."""
     product = _product(_degrees(snapshot.trainer_sharding_scheme or ShardingScheme()).values())
     return snapshot.gpus // product if snapshot.gpus and snapshot.gpus % product == 0 else None
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _degrees(scheme: ShardingScheme) -> dict[str, int]:

@@ -9,7 +9,7 @@ from catalog.enums import MODE_LABELS, TrainerMode
 from catalog.field_texts import length_text, part_text
 from catalog.labels import accelerator_label
 from catalog.launch_fields import FieldType, LaunchField, common_fields
-from catalog.snapshot_fields import FIELDS, MAX_TOKENS, Group, Kind, SnapshotField
+from catalog.snapshot_fields import FIELDS, Group, Kind, SnapshotField
 from publishing.content import LAUNCH_FIELDS, LISTS, parts_of
 from wire.errors import Violation
 
@@ -38,7 +38,7 @@ class Option:
 class Input:
     """One input as the template shows it: with `options` a select, `flag` a box, `long` a text of several lines.
 
-    `wide` takes both columns.
+    `wide` takes both columns; what is `locked` is shown and cannot be changed.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Input:
     flag: bool = False
     long: bool = False
     wide: bool = False
+    locked: bool = False
     options: tuple[Option, ...] = ()
     errors: tuple[str, ...] = ()
 
@@ -93,11 +94,12 @@ class Narrowing:
         return bool(self.errors) or any(each.errors for each in self.inputs)
 
 
-def sections(values: Mapping[str, str], violations: Sequence[Violation]) -> tuple[Section, ...]:
-    """The inputs of everything that the shape owns, group by group."""
+def sections(values: Mapping[str, str], violations: Sequence[Violation], *, base_model: str) -> tuple[Section, ...]:
+    """The inputs of everything that the shape owns, group by group; the base model is shown only."""
     errors = _by_field(violations)
+    shown = {**values, "base_model": base_model}
     return tuple(
-        Section(group, tuple(_input(f, values, errors) for f in FIELDS if f.group is group and not f.fixed))
+        Section(group, tuple(_input(field, shown, errors) for field in FIELDS if field.group is group))
         for group in Group
     )
 
@@ -141,7 +143,8 @@ def _input(field: SnapshotField, values: Mapping[str, str], errors: Mapping[str,
         optional=field.optional and field.kind is not Kind.FLAG,
         flag=field.kind is Kind.FLAG,
         long=field.key in _LONG,
-        wide=field.key in _WIDE,
+        wide=field.key in _WIDE or field.fixed,
+        locked=field.fixed,
         options=_options(field, value),
         errors=errors.get(field.key, ()),
     )
@@ -149,7 +152,7 @@ def _input(field: SnapshotField, values: Mapping[str, str], errors: Mapping[str,
 
 def _limits(field: SnapshotField) -> str:
     if field.kind is Kind.WHOLE:
-        return f"{field.minimum:,} to {field.maximum:,}" if (field.maximum or 0) <= MAX_TOKENS else "a whole number"
+        return f"{field.minimum:,} to {field.maximum:,}"
     return f"up to {field.maximum} characters" if field.kind is Kind.TEXT and field.maximum else ""
 
 

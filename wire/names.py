@@ -12,6 +12,8 @@ ID_PATTERN = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _ID = re.compile(ID_PATTERN)
 ID_RULE = "use 1 to 63 characters of a-z, 0-9 and hyphen, starting and ending with a letter or digit"
 _VERSION_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+LATEST = "latest"
+"""Stands for the latest validated version where the id of one would."""
 _VERSION_ID = re.compile(r"[a-z0-9]{8}")
 
 
@@ -91,15 +93,23 @@ def parse_shape_name(name: str) -> tuple[str, str] | None:
     return None
 
 
-def parse_version_name(name: str) -> tuple[str, str, str] | None:
-    """(account, shape, version) of a shape's or a version's name; the version is "" for a bare shape.
+def is_deployment_version_name(name: str) -> bool:
+    """Whether the text is `accounts/{account}/deploymentShapes/{shape}/versions/{version}`."""
+    match name.split("/"):
+        case ["accounts", account, "deploymentShapes", shape, "versions", version]:
+            return is_id(account) and is_id(shape) and is_version_id(version)
+    return False
 
-    `versions/latest` is read, too. None where the text is no such name.
+
+def parse_version_name(name: str) -> tuple[str, str, str] | None:
+    """(account, shape, version) of a shape's or a version's name; the version is "" for the latest validated one.
+
+    That is what a bare shape means, and `versions/latest`. None where the text is no such name.
     """
     match name.split("/"):
         case [*shape, "versions", version] if shape:
-            known = version == "latest" or is_version_id(version)
+            known = version == LATEST or is_version_id(version)
             parsed = parse_shape_name("/".join(shape)) if known else None
         case _:
             version, parsed = "", parse_shape_name(name)
-    return (*parsed, version) if parsed else None
+    return (*parsed, "" if version == LATEST else version) if parsed else None

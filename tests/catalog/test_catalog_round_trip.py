@@ -96,7 +96,7 @@ def versions(draw: st.DrawFn) -> tuple[dict[str, Any], list[LaunchField]]:
         "trainer_sharding_scheme": scheme,
         "base_model_weight_precision": draw(st.sampled_from(WeightPrecision)),
         "trainer_image_tag": draw(TEXT),
-        "deployment_shape_version": draw(st.none() | text),
+        "deployment_shape_version": draw(st.none() | st.just("accounts/x/deploymentShapes/d/versions/gyiqbrd6")),
         "deployment_image_tag": draw(st.none() | text),
     }
     return facts, draw(launch_fields(mode))

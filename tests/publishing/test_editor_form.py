@@ -106,7 +106,11 @@ def test_whatever_is_typed_is_read_or_refused_beside_its_input(values: dict[str,
     given_values = typed() | values
     content = read(given_values)
     assert bool(content.violations) or content.snapshot is not None
-    shown = [each.errors for section in sections(given_values, content.violations) for each in section.inputs]
+    shown = [
+        each.errors
+        for section in sections(given_values, content.violations, base_model=MODEL)
+        for each in section.inputs
+    ]
     shown += [each.errors for field in narrowings(given_values, content.violations) for each in field.inputs]
     said = {sentence for errors in shown for sentence in errors}
     assert {violation.description for violation in content.violations} <= said

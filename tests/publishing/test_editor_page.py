@@ -173,6 +173,41 @@ def test_the_preview_shows_form_memory_copies_and_changes(signed_in: Client) -> 
     assert 'id="id_region"' not in form
 
 
+def test_what_does_not_fit_in_memory_is_warned_of_and_saved(signed_in: Client, draft: ShapeVersion) -> None:
+    typed = editor_in(signed_in.get(at(draft, "edit"))) | {
+        "trainer_mode": "POLICY_TRAINER",
+        "parameter_count": "70000000000",
+        "accelerator_count": "2",
+    }
+    shown = text(signed_in.post(at(draft, "edit"), typed | {"check": "1"}))
+    assert "GPU type : 70B parameters x (2 B of BFLOAT16 weight + 14 B of gradient" in shown
+    assert "Weights and state do not fit." in shown
+    assert "can be validated" in shown
+    assert signed_in.post(at(draft, "edit"), typed).status_code == 303
+    assert fresh(draft).gpus == 2
+
+
+def test_the_base_model_stands_locked_with_its_meaning_and_no_limit_is_left_out(
+    signed_in: Client, draft: ShapeVersion
+) -> None:
+    page = signed_in.get(at(draft, "edit"))
+    shown = text(page)
+    assert f"Base model {draft.shape.base_model.name} Resource name of the model that the shape is made for" in shown
+    assert "base_model" not in editor_in(page)
+    assert "1 to 1,000,000,000,000,000" in shown
+    assert "minTotalAcceleratorCount" in shown
+    typed = editor_in(page) | {"base_model": "accounts/x/models/other"}
+    assert signed_in.post(at(draft, "edit"), typed).status_code == 303
+    assert fresh(draft).frozen_snapshot.base_model == draft.shape.base_model.name
+
+
+def test_unsaved_work_is_marked_for_the_script_that_asks_before_leaving(signed_in: Client, draft: ShapeVersion) -> None:
+    page = signed_in.get(at(draft, "edit"))
+    assert "data-unsaved" not in page.content.decode()
+    for typed in ({"check": "1"}, {"node_count": "0"}):
+        assert "data-unsaved" in signed_in.post(at(draft, "edit"), editor_in(page) | typed).content.decode()
+
+
 def test_a_default_that_the_launch_form_would_refuse_is_refused_here(signed_in: Client, draft: ShapeVersion) -> None:
     typed = editor_in(signed_in.get(at(draft, "edit"))) | {"launch_fields.region.default": "far away!"}
     for extra in ({}, {"check": "1"}):
