@@ -4,7 +4,7 @@ Strict: an unknown key, a wrong type or a figure out of range is an error with i
 document are told at once. Pure: text in, values out. docs/CATALOG.md explains every key.
 
     account: fireworks            # its owner; every shape belongs to it
-    display_name: Fireworks       # optional; of the account, where it is made for the document
+    display_name: Fireworks       # optional; of the account
     public: true                  # optional, false by default: whether everybody may see and use the shapes
     models:
       - model: accounts/fireworks/models/qwen3-8b
@@ -148,17 +148,9 @@ def _document(record: Record, report: Reporter) -> Document:
     models = tuple(_model(entry, account, report) for entry in record.records("models", least=0))
     record.finish()
     document = Document(account, display_name, public, models, record.place)
-    _refuse_repeated("model", [(model.name, model.place) for model in models], report)
-    _refuse_repeated("id", [(shape.shape_id, shape.place) for shape in document.shapes], report)
+    report.note_repeated("model", [(model.name, model.place) for model in models])
+    report.note_repeated("id", [(shape.shape_id, shape.place) for shape in document.shapes])
     return document
-
-
-def _refuse_repeated(key: str, entries: list[tuple[str, Place]], report: Reporter) -> None:
-    """Note every entry whose name another one had before it."""
-    first: dict[str, Place] = {}
-    for name, place in entries:
-        if name and (before := first.setdefault(name, place)) is not place:
-            report.note(place.problem(key, f"{name} is there already, in line {before.line_of(key)}; keep one"))
 
 
 def _model(record: Record, account: str, report: Reporter) -> ModelEntry:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 MAX_PROBLEMS = 200
@@ -76,6 +76,13 @@ class Reporter:
         self.problems.append(problem)
         if len(self.problems) == MAX_PROBLEMS:
             raise Enough
+
+    def note_repeated(self, key: str, entries: Sequence[tuple[str, Place]]) -> None:
+        """Note every entry whose name, the value of `key`, another one had before it. Errors: `Enough`."""
+        first: dict[str, Place] = {}
+        for name, place in entries:
+            if name and (before := first.setdefault(name, place)) is not place:
+                self.note(place.problem(key, f"{name} is there already, in line {before.line_of(key)}; keep one"))
 
 
 def shown(value: object) -> str:

@@ -35,7 +35,7 @@ class Command(BaseCommand):
             parser.print_usage(sys.stderr)
             parser.exit(FAILED, f"{parser.prog}: error: {message}\n")
 
-        if self._called_from_command_line:
+        if parser.called_from_command_line:
             parser.error = refuse  # type: ignore[method-assign]
         return parser
 
