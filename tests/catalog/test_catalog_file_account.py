@@ -1,4 +1,4 @@
-"""Who may plan and apply a catalog file, what it does to its account and to the audit log, and how its commands take and end."""
+"""Who may plan and apply a catalog file, what it does to account and audit log, how its commands take and end."""
 
 from __future__ import annotations
 
