@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db.models import Count, Q, QuerySet
 
+from accounts.models import Account
 from catalog.domain.shape_lock import latest_of
 from catalog.domain.withdraw_version import fallback_of
 from catalog.models import ShapeVersion, TrainingShape
@@ -17,7 +19,9 @@ from publishing.queries import IN_WORK
 
 RECENT = timedelta(days=30)
 MOST_NAMES = 20
-WAITING = frozenset({AttemptState.QUEUED, AttemptState.PENDING})
+_WAITING = frozenset({AttemptState.QUEUED, AttemptState.PENDING})
+RUNNING = Q(state__in=ACTIVE - _WAITING, deleted_at__isnull=True)
+QUEUED = Q(state__in=_WAITING, deleted_at__isnull=True)
 OF_THE_SHAPE = frozenset({Verb.PUBLISH, Verb.MAKE_PUBLIC, Verb.ROLL_BACK})
 """Verbs that change what the shape's name stands for, so that launches of all of its versions are of interest."""
 
@@ -53,14 +57,59 @@ class Impact:
     kept: int
 
 
+@dataclass(frozen=True)
+class Touched:
+    """What a new head of a shape, or a warning from it, touches, in numbers.
+
+    `people` launched it lately in the shape's own account, `others` in other accounts.
+    """
+
+    running: int = 0
+    waiting: int = 0
+    people: int = 0
+    others: int = 0
+    drafts: int = 0
+
+    @property
+    def words(self) -> str:
+        """A sentence."""
+        return (
+            f"{_counted(self.running, 'launch runs', 'launches run')}, {self.waiting} in the queue; launched in 30 "
+            f"days by {_counted(self.people, 'member', 'members')} and {self.others} of other accounts; "
+            f"{_counted(self.drafts, 'draft is', 'drafts are')} based on its versions."
+        )
+
+
+def touched_shapes(account: Account, shape_ids: Collection[str], *, now: datetime) -> dict[str, Touched]:
+    """What changes of these shapes of the account touch, by shape id. Two queries."""
+    recent = Q(created_at__gte=now - RECENT)
+    of_shape = "shape_version__shape"
+    launches = Launch.objects.filter(
+        **{f"{of_shape}__account": account, f"{of_shape}__shape_id__in": shape_ids}, validations__isnull=True
+    )
+    counts = launches.values(f"{of_shape}__shape_id").annotate(
+        running=Count("pk", filter=RUNNING),
+        waiting=Count("pk", filter=QUEUED),
+        people=Count("owner", filter=recent & Q(account=account), distinct=True),
+        others=Count("owner", filter=recent & ~Q(account=account), distinct=True),
+    )
+    drafts = ShapeVersion.objects.filter(
+        state__in=IN_WORK, based_on__shape__account=account, based_on__shape__shape_id__in=shape_ids
+    )
+    counted = drafts.values_list("based_on__shape__shape_id").annotate(number=Count("pk"))
+    rows = counts.values_list(f"{of_shape}__shape_id", "running", "waiting", "people", "others")
+    touched = {shape_id: Touched(*numbers) for shape_id, *numbers in rows}
+    for shape_id, number in counted:
+        touched[shape_id] = replace(touched.get(shape_id, Touched()), drafts=number)
+    return {shape_id: touched.get(shape_id, Touched()) for shape_id in shape_ids}
+
+
 def impact_of(verb: Verb, shape: TrainingShape, version: ShapeVersion | None, *, now: datetime) -> Impact:
     """What `verb` touches; without a version the whole shape is deleted. As many queries for much as for little."""
     one = None if verb in OF_THE_SHAPE else version
     everything = Launch.objects.filter(**({"shape_version": one} if one else {"shape_version__shape": shape}))
     launches = everything.filter(validations__isnull=True)
-    counts = launches.filter(deleted_at__isnull=True).aggregate(
-        running=Count("pk", filter=Q(state__in=ACTIVE - WAITING)), waiting=Count("pk", filter=Q(state__in=WAITING))
-    )
+    counts = launches.aggregate(running=Count("pk", filter=RUNNING), waiting=Count("pk", filter=QUEUED))
     recent = launches.filter(created_at__gte=now - RECENT)
     people, more = _people(recent.filter(account=shape.account_id))
     others = recent.exclude(account=shape.account_id).aggregate(
@@ -115,6 +164,10 @@ def _resolved(verb: Verb, version: ShapeVersion | None, latest: ShapeVersion | N
     if verb is Verb.WITHDRAW and version.is_latest_validated:
         return fallback_of(version)
     return latest
+
+
+def _counted(number: int, one: str, several: str) -> str:
+    return f"{number} {one if number == 1 else several}"
 
 
 def _id(version: ShapeVersion | None) -> str:

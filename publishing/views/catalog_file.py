@@ -28,6 +28,7 @@ from catalog.plan import Plan, Step, StepKind
 from catalog.plan_text import plan_text, summary
 from publishing.domain.apply_import import apply_import
 from publishing.domain.keep_import import keep_import
+from publishing.impact import Touched, touched_shapes
 from publishing.models import CatalogImport
 from publishing.queries import find_import
 from publishing.views.access import publishers_page, publishing_account
@@ -50,13 +51,13 @@ TITLES: dict[StepKind, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Group:
-    """The steps of one kind, as far as they are shown; `number` counts them all."""
+    """The steps of one kind, as far as they are shown, with what each touches; `number` counts them all."""
 
     kind: StepKind
     title: str
     icon: str
     number: int
-    steps: list[Step]
+    steps: list[tuple[Step, Touched | None]]
 
     @property
     def more(self) -> int:
@@ -156,7 +157,7 @@ def _review(
         "account": kept.account,
         "kept": kept,
         "plan": plan,
-        "groups": _groups(plan),
+        "groups": _groups(plan, kept.account),
         "refusal": refusal,
     }
     return render(request, "publishing/import_review.html", context, status=status)
@@ -175,12 +176,26 @@ def _plan_file(request: SlipwayRequest, kept: CatalogImport) -> HttpResponse:
     return response
 
 
-def _groups(plan: Plan) -> list[Group]:
-    groups = []
-    for kind, (title, icon) in TITLES.items():
-        if steps := [step for step in plan.steps if step.kind is kind]:
-            groups.append(Group(kind, title, icon, len(steps), steps[:MOST_STEPS]))
-    return groups
+def _groups(plan: Plan, account: Account) -> list[Group]:
+    kinds = {kind: [step for step in plan.steps if step.kind is kind] for kind in TITLES}
+    shown = {kind: steps[:MOST_STEPS] for kind, steps in kinds.items()}
+    there = [step.short_name for steps in shown.values() for step in steps if _changes_a_shape(step)]
+    touched = touched_shapes(account, there, now=timezone.now())
+    return [
+        Group(
+            kind,
+            *TITLES[kind],
+            number=len(steps),
+            steps=[(step, touched.get(step.short_name) if _changes_a_shape(step) else None) for step in shown[kind]],
+        )
+        for kind, steps in kinds.items()
+        if steps
+    ]
+
+
+def _changes_a_shape(step: Step) -> bool:
+    """Whether it changes what a shape's name stands for, or warns from it, so that launches are of interest."""
+    return step.kind in {StepKind.CHANGE, StepKind.DEPRECATE} or bool(step.kind is StepKind.ADD and step.note)
 
 
 def _upload_page(
