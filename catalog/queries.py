@@ -190,10 +190,35 @@ def latest_versions(
     member_of: Collection[int], shapes: Collection[tuple[str, str]]
 ) -> dict[tuple[str, str], ShapeVersion]:
     """Of the shapes, named by account and id, the latest validated versions that the reader may see. One query."""
-    named = (Q(shape__account__account_id=account, shape__shape_id=shape) for account, shape in shapes)
+    named = (_of_shape(account, shape) for account, shape in shapes)
     wanted = functools.reduce(operator.or_, named, Q(pk__in=[]))
     found = listed(member_of).filter(wanted).select_related("shape__account", "shape__base_model__account")
     return {(version.shape.account.account_id, version.shape.shape_id): version for version in found}
+
+
+def named_versions(
+    member_of: Collection[int], names: Collection[tuple[str, str, str]]
+) -> dict[tuple[str, str, str], ShapeVersion]:
+    """Of the versions, named by account, shape and version id, those that the reader may see. One query.
+
+    Without a version id it is the shape's latest validated one, else its newest, such as the draft of a new shape.
+    """
+    seen = ShapeVersion.objects.filter(may_see(member_of))
+    shapes = [_of_shape(account, shape) for account, shape, version in names if not version]
+    newest = seen.filter(functools.reduce(operator.or_, shapes, Q(pk__in=[])))
+    newest = newest.order_by("shape_id", "-is_latest_validated", "-created_at", "-pk").distinct("shape_id")
+    pinned = [_of_shape(account, shape) & Q(version_id=version) for account, shape, version in names if version]
+    wanted = functools.reduce(operator.or_, pinned, Q(pk__in=newest.values("pk")))
+    rows = seen.filter(wanted).select_related("shape__account", "shape__base_model__account")
+    found = {}
+    for row in rows.order_by("is_latest_validated", "created_at", "pk"):  # of each shape what a bare name means is last
+        account, shape = row.shape.account.account_id, row.shape.shape_id
+        found[account, shape, ""] = found[account, shape, row.version_id] = row
+    return {name: found[name] for name in names if name in found}
+
+
+def _of_shape(account: str, shape: str) -> Q:
+    return Q(shape__account__account_id=account, shape__shape_id=shape)
 
 
 def successor_of(member_of: Collection[int], version: ShapeVersion) -> TrainingShape | None:
@@ -220,10 +245,21 @@ def find_model(member_of: Collection[int], name: str) -> BaseModel | None:
     return visible_models(member_of).filter(account__account_id=parsed[0], model_id=parsed[1]).first()
 
 
+def versions_of(
+    member_of: Collection[int], shape: TrainingShape, *, older_than: ShapeVersion | None = None
+) -> QuerySet[ShapeVersion]:
+    """The shape's versions that the reader may see, newest first."""
+    versions = ShapeVersion.objects.filter(may_see(member_of), shape=shape).order_by("-created_at", "-pk")
+    if older_than is None:
+        return versions
+    moment = older_than.created_at
+    return versions.filter(Q(created_at__lt=moment) | Q(created_at=moment, pk__lt=older_than.pk))
+
+
 def other_versions(member_of: Collection[int], version: ShapeVersion) -> Sequence[ShapeVersion]:
     """Up to 20 other versions of the same shape that the reader may see, newest first."""
-    versions = ShapeVersion.objects.filter(may_see(member_of), shape=version.shape_id).exclude(pk=version.pk)
-    return list(versions.defer("snapshot", "launch_fields").order_by("-created_at", "-pk")[:20])
+    versions = versions_of(member_of, version.shape).exclude(pk=version.pk)
+    return list(versions.defer("snapshot", "launch_fields")[:20])
 
 
 def siblings(member_of: Collection[int], shape: TrainingShape) -> list[Row]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from urllib.parse import urlencode
 
 from django.http import Http404, HttpResponse
@@ -16,9 +16,11 @@ from catalog import queries
 from catalog.differences import Line, compare
 from catalog.models import ShapeVersion
 from catalog.views.access import catalog_reader, member_of
-from wire.names import parse_shape_name
+from wire.names import parse_version_name
 
 MOST_SHAPES = 4
+PAGE = 20
+"""Versions that can be chosen at once."""
 LONGEST_NAME = 160
 ONLY = {"only": "differences"}
 """In the address: leave out what is the same."""
@@ -27,27 +29,36 @@ ONLY = {"only": "differences"}
 @require_safe
 @catalog_reader
 def compare_versions(request: SlipwayRequest, account: str, shape_id: str) -> HttpResponse:
-    """`?from=` and `?to=` are version ids; without them the newest other version and the latest validated one."""
-    mine, asked_for = member_of(request), request.GET.get("to", "")
-    found = queries.find_version(mine, account, shape_id, asked_for) if asked_for else None
-    new = found if asked_for else queries.find_newest(mine, account, shape_id)
+    """`?from=` and `?to=` are version ids, and what can be chosen is older than `?before=`.
+
+    Without them it is the latest validated version after the newest one that is older; where nothing is older, the
+    newest version after it.
+    """
+    mine = member_of(request)
+    asked_old, asked_new, before = (_asked(request, mine, account, shape_id, name) for name in ("from", "to", "before"))
+    new = asked_new or queries.find_newest(mine, account, shape_id)
     if new is None:
-        raise Http404("There is no such version.")
-    others = queries.other_versions(mine, new)
-    start = request.GET.get("from", "") or (others[0].version_id if others else new.version_id)
-    old = queries.find_version(mine, account, shape_id, start)
+        raise Http404("There is no such shape.")
+    old = asked_old or queries.versions_of(mine, new.shape, older_than=new).first()
     if old is None:
-        raise Http404("There is no such version.")
+        old, new = new, queries.versions_of(mine, new.shape).first() or new
     versions = [old, new]
+    page = list(
+        queries.versions_of(mine, new.shape, older_than=before).values_list("version_id", flat=True)[: PAGE + 1]
+    )
     only = request.GET.get("only") == ONLY["only"]
     asked = {"from": old.version_id, "to": new.version_id}
+    chosen = asked | (ONLY if only else {})
     context = {
         "section": "catalog",
         "shape": new.shape,
         "old": old,
         "new": new,
         "columns": versions,
-        "choices": _newest_first([*others, old, new]),
+        "choices": list(dict.fromkeys([*page[:PAGE], new.version_id, old.version_id])),
+        "older_url": "?" + urlencode(chosen | {"before": page[PAGE - 1]}) if len(page) > PAGE else "",
+        "newest_url": "?" + urlencode(chosen) if before else "",
+        "name": _text((account, shape_id, new.version_id)),
         "only": only,
         "all_url": "?" + urlencode(asked),
         "only_url": "?" + urlencode(asked | ONLY),
@@ -60,12 +71,18 @@ def compare_versions(request: SlipwayRequest, account: str, shape_id: str) -> Ht
 @require_safe
 @catalog_reader
 def compare_shapes(request: SlipwayRequest) -> HttpResponse:
-    """`?shape=` up to four times: a resource name or `account/shape`. What cannot be shown is said in words."""
+    """`?shape=` up to four times: a shape's or a version's resource name, or `account/shape`, `/versions/...` after it.
+
+    A bare shape stands for its latest version, or its newest one that the reader may see. What cannot be shown is said
+    in words.
+    """
     asked = list(dict.fromkeys(text.strip() for text in request.GET.getlist("shape") if text.strip()))
-    parsed = {text: parse_shape_name(text) for text in asked[:MOST_SHAPES]}
-    found = queries.latest_versions(member_of(request), [name for name in parsed.values() if name])
-    versions = list({v.pk: v for name in parsed.values() if name and (v := found.get(name))}.values())
-    names = [f"{v.shape.account.account_id}/{v.shape.shape_id}" for v in versions]
+    parsed = {text: parse_version_name(text) for text in asked[:MOST_SHAPES]}
+    found = queries.named_versions(member_of(request), [name for name in parsed.values() if name])
+    texts: dict[int, str] = {}
+    for name, version in found.items():
+        texts.setdefault(version.pk, _text(name))
+    versions, names = list({version.pk: version for version in found.values()}.values()), list(texts.values())
     only = request.GET.get("only") == ONLY["only"]
     here = reverse("compare")
     context = {
@@ -86,9 +103,23 @@ def compare_shapes(request: SlipwayRequest) -> HttpResponse:
     return render(request, "catalog/compare.html", context)
 
 
-def _newest_first(versions: Sequence[ShapeVersion]) -> list[str]:
-    ordered = sorted(versions, key=lambda version: (version.created_at, version.pk), reverse=True)
-    return list(dict.fromkeys(version.version_id for version in ordered))
+def _asked(
+    request: SlipwayRequest, mine: Collection[int], account: str, shape_id: str, parameter: str
+) -> ShapeVersion | None:
+    """The version of the shape whose id the parameter gives; None where it gives none."""
+    version_id = request.GET.get(parameter, "")
+    if not version_id:
+        return None
+    version = queries.find_version(mine, account, shape_id, version_id)
+    if version is None:
+        raise Http404("There is no such version.")
+    return version
+
+
+def _text(name: tuple[str, str, str]) -> str:
+    """The name as `compare_shapes` reads it."""
+    account, shape, version = name
+    return f"{account}/{shape}/versions/{version}" if version else f"{account}/{shape}"
 
 
 def _address(here: str, names: Sequence[str], only: bool) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from html import unescape
 from typing import Any
 
@@ -15,7 +16,9 @@ from accounts.models import Account
 from accounts.roles import Role
 from catalog.enums import AcceleratorType, TrainerMode
 from catalog.launch_fields import common_fields, narrow_field
+from catalog.models import ShapeVersion
 from catalog.snapshots import ShardingScheme
+from catalog.states import VersionState
 from tests.makers import make_account, make_member, make_model, make_shape, make_version, sign_in
 
 pytestmark = pytest.mark.django_db
@@ -95,12 +98,89 @@ def test_unknown_and_surplus_shapes_are_said_in_words(reader: Client, team: Acco
         make_version(shape=make_shape(base_model=make_model(account=team), shape_id=name[-2:]), public=False)
     secret = f"{foreign.shape.account.account_id}/{foreign.shape.shape_id}"
     html = reader.get("/compare", {"shape": [*names[:3], secret, names[4]]}).content.decode()
-    assert f"<code>{secret}</code> is no shape that you may see" in html
+    assert f"<code>{secret}</code> names no shape and no version that you may see" in html
     assert "4 shapes are the most; 1 more was left out" in html
     odd = reader.get("/compare", {"shape": ["<b>", "\0", "a/b/c", "x" * 500]}).content.decode()
     assert "<b> is" not in odd
-    assert "<code>&lt;b&gt;</code> is no shape" in odd
+    assert "<code>&lt;b&gt;</code> names no shape" in odd
     assert "No shape chosen" in odd
+
+
+def test_versions_of_any_shapes_stand_side_by_side(reader: Client, team: Account) -> None:
+    source, clone = (make_shape(base_model=make_model(account=team), shape_id=name) for name in ("source", "clone"))
+    first = make_version(shape=source, gpus=1, public=False)
+    make_version(shape=source, gpus=2, public=False)
+    draft = make_version(shape=clone, gpus=4, state=VersionState.DRAFT)
+    address = f"/compare?shape={first.name}&shape=team-a/source&shape=team-a/clone/versions/{draft.version_id}"
+    assert rows(reader, address)["!accelerator_count"] == ["1", "2", "4"]
+    assert rows(reader, f"{address}&shape=team-a/source/versions/latest")["!accelerator_count"] == ["1", "2", "4"]
+    html = reader.get(address).content.decode()
+    assert f"?version={first.version_id}" in html
+    assert "shape=team-a/source&amp;shape=team-a/clone/versions/" in html, "the link that leaves out the first"
+
+
+def test_a_shape_that_is_not_published_is_compared_by_its_newest_version_for_members(
+    reader: Client, team: Account, settings: Any
+) -> None:
+    settings.SLIPWAY_PUBLIC_CATALOG = True
+    shape = make_shape(base_model=make_model(account=team), shape_id="own")
+    make_version(shape=shape, gpus=1, state=VersionState.REJECTED)
+    draft = make_version(shape=shape, gpus=2, state=VersionState.DRAFT)
+    assert rows(reader, "/compare?shape=team-a/own")["accelerator_count"] == ["2"]
+    stranger = sign_in(Client(), make_member(role=Role.ADMIN))
+    for browser in (Client(), stranger):
+        for name in ("team-a/own", draft.name):
+            shown = browser.get("/compare", {"shape": name}).content.decode()
+            assert f"<code>{name}</code> names no shape and no version that you may see" in shown
+
+
+def test_any_two_of_many_versions_can_be_chosen(reader: Client, team: Account) -> None:
+    shape = make_shape(base_model=make_model(account=team), shape_id="own")
+    versions = [make_version(shape=shape, gpus=number, public=False) for number in range(1, 46)]
+    options = re.compile(r"<option(?: selected)?>([a-z0-9]{8})</option>")
+    address, offered = "/shapes/team-a/own/compare", set()
+    while address:
+        html = reader.get(address).content.decode()
+        offered |= set(options.findall(html))
+        older = re.search(r'href="([^"]*)">Choose from older ones', html)
+        address = f"/shapes/team-a/own/compare{unescape(older[1])}" if older else ""
+    assert offered == {version.version_id for version in versions}
+    pair = f"/shapes/team-a/own/compare?from={versions[0].version_id}&to={versions[1].version_id}"
+    assert rows(reader, pair)["!accelerator_count"] == ["1", "2"]
+    assert reader.get(f"{pair}&before=nosuchid").status_code == 404
+
+
+def test_it_starts_with_the_version_before_and_not_with_a_newer_draft(reader: Client, team: Account) -> None:
+    shape = make_shape(base_model=make_model(account=team), shape_id="own")
+    first = make_version(shape=shape, gpus=1, public=False)
+    assert "one version that you may see" in reader.get("/shapes/team-a/own/compare").content.decode()
+    make_version(shape=shape, gpus=4, state=VersionState.DRAFT)
+    assert rows(reader, "/shapes/team-a/own/compare")["!accelerator_count"] == ["1", "4"], "nothing is older"
+    latest = make_version(shape=shape, gpus=2, public=False)
+    ShapeVersion.objects.filter(pk=first.pk).update(created_at=latest.created_at - timedelta(hours=2))
+    ShapeVersion.objects.filter(pk=latest.pk).update(created_at=latest.created_at - timedelta(hours=1))
+    assert rows(reader, "/shapes/team-a/own/compare")["!accelerator_count"] == ["1", "2"]
+    assert rows(reader, f"/shapes/team-a/own/compare?to={first.version_id}")["!accelerator_count"] == ["1", "4"]
+    twice = reader.get(f"/shapes/team-a/own/compare?from={first.version_id}&to={first.version_id}")
+    assert "It is the same version twice." in twice.content.decode()
+
+
+def test_values_that_differ_never_read_the_same(reader: Client, team: Account) -> None:
+    shape = make_shape(base_model=make_model(account=team), shape_id="own")
+    changes: list[dict[str, dict[str, Any]]] = [
+        {"learning_rate": {"default": 1.23456e-4}, "display_name": {"choices": ["a", "b"], "default": "a"}},
+        {"learning_rate": {"default": 1.234561e-4}, "display_name": {"choices": ["a, b"], "default": "a, b"}},
+        {"learning_rate": {"default": 1.234562e-4}, "region": {"default": "none"}},
+    ]
+    versions = []
+    for change in changes:
+        fields = [narrow_field(field, change.get(field.name, {})) for field in common_fields(TrainerMode.LORA_TRAINER)]
+        versions.append(make_version(shape=shape, public=False, launch_fields=fields))
+    query = "&".join(f"shape={version.name}" for version in versions)
+    found = rows(reader, f"/compare?{query}")
+    assert found["!launch_fields.learning_rate.default"] == ["0.000123456", "0.0001234561", "0.0001234562"]
+    assert found["!launch_fields.display_name.choices"] == ["a, b", '"a, b"', "none"]
+    assert found["!launch_fields.region.default"] == ["none", "none", '"none"']
 
 
 def test_more_shapes_and_versions_cost_no_more_queries(reader: Client, team: Account) -> None:
