@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, MutableMapping
-from http import HTTPStatus
 from typing import Any
 
-from wire.status import Code, status_body
+from django.http import HttpRequest
 
 MAX_BODY = 8 * 1024 * 1024
 """Twice the largest file that is taken, a catalog file."""
-SENTENCE = f"The request is larger than {MAX_BODY // 1024**2} MiB, the limit. Send less."
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
+_TOO_LARGE = "slipway.too_large"
 
 
 class _TooLarge(Exception):
@@ -24,7 +22,7 @@ class _TooLarge(Exception):
 
 
 def bounded(application: Application) -> Application:
-    """The ASGI application, asked only with bodies within the limit; others are answered with 413 as they come in."""
+    """The ASGI application, given only bodies within the limit; of others it is told as they come in."""
 
     async def front(scope: Message, receive: Receive, send: Send) -> None:
         came = 0
@@ -38,20 +36,32 @@ def bounded(application: Application) -> Application:
             return message
 
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if announced.isdigit() and int(announced[:20]) > MAX_BODY:
-            await _refuse(send)
-            return
         try:
+            if announced.isdigit() and int(announced[:20]) > MAX_BODY:
+                raise _TooLarge
             await application(scope, counted, send)
         except _TooLarge:
-            await _refuse(send)
+            await application({**scope, _TOO_LARGE: True}, _without_body(receive), send)
 
     return front
 
 
-async def _refuse(send: Send) -> None:
-    body = json.dumps(status_body(Code.INVALID_ARGUMENT, SENTENCE)).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    status = int(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+def is_too_large(request: HttpRequest) -> bool:
+    """Whether this stands for a request whose body was over the limit."""
+    return _TOO_LARGE in getattr(request, "scope", {})
+
+
+def _without_body(receive: Receive) -> Receive:
+    """The connection as if nothing had been sent: whatever still comes is thrown away."""
+    began = False
+
+    async def remaining() -> Message:
+        nonlocal began
+        if not began:
+            began = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        while (message := await receive())["type"] != "http.disconnect":
+            pass
+        return message
+
+    return remaining

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import get_template
 from django.views import defaults
 
+from config.bodies import MAX_BODY
 from wire.status import Code, status_body
 
 API = "/v1"
@@ -24,6 +26,14 @@ def server_error(request: HttpRequest) -> HttpResponse:
         return defaults.server_error(request)
     message = "Slipway made a mistake. Repeat the request later; the log has it under this answer's X-Request-Id."
     return JsonResponse(status_body(Code.INTERNAL, message), status=500)
+
+
+def too_large(request: HttpRequest) -> HttpResponse:
+    """413: more than any request may carry."""
+    sentence = f"The request is larger than {MAX_BODY // 1024**2} MiB, the limit. Send less."
+    if _is_api(request):
+        return JsonResponse(status_body(Code.INVALID_ARGUMENT, sentence), status=413)
+    return HttpResponse(get_template("413.html").render({"sentence": sentence}), status=413)
 
 
 def _is_api(request: HttpRequest) -> bool:

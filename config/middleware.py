@@ -13,6 +13,9 @@ from django.shortcuts import resolve_url
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
 
+from config.bodies import is_too_large
+from config.errors import too_large
+
 Respond = Callable[[HttpRequest], HttpResponse]
 
 
@@ -26,6 +29,15 @@ def request_id(get_response: Respond) -> Respond:
             response = get_response(request)
         response["X-Request-Id"] = identifier
         return response
+
+    return middleware
+
+
+def refuse_too_large(get_response: Respond) -> Respond:
+    """Answer what `config.bodies` let nothing through of. The innermost, so that the answer has all headers."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        return too_large(request) if is_too_large(request) else get_response(request)
 
     return middleware
 

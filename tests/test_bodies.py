@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
 
 import pytest
 from asgiref.sync import async_to_sync
 
-from config.bodies import MAX_BODY, SENTENCE, Message
+from config.bodies import MAX_BODY, Message
 
+SENTENCE = "The request is larger than 8 MiB, the limit. Send less."
 CHUNK = b" " * (1024 * 1024)
 
 
-async def posted(chunks: int, headers: list[tuple[bytes, bytes]]) -> tuple[int, bytes]:
-    """Status and body of the answer to a body of so many MiB, sent in pieces."""
+async def posted(
+    chunks: int, headers: list[tuple[bytes, bytes]], path: str = "/theme"
+) -> tuple[int, dict[str, str], str]:
+    """Status, headers and body of the answer to a body of so many MiB, sent in pieces."""
     from config.asgi import application
 
     scope = {
-        "type": "http", "method": "POST", "path": "/theme", "raw_path": b"/theme", "query_string": b"",
+        "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
         "root_path": "", "scheme": "http", "http_version": "1.1", "asgi": {"version": "3.0"},
         "headers": [(b"host", b"localhost"), *headers], "server": ("localhost", 80), "client": ("127.0.0.1", 1),
     }  # fmt: skip
@@ -35,21 +39,29 @@ async def posted(chunks: int, headers: list[tuple[bytes, bytes]]) -> tuple[int, 
         answer.append(message)
 
     await asyncio.wait_for(application(scope, receive, send), 20)
-    return answer[0]["status"], answer[1]["body"]
+    named = {name.decode().lower(): value.decode() for name, value in answer[0]["headers"]}
+    return answer[0]["status"], named, answer[1]["body"].decode()
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/publish/import", "/v1/accounts/team-a/trainingShapes"])
 @pytest.mark.parametrize(
     ("chunks", "headers"),
     [(1, [(b"content-length", str(MAX_BODY + 1).encode())]), (1, [(b"content-length", b"9" * 400)]), (9, [])],
     ids=["announced", "announced beyond numbers", "in pieces"],
 )
-def test_a_body_over_the_limit_is_answered_in_words(chunks: int, headers: list[tuple[bytes, bytes]]) -> None:
-    status, body = async_to_sync(posted)(chunks, headers)
-    assert (status, json.loads(body)["message"]) == (413, SENTENCE)
+def test_a_body_over_the_limit_is_answered_in_words(chunks: int, headers: list[tuple[bytes, bytes]], path: str) -> None:
+    status, answered, body = async_to_sync(posted)(chunks, headers, path)
+    assert status == 413
+    assert "x-request-id" in answered and "default-src 'none'" in answered["content-security-policy"]
+    if path.startswith("/v1"):
+        assert (answered["content-type"], json.loads(body)["message"]) == ("application/json", SENTENCE)
+    else:
+        assert answered["content-type"] == "text/html; charset=utf-8"
+        assert f'<p class="page-lead">{SENTENCE}' in html.unescape(body)
 
 
 @pytest.mark.django_db
 def test_a_body_within_the_limit_reaches_django() -> None:
-    status, _ = async_to_sync(posted)(8, [(b"content-type", b"application/octet-stream")])
+    status, *_ = async_to_sync(posted)(8, [(b"content-type", b"application/octet-stream")])
     assert status == 403  # it has no CSRF token
