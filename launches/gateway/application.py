@@ -97,7 +97,7 @@ class Gateway:
                 del self._held[account]
 
     async def _forward(self, asked: Asked, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        body = Body(receive, _content_length(scope))
+        body = Body(receive, _content_length(scope), announced=headers.announces_body(scope["headers"]))
         admitted, upstream = await self._connect(asked, again=False)
         try:
             await self._exchange(asked, admitted, upstream, scope, body, send)

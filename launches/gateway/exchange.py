@@ -42,13 +42,13 @@ class Misplaced(Exception):
 
 
 class Body:
-    """The caller's body as it comes. `length` in digits, where the caller told it."""
+    """The caller's body as it comes. `length` in digits, where the caller told it; `announced`: some will come."""
 
-    def __init__(self, receive: Receive, length: bytes | None) -> None:
+    def __init__(self, receive: Receive, length: bytes | None, *, announced: bool) -> None:
         self.length = length
         self._receive = receive
         self._first: MutableMapping[str, Any] | None = None
-        self._empty = None if length is None else not int(length)
+        self._empty = (False if announced else None) if length is None else not int(length)
         self._left = None if length is None else int(length)
         self.is_over = bool(self._empty)
         """Whether all of it came."""

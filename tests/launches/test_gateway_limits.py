@@ -151,6 +151,17 @@ def test_a_trainer_that_says_nothing_for_too_long_is_given_up(
     trainer.next_call().over.set()
 
 
+def test_a_body_that_never_comes_is_given_up(launch: Launch, secret: str, trainer: StandIn, monkeypatch: Any) -> None:
+    monkeypatch.setattr("launches.gateway.upstream.LONGEST_SILENCE_SECONDS", 0.2)
+
+    async def test(gateway: Gateway) -> None:
+        chunked, never = (b"transfer-encoding", b"chunked"), asyncio.Event()
+        answer = await ask(gateway, f"{prefix_of(launch)}/x", secret, fields=[chunked], receive=never.wait)  # type: ignore[arg-type]
+        assert (answer.status, answer.code) == (502, 14)
+
+    run(test)
+
+
 def test_a_long_upload_is_no_silence(launch: Launch, secret: str, trainer: StandIn, monkeypatch: Any) -> None:
     monkeypatch.setattr("launches.gateway.upstream.LONGEST_SILENCE_SECONDS", 1.0)
     left = [b"x"] * 8
