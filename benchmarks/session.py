@@ -75,10 +75,27 @@ def interleaved(calls: Sequence[Callable[[], object]], rounds: int) -> list[floa
     taken: list[list[float]] = [[] for _ in calls]
     for _ in range(rounds + 1):
         for call, times in zip(calls, taken, strict=True):
-            start = time.perf_counter()
-            call()
-            times.append(time.perf_counter() - start)
+            times.append(seconds_of(call))
     return [statistics.median(times[1:]) for times in taken]
+
+
+def paired(floor: Callable[[], float], ours: Callable[[], float], rounds: int) -> list[tuple[float, float]]:
+    """The seconds that both tell, round by round; who begins alternates, and the first round is not counted."""
+    taken = []
+    for number in range(rounds + 1):
+        if number % 2:
+            least, took = floor(), ours()
+        else:
+            took, least = ours(), floor()
+        taken.append((least, took))
+    return taken[1:]
+
+
+def seconds_of(call: Callable[[], object]) -> float:
+    """How long the call takes."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
 
 
 def percentile(values: Sequence[float], share: float) -> float:
