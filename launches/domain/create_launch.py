@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from accounts.actors import Actor, require
+from accounts.actors import SYSTEM, Actor, require
 from accounts.domain.record import record
 from accounts.models import Account, User
 from accounts.roles import Right
@@ -23,10 +23,20 @@ from launches.resolve import resolve
 from launches.spec import TrainerSpec
 from launches.subjects import default_offer, subject_of
 from launches.wake import wake
-from wire.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Violation
+from wire.errors import (
+    AlreadyExists,
+    Conflict,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    Violation,
+)
 from wire.names import ID_RULE, is_id
 
 MAX_KEY = 64
+NOT_VALIDATED = "TRAINING_SHAPE_NOT_VALIDATED"
+"""A program's word for why a version may not be launched."""
 
 
 def create_launch(
@@ -38,14 +48,16 @@ def create_launch(
     idempotency_key: str,
     job_id: str | None = None,
     probe: Probe | None = None,
+    as_latest: bool = False,
 ) -> Launch:
     """Accept a launch of `version` in `account`, or answer the one that the same key made before.
 
     `version` must be visible to the actor (the caller looked it up so). `job_id` is ours where it is None. With a
     `probe`, which only a validation gives, the version need not be validated yet, and the actor must be a publisher.
+    With `as_latest` it still has to be the latest validated one when the launch is written.
     Errors: `InvalidArgument` with every violation, `PermissionDenied`, `NotFound`, `FailedPrecondition` where the
     version may not be launched or no provider takes it, `AlreadyExists` where the key or the job id means something
-    else already.
+    else already, `Conflict` where the version is the latest one no more.
     """
     require(actor, account, Right.LAUNCH)
     if actor.user is None:
@@ -61,20 +73,26 @@ def create_launch(
         raise FailedPrecondition(refusal_sentence(offer))
     try:
         provider = offer.provider.name
-        return _write(actor, actor.user, account, version, inputs, spec, provider, idempotency_key, job, probe)
+        return _write(
+            actor, actor.user, account, version, inputs, spec, provider, idempotency_key, job, probe, as_latest
+        )
     except IntegrityError:
         # Someone was faster: the same key in another request, or the same job id.
         if found := _made_before(actor, account, idempotency_key, spec, version):
             return found
+        if not Launch.objects.filter(account=account, job_id=job).exists():
+            raise
         raise AlreadyExists(f"The job id {job} is taken in {account.account_id}. Choose another.") from None
 
 
 def check_launchable(version: ShapeVersion) -> None:
     """Pass where the version may be launched. Errors: `FailedPrecondition`."""
     if version.state != VersionState.VALIDATED:
-        raise FailedPrecondition(f"{version.name} is not validated, so it cannot be launched.")
+        raise FailedPrecondition(f"{version.name} is not validated, so it cannot be launched.", reason=NOT_VALIDATED)
     if version.withdrawn_at is not None:
-        raise FailedPrecondition(f"{version.name} was withdrawn by its publisher. Choose another version or shape.")
+        raise FailedPrecondition(
+            f"{version.name} was withdrawn by its publisher. Choose another version or shape.", reason=NOT_VALIDATED
+        )
 
 
 def _permit(actor: Actor, version: ShapeVersion, probe: Probe | None) -> None:
@@ -84,13 +102,16 @@ def _permit(actor: Actor, version: ShapeVersion, probe: Probe | None) -> None:
         refuse_probing(actor, version)
 
 
-def _hold(actor: Actor, version: ShapeVersion, probe: Probe | None) -> None:
-    """Look again, and let nobody withdraw or delete the version before the launch is written. Errors: as above."""
+def _hold(actor: Actor, version: ShapeVersion, probe: Probe | None, as_latest: bool) -> ShapeVersion:
+    """The version as it is now; nobody can change or delete it before the launch is written. Errors: as above."""
     held = ShapeVersion.objects.select_for_update(no_key=True, of=("self",)).select_related("shape__account")
     found = held.filter(pk=version.pk).first()
     if found is None:
         raise NotFound(f"{version.name} was deleted. Choose another version or shape.")
     _permit(actor, found, probe)
+    if as_latest and not found.is_latest_validated:
+        raise Conflict(f"{version.name} is not the latest version any more. Look at what changed, and choose one.")
+    return found
 
 
 def _resolve(version: ShapeVersion, account: Account, inputs: Mapping[str, Any], *, job: str, key: str) -> TrainerSpec:
@@ -143,8 +164,9 @@ def _write(
     key: str,
     job: str,
     probe: Probe | None,
+    as_latest: bool,
 ) -> Launch:
-    _hold(actor, version, probe)
+    version = _hold(actor, version, probe, as_latest)
     launch = Launch.objects.create(
         account=account,
         job_id=job,
@@ -158,6 +180,8 @@ def _write(
     )
     attempt = Attempt.objects.create(launch=launch, number=1)
     append_event(launch, kind="state", message="Accepted", actor=actor, data={"state": launch.state})
+    if version.deprecated_at is not None:
+        append_event(launch, kind="warning", message=_deprecation(version), actor=SYSTEM)
     if probe:
         message = f"For the validation of {version.name}: {probe.steps} steps, one of them at the full context"
         append_event(launch, kind="probe", message=message, actor=actor)
@@ -165,3 +189,9 @@ def _write(
     hint_on_commit(ADVANCE, attempt.pk)
     wake(launch)
     return launch
+
+
+def _deprecation(version: ShapeVersion) -> str:
+    said = f": {version.deprecation_message}" if version.deprecation_message else "."
+    instead = f" Use {version.successor.name} instead." if version.successor else ""
+    return f"{version.name} is deprecated{said}{instead}"

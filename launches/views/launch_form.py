@@ -29,7 +29,7 @@ from launches.models import Launch
 from launches.preview import Preview, preview_launch
 from launches.queries import find_launch
 from launches.resolve import shortened
-from wire.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Refusal, Violation
+from wire.errors import AlreadyExists, Conflict, FailedPrecondition, InvalidArgument, NotFound, Refusal, Violation
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,7 @@ def _create(request: SlipwayRequest, version: ShapeVersion) -> HttpResponse:
     if repeated:
         return _form(request, version, posted, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     if drift := _drift(request, version, posted):
-        shown = drift.new if drift.keeps else version
-        return _form(request, shown, posted, status=HTTPStatus.CONFLICT, drift=drift)
+        return _drifted(request, posted, drift)
     try:
         launch = create_launch(
             actor=actor_of(request),
@@ -112,8 +111,11 @@ def _create(request: SlipwayRequest, version: ShapeVersion) -> HttpResponse:
             version=version,
             inputs=inputs,
             idempotency_key=posted.key,
+            as_latest=_as_latest(request, version),
         )
     except Refusal as refusal:
+        if isinstance(refusal, Conflict) and (drift := _drift(request, version, posted)):  # published since it looked
+            return _drifted(request, posted, drift)
         return _form(request, version, posted, status=status_of(refusal), refusal=refusal)
     response = HttpResponseRedirect(reverse("launch", args=[launch.uid]))
     response.status_code = HTTPStatus.SEE_OTHER
@@ -125,7 +127,7 @@ def _drift(request: SlipwayRequest, version: ShapeVersion, posted: Posted) -> Dr
 
     Who pinned a version, or decided between the two, gets what they chose; and a form sent twice, its launch.
     """
-    if request.POST.get("latest") != version.version_id or request.POST.get("decided"):
+    if not _as_latest(request, version):
         return None
     shape = version.shape
     mine = member_of(request)
@@ -135,6 +137,16 @@ def _drift(request: SlipwayRequest, version: ShapeVersion, posted: Posted) -> Dr
     changed = differences((version.frozen_snapshot, version.fields), (latest.frozen_snapshot, latest.fields))
     note = latest.note if shape.account_id in mine else ""
     return Drift(version, latest, note, tuple(changed), keeps=_not_launchable(version))
+
+
+def _as_latest(request: SlipwayRequest, version: ShapeVersion) -> bool:
+    """Whether the form was opened on the version because it was the latest one, and nobody decided for it since."""
+    return request.POST.get("latest") == version.version_id and not request.POST.get("decided")
+
+
+def _drifted(request: SlipwayRequest, posted: Posted, drift: Drift) -> HttpResponse:
+    shown = drift.new if drift.keeps else drift.old
+    return _form(request, shown, posted, status=HTTPStatus.CONFLICT, drift=drift)
 
 
 def _moved(shown: str | None, active: Account) -> Refusal | None:

@@ -14,6 +14,7 @@ from catalog.domain.publish_version import publish_version
 from catalog.domain.withdraw_version import withdraw_version
 from catalog.models import ShapeVersion
 from launches.models import Launch
+from tests.accounts.races import before_commit
 from tests.launches.makers import make_tiny_version
 from tests.launches.test_form_page import form_url, text
 from tests.makers import make_account, make_member, make_version, sign_in
@@ -75,6 +76,17 @@ def test_the_publishers_note_is_for_members_of_the_shapes_account(client: Client
     assert all("The shape changed while you filled in this form" in page for page in shown.values())
     assert "The customer's data leaked." in shown[member]
     assert "leaked" not in shown[stranger]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_published_at_the_same_moment_is_shown_too(browser: Client, old: ShapeVersion) -> None:
+    form = opened(browser, old)
+    answers: list[Any] = []
+    before_commit(lambda: supersede(old), lambda: answers.append(send(browser, old, form, display_name="mine")))
+    assert answers[0].status_code == 409
+    assert "The shape changed while you filled in this form" in text(answers[0])
+    assert 'value="mine"' in text(answers[0])
+    assert not Launch.objects.exists()
 
 
 @pytest.mark.parametrize("decided", ["new", "old"])
