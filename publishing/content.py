@@ -80,7 +80,7 @@ def read_content(values: Mapping[str, str], *, name: str, base_model: str) -> Co
     widened: list[Violation] = []
     mode = read["trainer_mode"]
     fields = _read_fields(mode, values, widened) if mode else ()
-    note = values.get(NOTE, "").replace("\0", "").replace("\r\n", "\n").strip()
+    note = values.get(NOTE, "").replace("\r\n", "\n").strip()
     return Content(snapshot, fields, note, (*wrong, *widened))
 
 

@@ -341,3 +341,13 @@ def test_a_draft_that_was_deleted_while_somebody_typed_is_saved_as_a_new_one(
     made = draft.shape.versions.get()
     assert (made.state, made.note, made.frozen_snapshot.node_count) == ("DRAFT", "Long thought.", 4)
     assert signed_in.get(at(draft, "edit")).status_code == 404
+
+
+@pytest.mark.parametrize(("name", "words"), [("note", "holds a NUL character"), ("description", "a control character")])
+def test_a_text_that_cannot_be_stored_is_refused_in_words(
+    signed_in: Client, draft: ShapeVersion, name: str, words: str
+) -> None:
+    typed = editor_in(signed_in.get(at(draft, "edit"))) | {name: "a\0b"}
+    answer = signed_in.post(at(draft, "edit"), typed)
+    assert (answer.status_code, words in text(answer)) == (422, True)
+    assert fresh(draft).digest == draft.digest
