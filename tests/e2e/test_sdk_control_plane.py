@@ -134,6 +134,13 @@ def losses(events: Events, *names: str) -> list[float]:
     return [event["loss_per_token"] for event in events if event["event"] in names]
 
 
+def check_preferences(events: Events) -> None:
+    """The loss that the driver computes by itself begins where nothing is preferred, and falls."""
+    preferences = [event["loss"] for event in events if event["event"] == "preference"]
+    assert preferences[0] == pytest.approx(0.6931, abs=1e-3)
+    assert preferences[-1] < preferences[0]
+
+
 def page_of(visitor: Browser, display_name: str, driving: Driving) -> str:
     """The path of the launch's page, from the list of launches as soon as it is there."""
     row = None
@@ -188,6 +195,7 @@ def test_what_is_refused_is_said_in_words(sdk: Sdk) -> None:
         "job of an unvalidated shape": ("TrainingAPIError", f"{unvalidated} has no validated version"),
         "wrong key": ("RuntimeError", "The API key is unknown, expired or revoked."),
         "owned field": ("ValueError", "accelerator_type cannot be set when training shape selection is enabled."),
+        "owned field, sent with a shape": ("TrainingAPIError", f"is owned by the shape ({FULL}/versions/"),
         "owned field, by hand": ("TrainingAPIError", "Training shapes own the hardware here"),
         "rank of a policy shape": ("TrainingAPIError", "needs a LoRA shape; this is a Policy shape"),
         "no such shape to choose": ("TrainingAPIError", f"Near misses: {FULL}: its context is 2k"),
@@ -215,9 +223,7 @@ def test_a_lora_loop_outlives_its_trainer(sdk: Sdk, visitor: Browser, job: str) 
     steps = losses(trained, "step")
     assert len(steps) == STEPS
     assert steps[-1] < 0.9 * steps[0], "the loss falls"
-    preferences = [event["loss"] for event in trained if event["event"] == "preference"]
-    assert preferences[0] == pytest.approx(0.6931, abs=1e-3), "at first nothing is preferred"
-    assert preferences[-1] < preferences[0]
+    check_preferences(trained)
     saved, moved, loaded = losses(trained, "saved", "moved", "loaded")
     assert one(trained, "saved")["listed"] == ["ten"]
     assert moved != pytest.approx(saved, rel=1e-2)
@@ -244,11 +250,13 @@ def test_a_lora_loop_outlives_its_trainer(sdk: Sdk, visitor: Browser, job: str) 
 
 def test_a_full_parameter_loop_that_the_sdk_cleans_up_after(sdk: Sdk, job: str) -> None:
     events = sdk.run(
-        *("train", "--job", job, "--model", MODEL, "--shape", FULL, "--steps", str(STEPS), "--save", "ten", "--delete")
+        *("train", "--job", job, "--model", MODEL, "--shape", FULL, "--steps", str(STEPS)),
+        *("--preferences", "3", "--save", "ten", "--delete"),
     )
     steps = losses(events, "step")
     assert len(steps) == STEPS
     assert steps[-1] < 0.9 * steps[0]
+    check_preferences(events)
     saved, moved, loaded = losses(events, "saved", "moved", "loaded")
     assert moved != pytest.approx(saved, rel=1e-2)
     assert loaded == pytest.approx(saved, rel=1e-4)

@@ -256,6 +256,7 @@ def provoke(arguments: argparse.Namespace, manager: TrainerJobManager) -> None:
         "job of an unvalidated shape": job(arguments.unvalidated_shape),
         "wrong key": lambda: wrong.resolve_training_profile(lora),
         "owned field": job(full, accelerator_type="NVIDIA_B200_180GB"),
+        "owned field, sent with a shape": job(full, custom_image_tag="0.0.0"),
         "owned field, by hand": job(None, auto_select_training_shape=False, accelerator_type="NVIDIA_B200_180GB"),
         "rank of a policy shape": job(full, lora_rank=8),
         "no such shape to choose": job(None, max_context_length=1_000_000),
