@@ -1,11 +1,12 @@
 """Whatever the OpenAPI document allows, and much that it does not: no fault of ours, no answer that it does not name.
 
-And nothing of another account, whose every name holds a canary.
+And nothing of another account: no text of it, each of which holds a canary, no resource of it by name, and no row of it
+that is not afterwards as it was before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,20 +15,24 @@ import schemathesis
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
+from django.db.models import QuerySet
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from schemathesis.checks import CHECKS
 
+from accounts.models import Account, ApiKey, AuditEntry, Membership
 from accounts.roles import Role
 from accounts.scopes import Scope
 from api.schema import UNDONE
+from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from catalog.states import VersionState
-from launches.models import Checkpoint
+from launches.models import Attempt, Checkpoint, Event, Launch
 from tests.api.makers import make_key
 from tests.launches.makers import NOW, make_launch
 from tests.makers import make_account, make_member, make_model, make_shape, make_version
 
-CANARY = "canary-of-team-b"
+OTHER = "team-b"
+CANARY = f"canary-of-{OTHER}"
 LEFT_OUT = {
     # What is well-formed can still be refused for what it says: an id that is taken, a shape that does not fit.
     "positive_data_acceptance",
@@ -43,15 +48,19 @@ LEFT_OUT = {
     "ensure_resource_availability",
 }
 KNOWN = {
-    "account": ["team-a", "team-b", "local", "-"],
-    "shape": ["mine", "drafted", "foreign", "-"],
+    "account": ["team-a", OTHER, "local", "-"],
+    "shape": ["mine", "drafted", "foreign", "foreign-drafted", "-"],
     "version": ["latest", "aaaaaaaa", "bbbbbbbb", "cccccccc"],
     "model": ["tiny-qwen3", "foreign-model"],
     "job": ["job-a", "job-b", "job-c"],
     "deployment": ["none"],
 }
+THEIRS = [
+    {"account": OTHER, "model": "foreign-model", "job": "job-b", "shape": shape, "version": version}
+    for shape, version in (("foreign", "aaaaaaaa"), ("foreign-drafted", "bbbbbbbb"), ("foreign", "latest"))
+]
 QUERY = {
-    "trainingShape": ["accounts/team-a/trainingShapes/mine", "accounts/team-b/trainingShapes/foreign"],
+    "trainingShape": ["accounts/team-a/trainingShapes/mine", f"accounts/{OTHER}/trainingShapes/foreign"],
     "filter": ['display_name:"a"', "latest_validated=true", 'create_time<"2026-01-01T00:00:00Z"'],
     "orderBy": ["name", "create_time desc, name"],
     "readMask": ["name", "name,snapshot.baseModel"],
@@ -61,9 +70,10 @@ QUERY = {
 
 @dataclass(frozen=True)
 class World:
-    """Keys by what their users are."""
+    """Keys by what their users are, and the other account's rows as they were made."""
 
     keys: dict[str, str]
+    others: list[list[dict[str, Any]]]
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +88,7 @@ def one_connection() -> Iterator[None]:
 
 @pytest.fixture
 def world(db: None) -> World:
-    team, other = make_account(account_id="team-a"), make_account(account_id="team-b", display_name=CANARY)
+    team, other = make_account(account_id="team-a"), make_account(account_id=OTHER, display_name=CANARY)
     users = {role: make_member(account=team, role=role) for role in (Role.VIEWER, Role.LAUNCHER, Role.PUBLISHER)}
     stranger = make_member(role=Role.PUBLISHER)
     model = make_model(account=make_account(account_id="local"), model_id="tiny-qwen3")
@@ -102,16 +112,20 @@ def world(db: None) -> World:
     make_model(account=other, model_id="foreign-model", title=CANARY)
     scopes = {Role.VIEWER: Scope.READ, Role.LAUNCHER: Scope.LAUNCH, Role.PUBLISHER: Scope.PUBLISH}
     keys = {role.value: make_key(account=team, user=user, scope=scopes[role]) for role, user in users.items()}
-    return World(keys | {"stranger": make_key(account=stranger.memberships.get().account, user=stranger)})
+    keys["stranger"] = make_key(account=stranger.memberships.get().account, user=stranger)
+    return World(keys, rows_of_the_other())
 
 
 schema = schemathesis.openapi.from_wsgi("/api/openapi.json", get_wsgi_application())
 
 
 @schema.hook
-def flatmap_path_parameters(ctx: Any, path_parameters: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Mostly things that are there."""
-    return _or_known(path_parameters, KNOWN)
+def flatmap_path_parameters(ctx: Any, path_parameters: Any) -> st.SearchStrategy[Any]:
+    """Mostly things that are there, and often the other account's."""
+    if not isinstance(path_parameters, dict):
+        return st.just(path_parameters)
+    theirs = [{name: known.get(name, value) for name, value in path_parameters.items()} for known in THEIRS]
+    return _or_known(path_parameters, KNOWN) | st.sampled_from(theirs)
 
 
 @schema.hook
@@ -128,17 +142,43 @@ def _or_known(given: Any, known: dict[str, list[str]]) -> st.SearchStrategy[Any]
     )
 
 
-def check(case: schemathesis.Case[Any], secrets: Iterable[str]) -> None:
+def rows_of_the_other() -> list[list[dict[str, Any]]]:
+    """All that the other account has, whole rows."""
+    of_account: list[QuerySet[Any, Any]] = [
+        Account.objects.filter(account_id=OTHER),
+        *(
+            model.objects.filter(account__account_id=OTHER)
+            for model in (Membership, ApiKey, AuditEntry, BaseModel, TrainingShape, Launch)
+        ),
+        ShapeVersion.objects.filter(shape__account__account_id=OTHER),
+        *(model.objects.filter(launch__account__account_id=OTHER) for model in (Attempt, Checkpoint, Event)),
+    ]
+    return [list(rows.order_by("pk").values()) for rows in of_account]
+
+
+def names_in(body: Any) -> Iterator[str]:
+    """The names of all the resources in an answer."""
+    if isinstance(body, dict):
+        yield from [body["name"]] if isinstance(body.get("name"), str) else []
+    for inner in body.values() if isinstance(body, dict) else body if isinstance(body, list) else []:
+        yield from names_in(inner)
+
+
+def check(case: schemathesis.Case[Any], world: World) -> None:
     """The same request with each of the keys."""
     left_out: list[Any] = [CHECKS.get_one(name) for name in LEFT_OUT]
-    for secret in secrets:
+    for secret in world.keys.values():
         headers = {"X-Api-Key": secret}
         answer = case.call(headers=headers)
         case.validate_response(answer, excluded_checks=left_out, headers=headers)
         assert answer.status_code in (*range(200, 500), UNDONE), answer.text
         assert CANARY not in answer.text, f"{case.method} {case.path} shows what is another account's: {answer.text}"
-        if not 200 <= answer.status_code < 300:
+        if 200 <= answer.status_code < 300:
+            foreign = [name for name in names_in(answer.json()) if f"{name}/".startswith(f"accounts/{OTHER}/")]
+            assert not foreign, f"{case.method} {case.path} shows {foreign}"
+        else:
             assert {"code", "message", "details"} == answer.json().keys()
+    assert rows_of_the_other() == world.others, f"{case.method} {case.path} changed what is another account's"
 
 
 @pytest.mark.e2e  # for how long it takes
@@ -147,4 +187,4 @@ def check(case: schemathesis.Case[Any], secrets: Iterable[str]) -> None:
     max_examples=40, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck)
 )
 def test_many_requests_of_each_kind(case: schemathesis.Case[Any], world: World) -> None:
-    check(case, world.keys.values())
+    check(case, world)
