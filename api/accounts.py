@@ -13,6 +13,7 @@ from accounts.models import Account
 from api.listing import Listing, Sortable, answer_list
 from api.schema import answers_list, answers_one
 from api.views import ResourceView
+from wire.times import rfc3339
 
 
 class AccountSerializer(serializers.Serializer[Account]):
@@ -24,8 +25,11 @@ class AccountSerializer(serializers.Serializer[Account]):
 
     def to_representation(self, account: Account) -> dict[str, Any]:
         """As the wire writes it."""
-        created = account.created_at.isoformat().replace("+00:00", "Z")
-        return {"name": account.name, "displayName": account.display_name, "createTime": created}
+        return {
+            "name": account.name,
+            "displayName": account.display_name,
+            "createTime": rfc3339(account.created_at),
+        }
 
 
 ACCOUNTS = Listing("accounts", AccountSerializer, {}, {"name": Sortable(("account_id",))}, "name")

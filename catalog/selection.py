@@ -1,8 +1,13 @@
 """Choose a training shape where none was named. Pure.
 
-The rule, of the public control plane: a shape for exactly the base model, of the mode, with the smallest context that
-suffices; else one for a model of the same type and about the same size (buckets 1B wide under 10B, 10B wide above).
-Of equals the one with fewer GPUs, then the first by name; deprecated ones come last.
+A shape fits a model where it is made for exactly that one, or for one of the same type and the same number of
+parameters. Of those that fit, and have the mode, the context and the image asked for, the choice is, in this order: one
+for exactly the model; of the account that launches, then of the model's own account, then of any other; one that is
+not deprecated; the smallest context; the fewest GPUs; the first by name. So a stranger's shape is preferred neither to
+one's own nor to one by those who offer the model.
+
+The public control plane also takes models of about the same size (buckets 1B wide under 10B, 10B wide above). Here
+such a shape is only told of as a near miss: no launch, by whichever door, takes a model that its shape does not fit.
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ from dataclasses import dataclass
 
 from catalog.enums import MODE_LABELS, TrainerMode
 from catalog.labels import context_label
+from wire.names import parse_model_name
 
 BILLION = 10**9
 MOST_NEAR_MISSES = 5
@@ -19,13 +25,23 @@ MOST_NEAR_MISSES = 5
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a launch needs: `context` tokens at least (0: any), and the model's type and size where they are known."""
+    """What a launch of `account` needs: `context` tokens at least (0: any), that image ("": any), and the model's type
+    and size where they are known.
+    """
 
     base_model: str
     mode: TrainerMode
     context: int = 0
     model_type: str | None = None
     parameter_count: int | None = None
+    image: str = ""
+    account: str = ""
+
+    @property
+    def model_account(self) -> str:
+        """The account that offers the model."""
+        account, _ = parse_model_name(self.base_model) or ("", "")
+        return account
 
 
 @dataclass(frozen=True)
@@ -40,12 +56,14 @@ class Candidate:
     gpus: int
     model_type: str | None = None
     parameter_count: int | None = None
+    image: str = ""
+    account: str = ""
     deprecated: bool = False
 
 
 @dataclass(frozen=True)
 class NearMiss:
-    """A shape for the model that fails one constraint alone, and which."""
+    """A shape that will not do, and by what."""
 
     shape: str
     fails: str
@@ -53,26 +71,17 @@ class NearMiss:
 
 def choose(wanted: Wanted, candidates: Sequence[Candidate]) -> Candidate | None:
     """The shape that the rule picks; None where none will do."""
-    for fits in (_exactly, _about):
-        matching = [c for c in candidates if fits(wanted, c) and _has_mode(wanted, c) and _holds(wanted, c)]
-        if matching:
-            return min(matching, key=lambda c: (c.deprecated, c.context, c.gpus, c.shape))
-    return None
+    will_do = [c for c in candidates if _is_near(wanted, c) and not _failures(wanted, c)]
+    return min(will_do, key=lambda c: _rank(wanted, c), default=None)
 
 
 def near_misses(wanted: Wanted, candidates: Sequence[Candidate]) -> list[NearMiss]:
-    """Shapes that fit the model and fail by the mode or by the context alone, the closest first; at most five."""
-    found = []
-    fitting = [c for c in candidates if _exactly(wanted, c) or _about(wanted, c)]
-    for candidate in sorted(fitting, key=lambda c: (not _exactly(wanted, c), -c.context, c.gpus, c.shape)):
-        if _has_mode(wanted, candidate) == _holds(wanted, candidate):
-            continue
-        if _has_mode(wanted, candidate):
-            fails = f"its context is {context_label(candidate.context)}, under the {wanted.context:,} tokens asked for"
-        else:
-            fails = f"its mode is {MODE_LABELS[candidate.mode]}, not {MODE_LABELS[wanted.mode]}"
-        found.append(NearMiss(candidate.shape, fails))
-    return found[:MOST_NEAR_MISSES]
+    """Shapes for the model, or one of about its size, that fail by the fewest things, as a rule one; at most five."""
+    failing = [(c, fails) for c in candidates if _is_near(wanted, c) and (fails := _failures(wanted, c))]
+    fewest = min((len(fails) for _, fails in failing), default=0)
+    closest = [(c, fails) for c, fails in failing if len(fails) == fewest]
+    closest.sort(key=lambda found: _rank(wanted, found[0]))
+    return [NearMiss(c.shape, " and ".join(fails)) for c, fails in closest[:MOST_NEAR_MISSES]]
 
 
 def bucket(parameter_count: int) -> tuple[int, int]:
@@ -81,20 +90,37 @@ def bucket(parameter_count: int) -> tuple[int, int]:
     return width, parameter_count // (width * BILLION)
 
 
-def _exactly(wanted: Wanted, candidate: Candidate) -> bool:
+def _rank(wanted: Wanted, candidate: Candidate) -> tuple[bool, int, bool, int, int, str]:
+    """The closest first."""
+    distance = (wanted.account, wanted.model_account, candidate.account).index(candidate.account)
+    context = abs(candidate.context - wanted.context)
+    return not _is_exact(wanted, candidate), distance, candidate.deprecated, context, candidate.gpus, candidate.shape
+
+
+def _is_exact(wanted: Wanted, candidate: Candidate) -> bool:
     return candidate.base_model == wanted.base_model
 
 
-def _about(wanted: Wanted, candidate: Candidate) -> bool:
+def _is_near(wanted: Wanted, candidate: Candidate) -> bool:
+    """For exactly the model, or for one of its type and about its size."""
+    if _is_exact(wanted, candidate):
+        return True
     if not (wanted.model_type and wanted.parameter_count and candidate.parameter_count):
         return False
-    same_size = bucket(candidate.parameter_count) == bucket(wanted.parameter_count)
-    return candidate.model_type == wanted.model_type and same_size
+    same_bucket = bucket(candidate.parameter_count) == bucket(wanted.parameter_count)
+    return candidate.model_type == wanted.model_type and same_bucket
 
 
-def _has_mode(wanted: Wanted, candidate: Candidate) -> bool:
-    return candidate.mode is wanted.mode
-
-
-def _holds(wanted: Wanted, candidate: Candidate) -> bool:
-    return candidate.context >= wanted.context
+def _failures(wanted: Wanted, candidate: Candidate) -> list[str]:
+    """Why a shape that is near will not do."""
+    found = []
+    if not _is_exact(wanted, candidate) and candidate.parameter_count != wanted.parameter_count:
+        found.append(f"its model's parameters are {candidate.parameter_count:,}, not {wanted.parameter_count:,}")
+    if candidate.mode is not wanted.mode:
+        found.append(f"its mode is {MODE_LABELS[candidate.mode]}, not {MODE_LABELS[wanted.mode]}")
+    if candidate.context < wanted.context:
+        context = context_label(candidate.context)
+        found.append(f"its context is {context}, under the {wanted.context:,} tokens asked for")
+    if wanted.image and candidate.image != wanted.image:
+        found.append(f"its image is {candidate.image or 'left to the provider'}, not {wanted.image}")
+    return found

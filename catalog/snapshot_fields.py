@@ -18,6 +18,7 @@ from wire.casing import camel
 MAX_GPUS = 1024
 MAX_NODES = 1024
 MAX_TOKENS = 100_000_000
+LONGEST_TAG = 200
 MAX_PARAMETERS = 10**15
 
 
@@ -180,7 +181,12 @@ FIELDS: tuple[SnapshotField, ...] = (
         "Whether the tensor-parallel GPUs also divide what stands between the matrices, along the sequence.",
     ),
     SnapshotField(
-        "trainer_image_tag", "Trainer image", Group.RUNTIME, Kind.TEXT, "Tag of the trainer's image.", maximum=200
+        "trainer_image_tag",
+        "Trainer image",
+        Group.RUNTIME,
+        Kind.TEXT,
+        "Tag of the trainer's image.",
+        maximum=LONGEST_TAG,
     ),
     SnapshotField(
         "base_model_weight_precision",
@@ -200,7 +206,12 @@ FIELDS: tuple[SnapshotField, ...] = (
         maximum=300,
     ),
     SnapshotField(
-        "deployment_image_tag", "Deployment image", Group.SERVING, Kind.TEXT, "Tag of the sampler's image.", maximum=200
+        "deployment_image_tag",
+        "Deployment image",
+        Group.SERVING,
+        Kind.TEXT,
+        "Tag of the sampler's image.",
+        maximum=LONGEST_TAG,
     ),
 )
 BY_KEY = {field.key: field for field in FIELDS}

@@ -5,7 +5,6 @@ A fact that nobody knows is UNSPECIFIED, "", 0, or null for the sharding scheme;
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_serializer
@@ -15,6 +14,7 @@ from catalog.enums import AcceleratorType, Architecture, TrainerMode, WeightPrec
 from catalog.models import BaseModel, ShapeVersion
 from catalog.snapshots import ShardingScheme, Snapshot
 from catalog.states import VersionState
+from wire.times import rfc3339
 
 MODES = ("TRAINER_MODE_UNSPECIFIED", *TrainerMode)
 ACCELERATORS = ("ACCELERATOR_TYPE_UNSPECIFIED", *AcceleratorType)
@@ -151,8 +151,3 @@ def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
         "deploymentShapeVersion": snapshot.deployment_shape_version or "",
         "deploymentImageTag": snapshot.deployment_image_tag or "",
     }
-
-
-def rfc3339(moment: datetime | None) -> str | None:
-    """The moment in UTC with a Z, None where there is none."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment else None

@@ -9,13 +9,13 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from catalog.api.resources import rfc3339
 from catalog.enums import TrainerMode
-from catalog.snapshot_fields import MAX_TOKENS
+from catalog.snapshot_fields import LONGEST_TAG, MAX_TOKENS
 from launches.models import Attempt, Checkpoint, Launch
 from launches.spec import TrainerSpec
 from launches.states import FINAL, AttemptState
 from wire.status import Code, error_info
+from wire.times import rfc3339
 
 PREFIX = "JOB_STATE_"
 DELETED = "JOB_STATE_DELETED"
@@ -61,12 +61,21 @@ class TrainingConfigSerializer(serializers.Serializer[TrainerSpec]):
     loraRank = WholeInput(required=False, allow_null=True)
     learningRate = NumberInput(required=False, allow_null=True)
     maxContextLength = serializers.IntegerField(
-        required=False, min_value=0, max_value=MAX_TOKENS, help_text="tokens; only where the server chooses"
+        required=False,
+        allow_null=True,
+        min_value=0,
+        max_value=MAX_TOKENS,
+        help_text="tokens; only where the server chooses",
     )
     region = TextInput(required=False, allow_null=True)
-    customImageTag = serializers.CharField(required=False, allow_blank=True, help_text="only the shape's own")
-    acceleratorType = serializers.CharField(required=False, help_text="owned by the shape")
-    acceleratorCount = serializers.IntegerField(required=False, help_text="owned by the shape")
+    customImageTag = serializers.CharField(
+        required=False, allow_null=True, allow_blank=True, max_length=LONGEST_TAG, help_text="only the shape's own"
+    )
+    acceleratorType = serializers.CharField(required=False, allow_null=True, help_text="owned by the shape")
+    acceleratorCount = serializers.IntegerField(required=False, allow_null=True, help_text="owned by the shape")
+    projectionHeadDim = serializers.IntegerField(
+        required=False, allow_null=True, write_only=True, help_text="must be 0: no trainer here has one"
+    )
 
 
 class JobStatusSerializer(serializers.Serializer[dict[str, Any]]):
@@ -88,18 +97,28 @@ class TrainerJobSerializer(serializers.Serializer[Launch]):
     createdBy = serializers.CharField(read_only=True)
     state = serializers.ChoiceField(STATES, read_only=True)
     status = JobStatusSerializer(read_only=True)
-    trainingConfig = TrainingConfigSerializer(required=False)
+    trainingConfig = TrainingConfigSerializer(required=False, allow_null=True)
     trainerReplicaCount = WholeInput(required=False, allow_null=True)
-    nodeCount = serializers.IntegerField(required=False, help_text="owned by the shape")
-    serviceMode = serializers.BooleanField(required=False, help_text="without effect: every trainer is a service")
-    keepAlive = serializers.BooleanField(required=False, help_text="without effect: the inactivity timeout decides")
-    forwardOnly = serializers.BooleanField(required=False)
+    nodeCount = serializers.IntegerField(required=False, allow_null=True, help_text="owned by the shape")
+    serviceMode = serializers.BooleanField(
+        required=False, allow_null=True, help_text="without effect: every trainer is a service"
+    )
+    keepAlive = serializers.BooleanField(
+        required=False, allow_null=True, help_text="without effect: the inactivity timeout decides"
+    )
+    forwardOnly = serializers.BooleanField(required=False, allow_null=True)
     inactivityTimeout = TextInput(required=False, allow_null=True, help_text='such as "1800s"')
     trainingShapeVersion = serializers.CharField(read_only=True)
     acceleratorSeconds = serializers.DictField(child=serializers.CharField(), read_only=True)
     jobProgress = serializers.DictField(read_only=True, allow_null=True)
-    dataset = serializers.CharField(required=False, allow_blank=True, help_text="must be empty")
-    useReservation = serializers.BooleanField(required=False, help_text="without effect")
+    dataset = serializers.CharField(required=False, allow_null=True, allow_blank=True, help_text="must be empty")
+    useReservation = serializers.BooleanField(required=False, allow_null=True, help_text="without effect")
+    preemptible = serializers.BooleanField(
+        required=False, allow_null=True, write_only=True, help_text="must be false: no trainer here gives way to others"
+    )
+    reservationTarget = serializers.CharField(
+        required=False, allow_null=True, allow_blank=True, write_only=True, help_text="must be empty"
+    )
 
     def to_representation(self, launch: Launch) -> dict[str, Any]:
         """A deleted job is a tombstone in the state DELETED. Needs attempts prefetched, and account and owner."""

@@ -13,6 +13,7 @@ from accounts.domain.record import record
 from accounts.models import Account, User
 from accounts.roles import Right
 from catalog.models import ShapeVersion
+from catalog.queries import successor_of
 from catalog.states import VersionState
 from launches.domain.append_event import append_event
 from launches.hints import ADVANCE, hint_on_commit
@@ -181,7 +182,7 @@ def _write(
     attempt = Attempt.objects.create(launch=launch, number=1)
     append_event(launch, kind="state", message="Accepted", actor=actor, data={"state": launch.state})
     if version.deprecated_at is not None:
-        append_event(launch, kind="warning", message=_deprecation(version), actor=SYSTEM)
+        append_event(launch, kind="warning", message=_deprecation(version, account), actor=SYSTEM)
     if probe:
         message = f"For the validation of {version.name}: {probe.steps} steps, one of them at the full context"
         append_event(launch, kind="probe", message=message, actor=actor)
@@ -191,7 +192,8 @@ def _write(
     return launch
 
 
-def _deprecation(version: ShapeVersion) -> str:
+def _deprecation(version: ShapeVersion, account: Account) -> str:
     said = f": {version.deprecation_message}" if version.deprecation_message else "."
-    instead = f" Use {version.successor.name} instead." if version.successor else ""
+    successor = successor_of([account.pk], version)
+    instead = f" Use {successor.name} instead." if successor else ""
     return f"{version.name} is deprecated{said}{instead}"

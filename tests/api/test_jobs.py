@@ -11,20 +11,22 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.actors import user_actor
 from accounts.models import Account, AuditEntry, User
 from accounts.roles import Role
 from accounts.scopes import Scope
-from catalog.enums import TrainerMode
-from catalog.models import BaseModel, ShapeVersion
+from catalog.domain.deprecate_version import deprecate_version
+from catalog.models import ShapeVersion
 from catalog.states import VersionState
+from launches.api.resources import TrainerJobSerializer, TrainingConfigSerializer
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import claim_attempt
-from launches.models import Attempt, Checkpoint, Launch
+from launches.models import Attempt, Checkpoint, Event, Launch
 from launches.states import AttemptState, Reason
 from tests.api.makers import Caller, make_caller
-from tests.launches.makers import NOW, attempt_of, make_tiny_version, seen
+from tests.launches.makers import NOW, attempt_of, make_launch, make_tiny_version, seen
 from tests.launches.test_form_page import hidden
-from tests.makers import make_account, make_member, make_model, make_shape, make_version, sign_in
+from tests.makers import make_account, make_member, make_version, sign_in
 
 JOBS = "/v1/accounts/local/rlorTrainerJobs"
 TINY = "accounts/local/models/tiny-qwen3"
@@ -120,69 +122,6 @@ def test_durations_are_read_as_protocol_buffers_write_them_and_as_people_do(call
     assert made(caller, {"inactivityTimeout": timeout}, trainingShape=version.name)["inactivityTimeout"] == "1800s"
 
 
-def test_the_server_chooses_the_smallest_sufficient_shape_for_the_model_and_mode(caller: Caller) -> None:
-    model = make_tiny_version().shape.base_model
-    small = make_version(shape=make_shape(base_model=model), gpus=0, context=1024)
-    make_version(shape=make_shape(base_model=model), gpus=0, context=4096)
-    policy = make_version(shape=make_shape(base_model=model), gpus=0, context=512, mode=TrainerMode.POLICY_TRAINER)
-    forward = make_version(shape=make_shape(base_model=model), gpus=0, context=512, mode=TrainerMode.FORWARD_ONLY)
-
-    def chosen(context: int = 0, **config: Any) -> str:
-        forward_only = {"forwardOnly": True} if config.pop("forward", False) else {}
-        asked = {"maxContextLength": context} if context else {}
-        return str(
-            made(caller, forward_only | {"trainingConfig": {"baseModel": TINY} | asked | config})[
-                "trainingShapeVersion"
-            ]
-        )
-
-    assert chosen(loraRank=8) == small.name
-    assert "-shape-" in chosen(1025, loraRank=8) != small.name
-    assert chosen() == chosen(loraRank=0) == chosen(loraRank="0") == policy.name
-    assert chosen(forward=True, learningRate=1e-5) == forward.name
-
-
-def test_a_shape_for_a_model_alike_is_chosen_where_none_is_for_exactly_this_one(caller: Caller, local: Account) -> None:
-    facts: dict[str, Any] = {"model_type": "qwen3", "parameter_count": 8_200_000_000}
-    wanted = make_model(account=local, model_id="wanted", **facts)
-    other = make_model(account=local, model_id="tiny-qwen3", **facts)
-    make_version(shape=make_shape(base_model=other), gpus=0, context=2048, **facts)
-    asked = {"trainingConfig": {"baseModel": wanted.name, "loraRank": 8}}
-    # It is chosen, and then nobody is connected who runs that model; of another size it is not chosen.
-    assert "No connected provider can run this" in create(caller, asked)[1]["message"]
-    BaseModel.objects.filter(pk=wanted.pk).update(parameter_count=8_999_999_999)
-    answer = create(caller, asked)
-    assert reason(answer)[2] == "NO_TRAINING_SHAPE_FITS"
-    assert "its model's parameters are 8,200,000,000, not 8,999,999,999" in answer[1]["message"]
-    BaseModel.objects.filter(pk=wanted.pk).update(parameter_count=9_000_000_000)
-    assert create(caller, asked)[1]["message"].endswith("There is none for it.")
-
-
-def test_where_no_shape_fits_the_near_misses_say_by_what(caller: Caller) -> None:
-    version = make_tiny_version()
-    answer = create(caller, {"trainingConfig": {"baseModel": TINY, "loraRank": 8, "maxContextLength": 4096}})
-    assert reason(answer) == (400, 9, "NO_TRAINING_SHAPE_FITS")
-    assert f"Near misses: {version.shape.name}: its context is 2k, under the 4,096 tokens" in answer[1]["message"]
-    answer = create(caller, {"trainingConfig": {"baseModel": TINY}})
-    assert f"{version.shape.name}: its mode is LoRA, not Policy" in answer[1]["message"]
-    answer = create(caller, {"trainingConfig": {"baseModel": "accounts/x/models/y"}})
-    assert answer[1]["message"].endswith("There is none for it.")
-    for wrong in (None, "", "tiny", 7, f"{TINY}/x"):
-        found = violations(create(caller, {"trainingConfig": {"baseModel": wrong}}))
-        assert "is no base model" in found["trainingConfig.baseModel"]
-    assert Launch.objects.count() == 0
-
-
-def test_another_accounts_shapes_are_neither_chosen_nor_near(caller: Caller) -> None:
-    theirs = make_shape(base_model=make_tiny_version().shape.base_model, account=make_account(account_id="team-b"))
-    private = make_version(shape=theirs, gpus=0, context=100_000, public=False)
-    answer = create(caller, {"trainingConfig": {"baseModel": TINY, "loraRank": 8, "maxContextLength": 100_000}})
-    assert answer[0] == 400
-    assert "team-b" not in answer[1]["message"]
-    for name in (private.name, private.shape.name):
-        assert reason(create(caller, trainingShape=name))[:2] == (404, 5)
-
-
 def test_the_manual_mode_is_forbidden_with_a_reason(caller: Caller) -> None:
     for value in ("true", "True", "1"):
         answer = create(caller, {"trainingConfig": {"acceleratorType": "NVIDIA_B200_180GB"}}, skipValidations=value)
@@ -193,14 +132,17 @@ def test_the_manual_mode_is_forbidden_with_a_reason(caller: Caller) -> None:
 
 def test_shapes_that_cannot_be_launched_are_refused_by_name(caller: Caller, local: Account) -> None:
     draft = make_tiny_version(state=VersionState.DRAFT)
-    answer = create(caller, trainingShape=draft.shape.name)
-    assert reason(answer) == (400, 9, "TRAINING_SHAPE_NOT_VALIDATED")
-    answer = create(caller, trainingShape=draft.name)
-    assert reason(answer) == (400, 9, "FAILED_PRECONDITION")
-    assert "is not validated" in answer[1]["message"]
     withdrawn = make_tiny_version(latest=False)
     ShapeVersion.objects.filter(pk=withdrawn.pk).update(withdrawn_at=timezone.now())
-    assert "was withdrawn" in create(caller, trainingShape=withdrawn.name)[1]["message"]
+    for name, sentence in (
+        (draft.shape.name, "has no validated version that was published"),
+        (f"{draft.shape.name}/versions/latest", "has no validated version that was published"),
+        (draft.name, "is not validated"),
+        (withdrawn.name, "was withdrawn"),
+    ):
+        answer = create(caller, trainingShape=name)
+        assert reason(answer) == (400, 9, "TRAINING_SHAPE_NOT_VALIDATED"), name
+        assert sentence in answer[1]["message"]
     for wrong in ("x", "accounts/local/trainingShapes/", f"{draft.name}/", "accounts/local/models/x"):
         assert "is no name of a shape" in violations(create(caller, trainingShape=wrong))["trainingShape"]
 
@@ -284,12 +226,16 @@ def test_an_image_may_be_named_where_it_is_the_shapes_own(caller: Caller) -> Non
         ({"keepAlive": 2}, "keepAlive"),
         ({"useReservation": {}}, "useReservation"),
         ({"dataset": "accounts/local/datasets/x"}, "dataset"),
+        ({"preemptible": True}, "preemptible"),
+        ({"reservationTarget": "mine"}, "reservationTarget"),
+        ({"trainingConfig": {"projectionHeadDim": 64}}, "trainingConfig.projectionHeadDim"),
     ],
 )
 def test_what_is_no_job_is_refused_by_field(caller: Caller, body: Any, field: str) -> None:
     found = violations(create(caller, body, trainingShape=make_tiny_version().name))
     assert set(found) == {field}
     assert all(sentence.endswith(".") for sentence in found.values())
+    assert ("There is no such field" in found[field]) == (field in {"colour", "trainingConfig.rank"})
 
 
 @pytest.mark.parametrize("value", [True, False, "true", "false"])
@@ -299,19 +245,37 @@ def test_switches_without_effect_are_taken_either_way(caller: Caller, field: str
     assert (job["serviceMode"], job["keepAlive"], job["useReservation"]) == (True, False, False)
 
 
-def test_null_is_the_default(caller: Caller) -> None:
-    body = {
-        "displayName": None,
-        "trainerReplicaCount": None,
-        "trainingConfig": {"loraRank": None, "learningRate": None},
-    }
-    assert made(caller, body, trainingShape=make_tiny_version().name)["trainingConfig"]["loraRank"] == 16
+def test_null_is_as_good_as_left_out_and_so_is_what_asks_for_nothing(caller: Caller) -> None:
+    version = make_tiny_version()
+    plain = made(caller, {}, trainingShape=version.name)
+    config = {name: None for name, field in TrainingConfigSerializer().fields.items() if not field.read_only}
+    nulls = {name: None for name, field in TrainerJobSerializer().fields.items() if not field.read_only}
+    nothing = {"preemptible": False, "reservationTarget": "", "trainingConfig": {"projectionHeadDim": 0}}
+    assert plain["trainingConfig"]["loraRank"] == 16
+    for body in (nulls, nulls | {"trainingConfig": config}, nothing):
+        job = made(caller, body, trainingShape=version.name)
+        assert {name for name in job if job[name] != plain[name]} == {"name", "createTime"}
+
+
+@pytest.mark.parametrize("name", ["trainingShapes", "training_shapes", "x", "pageSize", "\0", "é"])
+def test_a_mistyped_parameter_launches_nothing(caller: Caller, name: str) -> None:
+    body = {"trainingConfig": {"baseModel": TINY, "loraRank": 8}}
+    answer = create(caller, body, **{name: make_tiny_version().shape.name})
+    assert "Use rlorTrainerJobId, trainingShape, skipValidations, readMask." in violations(answer)[name]
+    assert Launch.objects.count() == 0
+    job = made(caller, body, rlor_trainer_job_id="mine", readMask="name")
+    assert job == {"name": f"{JOBS.removeprefix('/v1/')}/mine"}
+    for method, end in (("delete", ""), ("post", ":cancel"), ("post", ":resume")):
+        answer = caller.send(method, f"{JOBS}/mine{end}?{urlencode({name: ''})}")
+        assert set(violations(answer)) == {name}
 
 
 def test_the_same_id_again_is_a_conflict_and_changes_nothing(caller: Caller) -> None:
     version = make_tiny_version()
     job = made(caller, {"displayName": "first"}, trainingShape=version.name, rlorTrainerJobId="mine")
     entries = AuditEntry.objects.count()
+    for body, field in (({"colour": "red"}, "colour"), ({"preemptible": True}, "preemptible")):
+        assert field in violations(create(caller, body, trainingShape=version.name, rlorTrainerJobId="mine"))
     for body, shape in (({"displayName": "second"}, version.name), ({"displayName": "x" * 99}, "nonsense")):
         answer = create(caller, body, trainingShape=shape, rlorTrainerJobId="mine")
         assert reason(answer) == (409, 6, "ALREADY_EXISTS")
@@ -320,6 +284,22 @@ def test_the_same_id_again_is_a_conflict_and_changes_nothing(caller: Caller) -> 
     ShapeVersion.objects.filter(pk=version.pk).update(is_latest_validated=False, withdrawn_at=timezone.now())
     answer = create(caller, trainingShape=version.name, rlorTrainerJobId="mine")
     assert answer[0] == 409  # so that a request that is repeated finds its job, whatever became of the shape
+
+
+def test_a_job_of_a_deprecated_version_is_warned_in_its_timeline(
+    caller: Caller, client: Client, launcher: User, local: Account
+) -> None:
+    better = make_tiny_version()
+    version = make_tiny_version()
+    publisher = user_actor(make_member(account=local, role=Role.ADMIN))
+    make_launch(version=version, account=local, owner=launcher)
+    assert not Event.objects.filter(kind="warning").exists()
+    deprecate_version(actor=publisher, version=version, message="It is slow.", successor=better.shape)
+    made(caller, trainingShape=version.name)
+    event = Event.objects.get(kind="warning")
+    assert event.message == f"{version.name} is deprecated: It is slow. Use {better.shape.name} instead."
+    page = sign_in(client, launcher).get(reverse("launch", args=[event.launch.uid]))
+    assert event.message in unescape(page.content.decode())
 
 
 def test_a_deleted_job_is_a_tombstone_whose_id_stays_taken(caller: Caller) -> None:
@@ -414,4 +394,10 @@ def test_the_page_and_the_audit_log_name_the_caller_and_the_key(caller: Caller, 
 
 def test_deployments_are_refused_in_words(caller: Caller) -> None:
     assert reason(caller.post("/v1/accounts/local/deployments", {}))[:2] == (501, 12)
-    assert reason(caller.get("/v1/accounts/local/deployments/none"))[:2] == (404, 5)
+    one = "/v1/accounts/local/deployments/none"
+    for answer in (
+        caller.get(one),
+        caller.patch(f"{one}?updateMask=max_replica_count", {"maxReplicaCount": 0}),
+        caller.delete(f"{one}?ignoreChecks=true&hard=true"),
+    ):
+        assert reason(answer)[:2] == (404, 5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from django.db import IntegrityError, connection
 from django.utils import timezone
 
 from accounts.actors import user_actor
@@ -76,6 +77,15 @@ def test_a_job_id_is_taken_for_ever() -> None:
             idempotency_key="another",
             job_id=first.job_id,
         )
+
+
+def test_what_else_the_database_refuses_is_not_called_a_taken_id() -> None:
+    first = make_launch()
+    with connection.cursor() as cursor:
+        connection.check_constraints()  # a table with checks that are still to be made cannot be altered
+        cursor.execute("ALTER TABLE launches_launch ADD CONSTRAINT not_that CHECK (display_name <> 'job_id')")
+    with pytest.raises(IntegrityError, match="not_that"):
+        make_launch(owner=first.owner, version=first.shape_version, display_name="job_id")
 
 
 def withdraw(version: ShapeVersion) -> None:
