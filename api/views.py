@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar, cast
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -16,16 +17,28 @@ from accounts.models import Account, ApiKey
 from accounts.roles import Right
 from api.masks import fields_of
 from api.refusals import invalid
-from wire.casing import snake
-from wire.errors import InvalidArgument, NotFound, Violation
+from wire.casing import camel, snake
+from wire.errors import InvalidArgument, NotFound, Violation, capped
 from wire.masks import MaskError, apply_mask, parse_mask
 
 WILDCARD = "-"
+WRITING = ("POST", "PATCH", "DELETE")
 NON_FIELD = api_settings.NON_FIELD_ERRORS_KEY
 
 
 class ResourceView(APIView):
     """Called with a key; `actor` acts with its rights, in its one account."""
+
+    takes: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Query parameters of the writing methods; POST and PATCH take `readMask`, too."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Check the key, and that whoever writes mistyped no parameter, which would then be written without it."""
+        super().initial(request, *args, **kwargs)
+        method = request.method or ""
+        if method in WRITING and hasattr(self, method.lower()):
+            answers = () if method == "DELETE" else ("readMask",)
+            _refuse_unknown(request, (*self.takes.get(method, ()), *answers))
 
     @property
     def key(self) -> ApiKey:
@@ -96,7 +109,7 @@ def read_body(serializer: type[Serializer[Any]], data: Any) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise invalid("body", "It is not a JSON object.")
     reader = serializer(data=data)
-    found = _unknown(data, reader, "")
+    found = capped(_unknown(data, reader, ""), field="body")
     if not reader.is_valid():
         found += _wrong(reader.errors, "")
     if found:
@@ -104,13 +117,21 @@ def read_body(serializer: type[Serializer[Any]], data: Any) -> dict[str, Any]:
     return cast(dict[str, Any], reader.validated_data)
 
 
+def _refuse_unknown(request: Request, known: Collection[str]) -> None:
+    unknown = [name for name in request.query_params if camel(name) not in known]
+    remedy = f"Use {', '.join(known)}" if known else "Leave it out"
+    sentence = f"There is no such query parameter. {remedy}."
+    if unknown:
+        raise InvalidArgument(capped([Violation(_sendable(name)[:80], sentence) for name in unknown], field="query"))
+
+
 def _unknown(data: dict[str, Any], reader: Any, prefix: str) -> list[Violation]:
+    sentence = f"There is no such field. Use {', '.join(reader.fields)}."
     found = []
     for name, value in data.items():
         field = reader.fields.get(name)
         if field is None:
-            known = ", ".join(reader.fields)
-            found.append(Violation(_sendable(f"{prefix}{name}")[:80], f"There is no such field. Use {known}."))
+            found.append(Violation(_sendable(f"{prefix}{name}")[:80], sentence))
         elif isinstance(value, dict) and hasattr(field, "fields"):
             found += _unknown(value, field, f"{prefix}{name}.")
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db.models import Q, QuerySet
+from django.db.models import Case, Q, QuerySet, When
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,15 +20,22 @@ from catalog.api.resources import (
 from catalog.models import ShapeVersion
 from catalog.queries import find_model, listed, may_see, visible_models
 from wire.errors import NotFound
-from wire.names import is_id, is_version_id, model_name, shape_name, version_name
+from wire.names import LATEST, is_id, is_version_id, model_name, shape_name, version_name
 
-LATEST = "latest"
 _RELATED = ("shape__account", "shape__base_model__account")
+
+
+def shown(view: ResourceView) -> Q:
+    """Versions that the API shows the caller: all of its account; of others those that are public and validated.
+
+    A page shows a withdrawn version to whoever launched from it; on the wire it is not validated any more.
+    """
+    return may_see(view.mine) & (Q(withdrawn_at__isnull=True) | Q(shape__account__in=view.mine))
 
 
 def versions_in(view: ResourceView, account: str, shape: str) -> QuerySet[ShapeVersion]:
     """The versions that the caller may see of the shape, or of all of them."""
-    rows = ShapeVersion.objects.filter(may_see(view.mine)).select_related(*_RELATED)
+    rows = ShapeVersion.objects.filter(shown(view)).select_related(*_RELATED)
     return rows.filter(_within(account, shape))
 
 
@@ -131,10 +138,12 @@ class DeploymentShapeVersion(ResourceView):
 
     @extend_schema(**answers_one("GetDeploymentShapeVersion", DeploymentShapeVersionSerializer))
     def get(self, request: Request, account: str, shape: str, version: str) -> Response:  # noqa: ARG002
-        """What the training shapes say of it."""
+        """What the newest training shape says of it, of the account named where one of its own links it."""
         name = f"accounts/{account}/deploymentShapes/{shape}/versions/{version}"
-        rows = ShapeVersion.objects.filter(may_see(self.mine), snapshot__deploymentShapeVersion=name)
-        found = rows.order_by("-created_at", "-pk").first() if "\0" not in name else None
+        rows = ShapeVersion.objects.filter(shown(self), snapshot__deploymentShapeVersion=name)
+        # whose deployment shape it is knows it best
+        rows = rows.annotate(own=Case(When(shape__account__account_id=account, then=True), default=False))
+        found = rows.order_by("-own", "-created_at", "-pk").first() if "\0" not in name else None
         if found is None:
             raise NotFound(f"There is no {name[:300]} that a training shape links which this API key may see.")
         snapshot = found.frozen_snapshot

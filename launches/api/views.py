@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db.models import Prefetch, Q, QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -66,6 +68,8 @@ def find_job(view: ResourceView, account: str, job: str) -> Launch:
 class TrainerJobs(ResourceView):
     """The jobs of an account."""
 
+    takes: ClassVar = {"POST": ("rlorTrainerJobId", "trainingShape", "skipValidations")}
+
     @extend_schema(**answers_list(JOBS))
     def get(self, request: Request, account: str) -> Response:  # noqa: ARG002
         """List the jobs, newest first; deleted ones are hidden."""
@@ -88,7 +92,7 @@ class TrainerJobs(ResourceView):
         """Create a job. The same id again is answered with 409, and changes nothing."""
         owner = self.own_account(account)
         body = read_body(TrainerJobSerializer, request.data)
-        query = {name: asked(request, name) for name in ("rlorTrainerJobId", "trainingShape", "skipValidations")}
+        query = {name: asked(request, name) for name in self.takes["POST"]}
         launch = create_job(actor=self.actor, account=owner, mine=self.mine, query=query, body=body)
         return self.answer(TrainerJobSerializer, find_job(self, account, launch.job_id))
 
@@ -141,6 +145,8 @@ class Checkpoints(ResourceView):
 class Deployments(ResourceView):
     """Sampler deployments, which no provider of this Slipway has."""
 
+    takes: ClassVar = {"POST": ("deploymentId", "skipShapeValidation")}
+
     @extend_schema(operation_id="CreateDeployment", responses=refusals(UNDONE), request=None)
     def post(self, request: Request, account: str) -> Response:  # noqa: ARG002
         """Refused in words."""
@@ -154,8 +160,23 @@ class Deployments(ResourceView):
 class Deployment(ResourceView):
     """One deployment; there is none."""
 
+    takes: ClassVar = {"PATCH": ("updateMask",), "DELETE": ("ignoreChecks", "hard")}
+
     @extend_schema(operation_id="GetDeployment", responses=refusals())
     def get(self, request: Request, account: str, deployment: str) -> Response:  # noqa: ARG002
         """There is none."""
+        raise self._missing(account, deployment)
+
+    @extend_schema(operation_id="UpdateDeployment", responses=refusals(), request=None)
+    def patch(self, request: Request, account: str, deployment: str) -> Response:  # noqa: ARG002
+        """There is none."""
+        raise self._missing(account, deployment)
+
+    @extend_schema(operation_id="DeleteDeployment", responses=refusals())
+    def delete(self, request: Request, account: str, deployment: str) -> Response:  # noqa: ARG002
+        """There is none."""
+        raise self._missing(account, deployment)
+
+    def _missing(self, account: str, deployment: str) -> NotFound:
         self.own_account(account)
-        raise NotFound(f"There is no deployment {deployment[:80]!r}: no provider here runs deployments.")
+        return NotFound(f"There is no deployment {deployment[:80]!r}: no provider here runs deployments.")

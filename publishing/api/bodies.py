@@ -11,6 +11,7 @@ from catalog.snapshots import ShardingScheme, Snapshot
 from wire.casing import snake
 from wire.errors import InvalidArgument, Violation
 
+NO_MODE = "TRAINER_MODE_UNSPECIFIED"
 _REQUIRED = ("baseModel", "trainerMode", "acceleratorCount", "maxSupportedContextLength")
 _CHOICES: dict[str, type[AcceleratorType] | type[WeightPrecision]] = {
     "acceleratorType": AcceleratorType,
@@ -22,7 +23,7 @@ _UNKNOWN_WHEN_EMPTY = ("modelType", "trainerImageTag", "deploymentShapeVersion",
 
 def refuse_missing(body: Mapping[str, Any]) -> None:
     """Errors: `InvalidArgument` naming every field that a new shape needs and the body lacks."""
-    missing = [name for name in _REQUIRED if body.get(name) in (None, "", "TRAINER_MODE_UNSPECIFIED")]
+    missing = [name for name in _REQUIRED if body.get(name) in (None, "", NO_MODE)]
     if missing:
         raise InvalidArgument([Violation(name, "A training shape needs it. Send a value.") for name in missing])
 
@@ -41,7 +42,12 @@ def new_snapshot(name: str, body: Mapping[str, Any]) -> Snapshot:
 
 
 def changed_snapshot(snapshot: Snapshot, body: Mapping[str, Any]) -> Snapshot:
-    """The snapshot with what the body says; what it does not name stays. UNSPECIFIED, "" and 0 make a fact unknown."""
+    """The snapshot with what the body says; what it does not name stays. UNSPECIFIED, "" and 0 make a fact unknown.
+
+    Errors: `InvalidArgument` for the mode, which every shape has.
+    """
+    if body.get("trainerMode") == NO_MODE:
+        raise InvalidArgument([Violation("trainerMode", f"A shape has a mode. Use one of {', '.join(TrainerMode)}.")])
     changes: dict[str, Any] = {snake(name): body[name] for name in _PLAIN if name in body}
     changes |= {snake(name): body[name] or None for name in _UNKNOWN_WHEN_EMPTY if name in body}
     for name, kind in _CHOICES.items():
@@ -49,7 +55,7 @@ def changed_snapshot(snapshot: Snapshot, body: Mapping[str, Any]) -> Snapshot:
             changes[snake(name)] = None if body[name].endswith("_UNSPECIFIED") else kind(body[name])
     if "baseModel" in body:
         changes["base_model"] = body["baseModel"]
-    if body.get("trainerMode", "TRAINER_MODE_UNSPECIFIED") != "TRAINER_MODE_UNSPECIFIED":
+    if "trainerMode" in body:
         changes["trainer_mode"] = TrainerMode(body["trainerMode"])
     if "parameterCount" in body:
         changes["parameter_count"] = int(body["parameterCount"]) or None

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from accounts.models import Account, AuditEntry, User
 from accounts.roles import Role
+from accounts.scopes import Scope
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from publishing.models import Validation
@@ -198,6 +199,8 @@ def test_another_mode_brings_its_own_fields(caller: Caller, team: Account) -> No
     make_shape_of(caller, team)
     assert caller.patch(f"{SHAPES}/mine", {"trainerMode": "FORWARD_ONLY"})[0] == 200
     assert "lora_rank" not in {field.name for field in newest_version().fields}
+    answer = caller.patch(f"{SHAPES}/mine", {"trainerMode": "TRAINER_MODE_UNSPECIFIED", "nodeCount": 2})
+    assert "Use one of POLICY_TRAINER, LORA_TRAINER, FORWARD_ONLY." in violations(answer)["trainerMode"]
 
 
 def test_a_shape_is_deleted_with_its_versions_unless_a_launch_refers_to_it(caller: Caller, team: Account) -> None:
@@ -220,9 +223,8 @@ def test_validated_is_the_word_of_the_keys_user(caller: Caller, team: Account, p
     assert marks(caller.patch(f"/v1/{version.name}", {"validated": True})) == (True, False, False)
     validation = Validation.objects.get()
     assert (validation.requested_by, validation.kind) == (publisher, "BY_HAND")
-    key = publisher.api_keys.get().name
-    assert validation.requested_label == f"petra (key {key})"
-    assert f"with the key {key}" in validation.reason
+    assert validation.requested_label == f"petra (key {publisher.api_keys.get().name})"
+    assert validation.reason == "Set through the API."  # every reader of the shape sees it
     assert marks(caller.patch(f"/v1/{version.name}", {"validated": True})) == (True, False, False)
     assert Validation.objects.count() == 1
 
@@ -278,7 +280,11 @@ def test_not_validated_withdraws_for_good(caller: Caller, team: Account) -> None
         assert reason(answer) == (400, 9, "FAILED_PRECONDITION")
         assert "was withdrawn for good" in answer[1]["message"]
     assert marks(caller.patch(f"/v1/{new.name}", {"validated": False})) == (False, True, False)
-    assert "By the API key" in AuditEntry.objects.get(verb="withdraw_version").reason
+    entry = AuditEntry.objects.get(verb="withdraw_version")
+    assert (entry.reason, entry.actor_label) == (
+        "Set through the API.",
+        f"petra (key {User.objects.get(username='petra').api_keys.get().name})",
+    )
 
 
 @pytest.mark.parametrize("state", [VersionState.DRAFT, VersionState.REJECTED])
@@ -330,3 +336,63 @@ def test_deployment_shapes_are_known_by_the_shapes_that_link_them(caller: Caller
         user=make_member(account=make_account(account_id="team-b"), role=Role.PUBLISHER),
     )
     assert other.get(f"/v1/{name}")[0] == 404
+
+
+def test_a_deployment_shape_is_what_its_own_account_says_of_it(caller: Caller, team: Account) -> None:
+    name = "accounts/team-a/deploymentShapes/mine/versions/gyiqbrd6"
+    strangers = make_shape(account=make_account(account_id="team-b"), base_model=make_model())
+    make_version(shape=strangers, deployment_shape_version=name, deployment_image_tag="wrong")
+    assert caller.get(f"/v1/{name}")[1]["deploymentImageTag"] == "wrong"
+    make_shape_of(caller, team, deploymentShapeVersion=name, deploymentImageTag="7")
+    make_version(shape=strangers, deployment_shape_version=name, deployment_image_tag="newer and wrong")
+    assert caller.get(f"/v1/{name}")[1]["deploymentImageTag"] == "7"
+
+
+def test_what_was_withdrawn_is_seen_by_its_own_account_only(caller: Caller, team: Account) -> None:
+    deployment = "accounts/fireworks/deploymentShapes/rft-qwen3-8b/versions/gyiqbrd6"
+    shape = make_shape(account=team, base_model=make_model(account=team))
+    kept = make_version(shape=shape)
+    withdrawn = make_version(shape=shape, deployment_shape_version=deployment)
+    lone = make_version(shape=make_shape(account=team, base_model=shape.base_model))
+    for version in (withdrawn, lone):
+        assert marks(caller.patch(f"/v1/{version.name}", {"validated": False})) == (False, True, False)
+    versions = {version.name for version in (kept, withdrawn, lone)}
+    paths = [f"/v1/{name}" for name in (withdrawn.name, lone.name, lone.shape.name, deployment)]
+    paths.append(f"/v1/{lone.shape.name}/versions")
+    other = make_account(account_id="team-b")
+    stranger = make_caller(account=other, user=make_member(account=other, role=Role.PUBLISHER))
+    for reader, seen, status in ((caller, versions, 200), (stranger, {kept.name}, 404)):
+        found = reader.get("/v1/accounts/-/trainingShapes/-/versions")[1]["trainingShapeVersions"]
+        assert {version["name"] for version in found} == seen
+        assert {reader.get(path)[0] for path in paths} == {status}
+    answer = stranger.post(f"/v1/accounts/team-b/rlorTrainerJobs?trainingShape={withdrawn.name}", {})
+    assert reason(answer) == (400, 9, "TRAINING_SHAPE_NOT_VALIDATED")  # whoever pinned it is told what became of it
+
+
+def test_who_may_not_publish_is_refused_whatever_they_say(team: Account) -> None:
+    version = make_version(shape=make_shape(account=team, base_model=make_model(account=team)))
+    reader = make_caller(account=team, user=make_member(account=team, role=Role.ADMIN), scope=Scope.READ)
+    launcher = make_caller(account=team, user=make_member(account=team, role=Role.LAUNCHER), scope=Scope.LAUNCH)
+    for caller in (reader, launcher):
+        for change in ({}, {"public": True}, {"public": False}, {"validated": True}, {"colour": "red"}):
+            assert reason(caller.patch(f"/v1/{version.name}", change))[:2] == (403, 7), change
+        for change in ({}, {"colour": "red"}, {"baseModel": "x"}):
+            assert reason(caller.patch(f"/v1/{version.shape.name}", change))[:2] == (403, 7), change
+            assert reason(caller.post(f"{SHAPES}?trainingShapeId=mine", change))[:2] == (403, 7), change
+        for path in (f"{SHAPES}/none", f"/v1/{version.shape.name}"):
+            assert reason(caller.delete(path))[:2] == (403, 7), path
+
+
+@pytest.mark.parametrize("name", ["updateMasks", "update", "trainingShapeIds"])
+def test_a_mistyped_parameter_writes_nothing(caller: Caller, team: Account, name: str) -> None:
+    make_shape_of(caller, team)
+    version = only_version()
+    for answer in (
+        caller.post(f"{SHAPES}?trainingShapeId=other&{name}=x", body(team)),
+        caller.patch(f"{SHAPES}/mine?{name}=nodeCount", {"nodeCount": 2}),
+        caller.patch(f"/v1/{version.name}?{name}=public", {"validated": True}),
+        caller.delete(f"{SHAPES}/mine?{name}=x"),
+    ):
+        assert set(violations(answer)) == {name}
+    assert only_version().state == VersionState.DRAFT
+    assert TrainingShape.objects.count() == 1
