@@ -54,9 +54,7 @@ DOMAIN = "slipway"
 _TYPE = "type.googleapis.com/google.rpc."
 
 
-def status_body(
-    code: Code, message: str, *, reason: str = "", violations: Sequence[Violation] = ()
-) -> dict[str, Any]:
+def status_body(code: Code, message: str, *, reason: str = "", violations: Sequence[Violation] = ()) -> dict[str, Any]:
     """The body of a refusal. `message` is a full sentence for a person; `reason` a word for a program, the code's name
     where there is none; `violations` is every field that is to blame.
     """

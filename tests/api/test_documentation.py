@@ -17,6 +17,7 @@ from accounts.models import Account
 from accounts.roles import Role
 from accounts.scopes import Scope
 from launches.api.resources import STATES
+from launches.domain.create_launch import NOT_VALIDATED
 from tests.api.makers import make_key
 from tests.makers import make_member
 from wire.status import Code
@@ -48,6 +49,7 @@ def test_the_table_of_errors_has_every_code() -> None:
     unused = {Code.UNAVAILABLE.name, Code.RESOURCE_EXHAUSTED.name}  # nothing is limited yet
     assert {row for row in answered if row[2] not in unused} <= set(rows)
     assert all(Code[name] == int(code) for _, code, name in rows)
+    assert {"405", "413", "415"} <= {status for status, _, _ in rows}
 
 
 def test_every_state_is_in_the_table() -> None:
@@ -55,7 +57,6 @@ def test_every_state_is_in_the_table() -> None:
 
 
 def test_every_reason_is_told() -> None:
-    source = (Path(settings.BASE_DIR) / "launches" / "api" / "create.py").read_text()
-    assert set(re.findall(r'reason="(\w+)"', source)) == set(re.findall(r"`([A-Z]+_[A-Z_]+)`", PAGE)) - {
-        code.name for code in Code
-    } - set(STATES)
+    sources = [path.read_text() for path in (Path(settings.BASE_DIR) / "launches" / "api").glob("*.py")]
+    reasons = set(re.findall(r'reason="(\w+)"', "".join(sources))) | {NOT_VALIDATED}
+    assert reasons == set(re.findall(r"`([A-Z]+_[A-Z_]+)`", PAGE)) - {code.name for code in Code} - set(STATES)
