@@ -56,7 +56,7 @@ def apply_catalog(
             _publish(actor, document, shapes[step.entry.shape_id], step.entry, file)
     for step in plan.steps:  # once all are published, since they may be each other's successors
         if isinstance(step.entry, ShapeEntry) and (step.entry.deprecated or not step.publishes):
-            _deprecate(actor, shapes[step.entry.shape_id], step.entry)
+            _deprecate(actor, shapes[step.entry.shape_id], step.entry, file)
     for step in plan.steps:
         _record_facts(actor, account, step)
     counts = {kind.value: number for kind, number in plan.counts.items() if number}
@@ -190,11 +190,16 @@ def _publish(actor: Actor, document: Document, shape: TrainingShape, entry: Shap
         snapshot=entry.snapshot,
         launch_fields=entry.launch_fields,
         public=document.public,
-        note=f"by file, {file[:12]}",
+        note=_by(file),
     )
 
 
-def _deprecate(actor: Actor, shape: TrainingShape, entry: ShapeEntry) -> None:
+def _by(file: str) -> str:
+    """The sha256 of the file as notes and reasons say it."""
+    return f"by file, {file[:12]}"
+
+
+def _deprecate(actor: Actor, shape: TrainingShape, entry: ShapeEntry, file: str) -> None:
     """Warn from the head, or lift the warning, as the entry says."""
     head = latest_of(shape)
     assert head, "every shape of a plan has one by now"
@@ -203,7 +208,7 @@ def _deprecate(actor: Actor, shape: TrainingShape, entry: ShapeEntry) -> None:
         if (head.deprecation_message, head.successor) != (entry.deprecated.message, successor):
             deprecate_version(actor=actor, version=head, message=entry.deprecated.message, successor=successor)
     elif head.deprecated_at:
-        restore_version(actor=actor, version=head)
+        restore_version(actor=actor, version=head, reason=_by(file))
 
 
 def _shape_named(name: str) -> TrainingShape | None:

@@ -99,7 +99,11 @@ def test_each_kind_of_change_is_shown_field_by_field(paula: Client) -> None:
     change = text[text.index('id="change"') : text.index('id="deprecate"')]
     assert re.findall(r"<td[^>]*>(?:<span.*?</span>)?(.*?)</td>", change) == ["2", "8"]
     paula.post(URL, fields_of(text))
-    assert counts_of(review(paula, PUBLIC.replace("gpus: 2", "gpus: 8") + SECOND)) == {"restore": "1"}
+    back = review(paula, PUBLIC.replace("gpus: 2", "gpus: 8") + SECOND)
+    assert counts_of(back) == {"restore": "1"}
+    paula.post(URL, fields_of(back))
+    for verb in ("import_version", "restore_version"):
+        assert AuditEntry.objects.filter(verb=verb).latest("pk").reason.startswith("by file, "), verb
 
 
 def test_a_stale_review_is_refused_and_shows_the_new_difference(paula: Client) -> None:
