@@ -3,172 +3,93 @@
 A new URL fails `test_every_url_is_in_the_table` until it has a row in TABLE. A row is the URL's name with its cases:
 method, path, posted fields, and the status for each person. `world` is what there is: see `World`. The catalog is
 closed here (SLIPWAY_PUBLIC_CATALOG off), as in a real deployment; everything private belongs to account team-a.
+Elsewhere: /v1 in tests/api/test_roles.py, /admin in tests/accounts/test_admin_roles.py, /events in
+tests/launches/test_streams.py, the trainer gateway in tests/launches/test_gateway_admission.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import hashlib
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
-from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from accounts.actors import SYSTEM
-from accounts.domain.create_api_key import create_api_key
-from accounts.domain.create_invitation import create_invitation
-from accounts.models import ApiKey, Invitation, Membership, User
+from accounts.models import User
 from accounts.roles import Role
-from accounts.scopes import Scope
-from catalog.models import ShapeVersion
-from catalog.states import VersionState
-from launches.models import Launch
-from tests.launches.makers import make_launch
-from tests.makers import make_account, make_member, make_model, make_shape, make_user, make_version
+from catalog.document import read_document
+from catalog.domain.plan_catalog import plan_catalog
+from publishing.models import CatalogImport
+from tests.catalog.test_catalog_code import PUBLIC
+from tests.makers import make_account, make_member
+from tests.roles import (
+    ANONYMOUS,
+    FORBIDDEN,
+    FOUND,
+    MISSING,
+    OK,
+    OTHER,
+    SEE_OTHER,
+    STRANGER,
+    UNPROCESSABLE,
+    Case,
+    World,
+    at_least,
+    everybody,
+    fill_in,
+    get,
+    make_world,
+    members,
+    of_draft,
+    of_invitation,
+    of_key,
+    of_launch,
+    of_member,
+    of_private_shape,
+    of_private_version,
+    of_public_shape,
+    of_public_version,
+    of_publishing,
+    of_ready,
+    of_validation,
+    post,
+    send,
+    signed_in,
+)
 
-ANONYMOUS, STRANGER, OTHER = "anonymous", "stranger", "publisher of another account"
-PEOPLE = (ANONYMOUS, STRANGER, OTHER, *(role.value for role in Role))
-OK, SEE_OTHER, FOUND, FORBIDDEN, MISSING, UNPROCESSABLE = 200, 303, 302, 403, 404, 422
-
-
-@dataclass(frozen=True)
-class World:
-    """Account team-a with a member of each role, a private shape, and a launch of its launcher; and people outside."""
-
-    people: dict[str, User | None]
-    private: ShapeVersion
-    draft: ShapeVersion
-    public: ShapeVersion
-    launch: Launch
-    token: str
-    invitation: Invitation
-    key: ApiKey
-    viewer: Membership
-
-    def shape(self, version: ShapeVersion) -> str:
-        """The path of the version's shape."""
-        return f"/shapes/{version.shape.account.account_id}/{version.shape.shape_id}"
+PUBLISHERS = at_least(Role.PUBLISHER, SEE_OTHER)
+FILE = "own.yaml"
 
 
 @pytest.fixture
 def world(settings: Settings) -> World:
     settings.SLIPWAY_PUBLIC_CATALOG = False
-    team = make_account(account_id="team-a")
-    people: dict[str, User | None] = {role.value: make_member(account=team, role=role) for role in Role}
-    people |= {ANONYMOUS: None, STRANGER: make_user(), OTHER: make_member(role=Role.PUBLISHER)}
-    model = make_model(account=make_account(account_id="local"), model_id="tiny-qwen3")  # the local provider runs it
-    private = make_version(shape=make_shape(base_model=model, account=team), gpus=0, context=2048, public=False)
-    invitation, token = create_invitation(actor=SYSTEM, account=team, role=Role.VIEWER, now=timezone.now())
-    launcher, viewer = people[Role.LAUNCHER], people[Role.VIEWER]
-    assert launcher is not None
-    key, _ = create_api_key(
-        actor=SYSTEM, account=team, user=launcher, name="ci", scope=Scope.READ, now=timezone.now(), days=None
+    return make_world()
+
+
+def a_file(_: World, __: User | None) -> dict[str, Any]:
+    """An upload of a catalog file of team-a."""
+    return {"file": SimpleUploadedFile(FILE, PUBLIC.encode())}
+
+
+def an_upload(_: World, user: User | None) -> dict[str, Any]:
+    """An upload for team-a that the person reviewed; as if everybody could have made it."""
+    kept = CatalogImport.objects.create(
+        account=make_account(account_id="team-a"),
+        user=user or User.objects.earliest("pk"),
+        source=FILE,
+        sha256=hashlib.sha256(PUBLIC.encode()).hexdigest(),
+        text=PUBLIC,
     )
-    return World(
-        people=people,
-        private=private,
-        draft=make_version(shape=private.shape, state=VersionState.DRAFT, gpus=0, context=2048),
-        public=make_version(),
-        launch=make_launch(owner=people[Role.LAUNCHER], account=team, version=private),
-        token=token,
-        invitation=invitation,
-        key=key,
-        viewer=Membership.objects.get(user=viewer),
-    )
-
-
-def everybody(status: int) -> dict[str, int]:
-    """The same answer to all."""
-    return dict.fromkeys(PEOPLE, status)
-
-
-def signed_in(status: int) -> dict[str, int]:
-    """Sign-in first; then the same answer to all."""
-    return everybody(status) | {ANONYMOUS: FOUND}
-
-
-def members(status: int) -> dict[str, int]:
-    """Sign-in first; for those who are not members of team-a it is not there."""
-    return signed_in(status) | {STRANGER: MISSING, OTHER: MISSING}
-
-
-def at_least(role: Role, status: int) -> dict[str, int]:
-    """As for members, but lesser roles may not."""
-    roles = list(Role)
-    return members(status) | {lesser.value: FORBIDDEN for lesser in roles[: roles.index(role)]}
-
-
-@dataclass(frozen=True)
-class Case:
-    """One request to a URL, and the status that each person gets."""
-
-    path: Callable[[World], str]
-    expected: dict[str, int]
-    method: str = "get"
-    fields: dict[str, str] = field(default_factory=dict)
-
-
-def get(path: Callable[[World], str] | str, expected: dict[str, int]) -> Case:
-    """A GET."""
-    return Case((lambda _: path) if isinstance(path, str) else path, expected)
-
-
-def post(path: Callable[[World], str] | str, expected: dict[str, int], **fields: str) -> Case:
-    """A POST of these fields."""
-    return Case((lambda _: path) if isinstance(path, str) else path, expected, "post", fields)
-
-
-def of_private_shape(end: str) -> Callable[[World], str]:
-    """A path below the private shape's page."""
-    return lambda world: world.shape(world.private) + end
-
-
-def of_public_shape(end: str) -> Callable[[World], str]:
-    """A path below the public shape's page."""
-    return lambda world: world.shape(world.public) + end
-
-
-def of_private_version(end: str) -> Callable[[World], str]:
-    """A path below the private shape's version."""
-    return lambda world: f"{world.shape(world.private)}/versions/{world.private.version_id}{end}"
-
-
-def of_public_version(end: str) -> Callable[[World], str]:
-    """A path below the public shape's version."""
-    return lambda world: f"{world.shape(world.public)}/versions/{world.public.version_id}{end}"
-
-
-def of_publishing(end: str) -> Callable[[World], str]:
-    """A path below the private shape's page among the publishing pages."""
-    return lambda world: f"/publish/team-a/{world.private.shape.shape_id}{end}"
-
-
-def of_draft(end: str) -> Callable[[World], str]:
-    """A path below the page of the private shape's draft."""
-    return lambda world: of_publishing(f"/versions/{world.draft.version_id}{end}")(world)
-
-
-def of_launch(end: str) -> Callable[[World], str]:
-    """A path below the launch's page."""
-    return lambda world: f"/launches/{world.launch.uid}{end}"
-
-
-def of_member(end: str) -> Callable[[World], str]:
-    """A path below the members page, of team-a's viewer."""
-    return lambda world: f"/members/{world.viewer.pk}{end}"
-
-
-def of_invitation(end: str) -> Callable[[World], str]:
-    """A path below the members page, of the open invitation."""
-    return lambda world: f"/members/invitations/{world.invitation.pk}{end}"
-
-
-def of_key(end: str) -> Callable[[World], str]:
-    """A path below the page of API keys, of the launcher's key."""
-    return lambda world: f"/keys/{world.key.pk}{end}"
+    document = read_document(PUBLIC, source=FILE)
+    plan = plan_catalog(actor=SYSTEM, document=document, file=kept.sha256, source=FILE)
+    return {"upload": str(kept.pk), "plan": plan.fingerprint}
 
 
 IN_ONES_OWN = {STRANGER: MISSING}
@@ -251,7 +172,10 @@ TABLE: dict[str, list[Case]] = {
     "launch_panel": [get(of_launch("/panel"), members(OK))],
     "launch_metrics": [get(of_launch("/metrics"), members(OK))],
     "launch_cancel": [post(of_launch("/cancel"), at_least(Role.LAUNCHER, FOUND))],
-    "launch_resume": [post(of_launch("/resume"), at_least(Role.LAUNCHER, UNPROCESSABLE))],
+    "launch_resume": [
+        post(of_launch("/resume"), at_least(Role.LAUNCHER, UNPROCESSABLE)),  # it is not over
+        post(lambda world: f"/launches/{world.failed.uid}/resume", at_least(Role.LAUNCHER, FOUND)),
+    ],
     "launch_delete": [post(of_launch("/delete"), at_least(Role.LAUNCHER, FOUND))],
     "launch_clone": [get(of_launch("/clone"), members(FOUND))],
     "validation": [
@@ -260,14 +184,16 @@ TABLE: dict[str, list[Case]] = {
     ],
     "validation_start": [post(of_private_version("/validation/start"), at_least(Role.PUBLISHER, SEE_OTHER))],
     "validation_stop": [
-        post(of_private_version("/validation/stop"), at_least(Role.PUBLISHER, MISSING))
-    ],  # none to stop
+        post(of_private_version("/validation/stop"), at_least(Role.PUBLISHER, MISSING)),  # none to stop
+        post(of_validation("stop"), PUBLISHERS),
+    ],
     "validation_by_hand": [
         post(
             of_private_version("/validation/by-hand"),
             at_least(Role.PUBLISHER, UNPROCESSABLE),  # this machine can run it
             reason="It has run elsewhere for months.",
-        )
+        ),
+        post(of_validation("by-hand"), PUBLISHERS, reason="It has run elsewhere for months."),
     ],
     "passport": [
         get(of_private_version("/passport"), members(OK)),
@@ -282,17 +208,25 @@ TABLE: dict[str, list[Case]] = {
             "/publish/new?model=accounts/local/models/tiny-qwen3",
             at_least(Role.PUBLISHER, UNPROCESSABLE) | {STRANGER: FORBIDDEN, OTHER: MISSING},
         ),
+        fill_in(
+            "/publish/new?model=accounts/local/models/tiny-qwen3",
+            PUBLISHERS | {STRANGER: FORBIDDEN, OTHER: MISSING},  # of a model that they do not see
+            shape_id="of-this-test",
+        ),
     ],
     "catalog_import": [
         get("/publish/import", at_least(Role.PUBLISHER, OK) | {STRANGER: FORBIDDEN, OTHER: OK}),
         post("/publish/import", at_least(Role.PUBLISHER, UNPROCESSABLE) | {STRANGER: FORBIDDEN, OTHER: UNPROCESSABLE}),
         get("/publish/import?upload=1", at_least(Role.PUBLISHER, MISSING) | {STRANGER: FORBIDDEN, OTHER: MISSING}),
+        send("/publish/import", PUBLISHERS | {STRANGER: FORBIDDEN, OTHER: UNPROCESSABLE}, a_file),  # of team-a
+        send("/publish/import", PUBLISHERS | {STRANGER: FORBIDDEN}, an_upload),
     ],
     "catalog_export": [get("/publish/export", at_least(Role.PUBLISHER, OK) | {STRANGER: FORBIDDEN, OTHER: OK})],
     "publish_shape": [get(of_publishing(""), at_least(Role.PUBLISHER, OK))],
     "draft_new": [
         get(of_publishing("/new"), at_least(Role.PUBLISHER, OK)),
         post(of_publishing("/new"), at_least(Role.PUBLISHER, UNPROCESSABLE)),
+        fill_in(of_publishing("/new"), PUBLISHERS),
     ],
     "shape_delete": [
         get(of_publishing("/delete"), at_least(Role.PUBLISHER, OK)),
@@ -301,6 +235,7 @@ TABLE: dict[str, list[Case]] = {
     "draft_edit": [
         get(of_draft("/edit"), at_least(Role.PUBLISHER, OK)),
         post(of_draft("/edit"), at_least(Role.PUBLISHER, UNPROCESSABLE)),
+        fill_in(of_draft("/edit"), PUBLISHERS, note="Of this test."),
     ],
     "shape_clone": [
         get(of_draft("/clone"), at_least(Role.PUBLISHER, OK)),
@@ -312,6 +247,12 @@ TABLE: dict[str, list[Case]] = {
         get(of_draft("/publish"), at_least(Role.PUBLISHER, FOUND)),
         post(of_draft("/publish"), at_least(Role.PUBLISHER, UNPROCESSABLE), public="no"),
         get(of_draft("/nonsense"), members(MISSING)),
+        fill_in(of_ready("publish"), PUBLISHERS, public="no"),
+        fill_in(of_ready("make-public"), PUBLISHERS),
+        fill_in(of_ready("roll-back"), PUBLISHERS),
+        fill_in(of_ready("deprecate"), PUBLISHERS, message="Of this test."),
+        fill_in(of_ready("restore"), PUBLISHERS),
+        fill_in(of_ready("withdraw"), PUBLISHERS),
     ],
 }
 CASES = [
@@ -320,7 +261,7 @@ CASES = [
     for number, case in enumerate(cases)
 ]
 API_PREFIX = "api_"  # called with keys; tests/api/test_roles.py
-ADMIN_NAMESPACE = "admin"  # superusers only; tests/accounts/test_admin.py
+ADMIN_NAMESPACE = "admin"  # tests/accounts/test_admin_roles.py
 
 
 def url_names(resolver: URLResolver) -> Iterator[str]:
@@ -345,16 +286,16 @@ def test_every_url_is_in_the_table() -> None:
 def test_the_answer_to_each_person(name: str, case: Case, world: World) -> None:
     path = case.path(world)
     assert get_resolver().resolve(path.partition("?")[0]).url_name == name
-    assert {person: status(case, path, user) for person, user in world.people.items()} == case.expected
+    assert {person: status(case, world, user) for person, user in world.people.items()} == case.expected
 
 
-def status(case: Case, path: str, user: User | None) -> int:
+def status(case: Case, world: World, user: User | None) -> int:
     """What the person is answered; what the request did is undone, so that all find the same world."""
     client = Client(raise_request_exception=False)
     with transaction.atomic():
         if user is not None:
             client.force_login(user)
-        answer = getattr(client, case.method)(path, case.fields)
+        answer = getattr(client, case.method)(case.path(world), case.fields(world, user))
         transaction.set_rollback(True)
     return int(answer.status_code)
 
@@ -363,14 +304,14 @@ def status(case: Case, path: str, user: User | None) -> int:
 def test_a_launcher_controls_their_own_launches_only(world: World) -> None:
     colleague = make_member(account=world.launch.account, role=Role.LAUNCHER)
     for end in ("/cancel", "/resume", "/delete"):
-        assert status(post(of_launch(end), {}), of_launch(end)(world), colleague) == FORBIDDEN
+        assert status(post(of_launch(end), {}), world, colleague) == FORBIDDEN
 
 
 @pytest.mark.django_db
 def test_a_public_catalog_is_readable_by_everybody_and_nothing_else_is(world: World, settings: Settings) -> None:
     settings.SLIPWAY_PUBLIC_CATALOG = True
     seen = {
-        path: status(get(path, {}), path, None)
+        path: status(get(path, {}), world, None)
         for path in (
             "/",
             world.shape(world.public),

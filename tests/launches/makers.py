@@ -6,11 +6,15 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.utils import timezone
+
 from accounts.actors import user_actor
 from accounts.models import Account, Membership, User
 from catalog.enums import TrainerMode
 from catalog.models import ShapeVersion
 from launches.consult import Report
+from launches.domain.apply_report import apply_report
+from launches.domain.claim_attempt import claim_attempt
 from launches.domain.create_launch import create_launch
 from launches.models import Attempt, Launch
 from launches.providers.base import MetricRecord, Observation
@@ -63,6 +67,15 @@ def attempt_of(launch: Launch) -> Attempt:
 def seen(state: AttemptState, *, reason: Reason | None = None, **facts: Any) -> Report:
     """What a provider reports."""
     return Report(Observation(state=state, reason=reason, **facts), checkpoints=())
+
+
+def bring_to(launch: Launch, state: AttemptState) -> None:
+    """Let the provider report that state of it."""
+    claim = claim_attempt(attempt_of(launch).pk, now=timezone.now())
+    assert claim is not None
+    apply_report(claim, seen(state), now=timezone.now())
+    launch.refresh_from_db()
+    assert launch.state == state
 
 
 def metric(number: int, loss: float = 5.0) -> MetricRecord:

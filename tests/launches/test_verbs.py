@@ -13,27 +13,17 @@ from accounts.models import AuditEntry, User
 from accounts.roles import Role
 from catalog.models import ShapeVersion
 from catalog.states import VersionState
-from launches.domain.apply_report import apply_report
 from launches.domain.cancel_launch import cancel_launch
-from launches.domain.claim_attempt import claim_attempt
 from launches.domain.create_launch import create_launch
 from launches.domain.delete_launch import delete_launch
 from launches.domain.resume_launch import resume_launch
 from launches.models import Launch
 from launches.states import FINAL, RESUMABLE, AttemptState
-from tests.launches.makers import attempt_of, make_launch, make_tiny_version, seen
+from tests.launches.makers import attempt_of, bring_to, make_launch, make_tiny_version
 from tests.makers import make_account, make_member, make_user, make_version
 from wire.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Refusal
 
 pytestmark = pytest.mark.django_db
-
-
-def bring_to(launch: Launch, state: AttemptState) -> None:
-    claim = claim_attempt(attempt_of(launch).pk, now=timezone.now())
-    assert claim is not None
-    apply_report(claim, seen(state), now=timezone.now())
-    launch.refresh_from_db()
-    assert launch.state == state
 
 
 def test_an_accepted_launch_is_recorded_whole() -> None:

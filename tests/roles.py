@@ -1,0 +1,229 @@
+"""Who there is to ask for a page, what there is to ask for, and what a request is: the words of tests/test_roles.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.test import Client
+from django.utils import timezone
+
+from accounts.actors import SYSTEM
+from accounts.domain.create_api_key import create_api_key
+from accounts.domain.create_invitation import create_invitation
+from accounts.models import ApiKey, Invitation, Membership, User
+from accounts.roles import Role
+from accounts.scopes import Scope
+from catalog.domain.deprecate_version import deprecate_version
+from catalog.models import ShapeVersion, TrainingShape
+from catalog.states import VersionState
+from launches.models import Launch
+from launches.states import AttemptState
+from tests.launches.makers import bring_to, make_launch
+from tests.makers import make_account, make_member, make_model, make_shape, make_user, make_version, sign_in
+from tests.publishing.makers import make_validation
+from tests.publishing.pages import KNOWN, at, editor_in, form_in
+
+ANONYMOUS, STRANGER, OTHER = "anonymous", "stranger", "publisher of another account"
+PEOPLE = (ANONYMOUS, STRANGER, OTHER, *(role.value for role in Role))
+OK, SEE_OTHER, FOUND, FORBIDDEN, MISSING, UNPROCESSABLE = 200, 303, 302, 403, 404, 422
+
+
+@dataclass(frozen=True)
+class World:
+    """Account team-a with a member of each role, a private shape, and launches of its launcher; and people outside.
+
+    `ready` has versions of another shape of the team's, by the verb that can be done to each.
+    """
+
+    people: dict[str, User | None]
+    private: ShapeVersion
+    draft: ShapeVersion
+    public: ShapeVersion
+    ready: dict[str, ShapeVersion]
+    launch: Launch
+    failed: Launch
+    token: str
+    invitation: Invitation
+    key: ApiKey
+    viewer: Membership
+
+    def shape(self, version: ShapeVersion) -> str:
+        """The path of the version's shape."""
+        return f"/shapes/{version.shape.account.account_id}/{version.shape.shape_id}"
+
+
+def make_world() -> World:
+    """What there is, made anew."""
+    team = make_account(account_id="team-a")
+    people: dict[str, User | None] = {role.value: make_member(account=team, role=role) for role in Role}
+    people |= {ANONYMOUS: None, STRANGER: make_user(), OTHER: make_member(role=Role.PUBLISHER)}
+    model = make_model(account=make_account(account_id="local"), model_id="tiny-qwen3")  # the local provider runs it
+    private = make_version(shape=make_shape(base_model=model, account=team), gpus=0, context=2048, public=False)
+    invitation, token = create_invitation(actor=SYSTEM, account=team, role=Role.VIEWER, now=timezone.now())
+    launcher, publisher = people[Role.LAUNCHER], people[Role.PUBLISHER]
+    assert launcher and publisher
+    key, _ = create_api_key(
+        actor=SYSTEM, account=team, user=launcher, name="ci", scope=Scope.READ, now=timezone.now(), days=None
+    )
+    failed = make_launch(owner=launcher, account=team, version=private)
+    bring_to(failed, AttemptState.FAILED)
+    return World(
+        people=people,
+        private=private,
+        draft=make_version(shape=private.shape, state=VersionState.DRAFT, gpus=0, context=2048),
+        public=make_version(),
+        ready=_ready(make_shape(base_model=model, account=team), publisher),
+        launch=make_launch(owner=launcher, account=team, version=private),
+        failed=failed,
+        token=token,
+        invitation=invitation,
+        key=key,
+        viewer=Membership.objects.get(user=people[Role.VIEWER]),
+    )
+
+
+def _ready(shape: TrainingShape, publisher: User) -> dict[str, ShapeVersion]:
+    draft: dict[str, Any] = KNOWN | {"shape": shape, "gpus": 0, "context": 2048, "state": VersionState.DRAFT}
+    published: dict[str, Any] = KNOWN | {"shape": shape, "public": False}
+    older, deprecated, latest = (make_version(**published) for _ in range(3))
+    deprecate_version(actor=SYSTEM, version=deprecated, message="Use the newer one.")
+    validating = make_validation(version=make_version(**draft), user=publisher).version
+    return {
+        "publish": make_version(**published, latest=False, published=False),
+        "make-public": latest,
+        "deprecate": latest,
+        "withdraw": latest,
+        "roll-back": older,
+        "restore": deprecated,
+        "delete": make_version(**draft),
+        "stop": validating,
+        "by-hand": make_version(**draft | {"gpus": 8}),
+    }
+
+
+def everybody(status: int) -> dict[str, int]:
+    """The same answer to all."""
+    return dict.fromkeys(PEOPLE, status)
+
+
+def signed_in(status: int) -> dict[str, int]:
+    """Sign-in first; then the same answer to all."""
+    return everybody(status) | {ANONYMOUS: FOUND}
+
+
+def members(status: int) -> dict[str, int]:
+    """Sign-in first; for those who are not members of team-a it is not there."""
+    return signed_in(status) | {STRANGER: MISSING, OTHER: MISSING}
+
+
+def at_least(role: Role, status: int) -> dict[str, int]:
+    """As for members, but lesser roles may not."""
+    roles = list(Role)
+    return members(status) | {lesser.value: FORBIDDEN for lesser in roles[: roles.index(role)]}
+
+
+Fields = Callable[[World, User | None], dict[str, Any]]
+"""What somebody sends, made when they send it."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One request to a URL, and the status that each person gets."""
+
+    path: Callable[[World], str]
+    expected: dict[str, int]
+    method: str = "get"
+    fields: Fields = lambda _, __: {}
+
+
+def get(path: Callable[[World], str] | str, expected: dict[str, int]) -> Case:
+    """A GET."""
+    return Case(_path(path), expected)
+
+
+def post(path: Callable[[World], str] | str, expected: dict[str, int], **fields: str) -> Case:
+    """A POST of these fields."""
+    return Case(_path(path), expected, "post", lambda _, __: fields)
+
+
+def send(path: Callable[[World], str] | str, expected: dict[str, int], fields: Fields) -> Case:
+    """A POST of fields that have to be made for it."""
+    return Case(_path(path), expected, "post", fields)
+
+
+def fill_in(path: Callable[[World], str] | str, expected: dict[str, int], **typed: str) -> Case:
+    """A POST of what the page's own form has for the team's admin, and what is typed into it."""
+
+    def fields(world: World, _: User | None) -> dict[str, Any]:
+        admin = world.people[Role.ADMIN]
+        assert admin
+        page = sign_in(Client(), admin).get(_path(path)(world))
+        return (editor_in if b'<form class="editor' in page.content else form_in)(page) | typed
+
+    return Case(_path(path), expected, "post", fields)
+
+
+def _path(path: Callable[[World], str] | str) -> Callable[[World], str]:
+    return (lambda _: path) if isinstance(path, str) else path
+
+
+def of_private_shape(end: str) -> Callable[[World], str]:
+    """A path below the private shape's page."""
+    return lambda world: world.shape(world.private) + end
+
+
+def of_public_shape(end: str) -> Callable[[World], str]:
+    """A path below the public shape's page."""
+    return lambda world: world.shape(world.public) + end
+
+
+def of_private_version(end: str) -> Callable[[World], str]:
+    """A path below the private shape's version."""
+    return lambda world: f"{world.shape(world.private)}/versions/{world.private.version_id}{end}"
+
+
+def of_public_version(end: str) -> Callable[[World], str]:
+    """A path below the public shape's version."""
+    return lambda world: f"{world.shape(world.public)}/versions/{world.public.version_id}{end}"
+
+
+def of_publishing(end: str) -> Callable[[World], str]:
+    """A path below the private shape's page among the publishing pages."""
+    return lambda world: f"/publish/team-a/{world.private.shape.shape_id}{end}"
+
+
+def of_draft(end: str) -> Callable[[World], str]:
+    """A path below the page of the private shape's draft."""
+    return lambda world: of_publishing(f"/versions/{world.draft.version_id}{end}")(world)
+
+
+def of_ready(verb: str) -> Callable[[World], str]:
+    """The page that asks whether to do the verb to the version that is ready for it."""
+    return lambda world: at(world.ready[verb], verb)
+
+
+def of_validation(verb: str) -> Callable[[World], str]:
+    """Where the verb is done to the validation of the version that is ready for it."""
+    return lambda world: f"{world.shape(world.ready[verb])}/versions/{world.ready[verb].version_id}/validation/{verb}"
+
+
+def of_launch(end: str) -> Callable[[World], str]:
+    """A path below the launch's page."""
+    return lambda world: f"/launches/{world.launch.uid}{end}"
+
+
+def of_member(end: str) -> Callable[[World], str]:
+    """A path below the members page, of team-a's viewer."""
+    return lambda world: f"/members/{world.viewer.pk}{end}"
+
+
+def of_invitation(end: str) -> Callable[[World], str]:
+    """A path below the members page, of the open invitation."""
+    return lambda world: f"/members/invitations/{world.invitation.pk}{end}"
+
+
+def of_key(end: str) -> Callable[[World], str]:
+    """A path below the page of API keys, of the launcher's key."""
+    return lambda world: f"/keys/{world.key.pk}{end}"
