@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.core.management import call_command
+from django.test import Client
+from django.urls import resolve
 from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import Account
@@ -50,6 +52,16 @@ def test_the_table_of_errors_has_every_code() -> None:
     assert {row for row in answered if row[2] not in unused} <= set(rows)
     assert all(Code[name] == int(code) for _, code, name in rows)
     assert {"405", "413", "415"} <= {status for status, _, _ in rows}
+
+
+def test_the_document_names_every_parameter_that_a_write_takes(client: Client) -> None:
+    paths = client.get("/api/openapi.json").json()["paths"]
+    for path, operations in paths.items():
+        view = resolve(path).func.view_class  # type: ignore[attr-defined]
+        for method in {"post", "patch", "delete"} & operations.keys():
+            said = {given["name"] for given in operations[method].get("parameters", ()) if given["in"] == "query"}
+            taken = set(view.takes.get(method.upper(), ()))
+            assert said - {"readMask"} == taken or "/deployments" in path, (method, path)
 
 
 def test_every_state_is_in_the_table() -> None:

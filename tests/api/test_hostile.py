@@ -91,6 +91,13 @@ def test_bodies_that_are_no_shape_are_refused(client: Client, headers: dict[str,
         assert refused(answer) == (400, 3), answer.content
 
 
+def test_many_parameters_that_nobody_knows_are_refused_in_few_words(client: Client, headers: dict[str, str]) -> None:
+    query = "&".join(f"parameter{number}=x" for number in range(900))
+    answer = client.post(f"{JOBS}?{query}", "{}", content_type="application/json", headers=headers)
+    assert refused(answer) == (400, 3)
+    assert "and 880 more names that cannot be used" in answer.json()["message"]
+
+
 @pytest.mark.parametrize(
     "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "a" * 300]
 )

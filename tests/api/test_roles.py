@@ -183,7 +183,9 @@ TABLE: dict[str, list[Case]] = {
     "api_job_resume": [Case("post", job(":resume"), at_least(Role.LAUNCHER, BAD_REQUEST))],
     "api_checkpoints": [Case("get", job("/checkpoints"), members(OK))],
     "api_deployments": [Case("post", team("/deployments"), members(UNIMPLEMENTED))],
-    "api_deployment": [Case("get", team("/deployments/none"), everybody(MISSING))],
+    "api_deployment": [
+        Case(method, team("/deployments/none"), everybody(MISSING)) for method in ("get", "patch", "delete")
+    ],
 }
 CASES = [
     pytest.param(name, case, id=f"{name}-{case.method}-{number}")
