@@ -7,11 +7,14 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import yaml
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.conftest import SlipwayServer, sign_in_page
 
 FORM = "/shapes/local/tiny-qwen3-2k-lora/launch"
+MOVING = "/shapes/local/tiny-qwen3-2k/launch"
+"""The form of a shape of which no other test says anything that a new version changes."""
 LAUNCH = re.compile(r"/launches/[0-9a-f-]{36}$")
 
 
@@ -65,6 +68,41 @@ def test_a_double_click_and_a_way_back_are_one_launch(admin_page: Page) -> None:
     page.wait_for_url(LAUNCH)
     assert page.url == first
     assert count_launches(page) == before + 1
+
+
+def publish_next(server: SlipwayServer, shape_id: str, description: str) -> None:
+    """Publish a version of a shape of account local that says something else of itself."""
+    document = yaml.safe_load(server.manage("export_catalog", "--account", "local"))
+    for shape in (shape for model in document["models"] for shape in model["shapes"]):
+        if shape["id"] == shape_id:
+            shape["description"] = description
+    server.manage("apply_catalog", "-", stdin=yaml.safe_dump(document))
+
+
+def test_reload_and_back_keep_what_was_typed_and_the_guard_against_a_shape_that_moves(
+    admin_page: Page, slipway_server: SlipwayServer
+) -> None:
+    page = admin_page
+    page.goto(MOVING)
+    name = page.get_by_label("Display name")
+    name.fill("typed once")
+    publish_next(slipway_server, "tiny-qwen3-2k", "Second.")
+    page.reload()
+    expect(name).to_have_value("typed once")
+    publish_next(slipway_server, "tiny-qwen3-2k", "Third.")
+    page.get_by_role("button", name="Launch trainer").click()
+    expect(page.locator("#drift")).to_contain_text("Third.")
+    page.go_back()
+    expect(name).to_have_value("typed once")
+    publish_next(slipway_server, "tiny-qwen3-2k", "Fourth.")
+    page.get_by_role("button", name="Launch trainer").click()
+    expect(page.locator("#drift")).to_contain_text("Fourth.")
+    expect(name).to_have_value("typed once")
+    newer, older = (page.get_by_role("button", name=words) for words in ("Launch the new one", "Keep the old one"))
+    page.locator("#launch-form").evaluate("form => form.addEventListener('submit', event => event.preventDefault())")
+    older.click()  # as while the answer is under way
+    expect(newer).to_be_disabled()
+    expect(older).to_be_disabled()
 
 
 def test_a_public_shape_says_why_it_cannot_be_launched_here(admin_page: Page) -> None:
