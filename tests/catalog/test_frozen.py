@@ -8,13 +8,14 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
-from accounts.actors import SYSTEM
+from accounts.actors import user_actor
 from accounts.models import AuditEntry
+from accounts.roles import Role
 from catalog import snapshots
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
-from tests.catalog.test_version_verbs import VERBS
-from tests.makers import make_account, make_model, make_shape, make_version
+from tests.catalog.test_version_roles import VERBS
+from tests.makers import make_account, make_member, make_model, make_shape, make_version
 
 pytestmark = pytest.mark.django_db
 
@@ -112,10 +113,11 @@ def everything(shape: TrainingShape) -> list[Any]:
 def test_what_cannot_be_noted_in_the_audit_log_is_not_done(name: str) -> None:
     shape = make_shape(base_model=make_model(account=make_account()))
     version = VERBS[name].version(shape)
+    actor = user_actor(make_member(account=shape.account, role=Role.PUBLISHER))
     before = everything(shape)
     with transaction.atomic():
         run(NO_AUDIT_LOG)
         with pytest.raises(DatabaseError, match="the audit log is full"), transaction.atomic():
-            VERBS[name].call(SYSTEM, version)
+            VERBS[name].call(actor, version)
         transaction.set_rollback(True)
     assert everything(shape) == before

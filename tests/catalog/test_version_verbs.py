@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +15,6 @@ from catalog import snapshots
 from catalog.domain.accept_version import accept_version
 from catalog.domain.clone_shape import clone_shape
 from catalog.domain.create_draft import create_draft
-from catalog.domain.create_shape import create_shape
 from catalog.domain.delete_draft import delete_draft
 from catalog.domain.delete_shape import delete_shape
 from catalog.domain.deprecate_version import deprecate_version
@@ -32,15 +30,13 @@ from catalog.launch_fields import common_fields
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from tests.launches.makers import make_launch, make_tiny_version
-from tests.makers import make_account, make_member, make_model, make_shape, make_user, make_version
+from tests.makers import make_account, make_member, make_model, make_shape, make_version
 from wire.errors import (
     AlreadyExists,
     Conflict,
     FailedPrecondition,
     InvalidArgument,
     NotFound,
-    PermissionDenied,
-    Refusal,
 )
 
 pytestmark = pytest.mark.django_db
@@ -351,103 +347,3 @@ def test_validated_versions_and_names_of_shapes_are_kept(shape: TrainingShape) -
         version.delete()
     with pytest.raises(DatabaseError, match="keeps its account, id and base model"), transaction.atomic():
         TrainingShape.objects.filter(pk=shape.pk).update(shape_id="renamed")
-
-
-@dataclass(frozen=True)
-class Verb:
-    """A verb that succeeds on `version` for somebody with the right."""
-
-    call: Callable[[Actor, ShapeVersion], object]
-    version: Callable[[TrainingShape], ShapeVersion]
-
-
-def rejected(shape: TrainingShape) -> ShapeVersion:
-    """A version that failed."""
-    return make_version(shape=shape, state=VersionState.REJECTED, public=False)
-
-
-def older(shape: TrainingShape) -> ShapeVersion:
-    """A published version that is not the latest any more."""
-    version = make_version(shape=shape)
-    make_version(shape=shape)
-    return version
-
-
-VERBS: dict[str, Verb] = {
-    "create_shape": Verb(
-        lambda a, v: create_shape(
-            actor=a, account=v.shape.account, base_model=v.shape.base_model, shape_id="another-shape"
-        ),
-        draft_of,
-    ),
-    "create_draft": Verb(
-        lambda a, v: create_draft(actor=a, shape=v.shape, snapshot=v.frozen_snapshot, launch_fields=v.fields), draft_of
-    ),
-    "edit_draft": Verb(
-        lambda a, v: edit_draft(
-            actor=a,
-            version=v,
-            snapshot=v.frozen_snapshot,
-            launch_fields=v.fields,
-            note="new",
-            expected_digest=v.digest,
-        ),
-        draft_of,
-    ),
-    "delete_draft": Verb(lambda a, v: delete_draft(actor=a, version=v), draft_of),
-    "delete_shape": Verb(lambda a, v: delete_shape(actor=a, shape=v.shape), draft_of),
-    "clone_shape": Verb(
-        lambda a, v: clone_shape(actor=a, source=v, account=v.shape.account, shape_id="a-clone"), draft_of
-    ),
-    "start_validating": Verb(lambda a, v: start_validating(actor=a, version=v), rejected),
-    "accept_version": Verb(lambda a, v: accept_version(actor=a, version=v, reason="by hand"), draft_of),
-    "reject_version": Verb(
-        lambda a, v: reject_version(actor=a, version=v, reason="no"),
-        lambda shape: make_version(shape=shape, state=VersionState.VALIDATING),
-    ),
-    "publish_version": Verb(
-        lambda a, v: publish_version(actor=a, version=v, public=True, expected_latest=None), validated
-    ),
-    "roll_back": Verb(lambda a, v: roll_back(actor=a, version=v, expected_latest=None), older),
-    "withdraw_version": Verb(lambda a, v: withdraw_version(actor=a, version=v), older),
-    "deprecate_version": Verb(lambda a, v: deprecate_version(actor=a, version=v, message="old"), older),
-    "restore_version": Verb(
-        lambda a, v: restore_version(actor=a, version=v),
-        lambda shape: deprecate_version(
-            actor=Actor(user=None, label="Slipway"), version=make_version(shape=shape), message="old"
-        ),
-    ),
-}
-IN_TEAM: dict[str, type[Refusal] | None] = {
-    "viewer": PermissionDenied,
-    "launcher": PermissionDenied,
-    "publisher": None,
-    "admin": None,
-    "stranger": NotFound,
-    "publisher of another account": NotFound,
-}
-IN_SHARED = IN_TEAM | {"publisher": PermissionDenied}
-
-
-@pytest.mark.parametrize("name", VERBS)
-@pytest.mark.parametrize("who", IN_TEAM)
-@pytest.mark.parametrize(
-    ("account_id", "table"), [("team-a", IN_TEAM), ("fireworks", IN_SHARED)], ids=["own", "shared"]
-)
-def test_who_may_do_what(name: str, who: str, account_id: str, table: dict[str, type[Refusal] | None]) -> None:
-    account = make_account(account_id=account_id)
-    version = VERBS[name].version(make_shape(base_model=make_model(account=account)))
-    if who == "stranger":
-        user = make_user()
-    elif who in {role.value for role in Role}:
-        user = make_member(account=account, role=Role(who))
-    else:
-        user = make_member(role=Role.PUBLISHER)
-    expected, entries = table[who], AuditEntry.objects.count()
-    if expected is None:
-        VERBS[name].call(user_actor(user), version)
-        assert AuditEntry.objects.filter(actor=user, account=account).exists()
-    else:
-        with pytest.raises(expected):
-            VERBS[name].call(user_actor(user), version)
-        assert AuditEntry.objects.count() == entries
