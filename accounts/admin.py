@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from allauth.account.decorators import secure_admin_login
+from allauth.account.models import EmailAddress
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin
@@ -31,7 +32,7 @@ from wire.names import user_name
 # Sign-in is in one place, with its rate limits; the admin's own door would have none.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 admin.site.site_header = admin.site.site_title = "Slipway administration"
-admin.site.unregister(Group)
+admin.site.unregister([Group, EmailAddress])  # neither is used here, so neither is written past the audit log
 
 Row = TypeVar("Row", bound=Model)
 
