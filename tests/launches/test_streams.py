@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from django.conf import settings
 from django.test import Client
 
 from accounts.actors import user_actor
-from accounts.models import User
+from accounts.models import Account, User
+from accounts.roles import Role
 from launches.domain.cancel_launch import cancel_launch
 from launches.streams import Listener, events, hub
 from tests.launches.makers import make_launch
@@ -88,11 +90,24 @@ def in_loop(test: Callable[[], Awaitable[None]]) -> None:
     async_to_sync(run)()
 
 
-@pytest.mark.parametrize(("who", "status"), [("anonymous", 401), ("stranger", 404), ("viewer", 200)])
-def test_only_members_may_listen(who: str, status: int) -> None:
+def _member(role: Role, account: Account) -> User:
+    return make_member(account=account, role=role)
+
+
+LISTENERS: dict[str, tuple[Callable[[Account], User | None], int]] = {
+    "anonymous": (lambda _: None, 401),
+    "stranger": (lambda _: make_user(), 404),
+    "publisher of another account": (lambda _: make_member(role=Role.PUBLISHER), 404),
+    "superuser who is no member": (lambda _: make_user(superuser=True), 404),
+} | {role.value: (partial(_member, role), 200) for role in Role}
+
+
+@pytest.mark.parametrize("who", LISTENERS)
+def test_only_members_may_listen(who: str) -> None:
     account = make_account()
-    users = {"stranger": make_user, "viewer": lambda: make_member(account=account, role="viewer")}
-    cookie = cookie_of(users[who]()) if who in users else ""
+    make_listener, status = LISTENERS[who]
+    user = make_listener(account)
+    cookie = cookie_of(user) if user else ""
 
     async def test() -> None:
         async with opened(cookie, account.account_id) as stream:
