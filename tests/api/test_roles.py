@@ -18,8 +18,9 @@ from accounts.scopes import Scope
 from catalog.models import ShapeVersion
 from catalog.states import VersionState
 from launches.models import Launch
+from launches.states import AttemptState
 from tests.api.makers import Caller, make_caller
-from tests.launches.makers import make_launch
+from tests.launches.makers import bring_to, make_launch
 from tests.makers import make_account, make_member, make_model, make_shape, make_version
 from tests.test_roles import API_PREFIX
 
@@ -41,13 +42,14 @@ SHAPE = {
 
 @dataclass(frozen=True)
 class World:
-    """Account team-a with a caller of each role, its shapes, and a launch of its launcher."""
+    """Account team-a with a caller of each role, its shapes, and launches of its launcher."""
 
     callers: dict[str, Caller]
     private: ShapeVersion
     public: ShapeVersion
     draft: ShapeVersion
     launch: Launch
+    failed: Launch
 
 
 @pytest.fixture
@@ -66,12 +68,15 @@ def world() -> World:
     private = make_version(shape=make_shape(base_model=model, account=team), gpus=0, context=2048, public=False)
     public = make_version(shape=make_shape(base_model=model), gpus=0, context=2048)
     draft = make_version(shape=make_shape(base_model=model, account=team), gpus=8, state=VersionState.DRAFT)
+    failed = make_launch(owner=members[Role.LAUNCHER], account=team, version=private)
+    bring_to(failed, AttemptState.FAILED)
     return World(
         callers=callers,
         private=private,
         public=public,
         draft=draft,
         launch=make_launch(owner=members[Role.LAUNCHER], account=team, version=private),
+        failed=failed,
     )
 
 
@@ -167,6 +172,7 @@ TABLE: dict[str, list[Case]] = {
         Case("get", version_of(DRAFT), members(OK)),
         Case("patch", version_of(DRAFT), at_least(Role.PUBLISHER, OK), lambda _: {"validated": True}),
         Case("patch", version_of(PRIVATE), at_least(Role.PUBLISHER, OK), lambda _: {"public": True}),
+        Case("patch", version_of(PRIVATE), at_least(Role.PUBLISHER, OK), lambda _: {"validated": False}),
         Case("patch", version_of(PUBLIC), everybody(MISSING), lambda _: {"validated": False}),
     ],
     "api_jobs": [
@@ -180,7 +186,10 @@ TABLE: dict[str, list[Case]] = {
     ],
     "api_job": [Case("get", job(), members(OK)), Case("delete", job(), at_least(Role.LAUNCHER, OK))],
     "api_job_cancel": [Case("post", job(":cancel"), at_least(Role.LAUNCHER, OK))],
-    "api_job_resume": [Case("post", job(":resume"), at_least(Role.LAUNCHER, BAD_REQUEST))],
+    "api_job_resume": [
+        Case("post", job(":resume"), at_least(Role.LAUNCHER, BAD_REQUEST)),  # it is not over
+        Case("post", lambda world: f"/v1/{world.failed.name}:resume", at_least(Role.LAUNCHER, OK)),
+    ],
     "api_checkpoints": [Case("get", job("/checkpoints"), members(OK))],
     "api_deployments": [Case("post", team("/deployments"), members(UNIMPLEMENTED))],
     "api_deployment": [
