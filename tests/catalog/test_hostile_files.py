@@ -30,6 +30,7 @@ WORDS = {
     "duplicate keys": ":2: account: is given twice, as 'bench' and 'bench'; keep one",
     "duplicate ids": "the rest was not read; mend these 200 first",
     "unknown keys": "models[0].x1: is not known here, where 1 is given; there are",
+    "keys below long keys": "is not known here, where {'kkkkkk",
     "one long text": "a value has 4,194,284 characters; the limit is 3,000",
     "one long number": "a value has 4,194,284 characters; the limit is 3,000",
     "a number of base 60": "characters; the limit is 3,000",
