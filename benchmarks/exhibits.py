@@ -1,6 +1,7 @@
 """What the screenshots and the search for barriers look at: one of everything that the pages can show.
 
-Made by the verbs of a running Slipway with the bundled catalog, in account `local`; it needs Django to be set up.
+Made by the verbs of a running Slipway with the bundled catalog, in account `local` and seen by its members only; the
+bundled shapes stay as they are. It needs Django to be set up.
 """
 
 from __future__ import annotations
@@ -29,14 +30,15 @@ from catalog.domain.import_version import import_version
 from catalog.enums import AcceleratorType, WeightPrecision
 from catalog.export import write_document
 from catalog.heads import read_heads
+from catalog.launch_fields import LaunchField
 from catalog.models import ShapeVersion
 from publishing.domain.cancel_validation import cancel_validation
 from publishing.domain.keep_import import keep_import
 from publishing.domain.request_validation import request_validation
 from publishing.domain.validate_by_hand import validate_by_hand
 
-SHAPE = "local/tiny-qwen3-2k-lora"
-CLONED, CLONE = "fireworks/qwen3p5-9b-256k", "qwen3p5-9b-256k-ours"
+TINY, LARGE = "local/tiny-qwen3-2k-lora", "fireworks/qwen3p5-9b-256k"
+OURS = "local/tiny-qwen3-2k-lora-ours"
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,9 @@ def make_exhibits() -> Exhibits:
     account = Account.objects.get(account_id="local")
     admin = User.objects.get(username=os.environ["SLIPWAY_ADMIN_USER"])
     actor = user_actor(admin)
-    pages = _people(actor, account) | _keys(actor, account, admin) | _versions(actor) | _by_hand(actor, account)
-    measured = _validating(actor)
-    return Exhibits(pages | _rejected(actor) | _upload(actor, account, admin), measured)
+    pages = _people(actor, account) | _keys(actor, account, admin) | _upload(actor, account, admin)
+    pages |= _versions(actor, account) | _by_hand(actor, account) | _rejected(actor)
+    return Exhibits(pages, _validating(actor))
 
 
 def _people(actor: Actor, account: Account) -> dict[str, str]:
@@ -87,28 +89,30 @@ def _keys(actor: Actor, account: Account, admin: User) -> dict[str, str]:
     return {"key-revoke": f"/keys/{ci.pk}/revoke"}
 
 
-def _versions(actor: Actor) -> dict[str, str]:
-    """A second version of the shape with a narrowed launch field; the first one is deprecated; and a draft."""
-    first = _latest(SHAPE)
-    narrowed = [replace(field, maximum=32) if field.name == "lora_rank" else field for field in first.fields]
-    second = import_version(
-        actor=actor,
-        shape=first.shape,
-        snapshot=replace(first.frozen_snapshot, description="Ranks up to 32, which is all that fits."),
-        launch_fields=narrowed,
-        public=True,
+def _versions(actor: Actor, account: Account) -> dict[str, str]:
+    """A shape of two versions, of which the second narrows a launch field and the first is deprecated; and a draft."""
+    draft = clone_shape(actor=actor, source=_latest(TINY), account=account, shape_id=OURS.partition("/")[2])
+    first = _publish_version(actor, draft, launch_fields=draft.fields, note="As it is bundled.")
+    second = _publish_version(
+        actor,
+        draft,
+        description="Ranks up to 32, which is all that fits.",
+        launch_fields=[replace(each, maximum=32) if each.name == "lora_rank" else each for each in draft.fields],
         note="Ranks above 32 ran out of memory.",
     )
     deprecate_version(actor=actor, version=first, message="Ranks above 32 run out of memory. Launch the newer version.")
     draft = _revise(actor, second, max_supported_context_length=4096, note="Twice the context, to be tried.")
     return {
-        "compare-versions": f"/shapes/{SHAPE}/compare?from={first.version_id}&to={second.version_id}",
+        "compare-versions": f"/shapes/{OURS}/compare?from={first.version_id}&to={second.version_id}",
         "publish-edit": _publish(draft, "edit"),
+        "shape-ours": f"/shapes/{OURS}",
+        "publish-shape-ours": f"/publish/{OURS}",
         "publish-clone": _publish(second, "clone"),
         "publish-roll-back": _publish(first, "roll-back"),
         "publish-restore": _publish(first, "restore"),
         "publish-deprecate": _publish(second, "deprecate"),
         "publish-withdraw": _publish(second, "withdraw"),
+        "publish-make-public": _publish(second, "make-public"),
         "publish-delete-draft": _publish(draft, "delete"),
         "validation-ask": _validation(draft),
     }
@@ -116,7 +120,7 @@ def _versions(actor: Actor) -> dict[str, str]:
 
 def _by_hand(actor: Actor, account: Account) -> dict[str, str]:
     """A shape that no provider here can run, on a publisher's word."""
-    draft = clone_shape(actor=actor, source=_latest(CLONED), account=account, shape_id=CLONE)
+    draft = clone_shape(actor=actor, source=_latest(LARGE), account=account, shape_id="qwen3p5-9b-256k-ours")
     version = edit_draft(
         actor=actor,
         version=draft,
@@ -143,7 +147,7 @@ def _by_hand(actor: Actor, account: Account) -> dict[str, str]:
 
 
 def _validating(actor: Actor) -> dict[str, str]:
-    version = _revise(actor, _latest(SHAPE), description="The same, measured here.", note="Measured here.")
+    version = _revise(actor, _latest(OURS), description="The same, measured here.", note="Measured here.")
     request_validation(actor=actor, version=version, now=timezone.now())
     return {
         "validation": _validation(version),
@@ -153,10 +157,10 @@ def _validating(actor: Actor) -> dict[str, str]:
 
 
 def _rejected(actor: Actor) -> dict[str, str]:
-    version = _revise(actor, _latest("local/tiny-qwen3-2k"), description="Never finished.", note="A try.")
+    version = _revise(actor, _latest(OURS), description="Never finished.", note="A try.")
     validation = request_validation(actor=actor, version=version, now=timezone.now())
     cancel_validation(actor=actor, validation=validation, now=timezone.now())
-    return {"validation-failed": _validation(version), "publish-shape-rejected": f"/publish/{_shape(version)}"}
+    return {"validation-failed": _validation(version)}
 
 
 def _upload(actor: Actor, account: Account, user: User) -> dict[str, str]:
@@ -173,6 +177,19 @@ def _latest(shape: str) -> ShapeVersion:
     account_id, shape_id = shape.split("/")
     versions = ShapeVersion.objects.select_related("shape__account", "shape__base_model__account")
     return versions.get(shape__account__account_id=account_id, shape__shape_id=shape_id, is_latest_validated=True)
+
+
+def _publish_version(
+    actor: Actor, draft: ShapeVersion, *, launch_fields: list[LaunchField], note: str, **facts: Any
+) -> ShapeVersion:
+    return import_version(
+        actor=actor,
+        shape=draft.shape,
+        snapshot=replace(draft.frozen_snapshot, **facts),
+        launch_fields=launch_fields,
+        public=False,
+        note=note,
+    )
 
 
 def _revise(actor: Actor, version: ShapeVersion, *, note: str, **facts: Any) -> ShapeVersion:
