@@ -152,6 +152,7 @@ def _validating(actor: Actor) -> dict[str, str]:
     return {
         "validation": _validation(version),
         "passport": f"{_at(version)}/passport",
+        "shape-measured": f"/shapes/{OURS}?version={version.version_id}",
         "publish-verb-difference": _publish(version, "publish"),
     }
 
