@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -22,6 +22,7 @@ from wire.errors import Conflict
 
 PUBLISHES = 200
 PATIENCE_SECONDS = 60.0
+pytestmark = pytest.mark.xdist_group("200 connections")  # one test at a time, for the sake of the server
 
 
 def publish_all(shape: TrainingShape, versions: list[ShapeVersion], actor: Actor, expected: str | None) -> Counter[str]:
@@ -43,7 +44,7 @@ def publish_all(shape: TrainingShape, versions: list[ShapeVersion], actor: Actor
         with transaction.atomic():
             lock_shape(shape)
             ending = [threads.submit(publish, version) for version in versions]
-            wait_until_waiting(len(versions))
+            wait_until_waiting(ending)
         return Counter(each.result() for each in ending)
 
 
@@ -58,17 +59,20 @@ def no_pool() -> Iterator[None]:
         options["pool"] = pool
 
 
-def wait_until_waiting(number: int) -> None:
-    """Until so many connections to this database wait for a lock."""
+def wait_until_waiting(publishers: list[Future[str]]) -> None:
+    """Until as many connections to this database wait for a lock; where one failed before, its error."""
     until = time.monotonic() + PATIENCE_SECONDS
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     with connection.cursor() as cursor:
         while True:
             cursor.execute("SELECT pg_stat_clear_snapshot()")  # else a transaction sees what it saw first
             cursor.execute(waiting)
-            if (found := cursor.fetchone()[0]) >= number:
+            if (found := cursor.fetchone()[0]) >= len(publishers):
                 return
-            assert time.monotonic() < until, f"{found} of {number} wait"
+            for publisher in publishers:
+                if publisher.done():
+                    publisher.result()
+            assert time.monotonic() < until, f"{found} of {len(publishers)} wait"
             time.sleep(0.02)
 
 

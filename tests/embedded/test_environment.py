@@ -5,8 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -14,6 +12,7 @@ import pytest
 
 from embedded import environment
 from embedded.home import ROOT, Home
+from tests.waiting import wait_for
 
 SCRIPT = ROOT / "embedded/environment.py"
 # Stands in for uv where the outside world would be: it makes the folders, and notes what it was asked to install.
@@ -24,13 +23,6 @@ case "$1" in
     pip) [ -z "{sleeps}" ] || exec sleep {sleeps}; [ -z "{fails}" ] || {{ echo "error: {fails}"; exit 2; }} ;;
 esac
 """
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 class Bench:

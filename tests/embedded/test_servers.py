@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from embedded.home import ROOT, Home
 from embedded.postgres import Postgres, find_binaries
 from embedded.processes import kill, working_in
 from embedded.servers import Servers, start_servers
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("embedded")]
 
@@ -34,13 +35,6 @@ def started(home: Home) -> Iterator[Servers]:
         yield servers
     finally:
         servers.stop(time.monotonic() + 5)
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def query(servers: Servers, statement: str) -> object:
