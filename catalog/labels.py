@@ -12,21 +12,28 @@ _SCALES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 
 def context_label(tokens: int) -> str:
-    """`128k` for 128000 and for 131072: multiples of 1000 in thousands, anything else in 1024s, rounded."""
-    kilo = tokens // 1000 if tokens % 1000 == 0 else round(tokens / 1024)
-    return f"{kilo}k" if kilo else str(tokens)
+    """`128k` for 128000 and for 131072: multiples of 1000 in thousands, anything else in 1024s, rounded.
+
+    Below 1000 it is the number of tokens.
+    """
+    if tokens < 1000:
+        return str(tokens)
+    return f"{tokens // 1000 if tokens % 1000 == 0 else round(tokens / 1024)}k"
 
 
 def least_context(label: str) -> int:
     """The fewest tokens that "at least `label`" includes; `label` is like "128k", or a number of tokens.
 
-    "128k" stands for 128000 as well as for 131072, so it includes both. Errors: `ValueError` with the remedy.
+    "128k" stands for 128000 as well as for 131072, so it includes both; "1k" begins at 1000, where labels do.
+    Errors: `ValueError` with the remedy.
     """
     found = _CONTEXT.fullmatch(label.strip())
     if not found:
         raise ValueError("use a size such as 128k, or a number of tokens")
     number = int(found[1])
-    return min(number * 1000, number * 1024 - 512) if found[2] else number
+    if not found[2] or number == 0:
+        return number
+    return max(1000, min(number * 1000, number * 1024 - 512))
 
 
 def accelerator_label(accelerator: str) -> str:

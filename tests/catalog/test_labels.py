@@ -18,6 +18,12 @@ def test_published_figures_have_the_published_labels(tokens: int, label: str) ->
     assert context_label(tokens) == label
 
 
+def test_below_1k_lengths_stand_in_their_order_and_1k_leaves_them_out() -> None:
+    labels = [context_label(tokens) for tokens in (512, 600, 999, 1000, 1024, 2048)]
+    assert labels == ["512", "600", "999", "1k", "1k", "2k"]
+    assert [least_context(label) for label in labels] == [512, 600, 999, 1000, 1000, 1536]
+
+
 def test_at_least_128k_includes_both_readings() -> None:
     assert least_context("128k") <= 128_000
     assert least_context("128k") > 127_000
