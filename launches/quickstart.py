@@ -132,7 +132,7 @@ main(
         log_path="./logs",
         base_model="{example.base_model}",
         dataset="./data.jsonl",
-        tokenizer_model="Qwen/Qwen3-8B",
+        tokenizer_model="",  # fill in the base model's own: ids beyond its vocabulary are refused
         lora_rank={example.lora_rank},
         learning_rate=1e-4,
         epochs=1,
