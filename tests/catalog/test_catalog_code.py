@@ -273,6 +273,11 @@ def test_an_account_that_is_not_there_has_nothing_to_export() -> None:
         export("nobody")
 
 
+def test_export_is_told_whose_catalog_it_writes() -> None:
+    with pytest.raises(CommandError, match="the following arguments are required: --account"):
+        run("export_catalog")
+
+
 def test_export_writes_to_a_file(own: Path, tmp_path: Path) -> None:
     run("apply_catalog", own)
     run("export_catalog", account="team-a", output=tmp_path / "out.yaml")

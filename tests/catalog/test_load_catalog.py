@@ -45,7 +45,7 @@ def test_a_changed_fact_is_a_new_version_and_the_old_one_stays(own: Path) -> Non
     load(own)
     first = ShapeVersion.objects.get()
     edit(own, "8192", "16384")
-    assert "1 versions published" in load(own)
+    assert "team-a: 1 base model, 1 shape; shapes changed: 1; 1 version published." in load(own)
     first.refresh_from_db()
     latest = ShapeVersion.objects.get(is_latest_validated=True)
     assert (first.max_context, first.is_latest_validated) == (8192, False)

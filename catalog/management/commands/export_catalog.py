@@ -1,4 +1,4 @@
-"""`manage export_catalog [--account A] [--output FILE]`: an account's public shapes as a catalog file."""
+"""`manage export_catalog --account A [--output FILE]`: an account's public shapes as a catalog file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.queries import account_by_id
-from catalog.enums import PUBLIC_ACCOUNT
 from catalog.export import write_document
 from catalog.heads import read_heads
 from wire.errors import NotFound
@@ -20,7 +19,7 @@ class Command(BaseCommand):
     help = "Write an account's public shapes as a catalog file (YAML), for plan_catalog and apply_catalog."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--account", default=PUBLIC_ACCOUNT, help=f"whose shapes ({PUBLIC_ACCOUNT})")
+        parser.add_argument("--account", required=True, help="whose shapes")
         parser.add_argument("--output", type=Path, metavar="FILE", help="where to write (standard output)")
 
     def handle(self, *args: Any, account: str, output: Path | None, **options: Any) -> None:

@@ -14,7 +14,8 @@ from catalog.document_problems import DocumentError
 from catalog.domain.apply_catalog import apply_catalog
 from catalog.management.files import read_catalog
 from catalog.models import TrainingShape
-from catalog.plan import Plan, StepKind
+from catalog.plan import Plan
+from catalog.plan_text import summary
 from wire.errors import Refusal
 
 BUNDLED = Path(__file__).resolve().parents[2] / "bundled"
@@ -48,9 +49,13 @@ class Command(BaseCommand):
 
 
 def _sentence(document: Document, plan: Plan) -> str:
-    there = f"{document.account_id}: {len(document.models)} base models, {len(document.shapes)} shapes"
+    models, shapes = _number(len(document.models), "base model"), _number(len(document.shapes), "shape")
+    there = f"{document.account_id}: {models}, {shapes}"
     if not plan.steps:
         return f"{there}; nothing changed."
-    created = sum(plan.counts[kind] for kind in (StepKind.ADD_ACCOUNT, StepKind.ADD_MODEL, StepKind.ADD))
-    versions = sum(step.publishes for step in plan.steps)
-    return f"{there}; {created} created, {len(plan.steps) - created} changed, {versions} versions published."
+    versions = _number(sum(step.publishes for step in plan.steps), "version")
+    return f"{there}; {summary(plan, done=True)}; {versions} published."
+
+
+def _number(count: int, word: str) -> str:
+    return f"{count} {word}{'s' * (count != 1)}"
