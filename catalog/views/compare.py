@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from accounts.models import Account
 from accounts.requests import SlipwayRequest
 from catalog import queries
 from catalog.differences import Line, compare
@@ -71,13 +72,15 @@ def compare_versions(request: SlipwayRequest, account: str, shape_id: str) -> Ht
 @require_safe
 @catalog_reader
 def compare_shapes(request: SlipwayRequest) -> HttpResponse:
-    """`?shape=` up to four times: a shape's or a version's resource name, or `account/shape`, `/versions/...` after it.
+    """`?shape=` up to four times: a shape's or a version's resource name, or `account/shape`, `/versions/...` after it;
+    or the id of a shape of the active account.
 
     A bare shape stands for its latest version, or its newest one that the reader may see. What cannot be shown is said
     in words.
     """
     asked = list(dict.fromkeys(text.strip() for text in request.GET.getlist("shape") if text.strip()))
-    parsed = {text: parse_version_name(text) for text in asked[:MOST_SHAPES]}
+    account = request.standing.account if request.user.is_authenticated else None
+    parsed = {text: _parse(text, account) for text in asked[:MOST_SHAPES]}
     found = queries.named_versions(member_of(request), [name for name in parsed.values() if name])
     texts: dict[int, str] = {}
     for name, version in found.items():
@@ -94,6 +97,7 @@ def compare_shapes(request: SlipwayRequest) -> HttpResponse:
         "unknown": [text[:LONGEST_NAME] for text, name in parsed.items() if name not in found],
         "left_out": max(0, len(asked) - MOST_SHAPES),
         "most": MOST_SHAPES,
+        "bare": account,
         "only": only,
         "all_url": _address(here, names, False),
         "only_url": _address(here, names, True),
@@ -114,6 +118,11 @@ def _asked(
     if version is None:
         raise Http404("There is no such version.")
     return version
+
+
+def _parse(text: str, account: Account | None) -> tuple[str, str, str] | None:
+    """The account, shape and version that were named; an id alone is a shape of the account given."""
+    return parse_version_name(text if "/" in text or account is None else f"{account.account_id}/{text}")
 
 
 def _text(name: tuple[str, str, str]) -> str:

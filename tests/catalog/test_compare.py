@@ -15,8 +15,9 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import Account
 from accounts.roles import Role
 from catalog.enums import AcceleratorType, TrainerMode
-from catalog.launch_fields import common_fields, narrow_field
+from catalog.launch_fields import common_fields
 from catalog.models import ShapeVersion
+from catalog.narrowing import narrow_field
 from catalog.snapshots import ShardingScheme
 from catalog.states import VersionState
 from tests.makers import make_account, make_member, make_model, make_shape, make_version, sign_in
@@ -89,6 +90,18 @@ def test_shapes_side_by_side_by_either_name(reader: Client, team: Account) -> No
     found = rows(reader, "/compare?shape=team-a/one&shape=accounts/team-a/trainingShapes/two")
     assert found["!accelerator_count"] == ["1", "2"]
     assert found["max_supported_context_length"] == ["32,768 tokens (32k)"] * 2
+
+
+def test_an_id_alone_is_a_shape_of_the_account_that_one_works_in(reader: Client, team: Account, settings: Any) -> None:
+    settings.SLIPWAY_PUBLIC_CATALOG = True
+    make_version(shape=make_shape(base_model=make_model(account=team), shape_id="one"), gpus=3)
+    assert rows(reader, "/compare?shape=one")["accelerator_count"] == ["3"]
+    html = reader.get("/compare?shape=nothing").content.decode()
+    assert "<code>nothing</code> names no shape" in html
+    assert "Write the id of a shape of account team-a, ACCOUNT/SHAPE or a resource name" in html
+    anonymous = Client().get("/compare?shape=one").content.decode()
+    assert "<code>one</code> names no shape" in anonymous
+    assert "Write ACCOUNT/SHAPE or a resource name" in anonymous
 
 
 def test_unknown_and_surplus_shapes_are_said_in_words(reader: Client, team: Account) -> None:
