@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django import forms
@@ -23,6 +24,19 @@ _SCOPES = {
     Scope.LAUNCH: "launch: also launch and act on launches",
     Scope.PUBLISH: "publish: also publish shapes",
 }
+
+
+class ScopeSelect(forms.Select):
+    """Scopes, of which those outside `within` cannot be chosen."""
+
+    within: Collection[str] = tuple(Scope)
+
+    def create_option(self, name: str, value: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """One scope."""
+        option: dict[str, Any] = super().create_option(name, value, *args, **kwargs)
+        if value not in self.within:
+            option["attrs"]["disabled"] = True
+        return option
 
 
 class RefusableForm(forms.Form):
@@ -104,6 +118,7 @@ class KeyForm(RefusableForm):
     )
     scope = forms.ChoiceField(
         choices=[(scope.value, _SCOPES[scope]) for scope in Scope],
+        widget=ScopeSelect,
         help_text="Never more than your role allows when the key is used.",
     )
     days = forms.ChoiceField(
@@ -113,8 +128,9 @@ class KeyForm(RefusableForm):
     )
 
     def for_role(self, role: Role | None) -> KeyForm:
-        """The same, saying which scopes are out of reach of that role."""
+        """The same; the scopes out of reach of that role say so and cannot be chosen."""
         within = scopes_of(role) if role else ()
+        self.fields["scope"].widget.within = within
         self.fields["scope"].choices = [  # type: ignore[attr-defined]
             (scope.value, _SCOPES[scope] if scope in within else f"{scope}: not with your role") for scope in Scope
         ]

@@ -140,6 +140,15 @@ def test_what_was_chosen_badly_is_said_and_uses_nothing_up(client: Client, field
     assert client.post(path, chosen("better")).status_code == 302
 
 
+@pytest.mark.django_db
+def test_the_rules_of_a_password_are_not_shown_twice(client: Client) -> None:
+    path = invite(make_account())
+    rules = '<p class="field-help" id="id_password_helptext">'
+    assert rules in client.get(path).content.decode()
+    assert rules not in client.post(path, chosen("anna", "short")).content.decode()
+    assert rules in client.post(path, chosen("not a name!")).content.decode()
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_link_used_twice_at_once_lets_one_in() -> None:
     token = invite(make_account()).removeprefix("/invitations/")

@@ -55,7 +55,8 @@ def test_a_key_is_made_and_its_secret_shown_once(team: Account, settings: Settin
 def test_ninety_days_is_what_the_form_proposes(team: Account) -> None:
     page = said(client_of(team, Role.VIEWER)[0])
     assert '<option value="90" selected>after 90 days</option>' in page
-    assert "launch: not with your role" in page
+    assert '<option value="launch" disabled>launch: not with your role</option>' in page
+    assert '<option value="read">read: see the catalog and launches</option>' in page
 
 
 @pytest.mark.parametrize(

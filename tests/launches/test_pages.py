@@ -109,6 +109,14 @@ def test_the_page_shows_where_a_launch_stands(signed_in: Client, owner: User) ->
     assert re.search(r'as of <time datetime="[^"]+" data-style="relative">', page)
 
 
+def test_an_id_that_is_the_title_is_not_repeated_below_it(signed_in: Client, owner: User) -> None:
+    for name in ("", "mine"):
+        launch = make_launch(owner=owner, display_name=name)
+        head = text(signed_in.get(url("launch", launch))).split('<header class="page-head')[1].split("</header>")[0]
+        assert len(re.findall(f">{launch.job_id}<", head)) == 1, name
+        assert head.count(f'data-copy="{launch.job_id}"') == 1, name
+
+
 def test_a_launch_that_nobody_has_looked_at_says_so(signed_in: Client, owner: User) -> None:
     page = text(signed_in.get(url("launch", make_launch(owner=owner))))
     assert STATE.findall(page) == ["QUEUED"]
