@@ -55,6 +55,8 @@ def _answer(error: Exception) -> Response | None:
 def _sentence(error: exceptions.APIException) -> str:
     if isinstance(error, exceptions.NotAuthenticated):
         return "An API key is needed. Send it as X-Api-Key or as Authorization: Bearer."
+    if isinstance(error, exceptions.UnsupportedMediaType):
+        return f"{error.detail} Send JSON, with the header Content-Type: application/json."
     return str(error.detail)
 
 

@@ -20,6 +20,8 @@ from accounts.roles import Role
 from accounts.scopes import Scope
 from launches.api.resources import STATES
 from launches.domain.create_launch import NOT_VALIDATED
+from launches.models import Launch
+from launches.states import ACTIVE, AttemptState
 from tests.api.makers import make_key
 from tests.makers import make_member
 from wire.status import Code
@@ -43,6 +45,7 @@ def test_the_examples_work_as_pasted(live_server: LiveServer) -> None:
         )
         assert done.returncode == 0, f"{example}\n{done.stdout}{done.stderr}"
         assert done.stdout.startswith("{"), done.stdout
+    assert not Launch.objects.filter(state__in=ACTIVE - {AttemptState.CANCELLING}), "no example leaves a trainer behind"
 
 
 def test_the_table_of_errors_has_every_code() -> None:

@@ -102,7 +102,9 @@ def test_many_parameters_that_nobody_knows_are_refused_in_few_words(client: Clie
     "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "a" * 300]
 )
 def test_other_content_types_are_refused(client: Client, headers: dict[str, str], kind: str) -> None:
-    assert refused(client.post(SHAPES, b"a=b", content_type=kind, headers=headers)) == (415, 3)
+    answer = client.post(SHAPES, b"a=b", content_type=kind, headers=headers)
+    assert refused(answer) == (415, 3)
+    assert "Send JSON, with the header Content-Type: application/json." in answer.json()["message"]
 
 
 @pytest.mark.parametrize("accepted", ["text/html", "application/xml", "nonsense", "*/*;q=0", ""])
