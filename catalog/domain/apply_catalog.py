@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Max, Min
 
 from accounts.actors import Actor
@@ -71,7 +71,12 @@ def apply_catalog(
 
 
 def _locked(document: Document) -> Account | None:
-    """The account, where it is there, and its shapes, locked: nothing changes between the plan and what it does."""
+    """The account, where it is there, and its shapes, locked: nothing changes between the plan and what it does.
+
+    Files are applied one at a time, those of other accounts too: each may renumber everybody's base models.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('slipway.apply_catalog'))")
     account = Account.objects.select_for_update(no_key=True).filter(account_id=document.account_id).first()
     list(TrainingShape.objects.select_for_update().filter(account=account).order_by("pk").values_list("pk"))
     return account
@@ -141,7 +146,7 @@ def _columns(facts: ModelFacts) -> dict[str, Any]:
 
 def _refresh_search(base_model: BaseModel) -> None:
     """Let free text find all shapes of the model under its new title, those of other accounts too."""
-    shapes = list(TrainingShape.objects.filter(base_model=base_model))
+    shapes = list(TrainingShape.objects.select_for_update().filter(base_model=base_model).order_by("pk"))
     for shape in shapes:
         shape.search_text = search_text(display_name=shape.display_name, shape_id=shape.shape_id, base_model=base_model)
     TrainingShape.objects.bulk_update(shapes, ["search_text"])

@@ -68,6 +68,7 @@ def point_latest(shape: TrainingShape, version: ShapeVersion | None) -> None:
     version.published_at = version.published_at or timezone.now()
     version.save(update_fields=["is_latest_validated", "is_public", "published_at"])
     shape.display_name = version.frozen_snapshot.display_name
+    shape.base_model.refresh_from_db(fields=["title"])  # whoever waited for the shape's lock read it before
     shape.search_text = search_text(
         display_name=shape.display_name, shape_id=shape.shape_id, base_model=shape.base_model
     )

@@ -15,20 +15,29 @@ from catalog.domain.apply_catalog import apply_catalog
 from catalog.domain.create_shape import create_shape
 from catalog.domain.deprecate_version import deprecate_version
 from catalog.domain.plan_catalog import plan_catalog
-from catalog.models import BaseModel, ShapeVersion
+from catalog.domain.shape_lock import lock_version, point_latest
+from catalog.models import BaseModel, ShapeVersion, TrainingShape
+from catalog.plan import Plan
+from tests.accounts.races import before_commit
 from tests.catalog.test_catalog_code import PUBLIC, SECOND
+from tests.makers import make_account, make_shape, make_version
 from wire.errors import Conflict
 
 FILE = "0" * 64
 SECONDS = 20
+MODELS = 25
+
+
+def apply_here(text: str, expected: str | None = None) -> Plan:
+    """Apply in the transaction that there is."""
+    document = read_document(text, source="own")
+    return apply_catalog(actor=SYSTEM, document=document, file=FILE, source="own", expected=expected)
 
 
 def apply(text: str, expected: str | None = None) -> str:
     """Apply on a connection of its own; how it ended."""
     try:
-        done = apply_catalog(
-            actor=SYSTEM, document=read_document(text, source="own"), file=FILE, source="own", expected=expected
-        )
+        done = apply_here(text, expected)
     except Conflict:
         return "stale"
     finally:
@@ -72,6 +81,69 @@ def test_of_many_who_apply_the_same_file_one_does_it() -> None:
     assert ended == ["done", *["nothing"] * 7]
     assert ShapeVersion.objects.count() == 3
     assert AuditEntry.objects.filter(verb="apply_catalog").count() == 2
+
+
+def many_models(account: str, *, backwards: bool) -> str:
+    """A file with base models of many families, without shapes to publish but one each."""
+    numbers = range(MODELS, 0, -1) if backwards else range(1, MODELS + 1)
+    entries = "".join(
+        f"""\
+  - model: accounts/{account}/models/m{number}
+    title: Model {number}
+    family: Family {number % 7}
+    shapes:
+      - {{id: m{number}-8k, trainer_mode: POLICY_TRAINER, max_supported_context_length: 8192, gpus: 1}}
+"""
+        for number in numbers
+    )
+    return f"account: {account}\npublic: true\nmodels:\n{entries}"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_files_of_two_accounts_that_order_their_models_anew_do_not_block_each_other() -> None:
+    accounts = ["team-a", "team-b"]
+    for account in accounts:
+        assert apply(many_models(account, backwards=False)) == "done"
+    with ThreadPoolExecutor(2) as pool:
+        for turn in range(6):
+            files = [many_models(account, backwards=turn % 2 == 0) for account in accounts]
+            assert list(pool.map(apply, files)) == ["done", "done"]
+    positions = BaseModel.objects.order_by("position").values_list("position", flat=True)
+    assert list(positions) == list(range(1, 2 * MODELS + 1))
+
+
+RENAMED = PUBLIC.replace("title: Small", "title: Grown")
+
+
+@pytest.fixture
+def published_elsewhere(db: None) -> ShapeVersion:
+    """A version, not the latest yet, that another account has for the model of the file."""
+    apply(PUBLIC)
+    shape = make_shape(base_model=BaseModel.objects.get(), account=make_account(), shape_id="foreign")
+    return make_version(shape=shape, latest=False, display_name="Fresh label")
+
+
+def publish(version: ShapeVersion) -> None:
+    with transaction.atomic():
+        locked = lock_version(version)
+        point_latest(locked.shape, locked)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_renamed_model_and_a_publication_elsewhere_are_both_found(published_elsewhere: ShapeVersion) -> None:
+    assert before_commit(lambda: publish(published_elsewhere), lambda: apply(RENAMED)) == "done"
+    assert_found_by_both(published_elsewhere)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_publication_elsewhere_after_a_model_was_renamed_has_its_new_title(published_elsewhere: ShapeVersion) -> None:
+    assert before_commit(lambda: apply_here(RENAMED), lambda: publish(published_elsewhere)) == "done"
+    assert_found_by_both(published_elsewhere)
+
+
+def assert_found_by_both(version: ShapeVersion) -> None:
+    text = TrainingShape.objects.get(pk=version.shape_id).search_text
+    assert ("grown" in text, "fresh label" in text) == (True, True), text
 
 
 def wait_for_somebody_waiting() -> None:
