@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from launches.connected import connected_providers
 from launches.providers.base import Provider, Recipe
-from launches.spec import TrainerSpec
+from launches.spec import NO_RECIPE, TrainerSpec
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Offer:
     @property
     def recipe_names(self) -> tuple[str, ...]:
         """Names of the recipes, the default one first."""
-        return tuple(recipe.name for recipe in self.recipes) or ("none",)
+        return tuple(recipe.name for recipe in self.recipes) or (NO_RECIPE,)
 
 
 def offer_for(spec: TrainerSpec) -> Offer:

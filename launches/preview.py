@@ -20,7 +20,7 @@ from launches.offers import Offer, offer_for, refusal_sentence
 from launches.quickstart import KEY_VARIABLE
 from launches.render import Address, RenderedRequest, render_request
 from launches.resolve import resolve
-from launches.spec import TrainerSpec
+from launches.spec import NO_RECIPE, TrainerSpec
 from launches.subjects import default_offer, subject_of
 from wire.errors import Violation
 
@@ -33,14 +33,17 @@ PUBLIC_CONTROL_PLANE = Address(
 class Preview:
     """The form's fields and locked facts, and what they resolve to.
 
-    `request` is None where there are violations; `offer` is who takes the spec as it stands, or the defaults' offer
-    where it does not resolve. `default_refusal` says why nothing of this shape can be launched here, "" where it can.
+    `request` is None where there are violations; `recipe` is what drives the trainer beside it, "" where the user's own
+    loop does, as it does for every job made by the API; `offer` is who takes the spec as it stands, or the defaults'
+    offer where it does not resolve. `default_refusal` says why nothing of this shape can be launched here, "" where it
+    can.
     """
 
     fields: tuple[FormField, ...]
     facts: tuple[Fact, ...]
     violations: tuple[Violation, ...]
     request: RenderedRequest | None
+    recipe: str
     gpus: str
     offer: Offer
     default_refusal: str
@@ -77,6 +80,7 @@ def preview_launch(
         facts=tuple(locked_facts(subject.snapshot, version_id=version.version_id, digest=version.digest)),
         violations=violations,
         request=request,
+        recipe="" if spec.recipe == NO_RECIPE else spec.recipe,
         gpus=gpu_total(spec),
         offer=offered if found else offer_for(spec),
         default_refusal=refusal_sentence(offered) if offered.provider is None else "",

@@ -18,7 +18,7 @@ from catalog.labels import read_duration
 from catalog.launch_fields import FieldType, LaunchField
 from catalog.snapshots import Snapshot
 from catalog.text_rules import LONGEST_SHOWN, refuse_text
-from launches.spec import TrainerSpec
+from launches.spec import NO_RECIPE, TrainerSpec
 from wire.errors import Violation, capped
 
 Value = str | int | float | None
@@ -56,7 +56,7 @@ class Subject:
 
 
 def resolve(
-    subject: Subject, inputs: Mapping[str, Any], *, recipes: Collection[str] = ("none",)
+    subject: Subject, inputs: Mapping[str, Any], *, recipes: Collection[str] = (NO_RECIPE,)
 ) -> TrainerSpec | tuple[Violation, ...]:
     """The spec for `inputs` (field name to text or number; absent, None or "" means the default), or all violations.
 
@@ -110,7 +110,7 @@ def _blank(given: Any) -> bool:
 
 def _read_recipe(given: Any, recipes: Sequence[str]) -> tuple[str, list[Violation]]:
     if _blank(given):
-        return (recipes[0] if recipes else "none"), []
+        return (recipes[0] if recipes else NO_RECIPE), []
     if given in recipes:
         return str(given), []
     return "", [Violation(RECIPE, f"{_shown(given)} is not a recipe here. Use {_one_of(recipes)}.")]

@@ -8,6 +8,9 @@ from typing import Any
 from catalog.enums import TrainerMode
 from catalog.snapshots import ShardingScheme
 
+NO_RECIPE = "none"
+"""The recipe of a trainer that the user's own loop drives."""
+
 
 @dataclass(frozen=True)
 class TrainerSpec:

@@ -9,6 +9,7 @@ from typing import Any
 from catalog.enums import TrainerMode
 from catalog.snapshots import Snapshot
 from launches.resolve import RECIPE
+from launches.spec import NO_RECIPE
 from wire.errors import InvalidArgument, Violation
 
 WIRE = {
@@ -68,4 +69,4 @@ def launch_inputs(snapshot: Snapshot, body: Mapping[str, Any], *, named: bool) -
         del inputs["max_context_length"]  # by which the shape was chosen
     if inputs["custom_image_tag"] in ("", snapshot.trainer_image_tag):
         del inputs["custom_image_tag"]
-    return {name: value for name, value in inputs.items() if value is not None} | {RECIPE: "none"}
+    return {name: value for name, value in inputs.items() if value is not None} | {RECIPE: NO_RECIPE}

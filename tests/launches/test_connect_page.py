@@ -65,6 +65,7 @@ def test_python_compiles_and_the_recipe_is_the_cookbooks(reader: Client) -> None
     assert "from training.recipes.sft_loop import Config, main" in said
     assert "from training.utils import TrainerConfig" in said
     assert f"TrainerConfig(training_shape_id='{version.shape.name}')" in said
+    assert "tokenizer_model='', " in ast.unparse(tree), "which one fits, nobody here knows"
 
 
 def test_the_example_is_ones_own_that_trains_on_the_fewest_gpus(reader: Client, local: Account) -> None:

@@ -125,6 +125,15 @@ def test_it_launches_and_goes_to_the_launch(signed_in: Client, launcher: User, l
     assert (launch.spec["lora_rank"], launch.spec["recipe"], launch.display_name) == (8, "none", "mine")
 
 
+def test_what_the_api_makes_of_it_runs_no_recipe_and_the_tabs_say_so(signed_in: Client) -> None:
+    version = make_tiny_version()
+    for recipe, told in (("sample-sft", 2), ("none", 0)):
+        shown = text(signed_in.get(form_url(version, "launch_preview"), {"recipe": recipe}))
+        assert shown.count("A job made by the API runs no recipe, so sample-sft would not train in it.") == told
+        assert shown.count("The same trainer without the recipe") == told
+        assert shown.count("holds its slot until it is deleted or its inactivity timeout is over") == told
+
+
 def test_sent_twice_it_is_one_launch(signed_in: Client) -> None:
     version = make_tiny_version()
     data = hidden(signed_in.get(form_url(version))) | {"lora_rank": "8"}

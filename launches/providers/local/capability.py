@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from launches.providers.base import VALIDATION_RECIPE, Recipe
-from launches.spec import TrainerSpec
+from launches.spec import NO_RECIPE, TrainerSpec
 from wire.names import parse_model_name
 
 ACCOUNT = "local"
 DEMO_MODEL = "accounts/local/models/tiny-qwen3"
 RECIPES: Sequence[Recipe] = (
     Recipe("sample-sft", "Sample fine-tuning: the trainer drives itself"),
-    Recipe("none", "None: my own loop drives it"),
+    Recipe(NO_RECIPE, "None: my own loop drives it"),
 )
 
 
