@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.urls import NoReverseMatch, reverse
 
@@ -25,6 +26,11 @@ def test_signing_in_and_out(client: Client) -> None:
     assert client.get("/sign-out").status_code == 200
     assert client.post("/sign-out").status_code == 302
     assert client.get("/password").status_code == 302
+
+
+@pytest.mark.parametrize("key", ['"\\000aaaaaaaaaaaaaaaa"', "a" * 31, "A" * 32, "é" * 32, "a" * 5000])
+def test_a_cookie_that_is_no_key_of_a_session_signs_nobody_in(client: Client, key: str) -> None:
+    assert client.get("/sign-in", headers={"Cookie": f"{settings.SESSION_COOKIE_NAME}={key}"}).status_code == 200
 
 
 def test_signing_in_leads_to_no_other_site(client: Client) -> None:

@@ -116,6 +116,16 @@ def test_only_members_may_listen(who: str) -> None:
     in_loop(test)
 
 
+def test_a_cookie_that_is_no_key_of_a_session_is_none() -> None:
+    account = make_account()
+
+    async def test() -> None:
+        async with opened(f'{settings.SESSION_COOKIE_NAME}="\\000aaaaaaaaaaaaaaaa"', account.account_id) as stream:
+            assert stream.status == 401
+
+    in_loop(test)
+
+
 @pytest.mark.parametrize("account", ["no-such-account", "", "%00", "local%00", "No Account"])
 def test_an_account_that_is_not_there_answers_as_one_that_is_not_yours(account: str) -> None:
     cookie = cookie_of(make_user())
