@@ -7,15 +7,16 @@ and facts that nobody gave.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from catalog.enums import AcceleratorType, TrainerMode, WeightPrecision
 from catalog.labels import accelerator_label, parameter_label
-from catalog.launch_fields import LaunchField, problems_of_fields
+from catalog.launch_fields import LaunchField
+from catalog.narrowing import problems_of_fields
 from catalog.snapshot_fields import FIELDS, Kind, SnapshotField, value_of
 from catalog.snapshots import ShardingScheme, Snapshot
-from catalog.text_rules import refuse_length
+from catalog.text_rules import LONGEST_SHOWN, refuse_length
 from wire.errors import Violation
 from wire.names import is_deployment_version_name
 
@@ -56,10 +57,14 @@ def problems(snapshot: Snapshot, fields: Sequence[LaunchField]) -> tuple[Violati
     """Everything that keeps the version from being validated, each with its field, the figures and the remedy."""
     return (
         *range_problems(snapshot),
-        *_parallelism(snapshot),
-        *_serving(snapshot),
+        *joint_problems(snapshot),
         *problems_of_fields(snapshot.trainer_mode, fields),
     )
+
+
+def joint_problems(snapshot: Snapshot, *, unread: Collection[str] = ()) -> tuple[Violation, ...]:
+    """What does not fit together or names nothing; checks that need one of the fields `unread` are left out."""
+    return tuple(found for needed, check in _JOINT if needed.isdisjoint(unread) for found in check(snapshot))
 
 
 def missing_facts(snapshot: Snapshot) -> tuple[Violation, ...]:
@@ -74,12 +79,22 @@ def missing_facts(snapshot: Snapshot) -> tuple[Violation, ...]:
     return tuple(Violation(key, f"It is unknown. {ask}") for key, ask in asked.items() if not value_of(snapshot, key))
 
 
-def warnings(snapshot: Snapshot) -> tuple[Violation, ...]:
-    """What a publisher should know and may overrule."""
+def warnings(snapshot: Snapshot, *, model_parameters: int | None) -> tuple[Violation, ...]:
+    """What a publisher should know and may overrule; `model_parameters` is what is known of its base model."""
     estimate = estimate_memory(snapshot)
     tight = estimate is not None and estimate.per_gpu > estimate.available
     memory = [Violation("accelerator_type", estimate.sentence)] if tight and estimate else []
-    return (*missing_facts(snapshot), *memory)
+    return (*missing_facts(snapshot), *_other_count(snapshot, model_parameters), *memory)
+
+
+def _other_count(snapshot: Snapshot, model_parameters: int | None) -> Iterator[Violation]:
+    count = snapshot.parameter_count
+    if count and model_parameters and count != model_parameters:
+        yield Violation(
+            "parameter_count",
+            f"{count:,} differs from the {model_parameters:,} parameters of the base model. "
+            "Use that figure, unless the base model's is wrong.",
+        )
 
 
 @dataclass(frozen=True)
@@ -127,6 +142,8 @@ def range_problem(field: SnapshotField, value: object) -> Violation | None:
             return Violation(field.key, refusal)
         if any(unicodedata.category(letter) == "Cc" and letter not in "\n\t" for letter in str(value)):
             return Violation(field.key, "It holds a control character. Remove it.")
+        if field.pattern and not field.pattern.fullmatch(str(value)):
+            return Violation(field.key, f"{str(value)[:LONGEST_SHOWN]!r} cannot be used. Use {field.rule}.")
     if field.kind is Kind.WHOLE and not _within(field, value):
         return Violation(field.key, f"{value} is out of range. Use {field.minimum:,} to {field.maximum:,}.")
     return None
@@ -136,7 +153,7 @@ def _within(field: SnapshotField, value: object) -> bool:
     return isinstance(value, int) and (field.minimum or 0) <= value <= (field.maximum or value)
 
 
-def _parallelism(snapshot: Snapshot) -> Iterator[Violation]:
+def _division(snapshot: Snapshot) -> Iterator[Violation]:
     scheme = snapshot.trainer_sharding_scheme
     if scheme is None:
         return
@@ -154,6 +171,10 @@ def _parallelism(snapshot: Snapshot) -> Iterator[Violation]:
             f"{_counted(gpus, 'GPU')}, but {shown} = {product}, and {gpus} is not a multiple of {product}. "
             "Change the degrees, the GPUs per node or the nodes.",
         )
+
+
+def _sequence(snapshot: Snapshot) -> Iterator[Violation]:
+    scheme = snapshot.trainer_sharding_scheme or ShardingScheme()
     tokens, sharers = snapshot.max_supported_context_length, scheme.context_parallelism
     if tokens % sharers:
         yield Violation(
@@ -171,6 +192,16 @@ def _serving(snapshot: Snapshot) -> Iterator[Violation]:
             f"{name[:80]!r} is no version of a deployment shape. "
             "Use accounts/ACCOUNT/deploymentShapes/SHAPE/versions/VERSION.",
         )
+
+
+_SCHEME = "trainer_sharding_scheme"
+_DEGREES = frozenset(f"{_SCHEME}.{kind}_parallelism" for kind in ("tensor", "pipeline", "context", "expert"))
+_JOINT: tuple[tuple[frozenset[str], Callable[[Snapshot], Iterable[Violation]]], ...] = (
+    (frozenset({"accelerator_count", "node_count"}) | _DEGREES, _division),
+    (frozenset({"max_supported_context_length", f"{_SCHEME}.context_parallelism"}), _sequence),
+    (frozenset({"deployment_shape_version"}), _serving),
+)
+"""Each of these checks with the fields that it needs."""
 
 
 def data_parallel_rest(snapshot: Snapshot) -> int | None:

@@ -9,7 +9,8 @@ from typing import Any
 from catalog.enums import MODE_LABELS, TrainerMode
 from catalog.field_texts import part_text
 from catalog.labels import accelerator_label, context_label, parameter_label
-from catalog.launch_fields import NARROWED, LaunchField
+from catalog.launch_fields import LaunchField
+from catalog.narrowing import NARROWED
 from catalog.snapshot_fields import FIELDS, SnapshotField, value_of
 from catalog.snapshots import Snapshot
 

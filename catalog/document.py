@@ -32,8 +32,9 @@ from catalog.document_problems import DocumentError, Enough, Place, Reporter
 from catalog.document_scan import compose, decode
 from catalog.enums import AcceleratorType, Architecture, IdSource, TrainerMode, WeightPrecision
 from catalog.labels import context_label
-from catalog.launch_fields import FieldType, LaunchField, Widened, common_fields, narrow_field
-from catalog.snapshot_fields import MAX_GPUS, MAX_NODES, MAX_PARAMETERS, MAX_TOKENS
+from catalog.launch_fields import FieldType, LaunchField, common_fields
+from catalog.narrowing import try_narrowing
+from catalog.snapshot_fields import LONGEST_TAG, MAX_GPUS, MAX_NODES, MAX_PARAMETERS, MAX_TOKENS
 from catalog.snapshots import ShardingScheme, Snapshot, digest
 from wire import names
 
@@ -214,9 +215,9 @@ def _shape(record: Record, account: str, model: str, facts: ModelFacts | None, r
         accelerator_type=record.maybe_choice("accelerator_type", AcceleratorType),
         trainer_sharding_scheme=_parallelism(record),
         base_model_weight_precision=record.maybe_choice("weight_precision", WeightPrecision),
-        trainer_image_tag=record.maybe_text("image_tag", longest=200),
+        trainer_image_tag=record.maybe_text("image_tag", longest=LONGEST_TAG),
         deployment_shape_version=record.maybe_text("deployment_shape_version", longest=300),
-        deployment_image_tag=record.maybe_text("deployment_image_tag", longest=200),
+        deployment_image_tag=record.maybe_text("deployment_image_tag", longest=LONGEST_TAG),
     )
     source = record.maybe_choice("id_source", IdSource) or IdSource.OWN
     fields = _launch_fields(record, mode, report)
@@ -261,13 +262,10 @@ def _narrowed(change: Record, common: LaunchField, report: Reporter) -> LaunchFi
         return common
     if common.type is FieldType.NUMBER:
         parts = {part: _with_numbers(value) if part != "help" else value for part, value in parts.items()}
-    try:
-        return narrow_field(common, parts)
-    except Widened as error:
-        change.wrong(error.part, str(error))
-    except TypeError:
-        change.wrong("default", "the parts do not fit each other; write numbers as numbers")
-    return common
+    narrowed, wrong = try_narrowing(common, parts)
+    for widened in wrong:
+        change.wrong(widened.part, str(widened))
+    return common if wrong else narrowed
 
 
 def _with_numbers(value: Any) -> Any:

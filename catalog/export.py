@@ -11,7 +11,8 @@ import yaml
 
 from catalog.document import DEGREES, KEYS, Document, ModelEntry, ModelFacts, ShapeEntry
 from catalog.enums import IdSource
-from catalog.launch_fields import NARROWED, LaunchField, common_fields
+from catalog.launch_fields import LaunchField, common_fields
+from catalog.narrowing import NARROWED
 from catalog.snapshot_fields import value_of
 
 _ORDER = (

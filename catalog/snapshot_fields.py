@@ -6,6 +6,7 @@ is a degree of `trainer_sharding_scheme`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -18,8 +19,10 @@ from wire.casing import camel
 MAX_GPUS = 1024
 MAX_NODES = 1024
 MAX_TOKENS = 100_000_000
-LONGEST_TAG = 200
+LONGEST_TAG = 128
 MAX_PARAMETERS = 10**15
+TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+TAG_RULE = "letters, digits, _, . and -, of which . and - do not come first"
 
 
 class Group(StrEnum):
@@ -45,6 +48,7 @@ class Kind(StrEnum):
 class SnapshotField:
     """One field: `minimum` and `maximum` bound a whole number, `maximum` the length of a text (inclusive).
 
+    A text matches `pattern`, where there is one; `rule` says in words what that allows.
     An optional field may be unknown (None); `fixed` ones are the shape's own and the same in all of its versions.
     """
 
@@ -56,6 +60,8 @@ class SnapshotField:
     unit: str = ""
     minimum: int | None = None
     maximum: int | None = None
+    pattern: re.Pattern[str] | None = None
+    rule: str = ""
     choices: tuple[str, ...] = ()
     optional: bool = True
     fixed: bool = False
@@ -185,8 +191,10 @@ FIELDS: tuple[SnapshotField, ...] = (
         "Trainer image",
         Group.RUNTIME,
         Kind.TEXT,
-        "Tag of the trainer's image.",
+        f"Tag of the trainer's image: {TAG_RULE}.",
         maximum=LONGEST_TAG,
+        pattern=TAG,
+        rule=TAG_RULE,
     ),
     SnapshotField(
         "base_model_weight_precision",
@@ -210,8 +218,10 @@ FIELDS: tuple[SnapshotField, ...] = (
         "Deployment image",
         Group.SERVING,
         Kind.TEXT,
-        "Tag of the sampler's image.",
+        f"Tag of the sampler's image: {TAG_RULE}.",
         maximum=LONGEST_TAG,
+        pattern=TAG,
+        rule=TAG_RULE,
     ),
 )
 BY_KEY = {field.key: field for field in FIELDS}

@@ -15,20 +15,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catalog.checks import range_problem
+from catalog.checks import joint_problems, range_problem
 from catalog.enums import TrainerMode
 from catalog.field_texts import bound_text, part_text
 from catalog.labels import read_duration
-from catalog.launch_fields import (
-    MAX_HELP,
-    MAX_VALUES,
-    NARROWED,
-    FieldType,
-    LaunchField,
-    Widened,
-    common_fields,
-    narrow_field,
-)
+from catalog.launch_fields import MAX_HELP, MAX_VALUES, FieldType, LaunchField, common_fields
+from catalog.narrowing import NARROWED, Widened, try_narrowing
 from catalog.snapshot_fields import FIELDS, Kind, SnapshotField, value_of
 from catalog.snapshots import ShardingScheme, Snapshot
 from catalog.text_rules import refuse_length
@@ -39,18 +31,32 @@ ON = "on"
 
 _SCHEME = "trainer_sharding_scheme"
 _EMPTY = {f.name: f.default for f in dataclasses.fields(Snapshot) if f.default is not dataclasses.MISSING}
-_WHOLE = re.compile(r"[0-9]{1,18}|[0-9]{1,3}(,[0-9]{3}){1,5}")
+_STAND_INS = {
+    "trainer_mode": TrainerMode.LORA_TRAINER,
+    "max_supported_context_length": 1,
+    "accelerator_count": 0,
+    "node_count": 1,
+}
+"""What a snapshot cannot be without, where it cannot be read."""
+_WHOLE = re.compile(r"-?([0-9]{1,18}|[0-9]{1,3}(,[0-9]{3}){1,5})")
+_SHORTENED = re.compile(r"[0-9.,]+ ?[kKmMbBtT]")
+_IN_FULL = {"tokens": "2048", "parameters": "8000000000"}
+"""How a figure of the unit is written, for those who shortened it."""
 LISTS = frozenset({"choices", "suggestions"})
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a draft would hold; where there are `violations`, `snapshot` is None or fields are missing."""
+    """What a draft would hold; where there are `violations`, `snapshot` is None or fields are missing.
+
+    Where it is None, `problems` are what keeps the values that can be read from being validated.
+    """
 
     snapshot: Snapshot | None
     fields: tuple[LaunchField, ...]
     note: str
     violations: tuple[Violation, ...]
+    problems: tuple[Violation, ...] = ()
 
 
 def write_content(snapshot: Snapshot, fields: Sequence[LaunchField], note: str = "") -> dict[str, str]:
@@ -73,15 +79,23 @@ def read_content(values: Mapping[str, str], *, name: str, base_model: str) -> Co
     """The version that the inputs describe, for the shape `name`, made for `base_model`."""
     wrong: list[Violation] = []
     read = {field.key: _read_field(field, values.get(field.key, ""), wrong) for field in FIELDS if not field.fixed}
-    degrees = {key.removeprefix(f"{_SCHEME}."): read.pop(key) for key in list(read) if key.startswith(_SCHEME)}
-    given = {key: value for key, value in degrees.items() if value}
-    scheme = ShardingScheme(**given) if given else None
-    snapshot = None if wrong else Snapshot(name=name, base_model=base_model, trainer_sharding_scheme=scheme, **read)
     widened: list[Violation] = []
     mode = read["trainer_mode"]
     fields = _read_fields(mode, values, widened) if mode else ()
     note = values.get(NOTE, "").replace("\r\n", "\n").strip()
-    return Content(snapshot, fields, note, (*wrong, *widened))
+    unread = frozenset(violation.field for violation in wrong)
+    known = _snapshot(read | {key: _STAND_INS.get(key) for key in unread}, name=name, base_model=base_model)
+    if unread:
+        return Content(None, fields, note, (*wrong, *widened), joint_problems(known, unread=unread))
+    return Content(known, fields, note, tuple(widened))
+
+
+def _snapshot(read: Mapping[str, Any], *, name: str, base_model: str) -> Snapshot:
+    degrees = {key.removeprefix(f"{_SCHEME}."): value for key, value in read.items() if key.startswith(_SCHEME)}
+    given = {key: value for key, value in degrees.items() if value}
+    others = {key: value for key, value in read.items() if not key.startswith(_SCHEME)}
+    scheme = ShardingScheme(**given) if given else None
+    return Snapshot(name=name, base_model=base_model, trainer_sharding_scheme=scheme, **others)
 
 
 def parts_of(field: LaunchField) -> tuple[str, ...]:
@@ -115,6 +129,8 @@ def _read_whole(field: SnapshotField, text: str, found: list[Violation]) -> int 
     if _WHOLE.fullmatch(text):
         return int(text.replace(",", ""))
     bounds = f"Use {field.minimum:,} to {field.maximum:,}, in figures."
+    if field.unit in _IN_FULL and _SHORTENED.fullmatch(text):
+        bounds = f"Write {field.unit} in full, such as {_IN_FULL[field.unit]}: {field.minimum:,} to {field.maximum:,}."
     found.append(Violation(field.key, f"{text[:40]!r} is not a whole number. {bounds}"))
     return None
 
@@ -132,25 +148,21 @@ def _read_fields(mode: TrainerMode, values: Mapping[str, str], found: list[Viola
     read = []
     for field in offered:
         prefix = f"{LAUNCH_FIELDS}.{field.name}"
-        before = len(found)
-        change = {}
+        unread, change = set(), {}
         for part in parts_of(field):
             try:
                 change[part] = _read_part(field, part, values.get(f"{prefix}.{part}"))
             except ValueError as error:
+                unread.add(part)
                 found.append(Violation(f"{prefix}.{part}", str(error)))
-        if len(found) > before:
-            continue
-        try:
-            narrowed = narrow_field(
-                field, {part: value for part, value in change.items() if value != getattr(field, part)}
-            )
-        except Widened as error:
-            found.append(
-                Violation(f"{prefix}.{error.part}", f"{_sentence(error.sentence)}{_remedy(field, error.part)}")
-            )
-            continue
-        read.append(dataclasses.replace(narrowed, suggestions=_within(narrowed)))
+        differs = {part: value for part, value in change.items() if value != getattr(field, part)}
+        narrowed, wrong = try_narrowing(field, differs)
+        for widened in wrong:
+            if widened.part not in unread:
+                sentence = f"{_sentence(widened.sentence)}{_remedy(field, widened)}"
+                found.append(Violation(f"{prefix}.{widened.part}", sentence))
+        if not (unread or wrong):
+            read.append(dataclasses.replace(narrowed, suggestions=_within(narrowed)))
     return tuple(read)
 
 
@@ -158,11 +170,12 @@ def _sentence(words: str) -> str:
     return f"{words[:1].upper()}{words[1:]}."
 
 
-def _remedy(field: LaunchField, part: str) -> str:
+def _remedy(field: LaunchField, widened: Widened) -> str:
     """What to do about it, with a space before; "" where the sentence itself says so."""
-    if part in {"minimum", "maximum"} and field.minimum is not None:
+    limit = widened.part in {"minimum", "maximum"}
+    if field.minimum is not None and (limit or "the common" in widened.sentence):
         return f" Use {bound_text(field, field.minimum)} to {bound_text(field, field.maximum)}."
-    texts = field.type is FieldType.TEXT and part not in {"minimum", "maximum"}
+    texts = field.type is FieldType.TEXT and not limit
     return "" if texts else " Change one of them."
 
 

@@ -100,7 +100,8 @@ def _check(validation: Validation) -> Finding:
     if found:
         noun = "problem" if len(found) == 1 else "problems"
         return _failed(f"The static checks found {len(found)} {noun}.", *(Line(_told(v), "error") for v in found))
-    doubts = tuple(Line(_told(violation), "warning") for violation in warnings(snapshot))
+    doubtful = warnings(snapshot, model_parameters=version.shape.base_model.parameter_count)
+    doubts = tuple(Line(_told(violation), "warning") for violation in doubtful)
     return Finding(_S.LAUNCHING, lines=(Line("The static checks found nothing wrong"), *doubts))
 
 

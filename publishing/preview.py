@@ -39,7 +39,8 @@ class Finding:
 class Preview:
     """`wrong` keeps the draft from being saved, `problems` from being validated, `warnings` from nothing.
 
-    What needs a whole snapshot is empty or None as long as there is something wrong.
+    What needs a whole snapshot is empty or None as long as there is something wrong; `problems` are those of the values
+    that can be read.
     """
 
     wrong: tuple[Finding, ...]
@@ -60,7 +61,7 @@ def preview_content(content: Content, *, model: BaseModel, account: Account, bas
     snapshot = content.snapshot
     wrong = _findings(content.violations)
     if snapshot is None:
-        return Preview(wrong, (), (), "", True, None, None, (), (), None, ())
+        return Preview(wrong, _findings(content.problems), (), "", True, None, None, (), (), None, ())
     estimate = estimate_memory(snapshot)
     form, offer = ((), None) if wrong else _form(snapshot, content.fields, model, account)
     told = {violation.field for violation in content.violations}
@@ -68,7 +69,7 @@ def preview_content(content: Content, *, model: BaseModel, account: Account, bas
     return Preview(
         wrong=wrong,
         problems=_findings(found),
-        warnings=_findings(warnings(snapshot)),
+        warnings=_findings(warnings(snapshot, model_parameters=model.parameter_count)),
         memory=estimate.sentence if estimate else "",
         fits=estimate is None or estimate.per_gpu <= estimate.available,
         gpus=snapshot.gpus,

@@ -121,6 +121,8 @@ def test_what_is_missing_or_unknown_is_named(caller: Caller, team: Account) -> N
         assert "is no id" in violations(answer)["trainingShapeId"]
     answer = caller.post(f"{SHAPES}?trainingShapeId=mine", body(team, nodeCount=0, acceleratorCount=5000))
     assert set(violations(answer)) == {"nodeCount", "acceleratorCount"}
+    answer = caller.post(f"{SHAPES}?trainingShapeId=mine", body(team, trainerImageTag="bad tag:x"))
+    assert "'bad tag:x' cannot be used. Use letters" in violations(answer)["trainerImageTag"]
     answer = caller.post(f"{SHAPES}?trainingShapeId=mine", body(team, trainerShardingScheme={"contextParallelism": 0}))
     assert set(violations(answer)) == {"trainerShardingScheme.contextParallelism"}
     assert TrainingShape.objects.count() == 0

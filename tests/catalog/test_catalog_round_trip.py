@@ -29,8 +29,9 @@ from catalog.domain.withdraw_version import withdraw_version
 from catalog.enums import AcceleratorType, Architecture, IdSource, TrainerMode, WeightPrecision
 from catalog.export import write_document
 from catalog.heads import read_heads
-from catalog.launch_fields import NARROWED, FieldType, LaunchField, Widened, common_fields, narrow_field
+from catalog.launch_fields import FieldType, LaunchField, common_fields
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
+from catalog.narrowing import NARROWED, Widened, narrow_field
 from catalog.snapshots import ShardingScheme, Snapshot
 from tests.makers import make_account, make_model, make_version
 from wire.errors import Refusal
@@ -43,6 +44,7 @@ TRICKY = st.sampled_from(
 )
 FEW = st.integers(1, 4)
 SMALL = st.integers(0, 7)
+TAGS = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", fullmatch=True)
 VERBS = ("publish", "publish privately", "deprecate", "deprecate", "deprecate", "restore", "withdraw", "roll back")
 
 
@@ -95,9 +97,9 @@ def versions(draw: st.DrawFn) -> tuple[dict[str, Any], list[LaunchField]]:
         "accelerator_type": draw(st.sampled_from(AcceleratorType)),
         "trainer_sharding_scheme": scheme,
         "base_model_weight_precision": draw(st.sampled_from(WeightPrecision)),
-        "trainer_image_tag": draw(TEXT),
+        "trainer_image_tag": draw(TAGS),
         "deployment_shape_version": draw(st.none() | st.just("accounts/x/deploymentShapes/d/versions/gyiqbrd6")),
-        "deployment_image_tag": draw(st.none() | text),
+        "deployment_image_tag": draw(st.none() | TAGS),
     }
     return facts, draw(launch_fields(mode))
 

@@ -56,16 +56,24 @@ def test_the_arithmetic_says_what_it_leaves_out() -> None:
 
 def test_memory_that_does_not_fit_is_a_warning_and_no_wall() -> None:
     tight = make_snapshot(TrainerMode.POLICY_TRAINER)
-    assert "= 128.0 GB on each" in sentences(warnings(tight))["accelerator_type"]
+    assert "= 128.0 GB on each" in sentences(warnings(tight, model_parameters=None))["accelerator_type"]
     assert problems(tight, ()) == ()
-    assert warnings(make_snapshot(TrainerMode.POLICY_TRAINER, accelerator_count=2)) == ()
+    assert warnings(make_snapshot(TrainerMode.POLICY_TRAINER, accelerator_count=2), model_parameters=None) == ()
+
+
+def test_another_parameter_count_than_the_base_models_is_a_warning() -> None:
+    (found,) = warnings(make_snapshot(), model_parameters=9 * 10**9)
+    assert found.field == "parameter_count"
+    assert "8,000,000,000 differs from the 9,000,000,000 parameters of the base model" in found.description
+    assert warnings(make_snapshot(), model_parameters=8 * 10**9) == ()
+    assert warnings(make_snapshot(parameter_count=None), model_parameters=8 * 10**9) == ()
 
 
 @pytest.mark.parametrize("fact", ["base_model_weight_precision", "accelerator_type", "trainer_image_tag"])
 def test_a_fact_that_nobody_gave_is_a_warning(fact: str) -> None:
     facts: dict[str, Any] = {fact: None}
     unknown = make_snapshot(**facts)
-    assert sentences(warnings(unknown))[fact].startswith("It is unknown. Say ")
+    assert sentences(warnings(unknown, model_parameters=None))[fact].startswith("It is unknown. Say ")
     assert problems(unknown, ()) == ()
     assert (estimate_memory(unknown) is None) == (fact != "trainer_image_tag")
 
@@ -96,6 +104,11 @@ def test_a_fact_that_nobody_gave_is_a_warning(fact: str) -> None:
             {"deployment_shape_version": "rft-qwen3-8b/versions/gyiqbrd6"},
             "deployment_shape_version",
             "'rft-qwen3-8b/versions/gyiqbrd6' is no version of a deployment shape. Use accounts/ACCOUNT/deployment",
+        ),
+        (
+            {"trainer_image_tag": "bad tag:x"},
+            "trainer_image_tag",
+            "'bad tag:x' cannot be used. Use letters, digits, _, . and -, of which . and - do not come first.",
         ),
     ],
 )

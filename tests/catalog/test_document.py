@@ -123,6 +123,21 @@ def test_every_optional_key() -> None:
             "gpus: 2\n        launch_fields: {node_count: {default: 2}}",
             "own.yaml:11: models[0].shapes[0].launch_fields.node_count: cannot be set for LORA_TRAINER; there are",
         ),
+        (
+            "gpus: 2",
+            "gpus: 2\n        image_tag: 'bad tag:x'",
+            "own.yaml:11: models[0].shapes[0].image_tag: 'bad tag:x' cannot be used. Use letters, digits, _, . and -",
+        ),
+        (
+            "gpus: 2",
+            "gpus: 2\n        launch_fields: {lora_rank: {default: 1000, maximum: 500}}",
+            "lora_rank: maximum 500 is above the common maximum 128",
+        ),
+        (
+            "gpus: 2",
+            "gpus: 2\n        launch_fields: {lora_rank: {default: 1000, maximum: 500}}",
+            "lora_rank: default 1000 is above the common maximum 128",
+        ),
         ("models:", "models: {}\nmore:", "own.yaml:2: models: {} is no list of 0 to"),
         ("    shapes:", "    shapes: []\n    more:", "own.yaml:6: models[0].shapes: [] is no list of 1 to"),
         ("account: team-a", "account: [", "not YAML"),
@@ -200,7 +215,7 @@ def test_what_was_narrowed_comes_back_with_the_same_digest(changes: str) -> None
         ("{lora_rank: {maximum: 1.5}}", "lora_rank.maximum: lora_rank: maximum 1.5 is no whole number"),
         ("{lora_rank: {choices: 8}}", "lora_rank.choices: lora_rank: choices 8 is no list of at most 64 values"),
         ("{lora_rank: {choices: [8, x]}}", "lora_rank.choices: lora_rank: choices: 'x' is no integer"),
-        ("{lora_rank: {suggestions: [999]}}", "suggestions: 999 is above the maximum 128"),
+        ("{lora_rank: {suggestions: [999]}}", "suggestions: 999 is above the common maximum 128"),
         (
             "{lora_rank: {default: {a: 1}}}",
             "lora_rank.default: {'a': 1} is neither a single value nor a list of single",

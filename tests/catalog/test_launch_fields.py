@@ -13,7 +13,8 @@ from catalog.document_problems import DocumentError
 from catalog.enums import TrainerMode
 from catalog.field_texts import limits_text, part_text
 from catalog.labels import value_label
-from catalog.launch_fields import LaunchField, Widened, common_fields, narrow_field, problems_of_fields
+from catalog.launch_fields import LaunchField, common_fields
+from catalog.narrowing import Widened, narrow_field, problems_of_fields
 
 LORA = {field.name: field for field in common_fields(TrainerMode.LORA_TRAINER)}
 FILE = """

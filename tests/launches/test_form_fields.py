@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.enums import TrainerMode
-from catalog.launch_fields import common_fields, narrow_field
+from catalog.launch_fields import common_fields
+from catalog.narrowing import narrow_field
 from catalog.snapshots import Snapshot
 from launches.forms import OWN_NAMES, form_fields, read_inputs
 from launches.providers.base import Recipe

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from catalog.enums import AcceleratorType, TrainerMode
 from catalog.labels import duration_label
-from catalog.launch_fields import FieldType, LaunchField, Widened, common_fields, narrow_field
+from catalog.launch_fields import FieldType, LaunchField, common_fields
+from catalog.narrowing import Widened, narrow_field
 from catalog.snapshots import ShardingScheme, Snapshot
 from launches.resolve import OWNED_BY_SHAPE, Subject, resolve
 from launches.spec import TrainerSpec

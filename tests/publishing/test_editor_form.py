@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from catalog.enums import AcceleratorType, TrainerMode, WeightPrecision
 from catalog.labels import duration_label
-from catalog.launch_fields import NARROWED, FieldType, LaunchField, common_fields, narrow_field
+from catalog.launch_fields import FieldType, LaunchField, common_fields
+from catalog.narrowing import NARROWED, narrow_field
 from catalog.snapshots import ShardingScheme, Snapshot
 from publishing.content import Content, read_content, write_content
 from publishing.forms import narrowings, sections
@@ -28,6 +29,7 @@ visible = (
 help_texts = (
     st.text(st.characters(exclude_categories=["Cc", "Cs"], include_characters="\n")).map(str.strip).filter(bool)
 )
+tags = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", fullmatch=True)
 counts = st.integers(1, 1024)
 schemes = st.builds(ShardingScheme, counts, counts, counts, counts, st.booleans())
 snapshots = st.builds(
@@ -45,9 +47,9 @@ snapshots = st.builds(
     accelerator_type=st.none() | st.sampled_from(AcceleratorType),
     trainer_sharding_scheme=st.none() | schemes,
     base_model_weight_precision=st.none() | st.sampled_from(WeightPrecision),
-    trainer_image_tag=st.none() | known_words,
+    trainer_image_tag=st.none() | tags,
     deployment_shape_version=st.none() | known_words,
-    deployment_image_tag=st.none() | known_words,
+    deployment_image_tag=st.none() | tags,
 )
 
 
@@ -120,15 +122,25 @@ def test_whatever_is_typed_is_read_or_refused_beside_its_input(values: dict[str,
     ("name", "value", "sentence"),
     [
         ("trainer_mode", "NONSENSE", "'NONSENSE' is not known. Use one of POLICY_TRAINER"),
-        ("max_supported_context_length", "128k", "'128k' is not a whole number. Use 1 to 100,000,000"),
+        (
+            "max_supported_context_length",
+            "128k",
+            "'128k' is not a whole number. Write tokens in full, such as 2048: 1 to 100,000,000.",
+        ),
         ("max_supported_context_length", "", "Context is missing. Fill it in."),
         ("node_count", "2000", "2000 is out of range. Use 1 to 1,024."),
+        ("node_count", "-3", "-3 is out of range. Use 1 to 1,024."),
         ("node_count", "9" * 400, "is not a whole number"),
+        ("trainer_image_tag", "bad tag:x", "'bad tag:x' cannot be used. Use letters, digits, _, . and -"),
+        ("trainer_image_tag", "x" * 129, "It has 129 characters; the limit is 128. Shorten it by 1."),
+        ("deployment_image_tag", ".5", "'.5' cannot be used. Use letters, digits, _, . and -"),
         ("display_name", "x" * 64, "It has 64 characters; the limit is 63. Shorten it by 1."),
         ("display_name", "a\0b", "It holds a control character"),
         ("accelerator_type", "NVIDIA_X", "is not known"),
         ("launch_fields.lora_rank.maximum", "129", "Maximum 129 is above the common maximum 128. Use 0 to 128."),
         ("launch_fields.lora_rank.default", "big", "'big' is not a whole number"),
+        ("launch_fields.lora_rank.default", "1000", "Default 1000 is above the common maximum 128. Use 0 to 128."),
+        ("launch_fields.lora_rank.minimum", "-3", "Minimum -3 is below the common minimum 0. Use 0 to 128."),
         ("launch_fields.lora_rank.minimum", "17", "Default 16 is below the minimum 17."),
         ("launch_fields.learning_rate.default", "nan", "'nan' is not a number"),
         ("launch_fields.learning_rate.choices", "1e-3, x", "'x' is not a number"),
@@ -149,6 +161,35 @@ def test_each_refusal_names_value_limit_and_remedy(name: str, value: str, senten
     violations = read(typed() | {name: value}).violations
     assert len(violations) == 1
     assert sentence in violations[0].description
+
+
+def test_everything_wrong_is_told_at_once() -> None:
+    content = read(
+        typed(
+            node_count="-3",
+            display_name="x" * 64,
+            deployment_shape_version="foo",
+            trainer_sharding_scheme__context_parallelism="3",
+            launch_fields__lora_rank__suggestions="x",
+            launch_fields__lora_rank__maximum="500",
+            launch_fields__lora_rank__default="1000",
+        )
+    )
+    assert {found.field for found in content.violations} == {
+        "node_count",
+        "display_name",
+        "launch_fields.lora_rank.suggestions",
+        "launch_fields.lora_rank.maximum",
+        "launch_fields.lora_rank.default",
+    }
+    told = {found.field: found.description for found in content.problems}
+    assert set(told) == {"max_supported_context_length", "deployment_shape_version"}, "nodes are not known"
+    assert "context parallelism 3" in told["max_supported_context_length"]
+
+
+def test_a_default_that_cannot_be_read_is_not_taken_for_the_common_one() -> None:
+    values = typed(launch_fields__lora_rank__minimum="17", launch_fields__lora_rank__default="big")
+    assert [found.field for found in read(values).violations] == ["launch_fields.lora_rank.default"]
 
 
 def test_the_mode_decides_which_fields_are_read() -> None:
