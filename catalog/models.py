@@ -185,6 +185,11 @@ class ShapeVersion(models.Model):
         return names.version_name(self.shape.account.account_id, self.shape.shape_id, self.version_id)
 
     @property
+    def is_launchable(self) -> bool:
+        """Whether it may be launched: validated and not withdrawn. On the wire that is `validated`."""
+        return self.state == VersionState.VALIDATED and self.withdrawn_at is None
+
+    @property
     def frozen_snapshot(self) -> Snapshot:
         """The snapshot as a value."""
         return Snapshot.from_json(self.snapshot)

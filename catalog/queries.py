@@ -170,20 +170,24 @@ def find_version(member_of: Collection[int], account: str, shape: str, version: 
     """One version (the latest validated one where none is named) with all that its page shows, if it may be seen."""
     if not (is_id(account) and is_id(shape) and (version == "" or is_version_id(version))):
         return None
-    mine = ShapeVersion.objects.filter(
-        may_see(member_of), shape__account__account_id=account, shape__shape_id=shape
-    ).select_related("shape__account", "shape__base_model__account", "successor__account", "created_by")
+    mine = _with_its_page(member_of, account, shape)
     return mine.filter(version_id=version).first() if version else mine.filter(is_latest_validated=True).first()
 
 
 def find_newest(member_of: Collection[int], account: str, shape: str) -> ShapeVersion | None:
-    """The latest validated version, else the newest one that may be seen, such as the draft of a new shape."""
+    """The latest validated version, else the newest one that may be seen, such as the draft of a new shape.
+
+    With all that its page shows.
+    """
     if not (is_id(account) and is_id(shape)):
         return None
-    mine = ShapeVersion.objects.filter(
-        may_see(member_of), shape__account__account_id=account, shape__shape_id=shape
-    ).select_related("shape__account", "shape__base_model__account")
+    mine = _with_its_page(member_of, account, shape)
     return mine.order_by("-is_latest_validated", "-created_at", "-pk").first()
+
+
+def _with_its_page(member_of: Collection[int], account: str, shape: str) -> QuerySet[ShapeVersion]:
+    seen = ShapeVersion.objects.filter(may_see(member_of), _of_shape(account, shape))
+    return seen.select_related("shape__account", "shape__base_model__account", "successor__account", "created_by")
 
 
 def latest_versions(

@@ -13,7 +13,6 @@ from rest_framework import serializers
 from catalog.enums import AcceleratorType, Architecture, TrainerMode, WeightPrecision
 from catalog.models import BaseModel, ShapeVersion
 from catalog.snapshots import ShardingScheme, Snapshot
-from catalog.states import VersionState
 from wire.times import rfc3339
 
 MODES = ("TRAINER_MODE_UNSPECIFIED", *TrainerMode)
@@ -81,7 +80,7 @@ class ShapeVersionSerializer(serializers.Serializer[ShapeVersion]):
             "createTime": rfc3339(version.created_at),
             "updateTime": rfc3339(version.updated_at),
             "snapshot": TrainingShapeSerializer().to_representation(version),
-            "validated": version.state == VersionState.VALIDATED and version.withdrawn_at is None,
+            "validated": version.is_launchable,
             "public": version.is_public,
             "latestValidated": version.is_latest_validated,
         }

@@ -19,20 +19,25 @@ from catalog.field_texts import limits_text, part_text
 from catalog.launch_fields import FieldType, LaunchField
 from catalog.models import ShapeVersion
 from catalog.rows import dressed
-from catalog.usage import snippets
+from catalog.usage import Snippet, snippets
 from catalog.views.access import catalog_reader, member_of
 
 
 @require_safe
 @catalog_reader
 def shape(request: SlipwayRequest, account: str, shape_id: str) -> HttpResponse:
-    """`/shapes/<account>/<shape_id>`; `?version=` shows another version than the latest validated one."""
+    """`/shapes/<account>/<shape_id>`: the latest validated version, else the newest that the reader may see.
+
+    `?version=` shows another one.
+    """
     mine = member_of(request)
-    version = queries.find_version(mine, account, shape_id, request.GET.get("version", ""))
+    asked = request.GET.get("version", "")
+    version = (
+        queries.find_version(mine, account, shape_id, asked) if asked else queries.find_newest(mine, account, shape_id)
+    )
     if version is None:
         raise Http404(f"no shape {account}/{shape_id} that you may see")
     snapshot, fields = version.frozen_snapshot, version.fields
-    address = None if account == PUBLIC_ACCOUNT else settings.SLIPWAY_URL
     context = {
         "section": "catalog",
         "version": version,
@@ -46,15 +51,25 @@ def shape(request: SlipwayRequest, account: str, shape_id: str) -> HttpResponse:
         "parameters": parameters(snapshot),
         "facts": shape_facts(snapshot),
         "fields": [_field(field, snapshot.base_model) for field in fields],
-        "snippets": snippets(snapshot, fields, address=address),
+        "snippets": _snippets(version),
         "siblings": [dressed(row) for row in queries.siblings(mine, version.shape)],
         "versions": queries.other_versions(mine, version),
+        "latest": version if version.is_latest_validated else queries.find_version(mine, account, shape_id),
         "successor": queries.successor_of(mine, version),
         "is_member": version.shape.account_id in mine,
         "may_publish": _may_publish(request, version.shape.account),
         "may_clone": _may_publish(request, request.standing.account),
     }
     return render(request, "catalog/shape.html", context)
+
+
+def _snippets(version: ShapeVersion) -> list[Snippet]:
+    """Code that uses the version; none where it cannot be launched."""
+    if not version.is_launchable:
+        return []
+    address = None if version.shape.account.account_id == PUBLIC_ACCOUNT else settings.SLIPWAY_URL
+    pinned = "" if version.is_latest_validated else version.name
+    return snippets(version.frozen_snapshot, version.fields, pinned=pinned, address=address)
 
 
 def _may_publish(request: SlipwayRequest, account: Account | None) -> bool:

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.requests import SlipwayRequest
 from catalog.models import TrainingShape
-from catalog.queries import find_version
+from catalog.queries import find_newest
 from catalog.views.access import member_of
 from launches.queries import Filters, Page, find_shape, launched_shapes, list_launches
 from launches.states import ACTIVE, FINAL, AttemptState
@@ -69,7 +69,7 @@ def launches(request: SlipwayRequest) -> HttpResponse:
 def shape_launches(request: SlipwayRequest, account_id: str, shape_id: str) -> HttpResponse:
     """Launches made from the shape that the reader may see: a few for the shape's page, or a page of their own."""
     accounts = member_of(request)
-    version = find_version(accounts, account_id, shape_id)
+    version = find_newest(accounts, account_id, shape_id)
     if version is None:
         raise Http404("There is no such shape.")
     size = {"size": FRAGMENT_ROWS} if request.htmx else {}
@@ -77,6 +77,7 @@ def shape_launches(request: SlipwayRequest, account_id: str, shape_id: str) -> H
     context = {
         "section": "catalog",
         "shape": version.shape,
+        "launchable": version.is_latest_validated,
         "page": page,
         "next_url": _url(request.GET, before=page.next) if page.next else "",
         "first_url": _url(request.GET, before="") if request.GET.get("before") else "",

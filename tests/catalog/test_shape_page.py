@@ -16,6 +16,7 @@ from catalog.domain.withdraw_version import withdraw_version
 from catalog.enums import AcceleratorType, TrainerMode
 from catalog.models import ShapeVersion
 from catalog.snapshots import ShardingScheme
+from catalog.states import VersionState
 from tests.makers import make_account, make_member, make_model, make_shape, make_version, sign_in
 
 
@@ -150,6 +151,74 @@ def test_an_older_version_can_be_looked_at(db: None, client: Client) -> None:
     assert "not the latest version" in older
     for nothing in ("nosuchid", "%00", f"{old.version_id}%00", f"{old.version_id}x", "A" * 8):
         assert client.get(f"/shapes/fireworks/two?version={nothing}").status_code == 404, nothing
+
+
+def test_a_version_that_is_not_the_latest_is_pinned_by_the_code_beside_it(db: None, client: Client) -> None:
+    shape = make_shape(account=make_account(account_id="fireworks"), shape_id="two")
+    old, new = make_version(shape=shape), make_version(shape=shape)
+    older = page(client, "fireworks", "two", f"?version={old.version_id}")
+    for key in ("cookbook", "sdk", "name"):
+        assert old.name in code(older, key)
+        assert "/versions/" not in code(page(client, "fireworks", "two", f"?version={new.version_id}"), key)
+    assert "Pins the version that this page shows." in older
+    assert f'href="/shapes/fireworks/two/launch?version={old.version_id}"' in older
+
+
+def test_a_withdrawn_version_is_shown_without_launch_and_says_what_to_use(db: None, client: Client) -> None:
+    shape = make_shape(account=make_account(account_id="fireworks"), shape_id="two")
+    old, new = make_version(shape=shape), make_version(shape=shape)
+    withdraw_version(actor=SYSTEM, version=old)
+    html = page(client, "fireworks", "two", f"?version={old.version_id}")
+    assert "This version was withdrawn; it can no longer be launched." in html
+    assert 'href="/shapes/fireworks/two">Use the latest version</a>' in html
+    withdraw_version(actor=SYSTEM, version=new)
+    bare = page(client, "fireworks", "two")
+    assert f"data-version>{new.version_id}<" in bare
+    assert "Choose another shape" in bare
+    for shown in (html, bare):
+        assert "/shapes/fireworks/two/launch" not in shown.replace("/launches", "")
+        assert "Use it from code" not in shown
+        assert "withdrawn</span>" in shown
+
+
+UNPUBLISHED = {
+    VersionState.DRAFT: ("draft</span>", "This version is a draft: it can be launched once it is validated.", False),
+    VersionState.VALIDATING: ("validating</span>", "This version is being validated", False),
+    VersionState.REJECTED: ("rejected</span>", "This version was rejected by its validation", False),
+    VersionState.VALIDATED: ("validated</span>", "This version is validated and not published", True),
+}
+
+
+@pytest.mark.parametrize("state", UNPUBLISHED)
+def test_members_see_what_is_not_published_yet_and_what_it_lacks(db: None, client: Client, state: VersionState) -> None:
+    team = make_account(account_id="team-a")
+    shape = make_shape(base_model=make_model(account=team), shape_id="own")
+    version = make_version(shape=shape, state=state, public=False, latest=False, published=False)
+    mark, sentence, launchable = UNPUBLISHED[state]
+    for role, way in (
+        (Role.LAUNCHER, "Ask somebody who publishes for team-a."),
+        (Role.PUBLISHER, "/publish/"),
+    ):
+        sign_in(client, make_member(account=team, role=role))
+        for query in ("", f"?version={version.version_id}"):
+            html = page(client, "team-a", "own", query)
+            assert f"data-version>{version.version_id}<" in html
+            assert all(said in html for said in (mark, sentence, way))
+            assert "not the latest version" not in html
+            assert (f'/shapes/team-a/own/launch?version={version.version_id}"' in html) == launchable
+            assert ("Use it from code" in html) == launchable
+    assert sign_in(Client(), make_member(role=Role.ADMIN)).get("/shapes/team-a/own").status_code == 404
+    fragment = client.get("/shapes/team-a/own/launches", headers={"HX-Request": "true"})
+    assert fragment.status_code == 200
+    assert "Launch it" not in fragment.content.decode()
+
+
+def test_what_is_not_there_does_not_say_that_one_is_no_member(db: None, client: Client) -> None:
+    team = make_account(account_id="team-a")
+    sign_in(client, make_member(account=team, role=Role.ADMIN))
+    missing = client.get("/shapes/team-a/nothing")
+    assert missing.status_code == 404
+    assert "There is nothing at this address that you may see." in missing.content.decode()
 
 
 def test_a_deprecated_shape_names_its_successor(db: None, client: Client) -> None:
