@@ -112,6 +112,12 @@ class Plan:
     fingerprint: str
 
     @property
+    def vouching(self) -> str:
+        """What applying it says of the new versions, none of which is run before; "" where there is none."""
+        words = "New versions count as validated by file: nothing is run, and who applies the file vouches for it."
+        return words if any(step.publishes for step in self.steps) else ""
+
+    @property
     def counts(self) -> dict[StepKind, int]:
         """How many steps there are of each kind, all kinds named."""
         found = Counter(step.kind for step in self.steps)
@@ -124,6 +130,7 @@ class Plan:
             "file_sha256": self.file,
             "fingerprint": self.fingerprint,
             "counts": self.counts,
+            "vouching": self.vouching,
             "steps": [step.as_json() for step in self.steps],
         }
 

@@ -42,7 +42,8 @@ def plan_text(plan: Plan) -> str:
     lines = [f"accounts/{plan.account_id}: {summary(plan)}", ""]
     for step in plan.steps:
         lines += _step(step)
-    return "\n".join([*lines, "", f"To do exactly this: apply_catalog FILE --plan {plan.fingerprint}"])
+    vouching = ["", plan.vouching] if plan.vouching else []
+    return "\n".join([*lines, *vouching, "", f"To do exactly this: apply_catalog FILE --plan {plan.fingerprint}"])
 
 
 def _step(step: Step) -> Iterator[str]:

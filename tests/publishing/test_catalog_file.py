@@ -80,6 +80,8 @@ def test_a_file_is_reviewed_and_applied_by_its_publisher(paula: Client, publishe
     text = review(paula, PUBLIC + SECOND)
     assert counts_of(text) == {"add": "2", "add_model": "1"}
     assert "16,384 tokens (16k)" in text
+    vouching = "New versions count as validated by file: nothing is run, and who applies the file vouches"
+    assert vouching in text and vouching in shown(paula.get(f"{URL}?upload={fields_of(text)['upload']}&plan=text"))
     assert not ShapeVersion.objects.exists()
     answer = paula.post(URL, fields_of(text))
     assert (answer.status_code, answer["location"]) == (303, "/publish?show=shapes")
@@ -100,7 +102,7 @@ def test_each_kind_of_change_is_shown_field_by_field(paula: Client) -> None:
     assert re.findall(r"<td[^>]*>(?:<span.*?</span>)?(.*?)</td>", change) == ["2", "8"]
     paula.post(URL, fields_of(text))
     back = review(paula, PUBLIC.replace("gpus: 2", "gpus: 8") + SECOND)
-    assert counts_of(back) == {"restore": "1"}
+    assert counts_of(back) == {"restore": "1"} and "validated by file" not in back
     paula.post(URL, fields_of(back))
     for verb in ("import_version", "restore_version"):
         assert AuditEntry.objects.filter(verb=verb).latest("pk").reason.startswith("by file, "), verb

@@ -104,6 +104,30 @@ def test_saving_the_form_as_it_stands_changes_nothing(signed_in: Client, draft: 
     assert (fresh(draft).digest, AuditEntry.objects.count()) == (draft.digest, before)
 
 
+def test_check_leads_to_its_result_and_what_is_refused_tells_of_the_problems_too(
+    signed_in: Client, draft: ShapeVersion
+) -> None:
+    page = signed_in.get(at(draft, "edit"))
+    html = page.content.decode()
+    assert f'name="check" value="1" formaction="{at(draft, "edit")}#checks"' in html
+    assert re.search(r'<section [^>]*id="checks" tabindex="-1"', html)
+    wrong = {"node_count": "-3", "deployment_shape_version": "foo", "launch_fields.lora_rank.maximum": "500"}
+    for extra in ({"check": "1"}, {}):
+        told = text(signed_in.post(at(draft, "edit"), editor_in(page) | wrong | extra))
+        assert "-3 is out of range" in told
+        assert "'foo' is no version of a deployment shape" in told
+        assert "Maximum 500 is above the common maximum 128" in told
+    assert "Beside that 1 problem would keep it from being validated." in told
+
+
+def test_another_parameter_count_than_the_models_is_a_warning(signed_in: Client) -> None:
+    model = make_model(account=team(), model_id="own-8b", parameter_count=8 * 10**9)
+    address = f"/publish/new?model={model.name}"
+    form = editor_in(signed_in.get(address))
+    differing = "9,000,000,000 differs from the 8,000,000,000 parameters of the base model"
+    assert differing in text(signed_in.post(address, form | {"parameter_count": "9000000000", "check": "1"}))
+
+
 def test_out_of_range_is_422_and_every_input_is_kept(signed_in: Client, draft: ShapeVersion) -> None:
     form = editor_in(signed_in.get(at(draft, "edit")))
     typed = form | {
