@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.test import Client
 
@@ -37,6 +39,14 @@ def test_markup_in_names_is_text(db: None, client: Client) -> None:
 
 def test_an_empty_catalog_says_how_to_fill_it(db: None, client: Client) -> None:
     assert "load_catalog" in get(client)
+
+
+def test_contexts_below_1k_are_filtered_by_their_tokens(db: None, client: Client) -> None:
+    for tokens in (512, 1024, 2048):
+        make_version(shape=make_shape(shape_id=f"of-{tokens}"), context=tokens)
+    control = get(client).split('id="facet-context"')[1].split("</select>")[0]
+    assert re.findall(r">([^<]+) \((\d)\)<", control) == [("512", "3"), ("1k", "2"), ("2k", "1")]
+    assert shapes_in(get(client, {"context": "1k"})) == ["of-1024", "of-2048"]
 
 
 def test_only_reading_is_allowed(db: None, client: Client) -> None:
