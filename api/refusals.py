@@ -10,6 +10,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from api.outages import RETRY_SECONDS, outage
 from wire.errors import InvalidArgument, Refusal, Violation
 from wire.status import Code, status_body
 
@@ -49,6 +50,10 @@ def _answer(error: Exception) -> Response | None:
     if isinstance(error, exceptions.APIException):
         code = _CODES.get(type(error), Code.INVALID_ARGUMENT)
         return Response(status_body(code, _sentence(error)), status=error.status_code)
+    if sentence := outage(error):
+        log.warning("api.unavailable", error=str(error))
+        waiting = {"Retry-After": str(RETRY_SECONDS)}
+        return Response(status_body(Code.UNAVAILABLE, sentence), status=503, headers=waiting)
     return None
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import get_template
 from django.views import defaults
 
+from api.outages import RETRY_SECONDS, outage
 from config.bodies import MAX_BODY
 from wire.status import Code, status_body
 
@@ -14,27 +17,37 @@ API = "/v1"
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """400: a request that was refused before or while it was read."""
-    if not _is_api(request):
+    if not is_api(request):
         return defaults.bad_request(request, exception)
     message = "The request cannot be read: its host, its headers or the number of its parameters are not acceptable."
     return JsonResponse(status_body(Code.INVALID_ARGUMENT, message), status=400)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500: a fault of ours."""
-    if not _is_api(request):
+    """500: a fault of ours; 503 where the exception being handled says that the database or the broker is gone."""
+    if sentence := outage(sys.exc_info()[1]):
+        return _unavailable(request, sentence)
+    if not is_api(request):
         return defaults.server_error(request)
     message = "Slipway made a mistake. Repeat the request later; the log has it under this answer's X-Request-Id."
     return JsonResponse(status_body(Code.INTERNAL, message), status=500)
 
 
+def _unavailable(request: HttpRequest, sentence: str) -> HttpResponse:
+    waiting = {"Retry-After": str(RETRY_SECONDS)}
+    if is_api(request):
+        return JsonResponse(status_body(Code.UNAVAILABLE, sentence), status=503, headers=waiting)
+    return HttpResponse(get_template("503.html").render({"sentence": sentence}), status=503, headers=waiting)
+
+
 def too_large(request: HttpRequest) -> HttpResponse:
     """413: more than any request may carry."""
     sentence = f"The request is larger than {MAX_BODY // 1024**2} MiB, the limit. Send less."
-    if _is_api(request):
+    if is_api(request):
         return JsonResponse(status_body(Code.INVALID_ARGUMENT, sentence), status=413)
     return HttpResponse(get_template("413.html").render({"sentence": sentence}), status=413)
 
 
-def _is_api(request: HttpRequest) -> bool:
+def is_api(request: HttpRequest) -> bool:
+    """Whether it is below /v1, where programs ask."""
     return request.path == API or request.path.startswith(f"{API}/")

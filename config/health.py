@@ -47,7 +47,10 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 def readyz(request: HttpRequest) -> HttpResponse:
     """Each check with its reason; 503 where one fails."""
-    checks = {name: _outcome(check) for name, check in _CHECKS.items()}
+    checks: dict[str, str] = {}
+    for name, check in _CHECKS.items():
+        needed = _NEEDS.get(name, "")
+        checks[name] = _outcome(check) if checks.get(needed, "ok") == "ok" else f"not known without the {needed}"
     ready = all(outcome == "ok" for outcome in checks.values())
     return JsonResponse({"status": "ok" if ready else "unavailable", "checks": checks}, status=200 if ready else 503)
 
@@ -93,3 +96,5 @@ _CHECKS: dict[str, Callable[[], None]] = {
     "worker": lambda: _age(WORKER_KEY, WORKER_LIMIT_SECONDS, "a worker"),
     "beat": lambda: _age(BEAT_KEY, BEAT_LIMIT_SECONDS, "beat"),
 }
+_NEEDS = {"migrations": "database", "worker": "broker", "beat": "broker"}
+"""The check without which another one is not tried, since it would wait for the same thing once more."""

@@ -14,7 +14,7 @@ from django.utils.cache import patch_cache_control, patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
 
 from config.bodies import is_too_large
-from config.errors import too_large
+from config.errors import is_api, too_large
 
 Respond = Callable[[HttpRequest], HttpResponse]
 
@@ -28,6 +28,18 @@ def request_id(get_response: Respond) -> Respond:
         with structlog.contextvars.bound_contextvars(request_id=identifier):
             response = get_response(request)
         response["X-Request-Id"] = identifier
+        return response
+
+    return middleware
+
+
+def keep_answers_private(get_response: Respond) -> Respond:
+    """Let nobody store what a key was shown: to a cache that is shared, X-Api-Key is a header like any other."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if is_api(request):
+            patch_cache_control(response, private=True, no_store=True)
         return response
 
     return middleware

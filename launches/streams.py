@@ -31,8 +31,10 @@ from redis.exceptions import RedisError
 
 from accounts.models import Account
 from accounts.queries import role_in
+from api.outages import DATABASE_LOST, RETRY_SECONDS
 from launches.wake import CHANNEL_PREFIX
 from wire.names import is_id
+from wire.status import Code
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -131,7 +133,10 @@ hub = Hub()
 
 
 async def events(scope: Scope, receive: Receive, send: Send) -> None:
-    """The ASGI application. 401 without a session, 404 for an account that the user is not a member of."""
+    """The ASGI application. 401 without a session, 404 for an account that the user is not a member of.
+
+    503 while the database cannot be asked for either.
+    """
     status, account_pk = await _authenticate(scope)
     if account_pk is None:
         await _refuse(send, status)
@@ -167,8 +172,12 @@ async def _until_gone(receive: Receive) -> None:
 
 
 async def _refuse(send: Send, status: int) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain")]})
-    await send({"type": "http.response.body", "body": b"Sign in and name an account of yours.\n"})
+    fields, sentence = [(b"content-type", b"text/plain")], b"Sign in and name an account of yours.\n"
+    if status == Code.UNAVAILABLE.http_status:
+        fields.append((b"retry-after", str(RETRY_SECONDS).encode()))
+        sentence = b"Slipway cannot ask its database.\n"
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": sentence})
 
 
 @sync_to_async(thread_sensitive=False)
@@ -186,6 +195,9 @@ def _authenticate(scope: Scope) -> tuple[int, int | None]:
         if account is None or role_in(user, account) is None:
             return 404, None
         return 200, account.pk
+    except DATABASE_LOST as error:
+        log.warning("stream.database_lost", error=str(error))
+        return Code.UNAVAILABLE.http_status, None
     finally:
         connections.close_all()
 

@@ -16,13 +16,14 @@ from urllib.parse import urlsplit
 
 import structlog
 from asgiref.sync import sync_to_async
-from django.db import InterfaceError, OperationalError, connections
+from django.db import connections
 from django.db.models import F
 from django.utils import timezone
 
 from accounts.actors import key_actor, require
 from accounts.domain.authenticate_key import authenticate_key
 from accounts.domain.create_api_key import hash_secret
+from api.outages import DATABASE_LOST, RETRY_SECONDS, outage
 from launches.domain.control import right_to_control
 from launches.gateway.pool import Endpoint
 from launches.models import Attempt
@@ -34,8 +35,6 @@ from wire.status import Code
 
 REMEMBER_SECONDS = 2.0
 MOST_REMEMBERED = 4096
-RETRY_SECONDS = 2
-"""What a caller is told to wait while the trainer starts."""
 
 log = structlog.get_logger(__name__)
 
@@ -113,11 +112,9 @@ def _look_up(secret: str, account: str, job: str) -> Admitted:
     try:
         attempt = _attempt_for(secret, account, job)
         return Admitted(_endpoint_of(attempt), trainer_token(attempt.launch).encode())
-    except (OperationalError, InterfaceError) as error:
+    except DATABASE_LOST as error:
         log.warning("gateway.database_lost", error=str(error))
-        raise Refused(
-            Code.UNAVAILABLE, "Slipway cannot ask its database; repeat the request shortly.", retry_after=RETRY_SECONDS
-        ) from error
+        raise Refused(Code.UNAVAILABLE, outage(error), retry_after=RETRY_SECONDS) from error
     finally:
         connections.close_all()
 

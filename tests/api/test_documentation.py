@@ -51,7 +51,7 @@ def test_the_examples_work_as_pasted(live_server: LiveServer) -> None:
 def test_the_table_of_errors_has_every_code() -> None:
     rows = re.findall(r"^\| (\d{3}) \| (\d+) \| (\w+) \|", PAGE, flags=re.MULTILINE)
     answered = {(str(code.http_status), str(int(code)), code.name) for code in Code}
-    unused = {Code.UNAVAILABLE.name, Code.RESOURCE_EXHAUSTED.name}  # nothing is limited yet
+    unused = {Code.RESOURCE_EXHAUSTED.name}  # nothing is limited yet
     assert {row for row in answered if row[2] not in unused} <= set(rows)
     assert all(Code[name] == int(code) for _, code, name in rows)
     assert {"405", "413", "415"} <= {status for status, _, _ in rows}

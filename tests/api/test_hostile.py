@@ -245,3 +245,18 @@ def test_where_both_headers_carry_a_key_it_is_the_first_that_counts(client: Clie
     assert client.get("/v1/accounts/team-b", headers={"X-Api-Key": mine} | theirs).status_code == 404
     assert refused(client.get("/v1/accounts", headers={"X-Api-Key": "slpw_wrong"} | theirs)) == (401, 16)
     assert client.get("/v1/accounts/team-b", headers={"X-Api-Key": ""} | theirs).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/accounts", "/v1", "/v1/nothing/here", "/v1/accounts/-/trainingShapes?pageSize=x"]
+)
+@pytest.mark.parametrize("with_key", [True, False])
+def test_no_cache_stores_an_answer(path: str, with_key: bool) -> None:
+    account = make_account()
+    headers = (
+        {"X-Api-Key": make_key(account=account, user=make_member(account=account), scope=Scope.READ)}
+        if with_key
+        else {}
+    )
+    answer = Client().get(path, headers=headers)
+    assert set(answer.headers["Cache-Control"].split(", ")) == {"private", "no-store"}

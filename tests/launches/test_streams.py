@@ -19,6 +19,7 @@ from accounts.models import Account, User
 from accounts.roles import Role
 from launches.domain.cancel_launch import cancel_launch
 from launches.streams import Listener, events, hub
+from tests.launches.gateway_calls import exhausted_database
 from tests.launches.makers import make_launch
 from tests.makers import make_account, make_member, make_user, sign_in
 
@@ -124,6 +125,18 @@ def test_a_cookie_that_is_no_key_of_a_session_is_none() -> None:
             assert stream.status == 401
 
     in_loop(test)
+
+
+def test_without_the_database_nobody_is_told_to_sign_in() -> None:
+    account = make_account()
+    cookie = cookie_of(make_member(account=account))
+
+    async def test() -> None:
+        async with opened(cookie, account.account_id) as stream:
+            assert (stream.status, stream.text) == (503, "Slipway cannot ask its database.\n")
+
+    with exhausted_database():
+        in_loop(test)
 
 
 @pytest.mark.parametrize("account", ["no-such-account", "", "%00", "local%00", "No Account"])

@@ -1,0 +1,64 @@
+"""A database or a broker that is out of reach: every door says so, in the words of whoever knocks."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from accounts.scopes import Scope
+from tests.api.makers import make_caller
+from tests.launches.gateway_calls import exhausted_database
+from tests.makers import PASSWORD, make_account, make_member, make_user, sign_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NOWHERE = "redis://127.0.0.1:1"
+SENTENCE = "Slipway cannot ask its database; repeat the request shortly."
+
+
+@pytest.fixture
+def browser() -> Client:
+    return sign_in(Client(raise_request_exception=False), make_member())
+
+
+def test_a_page_without_the_database_says_so(browser: Client) -> None:
+    with exhausted_database():
+        answer = browser.get("/launches")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+    assert SENTENCE in answer.content.decode()
+
+
+@pytest.mark.parametrize("path", ["/v1/accounts", "/v1/accounts/-/trainingShapes"])
+def test_the_api_without_the_database_says_so(path: str) -> None:
+    account = make_account()
+    caller = make_caller(account=account, user=make_member(account=account), scope=Scope.READ)
+    client = Client(raise_request_exception=False)
+    with exhausted_database():
+        answer = client.get(path, headers={"X-Api-Key": caller.secret or ""})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+    assert (answer.json()["code"], answer.json()["message"]) == (14, SENTENCE)
+    assert answer.json()["details"][0]["reason"] == "UNAVAILABLE"
+
+
+def test_signing_in_without_the_broker_says_so(settings) -> None:  # type: ignore[no-untyped-def]
+    make_user(username="anna")
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": NOWHERE}}
+    client = Client(raise_request_exception=False)
+    answer = client.post("/sign-in", {"login": "anna", "password": PASSWORD})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+    assert "Slipway cannot ask its broker" in answer.content.decode()
+    assert "_auth_user_id" not in client.session
+
+
+def test_what_needs_the_database_is_not_asked_without_it() -> None:
+    with exhausted_database():
+        checks = Client().get("/readyz").json()["checks"]
+    assert checks["database"] != "ok"
+    assert (checks["migrations"], checks["broker"]) == ("not known without the database", "ok")
+
+
+def test_what_needs_the_broker_is_not_asked_without_it(settings) -> None:  # type: ignore[no-untyped-def]
+    settings.REDIS_URL = NOWHERE
+    checks = Client().get("/readyz").json()["checks"]
+    assert (checks["database"], checks["migrations"]) == ("ok", "ok")
+    assert checks["broker"] != "ok"
+    assert {checks["worker"], checks["beat"]} == {"not known without the broker"}
