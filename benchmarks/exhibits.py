@@ -27,6 +27,7 @@ from catalog.domain.create_draft import create_draft
 from catalog.domain.deprecate_version import deprecate_version
 from catalog.domain.edit_draft import edit_draft
 from catalog.domain.import_version import import_version
+from catalog.domain.withdraw_version import withdraw_version
 from catalog.enums import AcceleratorType, WeightPrecision
 from catalog.export import write_document
 from catalog.heads import read_heads
@@ -90,7 +91,7 @@ def _keys(actor: Actor, account: Account, admin: User) -> dict[str, str]:
 
 
 def _versions(actor: Actor, account: Account) -> dict[str, str]:
-    """A shape of two versions, of which the second narrows a launch field and the first is deprecated; and a draft."""
+    """A shape of three versions: one deprecated, one that narrows a launch field, one withdrawn; and a draft."""
     draft = clone_shape(actor=actor, source=_latest(TINY), account=account, shape_id=OURS.partition("/")[2])
     first = _publish_version(actor, draft, launch_fields=draft.fields, note="As it is bundled.")
     second = _publish_version(
@@ -101,6 +102,8 @@ def _versions(actor: Actor, account: Account) -> dict[str, str]:
         note="Ranks above 32 ran out of memory.",
     )
     deprecate_version(actor=actor, version=first, message="Ranks above 32 run out of memory. Launch the newer version.")
+    broken = _publish_version(actor, draft, launch_fields=draft.fields, node_count=2, note="On two nodes.")
+    withdraw_version(actor=actor, version=broken, reason="The nodes never met.")
     draft = _revise(actor, second, max_supported_context_length=4096, note="Twice the context, to be tried.")
     return {
         "compare-versions": f"/shapes/{OURS}/compare?from={first.version_id}&to={second.version_id}",

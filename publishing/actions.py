@@ -133,6 +133,24 @@ def legal_verbs(version: ShapeVersion) -> tuple[Verb, ...]:
     return (*_promotions(version), Verb.VALIDATION, Verb.REVISE, Verb.CLONE, *_demotions(version))
 
 
+def remedy_of(verb: Verb, version: ShapeVersion) -> str:
+    """Why the verb is not among the legal ones, and what to do first; "" where the version's marks say it all."""
+    if version.withdrawn_at is not None:
+        return "It was withdrawn, for good."
+    match VersionState(version.state):
+        case VersionState.DRAFT | VersionState.REJECTED:
+            return "Validate it first." if verb is Verb.PUBLISH else "It was never published: validate it first."
+        case VersionState.VALIDATING:
+            return "It is being validated: wait for the end, or stop it."
+    if verb is Verb.DELETE:
+        return "It is validated: withdraw it instead."
+    if version.published_at is None:
+        return "Publish it first." if verb in {Verb.ROLL_BACK, Verb.MAKE_PUBLIC} else ""
+    if version.is_latest_validated and verb in {Verb.PUBLISH, Verb.ROLL_BACK}:
+        return "It is the latest version already."
+    return "It was published before: roll back to it." if verb in {Verb.PUBLISH, Verb.MAKE_PUBLIC} else ""
+
+
 def _promotions(version: ShapeVersion) -> tuple[Verb, ...]:
     if version.published_at is None:
         return (Verb.PUBLISH,)

@@ -40,7 +40,8 @@ class Impact:
 
     `drafts` and `people` are of the shape's own account; `more_drafts` and `more_people` count those without a name;
     of other accounts there are only numbers. Launches that were deleted since still count for their owners. `kept`
-    counts everything that refers to it and so keeps it from being deleted.
+    counts every launch that refers to it and so keeps it from being deleted, `probes` those of validations among them,
+    and `successor_of` the deprecated versions of other shapes that do so.
     """
 
     running: int
@@ -55,6 +56,13 @@ class Impact:
     latest: str
     afterwards: str
     kept: int
+    probes: int
+    successor_of: int
+
+    @property
+    def keeps(self) -> bool:
+        """Whether something refers to it, so that it is not deleted."""
+        return bool(self.kept or self.successor_of)
 
 
 @dataclass(frozen=True)
@@ -133,6 +141,10 @@ def impact_of(verb: Verb, shape: TrainingShape, version: ShapeVersion | None, *,
         latest=_id(latest),
         afterwards=_id(_resolved(verb, version, latest)),
         kept=everything.count(),
+        probes=everything.filter(validations__isnull=False).count(),
+        successor_of=ShapeVersion.objects.filter(successor=shape).exclude(shape=shape).count()
+        if version is None
+        else 0,
     )
 
 

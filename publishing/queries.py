@@ -50,11 +50,12 @@ class ShapeRow:
 
 @dataclass(frozen=True)
 class Record:
-    """How the launches of a version went; probes of its validations are left out."""
+    """How the launches of a version went; `probes`, those of its validations, are counted apart."""
 
     launches: int = 0
     finished: int = 0
     failed: int = 0
+    probes: int = 0
 
     @property
     def failure_rate(self) -> str:
@@ -97,7 +98,7 @@ def count_up_to(found: QuerySet[ShapeVersion] | QuerySet[TrainingShape]) -> str:
 
 def list_versions(found: QuerySet[ShapeVersion], *, before: str = "", size: int = PAGE) -> Versions:
     """Of these versions one page, newest first, after the version whose primary key is `before`."""
-    page = found.select_related("shape__account", "shape__base_model", "created_by", "based_on")
+    page = found.select_related("shape__account", "shape__base_model", "created_by", "based_on", "successor__account")
     if before.isascii() and before.isdigit() and len(before) <= 18:
         last = ShapeVersion.objects.filter(pk=int(before)).values_list("created_at", "pk").first()
         if last:
@@ -156,13 +157,18 @@ def newest_version(shape: TrainingShape) -> ShapeVersion | None:
 
 def records_of(versions: Sequence[ShapeVersion]) -> Mapping[int, Record]:
     """How the launches of these versions went, by the version's primary key. One query."""
-    over = Q(state__in=FINAL)
+    own = Q(validations__isnull=True)
     rows = (
-        Launch.objects.filter(shape_version__in=versions, validations__isnull=True)
+        Launch.objects.filter(shape_version__in=versions)
         .values("shape_version_id")
-        .annotate(n=Count("pk"), over=Count("pk", filter=over), failed=Count("pk", filter=Q(state__in=FAILED)))
+        .annotate(
+            own=Count("pk", filter=own),
+            over=Count("pk", filter=own & Q(state__in=FINAL)),
+            failed=Count("pk", filter=own & Q(state__in=FAILED)),
+            probes=Count("pk", filter=~own),
+        )
     )
-    return {row["shape_version_id"]: Record(row["n"], row["over"], row["failed"]) for row in rows}
+    return {row["shape_version_id"]: Record(row["own"], row["over"], row["failed"], row["probes"]) for row in rows}
 
 
 def find_import(account: Account, user: User, number: str, *, now: datetime) -> CatalogImport | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from launches.states import AttemptState
 from launches.stepper import Step
 from publishing.states import FINAL, ValidationState
 
@@ -27,13 +28,34 @@ LOOKS = {
     _S.FAILED: "failed",
 }
 """Which state of a launch each looks like."""
+WAITS = {
+    AttemptState.QUEUED: "Waiting",
+    AttemptState.PENDING: "Waiting for a place",
+    AttemptState.CREATING: "Preparing",
+}
+"""What a launch under way that does not run yet does."""
+
+
+def words_of(state: ValidationState, launch: AttemptState | None) -> tuple[str, str]:
+    """The label and the look of a validation in `state`: it runs no sooner than its launch does."""
+    if state is _S.RUNNING and launch in WAITS:
+        return WAITS[launch], launch.lower()
+    return LABELS[state], LOOKS[state]
 
 
 def steps_of(
-    state: ValidationState, times: Mapping[ValidationState, datetime], *, done: int, steps: int
+    state: ValidationState,
+    times: Mapping[ValidationState, datetime],
+    *,
+    launch: AttemptState | None,
+    done: int,
+    steps: int,
 ) -> tuple[Step, ...]:
-    """The steps of a run in `state`, given when each state was entered; `done` of `steps` steps are recorded."""
-    counted = f"Running {done} of {steps} steps" if times.get(_S.RUNNING) else LABELS[_S.RUNNING]
+    """The steps of a run in `state`, given when each state was entered; `done` of `steps` steps are recorded.
+
+    RUNNING is entered when the trainer runs, which `launch` says as long as that is under way.
+    """
+    counted = f"Running {done} of {steps} steps" if times.get(_S.RUNNING) else words_of(_S.RUNNING, launch)[0]
     labels = LABELS | {_S.RUNNING: counted}
     path = [Step(labels[each], _look(each, state, times), times.get(each)) for each in PATH]
     if state in FINAL:

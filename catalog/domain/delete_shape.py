@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 
 from django.db import IntegrityError, connection, transaction
 from django.db.models import ProtectedError
@@ -11,7 +12,7 @@ from django.db.models import ProtectedError
 from accounts.actors import Actor
 from accounts.domain.record import record
 from catalog.domain.shape_lock import lock_shape
-from catalog.models import TrainingShape
+from catalog.models import ShapeVersion, TrainingShape
 from catalog.rights import require_publisher
 from catalog.states import VersionState
 from wire.errors import Conflict, FailedPrecondition
@@ -41,10 +42,11 @@ def delete_shape(*, actor: Actor, shape: TrainingShape, expected: str | None = N
             shape.versions.all().delete()
             shape.delete()
             connection.check_constraints()  # a launch that was made meanwhile is told now, not at the commit
-    except (ProtectedError, IntegrityError):
+    except ProtectedError as error:
+        raise FailedPrecondition(_told(name, error.protected_objects)) from None
+    except IntegrityError:
         raise FailedPrecondition(
-            f"Launches refer to {name}, or a deprecated shape names it as its successor, so it is kept. "
-            "Withdraw its versions to end new launches."
+            f"A launch or a deprecation refers to {name} since a moment ago, so it is kept."
         ) from None
     record(
         actor=actor,
@@ -54,6 +56,15 @@ def delete_shape(*, actor: Actor, shape: TrainingShape, expected: str | None = N
         before={"versions": {version_id: digest for version_id, digest, _ in versions}},
         reason=reason,
     )
+
+
+def _told(name: str, referring: Iterable[object]) -> str:
+    """Why the shape is kept."""
+    if any(isinstance(each, ShapeVersion) for each in referring):
+        return (
+            f"A deprecated version of another shape names {name} as its successor, so it is kept. Name another there."
+        )
+    return f"Launches refer to {name}, so it is kept. Withdraw its versions to end new launches."
 
 
 def mark_of(shape: TrainingShape) -> str:

@@ -30,8 +30,9 @@ from catalog.domain.withdraw_version import withdraw_version
 from catalog.free_text import wrong_words
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.queries import latest_versions
+from catalog.states import VersionState
 from catalog.views.access import member_of
-from publishing.actions import DELETE_SHAPE, WORDS, Verb, legal_verbs
+from publishing.actions import DELETE_SHAPE, WORDS, Verb, legal_verbs, remedy_of
 from publishing.addresses import shape_page
 from publishing.impact import OF_THE_SHAPE, impact_of
 from publishing.views.access import published_shape, publishers_page, version_of
@@ -81,7 +82,8 @@ def publish_verb(request: SlipwayRequest, account_id: str, shape_id: str, versio
     action = Verb(verb)
     if request.method != "POST":
         if action not in legal_verbs(version):
-            messages.warning(request, f"{WORDS[action].label}: not possible for {version_id} as it stands now.")
+            words = f"{WORDS[action].label}: not possible for {version_id} as it stands now."
+            messages.warning(request, f"{words} {remedy_of(action, version)}".strip())
             return HttpResponseRedirect(shape_page(shape))
         return _page(request, action, shape, version, _offered(action, version))
     typed = _typed(request)
@@ -227,6 +229,9 @@ def _page(
     violations = refusal.violations if isinstance(refusal, InvalidArgument) else ()
     impact = impact_of(verb, shape, version, now=timezone.now())
     latest = latest_of(shape)
+    being_validated = version is None and shape.versions.filter(state=VersionState.VALIDATING).exists()
+    kept = verb is Verb.DELETE and (impact.keeps or being_validated)
+    possible = not kept and (version is None or verb in legal_verbs(version))
     context: dict[str, Any] = {
         "section": "publish",
         "verb": verb,
@@ -237,9 +242,11 @@ def _page(
         "impact": impact,
         "latest": latest,
         "lines": _lines(latest, version),
-        "asks_reason": verb in REASONED,
+        "asks_reason": verb in REASONED and not kept,
         "expected": _expected(verb, shape, version, latest),
-        "possible": version is None or verb in legal_verbs(version),
+        "possible": possible,
+        "kept": kept,
+        "being_validated": being_validated,
         "versions": None if version else _counted(shape),
         "of_the_shape": version is None or verb in OF_THE_SHAPE,
         "shape_is_public": shape.versions.filter(is_public=True).exists(),

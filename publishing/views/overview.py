@@ -57,6 +57,11 @@ class Row:
     actions: tuple[Action, ...]
 
     @property
+    def leads(self) -> bool:
+        """Whether its first action is what comes next; what was published before is fine as it is."""
+        return self.version.published_at is None
+
+    @property
     def first(self) -> tuple[Action, ...]:
         """What stands beside it."""
         return self.actions[:INLINE]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
@@ -24,16 +24,19 @@ from catalog.models import ShapeVersion
 from catalog.rights import require_publisher
 from catalog.states import VersionState
 from catalog.views.access import member_of
-from launches.models import Attempt
+from launches.models import Attempt, Event
 from launches.offers import Offer
 from launches.probes import Probe, probe_offer
+from launches.states import AttemptState
+from publishing.actions import WORDS, Verb, Words, legal_verbs
+from publishing.addresses import action_page
 from publishing.domain.cancel_validation import cancel_validation
 from publishing.domain.request_validation import request_validation
 from publishing.domain.validate_by_hand import LONGEST, SHORTEST, validate_by_hand
 from publishing.models import Validation
 from publishing.passport import is_renewable
 from publishing.states import ValidationState
-from publishing.stepper import LABELS, LOOKS, steps_of
+from publishing.stepper import steps_of, words_of
 from publishing.validation_queries import events_of, newest_validations, passport_of, watched_attempt
 from publishing.views.passport import passport_context, version_of
 from wire.errors import InvalidArgument, NotFound, Refusal, Violation
@@ -127,7 +130,6 @@ def _context(request: SlipwayRequest, version: ShapeVersion, *, refusal: Refusal
     passport = passport_of(version)
     violations = refusal.violations if isinstance(refusal, InvalidArgument) else ()
     return {
-        "section": "publish",
         "version": version,
         "shape": version.shape,
         "validation": newest,
@@ -146,8 +148,7 @@ def _context(request: SlipwayRequest, version: ShapeVersion, *, refusal: Refusal
 
 def _words(validation: Validation) -> tuple[str, str]:
     """Its state's label and look."""
-    state = ValidationState(validation.state)
-    return LABELS[state], LOOKS[state]
+    return words_of(ValidationState(validation.state), None)
 
 
 def _progress(newest: Validation) -> dict[str, Any]:
@@ -158,13 +159,20 @@ def _progress(newest: Validation) -> dict[str, Any]:
     for line in newest.log:
         times.setdefault(ValidationState(line["state"]), datetime.fromisoformat(line["at"]))
     done = attempt.metrics_read if attempt else 0
+    launch = AttemptState(attempt.state) if attempt else None
+    made = times.pop(ValidationState.RUNNING, None)
+    events = events_of(newest)
+    if ran := _ran_at(events) or (made if done else None):  # a provider that was asked late may not have said so
+        times[ValidationState.RUNNING] = ran
+    label, look = words_of(state, launch)
     return {
-        "state_label": LABELS[state],
-        "state_look": LOOKS[state],
-        "steps": () if newest.steps is None else steps_of(state, times, done=done, steps=newest.steps),
+        "state_label": label,
+        "state_look": look,
+        "steps": () if newest.steps is None else steps_of(state, times, launch=launch, done=done, steps=newest.steps),
+        "runs": state is ValidationState.RUNNING and ran is not None,
         "done": done,
         "under_way": "" if attempt is None or newest.is_final else _under_way(attempt),
-        "log": sorted(_lines(newest), key=lambda line: line.at),
+        "log": sorted(_lines(newest, events), key=lambda line: line.at),
     }
 
 
@@ -174,11 +182,17 @@ def _under_way(attempt: Attempt) -> str:
     return first
 
 
-def _lines(newest: Validation) -> Iterator[LogLine]:
+def _ran_at(events: Sequence[Event]) -> datetime | None:
+    """When the trainer began to run; None where it was not seen to."""
+    ran = (event for event in events if event.kind == "state" and event.data["state"] == AttemptState.RUNNING)
+    return next((event.created_at for event in ran), None)
+
+
+def _lines(newest: Validation, events: Sequence[Event]) -> Iterator[LogLine]:
     for line in newest.log:
         first, _, more = line["text"].partition("\n")
         yield LogLine(datetime.fromisoformat(line["at"]), first, line["level"], more)
-    for event in events_of(newest):
+    for event in events:
         first, _, more = event.message.partition("\n")
         yield LogLine(event.created_at, f"Launch: {first}", "info", more)
 
@@ -190,21 +204,29 @@ def _actions(
     try:
         require_publisher(actor_of(request), version.shape.account)
     except Refusal as refusal:
-        return {"locked": refusal.message}
+        return {"section": "catalog", "locked": refusal.message}
+    shown: dict[str, Any] = {"section": "publish", "publishes": True}
     if newest and not newest.is_final:
-        return {"may_stop": True}
+        return shown | {"may_stop": True}
+    shown["following"] = _following(version)
     if version.withdrawn_at is not None:
-        return {"locked": "It was withdrawn, so there is nothing left to validate."}
+        return shown | {"locked": "It was withdrawn, so there is nothing left to validate."}
     try:
         offer = probe_offer(version, Probe(settings.SLIPWAY_VALIDATION_STEPS))
     except InvalidArgument as refusal:
-        return {"broken": refusal.violations}
-    return {
+        return shown | {"broken": refusal.violations}
+    return shown | {
         "may_start": offer.provider is not None,
         "reasons": _reasons(offer),
         "may_vouch": offer.provider is None
         and (version.state != VersionState.VALIDATED or is_renewable(version, passport, timezone.now())),
     }
+
+
+def _following(version: ShapeVersion) -> tuple[Words, str] | None:
+    """What comes after a validation, with its address: to publish what passed, to begin anew after what did not."""
+    verb = legal_verbs(version)[0]
+    return (WORDS[verb], action_page(verb, version)) if verb in {Verb.PUBLISH, Verb.REVISE} else None
 
 
 def _reasons(offer: Offer) -> list[Violation]:

@@ -22,6 +22,7 @@ from publishing.actions import Verb
 from publishing.impact import impact_of
 from tests.launches.makers import make_launch
 from tests.makers import make_account, make_member, make_shape, make_version, sign_in
+from tests.publishing.makers import running
 from tests.publishing.pages import (
     actor,
     at,
@@ -61,6 +62,11 @@ def confirm(client: Client, version: ShapeVersion, verb: str, **typed: str) -> s
     answer = client.post(at(version, verb), form_in(opened) | typed)
     assert (answer.status_code, answer.headers.get("Location")) == (303, of(version.shape)), text(answer)
     return text(client.get(of(version.shape)))
+
+
+def of_page(client: Client, version: ShapeVersion) -> str:
+    """The page of the version's shape, as it is written."""
+    return client.get(of(version.shape)).content.decode()
 
 
 def test_a_version_is_published_made_public_and_rolled_back(signed_in: Client) -> None:
@@ -171,19 +177,49 @@ def test_what_launches_refer_to_is_not_deleted(client: Client) -> None:
     user = make_member(account=team(), role=Role.PUBLISHER)
     make_launch(account=team(), owner=user, version=version)
     sign_in(client, user)
-    assert "1 launch A launch keeps what it was made from" in text(client.get(of(version.shape, "/delete")))
+    page = text(client.get(of(version.shape, "/delete")))
+    assert "1 launch A launch keeps what it was made from, so it cannot be deleted." in page
+    assert "Delete the shape" not in page
     answer = client.post(of(version.shape, "/delete"))
     assert answer.status_code == 422
-    assert "Launches refer to" in text(answer)
+    assert "Launches refer to" in text(answer) and "successor" not in text(answer)
+    running(version=version, user=user)
+    assert "2 launches, 1 of them to validate" in text(client.get(of(version.shape, "/delete")))
+
+
+def test_a_shape_that_is_a_successor_is_not_deleted(signed_in: Client) -> None:
+    shape, old = own_shape("newer"), published(own_shape("older"))
+    published(shape)
+    confirm(signed_in, old, "deprecate", message="Use the newer one.", successor="newer")
+    assert re.search(r'Use <a class="link" href="/shapes/team-a/newer">team-a/newer</a>', of_page(signed_in, old))
+    page = text(signed_in.get(of(shape, "/delete")))
+    assert "Successor of 1 deprecated version of other shapes" in page
+    assert "Delete the shape" not in page
+    refused = text(signed_in.post(of(shape, "/delete"), {}))
+    assert "names accounts/team-a/trainingShapes/newer as its successor" in refused
+    assert "Launches refer" not in refused
+
+
+def test_a_shape_that_is_being_validated_is_not_deleted(signed_in: Client) -> None:
+    draft = draft_of(own_shape())
+    ShapeVersion.objects.filter(pk=draft.pk).update(state=VersionState.VALIDATING)
+    page = text(signed_in.get(of(draft.shape, "/delete")))
+    assert "Being validated a version of it Stop that first." in page
+    assert "Delete the shape" not in page
 
 
 def test_a_verb_that_is_not_possible_leads_back_in_words(signed_in: Client) -> None:
     shape = own_shape()
     draft, latest = draft_of(shape), published(shape)
-    for version, verb in ((draft, "publish"), (draft, "withdraw"), (latest, "roll-back"), (latest, "delete")):
+    for version, verb, remedy in (
+        (draft, "publish", "Validate it first."),
+        (draft, "withdraw", "It was never published: validate it first."),
+        (latest, "roll-back", "It is the latest version already."),
+        (latest, "delete", "It is validated: withdraw it instead."),
+    ):
         answer = signed_in.get(at(version, verb))
         assert (answer.status_code, answer.headers["Location"]) == (302, of(shape))
-        assert "not possible for" in text(signed_in.get(of(shape)))
+        assert f"not possible for {version.version_id} as it stands now. {remedy}" in text(signed_in.get(of(shape)))
         assert signed_in.post(at(version, verb), {"public": "no"}).status_code == 422, verb
     assert signed_in.get(at(latest, "edit-all")).status_code == 404
 

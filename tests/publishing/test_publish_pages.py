@@ -183,6 +183,24 @@ def test_what_can_be_done_follows_from_the_state() -> None:
     assert Verb.RESTORE in legal_verbs(latest)
 
 
+def test_only_what_comes_next_is_filled(signed_in: Client) -> None:
+    shape = own_shape()
+    published(shape), published(shape), validated(shape), draft_of(shape)
+    filled = re.findall(r'<a class="btn btn-sm btn-primary"[^>]*aria-label="([\w ]+): ', page(signed_in, of(shape)))
+    assert filled == ["Edit", "Publish"]
+
+
+def test_a_card_says_what_became_of_its_version(signed_in: Client) -> None:
+    shape = own_shape()
+    broken, draft = published(shape, public=True), draft_of(shape)
+    ShapeVersion.objects.filter(pk=broken.pk).update(is_latest_validated=False, withdrawn_at=timezone.now())
+    html = page(signed_in, of(shape))
+    assert "was public" in html
+    assert ", edited <time" not in html
+    ShapeVersion.objects.filter(pk=draft.pk).update(note="Another word.")
+    assert ", edited <time" in page(signed_in, of(shape))
+
+
 def test_every_action_that_is_offered_has_its_page(signed_in: Client) -> None:
     shape = own_shape()
     published(shape), published(shape), validated(shape), draft_of(shape)
@@ -205,6 +223,7 @@ def test_launches_are_counted_without_the_probes_of_validations(client: Client) 
     html = page(sign_in(client, user), of(version.shape))
     assert Launch.objects.filter(shape_version=version).count() == 5
     assert re.findall(r"data-launches>(\d+)<", html) == ["4"]
+    assert "and 1 to validate" in html
     assert re.findall(r'data-failed><span title="([^"]+)">([^<]+)<', html) == [("2 of 3 that are over", "67%")]
 
 

@@ -68,6 +68,7 @@ def test_from_the_button_to_the_passport(client: Client) -> None:
     assert (answer.status_code, answer["Location"]) == (303, address(draft))
     validation = Validation.objects.get()
     page = read(client, user, draft)
+    assert f"<title>Validation 1 of {draft.shape.shape_id}" in page
     assert 'hx-trigger="every 2s"' in page
     assert ">Stop<" in page.replace("</svg>", "<>")
     assert "Validate again" not in page
@@ -86,6 +87,61 @@ def test_from_the_button_to_the_passport(client: Client) -> None:
     assert 'hx-trigger="every 2s"' not in page
     assert "6.0000 → 4.1000" in page
     assert "Validate again" in page
+    publish = f"/publish/local/{draft.shape.shape_id}/versions/{draft.version_id}/publish"
+    assert filled(page) == [f'href="{publish}"']
+
+
+def filled(page: str) -> list[str]:
+    """Where the page's main buttons go, "type" for those of a form."""
+    return re.findall(r'<(?:a|button) class="btn btn-primary" ([^>]*)>', page)
+
+
+def test_it_waits_until_its_trainer_runs(client: Client) -> None:
+    user = make_publisher()
+    validation = running(user=user)
+    say(validation, AttemptState.PENDING, detail="Waiting for a free slot: 1 ahead")
+    page = read(client, user, validation.version)
+    assert 'class="state state-pending text-base!">Waiting for a place<' in page
+    assert re.search(r'step-now" aria-current="step">Waiting for a place<small>&nbsp;</small>', page)
+    assert "<progress" not in page
+    say(validation, AttemptState.CREATING)
+    assert ">Preparing<" in read(client, user, validation.version)
+    say(validation, AttemptState.RUNNING)
+    page = read(client, user, validation.version)
+    assert ">Running<" in page
+    assert re.search(r'step-now" aria-current="step">Running 0 of 20 steps<small><time', page)
+    assert "<progress" in page
+
+
+def test_what_never_ran_says_so(client: Client) -> None:
+    user = make_publisher()
+    validation = running(user=user)
+    say(validation, AttemptState.PENDING)
+    sign_in(client, user).post(address(validation.version, "/validation/stop"))
+    assert "Running<small>not reached</small>" in read(client, user, validation.version)
+
+
+def test_the_end_of_editing_is_said_before_and_what_is_left_after(client: Client) -> None:
+    user, draft = make_publisher(), make_draft()
+    ends = "Validating ends editing"
+    assert ends in read(client, user, draft)
+    assert ends in read(client, user, make_gpu_draft())
+    client.post(address(draft, "/validation/start"))
+    page = read(client, user, draft)
+    assert ends not in page
+    assert "It can be validated again as it stands, but not edited; changes need a new version." in page
+    client.post(address(draft, "/validation/stop"))
+    page = read(client, user, draft)
+    assert ends not in page
+    assert filled(page) == [f'href="/publish/local/{draft.shape.shape_id}/new?from={draft.version_id}"']
+
+
+def test_the_way_there_is_through_what_the_reader_may_open(client: Client) -> None:
+    validation = make_validation()
+    shape = validation.version.shape
+    crumb = f'<a href="/publish/local/{shape.shape_id}">{shape.shape_id}</a>'
+    assert crumb in read(client, make_publisher(), validation.version)
+    assert crumb not in read(client, make_publisher(Role.LAUNCHER), validation.version)
 
 
 def test_a_failure_explains_itself(client: Client) -> None:
@@ -154,7 +210,7 @@ def test_by_hand_keeps_what_was_typed_and_names_the_limit(client: Client) -> Non
     assert "It has 9 characters; use 10 to 1,000." in text
     assert ">too short</textarea>" in text
     answer = client.post(address(draft, "/validation/by-hand"), {"reason": f"{REASON}\0"})
-    assert (answer.status_code, "It holds a NUL character" in answer.content.decode()) == (422, True)
+    assert (answer.status_code, "It holds a control character" in answer.content.decode()) == (422, True)
     assert client.post(address(draft, "/validation/by-hand"), {"reason": REASON}).status_code == 303
     page = read(client, user, draft)
     assert REASON in page
