@@ -13,6 +13,7 @@ from wire import names
 
 ROLE_CHOICES = [(role.value, role.value) for role in Role]
 SCOPE_CHOICES = [(scope.value, scope.value) for scope in Scope]
+DISPLAY_NAME_LENGTH = 63
 KEY_NAME_LENGTH = 40
 """So that `user (key NAME)` fits into a label of the audit log, whatever the user's name."""
 
@@ -37,7 +38,7 @@ class Account(models.Model):
     """The owner of models, shapes and launches: `accounts/{account_id}` on the wire."""
 
     account_id = models.SlugField(max_length=63, unique=True)
-    display_name = models.CharField(max_length=63)
+    display_name = models.CharField(max_length=DISPLAY_NAME_LENGTH)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -6,7 +6,6 @@ and facts that nobody gave.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ from catalog.launch_fields import LaunchField
 from catalog.narrowing import problems_of_fields
 from catalog.snapshot_fields import FIELDS, Kind, SnapshotField, value_of
 from catalog.snapshots import ShardingScheme, Snapshot
-from catalog.text_rules import LONGEST_SHOWN, refuse_length
+from catalog.text_rules import LONGEST_SHOWN, refuse_length, refuse_unseen
 from wire.errors import Violation
 from wire.names import is_deployment_version_name
 
@@ -140,8 +139,8 @@ def range_problem(field: SnapshotField, value: object) -> Violation | None:
     if field.kind is Kind.TEXT:
         if field.maximum and (refusal := refuse_length(str(value), field.maximum)):
             return Violation(field.key, refusal)
-        if any(unicodedata.category(letter) == "Cc" and letter not in "\n\t" for letter in str(value)):
-            return Violation(field.key, "It holds a control character. Remove it.")
+        if refusal := refuse_unseen(str(value), lines=field.lines):
+            return Violation(field.key, refusal)
         if field.pattern and not field.pattern.fullmatch(str(value)):
             return Violation(field.key, f"{str(value)[:LONGEST_SHOWN]!r} cannot be used. Use {field.rule}.")
     if field.kind is Kind.WHOLE and not _within(field, value):

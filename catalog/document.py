@@ -209,7 +209,7 @@ def _shape(record: Record, account: str, model: str, facts: ModelFacts | None, r
         accelerator_count=gpus,
         node_count=nodes or 1,
         display_name=record.text("label", longest=63, default=""),
-        description=record.text("description", longest=2000, default=""),
+        description=record.text("description", longest=2000, default="", lines=True),
         model_type=own_type if record.has("model_type") or not facts else facts.model_type,
         parameter_count=own_count if record.has("parameter_count") or not facts else facts.parameter_count,
         accelerator_type=record.maybe_choice("accelerator_type", AcceleratorType),
@@ -279,14 +279,12 @@ def _deprecated(record: Record, own: str) -> Deprecation | None:
     inner = record.maybe_record("deprecated")
     if inner is None:
         return None
-    message = inner.text("message", longest=LONGEST_MESSAGE).strip()
+    message = inner.text("message", longest=LONGEST_MESSAGE, lines=True).strip()
     successor = inner.text("successor", longest=200, default="")
     parsed = names.parse_shape_name(successor)
     if successor and (parsed is None or names.shape_name(*parsed) != successor):
         inner.wrong("successor", f"{successor!r} is no resource name; use {names.shape_name('ACCOUNT', 'SHAPE')}")
     elif successor and successor == own:
         inner.wrong("successor", f"{successor} is this shape itself; name another one")
-    if inner.has_value("message") and not message:
-        inner.wrong("message", "is empty; say why, and what to use instead")
     inner.finish()
     return Deprecation(message, successor)

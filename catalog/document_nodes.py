@@ -10,6 +10,7 @@ import yaml
 
 from catalog.document_problems import Place, Problem, Reporter, cut, shown
 from wire import names
+from wire.texts import unseen_in
 
 Choice = TypeVar("Choice", bound=StrEnum)
 MAX_RECORDS = 10_000
@@ -67,15 +68,21 @@ class Record:
                 known = ", ".join(sorted(self._read))
                 self.wrong(name, f"is not known here, where {_written(value)} is given; there are {known}")
 
-    def text(self, key: str, *, longest: int, default: str | None = None) -> str:
-        """A text of 1 to `longest` characters; without a default it must be there."""
+    def text(self, key: str, *, longest: int, default: str | None = None, lines: bool = False) -> str:
+        """A text of 1 to `longest` characters, several lines with `lines`; without a default it must say something."""
         found = self._scalar(key, required=default is None)
         if found is None:
             return default or ""
-        if not isinstance(found, str) or not 0 < len(found) <= longest or "\0" in found:
+        if not isinstance(found, str) or not 0 < len(found) <= longest:
             quotes = "" if isinstance(found, str) else "; put it in quotes"
             self.wrong(key, f"{shown(found)} is no text of 1 to {longest} characters{quotes}")
             return default or ""
+        if unseen := unseen_in(found, lines=lines):
+            self.wrong(key, f"{shown(found)} holds {unseen}; remove it")
+            return default or ""
+        if default is None and not found.strip():
+            self.wrong(key, f"{shown(found)} is blank; write what people shall read")
+            return ""
         return found
 
     def maybe_text(self, key: str, *, longest: int) -> str | None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from catalog.text_rules import refuse_length
+from catalog.text_rules import refuse_length, refuse_unseen
 from wire.errors import Violation
 
 
 def wrong_words(field: str, text: str, *, longest: int) -> list[Violation]:
     """Why `text` cannot be kept as `field`, with the remedy; several lines are fine. `longest` counts characters."""
-    if "\0" in text:
-        return [Violation(field, "It holds a NUL character, which cannot be stored. Delete it, or write it anew.")]
-    refusal = refuse_length(text, longest)
+    refusal = refuse_unseen(text, lines=True) or refuse_length(text, longest)
     return [Violation(field, refusal)] if refusal else []

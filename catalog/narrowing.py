@@ -10,7 +10,7 @@ from typing import Any
 from catalog.enums import MODE_LABELS, TrainerMode
 from catalog.labels import read_duration, value_label
 from catalog.launch_fields import MAX_HELP, MAX_VALUES, FieldType, LaunchField, common_fields
-from catalog.text_rules import refuse_text
+from catalog.text_rules import refuse_text, refuse_unseen
 from wire.errors import Violation
 
 NARROWED = ("default", "minimum", "maximum", "choices", "suggestions", "help")
@@ -92,8 +92,9 @@ def _wrong_kind(field: LaunchField, part: str, value: object) -> str:
     """Why the value can be no such part of the field, whatever the limits are; "" where it can."""
     shown = str(value)[:60]
     if part == "help":
-        readable = isinstance(value, str) and 0 < len(value) <= MAX_HELP and "\0" not in value
-        return "" if readable else f"help {shown!r} is no text of 1 to {MAX_HELP} characters"
+        if not isinstance(value, str) or not 0 < len(value) <= MAX_HELP:
+            return f"help {shown!r} is no text of 1 to {MAX_HELP} characters"
+        return refuse_unseen(value, lines=True).removesuffix(".")
     if part in ("minimum", "maximum"):
         word = "number" if field.type is FieldType.NUMBER else "whole number"
         return "" if value is None or _is_figure(field, value) else f"{part} {shown} is no {word}"

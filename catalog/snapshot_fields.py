@@ -48,7 +48,7 @@ class Kind(StrEnum):
 class SnapshotField:
     """One field: `minimum` and `maximum` bound a whole number, `maximum` the length of a text (inclusive).
 
-    A text matches `pattern`, where there is one; `rule` says in words what that allows.
+    A text matches `pattern`, where there is one; `rule` says in words what that allows. `lines`: it may have several.
     An optional field may be unknown (None); `fixed` ones are the shape's own and the same in all of its versions.
     """
 
@@ -62,6 +62,7 @@ class SnapshotField:
     maximum: int | None = None
     pattern: re.Pattern[str] | None = None
     rule: str = ""
+    lines: bool = False
     choices: tuple[str, ...] = ()
     optional: bool = True
     fixed: bool = False
@@ -125,7 +126,13 @@ FIELDS: tuple[SnapshotField, ...] = (
         maximum=MAX_DISPLAY_NAME,
     ),
     SnapshotField(
-        "description", "Description", Group.MODEL, Kind.TEXT, "What its users should know of it.", maximum=2000
+        "description",
+        "Description",
+        Group.MODEL,
+        Kind.TEXT,
+        "What its users should know of it.",
+        maximum=2000,
+        lines=True,
     ),
     SnapshotField(
         "model_type",

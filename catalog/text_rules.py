@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from wire.texts import unseen_in
 
 LONGEST_SHOWN = 60
 """Characters of what was sent that a sentence repeats."""
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode categories that hide or reorder what stands beside them, or break the line."""
 _REGION = re.compile(r"[A-Za-z0-9_-]*")
 
 
@@ -21,11 +20,17 @@ def refuse_text(name: str, text: str, *, minimum: int | float | None, maximum: i
         return refusal
     if minimum is not None and len(text) < minimum:
         return f"It has {len(text)} characters; at least {int(minimum)} are needed. Write a longer one."
-    if any(unicodedata.category(letter) in _UNSEEN for letter in text):
-        return "It holds a control character, an invisible one or a line break. Remove it."
+    if refusal := refuse_unseen(text):
+        return refusal
     if name == "region" and not _REGION.fullmatch(text):
         return f"{text[:LONGEST_SHOWN]!r} is not a region. Use letters, digits, _ and -, or leave it empty."
     return ""
+
+
+def refuse_unseen(text: str, *, lines: bool = False) -> str:
+    """That the text holds what nobody sees, with the remedy; "" where it does not. `lines`: it may have several."""
+    unseen = unseen_in(text, lines=lines)
+    return f"It holds {unseen}. Remove it." if unseen else ""
 
 
 def refuse_length(text: str, limit: int) -> str:

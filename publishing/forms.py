@@ -22,8 +22,7 @@ _PART_LABELS = {
     "help": "Help",
 }
 _LIMITED = {"minimum": "Shortest", "maximum": "Longest"}
-_LONG = frozenset({"description"})
-_WIDE = _LONG | {"display_name", "deployment_shape_version"}
+_WIDE = frozenset({"display_name", "deployment_shape_version"})
 
 
 @dataclass(frozen=True)
@@ -142,8 +141,8 @@ def _input(field: SnapshotField, values: Mapping[str, str], errors: Mapping[str,
         keyboard="numeric" if field.kind is Kind.WHOLE else "text",
         optional=field.optional and field.kind is not Kind.FLAG,
         flag=field.kind is Kind.FLAG,
-        long=field.key in _LONG,
-        wide=field.key in _WIDE or field.fixed,
+        long=field.lines,
+        wide=field.key in _WIDE or field.lines or field.fixed,
         locked=field.fixed,
         options=_options(field, value),
         errors=errors.get(field.key, ()),

@@ -6,9 +6,10 @@ from django.db import IntegrityError, transaction
 
 from accounts.actors import Actor
 from accounts.domain.record import record
-from accounts.models import Account
+from accounts.models import DISPLAY_NAME_LENGTH, Account
 from wire.errors import AlreadyExists, InvalidArgument, PermissionDenied, Violation
 from wire.names import ID_RULE, is_id
+from wire.texts import unseen_in
 
 
 @transaction.atomic
@@ -21,6 +22,7 @@ def create_account(*, actor: Actor, account_id: str, display_name: str) -> Accou
         raise PermissionDenied("Only superusers make accounts.")
     if not is_id(account_id):
         raise InvalidArgument([Violation("account_id", f"{account_id!r} is no account id: {ID_RULE}.")])
+    refuse_display_name(display_name)
     try:
         with transaction.atomic():
             account = Account.objects.create(account_id=account_id, display_name=display_name)
@@ -28,3 +30,12 @@ def create_account(*, actor: Actor, account_id: str, display_name: str) -> Accou
         raise AlreadyExists(f"There is already an account {account_id}.") from None
     record(actor=actor, verb="create_account", target=account.name, account=account)
     return account
+
+
+def refuse_display_name(display_name: str) -> None:
+    """Pass where an account can be called that. Errors: `InvalidArgument`."""
+    if not display_name.strip() or len(display_name) > DISPLAY_NAME_LENGTH or unseen_in(display_name):
+        sentence = (
+            f"{display_name[:DISPLAY_NAME_LENGTH]!r} is no name: use 1 to {DISPLAY_NAME_LENGTH} visible characters."
+        )
+        raise InvalidArgument([Violation("display_name", sentence)])

@@ -117,11 +117,14 @@ def test_superusers_make_accounts_and_appoint_their_first_admin() -> None:
     add_member(actor=superuser, account=account, user=make_user(), role=Role.ADMIN)
 
     with pytest.raises(AlreadyExists):
-        create_account(actor=superuser, account_id="team-z", display_name="")
+        create_account(actor=superuser, account_id="team-z", display_name="Team Z")
     with pytest.raises(InvalidArgument, match="account_id"):
-        create_account(actor=superuser, account_id="Team Z", display_name="")
+        create_account(actor=superuser, account_id="Team Z", display_name="Team Z")
+    for name in ("", "  ", "Te\u200bam", "Team\u202e", "a\nb", "x" * 64):
+        with pytest.raises(InvalidArgument, match="use 1 to 63 visible characters"):
+            create_account(actor=superuser, account_id="team-x", display_name=name)
     with pytest.raises(PermissionDenied):
-        create_account(actor=user_actor(make_user()), account_id="team-y", display_name="")
+        create_account(actor=user_actor(make_user()), account_id="team-y", display_name="Team Y")
 
 
 def test_user_names_differ_by_more_than_case() -> None:

@@ -68,6 +68,7 @@ BODIES: dict[str, bytes | str] = {
     "half a surrogate pair": shape(displayName="x").replace('"x"', r'"\ud800"'),
     "half a surrogate pair as a choice": shape(trainerMode="x").replace('"x"', r'"\ud800"'),
     "NUL in a text": shape(displayName="a\0b"),
+    "a name written backwards": shape(displayName="Good\u202egnp.exe"),
     "a number beyond all": shape(nodeCount=1).replace('"nodeCount": 1', '"nodeCount": 1e999'),
     "4,000 digits": shape(nodeCount=1).replace('"nodeCount": 1', f'"nodeCount": {"9" * 4_000}'),
     "beyond 32 bit": shape(acceleratorCount=2**31, nodeCount=2**31),

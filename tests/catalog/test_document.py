@@ -138,6 +138,29 @@ def test_every_optional_key() -> None:
             "gpus: 2\n        launch_fields: {lora_rank: {default: 1000, maximum: 500}}",
             "lora_rank: default 1000 is above the common maximum 128",
         ),
+        (
+            "title: Small",
+            'title: "a\\e[31mRED"',
+            "own.yaml:4: models[0].title: 'a\\x1b[31mRED' holds a control character",
+        ),
+        ("title: Small", 'title: "a\\nb"', "holds a control character, an invisible one or a line break; remove it"),
+        ("title: Small", 'title: "Good\\u202egnp.exe"', "models[0].title: 'Good\\u202egnp.exe' holds"),
+        ("title: Small", 'title: "   "', "models[0].title: '   ' is blank; write what people shall read"),
+        ("    family:", '    section: "a\\u2066"\n    family:', "models[0].section: 'a\\u2066' holds"),
+        ("    family:", '    model_type: "a\\u200b"\n    family:', "models[0].model_type: 'a\\u200b' holds"),
+        ("team-a\n", 'team-a\ndisplay_name: "Te\\u200bam"\n', "own.yaml:2: display_name: 'Te\\u200bam' holds"),
+        (
+            "gpus: 2",
+            'gpus: 2\n        label: "LoRA \\u202e!laiciffo"',
+            "shapes[0].label: 'LoRA \\u202e!laiciffo' holds",
+        ),
+        (
+            "gpus: 2",
+            'gpus: 2\n        description: "a\\u202eb"',
+            "description: 'a\\u202eb' holds a control character or an",
+        ),
+        ("gpus: 2", 'gpus: 2\n        deprecated: {message: "a\\u202eb"}', "deprecated.message: 'a\\u202eb' holds"),
+        ("gpus: 2", 'gpus: 2\n        launch_fields: {region: {help: "\\u202e"}}', "region.help: region: It holds a"),
         ("models:", "models: {}\nmore:", "own.yaml:2: models: {} is no list of 0 to"),
         ("    shapes:", "    shapes: []\n    more:", "own.yaml:6: models[0].shapes: [] is no list of 1 to"),
         ("account: team-a", "account: [", "not YAML"),
@@ -265,7 +288,7 @@ def test_what_the_checks_of_a_version_find_is_told_with_its_line() -> None:
     ("deprecated", "complaint"),
     [
         ("{}", "deprecated.message: is missing"),
-        ("{message: ' '}", "deprecated.message: is empty"),
+        ("{message: ' '}", "deprecated.message: ' ' is blank; write"),
         ("{message: Old., successor: other}", "deprecated.successor: 'other' is no resource name"),
         ("{message: Old., successor: accounts/team-a/trainingShapes/small-8k}", "is this shape itself"),
         (

@@ -26,7 +26,7 @@ from tests.publishing.pages import (
 )
 
 pytestmark = pytest.mark.django_db
-NUL = "It holds a NUL character, which cannot be stored."
+NUL = "It holds a control character or an invisible one. Remove it."
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,14 +21,10 @@ NAME, MODEL = "accounts/team-a/trainingShapes/own", "accounts/team-a/models/own-
 PLAIN = Snapshot(NAME, MODEL, TrainerMode.LORA_TRAINER, 32_768, 1, 1)
 
 odd = st.text("a ,\"\\'", max_size=8)
-words = (odd | st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=40)).map(str.strip)
+UNSEEN: list[Literal["Cc", "Cf", "Cs", "Zl", "Zp"]] = ["Cc", "Cf", "Cs", "Zl", "Zp"]
+words = (odd | st.text(st.characters(exclude_categories=UNSEEN), max_size=40)).map(str.strip)
 known_words = words.filter(bool)
-visible = (
-    st.text(st.characters(exclude_categories=["Cc", "Cf", "Cs", "Zl", "Zp"]), max_size=40).map(str.strip).filter(bool)
-)
-help_texts = (
-    st.text(st.characters(exclude_categories=["Cc", "Cs"], include_characters="\n")).map(str.strip).filter(bool)
-)
+lines = st.text(st.characters(exclude_categories=UNSEEN, include_characters="\n\t"), max_size=40).map(str.strip)
 tags = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", fullmatch=True)
 counts = st.integers(1, 1024)
 schemes = st.builds(ShardingScheme, counts, counts, counts, counts, st.booleans())
@@ -41,7 +37,7 @@ snapshots = st.builds(
     accelerator_count=st.integers(0, 1024),
     node_count=counts,
     display_name=words,
-    description=words,
+    description=lines,
     model_type=st.none() | known_words,
     parameter_count=st.none() | st.integers(1, 10**15),
     accelerator_type=st.none() | st.sampled_from(AcceleratorType),
@@ -56,7 +52,7 @@ snapshots = st.builds(
 @st.composite
 def narrowed(draw: st.DrawFn, field: LaunchField) -> LaunchField:
     """The field as a publisher may have narrowed it."""
-    change: dict[str, Any] = {"help": draw(help_texts)}
+    change: dict[str, Any] = {"help": draw(lines.filter(bool))}
     if field.type in {FieldType.INTEGER, FieldType.DURATION, FieldType.NUMBER}:
         bounds = st.integers(int(field.minimum or 0), int(field.maximum or 0))
         if field.type is FieldType.NUMBER:
@@ -69,7 +65,7 @@ def narrowed(draw: st.DrawFn, field: LaunchField) -> LaunchField:
         if draw(st.booleans()):
             change["choices"] = (change["default"],)
     elif field.type is FieldType.TEXT:
-        allowed = st.from_regex(r"[A-Za-z0-9_-]{1,40}", fullmatch=True) if field.name == "region" else visible
+        allowed = st.from_regex(r"[A-Za-z0-9_-]{1,40}", fullmatch=True) if field.name == "region" else known_words
         change["choices"] = tuple(dict.fromkeys(["", *draw(st.lists(allowed, max_size=3))]))[1:]
         change["default"] = change["choices"][0] if change["choices"] else ""
     return narrow_field(field, change)
@@ -96,7 +92,7 @@ def typed(**values: str) -> dict[str, str]:
 
 
 @patient
-@given(versions(), words)
+@given(versions(), lines)
 def test_what_is_written_into_the_form_reads_back(version: tuple[Snapshot, tuple[LaunchField, ...]], note: str) -> None:
     snapshot, fields = version
     assert read(write_content(snapshot, fields, note)) == Content(snapshot, fields, note, ())
@@ -136,6 +132,10 @@ def test_whatever_is_typed_is_read_or_refused_beside_its_input(values: dict[str,
         ("deployment_image_tag", ".5", "'.5' cannot be used. Use letters, digits, _, . and -"),
         ("display_name", "x" * 64, "It has 64 characters; the limit is 63. Shorten it by 1."),
         ("display_name", "a\0b", "It holds a control character"),
+        ("display_name", "Good\u202egnp.exe", "an invisible one or a line break. Remove it."),
+        ("model_type", "a\nb", "an invisible one or a line break. Remove it."),
+        ("description", "a\u200bb", "It holds a control character or an invisible one. Remove it."),
+        ("launch_fields.region.help", "a\u200bb", "It holds a control character or an invisible one. Remove it."),
         ("accelerator_type", "NVIDIA_X", "is not known"),
         ("launch_fields.lora_rank.maximum", "129", "Maximum 129 is above the common maximum 128. Use 0 to 128."),
         ("launch_fields.lora_rank.default", "big", "'big' is not a whole number"),
