@@ -73,3 +73,18 @@ def test_a_draft_is_edited_validated_and_published(admin_page: Page) -> None:
     expect(page.locator("[data-version]")).to_contain_text("latest")
     page.goto("/shapes/local/edited-and-published")
     expect(page.locator("dd [data-version]")).to_have_text(version)
+
+
+def test_check_on_a_phone_brings_its_result_into_view(admin_page: Page) -> None:
+    page = admin_page
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(f"{SOURCE}/new")
+    page.locator("#edit-node_count").fill("-3")
+    page.get_by_role("button", name="Check").click()
+    checks = page.locator("#checks")
+    expect(checks).to_be_focused()
+    expect(checks.get_by_role("heading", name="Checks")).to_be_in_viewport()
+    expect(checks).to_contain_text("-3 is out of range. Use 1 to 1,024.")
+    checks.get_by_role("link", name="Nodes").click()
+    expect(page.locator("#edit-node_count")).to_be_in_viewport()
+    assert findings(page) == []
