@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -15,6 +17,7 @@ from accounts.actors import SYSTEM
 from accounts.domain.create_invitation import create_invitation
 from accounts.models import Invitation
 from accounts.roles import Role
+from config.logs import hide_secrets
 from tests.launches.gateway_parts import front_door
 from tests.makers import make_account
 from tests.waiting import wait_for
@@ -57,6 +60,8 @@ def test_an_invitation_that_still_works_is_in_no_log(tmp_path: Path, monkeypatch
         assert browser.post(link).status_code == 403
         assert browser.put(link).status_code == 403
         assert browser.get(f"{link}/").status_code == 404
+        for pasted in (" ", '"', "%22", "&", "x ", f"?{token[:20]}&"):
+            assert browser.post(f"/invitations/{pasted}{token}").status_code in {403, 404}, pasted
         assert browser.get(f"/sign-in?next={link}", headers={"Referer": link}).status_code == 200
         assert browser.get("/members/invitations/7/revoke").status_code == 302
         wait_for(lambda: "GET /members/invitations/7/revoke" in log.read_text())  # the server writes behind
@@ -65,3 +70,27 @@ def test_an_invitation_that_still_works_is_in_no_log(tmp_path: Path, monkeypatch
     assert "/invitations/***" in said
     assert "Unprocessable Entity" in said
     assert token not in said
+
+
+@pytest.mark.parametrize("pasted", ["{}", " {}", '"{}"', "&{}", "x&{}", "a {} b", "?next={}", "%20{}"])
+def test_a_token_is_hidden_however_its_link_was_pasted(pasted: str) -> None:
+    token, line = (
+        secrets.token_urlsafe(32),
+        'event="Not Found: /invitations/{}" request_id=0123456789abcdef0123456789abcdef',
+    )
+    hidden = hide_secrets(None, "", line.format(pasted.format(token)))
+    assert token not in hidden
+    assert "/invitations/***" in hidden
+    assert hidden.endswith(" request_id=0123456789abcdef0123456789abcdef")
+
+
+def test_a_long_address_is_looked_through_in_no_time() -> None:
+    line = "/invitations/x&" + "a" * 1_000_000
+    begun = time.perf_counter()
+    assert hide_secrets(None, "", line) == f"/invitations/***&{'a' * 1_000_000}"
+    assert time.perf_counter() - begun < 1
+
+
+def test_what_stands_before_an_invitation_or_in_other_lines_is_kept() -> None:
+    for line in (f"GET /launches/{'A' * 30}", f"{'A' * 30} GET /members/invitations/7/revoke", f"{'A' * 30} x"):
+        assert hide_secrets(None, "", line) == line
