@@ -53,10 +53,13 @@ def require(actor: Actor, account: Account, right: Right) -> None:
     """Pass where the actor has the right in the account; Slipway itself always has.
 
     Errors: `NotFound` for someone who is not a member (they may not learn that it exists), and for a key of another
-    account; `PermissionDenied` for a member whose role, or a key whose scope, is too small.
+    account; `PermissionDenied` for a member whose role, or a key whose scope, is too small, and for whoever is switched
+    off: what was asked for before may be done later.
     """
     if actor.user is None:
         return
+    if not actor.user.is_active:
+        raise PermissionDenied(f"{actor.user} is switched off. A superuser can switch them on again.")
     if actor.only_account not in (None, account):
         raise NotFound(f"There is no account {account.account_id} that this API key is for.")
     role = role_in(actor.user, account)

@@ -11,6 +11,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from accounts.actors import SYSTEM, user_actor
+from accounts.domain.deactivate_user import deactivate_user
 from accounts.domain.remove_member import remove_member
 from accounts.models import AuditEntry
 from catalog.enums import TrainerMode
@@ -339,6 +340,16 @@ def test_who_asked_loses_the_right_before_the_launch() -> None:
     step(validation)
     assert (validation.state, version_state(validation)) == ("FAILED", "REJECTED")
     assert "could not be launched" in validation.outcome
+
+
+def test_who_asked_is_switched_off_before_the_launch() -> None:
+    user = make_publisher()
+    validation = make_validation(user=user)
+    deactivate_user(actor=SYSTEM, user=user)
+    for _ in range(3):
+        step(validation)
+    assert (validation.state, version_state(validation)) == ("FAILED", "REJECTED")
+    assert f"could not be launched. {user} is switched off" in validation.outcome
 
 
 def test_stopped_while_a_worker_launches_nothing_goes_on() -> None:
