@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import structlog
+from functools import partial
+
 from celery import current_app
 from django.db import transaction
-from kombu.exceptions import OperationalError
 
-log = structlog.get_logger(__name__)
+from launches.broker import broker
 
 ADVANCE = "launches.advance"
 PURGE = "launches.purge"
@@ -15,12 +15,13 @@ PURGE = "launches.purge"
 
 def hint(task: str, row: int, *, delay: float = 0) -> None:
     """Send the task for the row after `delay` seconds; a broker that is down is noted and forgotten."""
-    try:
-        current_app.send_task(task, args=[row], countdown=delay or None, retry=False, ignore_result=True)
-    except (OperationalError, OSError) as error:
-        log.warning("hint.lost", task=task, row=row, error=str(error))
+    send = partial(current_app.send_task, args=[row], countdown=delay or None, retry=False, ignore_result=True)
+    broker.tell("hint.lost", lambda: send(task), task=task, row=row)
 
 
 def hint_on_commit(task: str, row: int) -> None:
-    """Send the task once the transaction is committed, so that the worker finds the row."""
+    """Send the task once the transaction is committed, so that the worker finds the row.
+
+    Where pages are woken, too, do that first: it does not wait as long for a broker that hangs.
+    """
     transaction.on_commit(lambda: hint(task, row))

@@ -9,14 +9,11 @@ import json
 from functools import cache
 
 import redis
-import structlog
 from django.conf import settings
 from django.db import transaction
 
+from launches.broker import broker
 from launches.models import Launch
-
-log = structlog.get_logger(__name__)
-
 
 CHANNEL_PREFIX = "slipway:wake:"
 
@@ -27,7 +24,7 @@ def channel(account_pk: int) -> str:
 
 
 @cache
-def _broker() -> redis.Redis:
+def _channels() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=1)
 
 
@@ -38,7 +35,4 @@ def wake(launch: Launch) -> None:
 
 
 def _publish(to: str, message: str) -> None:
-    try:
-        _broker().publish(to, message)
-    except redis.RedisError as error:
-        log.warning("wake.lost", error=str(error))
+    broker.tell("wake.lost", lambda: _channels().publish(to, message))

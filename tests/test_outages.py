@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import socket
+import time
+
+import httpx
 import pytest
 from django.test import Client
 
 from accounts.scopes import Scope
-from tests.api.makers import make_caller
+from tests.api.makers import make_caller, make_key
 from tests.launches.gateway_calls import exhausted_database
+from tests.launches.gateway_parts import front_door
+from tests.launches.makers import make_tiny_version
 from tests.makers import PASSWORD, make_account, make_member, make_user, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,6 +53,22 @@ def test_signing_in_without_the_broker_says_so(settings) -> None:  # type: ignor
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
     assert "Slipway cannot ask its broker" in answer.content.decode()
     assert "_auth_user_id" not in client.session
+
+
+def test_a_broker_that_hangs_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    version = make_tiny_version()
+    account = version.shape.account
+    secret = make_key(account=account, user=make_member(account=account), scope=Scope.LAUNCH)
+    with socket.create_server(("127.0.0.1", 0)) as hung:  # takes connections, and says nothing
+        monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{hung.getsockname()[1]}")
+        with front_door() as port, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+            jobs, headers = f"/v1/{account.name}/rlorTrainerJobs", {"X-Api-Key": secret}
+            assert client.get(jobs, headers=headers).status_code == 200
+            asked = time.monotonic()
+            made = client.post(jobs, params={"trainingShape": version.shape.name}, json={}, headers=headers)
+            assert made.status_code == 200, made.text
+            assert client.post(f"/v1/{made.json()['name']}:cancel", headers=headers).status_code == 200
+            assert time.monotonic() - asked < 4  # one second each; a hint would wait for five more
 
 
 def test_what_needs_the_database_is_not_asked_without_it() -> None:

@@ -187,8 +187,8 @@ def _write(
         message = f"For the validation of {version.name}: {probe.steps} steps, one of them at the full context"
         append_event(launch, kind="probe", message=message, actor=actor)
     record(actor=actor, verb="create_launch", target=launch.name, account=account, after={"spec": launch.spec})
-    hint_on_commit(ADVANCE, attempt.pk)
     wake(launch)
+    hint_on_commit(ADVANCE, attempt.pk)
     return launch
 
 

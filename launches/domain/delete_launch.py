@@ -30,5 +30,5 @@ def delete_launch(*, actor: Actor, launch: Launch) -> None:
     locked.save(update_fields=["deleted_at"])
     append_event(locked, kind="deleted", message="Deleted", actor=actor)
     record(actor=actor, verb="delete_launch", target=locked.name, account=locked.account, before={"spec": locked.spec})
-    hint_on_commit(PURGE, locked.pk)
     wake(locked)
+    hint_on_commit(PURGE, locked.pk)

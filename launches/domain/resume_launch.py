@@ -46,6 +46,6 @@ def resume_launch(*, actor: Actor, launch: Launch) -> Attempt:
     record(
         actor=actor, verb="resume_launch", target=locked.name, account=locked.account, after={"attempt": attempt.number}
     )
-    hint_on_commit(ADVANCE, attempt.pk)
     wake(locked)
+    hint_on_commit(ADVANCE, attempt.pk)
     return attempt
