@@ -10,7 +10,7 @@ from django.views import defaults
 
 from api.outages import RETRY_SECONDS, outage
 from config.bodies import MAX_BODY
-from wire.status import Code, status_body
+from wire.status import CUT_OFF, Code, status_body
 
 API = "/v1"
 
@@ -38,6 +38,13 @@ def _unavailable(request: HttpRequest, sentence: str) -> HttpResponse:
     if is_api(request):
         return JsonResponse(status_body(Code.UNAVAILABLE, sentence), status=503, headers=waiting)
     return HttpResponse(get_template("503.html").render({"sentence": sentence}), status=503, headers=waiting)
+
+
+def cut_off(request: HttpRequest) -> HttpResponse:
+    """400: a body that breaks off."""
+    if is_api(request):
+        return JsonResponse(status_body(Code.INVALID_ARGUMENT, CUT_OFF), status=400)
+    return HttpResponse(get_template("400.html").render({"sentence": CUT_OFF}), status=400)
 
 
 def too_large(request: HttpRequest) -> HttpResponse:

@@ -13,8 +13,8 @@ from django.shortcuts import resolve_url
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
 
-from config.bodies import is_too_large
-from config.errors import is_api, too_large
+from config.bodies import is_cut_off, is_too_large
+from config.errors import cut_off, is_api, too_large
 
 Respond = Callable[[HttpRequest], HttpResponse]
 
@@ -45,10 +45,12 @@ def keep_answers_private(get_response: Respond) -> Respond:
     return middleware
 
 
-def refuse_too_large(get_response: Respond) -> Respond:
+def refuse_unread(get_response: Respond) -> Respond:
     """Answer what `config.bodies` let nothing through of. The innermost, so that the answer has all headers."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
+        if is_cut_off(request):
+            return cut_off(request)
         return too_large(request) if is_too_large(request) else get_response(request)
 
     return middleware

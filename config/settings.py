@@ -123,7 +123,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "config.middleware.sign_in_as_a_page",
     "config.middleware.vary_on_htmx",
-    "config.middleware.refuse_too_large",
+    "config.middleware.refuse_unread",
 ]
 
 ROOT_URLCONF = "config.urls"

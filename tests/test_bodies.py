@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import html
 import json
+import socket
+from pathlib import Path
 
 import pytest
 from asgiref.sync import async_to_sync
 
 from config.bodies import MAX_BODY, Message
+from tests.launches.gateway_parts import front_door
+from tests.waiting import wait_for
+from wire.status import CUT_OFF
 
 SENTENCE = "The request is larger than 8 MiB, the limit. Send less."
 CHUNK = b" " * (1024 * 1024)
@@ -59,6 +64,35 @@ def test_a_body_over_the_limit_is_answered_in_words(chunks: int, headers: list[t
     else:
         assert answered["content-type"] == "text/html; charset=utf-8"
         assert f'<p class="page-lead">{SENTENCE}' in html.unescape(body)
+
+
+BROKEN = [b"zz\r\nabc", b"3\r\nabc\r\nzz\r\n", b"3\r\nabc\r\n"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_body_that_breaks_off_is_answered_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SLIPWAY_DEBUG", "true")  # serves pages without their files collected first
+    log = tmp_path / "log"
+    with front_door(log=log) as port:
+        for sent in BROKEN:
+            head, body = _answered(port, "/v1/accounts/team-a/trainingShapes", sent)
+            assert (head.partition("\r\n")[0], json.loads(body)["code"]) == ("HTTP/1.1 400 Bad Request", 3)
+            assert json.loads(body)["message"] == CUT_OFF
+            head, _ = _answered(port, "/training/v1/rlorTrainerJobs/team-a/job", sent)
+            assert head.startswith("HTTP/1.1 401 ")
+            head, body = _answered(port, "/sign-in", sent)
+            assert head.startswith("HTTP/1.1 400 ") and "x-request-id" in head.lower() and "<h1" in body
+        wait_for(lambda: log.read_text().count("Bad Request: /sign-in") == len(BROKEN))
+
+
+def _answered(port: int, path: str, sent: bytes) -> tuple[str, str]:
+    """Head and body of the answer to a body in chunks, of which nothing more comes."""
+    with socket.create_connection(("127.0.0.1", port), 20) as caller:
+        caller.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode() + sent)
+        caller.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: caller.recv(65_536), b"")).decode()
+    head, _, body = answer.partition("\r\n\r\n")
+    return head, body
 
 
 @pytest.mark.django_db

@@ -23,11 +23,11 @@ import structlog
 
 from launches.gateway import headers
 from launches.gateway.admission import Admission, Admitted, Refused
-from launches.gateway.exchange import Body, CallerGone, Exchange, Misplaced, NoAnswer, Receive, Send
+from launches.gateway.exchange import Body, CallerGone, CutOff, Exchange, Misplaced, NoAnswer, Receive, Send
 from launches.gateway.pool import Pool
 from launches.gateway.upstream import Upstream
 from wire.names import account_name, is_id, job_name
-from wire.status import Code, status_body
+from wire.status import CUT_OFF, Code, status_body
 
 PREFIX = "/training/v1/rlorTrainerJobs/"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -77,6 +77,8 @@ class Gateway:
                 await self._forward(asked, scope, receive, send)
         except Refused as refusal:
             await _refuse(send, refusal, last=headers.announces_body(scope["headers"]))
+        except CutOff:
+            await _refuse(send, Refused(Code.INVALID_ARGUMENT, CUT_OFF), last=True)
         except CallerGone:
             pass
         finally:

@@ -33,6 +33,10 @@ class CallerGone(Exception):
     """The caller hung up; nobody is left to answer to."""
 
 
+class CutOff(Exception):
+    """The caller's body breaks off before anything was answered: they hung up, or it is not well-formed."""
+
+
 class Stalled(Exception):
     """The caller takes no more of the answer, which breaks off."""
 
@@ -91,7 +95,10 @@ class Exchange:
     release: Callable[[Upstream], None]
 
     async def run(self, upstream: Upstream) -> None:
-        """Do it. Errors: `NoAnswer`, `CallerGone`, `Misplaced`; `Broken`, `Stalled` where the answer breaks off."""
+        """Do it.
+
+        Errors: `NoAnswer`, `CallerGone`, `CutOff`, `Misplaced`; `Broken`, `Stalled` where the answer breaks off.
+        """
         try:
             last = await self._exchange(upstream)
         except BaseException:
@@ -107,13 +114,15 @@ class Exchange:
         request = h11.Request(method=self.method, target=self.target, headers=[*self.fields, *framing])
         await upstream.send(request, *([h11.EndOfMessage()] if empty else []))
         uploading = asyncio.create_task(self._upload(upstream, empty))
+        started = False
         try:
             response, event = await self._response(upstream, repeatable=empty and self.method in REPEATABLE)
+            started = True
             await self._start(response)
             return await self._all_but_the_last(upstream, event)
         except (Broken, NoAnswer):
             if uploading.done() and uploading.exception() is None:
-                raise CallerGone from None
+                raise (CallerGone if started or self.body.is_over else CutOff) from None
             raise
         finally:
             uploading.cancel()

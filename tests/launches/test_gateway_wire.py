@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from tests.launches.gateway_parts import (
     observe,
     prefix_of,
 )
+from wire.status import CUT_OFF
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.e2e]  # a web server of its own
 MEGABYTE = 2**20
@@ -400,6 +402,18 @@ def test_an_answer_before_the_body_was_read_says_that_the_connection_is_over(cal
     wire = caller.write("POST /x", "Content-Length: 1048576", body=b"the first of it")
     assert b"connection: close" in wire.until(b"\r\n\r\n").lower()
     trainer.next_call().over.set()
+
+
+@pytest.mark.parametrize("sent", [b"zz\r\nabc", b"3\r\nabc\r\nzz\r\n"])
+def test_a_caller_whose_chunks_are_not_well_formed_is_told_so(caller: Caller, trainer: StandIn, sent: bytes) -> None:
+    def script(call: Call) -> None:
+        call.wire.ends()  # and says nothing before
+
+    trainer.script = script
+    wire = caller.write("POST /x", "Transfer-Encoding: chunked", body=sent)
+    assert wire.until(b"\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    told = json.loads(wire.rest())
+    assert (told["code"], told["message"]) == (3, CUT_OFF)
 
 
 def test_a_caller_that_hangs_up_takes_its_request_along(caller: Caller, trainer: StandIn) -> None:
