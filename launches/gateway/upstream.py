@@ -7,6 +7,8 @@ broken pipe. The connection holds at most READ_AHEAD bytes (and what one read br
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 from typing import TypeAlias
 
 import h11
@@ -111,6 +113,14 @@ class Upstream(asyncio.Protocol):
         self._wake()
         self.resume_writing()
 
+    def _take_what_lies_there(self) -> None:
+        """Read what came before the connection broke: a write into it fails first, and the transport reads no more."""
+        assert self._transport is not None
+        descriptor = self._transport.get_extra_info("socket").fileno()
+        with contextlib.suppress(OSError, h11.RemoteProtocolError):
+            while self._unread <= READ_AHEAD and (data := os.read(descriptor, READ_AHEAD)):
+                self.data_received(data)
+
     def _note_movement(self) -> None:
         self._moved_at = asyncio.get_running_loop().time()
 
@@ -138,6 +148,8 @@ class Upstream(asyncio.Protocol):
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None:
+            self._take_what_lies_there()
         self._lose(str(exc) if exc else "The trainer closed the connection.")
 
     def pause_writing(self) -> None:
