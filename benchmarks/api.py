@@ -33,10 +33,10 @@ SELECT * FROM catalog_shapeversion v JOIN catalog_trainingshape s ON s.id = v.sh
 JOIN accounts_account a ON a.id = s.account_id JOIN catalog_basemodel m ON m.id = s.base_model_id
 JOIN accounts_account o ON o.id = m.account_id WHERE v.is_public AND v.state = 'VALIDATED'
 """
-OF_MODEL: LiteralString = "AND m.model_id = 'bench-777' AND o.account_id = 'fireworks'"
-NEWEST_VERSIONS: LiteralString = "ORDER BY v.created_at DESC, v.id DESC LIMIT 51"
-NEWEST_SHAPES: LiteralString = "ORDER BY s.created_at DESC, s.id DESC LIMIT 51"
-LATEST: LiteralString = "AND v.is_latest_validated"
+OF_MODEL: LiteralString = " AND m.model_id = 'bench-777' AND o.account_id = 'fireworks'"
+NEWEST_VERSIONS: LiteralString = " ORDER BY v.created_at DESC, v.id DESC LIMIT 51"
+NEWEST_SHAPES: LiteralString = " ORDER BY s.created_at DESC, s.id DESC LIMIT 51"
+LATEST: LiteralString = " AND v.is_latest_validated"
 
 SHAPES_PATH = "/v1/accounts/-/trainingShapes"
 VERSIONS_PATH = f"{SHAPES_PATH}/-/versions"

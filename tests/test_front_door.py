@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ASK = "import config.asgi, resource; print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
 
 
+@pytest.mark.e2e  # a process of its own
 @pytest.mark.parametrize(("soft", "hard", "granted"), [(256, 4096, 4096), (512, 512, 512)])
 def test_it_may_open_as_many_files_as_the_system_grants(soft: int, hard: int, granted: int) -> None:
     told = subprocess.run(

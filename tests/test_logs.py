@@ -48,6 +48,7 @@ def test_every_record_is_one_line_of_pairs() -> None:
     assert "ZeroDivisionError" in broke
 
 
+@pytest.mark.e2e  # a web server of its own
 @pytest.mark.django_db(transaction=True)
 def test_an_invitation_that_still_works_is_in_no_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLIPWAY_DEBUG", "true")  # serves pages without their files collected first

@@ -16,7 +16,7 @@ from tests.launches.gateway_parts import front_door
 from tests.launches.makers import make_tiny_version
 from tests.makers import PASSWORD, make_account, make_member, make_user, sign_in
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.e2e]  # for how long it takes
 NOWHERE = "redis://127.0.0.1:1"
 SENTENCE = "Slipway cannot ask its database; repeat the request shortly."
 

@@ -71,6 +71,7 @@ def answer(user: User | None, method: str, address: str) -> int:
     return int(status)
 
 
+@pytest.mark.e2e  # for how long it takes
 @pytest.mark.django_db
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_the_admin_is_for_superusers(method: str) -> None:

@@ -94,6 +94,7 @@ def test_another_page_size_is_refused(viewer: Caller, size: str) -> None:
     assert "is no page size. Use 1 to 200." in refused(viewer, "pageSize", f"pageSize={quote(size)}")
 
 
+@pytest.mark.e2e  # for how long it takes
 def test_pages_of_500_rows_with_ties_are_complete_and_in_order(viewer: Caller) -> None:
     made = [(version.name, place // 7) for place, version in enumerate(make_versions(500, ties=7))]
     moment = dict(made)

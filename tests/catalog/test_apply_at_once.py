@@ -26,6 +26,7 @@ from wire.errors import Conflict
 FILE = "0" * 64
 SECONDS = 20
 MODELS = 25
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.e2e]  # for how long it takes
 
 
 def apply_here(text: str, expected: str | None = None) -> Plan:
@@ -45,7 +46,6 @@ def apply(text: str, expected: str | None = None) -> str:
     return "done" if done.steps else "nothing"
 
 
-@pytest.mark.django_db(transaction=True)
 def test_a_plan_that_goes_stale_while_it_is_applied_is_refused() -> None:
     apply(PUBLIC)
     changed = PUBLIC.replace("gpus: 2", "gpus: 8")
@@ -60,7 +60,6 @@ def test_a_plan_that_goes_stale_while_it_is_applied_is_refused() -> None:
     assert ShapeVersion.objects.count() == 1
 
 
-@pytest.mark.django_db(transaction=True)
 def test_a_shape_that_somebody_makes_meanwhile_makes_the_plan_stale() -> None:
     apply(PUBLIC)
     model = BaseModel.objects.select_related("account").get()
@@ -73,7 +72,6 @@ def test_a_shape_that_somebody_makes_meanwhile_makes_the_plan_stale() -> None:
     assert ShapeVersion.objects.count() == 1
 
 
-@pytest.mark.django_db(transaction=True)
 def test_of_many_who_apply_the_same_file_one_does_it() -> None:
     apply(PUBLIC)
     with ThreadPoolExecutor(8) as pool:
@@ -99,7 +97,6 @@ def many_models(account: str, *, backwards: bool) -> str:
     return f"account: {account}\npublic: true\nmodels:\n{entries}"
 
 
-@pytest.mark.django_db(transaction=True)
 def test_files_of_two_accounts_that_order_their_models_anew_do_not_block_each_other() -> None:
     accounts = ["team-a", "team-b"]
     for account in accounts:
@@ -129,13 +126,11 @@ def publish(version: ShapeVersion) -> None:
         point_latest(locked.shape, locked)
 
 
-@pytest.mark.django_db(transaction=True)
 def test_a_renamed_model_and_a_publication_elsewhere_are_both_found(published_elsewhere: ShapeVersion) -> None:
     assert before_commit(lambda: publish(published_elsewhere), lambda: apply(RENAMED)) == "done"
     assert_found_by_both(published_elsewhere)
 
 
-@pytest.mark.django_db(transaction=True)
 def test_a_publication_elsewhere_after_a_model_was_renamed_has_its_new_title(published_elsewhere: ShapeVersion) -> None:
     assert before_commit(lambda: apply_here(RENAMED), lambda: publish(published_elsewhere)) == "done"
     assert_found_by_both(published_elsewhere)

@@ -122,6 +122,7 @@ def test_a_file_comes_by_standard_input(monkeypatch: pytest.MonkeyPatch) -> None
         run("apply_catalog", "-")
 
 
+@pytest.mark.e2e  # a process of its own
 @pytest.mark.parametrize("wrong", [("--jsno", "FILE"), (), ("FILE", "OTHER")])
 def test_a_slip_on_the_command_line_does_not_look_like_a_plan(wrong: tuple[str, ...]) -> None:
     command = [sys.executable, "manage.py", "plan_catalog", *wrong]

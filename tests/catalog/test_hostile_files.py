@@ -51,6 +51,7 @@ WORDS = {
 HOSTILE = dict(files())
 
 
+@pytest.mark.e2e  # for how long it takes
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_file_is_refused_in_words_and_changes_nothing(name: str, tmp_path: Path) -> None:

@@ -165,6 +165,7 @@ def test_nothing_leads_back_to_a_draft_and_validated_is_the_end() -> None:
     assert not LEGAL_MOVES[VersionState.VALIDATED]
 
 
+@pytest.mark.e2e  # for how long it takes
 @pytest.mark.django_db
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEP, min_size=10, max_size=30))

@@ -32,7 +32,7 @@ from tests.launches.gateway_parts import StandIn, make_key, observe, prefix_of
 from tests.launches.makers import attempt_of, make_launch, make_tiny_version
 from tests.makers import make_account, make_member
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.e2e]  # for how long it takes
 
 
 def _of_a_member(role: Role, scope: Scope = Scope.LAUNCH) -> Callable[[Launch], str]:

@@ -17,7 +17,7 @@ from tests.launches.gateway_calls import asked, exhausted_database
 from tests.launches.gateway_parts import StandIn, make_key, observe, prefix_of
 from tests.makers import make_member
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.e2e]  # for how long it takes
 GOLDEN = Path(__file__).resolve().parent / "golden"
 
 

@@ -18,7 +18,7 @@ from tests.launches.gateway_parts import PATIENCE, Call, StandIn, answer_plainly
 from tests.launches.makers import make_launch, make_tiny_version
 from tests.makers import make_account
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.e2e]  # for how long it takes
 MEGABYTE = 2**20
 
 

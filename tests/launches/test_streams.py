@@ -23,7 +23,7 @@ from tests.launches.gateway_calls import exhausted_database
 from tests.launches.makers import make_launch
 from tests.makers import make_account, make_member, make_user, sign_in
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.e2e]  # for how long it takes
 PATIENCE = 10
 
 
