@@ -92,14 +92,17 @@ def count(groups: Iterable[Group], filters: Filters, *, ignoring: str = "") -> i
 
 
 def options(groups: Sequence[Group], filters: Filters, name: str) -> list[Option]:
-    """The values of one filter with their counts; chosen ones are there even where nothing has them."""
+    """The values of one filter with their counts; chosen ones are there even where nothing has them.
+
+    An architecture that nobody knows is no value to filter by.
+    """
     if name in BOUNDS:
         return _bounds(groups, filters, name)
     counts: dict[str, int] = dict.fromkeys(_in_order(groups, name), 0)
     counts |= {value: 0 for value in getattr(filters, name) if value not in counts}
     for group in groups:
-        if passes(group, filters, ignoring=name):
-            counts[value_of(group, name)] += group.shapes
+        if (value := value_of(group, name)) in counts and passes(group, filters, ignoring=name):
+            counts[value] += group.shapes
     chosen = getattr(filters, name)
     return [Option(value, label_of(name, value), number, value in chosen) for value, number in counts.items()]
 
@@ -124,7 +127,7 @@ def label_of(name: str, value: str) -> str:
     if name == "mode":
         return MODE_LABELS[MODES[value]]
     if name == "architecture":
-        return ARCHITECTURE_LABELS[Architecture(value)] if value else "Not known"
+        return ARCHITECTURE_LABELS[Architecture(value)]
     if name == "accelerator":
         return {NO_GPU: "No GPU", UNSPECIFIED: "Provider's choice"}.get(value) or accelerator_label(value)
     return value
