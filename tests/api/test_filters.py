@@ -134,6 +134,7 @@ def comparisons(listing: Listing, rows: list[Any]) -> st.SearchStrategy[Comparis
     return st.sampled_from(sorted(listing.filters)).flatmap(of_field)
 
 
+@pytest.mark.e2e  # for how long it takes
 @pytest.mark.parametrize("kind", PATHS)
 def test_every_filter_agrees_with_python(viewer: Caller, jobs: None, kind: str) -> None:
     path, listing = PATHS[kind]

@@ -45,6 +45,7 @@ def test_no_walk_leaves_a_final_state_or_visits_a_state_twice(state: AttemptStat
     assert not FINAL & set(path[:-1])
 
 
+@pytest.mark.e2e  # for how long it takes
 @pytest.mark.django_db
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEPS, max_size=14))
