@@ -5,12 +5,14 @@ from __future__ import annotations
 import gc
 import os
 import uuid
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
 from django.core.cache import caches
 
+HERE = Path(__file__).resolve().parent
 SERVERS = ("DATABASE_URL", "REDIS_URL")
 BROKER_DATABASES = 16
 E2E_OFFSET = 8
@@ -54,6 +56,12 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The quick suite imports nothing that it leaves out whole: a browser's driver, a schema of the whole API."""
+    quick = config.option.markexpr == "not e2e"
+    return True if quick and collection_path in (HERE / "e2e", HERE / "api" / "test_schema.py") else None
 
 
 def pytest_collection_finish() -> None:
