@@ -41,16 +41,6 @@ from tests.publishing.pages import (
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def paula() -> User:
-    return publisher()
-
-
-@pytest.fixture
-def signed_in(client: Client, paula: User) -> Client:
-    return sign_in(client, paula)
-
-
 def fresh(version: ShapeVersion) -> ShapeVersion:
     return ShapeVersion.objects.select_related("shape__account", "successor").get(pk=version.pk)
 

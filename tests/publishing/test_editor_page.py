@@ -22,16 +22,6 @@ HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def paula() -> User:
-    return publisher()
-
-
-@pytest.fixture
-def signed_in(client: Client, paula: User) -> Client:
-    return sign_in(client, paula)
-
-
-@pytest.fixture
 def draft() -> ShapeVersion:
     return draft_of(own_shape(), gpus=8, display_name="First")
 

@@ -33,7 +33,6 @@ from tests.publishing.pages import (
     of,
     own_shape,
     published,
-    publisher,
     runnable,
     team,
     text,
@@ -41,16 +40,6 @@ from tests.publishing.pages import (
 )
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def paula() -> User:
-    return publisher()
-
-
-@pytest.fixture
-def signed_in(client: Client, paula: User) -> Client:
-    return sign_in(client, paula)
 
 
 def ids(html: str) -> list[str]:
