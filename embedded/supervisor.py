@@ -18,6 +18,7 @@ from types import FrameType
 from typing import NoReturn
 
 from embedded.addresses import web_port
+from embedded.admin_password import take_admin_password
 from embedded.console import Console, Trouble, last_lines
 from embedded.home import ROOT, Home, Running
 from embedded.leftovers import end_leftovers
@@ -74,6 +75,7 @@ class Supervisor:
         self._servers = Servers("", "", [])
         self._children: dict[str, Supervised] = {}
         self._env: dict[str, str] = {}
+        self._password = take_admin_password()
         self._preparing: subprocess.Popen[bytes] | None = None
 
     def run(self) -> None:
@@ -134,7 +136,7 @@ class Supervisor:
         """Migrations, accounts, catalog; returns what the commands had to say."""
         self._preparing = spawn(
             [sys.executable, "-m", "embedded.prepare"],
-            env=self._env,
+            env=self._env | self._password,
             cwd=ROOT,
             log=self._home.log("prepare"),
             stdout=subprocess.PIPE,
@@ -151,6 +153,7 @@ class Supervisor:
         if code := self._preparing.wait():
             reason = " ".join(last_lines(self._home.log("prepare"), 1))
             raise Trouble(f"Setting up the database ended with {ending(code)}: {reason}")
+        self._password = {}
         return notes
 
     def _wait_until_ready(self) -> None:

@@ -206,6 +206,8 @@ def test_a_killed_part_comes_back_and_nothing_is_lost(running: Slipway, part: st
 def test_killed_altogether_it_comes_up_with_every_row_and_stops_without_a_trace(idle: Slipway) -> None:
     idle.start(SLIPWAY_ADMIN_USER="ada", SLIPWAY_ADMIN_PASSWORD="correct horse battery")
     assert "correct horse battery" not in idle.output.read_text()
+    assert len(held := [process.environ() for process in idle.processes()]) > len(PARTS)
+    assert not [environment for environment in held if "correct horse battery" in environment.values()]
     idle.query("CREATE TABLE kept AS SELECT 42 AS row")
     pids = [idle.record()["pid"], *(idle.pid(part) for part in PARTS)]
     for pid in pids:
