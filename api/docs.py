@@ -6,6 +6,8 @@ A page of our own, because the viewers that there are bring styles inline, which
 from __future__ import annotations
 
 import functools
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import condition, require_safe
 from drf_spectacular.generators import SchemaGenerator
 
 from wire.status import Code
@@ -33,6 +35,8 @@ _METHODS = ("get", "post", "patch", "delete")
 _SUCCESS = "200"
 NOTHING = "Nothing"
 """Stands for an object without fields."""
+DOCUMENT_SECONDS = 300
+"""How long a cache may keep the OpenAPI document, which another release may change."""
 
 Json = Mapping[str, Any]
 
@@ -96,6 +100,21 @@ def docs(request: HttpRequest) -> HttpResponse:
             "example": f'curl -H "X-Api-Key: $SLIPWAY_API_KEY" {settings.SLIPWAY_URL}/v1/accounts',
         },
     )
+
+
+@functools.cache
+def _as_json() -> tuple[bytes, str]:
+    """The document as it is sent, and its entity tag."""
+    body = json.dumps(read_document(), ensure_ascii=False).encode()
+    return body, f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+@require_safe
+@condition(etag_func=lambda _: _as_json()[1])
+def openapi(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
+    """The document for programs: built once, and not sent again to who has it."""
+    headers = {"Cache-Control": f"public, max-age={DOCUMENT_SECONDS}"}
+    return HttpResponse(_as_json()[0], content_type="application/vnd.oai.openapi+json", headers=headers)
 
 
 @functools.cache

@@ -1,12 +1,18 @@
-"""`/healthz`: the process answers. `/readyz`: everything that a launch needs is there, or the reason why not."""
+"""`/healthz`: the process answers. `/readyz`: everything that a launch needs is there, or the reason why not.
+
+Everybody may ask, so the answer has our own words only; what a library said of a failed check is a line of the log.
+And everybody may ask often, so what was found is good for a moment.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import redis
+import structlog
 from celery import shared_task
 from celery.signals import before_task_publish
 from django.conf import settings
@@ -19,6 +25,41 @@ WORKER_KEY = "slipway:pulse:worker"
 BEAT_KEY = "slipway:pulse:beat"
 WORKER_LIMIT_SECONDS = 30
 BEAT_LIMIT_SECONDS = 20
+REMEMBER_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class NotReady(Exception):
+    """A check that failed, in words that everybody may read."""
+
+
+class Recent:
+    """What the checks found, for a moment: one thread looks, the others take what was found before, if anything was."""
+
+    def __init__(self) -> None:
+        self._looking = threading.Lock()
+        self._found: dict[str, str] = {}
+        self._until = 0.0
+
+    def outcomes(self) -> dict[str, str]:
+        """Each check with "ok" or the reason why not."""
+        if time.monotonic() < self._until or not self._looking.acquire(blocking=not self._found):
+            return self._found
+        try:
+            if time.monotonic() >= self._until:
+                self._found = _look()
+                self._until = time.monotonic() + REMEMBER_SECONDS
+            return self._found
+        finally:
+            self._looking.release()
+
+    def forget(self) -> None:
+        """The next one is asked anew."""
+        self._until = 0.0
+
+
+recent = Recent()
 
 
 def _broker() -> redis.Redis:
@@ -47,19 +88,28 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 def readyz(request: HttpRequest) -> HttpResponse:
     """Each check with its reason; 503 where one fails."""
-    checks: dict[str, str] = {}
-    for name, check in _CHECKS.items():
-        needed = _NEEDS.get(name, "")
-        checks[name] = _outcome(check) if checks.get(needed, "ok") == "ok" else f"not known without the {needed}"
+    checks = recent.outcomes()
     ready = all(outcome == "ok" for outcome in checks.values())
     return JsonResponse({"status": "ok" if ready else "unavailable", "checks": checks}, status=200 if ready else 503)
 
 
-def _outcome(check: Callable[[], None]) -> str:
+def _look() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, check in _CHECKS.items():
+        needed = _NEEDS.get(name, "")
+        known = found.get(needed, "ok") == "ok"
+        found[name] = _outcome(name, check) if known else f"not known without the {needed}"
+    return found
+
+
+def _outcome(name: str, check: Callable[[], None]) -> str:
     try:
         check()
+    except NotReady as reason:
+        return str(reason)
     except Exception as error:  # whatever goes wrong in a check is its answer
-        return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+        log.warning("ready.check_failed", check=name, error=str(error) or type(error).__name__)
+        return "cannot be asked; the web server's log has the reason"
     return "ok"
 
 
@@ -71,7 +121,7 @@ def _database() -> None:
 def _migrations() -> None:
     executor = MigrationExecutor(connection)
     if plan := executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        raise RuntimeError(f"{len(plan)} migrations are not applied; run the migrate command")
+        raise NotReady(f"{len(plan)} migrations are not applied; run the migrate command")
 
 
 def _broker_answers() -> None:
@@ -83,10 +133,10 @@ def _age(key: str, limit: int, what: str) -> None:
     with _broker() as broker:
         seen = broker.get(key)
     if seen is None:
-        raise RuntimeError(f"{what} was not seen yet")
+        raise NotReady(f"{what} was not seen yet")
     age = time.time() - float(str(seen))
     if age > limit:
-        raise RuntimeError(f"{what} was last seen {age:.0f} s ago (limit {limit} s)")
+        raise NotReady(f"{what} was last seen {age:.0f} s ago (limit {limit} s)")
 
 
 _CHECKS: dict[str, Callable[[], None]] = {

@@ -12,6 +12,8 @@ import pytest
 from django.conf import settings
 from django.core.cache import caches
 
+from config.health import recent
+
 HERE = Path(__file__).resolve().parent
 SERVERS = ("DATABASE_URL", "REDIS_URL")
 BROKER_DATABASES = 16
@@ -72,6 +74,7 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _cache_of_its_own() -> None:
-    """No test sees the rate limits that another one used up."""
+def _nothing_remembered() -> None:
+    """No test sees the rate limits that another one used up, nor what it found at /readyz."""
+    recent.forget()
     caches["default"].key_prefix = f"test:{uuid.uuid4().hex}"
