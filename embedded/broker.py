@@ -17,7 +17,7 @@ from pathlib import Path
 
 import redis
 
-from embedded.console import Trouble, last_lines
+from embedded.console import Passing, last_lines
 from embedded.privileges import hand_over
 from embedded.processes import Account, spawn, wait
 
@@ -85,7 +85,7 @@ class Broker:
         """Start the server and wait until it answers. A data file that it cannot read is set aside.
 
         Raises:
-            Trouble: it did not come up; the text ends with its own last words.
+            Passing: it did not come up; the text ends with its own last words.
         """
         process = self.spawn()
         if self._answers(process):
@@ -96,7 +96,7 @@ class Broker:
             process = self.spawn()
             if self._answers(process):
                 return process
-        raise Trouble(f"The broker did not start: {' '.join(last_lines(self._log, 2))} (more in {self._log})")
+        raise Passing(f"The broker did not start: {' '.join(last_lines(self._log, 2))} (more in {self._log})")
 
     def stop(self, process: subprocess.Popen[bytes], deadline: float) -> None:
         """Let it write its file; past the deadline (time.monotonic) kill it."""
@@ -115,6 +115,8 @@ class Broker:
                     return bool(client.ping())
                 except redis.RedisError as error:
                     if time.monotonic() > deadline:
-                        raise Trouble(f"The broker does not answer: {error}") from None
+                        process.kill()
+                        process.wait()
+                        raise Passing(f"The broker does not answer: {error}") from None
                 time.sleep(0.03)
         return False

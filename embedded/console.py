@@ -11,6 +11,10 @@ class Trouble(Exception):
     """Something the reader can put right; its text is one clear line without secrets."""
 
 
+class Passing(Trouble):
+    """Trouble that may be gone when the same is tried again: a process that died, a server that broke off."""
+
+
 class Console:
     """Writes progress to standard output, or to standard error where a command's own output must stand alone."""
 

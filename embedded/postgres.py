@@ -20,7 +20,7 @@ import psutil
 import psycopg
 from psycopg import sql
 
-from embedded.console import Trouble, last_lines
+from embedded.console import Passing, Trouble, last_lines
 from embedded.privileges import hand_over
 from embedded.processes import Account, kill, spawn, wait, wait_gone, working_in
 
@@ -82,7 +82,8 @@ class Postgres:
         """Make the data folder where there is none; a crash on the way leaves nothing that would be taken for one.
 
         Raises:
-            Trouble: initdb failed, or the data was made by another major version.
+            Passing: initdb failed.
+            Trouble: the data was made by another major version.
         """
         hand_over(self._folder, self._account)
         if (self._data / "PG_VERSION").exists():
@@ -113,7 +114,7 @@ class Postgres:
         """Start the server and wait until it answers, recovery included; makes the database where it is missing.
 
         Raises:
-            Trouble: it did not come up; the text ends with its own last words.
+            Passing: it did not come up; the text ends with its own last words.
         """
         lingering = time.monotonic() + LINGERING_SECONDS
         while True:
@@ -122,7 +123,7 @@ class Postgres:
                 self._make_database()
                 return process
             if time.monotonic() > lingering or not self._is_held_by_a_dead_server():
-                raise Trouble(f"Postgres did not start: {self._complaint()} (more in {self._log})")
+                raise Passing(f"Postgres did not start: {self._complaint()} (more in {self._log})")
             time.sleep(0.3)
 
     def stop(self, process: subprocess.Popen[bytes], deadline: float) -> None:
@@ -166,7 +167,7 @@ class Postgres:
             os.chown(self._password_file, self._account.uid, self._account.gid)
 
     def _run(self, argv: list[str | Path]) -> str:
-        """Run one of Postgres's programs to its end; returns its output. Raises Trouble with its last words."""
+        """Run one of Postgres's programs to its end; returns its output. Raises Passing with its last words."""
         start = self._log.stat().st_size if self._log.exists() else 0
         process = spawn(argv, env=self._env, cwd=self._folder.parent, log=self._log, account=self._account)
         code = process.wait()
@@ -176,7 +177,7 @@ class Postgres:
         if code:
             errors = [line for line in output.splitlines() if "error" in line.lower() or "No space" in line]
             reason = (errors or output.splitlines() or [f"exit code {code}"])[0]
-            raise Trouble(f"Postgres could not be set up in {self._folder}: {reason} (more in {self._log})")
+            raise Passing(f"Postgres could not be set up in {self._folder}: {reason} (more in {self._log})")
         return output
 
     def _connect(self, database: str) -> psycopg.Connection[tuple[object, ...]]:
@@ -200,7 +201,7 @@ class Postgres:
                 return True
             except psycopg.OperationalError as error:
                 if time.monotonic() > deadline:
-                    raise Trouble(f"Postgres does not accept connections: {str(error).splitlines()[-1]}") from None
+                    raise Passing(f"Postgres does not accept connections: {str(error).splitlines()[-1]}") from None
             time.sleep(0.03)
         return False
 

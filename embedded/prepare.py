@@ -1,7 +1,8 @@
 """Brings database, accounts, catalog and static files up to date in one process: several would each start Django.
 
 Run as a process of its own. Writes one JSON object a line on standard output: `{"doing": text}` before a step,
-`{"output": text}` after it, `{"error": text}` if it failed, with the traceback on standard error.
+`{"output": text}` after it, `{"error": text}` if it failed, with the traceback on standard error; `"passing": true`
+beside it where a server broke off, so that the same may succeed when it is tried again.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import traceback
 from pathlib import Path
 
 import django
+import redis
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
+from django.db import InterfaceError, OperationalError
 
 STEPS: list[tuple[str, list[str]]] = [
     ("Migrating the database", ["migrate", "--noinput", "--verbosity", "0"]),
@@ -24,10 +27,11 @@ STEPS: list[tuple[str, list[str]]] = [
     ("Loading the catalog where it is empty", ["load_catalog", "--if-empty"]),
 ]
 SOURCES = "src/*"  # what the stylesheet is compiled from is not served
+BROKEN_OFF = (OperationalError, InterfaceError, redis.RedisError)
 COLLECT = ["collectstatic", "--noinput", "--clear", "--verbosity", "0", "--ignore", SOURCES]
 
 
-def tell(**message: str) -> None:
+def tell(**message: str | bool) -> None:
     print(json.dumps(message), flush=True)
 
 
@@ -62,7 +66,7 @@ def main() -> int:
         collect_static()
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
-        tell(error=" ".join(str(error).split()) or type(error).__name__)
+        tell(error=" ".join(str(error).split()) or type(error).__name__, passing=isinstance(error, BROKEN_OFF))
         return 1
     return 0
 

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from embedded.addresses import check_broker, check_database, free_port
 from embedded.broker import Broker, find_server
-from embedded.console import Console, Trouble
+from embedded.console import Console, Passing, Trouble
 from embedded.home import Home
 from embedded.postgres import Postgres, find_binaries
 from embedded.privileges import account_for
 from embedded.processes import Account
 
 Server = Postgres | Broker
+SomeServer = TypeVar("SomeServer", Postgres, Broker)
+PAUSES = (0.5, 1.0, 2.0)
+"""Before a server that did not start is tried again, with another port; then it is given up."""
 
 
 @dataclass(frozen=True)
@@ -62,18 +68,23 @@ def _with_postgres(servers: Servers, home: Home, console: Console, durable: bool
     binaries = find_binaries()
     if not binaries:
         raise Trouble("There is no Postgres for this machine: install one, or set DATABASE_URL.")
-    server = Postgres(
-        home.postgres,
-        binaries=binaries,
-        port=free_port(),
-        log=home.log("postgres"),
-        account=_account(home, binaries / "postgres"),
-        durable=durable,
-    )
+    account = _account(home, binaries / "postgres")
+
+    def start() -> tuple[Postgres, subprocess.Popen[bytes]]:
+        server = Postgres(
+            home.postgres,
+            binaries=binaries,
+            port=free_port(),
+            log=home.log("postgres"),
+            account=account,
+            durable=durable,
+        )
+        server.end_leftovers()
+        server.prepare()
+        return server, server.start()
+
     console.say("Starting Postgres" if (home.postgres / "data").exists() else f"Setting up Postgres in {home.postgres}")
-    server.end_leftovers()
-    server.prepare()
-    process = server.start()
+    server, process = _patiently(start, console)
     return Servers(server.url, servers.redis_url, [*servers.processes, (server, process)])
 
 
@@ -81,13 +92,29 @@ def _with_broker(servers: Servers, home: Home, console: Console) -> Servers:
     program = find_server()
     if not program:
         raise Trouble("There is no Valkey or Redis for this machine: install one, or set REDIS_URL.")
-    server = Broker(
-        home.broker, program=program, port=free_port(), log=home.log("broker"), account=_account(home, program)
-    )
+    account = _account(home, program)
+
+    def start() -> tuple[Broker, subprocess.Popen[bytes]]:
+        server = Broker(home.broker, program=program, port=free_port(), log=home.log("broker"), account=account)
+        server.prepare()
+        return server, server.start()
+
     console.say("Starting the broker")
-    server.prepare()
-    process = server.start()
+    server, process = _patiently(start, console)
     return Servers(servers.database_url, server.url, [*servers.processes, (server, process)])
+
+
+def _patiently(
+    start: Callable[[], tuple[SomeServer, subprocess.Popen[bytes]]], console: Console
+) -> tuple[SomeServer, subprocess.Popen[bytes]]:
+    """Start it, and again after a pause where it died on the way. Raises Passing where it did so every time."""
+    for pause in PAUSES:
+        try:
+            return start()
+        except Passing as trouble:
+            console.say(f"{trouble}; trying again in {pause:.1f} s")
+            time.sleep(pause)
+    return start()
 
 
 def _account(home: Home, program: Path) -> Account | None:

@@ -10,58 +10,32 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from embedded.addresses import web_port
 from embedded.admin_password import take_admin_password
-from embedded.console import Console, Trouble, last_lines
+from embedded.console import Console, Passing, Trouble, last_lines
 from embedded.home import ROOT, Home, Running
 from embedded.leftovers import end_leftovers
 from embedded.postgres import find_binaries
 from embedded.processes import kill, kill_group, marked, recorded, spawn, wait
 from embedded.servers import Servers, start_servers
 from embedded.services import MARK, command_lines, environment, programs_path
+from embedded.supervised import Supervised, ending
 
 POLL_SECONDS = 0.2
 READY_SECONDS = 180
-STEADY_SECONDS = 30
-LONGEST_PAUSE_SECONDS = 15
+MOST_FAILURES = 5
+"""In a row, of one part while everything starts; then it is given up. What has started is started again for ever."""
 # Seconds after the start of a stop at which each part must be gone; all in all less than ten.
 WORKERS_GONE, TRAINERS_GONE, WEB_GONE, SERVERS_GONE = 1.5, 7.0, 7.4, 7.8
 
 
 class Stop(BaseException):
     """A signal asked us to stop."""
-
-
-@dataclass
-class Supervised:
-    """A child that is started again when it dies, later each time in a row (0.2 s, doubled, 15 s at most)."""
-
-    name: str
-    spawn: Callable[[], subprocess.Popen[bytes]]
-    process: subprocess.Popen[bytes]
-    log: Path
-    started: float = field(default_factory=time.monotonic)
-    failures: int = 0
-    restart_at: float | None = None
-
-    def pause(self) -> float:
-        return min(0.2 * 2.0**self.failures, LONGEST_PAUSE_SECONDS)
-
-
-def ending(code: int) -> str:
-    """An exit status in words."""
-    if code >= 0:
-        return f"exit code {code}"
-    with contextlib.suppress(ValueError):
-        return f"killed by {signal.Signals(-code).name}"
-    return f"killed by signal {-code}"
 
 
 class Supervisor:
@@ -77,6 +51,8 @@ class Supervisor:
         self._env: dict[str, str] = {}
         self._password = take_admin_password()
         self._preparing: subprocess.Popen[bytes] | None = None
+        self._notes: list[str] = []
+        self._recorded = False
 
     def run(self) -> None:
         """Start everything and keep it running until a signal asks to stop.
@@ -94,6 +70,7 @@ class Supervisor:
         finally:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
+            self._tell_notes()
             self._stop()
         self._console.say("Stopped")
 
@@ -111,7 +88,7 @@ class Supervisor:
         for server, process in self._servers.processes:
             self._children[server.name] = Supervised(server.name, server.spawn, process, self._home.log(server.name))
         self._record()
-        notes = self._prepare()
+        self._prepare()
         self._console.say("Starting web, worker and beat")
         for name, argv in command_lines(self._home, self._port).items():
             start = partial(
@@ -128,12 +105,24 @@ class Supervisor:
         self._wait_until_ready()
         self._console.say()
         self._console.say(f"Slipway is ready: {self._url}")
-        for line in notes:
-            self._console.say(f"  {line}")
+        self._tell_notes()
         self._console.say(f"  Logs are in {self._home.logs}; Ctrl-C stops everything.")
 
-    def _prepare(self) -> list[str]:
-        """Migrations, accounts, catalog; returns what the commands had to say."""
+    def _prepare(self) -> None:
+        """Migrations, accounts, catalog; repeated where a server broke off. Notes what the commands had to say."""
+        failures = 0
+        while True:
+            try:
+                return self._prepare_once()
+            except Passing as trouble:
+                failures += 1
+                if failures > MOST_FAILURES:
+                    raise
+                pause = 0.5 * 2.0**failures
+                self._console.say(f"{trouble}; trying again in {pause:.0f} s")
+                self._attend_for(pause)
+
+    def _prepare_once(self) -> None:
         self._preparing = spawn(
             [sys.executable, "-m", "embedded.prepare"],
             env=self._env | self._password,
@@ -142,33 +131,56 @@ class Supervisor:
             stdout=subprocess.PIPE,
         )
         assert self._preparing.stdout is not None
-        notes: list[str] = []
         for line in self._preparing.stdout:
             message: dict[str, str] = json.loads(line)
             if doing := message.get("doing"):
                 self._console.say(doing)
             if error := message.get("error"):
-                raise Trouble(f"{error} (more in {self._home.log('prepare')})")
-            notes += message.get("output", "").splitlines()
+                kind = Passing if message.get("passing") else Trouble
+                raise kind(f"{error} (more in {self._home.log('prepare')})")
+            self._notes += message.get("output", "").splitlines()
         if code := self._preparing.wait():
+            if code < 0:
+                raise Passing(f"Setting up the database was {ending(code)}")
             reason = " ".join(last_lines(self._home.log("prepare"), 1))
             raise Trouble(f"Setting up the database ended with {ending(code)}: {reason}")
         self._password = {}
-        return notes
+
+    def _tell_notes(self) -> None:
+        """Say what the commands had to say, once: a password that was made up is never shown again."""
+        for line in self._notes:
+            self._console.say(f"  {line}")
+        self._notes.clear()
 
     def _wait_until_ready(self) -> None:
-        """Wait for 200 from /readyz; a child that dies while everything starts is not going to do better later."""
+        """Wait for 200 from /readyz; what dies meanwhile is started again, and given up after several times in a row.
+
+        Raises:
+            Trouble: a part was given up, or the time is over.
+        """
         deadline = time.monotonic() + READY_SECONDS
         while True:
-            for child in self._children.values():
-                if (code := child.process.poll()) is not None:
-                    self._show_log(child)
-                    raise Trouble(f"{child.name} stopped while starting ({ending(code)}); its log is {child.log}")
+            self._attend_for(POLL_SECONDS)
             status, body = self._readiness()
             if status == 200:
                 return
             if time.monotonic() > deadline:
                 raise Trouble(f"Not ready after {READY_SECONDS} s: {body or 'no answer'} (logs in {self._home.logs})")
+
+    def _attend_for(self, seconds: float) -> None:
+        """Look after the children while everything starts. Raises Trouble where one keeps dying."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self._attend()
+            for child in self._children.values():
+                if child.failures > MOST_FAILURES:
+                    child.show_log(self._console)
+                    raise Trouble(
+                        f"{child.name} {child.why} for the {child.failures}th time in a row, so it was given up; "
+                        f"its log is {child.log}"
+                    )
+            if time.monotonic() > deadline:
+                return
             time.sleep(POLL_SECONDS)
 
     def _readiness(self) -> tuple[int, str]:
@@ -185,33 +197,25 @@ class Supervisor:
 
     def _watch(self) -> NoReturn:
         while True:
-            for child in self._children.values():
-                self._attend(child)
+            self._attend()
             time.sleep(POLL_SECONDS)
 
-    def _attend(self, child: Supervised) -> None:
-        """Notice a death, and start the child again when its pause is over."""
-        now = time.monotonic()
-        if child.restart_at is None and (code := child.process.poll()) is not None:
-            kill_group(child.process.pid)
-            child.failures = 0 if now - child.started > STEADY_SECONDS else child.failures + 1
-            child.restart_at = now + child.pause()
-            self._console.say(f"{child.name} stopped ({ending(code)}); starting it again in {child.pause():.1f} s")
-            if code > 0:
-                self._show_log(child)
-        if child.restart_at is not None and now >= child.restart_at:
-            child.restart_at, child.started = None, now
-            child.process = child.spawn()
+    def _attend(self) -> None:
+        """Start again what died and has waited long enough."""
+        for child in self._children.values():
+            if child.attend(self._console):
+                self._recorded = False
+        if not self._recorded:
             self._record()
 
-    def _show_log(self, child: Supervised) -> None:
-        for line in last_lines(child.log):
-            self._console.say(f"  {child.name}: {line}")
-
     def _record(self) -> None:
+        """Write down what runs; where the disk is full, the next look tries again."""
         children = {child.name: recorded(child.process) for child in self._children.values()}
         addresses = {"database_url": self._servers.database_url, "redis_url": self._servers.redis_url}
-        self._home.write_running(Running(os.getpid(), "run", self._url, **addresses, children=children))
+        running = Running(os.getpid(), "run", self._url, **addresses, children=children)
+        with contextlib.suppress(OSError):
+            self._home.write_running(running)
+            self._recorded = True
 
     def _stop(self) -> None:
         began = time.monotonic()

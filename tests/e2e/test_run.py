@@ -243,6 +243,23 @@ def test_stopped_while_starting_it_leaves_nothing(idle: Slipway) -> None:
     assert "Traceback" not in idle.output.read_text()
 
 
+def test_what_dies_while_it_starts_is_started_again(idle: Slipway) -> None:
+    with idle.output.open("wb") as stream:
+        process = idle.process = subprocess.Popen(
+            [ROOT / "run"], env=idle.environment(), stdout=stream, stderr=stream, start_new_session=True
+        )
+    output = idle.output.read_text
+    wait_for(lambda: "Migrating" in output(), 60, "the migration")
+    os.kill(idle.pid("postgres"), signal.SIGKILL)
+    wait_for(lambda: "Starting web" in output() and idle.record()["children"].get("web"), 60, "the start of web")
+    os.kill(idle.pid("web"), signal.SIGKILL)
+    wait_for(lambda: "is ready" in output() or process.poll() is not None, START_SECONDS, "the start")
+    assert process.poll() is None, output()
+    assert "postgres stopped (killed by SIGKILL); starting it again" in output()
+    assert "web stopped (killed by SIGKILL); starting it again" in output()
+    assert len(re.findall(r"admin with the password \S{8,}", output())) == 1
+
+
 def test_manage_starts_the_servers_where_nothing_runs_and_stops_them(idle: Slipway) -> None:
     done = idle.once("manage", "migrate", "--verbosity", "0")
     assert (done.stdout, done.returncode) == ("", 0), done.stderr

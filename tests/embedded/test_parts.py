@@ -7,18 +7,20 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from embedded.addresses import check_broker, check_database, web_port
+from embedded.addresses import check_broker, check_database, free_port, web_port
 from embedded.browser import find_browser
-from embedded.console import Trouble, last_lines
+from embedded.console import Console, Trouble, last_lines
 from embedded.foreground import run_in_foreground
 from embedded.home import LOG_LIMIT_BYTES, Child, Home, Running
 from embedded.processes import kill, marked, recorded, session_members, spawn
 from embedded.services import command_lines, environment
-from embedded.supervisor import Supervised, ending
+from embedded.supervised import Supervised, ending
+from embedded.supervisor import MOST_FAILURES, Supervisor
 from embedded.testing import forget_settings, pytest_options
 
 
@@ -107,6 +109,39 @@ def test_a_child_that_keeps_dying_is_started_ever_later(tmp_path: Path) -> None:
     assert pauses == sorted(pauses)
     assert pauses[0] < 1
     assert pauses[-1] == 15
+
+
+def dying(state: Home, *argv: str) -> Supervised:
+    """A child that ends at once, and is started again without much of a pause."""
+    start = partial(spawn, argv, env=os.environ, cwd=state.path, log=state.log("web"))
+    return Supervised("web", start, start(), state.log("web"))
+
+
+def test_a_part_that_dies_while_everything_starts_is_given_up_after_several_times(
+    state: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PORT", str(free_port()))
+    monkeypatch.setattr(Supervised, "pause", lambda _child: 0.01)
+    supervisor = Supervisor(state, Console())
+    supervisor._children["web"] = dying(state, "sh", "-c", "echo last words; exit 3")
+    with pytest.raises(Trouble, match=f"stopped .exit code 3. for the {MOST_FAILURES + 1}th time in a row"):
+        supervisor._attend_for(60)
+    said = capsys.readouterr().out
+    assert said.count("web stopped (exit code 3); starting it again in") == MOST_FAILURES + 1
+    assert "web: last words" in said
+
+
+def test_a_part_that_cannot_be_started_is_tried_again(state: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    child = dying(state, "true")
+    child.process.wait()
+    child.spawn, works = (lambda: (_ for _ in ()).throw(OSError(28, "No space left on device"))), child.spawn
+    assert not child.attend(Console())
+    child.restart_at = 0
+    assert not child.attend(Console())
+    assert "web could not be started (No space left on device); starting it again in 0.8 s" in capsys.readouterr().out
+    child.spawn, child.restart_at = works, 0
+    assert child.attend(Console())
+    child.process.wait()
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "65536", "8000.0", "٨٠٠٠", " 80"])
