@@ -5,6 +5,8 @@ from __future__ import annotations
 from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest
 
+from accounts.origins import origin_of
+
 
 class ClosedSignUp(DefaultAccountAdapter):  # type: ignore[misc]
     """Sign-up is closed."""
@@ -12,3 +14,7 @@ class ClosedSignUp(DefaultAccountAdapter):  # type: ignore[misc]
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Never."""
         return False
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """As everywhere else in Slipway."""
+        return origin_of(request).address

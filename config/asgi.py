@@ -29,10 +29,12 @@ _open_many_files()
 django_application = bounded(get_asgi_application())  # type: ignore[arg-type]
 
 # Models can be imported only once Django is set up.
+from config.access import logged  # noqa: E402
 from launches.gateway.application import PREFIX, gateway  # noqa: E402
 from launches.streams import events  # noqa: E402
 
 
+@logged
 async def application(
     scope: MutableMapping[str, Any],
     receive: Callable[[], Awaitable[MutableMapping[str, Any]]],

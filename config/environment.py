@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from wire.client_address import read_networks
+
 
 class SettingError(Exception):
     """An environment variable holds something that cannot be used; the message names it and the remedy."""
@@ -75,6 +77,12 @@ _SETTINGS = [
     Setting("PORT", positive, 8000, "Port of the web server."),
     Setting(
         "SLIPWAY_URL", address, "", "Public address; decides allowed hosts, CSRF origins, secure cookies and snippets."
+    ),
+    Setting(
+        "SLIPWAY_PROXIES",
+        read_networks,
+        None,
+        "Addresses or networks of the proxies in front, between commas: whose word on a client's address is believed.",
     ),
     Setting("SLIPWAY_SECRET_KEY", str, "", "Django's secret key. Made and kept in SLIPWAY_HOME where not set."),
     Setting("SLIPWAY_DEBUG", flag, False, "Django's debug mode; never on a public address."),

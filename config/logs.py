@@ -18,16 +18,20 @@ drop_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
 render = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "logger", "event"], bool_as_flag=False)
 
 _INVITATION = re.compile(r"(?<!members)((?:/|%2F)invitations(?:/|%2F))[^\s\"'?&#]*", re.IGNORECASE)
+_KEY = re.compile(r"slpw_[\w-]{7,}", re.ASCII)
+"""More of a key than what people tell keys apart by, which is its first eleven characters."""
 _TOKEN = re.compile(r"(?<![\w-])(?=[\w-]*[A-Z])[\w-]{20,}", re.ASCII)
 """What looks like one, or a part of one; names in tracebacks and ids of requests have no capitals, as a rule."""
 
 
 def hide_secrets(_logger: WrappedLogger, _method: str, line: str) -> str:
-    """The rendered line without the tokens of invitations, which are in their links: whoever has one can join.
+    """The rendered line without API keys, and without the tokens of invitations: whoever has one can join.
 
-    It comes last, so that it sees what libraries logged, tracebacks and addresses inside of addresses, too. A link may
-    have been pasted with something before the token, so what follows an invitation's address is looked at, too.
+    A key belongs into a header and is in an address by mistake; a token is in its link. This comes last, so that it
+    sees what libraries logged, tracebacks and addresses inside of addresses, too. A link may have been pasted with
+    something before the token, so what follows an invitation's address is looked at, too.
     """
+    line = _KEY.sub("slpw_***", line)
     found = _INVITATION.search(line)
     if found is None:
         return line

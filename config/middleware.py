@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 
 import structlog
@@ -13,6 +12,7 @@ from django.shortcuts import resolve_url
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
 
+from config.access import request_id_of
 from config.bodies import is_cut_off, is_too_large
 from config.errors import cut_off, is_api, too_large
 
@@ -20,10 +20,10 @@ Respond = Callable[[HttpRequest], HttpResponse]
 
 
 def request_id(get_response: Respond) -> Respond:
-    """Give every request an id: in the log lines, in the audit log, and as X-Request-Id in the answer."""
+    """Show every request's id: in the log lines, in the audit log, and as X-Request-Id in the answer."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        identifier = uuid.uuid4().hex
+        identifier = request_id_of(request)
         request.request_id = identifier  # type: ignore[attr-defined]
         with structlog.contextvars.bound_contextvars(request_id=identifier):
             response = get_response(request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -15,6 +16,7 @@ from kombu.entity import Queue
 
 from config import logs
 from config.environment import SettingError, read
+from wire.client_address import Network
 
 django_stubs_ext.monkeypatch()
 
@@ -68,6 +70,10 @@ ALLOWED_HOSTS = sorted({_public.hostname or "localhost", "localhost", "127.0.0.1
 CSRF_TRUSTED_ORIGINS = [SLIPWAY_URL]
 if EMBEDDED:
     CSRF_TRUSTED_ORIGINS += [f"http://{host}:{read('PORT')}" for host in ("localhost", "127.0.0.1")]
+
+SLIPWAY_PROXIES: Sequence[Network] | None = read("SLIPWAY_PROXIES")
+if SLIPWAY_PROXIES is None and not _secure:
+    SLIPWAY_PROXIES = ()  # we speak no TLS: only where the address is https some proxy must be in front of us
 
 SLIPWAY_PUBLIC_CATALOG: bool = EMBEDDED if read("SLIPWAY_PUBLIC_CATALOG") is None else read("SLIPWAY_PUBLIC_CATALOG")
 SLIPWAY_ADMIN_USER: str = read("SLIPWAY_ADMIN_USER")
@@ -176,7 +182,6 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "catalog"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key", "change_password": "5/m/user"}
-ALLAUTH_TRUSTED_PROXY_COUNT = 1 if _secure else 0  # we speak no TLS, so https means that one proxy is in front of us
 EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
 
 SESSION_ENGINE = "accounts.sessions"

@@ -60,6 +60,7 @@ def test_an_invitation_that_still_works_is_in_no_log(tmp_path: Path, monkeypatch
         assert browser.post(link, data=weak).status_code == 422
         assert browser.post(link).status_code == 403
         assert browser.put(link).status_code == 403
+        assert browser.get(link.replace("invi", "%69nvi")).status_code == 200
         assert browser.get(f"{link}/").status_code == 404
         for pasted in (" ", '"', "%22", "&", "x ", f"?{token[:20]}&"):
             assert browser.post(f"/invitations/{pasted}{token}").status_code in {403, 404}, pasted
@@ -70,6 +71,9 @@ def test_an_invitation_that_still_works_is_in_no_log(tmp_path: Path, monkeypatch
     said = log.read_text()
     assert "/invitations/***" in said
     assert "Unprocessable Entity" in said
+    lines = [line for line in said.splitlines() if "logger=access" in line]
+    assert any("path=/invitations/*** status=422" in line and "method=POST" in line for line in lines)
+    assert any("path=/sign-in status=200" in line for line in lines)
     assert token not in said
 
 
