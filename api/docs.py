@@ -55,7 +55,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one path; `takes` and `gives` name objects."""
+    """One method of one path; `takes` and `gives` name objects, or a file's media type."""
 
     name: str
     method: str
@@ -175,7 +175,10 @@ def _plain(said: Json) -> str:
 
 
 def _held(said: Json) -> str:
-    name = _reference(said["content"]["application/json"]["schema"])
+    ((kind, content),) = said["content"].items()
+    if kind != "application/json":
+        return str(kind)
+    name = _reference(content["schema"])
     return name.removeprefix("Patched").removesuffix("Request") or NOTHING
 
 

@@ -182,7 +182,11 @@ def curve_of(attempt: Attempt, *, after: int) -> list[Metric]:
 
 
 def example_version(account: Account) -> ShapeVersion | None:
-    """What examples for the account train: a shape of its own where it has one, with the fewest GPUs, LoRA first."""
+    """What examples for the account train: a shape of its own where it has one, with the fewest GPUs, LoRA first.
+
+    Of several the first in the catalog.
+    """
     trains = listed([account.pk]).exclude(trainer_mode=TrainerMode.FORWARD_ONLY).filter(deprecated_at=None)
-    rows = trains.select_related("shape__account", "shape__base_model__account").order_by("gpus", "trainer_mode", "pk")
+    order = ("gpus", "trainer_mode", "shape__base_model__position", "shape__position", "pk")
+    rows = trains.select_related("shape__account", "shape__base_model__account").order_by(*order)
     return rows.filter(shape__account=account).first() or rows.first()

@@ -24,7 +24,7 @@ class TrainerConfig:
     directory            this attempt's own files: endpoint.json, metrics.jsonl, exit-reason.json
     checkpoints          this job's checkpoints, shared by its attempts
     jobs_root            parent of the account's job directories: cross_job://JOB/NAME is jobs_root/JOB/checkpoints/NAME
-    model_directory      a Hugging Face model directory; None: the tiny demo model, made or found in model_cache
+    model_directory      a Hugging Face model directory; None: base_model is a demo model, made or found in model_cache
     lora_rank            the largest rank a client may ask for (LORA_TRAINER only)
     learning_rate        what the recipe uses; None: the recipe's own default for the mode
     max_context_length   tokens of one sequence, at most

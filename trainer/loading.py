@@ -32,8 +32,8 @@ def load_parts(config: TrainerConfig, checkpoints: Checkpoints, sessions: Sessio
         raise FileNotFoundError(
             f"{config.model_directory} is not a Hugging Face model directory: it has no config.json"
         )
-    log.info("loading model %s on %s", config.model_directory or "tiny-qwen3 (demo)", device)
-    directory = config.model_directory or ensure_tiny_model(config.model_cache)
+    log.info("loading model %s on %s", config.model_directory or f"{config.base_model} (demo)", device)
+    directory = config.model_directory or ensure_tiny_model(config.model_cache, config.base_model)
     host = ModelHost(config, sessions, device)
     facts = host.load(directory)
     seconds = time.monotonic() - started

@@ -1,7 +1,8 @@
-"""The demo model: a Qwen3 of 139,648 random parameters with a byte-level tokenizer of 512 tokens, made on the spot.
+"""The demo models: a Qwen3 of 139,648 random parameters each, with a byte-level tokenizer of 512 tokens.
 
-Its weights come from a fixed seed and its tokenizer is trained on the bundled sample, so that every machine makes the
-same model. It lies in an ordinary Hugging Face model directory, as any other model does.
+Their tokenizers lie in `tiny_models/`, learned once from the bundled sample; that of tiny-qwen3-chat has chat tokens
+and a chat template. The weights are made on the spot from a fixed seed, so that every machine makes the same model. It
+lies in an ordinary Hugging Face model directory, as any other model does.
 """
 
 # mypy: allow-untyped-calls
@@ -12,27 +13,32 @@ import json
 import shutil
 import uuid
 from pathlib import Path
-from typing import Any
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+from transformers import Qwen3Config, Qwen3ForCausalLM
 
 VOCABULARY = 512
-END_OF_TEXT = "<|endoftext|>"
-NAME = "tiny-qwen3-v1"
-SAMPLE = Path(__file__).parent / "recipes" / "sample_sft.jsonl"
+TOKENIZERS = Path(__file__).parent / "tiny_models"
+REVISION = "v1"
+"""Of the weights below: other ones would get another name in the cache, so that nobody's adapter changes its base."""
 
 
-def ensure_tiny_model(cache: Path) -> Path:
-    """Directory of the demo model under `cache`, made there if it is absent. Safe when several processes call it."""
-    target = cache / NAME
+def ensure_tiny_model(cache: Path, base_model: str) -> Path:
+    """Directory of the demo model under `cache`, made there if it is absent. Safe when several processes call it.
+
+    `base_model` is its resource name. Raises FileNotFoundError where there is no such demo model.
+    """
+    name = base_model.rpartition("/")[2]
+    tokenizer = TOKENIZERS / name
+    if not (tokenizer / "tokenizer.json").is_file():
+        raise FileNotFoundError(f"{base_model} is no demo model, and no directory of it was given")
+    target = cache / f"{name}-{REVISION}"
     if target.exists():
         return target
     cache.mkdir(parents=True, exist_ok=True)
     part = cache / f".part-{uuid.uuid4().hex}"
     try:
-        _write_tokenizer(part)
+        shutil.copytree(tokenizer, part)
         _write_weights(part)
         part.rename(target)
     except OSError:
@@ -43,23 +49,9 @@ def ensure_tiny_model(cache: Path) -> Path:
     return target
 
 
-def _write_tokenizer(directory: Path) -> None:
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
-        special_tokens=[END_OF_TEXT],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    lines = (json.loads(line) for line in SAMPLE.read_text(encoding="utf-8").splitlines())
-    tokenizer.train_from_iterator((f"{line['prompt']}\n{line['completion']}" for line in lines), trainer)
-    wrapped: Any = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END_OF_TEXT, pad_token=END_OF_TEXT)
-    wrapped.save_pretrained(directory)
-
-
 def _write_weights(directory: Path) -> None:
+    tokens = json.loads((directory / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
+    end = tokens[json.loads((directory / "tokenizer_config.json").read_text(encoding="utf-8"))["eos_token"]]
     config = Qwen3Config(
         vocab_size=VOCABULARY,
         hidden_size=64,
@@ -71,7 +63,7 @@ def _write_weights(directory: Path) -> None:
         max_position_embeddings=4096,
         tie_word_embeddings=False,
         bos_token_id=0,
-        eos_token_id=0,
+        eos_token_id=end,
         pad_token_id=0,
     )
     with torch.random.fork_rng(devices=[]):

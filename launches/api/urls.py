@@ -1,10 +1,10 @@
-"""URLs of trainer jobs, below /v1/."""
+"""URLs of trainer jobs, below /v1/, and of what providers have of base models."""
 
 from __future__ import annotations
 
 from django.urls import path, re_path
 
-from launches.api import views
+from launches.api import tokenizers, views
 
 _JOB = r"^accounts/(?P<account>[^/]+)/rlorTrainerJobs/(?P<job>[^/:]+)"
 
@@ -14,6 +14,7 @@ urlpatterns = [
     re_path(rf"{_JOB}:cancel\Z", views.CancelTrainerJob.as_view(), name="api_job_cancel"),
     re_path(rf"{_JOB}:resume\Z", views.ResumeTrainerJob.as_view(), name="api_job_resume"),
     re_path(rf"{_JOB}/checkpoints\Z", views.Checkpoints.as_view(), name="api_checkpoints"),
+    path("accounts/<str:account>/models/<str:model>/tokenizer", tokenizers.Tokenizer.as_view(), name="api_tokenizer"),
     path("accounts/<str:account>/deployments", views.Deployments.as_view(), name="api_deployments"),
     path("accounts/<str:account>/deployments/<str:deployment>", views.Deployment.as_view(), name="api_deployment"),
 ]

@@ -5,7 +5,7 @@ Every call may be repeated: a worker may die between a call and the note that it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -141,6 +141,12 @@ class Provider(Protocol):
 
     def fits(self, spec: TrainerSpec) -> Sequence[str]:
         """Why the spec cannot run here, one sentence a reason; empty where it can."""
+
+    def tokenizer(self, base_model: str) -> Mapping[str, bytes]:
+        """The files of the model's tokenizer by name, as a Hugging Face directory has them; none where it is not here.
+
+        Errors: `Retryable`.
+        """
 
     def submit(self, submission: Submission) -> None:
         """Take the attempt; a second call with the same reference changes nothing. Errors: `Rejected`, `Retryable`."""

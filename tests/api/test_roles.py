@@ -142,6 +142,7 @@ TABLE: dict[str, list[Case]] = {
     "api_nothing": [Case("get", lambda _: "/v1/nothing", everybody(MISSING))],
     "api_accounts": [Case("get", lambda _: "/v1/accounts", everybody(OK))],
     "api_account": [Case("get", team(""), members(OK))],
+    "api_tokenizer": [Case("get", lambda _: "/v1/accounts/local/models/tiny-qwen3/tokenizer", everybody(OK))],
     "api_models": [
         Case("get", lambda _: "/v1/accounts/local/models", everybody(OK)),
         Case("get", lambda _: "/v1/accounts/-/models", everybody(OK)),

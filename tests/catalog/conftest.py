@@ -21,4 +21,4 @@ def _bundled_for_module(django_db_setup: None, django_db_blocker: DjangoDbBlocke
 
 @pytest.fixture
 def bundled(_bundled_for_module: None, db: None) -> None:
-    """The 58 bundled shapes; what a test adds is gone after it."""
+    """The 60 bundled shapes; what a test adds is gone after it."""

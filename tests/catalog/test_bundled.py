@@ -45,12 +45,16 @@ def test_nodes_of_eight_gpus_are_marked_as_assumed(bundled: None) -> None:
 
 
 def test_the_local_shapes_need_no_gpu(bundled: None) -> None:
-    versions = ShapeVersion.objects.filter(shape__account__account_id="local").order_by("shape__position")
+    versions = ShapeVersion.objects.filter(shape__account__account_id="local").order_by("shape__base_model__position", "shape__position")
     assert [(v.shape.shape_id, v.gpus, v.max_context) for v in versions] == [
+        ("tiny-qwen3-chat-2k", 0, 2048), ("tiny-qwen3-chat-2k-lora", 0, 2048),
         ("tiny-qwen3-2k", 0, 2048), ("tiny-qwen3-2k-lora", 0, 2048), ("tiny-qwen3-2k-forward", 0, 2048),
     ]  # fmt: skip
-    model = BaseModel.objects.get(account__account_id="local")
-    assert (model.name, model.model_type) == ("accounts/local/models/tiny-qwen3", "qwen3")
+    models = BaseModel.objects.filter(account__account_id="local").order_by("position")
+    assert [model.name for model in models] == [
+        "accounts/local/models/tiny-qwen3-chat", "accounts/local/models/tiny-qwen3",
+    ]  # fmt: skip
+    assert {model.model_type for model in models} == {"qwen3"}
 
 
 def test_models_stand_by_family_and_section_local_ones_first(bundled: None) -> None:

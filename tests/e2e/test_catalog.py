@@ -75,7 +75,7 @@ def test_back_forward_reload_and_a_shared_address_show_the_same(page: Page) -> N
     expect(page.locator("[data-total]")).to_have_text("6")
     expect(box(page, "LoRA")).not_to_be_checked()
     page.go_back()
-    expect(page.locator("[data-total]")).to_have_text("58")
+    expect(page.locator("[data-total]")).to_have_text("60")
     expect(box(page, "Gemma")).not_to_be_checked()
     page.go_forward()
     expect(page.locator("[data-total]")).to_have_text("6")
@@ -124,7 +124,7 @@ def test_a_filter_keeps_the_focus_while_it_is_applied(page: Page) -> None:
     expect(page.locator("[data-total]")).to_have_text("3")
     expect(llama).to_be_focused()
     page.keyboard.press("Space")
-    expect(page.locator("[data-total]")).to_have_text("58")
+    expect(page.locator("[data-total]")).to_have_text("60")
     expect(llama).not_to_be_checked()
 
 

@@ -10,7 +10,8 @@ from launches.spec import NO_RECIPE, TrainerSpec
 from wire.names import parse_model_name
 
 ACCOUNT = "local"
-DEMO_MODEL = "accounts/local/models/tiny-qwen3"
+DEMO_MODELS = ("accounts/local/models/tiny-qwen3", "accounts/local/models/tiny-qwen3-chat")
+"""The trainer makes them by itself; the folders of their tokenizers in its package have the models' ids."""
 RECIPES: Sequence[Recipe] = (
     Recipe("sample-sft", "Sample fine-tuning: the trainer drives itself"),
     Recipe(NO_RECIPE, "None: my own loop drives it"),
@@ -18,11 +19,11 @@ RECIPES: Sequence[Recipe] = (
 
 
 def model_directory(models: Path, base_model: str) -> Path | None:
-    """The Hugging Face directory of a base model; None for the demo model, which the trainer makes by itself.
+    """The Hugging Face directory of a base model; None for a demo model.
 
     Errors: `FileNotFoundError` with a sentence that says what to do where the model is not here.
     """
-    if base_model == DEMO_MODEL:
+    if base_model in DEMO_MODELS:
         return None
     match parse_model_name(base_model):
         case (account, model) if account == ACCOUNT:
@@ -30,7 +31,7 @@ def model_directory(models: Path, base_model: str) -> Path | None:
                 return models / model
             remedy = f"put its Hugging Face directory at models/{model} in SLIPWAY_HOME"
         case _:
-            remedy = f"it keeps base models of account {ACCOUNT} only, such as {DEMO_MODEL}"
+            remedy = f"it keeps base models of account {ACCOUNT} only, such as {DEMO_MODELS[0]}"
     raise FileNotFoundError(f"The base model {base_model} is not on this machine: {remedy}.")
 
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -25,7 +25,7 @@ from launches.providers.base import (
     Retryable,
     Submission,
 )
-from launches.providers.local import capability, files, observation, plan, processes, records
+from launches.providers.local import capability, files, observation, plan, processes, records, tokenizers
 from launches.providers.local.queue import Queue, settle
 from launches.spec import TrainerSpec
 
@@ -62,6 +62,16 @@ class LocalProvider:
     def fits(self, spec: TrainerSpec) -> Sequence[str]:
         """Why the spec cannot run here; empty where it can."""
         return list(capability.reasons_against(spec, self.models))
+
+    def tokenizer(self, base_model: str) -> Mapping[str, bytes]:
+        """The files of the model's tokenizer, by name; none where the model is not here. Errors: `Retryable`."""
+        with _faults():
+            try:
+                directory = capability.model_directory(self.models, base_model)
+            except FileNotFoundError:
+                return {}
+            demo = self.trainer_package / "tiny_models" / base_model.rpartition("/")[2]
+            return tokenizers.read_tokenizer(directory or demo)
 
     def submit(self, submission: Submission) -> None:
         """Take the attempt, and start it where a slot is free. Errors: `Rejected`, `Retryable`."""
