@@ -302,9 +302,10 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": read("SLIPWAY_LOG_LEVEL")},
     "loggers": {
-        # A line for every look at every running launch would fill the disk.
+        # A line for every look at every running launch, and for every task that is sent, would fill the disk.
         "celery.app.trace": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
         # Their own handlers would write a second line with the path as it is: Django's and its server's in development,
         # the web server's where somebody turns its access log on.
         "django": {"handlers": []},

@@ -14,7 +14,6 @@ from typing import Any
 from embedded.console import Trouble
 
 ROOT = Path(__file__).resolve().parent.parent
-LOG_LIMIT_BYTES = 5_000_000
 LEAST_FREE_BYTES = 150_000_000
 
 
@@ -77,12 +76,6 @@ class Home:
 
     def log(self, name: str) -> Path:
         return self.logs / f"{name}.log"
-
-    def rotate_logs(self) -> None:
-        """Keep one older file of each log that has grown beyond the limit."""
-        for log in self.logs.glob("*.log"):
-            if log.stat().st_size > LOG_LIMIT_BYTES:
-                log.replace(log.with_suffix(".log.1"))
 
     @contextmanager
     def held(self) -> Iterator[bool]:

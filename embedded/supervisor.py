@@ -20,6 +20,7 @@ from embedded.admin_password import take_admin_password
 from embedded.console import Console, Passing, Trouble, last_lines
 from embedded.home import ROOT, Home, Running
 from embedded.leftovers import end_leftovers
+from embedded.logs import Bounds, rotate
 from embedded.postgres import find_binaries
 from embedded.processes import kill, kill_group, marked, recorded, spawn, wait
 from embedded.servers import Servers, start_servers
@@ -45,6 +46,7 @@ class Supervisor:
         self._home = home
         self._console = console
         self._port = web_port()
+        self._bounds = Bounds.from_environment()
         self._url = f"http://127.0.0.1:{self._port}/"
         self._servers = Servers("", "", [])
         self._children: dict[str, Supervised] = {}
@@ -75,7 +77,7 @@ class Supervisor:
         self._console.say("Stopped")
 
     def _start(self) -> None:
-        self._home.rotate_logs()
+        rotate(self._home.logs, self._bounds)
         self._record()
         self._servers = start_servers(self._home, self._console)
         addresses = {"database_url": self._servers.database_url, "redis_url": self._servers.redis_url}
@@ -175,10 +177,8 @@ class Supervisor:
             for child in self._children.values():
                 if child.failures > MOST_FAILURES:
                     child.show_log(self._console)
-                    raise Trouble(
-                        f"{child.name} {child.why} for the {child.failures}th time in a row, so it was given up; "
-                        f"its log is {child.log}"
-                    )
+                    often = f"for the {child.failures}th time in a row, so it was given up"
+                    raise Trouble(f"{child.name} {child.why} {often}; its log is {child.log}")
             if time.monotonic() > deadline:
                 return
             time.sleep(POLL_SECONDS)
@@ -198,6 +198,7 @@ class Supervisor:
     def _watch(self) -> NoReturn:
         while True:
             self._attend()
+            rotate(self._home.logs, self._bounds)
             time.sleep(POLL_SECONDS)
 
     def _attend(self) -> None:

@@ -16,7 +16,8 @@ from embedded.addresses import check_broker, check_database, free_port, web_port
 from embedded.browser import find_browser
 from embedded.console import Console, Trouble, last_lines
 from embedded.foreground import run_in_foreground
-from embedded.home import LOG_LIMIT_BYTES, Child, Home, Running
+from embedded.home import Child, Home, Running
+from embedded.logs import Bounds, rotate
 from embedded.processes import kill, marked, recorded, session_members, spawn
 from embedded.services import command_lines, environment
 from embedded.supervised import Supervised, ending
@@ -50,11 +51,30 @@ def test_what_is_written_down_is_read_back_and_private(state: Home) -> None:
     state.forget_running()
 
 
-def test_a_log_that_has_grown_is_set_aside(state: Home) -> None:
-    state.log("web").write_bytes(b"x" * (LOG_LIMIT_BYTES + 1))
+def test_logs_are_bounded_in_size_and_number_while_they_are_written(state: Home) -> None:
+    bounds = Bounds(size=100, files=2)
     state.log("beat").write_text("short")
-    state.rotate_logs()
-    assert sorted(path.name for path in state.logs.iterdir()) == ["beat.log", "web.log.1"]
+    with state.log("web").open("ab", buffering=0) as writer:  # as every child has its log
+        for number in range(5):
+            writer.write(b"%d" % number * 101)
+            rotate(state.logs, bounds)
+        writer.write(b"the newest")
+    found = {path.name: path.read_text() for path in state.logs.iterdir()}
+    assert found == {"beat.log": "short", "web.log": "the newest", "web.log.1": "4" * 101, "web.log.2": "3" * 101}
+
+
+def test_a_log_that_cannot_be_copied_stays(state: Home) -> None:
+    state.log("web").write_text("x" * 101)
+    state.log("web").with_suffix(".log.new").mkdir()
+    rotate(state.logs, Bounds(size=100, files=2))
+    assert state.log("web").read_text() == "x" * 101
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "ten", "1.5"])
+def test_a_bound_of_logs_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("SLIPWAY_LOG_FILES", value)
+    with pytest.raises(Trouble, match=f"SLIPWAY_LOG_FILES={value} cannot be used"):
+        Bounds.from_environment()
 
 
 def test_the_last_lines_of_a_log_are_found_without_reading_it_all(tmp_path: Path) -> None:
