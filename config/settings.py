@@ -258,6 +258,7 @@ STORAGES = {
 # Short broker options: publishing a hint while the broker is down must fail at once (one that hangs costs seconds),
 # because a row that is due is found by the sweep anyway.
 CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_TRANSPORT = "config.transport:Transport"
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 2,
     "socket_timeout": 5,

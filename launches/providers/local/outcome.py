@@ -13,7 +13,7 @@ MAX_DETAIL = 2000
 
 # Endings that the wrapper could not write itself; queue.py writes them.
 WRAPPER_STAGE = "wrapper"
-RESTARTED, KILLED, UNSTARTED = "restarted", "killed", "unstarted"
+RESTARTED, CONTAINER_RESTARTED, KILLED, UNSTARTED = "restarted", "container-restarted", "killed", "unstarted"
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,9 @@ def explain(ending: Ending) -> Outcome:
         return Outcome(failed, stopped, "Slipway was stopped on this machine. Resume to go on.")
     if ending.cause == RESTARTED:
         return Outcome(failed, stopped, "This machine restarted while the trainer ran. Resume to go on.")
+    if ending.cause == CONTAINER_RESTARTED:
+        words = "The container of Slipway's worker, in which the trainer ran, was started anew. Resume to go on."
+        return Outcome(failed, stopped, words)
     if ending.asked:
         return Outcome(failed, stopped, "Somebody on this machine ended it with SIGTERM. Resume to go on.")
     if ending.stage == "environment":

@@ -184,13 +184,21 @@ def settle(directory: Path) -> Stage:
         processes.end_all(directory)
         spawned = files.read_json(directory / files.SPAWNED)
         cause = outcome.KILLED
-        if spawned and spawned["boot"] != processes.boot_identity():
-            cause = outcome.RESTARTED
+        if spawned and (restarted := _restarted(spawned["boot"], processes.boot_identity())):
+            cause = restarted
         elif not (directory / files.WRAPPER).exists():
             cause = outcome.UNSTARTED
         ended = {"stage": outcome.WRAPPER_STAGE, "cause": cause, "code": None, "signal": None, "asked": False}
         files.write_json(directory / files.EXIT, ended | {"finished_at": datetime.now(UTC).isoformat()})
     return Stage.OVER
+
+
+def _restarted(then: str, now: str) -> str:
+    """What was started anew between two boot identities, as a cause; "" where nothing was."""
+    if then == now:
+        return ""
+    (machine_then, _, _), (machine_now, _, _) = then.partition(" "), now.partition(" ")
+    return outcome.CONTAINER_RESTARTED if machine_then == machine_now else outcome.RESTARTED
 
 
 def _reference(ticket: str) -> Reference | None:

@@ -11,7 +11,16 @@ import pytest
 
 from catalog.enums import TrainerMode
 from launches.providers.local import plan
-from launches.providers.local.outcome import KILLED, MAX_DETAIL, RESTARTED, UNSTARTED, WRAPPER_STAGE, Ending, explain
+from launches.providers.local.outcome import (
+    CONTAINER_RESTARTED,
+    KILLED,
+    MAX_DETAIL,
+    RESTARTED,
+    UNSTARTED,
+    WRAPPER_STAGE,
+    Ending,
+    explain,
+)
 from launches.states import AttemptState, Reason
 from tests.launches.providers.local_rig import LocalRig
 from tests.launches.providers.rig import make_reference, make_spec, make_submission
@@ -112,6 +121,7 @@ ENDED = Ending(
         ({"code": 143, "asked": True}, "FAILED", "HOST_STOPPED", "SIGTERM"),
         ({"stage": "environment", "code": -15, "asked": True}, "FAILED", "HOST_STOPPED", "SIGTERM"),
         ({"stage": WRAPPER_STAGE, "cause": RESTARTED}, "FAILED", "HOST_STOPPED", "restarted"),
+        ({"stage": WRAPPER_STAGE, "cause": CONTAINER_RESTARTED}, "FAILED", "HOST_STOPPED", "container"),
         ({"stage": WRAPPER_STAGE, "cause": KILLED}, "FAILED", "EXIT_CODE", "was killed"),
         ({"stage": WRAPPER_STAGE, "cause": UNSTARTED}, "FAILED", "EXIT_CODE", "before it began"),
         ({"stage": "environment", "code": 0}, "FAILED", "ENVIRONMENT", "environment"),

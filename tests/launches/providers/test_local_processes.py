@@ -241,15 +241,21 @@ def test_sigterm_between_environment_and_trainer_starts_no_trainer(local: LocalR
     assert "Starting the trainer" not in [line.message for line in failed.progress]
 
 
-def test_a_restarted_machine_is_told_from_a_killed_wrapper(local: LocalRig) -> None:
+@pytest.mark.parametrize(
+    ("boot", "words"),
+    [("another 1", "This machine restarted"), (f"{processes.boot_identity().partition(' ')[0]} 0", "container")],
+)
+def test_what_restarted_is_told_from_a_killed_wrapper(local: LocalRig, boot: str, words: str) -> None:
     reference = make_reference()
     local.provider.submit(make_submission(reference))
     wait_ready(local.provider, reference)
     spawned = files.read_json(local.directory(reference) / files.SPAWNED)
     assert spawned
-    files.write_json(local.directory(reference) / files.SPAWNED, spawned | {"boot": "an earlier one"})
+    files.write_json(local.directory(reference) / files.SPAWNED, spawned | {"boot": boot})
     os.kill(local.wrapper_pid(reference), signal.SIGKILL)
-    assert wait_for(local.provider, reference, {S.FAILED}).reason is Reason.HOST_STOPPED
+    failed = wait_for(local.provider, reference, {S.FAILED})
+    assert failed.reason is Reason.HOST_STOPPED
+    assert words in failed.detail
 
 
 def test_a_recycled_pid_is_left_alone(local: LocalRig) -> None:
