@@ -5,25 +5,33 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from trainer.durable import sync_path, sync_tree, write_json
 from trainer.errors import OperationError
+from trainer.fields import shown
 from trainer.metrics import now
 
 CROSS_JOB = "cross_job://"
+LONGEST_LABEL = 63
+LONGEST_REQUEST = 200
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointInfo:
-    """checkpoint.json. lora_rank is 0 where all parameters are trained; step counts optimizer steps."""
+    """checkpoint.json. step counts optimizer steps; lora_rank is 0 where all parameters are trained.
+
+    name is the label it is stored under and loaded by, requested_name what the client asked for. What earlier releases
+    did not note down is None.
+    """
 
     name: str
     step: int
@@ -32,6 +40,11 @@ class CheckpointInfo:
     trainer_mode: str
     lora_rank: int
     base_model: str
+    lora_alpha: int | None = None
+    requested_name: str | None = None
+
+
+_FIELDS = tuple(field.name for field in fields(CheckpointInfo))
 
 
 class Checkpoints:
@@ -49,40 +62,41 @@ class Checkpoints:
             shutil.rmtree(path, ignore_errors=True)
 
     def names(self) -> list[str]:
-        """Names in the order of their steps, the newest last."""
-        infos = [read_info(path.parent) for path in self.directory.glob("[!.]*/checkpoint.json")]
-        return [info.name for info in sorted(infos, key=lambda info: (info.step, info.created_at))]
-
-    def free_name(self, wanted: str) -> str:
-        """`wanted`, or `wanted-2`, ... if it is taken."""
-        taken = set(self.names())
-        candidates = [wanted, *(f"{wanted}-{number}" for number in range(2, len(taken) + 2))]
-        return next(name for name in candidates if name not in taken)
+        """Names in the order of their steps, the newest last; what cannot be read is left out."""
+        found = [read_info(path.parent) for path in self.directory.glob("[!.]*/checkpoint.json")]
+        infos = sorted(filter(None, found), key=lambda info: (info.step, info.created_at))
+        return [info.name for info in infos]
 
     def save(
-        self, name: str, write: Callable[[Path], None], *, step: int, trainer_mode: str, lora_rank: int, base_model: str
+        self,
+        requested_name: str,
+        write: Callable[[Path], None],
+        *,
+        step: int,
+        trainer_mode: str,
+        lora_rank: int,
+        lora_alpha: int,
+        base_model: str,
     ) -> CheckpointInfo:
-        """Let `write` fill a fresh directory and give it its name once it is on the disk.
+        """Let `write` fill a fresh directory and give it a name once it is on the disk.
 
-        Raises OperationError for a bad or taken name, and where the disk refuses.
+        A saved checkpoint never changes: where the requested name is taken, or is no DNS label, another is made of it.
+        Raises OperationError where the disk refuses.
         """
-        target = self.directory / check_name(name)
-        if target.exists():
-            raise OperationError(
-                f"Checkpoint {name} exists already and a saved checkpoint never changes. Save under a new name."
-            )
+        name = self._free_label(requested_name)
         part = self.directory / f".part-{uuid.uuid4().hex}"
         try:
             part.mkdir()
             write(part)
             size = sum(path.stat().st_size for path in part.rglob("*") if path.is_file())
             info = CheckpointInfo(
-                name=name, step=step, size_bytes=size, created_at=now(),
-                trainer_mode=trainer_mode, lora_rank=lora_rank, base_model=base_model,
+                name=name, requested_name=requested_name[:LONGEST_REQUEST], step=step, size_bytes=size,
+                created_at=now(), trainer_mode=trainer_mode, lora_rank=lora_rank, lora_alpha=lora_alpha,
+                base_model=base_model,
             )  # fmt: skip
             write_json(part / "checkpoint.json", asdict(info))
             sync_tree(part)
-            part.rename(target)
+            part.rename(self.directory / name)
             sync_path(self.directory)
         except OSError as error:
             raise OperationError(
@@ -92,8 +106,14 @@ class Checkpoints:
             shutil.rmtree(part, ignore_errors=True)
         return info
 
-    def find(self, reference: str) -> Path:
-        """Directory of a checkpoint named `NAME` (this job's) or `cross_job://JOB/NAME` (that job's and no other's).
+    def _free_label(self, requested: str) -> str:
+        label = make_label(requested)
+        numbered = (f"-{number}" for number in itertools.count(2))
+        candidates = itertools.chain([label], (label[: LONGEST_LABEL - len(end)].rstrip("-") + end for end in numbered))
+        return next(name for name in candidates if not (self.directory / name).exists())
+
+    def find(self, reference: str) -> tuple[Path, CheckpointInfo]:
+        """Directory and description of a checkpoint: `NAME` (of this job) or `cross_job://JOB/NAME` (of that job only).
 
         Raises OperationError: 400 for a malformed reference, 404 where there is no such checkpoint.
         """
@@ -101,20 +121,40 @@ class Checkpoints:
         if reference.startswith(CROSS_JOB):
             job, _, name = reference.removeprefix(CROSS_JOB).partition("/")
             check_name(job, "job id")
-        check_name(name)
+        check_name(name, "checkpoint name")
         directory = self.directory if job == self._job else self._jobs_root / job / "checkpoints"
-        if not (directory / name / "checkpoint.json").is_file():
+        info = read_info(directory / name)
+        if info is None:
             known = f" Saved in this job: {', '.join(self.names()) or 'none'}." if job == self._job else ""
             raise OperationError(f"There is no checkpoint {name} in job {job}.{known}", status=404)
-        return directory / name
+        return directory / name, info
 
 
-def check_name(name: str, noun: str = "checkpoint name") -> str:
+def make_label(name: str) -> str:
+    """The DNS label nearest to a name: lower-case letters, digits and inner hyphens, 63 characters at most.
+
+    "Step 20/final" becomes "step-20-final"; a name that holds no letter and no digit becomes "checkpoint".
+    """
+    words = re.findall(r"[a-z0-9]+", name[:LONGEST_REQUEST].lower())
+    # A label stays as it is, runs of hyphens included.
+    label = name if _DNS_LABEL.fullmatch(name) else "-".join(words)
+    return label[:LONGEST_LABEL].rstrip("-") or "checkpoint"
+
+
+def check_name(name: str, noun: str) -> str:
     """Return `name` if it is a DNS label, else raise OperationError: a name becomes a directory."""
     if not _DNS_LABEL.fullmatch(name):
-        raise OperationError(f"The {noun} {name[:80]!r} must be 1 to 63 lower-case letters, digits and inner hyphens.")
+        raise OperationError(
+            f"The {noun} {shown(name)} must be 1 to {LONGEST_LABEL} lower-case letters, digits and inner hyphens."
+        )
     return name
 
 
-def read_info(directory: Path) -> CheckpointInfo:
-    return CheckpointInfo(**json.loads((directory / "checkpoint.json").read_text(encoding="utf-8")))
+def read_info(directory: Path) -> CheckpointInfo | None:
+    """What checkpoint.json says, but for fields of a later release; None where there is none that can be read."""
+    try:
+        content = json.loads((directory / "checkpoint.json").read_bytes())
+        info = CheckpointInfo(**{name: content[name] for name in _FIELDS if name in content})
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None
+    return info if type(info.step) is int and isinstance(info.created_at, str) else None

@@ -7,8 +7,9 @@ class OperationError(Exception):
     """A request that cannot be done, and why. `status` is the HTTP status of the answer, `detail` its sentence."""
 
     def __init__(self, detail: str, status: int = 400) -> None:
-        super().__init__(detail)
-        self.detail = detail
+        # A lone surrogate, which JSON can carry, can neither be answered nor logged as UTF-8.
+        self.detail = detail.encode("utf-8", "backslashreplace").decode("utf-8")
+        super().__init__(self.detail)
         self.status = status
 
 

@@ -50,7 +50,7 @@ class HeldModel:
     """One model of one client.
 
     module: its own weights, or None where it uses the shared base. parameters: empty where it is frozen.
-    rank: 0 unless it is an adapter on the shared base.
+    rank, alpha: 0 unless it is an adapter on the shared base; its weights count alpha / rank times.
     """
 
     id: str
@@ -58,6 +58,7 @@ class HeldModel:
     module: Any = None
     parameters: list[nn.Parameter] = field(default_factory=list)
     rank: int = 0
+    alpha: int = 0
     optimizer: torch.optim.AdamW | None = None
     step: int = 0
     accumulated: Accumulated = field(default_factory=Accumulated)
@@ -192,7 +193,7 @@ class ModelHost:
             self._shared = get_peft_model(self._shared, config, adapter_name=model.id)
         self._shared.set_adapter(model.id)
         self._shared.eval()
-        model.rank = request.rank
+        model.rank, model.alpha = request.rank, request.alpha
         model.parameters = [parameter for parameter in self._shared.parameters() if parameter.requires_grad]
 
     def _take_base(self) -> Any:
@@ -213,7 +214,7 @@ def check_create(request: CreateModel, config: TrainerConfig) -> None:
     """Raise OperationError where the launch fixed something other than what is asked for."""
     if request.base_model != config.base_model:
         raise OperationError(
-            f"This trainer was launched with base model {config.base_model}, not {request.base_model}."
+            f"This trainer was launched with base model {config.base_model}, not {request.base_model[:200]}."
         )
     if request.base_only or request.rank == 0:
         return

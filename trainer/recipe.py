@@ -17,7 +17,7 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
-from trainer.checkpoints import Checkpoints, read_info
+from trainer.checkpoints import Checkpoints
 from trainer.config import FORWARD_ONLY, LORA, VALIDATION, TrainerConfig
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class SampleRecipe:
         if name is None:
             return 0
         self.call("load_weights", {"model_id": model_id, "path": name, "optimizer": True})
-        return read_info(self.checkpoints.find(name)).step
+        return self.checkpoints.find(name)[1].step
 
     def _pass(self, operation: str, model_id: str, pairs: list[Pair], step: int) -> None:
         if self.config.recipe == VALIDATION and step == full_context_step(self.config.recipe_steps):
@@ -93,7 +93,7 @@ class SampleRecipe:
         )
 
     def _save(self, model_id: str, step: int) -> None:
-        self.call("save_weights", {"model_id": model_id, "path": self.checkpoints.free_name(f"step-{step}")})
+        self.call("save_weights", {"model_id": model_id, "path": f"step-{step}"})
 
 
 def load_sample(model_directory: Path) -> list[Pair]:

@@ -10,7 +10,7 @@ import hmac
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -20,8 +20,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from trainer.errors import OperationError
+from trainer.fields import Fields
 from trainer.sessions import Sessions
-from trainer.wire import Fields
 from trainer.work import Ticket, Work, repeat_keys
 
 BODY_LIMIT = 256 * 1024 * 1024
@@ -32,7 +32,7 @@ class Operations(Protocol):
     """What the server needs of the trainer."""
 
     def prepare(self, operation: str, body: Any) -> Callable[[], dict[str, Any]]:
-        """Check a body and return what runs it. Raises OperationError, also for an operation that does not exist."""
+        """What runs the operation on a body. Raises OperationError for an operation that does not exist."""
 
     def describe_model(self, model_id: str) -> dict[str, Any]: ...
     def capabilities(self) -> dict[str, Any]: ...
@@ -86,7 +86,8 @@ class Api:
         run = await asyncio.to_thread(self.operations.prepare, operation, body)
         keys = repeat_keys(operation, body, raw, request.headers.get("x-idempotency-key"))
         answer = {"request_id": self.work.submit(operation, run, keys)}
-        return JSONResponse(answer | {key: body[key] for key in ("model_id",) if key in body})
+        model = body.get("model_id")
+        return JSONResponse(answer | ({"model_id": model} if isinstance(model, str) and model.isprintable() else {}))
 
     async def retrieve_future(self, request: Request) -> Response:
         _, body = await _read_json(request)
@@ -152,7 +153,10 @@ class TokenGate:
 
 
 async def _read_json(request: Request) -> tuple[bytes, dict[str, Any]]:
-    """The body, raw and decoded. Raises OperationError: 413 above the limit, 400 where it is no JSON object."""
+    """The body, raw and decoded. Raises OperationError: 413 above the limit, 400 where it is no JSON object.
+
+    NaN and infinity are read, as Python writes them, so that the field that holds one is named.
+    """
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
@@ -164,9 +168,15 @@ async def _read_json(request: Request) -> tuple[bytes, dict[str, Any]]:
         parts.append(part)
     raw = b"".join(parts)
     try:
-        body = await asyncio.to_thread(json.loads, raw, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+        body = await asyncio.to_thread(json.loads, raw)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise OperationError(f"The body is not JSON: {error}.") from error
+    except ValueError as error:
+        raise OperationError(
+            "The body is not JSON that can be read: a number in it has thousands of digits."
+        ) from error
+    except RecursionError as error:
+        raise OperationError("The body is not JSON that can be read: it is nested too deeply.") from error
     if not isinstance(body, dict):
         raise OperationError("The body must be one JSON object.")
     return raw, body
@@ -175,10 +185,11 @@ async def _read_json(request: Request) -> tuple[bytes, dict[str, Any]]:
 def _settled(ticket: Ticket) -> Response:
     """The answer of a finished operation.
 
-    One that broke for another reason answers 200 with `error`: the client retries 5xx for ever.
+    One that broke for another reason, an answer that is no JSON included, answers 200 with `error`: the client retries
+    5xx for ever.
     """
     try:
-        answer = ticket.future.result()
+        return JSONResponse(ticket.future.result())
     except OperationError as error:
         return _refusal(error.detail, error.status)
     except Exception as error:
@@ -187,11 +198,6 @@ def _settled(ticket: Ticket) -> Response:
         )
     finally:
         ticket.mark_fetched()
-    return JSONResponse(answer)
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def _refusal(detail: str, status: int) -> JSONResponse:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from trainer import wire
 from trainer.checkpoints import Checkpoints
 from trainer.config import TrainerConfig
 from trainer.errors import OperationError
+from trainer.fields import shown
 
 if TYPE_CHECKING:
     from trainer.operations.parts import Parts
@@ -49,11 +51,18 @@ class Service:
         self._loaded.set()
 
     def prepare(self, operation: str, body: Any) -> Callable[[], dict[str, Any]]:
-        """Check `body` now; what is returned runs the operation. Raises OperationError."""
+        """What runs the operation, with `body` checked already: a refused body is refused when that runs.
+
+        The official SDK (from 1.2.26 on) gives its whole session up where a call is refused at the door; a refusal that
+        is the call's answer costs that call alone. Raises OperationError 404 for an operation that does not exist.
+        """
         parser = PARSERS.get(operation)
         if parser is None:
-            raise OperationError(f"This trainer has no {operation[:80]!r}. It has {', '.join(PARSERS)}.", status=404)
-        request = parser(body)
+            raise OperationError(f"This trainer has no {shown(operation)}. It has {', '.join(PARSERS)}.", status=404)
+        try:
+            request = parser(body)
+        except OperationError as error:
+            return partial(_refuse, error)
         return lambda: self._run(operation, request)
 
     def capabilities(self) -> dict[str, Any]:
@@ -86,3 +95,7 @@ class Service:
         self._loaded.wait()
         assert self._parts is not None
         return self._runners[operation](self._parts, request)
+
+
+def _refuse(error: OperationError) -> NoReturn:
+    raise error

@@ -7,12 +7,11 @@ Source of the shapes: the request types of the official SDK (`fireworks.training
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from trainer.errors import OperationError
+from trainer.fields import Fields, is_number, refuse, shown
 
 LOSS_INPUTS = {
     "cross_entropy": ("target_tokens", "weights"),
@@ -20,6 +19,9 @@ LOSS_INPUTS = {
     "ppo": ("target_tokens", "logprobs", "advantages", "weights"),
 }
 OPTIONAL_INPUTS = ("weights",)
+ID_LIMIT = 2**63
+IGNORED = -100
+"""A target that is no token: it has weight 0, log-probability 0.0, and is not counted, as everywhere in PyTorch."""
 NORMALIZATIONS = ("none", "num_loss_tokens", "num_sequences")
 CLIP_DEFAULTS = {"clip_low_threshold": 0.8, "clip_high_threshold": 1.2}
 
@@ -39,7 +41,7 @@ class CreateModel:
 
 @dataclass(frozen=True)
 class Datum:
-    """One sequence: token ids, and one number per token for each input of the loss."""
+    """One sequence: token ids, and one number per token for each input of the loss. Targets may be IGNORED."""
 
     tokens: list[int]
     inputs: dict[str, list[float]]
@@ -87,65 +89,14 @@ class UnloadModel:
     model_id: str
 
 
-class Fields:
-    """One JSON object of a body, read field by field; `path` is where it stands, for the error messages."""
-
-    def __init__(self, value: Any, path: str = "") -> None:
-        if not isinstance(value, Mapping):
-            raise _refuse(path or "body", "a JSON object", value)
-        self.value = value
-        self.path = path
-
-    def where(self, name: str) -> str:
-        return f"{self.path}.{name}" if self.path else name
-
-    def require(self, name: str) -> Any:
-        if self.value.get(name) is None:
-            raise OperationError(f"{self.where(name)} is missing.", status=422)
-        return self.value[name]
-
-    def text(self, name: str) -> str:
-        value = self.require(name)
-        if not isinstance(value, str) or not value:
-            raise _refuse(self.where(name), "a text that is not empty", value)
-        return value
-
-    def flag(self, name: str, default: bool) -> bool:
-        value = self.value.get(name)
-        if value is None:
-            return default
-        if not isinstance(value, bool):
-            raise _refuse(self.where(name), "true or false", value)
-        return value
-
-    def integer(self, name: str, default: int | None, minimum: int) -> int | None:
-        value = self.value.get(name)
-        if value is None:
-            return default
-        if type(value) is not int or value < minimum:
-            raise _refuse(self.where(name), f"a whole number of at least {minimum}", value)
-        return value
-
-    def number(self, name: str, default: float, *, minimum: float = 0.0, below: float = math.inf) -> float:
-        value = self.value.get(name)
-        if value is None:
-            return default
-        if not _is_number(value) or not minimum <= value < below:
-            limit = f"at least {minimum:g}" + (f" and below {below:g}" if below < math.inf else "")
-            raise _refuse(self.where(name), f"a number of {limit}", value)
-        return float(value)
-
-    def child(self, name: str) -> Fields:
-        return Fields(self.require(name), self.where(name))
-
-
 def parse_create_model(body: Any) -> CreateModel:
     fields = Fields(body)
     if fields.value.get("projection_head_dim"):
         raise OperationError("projection_head_dim is not supported by this trainer; leave it out.")
     lora = Fields(fields.value.get("lora_config") or {}, "lora_config")
     if lora.value.get("init_method") not in (None, "kaiming"):
-        raise OperationError(f"lora_config.init_method {lora.value['init_method']!r} is not supported; use 'kaiming'.")
+        method = shown(lora.value["init_method"])
+        raise OperationError(f"lora_config.init_method {method} is not supported; use 'kaiming'.")
     rank = lora.integer("rank", 0, 0) or 0
     return CreateModel(
         session_id=fields.text("session_id"),
@@ -173,7 +124,7 @@ def parse_optim_step(body: Any) -> OptimStep:
     adam = fields.child("adam_params")
     normalization = fields.value.get("grad_accumulation_normalization") or "none"
     if normalization not in NORMALIZATIONS:
-        raise _refuse("grad_accumulation_normalization", f"one of {', '.join(NORMALIZATIONS)}", normalization)
+        raise refuse("grad_accumulation_normalization", f"one of {', '.join(NORMALIZATIONS)}", normalization)
     return OptimStep(
         model_id=fields.text("model_id"),
         learning_rate=adam.number("learning_rate", 1e-4),
@@ -197,7 +148,7 @@ def parse_save_weights(body: Any) -> SaveWeights:
 def parse_save_for_sampler(body: Any) -> SaveWeights:
     request = parse_save_weights(body)
     if (kind := Fields(body).value.get("checkpoint_type")) == "merged_base":
-        raise OperationError(f"checkpoint_type {kind!r} is not supported by this trainer; use 'base'.")
+        raise OperationError(f"checkpoint_type {shown(kind)} is not supported by this trainer; use 'base'.")
     return request
 
 
@@ -214,11 +165,11 @@ def _parse_pass(fields: Fields, name: str, *, backward: bool) -> Pass:
     given = fields.child(name)
     loss_fn = given.text("loss_fn")
     if loss_fn not in LOSS_INPUTS:
-        raise _refuse(given.where("loss_fn"), f"one of {', '.join(LOSS_INPUTS)}", loss_fn)
+        raise refuse(given.where("loss_fn"), f"one of {', '.join(LOSS_INPUTS)}", loss_fn)
     low, high = _clip_thresholds(given, loss_fn)
     rows = given.require("data")
     if not isinstance(rows, list) or not rows:
-        raise _refuse(given.where("data"), "a list of at least one datum", rows)
+        raise refuse(given.where("data"), "a list of at least one datum", rows)
     data = [_parse_datum(Fields(row, f"{given.where('data')}[{index}]"), loss_fn) for index, row in enumerate(rows)]
     return Pass(fields.text("model_id"), data, loss_fn, low, high, backward)
 
@@ -254,13 +205,13 @@ def _parse_datum(row: Fields, loss_fn: str) -> Datum:
 def _parse_tokens(model_input: Fields) -> list[int]:
     chunks = model_input.require("chunks")
     if not isinstance(chunks, list):
-        raise _refuse(model_input.where("chunks"), "a list", chunks)
+        raise refuse(model_input.where("chunks"), "a list", chunks)
     tokens: list[int] = []
     for index, value in enumerate(chunks):
         chunk = Fields(value, f"{model_input.where('chunks')}[{index}]")
         if (kind := chunk.value.get("type", "encoded_text")) != "encoded_text":
             raise OperationError(
-                f"{chunk.where('type')} {kind!r} is not supported; this trainer takes encoded_text only.", 422
+                f"{chunk.where('type')} {shown(kind)} is not supported; this trainer takes encoded_text only.", 422
             )
         tokens += _whole_numbers(chunk.require("tokens"), chunk.where("tokens"))
     if not tokens:
@@ -273,12 +224,14 @@ def _parse_tensor(tensor: Fields, name: str, length: int) -> list[float]:
         raise OperationError(f"{tensor.path} is sparse; send it dense.", 422)
     shape = tensor.value.get("shape")
     if shape is not None and shape != [length]:
-        raise _refuse(tensor.where("shape"), f"[{length}], one number for each token of model_input", shape)
+        raise refuse(tensor.where("shape"), f"[{length}], one number for each token of model_input", shape)
     data: list[float] = tensor.require("data")
     if name == "target_tokens":
-        data = [*_whole_numbers(data, tensor.where("data"))]
-    elif not isinstance(data, list) or not all(_is_number(item) for item in data):
-        raise OperationError(f"{tensor.where('data')} must be a list of finite numbers.", 422)
+        data = [*_whole_numbers(data, tensor.where("data"), but=IGNORED)]
+    elif not isinstance(data, list):
+        raise refuse(tensor.where("data"), "a list of finite numbers", data)
+    elif wrong := next(((index, item) for index, item in enumerate(data) if not is_number(item)), None):
+        raise refuse(f"{tensor.where('data')}[{wrong[0]}]", "a finite number", wrong[1])
     if len(data) != length:
         raise OperationError(
             f"{tensor.where('data')} holds {len(data)} numbers for {length} tokens; they must be as many.", 422
@@ -286,16 +239,13 @@ def _parse_tensor(tensor: Fields, name: str, length: int) -> list[float]:
     return data
 
 
-def _whole_numbers(value: Any, where: str) -> list[int]:
-    if not isinstance(value, list) or not all(type(item) is int and item >= 0 for item in value):
-        raise OperationError(f"{where} must be a list of whole numbers of at least 0.", 422)
+def _whole_numbers(value: Any, where: str, *, but: int = 0) -> list[int]:
+    """A list of token ids; `but` is the one number below 0 that is let through."""
+    wanted = "a list of whole numbers of at least 0" + (f", or {but} for a target that does not count" if but else "")
+    if not isinstance(value, list):
+        raise refuse(where, wanted, value)
+    allowed = (type(item) is int and (0 <= item < ID_LIMIT or item == but) for item in value)
+    wrong = next((index for index, good in enumerate(allowed) if not good), None)
+    if wrong is not None:
+        raise refuse(f"{where}[{wrong}]", wanted.replace("a list of whole numbers", "a whole number"), value[wrong])
     return value
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
-
-
-def _refuse(where: str, wanted: str, value: Any) -> OperationError:
-    shown = repr(value)
-    return OperationError(f"{where} must be {wanted}, not {shown[:60]}{'...' if len(shown) > 60 else ''}.", 422)

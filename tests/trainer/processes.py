@@ -36,8 +36,10 @@ class RunningTrainer:
     def answer(self, operation: str, body: dict[str, Any]) -> httpx.Response:
         """Submit an operation and wait for its answer, whatever its status."""
         submitted = self.submit(operation, body)
-        if submitted.status_code != 200:
-            return submitted
+        return self.fetch(submitted) if submitted.status_code == 200 else submitted
+
+    def fetch(self, submitted: httpx.Response) -> httpx.Response:
+        """Wait for the answer of what was submitted, whatever its status."""
         while True:
             response = self.http.post("/api/v1/retrieve_future", json={"request_id": submitted.json()["request_id"]})
             if response.status_code != 408:

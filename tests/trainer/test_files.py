@@ -21,7 +21,7 @@ def make_checkpoints(root: Path, job: str = "job-1") -> Checkpoints:
 
 def save(store: Checkpoints, name: str, step: int = 1, write: Callable[[Path], object] | None = None) -> CheckpointInfo:
     fill = write or (lambda directory: (directory / "weights").write_bytes(b"12345"))
-    return store.save(name, fill, step=step, trainer_mode="POLICY_TRAINER", lora_rank=0, base_model="b")  # type: ignore[arg-type]
+    return store.save(name, fill, step=step, trainer_mode="POLICY_TRAINER", lora_rank=0, lora_alpha=0, base_model="b")  # type: ignore[arg-type]
 
 
 def test_a_checkpoint_describes_itself(tmp_path: Path) -> None:
@@ -31,7 +31,8 @@ def test_a_checkpoint_describes_itself(tmp_path: Path) -> None:
     assert store.names() == ["early", "late"]
     info = json.loads((store.directory / "late" / "checkpoint.json").read_text())
     assert info.pop("created_at").endswith("Z")
-    kept = {"name": "late", "step": 10, "size_bytes": 5, "lora_rank": 0, "base_model": "b"}
+    kept = {"name": "late", "requested_name": "late", "step": 10, "size_bytes": 5}
+    kept |= {"lora_rank": 0, "lora_alpha": 0, "base_model": "b"}
     assert info == kept | {"trainer_mode": "POLICY_TRAINER"}
 
 
@@ -57,28 +58,78 @@ def test_what_a_crash_left_is_removed_and_never_listed(tmp_path: Path) -> None:
 
 
 def test_a_saved_checkpoint_never_changes(tmp_path: Path) -> None:
+    """A name that is taken is stored under one made of it, however often, however long."""
     store = make_checkpoints(tmp_path)
-    save(store, "step-1")
-    with pytest.raises(OperationError, match="exists already"):
-        save(store, "step-1", step=2)
-    assert store.free_name("step-1") == "step-1-2"
-    assert store.free_name("step-2") == "step-2"
+    for name, labels in [
+        ("step-1", ["step-1", "step-1-2", "step-1-3"]),
+        ("a" * 63, ["a" * 63, "a" * 61 + "-2"]),
+        ("b" * 60 + "-cc", ["b" * 60 + "-cc", "b" * 60 + "-2"]),
+    ]:
+        saved = [save(store, name, step=step) for step in range(len(labels))]
+        assert [info.name for info in saved] == labels
+        assert {info.requested_name for info in saved} == {name}
+        assert [store.find(label)[1].step for label in labels] == list(range(len(labels)))
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("Step_20/final", "step-20-final"),
+        ("epoch 1.5", "epoch-1-5"),
+        ("-a-", "a"),
+        ("a--b", "a--b"),
+        ("..", "checkpoint"),
+        ("", "checkpoint"),
+        ("\u65e5\u672c", "checkpoint"),
+        ("a\n", "a"),
+        ("x" * 500, "x" * 63),
+        ("\ud800b", "b"),
+    ],
+)
+def test_a_name_that_is_no_dns_label_is_stored_under_one(tmp_path: Path, name: str, label: str) -> None:
+    info = save(make_checkpoints(tmp_path), name)
+    assert (info.name, info.requested_name) == (label, name[:200])
 
 
 @pytest.mark.parametrize("name", ["", "Upper", "a/b", "..", "-a", "a-", "a" * 64, "a b", "a\n"])
-def test_names_are_dns_labels(tmp_path: Path, name: str) -> None:
+def test_references_are_dns_labels(tmp_path: Path, name: str) -> None:
     store = make_checkpoints(tmp_path)
-    for attempt in (lambda: save(store, name), lambda: store.find(name), lambda: store.find(f"cross_job://{name}/x")):
+    for reference in (name, f"cross_job://{name}/x", f"cross_job://x/{name}"):
         with pytest.raises(OperationError) as caught:
-            attempt()
-        assert caught.value.status == 400
+            store.find(reference)
+        assert caught.value.status in ((400, 404) if "a/b" in reference else (400,))
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "7", "{}", '{"name": "x"}', "[" * 100_000, '{"step": 1e999}', '{"a": ' + "9" * 5000 + "}"],
+)
+def test_a_description_that_cannot_be_read_is_no_checkpoint(tmp_path: Path, content: str) -> None:
+    store = make_checkpoints(tmp_path)
+    save(store, "good")
+    (store.directory / "bad").mkdir()
+    (store.directory / "bad" / "checkpoint.json").write_text(content)
+    assert store.names() == ["good"]
+    with pytest.raises(OperationError, match="no checkpoint bad"):
+        store.find("bad")
+
+
+def test_what_earlier_and_later_releases_wrote_is_read(tmp_path: Path) -> None:
+    store = make_checkpoints(tmp_path)
+    save(store, "step-1")
+    path = store.directory / "step-1" / "checkpoint.json"
+    content = json.loads(path.read_text())
+    del content["lora_alpha"], content["requested_name"]
+    path.write_text(json.dumps(content | {"sha256": "of a later release"}))
+    info = store.find("step-1")[1]
+    assert (info.step, info.lora_alpha, info.requested_name) == (1, None, None)
 
 
 def test_another_jobs_checkpoint_is_found_there_and_nowhere_else(tmp_path: Path) -> None:
     mine, other = make_checkpoints(tmp_path, "mine"), make_checkpoints(tmp_path, "other")
     save(mine, "step-1")
     save(other, "step-2")
-    assert mine.find("cross_job://other/step-2") == other.directory / "step-2"
+    assert mine.find("cross_job://other/step-2")[0] == other.directory / "step-2"
     assert mine.find("cross_job://mine/step-1") == mine.find("step-1")
     for reference, message in [
         ("cross_job://other/step-1", "no checkpoint step-1 in job other"),

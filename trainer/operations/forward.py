@@ -17,7 +17,7 @@ from trainer.losses import is_loss_token, token_losses
 from trainer.metrics import StepRecord, process_peak_bytes
 from trainer.models import HeldModel
 from trainer.operations.parts import Parts
-from trainer.wire import Datum, Pass
+from trainer.wire import IGNORED, Datum, Pass
 
 log = logging.getLogger(__name__)
 
@@ -102,18 +102,21 @@ def _run_batch(parts: Parts, model: HeldModel, module: Any, batch: list[Datum], 
     length = max(len(datum.tokens) for datum in batch)
     tokens = _pad([datum.tokens for datum in batch], length, torch.long, device)
     mask = _pad([[1] * len(datum.tokens) for datum in batch], length, torch.long, device)
+    targets = _pad([datum.inputs["target_tokens"] for datum in batch], length, torch.long, device)
+    # What does not count may hold anything: it is selected away, not multiplied by 0, and its inputs are emptied, so
+    # that it can spread no NaN, neither forwards nor backwards.
+    ignored = (mask == 0) | (targets == IGNORED)
     inputs = {
         name: _pad(
             [datum.inputs.get(name) or [1.0] * len(datum.tokens) for datum in batch], length, torch.float32, device
-        )
+        ).masked_fill(ignored, 0.0)
         for name in sorted({name for datum in batch for name in datum.inputs} - {"target_tokens"})
     }
-    targets = _pad([datum.inputs["target_tokens"] for datum in batch], length, torch.long, device)
+    targets = targets.masked_fill(ignored, 0)
     with torch.set_grad_enabled(request.backward):
         logprobs = target_logprobs(module(input_ids=tokens, attention_mask=mask, use_cache=False).logits, targets)
         losses = token_losses(request.loss_fn, logprobs, inputs, clip_low=request.clip_low, clip_high=request.clip_high)
-        # Padding may hold anything: it is selected away, not multiplied by 0, so that it cannot spread a NaN.
-        loss = losses[mask.bool()].sum()
+        loss = losses[~ignored].sum()
         if not torch.isfinite(loss):
             model.drop_gradients()
             raise OperationError(
@@ -122,10 +125,11 @@ def _run_batch(parts: Parts, model: HeldModel, module: Any, batch: list[Datum], 
             )
         if request.backward:
             torch.autograd.backward(loss)
-    counted = is_loss_token(inputs, losses) & mask.bool()
+    counted = is_loss_token(inputs, losses) & ~ignored
+    logprobs, losses = (values.detach().masked_fill(ignored, 0.0).cpu() for values in (logprobs, losses))
     sizes = [len(datum.tokens) for datum in batch]
     return [
-        SequenceResult(logprobs[row, :size].detach().cpu(), losses[row, :size].detach().cpu(), int(counted[row].sum()))
+        SequenceResult(logprobs[row, :size], losses[row, :size], int(counted[row].sum()))
         for row, size in enumerate(sizes)
     ]
 

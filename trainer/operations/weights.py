@@ -15,7 +15,7 @@ import torch
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, load_model, save_file, save_model
 
-from trainer.checkpoints import CheckpointInfo, Checkpoints, read_info
+from trainer.checkpoints import CheckpointInfo, Checkpoints
 from trainer.errors import OperationError
 from trainer.models import HeldModel
 from trainer.operations.parts import Parts
@@ -27,10 +27,12 @@ WEIGHTS, OPTIMIZER = "weights.safetensors", "optimizer.pt"
 
 
 def save_weights(parts: Parts, request: SaveWeights) -> dict[str, Any]:
-    """Save weights and optimizer state under a name (`step-N` where none is given); answers that name as `path`."""
+    """Save weights and optimizer state under a name (`step-N` where none is given).
+
+    Answers as `path` the name to load them by, which is another where that one is taken or is no DNS label.
+    """
     model = _trained(parts, request.model_id, "saved")
-    name = request.name or parts.checkpoints.free_name(f"step-{model.step}")
-    info = _save(parts, parts.checkpoints, model, name, lambda directory: _write_state(parts, model, directory))
+    info = _save(parts, parts.checkpoints, model, request, lambda directory: _write_state(parts, model, directory))
     log.info("saved checkpoint %s: step %d, %s bytes", info.name, info.step, f"{info.size_bytes:,}")
     return {"type": "save_weights", "path": info.name}
 
@@ -39,8 +41,7 @@ def save_for_sampler(parts: Parts, request: SaveWeights) -> dict[str, Any]:
     """Save the weights alone, for a sampler to serve."""
     model = _trained(parts, request.model_id, "saved")
     store = Checkpoints(parts.config.checkpoints.parent / "sampler", parts.config.jobs_root, parts.config.job)
-    name = request.name or store.free_name(f"step-{model.step}")
-    info = _save(parts, store, model, name, lambda directory: _write_for_sampler(parts, model, directory))
+    info = _save(parts, store, model, request, lambda directory: _write_for_sampler(parts, model, directory))
     log.info("saved sampler weights %s: step %d, %s bytes", info.name, info.step, f"{info.size_bytes:,}")
     return {"type": "save_weights_for_sampler", "path": info.name}
 
@@ -48,14 +49,13 @@ def save_for_sampler(parts: Parts, request: SaveWeights) -> dict[str, Any]:
 def load_weights(parts: Parts, request: LoadWeights) -> dict[str, Any]:
     """Load a checkpoint of this job or another, with its optimizer state or without; gradients added up are dropped."""
     model = _trained(parts, request.model_id, "loaded into")
-    directory = parts.checkpoints.find(request.reference)
-    info = read_info(directory)
+    directory, info = parts.checkpoints.find(request.reference)
     _check_fits(parts, model, info)
     if request.optimizer and not (directory / OPTIMIZER).is_file() and info.step:
         raise OperationError(f"Checkpoint {info.name} holds no optimizer state; load it without.")
     with parts.host.active(model) as module:
         if model.rank:
-            set_peft_model_state_dict(module, load_file(directory / WEIGHTS), adapter_name=model.id)
+            _load_adapter(model, module, load_file(directory / WEIGHTS), info)
         else:
             load_model(module, directory / WEIGHTS, device=str(parts.host.device))
     model.optimizer = None
@@ -91,15 +91,32 @@ def _check_fits(parts: Parts, model: HeldModel, info: CheckpointInfo) -> None:
         raise OperationError(
             f"Checkpoint {info.name} holds {have}; this model trains {want}. Create a model of the same kind."
         )
+    if info.lora_alpha is not None and info.lora_alpha != model.alpha:
+        raise OperationError(
+            f"Checkpoint {info.name} was trained with LoRA alpha {info.lora_alpha}; this model has {model.alpha}, "
+            f"which would scale the adapter differently. Create a model with lora_config.alpha {info.lora_alpha}."
+        )
 
 
-def _save(parts: Parts, store: Checkpoints, model: HeldModel, name: str, write: Any) -> CheckpointInfo:
+def _load_adapter(model: HeldModel, module: Any, saved: dict[str, torch.Tensor], info: CheckpointInfo) -> None:
+    """Load an adapter whole: peft itself passes over what one side lacks. Raises OperationError."""
+    own = get_peft_model_state_dict(module, adapter_name=model.id)
+    if saved.keys() != own.keys():
+        raise OperationError(
+            f"Checkpoint {info.name} adapts other parts of the model than this one. Create a model with the same "
+            "lora_config.train_attn, train_mlp and train_unembed."
+        )
+    set_peft_model_state_dict(module, saved, adapter_name=model.id)
+
+
+def _save(parts: Parts, store: Checkpoints, model: HeldModel, request: SaveWeights, write: Any) -> CheckpointInfo:
     return store.save(
-        name,
+        request.name or f"step-{model.step}",
         write,
         step=model.step,
         trainer_mode=parts.config.trainer_mode,
         lora_rank=model.rank,
+        lora_alpha=model.alpha,
         base_model=parts.config.base_model,
     )
 
