@@ -8,6 +8,7 @@ from typing import Any
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from accounts.models import Account, User
 from catalog.models import ShapeVersion
@@ -198,9 +199,11 @@ class Checkpoint(models.Model):
 
     launch = models.ForeignKey(Launch, on_delete=models.CASCADE, related_name="checkpoints")
     name = models.CharField(max_length=63)
+    requested_name = models.CharField(max_length=200, blank=True, help_text="What the client asked to save it as.")
     step = models.PositiveIntegerField()
     size_bytes = models.PositiveBigIntegerField()
     saved_at = models.DateTimeField()
+    listed_at = models.DateTimeField(default=timezone.now, help_text="When the provider was first seen to list it.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["launch", "name"], name="checkpoint_name_unique")]

@@ -156,6 +156,7 @@ class CheckpointSerializer(serializers.Serializer[Checkpoint]):
     updateTime = serializers.DateTimeField(read_only=True)
     checkpointType = serializers.CharField(read_only=True)
     promotable = serializers.BooleanField(read_only=True)
+    requestedName = serializers.CharField(read_only=True, help_text="What the client asked to save it as.")
     step = serializers.IntegerField(read_only=True)
     sizeBytes = serializers.CharField(read_only=True, help_text="int64 as a string")
 
@@ -169,6 +170,7 @@ class CheckpointSerializer(serializers.Serializer[Checkpoint]):
             "updateTime": rfc3339(checkpoint.saved_at),
             "checkpointType": "CHECKPOINT_TYPE_TRAINING_LORA" if adapter else "CHECKPOINT_TYPE_TRAINING",
             "promotable": False,
+            "requestedName": checkpoint.requested_name or checkpoint.name,
             "step": checkpoint.step,
             "sizeBytes": str(checkpoint.size_bytes),
         }

@@ -16,6 +16,7 @@ from launches.api.create import create_job
 from launches.api.resources import DELETED, STATES, WIRE_STATES, CheckpointSerializer, TrainerJobSerializer
 from launches.domain.cancel_launch import cancel_launch
 from launches.domain.delete_launch import delete_launch
+from launches.domain.mirror_checkpoints import refresh_checkpoints
 from launches.domain.resume_launch import resume_launch
 from launches.models import Attempt, Checkpoint, Launch
 from wire import filters
@@ -137,8 +138,10 @@ class Checkpoints(ResourceView):
 
     @extend_schema(**answers_list(CHECKPOINTS))
     def get(self, request: Request, account: str, job: str) -> Response:  # noqa: ARG002
-        """List them, the oldest first."""
-        rows = Checkpoint.objects.filter(launch=find_job(self, account, job))
+        """List them, the oldest first; those of a job that is not over as its trainer has them now."""
+        launch = find_job(self, account, job)
+        refresh_checkpoints(launch)
+        rows = Checkpoint.objects.filter(launch=launch)
         return answer_list(self, rows.select_related("launch__account"), CHECKPOINTS)
 
 

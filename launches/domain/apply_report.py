@@ -12,10 +12,11 @@ from accounts.actors import SYSTEM
 from launches.consult import LOG_TAIL_CHARACTERS, Report
 from launches.domain.append_event import append_event
 from launches.domain.claim_attempt import Claim
+from launches.domain.mirror_checkpoints import mirror_checkpoints
 from launches.domain.move import move
 from launches.hints import PURGE, hint_on_commit
-from launches.models import Attempt, Checkpoint, Launch, Metric
-from launches.providers.base import CheckpointRecord, Observation
+from launches.models import Attempt, Launch, Metric
+from launches.providers.base import Observation
 from launches.states import AttemptState, may_move
 from launches.wake import wake
 
@@ -44,7 +45,7 @@ def apply_report(claim: Claim, report: Report, *, now: datetime) -> timedelta | 
     else:
         delay = min(LONGEST_WAIT, POLL * (report.observation.queue_position or 1))
         attempt.failures, attempt.observed_at = 0, now
-        _apply_reading(launch, attempt, report)
+        _apply_reading(launch, attempt, report, claim.claimed_at)
         _apply_observation(launch, attempt, report.observation, now)
     if attempt.is_final:
         if launch.deleted_at is not None:
@@ -81,7 +82,7 @@ def _note_failure(launch: Launch, attempt: Attempt, error: str) -> timedelta:
     return timedelta(seconds=seconds * random.uniform(0.75, 1.25))  # noqa: S311
 
 
-def _apply_reading(launch: Launch, attempt: Attempt, report: Report) -> None:
+def _apply_reading(launch: Launch, attempt: Attempt, report: Report, asked_at: datetime) -> None:
     if report.log is not None and report.log.offset > attempt.log_offset:
         attempt.log_tail = (attempt.log_tail + report.log.text.replace("\x00", "\N{REPLACEMENT CHARACTER}"))[
             -LOG_TAIL_CHARACTERS:
@@ -93,23 +94,7 @@ def _apply_reading(launch: Launch, attempt: Attempt, report: Report) -> None:
         Metric.objects.bulk_create(rows, ignore_conflicts=True)
         attempt.metrics_read = fresh[-1].number
     if report.checkpoints is not None:
-        _mirror_checkpoints(launch, report.checkpoints)
-
-
-def _mirror_checkpoints(launch: Launch, listed: tuple[CheckpointRecord, ...]) -> None:
-    known = {checkpoint.name: checkpoint for checkpoint in launch.checkpoints.all()}
-    launch.checkpoints.filter(name__in=known.keys() - {record.name for record in listed}).delete()
-    for record in listed:
-        old = known.get(record.name)
-        if old is not None and (old.saved_at, old.size_bytes) == (record.saved_at, record.size_bytes):
-            continue
-        Checkpoint.objects.update_or_create(
-            launch=launch,
-            name=record.name,
-            defaults={"step": record.step, "size_bytes": record.size_bytes, "saved_at": record.saved_at},
-        )
-        message = f"Checkpoint {record.name} saved at step {record.step}"
-        append_event(launch, kind="checkpoint", message=message, actor=SYSTEM, data={"name": record.name})
+        mirror_checkpoints(launch, report.checkpoints, asked_at=asked_at)
 
 
 def _apply_observation(launch: Launch, attempt: Attempt, seen: Observation, now: datetime) -> None:

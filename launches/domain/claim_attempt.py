@@ -20,6 +20,7 @@ class Claim:
     """A claimed attempt as it was when claimed; results count only under this token."""
 
     token: uuid.UUID
+    claimed_at: datetime
     launch: Launch
     attempt: Attempt
 
@@ -44,4 +45,4 @@ def claim_attempt(attempt_pk: int, *, now: datetime) -> Claim | None:
     token = uuid.uuid4()
     attempt.lease_token, attempt.lease_until = token, now + LEASE
     attempt.save(update_fields=["lease_token", "lease_until"])
-    return Claim(token, attempt.launch, attempt)
+    return Claim(token, now, attempt.launch, attempt)

@@ -109,12 +109,16 @@ class MetricRecord:
 
 @dataclass(frozen=True)
 class CheckpointRecord:
-    """One checkpoint of a job; `size_bytes` counts all its files."""
+    """One checkpoint of a job; `size_bytes` counts all its files.
+
+    `requested_name` is what the client asked to save it as: another where that was taken, or was no DNS label.
+    """
 
     name: str
     step: int
     size_bytes: int
     saved_at: datetime
+    requested_name: str = ""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from wire.names import is_id
 LOG_CHUNK = 64 * 1024
 METRICS_LIMIT = 1000
 MAX_MESSAGE = 500
+MAX_REQUESTED_NAME = 200
 _NEAR = 64 * 1024
 _MAX_INTEGER = 2**63 - 1
 _MAX_NUMBER = 2**31 - 1
@@ -128,7 +129,11 @@ def _checkpoint(path: Path) -> CheckpointRecord | None:
     if record is None or not is_id(name) or path.parent.is_symlink():
         return None
     step, size, time = _number(record.get("step")), _integer(record.get("size_bytes")), _time(record.get("created_at"))
-    return None if step is None or size is None or time is None else CheckpointRecord(name, step, size, time)
+    if step is None or size is None or time is None:
+        return None
+    requested = record.get("requested_name")
+    asked_for = printable(requested)[:MAX_REQUESTED_NAME] if isinstance(requested, str) else ""
+    return CheckpointRecord(name, step, size, time, asked_for or name)
 
 
 def _whole_lines(path: Path) -> list[bytes]:
