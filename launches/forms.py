@@ -34,12 +34,16 @@ class Option:
 
 @dataclass(frozen=True)
 class FormField:
-    """One field as the template shows it. With `options` it is a select, else a text input."""
+    """One field as the template shows it. With `options` it is a select, else a text input.
+
+    `default` is what stands in it where nobody has set anything.
+    """
 
     name: str
     label: str
     help: str
     value: str
+    default: str = ""
     limits: str = ""
     placeholder: str = ""
     keyboard: str = "text"
@@ -89,6 +93,7 @@ def _field(field: LaunchField, subject: Subject, inputs: Mapping[str, Any], erro
         label=field.label,
         help=field.help,
         value=value,
+        default=value_label(default),
         limits=limits_text(field),
         placeholder=_PLACEHOLDERS.get(field.name, f"default {value_label(default)}"),
         keyboard=_KEYBOARDS.get(field.type, "text"),
@@ -106,6 +111,7 @@ def _recipe(recipes: Sequence[Recipe], given: Any, errors: tuple[str, ...]) -> F
         label="Recipe",
         help="What drives the trainer once it runs.",
         value=value,
+        default=recipes[0].name,
         options=_options([Option(recipe.name, f"{recipe.name} ({recipe.label})") for recipe in recipes], value),
         errors=errors,
     )

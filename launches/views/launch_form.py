@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -23,12 +23,14 @@ from catalog.differences import Line, differences
 from catalog.models import ShapeVersion
 from catalog.queries import find_version, successor_of
 from catalog.views.access import member_of
+from launches.carried import LABELS, homeless, read_carried
 from launches.domain.create_launch import check_launchable, create_launch
 from launches.forms import read_inputs
 from launches.models import Launch
 from launches.preview import Preview, preview_launch
 from launches.queries import find_launch
 from launches.resolve import shortened
+from launches.views.form_links import form_links
 from wire.errors import AlreadyExists, Conflict, FailedPrecondition, InvalidArgument, NotFound, Refusal, Violation
 
 
@@ -59,13 +61,11 @@ class Drift:
 @login_required
 @never_cache
 def launch_new(request: SlipwayRequest, account_id: str, shape_id: str) -> HttpResponse:
-    """Show the form, filled as the launch `?clone=` was where given; or accept the launch and go to its page."""
+    """Show the form, filled in as its address says; or accept the launch and go to its page."""
     if request.method == "POST":
         wanted = request.POST.get("decided") or request.POST.get("version", "")
         return _create(request, _version(request, account_id, shape_id, wanted))
-    version = _version(request, account_id, shape_id, request.GET.get("version", ""))
-    source = _clone_source(request)
-    return _form(request, version, Posted(dict(source.inputs) if source else {}, uuid.uuid4().hex), source=source)
+    return _open(request, _version(request, account_id, shape_id, request.GET.get("version", "")))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -91,6 +91,34 @@ def launch_clone(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
     url = reverse("launch_new", args=[version.shape.account.account_id, version.shape.shape_id])
     pinned = "" if _not_launchable(version) else f"&version={version.version_id}"
     return HttpResponseRedirect(f"{url}?clone={launch.uid}{pinned}")
+
+
+def _open(request: SlipwayRequest, version: ShapeVersion) -> HttpResponse:
+    """A new form, with a new key: as the launch `?clone=` was, and with what its address carries from another form.
+
+    What no field of this version takes is left out, and told, as is what it cannot take as it stands.
+    """
+    source = _clone_source(request)
+    carried, wrong = read_carried(request.GET.lists())
+    inputs = (dict(source.inputs) if source else {}) | carried
+    posted = Posted(inputs, uuid.uuid4().hex, wrong)
+    context = _context(request, version, posted)
+    unfit = context["summary"] if inputs or wrong else []
+    if lost := homeless(inputs, context["preview"].fields):
+        kept = {name: value for name, value in inputs.items() if name not in lost}
+        context = _context(request, version, replace(posted, inputs=kept))
+    context |= {
+        "source": source,
+        "source_gone": bool(source and _not_launchable(source.shape_version)),
+        "carried": bool(carried or wrong),
+        "unfit": [
+            (label or LABELS.get(found.field), found)
+            for label, found in unfit
+            if found.field in inputs or found in wrong
+        ],
+        "unfit_fields": {field.name for field in context["preview"].fields},
+    }
+    return render(request, "launches/form.html", context)
 
 
 def _create(request: SlipwayRequest, version: ShapeVersion) -> HttpResponse:
@@ -166,14 +194,12 @@ def _form(
     *,
     status: int = HTTPStatus.OK,
     refusal: Refusal | None = None,
-    source: Launch | None = None,
     drift: Drift | None = None,
 ) -> HttpResponse:
     context = _context(request, version, posted, refusal=refusal)
     context |= {
         "drift": drift,
         "bound": request.method == "POST",
-        "source": source,
         "made": _made_with(request, posted.key) if isinstance(refusal, AlreadyExists) else None,
         "refusal": "" if refusal is None or isinstance(refusal, InvalidArgument) else refusal.message,
     }
@@ -190,11 +216,15 @@ def _context(
         version, request.standing.account, posted.inputs, owner=request.user.pk, key=posted.key, extra=extra
     )
     labels = {field.name: field.label for field in preview.fields}
+    successor = successor_of(member_of(request), version)
+    links = form_links(version, successor, preview.fields)
     return {
         "section": "catalog",
         "version": version,
         "shape": version.shape,
-        "successor": successor_of(member_of(request), version),
+        "successor": successor,
+        "links": links,
+        "stay": links.again,
         "preview": preview,
         "key": posted.key,
         "locked": _locked(request, version),

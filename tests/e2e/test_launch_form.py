@@ -167,3 +167,74 @@ def _reload_until(page: Page, state: re.Pattern[str]) -> None:
     while not state.search(page.locator("[data-state]").get_attribute("data-state") or ""):
         assert time.monotonic() < deadline, "the state did not come"
         page.get_by_role("link", name="Refresh").click()
+
+
+def launch_with(page: Page, rank: str) -> None:
+    """Change the rank and press the button."""
+    page.get_by_label("LoRA rank").fill(rank)
+    page.get_by_role("button", name="Launch trainer").click()
+
+
+def test_after_a_way_back_and_a_change_a_new_form_launches_again_every_time(admin_page: Page) -> None:
+    page = admin_page
+    page.goto(FORM)
+    page.get_by_label("Recipe").select_option("none")
+    page.get_by_label("Display name").fill("again & again")
+    launch_with(page, "2")
+    page.wait_for_url(LAUNCH)
+    launched = {page.url}
+    for rank in ("3", "5"):
+        page.go_back()
+        expect(page.get_by_label("Display name")).to_have_value("again & again")
+        launch_with(page, rank)
+        page.get_by_role("link", name="Open a new form").click()
+        expect(page.get_by_label("LoRA rank")).to_have_value(rank)
+        expect(page.get_by_label("Recipe")).to_have_value("none")
+        expect(page.get_by_label("Display name")).to_have_value("again & again")
+        page.get_by_role("button", name="Launch trainer").click()
+        page.wait_for_url(LAUNCH)
+        launched.add(page.url)
+    assert len(launched) == 3
+
+
+def test_a_link_to_the_same_address_is_a_new_form_and_reload_and_back_are_not(admin_page: Page) -> None:
+    page = admin_page
+    page.goto(FORM)
+    key, rank = page.locator("[name=idempotency_key]"), page.get_by_label("LoRA rank")
+    rank.fill("7")
+    first = key.input_value()
+    page.reload()
+    assert (key.input_value(), rank.input_value()) == (first, "7")
+    page.goto("/launches")
+    page.go_back()
+    expect(rank).to_have_value("7")
+    assert key.input_value() == first
+    with page.expect_navigation():
+        page.evaluate("() => { const link = document.createElement('a'); link.href = location.href; link.click() }")
+    expect(rank).not_to_have_value("7")
+    second = key.input_value()
+    assert second != first
+    page.goto("/launches")
+    page.go_back()
+    expect(rank).not_to_have_value("7")
+    assert key.input_value() == second
+
+
+def test_the_links_of_the_form_take_along_what_is_typed(admin_page: Page, slipway_server: SlipwayServer) -> None:
+    page = admin_page
+    page.goto(MOVING)
+    pinned = page.locator("[name=version]").input_value()
+    publish_next(slipway_server, "tiny-qwen3-2k", "Another one.")
+    page.goto(f"{MOVING}?version={pinned}")
+    page.get_by_label("Display name").fill("typed & kept")
+    page.get_by_label("Recipe").select_option("none")
+    page.get_by_role("link", name="Use the latest one").click()
+    expect(page.get_by_text("What you had filled in was carried over.")).to_be_visible()
+    expect(page.get_by_label("Display name")).to_have_value("typed & kept")
+    expect(page.get_by_label("Recipe")).to_have_value("none")
+    assert page.locator("[name=version]").input_value() != pinned
+    page.get_by_label("Display name").fill("typed & kept twice")
+    page.get_by_label("Account: local").click()
+    page.get_by_role("button", name="fireworks").click()
+    expect(page.get_by_label("Account: fireworks")).to_be_visible()
+    expect(page.get_by_label("Display name")).to_have_value("typed & kept twice")
