@@ -56,6 +56,14 @@ def positive(raw: str) -> int:
     return number
 
 
+def user_ids(raw: str) -> str:
+    """Two numbers with a hyphen, such as 20000-59999: the first and the last user id."""
+    first, _, last = raw.partition("-")
+    if not (first.isdecimal() and last.isdecimal() and 1000 <= int(first) <= int(last) < 2**31):
+        raise ValueError("use two numbers from 1000 on with a hyphen, such as 20000-59999")
+    return raw
+
+
 def address(raw: str) -> str:
     """A public http(s) address without a path, such as https://slipway.example."""
     if not raw.startswith(("http://", "https://")) or raw.rstrip("/").count("/") != 2:
@@ -104,6 +112,12 @@ _SETTINGS = [
         str,
         "",
         "Folder of the trainer's Python environment, made by the first launch (trainer-env in SLIPWAY_HOME).",
+    ),
+    Setting(
+        "SLIPWAY_TRAINER_USERS",
+        user_ids,
+        "20000-59999",
+        "User ids for local trainers, one a job, where Slipway runs as root; those that a person has are left out.",
     ),
     Setting("SLIPWAY_VALIDATION_STEPS", positive, 20, "Steps that a validation of a shape version runs."),
     Setting(

@@ -29,6 +29,7 @@ def local_provider() -> LocalProvider:
         models=settings.SLIPWAY_HOME / "models",
         trainer_package=settings.BASE_DIR / "trainer",
         environment=settings.SLIPWAY_TRAINER_ENV,
+        users=settings.SLIPWAY_TRAINER_USERS,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from launches.providers.base import VALIDATION_RECIPE, Recipe
+from launches.providers.local.users import closed_model
 from launches.spec import NO_RECIPE, TrainerSpec
 from wire.names import parse_model_name
 
@@ -25,18 +26,32 @@ def model_directory(models: Path, base_model: str) -> Path | None:
     """
     if base_model in DEMO_MODELS:
         return None
-    match parse_model_name(base_model):
-        case (account, model) if account == ACCOUNT:
-            if (models / model / "config.json").is_file():
-                return models / model
-            remedy = f"put its Hugging Face directory at models/{model} in SLIPWAY_HOME"
-        case _:
-            remedy = f"it keeps base models of account {ACCOUNT} only, such as {DEMO_MODELS[0]}"
+    path = model_path(models, base_model)
+    if path and (path / "config.json").is_file():
+        return path
+    remedy = f"it keeps base models of account {ACCOUNT} only, such as {DEMO_MODELS[0]}"
+    if path:
+        remedy = f"put its Hugging Face directory at models/{path.name} in SLIPWAY_HOME"
     raise FileNotFoundError(f"The base model {base_model} is not on this machine: {remedy}.")
 
 
-def reasons_against(spec: TrainerSpec, models: Path) -> Iterator[str]:
-    """Why the spec cannot run here, one sentence a reason."""
+def model_path(models: Path, base_model: str) -> Path | None:
+    """Where the base model's directory lies or would lie; None for a demo model and for those of other accounts."""
+    match parse_model_name(base_model):
+        case (account, model) if account == ACCOUNT and base_model not in DEMO_MODELS:
+            return models / model
+    return None
+
+
+def model_folders(directory: str | None) -> set[Path]:
+    """Where the files of a base model lie: its directory, and the caches into which that has links."""
+    if directory is None or not Path(directory).is_dir():
+        return set()
+    return {Path(directory), *(path.resolve().parent for path in Path(directory).iterdir())}
+
+
+def reasons_against(spec: TrainerSpec, models: Path, *, others: bool) -> Iterator[str]:
+    """Why the spec cannot run here, one sentence a reason; `others` says that trainers are other users than we."""
     if gpus := spec.gpus_per_replica:
         noun = "GPU" if gpus == 1 else "GPUs"
         yield f"The shape needs {gpus} {noun} a replica; this machine's provider runs shapes without GPUs only."
@@ -49,6 +64,9 @@ def reasons_against(spec: TrainerSpec, models: Path) -> Iterator[str]:
     if spec.recipe not in {*(recipe.name for recipe in RECIPES), VALIDATION_RECIPE}:
         yield f"The recipe {spec.recipe} is not one of {', '.join(recipe.name for recipe in RECIPES)}."
     try:
-        model_directory(models, spec.base_model)
+        directory = model_directory(models, spec.base_model)
+        if others and directory and (closed := closed_model(directory)):
+            words = "cannot be read by trainers, which are other users than Slipway itself here"
+            yield f"The base model {spec.base_model} {words}: open {closed} to them (chmod o+rX)."
     except FileNotFoundError as error:
         yield str(error)

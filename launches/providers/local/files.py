@@ -27,9 +27,18 @@ LOG = "trainer.log"
 EXIT = "exit.json"  # the attempt is over
 CANCELLED = "cancelled"  # a user asked for the end
 HOST_STOPPED = "host-stopped"  # the machine's owner stopped everything
-ENDPOINT = "endpoint.json"  # these three by the trainer
+RECORDS = "records"  # the one folder here that the trainer writes to, with the next three
+ENDPOINT = "endpoint.json"
 METRICS = "metrics.jsonl"
 EXIT_REASON = "exit-reason.json"
+HOME = "home"  # what its libraries take for a home folder; removed when it is over
+CHECKPOINTS = "checkpoints"  # of the job, beside its attempts
+
+
+def records_of(directory: Path) -> Path:
+    """Where an attempt's trainer writes its records; in those from before, that is the attempt's own folder."""
+    records = directory / RECORDS
+    return records if records.is_dir() else directory
 
 
 def write_json(path: Path, value: Any) -> None:

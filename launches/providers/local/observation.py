@@ -61,7 +61,7 @@ def live(directory: Path, host: str) -> Observation:
 def ended(directory: Path, exit_facts: dict[str, Any]) -> Observation:
     """Of an attempt that is over; `exit_facts` is what exit.json holds."""
     submission = files.read_json(directory / files.SUBMISSION) or {}
-    told = files.read_json(directory / files.EXIT_REASON) or {}
+    told = files.read_json(files.records_of(directory) / files.EXIT_REASON) or {}
     ending = outcome.Ending(
         stage=exit_facts["stage"],
         code=exit_facts["code"],
@@ -85,7 +85,7 @@ def ended(directory: Path, exit_facts: dict[str, Any]) -> Observation:
 
 
 def _endpoint(directory: Path) -> Endpoint | None:
-    match files.read_json(directory / files.ENDPOINT):
+    match files.read_json(files.records_of(directory) / files.ENDPOINT):
         case {"host": str(host), "port": int(port)} if 0 < port < 2**16:
             return Endpoint(host, port)
     return None

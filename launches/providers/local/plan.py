@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from catalog.enums import TrainerMode
-from launches.providers.base import Submission
 from launches.providers.local import files
-from launches.providers.local.capability import model_directory
+from launches.providers.local.capability import model_path
+from launches.providers.local.users import ROOT, UMASK, User
 from launches.spec import TrainerSpec
 
 RECIPE_STEPS = 60
+USER_NAME = "trainer"
 
 # Nothing else of the worker's environment reaches a trainer: that holds the database's address and the secret key.
 _NAMES = frozenset(
@@ -52,8 +54,14 @@ def make_plan(
     trainer_package: Path,
     trainer_environment: Path,
     grace_seconds: float,
+    user: User | None,
+    obstacle: str,
+    reached: Iterable[Path],
 ) -> dict[str, Any]:
-    """What the wrapper in `directory` runs, see wrapper.py."""
+    """What the wrapper in `directory` runs, see wrapper.py. Without a user, because of the obstacle, it has ours.
+
+    `reached` is what the user has to get to.
+    """
     interpreter = trainer_environment / "bin" / "python"
     return {
         "prepare": [sys.executable, str(trainer_package / "prepare.py"), str(trainer_environment)],
@@ -61,11 +69,20 @@ def make_plan(
         "trainer": [str(interpreter), "-m", trainer_package.name, str(directory / files.CONFIG)],
         "cwd": str(trainer_package.parent),
         "grace_seconds": grace_seconds,
+        "user": {"uid": user.uid, "account_group": user.account_group, "umask": UMASK} if user else None,
+        "reached": [str(path) for path in reached] if user else [],
+        "note": f"The trainer runs as root, because {obstacle}" if obstacle and os.geteuid() == ROOT else "",
+        "trainer_variables": _homely(directory / files.HOME) if user else {},
     }
 
 
+def _homely(home: Path) -> dict[str, str]:
+    """What libraries ask the passwd file for where no variable tells them. No other trainer reads these folders."""
+    return {"HOME": str(home), "TMPDIR": str(home), "USER": USER_NAME, "LOGNAME": USER_NAME}
+
+
 def make_config(
-    submission: Submission,
+    spec: TrainerSpec,
     *,
     directory: Path,
     job_directory: Path,
@@ -74,14 +91,13 @@ def make_config(
     bind: str,
     resume_from: str,
 ) -> dict[str, Any]:
-    """The trainer's CONFIG.json; trainer/config.py says what each field means. Errors: as `model_directory`."""
-    spec = submission.spec
-    model = model_directory(models, spec.base_model)
+    """The trainer's CONFIG.json; trainer/config.py says what each field means."""
+    model = model_path(models, spec.base_model)
     return {
-        "directory": str(directory),
-        "checkpoints": str(job_directory / "checkpoints"),
+        "directory": str(directory / files.RECORDS),
+        "checkpoints": str(job_directory / files.CHECKPOINTS),
         "jobs_root": str(job_directory.parent),
-        "job": submission.reference.job,
+        "job": job_directory.name,
         "base_model": spec.base_model,
         "model_directory": str(model) if model else None,
         "model_cache": str(model_cache),

@@ -1,8 +1,9 @@
 """Finding and signalling the processes of an attempt.
 
-Every process of an attempt carries the attempt's directory in its environment, and its children inherit that. So a
-process is recognised by what it is, not by a number that another process may have got in the meantime. Only while it
-is being started the kernel shows no environment; then its start time tells.
+Every process of an attempt carries the attempt's directory in its environment, and its children inherit that, unless
+one does not want to be found; where the job has a user of its own, that tells, too. So a process is recognised by what
+it is, not by a number that another process may have got in the meantime. Only while it is being started the kernel
+shows no environment; then its start time tells.
 """
 
 from __future__ import annotations
@@ -56,7 +57,12 @@ def ask_wrapper(directory: Path) -> None:
 def end_all(directory: Path) -> None:
     """SIGKILL every process of the attempt, its wrapper too, and wait until they are gone (3 s at most)."""
     deadline = time.monotonic() + END_SECONDS
-    while found := [process for process in psutil.process_iter() if _is_marked(process, directory)]:
+    user = (files.read_json(directory / files.PLAN) or {}).get("user")
+
+    def belongs(process: psutil.Process) -> bool:
+        return _is_marked(process, directory) or (user is not None and _runs_as(process, user["uid"]))
+
+    while found := [process for process in psutil.process_iter() if belongs(process)]:
         for process in found:
             with suppress(psutil.Error):
                 process.kill()
@@ -94,6 +100,13 @@ def _is_marked(process: psutil.Process, directory: Path) -> bool:
     try:
         return process.pid != os.getpid() and process.environ().get(MARK) == str(directory) and _is_alive(process)
     except (psutil.Error, OSError):
+        return False
+
+
+def _runs_as(process: psutil.Process, uid: int) -> bool:
+    try:
+        return process.uids().real == uid and _is_alive(process)
+    except psutil.Error:
         return False
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
+import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
 from launches.providers.base import (
@@ -27,6 +28,7 @@ from launches.providers.base import (
 )
 from launches.providers.local import capability, files, observation, plan, processes, records, tokenizers
 from launches.providers.local.queue import Queue, settle
+from launches.providers.local.users import Users
 from launches.spec import TrainerSpec
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -41,6 +43,7 @@ class LocalProvider:
     models           Hugging Face directories of base models, by model id
     trainer_package  the directory of the package `trainer`
     environment      the trainer's Python environment, made by the first launch
+    users            the first and the last of the user ids that trainers get where we are root
     grace_seconds    what a trainer gets between SIGTERM and SIGKILL
     """
 
@@ -51,6 +54,7 @@ class LocalProvider:
     models: Path
     trainer_package: Path
     environment: Path
+    users: tuple[int, int] = (20_000, 59_999)
     grace_seconds: float = 3.0
     name: str = "local"
     label: str = "This machine"
@@ -61,7 +65,7 @@ class LocalProvider:
 
     def fits(self, spec: TrainerSpec) -> Sequence[str]:
         """Why the spec cannot run here; empty where it can."""
-        return list(capability.reasons_against(spec, self.models))
+        return list(capability.reasons_against(spec, self.models, others=not self._users.obstacle()))
 
     def tokenizer(self, base_model: str) -> Mapping[str, bytes]:
         """The files of the model's tokenizer, by name; none where the model is not here. Errors: `Retryable`."""
@@ -142,7 +146,7 @@ class LocalProvider:
     def metrics(self, reference: Reference, after: int) -> Sequence[MetricRecord]:
         """At most 1,000 records with a number above `after`. Errors: `Gone`, `Retryable`."""
         with _faults():
-            return records.read_metrics(self._find(reference) / files.METRICS, after)
+            return records.read_metrics(files.records_of(self._find(reference)) / files.METRICS, after)
 
     def checkpoints(self, account: str, job: str) -> Sequence[CheckpointRecord]:
         """The job's checkpoints by step. Errors: `Gone`, `Retryable`."""
@@ -150,7 +154,7 @@ class LocalProvider:
             directory = self._queue.job_directory(account, job)
             if not directory.is_dir():
                 raise Gone(f"There is no job {job} of account {account} on this machine.")
-            return records.read_checkpoints(directory / "checkpoints")
+            return records.read_checkpoints(directory / files.CHECKPOINTS)
 
     def stop_all(self, grace_seconds: float) -> Sequence[Reference]:
         """End every trainer because the host stops: SIGTERM, and SIGKILL for what is left after the grace period.
@@ -177,8 +181,12 @@ class LocalProvider:
 
     @property
     def _queue(self) -> Queue:
-        environment = plan.wrapper_environment(os.environ)
-        return Queue(self.root, self.slots, partial(processes.start_wrapper, environment=environment))
+        return Queue(self.root, self.slots, self._begin)
+
+    @property
+    def _users(self) -> Users:
+        needed = (Path(sys.base_prefix), self.trainer_package.parent, self.trainer_package, self.environment)
+        return Users(self.root, *self.users, needed=needed)
 
     def _find(self, reference: Reference) -> Path:
         directory = self._queue.directory(reference)
@@ -187,31 +195,50 @@ class LocalProvider:
         return directory
 
     def _write(self, submission: Submission, directory: Path) -> Path:
-        """Everything of a new attempt, in a directory beside its final one. Errors: `OSError`."""
-        job_directory = directory.parent.parent
-        files.make_directory(job_directory / "checkpoints")
+        """What a new attempt needs until it starts, in a directory beside its final one. Errors: `OSError`."""
+        files.make_directory(directory.parent.parent / files.CHECKPOINTS)
         files.make_directory(directory.parent)
         part = directory.with_name(f".{directory.name}.part")
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(mode=0o700)
-        saved = records.read_checkpoints(job_directory / "checkpoints")
-        resume_from = saved[-1].name if saved and submission.reference.attempt > 1 else ""
-        config = plan.make_config(
-            submission,
-            directory=directory,
-            job_directory=job_directory,
-            models=self.models,
-            model_cache=self.root / "model-cache",
-            bind=self.bind,
-            resume_from=resume_from,
-        )
         files.write_text(part / files.TOKEN, submission.token)
-        files.write_json(part / files.CONFIG, config)
-        commands = plan.make_plan(os.environ, directory, self.trainer_package, self.environment, self.grace_seconds)
-        files.write_json(part / files.PLAN, commands)
         recorded = {"reference": asdict(submission.reference), "spec": submission.spec.as_json()}
         files.write_json(part / files.SUBMISSION, recorded)
         return part
+
+    def _begin(self, directory: Path) -> int:
+        """Start the wrapper of an attempt, with paths and rights as they are now. Errors: `OSError`, `Retryable`."""
+        recorded = json.loads((directory / files.SUBMISSION).read_bytes())
+        job_directory = directory.parent.parent
+        saved = records.read_checkpoints(job_directory / files.CHECKPOINTS)
+        files.make_directory(directory / files.RECORDS)
+        obstacle = self._users.obstacle()
+        user = None if obstacle else self._users.of(job_directory)
+        config = plan.make_config(
+            TrainerSpec.from_json(recorded["spec"]),
+            directory=directory,
+            job_directory=job_directory,
+            models=self.models,
+            model_cache=(directory / files.HOME if user else self.root) / "model-cache",
+            bind=self.bind,
+            resume_from=saved[-1].name if saved and int(directory.name) > 1 else "",
+        )
+        files.write_json(directory / files.CONFIG, config)
+        commands = plan.make_plan(
+            os.environ,
+            directory,
+            self.trainer_package,
+            self.environment,
+            self.grace_seconds,
+            user,
+            obstacle,
+            reached=(self.root, *self._users.needed, *capability.model_folders(config["model_directory"])),
+        )
+        files.write_json(directory / files.PLAN, commands)
+        if user:
+            files.make_directory(directory / files.HOME)
+            self._users.prepare(directory, user)
+        return processes.start_wrapper(directory, plan.wrapper_environment(os.environ))
 
 
 @contextmanager

@@ -137,7 +137,7 @@ class Queue:
             pid = self.start(directory)
             spawned = {"pid": pid, "identity": processes.identity(pid), "boot": processes.boot_identity()}
             files.write_json(directory / files.SPAWNED, spawned)
-        except OSError as error:
+        except (OSError, Retryable) as error:
             log.warning("could not start %s: %s", directory, error)
             return False
         return True

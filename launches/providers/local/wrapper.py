@@ -1,8 +1,9 @@
 """The process between Slipway and one trainer: `python -m launches.providers.local.wrapper ATTEMPT_DIRECTORY`.
 
 It outlives the worker that started it. It holds the attempt's lock for life, so an attempt has one wrapper ever, and
-its being alive is a fact of the kernel's. It prepares the trainer's environment, runs the trainer, and writes how
-that ended. SIGTERM ends what runs: the whole process group, by force after a grace period. Standard library only.
+its being alive is a fact of the kernel's. It prepares the trainer's environment, runs the trainer, under a user of its
+own where the plan names one, and writes how that ended. SIGTERM ends what runs: the whole process group, by force after
+a grace period. Standard library only.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,9 +22,10 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-from launches.providers.local import files
+from launches.providers.local import files, reach
 
 LOCK_SECONDS = 2.0  # others look at the lock for microseconds; a wrapper that has it never lets go
+OPEN_UMASK = 0o022  # for the environment that every trainer reads
 TOKEN_VARIABLE = "SLIPWAY_TRAINER_TOKEN"  # noqa: S105
 _PR_SET_PDEATHSIG = 1
 _prctl: Callable[[int, int], int] | None = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
@@ -113,9 +116,16 @@ class Wrapper:
         return self._group.asked or any((self._directory / mark).exists() for mark in marks)
 
     def _prepare(self, log: IO[str]) -> int:
+        if self._plan["note"]:
+            self._tell(self._plan["note"])
         self._tell("Preparing the trainer environment")
         process = self._group.start(
-            self._plan["prepare"], dict(os.environ), self._plan["cwd"], stdout=subprocess.PIPE, stderr=log
+            self._plan["prepare"],
+            dict(os.environ),
+            self._plan["cwd"],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            umask=OPEN_UMASK,
         )
         for line in process.stdout or ():
             if text := line.strip():
@@ -127,10 +137,18 @@ class Wrapper:
         self._tell("Starting the trainer")
         kept = {name: value for name, value in os.environ.items() if name not in self._plan["prepare_only"]}
         token = (self._directory / files.TOKEN).read_text()
-        environment = kept | {TOKEN_VARIABLE: token, "PYTHONPATH": self._plan["cwd"]}
-        process = self._group.start(self._plan["trainer"], environment, self._plan["cwd"], stdout=log, stderr=log)
+        environment = kept | {TOKEN_VARIABLE: token, "PYTHONPATH": self._plan["cwd"]} | self._plan["trainer_variables"]
+        user = _as_user(self._plan["user"])
+        reach.let_through(map(Path, self._plan["reached"]))
+        process = self._group.start(
+            self._plan["trainer"], environment, self._plan["cwd"], stdout=log, stderr=log, **user
+        )
         files.write_json(self._directory / files.TRAINER, {"pid": process.pid, "started_at": _now()})
-        return self._group.wait(process)
+        code = self._group.wait(process)
+        if user:
+            # What left the group cannot leave its user. The shell itself is spared.
+            subprocess.run(["/bin/sh", "-c", "kill -KILL -1"], check=False, stderr=subprocess.DEVNULL, **user)
+        return code
 
     def _tell(self, message: str) -> None:
         self._told += 1
@@ -150,12 +168,21 @@ def main(directory: Path) -> int:
         files.write_json(directory / files.WRAPPER, {"pid": os.getpid(), "started_at": _now()})
         with (directory / files.LOG).open("a", encoding="utf-8") as log:
             ended = Wrapper(directory, plan, group).run(log)
+        shutil.rmtree(directory / files.HOME, ignore_errors=True)
         files.write_json(directory / files.EXIT, ended | {"asked": group.asked, "finished_at": _now()})
     return 0
 
 
 def _had_wrapper(directory: Path) -> bool:
     return (directory / files.WRAPPER).exists() or (directory / files.EXIT).exists()
+
+
+def _as_user(user: dict[str, int] | None) -> dict[str, Any]:
+    """How to start a process under the user of the plan."""
+    if user is None:
+        return {}
+    uid, account_group, umask = user["uid"], user["account_group"], user["umask"]
+    return {"user": uid, "group": uid, "extra_groups": [account_group], "umask": umask}
 
 
 def _die_with(parent: int) -> None:

@@ -61,9 +61,12 @@ class LocalRig:
 
 def make_rig(directory: Path, *, slots: int = 2, grace_seconds: float = 0.3) -> LocalRig:
     """A rig under the directory."""
+    directory.mkdir(exist_ok=True)
+    open_to_trainers(directory)
     code = directory / "code"
     shutil.copytree(STAND_IN, code, ignore=shutil.ignore_patterns("__pycache__"))
     (code / "behaviour").mkdir()
+    (code / "behaviour").chmod(0o777)  # where one is root, trainers are other users
     provider = LocalProvider(
         root=directory / "local",
         slots=slots,
@@ -75,6 +78,13 @@ def make_rig(directory: Path, *, slots: int = 2, grace_seconds: float = 0.3) -> 
         grace_seconds=grace_seconds,
     )
     return LocalRig(provider, code / "behaviour")
+
+
+def open_to_trainers(directory: Path) -> None:
+    """Let other users pass through what pytest keeps to ourselves, as a SLIPWAY_HOME lets them."""
+    for folder in (directory, *directory.parents):
+        if folder.owner() == directory.owner():
+            folder.chmod(folder.stat().st_mode | 0o011)
 
 
 def is_alive(pid: int) -> bool:

@@ -23,7 +23,7 @@ from launches.providers.local.outcome import (
 )
 from launches.states import AttemptState, Reason
 from tests.launches.providers.local_rig import LocalRig
-from tests.launches.providers.rig import make_reference, make_spec, make_submission
+from tests.launches.providers.rig import make_spec
 
 HERE = "accounts/local/models/my-model"
 
@@ -68,7 +68,7 @@ def test_the_recipe_of_validations_runs_and_is_not_offered(local: LocalRig) -> N
 def config(rig: LocalRig, **changes: Any) -> dict[str, Any]:
     job = Path("/jobs/team-a/job-1")
     return plan.make_config(
-        make_submission(make_reference(), **changes),
+        make_spec(**changes),
         directory=job / "attempts" / "1",
         job_directory=job,
         models=rig.provider.models,

@@ -356,7 +356,7 @@ def test_a_trainer_sees_no_secrets_and_others_not_its_token(local: LocalRig, mon
     submission = make_submission(reference)
     local.provider.submit(submission)
     wait_ready(local.provider, reference)
-    seen = json.loads((local.directory(reference) / "environ.json").read_text())
+    seen = json.loads((local.directory(reference) / files.RECORDS / "environ.json").read_text())
     assert "secret-of-the-worker" not in seen.values()
     assert seen["SLIPWAY_TRAINER_TOKEN"] == submission.token
     prepared = json.loads((local.provider.environment / "prepare.environ.json").read_text())
@@ -366,7 +366,7 @@ def test_a_trainer_sees_no_secrets_and_others_not_its_token(local: LocalRig, mon
     for pid in (local.wrapper_pid(reference), *local.pids(reference.job)):
         assert submission.token not in " ".join(psutil.Process(pid).cmdline())
     for path in [local.provider.root, *local.provider.root.glob("jobs/*/*/attempts/*")]:
-        assert path.stat().st_mode & 0o077 == 0
+        assert path.stat().st_mode & 0o066 == 0
     assert (local.directory(reference) / files.TOKEN).stat().st_mode & 0o077 == 0
 
 

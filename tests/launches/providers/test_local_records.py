@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from launches.providers.base import LogChunk
 from launches.providers.local import records
-from launches.providers.local.files import ENDPOINT, METRICS
+from launches.providers.local.files import ENDPOINT, METRICS, RECORDS
 from launches.states import AttemptState
 from tests.launches.providers.local_rig import LocalRig
 from tests.launches.providers.rig import make_reference, make_submission, until, wait_ready
@@ -126,7 +126,7 @@ def test_an_endpoint_that_is_not_there_yet_is_no_endpoint(local: LocalRig, conte
     reference = make_reference()
     local.provider.submit(make_submission(reference))
     wait_ready(local.provider, reference)
-    (local.directory(reference) / ENDPOINT).write_text(content)
+    (local.directory(reference) / RECORDS / ENDPOINT).write_text(content)
     seen = local.provider.observe(reference)
     assert (seen.state, seen.ready, seen.endpoint) == (AttemptState.RUNNING, False, "")
 
@@ -135,7 +135,7 @@ def test_an_endpoint_that_nobody_listens_on_is_not_ready(local: LocalRig) -> Non
     reference = make_reference()
     local.provider.submit(make_submission(reference))
     wait_ready(local.provider, reference)
-    (local.directory(reference) / ENDPOINT).write_text('{"host": "127.0.0.1", "port": 1}')
+    (local.directory(reference) / RECORDS / ENDPOINT).write_text('{"host": "127.0.0.1", "port": 1}')
     assert not local.provider.observe(reference).ready
     (local.directory(reference) / "token").write_text("another")
     until(lambda: not local.provider.observe(reference).ready)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import FrameType
@@ -43,6 +44,24 @@ def on_term(_number: int, _frame: FrameType | None) -> None:
         end(143, "TERMINATED", "Terminated.")
 
 
+def spy(path: str) -> str:
+    """Which of reading, listing and writing the path allows: letters of "rlw"."""
+    allowed = ""
+    with suppress(OSError):
+        Path(path).read_bytes()
+        allowed += "r"
+    with suppress(OSError):
+        list(Path(path).iterdir())
+        allowed += "l"
+    with suppress(OSError):
+        if Path(path).is_dir():
+            (Path(path) / "spied").touch()
+        else:
+            Path(path).open("r+b").close()
+        allowed += "w"
+    return allowed
+
+
 class Face(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         allowed = self.headers.get("X-Api-Key") == os.environ["SLIPWAY_TRAINER_TOKEN"]
@@ -59,6 +78,11 @@ note("starts", os.getpid())
 (directory / "environ.json").write_text(json.dumps(dict(os.environ)))
 if wanted.get("child"):
     note("child", subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid)
+if "spy" in wanted:
+    (directory / "spied.json").write_text(json.dumps({path: spy(path) for path in wanted["spy"]}))
+if wanted.get("stray"):
+    stray = [sys.executable, "-c", "import time; time.sleep(600)"]
+    note("child", subprocess.Popen(stray, start_new_session=True, env={}).pid)
 print(wanted.get("log", "hello"), flush=True)
 for name, step in wanted.get("checkpoints", {}).items():
     checkpoint = Path(config["checkpoints"]) / name
