@@ -19,6 +19,7 @@ from api.refusals import invalid
 from api.views import ResourceView, asked, read_mask
 from wire.filters import FilterError, FilterField, Kind, Value, parse_filter
 from wire.masks import MaskError, Order, apply_mask, parse_order
+from wire.numbers import read_whole
 from wire.page_tokens import PageTokenError, read_token, write_token
 
 PAGE, LARGEST_PAGE = 50, 200
@@ -94,11 +95,10 @@ def answer_list(view: ResourceView, rows: QuerySet[Any], listing: Listing) -> Re
 
 
 def _page_size(text: str) -> int:
-    if text in ("", "0"):
-        return PAGE
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
+    size = read_whole(text or 0)
+    if size is None or size < 0:
         raise invalid("pageSize", f"{text[:40]!r} is no page size. Use 1 to {LARGEST_PAGE}.")
-    return min(int(text), LARGEST_PAGE)
+    return min(size, LARGEST_PAGE) or PAGE
 
 
 def _condition(text: str, listing: Listing) -> Q:

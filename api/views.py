@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, cast
 
 from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -16,7 +17,9 @@ from accounts.actors import Actor, key_actor, require
 from accounts.models import Account, ApiKey
 from accounts.roles import Right
 from api.masks import fields_of
+from api.parsing import sendable
 from api.refusals import invalid
+from api.sentences import sentence_of
 from wire.casing import camel, snake
 from wire.errors import InvalidArgument, NotFound, Violation, capped
 from wire.masks import MaskError, apply_mask, parse_mask
@@ -68,6 +71,10 @@ class ResourceView(APIView):
         return Response(apply_mask(body, read_mask(self.request, serializer)))
 
 
+class NothingSerializer(serializers.Serializer[Any]):
+    """The body of a method that needs none."""
+
+
 @extend_schema(exclude=True)
 class Nothing(ResourceView):
     """Whatever else is asked for under /v1."""
@@ -83,14 +90,14 @@ class Nothing(ResourceView):
 
 
 def asked(request: Request, name: str) -> str:
-    """A query parameter, which may be in snake case, too; "" where it is left out.
+    """A query parameter, which may be in snake case, too; "" where it is left out, or blank.
 
     Errors: `InvalidArgument` where it was sent twice.
     """
     given = [value for key in dict.fromkeys((name, snake(name))) for value in request.query_params.getlist(key)]
     if len(given) > 1:
         raise invalid(name, f"It was sent {len(given)} times. Send it once.")
-    return given[0] if given else ""
+    return given[0] if given and given[0].strip() else ""
 
 
 def read_mask(request: Request, serializer: type[Serializer[Any]]) -> frozenset[tuple[str, ...]]:
@@ -111,10 +118,16 @@ def read_body(serializer: type[Serializer[Any]], data: Any) -> dict[str, Any]:
     reader = serializer(data=data)
     found = capped(_unknown(data, reader, ""), field="body")
     if not reader.is_valid():
-        found += _wrong(reader.errors, "")
+        found += _wrong(reader.errors, reader, data, "")
     if found:
         raise InvalidArgument(found)
     return cast(dict[str, Any], reader.validated_data)
+
+
+def refuse_body(request: Request) -> None:
+    """Let a method that takes no body take an empty object. Errors: `InvalidArgument` for JSON that says more."""
+    if (request.content_type or "").partition(";")[0].strip() == "application/json":
+        read_body(NothingSerializer, request.data)
 
 
 def _refuse_unknown(request: Request, known: Collection[str]) -> None:
@@ -122,28 +135,30 @@ def _refuse_unknown(request: Request, known: Collection[str]) -> None:
     remedy = f"Use {', '.join(known)}" if known else "Leave it out"
     sentence = f"There is no such query parameter. {remedy}."
     if unknown:
-        raise InvalidArgument(capped([Violation(_sendable(name)[:80], sentence) for name in unknown], field="query"))
+        raise InvalidArgument(capped([Violation(sendable(name)[:80], sentence) for name in unknown], field="query"))
 
 
 def _unknown(data: dict[str, Any], reader: Any, prefix: str) -> list[Violation]:
-    sentence = f"There is no such field. Use {', '.join(reader.fields)}."
+    remedy = f"Use {', '.join(reader.fields)}" if reader.fields else "Leave it out"
+    sentence = f"There is no such field. {remedy}."
     found = []
     for name, value in data.items():
         field = reader.fields.get(name)
         if field is None:
-            found.append(Violation(_sendable(f"{prefix}{name}")[:80], sentence))
+            found.append(Violation(sendable(f"{prefix}{name}")[:80], sentence))
         elif isinstance(value, dict) and hasattr(field, "fields"):
             found += _unknown(value, field, f"{prefix}{name}.")
     return found
 
 
-def _wrong(errors: Any, prefix: str) -> list[Violation]:
-    if isinstance(errors, dict):
-        paths = ((prefix if name == NON_FIELD else f"{prefix}{name}.", inner) for name, inner in errors.items())
-        return [violation for path, inner in paths for violation in _wrong(inner, path)]
-    return [Violation(prefix.rstrip(".")[:80], _sendable(str(error))) for error in errors]
-
-
-def _sendable(text: str) -> str:
-    """The text without halves of surrogate pairs, which JSON can hold and an answer cannot."""
-    return text.encode("utf-8", "replace").decode()
+def _wrong(errors: Any, field: Any, given: Any, prefix: str) -> list[Violation]:
+    """What a reader found, each in a sentence with what was given."""
+    if isinstance(errors, dict) and NON_FIELD not in errors:
+        found = []
+        for name, inner in errors.items():
+            value = given.get(name) if isinstance(given, dict) else None
+            found += _wrong(inner, getattr(field, "fields", {}).get(name), value, f"{prefix}{name}.")
+        return found
+    path = prefix.rstrip(".")[:80]
+    told = errors[NON_FIELD] if isinstance(errors, dict) else errors
+    return [Violation(path, sentence_of(field, error, given)) for error in told]

@@ -7,7 +7,6 @@ the task and every other door go through it, so they refuse the same things in t
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from catalog.snapshots import Snapshot
 from catalog.text_rules import LONGEST_SHOWN, refuse_text
 from launches.spec import NO_RECIPE, TrainerSpec
 from wire.errors import Violation, capped
+from wire.numbers import read_whole
 
 Value = str | int | float | None
 
@@ -42,7 +42,6 @@ OWNED_BY_SHAPE = frozenset(
     }
 )
 RECIPE = "recipe"
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
 @dataclass(frozen=True)
@@ -104,6 +103,11 @@ def _read_fields(subject: Subject, inputs: Mapping[str, Any]) -> tuple[dict[str,
     return values, violations
 
 
+def no_rank(given: Any) -> bool:
+    """Whether a LoRA rank that was given says full parameters, as leaving it out does."""
+    return _blank(given) or read_whole(given) == 0
+
+
 def _blank(given: Any) -> bool:
     return given is None or (isinstance(given, str) and given.strip() == "")
 
@@ -135,7 +139,7 @@ def _refuse_foreign(subject: Subject, name: str, given: Any, known: Collection[s
             "Leave it out, or choose a shape that has what you need."
         )
     if name == "lora_rank":
-        if _blank(given) or str(given).strip() == "0":
+        if no_rank(given):
             return None  # 0 means full parameter, which is what these shapes are
         return (
             f"LoRA rank {_shown(given)} needs a LoRA shape; this is a {MODE_LABELS[mode]} shape, where the rank is 0. "
@@ -167,10 +171,10 @@ def _read_model(given: Any, subject: Subject) -> Value:
 
 
 def _read_integer(field: LaunchField, given: Any) -> Value:
-    text = str(given).strip()
-    if isinstance(given, bool) or not _INTEGER.fullmatch(text):
+    number = read_whole(given)
+    if number is None:
         raise ValueError(f"{_shown(given)} is not a whole number. {_range_remedy(field)}")
-    return _within(field, int(text), text)
+    return _within(field, number, str(given).strip())
 
 
 def _read_number(field: LaunchField, given: Any) -> Value:

@@ -16,9 +16,10 @@ from enum import StrEnum
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
+from wire.numbers import read_whole
+
 LONGEST = 2000
 MOST_COMPARISONS = 20
-LARGEST = 2**63 - 1
 
 Value = str | int | bool | datetime
 
@@ -157,7 +158,7 @@ def _read(field: FilterField, token: Token) -> Value:
         case Kind.CHOICE:
             value = text if text in field.choices else None
         case Kind.WHOLE:
-            value = _whole(text)
+            value = read_whole(text)
         case Kind.TIME:
             value = _time(text)
     if value is None:
@@ -179,14 +180,6 @@ def _unquoted(token: Token) -> str:
         plain.append(letter)
         escaped = False
     return "".join(plain)
-
-
-def _whole(text: str) -> int | None:
-    digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 19):
-        return None
-    number = int(text)
-    return number if -LARGEST <= number <= LARGEST else None
 
 
 def _time(text: str) -> datetime | None:

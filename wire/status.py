@@ -53,6 +53,8 @@ _HTTP = {
 DOMAIN = "slipway"
 CUT_OFF = "The request's body breaks off, or its chunks are not well-formed. Send it again, and all of it."
 """What is told where a server reports that no more of a body comes, which may also be because the caller hung up."""
+FAULT = "Slipway made a mistake, which its log tells of. Repeat the request later."
+"""What is told where the fault is ours."""
 _TYPE = "type.googleapis.com/google.rpc."
 
 

@@ -10,8 +10,10 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
+from api.fields import Int64Field, WholeField
 from catalog.enums import AcceleratorType, Architecture, TrainerMode, WeightPrecision
 from catalog.models import BaseModel, ShapeVersion
+from catalog.snapshot_fields import MAX_PARAMETERS
 from catalog.snapshots import ShardingScheme, Snapshot
 from wire.times import rfc3339
 
@@ -23,10 +25,10 @@ PRECISIONS = ("WEIGHT_PRECISION_UNSPECIFIED", *WeightPrecision)
 class ShardingSchemeSerializer(serializers.Serializer[ShardingScheme]):
     """Degrees of parallelism of one replica."""
 
-    tensorParallelism = serializers.IntegerField(required=False)
-    pipelineParallelism = serializers.IntegerField(required=False)
-    contextParallelism = serializers.IntegerField(required=False)
-    expertParallelism = serializers.IntegerField(required=False)
+    tensorParallelism = WholeField(required=False)
+    pipelineParallelism = WholeField(required=False)
+    contextParallelism = WholeField(required=False)
+    expertParallelism = WholeField(required=False)
     sequenceParallelism = serializers.BooleanField(required=False)
 
 
@@ -38,15 +40,15 @@ class TrainingShapeSerializer(serializers.Serializer[ShapeVersion]):
     description = serializers.CharField(required=False, allow_blank=True)
     baseModel = serializers.CharField(required=False)
     modelType = serializers.CharField(required=False, allow_blank=True)
-    parameterCount = serializers.RegexField(r"^[0-9]{1,18}\Z", required=False, help_text="int64 as a string")
+    parameterCount = Int64Field(required=False, min_value=0, max_value=MAX_PARAMETERS, help_text="int64 as a string")
     trainerMode = serializers.ChoiceField(MODES, required=False)
     acceleratorType = serializers.ChoiceField(ACCELERATORS, required=False)
-    acceleratorCount = serializers.IntegerField(required=False, help_text="GPUs per node")
-    nodeCount = serializers.IntegerField(required=False)
+    acceleratorCount = WholeField(required=False, help_text="GPUs per node")
+    nodeCount = WholeField(required=False)
     minTotalAcceleratorCount = serializers.IntegerField(read_only=True, help_text="GPUs of one replica")
     trainerShardingScheme = ShardingSchemeSerializer(required=False, allow_null=True)
     baseModelWeightPrecision = serializers.ChoiceField(PRECISIONS, required=False)
-    maxSupportedContextLength = serializers.IntegerField(required=False, help_text="tokens")
+    maxSupportedContextLength = WholeField(required=False, help_text="tokens")
     trainerImageTag = serializers.CharField(required=False, allow_blank=True)
     deploymentShapeVersion = serializers.CharField(required=False, allow_blank=True)
     deploymentImageTag = serializers.CharField(required=False, allow_blank=True)

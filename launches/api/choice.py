@@ -16,6 +16,7 @@ from catalog.models import ShapeVersion
 from catalog.queries import find_model, listed
 from catalog.selection import BILLION, Candidate, Wanted, bucket, choose, near_misses
 from launches.api.bodies import WIRE, value_at
+from launches.resolve import no_rank
 from wire.errors import FailedPrecondition
 from wire.names import parse_model_name
 
@@ -51,8 +52,8 @@ def _wanted(account: Account, mine: list[int], body: Mapping[str, Any]) -> Wante
             WIRE["base_model"],
             f"{str(name or '')[:80]!r} is no base model. Use accounts/ACCOUNT/models/MODEL, or name a shape.",
         )
-    rank = value_at(body, WIRE["lora_rank"])
-    mode = TrainerMode.POLICY_TRAINER if str(rank or 0).strip() == "0" else TrainerMode.LORA_TRAINER
+    whole = no_rank(value_at(body, WIRE["lora_rank"]))
+    mode = TrainerMode.POLICY_TRAINER if whole else TrainerMode.LORA_TRAINER
     model = find_model(mine, name)
     return Wanted(
         base_model=name,

@@ -9,6 +9,8 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
+from api.fields import WholeField
+from api.sentences import OWN
 from catalog.enums import TrainerMode
 from catalog.snapshot_fields import LONGEST_TAG, MAX_TOKENS
 from launches.models import Attempt, Checkpoint, Launch
@@ -35,7 +37,7 @@ class LaunchInput(serializers.Field[Any, Any, Any, Any]):
     def to_internal_value(self, given: Any) -> Any:
         """The single value. Errors: `ValidationError` for a list or an object."""
         if isinstance(given, dict | list):
-            raise serializers.ValidationError("It is no single value. Send a text or a number.")
+            raise serializers.ValidationError("It is no single value. Send a text or a number.", code=OWN)
         return given
 
 
@@ -60,7 +62,7 @@ class TrainingConfigSerializer(serializers.Serializer[TrainerSpec]):
     baseModel = TextInput(required=False, allow_null=True)
     loraRank = WholeInput(required=False, allow_null=True)
     learningRate = NumberInput(required=False, allow_null=True)
-    maxContextLength = serializers.IntegerField(
+    maxContextLength = WholeField(
         required=False,
         allow_null=True,
         min_value=0,
@@ -72,8 +74,8 @@ class TrainingConfigSerializer(serializers.Serializer[TrainerSpec]):
         required=False, allow_null=True, allow_blank=True, max_length=LONGEST_TAG, help_text="only the shape's own"
     )
     acceleratorType = serializers.CharField(required=False, allow_null=True, help_text="owned by the shape")
-    acceleratorCount = serializers.IntegerField(required=False, allow_null=True, help_text="owned by the shape")
-    projectionHeadDim = serializers.IntegerField(
+    acceleratorCount = WholeField(required=False, allow_null=True, help_text="owned by the shape")
+    projectionHeadDim = WholeField(
         required=False, allow_null=True, write_only=True, help_text="must be 0: no trainer here has one"
     )
 
@@ -99,7 +101,7 @@ class TrainerJobSerializer(serializers.Serializer[Launch]):
     status = JobStatusSerializer(read_only=True)
     trainingConfig = TrainingConfigSerializer(required=False, allow_null=True)
     trainerReplicaCount = WholeInput(required=False, allow_null=True)
-    nodeCount = serializers.IntegerField(required=False, allow_null=True, help_text="owned by the shape")
+    nodeCount = WholeField(required=False, allow_null=True, help_text="owned by the shape")
     serviceMode = serializers.BooleanField(
         required=False, allow_null=True, help_text="without effect: every trainer is a service"
     )

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from api.listing import Filterable, Listing, Sortable, answer_list, column
 from api.schema import UNDONE, answers_list, answers_nothing, answers_one, refusals
-from api.views import WILDCARD, ResourceView, asked, read_body
+from api.views import WILDCARD, ResourceView, asked, read_body, refuse_body
 from launches.api.create import create_job
 from launches.api.resources import DELETED, STATES, WIRE_STATES, CheckpointSerializer, TrainerJobSerializer
 from launches.domain.cancel_launch import cancel_launch
@@ -117,8 +117,9 @@ class CancelTrainerJob(ResourceView):
     """`:cancel`"""
 
     @extend_schema(**answers_one("CancelRlorTrainerJob", TrainerJobSerializer))
-    def post(self, request: Request, account: str, job: str) -> Response:  # noqa: ARG002
+    def post(self, request: Request, account: str, job: str) -> Response:
         """Ask for the end of the job."""
+        refuse_body(request)
         cancel_launch(actor=self.actor, launch=find_job(self, account, job))
         return self.answer(TrainerJobSerializer, find_job(self, account, job))
 
@@ -127,8 +128,9 @@ class ResumeTrainerJob(ResourceView):
     """`:resume`"""
 
     @extend_schema(**answers_one("ResumeRlorTrainerJob", TrainerJobSerializer))
-    def post(self, request: Request, account: str, job: str) -> Response:  # noqa: ARG002
+    def post(self, request: Request, account: str, job: str) -> Response:
         """Open the next attempt; when this answers, the job is PENDING."""
+        refuse_body(request)
         resume_launch(actor=self.actor, launch=find_job(self, account, job))
         return self.answer(TrainerJobSerializer, find_job(self, account, job))
 

@@ -58,7 +58,7 @@ def changed_snapshot(snapshot: Snapshot, body: Mapping[str, Any]) -> Snapshot:
     if "trainerMode" in body:
         changes["trainer_mode"] = TrainerMode(body["trainerMode"])
     if "parameterCount" in body:
-        changes["parameter_count"] = int(body["parameterCount"]) or None
+        changes["parameter_count"] = body["parameterCount"] or None
     if "trainerShardingScheme" in body:
         changes["trainer_sharding_scheme"] = _scheme(snapshot.trainer_sharding_scheme, body["trainerShardingScheme"])
     return replace(snapshot, **changes)

@@ -62,7 +62,7 @@ class TrainingShapes(reading.TrainingShapes):
         shape_id = asked(request, "trainingShapeId")
         refuse_missing(body)
         model = _model(self.mine, body["baseModel"])
-        known = {"modelType": model.model_type or "", "parameterCount": str(model.parameter_count or 0)}
+        known = {"modelType": model.model_type or "", "parameterCount": model.parameter_count or 0}
         snapshot = new_snapshot(shape_name(account, shape_id), known | body)
         with transaction.atomic(), _wire_fields():
             shape = create_shape(

@@ -68,7 +68,7 @@ def test_what_clients_send(text: str, expected: tuple[tuple[str, str, object], .
         ("latest_validated>true", 17, "cannot be compared by >; use = !="),
         ("state=DRAFT", 1, "'state' is no field to filter by; use create_time, latest_validated"),
         ("snapshot.trainer_mode=X", 23, "'X' is not one of POLICY_TRAINER, LORA_TRAINER"),
-        ("snapshot.parameter_count>=7e9", 27, "'7e9' is not a whole number"),
+        ("snapshot.parameter_count>=7.5", 27, "'7.5' is not a whole number"),
         ("snapshot.parameter_count=99999999999999999999", 26, "is not a whole number"),
         ("create_time>yesterday", 13, "is not an RFC 3339 time"),
         ('create_time>"2026-01-01T00:00:00"', 13, "is not an RFC 3339 time"),
