@@ -1,7 +1,8 @@
-"""What Django answers where no view could: pages for people, `google.rpc.Status` below /v1."""
+"""What Django answers where no view could: pages for people, `google.rpc.Status` where programs ask."""
 
 from __future__ import annotations
 
+import re
 import sys
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -12,7 +13,8 @@ from api.outages import RETRY_SECONDS, outage
 from config.bodies import MAX_BODY
 from wire.status import CUT_OFF, Code, status_body
 
-API = "/v1"
+PROGRAMS = re.compile(r"/*(?:v1|training|inference|hot_load|api/v1)(?:/|\Z)")
+"""Paths where programs ask, whether anything is served there or not: those that an SDK may be told to call here."""
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -56,5 +58,5 @@ def too_large(request: HttpRequest) -> HttpResponse:
 
 
 def is_api(request: HttpRequest) -> bool:
-    """Whether it is below /v1, where programs ask."""
-    return request.path == API or request.path.startswith(f"{API}/")
+    """Whether a program asks, which reads no pages."""
+    return PROGRAMS.match(request.path) is not None

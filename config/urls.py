@@ -8,6 +8,7 @@ from django.urls import include, path, re_path
 from api.docs import docs, openapi
 from api.views import Nothing
 from config import health
+from config.errors import PROGRAMS
 from config.theme import set_theme
 
 handler400 = "config.errors.bad_request"
@@ -22,9 +23,9 @@ urlpatterns = [
     path("v1/", include("catalog.api.urls")),
     path("v1/", include("launches.api.urls")),
     path("v1/", include("publishing.api.urls")),
-    re_path(r"^v1(?:/|\Z)", Nothing.as_view(), name="api_nothing"),
     path("api/openapi.json", openapi, name="openapi"),
     path("api/docs", docs, name="docs"),
+    re_path(rf"^{PROGRAMS.pattern}", Nothing.as_view(), name="api_nothing"),
     path("", include("accounts.urls")),
     path("", include("catalog.urls")),
     path("", include("launches.urls")),
