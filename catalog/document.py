@@ -22,7 +22,6 @@ document are told at once. Pure: text in, values out. docs/CATALOG.md explains e
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,7 +56,6 @@ KEYS = {
     "deployment_image_tag": "deployment_image_tag",
 }
 """The document's key for each of a snapshot's fields, where it has one."""
-_EXPONENT = re.compile(r"[0-9]{1,20}(\.[0-9]{0,20})?[eE][-+]?[0-9]{1,3}")
 DEGREES = ("tensor", "pipeline", "context", "expert")
 
 
@@ -257,22 +255,23 @@ def _launch_fields(record: Record, mode: TrainerMode, report: Reporter) -> tuple
 
 def _narrowed(change: Record, common: LaunchField, report: Reporter) -> LaunchField:
     before = len(report.problems)
-    parts = {part: change.plain(part) for part in change.all_keys()}
+    number = common.type is FieldType.NUMBER
+    parts = {part: change.plain(part, number=number and part != "help") for part in change.all_keys()}
     if len(report.problems) > before:  # what could not be read is no None, of which there would be more to say
         return common
-    if common.type is FieldType.NUMBER:
-        parts = {part: _with_numbers(value) if part != "help" else value for part, value in parts.items()}
+    if common.type is FieldType.INTEGER:
+        parts = {part: _whole(value) for part, value in parts.items()}
     narrowed, wrong = try_narrowing(common, parts)
     for widened in wrong:
         change.wrong(widened.part, str(widened))
     return common if wrong else narrowed
 
 
-def _with_numbers(value: Any) -> Any:
-    """YAML 1.1 takes 1e-5, without a point, for a text; everybody else takes it for a number."""
+def _whole(value: Any) -> Any:
+    """`8.0` as 8, which it is to everybody who asks for a whole number."""
     if isinstance(value, list):
-        return [_with_numbers(each) for each in value]
-    return float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
+        return [_whole(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _deprecated(record: Record, own: str) -> Deprecation | None:

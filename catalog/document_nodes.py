@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, TypeVar
 
 import yaml
 
-from catalog.document_problems import Place, Problem, Reporter, cut, shown
+from catalog.document_problems import Place, Problem, Reporter, cut, odd_space, shown
+from catalog.yaml_readings import difference, number_with_exponent
 from wire import names
+from wire.numbers import read_whole
 from wire.texts import unseen_in
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -29,7 +32,7 @@ class Record:
         self._values: dict[str, yaml.Node] = {}
         self._read: set[str] = set()
         if not isinstance(node, yaml.MappingNode):
-            found = f"{_written(node)} is no mapping" if node else "is empty"
+            found = f"{_written(node)} is no mapping{odd_space(_text_of(node))}" if node else "is empty"
             self._note(self.place.line, path, f"{found}; write a mapping of keys and values")
             return
         for key, value in node.value:
@@ -59,14 +62,15 @@ class Record:
 
     def wrong(self, key: str, text: str) -> None:
         """Note that the value of `key` cannot be used."""
-        self._report.note(self.place.problem(key, text))
+        self._report.note(self.place.problem(key, f"{text}{_as_it_stands(self._values.get(key), text)}"))
 
     def finish(self) -> None:
         """Note every key that nobody asked for."""
         for name, value in self._values.items():
             if name not in self._read:
                 known = ", ".join(sorted(self._read))
-                self.wrong(name, f"is not known here, where {_written(value)} is given; there are {known}")
+                odd = odd_space(name)
+                self.wrong(name, f"is not known here, where {_written(value)} is given{odd}; there are {known}")
 
     def text(self, key: str, *, longest: int, default: str | None = None, lines: bool = False) -> str:
         """A text of 1 to `longest` characters, several lines with `lines`; without a default it must say something."""
@@ -75,7 +79,7 @@ class Record:
             return default or ""
         if not isinstance(found, str) or not 0 < len(found) <= longest:
             quotes = "" if isinstance(found, str) else "; put it in quotes"
-            self.wrong(key, f"{shown(found)} is no text of 1 to {longest} characters{quotes}")
+            self.wrong(key, f"{self._shown(key)} is no text of 1 to {longest} characters{quotes}")
             return default or ""
         if unseen := unseen_in(found, lines=lines):
             self.wrong(key, f"{shown(found)} holds {unseen}; remove it")
@@ -101,10 +105,11 @@ class Record:
         found = self._scalar(key, required=default is None)
         if found is None:
             return default or 0
-        if not isinstance(found, int) or isinstance(found, bool) or not least <= found <= most:
-            self.wrong(key, f"{shown(found)} is no whole number from {least} to {most}")
+        number = None if isinstance(found, str) else read_whole(found)
+        if number is None or not least <= number <= most:
+            self.wrong(key, f"{self._shown(key)} is no whole number from {least} to {most}")
             return least
-        return found
+        return number
 
     def maybe_whole(self, key: str, *, least: int, most: int) -> int | None:
         """A whole number, or None where it is absent or null."""
@@ -116,7 +121,7 @@ class Record:
         if found is None:
             return default
         if not isinstance(found, bool):
-            self.wrong(key, f"{shown(found)} is neither true nor false")
+            self.wrong(key, f"{self._shown(key)} is neither true nor false")
             return default
         return found
 
@@ -133,7 +138,7 @@ class Record:
         if found is None:
             return None
         if found not in list(choices):
-            self.wrong(key, f"{shown(found)} is none of {', '.join(choices)}")
+            self.wrong(key, f"{self._shown(key)} is none of {', '.join(choices)}")
             return None
         return choices(found)
 
@@ -154,14 +159,14 @@ class Record:
         """A mapping inside this one, or None where it is absent or null."""
         return Record(self._values[key], self.place.at(key), self._report) if self.has_value(key) else None
 
-    def plain(self, key: str) -> Any:
-        """A single value or a list of single values, by YAML's own rules."""
+    def plain(self, key: str, *, number: bool) -> Any:
+        """A single value or a list of single values, by YAML's own rules; with `number` also numbers such as 1e-5."""
         self._read.add(key)
         node = self._values[key]
         if isinstance(node, yaml.ScalarNode):
-            return _construct(node)
+            return self._value(key, node, number=number)
         if isinstance(node, yaml.SequenceNode) and all(isinstance(each, yaml.ScalarNode) for each in node.value):
-            return [_construct(each) for each in node.value]
+            return [self._value(key, each, number=number) for each in node.value]
         self.wrong(key, f"{_written(node)} is neither a single value nor a list of single values")
         return None
 
@@ -175,10 +180,26 @@ class Record:
         if not isinstance(node, yaml.ScalarNode):
             self.wrong(key, f"{_written(node)} is no single value; write one, no list or mapping")
             return None
-        found = _construct(node)
-        if found is None and required:
+        before = len(self._report.problems)
+        found = self._value(key, node)
+        if found is None and required and len(self._report.problems) == before:
             self.wrong(key, "is empty")
         return found
+
+    def _value(self, key: str, node: yaml.ScalarNode, *, number: bool = False) -> Any:
+        """The single value; None, and a problem noted, where readers of YAML differ on it."""
+        if not _is_plain(node):
+            return _construct(node)
+        if number and (found := number_with_exponent(node.value)) is not None:
+            return found
+        if sentence := difference(node.value):
+            self.wrong(key, sentence)
+            return None
+        return _construct(node)
+
+    def _shown(self, key: str) -> str:
+        """The key's value as a message repeats it."""
+        return _written(self._values[key])
 
     def _note(self, line: int, path: str, text: str) -> None:
         self._report.note(Problem(line, path, text))
@@ -202,14 +223,36 @@ def _lines(node: yaml.Node | None, above: str = "") -> Iterator[tuple[str, int]]
                 yield from _lines(value, f"{above}{key.value}.")
 
 
+def _is_plain(node: yaml.ScalarNode) -> bool:
+    """Whether it stands there without quotes, and in no block."""
+    return not node.style
+
+
+def _as_it_stands(node: yaml.Node | None, text: str) -> str:
+    """What a message that tells a value otherwise than the file writes it has to add."""
+    parts = node.value[:_SHOWN_ENTRIES] if isinstance(node, yaml.SequenceNode) else [node]
+    scalars = [part for part in parts if isinstance(part, yaml.ScalarNode) and _is_plain(part)]
+    foreign = [each.value for each in scalars if each.value not in text and any(told in text for told in _told(each))]
+    return f" (the file says {cut(', '.join(foreign))})" if foreign else ""
+
+
+def _told(node: yaml.ScalarNode) -> set[str]:
+    """How a message may have the value."""
+    return {str(_construct(node)), str(number_with_exponent(node.value))} - {"None"}
+
+
+def _text_of(node: yaml.Node) -> str:
+    return str(node.value) if isinstance(node, yaml.ScalarNode) else ""
+
+
 def _written(node: yaml.Node) -> str:
-    """The node's value as a message repeats it: cut where it is long or deep."""
+    """The node's value as a message repeats it: as it stands, a text in quotes, cut where it is long or deep."""
     return cut(_brief(node, 2))
 
 
 def _brief(node: yaml.Node, depth: int) -> str:
     if isinstance(node, yaml.ScalarNode):
-        return repr(_construct(node))
+        return repr(node.value) if not _is_plain(node) or isinstance(_construct(node), str) else str(node.value)
     brackets = "{}" if isinstance(node, yaml.MappingNode) else "[]"
     shown_first = node.value[:_SHOWN_ENTRIES] if depth else []
     entries = [
@@ -222,7 +265,12 @@ def _brief(node: yaml.Node, depth: int) -> str:
 
 def _construct(node: yaml.Node) -> Any:
     """The node's value by YAML's own rules. A number that cannot be one stays the text that was written."""
+    return _value_of(node.tag, node.value) if isinstance(node, yaml.ScalarNode) else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _value_of(tag: str, text: str) -> Any:
     try:
-        return yaml.constructor.SafeConstructor().construct_document(node)
+        return yaml.constructor.SafeConstructor().construct_document(yaml.ScalarNode(tag, text))
     except (yaml.YAMLError, ValueError, OverflowError):
-        return str(node.value)
+        return text

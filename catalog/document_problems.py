@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 MAX_PROBLEMS = 200
 """How many are told at once; reading a file with more stops there."""
 _LONGEST_SHOWN = 60
+_ODD_SPACE = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,15 @@ class Reporter:
         for name, place in entries:
             if name and (before := first.setdefault(name, place)) is not place:
                 self.note(place.problem(key, f"{name} is there already, in line {before.line_of(key)}; keep one"))
+
+
+def odd_space(text: str) -> str:
+    """That the text has a space which YAML takes for a letter, to follow on what came of it; "" where it has none."""
+    found = _ODD_SPACE.search(text)
+    if not found:
+        return ""
+    name = "a no-break space" if found[0] in "\xa0\u202f" else "a space of its own kind"
+    return f" (it holds {name}, U+{ord(found[0]):04X}, which is a letter to YAML: write a plain space)"
 
 
 def shown(value: object) -> str:

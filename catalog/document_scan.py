@@ -11,7 +11,7 @@ from typing import Protocol
 
 import yaml
 
-from catalog.document_problems import DocumentError, Problem
+from catalog.document_problems import DocumentError, Problem, odd_space
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_NODES = 100_000
@@ -23,7 +23,13 @@ MAX_SCALAR = 3000
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's, which every wheel has: many times faster; the same language."""
-_UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Among them U+0085, U+2028 and U+2029, which end a line in YAML 1.1 and do not in 1.2."""
+_MERGE_MARKER = re.compile(r"^(<{7}|={7}|>{7}|\|{7})(?= |\r?$)", re.MULTILINE)
+_PAIR = re.compile(r"\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
+_HALF = re.compile(r"\\u(d[89a-f][0-9a-f]{2})", re.IGNORECASE)
+_NEAR = 40
+"""Characters before and after the place of an error that are looked at for its cause."""
 _MARKS = {b"\xff\xfe": "UTF-16 or UTF-32", b"\xfe\xff": "UTF-16", b"\x00\x00\xfe\xff": "UTF-32"}
 
 
@@ -63,15 +69,38 @@ def compose(text: str, *, source: str) -> yaml.Node | None:
         line = text.count("\n", 0, found.start()) + 1
         hint = "; it looks like UTF-16, so save it as UTF-8" if found[0] == "\0" else "; delete it"
         raise _refused(source, line, f"the character U+{ord(found[0]):04X} may not stand in a document{hint}")
+    if marker := _MERGE_MARKER.search(text):
+        line = text.count("\n", 0, marker.start()) + 1
+        raise _refused(source, line, f"{marker[1]} is left from a merge; decide which side holds, and delete the marks")
     try:
         _scan(text, source)
         root: yaml.Node | None = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise _refused(source, line, f"not YAML: {str(error.problem)[:200]}") from None
+        raise _refused(source, line, _why_no_yaml(text, error)) from None
     except yaml.YAMLError as error:
         raise _refused(source, 1, f"not YAML: {str(error)[:200]}") from None
     return root
+
+
+def _why_no_yaml(text: str, error: yaml.MarkedYAMLError) -> str:
+    """What the parser says, or what people know its cause by."""
+    near = _place(text, error.problem_mark)
+    if pair := _PAIR.search(near):
+        letter = chr(0x10000 + (int(pair[1], 16) - 0xD800) * 0x400 + int(pair[2], 16) - 0xDC00)
+        return f"{pair[0]} is how JSON escapes {letter} (U+{ord(letter):04X}), and YAML does not; write the character"
+    if half := _HALF.search(near):
+        return f"{half[0]} is half of a character, and the other half does not follow; write the whole character"
+    return f"not YAML: {str(error.problem)[:200]}{odd_space(near)}"
+
+
+def _place(text: str, mark: yaml.Mark | None) -> str:
+    """The line of an error, as far as it is near, and before it the beginning of the line above."""
+    lines = text.split("\n")
+    if mark is None or mark.line >= len(lines):
+        return ""
+    above = lines[mark.line - 1][:_NEAR] if mark.line else ""
+    return f"{above}\n{lines[mark.line][max(0, mark.column - _NEAR) : mark.column + _NEAR]}"
 
 
 def _scan(text: str, source: str) -> None:

@@ -27,7 +27,7 @@ from launches.gateway.exchange import Body, CallerGone, CutOff, Exchange, Mispla
 from launches.gateway.pool import Pool
 from launches.gateway.upstream import Upstream
 from wire.names import account_name, is_id, job_name
-from wire.status import CUT_OFF, Code, status_body
+from wire.status import CUT_OFF, FAULT, Code, status_body
 
 PREFIX = "/training/v1/rlorTrainerJobs/"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -67,6 +67,22 @@ class Gateway:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one request. Errors: `Broken`, `Stalled` where the answer breaks off, and then for the caller too."""
+        began = False
+
+        async def noted(message: MutableMapping[str, Any]) -> None:
+            nonlocal began
+            began = True
+            await send(message)
+
+        try:
+            await self._serve(scope, receive, noted)
+        except Exception as error:
+            if began:
+                raise
+            log.exception("gateway.fault", error=repr(error))
+            await _refuse(send, Refused(Code.INTERNAL, FAULT), last=True)
+
+    async def _serve(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         self._open += 1
         try:
             asked = _read(scope)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,7 @@ def test_every_optional_key() -> None:
         ("LORA_TRAINER", "LORA", "own.yaml:8: models[0].shapes[0].trainer_mode: 'LORA' is none of POLICY_TRAINER"),
         ("8192", "-1", "own.yaml:9: models[0].shapes[0].max_supported_context_length: -1 is no whole number from 1"),
         ("8192", "8192.5", "own.yaml:9: models[0].shapes[0].max_supported_context_length: 8192.5 is no whole number"),
-        ("gpus: 2", "gpus: true", "own.yaml:10: models[0].shapes[0].gpus: True is no whole number"),
+        ("gpus: 2", "gpus: true", "own.yaml:10: models[0].shapes[0].gpus: true is no whole number"),
         ("gpus: 2", "gpus: [2]", "own.yaml:10: models[0].shapes[0].gpus: [2] is no single value; write one"),
         ("gpus: 2", "", "own.yaml:7: models[0].shapes[0].gpus: is missing"),
         (
@@ -299,3 +300,124 @@ def test_what_the_checks_of_a_version_find_is_told_with_its_line() -> None:
 )
 def test_a_wrong_deprecation(deprecated: str, complaint: str) -> None:
     assert complaint in complaints(f"{GOOD}        deprecated: {deprecated}\n")
+
+
+@pytest.mark.parametrize(
+    ("written", "both"),
+    [
+        ("010", "is the number 8 in YAML 1.1 and the number 10 in YAML 1.2; write 8 or 10, or put a text in quotes"),
+        ("0100000", "is the number 32768 in YAML 1.1 and the number 100000 in YAML 1.2; write 32768 or 100000, or"),
+        ("1:00:00", "is the number 3600 in YAML 1.1 and a text in YAML 1.2; write 3600, or put a text in quotes"),
+        ("1:30.5", "is the number 90.5 in YAML 1.1 and a text in YAML 1.2; write 90.5, or put a text in quotes"),
+        ("08", "is a text in YAML 1.1 and the number 8 in YAML 1.2; write 8, or put a text in quotes"),
+        ("0o10", "is a text in YAML 1.1 and the number 8 in YAML 1.2; write 8, or put a text in quotes"),
+        ("0b11", "is the number 3 in YAML 1.1 and a text in YAML 1.2; write 3, or put a text in quotes"),
+        ("1_000", "is the number 1000 in YAML 1.1 and a text in YAML 1.2; write 1000, or put a text in quotes"),
+        ("1e3", "is a text in YAML 1.1 and the number 1000 in YAML 1.2; write 1000, or put a text in quotes"),
+        ("7e12345", "is a text in YAML 1.1 and the number infinity in YAML 1.2; put it in quotes"),
+        ("off", "is false in YAML 1.1 and a text in YAML 1.2; write false, or put a text in quotes"),
+        ("Yes", "is true in YAML 1.1 and a text in YAML 1.2; write true, or put a text in quotes"),
+        ("y", "is true in YAML 1.1 and a text in YAML 1.2; write true, or put a text in quotes"),
+        ("2024-01-01", "is a date in YAML 1.1 and a text in YAML 1.2; put it in quotes"),
+        ("2024-01-01T10:00:00Z", "is a date in YAML 1.1 and a text in YAML 1.2; put it in quotes"),
+    ],
+)
+def test_what_readers_of_yaml_read_differently_is_refused_with_both_readings(written: str, both: str) -> None:
+    last = "models[0].shapes[0].launch_fields"
+    for old, new, field in (
+        ("gpus: 2", f"gpus: {written}", "models[0].shapes[0].gpus"),
+        ("title: Small", f"title: {written}", "models[0].title"),
+        ("account: team-a", f"account: {written}", "account"),
+        ("LORA_TRAINER", written, "models[0].shapes[0].trainer_mode"),
+        ("gpus: 2", f"gpus: 2\n        launch_fields: {{region: {{default: {written}}}}}", f"{last}.region.default"),
+        ("gpus: 2", f"gpus: 2\n        launch_fields: {{lora_rank: {{choices: [{written}]}}}}", f"{last}.lora_rank.ch"),
+    ):
+        if not (written == "2024-01-01T10:00:00Z" and "{" in new):  # a colon in braces
+            assert f": {field}" in complaints(GOOD.replace(old, new))
+            assert f": {written} {both}" in complaints(GOOD.replace(old, new))
+    assert read(GOOD.replace("title: Small", f"title: '{written}'")).models[0].facts.title == written  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("written", ["1.10", "007", "0x1F", "TRUE", "12.0", "+7", "~"])
+def test_a_refusal_quotes_what_stands_in_the_file(written: str) -> None:
+    told = complaints(GOOD.replace("title: Small", f"title: {written}"))
+    if written == "~":
+        assert "models[0].title: is empty" in told
+    else:
+        assert f"models[0].title: {written} is no text of 1 to 120 characters; put it in quotes" in told
+
+
+@pytest.mark.parametrize(("written", "gpus"), [("8.0", 8), ("007", 7), ("0x10", 16), ("+4", 4), ("2.000", 2)])
+def test_a_whole_number_that_all_readers_agree_on_is_taken(written: str, gpus: int) -> None:
+    assert read(GOOD.replace("gpus: 2", f"gpus: {written}")).shapes[0].snapshot.accelerator_count == gpus
+
+
+def test_a_whole_number_with_a_point_is_the_same_number_in_a_launch_field() -> None:
+    plain, pointed = (
+        read(f"{GOOD}        launch_fields: {{lora_rank: {{default: 8{end}, choices: [8{end}, 16{end}]}}}}\n")
+        for end in ("", ".0")
+    )
+    assert plain.shapes[0].digest == pointed.shapes[0].digest
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ("{lora_rank: {maximum: 1.50}}", "maximum 1.5 is no whole number (the file says 1.50)"),
+        ("{lora_rank: {choices: [0x200]}}", "choices: 512 is above the common maximum 128 (the file says 0x200)"),
+        ("{learning_rate: {default: 7e12}}", "above the common maximum 1 (the file says 7e12)"),
+    ],
+)
+def test_a_refusal_by_the_value_quotes_the_file_too(changes: str, complaint: str) -> None:
+    assert complaint in complaints(f"{GOOD}        launch_fields: {changes}\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (
+            '{"account": "team-a", "display_name": "\\ud83d\\ude80", "models": []}',
+            "own.yaml:1: document: \\ud83d\\ude80 is how JSON escapes \U0001f680 (U+1F680), and YAML does not; write",
+        ),
+        (
+            '{"account": "\\ud83d", "models": []}',
+            "own.yaml:1: document: \\ud83d is half of a character, and the other half does not follow; write the whole",
+        ),
+        (
+            '{\xa0"account": "team-a", "models": []}',
+            "is not known here, where 'team-a' is given (it holds a no-break space, U+00A0, which is a letter to YAML: "
+            "write a plain space); there are account",
+        ),
+        (
+            GOOD.replace("    title: Small", "   \xa0title: Small"),
+            "(it holds a no-break space, U+00A0, which is a letter to YAML: write a plain space)",
+        ),
+        (
+            GOOD.replace("    title: Small", "    title:\u202fSmall"),
+            "(it holds a no-break space, U+202F, which is a letter to YAML: write a plain space)",
+        ),
+        (
+            "account:\u3000team-a\n",
+            "is no mapping (it holds a space of its own kind, U+3000, which is a letter to YAML",
+        ),
+        (
+            GOOD.replace("models:", "<<<<<<< HEAD\nmodels:"),
+            "own.yaml:2: document: <<<<<<< is left from a merge; decide which side holds, and delete the marks",
+        ),
+        (GOOD.replace("models:", "=======\r\nmodels:"), "own.yaml:2: document: ======= is left from a merge"),
+        (f"{GOOD}>>>>>>> theirs\n", "own.yaml:11: document: >>>>>>> is left from a merge"),
+        (f"{GOOD}||||||| 1234\n", "own.yaml:11: document: ||||||| is left from a merge"),
+        (
+            GOOD.replace("Small", "Sm\u2028all"),
+            "own.yaml:4: document: the character U+2028 may not stand in a document",
+        ),
+        (GOOD.replace("Small", "Sm\x85all"), "own.yaml:4: document: the character U+0085 may not stand in a document"),
+    ],
+)
+def test_what_people_copy_into_a_file_unseen_has_words_of_its_own(text: str, complaint: str) -> None:
+    assert complaint in complaints(text)
+
+
+def test_json_is_read_and_so_are_its_letters_and_spaces_in_texts() -> None:
+    document = read(json.dumps(yaml.safe_load(GOOD.replace("Small", "\U0001f680 a\xa0b")), ensure_ascii=False))
+    assert document.models[0].facts and document.models[0].facts.title == "\U0001f680 a\xa0b"
