@@ -16,7 +16,7 @@ _KINDS: tuple[tuple[type, str], ...] = (
     (serializers.BooleanField, "is neither true nor false"),
     (serializers.IntegerField, "is no whole number"),
     (serializers.CharField, "is no text"),
-    (serializers.BaseSerializer, "is no JSON object"),
+    (serializers.Serializer, "is no JSON object"),
 )
 
 
@@ -50,6 +50,6 @@ def _remedy(field: Any) -> str:
     if isinstance(field, serializers.IntegerField):
         low, high = field.min_value, field.max_value
         return "Use a whole number." if low is None or high is None else f"Use {low:,} to {high:,}."
-    if isinstance(field, serializers.BaseSerializer):
+    if isinstance(field, serializers.Serializer):
         return f"Use an object with any of {', '.join(name for name, f in field.fields.items() if not f.read_only)}."
     return "Send another one, or leave it out."

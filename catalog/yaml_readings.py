@@ -77,7 +77,7 @@ def difference(text: str) -> str:
 def _by_1_1(text: str) -> Value:
     if text in _YES or text in _NO:
         return text in _YES
-    tag = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))
+    tag = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
     if tag == yaml.resolver.Resolver.DEFAULT_SCALAR_TAG:
         return text
     try:

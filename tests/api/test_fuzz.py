@@ -32,8 +32,10 @@ LISTS = (
 PARAMETERS = ("pageSize", "pageToken", "filter", "orderBy", "readMask")
 BLANK = ("%20", "%09%0A")
 VALUES = ("%00", "%FF", "x" * 5_000, "9" * 5_000, "-1", "1e400", ",", "%20,%20")
-FOREIGN_WORDS = ("Python", "sys.", "int_max_str", "dictionary", "Traceback", "JSONDecode", "line 1 column", "Ensure th")
-FOREIGN_WORDS += ("This field", "Not a valid", "A valid", "Must be a", "dict", "NoneType", "literal", "codec", "None ")
+FOREIGN_WORDS = (
+    *("Python", "sys.", "int_max_str", "dictionary", "Traceback", "JSONDecode", "line 1 column", "Ensure th"),
+    *("This field", "Not a valid", "A valid", "Must be a", "dict", "NoneType", "literal", "codec", "None "),
+)
 
 
 @pytest.fixture
