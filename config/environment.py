@@ -119,6 +119,20 @@ _SETTINGS = [
         "20000-59999",
         "User ids for local trainers, one a job, where Slipway runs as root; those that a person has are left out.",
     ),
+    Setting(
+        "SLIPWAY_TRAINER_MEMORY_GB",
+        positive,
+        None,
+        "Memory that one local trainer may use, in GB; it is ended beyond. Nine tenths of the machine's where not set.",
+    ),
+    Setting(
+        "SLIPWAY_TRAINER_DISK_GB",
+        positive,
+        None,
+        "What one local job may keep on the disk, in GB; its trainer is ended beyond. Nine tenths of it where not set.",
+    ),
+    Setting("SLIPWAY_TRAINER_FILES", positive, 100_000, "How many files one local job may keep."),
+    Setting("SLIPWAY_TRAINER_LOG_MB", positive, 64, "How much of a local trainer's log is kept, in MB."),
     Setting("SLIPWAY_VALIDATION_STEPS", positive, 20, "Steps that a validation of a shape version runs."),
     Setting(
         "SLIPWAY_VALIDATION_WAIT",

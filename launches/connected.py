@@ -7,6 +7,7 @@ from functools import cache
 from django.conf import settings
 
 from launches.providers.base import Provider
+from launches.providers.local.limits import Limits
 from launches.providers.local.provider import LocalProvider
 
 
@@ -30,7 +31,17 @@ def local_provider() -> LocalProvider:
         trainer_package=settings.BASE_DIR / "trainer",
         environment=settings.SLIPWAY_TRAINER_ENV,
         users=settings.SLIPWAY_TRAINER_USERS,
+        limits=Limits(
+            memory_bytes=_bytes(settings.SLIPWAY_TRAINER_MEMORY_GB),
+            disk_bytes=_bytes(settings.SLIPWAY_TRAINER_DISK_GB),
+            files=settings.SLIPWAY_TRAINER_FILES,
+            log_bytes=settings.SLIPWAY_TRAINER_LOG_MB * 1_000_000,
+        ),
     )
+
+
+def _bytes(gigabytes: int | None) -> int | None:
+    return None if gigabytes is None else gigabytes * 1_000_000_000
 
 
 def provider_named(name: str) -> Provider | None:

@@ -36,6 +36,7 @@ REASONS = {
     Reason.HOST_STOPPED: "its machine was stopped",
     Reason.EXIT_CODE: "it ended with an error",
     Reason.ENVIRONMENT: "its environment could not be prepared",
+    Reason.LIMIT: "it used more than it may",
     Reason.SPEC_REFUSED: "the provider refuses the spec",
     Reason.UNKNOWN_TO_PROVIDER: "unknown to the provider",
 }

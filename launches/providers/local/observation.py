@@ -9,6 +9,7 @@ from typing import Any
 
 from launches.providers.base import Observation
 from launches.providers.local import files, outcome, records
+from launches.providers.local.limits import Exceeded
 from launches.states import AttemptState
 
 HEALTHZ = "/api/v1/healthz"
@@ -72,6 +73,7 @@ def ended(directory: Path, exit_facts: dict[str, Any]) -> Observation:
         host_stopped=(directory / files.HOST_STOPPED).exists(),
         message=records.printable(str(told.get("message", ""))),
         log_tail=records.log_tail(directory / files.LOG),
+        exceeded=Exceeded(**exceeded) if (exceeded := exit_facts.get("exceeded")) else None,
         inactivity_timeout_seconds=submission["spec"]["inactivity_timeout_seconds"],
     )
     said = outcome.explain(ending)

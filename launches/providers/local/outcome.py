@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 
+from launches.providers.local.limits import Exceeded
 from launches.states import AttemptState, Reason
 
 INACTIVE_CODE = 20
@@ -21,7 +22,7 @@ class Ending:
     """The facts. `code` or `signal_number` is the process's; `asked` says that the wrapper got SIGTERM.
 
     `stage` is environment, trainer, queue (never started) or wrapper (`cause` says what became of it). `message` is
-    the trainer's own word, `log_tail` the last lines of its log.
+    the trainer's own word, `log_tail` the last lines of its log. `exceeded` says for which limit the wrapper ended it.
     """
 
     stage: str
@@ -34,6 +35,7 @@ class Ending:
     message: str
     log_tail: str
     inactivity_timeout_seconds: int
+    exceeded: Exceeded | None = None
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,30 @@ def explain(ending: Ending) -> Outcome:
     if ending.cause == CONTAINER_RESTARTED:
         words = "The container of Slipway's worker, in which the trainer ran, was started anew. Resume to go on."
         return Outcome(failed, stopped, words)
+    if ending.exceeded:
+        return Outcome(failed, Reason.LIMIT, _over(ending.exceeded))
     if ending.asked:
         return Outcome(failed, stopped, "Somebody on this machine ended it with SIGTERM. Resume to go on.")
     if ending.stage == "environment":
         words = "The trainer's environment could not be prepared"
         return Outcome(failed, Reason.ENVIRONMENT, _with_log(words, ending))
     return Outcome(failed, Reason.EXIT_CODE, _with_log(_how(ending), ending))
+
+
+def _over(exceeded: Exceeded) -> str:
+    """Of which limit it used more, and what to do."""
+    used, allowed = f"{exceeded.used / 1e9:.1f} GB", f"{exceeded.allowed / 1e9:.1f} GB"
+    match exceeded.what:
+        case "memory":
+            words = f"used {used} of memory, and a trainer here may use {allowed} (SLIPWAY_TRAINER_MEMORY_GB)"
+            remedy = "with shorter sequences or smaller batches"
+        case "disk":
+            words = f"keeps {used} of files, and a job here may keep {allowed} (SLIPWAY_TRAINER_DISK_GB)"
+            remedy = "with fewer checkpoints"
+        case _:
+            words = f"keeps more files than the {exceeded.allowed:,} that a job here may (SLIPWAY_TRAINER_FILES)"
+            remedy = "with fewer of them"
+    return f"It was ended because it {words}. What it had saved is kept: go on {remedy}, or ask for a higher limit."
 
 
 def _how(ending: Ending) -> str:

@@ -57,10 +57,11 @@ def make_plan(
     user: User | None,
     obstacle: str,
     reached: Iterable[Path],
+    limits: Mapping[str, int],
 ) -> dict[str, Any]:
     """What the wrapper in `directory` runs, see wrapper.py. Without a user, because of the obstacle, it has ours.
 
-    `reached` is what the user has to get to.
+    `reached` is what the user has to get to, `limits` is what limits.py says.
     """
     interpreter = trainer_environment / "bin" / "python"
     return {
@@ -69,6 +70,8 @@ def make_plan(
         "trainer": [str(interpreter), "-m", trainer_package.name, str(directory / files.CONFIG)],
         "cwd": str(trainer_package.parent),
         "grace_seconds": grace_seconds,
+        "limits": dict(limits),
+        "folders": [str(directory), str(directory.parent.parent / files.CHECKPOINTS)],
         "user": {"uid": user.uid, "account_group": user.account_group, "umask": UMASK} if user else None,
         "reached": [str(path) for path in reached] if user else [],
         "note": f"The trainer runs as root, because {obstacle}" if obstacle and os.geteuid() == ROOT else "",

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from launches.providers.base import (
@@ -27,6 +27,7 @@ from launches.providers.base import (
     Submission,
 )
 from launches.providers.local import capability, files, observation, plan, processes, records, tokenizers
+from launches.providers.local.limits import Limits
 from launches.providers.local.queue import Queue, settle
 from launches.providers.local.users import Users
 from launches.spec import TrainerSpec
@@ -44,6 +45,7 @@ class LocalProvider:
     trainer_package  the directory of the package `trainer`
     environment      the trainer's Python environment, made by the first launch
     users            the first and the last of the user ids that trainers get where we are root
+    limits           what one trainer may use of the machine
     grace_seconds    what a trainer gets between SIGTERM and SIGKILL
     """
 
@@ -55,6 +57,7 @@ class LocalProvider:
     trainer_package: Path
     environment: Path
     users: tuple[int, int] = (20_000, 59_999)
+    limits: Limits = field(default_factory=Limits)
     grace_seconds: float = 3.0
     name: str = "local"
     label: str = "This machine"
@@ -232,6 +235,7 @@ class LocalProvider:
             self.grace_seconds,
             user,
             obstacle,
+            limits=self.limits.in_force(self.root),
             reached=(self.root, *self._users.needed, *capability.model_folders(config["model_directory"])),
         )
         files.write_json(directory / files.PLAN, commands)

@@ -17,14 +17,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-from launches.providers.local import files, reach
+from launches.providers.local import files, limits, reach
 
 LOCK_SECONDS = 2.0  # others look at the lock for microseconds; a wrapper that has it never lets go
+TICK_SECONDS = 0.1
 OPEN_UMASK = 0o022  # for the environment that every trainer reads
 TOKEN_VARIABLE = "SLIPWAY_TRAINER_TOKEN"  # noqa: S105
 _PR_SET_PDEATHSIG = 1
@@ -42,17 +44,30 @@ class Group:
         signal.signal(signal.SIGALRM, lambda *_: self._send(signal.SIGKILL))
 
     def start(
-        self, command: list[str], environment: dict[str, str], directory: str, **streams: Any
+        self,
+        command: list[str],
+        environment: dict[str, str],
+        directory: str,
+        confine: Callable[[], None] = lambda: None,
+        **streams: Any,
     ) -> subprocess.Popen[str]:
-        """Start the command as leader of a new process group that dies with this process. Errors: `OSError`."""
+        """Start the command as leader of a new process group that dies with this process. Errors: `OSError`.
+
+        `confine` is called in the child.
+        """
         parent = os.getpid()
+
+        def prepare() -> None:
+            _die_with(parent)
+            confine()
+
         process = subprocess.Popen(
             command,
             cwd=directory,
             env=environment,
             stdin=subprocess.DEVNULL,
             process_group=0,
-            preexec_fn=lambda: _die_with(parent),  # noqa: PLW1509  (this process has one thread)
+            preexec_fn=prepare,  # noqa: PLW1509  (this process has one thread)
             text=True,
             errors="replace",
             **streams,
@@ -62,15 +77,28 @@ class Group:
             self._end()
         return process
 
-    def wait(self, process: subprocess.Popen[str]) -> int:
-        """Wait for the leader, end what it left behind in its group, and return its code (negative: a signal)."""
-        if sys.platform == "linux":
+    def wait(self, process: subprocess.Popen[str], meanwhile: Callable[[], None] | None = None) -> int:
+        """Wait for the leader, end what it left behind in its group, and return its code (negative: a signal).
+
+        `meanwhile` is called over and over; it returns after a moment.
+        """
+        linux = sys.platform == "linux"
+        while meanwhile and (_is_running(process.pid) if linux else process.poll() is None):
+            meanwhile()
+        if linux:
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # unreaped, so the number is still the group's
             self._send(signal.SIGKILL)
         code = process.wait()
         self._process = None
         signal.setitimer(signal.ITIMER_REAL, 0)
         return code
+
+    def end(self, *, at_once: bool) -> None:
+        """End what runs, by force now or after the grace period."""
+        if at_once:
+            self._send(signal.SIGKILL)
+        else:
+            self._end()
 
     def _ask(self, _number: int, _frame: FrameType | None) -> None:
         first, self.asked = not self.asked, True
@@ -95,9 +123,10 @@ class Wrapper:
         self._plan = plan
         self._group = group
         self._told = 0
+        self._exceeded: limits.Exceeded | None = None
 
     def run(self, log: IO[str]) -> dict[str, Any]:
-        """What exit.json shall say: `stage`, `code` or `signal`."""
+        """What exit.json shall say: `stage`, `code` or `signal`, and which limit was `exceeded`."""
         for stage, step in (("environment", self._prepare), ("trainer", self._train)):
             if self._is_unwanted():
                 return {"stage": "queue", "code": None, "signal": None}
@@ -107,7 +136,8 @@ class Wrapper:
                 print(f"The {stage} could not be started: {error.strerror}: {error.filename}", file=log, flush=True)
                 return {"stage": "environment", "code": 127, "signal": None}
             if code != 0 or stage == "trainer":
-                return {"stage": stage, "code": None if code < 0 else code, "signal": -code if code < 0 else None}
+                how = {"code": None if code < 0 else code, "signal": -code if code < 0 else None}
+                return {"stage": stage, **how, "exceeded": asdict(self._exceeded) if self._exceeded else None}
         raise AssertionError("the last stage returns")
 
     def _is_unwanted(self) -> bool:
@@ -140,15 +170,43 @@ class Wrapper:
         environment = kept | {TOKEN_VARIABLE: token, "PYTHONPATH": self._plan["cwd"]} | self._plan["trainer_variables"]
         user = _as_user(self._plan["user"])
         reach.let_through(map(Path, self._plan["reached"]))
-        process = self._group.start(
-            self._plan["trainer"], environment, self._plan["cwd"], stdout=log, stderr=log, **user
-        )
+        process, pipe = self._start_trainer(environment, user)
         files.write_json(self._directory / files.TRAINER, {"pid": process.pid, "started_at": _now()})
-        code = self._group.wait(process)
+        keeper = limits.LogKeeper(pipe, log, self._plan["limits"]["log_bytes"])
+        folders = [Path(folder) for folder in self._plan["folders"]]
+        watch = limits.Watch(self._plan["limits"], folders, process.pid, user.get("user"))
+
+        def meanwhile() -> None:
+            keeper.wait(TICK_SECONDS)
+            if self._exceeded is None and (found := watch.look()):
+                self._exceeded = found
+                self._group.end(at_once=found.what == "memory")
+
+        code = self._group.wait(process, meanwhile)
         if user:
             # What left the group cannot leave its user. The shell itself is spared.
             subprocess.run(["/bin/sh", "-c", "kill -KILL -1"], check=False, stderr=subprocess.DEVNULL, **user)
+        keeper.finish()
         return code
+
+    def _start_trainer(self, environment: dict[str, str], user: dict[str, Any]) -> tuple[subprocess.Popen[str], int]:
+        """The trainer, and where its output can be read."""
+        read, write = os.pipe()
+        limits.offer_first()
+        try:
+            process = self._group.start(
+                self._plan["trainer"],
+                environment,
+                self._plan["cwd"],
+                confine=lambda: limits.confine(self._plan["limits"], own_user=bool(user)),
+                stdout=write,
+                stderr=write,
+                **user,
+            )
+        finally:
+            os.close(write)
+            limits.offer_first(0)
+        return process, read
 
     def _tell(self, message: str) -> None:
         self._told += 1
@@ -175,6 +233,10 @@ def main(directory: Path) -> int:
 
 def _had_wrapper(directory: Path) -> bool:
     return (directory / files.WRAPPER).exists() or (directory / files.EXIT).exists()
+
+
+def _is_running(pid: int) -> bool:
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None
 
 
 def _as_user(user: dict[str, int] | None) -> dict[str, Any]:

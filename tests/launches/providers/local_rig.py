@@ -12,6 +12,7 @@ import psutil
 
 from launches.providers.base import Reference
 from launches.providers.local import files, processes
+from launches.providers.local.limits import Limits
 from launches.providers.local.provider import LocalProvider
 
 STAND_IN = Path(__file__).parent / "stand_in"
@@ -59,7 +60,7 @@ class LocalRig:
             processes.end_all(submission)
 
 
-def make_rig(directory: Path, *, slots: int = 2, grace_seconds: float = 0.3) -> LocalRig:
+def make_rig(directory: Path, *, slots: int = 2, grace_seconds: float = 0.3, limits: Limits | None = None) -> LocalRig:
     """A rig under the directory."""
     directory.mkdir(exist_ok=True)
     open_to_trainers(directory)
@@ -75,6 +76,7 @@ def make_rig(directory: Path, *, slots: int = 2, grace_seconds: float = 0.3) -> 
         models=directory / "models",
         trainer_package=code / "trainer",
         environment=directory / "trainer-env",
+        limits=limits or Limits(),
         grace_seconds=grace_seconds,
     )
     return LocalRig(provider, code / "behaviour")

@@ -11,6 +11,7 @@ import pytest
 
 from catalog.enums import TrainerMode
 from launches.providers.local import plan
+from launches.providers.local.limits import Exceeded
 from launches.providers.local.outcome import (
     CONTAINER_RESTARTED,
     KILLED,
@@ -107,6 +108,9 @@ ENDED = Ending(
 )
 
 
+OVER = Exceeded("memory", 3_000_000_000, 2_000_000_000)
+
+
 @pytest.mark.parametrize(
     ("changes", "state", "reason", "words"),
     [
@@ -130,6 +134,9 @@ ENDED = Ending(
         ({"code": 137}, "FAILED", "EXIT_CODE", "memory"),
         ({"code": None, "signal_number": signal.SIGSEGV}, "FAILED", "EXIT_CODE", "SIGSEGV"),
         ({"code": None, "signal_number": 63}, "FAILED", "EXIT_CODE", "signal 63"),
+        ({"code": None, "signal_number": 9, "exceeded": OVER}, "FAILED", "LIMIT", "used 3.0 GB of memory, and a trainer"),
+        ({"code": 0, "exceeded": OVER}, "COMPLETED", "DONE", ""),
+        ({"code": 143, "exceeded": OVER, "cancelled": True}, "CANCELLED", "USER", ""),
         ({"log_tail": "the last line"}, "FAILED", "EXIT_CODE", "exit code 1.\nLast lines of its log:\nthe last line"),
     ],
 )

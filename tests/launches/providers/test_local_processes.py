@@ -26,12 +26,14 @@ SUBMITTER = """
 import json, os, signal, sys
 from pathlib import Path
 from launches.providers.base import Reference, Retryable
+from launches.providers.local.limits import Limits
 from launches.providers.local.provider import LocalProvider
 from tests.launches.providers.rig import make_submission
 
 told = json.loads(sys.argv[1])
 paths = {name: Path(told["provider"][name]) for name in ("root", "models", "trainer_package", "environment")}
-provider = LocalProvider(**told["provider"] | paths)
+limits = Limits(**told["provider"]["limits"])
+provider = LocalProvider(**told["provider"] | paths | {"limits": limits})
 sys.stdin.readline()
 provider.submit(make_submission(Reference(**told["reference"])))
 os.kill(os.getpid(), signal.SIGKILL)

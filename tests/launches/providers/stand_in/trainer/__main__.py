@@ -89,6 +89,11 @@ for name, step in wanted.get("checkpoints", {}).items():
     checkpoint.mkdir(parents=True, exist_ok=True)
     about = {"name": name, "step": step, "size_bytes": 10, "created_at": "2026-01-01T00:00:00Z"}
     write(checkpoint / "checkpoint.json", about)
+held = b"m" * (wanted.get("memory_mb", 0) * 1_000_000)
+if "files_mb" in wanted:
+    (Path(config["checkpoints"]) / "large").write_bytes(b"f" * wanted["files_mb"] * 1_000_000)
+for number in range(wanted.get("files", 0)):
+    (directory / f"file-{number}").touch()
 with (directory / "metrics.jsonl").open("a") as file:
     for number in range(1, wanted.get("metrics", 0) + 1):
         record = {"number": number, "step": number, "loss_per_token": 1 / number, "time": "2026-01-01T00:00:00Z"}
