@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from accounts.models import Account, ApiKey, User
+from accounts.origins import UNKNOWN, Origin
 from accounts.queries import role_in
 from accounts.roles import Right, allows
 from accounts.scopes import Scope, covers, least_scope
@@ -21,6 +22,7 @@ class Actor:
     user: User | None
     label: str
     request_id: str = ""
+    origin: Origin = UNKNOWN
     scope: Scope | None = None
     only_account: Account | None = None
 
@@ -31,19 +33,22 @@ class Actor:
 
 
 SYSTEM = Actor(user=None, label="Slipway")
+VISITOR = Actor(user=None, label="somebody")
+"""Who is not signed in (yet)."""
 
 
-def user_actor(user: User, *, request_id: str = "") -> Actor:
+def user_actor(user: User, *, request_id: str = "", origin: Origin = UNKNOWN) -> Actor:
     """The actor for a signed-in user."""
-    return Actor(user=user, label=user.get_username(), request_id=request_id)
+    return Actor(user=user, label=user.get_username(), request_id=request_id, origin=origin)
 
 
-def key_actor(key: ApiKey, *, request_id: str = "") -> Actor:
+def key_actor(key: ApiKey, *, request_id: str = "", origin: Origin = UNKNOWN) -> Actor:
     """The actor for a program that showed this key."""
     return Actor(
         user=key.user,
         label=f"{key.user.get_username()} (key {key.name})",
         request_id=request_id,
+        origin=origin,
         scope=Scope(key.scope),
         only_account=key.account,
     )

@@ -1,15 +1,26 @@
-"""allauth's hooks: nobody signs up unasked; members come by invitation."""
+"""allauth's hooks: nobody signs up unasked, passwords are tried as often as the throttle lets them, all is noted."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from allauth.account.adapter import DefaultAccountAdapter
+from django import forms
 from django.http import HttpRequest
+from django.utils import timezone
 
+from accounts.actors import user_actor
+from accounts.domain.begin_sign_in import begin_sign_in
+from accounts.domain.end_sign_in import fail_sign_in, pass_sign_in, sign_in
+from accounts.domain.sign_out import sign_out
+from accounts.models import User
 from accounts.origins import origin_of
+from accounts.requests import SlipwayRequest, actor_of, visitor_of
+from wire.errors import TooMany
 
 
-class ClosedSignUp(DefaultAccountAdapter):  # type: ignore[misc]
-    """Sign-up is closed."""
+class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
+    """Members come by invitation, with a user name; a mail server is not needed."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Never."""
@@ -18,3 +29,41 @@ class ClosedSignUp(DefaultAccountAdapter):  # type: ignore[misc]
     def get_client_ip(self, request: HttpRequest) -> str:
         """As everywhere else in Slipway."""
         return origin_of(request).address
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
+        """Who has the name and the password. Errors: `ValidationError` where one has to wait (`too_many_of`)."""
+        now = timezone.now()
+        try:
+            attempt = begin_sign_in(typed=credentials["username"], address=origin_of(request).address, now=now)
+        except TooMany as refusal:
+            request.too_many = refusal  # type: ignore[attr-defined]
+            raise forms.ValidationError(refusal.message) from None
+        user: User | None = super().authenticate(request, **credentials)
+        if user is None:
+            fail_sign_in(actor=visitor_of(request), attempt=attempt)
+        elif not user.is_active:
+            fail_sign_in(actor=visitor_of(request), attempt=attempt, reason="switched off")
+        else:
+            pass_sign_in(attempt=attempt, now=now)
+        return user
+
+    def login(self, request: HttpRequest, user: User) -> None:
+        """Begin a session."""
+        super().login(request, user)
+        note_sign_in(request, user)
+
+    def logout(self, request: SlipwayRequest) -> None:
+        """End the session."""
+        sign_out(actor=actor_of(request))
+        super().logout(request)
+
+
+def note_sign_in(request: HttpRequest, user: User) -> None:
+    """Note a session that has begun, from the form or by an invitation."""
+    actor = user_actor(user, request_id=getattr(request, "request_id", ""), origin=origin_of(request))
+    sign_in(actor=actor, user=user, now=timezone.now())
+
+
+def too_many_of(request: HttpRequest) -> TooMany | None:
+    """The throttle's refusal of this request, if it refused."""
+    return getattr(request, "too_many", None)

@@ -15,6 +15,7 @@ from django.db.models import Model, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
+from django.views.generic import RedirectView
 
 from accounts.actors import Actor, user_actor
 from accounts.domain.add_member import add_member
@@ -25,12 +26,16 @@ from accounts.domain.record import record
 from accounts.domain.remove_member import remove_member
 from accounts.domain.revoke_api_key import revoke_api_key
 from accounts.models import Account, ApiKey, AuditEntry, Invitation, Membership, User
+from accounts.origins import origin_of
 from accounts.roles import Role
+from accounts.views.signing_in import sign_out
 from wire.errors import Refusal
 from wire.names import user_name
 
-# Sign-in is in one place, with its rate limits; the admin's own door would have none.
+# Signing in and out, and one's own password, are in one place, with the throttle and the audit log.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+admin.site.logout = sign_out  # type: ignore[method-assign]
+admin.site.password_change = RedirectView.as_view(pattern_name="account_change_password")  # type: ignore[method-assign,assignment]
 admin.site.site_header = admin.site.site_title = "Slipway administration"
 admin.site.unregister([Group, EmailAddress])  # neither is used here, so neither is written past the audit log
 
@@ -39,7 +44,7 @@ Row = TypeVar("Row", bound=Model)
 
 def _actor(request: HttpRequest) -> Actor:
     assert isinstance(request.user, User), "the admin lets nobody else in"
-    return user_actor(request.user, request_id=request.request_id)  # type: ignore[attr-defined]
+    return user_actor(request.user, request_id=request.request_id, origin=origin_of(request))  # type: ignore[attr-defined]
 
 
 def _or_say_why_not(request: HttpRequest, answer: Callable[[], HttpResponse]) -> HttpResponse:
@@ -247,8 +252,8 @@ class ApiKeys(ReadOnly):
 class AuditEntries(ReadOnly):
     """What was done."""
 
-    list_display = ("created_at", "actor_label", "verb", "target", "account", "reason")
+    list_display = ("created_at", "actor_label", "verb", "target", "account", "address", "reason")
     list_filter = ("verb", "account")
     list_select_related = ("account",)
-    search_fields = ("target", "actor_label", "request_id")
+    search_fields = ("target", "actor_label", "request_id", "address")
     show_full_result_count = False

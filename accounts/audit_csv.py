@@ -11,15 +11,16 @@ from typing import Any
 from accounts.models import AuditEntry
 
 HEAD = ("time", "actor", "verb", "target", "reason", "request_id", "before", "after")
+PERSONAL_HEAD = ("address", "agent")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def head() -> str:
-    """The first line."""
-    return _lines([HEAD])
+def head(*, personal: bool) -> str:
+    """The first line; `personal` with the addresses that requests came from."""
+    return _lines([(*HEAD, *PERSONAL_HEAD) if personal else HEAD])
 
 
-def lines_of(entries: Iterable[AuditEntry]) -> str:
+def lines_of(entries: Iterable[AuditEntry], *, personal: bool) -> str:
     """A line an entry."""
     return _lines(
         [
@@ -31,6 +32,7 @@ def lines_of(entries: Iterable[AuditEntry]) -> str:
             entry.request_id,
             _json(entry.before),
             _json(entry.after),
+            *((entry.address or "", entry.agent) if personal else ()),
         ]
         for entry in entries
     )

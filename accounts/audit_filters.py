@@ -16,6 +16,7 @@ class AuditFilters:
     target: str = ""
     since: date | None = None
     until: date | None = None
+    address: str = ""
 
     @property
     def first_moment(self) -> datetime | None:
@@ -36,6 +37,7 @@ class AuditFilters:
             "target": f"target {self.target}…",
             "since": f"from {self.since}",
             "until": f"to {self.until}",
+            "address": f"from {self.address}",
         }
         return [words[field.name] for field in fields(self) if getattr(self, field.name)]
 

@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from psycopg import sql
 
 from accounts.audit_filters import AuditFilters
+from accounts.audit_verbs import PERSONAL_VERBS
 from accounts.models import Account, AuditEntry
 from accounts.queries import PAGE, cursor_in
 
@@ -30,19 +31,22 @@ _CHOICES = sql.SQL("""
 
 
 def list_entries(
-    account: Account, filters: AuditFilters, *, before: str = "", size: int = PAGE
+    account: Account, filters: AuditFilters, *, personal: bool, before: str = "", size: int = PAGE
 ) -> tuple[list[AuditEntry], str]:
-    """A page of entries, newest first, older than the entry `before`; and the cursor of the next page, or ""."""
-    found = _matching(account, filters)
+    """A page of entries, newest first, older than the entry `before`; and the cursor of the next page, or "".
+
+    `personal` is whether the reader may see what is about persons: sign-ins, and addresses.
+    """
+    found = _matching(account, filters, personal)
     cursor = cursor_in(before)
     last = None if cursor is None else AuditEntry.objects.filter(account=account, pk=cursor).first()
     entries = list((_older(found, last) if last else found)[: size + 1])
     return entries[:size], str(entries[size - 1].pk) if len(entries) > size else ""
 
 
-def entries_in_chunks(account: Account, filters: AuditFilters) -> Iterator[list[AuditEntry]]:
+def entries_in_chunks(account: Account, filters: AuditFilters, *, personal: bool) -> Iterator[list[AuditEntry]]:
     """All entries, newest first, a thousand at a time: no cursor of the database stays open while a client reads."""
-    found = _matching(account, filters)
+    found = _matching(account, filters, personal)
     chunk = list(found[:CHUNK])
     while chunk:
         yield chunk
@@ -57,8 +61,12 @@ def choices_of(account: Account, column: Literal["verb", "actor_label"]) -> list
         return [value for (value,) in cursor.fetchall()]
 
 
-def _matching(account: Account, filters: AuditFilters) -> QuerySet[AuditEntry]:
+def _matching(account: Account, filters: AuditFilters, personal: bool) -> QuerySet[AuditEntry]:
     found = AuditEntry.objects.filter(account=account)
+    if not personal:
+        found = found.exclude(verb__in=PERSONAL_VERBS).defer("address", "agent")
+    elif filters.address:
+        found = found.filter(address=filters.address)
     if filters.actor:
         found = found.filter(actor_label=filters.actor)
     if filters.verb:

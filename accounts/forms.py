@@ -150,6 +150,9 @@ class AuditForm(forms.Form):
     target = forms.CharField(required=False, max_length=AuditEntry._meta.get_field("target").max_length)
     since = forms.DateField(label="From", required=False, input_formats=[DAY], error_messages=NO_DAY)
     until = forms.DateField(label="To", required=False, input_formats=[DAY], error_messages=NO_DAY)
+    address = forms.GenericIPAddressField(
+        required=False, unpack_ipv4=True, error_messages={"invalid": "Write an address as 192.0.2.1 or 2001:db8::1."}
+    )
 
     def clean(self) -> dict[str, Any]:
         """A span of days runs forward."""

@@ -7,6 +7,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now, Upper
 
+from accounts.audit_verbs import PERSONAL_VERBS
+from accounts.origins import AGENT_LENGTH
 from accounts.roles import Role
 from accounts.scopes import Scope
 from wire import names
@@ -136,8 +138,45 @@ class ApiKey(models.Model):
         return names.api_key_name(self.account.account_id, self.pk)
 
 
+class SeenAddress(models.Model):
+    """An address from which a user signed in, or an API key was used: not the address, but a keyed hash of it."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="seen_addresses")
+    api_key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, null=True, related_name="seen_addresses")
+    digest = models.CharField(max_length=64)
+    seen_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "digest"], name="seen_address_of_user_once"),
+            models.UniqueConstraint(fields=["api_key", "digest"], name="seen_address_of_key_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user or self.api_key} from {self.digest[:8]}…"
+
+
+class SignInFailures(models.Model):
+    """How often sign-in failed for a name from an address, for a name, or from an address: keyed hashes of them.
+
+    Until `open_at` nothing is tried again. `user` is whose name it is, where it is anybody's.
+    """
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="+")
+    failures = models.PositiveIntegerField(default=0)
+    failed_at = models.DateTimeField(db_index=True)
+    open_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.failures} failures for {self.digest[:8]}…"
+
+
 class AuditEntry(models.Model):
-    """What somebody did to something, written in the transaction that did it. Never changed, never deleted."""
+    """What somebody did to something, written in the transaction that did it. Never changed, never deleted.
+
+    But for the address and the agent that a request came from, which are forgotten after a while.
+    """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, null=True, related_name="audit_entries")
     actor = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
@@ -148,6 +187,8 @@ class AuditEntry(models.Model):
     after = models.JSONField(null=True)
     reason = models.TextField(blank=True)
     request_id = models.CharField(max_length=64, blank=True)
+    address = models.GenericIPAddressField(null=True)
+    agent = models.CharField(max_length=AGENT_LENGTH, db_default="")
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -160,6 +201,13 @@ class AuditEntry(models.Model):
             models.Index(
                 fields=["account", "target"], name="audit_by_target_prefix", opclasses=["int8_ops", "text_pattern_ops"]
             ),
+            models.Index(
+                fields=["account", "-created_at", "-id"],
+                name="audit_of_work",
+                condition=~Q(verb__in=PERSONAL_VERBS),
+            ),
+            models.Index(fields=["account", "address", "-created_at", "-id"], name="audit_by_address"),
+            models.Index(fields=["created_at"], name="audit_with_address", condition=Q(address__isnull=False)),
         ]
 
     def __str__(self) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.middleware import HtmxDetails
 
-from accounts.actors import Actor, user_actor
+from accounts.actors import VISITOR, Actor, user_actor
 from accounts.middleware import Standing
 from accounts.models import User
+from accounts.origins import origin_of
 from wire.errors import FailedPrecondition, NotFound, Refusal
 
 NO_ACCOUNT = "You are a member of no account yet. Ask an admin for an invitation."
@@ -27,7 +30,12 @@ class SlipwayRequest(HttpRequest):
 def actor_of(request: SlipwayRequest) -> Actor:
     """The actor of a request that is known to be signed in."""
     assert isinstance(request.user, User), "guard the view with login_required"
-    return user_actor(request.user, request_id=request.request_id)
+    return user_actor(request.user, request_id=request.request_id, origin=origin_of(request))
+
+
+def visitor_of(request: HttpRequest) -> Actor:
+    """The actor of a request of which nobody knows yet whose it is."""
+    return replace(VISITOR, request_id=getattr(request, "request_id", ""), origin=origin_of(request))
 
 
 def next_page(request: HttpRequest) -> str:

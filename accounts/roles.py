@@ -3,7 +3,8 @@
 viewer    sees the account's catalog and launches, and makes API keys of their own
 launcher  also launches trainers, and acts on launches of their own
 publisher also publishes shapes, controls any launch of the account, and reads its audit log
-admin     also manages members, renames the account, and publishes to the shared account where this is it
+admin     also manages members, sees their sign-ins and everybody's addresses in the audit log, renames the account,
+          and publishes to the shared account where this is it
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Right(StrEnum):
     CONTROL_ANY_LAUNCH = "control_any_launch"
     PUBLISH = "publish"
     READ_AUDIT = "read_the_audit_log"
+    READ_SIGN_INS = "read_sign_ins_and_addresses"
     PUBLISH_SHARED = "publish_to_the_shared_account"
     MANAGE_MEMBERS = "manage_members"
 
@@ -36,7 +38,7 @@ class Right(StrEnum):
 _VIEWER = frozenset({Right.VIEW, Right.MAKE_KEYS})
 _LAUNCHER = _VIEWER | {Right.LAUNCH}
 _PUBLISHER = _LAUNCHER | {Right.PUBLISH, Right.CONTROL_ANY_LAUNCH, Right.READ_AUDIT}
-_ADMIN = _PUBLISHER | {Right.PUBLISH_SHARED, Right.MANAGE_MEMBERS}
+_ADMIN = _PUBLISHER | {Right.PUBLISH_SHARED, Right.MANAGE_MEMBERS, Right.READ_SIGN_INS}
 
 RIGHTS: dict[Role, frozenset[Right]] = {
     Role.VIEWER: _VIEWER,

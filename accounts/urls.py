@@ -9,11 +9,12 @@ from accounts.views.audit import audit, audit_csv
 from accounts.views.invitations import invitation
 from accounts.views.keys import key_revoke, keys
 from accounts.views.members import invitation_revoke, member_remove, member_role, members
+from accounts.views.signing_in import sign_in, sign_out
 from accounts.views.standing import switch_account
 
 urlpatterns = [
-    path("sign-in", allauth.login, name="account_login"),
-    path("sign-out", allauth.logout, name="account_logout"),
+    path("sign-in", sign_in, name="account_login"),
+    path("sign-out", sign_out, name="account_logout"),
     path("password", allauth.password_change, name="account_change_password"),
     path("inactive", allauth.account_inactive, name="account_inactive"),
     path("invitations/<str:token>", invitation, name="invitation"),

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 
 from accounts.domain.authenticate_key import authenticate_key
 from accounts.models import ApiKey, User
+from accounts.origins import origin_of
 
 REFUSED = (
     "The API key is unknown, expired or revoked. Make one on the page API keys, and send it as X-Api-Key or as "
@@ -25,7 +26,8 @@ class KeyAuthentication(BaseAuthentication):
         secret = key_in(request.headers.get("X-Api-Key"), request.headers.get("Authorization"))
         if secret is None:
             return None
-        key = authenticate_key(secret=secret, now=timezone.now())
+        number = getattr(request, "request_id", "")
+        key = authenticate_key(secret=secret, now=timezone.now(), origin=origin_of(request), request_id=number)
         if key is None:
             raise AuthenticationFailed(REFUSED)
         return key.user, key

@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 
 from accounts.actors import Actor, key_actor, require
 from accounts.models import Account, ApiKey
+from accounts.origins import origin_of
 from accounts.roles import Right
 from api.masks import fields_of
 from api.parsing import sendable
@@ -51,7 +52,7 @@ class ResourceView(APIView):
     @property
     def actor(self) -> Actor:
         """The key's user, bounded by its scope."""
-        return key_actor(self.key, request_id=getattr(self.request, "request_id", ""))
+        return key_actor(self.key, request_id=getattr(self.request, "request_id", ""), origin=origin_of(self.request))
 
     @property
     def mine(self) -> list[int]:

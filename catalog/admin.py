@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 from accounts.actors import Actor, user_actor
 from accounts.admin import ReadOnly
 from accounts.models import User
+from accounts.origins import origin_of
 from catalog.domain.restore_version import restore_version
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from wire.errors import Refusal
@@ -24,7 +25,7 @@ from wire.errors import Refusal
 
 def _actor(request: HttpRequest) -> Actor:
     assert isinstance(request.user, User), "the admin lets nobody else in"
-    return user_actor(request.user, request_id=request.request_id)  # type: ignore[attr-defined]
+    return user_actor(request.user, request_id=request.request_id, origin=origin_of(request))  # type: ignore[attr-defined]
 
 
 @admin.register(BaseModel)

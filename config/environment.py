@@ -147,6 +147,12 @@ _SETTINGS = [
         "Minutes from the start of its trainer after which a validation is stopped and counts as failed.",
     ),
     Setting("SLIPWAY_PASSPORT_DAYS", positive, 90, "Days for which what a validation measured counts as fresh."),
+    Setting(
+        "SLIPWAY_ADDRESS_DAYS",
+        positive,
+        90,
+        "Days after which the audit log forgets from which addresses things were done, and where users signed in.",
+    ),
     Setting("SLIPWAY_LOG_LEVEL", str, "INFO", "Least level that is logged."),
 ]
 

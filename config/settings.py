@@ -93,6 +93,7 @@ SLIPWAY_VALIDATION_STEPS: int = read("SLIPWAY_VALIDATION_STEPS")
 SLIPWAY_VALIDATION_WAIT: int = read("SLIPWAY_VALIDATION_WAIT")
 SLIPWAY_VALIDATION_TIMEOUT: int = read("SLIPWAY_VALIDATION_TIMEOUT")
 SLIPWAY_PASSPORT_DAYS: int = read("SLIPWAY_PASSPORT_DAYS")
+SLIPWAY_ADDRESS_DAYS: int = read("SLIPWAY_ADDRESS_DAYS")
 REDIS_URL: str = read("REDIS_URL")
 
 INSTALLED_APPS = [
@@ -181,13 +182,13 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "catalog"
-ACCOUNT_ADAPTER = "accounts.adapter.ClosedSignUp"
+ACCOUNT_ADAPTER = "accounts.adapter.Adapter"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "catalog"
 ACCOUNT_SESSION_REMEMBER = True
-ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key", "change_password": "5/m/user"}
+ACCOUNT_RATE_LIMITS = False  # by name alone, and in the broker; ours is accounts/throttling.py
 EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
 
 SESSION_ENGINE = "accounts.sessions"
@@ -292,6 +293,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "launches.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "validations": {"task": "publishing.sweep", "schedule": 5.0, "options": {"expires": 10}},
     "reconcile": {"task": "launches.reconcile", "schedule": 30.0, "options": {"expires": 30}},
+    "addresses": {"task": "accounts.forget_addresses", "schedule": 3600.0, "options": {"expires": 3600}},
     "pulse": {"task": "config.pulse", "schedule": 5.0, "options": {"expires": 20}},
 }
 

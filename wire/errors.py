@@ -56,6 +56,16 @@ class Conflict(Refusal):
     code = "ABORTED"
 
 
+class TooMany(Refusal):
+    """More than is taken at a time; after `retry_after` seconds it may be repeated."""
+
+    code = "RESOURCE_EXHAUSTED"
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class Unimplemented(Refusal):
     """Nobody here can do that (yet)."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import QuerySet
 
-from accounts.actors import Actor, user_actor
+from accounts.actors import VISITOR, Actor, user_actor
 from accounts.domain.add_member import set_role
 from accounts.domain.create_invitation import hash_token
 from accounts.domain.create_user import create_user
@@ -37,19 +37,21 @@ def open_invitation(*, token: str, now: datetime) -> Invitation:
 
 
 @transaction.atomic
-def accept_invitation(*, token: str, person: User | NewUser, now: datetime, request_id: str = "") -> User:
+def accept_invitation(*, token: str, person: User | NewUser, now: datetime, visitor: Actor = VISITOR) -> User:
     """Make the person a member, and a user where they are none. A member's role grows, it never shrinks.
+
+    `visitor` is who asks, as long as nobody knows who that is.
 
     Errors: `NotFound`, `FailedPrecondition` as in `open_invitation`; `InvalidArgument` as in `create_user`.
     """
     invitation = _open(Invitation.objects.select_for_update(of=("self",)), token, now)
     account, role = invitation.account, Role(invitation.role)
     if isinstance(person, NewUser):
-        newcomer = Actor(user=None, label=f"an invitation to {account}", request_id=request_id)
+        newcomer = replace(visitor, label=f"an invitation to {account}")
         user = create_user(actor=newcomer, username=person.username, password=person.password, email=invitation.email)
     else:
         user = person
-    actor = user_actor(user, request_id=request_id)
+    actor = user_actor(user, request_id=visitor.request_id, origin=visitor.origin)
     held = role_in(user, account)
     if held is None or not includes(held, role):
         set_role(actor=actor, account=account, user=user, role=role)

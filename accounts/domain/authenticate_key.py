@@ -5,17 +5,26 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, Q
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, Subquery
 
+from accounts.actors import Actor, key_actor
+from accounts.audit_verbs import PersonalVerb
+from accounts.digests import digest_of_address
 from accounts.domain.create_api_key import MARK, hash_secret
-from accounts.models import ApiKey, Membership
+from accounts.domain.record import record
+from accounts.domain.see_address import see_address
+from accounts.models import ApiKey, Membership, SeenAddress
+from accounts.origins import UNKNOWN, Origin
 
 NOTED_EVERY = timedelta(minutes=1)
 """How exact `last_used_at` is: a key that is used all the time is written once in that time."""
+SEEN_EVERY = timedelta(hours=1)
+"""The same of the address that it is used from."""
 _SECRET = re.compile(re.escape(MARK) + r"[A-Za-z0-9_-]{43}")
 
 
-def authenticate_key(*, secret: str, now: datetime) -> ApiKey | None:
+def authenticate_key(*, secret: str, now: datetime, origin: Origin = UNKNOWN, request_id: str = "") -> ApiKey | None:
     """The key with its user and account, and its use noted; None where the secret opens nothing (any more).
 
     That is: unknown, revoked, expired, of a user who is switched off, or who is no member of the account now.
@@ -23,14 +32,35 @@ def authenticate_key(*, secret: str, now: datetime) -> ApiKey | None:
     """
     if _SECRET.fullmatch(secret) is None:
         return None
+    here = digest_of_address(origin.address)
+    seen_here = SeenAddress.objects.filter(api_key=OuterRef("pk"), digest=here).values("seen_at")
     member = Membership.objects.filter(account=OuterRef("account"), user=OuterRef("user"))
     key = (
         ApiKey.objects.filter(Exists(member), secret_hash=hash_secret(secret), revoked_at=None, user__is_active=True)
         .filter(Q(expires_at=None) | Q(expires_at__gt=now))
         .select_related("account", "user")
+        .annotate(seen_here=Subquery(seen_here))
         .first()
     )
-    if key is not None and (key.last_used_at is None or key.last_used_at <= now - NOTED_EVERY):
+    if key is None:
+        return None
+    if origin.address and (key.seen_here is None or key.seen_here <= now - SEEN_EVERY):
+        _see(key, here, now, key_actor(key, request_id=request_id, origin=origin))
+    if key.last_used_at is None or key.last_used_at <= now - NOTED_EVERY:
         ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
         key.last_used_at = now
     return key
+
+
+@transaction.atomic
+def _see(key: ApiKey, digest: str, now: datetime, actor: Actor) -> None:
+    """Note from where the key is used, and in the audit log where that is new."""
+    if see_address(digest=digest, now=now, api_key=key):
+        record(
+            actor=actor,
+            verb=PersonalVerb.USE_KEY_ELSEWHERE,
+            target=key.resource_name,
+            account=key.account,
+            after={"name": key.name, "user": key.user.get_username(), "prefix": key.prefix},
+            reason="from an address where it was not used before",
+        )

@@ -1,11 +1,13 @@
-"""Write one line of the audit log."""
+"""Write the audit log."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from accounts.actors import Actor
-from accounts.models import Account, AuditEntry
+from accounts.models import Account, AuditEntry, User
+from accounts.queries import memberships_of
+from wire.names import user_name
 
 
 def record(
@@ -29,4 +31,17 @@ def record(
         after=after,
         reason=reason,
         request_id=actor.request_id,
+        address=actor.origin.address or None,
+        agent=actor.origin.agent,
     )
+
+
+def record_about(user: User, *, actor: Actor, verb: str, after: dict[str, Any] | None = None, reason: str = "") -> None:
+    """Note that `actor` did `verb` to the user as a person, in the log of each account that they are a member of.
+
+    So it is for the admins of these; of who is a member of none, for superusers.
+    """
+    accounts: list[Account | None] = [membership.account for membership in memberships_of(user)]
+    target = user_name(user.get_username())
+    for account in accounts or [None]:
+        record(actor=actor, verb=verb, target=target, account=account, after=after, reason=reason)

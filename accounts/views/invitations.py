@@ -14,11 +14,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
+from accounts.adapter import note_sign_in
 from accounts.domain.accept_invitation import NewUser, accept_invitation, open_invitation
 from accounts.forms import JoinForm
 from accounts.middleware import SESSION_KEY
 from accounts.models import Invitation, User
-from accounts.requests import SlipwayRequest
+from accounts.requests import SlipwayRequest, visitor_of
 from wire.errors import FailedPrecondition, InvalidArgument, NotFound
 
 
@@ -56,9 +57,10 @@ def _as_newcomer(request: SlipwayRequest, found: Invitation, token: str) -> Http
 
 
 def _join(request: SlipwayRequest, found: Invitation, token: str, person: User | NewUser) -> HttpResponse:
-    user = accept_invitation(token=token, person=person, now=timezone.now(), request_id=request.request_id)
+    user = accept_invitation(token=token, person=person, now=timezone.now(), visitor=visitor_of(request))
     if isinstance(person, NewUser):
         login(request, user)
+        note_sign_in(request, user)
     request.session[SESSION_KEY] = found.account.account_id
     messages.success(request, f"Welcome to {found.account}, {user}.")
     return redirect(settings.LOGIN_REDIRECT_URL)

@@ -23,6 +23,7 @@ from django.utils import timezone
 from accounts.actors import key_actor, require
 from accounts.domain.authenticate_key import authenticate_key
 from accounts.domain.create_api_key import hash_secret
+from accounts.origins import UNKNOWN, Origin
 from api.outages import DATABASE_LOST, RETRY_SECONDS, outage
 from launches.domain.control import right_to_control
 from launches.gateway.pool import Endpoint
@@ -54,11 +55,12 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Question:
-    """Who asks (the hash of their secret) for which job."""
+    """Who asks (the hash of their secret), from where, for which job."""
 
     secret_hash: str
     account: str
     job: str
+    origin: Origin
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,9 @@ class Admission:
         self._known: OrderedDict[Question, tuple[float, Admitted]] = OrderedDict()
         self._asked: dict[Question, asyncio.Task[Admitted]] = {}
 
-    async def admit(self, secret: str, account: str, job: str) -> Admitted:
+    async def admit(self, secret: str, account: str, job: str, origin: Origin = UNKNOWN) -> Admitted:
         """The launch's trainer. Errors: `Refused`."""
-        question = Question(hash_secret(secret), account, job)
+        question = Question(hash_secret(secret), account, job, origin)
         until, known = self._known.get(question, (0.0, None))
         if known is not None and time.monotonic() < until:
             return known
@@ -90,14 +92,14 @@ class Admission:
             task = self._asked[question] = asyncio.create_task(self._ask(question, secret))
         return await asyncio.shield(task)
 
-    def forget(self, secret: str, account: str, job: str) -> None:
+    def forget(self, secret: str, account: str, job: str, origin: Origin = UNKNOWN) -> None:
         """The next one is looked up again: the trainer is not where it was."""
-        self._known.pop(Question(hash_secret(secret), account, job), None)
+        self._known.pop(Question(hash_secret(secret), account, job, origin), None)
 
     async def _ask(self, question: Question, secret: str) -> Admitted:
         asked_at = time.monotonic()
         try:
-            found = await _look_up(secret, question.account, question.job)
+            found = await _look_up(secret, question.account, question.job, question.origin)
         finally:
             del self._asked[question]
         self._known.pop(question, None)
@@ -108,9 +110,9 @@ class Admission:
 
 
 @sync_to_async(thread_sensitive=False)
-def _look_up(secret: str, account: str, job: str) -> Admitted:
+def _look_up(secret: str, account: str, job: str, origin: Origin) -> Admitted:
     try:
-        attempt = _attempt_for(secret, account, job)
+        attempt = _attempt_for(secret, account, job, origin)
         return Admitted(_endpoint_of(attempt), trainer_token(attempt.launch).encode())
     except DATABASE_LOST as error:
         log.warning("gateway.database_lost", error=str(error))
@@ -119,13 +121,13 @@ def _look_up(secret: str, account: str, job: str) -> Admitted:
         connections.close_all()
 
 
-def _attempt_for(secret: str, account: str, job: str) -> Attempt:
+def _attempt_for(secret: str, account: str, job: str, origin: Origin) -> Attempt:
     """The job's newest attempt, for a key that may drive its trainer.
 
     A job of an account that the key is not for is not there. Job and attempt are read at the same moment, or a resumed
     job could seem to be over.
     """
-    key = authenticate_key(secret=secret, now=timezone.now())
+    key = authenticate_key(secret=secret, now=timezone.now(), origin=origin)
     if key is None:
         raise Refused(Code.UNAUTHENTICATED, "Send an API key that is in use, as X-Api-Key or as Authorization: Bearer.")
     attempt = (

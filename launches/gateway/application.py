@@ -21,6 +21,7 @@ from typing import Any
 import h11
 import structlog
 
+from accounts.origins import Origin, origin_in
 from launches.gateway import headers
 from launches.gateway.admission import Admission, Admitted, Refused
 from launches.gateway.exchange import Body, CallerGone, CutOff, Exchange, Misplaced, NoAnswer, Receive, Send
@@ -48,6 +49,7 @@ class Asked:
     account: str
     job: str
     target: bytes
+    origin: Origin
 
     @property
     def prefix(self) -> bytes:
@@ -88,7 +90,7 @@ class Gateway:
             asked = _read(scope)
             if self._open > MOST_OPEN:
                 raise Refused(Code.RESOURCE_EXHAUSTED, "Too many requests at once; repeat it shortly.", retry_after=1)
-            await self._admission.admit(asked.secret, asked.account, asked.job)
+            await self._admission.admit(asked.secret, asked.account, asked.job, asked.origin)
             with self._place(asked.account):
                 await self._forward(asked, scope, receive, send)
         except Refused as refusal:
@@ -132,13 +134,13 @@ class Gateway:
         """A connection to the job's trainer, a new one `again`. Errors: `Refused`."""
         why = ""
         for _ in range(2):
-            admitted = await self._admission.admit(asked.secret, asked.account, asked.job)
+            admitted = await self._admission.admit(asked.secret, asked.account, asked.job, asked.origin)
             kept = None if again else self._pool.take(admitted.endpoint)
             try:
                 return admitted, kept or await self._pool.open(admitted.endpoint)
             except OSError as error:  # it may have moved, or be over: look again
                 why = str(error) or "It does not accept connections."
-                self._admission.forget(asked.secret, asked.account, asked.job)
+                self._admission.forget(asked.secret, asked.account, asked.job, asked.origin)
         raise self._unreachable(asked, why)
 
     async def _exchange(
@@ -170,7 +172,7 @@ class Gateway:
 
     def _unreachable(self, asked: Asked, why: str) -> Refused:
         """The refusal for a trainer that does not answer; where it is will be looked up anew."""
-        self._admission.forget(asked.secret, asked.account, asked.job)
+        self._admission.forget(asked.secret, asked.account, asked.job, asked.origin)
         name = job_name(asked.account, asked.job)
         log.warning("gateway.unreachable", job=name, error=why)
         return Refused(Code.UNAVAILABLE, f"The trainer of {name} does not answer.", http_status=502)
@@ -187,7 +189,7 @@ def _read(scope: MutableMapping[str, Any]) -> Asked:
         raise Refused(Code.UNIMPLEMENTED, f"Use one of {', '.join(sorted(METHODS))}.")
     query: bytes = scope["query_string"]
     target = (slash or "/").encode() + rest.encode("latin-1") + (b"?" + query if query else b"")
-    return Asked(headers.secret_in(scope["headers"]), account, job, target)
+    return Asked(headers.secret_in(scope["headers"]), account, job, target, origin_in(scope))
 
 
 def _content_length(scope: MutableMapping[str, Any]) -> bytes | None:

@@ -18,12 +18,13 @@ from tests.makers import make_account
 ROWS = 100_000
 pytestmark = [pytest.mark.django_db, pytest.mark.e2e]  # filling the tables takes its time
 
-# One a minute from 2026-01-01; a verb, an actor and a member that are rare, each among the oldest entries.
+# One a minute from 2026-01-01; a verb, an actor and a member that are rare, each among the oldest entries. The newest
+# tenth are sign-ins, which a publisher is not shown.
 FILL = """
     INSERT INTO accounts_auditentry (account_id, actor_label, verb, target, reason, request_id, created_at)
     SELECT %(account)s,
            CASE WHEN n < 20 THEN 'rare actor' ELSE 'user ' || n %% 40 END,
-           CASE WHEN n < 20 THEN 'rare_verb' ELSE 'verb_' || n %% 12 END,
+           CASE WHEN n < 20 THEN 'rare_verb' WHEN n >= %(rows)s * 0.9 THEN 'sign_in' ELSE 'verb_' || n %% 12 END,
            'accounts/team-a/' || CASE WHEN n < 20 THEN 'members/rare' ELSE 'rlorTrainerJobs/job-' || n END,
            '', '', timestamptz '2026-01-01 00:00+00' + n * interval '1 minute'
     FROM generate_series(0, %(rows)s - 1) n
@@ -68,12 +69,15 @@ def assert_reads_little(call: Callable[[], object], most: int = 1_000) -> None:
 
 
 def test_pages_read_an_index_wherever_they_are_and_however_filtered(team: Account) -> None:
-    def page(before: str = "", **filters: Any) -> Callable[[], object]:
-        return lambda: list_entries(team, AuditFilters(**filters), before=before)
+    def page(before: str = "", personal: bool = True, **filters: Any) -> Callable[[], object]:
+        return lambda: list_entries(team, AuditFilters(**filters), personal=personal, before=before)
 
     deep = str(AuditEntry.objects.filter(account=team).order_by("created_at")[ROWS // 2].pk)
     assert_reads_little(page())
     assert_reads_little(page(before=deep))
+    assert_reads_little(page(personal=False))
+    assert_reads_little(page(personal=False, before=deep))
+    assert_reads_little(page(address="192.0.2.1"))
     assert_reads_little(page(actor="rare actor"))
     assert_reads_little(page(actor="user 7", before=deep))
     assert_reads_little(page(actor="nobody"))
@@ -90,6 +94,6 @@ def test_pages_read_an_index_wherever_they_are_and_however_filtered(team: Accoun
 
 
 def test_the_choices_of_filters_are_found_by_skipping_through_an_index(team: Account) -> None:
-    assert choices_of(team, "verb") == sorted(["rare_verb", *(f"verb_{n}" for n in range(12))])
+    assert choices_of(team, "verb") == sorted(["rare_verb", "sign_in", *(f"verb_{n}" for n in range(12))])
     assert_reads_little(lambda: choices_of(team, "verb"))
     assert_reads_little(lambda: choices_of(team, "actor_label"))

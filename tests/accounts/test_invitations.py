@@ -61,6 +61,7 @@ def test_the_link_makes_a_user_who_is_signed_in_and_works_in_the_account(client:
         "create_user",
         "add_member",
         "accept_invitation",
+        "sign_in",
     ]
 
 

@@ -15,6 +15,7 @@ from accounts.actors import SYSTEM, user_actor
 from accounts.domain.remove_member import remove_member
 from accounts.domain.revoke_api_key import revoke_api_key
 from accounts.models import ApiKey
+from accounts.origins import UNKNOWN
 from accounts.roles import Role
 from accounts.scopes import Scope
 from catalog.states import VersionState
@@ -200,7 +201,7 @@ def test_a_thousand_requests_ask_the_database_once(launch: Launch, monkeypatch: 
     secret = make_key(launch.owner, launch.account)
     looked_up, look_up = [], admission._look_up
 
-    async def counting(*question: str) -> Any:
+    async def counting(*question: Any) -> Any:
         looked_up.append(question)
         return await look_up(*question)
 
@@ -272,7 +273,7 @@ def test_a_request_after_resume_is_not_told_what_one_before_it_asked(launch: Lau
     observe(launch, AttemptState.FAILED, reason=Reason.EXIT_CODE)
     look_up, read, resumed = admission._look_up, asyncio.Event(), asyncio.Event()
 
-    async def slowly(*question: str) -> Any:
+    async def slowly(*question: Any) -> Any:
         try:
             return await look_up(*question)
         finally:
@@ -303,7 +304,7 @@ def test_a_request_asks_the_database_three_things(launch: Launch, django_assert_
     secret = make_key(launch.owner, launch.account)
     assert asked(f"{prefix_of(launch)}/x", secret).status == 200
     with django_assert_num_queries(3):
-        admission._look_up.func(secret, "local", launch.job_id)  # type: ignore[attr-defined]
+        admission._look_up.func(secret, "local", launch.job_id, UNKNOWN)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("role", [Role.PUBLISHER, Role.ADMIN])
