@@ -31,7 +31,8 @@ class RunningTrainer:
     http: httpx.Client
 
     def submit(self, operation: str, body: dict[str, Any], **headers: str) -> httpx.Response:
-        return self.http.post(f"/api/v1/{operation}", json=body, headers=headers)
+        content = json.dumps(body)  # escaped, so that a lone surrogate can be sent as well
+        return self.http.post(f"/api/v1/{operation}", content=content, headers=headers)
 
     def answer(self, operation: str, body: dict[str, Any]) -> httpx.Response:
         """Submit an operation and wait for its answer, whatever its status."""
