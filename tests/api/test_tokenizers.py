@@ -73,5 +73,3 @@ def test_of_a_model_of_ones_own_only_the_tokenizer_goes_out(tmp_path: Path) -> N
     with (tmp_path / "tokenizer.model").open("wb") as file:
         file.truncate(MOST_BYTES)
     assert read_tokenizer(tmp_path) == {}
-
-

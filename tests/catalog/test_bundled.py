@@ -45,7 +45,9 @@ def test_nodes_of_eight_gpus_are_marked_as_assumed(bundled: None) -> None:
 
 
 def test_the_local_shapes_need_no_gpu(bundled: None) -> None:
-    versions = ShapeVersion.objects.filter(shape__account__account_id="local").order_by("shape__base_model__position", "shape__position")
+    versions = ShapeVersion.objects.filter(shape__account__account_id="local").order_by(
+        "shape__base_model__position", "shape__position"
+    )
     assert [(v.shape.shape_id, v.gpus, v.max_context) for v in versions] == [
         ("tiny-qwen3-chat-2k", 0, 2048), ("tiny-qwen3-chat-2k-lora", 0, 2048),
         ("tiny-qwen3-2k", 0, 2048), ("tiny-qwen3-2k-lora", 0, 2048), ("tiny-qwen3-2k-forward", 0, 2048),

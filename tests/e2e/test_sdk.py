@@ -54,6 +54,12 @@ def test_train_save_cancel_launch_again_and_go_on(browser: Browser, shape: str, 
     steps, after_training = losses(trained, "step"), losses(trained, "evaluated")[-1]
     assert len(steps) == STEPS
     assert after_training < steps[0], "the loss falls"
+    refused = [event["message"] for event in trained if event["event"] == "refused"]
+    for message, text in zip(
+        refused, ("target_tokens.data[1] must be", "unheard_of is not known", "no checkpoint no-such"), strict=True
+    ):
+        assert text in message
+    assert [event["path"] for event in trained if event["event"] == "saved"] == ["ten", "ten-2"]
 
     browser.wait_for(first, r">\s*ten\s*<")
     browser.post(first, f"{first}/cancel")

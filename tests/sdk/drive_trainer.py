@@ -4,10 +4,10 @@
     python drive_trainer.py train  --base-url http://127.0.0.1:PORT --mode lora --save step-10
     python drive_trainer.py resume --base-url http://127.0.0.1:PORT --mode lora --load cross_job://JOB/step-10
 
-Events: {"event": "step", "step", "loss_per_token", "grad_norm"}, {"event": "evaluated", "loss_per_token"} (a forward
-pass after the last step, and after loading before the first), {"event": "saved", "path"}, {"event": "loaded", "path"},
-{"event": "listed", "checkpoints"}, {"event": "finished", "seconds"}. It imports nothing of this project and runs in an
-environment of its own, made from tests/sdk/requirements.
+Events: {"event": "step", "step", "loss_per_token", "grad_norm"}, {"event": "refused", "message"} (of calls that are to
+be refused), {"event": "evaluated", "loss_per_token"} (a forward pass after the last step, and after loading before the
+first), {"event": "saved", "path"}, {"event": "loaded", "path"}, {"event": "listed", "checkpoints"}, {"event": "finished",
+"seconds"}. It imports nothing of this project and runs in an environment of its own, made from tests/sdk/requirements.
 """
 
 from __future__ import annotations
@@ -39,9 +39,11 @@ def main() -> None:
         evaluate(client, data)
     for step in range(1, arguments.steps + 1):
         train_step(client, data, step, arguments.learning_rate)
+    send_what_is_refused(client, data)
     evaluate(client, data)
     if arguments.save:
-        emit("saved", path=client.save_state(arguments.save).result().path)
+        for _ in range(2):
+            emit("saved", path=client.save_state(arguments.save).result().path)
         emit("listed", checkpoints=client.list_checkpoints())
     client.unload_model().result()
     emit("finished", seconds=round(time.monotonic() - started, 3))
@@ -89,6 +91,23 @@ def train_step(client: Any, data: list[Datum], step: int, learning_rate: float) 
     )
     loss, metrics = passed.result().metrics["loss:sum"], stepped.result().metrics
     emit("step", step=step, loss_per_token=loss / (SEQUENCES * LENGTH), grad_norm=metrics["grad_norm:mean"])
+
+
+def send_what_is_refused(client: Any, data: list[Datum]) -> None:
+    """One bad call of each kind; whatever is called afterwards on the same client tells whether they cost more."""
+    label = Datum(
+        model_input=ModelInput.from_ints([1, 2]),
+        loss_fn_inputs={"target_tokens": TensorData(data=[1, -5], dtype="int64", shape=[2])},
+    )
+    for send in (
+        lambda: client.forward_backward([label], "cross_entropy"),
+        lambda: client.forward_backward(data, "cross_entropy", loss_fn_config={"unheard_of": 1.0}),
+        lambda: client.load_state("no-such-checkpoint"),
+    ):
+        try:
+            send().result()
+        except Exception as error:
+            emit("refused", message=str(error))
 
 
 def evaluate(client: Any, data: list[Datum]) -> None:
