@@ -6,8 +6,9 @@
 
 Events: {"event": "step", "step", "loss_per_token", "grad_norm"}, {"event": "refused", "message"} (of calls that are to
 be refused), {"event": "evaluated", "loss_per_token"} (a forward pass after the last step, and after loading before the
-first), {"event": "saved", "path"}, {"event": "loaded", "path"}, {"event": "listed", "checkpoints"}, {"event": "finished",
-"seconds"}. It imports nothing of this project and runs in an environment of its own, made from tests/sdk/requirements.
+first), {"event": "saved", "path"}, {"event": "loaded", "path"}, {"event": "listed", "checkpoints"},
+{"event": "finished", "seconds"}. It imports nothing of this project and runs in an environment of its own, made from
+tests/sdk/requirements.
 """
 
 from __future__ import annotations
