@@ -17,7 +17,7 @@ from catalog.snapshot_fields import FIELDS, Kind, SnapshotField, value_of
 from catalog.snapshots import ShardingScheme, Snapshot
 from catalog.text_rules import LONGEST_SHOWN, refuse_length, refuse_unseen
 from wire.errors import Violation
-from wire.names import is_deployment_version_name
+from wire.names import DEPLOYMENT_VERSION_FORM, refuse_name
 
 GIGABYTE = 10**9
 GPU_GIGABYTES: dict[AcceleratorType, int] = {
@@ -185,12 +185,8 @@ def _sequence(snapshot: Snapshot) -> Iterator[Violation]:
 
 def _serving(snapshot: Snapshot) -> Iterator[Violation]:
     name = snapshot.deployment_shape_version
-    if name and not is_deployment_version_name(name):
-        yield Violation(
-            "deployment_shape_version",
-            f"{name[:80]!r} is no version of a deployment shape. "
-            "Use accounts/ACCOUNT/deploymentShapes/SHAPE/versions/VERSION.",
-        )
+    if name and (sentence := refuse_name(name, DEPLOYMENT_VERSION_FORM, what="version of a deployment shape")):
+        yield Violation("deployment_shape_version", f"{sentence}.")
 
 
 _SCHEME = "trainer_sharding_scheme"

@@ -155,8 +155,8 @@ def _document(record: Record, report: Reporter) -> Document:
 def _model(record: Record, account: str, report: Reporter) -> ModelEntry:
     name = record.text("model", longest=200)
     parsed = names.parse_model_name(name)
-    if name and parsed is None:
-        record.wrong("model", f"{name!r} is no resource name; use {names.model_name(account or 'ACCOUNT', 'MODEL')}")
+    if name and (sentence := names.refuse_name(name, names.MODEL_FORM)):
+        record.wrong("model", sentence)
     facts = None
     if parsed and parsed[0] != account:
         _refuse_facts(record, account, name)
@@ -280,9 +280,8 @@ def _deprecated(record: Record, own: str) -> Deprecation | None:
         return None
     message = inner.text("message", longest=LONGEST_MESSAGE, lines=True).strip()
     successor = inner.text("successor", longest=200, default="")
-    parsed = names.parse_shape_name(successor)
-    if successor and (parsed is None or names.shape_name(*parsed) != successor):
-        inner.wrong("successor", f"{successor!r} is no resource name; use {names.shape_name('ACCOUNT', 'SHAPE')}")
+    if successor and (sentence := names.refuse_name(successor, names.SHAPE_FORM)):
+        inner.wrong("successor", sentence)
     elif successor and successor == own:
         inner.wrong("successor", f"{successor} is this shape itself; name another one")
     inner.finish()

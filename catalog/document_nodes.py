@@ -96,8 +96,8 @@ class Record:
     def identifier(self, key: str) -> str:
         """An id as the wire has them."""
         found = self.text(key, longest=200)
-        if found and not names.is_id(found):
-            self.wrong(key, f"{shown(found)} is no id; {names.ID_RULE}")
+        if found and (sentence := names.refuse_id(found)):
+            self.wrong(key, sentence)
         return found
 
     def whole(self, key: str, *, least: int, most: int, default: int | None = None) -> int:

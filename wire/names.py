@@ -11,6 +11,12 @@ import secrets
 ID_PATTERN = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _ID = re.compile(ID_PATTERN)
 ID_RULE = "use 1 to 63 characters of a-z, 0-9 and hyphen, starting and ending with a letter or digit"
+VERSION_RULE = "use its 8 characters of a-z and 0-9"
+MODEL_FORM = "accounts/ACCOUNT/models/MODEL"
+SHAPE_FORM = "accounts/ACCOUNT/trainingShapes/SHAPE"
+VERSION_FORM = f"{SHAPE_FORM}/versions/VERSION"
+DEPLOYMENT_VERSION_FORM = "accounts/ACCOUNT/deploymentShapes/SHAPE/versions/VERSION"
+_LONGEST_SHOWN, _LONGEST_NAME = 70, 200
 _VERSION_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 LATEST = "latest"
 """Stands for the latest validated version where the id of one would."""
@@ -20,6 +26,40 @@ _VERSION_ID = re.compile(r"[a-z0-9]{8}")
 def is_id(text: str) -> bool:
     """Whether the text may be an id of an account, model, shape or job."""
     return _ID.fullmatch(text) is not None
+
+
+def refuse_id(text: str, *, what: str = "id") -> str:
+    """Why the text is no id, with the rule and one that is near; "" where it is one. `what` it should be: "job id"."""
+    if is_id(text):
+        return ""
+    near = near_id(text)
+    return f"{text[:_LONGEST_SHOWN]!r} is no {what}; {ID_RULE}{f', such as {near}' if near else ''}"
+
+
+def near_id(text: str) -> str:
+    """An id like the text: `qwen3p5-9b` for `Qwen3.5 9B`, as the catalog writes ids; "" where none is left."""
+    words = re.sub(r"(?<=[0-9])[.](?=[0-9])", "p", text[:_LONGEST_SHOWN].lower())
+    return re.sub(r"[^a-z0-9]+", "-", words).strip("-")[:63].rstrip("-")
+
+
+def refuse_name(name: str, form: str, *, what: str = "resource name") -> str:
+    """Why the text is no name of the form, such as `accounts/ACCOUNT/models/MODEL`; "" where it is one."""
+    parts, wanted = name.split("/"), form.split("/")
+    shown = repr(name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…")
+    if len(parts) != len(wanted) or any(
+        part != word for part, word in zip(parts, wanted, strict=True) if not word.isupper()
+    ):
+        return f"{shown} is no {what}; use {form}, in which for each id {ID_RULE}"
+    for part, word in zip(parts, wanted, strict=True):
+        if word.isupper() and (wrong := _refuse_part(part, word)):
+            return f"{shown} is no {what}: {wrong}"
+    return ""
+
+
+def _refuse_part(part: str, word: str) -> str:
+    if word == "VERSION":
+        return "" if is_version_id(part) else f"{part[:_LONGEST_SHOWN]!r} is no version id; {VERSION_RULE}"
+    return refuse_id(part, what=f"{word.lower()} id")
 
 
 def is_version_id(text: str) -> bool:
@@ -91,14 +131,6 @@ def parse_shape_name(name: str) -> tuple[str, str] | None:
         case ["accounts", account, "trainingShapes", shape] | [account, shape] if is_id(account) and is_id(shape):
             return account, shape
     return None
-
-
-def is_deployment_version_name(name: str) -> bool:
-    """Whether the text is `accounts/{account}/deploymentShapes/{shape}/versions/{version}`."""
-    match name.split("/"):
-        case ["accounts", account, "deploymentShapes", shape, "versions", version]:
-            return is_id(account) and is_id(shape) and is_version_id(version)
-    return False
 
 
 def parse_version_name(name: str) -> tuple[str, str, str] | None:

@@ -8,7 +8,7 @@ from accounts.actors import Actor
 from accounts.domain.record import record
 from accounts.models import DISPLAY_NAME_LENGTH, Account
 from wire.errors import AlreadyExists, InvalidArgument, PermissionDenied, Violation
-from wire.names import ID_RULE, is_id
+from wire.names import refuse_id
 from wire.texts import unseen_in
 
 
@@ -20,8 +20,8 @@ def create_account(*, actor: Actor, account_id: str, display_name: str) -> Accou
     """
     if actor.user is not None and not actor.is_superuser:
         raise PermissionDenied("Only superusers make accounts.")
-    if not is_id(account_id):
-        raise InvalidArgument([Violation("account_id", f"{account_id!r} is no account id: {ID_RULE}.")])
+    if sentence := refuse_id(account_id, what="account id"):
+        raise InvalidArgument([Violation("account_id", f"{sentence}.")])
     refuse_display_name(display_name)
     try:
         with transaction.atomic():

@@ -11,7 +11,7 @@ from catalog.enums import IdSource
 from catalog.models import BaseModel, TrainingShape
 from catalog.rights import require_publisher
 from wire.errors import AlreadyExists, InvalidArgument, Violation
-from wire.names import ID_RULE, is_id, shape_name
+from wire.names import refuse_id, shape_name
 
 
 def search_text(*, display_name: str, shape_id: str, base_model: BaseModel) -> str:
@@ -35,8 +35,8 @@ def create_shape(
     Errors: `NotFound`, `PermissionDenied`, `InvalidArgument` for an id that is none, `AlreadyExists`.
     """
     require_publisher(actor, account)
-    if not is_id(shape_id):
-        raise InvalidArgument([Violation("shape_id", f"{shape_id!r} is no id; {ID_RULE}.")])
+    if sentence := refuse_id(shape_id):
+        raise InvalidArgument([Violation("shape_id", f"{sentence}.")])
     shape, created = TrainingShape.objects.get_or_create(
         account=account,
         shape_id=shape_id,

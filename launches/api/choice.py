@@ -18,7 +18,7 @@ from catalog.selection import BILLION, Candidate, Wanted, bucket, choose, near_m
 from launches.api.bodies import WIRE, value_at
 from launches.resolve import no_rank
 from wire.errors import FailedPrecondition
-from wire.names import parse_model_name
+from wire.names import MODEL_FORM, parse_model_name, refuse_name
 
 MOST_CONSIDERED = 100
 """Shapes of each kind that are compared; the database puts the closest first, but sorts names in its own way."""
@@ -47,11 +47,9 @@ def choose_version(account: Account, mine: list[int], body: Mapping[str, Any]) -
 
 def _wanted(account: Account, mine: list[int], body: Mapping[str, Any]) -> Wanted:
     name = value_at(body, WIRE["base_model"])
-    if not isinstance(name, str) or parse_model_name(name) is None:
-        raise invalid(
-            WIRE["base_model"],
-            f"{str(name or '')[:80]!r} is no base model. Use accounts/ACCOUNT/models/MODEL, or name a shape.",
-        )
+    name = "" if name is None else str(name)
+    if sentence := refuse_name(name, MODEL_FORM, what="base model"):
+        raise invalid(WIRE["base_model"], f"{sentence}. Or name a shape.")
     whole = no_rank(value_at(body, WIRE["lora_rank"]))
     mode = TrainerMode.POLICY_TRAINER if whole else TrainerMode.LORA_TRAINER
     model = find_model(mine, name)

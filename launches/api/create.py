@@ -17,7 +17,7 @@ from launches.api.choice import choose_version
 from launches.domain.create_launch import NOT_VALIDATED, create_launch
 from launches.models import Launch
 from wire.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Violation
-from wire.names import is_id, parse_version_name
+from wire.names import SHAPE_FORM, VERSION_FORM, is_id, parse_version_name, refuse_name
 
 MANUAL = (
     "Training shapes own the hardware here, so a job without one cannot be created (skipValidations). Name a shape by "
@@ -59,11 +59,9 @@ def create_job(
 def _named(mine: list[int], name: str) -> ShapeVersion:
     parsed = parse_version_name(name)
     if parsed is None:
-        raise invalid(
-            "trainingShape",
-            f"{name[:80]!r} is no name of a shape. Use accounts/ACCOUNT/trainingShapes/SHAPE, "
-            "and /versions/VERSION after it to pin one.",
-        )
+        form = VERSION_FORM if "/versions/" in name else SHAPE_FORM
+        sentence = refuse_name(name, form, what="name of a shape")
+        raise invalid("trainingShape", f"{sentence}. To pin a version, add /versions/VERSION.")
     account, shape, version_id = parsed
     version = find_version(mine, account, shape, version_id)
     if version:

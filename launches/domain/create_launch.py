@@ -33,7 +33,7 @@ from wire.errors import (
     PermissionDenied,
     Violation,
 )
-from wire.names import ID_RULE, is_id
+from wire.names import refuse_id
 
 MAX_KEY = 64
 NOT_VALIDATED = "TRAINING_SHAPE_NOT_VALIDATED"
@@ -120,8 +120,8 @@ def _resolve(version: ShapeVersion, account: Account, inputs: Mapping[str, Any],
     _, offer = default_offer(subject)
     spec = resolve(subject, inputs, recipes=offer.recipe_names)
     violations = list(spec) if not isinstance(spec, TrainerSpec) else []
-    if not is_id(job):
-        violations.append(Violation("job_id", f"{job[:70]!r} is not an id: {ID_RULE}."))
+    if sentence := refuse_id(job, what="job id"):
+        violations.append(Violation("job_id", f"{sentence}."))
     if not 1 <= len(key) <= MAX_KEY or not key.isprintable():
         violations.append(Violation("idempotency_key", f"Use 1 to {MAX_KEY} printable characters."))
     if violations or not isinstance(spec, TrainerSpec):

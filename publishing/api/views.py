@@ -35,7 +35,7 @@ from publishing.domain.validate_by_hand import validate_by_hand
 from wire.casing import camel
 from wire.errors import FailedPrecondition, InvalidArgument, Violation
 from wire.masks import MaskError, apply_mask, parse_mask
-from wire.names import shape_name
+from wire.names import MODEL_FORM, refuse_name, shape_name
 
 UPDATE_MASK = OpenApiParameter("updateMask", str, description="Fields of the body to take; all of them by default.")
 BY_API = "Set through the API."
@@ -167,7 +167,9 @@ def _published_account(view: ResourceView, account_id: str) -> Account:
 def _model(mine: list[int], name: str) -> BaseModel:
     found = find_model(mine, name)
     if found is None:
-        raise invalid("baseModel", f"There is no base model {name[:80]!r} that this API key may see. Use another one.")
+        wrong = refuse_name(name, MODEL_FORM)
+        sentence = f"There is no base model {name[:80]!r} that this API key may see. Use another one."
+        raise invalid("baseModel", f"{sentence} {wrong}." if wrong else sentence)
     return found
 
 

@@ -35,7 +35,7 @@ from publishing.queries import find_version as find_version_of
 from publishing.queries import newest_version
 from publishing.views.access import published_shape, publishers_page, publishing_account, version_of
 from wire.errors import Conflict, InvalidArgument, NotFound, PermissionDenied, Refusal, Violation
-from wire.names import ID_RULE, is_id, shape_name
+from wire.names import is_id, refuse_id, shape_name
 
 METHODS = ["GET", "HEAD", "POST"]
 MOST_MODELS = 60
@@ -266,8 +266,9 @@ def _form(
 ) -> HttpResponse:
     content = editing.content
     violations = (*content.violations, *extra)
-    if editing.shape is None and editing.shape_id and not is_id(editing.shape_id) and not extra:
-        violations = (*violations, Violation("shape_id", f"{editing.shape_id[:70]!r} is no id; {ID_RULE}."))
+    wrong = refuse_id(editing.shape_id) if editing.shape is None and editing.shape_id and not extra else ""
+    if wrong:
+        violations = (*violations, Violation("shape_id", f"{wrong}."))
     content = replace(content, violations=violations)
     context = {
         "section": "publish",

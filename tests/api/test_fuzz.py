@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from accounts.roles import Role
 from tests.api.makers import Caller, make_caller
 from tests.api.test_hostile import JOBS, SHAPES, shape
-from tests.launches.makers import make_launch
-from tests.makers import make_account, make_member
+from tests.launches.makers import make_launch, make_tiny_version
+from tests.makers import make_account, make_member, make_model
 
 pytestmark = pytest.mark.django_db
 LISTS = (
@@ -194,3 +194,25 @@ def test_any_body_is_taken_or_refused_in_our_words(caller: Caller, body: dict[st
     for path in (SHAPES, JOBS):
         status, answer = caller.post(path, body)
         assert status == 400, answer
+
+
+@pytest.mark.parametrize("wrong", ["Qwen3.5", "a_b", "x" * 64, "\u0430dmin"])
+def test_ids_of_every_kind_are_refused_with_the_rule(caller: Caller, wrong: str) -> None:
+    rule = "use 1 to 63 characters of a-z, 0-9 and hyphen, starting and ending with a letter or digit"
+    shapes, model = SHAPES.removesuffix("=s"), f"accounts/team-a/models/{wrong}"
+    mine = json.loads(shape()) | {"baseModel": make_model(account=make_account(account_id="team-a")).name}
+    for path, body, field in (
+        (
+            f"{JOBS}?rlorTrainerJobId={quote(wrong)}&trainingShape={make_tiny_version().shape.name}",
+            {},
+            "rlorTrainerJobId",
+        ),
+        (f"{JOBS}?trainingShape=accounts/team-a/trainingShapes/{quote(wrong)}", {}, "trainingShape"),
+        (f"{JOBS}?trainingShape=accounts/{quote(wrong)}/trainingShapes/x", {}, "trainingShape"),
+        (JOBS, {"trainingConfig": {"baseModel": model}}, "trainingConfig.baseModel"),
+        (f"{shapes}={quote(wrong)}", mine, "trainingShapeId"),
+        (SHAPES, json.loads(shape()) | {"baseModel": model}, "baseModel"),
+    ):
+        found = violations(caller.post(path, body))
+        assert [each["field"] for each in found] == [field]
+        assert rule in found[0]["description"]

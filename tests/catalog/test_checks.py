@@ -103,7 +103,7 @@ def test_a_fact_that_nobody_gave_is_a_warning(fact: str) -> None:
         (
             {"deployment_shape_version": "rft-qwen3-8b/versions/gyiqbrd6"},
             "deployment_shape_version",
-            "'rft-qwen3-8b/versions/gyiqbrd6' is no version of a deployment shape. Use accounts/ACCOUNT/deployment",
+            "'rft-qwen3-8b/versions/gyiqbrd6' is no version of a deployment shape; use accounts/ACCOUNT/deployment",
         ),
         (
             {"trainer_image_tag": "bad tag:x"},

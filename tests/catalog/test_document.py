@@ -110,6 +110,12 @@ def test_every_optional_key() -> None:
             "own.yaml:3: models[0].model: 'accounts/team-a/model/small' is no resource name",
         ),
         (
+            "models/small",
+            "models/Small.3",
+            "'accounts/team-a/models/Small.3' is no resource name: 'Small.3' is no model id; use 1 to 63 characters of "
+            "a-z, 0-9 and hyphen, starting and ending with a letter or digit, such as small-3",
+        ),
+        (
             "accounts/team-a",
             "accounts/team-b",
             "own.yaml:4: models[0].title: accounts/team-b/models/small is another account's, which says this of it",

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from wire import names
 from wire.names import (
     ID_PATTERN,
     is_id,
@@ -133,3 +134,67 @@ def test_what_is_read_has_the_form_of_a_name(parse: Callable[[str], tuple[str, .
             assert [part for part in found if part] == said
 
     has_the_form()
+
+
+RULE = "use 1 to 63 characters of a-z, 0-9 and hyphen, starting and ending with a letter or digit"
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("Qwen3.5-9B", "qwen3p5-9b"),
+        ("Llama 3.3 70B", "llama-3p3-70b"),
+        ("a_b", "a-b"),
+        ("-x-", "x"),
+        ("a" * 64, "a" * 63),
+        ("v1.", "v1"),
+        ("...", ""),
+        ("", ""),
+        ("\u0430dmin", "dmin"),
+    ],
+)
+def test_a_refused_id_is_told_the_rule_and_an_id_that_is_near(text: str, near: str) -> None:
+    told = names.refuse_id(text, what="model id")
+    assert told == f"{text[:70]!r} is no model id; {RULE}" + (f", such as {near}" if near else "")
+    assert not near or names.is_id(near)
+
+
+@given(st.text() | st.from_regex(r"[a-zA-Z0-9._-]{1,80}", fullmatch=True))
+def test_what_is_suggested_is_always_an_id_and_not_what_was_refused(text: str) -> None:
+    near = names.near_id(text)
+    assert near == "" or names.is_id(near)
+    assert (names.refuse_id(text) == "") == names.is_id(text)
+    assert names.is_id(text) or near != text or not text
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "told"),
+    [
+        ("accounts/a/models/m", names.MODEL_FORM, ""),
+        (
+            "accounts/a/models/Qwen3.5-9B",
+            names.MODEL_FORM,
+            "'accounts/a/models/Qwen3.5-9B' is no resource name: 'Qwen3.5-9B' is no model id; "
+            f"{RULE}, such as qwen3p5-9b",
+        ),
+        (
+            "accounts/Team_A/models/m",
+            names.MODEL_FORM,
+            f"'accounts/Team_A/models/m' is no resource name: 'Team_A' is no account id; {RULE}, such as team-a",
+        ),
+        (
+            "Qwen/Qwen3.5-9B",
+            names.MODEL_FORM,
+            "'Qwen/Qwen3.5-9B' is no resource name; use accounts/ACCOUNT/models/MODEL, in which for each id " + RULE,
+        ),
+        (
+            "accounts/a/trainingShapes/s/versions/LATEST",
+            names.VERSION_FORM,
+            "'accounts/a/trainingShapes/s/versions/LATEST' is no resource name: 'LATEST' is no version id; use its 8 "
+            "characters of a-z and 0-9",
+        ),
+        ("accounts/a/deploymentShapes/s/versions/abcd1234", names.DEPLOYMENT_VERSION_FORM, ""),
+    ],
+)
+def test_a_refused_name_says_which_of_its_ids_is_to_blame(name: str, form: str, told: str) -> None:
+    assert names.refuse_name(name, form) == told
