@@ -27,11 +27,12 @@ MEANINGS = {
     AttemptState.PENDING: "The provider has it and waits for a free place.",
     AttemptState.CREATING: "The provider prepares the trainer.",
     AttemptState.RUNNING: "The trainer's process runs.",
-    AttemptState.CANCELLING: "Somebody asked for the end; the provider has not confirmed it yet.",
+    AttemptState.CANCELLING: "{who} asked for the end; the provider has not confirmed it yet.",
 }
+"""What a state means; `{who}` asked for it."""
 REASONS = {
     Reason.DONE: "done",
-    Reason.USER: "asked for by a user",
+    Reason.USER: "asked for by {who}",
     Reason.INACTIVE: "inactive for too long",
     Reason.HOST_STOPPED: "its machine was stopped",
     Reason.EXIT_CODE: "it ended with an error",
@@ -41,6 +42,18 @@ REASONS = {
     Reason.UNKNOWN_TO_PROVIDER: "unknown to the provider",
 }
 _BAD = frozenset({AttemptState.FAILED, AttemptState.REJECTED, AttemptState.LOST})
+
+
+def meaning_of(state: AttemptState, *, ready: bool, asked: str) -> str:
+    """What an unfinished state means. `asked`: the label of who asked for the end, "" where that is not known."""
+    if ready and state is AttemptState.RUNNING:
+        return "It runs and answers."
+    return MEANINGS.get(state, "").format(who=asked or "Somebody")
+
+
+def reason_label(reason: Reason, *, asked: str) -> str:
+    """Why an attempt ended, in words. `asked` as above."""
+    return REASONS[reason].format(who=asked or "a user")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-// <time datetime="..."> in the reader's own zone: data-style is "time", "date" or "relative" (the default); the exact time is the title.
-const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' })
+// <time datetime="..."> in the reader's own zone: data-style is "time", "date" or "relative" (the default). The title is
+// the exact time in UTC, in which the logs are written. 24 hours, whatever the reader's language is used to.
+const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' })
 const day = new Intl.DateTimeFormat(undefined, { year: 'numeric', month: 'short', day: 'numeric' })
-const exact = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'long' })
+const exact = (moment) => `${moment.toISOString().slice(0, 19).replace('T', ' ')} UTC`
 const ago = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto', style: 'narrow' })
 const steps = [[60, 'second'], [60, 'minute'], [24, 'hour'], [7, 'day']]
 
@@ -21,7 +22,7 @@ function show(root = document) {
     if (Number.isNaN(moment.getTime())) continue
     const style = element.dataset.style
     element.textContent = style === 'time' ? clock.format(moment) : style === 'date' ? day.format(moment) : relative(moment)
-    element.title = exact.format(moment)
+    element.title = exact(moment)
   }
 }
 
