@@ -21,23 +21,23 @@ class Action:
 
 @dataclass(frozen=True)
 class Actions:
-    """The buttons of a launch page."""
+    """The buttons of a launch page; `resume` is None where there is nothing left that it could do."""
 
     cancel: Action
-    resume: Action
+    resume: Action | None
     delete: Action
     clone: Action
 
 
-def actions_for(state: AttemptState, *, control: str, launch: str, resume: str = "") -> Actions:
+def actions_for(state: AttemptState, *, control: str, launch: str, resume: str = "", complete: bool = False) -> Actions:
     """The buttons for a launch in `state`.
 
     `control` and `launch` say why the reader may not act on it, and may not launch in the account; `resume` why this
-    launch is never resumed; each is "" where nothing speaks against it.
+    launch is never resumed; each is "" where nothing speaks against it. `complete`: all that it was to do is done.
     """
     return Actions(
         cancel=Action(control or _cancel(state)),
-        resume=Action(control or resume or _resume(state)),
+        resume=None if complete else Action(control or resume or _resume(state)),
         delete=Action(control),
         clone=Action(launch),
     )

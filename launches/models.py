@@ -180,9 +180,10 @@ class Metric(models.Model):
     def __str__(self) -> str:
         return f"record {self.number}: step {self.step}"
 
-    def as_json(self) -> dict[str, Any]:
-        """What the charts are drawn from."""
+    def as_json(self, *, attempt: int) -> dict[str, Any]:
+        """What the charts are drawn from; `attempt` is the number of its attempt."""
         return {
+            "attempt": attempt,
             "number": self.number,
             "step": self.step,
             "loss": self.loss_per_token,

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Mod
 
 from accounts.models import Account
 from catalog.enums import TrainerMode
@@ -24,9 +23,6 @@ from wire.names import is_id
 
 PAGE = 50
 TIMELINE = 200
-TABLE = 50
-CURVE = 2_000
-"""About how many points of a curve are sent at once; of a longer one every n-th."""
 MOST_SHAPES = 200
 MOST_ATTEMPTS = 50
 
@@ -42,7 +38,7 @@ class Filters:
 
 @dataclass(frozen=True)
 class Row:
-    """A launch of a list with its newest attempt, which carries `loss` and `step` of its newest metric record."""
+    """A launch of a list with its newest attempt, which carries `loss` and `step` of the launch's newest record."""
 
     launch: Launch
     attempt: Any
@@ -99,9 +95,12 @@ def _cursor(member_of: Collection[int], before: str) -> tuple[Any, int] | None:
 
 
 def _newest_attempts(launches: Sequence[Launch]) -> QuerySet[Attempt]:
-    records = Metric.objects.filter(attempt=OuterRef("pk")).order_by("-number")
+    """The launches' newest attempts; the figures are those of the newest attempt that has recorded any."""
+    measured = Attempt.objects.filter(launch=OuterRef("launch"), metrics_read__gt=0).order_by("-number")
+    records = Metric.objects.filter(attempt=OuterRef("measured")).order_by("-number")
     return (
         Attempt.objects.filter(launch__in=launches, number=F("launch__attempt_count"))
+        .annotate(measured=Subquery(measured.values("pk")[:1]))
         .annotate(loss=Subquery(records.values("loss_per_token")[:1]), step=Subquery(records.values("step")[:1]))
         .defer("log_tail")
     )
@@ -150,14 +149,19 @@ def log_tail_of(attempt: Attempt) -> str:
     return Attempt.objects.values_list("log_tail", flat=True).get(pk=attempt.pk)
 
 
-def states_of(attempt: Attempt) -> list[tuple[AttemptState, Any]]:
-    """The states that the attempt was in, each with its time."""
+def states_of(attempt: Attempt) -> list[tuple[AttemptState, Any, str]]:
+    """The states that the attempt was in, each with its time and the label of who brought it there."""
     found = Event.objects.filter(launch_id=attempt.launch_id, attempt_number=attempt.number, kind="state")
     return [
-        (AttemptState(data["state"]), at)
-        for data, at in found.order_by("sequence").values_list("data", "created_at")
+        (AttemptState(data["state"]), at, who)
+        for data, at, who in found.order_by("sequence").values_list("data", "created_at", "actor_label")
         if data.get("state") in AttemptState.__members__
     ]
+
+
+def deleted_by(launch: Launch) -> str:
+    """The label of who deleted the launch."""
+    return launch.events.filter(kind="deleted").values_list("actor_label", flat=True).first() or ""
 
 
 def timeline_of(launch: Launch, *, before: int | None = None) -> tuple[list[Event], int | None]:
@@ -165,20 +169,6 @@ def timeline_of(launch: Launch, *, before: int | None = None) -> tuple[list[Even
     events = launch.events.all() if before is None else launch.events.filter(sequence__lt=before)
     found = list(events.order_by("-sequence")[:TIMELINE])
     return found, found[-1].sequence if found and found[-1].sequence > 1 else None
-
-
-def newest_metrics(attempt: Attempt) -> list[Metric]:
-    """The attempt's newest records, newest first."""
-    return list(attempt.metrics.order_by("-number")[:TABLE])
-
-
-def curve_of(attempt: Attempt, *, after: int) -> list[Metric]:
-    """Records numbered above `after`, ascending; of more than about two thousand every n-th and the newest."""
-    every = max(1, (attempt.metrics_read - after) // CURVE)
-    found = attempt.metrics.filter(number__gt=after)
-    if every > 1:
-        found = found.annotate(rest=Mod("number", every)).filter(Q(rest=0) | Q(number=attempt.metrics_read))
-    return list(found.order_by("number")[: 2 * CURVE])
 
 
 def example_version(account: Account) -> ShapeVersion | None:

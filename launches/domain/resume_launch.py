@@ -11,9 +11,28 @@ from launches.domain.control import lock_for
 from launches.hints import ADVANCE, hint_on_commit
 from launches.models import Attempt, Launch
 from launches.probes import MEASURED_ONCE, is_probe
+from launches.spec import NO_RECIPE
 from launches.states import RESUMABLE, AttemptState
 from launches.wake import wake
 from wire.errors import FailedPrecondition
+
+RUN_TO_ITS_END = "Its recipe has run to its end, so there is nothing left to resume. Clone it to train again."
+
+
+def never_resumed(launch: Launch) -> str:
+    """Why the launch is not resumed as it stands, however it ended; "" where nothing speaks against it.
+
+    The version of a validation's launch may be launched by the validation alone, whatever became of it since. Where no
+    recipe drives the trainer, only its owner knows whether there is something left to do.
+    """
+    if is_probe(launch):
+        return MEASURED_ONCE
+    return RUN_TO_ITS_END if recipe_is_done(launch) else ""
+
+
+def recipe_is_done(launch: Launch) -> bool:
+    """Whether a recipe drove the trainer, and has nothing left to do."""
+    return launch.state == AttemptState.COMPLETED and launch.spec["recipe"] != NO_RECIPE
 
 
 @transaction.atomic
@@ -21,7 +40,7 @@ def resume_launch(*, actor: Actor, launch: Launch) -> Attempt:
     """Open the next attempt, which goes on from the newest checkpoint, with the recorded spec.
 
     Errors: `NotFound`, `PermissionDenied`, `FailedPrecondition` where it is not over, was refused, was deleted, or
-    is a validation's: its version may be launched by the validation alone, whatever became of it since.
+    is never resumed.
     """
     locked, last = lock_for(actor, launch)
     if locked.deleted_at is not None:
@@ -30,8 +49,8 @@ def resume_launch(*, actor: Actor, launch: Launch) -> Attempt:
         raise FailedPrecondition(
             f"{locked.job_id} is {last.state}; only one that has ended ({', '.join(sorted(RESUMABLE))}) can be resumed."
         )
-    if is_probe(locked):
-        raise FailedPrecondition(MEASURED_ONCE)
+    if refusal := never_resumed(locked):
+        raise FailedPrecondition(refusal)
     locked.attempt_count += 1
     locked.state = AttemptState.QUEUED
     locked.save(update_fields=["attempt_count", "state"])

@@ -25,23 +25,23 @@ from catalog.views.access import member_of
 from launches.actions import actions_for
 from launches.connection import INSTALL, TOKEN_VARIABLE, connection_code
 from launches.domain.control import right_to_control
+from launches.domain.resume_launch import never_resumed, recipe_is_done
 from launches.facts import gpu_total, locked_facts
 from launches.gateway.application import PREFIX
 from launches.models import Attempt, Launch, Metric
 from launches.preview import recorded_json
-from launches.probes import MEASURED_ONCE, is_probe
 from launches.queries import (
     attempts_of,
-    curve_of,
+    deleted_by,
     find_launch,
     log_tail_of,
-    newest_metrics,
     states_of,
     timeline_of,
 )
+from launches.series import Position, curve_of, newest_of, stretches_of
 from launches.spec import TrainerSpec
 from launches.states import AttemptState, Reason
-from launches.stepper import LABELS, MEANINGS, REASONS, steps_of
+from launches.stepper import LABELS, meaning_of, reason_label, steps_of
 from launches.tokens import trainer_token
 from wire.errors import Refusal
 
@@ -85,15 +85,9 @@ def launch_panel(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
 @login_required
 @never_cache
 def launch_metrics(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
-    """`{attempt, records}`: the attempt's records numbered above `?after=`."""
-    seen = look_at(request, uid)
-    records = curve_of(seen.attempt, after=_number(request, "after") or 0)
-    return JsonResponse(
-        {
-            "attempt": seen.attempt.number,
-            "records": [record.as_json() for record in records],
-        }
-    )
+    """`{records}` of all attempts, beyond `?after=`: an attempt's number and a record's, with a dot between them."""
+    records = curve_of(stretches_of(look_at(request, uid).launch), after=_position(request))
+    return JsonResponse({"records": [record.as_json(attempt=number) for number, record in records]})
 
 
 def look_at(request: SlipwayRequest, uid: uuid.UUID) -> Looked:
@@ -110,7 +104,15 @@ def look_at(request: SlipwayRequest, uid: uuid.UUID) -> Looked:
 
 
 def _number(request: SlipwayRequest, name: str) -> int | None:
-    text = request.GET.get(name, "")
+    return _read(request.GET.get(name, ""))
+
+
+def _position(request: SlipwayRequest) -> Position:
+    attempt, _, record = request.GET.get("after", "").partition(".")
+    return _read(attempt) or 0, _read(record) or 0
+
+
+def _read(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
@@ -118,7 +120,11 @@ def _context(request: SlipwayRequest, seen: Looked) -> dict[str, Any]:
     launch, attempt, version = seen.launch, seen.attempt, seen.launch.shape_version
     spec = TrainerSpec.from_json(launch.spec)
     events, older = timeline_of(launch, before=_number(request, "before"))
-    metrics = newest_metrics(attempt)
+    stretches = stretches_of(launch)
+    history = states_of(attempt)
+    asked = next((who for state, _, who in history if state is AttemptState.CANCELLING), "")
+    records = newest_of(stretches)
+    metrics = [record for _, record in records]
     detail, more_detail = _split(attempt.detail)
     return {
         "section": "launches",
@@ -128,17 +134,20 @@ def _context(request: SlipwayRequest, seen: Looked) -> dict[str, Any]:
         "is_newest": attempt.number == launch.attempt_count,
         "state": "DELETED" if launch.deleted_at else launch.state,
         "state_label": "Deleted" if launch.deleted_at else LABELS[AttemptState(launch.state)],
-        "steps": steps_of(states_of(attempt)),
+        "steps": steps_of([(state, at) for state, at, _ in history]),
         "as_of": _as_of(attempt),
-        "meaning": "It runs and answers." if attempt.ready else MEANINGS.get(AttemptState(attempt.state), ""),
-        "reason": REASONS[Reason(attempt.reason)] if attempt.reason else "",
+        "meaning": meaning_of(AttemptState(attempt.state), ready=attempt.ready, asked=asked),
+        "reason": reason_label(Reason(attempt.reason), asked=asked) if attempt.reason else "",
+        "deleted_by": deleted_by(launch) if launch.deleted_at else "",
         "detail": detail,
         "more_detail": more_detail,
         "events": [(event, *_split(event.message)) for event in events],
         "older_url": _query(request, before=str(older)) if older else "",
         "newest_url": _query(request, before=""),
         "panel_query": _query(request),
-        "metrics": metrics,
+        "stretches": stretches,
+        "records": records,
+        "record_count": sum(stretch.read for stretch in stretches),
         "newest_metric": metrics[0] if metrics else None,
         "speed": _tokens_per_second(metrics),
         "learning_rate": _learning_rate(spec, metrics),
@@ -162,7 +171,8 @@ def _rights(request: SlipwayRequest, launch: Launch, attempt: Attempt, spec: Tra
             state,
             control=control,
             launch=_refusal(request, launch, Right.LAUNCH),
-            resume=MEASURED_ONCE if is_probe(launch) else "",
+            resume=never_resumed(launch),
+            complete=recipe_is_done(launch),
         ),
         "may_control": not control,
         "control_refusal": control,

@@ -1,7 +1,10 @@
 // Refetches the part of a page that changes and morphs it in: focus, scroll, selection and opened details survive.
+const marked = (element) => !getSelection().isCollapsed && element.contains(getSelection().anchorNode)
 const callbacks = {
-  // data-keep: what only the browser has (a drawn chart), or what the server says has not changed (a long log)
-  beforeNodeMorphed: (old, fresh) => !(fresh.nodeType === Node.ELEMENT_NODE && 'keep' in fresh.dataset && old.id === fresh.id),
+  // data-keep: what only the browser has (a drawn chart), or what the server says has not changed (a long log). A text
+  // of which the reader has marked a part is left alone as well, until the mark is gone.
+  beforeNodeMorphed: (old, fresh) =>
+    !(fresh.nodeType === Node.ELEMENT_NODE && old.id === fresh.id && ('keep' in fresh.dataset || (old.localName === 'pre' && marked(old)))),
   beforeAttributeUpdated: (name, node) => !(name === 'open' && (node.localName === 'details' || node.localName === 'dialog')),
 }
 

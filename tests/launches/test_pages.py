@@ -16,11 +16,12 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from accounts.actors import user_actor
+from accounts.actors import SYSTEM, user_actor
 from accounts.models import Account, User
 from accounts.roles import Role
 from launches.consult import Report
 from launches.domain.apply_report import apply_report
+from launches.domain.cancel_launch import cancel_launch
 from launches.domain.claim_attempt import claim_attempt
 from launches.domain.delete_launch import delete_launch
 from launches.domain.resume_launch import resume_launch
@@ -175,10 +176,10 @@ def test_a_log_that_the_page_has_is_not_sent_again(signed_in: Client, owner: Use
 
 def test_records_come_from_where_the_page_stands(signed_in: Client, owner: User) -> None:
     launch = run(make_launch(owner=owner), metrics=tuple(metric(number) for number in range(1, 6)))
-    answer = signed_in.get(url("launch_metrics", launch, "?after=3")).json()
-    assert answer["attempt"] == 1
-    assert [record["number"] for record in answer["records"]] == [4, 5]
+    answer = signed_in.get(url("launch_metrics", launch, "?after=1.3")).json()
+    assert [(record["attempt"], record["number"]) for record in answer["records"]] == [(1, 4), (1, 5)]
     assert set(answer["records"][0]) == {
+        "attempt",
         "number",
         "step",
         "loss",
@@ -343,14 +344,14 @@ def test_cancel_resume_and_delete(signed_in: Client, owner: User) -> None:
     launch = run(make_launch(owner=owner))
     assert signed_in.post(url("launch_cancel", launch))["Location"] == url("launch", launch)
     report(launch, AttemptState.CANCELLED, reason=Reason.USER)
-    assert "asked for by a user" in text(signed_in.get(url("launch", launch)))
+    assert f"asked for by {owner.get_username()}<" in text(signed_in.get(url("launch", launch)))
     assert signed_in.post(url("launch_resume", launch)).status_code == 302
     launch.refresh_from_db()
     assert (launch.state, launch.attempt_count) == ("QUEUED", 2)
     assert signed_in.post(url("launch_delete", launch))["Location"] == reverse("launches")
     page = text(signed_in.get(url("launch", launch)))
     assert STATE.findall(page) == ["DELETED"]
-    assert "This launch was deleted" in page
+    assert re.search(f"This launch was deleted <time [^>]*>[^<]*</time> by {owner.get_username()}\\.", page)
     assert not any(f'action="{url(name, launch)}"' in page for name in ACTS)
     assert trainer_token(launch) not in page
     assert launch.job_id not in text(signed_in.get(reverse("launches"))).split("toasts")[0].split('id="launches"')[1]
@@ -366,6 +367,17 @@ def test_what_is_not_legal_now_is_refused_on_the_page(signed_in: Client, owner: 
     response = signed_in.post(url("launch_cancel", launch))
     assert response.status_code == 422
     assert "nothing to cancel" in text(response)
+
+
+def test_who_asked_for_the_end_is_named_be_it_a_colleague_or_slipway(signed_in: Client, owner: User) -> None:
+    admin = make_member(account=owner.memberships.get().account, role=Role.ADMIN)
+    for actor, name in ((user_actor(admin), admin.get_username()), (SYSTEM, "Slipway")):
+        launch = run(make_launch(owner=owner))
+        cancel_launch(actor=actor, launch=launch)
+        asked = f"{name} asked for the end; the provider has not confirmed it yet."
+        assert asked in text(signed_in.get(url("launch", launch)))
+        report(launch, AttemptState.CANCELLED, reason=Reason.USER)
+        assert f"asked for by {name}<" in text(signed_in.get(url("launch", launch)))
 
 
 def test_resume_says_from_which_checkpoint(signed_in: Client, owner: User) -> None:
@@ -464,7 +476,7 @@ def test_a_shapes_launches_are_those_of_my_accounts(signed_in: Client, owner: Us
 # What a page costs
 
 LIST_QUERIES = 6  # session, user, memberships, shapes of the filter, launches, their newest attempts
-PAGE_QUERIES = 12
+PAGE_QUERIES = 13
 
 
 def test_the_list_costs_the_same_with_1_and_with_200_launches(

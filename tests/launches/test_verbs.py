@@ -154,7 +154,7 @@ def test_who_may_control_a_launch(verb: str, who: str, refusal: type[Refusal] | 
 
 @pytest.mark.parametrize("state", sorted(set(AttemptState) - {AttemptState.QUEUED, AttemptState.CANCELLING}))
 def test_cancel_is_legal_until_it_is_over_and_resume_after(state: AttemptState) -> None:
-    launch = make_launch()
+    launch = make_launch(recipe="none")
     bring_to(launch, state)
     actor = user_actor(launch.owner)
     if state in FINAL:

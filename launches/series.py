@@ -1,0 +1,91 @@
+"""A run's records as one series over all of its attempts.
+
+Where attempts overlap the later one counts: it began at a checkpoint, and what an earlier one did beyond that is not
+in the weights any more. Every read costs one query, however many attempts there are.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db.models import OuterRef, Q, Subquery
+from django.db.models.functions import Mod
+
+from launches.models import Launch, Metric
+
+TABLE = 50
+CURVE = 2_000
+"""About how many points of a curve are sent at once; of a longer one every n-th."""
+MOST_ATTEMPTS = 50
+
+Position = tuple[int, int]
+"""Where a reader of the series stands: the number of an attempt, and of the newest of its records that they have."""
+START: Position = (0, 0)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What one attempt adds to the series: its records of steps below `end`, of all steps where that is None.
+
+    `attempt` is a primary key and `number` the attempt's own; `begin` is the step of its first record, `read` the
+    number of its newest one.
+    """
+
+    attempt: int
+    number: int
+    begin: int
+    read: int
+    end: int | None
+
+    @property
+    def records(self) -> Q:
+        """Its records."""
+        own = Q(attempt=self.attempt)
+        return own if self.end is None else own & Q(step__lt=self.end)
+
+
+def stretches_of(launch: Launch) -> list[Stretch]:
+    """What the attempts with records add to the series, in order; of very many attempts the newest fifty."""
+    first = Metric.objects.filter(attempt=OuterRef("pk")).order_by("number").values("step")[:1]
+    measured = launch.attempts.filter(metrics_read__gt=0).annotate(begin=Subquery(first)).order_by("-number")
+    found: list[Stretch] = []
+    end: int | None = None
+    for pk, number, begin, read in measured.values_list("pk", "number", "begin", "metrics_read")[:MOST_ATTEMPTS]:
+        if begin is not None and (end is None or begin < end):
+            found.append(Stretch(pk, number, begin, read, end))
+            end = begin
+    return found[::-1]
+
+
+def newest_of(stretches: Sequence[Stretch]) -> list[tuple[int, Metric]]:
+    """The newest records of the series, newest first, each with the number of its attempt."""
+    numbers = {stretch.attempt: stretch.number for stretch in stretches}
+    parts = [Metric.objects.filter(stretch.records).order_by("-number")[:TABLE] for stretch in stretches]
+    found = list(parts[0].union(*parts[1:], all=True)) if parts else []
+    found.sort(key=lambda record: (numbers[record.attempt_id], record.number), reverse=True)
+    return [(numbers[record.attempt_id], record) for record in found[:TABLE]]
+
+
+def curve_of(stretches: Sequence[Stretch], *, after: Position) -> list[tuple[int, Metric]]:
+    """The records beyond `after`, in order, each with the number of its attempt.
+
+    Of more than about two thousand every n-th, with the first of each attempt and the newest of all.
+    """
+    attempt, number = after
+    wanted = [
+        (stretch, number if stretch.number == attempt else 0) for stretch in stretches if stretch.number >= attempt
+    ]
+    if not wanted:
+        return []
+    every = max(1, sum(stretch.read - seen for stretch, seen in wanted) // CURVE)
+    chosen = (stretch.records & Q(number__gt=seen) for stretch, seen in wanted)
+    found = Metric.objects.filter(functools.reduce(operator.or_, chosen))
+    if every > 1:
+        last = wanted[-1][0]
+        kept = Q(rest=0) | Q(number=1) | Q(attempt=last.attempt, number=last.read)
+        found = found.annotate(rest=Mod("number", every)).filter(kept)
+    numbers = {stretch.attempt: stretch.number for stretch, _ in wanted}
+    return [(numbers[record.attempt_id], record) for record in found.order_by("attempt_id", "number")[: 2 * CURVE]]
