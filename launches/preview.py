@@ -12,12 +12,12 @@ from accounts.models import Account
 from catalog.enums import PUBLIC_ACCOUNT
 from catalog.facts import Fact
 from catalog.models import ShapeVersion
+from catalog.usage import KEY_VARIABLE, PUBLIC_URL, URL_VARIABLE
 from launches.domain.create_launch import job_id_from
 from launches.facts import gpu_total, locked_facts
 from launches.forms import FormField, form_fields
 from launches.models import Launch
 from launches.offers import Offer, offer_for, refusal_sentence
-from launches.quickstart import KEY_VARIABLE
 from launches.render import Address, RenderedRequest, render_request
 from launches.resolve import resolve
 from launches.spec import NO_RECIPE, TrainerSpec
@@ -25,7 +25,9 @@ from launches.subjects import default_offer, subject_of
 from wire.errors import Violation
 
 PUBLIC_CONTROL_PLANE = Address(
-    "the public control plane", "https://api.fireworks.ai", "Slipway does not send this; you can, with a key of yours."
+    "the public control plane",
+    PUBLIC_URL,
+    f"Slipway does not send this; you can, with that address in {URL_VARIABLE} and a key of yours in {KEY_VARIABLE}.",
 )
 
 
@@ -102,5 +104,7 @@ def _address(version: ShapeVersion) -> Address:
     if version.shape.account.account_id == PUBLIC_ACCOUNT:
         return PUBLIC_CONTROL_PLANE
     return Address(
-        "this Slipway", settings.SLIPWAY_URL, f"Put an API key into {KEY_VARIABLE}; the page Connect says how."
+        "this Slipway",
+        settings.SLIPWAY_URL,
+        f"Put that address into {URL_VARIABLE} and an API key into {KEY_VARIABLE}; the page Connect says how.",
     )

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from catalog.enums import TrainerMode
+from catalog.usage import KEY_VARIABLE, URL_VARIABLE
 from launches.spec import TrainerSpec
 from wire.casing import camel_keys
 from wire.names import account_name, job_name
@@ -20,7 +21,7 @@ from wire.names import account_name, job_name
 
 @dataclass(frozen=True)
 class Address:
-    """Whose API the snippets speak to: its name for people, its base URL, and a caution where there is one."""
+    """Whose API the snippets are for: its name for people, its base URL, and how they are told of it."""
 
     label: str
     base_url: str
@@ -41,12 +42,12 @@ def render_request(spec: TrainerSpec, *, account: str, job: str, address: Addres
     """Render the spec as job `job` of `account`."""
     body = _body(spec)
     query = urlencode({"rlorTrainerJobId": job, "trainingShape": spec.training_shape_version}, safe="/")
-    url = f"{address.base_url}/v1/{account_name(account)}/rlorTrainerJobs?{query}"
+    url = f"${URL_VARIABLE}/v1/{account_name(account)}/rlorTrainerJobs?{query}"
     resolved = {"name": job_name(account, job), **camel_keys(spec.as_json())}
     return RenderedRequest(
         json=json.dumps(resolved, indent=2, ensure_ascii=False),
         curl=_curl(url, body),
-        python=_python(spec, address),
+        python=_python(spec),
         address=address,
     )
 
@@ -74,15 +75,15 @@ def _body(spec: TrainerSpec) -> dict[str, Any]:
 def _curl(url: str, body: dict[str, Any]) -> str:
     return " \\\n  ".join(
         (
-            f"curl -X POST {shlex.quote(url)}",
-            '-H "Authorization: Bearer $FIREWORKS_API_KEY"',
+            f'curl --fail-with-body -sS -X POST "{url}"',
+            f'-H "X-Api-Key: ${KEY_VARIABLE}"',
             "-H 'Content-Type: application/json'",
             f"-d {shlex.quote(json.dumps(body, indent=2, ensure_ascii=False))}",
         )
     )
 
 
-def _python(spec: TrainerSpec, address: Address) -> str:
+def _python(spec: TrainerSpec) -> str:
     arguments: dict[str, Any] = {
         "base_model": spec.base_model,
         "training_shape_ref": spec.training_shape_version,
@@ -103,8 +104,8 @@ def _python(spec: TrainerSpec, address: Address) -> str:
         "import os\n\n"
         "from fireworks.training.sdk import TrainerJobConfig, TrainerJobManager\n\n"
         "manager = TrainerJobManager(\n"
-        '    api_key=os.environ["FIREWORKS_API_KEY"],\n'
-        f"    base_url={address.base_url!r},\n"
+        f'    api_key=os.environ["{KEY_VARIABLE}"],\n'
+        f'    base_url=os.environ["{URL_VARIABLE}"],\n'
         ")\n"
         f"endpoint = manager.create_and_wait(TrainerJobConfig(\n{lines}))\n"
         "print(endpoint.base_url)\n"

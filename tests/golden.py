@@ -14,7 +14,11 @@ import pytest
 
 def check_golden(path: Path, status: int, body: Any) -> None:
     """Compare an answer's status and JSON body with the file."""
-    found = json.dumps({"status": status, "body": body}, indent=2, ensure_ascii=False) + "\n"
+    check_golden_text(path, json.dumps({"status": status, "body": body}, indent=2, ensure_ascii=False) + "\n")
+
+
+def check_golden_text(path: Path, found: str) -> None:
+    """Compare a text with the file."""
     if not path.exists():
         path.write_text(found)
         pytest.fail(f"{path} was missing and is written now; look at it.")

@@ -19,7 +19,7 @@ from catalog.field_texts import limits_text, part_text
 from catalog.launch_fields import FieldType, LaunchField
 from catalog.models import ShapeVersion
 from catalog.rows import dressed
-from catalog.usage import Snippet, snippets
+from catalog.usage import LORA_RANK, PUBLIC_URL, Example, Snippet, snippets
 from catalog.views.access import catalog_reader, member_of
 
 
@@ -67,9 +67,19 @@ def _snippets(version: ShapeVersion) -> list[Snippet]:
     """Code that uses the version; none where it cannot be launched."""
     if not version.is_launchable:
         return []
-    address = None if version.shape.account.account_id == PUBLIC_ACCOUNT else settings.SLIPWAY_URL
-    pinned = "" if version.is_latest_validated else version.name
-    return snippets(version.frozen_snapshot, version.fields, pinned=pinned, address=address)
+    snapshot, pinned = version.frozen_snapshot, not version.is_latest_validated
+    public = version.shape.account.account_id == PUBLIC_ACCOUNT
+    rank = next((field.default for field in version.fields if field.name == "lora_rank"), None)
+    example = Example(
+        shape=version.name if pinned else version.shape.name,
+        base_model=snapshot.base_model,
+        mode=snapshot.trainer_mode,
+        lora_rank=rank if isinstance(rank, int) else LORA_RANK,
+        context=snapshot.max_supported_context_length,
+        base_url=PUBLIC_URL if public else settings.SLIPWAY_URL,
+    )
+    note = "Pins the version that this page shows." if pinned else "Resolves to the latest validated version."
+    return [Snippet("name", "Resource name", note, example.shape), *snippets(example)]
 
 
 def _may_publish(request: SlipwayRequest, account: Account | None) -> bool:

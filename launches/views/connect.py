@@ -13,9 +13,10 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import Account
 from accounts.requests import SlipwayRequest
+from catalog.usage import KEY_VARIABLE, URL_VARIABLE, Example
 from launches.offers import refusal_sentence
 from launches.queries import example_version
-from launches.quickstart import KEY_VARIABLE, URL_VARIABLE, Example, quickstart
+from launches.quickstart import quickstart
 from launches.subjects import default_offer, subject_of
 
 
@@ -41,9 +42,16 @@ def _example(account: Account) -> dict[str, Any]:
     if version is None:
         return {}
     spec, offer = default_offer(subject_of(version, account))
-    example = Example(account.account_id, version.shape.name, spec.base_model, spec.lora_rank, settings.SLIPWAY_URL)
+    example = Example(
+        shape=version.shape.name,
+        base_model=spec.base_model,
+        mode=spec.trainer_mode,
+        lora_rank=spec.lora_rank,
+        context=spec.max_context_length,
+        base_url=settings.SLIPWAY_URL,
+    )
     return {
         "shape": version.shape,
-        "snippets": quickstart(example),
+        "snippets": quickstart(example, account.account_id),
         "refusal": refusal_sentence(offer) if offer.provider is None else "",
     }

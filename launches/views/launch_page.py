@@ -21,9 +21,10 @@ from accounts.actors import require
 from accounts.requests import SlipwayRequest, actor_of
 from accounts.roles import Right
 from catalog.labels import duration_label, value_label
+from catalog.usage import environment
 from catalog.views.access import member_of
 from launches.actions import actions_for
-from launches.connection import INSTALL, TOKEN_VARIABLE, connection_code
+from launches.connection import connection_code
 from launches.domain.control import right_to_control
 from launches.domain.resume_launch import never_resumed, recipe_is_done
 from launches.facts import gpu_total, locked_facts
@@ -178,7 +179,7 @@ def _rights(request: SlipwayRequest, launch: Launch, attempt: Attempt, spec: Tra
         "control_refusal": control,
     }
     if attempt.endpoint and not attempt.is_final:
-        rights |= {"code": connection_code(spec, attempt.endpoint), "install": INSTALL, "variable": TOKEN_VARIABLE}
+        rights |= {"code": connection_code(spec, launch.job_id), "environment": environment(settings.SLIPWAY_URL)}
         if not control and launch.deleted_at is None:
             rights["token"] = trainer_token(launch)
             rights["gateway"] = f"{settings.SLIPWAY_URL}{PREFIX}{launch.account.account_id}/{launch.job_id}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import html as markup
 import re
+from pathlib import Path
 
 import pytest
 from django.test import Client
@@ -17,7 +17,9 @@ from catalog.enums import AcceleratorType, TrainerMode
 from catalog.models import ShapeVersion
 from catalog.snapshots import ShardingScheme
 from catalog.states import VersionState
+from tests.golden import check_golden_text
 from tests.makers import make_account, make_member, make_model, make_shape, make_version, sign_in
+from tests.sdk.pasted import code
 
 
 @pytest.fixture(autouse=True)
@@ -35,12 +37,6 @@ def facts(html: str) -> dict[str, str]:
     """The locked facts, by label."""
     found = re.findall(r"<dt><svg.*?</svg>(.*?)<span.*?</dt>\s*<dd[^>]*>(.*?)</dd>", html, re.DOTALL)
     return {label: markup.unescape(re.sub(r"<[^>]+>", " ", value)).strip() for label, value in found}
-
-
-def code(html: str, key: str) -> str:
-    found = re.search(rf'<pre id="{key}"[^>]*>(.*?)</pre>', html, re.DOTALL)
-    assert found
-    return markup.unescape(found[1])
 
 
 def test_unknown_facts_are_left_to_the_provider(bundled: None, client: Client) -> None:
@@ -100,26 +96,27 @@ def test_limits_of_the_fields(bundled: None, client: Client) -> None:
 
 
 @pytest.mark.parametrize("shape", ["qwen3p5-9b-256k", "qwen3p5-9b-256k-lora", "qwen3p5-9b-256k-forward"])
-def test_code_to_copy_is_python_and_names_the_shape(bundled: None, client: Client, shape: str) -> None:
+def test_code_to_copy_is_as_it_should_be_also_where_nothing_here_can_run_it(
+    bundled: None, client: Client, shape: str
+) -> None:
     html = page(client, "fireworks", shape)
     name = f"accounts/fireworks/trainingShapes/{shape}"
     assert code(html, "name") == name
-    assert f'TrainerConfig(training_shape_id="{name}")' in code(html, "cookbook")
-    ast.parse(code(html, "cookbook"))
-    call = ast.parse(code(html, "sdk")).body[-1]
-    assert isinstance(call, ast.Assign)
-    assert isinstance(call.value, ast.Call)
-    arguments = {word.arg: ast.literal_eval(word.value) for word in call.value.keywords}
-    assert name in arguments.values()
-    assert "base_url" not in arguments
-    assert arguments.get("lora_rank") == {"qwen3p5-9b-256k": 0, "qwen3p5-9b-256k-lora": 16}.get(shape)
+    keys = re.findall(r'<pre id="([a-z-]+)"', html)
+    for key in keys:
+        if key in ("sdk", "cookbook"):
+            compile(code(html, key), key, "exec")
+    shown = "\n".join(f"### {key}\n{code(html, key)}" for key in keys)
+    check_golden_text(Path(__file__).parent / "golden" / f"code_of_{shape}.txt", shown)
 
 
 def test_shapes_of_other_accounts_are_asked_for_here(bundled: None, client: Client, settings) -> None:  # type: ignore[no-untyped-def]
     settings.SLIPWAY_URL = "https://slipway.example"
-    html = page(client, "local", "tiny-qwen3-2k")
-    assert 'base_url="https://slipway.example"' in code(html, "sdk")
-    assert "Calls this Slipway at https://slipway.example, with the key in FIREWORKS_API_KEY" in html
+    html = page(client, "local", "tiny-qwen3-chat-2k")
+    assert "export FIREWORKS_BASE_URL='https://slipway.example'" in code(html, "environment")
+    assert 'renderer_name="qwen3_instruct"' in code(html, "cookbook")
+    assert 'tokenizer_model="./tiny-qwen3-chat"' in code(html, "cookbook")
+    assert "/v1/accounts/local/models/tiny-qwen3-chat/tokenizer" in code(html, "cookbook-environment")
     assert facts(html)["GPU type"] == "No GPU"
 
 

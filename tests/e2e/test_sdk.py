@@ -26,7 +26,8 @@ def browser(slipway_server: SlipwayServer) -> Browser:
 
 def drive(html: str, *arguments: str) -> list[dict[str, Any]]:
     """Run the driver against the trainer that a launch's page tells how to connect to."""
-    endpoint, token = re.search(r"http://127\.0\.0\.1:\d+", html), re.search(r"slt-[0-9a-f]{64}", html)
+    direct = html.partition('id="token"')[2]
+    endpoint, token = re.search(r"http://127\.0\.0\.1:\d+", direct), re.search(r"slt-[0-9a-f]{64}", direct)
     assert endpoint
     assert token
     python: Path = ensure_environment("sdk")

@@ -357,7 +357,7 @@ def test_the_preview_follows_what_is_typed(signed_in: Client) -> None:
     assert "12 GPUs in all (2 a node x 2 nodes x 3 replicas)" in page
     assert '"loraRank": 64' in page
     assert "training_shape_ref=" in page
-    assert "curl -X POST" in page
+    assert "curl --fail-with-body -sS -X POST" in page
     assert "addressed to this Slipway" in page
     assert "Put an API key into FIREWORKS_API_KEY" in page
     assert not Launch.objects.exists()

@@ -40,7 +40,7 @@ def test_the_json_is_the_whole_resolved_spec() -> None:
 def test_curl_names_the_pinned_version_and_leaves_out_what_the_shape_owns() -> None:
     words = words_of(render(display_name="mine").curl)
     url = urlsplit(words[words.index("POST") + 1])
-    assert url.path == "/v1/accounts/local/rlorTrainerJobs"
+    assert url.path == "$FIREWORKS_BASE_URL/v1/accounts/local/rlorTrainerJobs"
     assert parse_qs(url.query)["trainingShape"] == ["accounts/local/trainingShapes/tiny/versions/abcd1234"]
     body = json.loads(words[words.index("-d") + 1])
     assert body["displayName"] == "mine"

@@ -1,0 +1,48 @@
+"""Programs of the pages, run as a person does who pastes them: the environment first, then the program as a file."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from html import unescape
+from pathlib import Path
+
+from tests.sdk.environments import KEPT
+
+MOST_SECONDS = 600
+"""The first call makes the environment, and the first launch the trainer's; each takes a minute or two."""
+SDK_VARIABLES = ("FIREWORKS_BASE_URL", "FIREWORKS_API_KEY")
+
+
+def code(html: str, key: str) -> str:
+    """The text of the page's block of code with that id."""
+    found = re.search(rf'<pre id="{key}"[^>]*>(.*?)</pre>', html, re.DOTALL)
+    assert found, html
+    return unescape(found[1])
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Somebody with an API key, in a folder that is kept, because the environment that pages tell to make is in it."""
+
+    key: str
+    folder: Path = KEPT / "pasted"
+
+    def run(self, environment: str, program: str, *, by: str = "python") -> subprocess.CompletedProcess[str]:
+        """Paste the commands of `environment` into a shell, with the key where it goes, and then run the program."""
+        assert "FIREWORKS_API_KEY=''" in environment
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "program").write_text(program, encoding="utf-8")
+        commands = environment.replace("FIREWORKS_API_KEY=''", f"FIREWORKS_API_KEY='{self.key}'")
+        return subprocess.run(
+            ["sh", "-e"],
+            input=f"{commands}\n{by} program\n",
+            cwd=self.folder,
+            env={name: value for name, value in os.environ.items() if name not in (*SDK_VARIABLES, "PYTHONPATH")},
+            capture_output=True,
+            text=True,
+            timeout=MOST_SECONDS,
+            check=False,
+        )
