@@ -133,6 +133,12 @@ _SETTINGS = [
     ),
     Setting("SLIPWAY_TRAINER_FILES", positive, 100_000, "How many files one local job may keep."),
     Setting("SLIPWAY_TRAINER_LOG_MB", positive, 64, "How much of a local trainer's log is kept, in MB."),
+    Setting(
+        "SLIPWAY_UNCLAIMED_MINUTES",
+        positive,
+        10,
+        "Minutes that the trainer of an API job without inactivityTimeout, once ready, waits for its first session.",
+    ),
     Setting("SLIPWAY_VALIDATION_STEPS", positive, 20, "Steps that a validation of a shape version runs."),
     Setting(
         "SLIPWAY_VALIDATION_WAIT",

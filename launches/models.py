@@ -40,6 +40,10 @@ class Launch(models.Model):
     state = models.CharField(max_length=12, choices=STATE_CHOICES, default=AttemptState.QUEUED)
     attempt_count = models.PositiveIntegerField(default=1)
     last_event = models.PositiveIntegerField(default=0, help_text="Sequence number of the newest event.")
+    made_by_program = models.BooleanField(default=False, db_default=False, help_text="By the API, with a key.")
+    claimed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When a client was first seen to have opened a session, in any attempt."
+    )
     created_at = models.DateTimeField(db_default=Now())
     deleted_at = models.DateTimeField(null=True, blank=True)
     purged_at = models.DateTimeField(null=True, blank=True, help_text="When the provider had removed its files.")
@@ -92,6 +96,7 @@ class Attempt(models.Model):
     reason = models.CharField(max_length=20, blank=True, choices=[(r.value, r.value) for r in Reason])
     detail = models.TextField(blank=True, help_text="What a person should know about the state, in a sentence.")
     ready = models.BooleanField(default=False)
+    ready_at = models.DateTimeField(null=True, blank=True, help_text="Since when it answers; empty where it does not.")
     endpoint = models.CharField(max_length=200, blank=True)
     resume_from = models.CharField(max_length=63, blank=True, help_text="Name of the checkpoint it started from.")
     queue_position = models.PositiveIntegerField(null=True, blank=True)

@@ -34,6 +34,7 @@ REASONS = {
     Reason.DONE: "done",
     Reason.USER: "asked for by {who}",
     Reason.INACTIVE: "inactive for too long",
+    Reason.UNCLAIMED: "nobody came for it",
     Reason.HOST_STOPPED: "its machine was stopped",
     Reason.EXIT_CODE: "it ended with an error",
     Reason.ENVIRONMENT: "its environment could not be prepared",

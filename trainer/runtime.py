@@ -37,7 +37,7 @@ class Runtime:
     def __init__(self, config: TrainerConfig, token: str) -> None:
         self.config = config
         self.outcome = Outcome()
-        self.sessions = Sessions()
+        self.sessions = Sessions(self._note_session)
         self.work = Work()
         self.checkpoints = Checkpoints(config.checkpoints, config.jobs_root, config.job)
         self.service = Service(config, self.checkpoints)
@@ -62,6 +62,9 @@ class Runtime:
             {"reason": self.outcome.ending.reason, "message": self.outcome.ending.message},
         )
         return self.outcome.ending
+
+    def _note_session(self) -> None:
+        write_json(self.config.directory / "session.json", {"opened": True})
 
     def _note_signal(self, number: int, _frame: Any) -> None:
         # Only a plain assignment: a handler that took a lock could find it held by the very thread it interrupted.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
+from contextlib import suppress
 
 SILENT_AFTER_S = 60.0
 
@@ -11,7 +13,10 @@ SILENT_AFTER_S = 60.0
 class Sessions:
     """Sessions are opened by create_session and kept alive by session_heartbeat, every 10 s in the official SDK."""
 
-    def __init__(self) -> None:
+    def __init__(self, note: Callable[[], None] = lambda: None) -> None:
+        """`note` writes down that there was one; it is called until it succeeds once."""
+        self._note = note
+        self._noted = False
         self._heard: dict[str, float] = {}
         self._last_call = time.monotonic()
 
@@ -22,6 +27,10 @@ class Sessions:
 
     def beat(self, session_id: str) -> None:
         self._heard[session_id] = time.monotonic()
+        if not self._noted:
+            with suppress(OSError):  # a full disk: the next beat tries again
+                self._note()
+                self._noted = True
 
     def is_silent(self, session_id: str, last_used: float) -> bool:
         """Has the owner of a model neither beaten nor used it for a minute?"""

@@ -12,12 +12,13 @@ from accounts.actors import SYSTEM
 from launches.consult import LOG_TAIL_CHARACTERS, Report
 from launches.domain.append_event import append_event
 from launches.domain.claim_attempt import Claim
+from launches.domain.end_unclaimed import end_unclaimed, unclaimed_sentence
 from launches.domain.mirror_checkpoints import mirror_checkpoints
 from launches.domain.move import move
 from launches.hints import PURGE, hint_on_commit
 from launches.models import Attempt, Launch, Metric
 from launches.providers.base import Observation
-from launches.states import AttemptState, may_move
+from launches.states import AttemptState, Reason, may_move
 from launches.wake import wake
 
 POLL = timedelta(seconds=1)
@@ -111,10 +112,28 @@ def _apply_observation(launch: Launch, attempt: Attempt, seen: Observation, now:
     answers = seen.ready and seen.state is AttemptState.RUNNING
     became_ready = answers and not attempt.ready
     attempt.ready = answers
+    attempt.ready_at = (attempt.ready_at or now) if answers else None
+    _note_session(launch, seen, now)
     if seen.state is not current and may_move(current, seen.state):
-        move(launch, attempt, seen.state, now=now, detail=seen.detail, reason=seen.reason)
+        _move_as_seen(launch, attempt, seen, now)
     else:
         attempt.detail = seen.detail
     if became_ready and attempt.ready:
         append_event(launch, kind="ready", message="Ready: the trainer answers", actor=SYSTEM)
         wake(launch)
+    end_unclaimed(launch, attempt, seen, now=now)
+
+
+def _note_session(launch: Launch, seen: Observation, now: datetime) -> None:
+    if seen.session_opened and launch.claimed_at is None:
+        launch.claimed_at = now
+        launch.save(update_fields=["claimed_at"])
+        append_event(launch, kind="session", message="A client opened its first session", actor=SYSTEM)
+
+
+def _move_as_seen(launch: Launch, attempt: Attempt, seen: Observation, now: datetime) -> None:
+    """To the provider, whoever asked it for the end was a user; where it was Slipway, its reason is the outcome's."""
+    detail, reason = seen.detail, seen.reason
+    if attempt.reason == Reason.UNCLAIMED and seen.state is AttemptState.CANCELLED:
+        detail, reason = unclaimed_sentence(), Reason.UNCLAIMED
+    move(launch, attempt, seen.state, now=now, detail=detail, reason=reason)

@@ -11,7 +11,7 @@ from launches.domain.control import lock_for
 from launches.domain.move import move
 from launches.hints import ADVANCE, hint_on_commit
 from launches.models import Attempt, Launch
-from launches.states import AttemptState
+from launches.states import AttemptState, Reason
 from wire.errors import FailedPrecondition
 
 
@@ -27,8 +27,11 @@ def cancel_launch(*, actor: Actor, launch: Launch) -> None:
     request_cancel(actor, locked, attempt)
 
 
-def request_cancel(actor: Actor, launch: Launch, attempt: Attempt) -> None:
-    """Move an unfinished attempt of a locked launch to CANCELLING; a worker tells the provider."""
+def request_cancel(actor: Actor, launch: Launch, attempt: Attempt, *, reason: Reason | None = None) -> None:
+    """Move an unfinished attempt of a locked launch to CANCELLING; a worker tells the provider.
+
+    The reason is kept for the outcome; None where a user asked.
+    """
     if attempt.state == AttemptState.CANCELLING:
         return
     now = timezone.now()
@@ -36,5 +39,5 @@ def request_cancel(actor: Actor, launch: Launch, attempt: Attempt) -> None:
     record(
         actor=actor, verb="cancel_launch", target=launch.name, account=launch.account, before={"state": attempt.state}
     )
-    move(launch, attempt, AttemptState.CANCELLING, now=now, actor=actor)
+    move(launch, attempt, AttemptState.CANCELLING, now=now, reason=reason, actor=actor)
     hint_on_commit(ADVANCE, attempt.pk)

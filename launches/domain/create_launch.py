@@ -172,6 +172,7 @@ def _write(
         account=account,
         job_id=job,
         owner=owner,
+        made_by_program=actor.scope is not None,
         shape_version=version,
         display_name=spec.display_name,
         spec=spec.as_json(),

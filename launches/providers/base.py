@@ -67,7 +67,8 @@ class Observation:
     """What the provider says of an attempt right now.
 
     `endpoint` is the trainer's base URL where it listens; `ready` says that it answers its healthz. `resumed_from` is
-    the name of the checkpoint that the attempt started from. `progress` holds all lines of the attempt so far.
+    the name of the checkpoint that the attempt started from. `session_opened` says whether a client ever opened one
+    in this attempt, None where the provider cannot tell. `progress` holds all lines of the attempt so far.
     """
 
     state: AttemptState
@@ -77,6 +78,7 @@ class Observation:
     endpoint: str = ""
     queue_position: int | None = None
     resumed_from: str = ""
+    session_opened: bool | None = None
     progress: tuple[Progress, ...] = ()
 
 

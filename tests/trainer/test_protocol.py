@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from bodies import BASE_MODEL, forward_body, make_datum, step_body
-from processes import RunningTrainer
+from processes import RunningTrainer, Starter
 
 SEQUENCE = [5, 6, 7, 8, 9, 10, 11, 12]
 
@@ -55,6 +55,15 @@ def test_what_is_answered_at_once(policy: RunningTrainer) -> None:
     assert (info["is_lora"], info["lora_rank"], info["model_data"]["arch"]) == (False, 0, "qwen3")
     policy.call("unload_model", {"model_id": model})
     assert http.post("/api/v1/get_info", json={"model_id": model}).status_code == 404
+
+
+def test_the_first_session_is_noted_for_whoever_waits_for_one(start: Starter) -> None:
+    trainer = start("sessions")
+    note = trainer.directory / "session.json"
+    trainer.http.get("/api/v1/list_checkpoints")
+    assert not note.exists()
+    trainer.http.post("/api/v1/create_session", json={})
+    assert json.loads(note.read_text()) == {"opened": True}
 
 
 @pytest.mark.parametrize("kind", ["policy", "lora"])

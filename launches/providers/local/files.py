@@ -31,6 +31,7 @@ RECORDS = "records"  # the one folder here that the trainer writes to, with the 
 ENDPOINT = "endpoint.json"
 METRICS = "metrics.jsonl"
 EXIT_REASON = "exit-reason.json"
+SESSION = "session.json"
 HOME = "home"  # what its libraries take for a home folder; removed when it is over
 CHECKPOINTS = "checkpoints"  # of the job, beside its attempts
 

@@ -55,6 +55,7 @@ def live(directory: Path, host: str) -> Observation:
         ready=ready,
         endpoint=f"http://{_in_url(host)}:{endpoint.port}" if endpoint else "",
         resumed_from=_resumed_from(directory),
+        session_opened=files.read_json(files.records_of(directory) / files.SESSION) is not None,
         progress=progress,
     )
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from launches.providers.base import LogChunk
 from launches.providers.local import records
-from launches.providers.local.files import ENDPOINT, METRICS, RECORDS
+from launches.providers.local.files import ENDPOINT, METRICS, RECORDS, SESSION
 from launches.states import AttemptState
 from tests.launches.providers.local_rig import LocalRig
 from tests.launches.providers.rig import make_reference, make_submission, until, wait_ready
@@ -139,3 +139,13 @@ def test_an_endpoint_that_nobody_listens_on_is_not_ready(local: LocalRig) -> Non
     assert not local.provider.observe(reference).ready
     (local.directory(reference) / "token").write_text("another")
     until(lambda: not local.provider.observe(reference).ready)
+
+
+@pytest.mark.parametrize("content", [None, '{"opened": true}', "{"])
+def test_says_whether_a_session_was_opened(local: LocalRig, content: str | None) -> None:
+    reference = make_reference()
+    local.provider.submit(make_submission(reference))
+    wait_ready(local.provider, reference)
+    if content:
+        (local.directory(reference) / RECORDS / SESSION).write_text(content)
+    assert local.provider.observe(reference).session_opened is (content == '{"opened": true}')

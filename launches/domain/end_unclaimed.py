@@ -1,0 +1,54 @@
+"""End a trainer that a program made and nobody came for."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Q
+
+from accounts.actors import SYSTEM
+from launches.domain.cancel_launch import request_cancel
+from launches.models import Attempt, Launch
+from launches.providers.base import Observation
+from launches.states import AttemptState, Reason
+
+_STARTING = Q(state__in=[AttemptState.QUEUED, AttemptState.PENDING, AttemptState.CREATING]) | Q(
+    state=AttemptState.RUNNING, attempts__finished_at=None, attempts__ready=False
+)
+
+
+def end_unclaimed(launch: Launch, attempt: Attempt, seen: Observation, *, now: datetime) -> None:
+    """Ask for the end of the attempt where it is unclaimed by what was just seen of it; the launch is locked.
+
+    A program that fails between making its trainer and using it leaves a trainer that holds a slot until its inactivity
+    timeout. The official SDK opens its first session once everything that it made is up, so the clock waits for the
+    user's other jobs. Who sent an inactivity timeout said how long to wait. No provider here runs deployments, which
+    would be waited for as well.
+    """
+    if not launch.made_by_program or launch.claimed_at or "inactivity_timeout" in launch.inputs:
+        return
+    if seen.session_opened is not False or attempt.ready_at is None or attempt.is_final:
+        return
+    if attempt.ready_at > now - _patience() or _waits_for_another(launch):
+        return
+    request_cancel(SYSTEM, launch, attempt, reason=Reason.UNCLAIMED)
+
+
+def unclaimed_sentence() -> str:
+    """What is said of an attempt that ended so."""
+    minutes = settings.SLIPWAY_UNCLAIMED_MINUTES
+    return (
+        f"Nobody opened a session within {minutes} minute{'' if minutes == 1 else 's'} after it was ready. "
+        "A job made with an inactivityTimeout waits for that time instead."
+    )
+
+
+def _patience() -> timedelta:
+    return timedelta(minutes=settings.SLIPWAY_UNCLAIMED_MINUTES)
+
+
+def _waits_for_another(launch: Launch) -> bool:
+    """Whether the user's program may wait for another job of its own, a reference say, before it uses this one."""
+    others = Launch.objects.filter(owner=launch.owner_id, made_by_program=True, deleted_at=None).exclude(pk=launch.pk)
+    return others.filter(_STARTING).exists()
