@@ -11,7 +11,7 @@ from django_htmx.middleware import HtmxDetails
 
 from accounts.actors import VISITOR, Actor, user_actor
 from accounts.middleware import Standing
-from accounts.models import User
+from accounts.models import Account, User
 from accounts.origins import origin_of
 from wire.errors import FailedPrecondition, NotFound, Refusal
 
@@ -56,7 +56,13 @@ def wrong_account(request: SlipwayRequest) -> Refusal | None:
     shown = request.POST.get("account", active.account_id)
     if shown == active.account_id:
         return None
+    return moved_account(request, active, shown, again=f"send it again for {active.account_id}")
+
+
+def moved_account(request: SlipwayRequest, active: Account, shown: str, *, again: str) -> Refusal:
+    """That a form was opened for another account than the active one; who is no member of it cannot switch back."""
+    is_member = any(membership.account.account_id == shown for membership in request.standing.memberships)
+    way = f"Switch back, or {again}" if is_member else f"You are no member of that one: {again}"
     return FailedPrecondition(
-        f"This form was opened for account {shown[:63]}; you now work in {active.account_id}. "
-        f"Switch back, or send it again for {active.account_id}."
+        f"This form was opened for account {shown[:60]}; you now work in {active.account_id}. {way}."
     )

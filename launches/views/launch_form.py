@@ -15,9 +15,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.actors import require
-from accounts.models import Account
 from accounts.refusals import status_of
-from accounts.requests import SlipwayRequest, actor_of
+from accounts.requests import SlipwayRequest, actor_of, moved_account
 from accounts.roles import Right
 from catalog.differences import Line, differences
 from catalog.models import ShapeVersion
@@ -29,7 +28,6 @@ from launches.forms import read_inputs
 from launches.models import Launch
 from launches.preview import Preview, preview_launch
 from launches.queries import find_launch
-from launches.resolve import shortened
 from launches.views.form_links import form_links
 from wire.errors import AlreadyExists, Conflict, FailedPrecondition, InvalidArgument, NotFound, Refusal, Violation
 
@@ -126,7 +124,9 @@ def _create(request: SlipwayRequest, version: ShapeVersion) -> HttpResponse:
     posted = Posted(inputs, request.POST.get("idempotency_key", ""), repeated)
     if request.standing.account is None:
         return _form(request, version, posted, status=HTTPStatus.FORBIDDEN)
-    if moved := _moved(request.POST.get("account"), request.standing.account):
+    active, shown = request.standing.account, request.POST.get("account")
+    if shown is not None and shown != active.account_id:  # a second tab may have switched
+        moved = moved_account(request, active, shown, again=f"send it again to launch in {active.account_id}")
         return _form(request, version, posted, status=HTTPStatus.CONFLICT, refusal=moved)
     if repeated:
         return _form(request, version, posted, status=HTTPStatus.UNPROCESSABLE_ENTITY)
@@ -175,16 +175,6 @@ def _as_latest(request: SlipwayRequest, version: ShapeVersion) -> bool:
 def _drifted(request: SlipwayRequest, posted: Posted, drift: Drift) -> HttpResponse:
     shown = drift.new if drift.keeps else drift.old
     return _form(request, shown, posted, status=HTTPStatus.CONFLICT, drift=drift)
-
-
-def _moved(shown: str | None, active: Account) -> Refusal | None:
-    """What to say where the form showed another account than the active one, which a second tab may have switched."""
-    if shown is None or shown == active.account_id:
-        return None
-    return FailedPrecondition(
-        f"This form was opened for account {shortened(shown)}; you now work in {active.account_id}. "
-        f"Switch back, or send it again to launch in {active.account_id}."
-    )
 
 
 def _form(

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from accounts.actors import Actor
 from accounts.models import Account, User
+from accounts.roles import Role, allows, publishing_right
 from catalog.document import read_document
 from catalog.document_problems import DocumentError
 from catalog.document_scan import decode
@@ -34,8 +35,8 @@ def keep_import(
     document = read_document(text, source=source)
     if document.account_id != account.account_id:
         sentence = (
-            f"the file is of account {document.account_id} and you work in {account.account_id}; switch to "
-            f"{document.account_id} in the menu above, or change the file"
+            f"the file is of account {document.account_id} and you work in {account.account_id}; "
+            f"{_way_out(user, document.account_id)}"
         )
         raise DocumentError(source, [document.place.problem("account", sentence)])
     CatalogImport.objects.filter(created_at__lt=now - KEPT_FOR).delete()
@@ -45,3 +46,13 @@ def keep_import(
     mine = CatalogImport.objects.filter(user=user).order_by("-pk").values_list("pk", flat=True)
     CatalogImport.objects.filter(pk__in=list(mine[KEPT_BY_USER:])).delete()
     return kept
+
+
+def _way_out(user: User, account_id: str) -> str:
+    """What to do with a file of another account: who cannot publish there is not sent there."""
+    role = user.memberships.filter(account__account_id=account_id).values_list("role", flat=True).first()
+    if role and allows(Role(role), publishing_right(account_id)):
+        return f"switch to {account_id} in the menu above, or change the file"
+    if role:
+        return f"your role in {account_id} is {role}, which may not publish, so change the file or ask an admin there"
+    return f"you are no member of {account_id}, so change the file or ask somebody who publishes for it"

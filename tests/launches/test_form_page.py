@@ -174,6 +174,13 @@ def test_a_form_of_an_account_that_was_left_asks_first(signed_in: Client, launch
     assert Launch.objects.get().account == other
 
 
+def test_who_left_the_account_of_a_form_is_not_told_to_switch_back(signed_in: Client, launcher: User) -> None:
+    version = make_tiny_version()
+    asked = text(signed_in.post(form_url(version), hidden(signed_in.get(form_url(version))) | {"account": "zeta"}))
+    assert "You are no member of that one: send it again to launch in local." in asked
+    assert "Switch back" not in asked
+
+
 def test_the_same_form_is_not_sent_in_two_accounts(signed_in: Client, launcher: User) -> None:
     other = make_account(account_id="zeta")
     Membership.objects.create(account=other, user=launcher, role=Role.LAUNCHER)

@@ -139,7 +139,6 @@ def test_every_problem_of_a_file_is_shown_with_its_line(paula: Client) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        (PUBLIC.replace("team-a", "team-b"), "the file is of account team-b and you work in team-a; switch to team-b"),
         (PUBLIC.replace("public: true", "public: false"), "write public: true"),
         (b"#" * (4 * 1024**2 + 1), "is larger than 4 MiB"),
         (b"\xff\xfea", "save it as UTF-8"),
@@ -155,6 +154,25 @@ def test_every_problem_of_a_file_is_shown_with_its_line(paula: Client) -> None:
 )
 def test_a_file_that_cannot_be_applied_is_refused_in_words(paula: Client, text: str | bytes, complaint: str) -> None:
     assert complaint in shown(upload(paula, text), 422)
+
+
+@pytest.mark.parametrize(
+    ("role", "remedy"),
+    [
+        (None, "you are no member of team-b, so change the file or ask somebody who publishes for it"),
+        (Role.LAUNCHER, "your role in team-b is launcher, which may not publish, so change the file or ask an admin"),
+        (Role.PUBLISHER, "switch to team-b in the menu above, or change the file"),
+    ],
+)
+def test_who_can_publish_there_is_sent_to_the_account_of_a_file(
+    paula: Client, publisher: User, role: Role | None, remedy: str
+) -> None:
+    other = make_account(account_id="team-b")
+    if role:
+        make_member(account=other, role=role, user=publisher)
+    told = shown(upload(paula, PUBLIC.replace("team-a", "team-b")), 422)
+    assert f"the file is of account team-b and you work in team-a; {remedy}" in told
+    assert ("switch to" in told) == (role is Role.PUBLISHER)
 
 
 def test_no_file_is_asked_for(paula: Client) -> None:
