@@ -74,7 +74,7 @@ class ShapeVersions(ReadOnly):
     actions = ("roll_back_to", "lift_deprecation", "withdraw")
     show_full_result_count = False
 
-    @admin.action(description="Roll back to the selected version, after a question")
+    @admin.action(description="Roll back or forward to the selected version, after a question")
     def roll_back_to(self, request: HttpRequest, chosen: QuerySet[ShapeVersion]) -> HttpResponse | None:
         """It changes what everybody launches, so it is asked first."""
         return self._ask(request, chosen, "roll-back")

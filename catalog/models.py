@@ -189,6 +189,10 @@ class ShapeVersion(models.Model):
         """Whether it may be launched: validated and not withdrawn. On the wire that is `validated`."""
         return self.state == VersionState.VALIDATED and self.withdrawn_at is None
 
+    def is_newer_than(self, other: ShapeVersion | None) -> bool:
+        """Whether it was written after the other one, as lists order them; no version is newer than none."""
+        return other is not None and (self.created_at, self.pk) > (other.created_at, other.pk)
+
     @property
     def frozen_snapshot(self) -> Snapshot:
         """The snapshot as a value."""

@@ -108,6 +108,14 @@ WORDS: dict[Verb, Words] = {
     Verb.REVISE: Words("New version from this", "copy-plus"),
     Verb.CLONE: Words("Clone under a new id", "git-branch"),
 }
+ROLL_FORWARD = Words(
+    "Roll forward to this",
+    "history",
+    "Roll forward to",
+    "Roll forward",
+    WORDS[Verb.ROLL_BACK].effect,
+    WORDS[Verb.ROLL_BACK].done,
+)
 DELETE_SHAPE = Words(
     "Delete shape",
     "trash-2",
@@ -117,6 +125,11 @@ DELETE_SHAPE = Words(
     "was deleted with all of its versions.",
     danger=True,
 )
+
+
+def words_of(verb: Verb, version: ShapeVersion, latest: ShapeVersion | None) -> Words:
+    """The words for a verb on the version, of whose shape `latest` is the latest version now."""
+    return ROLL_FORWARD if verb is Verb.ROLL_BACK and version.is_newer_than(latest) else WORDS[verb]
 
 
 def legal_verbs(version: ShapeVersion) -> tuple[Verb, ...]:
@@ -133,7 +146,7 @@ def legal_verbs(version: ShapeVersion) -> tuple[Verb, ...]:
     return (*_promotions(version), Verb.VALIDATION, Verb.REVISE, Verb.CLONE, *_demotions(version))
 
 
-def remedy_of(verb: Verb, version: ShapeVersion) -> str:
+def remedy_of(verb: Verb, version: ShapeVersion, latest: ShapeVersion | None) -> str:
     """Why the verb is not among the legal ones, and what to do first; "" where the version's marks say it all."""
     if version.withdrawn_at is not None:
         return "It was withdrawn, for good."
@@ -148,7 +161,8 @@ def remedy_of(verb: Verb, version: ShapeVersion) -> str:
         return "Publish it first." if verb in {Verb.ROLL_BACK, Verb.MAKE_PUBLIC} else ""
     if version.is_latest_validated and verb in {Verb.PUBLISH, Verb.ROLL_BACK}:
         return "It is the latest version already."
-    return "It was published before: roll back to it." if verb in {Verb.PUBLISH, Verb.MAKE_PUBLIC} else ""
+    way = words_of(Verb.ROLL_BACK, version, latest).act.lower()
+    return f"It was published before: {way} to it." if verb in {Verb.PUBLISH, Verb.MAKE_PUBLIC} else ""
 
 
 def _promotions(version: ShapeVersion) -> tuple[Verb, ...]:

@@ -37,7 +37,8 @@ def publish_version(
     refuse_unready(version)
     refuse_surprise(before, expected_latest)
     if version.published_at is not None and not version.is_latest_validated:
-        raise FailedPrecondition(f"{version.name} was published earlier and replaced since. Roll back to it instead.")
+        way = "forward" if version.is_newer_than(before) else "back"
+        raise FailedPrecondition(f"{version.name} was published earlier and replaced since. Roll {way} to it instead.")
     if public and version.successor and not leads_on(version, version.successor, public=True):
         raise FailedPrecondition(
             f"{version.name} is deprecated for {version.successor.name}, which not everybody may see. Make that public "

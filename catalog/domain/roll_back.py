@@ -1,4 +1,4 @@
-"""Go back to a version that was the latest before."""
+"""Go back to a version that was the latest before, or forward again to one that was rolled back from."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from wire.errors import FailedPrecondition
 def roll_back(*, actor: Actor, version: ShapeVersion, expected_latest: str | None, reason: str = "") -> ShapeVersion:
     """`version`, published earlier, becomes the latest validated one again; the one it replaces can still be pinned.
 
-    Errors: `NotFound`, `PermissionDenied`, `Conflict` as in `publish_version`, `FailedPrecondition` where it was never
-    published, is withdrawn, is the latest, or would take a public shape back.
+    The audit log tells which way it went, back or forward. Errors: `NotFound`, `PermissionDenied`, `Conflict` as in
+    `publish_version`, `FailedPrecondition` where it was never published, is withdrawn, is the latest, or would take a
+    public shape back.
     """
     require_publisher(actor, version.shape.account)
     version = lock_version(version)
@@ -32,7 +33,7 @@ def roll_back(*, actor: Actor, version: ShapeVersion, expected_latest: str | Non
     point_latest(version.shape, version)
     record(
         actor=actor,
-        verb="roll_back",
+        verb="roll_forward" if version.is_newer_than(before) else "roll_back",
         target=version.name,
         account=version.shape.account,
         before={"latestValidated": before.version_id if before else None},

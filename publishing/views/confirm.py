@@ -32,7 +32,7 @@ from catalog.models import ShapeVersion, TrainingShape
 from catalog.queries import latest_versions
 from catalog.states import VersionState
 from catalog.views.access import member_of
-from publishing.actions import DELETE_SHAPE, WORDS, Verb, legal_verbs, remedy_of
+from publishing.actions import DELETE_SHAPE, Verb, legal_verbs, remedy_of, words_of
 from publishing.addresses import shape_page
 from publishing.impact import OF_THE_SHAPE, impact_of
 from publishing.views.access import published_shape, publishers_page, version_of
@@ -82,8 +82,9 @@ def publish_verb(request: SlipwayRequest, account_id: str, shape_id: str, versio
     action = Verb(verb)
     if request.method != "POST":
         if action not in legal_verbs(version):
-            words = f"{WORDS[action].label}: not possible for {version_id} as it stands now."
-            messages.warning(request, f"{words} {remedy_of(action, version)}".strip())
+            latest = latest_of(shape)
+            words = f"{words_of(action, version, latest).label}: not possible for {version_id} as it stands now."
+            messages.warning(request, f"{words} {remedy_of(action, version, latest)}".strip())
             return HttpResponseRedirect(shape_page(shape))
         return _page(request, action, shape, version, _offered(action, version))
     typed = _typed(request)
@@ -95,7 +96,7 @@ def publish_verb(request: SlipwayRequest, account_id: str, shape_id: str, versio
         raise
     except Refusal as refusal:
         return _page(request, action, shape, version, typed, refusal=refusal)
-    messages.success(request, f"Version {version_id} {WORDS[action].done}")
+    messages.success(request, f"Version {version_id} {words_of(action, version, None).done}")
     return _see(shape_page(shape))
 
 
@@ -235,7 +236,7 @@ def _page(
     context: dict[str, Any] = {
         "section": "publish",
         "verb": verb,
-        "words": WORDS[verb] if version else DELETE_SHAPE,
+        "words": words_of(verb, version, latest) if version else DELETE_SHAPE,
         "shape": shape,
         "version": version,
         "typed": typed,

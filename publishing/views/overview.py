@@ -17,7 +17,7 @@ from catalog.domain.shape_lock import latest_of
 from catalog.enums import MODE_LABELS, TrainerMode
 from catalog.labels import context_label
 from catalog.models import ShapeVersion, TrainingShape
-from publishing.actions import DELETE_SHAPE, WORDS, Verb, Words, legal_verbs
+from publishing.actions import DELETE_SHAPE, Verb, Words, legal_verbs, words_of
 from publishing.addresses import action_page
 from publishing.queries import (
     VERSIONS_PAGE,
@@ -93,7 +93,7 @@ def publish(request: SlipwayRequest) -> HttpResponse:
     else:
         page = list_versions(lists[show], before=request.GET.get("before", ""))
         context |= {
-            "rows": [_row(version, Record()) for version in page.rows],
+            "rows": [_row(version, Record(), None) for version in page.rows],
             **_pages(request, show, before=page.next),
         }
     return render(request, "publishing/rows.html" if request.htmx else "publishing/publish.html", context)
@@ -106,12 +106,13 @@ def publish_shape(request: SlipwayRequest, account_id: str, shape_id: str) -> Ht
     shape = published_shape(request, account_id, shape_id)
     page = list_versions(shape.versions.all(), before=request.GET.get("before", ""), size=VERSIONS_PAGE)
     records = records_of(page.rows)
+    latest = latest_of(shape)
     here = reverse("publish_shape", args=[account_id, shape_id])
     context = {
         "section": "publish",
         "shape": shape,
-        "rows": [_row(version, records.get(version.pk, Record())) for version in page.rows],
-        "latest": latest_of(shape),
+        "rows": [_row(version, records.get(version.pk, Record()), latest) for version in page.rows],
+        "latest": latest,
         "delete_words": DELETE_SHAPE,
         "next_url": f"{here}?{urlencode({'before': page.next})}" if page.next else "",
         "first_url": here if request.GET.get("before") else "",
@@ -119,13 +120,14 @@ def publish_shape(request: SlipwayRequest, account_id: str, shape_id: str) -> Ht
     return render(request, "publishing/versions.html" if request.htmx else "publishing/shape.html", context)
 
 
-def _row(version: ShapeVersion, record: Record) -> Row:
+def _row(version: ShapeVersion, record: Record, latest: ShapeVersion | None) -> Row:
+    verbs = legal_verbs(version)
     return Row(
         version=version,
         mode=MODE_LABELS[TrainerMode(version.trainer_mode)],
         context=context_label(version.max_context),
         record=record,
-        actions=tuple(Action(verb, WORDS[verb], action_page(verb, version)) for verb in legal_verbs(version)),
+        actions=tuple(Action(verb, words_of(verb, version, latest), action_page(verb, version)) for verb in verbs),
     )
 
 

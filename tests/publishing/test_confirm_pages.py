@@ -73,6 +73,33 @@ def test_a_version_is_published_made_public_and_rolled_back(signed_in: Client) -
     assert fresh(first).is_public
 
 
+def test_the_way_to_a_version_newer_than_the_latest_is_forward(signed_in: Client) -> None:
+    shape = own_shape()
+    first, second = published(shape), published(shape)
+    assert f"Roll back to this: {first.version_id}" in of_page(signed_in, first)
+    assert "Roll forward" not in of_page(signed_in, first)
+    assert marks(signed_in, first) == ["replaced"] and marks(signed_in, second) == ["latest"]
+    confirm(signed_in, first, "roll-back")
+    assert f"Roll forward to this: {second.version_id}" in of_page(signed_in, first)
+    assert "Roll back" not in of_page(signed_in, first)
+    assert marks(signed_in, first) == ["latest"] and marks(signed_in, second) == ["replaced"]
+    asked = text(signed_in.get(at(second, "roll-back")))
+    assert f"Roll forward to version {second.version_id} of own?" in asked
+    refused = text(signed_in.post(at(second, "publish"), {"public": "no", "expected": first.version_id}))
+    assert "replaced since. Roll forward to it instead." in refused
+    signed_in.get(at(second, "publish"))
+    assert "It was published before: roll forward to it." in text(signed_in.get(of(shape)))
+    assert "is the latest version again" in confirm(signed_in, second, "roll-back")
+    assert AuditEntry.objects.latest("pk").verb == "roll_forward"
+
+
+def marks(client: Client, version: ShapeVersion) -> list[str]:
+    """The chips of the version's card, but for who may see it."""
+    card = of_page(client, version).split(f'data-version="{version.version_id}"')[1].split("</p>")[0]
+    chips = re.findall(r'<span class="chip[^"]*"[^>]*><svg.*?</svg>([^<]*)</span>', card)
+    return [chip for chip in chips if chip != "public"]
+
+
 def test_publishing_asks_who_may_see_it(signed_in: Client) -> None:
     version = validated(own_shape())
     answer = signed_in.post(at(version, "publish"), {"expected": "", "reason": "kept"})
