@@ -134,7 +134,7 @@ OVER = Exceeded("memory", 3_000_000_000, 2_000_000_000)
         ({"code": 137}, "FAILED", "EXIT_CODE", "memory"),
         ({"code": None, "signal_number": signal.SIGSEGV}, "FAILED", "EXIT_CODE", "SIGSEGV"),
         ({"code": None, "signal_number": 63}, "FAILED", "EXIT_CODE", "signal 63"),
-        ({"code": None, "signal_number": 9, "exceeded": OVER}, "FAILED", "LIMIT", "used 3.0 GB of memory"),
+        ({"code": None, "signal_number": 9, "exceeded": OVER}, "FAILED", "LIMIT", "3.0 GB of memory, and a trainer"),
         ({"code": 0, "exceeded": OVER}, "COMPLETED", "DONE", ""),
         ({"code": 143, "exceeded": OVER, "cancelled": True}, "CANCELLED", "USER", ""),
         ({"log_tail": "the last line"}, "FAILED", "EXIT_CODE", "exit code 1.\nLast lines of its log:\nthe last line"),
