@@ -1,8 +1,8 @@
-"""Talk to the provider about one attempt, outside any transaction, and bring back all that it says."""
+"""Talk to the provider about one attempt, outside any transaction, and bring back what it says, batch by batch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import structlog
@@ -10,6 +10,7 @@ import structlog
 from launches.providers.base import (
     CheckpointRecord,
     Gone,
+    Limit,
     LogChunk,
     MetricRecord,
     Observation,
@@ -22,11 +23,15 @@ from launches.providers.base import (
 from launches.states import FINAL, AttemptState, Reason
 
 log = structlog.get_logger(__name__)
-MOST_ROUNDS = 100
-"""Rounds of reading the records of an attempt that is over; one round otherwise."""
-MOST_LOG_ROUNDS = 2_000
-"""The same for its log, of which only the tail is kept in memory: 128 MiB at 64 KiB a round."""
 LOG_TAIL_CHARACTERS = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Position:
+    """Up to where an attempt was read, in the provider's own offsets."""
+
+    log: int
+    metrics: int
 
 
 @dataclass(frozen=True)
@@ -36,38 +41,48 @@ class Question:
     submission: Submission
     submitted: bool
     cancel_requested: bool
-    log_offset: int
-    metrics_read: int
+    position: Position
 
 
 @dataclass(frozen=True)
 class Report:
-    """What came back: an observation with what was read beside it, or only the error, after which we try again."""
+    """One batch of what came back: an observation with what was read beside it, or the error, after which we try again.
+
+    `more` says that the attempt is over and that this batch is not the last: the observation, which holds the outcome,
+    comes with the last. `metrics_offset` is None where no records were read.
+    """
 
     observation: Observation | None
     error: str = ""
     log: LogChunk | None = None
     metrics: tuple[MetricRecord, ...] = ()
+    metrics_offset: int | None = None
     checkpoints: tuple[CheckpointRecord, ...] | None = None
+    limits: tuple[Limit, ...] = ()
+    more: bool = False
 
 
-def consult(provider: Provider, question: Question) -> Report:
-    """Submit or cancel where that is due, then observe and read what is new. Never raises: errors are reported."""
+def consult(provider: Provider, question: Question) -> Iterator[Report]:
+    """Submit or cancel where that is due, then observe and read what is new, batch by batch.
+
+    While the attempt runs that is one batch; once it is over, as many as there are. Never raises: errors are reported.
+    """
     try:
         observation = _observe(provider, question)
     except Exception as error:  # a fault in a provider must not take the sweep down with it
-        return Report(None, error=_sentence(error))
-    report = Report(observation)
+        yield Report(None, error=_sentence(error))
+        return
     if observation.state in (AttemptState.REJECTED, AttemptState.LOST):
-        return report
+        yield Report(observation)
+        return
     try:
-        return _read(provider, question, report)
+        yield from _read(provider, question, observation)
     except Gone:
-        return report  # there is nothing to read, of one that was cancelled before it was submitted, say
+        yield Report(observation)  # there is nothing to read, of one that was cancelled before it was submitted, say
     except Exception as error:
         log.warning("provider.unread", error=str(error))
-        # An outcome is only applied together with all that belongs to it, so that no last line is lost.
-        return Report(None, error=_sentence(error)) if observation.state in FINAL else report
+        # An outcome is only applied after all that belongs to it, so that no last line is lost.
+        yield Report(None, error=_sentence(error)) if observation.state in FINAL else Report(observation)
 
 
 def _observe(provider: Provider, question: Question) -> Observation:
@@ -86,37 +101,29 @@ def _observe(provider: Provider, question: Question) -> Observation:
         return Observation(AttemptState.LOST, detail=str(error), reason=Reason.UNKNOWN_TO_PROVIDER)
 
 
-def _read(provider: Provider, question: Question, report: Report) -> Report:
-    assert report.observation is not None
-    reference = question.submission.reference
-    over = report.observation.state in FINAL
-    return replace(
-        report,
-        log=_read_log(provider, reference, question.log_offset, MOST_LOG_ROUNDS if over else 1),
-        metrics=tuple(_read_metrics(provider, reference, question.metrics_read, MOST_ROUNDS if over else 1)),
-        checkpoints=tuple(provider.checkpoints(reference.account, reference.job)),
-    )
+def _read(provider: Provider, question: Question, observation: Observation) -> Iterator[Report]:
+    reference, position = question.submission.reference, question.position
+    batch = _batch(provider, reference, position)
+    while observation.state in FINAL and (reached := _reached(batch)) != position:
+        yield replace(batch, more=True)
+        position = reached
+        batch = _batch(provider, reference, position)
+    saved = provider.checkpoints(reference.account, reference.job)
+    limits = (*observation.limits, *batch.limits, *saved.limits)
+    yield replace(batch, observation=observation, checkpoints=saved.records, limits=limits)
 
 
-def _read_log(provider: Provider, reference: Reference, offset: int, rounds: int) -> LogChunk:
-    text = ""
-    for _ in range(rounds):
-        chunk = provider.logs(reference, offset)
-        if chunk.offset == offset:
-            break
-        text, offset = (text + chunk.text)[-LOG_TAIL_CHARACTERS:], chunk.offset
-    return LogChunk(text, offset)
+def _batch(provider: Provider, reference: Reference, position: Position) -> Report:
+    chunk = provider.logs(reference, position.log)
+    page = provider.metrics(reference, position.metrics)
+    limits = (*chunk.limits, *page.limits)
+    return Report(None, log=chunk, metrics=page.records, metrics_offset=page.offset, limits=limits)
 
 
-def _read_metrics(provider: Provider, reference: Reference, after: int, rounds: int) -> Sequence[MetricRecord]:
-    records: list[MetricRecord] = []
-    for _ in range(rounds):
-        found = provider.metrics(reference, after)
-        if not found:
-            break
-        records.extend(found)
-        after = found[-1].number
-    return records
+def _reached(batch: Report) -> Position:
+    assert batch.log is not None
+    assert batch.metrics_offset is not None
+    return Position(batch.log.offset, batch.metrics_offset)
 
 
 def _sentence(error: Exception) -> str:

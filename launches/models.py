@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts.models import Account, User
 from catalog.models import ShapeVersion
+from launches.leases import LeasedRow
 from launches.states import ACTIVE, FINAL, AttemptState, Reason
 from wire import names
 
@@ -84,10 +85,10 @@ class Launch(models.Model):
         return names.job_name(self.account.account_id, self.job_id)
 
 
-class Attempt(models.Model):
+class Attempt(LeasedRow):
     """One try at running a launch. At most one of a launch is unfinished.
 
-    `lease_token` and `lease_until` say which worker holds it; a result that comes back under another token is dropped.
+    A result that comes back under another lease than the row's is dropped.
     """
 
     launch = models.ForeignKey(Launch, on_delete=models.CASCADE, related_name="attempts")
@@ -107,17 +108,13 @@ class Attempt(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
-    next_check_at = models.DateTimeField(db_default=Now())
-    failures = models.PositiveIntegerField(default=0, help_text="Retryable errors in a row.")
-    lease_token = models.UUIDField(null=True, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
-
     progress_read = models.PositiveIntegerField(
         default=0, help_text="Number of the newest progress line that was read."
     )
     log_tail = models.TextField(blank=True)
     log_offset = models.BigIntegerField(default=0, help_text="Bytes of the log that were read.")
     metrics_read = models.PositiveIntegerField(default=0, help_text="Number of the newest metric record that was read.")
+    metrics_offset = models.BigIntegerField(default=0, help_text="Where the provider goes on reading records.")
 
     class Meta:
         constraints = [

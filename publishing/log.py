@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from itertools import takewhile
 
 from publishing.findings import Line
 from publishing.models import Validation
@@ -22,11 +21,11 @@ def append(validation: Validation, lines: Iterable[Line], *, now: datetime) -> N
 
 
 def append_fault(validation: Validation, what: str, *, now: datetime) -> None:
-    """Add that this step broke, and for which time in a row; the caller saves it."""
+    """Add that this step broke, and for which time in a row (`failures`); the caller saves it."""
     told = "".join(letter if letter.isprintable() else " " for letter in what)[:LONGEST_FAULT]
-    append(validation, [Line(f"Try {len(faults(validation)) + 1} of this step broke. {told}", FAULT)], now=now)
+    append(validation, [Line(f"Try {validation.failures} of this step broke. {told}", FAULT)], now=now)
 
 
-def faults(validation: Validation) -> list[str]:
-    """Of the step that is to be done now, what was said of each try that broke, the newest first."""
-    return [line["text"] for line in takewhile(lambda line: line["level"] == FAULT, reversed(validation.log))]
+def newest_fault(validation: Validation) -> str:
+    """What was said of the newest try that broke; "" where none did."""
+    return next((line["text"] for line in reversed(validation.log) if line["level"] == FAULT), "")

@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 
 from accounts.models import Account, User
 from catalog.models import ShapeVersion
+from launches.leases import LeasedRow
 from launches.models import Launch
 from publishing.states import ACTIVE, FINAL, ValidationKind, ValidationState
 
@@ -20,7 +21,7 @@ _FINAL_VALUES = sorted(state.value for state in FINAL)
 _ACTIVE_VALUES = sorted(state.value for state in ACTIVE)
 
 
-class Validation(models.Model):
+class Validation(LeasedRow):
     """One try at showing that a version runs; the row is the queue, as a launch's attempt is.
 
     A passed one is the version's passport. `uid` is the idempotency key of its launch. `log` holds lines of `at` (ISO
@@ -46,10 +47,6 @@ class Validation(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
-
-    next_check_at = models.DateTimeField(db_default=Now())
-    lease_token = models.UUIDField(null=True, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
 
     provider = models.CharField(max_length=32, blank=True)
     image = models.TextField(blank=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from datetime import timedelta
 
 import structlog
@@ -9,7 +11,8 @@ from django.db import DataError
 from django.utils import timezone
 
 from launches.connected import provider_named
-from launches.consult import Question, Report, consult
+from launches.consult import Position, Question, Report, consult
+from launches.domain.apply_reading import apply_reading, put_off
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import Claim, claim_attempt
 from launches.providers.base import Reference, Submission
@@ -17,6 +20,8 @@ from launches.spec import TrainerSpec
 from launches.tokens import trainer_token
 
 log = structlog.get_logger(__name__)
+STEP_SECONDS = 10.0
+"""After which a worker goes on to other launches; far below CELERY_TASK_TIME_LIMIT, at which it would be killed."""
 
 
 def advance_launch(attempt_pk: int) -> timedelta | None:
@@ -24,18 +29,35 @@ def advance_launch(attempt_pk: int) -> timedelta | None:
     claim = claim_attempt(attempt_pk, now=timezone.now())
     if claim is None:
         return None
+    with claim.lease.kept():
+        try:
+            return _advance(claim)
+        except (DataError, ValueError) as error:
+            # The database cannot hold what the provider said: say so and go on, rather than stumble over it for ever.
+            log.exception("report.unfit", job=claim.launch.job_id)
+            unfit = Report(None, error=f"What the provider said cannot be recorded ({error}).")
+            return apply_report(claim, unfit, now=timezone.now())
+
+
+def _advance(claim: Claim) -> timedelta | None:
+    """Apply batch by batch, the outcome last; what takes longer than a step is put off to the next one."""
+    began = time.monotonic()
+    for report in _reports(claim):
+        if not report.more:
+            return apply_report(claim, report, now=timezone.now())
+        if not apply_reading(claim, report):
+            return None
+        if time.monotonic() - began > STEP_SECONDS:
+            return put_off(claim, now=timezone.now())
+    raise AssertionError("the last report has no more")
+
+
+def _reports(claim: Claim) -> Iterator[Report]:
     provider = provider_named(claim.launch.provider)
     if provider is None:
-        report = Report(None, error=f"Provider {claim.launch.provider} is not connected to this Slipway any more.")
-    else:
-        report = consult(provider, _question(claim))
-    try:
-        return apply_report(claim, report, now=timezone.now())
-    except (DataError, ValueError) as error:
-        # The database cannot hold what the provider said: say so and go on, rather than stumble over it for ever.
-        log.exception("report.unfit", job=claim.launch.job_id)
-        unfit = Report(None, error=f"What the provider said cannot be recorded ({error}).")
-        return apply_report(claim, unfit, now=timezone.now())
+        missing = f"Provider {claim.launch.provider} is not connected to this Slipway any more."
+        return iter([Report(None, error=missing)])
+    return consult(provider, _question(claim))
 
 
 def _question(claim: Claim) -> Question:
@@ -45,6 +67,5 @@ def _question(claim: Claim) -> Question:
         submission=Submission(reference, TrainerSpec.from_json(launch.spec), trainer_token(launch)),
         submitted=attempt.submitted_at is not None,
         cancel_requested=attempt.cancel_requested_at is not None,
-        log_offset=attempt.log_offset,
-        metrics_read=attempt.metrics_read,
+        position=Position(attempt.log_offset, attempt.metrics_offset),
     )

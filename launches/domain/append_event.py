@@ -2,23 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from accounts.actors import Actor
 from launches.models import Event, Launch
 
+BATCH = 500
 
-def append_event(launch: Launch, *, kind: str, message: str, actor: Actor, data: dict[str, Any] | None = None) -> Event:
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the timeline."""
+
+    kind: str
+    message: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+def append_event(launch: Launch, *, kind: str, message: str, actor: Actor, data: dict[str, Any] | None = None) -> None:
     """Write the next event. `launch` must be locked by the caller's transaction: that keeps the numbers gapless."""
-    launch.last_event += 1
-    launch.save(update_fields=["last_event"])
-    return Event.objects.create(
-        launch=launch,
-        sequence=launch.last_event,
-        attempt_number=launch.attempt_count,
-        kind=kind,
-        message=message,
-        data=data or {},
-        actor=actor.user,
-        actor_label=actor.label,
-    )
+    append_events(launch, [Line(kind, message, data or {})], actor=actor)
+
+
+def append_events(launch: Launch, lines: Iterable[Line], *, actor: Actor) -> None:
+    """Write the next events, in a few statements however many they are; as `append_event`."""
+    events = [
+        Event(
+            launch=launch,
+            sequence=sequence,
+            attempt_number=launch.attempt_count,
+            kind=line.kind,
+            message=line.message,
+            data=line.data,
+            actor=actor.user,
+            actor_label=actor.label,
+        )
+        for sequence, line in enumerate(lines, launch.last_event + 1)
+    ]
+    if events:
+        launch.last_event = events[-1].sequence
+        launch.save(update_fields=["last_event"])
+        Event.objects.bulk_create(events, batch_size=BATCH)

@@ -12,12 +12,13 @@ from django.utils import timezone
 
 from accounts.actors import SYSTEM
 from launches.connected import provider_named
-from launches.domain.append_event import append_event
+from launches.domain.append_event import Line, append_events
 from launches.models import Checkpoint, Launch
 from launches.providers.base import CheckpointRecord, ProviderError
 from launches.states import FINAL, AttemptState
 from launches.wake import wake
 
+BATCH = 1000
 log = structlog.get_logger(__name__)
 
 
@@ -31,7 +32,7 @@ def refresh_checkpoints(launch: Launch) -> None:
         return
     asked_at = timezone.now()
     try:
-        listed = provider.checkpoints(launch.account.account_id, launch.job_id)
+        listed = provider.checkpoints(launch.account.account_id, launch.job_id).records
     except ProviderError as error:
         log.info("checkpoints.unlisted", job=launch.job_id, error=str(error))
         return
@@ -53,23 +54,23 @@ def mirror_checkpoints(launch: Launch, listed: Sequence[CheckpointRecord], *, as
     missing = known.keys() - {record.name for record in listed}
     if missing:
         launch.checkpoints.filter(name__in=missing, listed_at__lt=asked_at).delete()
-    for record in listed:
-        old = known.get(record.name)
-        if old is None or _said(old) != _said(record):
-            _keep(launch, record)
+    fresh = [record for record in listed if record.name not in known or _said(known[record.name]) != _said(record)]
+    Checkpoint.objects.bulk_create(
+        [Checkpoint(launch=launch, **asdict(record)) for record in fresh],
+        batch_size=BATCH,
+        update_conflicts=True,
+        unique_fields=["launch", "name"],
+        update_fields=["step", "size_bytes", "saved_at", "requested_name"],
+    )
+    append_events(launch, map(_line, fresh), actor=SYSTEM)
 
 
 def _said(checkpoint: Checkpoint | CheckpointRecord) -> tuple[str, datetime, int]:
     return checkpoint.name, checkpoint.saved_at, checkpoint.size_bytes
 
 
-def _keep(launch: Launch, record: CheckpointRecord) -> None:
-    Checkpoint.objects.update_or_create(
-        launch=launch,
-        name=record.name,
-        defaults={name: value for name, value in asdict(record).items() if name != "name"},
-    )
+def _line(record: CheckpointRecord) -> Line:
     renamed = record.requested_name not in ("", record.name)
     asked_for = f" (asked for as {record.requested_name})" if renamed else ""
     message = f"Checkpoint {record.name}{asked_for} saved at step {record.step}"
-    append_event(launch, kind="checkpoint", message=message, actor=SYSTEM, data={"name": record.name})
+    return Line("checkpoint", message, {"name": record.name})

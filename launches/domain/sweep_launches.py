@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-from django.utils import timezone
-
-from launches.domain.claim_attempt import due
 from launches.hints import ADVANCE, PURGE, hint
+from launches.leases import overdue
 from launches.models import Attempt, Launch
 
 MOST_AT_ONCE = 500
-OVERDUE = timedelta(seconds=3)
-"""What is late by less has a hint under way as a rule; hinting it again would only lengthen a long queue."""
 
 
 def sweep_launches() -> int:
@@ -20,10 +14,7 @@ def sweep_launches() -> int:
 
     Answers how many were hinted.
     """
-    attempts = (
-        Attempt.objects.filter(due(timezone.now() - OVERDUE)).order_by("next_check_at").values_list("pk", flat=True)
-    )
-    hinted = [(ADVANCE, pk) for pk in attempts[:MOST_AT_ONCE]]
+    hinted = [(ADVANCE, pk) for pk in overdue(Attempt, most=MOST_AT_ONCE)]
     tombstones = (
         Launch.objects.filter(deleted_at__isnull=False, purged_at__isnull=True)
         .order_by("deleted_at")

@@ -1,6 +1,7 @@
 """What every provider offers, and the values it takes and gives.
 
-Every call may be repeated: a worker may die between a call and the note that it was made.
+Every call may be repeated: a worker may die between a call and the note that it was made. None takes longer than a
+minute, and what it answers is bounded: what comes from a trainer is hostile until it is read.
 """
 
 from __future__ import annotations
@@ -55,6 +56,14 @@ class Submission:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """Something of which there is more than we take. `name` tells limits apart: each is said once an attempt."""
+
+    name: str
+    message: str
+
+
+@dataclass(frozen=True)
 class Progress:
     """A line that users should see, such as "Installing torch"; numbered from 1 within the attempt."""
 
@@ -68,7 +77,8 @@ class Observation:
 
     `endpoint` is the trainer's base URL where it listens; `ready` says that it answers its healthz. `resumed_from` is
     the name of the checkpoint that the attempt started from. `session_opened` says whether a client ever opened one
-    in this attempt, None where the provider cannot tell. `progress` holds all lines of the attempt so far.
+    in this attempt, None where the provider cannot tell. `progress` holds the first
+    few hundred lines of the attempt.
     """
 
     state: AttemptState
@@ -80,14 +90,19 @@ class Observation:
     resumed_from: str = ""
     session_opened: bool | None = None
     progress: tuple[Progress, ...] = ()
+    limits: tuple[Limit, ...] = ()
 
 
 @dataclass(frozen=True)
 class LogChunk:
-    """Text of the log that starts after the asked-for offset; `offset` is where the next chunk starts, in bytes."""
+    """Text of the log that starts after the asked-for offset; `offset` is where the next chunk starts, in bytes.
+
+    Of a log that is far ahead of the offset, the text is of its end: only the end is kept.
+    """
 
     text: str
     offset: int
+    limits: tuple[Limit, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,6 +125,18 @@ class MetricRecord:
 
 
 @dataclass(frozen=True)
+class MetricPage:
+    """Records in the order of their numbers; `offset` is where the next page starts, in units of the provider's own.
+
+    An offset that stays the same says that there is nothing more for now; a page may be empty and yet go on.
+    """
+
+    records: tuple[MetricRecord, ...]
+    offset: int
+    limits: tuple[Limit, ...] = ()
+
+
+@dataclass(frozen=True)
 class CheckpointRecord:
     """One checkpoint of a job; `size_bytes` counts all its files.
 
@@ -121,6 +148,14 @@ class CheckpointRecord:
     size_bytes: int
     saved_at: datetime
     requested_name: str = ""
+
+
+@dataclass(frozen=True)
+class CheckpointList:
+    """The checkpoints of a job by step, then by time."""
+
+    records: tuple[CheckpointRecord, ...]
+    limits: tuple[Limit, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -172,8 +207,8 @@ class Provider(Protocol):
     def logs(self, reference: Reference, after: int) -> LogChunk:
         """At most 64 KiB of log from the byte offset on, cut at a line end where there is one. Errors: `Gone`."""
 
-    def metrics(self, reference: Reference, after: int) -> Sequence[MetricRecord]:
-        """At most 1,000 records with a number above `after`, ascending. Errors: `Gone`, `Retryable`."""
+    def metrics(self, reference: Reference, offset: int) -> MetricPage:
+        """At most 1,000 records from the offset on, 0 for the first. Errors: `Gone`, `Retryable`."""
 
-    def checkpoints(self, account: str, job: str) -> Sequence[CheckpointRecord]:
-        """The job's checkpoints by step. Errors: `Gone`, `Retryable`."""
+    def checkpoints(self, account: str, job: str) -> CheckpointList:
+        """The job's checkpoints. Errors: `Gone`, `Retryable`."""

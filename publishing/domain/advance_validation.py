@@ -11,12 +11,13 @@ from django.utils import timezone
 
 from accounts.actors import SYSTEM
 from catalog.domain.shape_lock import lock_version
+from launches import leases
 from launches.domain.cancel_launch import cancel_launch
 from launches.models import Launch
 from publishing.domain.claim_validation import Claim, claim_validation
 from publishing.domain.end_validation import end_validation
 from publishing.findings import Finding, Line, find_next
-from publishing.log import append, append_fault, faults
+from publishing.log import append, append_fault, newest_fault
 from publishing.models import Validation
 from publishing.states import FINAL, ValidationState, may_move
 from wire.errors import FailedPrecondition, InvalidArgument, NotFound
@@ -32,17 +33,18 @@ def advance_validation(validation_pk: int) -> timedelta | None:
     claim = claim_validation(validation_pk, now=timezone.now())
     if claim is None:
         return None
-    try:
-        return _advance(claim)
-    except Exception as error:  # whatever it is, the page says so, and it does not go on for ever
-        log.exception("validation.fault", validation=claim.validation.pk)
-        return note_fault(claim, error, now=timezone.now())
+    with claim.lease.kept():
+        try:
+            return _advance(claim)
+        except Exception as error:  # whatever it is, the page says so, and it does not go on for ever
+            log.exception("validation.fault", validation=claim.validation.pk)
+            return note_fault(claim, error, now=timezone.now())
 
 
 def _advance(claim: Claim) -> timedelta | None:
-    broken = faults(claim.validation)
-    if len(broken) >= MOST_TRIES:
-        outcome = f"A step of it broke {len(broken)} times in a row, so it was stopped. {broken[0]}"
+    broken = claim.validation.failures
+    if broken >= MOST_TRIES:
+        outcome = f"A step of it broke {broken} times in a row, so it was stopped. {newest_fault(claim.validation)}"
         finding = Finding(ValidationState.FAILED, outcome, (Line(outcome, "error"),))
     else:
         finding = find_next(claim.validation, now=timezone.now())
@@ -70,7 +72,7 @@ def apply_finding(claim: Claim, finding: Finding, *, now: datetime) -> timedelta
         _abandon(finding.launch)
         return None
     current = ValidationState(validation.state)
-    if validation.lease_token != claim.token:
+    if validation.lease_token != claim.lease.token:
         return None
     for column, value in finding.facts.items():
         setattr(validation, column, value)
@@ -81,31 +83,31 @@ def apply_finding(claim: Claim, finding: Finding, *, now: datetime) -> timedelta
         return None
     assert finding.state is current or may_move(current, finding.state)
     validation.state = finding.state
-    mended = [Line("This try went through")] if faults(validation) else []
+    mended = [Line("This try went through")] if validation.failures else []
     append(validation, [*mended, *finding.lines], now=now)
     delay = POLL if finding.state is current else timedelta()
-    validation.next_check_at = now + delay
-    validation.lease_token = validation.lease_until = None
+    validation.failures = 0
+    validation.give_back(due=now + delay)
     validation.save()
     return delay
 
 
 @transaction.atomic
 def note_fault(claim: Claim, error: Exception, *, now: datetime) -> timedelta | None:
-    """Write down that the step broke, and give the lease back for another try: after 2 s, 4 s, 8 s ...
+    """Write down that the step broke, and give the lease back for another try, later each time in a row.
 
     Answers the time until then, None where the validation was ended meanwhile or the token is stale.
     """
     held = Validation.objects.select_for_update().filter(
-        pk=claim.validation.pk, lease_token=claim.token, finished_at__isnull=True
+        pk=claim.validation.pk, lease_token=claim.lease.token, finished_at__isnull=True
     )
     validation = held.first()
     if validation is None:
         return None
+    validation.failures += 1
     append_fault(validation, f"{type(error).__name__}: {error}", now=now)
-    delay = timedelta(seconds=2 ** min(len(faults(validation)), MOST_TRIES))
-    validation.next_check_at = now + delay
-    validation.lease_token = validation.lease_until = None
+    delay = leases.backoff(validation.failures)
+    validation.give_back(due=now + delay)
     validation.save()
     return delay
 

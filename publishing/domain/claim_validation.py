@@ -2,50 +2,38 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Q
 
+from launches import leases
 from publishing.log import append_fault
 from publishing.models import Validation
-
-LEASE = timedelta(seconds=20)
-"""How long a validation is left alone after its worker died. The token, not the lease, is what keeps results apart."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claimed validation as it was when claimed, its version and launch loaded; results count under this token."""
+    """A claimed validation as it was when claimed, its version and launch loaded; results count under its lease."""
 
-    token: uuid.UUID
+    lease: leases.Lease
     validation: Validation
-
-
-def due(now: datetime) -> Q:
-    """Validations that a worker may claim: unfinished, due, and not held."""
-    return Q(finished_at__isnull=True, next_check_at__lte=now) & (Q(lease_until__isnull=True) | Q(lease_until__lte=now))
 
 
 @transaction.atomic
 def claim_validation(validation_pk: int, *, now: datetime) -> Claim | None:
     """Take the lease, or answer None where the validation is over, not due, or held by another worker.
 
-    A token that is still there was left by a worker that died at the step, or takes too long; the log says so.
+    That the worker before did not come back is a fault of the step, and the log says so.
     """
-    validation = (
-        Validation.objects.select_for_update(skip_locked=True, of=("self",))
-        .select_related("version__shape__account", "version__shape__base_model__account", "launch", "requested_by")
-        .filter(due(now), pk=validation_pk)
-        .first()
+    validations = Validation.objects.select_related(
+        "version__shape__account", "version__shape__base_model__account", "launch", "requested_by"
     )
-    if validation is None:
+    claimed = leases.claim(validations, validation_pk, now=now)
+    if claimed is None:
         return None
-    if validation.lease_token is not None:
-        append_fault(validation, f"Its worker did not come back within {LEASE.seconds} s.", now=now)
-    token = uuid.uuid4()
-    validation.lease_token, validation.lease_until = token, now + LEASE
-    validation.save(update_fields=["lease_token", "lease_until", "log"])
-    return Claim(token, validation)
+    validation, lease, abandoned = claimed
+    if abandoned:
+        append_fault(validation, f"Its worker did not come back within {leases.LEASE.seconds} s.", now=now)
+        validation.save(update_fields=["log"])
+    return Claim(lease, validation)

@@ -16,7 +16,8 @@ from launches.consult import LOG_TAIL_CHARACTERS, Report
 from launches.domain.advance_launch import advance_launch
 from launches.domain.apply_report import apply_report
 from launches.domain.cancel_launch import cancel_launch
-from launches.domain.claim_attempt import LEASE, Claim, claim_attempt
+from launches.domain.claim_attempt import Claim, claim_attempt
+from launches.leases import LEASE
 from launches.models import Launch
 from launches.providers.base import CheckpointRecord, LogChunk, Observation, Progress
 from launches.states import AttemptState, Reason

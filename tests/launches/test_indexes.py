@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from benchmarks.filling import FILL_LAUNCHES
-from launches.domain.claim_attempt import due
+from launches.leases import due
 from launches.models import Attempt, Launch
 from launches.queries import Filters, Page, list_launches
 from launches.states import AttemptState

@@ -20,11 +20,12 @@ from launches.connected import connected_providers
 from launches.domain.cancel_launch import cancel_launch
 from launches.domain.delete_launch import delete_launch
 from launches.domain.resume_launch import resume_launch
+from launches.leases import LEASE, LONGEST_BACKOFF
 from launches.models import Event, Launch
 from launches.states import AttemptState, Reason
 from publishing.domain.advance_validation import MOST_TRIES, advance_validation, apply_finding, note_fault
 from publishing.domain.cancel_validation import cancel_validation
-from publishing.domain.claim_validation import LEASE, claim_validation
+from publishing.domain.claim_validation import claim_validation
 from publishing.findings import find_next
 from publishing.models import Validation
 from tests.launches.makers import attempt_of, make_tiny_version
@@ -260,7 +261,9 @@ def test_a_step_that_breaks_is_told_repeated_and_ends_it_in_the_end() -> None:
     say(validation, AttemptState.COMPLETED, metrics=records())
     Launch.objects.filter(pk=launch_of(validation).pk).update(spec={})
     for number in range(1, MOST_TRIES + 1):
-        assert step(validation) == timedelta(seconds=2**number)
+        pause = step(validation)
+        assert pause
+        assert 0.75 <= pause / timedelta(seconds=2 ** (number - 1)) <= 1.25
         assert validation.state == "RUNNING"
         assert f"Try {number} of this step broke. KeyError: 'trainer_sharding_scheme'" in texts(validation, "fault")
     assert step(validation) is None
@@ -303,7 +306,7 @@ def test_workers_that_die_at_a_step_again_and_again_end_it() -> None:
     now = timezone.now()
     for _ in range(MOST_TRIES + 1):
         assert claim_validation(validation.pk, now=now)
-        now += LEASE
+        now += LEASE + 1.25 * LONGEST_BACKOFF  # after the first time it is left alone for longer
     validation.refresh_from_db()
     assert "Try 5 of this step broke. Its worker did not come back within 20 s." in texts(validation, "fault")
     assert step(validation) is None

@@ -12,7 +12,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
+
+from launches.providers.local.reading import open_regular, read_object
 
 CONFIG = "config.json"  # what the trainer reads
 PLAN = "plan.json"  # what the wrapper runs
@@ -56,6 +58,7 @@ def write_text(path: Path, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        _make_way(path)
         part.replace(path)
     except OSError:
         part.unlink(missing_ok=True)
@@ -63,13 +66,19 @@ def write_text(path: Path, text: str) -> None:
     sync_directory(path.parent)
 
 
+def _make_way(path: Path) -> None:
+    """A folder cannot be replaced by a file; who put one there does not keep us from writing."""
+    if path.is_dir() and not path.is_symlink():
+        path.rename(path.with_name(f".{path.name}.obstacle-{os.getpid()}-{time.monotonic_ns()}"))
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     """The object in the file; None where there is no file, or it does not hold a whole JSON object (yet)."""
     try:
-        value = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+        with open_regular(path) as file:
+            return read_object(file)
+    except FileNotFoundError:
         return None
-    return value if isinstance(value, dict) else None
 
 
 def make_directory(path: Path) -> None:
@@ -89,13 +98,14 @@ def sync_directory(path: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path, seconds: float) -> Iterator[BinaryIO | None]:
+def locked(path: Path, seconds: float) -> Iterator[IO[bytes] | None]:
     """Hold the file's exclusive lock, waiting up to `seconds`; None where somebody else kept it.
 
     Children do not inherit it: the descriptor closes on exec.
     """
     deadline = time.monotonic() + seconds
-    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "rb+") as file:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    with os.fdopen(os.open(path, flags, 0o600), "rb+", buffering=0) as file:
         while not _try_lock(file, fcntl.LOCK_EX):
             if time.monotonic() >= deadline:
                 yield None
@@ -107,13 +117,13 @@ def locked(path: Path, seconds: float) -> Iterator[BinaryIO | None]:
 def is_locked(path: Path) -> bool:
     """Whether somebody holds the file's exclusive lock right now."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return not _try_lock(file, fcntl.LOCK_SH)
     except FileNotFoundError:
         return False
 
 
-def _try_lock(file: BinaryIO, kind: int) -> bool:
+def _try_lock(file: IO[bytes], kind: int) -> bool:
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:

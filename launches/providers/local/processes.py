@@ -47,7 +47,7 @@ def ask_wrapper(directory: Path) -> None:
     """Send SIGTERM to the attempt's wrapper, if it is alive."""
     wrapper = files.read_json(directory / files.WRAPPER)
     try:
-        process = psutil.Process(wrapper["pid"]) if wrapper else None
+        process = psutil.Process(int(wrapper["pid"])) if wrapper else None
         if process and _is_marked(process, directory):
             process.send_signal(signal.SIGTERM)  # psutil looks at the start time once more
     except psutil.Error:

@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from launches.providers.base import (
-    CheckpointRecord,
+    CheckpointList,
     Gone,
     LogChunk,
-    MetricRecord,
+    MetricPage,
     Observation,
     Recipe,
     Reference,
@@ -103,15 +103,15 @@ class LocalProvider:
             directory = self._find(reference)
             with self._queue.turn():
                 standing = self._queue.advance()
-            if ended := files.read_json(directory / files.EXIT):
-                return observation.ended(directory, ended)
+            if (directory / files.EXIT).exists():
+                return observation.ended(directory, files.read_json(directory / files.EXIT) or {})
             if reference in standing.waiting:
                 return observation.waiting(directory, standing.waiting.index(reference), self.slots)
             if reference in standing.unsettled:
                 raise Retryable(
                     "The trainer is gone; how it ended could not be noted yet: is this machine's disk full?"
                 )
-            return observation.live(directory, self.host)
+            return observation.live(directory, self.host, self.bind)
 
     def cancel(self, reference: Reference) -> None:
         """Ask for the end. Errors: `Gone`, `Retryable`."""
@@ -146,13 +146,13 @@ class LocalProvider:
         with _faults():
             return records.read_log(self._find(reference) / files.LOG, after)
 
-    def metrics(self, reference: Reference, after: int) -> Sequence[MetricRecord]:
-        """At most 1,000 records with a number above `after`. Errors: `Gone`, `Retryable`."""
+    def metrics(self, reference: Reference, offset: int) -> MetricPage:
+        """At most 1,000 records from the byte offset on. Errors: `Gone`, `Retryable`."""
         with _faults():
-            return records.read_metrics(files.records_of(self._find(reference)) / files.METRICS, after)
+            return records.read_metrics(files.records_of(self._find(reference)) / files.METRICS, offset)
 
-    def checkpoints(self, account: str, job: str) -> Sequence[CheckpointRecord]:
-        """The job's checkpoints by step. Errors: `Gone`, `Retryable`."""
+    def checkpoints(self, account: str, job: str) -> CheckpointList:
+        """The job's checkpoints. Errors: `Gone`, `Retryable`."""
         with _faults():
             directory = self._queue.job_directory(account, job)
             if not directory.is_dir():
@@ -213,7 +213,7 @@ class LocalProvider:
         """Start the wrapper of an attempt, with paths and rights as they are now. Errors: `OSError`, `Retryable`."""
         recorded = json.loads((directory / files.SUBMISSION).read_bytes())
         job_directory = directory.parent.parent
-        saved = records.read_checkpoints(job_directory / files.CHECKPOINTS)
+        saved = records.read_checkpoints(job_directory / files.CHECKPOINTS).records
         files.make_directory(directory / files.RECORDS)
         obstacle = self._users.obstacle()
         user = None if obstacle else self._users.of(job_directory)

@@ -122,9 +122,12 @@ class ProviderContract:
         assert chunk.offset == offset == len(text.encode())
 
         numbers: list[int] = []
-        while page := rig.provider.metrics(reference, numbers[-1] if numbers else 0):
-            assert len(page) <= 1000
-            numbers += [record.number for record in page]
+        page = rig.provider.metrics(reference, 0)
+        while page.records:
+            assert len(page.records) <= 1000
+            numbers += [record.number for record in page.records]
+            page = rig.provider.metrics(reference, page.offset)
+        assert rig.provider.metrics(reference, page.offset) == page, "an offset that stays is the end"
         assert numbers == list(range(1, 2501))
 
     def test_resumes_from_the_newest_checkpoint(self, rig: Rig) -> None:
@@ -133,7 +136,7 @@ class ProviderContract:
         rig.finish(first.job, code=1)
         rig.provider.submit(make_submission(first))
         assert wait_for(rig.provider, first, {AttemptState.FAILED}).resumed_from == ""
-        saved = rig.provider.checkpoints(first.account, first.job)
+        saved = rig.provider.checkpoints(first.account, first.job).records
         assert [record.name for record in saved] == ["a", "step-9", "step-10"]
 
         second = make_reference(first.job, attempt=2)

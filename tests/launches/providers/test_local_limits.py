@@ -48,7 +48,7 @@ def test_a_trainer_that_uses_too_much_is_ended_and_told_why(narrow: LocalRig, us
     assert failed.reason is Reason.LIMIT
     assert re.search(words, failed.detail), failed.detail
     assert not is_alive(narrow.pids(greedy.job, "child")[0])
-    assert [record.name for record in narrow.provider.checkpoints(greedy.account, greedy.job)] == ["step-5"]
+    assert [record.name for record in narrow.provider.checkpoints(greedy.account, greedy.job).records] == ["step-5"]
     assert wait_ready(narrow.provider, modest).ready
 
 

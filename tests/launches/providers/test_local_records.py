@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from launches.providers.base import LogChunk
+from launches.providers.base import CheckpointList, LogChunk, MetricPage
 from launches.providers.local import records
 from launches.providers.local.files import ENDPOINT, METRICS, RECORDS, SESSION
 from launches.states import AttemptState
@@ -54,8 +54,9 @@ def test_a_log_is_cut_at_line_ends(tmp_path: Path, content: bytes, after: int, t
 def test_no_file_yet_is_nothing_yet(tmp_path: Path) -> None:
     path = tmp_path / "none"
     assert records.read_log(path, 7) == LogChunk("", 7)
-    assert (records.read_metrics(path, 0), records.read_progress(path), records.log_tail(path)) == ([], (), "")
-    assert records.read_checkpoints(path) == []
+    assert records.read_metrics(path, 7) == MetricPage((), 7)
+    assert (records.read_progress(path), records.log_tail(path)) == (((), ()), "")
+    assert records.read_checkpoints(path) == CheckpointList(())
 
 
 def metric(number: Any, **changes: Any) -> bytes:
@@ -64,14 +65,22 @@ def metric(number: Any, **changes: Any) -> bytes:
 
 
 @settings(deadline=None)
-@given(st.integers(0, 60), st.integers(0, 70), st.integers(1, 12), st.integers(1, 2000))
-def test_metrics_after_a_number_are_found_wherever_they_lie(count: int, after: int, limit: int, near: int) -> None:
+@given(st.integers(0, 60), st.integers(1, 12), st.integers(150, 2000), st.integers(1, 99))
+def test_records_read_in_pieces_while_they_are_written_are_the_records(
+    count: int, limit: int, chunk: int, grow: int
+) -> None:
+    content = b"".join(metric(number) for number in range(1, count + 1)) + b'{"number": '
     with TemporaryDirectory() as directory, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(records, "_NEAR", near)
+        patch.setattr(records, "METRICS_CHUNK", chunk)
         path = Path(directory) / METRICS
-        path.write_bytes(b"".join(metric(number) for number in range(1, count + 1)) + b'{"number": ')
-        found = [record.number for record in records.read_metrics(path, after, limit)]
-        assert found == list(range(after + 1, count + 1))[:limit]
+        found: list[int] = []
+        offset = 0
+        for end in [*range(0, len(content), grow * 10), len(content)]:
+            path.write_bytes(content[:end])
+            while (page := records.read_metrics(path, offset, limit)).offset != offset:
+                assert len(page.records) <= limit
+                found, offset = found + [record.number for record in page.records], page.offset
+        assert found == list(range(1, count + 1))
 
 
 def test_a_metric_line_that_is_no_record_is_passed_over(tmp_path: Path) -> None:
@@ -88,7 +97,7 @@ def test_a_metric_line_that_is_no_record_is_passed_over(tmp_path: Path) -> None:
         metric(4).rstrip(),
     ]
     (tmp_path / METRICS).write_bytes(b"".join(lines))
-    first, third = records.read_metrics(tmp_path / METRICS, 0)
+    first, third = records.read_metrics(tmp_path / METRICS, 0).records
     assert (first.number, first.loss_per_token, first.grad_norm, first.tokens, first.seconds) == (
         1,
         None,
@@ -118,7 +127,7 @@ def test_only_whole_checkpoints_with_names_are_listed(tmp_path: Path) -> None:
         (tmp_path / name / "checkpoint.json").write_text(content)
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
-    assert [(record.name, record.step) for record in records.read_checkpoints(tmp_path)] == [("good", 3)]
+    assert [(record.name, record.step) for record in records.read_checkpoints(tmp_path).records] == [("good", 3)]
 
 
 @pytest.mark.parametrize("content", ["", '{"host": "127', "[]", '{"host": "127.0.0.1", "port": 0}', '{"port": 80}'])

@@ -44,8 +44,8 @@ def test_the_sample_recipe_trains_and_goes_on_after_a_kill(provider: LocalProvid
     provider.submit(make_submission(first, recipe="sample-sft", learning_rate=1e-2))
     until(lambda: provider.observe(first).state is not S.CREATING, PREPARED_SECONDS)
     until(lambda: wait_for(provider, first, {S.RUNNING}).ready, 120)
-    until(lambda: provider.checkpoints(first.account, first.job), 120)
-    until(lambda: len(provider.metrics(first, 0)) > 20)
+    until(lambda: provider.checkpoints(first.account, first.job).records, 120)
+    until(lambda: len(provider.metrics(first, 0).records) > 20)
     os.kill(_trainer_pid(provider, first.job), signal.SIGKILL)
     failed = wait_for(provider, first, {S.FAILED})
     assert failed.reason is Reason.EXIT_CODE
@@ -56,13 +56,13 @@ def test_the_sample_recipe_trains_and_goes_on_after_a_kill(provider: LocalProvid
     done = until(lambda: (seen := provider.observe(second)).reason and seen, 180)
     assert done
     assert (done.state, done.reason, done.resumed_from) == (S.COMPLETED, Reason.DONE, "step-20")
-    before, after = provider.metrics(first, 0), provider.metrics(second, 0)
+    before, after = provider.metrics(first, 0).records, provider.metrics(second, 0).records
     assert after[0].step == 21
     assert after[-1].step == 60
     losses = [record.loss_per_token for record in (before[0], after[0], after[-1])]
     assert all(losses)
     assert losses == sorted(losses, key=float, reverse=True)  # type: ignore[arg-type]
-    assert "step-60" in [record.name for record in provider.checkpoints(first.account, first.job)]
+    assert "step-60" in [record.name for record in provider.checkpoints(first.account, first.job).records]
     assert "COMPLETED" in provider.logs(second, 0).text
 
 

@@ -144,7 +144,7 @@ def test_a_job_of_roots_is_handed_over_resumed_and_read_by_others(local: LocalRi
     (local.directory(old) / files.METRICS).write_text(
         '{"number": 1, "step": 7, "loss_per_token": 1.0, "time": "2026-01-01T00:00:00Z"}\n'
     )
-    assert [record.step for record in local.provider.metrics(old, 0)] == [7]
+    assert [record.step for record in local.provider.metrics(old, 0).records] == [7]
     shadow = Path("/etc/shadow").stat()
 
     reader = make_reference()
