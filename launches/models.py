@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts.models import Account, User
 from catalog.models import ShapeVersion
+from launches.labels import LONGEST
 from launches.leases import LeasedRow
 from launches.states import ACTIVE, FINAL, AttemptState, Reason
 from wire import names
@@ -36,6 +37,8 @@ class Launch(models.Model):
     display_name = models.CharField(max_length=63, blank=True)
     spec = models.JSONField()
     inputs = models.JSONField(help_text="What the user set, as they set it: what a clone starts from.")
+    purpose = models.CharField(max_length=LONGEST, blank=True, db_default="", help_text="A label: see launches.labels.")
+    managed_by = models.CharField(max_length=LONGEST, blank=True, db_default="", help_text="A label, too.")
     provider = models.CharField(max_length=32)
     idempotency_key = models.CharField(max_length=64)
     state = models.CharField(max_length=12, choices=STATE_CHOICES, default=AttemptState.QUEUED)

@@ -8,9 +8,11 @@ from typing import Any
 
 from catalog.enums import TrainerMode
 from catalog.snapshots import Snapshot
+from launches.labels import Labels
 from launches.resolve import RECIPE
 from launches.spec import NO_RECIPE
 from wire.errors import InvalidArgument, Violation
+from wire.numbers import read_whole
 
 WIRE = {
     "base_model": "trainingConfig.baseModel",
@@ -25,16 +27,52 @@ WIRE = {
     "forward_only": "forwardOnly",
     "accelerator_type": "trainingConfig.acceleratorType",
     "accelerator_count": "trainingConfig.acceleratorCount",
+    "purpose": "purpose",
+    "managed_by": "managedBy",
     "max_context_length": "trainingConfig.maxContextLength",
     "custom_image_tag": "trainingConfig.customImageTag",
 }
 """Where the fields of a launch stand in the request, those that the shape owns last."""
-_UNAVAILABLE = {
-    "dataset": "A trainer here gets its data from the caller's own loop. Leave it empty.",
-    "preemptible": "No trainer here gives way to others. Leave it out, or send false.",
-    "reservationTarget": "No GPUs are reserved here. Leave it empty.",
-    "trainingConfig.projectionHeadDim": "No trainer here has a projection head. Leave it out, or send 0.",
+_NO_INPUTS = frozenset({"job_id", "purpose", "managed_by"})
+_LOOP = "the caller's own loop drives a trainer here, and decides this"
+_DATA = "a trainer here gets its data from the caller's own loop"
+_ENGINE = "what a trainer is started with is its shape's and its connection's to say"
+_HOT_LOAD = "a trainer is not told which deployment loads its weights: a deployment names its trainer"
+UNAVAILABLE = {
+    "dataset": _DATA,
+    "evaluationDataset": _DATA,
+    "evalAutoCarveout": _DATA,
+    "awsS3Config": _DATA,
+    "azureBlobStorageConfig": _DATA,
+    "lossConfig": _LOOP,
+    "rewardWeights": _LOOP,
+    "wandbConfig": _LOOP,
+    "extraValues": _ENGINE,
+    "preemptible": "no trainer here gives way to others",
+    "reservationTarget": "no GPUs are reserved here",
+    "usePurpose": "no GPUs are set apart for a purpose here",
+    "disableInactivityCleanup": "every trainer gives its slot back once nothing was asked of it for its inactivity "
+    "timeout, of 3 hours at most",
+    "hotLoadDeploymentId": _HOT_LOAD,
+    "rolloutDeploymentName": _HOT_LOAD,
+    "trainingConfig.extraArgs": _ENGINE,
+    "trainingConfig.projectionHeadDim": "no trainer here has a projection head",
+    "trainingConfig.batchSize": _LOOP,
+    "trainingConfig.batchSizeSamples": _LOOP,
+    "trainingConfig.epochs": _LOOP,
+    "trainingConfig.gradientAccumulationSteps": _LOOP,
+    "trainingConfig.jinjaTemplate": _LOOP,
+    "trainingConfig.learningRateWarmupSteps": _LOOP,
+    "trainingConfig.optimizerWeightDecay": _LOOP,
+    "trainingConfig.samplerCheckpointSaveIntervalSteps": _LOOP,
+    "trainingConfig.outputModel": "no job here makes a model by itself",
+    "trainingConfig.warmStartFrom": "a job starts from its base model; load a checkpoint from the loop",
 }
+"""What an SDK can ask for and no trainer here has, with why; asking for nothing by it is taken.
+
+Source: the request types of the official SDK (1.2.0 to 1.2.30), which send any of these.
+"""
+_NOT_SET_BY_ZERO = ("node_count", "accelerator_type", "accelerator_count", "max_context_length", "region")
 _WHOLE_SECONDS = re.compile(r"([0-9]+)\.0+s")
 
 
@@ -45,11 +83,23 @@ def value_at(body: Mapping[str, Any], path: str) -> Any:
     return value.get(inner) if inner and isinstance(value, Mapping) else None if inner else value
 
 
-def refuse_unavailable(body: Mapping[str, Any]) -> None:
-    """Errors: `InvalidArgument` naming every field that asks for what no trainer here has."""
-    found = [Violation(path, sentence) for path, sentence in _UNAVAILABLE.items() if value_at(body, path)]
-    if found:
-        raise InvalidArgument(found)
+def refuse_unavailable(body: Mapping[str, Any], *, deployment: str = "") -> None:
+    """Errors: `InvalidArgument` naming every field, and the parameter, that asks for what no trainer here has."""
+    wanted = [(path, why) for path, why in UNAVAILABLE.items() if not _says_nothing(value_at(body, path))]
+    wanted += [("deploymentId", _HOT_LOAD)] if deployment else []
+    if wanted:
+        raise InvalidArgument(
+            [Violation(path, f"Not supported here, because {why}. Leave it out, or empty.") for path, why in wanted]
+        )
+
+
+def _says_nothing(value: Any) -> bool:
+    """Whether the value is what leaving the field out means in JSON of protocol buffers, at every depth."""
+    if isinstance(value, dict):
+        return all(_says_nothing(inner) for inner in value.values())
+    if isinstance(value, str):
+        return not value.strip() or value.endswith("_UNSPECIFIED") or read_whole(value) == 0
+    return not value
 
 
 def launch_inputs(snapshot: Snapshot, body: Mapping[str, Any], *, named: bool) -> dict[str, Any]:
@@ -57,7 +107,7 @@ def launch_inputs(snapshot: Snapshot, body: Mapping[str, Any], *, named: bool) -
 
     `named` says whether the request named the shape. No recipe: the caller's own loop drives the trainer.
     """
-    inputs = {name: value_at(body, path) for name, path in WIRE.items() if name != "job_id"}
+    inputs = {name: value_at(body, path) for name, path in WIRE.items() if name not in _NO_INPUTS}
     timeout = inputs["inactivity_timeout"]
     if isinstance(timeout, str) and (whole := _WHOLE_SECONDS.fullmatch(timeout)):
         inputs["inactivity_timeout"] = f"{whole[1]}s"
@@ -69,4 +119,12 @@ def launch_inputs(snapshot: Snapshot, body: Mapping[str, Any], *, named: bool) -
         del inputs["max_context_length"]  # by which the shape was chosen
     if inputs["custom_image_tag"] in ("", snapshot.trainer_image_tag):
         del inputs["custom_image_tag"]
+    for name in _NOT_SET_BY_ZERO:
+        if name in inputs and _says_nothing(inputs[name]):
+            del inputs[name]
     return {name: value for name, value in inputs.items() if value is not None} | {RECIPE: NO_RECIPE}
+
+
+def labels_in(body: Mapping[str, Any]) -> Labels:
+    """The labels that the request puts on its job."""
+    return Labels(purpose=(body.get("purpose") or "").strip(), managed_by=(body.get("managedBy") or "").strip())

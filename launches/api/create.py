@@ -12,7 +12,7 @@ from accounts.roles import Right
 from api.refusals import invalid
 from catalog.models import ShapeVersion
 from catalog.queries import find_version, may_see
-from launches.api.bodies import WIRE, launch_inputs, refuse_unavailable
+from launches.api.bodies import WIRE, labels_in, launch_inputs, refuse_unavailable
 from launches.api.choice import choose_version
 from launches.domain.create_launch import NOT_VALIDATED, create_launch
 from launches.models import Launch
@@ -36,7 +36,7 @@ def create_job(
     require(actor, account, Right.LAUNCH)
     if query["skipValidations"].lower() not in ("", "false", "0"):
         raise PermissionDenied(MANUAL, reason="TRAINING_SHAPE_NEEDED")
-    refuse_unavailable(body)
+    refuse_unavailable(body, deployment=query["deploymentId"])
     named, job = query["trainingShape"], query["rlorTrainerJobId"]
     if Launch.objects.filter(account=account, job_id=job if is_id(job) else "").exists():
         # before the shape is looked at, so that a request that is repeated finds its job whatever became of that
@@ -50,6 +50,7 @@ def create_job(
             inputs=launch_inputs(version.frozen_snapshot, body, named=bool(named)),
             idempotency_key=uuid.uuid4().hex,
             job_id=job or None,
+            labels=labels_in(body),
         )
     except InvalidArgument as refusal:
         violations = [Violation(WIRE.get(v.field, v.field), v.description) for v in refusal.violations]

@@ -13,6 +13,7 @@ from api.fields import WholeField
 from api.sentences import OWN
 from catalog.enums import TrainerMode
 from catalog.snapshot_fields import LONGEST_TAG, MAX_TOKENS
+from launches.labels import LONGEST
 from launches.models import Attempt, Checkpoint, Launch
 from launches.spec import TrainerSpec
 from launches.states import FINAL, AttemptState
@@ -56,6 +57,26 @@ class NumberInput(LaunchInput):
     """A number."""
 
 
+class LabelField(serializers.CharField):
+    """A text that is kept and shown."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(required=False, allow_null=True, allow_blank=True, max_length=LONGEST, **options)
+
+
+@extend_schema_field(OpenApiTypes.ANY)
+class UnsupportedInput(serializers.Field[Any, Any, Any, Any]):
+    """What an SDK can ask for and no trainer here has: `launches.api.bodies` refuses it where it asks for something."""
+
+    def __init__(self, **options: Any) -> None:
+        text = "not supported here; may be empty"
+        super().__init__(required=False, allow_null=True, write_only=True, help_text=text, **options)
+
+    def to_internal_value(self, given: Any) -> Any:
+        """As it was sent."""
+        return given
+
+
 class TrainingConfigSerializer(serializers.Serializer[TrainerSpec]):
     """What is trained, and how. What the shape owns can be read here, not set."""
 
@@ -75,9 +96,18 @@ class TrainingConfigSerializer(serializers.Serializer[TrainerSpec]):
     )
     acceleratorType = serializers.CharField(required=False, allow_null=True, help_text="owned by the shape")
     acceleratorCount = WholeField(required=False, allow_null=True, help_text="owned by the shape")
-    projectionHeadDim = WholeField(
-        required=False, allow_null=True, write_only=True, help_text="must be 0: no trainer here has one"
-    )
+    projectionHeadDim = UnsupportedInput()
+    extraArgs = UnsupportedInput()
+    batchSize = UnsupportedInput()
+    batchSizeSamples = UnsupportedInput()
+    epochs = UnsupportedInput()
+    gradientAccumulationSteps = UnsupportedInput()
+    jinjaTemplate = UnsupportedInput()
+    learningRateWarmupSteps = UnsupportedInput()
+    optimizerWeightDecay = UnsupportedInput()
+    samplerCheckpointSaveIntervalSteps = UnsupportedInput()
+    outputModel = UnsupportedInput()
+    warmStartFrom = UnsupportedInput()
 
 
 class JobStatusSerializer(serializers.Serializer[dict[str, Any]]):
@@ -113,14 +143,24 @@ class TrainerJobSerializer(serializers.Serializer[Launch]):
     trainingShapeVersion = serializers.CharField(read_only=True)
     acceleratorSeconds = serializers.DictField(child=serializers.CharField(), read_only=True)
     jobProgress = serializers.DictField(read_only=True, allow_null=True)
+    purpose = LabelField(help_text="a label, without effect")
+    managedBy = LabelField(help_text="a label, without effect: what made the job")
     dataset = serializers.CharField(required=False, allow_null=True, allow_blank=True, help_text="must be empty")
     useReservation = serializers.BooleanField(required=False, allow_null=True, help_text="without effect")
-    preemptible = serializers.BooleanField(
-        required=False, allow_null=True, write_only=True, help_text="must be false: no trainer here gives way to others"
-    )
-    reservationTarget = serializers.CharField(
-        required=False, allow_null=True, allow_blank=True, write_only=True, help_text="must be empty"
-    )
+    preemptible = UnsupportedInput()
+    reservationTarget = UnsupportedInput()
+    evaluationDataset = UnsupportedInput()
+    evalAutoCarveout = UnsupportedInput()
+    awsS3Config = UnsupportedInput()
+    azureBlobStorageConfig = UnsupportedInput()
+    lossConfig = UnsupportedInput()
+    rewardWeights = UnsupportedInput()
+    wandbConfig = UnsupportedInput()
+    extraValues = UnsupportedInput()
+    usePurpose = UnsupportedInput()
+    disableInactivityCleanup = UnsupportedInput()
+    hotLoadDeploymentId = UnsupportedInput()
+    rolloutDeploymentName = UnsupportedInput()
 
     def to_representation(self, launch: Launch) -> dict[str, Any]:
         """A deleted job is a tombstone in the state DELETED. Needs attempts prefetched, and account and owner."""
@@ -145,6 +185,8 @@ class TrainerJobSerializer(serializers.Serializer[Launch]):
             "trainingShapeVersion": spec.training_shape_version,
             "acceleratorSeconds": _accelerator_seconds(spec, attempts),
             "jobProgress": None,
+            "purpose": launch.purpose,
+            "managedBy": launch.managed_by,
             "dataset": "",
             "useReservation": False,
         }

@@ -69,7 +69,7 @@ def find_job(view: ResourceView, account: str, job: str) -> Launch:
 class TrainerJobs(ResourceView):
     """The jobs of an account."""
 
-    takes: ClassVar = {"POST": ("rlorTrainerJobId", "trainingShape", "skipValidations")}
+    takes: ClassVar = {"POST": ("rlorTrainerJobId", "trainingShape", "skipValidations", "deploymentId")}
 
     @extend_schema(**answers_list(JOBS))
     def get(self, request: Request, account: str) -> Response:  # noqa: ARG002
@@ -86,6 +86,7 @@ class TrainerJobs(ResourceView):
                 OpenApiParameter("rlorTrainerJobId", str, description="The id; one is made up where it is left out."),
                 OpenApiParameter("trainingShape", str, description="Name of a shape or version; else one is chosen."),
                 OpenApiParameter("skipValidations", bool, description="The manual mode, which is refused."),
+                OpenApiParameter("deploymentId", str, description="Not supported here; may be empty."),
             ],
         )
     )
@@ -150,7 +151,9 @@ class Checkpoints(ResourceView):
 class Deployments(ResourceView):
     """Sampler deployments, which no provider of this Slipway has."""
 
-    takes: ClassVar = {"POST": ("deploymentId", "skipShapeValidation")}
+    takes: ClassVar = {
+        "POST": ("deploymentId", "skipShapeValidation", "acceptShapelessRisk", "disableSpeculativeDecoding")
+    }
 
     @extend_schema(operation_id="CreateDeployment", responses=refusals(UNDONE), request=None)
     def post(self, request: Request, account: str) -> Response:  # noqa: ARG002

@@ -17,6 +17,7 @@ from catalog.queries import successor_of
 from catalog.states import VersionState
 from launches.domain.append_event import append_event
 from launches.hints import ADVANCE, hint_on_commit
+from launches.labels import Labels
 from launches.models import Attempt, Launch
 from launches.offers import offer_for, refusal_sentence
 from launches.probes import Probe, probe_spec, refuse_probing
@@ -36,6 +37,7 @@ from wire.errors import (
 from wire.names import refuse_id
 
 MAX_KEY = 64
+NO_LABELS = Labels()
 NOT_VALIDATED = "TRAINING_SHAPE_NOT_VALIDATED"
 """A program's word for why a version may not be launched."""
 
@@ -50,6 +52,7 @@ def create_launch(
     job_id: str | None = None,
     probe: Probe | None = None,
     as_latest: bool = False,
+    labels: Labels = NO_LABELS,
 ) -> Launch:
     """Accept a launch of `version` in `account`, or answer the one that the same key made before.
 
@@ -65,7 +68,7 @@ def create_launch(
         raise PermissionDenied("A launch has an owner: only a signed-in user can make one.")
     _permit(actor, version, probe)
     job = job_id or job_id_from(actor.user.pk, idempotency_key)
-    spec = _resolve(version, account, inputs, job=job, key=idempotency_key)
+    spec = _resolve(version, account, inputs, job=job, key=idempotency_key, labels=labels)
     spec = probe_spec(spec, version, probe) if probe else spec
     if found := _made_before(actor, account, idempotency_key, spec, version):
         return found
@@ -75,7 +78,7 @@ def create_launch(
     try:
         provider = offer.provider.name
         return _write(
-            actor, actor.user, account, version, inputs, spec, provider, idempotency_key, job, probe, as_latest
+            actor, actor.user, account, version, inputs, spec, provider, idempotency_key, job, probe, as_latest, labels
         )
     except IntegrityError:
         # Someone was faster: the same key in another request, or the same job id.
@@ -115,11 +118,13 @@ def _hold(actor: Actor, version: ShapeVersion, probe: Probe | None, as_latest: b
     return found
 
 
-def _resolve(version: ShapeVersion, account: Account, inputs: Mapping[str, Any], *, job: str, key: str) -> TrainerSpec:
+def _resolve(
+    version: ShapeVersion, account: Account, inputs: Mapping[str, Any], *, job: str, key: str, labels: Labels
+) -> TrainerSpec:
     subject = subject_of(version, account)
     _, offer = default_offer(subject)
     spec = resolve(subject, inputs, recipes=offer.recipe_names)
-    violations = list(spec) if not isinstance(spec, TrainerSpec) else []
+    violations = [*(spec if not isinstance(spec, TrainerSpec) else ()), *labels.problems()]
     if sentence := refuse_id(job, what="job id"):
         violations.append(Violation("job_id", f"{sentence}."))
     if not 1 <= len(key) <= MAX_KEY or not key.isprintable():
@@ -166,6 +171,7 @@ def _write(
     job: str,
     probe: Probe | None,
     as_latest: bool,
+    labels: Labels,
 ) -> Launch:
     version = _hold(actor, version, probe, as_latest)
     launch = Launch.objects.create(
@@ -177,6 +183,8 @@ def _write(
         display_name=spec.display_name,
         spec=spec.as_json(),
         inputs={name: value for name, value in inputs.items() if value not in (None, "")},
+        purpose=labels.purpose,
+        managed_by=labels.managed_by,
         provider=provider,
         idempotency_key=key,
     )
