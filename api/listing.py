@@ -17,7 +17,7 @@ from rest_framework.serializers import Serializer
 
 from api.refusals import invalid
 from api.views import ResourceView, asked, read_mask
-from wire.filters import FilterError, FilterField, Kind, Value, parse_filter
+from wire.filters import FREE_TEXT, FilterError, FilterField, Kind, Value, parse_filter
 from wire.masks import MaskError, Order, apply_mask, parse_order
 from wire.numbers import read_whole
 from wire.page_tokens import PageTokenError, read_token, write_token
@@ -55,6 +55,8 @@ class Listing:
     default_order: str
     tie: str = "pk"
     """The column that no two rows share: it settles what the order leaves open."""
+    search: Callable[[str], Q] | None = None
+    """The condition that a text by itself means in a filter; None where that is refused."""
 
 
 def column(name: str, kind: Kind, choices: tuple[str, ...] = ()) -> Filterable:
@@ -102,11 +104,15 @@ def _page_size(text: str) -> int:
 
 
 def _condition(text: str, listing: Listing) -> Q:
+    filters = dict(listing.filters)
+    if search := listing.search:
+        filters[FREE_TEXT] = Filterable(FilterField(Kind.TEXT), lambda _, value: search(str(value)))
     try:
-        comparisons = parse_filter(text, {name: found.field for name, found in listing.filters.items()})
+        fields = {name: found.field for name, found in filters.items()}
+        comparisons = parse_filter(text, fields)
     except FilterError as error:
         raise invalid("filter", f"{error}.") from None
-    conditions = (listing.filters[c.field].condition(c.operator, c.value) for c in comparisons)
+    conditions = (filters[c.field].condition(c.operator, c.value) for c in comparisons)
     return functools.reduce(operator.and_, conditions, Q())
 
 

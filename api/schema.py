@@ -27,6 +27,9 @@ WRONG, STRANGE, FORBIDDEN, MISSING, CONFLICT, UNREADABLE, UNDONE = 400, 401, 403
 READ_MASK = OpenApiParameter("readMask", str, description="Fields to answer with, such as `name,snapshot.baseModel`.")
 
 
+_TEXT = " A quoted text by itself is searched for, as on the catalog page."
+
+
 def refusals(*more: int) -> dict[int, Any]:
     """What every request can be refused with, and (`more`) what this one can besides."""
     return dict.fromkeys((WRONG, STRANGE, FORBIDDEN, MISSING, *more), StatusSerializer)
@@ -78,7 +81,11 @@ def answers_list(listing: Listing) -> dict[str, Any]:
                 description=f"{PAGE} where it is left out; at most {LARGEST_PAGE}, larger is lowered.",
             ),
             OpenApiParameter("pageToken", str, description="The nextPageToken of the page before."),
-            OpenApiParameter("filter", str, description=f"Comparisons joined by AND, over {filters}."),
+            OpenApiParameter(
+                "filter",
+                str,
+                description=f"Comparisons joined by AND, over {filters}.{_TEXT if listing.search else ''}",
+            ),
             OpenApiParameter("orderBy", str, description=f"Of {orders}; `desc` turns one round."),
             READ_MASK,
         ],

@@ -26,13 +26,15 @@ FROM launches_launch WHERE job_id LIKE 'bench-%%';
 ANALYZE;
 """
 FILL_SHAPES = """
-INSERT INTO catalog_basemodel (account_id, model_id, title, family, section, architecture, position, created_at)
-SELECT a.id, 'bench-' || n, 'Bench ' || n, 'Bench', 'Bench', 'dense', 1000 + n, now()
+INSERT INTO catalog_basemodel (account_id, model_id, title, family, section, architecture, position, created_at,
+    aliases, search_text)
+SELECT a.id, 'bench-' || n, 'Bench ' || n, 'Bench', 'Bench', 'dense', 1000 + n, now(), ARRAY[]::varchar[],
+    ' bench ' || n || ' '
 FROM generate_series(1, %(rows)s / 5) n, accounts_account a WHERE a.account_id = 'fireworks';
 INSERT INTO catalog_trainingshape (account_id, shape_id, base_model_id, display_name, id_source, position, search_text,
     created_at)
 SELECT m.account_id, m.model_id || '-' || n, m.id, 'Policy trainer', 'derived', n,
-    'policy trainer ' || m.model_id || '-' || n || ' ' || lower(m.title), now() - (5 * m.id + n) * interval '1 second'
+    ' policy trainer ' || m.search_text || n || ' ' || m.search_text, now() - (5 * m.id + n) * interval '1 second'
 FROM catalog_basemodel m, generate_series(1, 5) n WHERE m.model_id LIKE 'bench-%%';
 INSERT INTO catalog_shapeversion (shape_id, version_id, snapshot, launch_fields, digest, state, is_public,
     is_latest_validated, published_at, deprecation_message, created_at, note)

@@ -9,7 +9,7 @@ document are told at once. Pure: text in, values out. docs/CATALOG.md explains e
     models:
       - model: accounts/fireworks/models/qwen3-8b
         title, family             # texts; of a model of another account only `model` and `shapes` are written
-        section, architecture, model_type, parameter_count   # optional
+        section, architecture, model_type, parameter_count, aliases   # optional
         shapes:
           - id, trainer_mode, max_supported_context_length   # tokens
             gpus                  # per node; 8 where only nodes is given
@@ -39,6 +39,7 @@ from wire import names
 
 GPUS_PER_NODE = 8
 LONGEST_MESSAGE = 500
+MOST_ALIASES = 20
 KEYS = {
     "trainer_mode": "trainer_mode",
     "max_supported_context_length": "max_supported_context_length",
@@ -86,7 +87,7 @@ class ShapeEntry:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What the document's own account says of a base model."""
+    """What the document's own account says of a base model; `aliases` are other names that it is found by."""
 
     title: str
     family: str
@@ -94,6 +95,7 @@ class ModelFacts:
     architecture: Architecture | None = None
     model_type: str | None = None
     parameter_count: int | None = None
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -175,12 +177,13 @@ def _facts(record: Record) -> ModelFacts:
         architecture=record.maybe_choice("architecture", Architecture),
         model_type=record.maybe_text("model_type", longest=63),
         parameter_count=record.maybe_whole("parameter_count", least=1, most=MAX_PARAMETERS),
+        aliases=record.texts("aliases", longest=120, most=MOST_ALIASES),
     )
 
 
 def _refuse_facts(record: Record, account: str, name: str) -> None:
     """Note the facts of another account's model, which this document cannot state."""
-    for key in ("title", "family", "section", "architecture", "model_type", "parameter_count"):
+    for key in ("title", "family", "section", "architecture", "model_type", "parameter_count", "aliases"):
         if record.has(key):
             record.wrong(
                 key, f"{name} is another account's, which says this of it; delete it, {account} writes its shapes only"

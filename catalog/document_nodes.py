@@ -155,6 +155,19 @@ class Record:
             for index, entry in enumerate(node.value):
                 yield Record(entry, f"{self.place.at(key)}[{index}]", self._report)
 
+    def texts(self, key: str, *, longest: int, most: int) -> tuple[str, ...]:
+        """Up to `most` different texts of 1 to `longest` characters; none where it is absent or null."""
+        if not self.has_value(key):
+            return ()
+        node = self._values[key]
+        if not isinstance(node, yaml.SequenceNode) or len(node.value) > most:
+            self.wrong(key, f"{_written(node)} is no list of up to {most} texts")
+            return ()
+        named = {f"{key}[{index}]": entry for index, entry in enumerate(node.value)}
+        pairs = [(yaml.ScalarNode("tag:yaml.org,2002:str", name), entry) for name, entry in named.items()]
+        entries = Record(yaml.MappingNode(node.tag, pairs, node.start_mark), self.place.path, self._report)
+        return tuple(dict.fromkeys(entries.text(name, longest=longest) for name in named))
+
     def maybe_record(self, key: str) -> Record | None:
         """A mapping inside this one, or None where it is absent or null."""
         return Record(self._values[key], self.place.at(key), self._report) if self.has_value(key) else None

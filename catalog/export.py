@@ -60,6 +60,7 @@ def _facts(facts: ModelFacts) -> dict[str, Any]:
         "architecture": facts.architecture and str(facts.architecture),
         "model_type": facts.model_type,
         "parameter_count": facts.parameter_count,
+        "aliases": list(facts.aliases) or None,
     }
     return {key: value for key, value in plain.items() if value is not None}
 

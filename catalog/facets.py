@@ -55,6 +55,15 @@ class Option:
 
 
 @dataclass(frozen=True)
+class Chip:
+    """One value of a filter in force, in words, and the filters without it."""
+
+    title: str
+    label: str
+    filters: Filters
+
+
+@dataclass(frozen=True)
 class Loosening:
     """One filter without which there would be results, how many, and the filters without it."""
 
@@ -114,6 +123,18 @@ def loosenings(groups: Sequence[Group], filters: Filters) -> list[Loosening]:
         if name != "q" and (number := count(groups, filters, ignoring=name)):
             found.append(Loosening(TITLES[name], chosen_label(filters, name), number, filters.without(name)))
     return sorted(found, key=lambda loosening: -loosening.count)
+
+
+def chips(filters: Filters) -> list[Chip]:
+    """One for each value of each filter in force."""
+    found = []
+    for name in filters.active:
+        if name in CHOICES:
+            values = getattr(filters, name)
+            found += [Chip(TITLES[name], label_of(name, value), filters.without(name, value)) for value in values]
+        else:
+            found.append(Chip(TITLES[name], chosen_label(filters, name), filters.without(name)))
+    return found
 
 
 def chosen_label(filters: Filters, name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from catalog.enums import TrainerMode
+from catalog.search import patterns
 
 NO_GPU = "none"
 UNSPECIFIED = "unspecified"
@@ -52,8 +53,8 @@ class Filters:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The words of the free text, lower case; a shape passes where all of them occur."""
-        return tuple(_id_in(word) for word in self.q.lower().split())
+        """What the free text looks for; a shape passes where all of it occurs in its `search_text`."""
+        return patterns(self.q)
 
     def without(self, name: str, value: str | None = None) -> Filters:
         """The same without one filter, or without one of its values."""
@@ -68,14 +69,21 @@ class Filters:
 
     def query(self, **more: str) -> str:
         """The canonical query string, with its question mark; empty where nothing is asked for."""
-        pairs: list[tuple[str, str]] = []
+        pairs = [*self._pairs(), *((name, value) for name, value in more.items() if value)]
+        return f"?{urlencode(pairs)}" if pairs else ""
+
+    @property
+    def others(self) -> list[tuple[str, str]]:
+        """Everything but the free text as it stands in a query string, for a form that asks for the text alone."""
+        return [(name, value) for name, value in self._pairs() if name != "q"]
+
+    def _pairs(self) -> list[tuple[str, str]]:
+        pairs = []
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name == "least_tokens" or value in ("", (), None):
-                continue
-            pairs += [(field.name, str(item)) for item in (value if isinstance(value, tuple) else (value,))]
-        pairs += [(name, value) for name, value in more.items() if value]
-        return f"?{urlencode(pairs)}" if pairs else ""
+            if field.name != "least_tokens" and value not in ("", (), None):
+                pairs += [(field.name, str(item)) for item in (value if isinstance(value, tuple) else (value,))]
+        return pairs
 
 
 _EMPTY: dict[str, dict[str, Any]] = {
@@ -89,11 +97,3 @@ _EMPTY: dict[str, dict[str, Any]] = {
 def keep_known(values: Iterable[str]) -> tuple[str, ...]:
     """The values without repetitions and empty ones, in order."""
     return tuple(dict.fromkeys(value for value in values if value))
-
-
-def _id_in(word: str) -> str:
-    """The id that a pasted resource name is about; any other word as it is."""
-    match word.strip("/").split("/"):
-        case ["accounts", _, "models" | "trainingshapes", identifier, *_]:
-            return identifier
-    return word

@@ -7,6 +7,8 @@ from django.http import QueryDict
 from catalog.enums import AcceleratorType, Architecture
 from catalog.filters import MODES, NO_GPU, SORTS, UNSPECIFIED, Filters, keep_known
 from catalog.labels import least_context
+from catalog.search import patterns
+from catalog.search_words import Asked, read_words
 from wire.errors import Violation
 
 LONGEST_TEXT = 200
@@ -18,22 +20,38 @@ _ARCHITECTURES = {a.value: a.value for a in Architecture}
 
 
 def read_filters(asked: QueryDict) -> tuple[Filters, list[Violation]]:
-    """The filters in the query string, and what in it was wrong."""
+    """The filters in the query string, and what in it was wrong.
+
+    What words of the text ask for is a filter as if it had been chosen, and counts before one that was.
+    """
     problems: list[Violation] = []
-    context, tokens = _context(asked.get("context", "").strip(), problems)
+    words = read_words(_text(asked.get("q", ""), problems))
+    context, tokens = _context(words.context or asked.get("context", "").strip(), problems)
     filters = Filters(
-        q=_text(asked.get("q", ""), problems),
+        q=_names(words, problems),
         family=_values(asked, "family"),
-        mode=_known(asked, "mode", _MODE_WORDS, problems),
+        mode=keep_known((*_known(asked, "mode", _MODE_WORDS, problems), *words.modes)),
         architecture=_known(asked, "architecture", _ARCHITECTURES, problems),
         context=context,
         least_tokens=tokens,
-        gpus=_gpus(asked.get("gpus", "").strip(), problems),
+        gpus=_gpus(asked.get("gpus", "").strip(), problems) if words.gpus is None else words.gpus,
         accelerator=_known(asked, "accelerator", _ACCELERATORS, problems),
         account=_values(asked, "account"),
         sort=_sort(asked.get("sort", ""), problems),
     )
     return filters, problems
+
+
+def read_search(text: str) -> Filters:
+    """What a text by itself asks for, as in the search of the catalog page."""
+    words = read_words(_clean(text))
+    return Filters(
+        q=words.text,
+        mode=words.modes,
+        context=words.context,
+        least_tokens=least_context(words.context) if words.context else 0,
+        gpus=words.gpus,
+    )
 
 
 def _clean(text: str) -> str:
@@ -59,9 +77,18 @@ def _text(text: str, problems: list[Violation]) -> str:
     return cleaned[:LONGEST_TEXT].strip()
 
 
+def _names(words: Asked, problems: list[Violation]) -> str:
+    """What is left of the text, without words that no name can be found by."""
+    known = " ".join(word for word in words.text.split() if patterns(word))
+    if not known and words == Asked(words.text) != Asked():
+        sentence = f"{words.text!r} has no letter and no figure; search for a name such as qwen3 8b."
+        problems.append(Violation("q", sentence))
+    return known
+
+
 def _context(label: str, problems: list[Violation]) -> tuple[str, int]:
     try:
-        return (label.lower(), least_context(label)) if label else ("", 0)
+        return (label.lower().replace(",", "").replace(" ", ""), least_context(label)) if label else ("", 0)
     except ValueError as error:
         problems.append(Violation("context", f"{label!r} is no context length; {error}."))
         return "", 0

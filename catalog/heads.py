@@ -50,6 +50,7 @@ def facts_of(model: BaseModel) -> ModelFacts:
         architecture=Architecture(model.architecture) if model.architecture else None,
         model_type=model.model_type,
         parameter_count=model.parameter_count,
+        aliases=tuple(model.aliases),
     )
 
 

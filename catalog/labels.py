@@ -6,7 +6,7 @@ import re
 
 from catalog.enums import AcceleratorType
 
-_CONTEXT = re.compile(r"([0-9]{1,9})(k?)", re.IGNORECASE)
+_CONTEXT = re.compile(r"([0-9]{1,9}|[0-9]{1,3}(?:,[0-9]{3}){1,2}) ?(k?)", re.IGNORECASE)
 _DURATION = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
 _SCALES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 
@@ -27,13 +27,30 @@ def least_context(label: str) -> int:
     "128k" stands for 128000 as well as for 131072, so it includes both; "1k" begins at 1000, where labels do.
     Errors: `ValueError` with the remedy.
     """
-    found = _CONTEXT.fullmatch(label.strip())
-    if not found:
-        raise ValueError("use a size such as 128k, or a number of tokens")
-    number = int(found[1])
-    if not found[2] or number == 0:
+    number, thousands = _read_context(label)
+    if not thousands or number == 0:
         return number
     return max(1000, min(number * 1000, number * 1024 - 512))
+
+
+def read_tokens(text: str) -> int:
+    """How many tokens `text` means, written as lengths are shown: "256k" is 262144, "262,144" itself.
+
+    Contexts come in 1024s, so "200k" is 204800; where that would be shown as another length it is thousands: "125k" is
+    125000, since 128000 is "128k". Errors: `ValueError` with the remedy.
+    """
+    number, thousands = _read_context(text)
+    if not thousands:
+        return number
+    return number * 1024 if number * 1024 % 1000 else number * 1000
+
+
+def _read_context(text: str) -> tuple[int, bool]:
+    """A figure, and whether it counts thousands."""
+    found = _CONTEXT.fullmatch(text.strip())
+    if not found:
+        raise ValueError("use a size such as 128k, or a number of tokens such as 131072")
+    return int(found[1].replace(",", "")), bool(found[2])
 
 
 def accelerator_label(accelerator: str) -> str:

@@ -206,6 +206,8 @@ def _fact_lines(facts: tuple[ModelFacts, ...]) -> tuple[Line, ...]:
 
 
 def _words(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(value) or UNKNOWN
     return UNKNOWN if value in (None, "") else f"{value:,}" if isinstance(value, int) else str(value)
 
 

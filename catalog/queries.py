@@ -48,6 +48,7 @@ _SORT_KEYS = {"shape__shape_id": "identifier", "max_context": "max_context", "gp
 Cursor = tuple[str | int, int]
 """Where a page starts: after this value of the sort column (model's position when grouped) and this primary key."""
 Row = dict[str, Any]
+NO_FILTERS = Filters()
 _BEHIND_ALL: Cursor = (2**31 - 1, 0)
 
 
@@ -70,8 +71,17 @@ def listed(member_of: Collection[int]) -> QuerySet[ShapeVersion]:
 
 
 def matching_text(filters: Filters) -> Q:
-    """All words of the free text, anywhere in title, id and model; served by the trigram index."""
-    return functools.reduce(operator.and_, (Q(shape__search_text__contains=word) for word in filters.words), Q())
+    """All of the free text, anywhere in the names of the shape and of its model; served by the trigram index."""
+    return _containing("shape__search_text", filters)
+
+
+def named(filters: Filters) -> Q:
+    """Base models in whose names all of the free text occurs."""
+    return _containing("search_text", filters)
+
+
+def _containing(column: str, filters: Filters) -> Q:
+    return functools.reduce(operator.and_, (Q(**{f"{column}__contains": word}) for word in filters.words), Q())
 
 
 def matching(filters: Filters) -> Q:
@@ -232,13 +242,23 @@ def successor_of(member_of: Collection[int], version: ShapeVersion) -> TrainingS
     return next((latest.shape for latest in found.values()), None)
 
 
-def visible_models(member_of: Collection[int], words: Sequence[str] = ()) -> QuerySet[BaseModel]:
-    """Base models of the reader's accounts, and those that a shape which they may see is made for, in order."""
+def visible_models(member_of: Collection[int], filters: Filters = NO_FILTERS) -> QuerySet[BaseModel]:
+    """Base models of the reader's accounts, and those that a shape which they may see is made for, in order.
+
+    Of these, those that the free text names and that, where there are other filters, have a listed shape passing them.
+    """
     seen = ShapeVersion.objects.filter(may_see(member_of), shape__base_model=OuterRef("pk"))
     found = BaseModel.objects.filter(Q(account__in=list(member_of)) | Exists(seen))
-    for word in words:
-        found = found.filter(Q(title__icontains=word) | Q(model_id__icontains=word) | Q(family__icontains=word))
-    return found.select_related("account").order_by("position", "pk")
+    return found.filter(models_matching(member_of, filters)).select_related("account").order_by("position", "pk")
+
+
+def models_matching(member_of: Collection[int], filters: Filters) -> Q:
+    """Base models that the free text names, with a listed shape that passes the other filters where there are any."""
+    others = filters.without("q")
+    if not others.active:
+        return named(filters)
+    passing = listed(member_of).filter(matching(others), shape__base_model=OuterRef("pk"))
+    return named(filters) & Q(Exists(passing))
 
 
 def find_model(member_of: Collection[int], name: str) -> BaseModel | None:

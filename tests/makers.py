@@ -15,6 +15,7 @@ from catalog import snapshots
 from catalog.enums import Architecture, IdSource, TrainerMode
 from catalog.launch_fields import LaunchField, common_fields
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
+from catalog.naming import model_search_text, shape_search_text
 from catalog.snapshots import Snapshot
 from catalog.states import VersionState
 from wire.names import new_version_id
@@ -61,10 +62,12 @@ def make_model(*, account: Account | None = None, model_id: str | None = None, *
         "section": "Qwen 3",
         "architecture": Architecture.DENSE,
         "position": number,
+        "model_id": model_id or f"made-{number}b",
     } | fields
-    return BaseModel.objects.create(
-        account=account or make_account(account_id="fireworks"), model_id=model_id or f"made-{number}b", **given
-    )
+    model = BaseModel(account=account or make_account(account_id="fireworks"), **given)
+    model.search_text = model_search_text(model)
+    model.save()
+    return model
 
 
 def make_shape(
@@ -87,7 +90,7 @@ def make_shape(
         display_name=display_name,
         id_source=id_source,
         position=number if position is None else position,
-        search_text=f"{display_name} {identifier} {model.title} {model.model_id}".lower(),
+        search_text=shape_search_text(display_name=display_name, shape_id=identifier, base_model=model),
     )
 
 

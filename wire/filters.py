@@ -2,7 +2,8 @@
 
     latest_validated=true AND snapshot.trainer_mode="LORA_TRAINER" AND snapshot.parameter_count>=7000000000
 
-Comparisons joined by AND. Fields are in snake case. Operators are = != < <= > >= and, on texts, `:` (contains). A value
+Comparisons joined by AND; where a list has it, also a quoted text by itself, which is searched for. Fields are in snake
+case. Operators are = != < <= > >= and, on texts, `:` (contains). A value
 is quoted, or a bare word. There is no OR, no NOT, no parentheses, no wildcard.
 """
 
@@ -21,12 +22,16 @@ from wire.numbers import read_whole
 LONGEST = 2000
 MOST_COMPARISONS = 20
 
+FREE_TEXT = ""
+"""The field of a text that stands by itself; a list has it where it names it among its fields."""
+
 Value = str | int | bool | datetime
 
 _GRAMMAR = Lark(
     r"""
-    start: comparison ("AND" comparison)*
+    start: (comparison | text) ("AND" (comparison | text))*
     comparison: FIELD OPERATOR (STRING | WORD)
+    text: STRING
     OPERATOR: "!=" | "<=" | ">=" | "=" | "<" | ">" | ":"
     FIELD: /[A-Za-z_][A-Za-z0-9_.]*/
     STRING: /"(?:[^"\\]|\\.)*"/ | /'(?:[^'\\]|\\.)*'/
@@ -76,7 +81,7 @@ class FilterField:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One comparison, its value read as the field's kind."""
+    """One comparison, its value read as the field's kind; FREE_TEXT stands for everything that search looks in."""
 
     field: str
     operator: str
@@ -100,7 +105,9 @@ def parse_filter(text: str, fields: Mapping[str, FilterField]) -> tuple[Comparis
 
 def write_filter(comparisons: tuple[Comparison, ...]) -> str:
     """The text that reads as these comparisons."""
-    return " AND ".join(f"{c.field}{c.operator}{_written(c.value)}" for c in comparisons)
+    return " AND ".join(
+        f"{c.field}{c.operator if c.field != FREE_TEXT else ''}{_written(c.value)}" for c in comparisons
+    )
 
 
 def _parse(text: str) -> Tree[Token]:
@@ -127,20 +134,33 @@ def _wanted(error: UnexpectedToken) -> str:
         "AND": "AND",
         "$END": "the end",
     }
-    return " or ".join(sorted({words.get(name, name) for name in error.expected}))
+    expected = error.expected - {"STRING"} if "FIELD" in error.expected else error.expected
+    return " or ".join(sorted({words.get(name, name) for name in expected}))
 
 
 def _comparison(node: Tree[Token], fields: Mapping[str, FilterField]) -> Comparison:
+    if node.data == "text":
+        return _free_text(node, fields)
     name, operator, value = (token for token in node.children if isinstance(token, Token))
     field = fields.get(str(name))
     if field is None:
         raise FilterError(
-            f"{str(name)[:60]!r} is no field to filter by; use {', '.join(sorted(fields))}", _column(name)
+            f"{str(name)[:60]!r} is no field to filter by; use {', '.join(sorted(fields.keys() - {FREE_TEXT}))}",
+            _column(name),
         )
     allowed = OPERATORS[field.kind]
     if str(operator) not in allowed:
         raise FilterError(f"{name} cannot be compared by {operator}; use {' '.join(allowed)}", _column(operator))
     return Comparison(str(name), str(operator), _read(field, value))
+
+
+def _free_text(node: Tree[Token], fields: Mapping[str, FilterField]) -> Comparison:
+    token = next(token for token in node.children if isinstance(token, Token))
+    if FREE_TEXT not in fields:
+        raise FilterError(
+            "A text by itself cannot be searched for here; write a field and an operator before it", _column(token)
+        )
+    return Comparison(FREE_TEXT, ":", _read(fields[FREE_TEXT], token))
 
 
 def _column(token: Token) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import operator
+from collections.abc import Collection
 from typing import Any
 
 from django.db.models import BigIntegerField, CharField, Q, QuerySet, TextField, Value
@@ -18,7 +21,10 @@ from catalog.api.resources import (
     ShapeVersionSerializer,
     TrainingShapeSerializer,
 )
+from catalog.forms import read_search
 from catalog.models import ShapeVersion
+from catalog.queries import matching, models_matching
+from catalog.search import patterns
 from catalog.states import VersionState
 from wire import filters
 from wire.filters import FilterField, Kind
@@ -54,18 +60,47 @@ _WIRE_COLUMNS: dict[str, Any] = {
 }
 
 
-def _base_model(operator: str, value: filters.Value) -> Q:
-    """By the shape's base model, which is indexed, where a whole name is compared; it is the snapshot's own."""
+def _base_model(operator_: str, value: filters.Value) -> Q:
+    """By the shape's base model, which is indexed, where a whole name is compared; it is the snapshot's own.
+
+    `:` finds it by its other names too.
+    """
+    if operator_ == ":":
+        return compare("wire_base_model", operator_, value) | _containing("shape__base_model__search_text", value)
     parsed = parse_model_name(str(value))
-    if operator not in ("=", "!=") or parsed is None:
-        return compare("wire_base_model", operator, value)
+    if operator_ not in ("=", "!=") or parsed is None:
+        return compare("wire_base_model", operator_, value)
     account, model = parsed
     wanted = Q(shape__base_model__account__account_id=account, shape__base_model__model_id=model)
-    return ~wanted if operator == "!=" else wanted
+    return ~wanted if operator_ == "!=" else wanted
 
 
-def _validated(operator: str, value: filters.Value) -> Q:
-    return IS_VALIDATED if value == (operator == "=") else ~IS_VALIDATED
+def _containing(names: str, value: filters.Value) -> Q:
+    """Where the patterns of a name occur in the column `names`; nowhere for a text without any."""
+    wanted = [Q(**{f"{names}__contains": pattern}) for pattern in patterns(str(value))]
+    return functools.reduce(operator.and_, wanted) if wanted else Q(pk__in=[])
+
+
+def _model_title(operator_: str, value: filters.Value) -> Q:
+    """`:` finds a model by its other names too."""
+    found = compare("title", operator_, value)
+    return found | _containing("search_text", value) if operator_ == ":" else found
+
+
+def shapes_found(text: str) -> Q:
+    """Versions that the search of the catalog page finds by `text`."""
+    found = read_search(text)
+    return matching(found) if found.words or found.without("q").active else Q(pk__in=[])
+
+
+def models_found(member_of: Collection[int], text: str) -> Q:
+    """Base models that the search of the publishing pages finds by `text`."""
+    found = read_search(text)
+    return models_matching(member_of, found) if found.words or found.without("q").active else Q(pk__in=[])
+
+
+def _validated(operator_: str, value: filters.Value) -> Q:
+    return IS_VALIDATED if value == (operator_ == "=") else ~IS_VALIDATED
 
 
 _FACTS: dict[str, Filterable] = {
@@ -101,6 +136,7 @@ VERSIONS = Listing(
         "name": Sortable((*_BY_SHAPE.columns, "version_id")),
     },
     default_order="create_time desc",
+    search=shapes_found,
 )
 SHAPES = Listing(
     key="trainingShapes",
@@ -113,12 +149,13 @@ SHAPES = Listing(
     },
     default_order="create_time desc",
     tie="shape_id",
+    search=shapes_found,
 )
 MODELS = Listing(
     key="models",
     serializer=BaseModelSerializer,
     filters={
-        "display_name": column("title", Kind.TEXT),
+        "display_name": Filterable(FilterField(Kind.TEXT), _model_title),
         "create_time": column("created_at", Kind.TIME),
     },
     orders={
@@ -126,4 +163,5 @@ MODELS = Listing(
         "name": Sortable(("account__account_id", "model_id")),
     },
     default_order="name",
+    search=functools.partial(models_found, ()),
 )

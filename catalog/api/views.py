@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 from django.db.models import Case, Q, QuerySet, When
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -10,7 +13,7 @@ from rest_framework.response import Response
 from api.listing import answer_list
 from api.schema import answers_list, answers_one
 from api.views import WILDCARD, ResourceView
-from catalog.api.lists import MODELS, SHAPES, VERSIONS, with_wire_columns
+from catalog.api.lists import MODELS, SHAPES, VERSIONS, models_found, with_wire_columns
 from catalog.api.resources import (
     BaseModelSerializer,
     DeploymentShapeVersionSerializer,
@@ -118,7 +121,7 @@ class Models(ResourceView):
         rows = visible_models(self.mine)
         if account != WILDCARD:
             rows = rows.filter(account__account_id=_id(account, "account"))
-        return answer_list(self, rows, MODELS)
+        return answer_list(self, rows, replace(MODELS, search=partial(models_found, self.mine)))
 
 
 class Model(ResourceView):

@@ -14,13 +14,14 @@ from accounts.domain.rename_account import rename_account
 from accounts.models import Account
 from catalog.document import Document, ModelEntry, ModelFacts, ShapeEntry
 from catalog.domain.arrange_models import arrange_models
-from catalog.domain.create_shape import create_shape, search_text
+from catalog.domain.create_shape import create_shape
 from catalog.domain.deprecate_version import deprecate_version
 from catalog.domain.import_version import import_version
 from catalog.domain.plan_catalog import plan_for, visible_to
 from catalog.domain.restore_version import restore_version
 from catalog.domain.shape_lock import latest_of
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
+from catalog.naming import model_search_text, shape_search_text
 from catalog.plan import ID_SOURCE, Plan, Step, StepKind
 from wire.errors import AlreadyExists, Conflict
 from wire.names import parse_model_name, parse_shape_name
@@ -126,29 +127,35 @@ def _put_models(actor: Actor, account: Account, document: Document, plan: Plan) 
 def _put_model(account: Account, entry: ModelEntry, facts: ModelFacts, model: BaseModel | None) -> BaseModel:
     parsed = parse_model_name(entry.name)
     assert parsed, "the reader takes names only"
+    columns = _columns(parsed[1], facts)
     if model is None:
-        return BaseModel.objects.create(account=account, model_id=parsed[1], position=0, **_columns(facts))
-    if _update(model, _columns(facts)):
+        return BaseModel.objects.create(account=account, position=0, **columns)
+    if _update(model, columns):
         _refresh_search(model)
     return model
 
 
-def _columns(facts: ModelFacts) -> dict[str, Any]:
-    return {
+def _columns(model_id: str, facts: ModelFacts) -> dict[str, Any]:
+    columns = {
+        "model_id": model_id,
         "title": facts.title,
         "family": facts.family,
         "section": facts.section,
         "architecture": facts.architecture or "",
         "model_type": facts.model_type,
         "parameter_count": facts.parameter_count,
+        "aliases": list(facts.aliases),
     }
+    return columns | {"search_text": model_search_text(BaseModel(**columns))}
 
 
 def _refresh_search(base_model: BaseModel) -> None:
-    """Let free text find all shapes of the model under its new title, those of other accounts too."""
+    """Let free text find all shapes of the model under its new names, those of other accounts too."""
     shapes = list(TrainingShape.objects.select_for_update().filter(base_model=base_model).order_by("pk"))
     for shape in shapes:
-        shape.search_text = search_text(display_name=shape.display_name, shape_id=shape.shape_id, base_model=base_model)
+        shape.search_text = shape_search_text(
+            display_name=shape.display_name, shape_id=shape.shape_id, base_model=base_model
+        )
     TrainingShape.objects.bulk_update(shapes, ["search_text"])
 
 

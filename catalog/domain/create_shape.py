@@ -9,14 +9,10 @@ from accounts.domain.record import record
 from accounts.models import Account
 from catalog.enums import IdSource
 from catalog.models import BaseModel, TrainingShape
+from catalog.naming import shape_search_text
 from catalog.rights import require_publisher
 from wire.errors import AlreadyExists, InvalidArgument, Violation
 from wire.names import refuse_id, shape_name
-
-
-def search_text(*, display_name: str, shape_id: str, base_model: BaseModel) -> str:
-    """What free text looks in: display name, shape id, title and id of the base model; lower case."""
-    return f"{display_name} {shape_id} {base_model.title} {base_model.model_id}".strip().lower()
 
 
 @transaction.atomic
@@ -45,7 +41,7 @@ def create_shape(
             "display_name": display_name,
             "id_source": id_source,
             "position": position,
-            "search_text": search_text(display_name=display_name, shape_id=shape_id, base_model=base_model),
+            "search_text": shape_search_text(display_name=display_name, shape_id=shape_id, base_model=base_model),
         },
     )
     if not created:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.utils import timezone
 
-from catalog.domain.create_shape import search_text
 from catalog.models import ShapeVersion, TrainingShape
+from catalog.naming import shape_search_text
 from wire.errors import Conflict, FailedPrecondition, NotFound
 
 
@@ -68,8 +68,8 @@ def point_latest(shape: TrainingShape, version: ShapeVersion | None) -> None:
     version.published_at = version.published_at or timezone.now()
     version.save(update_fields=["is_latest_validated", "is_public", "published_at"])
     shape.display_name = version.frozen_snapshot.display_name
-    shape.base_model.refresh_from_db(fields=["title"])  # whoever waited for the shape's lock read it before
-    shape.search_text = search_text(
+    shape.base_model.refresh_from_db(fields=["search_text"])  # whoever waited for the shape's lock read it before
+    shape.search_text = shape_search_text(
         display_name=shape.display_name, shape_id=shape.shape_id, base_model=shape.base_model
     )
     shape.save(update_fields=["display_name", "search_text"])

@@ -55,7 +55,7 @@ def browse(request: SlipwayRequest) -> HttpResponse:
         "total": facets.shown(total),
         "total_models": facets.shown(queries.count_models(mine, filters)),
         "facets": {name: facets.options(groups, filters, name) for name in (*CHOICES, "context", "gpus")},
-        "chips": _chips(filters),
+        "chips": facets.chips(filters),
         "sorts": _sorts(filters),
         "families": [] if filters.sort else _families(rows),
         "rows": rows if filters.sort else [],
@@ -102,18 +102,6 @@ def _families(rows: Sequence[Row]) -> list[Family]:
             rows, key=lambda row: (row["here"], "" if row["here"] else row["family"])
         )
     ]
-
-
-def _chips(filters: Filters) -> list[dict[str, str]]:
-    """One removable chip for each value of each active filter."""
-    chips = []
-    for name in filters.active:
-        values: Sequence[Any] = getattr(filters, name) if name in CHOICES else [facets.chosen_label(filters, name)]
-        for value in values:
-            label = facets.label_of(name, value) if name in CHOICES else value
-            query = filters.without(name, value if name in CHOICES else None).query()
-            chips.append({"title": facets.TITLES[name], "label": label, "url": reverse("catalog") + query})
-    return chips
 
 
 def _sorts(filters: Filters) -> list[dict[str, Any]]:

@@ -21,6 +21,8 @@ from catalog.domain.create_draft import create_draft
 from catalog.domain.edit_draft import edit_draft
 from catalog.domain.start_shape import start_shape
 from catalog.enums import TrainerMode
+from catalog.facets import chips
+from catalog.forms import read_filters
 from catalog.launch_fields import common_fields
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from catalog.queries import find_model, find_version, visible_models
@@ -142,14 +144,16 @@ def _visible_source(request: SlipwayRequest, draft: ShapeVersion) -> ShapeVersio
 
 
 def _choose_model(request: SlipwayRequest, account: Account, name: str) -> HttpResponse:
-    words = request.GET.get("q", "").replace("\0", "").split()[:8]
-    found = list(visible_models(member_of(request), words)[: MOST_MODELS + 1])
+    filters, problems = read_filters(request.GET)
+    found = list(visible_models(member_of(request), filters)[: MOST_MODELS + 1])
     context = {
         "section": "publish",
         "account": account,
         "models": [(model, "?" + urlencode({"model": model.name}, safe="/")) for model in found[:MOST_MODELS]],
         "more": len(found) > MOST_MODELS,
-        "q": " ".join(words),
+        "filters": filters,
+        "problems": problems,
+        "chips": chips(filters),
         "unknown": name,
     }
     status = HTTPStatus.NOT_FOUND if name else HTTPStatus.OK

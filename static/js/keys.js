@@ -23,8 +23,9 @@ document.addEventListener('keydown', (event) => {
   }
 })
 
-// A link that takes the free text out of the filters must take it out of the search box, too, which it does not swap.
+// A link that changes the free text among the filters must change the search box, too, which it does not swap.
 document.addEventListener('click', (event) => {
   const search = document.querySelector('[data-search]')
-  if (search && event.target.closest?.('[data-clears-search]')) search.value = ''
+  const link = event.target.closest?.('[data-search-becomes]')
+  if (search && link) search.value = link.dataset.searchBecomes
 })

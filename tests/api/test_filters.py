@@ -19,6 +19,7 @@ from api.listing import Listing
 from catalog.api.lists import MODELS, SHAPES, VERSIONS
 from catalog.enums import AcceleratorType, TrainerMode, WeightPrecision
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
+from catalog.search import patterns
 from catalog.states import VersionState
 from launches.api.views import CHECKPOINTS, JOBS
 from launches.models import Attempt, Checkpoint, Launch
@@ -39,6 +40,8 @@ COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
     ":": operator.contains,
 }
+BY_NAMES = {("versions", "snapshot.base_model"), ("shapes", "base_model"), ("models", "display_name")}
+"""What `:` finds by the other names of a model, too."""
 STEPS, MOMENT, NEVER = (-1, 0, 1), timedelta(microseconds=1), datetime(1970, 1, 1, tzinfo=UTC)
 PATHS = {
     "versions": ("/v1/accounts/-/trainingShapes/-/versions", VERSIONS),
@@ -140,17 +143,19 @@ def test_every_filter_agrees_with_python(viewer: Caller, jobs: None, kind: str) 
     path, listing = PATHS[kind]
     everything = rows_of(viewer, path, listing, "")
     assert len(everything) >= 2
+    names = {key: model.search_text for model in BaseModel.objects.all() for key in (model.name, model.title)}
+
+    def compared(asked: Comparison, row: Any) -> bool:
+        value = value_at(row, asked.field, listing.filters[asked.field].field.kind)
+        if COMPARE[asked.operator](value, asked.value):
+            return True
+        wanted = patterns(str(asked.value)) if (kind, asked.field) in BY_NAMES and asked.operator == ":" else ()
+        return bool(wanted) and all(pattern in names[value] for pattern in wanted)
 
     @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(comparisons(listing, everything), min_size=1, max_size=3))
     def agrees(asked: list[Comparison]) -> None:
-        expected = [
-            row
-            for row in everything
-            if all(
-                COMPARE[c.operator](value_at(row, c.field, listing.filters[c.field].field.kind), c.value) for c in asked
-            )
-        ]
+        expected = [row for row in everything if all(compared(each, row) for each in asked)]
         assert rows_of(viewer, path, listing, write_filter(tuple(asked))) == expected
 
     agrees()
@@ -188,6 +193,37 @@ def test_fields_of_filters_are_fields_of_the_resource(listing: Listing) -> None:
 )
 def test_unknown_facts_are_compared_as_the_wire_writes_them(viewer: Caller, text: str, left: int) -> None:
     assert len(rows_of(viewer, *PATHS["versions"], text)) == left
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "left"),
+    [
+        ("models", 'display_name:"Qwen/Qwen3.5-9B"', 1),
+        ("models", 'display_name:"qwen3.5 9b" AND display_name="Qwen 3.5 9B"', 1),
+        ("models", '"Qwen3.5-9B"', 1),
+        ("models", '"9b lora 128k"', 1),
+        ("models", '"9b policy"', 0),
+        ("shapes", 'base_model:"Qwen3.5-9B"', 1),
+        ("shapes", '"Qwen/Qwen3.5-9B lora 128k"', 1),
+        ("shapes", '"Qwen/Qwen3.5-9B lora 200k"', 0),
+        ("shapes", '"2 gpus" AND trainer_mode=LORA_TRAINER', 1),
+        ("shapes", "'qwen2.5'", 0),
+        ("shapes", "'%'", 0),
+        ("versions", '"qwen3p5 9b 2 gpus" AND latest_validated=true', 1),
+    ],
+)
+def test_texts_find_what_the_search_of_the_catalog_page_finds(kind: str, text: str, left: int) -> None:
+    team = make_account(account_id="team-a")
+    model = make_model(account=team, model_id="some-9b", title="Qwen 3.5 9B")
+    make_version(shape=make_shape(base_model=model), context=131_072, gpus=2, public=False)
+    make_version(shape=make_shape(base_model=make_model(account=team, title="Other 3")), gpus=8, public=False)
+    viewer = make_caller(account=team, user=make_member(account=team, role=Role.VIEWER), scope=Scope.READ)
+    assert len(rows_of(viewer, *PATHS[kind], text)) == left
+
+
+def test_a_text_by_itself_is_refused_where_nothing_is_searched(viewer: Caller) -> None:
+    status, body = viewer.get("/v1/accounts/-/rlorTrainerJobs?filter=%22qwen%22")
+    assert (status, "write a field and an operator" in str(body)) == (400, True)
 
 
 def test_all_that_clients_of_the_public_api_filter_by_is_read(viewer: Caller) -> None:

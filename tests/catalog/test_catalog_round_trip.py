@@ -107,7 +107,8 @@ def versions(draw: st.DrawFn) -> tuple[dict[str, Any], list[LaunchField]]:
 
 
 STEP = st.tuples(st.sampled_from(VERBS), SMALL, SMALL, LINES)
-MODEL = st.tuples(TITLE, TITLE, st.sampled_from(["", *Architecture]), st.none() | TEXT, SMALL)
+ALIASES = st.lists(TITLE.map(lambda name: name[:120]), max_size=2, unique=True)
+MODEL = st.tuples(TITLE, TITLE, st.sampled_from(["", *Architecture]), st.none() | TEXT, SMALL, ALIASES)
 
 
 @pytest.mark.e2e  # for how long it takes
@@ -141,8 +142,9 @@ def make(account: Account, models: list[Any], shapes: list[Any]) -> None:
             model_type=kind and kind[:63],
             parameter_count=count or None,
             position=count,
+            aliases=aliases,
         )
-        for title, family, architecture, kind, count in models
+        for title, family, architecture, kind, count, aliases in models
     ]
     foreign = make_version().shape.base_model
     for number, (which, source, position, (facts, fields)) in enumerate(shapes):

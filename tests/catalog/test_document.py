@@ -85,7 +85,7 @@ def test_every_optional_key() -> None:
         (
             "    title: Small",
             "    title: Small\n    tilte: S",
-            "own.yaml:5: models[0].tilte: is not known here, where 'S' is given; there are architecture",
+            "own.yaml:5: models[0].tilte: is not known here, where 'S' is given; there are aliases, architecture",
         ),
         ("    title: Small", "    title: 7", "own.yaml:4: models[0].title: 7 is no text"),
         ("LORA_TRAINER", "LORA", "own.yaml:8: models[0].shapes[0].trainer_mode: 'LORA' is none of POLICY_TRAINER"),

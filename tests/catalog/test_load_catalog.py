@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
 
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
-from tests.catalog.test_document import GOOD
+from tests.catalog.test_document import GOOD, complaints
 from tests.makers import make_version
 
 
@@ -57,7 +59,7 @@ def test_a_changed_title_is_no_new_version_and_is_found_by_search(own: Path) -> 
     load(own)
     edit(own, "title: Small", "title: Smallest Ever")
     assert "0 versions published" in load(own)
-    assert TrainingShape.objects.get().search_text == "small-8k smallest ever small"
+    assert TrainingShape.objects.get().search_text == " small 8 k  smallest ever  small  own "
 
 
 @pytest.mark.django_db
@@ -111,3 +113,48 @@ def test_a_public_shape_is_superseded_only_by_a_public_version(own: Path) -> Non
 def test_a_file_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"none\.yaml: cannot be read"):
         load(tmp_path / "none.yaml")
+
+
+@pytest.mark.django_db
+def test_other_names_of_a_model_are_read_exported_and_planned(own: Path) -> None:
+    load(own)
+    version = ShapeVersion.objects.get()
+    edit(own, "title: Small", "title: Small\n    aliases: [Owner/Tiny-1.5B, petit]")
+    assert "base models changed: 1; 0 versions published" in load(own)
+    assert (load(own).count("nothing changed"), ShapeVersion.objects.get().digest) == (1, version.digest)
+    assert BaseModel.objects.get().aliases == ["Owner/Tiny-1.5B", "petit"]
+    assert " owner tiny 1 .5 b  petit " in TrainingShape.objects.get().search_text
+    edit(own, "account: team-a", "account: team-a\npublic: true")
+    load(own)
+    out = StringIO()
+    call_command("export_catalog", account="team-a", stdout=out)
+    assert "  aliases:\n  - Owner/Tiny-1.5B\n  - petit\n" in out.getvalue()
+    edit(own, "aliases: [Owner/Tiny-1.5B, petit]", "aliases: [petit]")
+    with pytest.raises(SystemExit) as ended:
+        call_command("plan_catalog", own, stdout=out)
+    assert (ended.value.code, "Aliases: Owner/Tiny-1.5B, petit -> petit" in out.getvalue()) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("aliases", "complaint"),
+    [
+        ("petit", "models[0].aliases: 'petit' is no list of up to 20 texts"),
+        ("[a, 7]", "own.yaml:5: models[0].aliases[1]: 7 is no text of 1 to 120 characters; put it in quotes"),
+        ('[""]', "models[0].aliases[0]: '' is no text"),
+        (f"[{', '.join('abcdefghijklmnopqrstu')}]", "is no list of up to 20 texts"),
+        ("[{a: b}]", "models[0].aliases[0]: {'a': 'b'} is no single value"),
+    ],
+)
+def test_other_names_that_cannot_be_read_are_refused(aliases: str, complaint: str) -> None:
+    assert complaint in complaints(GOOD.replace("title: Small", f"title: Small\n    aliases: {aliases}"))
+
+
+@pytest.mark.django_db
+def test_rows_of_an_older_release_get_their_search_texts() -> None:
+    shape = make_version().shape
+    wanted = shape.search_text
+    TrainingShape.objects.update(search_text="as it was")
+    BaseModel.objects.update(search_text="")
+    import_module("catalog.migrations.0007_search_by_names").write_search_texts(apps, None)
+    shape.refresh_from_db()
+    assert (shape.search_text, shape.base_model.search_text in wanted) == (wanted, True)

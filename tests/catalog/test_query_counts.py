@@ -46,15 +46,16 @@ def add_many(shapes: int) -> None:
             """
             WITH owner AS (SELECT id FROM accounts_account WHERE account_id = 'fireworks'),
             models AS (
-                INSERT INTO catalog_basemodel (account_id, model_id, title, family, section, architecture, position)
+                INSERT INTO catalog_basemodel
+                    (account_id, model_id, title, family, section, architecture, position, aliases, search_text)
                 SELECT owner.id, 'many-' || n, 'Many ' || n, (ARRAY['Qwen','Gemma','Kimi'])[1 + n %% 3], '', 'dense',
-                       1000 + n
-                FROM owner, generate_series(1, %(models)s) n RETURNING id, model_id, title, account_id
+                       1000 + n, ARRAY[]::varchar[], ' many ' || n || ' '
+                FROM owner, generate_series(1, %(models)s) n RETURNING id, model_id, account_id, search_text
             ),
             shapes AS (
                 INSERT INTO catalog_trainingshape
                     (account_id, shape_id, base_model_id, display_name, id_source, position, search_text)
-                SELECT account_id, model_id || '-' || n, id, '', 'own', n, model_id || '-' || n || ' ' || lower(title)
+                SELECT account_id, model_id || '-' || n, id, '', 'own', n, search_text || n || ' ' || search_text
                 FROM models, generate_series(1, 3) n RETURNING id
             )
             INSERT INTO catalog_shapeversion

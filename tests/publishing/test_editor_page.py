@@ -74,6 +74,20 @@ def test_a_model_that_one_may_not_see_is_not_offered(signed_in: Client) -> None:
     assert "is no base model that you may see" in text(answer)
 
 
+def test_base_models_are_found_as_in_the_catalog(signed_in: Client) -> None:
+    wanted = make_model(account=team(), model_id="some-9b", title="Qwen 3.5 9B", aliases=["owner/Rowboat-9B"])
+    make_version(shape=make_shape(base_model=wanted), context=131_072, gpus=2)
+    make_model(account=team(), title="Other 3 8B")
+    for words in ("Qwen3.5-9B", "Qwen/Qwen3.5-9B", "rowboat", "qwen3.5 lora 128k", "2 gpus"):
+        listed = signed_in.get("/publish/new", {"q": words})
+        assert ("Qwen 3.5 9B" in text(listed), "Other 3 8B" in text(listed)) == (True, False), words
+    assert "Qwen 3.5 9B" not in text(signed_in.get("/publish/new", {"q": "qwen3.5 policy"}))
+    page = signed_in.get("/publish/new", {"q": "9b lora 64k"}).content.decode()
+    assert 'value="9b"' in page
+    assert '<a class="chip" href="/publish/new?q=9b&amp;context=64k">' in page
+    assert '<input type="hidden" name="mode" value="lora">' in page
+
+
 def test_a_new_version_starts_as_a_copy_and_remembers_of_what(signed_in: Client) -> None:
     shape = own_shape()
     first = published(shape, gpus=4, trainer_sharding_scheme=ShardingScheme(2))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire.filters import OPERATORS, Comparison, FilterError, FilterField, Kind, parse_filter, write_filter
+from wire.filters import FREE_TEXT, OPERATORS, Comparison, FilterError, FilterField, Kind, parse_filter, write_filter
 
 FIELDS = {
     "latest_validated": FilterField(Kind.BOOLEAN),
@@ -34,6 +34,14 @@ COMPARISONS = st.sampled_from(sorted(FIELDS)).flatmap(
 @given(st.lists(COMPARISONS, min_size=1, max_size=6).map(tuple))
 def test_what_is_written_reads_the_same(comparisons: tuple[Comparison, ...]) -> None:
     assert parse_filter(write_filter(comparisons), FIELDS) == comparisons
+
+
+@given(VALUES[Kind.TEXT], st.lists(COMPARISONS, max_size=2))
+def test_a_text_by_itself_reads_the_same_where_the_list_has_it(text: str, others: list[Comparison]) -> None:
+    asked = (*others, Comparison(FREE_TEXT, ":", text), *others)
+    assert parse_filter(write_filter(asked), {**FIELDS, FREE_TEXT: FilterField(Kind.TEXT)}) == asked
+    with pytest.raises(FilterError, match="cannot be searched for here"):
+        parse_filter(write_filter(asked), FIELDS)
 
 
 @pytest.mark.parametrize(
