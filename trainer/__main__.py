@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from trainer.config import load_config
@@ -70,6 +71,7 @@ def configure_logging() -> None:
 
 if __name__ == "__main__":
     code = main(sys.argv[1:])
-    sys.stdout.flush()
+    with suppress(OSError):  # a log that cannot be written is no reason to end otherwise
+        sys.stdout.flush()
     # Threads inside torch cannot be asked to stop, and everything that must last is on the disk already.
     os._exit(code)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import re
@@ -15,13 +16,14 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from trainer.durable import sync_path, sync_tree, write_json
-from trainer.errors import OperationError
+from trainer.errors import NoSpaceError, OperationError
 from trainer.fields import shown
 from trainer.metrics import now
 
 CROSS_JOB = "cross_job://"
 LONGEST_LABEL = 63
 LONGEST_REQUEST = 200
+FULL_BYTES = 1_000_000
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -81,7 +83,7 @@ class Checkpoints:
         """Let `write` fill a fresh directory and give it a name once it is on the disk.
 
         A saved checkpoint never changes: where the requested name is taken, or is no DNS label, another is made of it.
-        Raises OperationError where the disk refuses.
+        Raises NoSpaceError where the disk is full, OperationError where it refuses otherwise.
         """
         name = self._free_label(requested_name)
         part = self.directory / f".part-{uuid.uuid4().hex}"
@@ -98,13 +100,21 @@ class Checkpoints:
             sync_tree(part)
             part.rename(self.directory / name)
             sync_path(self.directory)
-        except OSError as error:
-            raise OperationError(
-                f"Checkpoint {name} could not be saved to {self.directory}: {error.strerror or error}."
-            ) from error
+        except Exception as error:
+            what = f"Checkpoint {name} could not be saved to {self.directory}"
+            if self._is_full(error):
+                raise NoSpaceError(f"{what}: the disk is full. Free some space, and save again.") from error
+            if isinstance(error, OSError):
+                raise OperationError(f"{what}: {error.strerror or error}.") from error
+            raise
         finally:
             shutil.rmtree(part, ignore_errors=True)
         return info
+
+    def _is_full(self, error: Exception) -> bool:
+        """Whether it is for want of space; what writes the weights has errors of its own, without a number."""
+        numbered = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return numbered or shutil.disk_usage(self.directory).free < FULL_BYTES
 
     def _free_label(self, requested: str) -> str:
         label = make_label(requested)

@@ -1,4 +1,4 @@
-"""The two errors a trainer answers with: a refused request, and a configuration that cannot be run."""
+"""The errors a trainer answers with: a refused request, and a configuration that cannot be run."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ class OperationError(Exception):
         self.detail = detail.encode("utf-8", "backslashreplace").decode("utf-8")
         super().__init__(self.detail)
         self.status = status
+
+
+class NoSpaceError(OperationError):
+    """There is no space on the disk for what was to be written; nothing was, and the same may be tried again."""
 
 
 class ConfigError(Exception):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import logging
 import math
+import os
 import resource
 import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,17 +37,34 @@ class StepRecord:
 
 
 class MetricsLog:
-    """Appends records, numbered from 1, going on where an existing file ends."""
+    """Appends records, numbered from 1, going on where an existing file ends.
+
+    What the disk refuses is kept and written with a later record: no step fails for want of its record.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._number = _last_number(path)
+        self._unwritten: list[str] = []
 
     def append(self, record: StepRecord) -> None:
         self._number += 1
         values = {"number": self._number, **asdict(record), "time": now()}
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({key: finite(value) for key, value in values.items()}) + "\n")
+        self._unwritten.append(json.dumps({key: finite(value) for key, value in values.items()}) + "\n")
+        try:
+            self._write("".join(self._unwritten).encode())
+        except OSError as error:
+            log.warning("%d records wait to be written: %s", len(self._unwritten), error.strerror or error)
+        else:
+            self._unwritten.clear()
+
+    def _write(self, lines: bytes) -> None:
+        """All of them or nothing: a torn line would hide the one after it. Errors: OSError."""
+        with self._path.open("ab", buffering=0) as file:
+            before = file.tell()
+            if file.write(lines) != len(lines):
+                file.truncate(before)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def finite(value: Any) -> Any:

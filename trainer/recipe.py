@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -19,12 +20,14 @@ from transformers import AutoTokenizer
 
 from trainer.checkpoints import Checkpoints
 from trainer.config import FORWARD_ONLY, LORA, VALIDATION, TrainerConfig
+from trainer.errors import NoSpaceError
 
 log = logging.getLogger(__name__)
 
 SAMPLE = Path(__file__).parent / "recipes" / "sample_sft.jsonl"
 SEQUENCE_TOKENS = 256
 SAVE_EVERY = 20
+SPACE_PAUSE_S = 5.0
 LEARNING_RATE = 3e-3
 LORA_ALPHA = 32
 
@@ -93,7 +96,14 @@ class SampleRecipe:
         )
 
     def _save(self, model_id: str, step: int) -> None:
-        self.call("save_weights", {"model_id": model_id, "path": f"step-{step}"})
+        """Save, and wait for space on a full disk: what was trained is in memory alone until then."""
+        while True:
+            try:
+                self.call("save_weights", {"model_id": model_id, "path": f"step-{step}"})
+                return
+            except NoSpaceError as error:
+                log.warning("%s This is tried again every %g s.", error.detail, SPACE_PAUSE_S)
+                time.sleep(SPACE_PAUSE_S)
 
 
 def load_sample(model_directory: Path) -> list[Pair]:

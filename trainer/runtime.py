@@ -57,11 +57,14 @@ class Runtime:
         while self.outcome.ending is None:
             time.sleep(TICK_S)
             self._check()
-        write_json(
-            self.config.directory / "exit-reason.json",
-            {"reason": self.outcome.ending.reason, "message": self.outcome.ending.message},
-        )
-        return self.outcome.ending
+        ending = self.outcome.ending
+        try:
+            write_json(
+                self.config.directory / "exit-reason.json", {"reason": ending.reason, "message": ending.message}
+            )
+        except OSError as error:  # a full disk, say: the exit code says what counts
+            log.warning("exit-reason.json could not be written: %s", error.strerror or error)
+        return ending
 
     def _note_session(self) -> None:
         write_json(self.config.directory / "session.json", {"opened": True})

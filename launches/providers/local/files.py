@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -44,18 +44,50 @@ def records_of(directory: Path) -> Path:
     return records if records.is_dir() else directory
 
 
+ROOM = 4096
+NEEDED_LATER = (SPAWNED, WRAPPER, TRAINER, EXIT, CANCELLED, HOST_STOPPED)
+"""What is written of an attempt after it was taken. How it ended is noted on a full disk, too: else it would be lost."""
+
+
+def make_room(directory: Path) -> None:
+    """Take the space of these files beforehand. Errors: `OSError`, where there is none."""
+    for name in NEEDED_LATER:
+        with _room(directory / name).open("wb") as file:
+            file.write(b"\0" * ROOM)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def mark(path: Path) -> None:
+    """Make the file, whose being there says all; out of its room where that was made. Errors: `OSError`."""
+    try:
+        _room(path).rename(path)
+    except FileNotFoundError:
+        path.touch(mode=0o600)
+
+
+def _room(path: Path) -> Path:
+    return path.with_name(f".{path.name}.room")
+
+
 def write_json(path: Path, value: Any) -> None:
     """Replace the file, durably: after a crash the old or the new content is there, whole. Errors: `OSError`."""
     write_text(path, json.dumps(value, allow_nan=False))
 
 
 def write_text(path: Path, text: str) -> None:
-    """As `write_json`, for text. The file is readable by its owner only."""
+    """As `write_json`, for text. The file is readable by its owner only.
+
+    Written into its room where that was made; then it needs no more space.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}")
+    with suppress(FileNotFoundError):
+        _room(path).rename(part)
     try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
+            file.truncate()
             file.flush()
             os.fsync(file.fileno())
         _make_way(path)

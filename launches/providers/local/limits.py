@@ -105,7 +105,7 @@ class Watch:
 class LogKeeper:
     """Copies what comes through a pipe to the log, up to a size, and says once that it keeps no more."""
 
-    def __init__(self, pipe: int, log: IO[str], most_bytes: int) -> None:
+    def __init__(self, pipe: int, log: IO[bytes], most_bytes: int) -> None:
         self._pipe, self._log = pipe, log
         self._left = most_bytes - os.fstat(log.fileno()).st_size
         self._most_bytes = most_bytes

@@ -118,7 +118,7 @@ class LocalProvider:
         with _faults():
             directory = self._find(reference)
             if not (directory / files.EXIT).exists():
-                (directory / files.CANCELLED).touch(mode=0o600)  # first: a wrapper that is just starting looks for it
+                files.mark(directory / files.CANCELLED)  # first: a wrapper that is just starting looks for it
                 processes.ask_wrapper(directory)
 
     def delete(self, account: str, job: str) -> None:
@@ -170,7 +170,7 @@ class LocalProvider:
             directories = [self._queue.directory(reference) for reference in stopped]
             for directory in directories:
                 with suppress(OSError):  # a full disk: the wrapper writes down that it was asked, which says the same
-                    (directory / files.HOST_STOPPED).touch(mode=0o600)
+                    files.mark(directory / files.HOST_STOPPED)
                 processes.ask_wrapper(directory)
             deadline = time.monotonic() + grace_seconds
             while self._queue.live() and time.monotonic() < deadline:
@@ -207,6 +207,7 @@ class LocalProvider:
         files.write_text(part / files.TOKEN, submission.token)
         recorded = {"reference": asdict(submission.reference), "spec": submission.spec.as_json()}
         files.write_json(part / files.SUBMISSION, recorded)
+        files.make_room(part)
         return part
 
     def _begin(self, directory: Path) -> int:

@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
@@ -25,6 +26,7 @@ from typing import IO, Any
 
 from launches.providers.local import files, limits, reach
 
+RETRY_SECONDS = 1.0
 LOCK_SECONDS = 2.0  # others look at the lock for microseconds; a wrapper that has it never lets go
 TICK_SECONDS = 0.1
 OPEN_UMASK = 0o022  # for the environment that every trainer reads
@@ -125,7 +127,7 @@ class Wrapper:
         self._told = 0
         self._exceeded: limits.Exceeded | None = None
 
-    def run(self, log: IO[str]) -> dict[str, Any]:
+    def run(self, log: IO[bytes]) -> dict[str, Any]:
         """What exit.json shall say: `stage`, `code` or `signal`, and which limit was `exceeded`."""
         for stage, step in (("environment", self._prepare), ("trainer", self._train)):
             if self._is_unwanted():
@@ -133,7 +135,7 @@ class Wrapper:
             try:
                 code = step(log)
             except OSError as error:
-                print(f"The {stage} could not be started: {error.strerror}: {error.filename}", file=log, flush=True)
+                _say(log, f"The {stage} could not be started: {error.strerror}: {error.filename}")
                 return {"stage": "environment", "code": 127, "signal": None}
             if code != 0 or stage == "trainer":
                 how = {"code": None if code < 0 else code, "signal": -code if code < 0 else None}
@@ -145,7 +147,7 @@ class Wrapper:
         marks = (files.CANCELLED, files.HOST_STOPPED)
         return self._group.asked or any((self._directory / mark).exists() for mark in marks)
 
-    def _prepare(self, log: IO[str]) -> int:
+    def _prepare(self, log: IO[bytes]) -> int:
         if self._plan["note"]:
             self._tell(self._plan["note"])
         self._tell("Preparing the trainer environment")
@@ -159,11 +161,11 @@ class Wrapper:
         )
         for line in process.stdout or ():
             if text := line.strip():
-                print(text, file=log, flush=True)
+                _say(log, text)
                 self._tell(text)
         return self._group.wait(process)
 
-    def _train(self, log: IO[str]) -> int:
+    def _train(self, log: IO[bytes]) -> int:
         self._tell("Starting the trainer")
         kept = {name: value for name, value in os.environ.items() if name not in self._plan["prepare_only"]}
         token = (self._directory / files.TOKEN).read_text()
@@ -171,7 +173,8 @@ class Wrapper:
         user = _as_user(self._plan["user"])
         reach.let_through(map(Path, self._plan["reached"]))
         process, pipe = self._start_trainer(environment, user)
-        files.write_json(self._directory / files.TRAINER, {"pid": process.pid, "started_at": _now()})
+        with suppress(OSError):  # it runs, noted or not
+            files.write_json(self._directory / files.TRAINER, {"pid": process.pid, "started_at": _now()})
         keeper = limits.LogKeeper(pipe, log, self._plan["limits"]["log_bytes"])
         folders = [Path(folder) for folder in self._plan["folders"]]
         watch = limits.Watch(self._plan["limits"], folders, process.pid, user.get("user"))
@@ -209,9 +212,10 @@ class Wrapper:
         return process, read
 
     def _tell(self, message: str) -> None:
-        self._told += 1
-        with (self._directory / files.PROGRESS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"number": self._told, "message": message, "time": _now()}) + "\n")
+        line = json.dumps({"number": self._told + 1, "message": message, "time": _now()})
+        with suppress(OSError), (self._directory / files.PROGRESS).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+            self._told += 1
 
 
 def main(directory: Path) -> int:
@@ -224,11 +228,26 @@ def main(directory: Path) -> int:
         if lock is None or _had_wrapper(directory):
             return 0
         files.write_json(directory / files.WRAPPER, {"pid": os.getpid(), "started_at": _now()})
-        with (directory / files.LOG).open("a", encoding="utf-8") as log:
+        with (directory / files.LOG).open("ab", buffering=0) as log:
             ended = Wrapper(directory, plan, group).run(log)
         shutil.rmtree(directory / files.HOME, ignore_errors=True)
-        files.write_json(directory / files.EXIT, ended | {"asked": group.asked, "finished_at": _now()})
+        _write_ending(directory / files.EXIT, ended | {"asked": group.asked, "finished_at": _now()})
     return 0
+
+
+def _write_ending(path: Path, ended: dict[str, Any]) -> None:
+    """Write how it ended, however long the disk refuses: nobody else knows it, and who finds no word says "killed"."""
+    while True:
+        try:
+            return files.write_json(path, ended)
+        except OSError:
+            time.sleep(RETRY_SECONDS)
+
+
+def _say(log: IO[bytes], line: str) -> None:
+    """A line of the log, where the disk takes it: what runs does not end for want of words."""
+    with suppress(OSError):
+        log.write(f"{line}\n".encode())
 
 
 def _had_wrapper(directory: Path) -> bool:

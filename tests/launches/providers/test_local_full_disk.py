@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from launches.providers.base import Gone, Retryable
-from launches.states import AttemptState
+from launches.providers.local import files
+from launches.states import AttemptState, Reason
 from tests.launches.providers.local_rig import LocalRig, is_alive, make_rig
 from tests.launches.providers.rig import make_reference, make_submission, until, wait_for, wait_ready
 
@@ -25,7 +26,7 @@ def small(tmp_path: Path) -> Iterator[LocalRig]:
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mounted)]
     if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("a small file system can be mounted by root only")
-    rig = make_rig(mounted)
+    rig = make_rig(mounted, slots=3)
     yield rig
     rig.end()
     subprocess.run(["umount", "--lazy", str(mounted)], check=True)
@@ -49,6 +50,7 @@ def test_a_full_disk_is_said_and_survived(small: LocalRig) -> None:
     for reference in (running, killed):
         small.provider.submit(make_submission(reference))
         wait_ready(small.provider, reference)
+    (small.directory(killed) / f".{files.EXIT}.room").unlink()  # as of attempts that an older release took
     filler = fill(small)
 
     with pytest.raises(Retryable, match="disk of this machine is full"):
@@ -66,3 +68,39 @@ def test_a_full_disk_is_said_and_survived(small: LocalRig) -> None:
     wait_ready(small.provider, late)
     wait_for(small.provider, killed, {AttemptState.FAILED})
     assert [len(small.pids(reference.job)) for reference in (running, killed, late)] == [1, 1, 1]
+
+
+@pytest.mark.e2e  # seconds
+def test_how_trainers_ended_is_noted_on_a_full_disk(small: LocalRig) -> None:
+    done, failed, cancelled = (make_reference() for _ in range(3))
+    endings = {}
+    for reference, code in ((done, 0), (failed, 3), (cancelled, None)):
+        small.provider.submit(make_submission(reference))
+        wait_ready(small.provider, reference)
+        if code is not None:
+            endings[reference] = small.behaviour / f"{reference.job}.later"
+            endings[reference].write_text(str(code))
+    fill(small)
+
+    for path in endings.values():
+        path.rename(path.with_suffix(".exit"))
+    small.provider.cancel(cancelled)
+    wait_for(small.provider, done, {AttemptState.COMPLETED})
+    assert "exit code 3" in wait_for(small.provider, failed, {AttemptState.FAILED}).detail
+    assert wait_for(small.provider, cancelled, {AttemptState.CANCELLED}).reason is Reason.USER
+
+
+@pytest.mark.e2e  # seconds
+def test_an_ending_that_the_disk_refuses_is_noted_once_there_is_space(small: LocalRig) -> None:
+    done = make_reference()
+    small.provider.submit(make_submission(done))
+    wait_ready(small.provider, done)
+    (small.directory(done) / f".{files.EXIT}.room").unlink()
+    (ending := small.behaviour / f"{done.job}.later").write_text("0")
+    filler = fill(small)
+
+    ending.rename(ending.with_suffix(".exit"))
+    until(lambda: not is_alive(small.pids(done.job)[0]))
+    assert small.provider.observe(done).state is AttemptState.RUNNING
+    filler.unlink()
+    wait_for(small.provider, done, {AttemptState.COMPLETED})

@@ -34,7 +34,8 @@ def note(name: str, pid: int) -> None:
 
 
 def end(code: int, reason: str, message: str) -> None:
-    write(directory / "exit-reason.json", {"reason": reason, "message": message})
+    with suppress(OSError):
+        write(directory / "exit-reason.json", {"reason": reason, "message": message})
     sys.stdout.flush()
     os._exit(code)
 

@@ -1,0 +1,63 @@
+"""A full disk costs a recipe time, and neither what it trained nor the truth about how it ended."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from processes import Starter, wait_until
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 MB."""
+    mounted = tmp_path / "small"
+    mounted.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(mounted)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small file system can be mounted by root only")
+    yield mounted
+    subprocess.run(["umount", "--lazy", str(mounted)], check=True)
+
+
+def fill(root: Path) -> Path:
+    """Leave no byte; removing the file that is returned frees them."""
+    filler = root / "filler"
+    with filler.open("wb", buffering=0) as file:
+        for size in (1 << 20, 4096, 1):
+            try:
+                while file.write(b"\0" * size) == size:
+                    pass
+            except OSError:
+                continue
+    return filler
+
+
+def test_a_recipe_waits_for_space_and_ends_as_it_would_have(small: Path) -> None:
+    start = Starter(small)
+    trainer = start("full", recipe="sample-sft", recipe_steps=40, max_context_length=256)
+    try:
+        filler = fill(small)
+        # The log says nothing, as it cannot be written either: all steps but the save are done, and nothing ended.
+        with pytest.raises(subprocess.TimeoutExpired):
+            trainer.process.wait(timeout=20)
+        filler.unlink()
+        assert trainer.process.wait(timeout=60) == 0
+        assert [record["step"] for record in trainer.metrics()] == list(range(1, 41))
+        wait_until(lambda: (trainer.checkpoints / "step-40" / "checkpoint.json").exists())
+    finally:
+        trainer.stop()
+
+
+def test_what_ended_well_has_ended_well_though_nothing_can_be_written(small: Path) -> None:
+    start = Starter(small)
+    trainer = start("frozen", trainer_mode="FORWARD_ONLY", recipe="sample-sft", recipe_steps=300)
+    try:
+        fill(small)
+        assert trainer.process.wait(timeout=100) == 0
+        assert not (trainer.directory / "exit-reason.json").exists()
+    finally:
+        trainer.stop()
