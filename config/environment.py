@@ -105,6 +105,12 @@ _SETTINGS = [
     Setting("SLIPWAY_ADMIN_PASSWORD", str, "", "Password of the first admin. Made and printed once where not set."),
     Setting("SLIPWAY_LOCAL_PROVIDER", flag, True, "Whether trainers may run on the worker's machine."),
     Setting("SLIPWAY_LOCAL_SLOTS", positive, 2, "How many local trainers run at a time; the others wait in PENDING."),
+    Setting(
+        "SLIPWAY_LEAST_FREE_MB",
+        positive,
+        500,
+        "Free space of the disk, in MB, below which no launch is accepted and no trainer is started.",
+    ),
     Setting("SLIPWAY_TRAINER_BIND", str, "127.0.0.1", "Address that local trainers listen on."),
     Setting("SLIPWAY_TRAINER_HOST", str, "127.0.0.1", "Host under which web and worker reach local trainers."),
     Setting(

@@ -20,6 +20,8 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from launches.space import shortage
+
 PULSE = "config.pulse"
 WORKER_KEY = "slipway:pulse:worker"
 BEAT_KEY = "slipway:pulse:beat"
@@ -87,10 +89,11 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Each check with its reason; 503 where one fails."""
+    """Each check with its reason; 503 where one fails. A disk that is nearly full is said: pages can be read still."""
     checks = recent.outcomes()
     ready = all(outcome == "ok" for outcome in checks.values())
-    return JsonResponse({"status": "ok" if ready else "unavailable", "checks": checks}, status=200 if ready else 503)
+    body = {"status": "ok" if ready else "unavailable", "checks": checks, "space": shortage() or "ok"}
+    return JsonResponse(body, status=200 if ready else 503)
 
 
 def _look() -> dict[str, str]:

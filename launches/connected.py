@@ -37,6 +37,7 @@ def local_provider() -> LocalProvider:
             files=settings.SLIPWAY_TRAINER_FILES,
             log_bytes=settings.SLIPWAY_TRAINER_LOG_MB * 1_000_000,
         ),
+        least_free_bytes=settings.SLIPWAY_LEAST_FREE_MB * 1_000_000,
     )
 
 

@@ -28,7 +28,7 @@ from launches.stepper import LABELS
 from publishing.evidence import measure, shortcomings, summary
 from publishing.models import Validation
 from publishing.states import ValidationState
-from wire.errors import Refusal, Violation
+from wire.errors import Refusal, ResourceExhausted, Violation
 
 _S = ValidationState
 LOG_LINES = 15
@@ -125,6 +125,8 @@ def _launch(validation: Validation) -> Finding:
             idempotency_key=launch_key(validation),
             probe=probe,
         )
+    except ResourceExhausted:  # says nothing about the version, so it waits
+        return Finding(_S.LAUNCHING)
     except Refusal as refusal:
         return _failed(f"It could not be launched. {refusal.message}")
     line = Line(f"{offer.provider.label} runs it: {probe.steps} steps, one of them at the full context")

@@ -103,7 +103,7 @@ class Checkpoints:
         except Exception as error:
             what = f"Checkpoint {name} could not be saved to {self.directory}"
             if self._is_full(error):
-                raise NoSpaceError(f"{what}: the disk is full. Free some space, and save again.") from error
+                raise NoSpaceError(f"{what}: No space left on device. Free some, and save again.") from error
             if isinstance(error, OSError):
                 raise OperationError(f"{what}: {error.strerror or error}.") from error
             raise

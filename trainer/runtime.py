@@ -59,9 +59,7 @@ class Runtime:
             self._check()
         ending = self.outcome.ending
         try:
-            write_json(
-                self.config.directory / "exit-reason.json", {"reason": ending.reason, "message": ending.message}
-            )
+            write_json(self.config.directory / "exit-reason.json", {"reason": ending.reason, "message": ending.message})
         except OSError as error:  # a full disk, say: the exit code says what counts
             log.warning("exit-reason.json could not be written: %s", error.strerror or error)
         return ending

@@ -66,6 +66,12 @@ class TooMany(Refusal):
         self.retry_after = retry_after
 
 
+class ResourceExhausted(Refusal):
+    """There is no room for it now; the same may be tried again later."""
+
+    code = "RESOURCE_EXHAUSTED"
+
+
 class Unimplemented(Refusal):
     """Nobody here can do that (yet)."""
 

@@ -22,6 +22,7 @@ from launches.models import Attempt, Launch
 from launches.offers import offer_for, refusal_sentence
 from launches.probes import Probe, probe_spec, refuse_probing
 from launches.resolve import resolve
+from launches.space import require_space
 from launches.spec import TrainerSpec
 from launches.subjects import default_offer, subject_of
 from launches.wake import wake
@@ -61,7 +62,8 @@ def create_launch(
     With `as_latest` it still has to be the latest validated one when the launch is written.
     Errors: `InvalidArgument` with every violation, `PermissionDenied`, `NotFound`, `FailedPrecondition` where the
     version may not be launched or no provider takes it, `AlreadyExists` where the key or the job id means something
-    else already, `Conflict` where the version is the latest one no more.
+    else already, `Conflict` where the version is the latest one no more, `ResourceExhausted` where the disk is nearly
+    full.
     """
     require(actor, account, Right.LAUNCH)
     if actor.user is None:
@@ -75,6 +77,7 @@ def create_launch(
     offer = offer_for(spec)
     if offer.provider is None:
         raise FailedPrecondition(refusal_sentence(offer))
+    require_space()
     try:
         provider = offer.provider.name
         return _write(

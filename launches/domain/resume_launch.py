@@ -11,6 +11,7 @@ from launches.domain.control import lock_for
 from launches.hints import ADVANCE, hint_on_commit
 from launches.models import Attempt, Launch
 from launches.probes import MEASURED_ONCE, is_probe
+from launches.space import require_space
 from launches.spec import NO_RECIPE
 from launches.states import RESUMABLE, AttemptState
 from launches.wake import wake
@@ -40,7 +41,7 @@ def resume_launch(*, actor: Actor, launch: Launch) -> Attempt:
     """Open the next attempt, which goes on from the newest checkpoint, with the recorded spec.
 
     Errors: `NotFound`, `PermissionDenied`, `FailedPrecondition` where it is not over, was refused, was deleted, or
-    is never resumed.
+    is never resumed, `ResourceExhausted` where the disk is nearly full.
     """
     locked, last = lock_for(actor, launch)
     if locked.deleted_at is not None:
@@ -51,6 +52,7 @@ def resume_launch(*, actor: Actor, launch: Launch) -> Attempt:
         )
     if refusal := never_resumed(locked):
         raise FailedPrecondition(refusal)
+    require_space()
     locked.attempt_count += 1
     locked.state = AttemptState.QUEUED
     locked.save(update_fields=["attempt_count", "state"])

@@ -28,8 +28,18 @@ from launches.forms import read_inputs
 from launches.models import Launch
 from launches.preview import Preview, preview_launch
 from launches.queries import find_launch
+from launches.space import shortage
 from launches.views.form_links import form_links
-from wire.errors import AlreadyExists, Conflict, FailedPrecondition, InvalidArgument, NotFound, Refusal, Violation
+from wire.errors import (
+    AlreadyExists,
+    Conflict,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    Refusal,
+    ResourceExhausted,
+    Violation,
+)
 
 
 @dataclass(frozen=True)
@@ -219,6 +229,7 @@ def _context(
         "key": posted.key,
         "locked": _locked(request, version),
         "blocked": _blocked(preview),
+        "shortage": "" if isinstance(refusal, ResourceExhausted) else shortage(),
         "summary": [(labels.get(found.field), found) for found in preview.violations],
     }
 

@@ -18,6 +18,7 @@ from catalog.states import VersionState
 from launches.hints import hint_on_commit
 from launches.offers import refusal_sentence
 from launches.probes import Probe, probe_offer
+from launches.space import require_space
 from publishing.domain.unfinished import next_number, refuse_unfinished
 from publishing.findings import Line
 from publishing.hints import ADVANCE
@@ -32,7 +33,7 @@ def request_validation(*, actor: Actor, version: ShapeVersion, now: datetime) ->
 
     Errors: `NotFound`, `PermissionDenied`, `InvalidArgument` where the static checks find something, so that a draft
     can still be corrected, `FailedPrecondition` where it is being validated already, is withdrawn, or no connected
-    provider can run it.
+    provider can run it, `ResourceExhausted` where the disk is nearly full.
     """
     require_publisher(actor, version.shape.account)
     if actor.user is None:
@@ -43,6 +44,7 @@ def request_validation(*, actor: Actor, version: ShapeVersion, now: datetime) ->
     offer = probe_offer(version, Probe(steps))
     if offer.provider is None:
         raise FailedPrecondition(f"{refusal_sentence(offer)} Validate it by hand, if you know that it runs.")
+    require_space()
     return _write(actor, version, steps, now)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from processes import Starter, wait_until
+from processes import Starter
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_a_recipe_waits_for_space_and_ends_as_it_would_have(small: Path) -> None
         filler.unlink()
         assert trainer.process.wait(timeout=60) == 0
         assert [record["step"] for record in trainer.metrics()] == list(range(1, 41))
-        wait_until(lambda: (trainer.checkpoints / "step-40" / "checkpoint.json").exists())
+        assert (trainer.checkpoints / "step-40" / "checkpoint.json").exists()
     finally:
         trainer.stop()
 

@@ -46,7 +46,7 @@ def records_of(directory: Path) -> Path:
 
 ROOM = 4096
 NEEDED_LATER = (SPAWNED, WRAPPER, TRAINER, EXIT, CANCELLED, HOST_STOPPED)
-"""What is written of an attempt after it was taken. How it ended is noted on a full disk, too: else it would be lost."""
+"""What is written of an attempt after it was taken; how it ended would be lost if a full disk refused it."""
 
 
 def make_room(directory: Path) -> None:

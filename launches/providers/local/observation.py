@@ -20,13 +20,13 @@ _OK = b"HTTP/1.1 200"
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (what to call where one listens on all)
 
 
-def waiting(directory: Path, ahead: int, slots: int) -> Observation:
-    """Of an attempt with `ahead` others before it in the queue."""
+def waiting(directory: Path, ahead: int, slots: int, shortage: str) -> Observation:
+    """Of an attempt with `ahead` others before it in the queue; `shortage` says why nobody is started, or is ""."""
     line = f"{ahead} ahead" if ahead else "next in line"
     runs = "1 trainer runs" if slots == 1 else f"{slots} trainers run"
     return Observation(
         AttemptState.PENDING,
-        f"Waiting for a free slot: {line} ({runs} here at a time).",
+        shortage or f"Waiting for a free slot: {line} ({runs} here at a time).",
         queue_position=ahead + 1,
         resumed_from=_resumed_from(directory),
     )

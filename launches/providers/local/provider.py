@@ -46,6 +46,7 @@ class LocalProvider:
     environment      the trainer's Python environment, made by the first launch
     users            the first and the last of the user ids that trainers get where we are root
     limits           what one trainer may use of the machine
+    least_free_bytes free space of the disk below which no trainer is started
     grace_seconds    what a trainer gets between SIGTERM and SIGKILL
     """
 
@@ -58,6 +59,7 @@ class LocalProvider:
     environment: Path
     users: tuple[int, int] = (20_000, 59_999)
     limits: Limits = field(default_factory=Limits)
+    least_free_bytes: int = 0
     grace_seconds: float = 3.0
     name: str = "local"
     label: str = "This machine"
@@ -106,7 +108,7 @@ class LocalProvider:
             if (directory / files.EXIT).exists():
                 return observation.ended(directory, files.read_json(directory / files.EXIT) or {})
             if reference in standing.waiting:
-                return observation.waiting(directory, standing.waiting.index(reference), self.slots)
+                return observation.waiting(directory, standing.waiting.index(reference), self.slots, self._shortage())
             if reference in standing.unsettled:
                 raise Retryable(
                     "The trainer is gone; how it ended could not be noted yet: is this machine's disk full?"
@@ -184,7 +186,16 @@ class LocalProvider:
 
     @property
     def _queue(self) -> Queue:
-        return Queue(self.root, self.slots, self._begin)
+        return Queue(self.root, 0 if self._shortage() else self.slots, self._begin)
+
+    def _shortage(self) -> str:
+        """Why nothing is started now though a slot may be free; "" where there is space enough."""
+        files.make_directory(self.root)
+        free = shutil.disk_usage(self.root).free
+        if free >= self.least_free_bytes:
+            return ""
+        least = f"{self.least_free_bytes // 1_000_000:,} MB"
+        return f"Waiting for space on this machine's disk: {free // 1_000_000:,} MB are free, {least} are needed."
 
     @property
     def _users(self) -> Users:
