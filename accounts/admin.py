@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+import allauth.account.admin  # noqa: F401 - registers what is unregistered below
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
-from django.forms import ModelForm
+from django.forms import BooleanField, ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.views.generic import RedirectView
 
 from accounts.actors import Actor, user_actor
 from accounts.domain.add_member import add_member
+from accounts.domain.change_password import change_password
 from accounts.domain.create_account import create_account
 from accounts.domain.deactivate_user import deactivate_user
 from accounts.domain.reactivate_user import reactivate_user
@@ -26,6 +30,7 @@ from accounts.domain.record import record
 from accounts.domain.remove_member import remove_member
 from accounts.domain.revoke_api_key import revoke_api_key
 from accounts.models import Account, ApiKey, AuditEntry, Invitation, Membership, User
+from accounts.names import accounts_alike, users_alike, wrong_name
 from accounts.origins import origin_of
 from accounts.roles import Role
 from accounts.views.signing_in import sign_out
@@ -69,6 +74,54 @@ def _to_each(
             messages.success(request, done(row))
 
 
+class AddForm(AdminUserCreationForm):  # type: ignore[type-arg]
+    """Who is new has no name that looks like another one."""
+
+    def clean_username(self) -> str:
+        """Errors: `ValidationError`."""
+        return _clean_name(super().clean_username())
+
+
+class PasswordChangeForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
+    """A new password, by the verb; and whether the user's API keys end with it."""
+
+    revoke_keys = BooleanField(required=False, label="Revoke the user's API keys, too")
+    actor: Actor
+
+    def save(self, commit: bool = True) -> User:
+        """Set it. What can be wrong with it was said by the form, which asks the same validators."""
+        user: User = self.user
+        change_password(
+            actor=self.actor,
+            user=user,
+            password=self.cleaned_data["password1"],
+            revoke_keys=self.cleaned_data["revoke_keys"],
+            now=timezone.now(),
+        )
+        return user
+
+
+class ChangeForm(UserChangeForm):  # type: ignore[type-arg]
+    """Who has such a name keeps it, and takes no other one."""
+
+    def clean_username(self) -> str:
+        """Errors: `ValidationError`."""
+        username: str = self.cleaned_data["username"]
+        unchanged = username.casefold() == self.instance.username.casefold()
+        return username if unchanged else _clean_name(username)
+
+
+def _clean_name(username: str) -> str:
+    for violation in wrong_name(username):
+        raise ValidationError(violation.description)
+    return username
+
+
+def _tell_alike(request: HttpRequest, what: str, groups: list[list[str]]) -> None:
+    for group in groups:
+        messages.warning(request, f"The names of these {what} look alike: {', '.join(map(repr, group))}.")
+
+
 @admin.register(User)
 class Users(UserAdmin[User]):
     """Users: made, renamed, switched off and on, never deleted, since memberships, keys and launches refer to them.
@@ -88,9 +141,21 @@ class Users(UserAdmin[User]):
     filter_horizontal = ()
     actions = ("deactivate", "reactivate")
 
+    form, add_form = ChangeForm, AddForm
+
+    def user_change_password(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """The form for a user's password, which notes who set it."""
+        self.change_password_form = type("Form", (PasswordChangeForm,), {"actor": _actor(request)})
+        return super().user_change_password(request, *args, **kwargs)
+
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """No."""
         return False
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """The list; names that look like one another are told."""
+        _tell_alike(request, "users", users_alike())
+        return super().changelist_view(request, *args, **kwargs)
 
     @admin.action(description="Switch the selected users off")
     def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
@@ -144,6 +209,11 @@ class Accounts(admin.ModelAdmin[Account]):
     def has_delete_permission(self, request: HttpRequest, obj: Account | None = None) -> bool:
         """No."""
         return False
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """The list; names that look like one another are told."""
+        _tell_alike(request, "accounts", accounts_alike())
+        return super().changelist_view(request, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Account, form: ModelForm[Account], change: bool) -> None:
         """Make it by the verb."""

@@ -77,6 +77,50 @@ class JoinForm(RefusableForm):
         return NewUser(username=self.cleaned_data["username"], password=self.cleaned_data["password"])
 
 
+class PasswordForm(RefusableForm):
+    """A new password for who knows the old one."""
+
+    oldpassword = forms.CharField(
+        label="Current password",
+        strip=False,
+        help_text="Forgotten? Whoever runs this Slipway can set a new one: ./run manage changepassword NAME.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+    password1 = forms.CharField(
+        label="New password",
+        strip=False,
+        help_text=" ".join(password_validators_help_texts()),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+    password2 = forms.CharField(
+        label="New password again",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+    revoke_keys = forms.BooleanField(
+        required=False, help_text="Do, if somebody else may have been here: who has a key needs no password."
+    )
+
+    def __init__(self, data: Any = None, *, keys: int) -> None:
+        super().__init__(data)
+        if keys:
+            self.fields["revoke_keys"].label = f"Revoke my API keys, too ({keys})"
+        else:
+            del self.fields["revoke_keys"]
+
+    def clean_password2(self) -> str:
+        """The same password twice: nobody sees what they type."""
+        repeated: str = self.cleaned_data["password2"]
+        if "password1" in self.cleaned_data and self.cleaned_data["password1"] != repeated:
+            raise forms.ValidationError("The two passwords differ.")
+        return repeated
+
+    def refuse(self, refusal: InvalidArgument) -> None:
+        """What a verb says of the password stands beside the new one."""
+        for violation in refusal.violations:
+            self.add_error("password1", violation.description)
+
+
 class RoleForm(forms.Form):
     """A member's role."""
 

@@ -112,3 +112,8 @@ def key_names_in_use(account: Account, user: User, now: datetime) -> set[str]:
 def count_live_keys(account: Account, user: User) -> int:
     """How many keys of the user for the account are not revoked; expired ones count."""
     return ApiKey.objects.filter(account=account, user=user, revoked_at=None).count()
+
+
+def count_keys_of(user: User, now: datetime) -> int:
+    """How many keys of the user, for whatever account, open something."""
+    return ApiKey.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), user=user, revoked_at=None).count()

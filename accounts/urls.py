@@ -9,13 +9,14 @@ from accounts.views.audit import audit, audit_csv
 from accounts.views.invitations import invitation
 from accounts.views.keys import key_revoke, keys
 from accounts.views.members import invitation_revoke, member_remove, member_role, members
+from accounts.views.password import password
 from accounts.views.signing_in import sign_in, sign_out
 from accounts.views.standing import switch_account
 
 urlpatterns = [
     path("sign-in", sign_in, name="account_login"),
     path("sign-out", sign_out, name="account_logout"),
-    path("password", allauth.password_change, name="account_change_password"),
+    path("password", password, name="account_change_password"),
     path("inactive", allauth.account_inactive, name="account_inactive"),
     path("invitations/<str:token>", invitation, name="invitation"),
     path("account", switch_account, name="switch_account"),

@@ -99,6 +99,7 @@ SLIPWAY_ADDRESS_DAYS: int = read("SLIPWAY_ADDRESS_DAYS")
 REDIS_URL: str = read("REDIS_URL")
 
 INSTALLED_APPS = [
+    "accounts",  # before Django's own users, whose commands its own stand in for
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -114,7 +115,6 @@ INSTALLED_APPS = [
     "template_partials",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "accounts",
     "catalog",
     "launches",
     "publishing",
@@ -181,7 +181,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "CommonPasswordValidator",
         "NumericPasswordValidator",
     )
-]
+] + [{"NAME": "accounts.passwords.GuessableValidator"}]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "catalog"
 ACCOUNT_ADAPTER = "accounts.adapter.Adapter"

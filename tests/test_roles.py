@@ -103,7 +103,7 @@ TABLE: dict[str, list[Case]] = {
     "set_theme": [post("/theme", everybody(FOUND), theme="dark")],
     "account_login": [get("/sign-in", everybody(FOUND) | {ANONYMOUS: OK})],
     "account_logout": [get("/sign-out", signed_in(OK)), post("/sign-out", everybody(FOUND))],
-    "account_change_password": [get("/password", signed_in(OK)), post("/password", signed_in(OK))],
+    "account_change_password": [get("/password", signed_in(OK)), post("/password", signed_in(UNPROCESSABLE))],
     "account_inactive": [get("/inactive", everybody(OK))],
     "invitation": [
         get(lambda world: f"/invitations/{world.token}", everybody(OK)),

@@ -7,6 +7,7 @@ from django.db import IntegrityError, transaction
 from accounts.actors import Actor
 from accounts.domain.record import record
 from accounts.models import DISPLAY_NAME_LENGTH, Account
+from accounts.names import wrong_title
 from wire.errors import AlreadyExists, InvalidArgument, PermissionDenied, Violation
 from wire.names import refuse_id
 from wire.texts import unseen_in
@@ -32,10 +33,12 @@ def create_account(*, actor: Actor, account_id: str, display_name: str) -> Accou
     return account
 
 
-def refuse_display_name(display_name: str) -> None:
-    """Pass where an account can be called that. Errors: `InvalidArgument`."""
+def refuse_display_name(display_name: str, *, besides: Account | None = None) -> None:
+    """Pass where an account (`besides` the one to rename) can be called that. Errors: `InvalidArgument`."""
     if not display_name.strip() or len(display_name) > DISPLAY_NAME_LENGTH or unseen_in(display_name):
         sentence = (
             f"{display_name[:DISPLAY_NAME_LENGTH]!r} is no name: use 1 to {DISPLAY_NAME_LENGTH} visible characters."
         )
         raise InvalidArgument([Violation("display_name", sentence)])
+    if violations := wrong_title(display_name, besides=besides):
+        raise InvalidArgument(violations)

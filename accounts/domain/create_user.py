@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from accounts.actors import Actor
 from accounts.domain.record import record
 from accounts.models import User
+from accounts.names import TAKEN, wrong_name
+from accounts.passwords import wrong_password
 from wire.errors import InvalidArgument, Violation
 from wire.names import user_name
-
-TAKEN = "There is already a user of that name; choose another."
 
 
 @transaction.atomic
@@ -24,7 +23,7 @@ def create_user(*, actor: Actor, username: str, password: str, email: str = "") 
     """
     user = User(username=User.normalize_username(username), email=email)
     user.set_password(password)
-    if violations := [*_wrong_fields(user), *_wrong_password(user, password)]:
+    if violations := [*_wrong_fields(user), *wrong_password(user, password)]:
         raise InvalidArgument(violations)
     try:
         with transaction.atomic():
@@ -40,13 +39,4 @@ def _wrong_fields(user: User) -> list[Violation]:
         user.clean_fields(exclude=["password"])
     except ValidationError as error:
         return [Violation(field, text) for field, texts in error.message_dict.items() for text in texts]
-    taken = User.objects.filter(username__iexact=user.username).exists()
-    return [Violation("username", TAKEN)] if taken else []
-
-
-def _wrong_password(user: User, password: str) -> list[Violation]:
-    try:
-        validate_password(password, user)
-    except ValidationError as error:
-        return [Violation("password", text) for text in error.messages]
-    return []
+    return wrong_name(user.username)

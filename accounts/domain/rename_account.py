@@ -18,7 +18,7 @@ def rename_account(*, actor: Actor, account: Account, display_name: str) -> Acco
     Errors: `NotFound`, `PermissionDenied` below admin, `InvalidArgument`.
     """
     require(actor, account, Right.MANAGE_MEMBERS)
-    refuse_display_name(display_name)
+    refuse_display_name(display_name, besides=account)
     before, account.display_name = account.display_name, display_name
     account.save(update_fields=["display_name"])
     record(

@@ -30,16 +30,18 @@ def revoke_api_key(*, actor: Actor, key: ApiKey, now: datetime) -> ApiKey:
     return locked
 
 
-def revoke_keys_of(*, actor: Actor, account: Account, user: User, now: datetime, name: str | None = None) -> None:
-    """End every key of the user for the account (with a name: the one that has it), whoever asks.
+def revoke_keys_of(*, actor: Actor, account: Account, user: User, now: datetime, name: str | None = None) -> int:
+    """End every key of the user for the account (with a name: the one that has it), whoever asks. Returns how many.
 
     For verbs that made sure. Needs a transaction.
     """
     keys = ApiKey.objects.filter(account=account, user=user, revoked_at=None)
     if name is not None:
         keys = keys.filter(name=name)
-    for key in keys.select_for_update(of=("self",)).select_related("account", "user").order_by("pk"):
+    found = list(keys.select_for_update(of=("self",)).select_related("account", "user").order_by("pk"))
+    for key in found:
         _revoke(actor, key, now)
+    return len(found)
 
 
 def _revoke(actor: Actor, key: ApiKey, now: datetime) -> None:

@@ -11,8 +11,10 @@ from accounts.domain.add_member import set_role
 from accounts.domain.create_account import create_account
 from accounts.domain.record import record
 from accounts.models import Account, User
+from accounts.names import wrong_name
+from accounts.passwords import wrong_password
 from accounts.roles import Role
-from wire.errors import AlreadyExists
+from wire.errors import AlreadyExists, InvalidArgument
 from wire.names import user_name
 
 FIRST_ACCOUNTS = {"fireworks": "Fireworks (shared catalog)", "local": "This Slipway"}
@@ -24,7 +26,8 @@ def setup_accounts(*, username: str, password: str) -> str | None:
     """Make what is missing of the first accounts, and the first admin where there is no superuser.
 
     Returns the admin's password where one had to be made up ("" was given); it can be read nowhere else.
-    Errors: `AlreadyExists` where the admin's name belongs to a user who is no superuser.
+    Errors: `AlreadyExists` where the admin's name belongs to a user who is no superuser, `InvalidArgument` naming what
+    is wrong with the name (`username`) or the password (`password`).
     """
     _one_at_a_time()
     accounts = [
@@ -39,6 +42,8 @@ def setup_accounts(*, username: str, password: str) -> str | None:
             f"The first admin cannot be {username}: that user exists and is no superuser. Set SLIPWAY_ADMIN_USER."
         )
     chosen = password or new_password()
+    if violations := [*wrong_name(username), *wrong_password(User(username=username), chosen)]:
+        raise InvalidArgument(violations)
     admin = User.objects.create_superuser(username, password=chosen)
     record(actor=SYSTEM, verb="create_user", target=user_name(admin.get_username()), account=None)
     for account in accounts:

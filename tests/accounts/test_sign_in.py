@@ -69,8 +69,8 @@ def test_changing_the_password_ends_other_sessions(client: Client) -> None:
     elsewhere = sign_in(Client(), user)
     sign_in(client, user)
     fields = {"oldpassword": PASSWORD, "password1": "ropes and sails 7", "password2": "ropes and sails 7"}
-    assert client.post("/password", fields | {"oldpassword": "wrong"}).status_code == 200
-    assert client.post("/password", fields | {"password1": "short", "password2": "short"}).status_code == 200
+    assert client.post("/password", fields | {"oldpassword": "wrong"}).status_code == 422
+    assert client.post("/password", fields | {"password1": "short", "password2": "short"}).status_code == 422
     user.refresh_from_db()
     assert user.check_password(PASSWORD)
 

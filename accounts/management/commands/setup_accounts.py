@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.domain.setup_accounts import setup_accounts
-from wire.errors import Refusal
+from wire.errors import InvalidArgument, Refusal
 
 
 class Command(BaseCommand):
@@ -21,6 +21,10 @@ class Command(BaseCommand):
         user = settings.SLIPWAY_ADMIN_USER
         try:
             made_up = setup_accounts(username=user, password=settings.SLIPWAY_ADMIN_PASSWORD)
+        except InvalidArgument as refusal:
+            variables = {"username": "SLIPWAY_ADMIN_USER", "password": "SLIPWAY_ADMIN_PASSWORD"}
+            told = (f"{variables[wrong.field]} cannot be used: {wrong.description}" for wrong in refusal.violations)
+            raise CommandError("\n".join(told)) from None
         except Refusal as refusal:
             raise CommandError(refusal.message) from None
         if made_up:
