@@ -97,6 +97,7 @@ class Checkpoints:
                 base_model=base_model,
             )  # fmt: skip
             write_json(part / "checkpoint.json", asdict(info))
+            _open_like(part)
             sync_tree(part)
             part.rename(self.directory / name)
             sync_path(self.directory)
@@ -138,6 +139,17 @@ class Checkpoints:
             known = f" Saved in this job: {', '.join(self.names()) or 'none'}." if job == self._job else ""
             raise OperationError(f"There is no checkpoint {name} in job {job}.{known}", status=404)
         return directory / name, info
+
+
+def _open_like(directory: Path) -> None:
+    """Let whoever may read the directory read its files: safetensors writes them for their owner alone.
+
+    Other trainers of the account, which may be other users, load them by `cross_job://`.
+    """
+    readers = directory.stat().st_mode & 0o044
+    for path in directory.rglob("*"):
+        if path.is_file():
+            path.chmod(0o600 | readers)
 
 
 def make_label(name: str) -> str:

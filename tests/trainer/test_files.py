@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,6 +35,19 @@ def test_a_checkpoint_describes_itself(tmp_path: Path) -> None:
     kept = {"name": "late", "requested_name": "late", "step": 10, "size_bytes": 5}
     kept |= {"lora_rank": 0, "lora_alpha": 0, "base_model": "b"}
     assert info == kept | {"trainer_mode": "POLICY_TRAINER"}
+
+
+def test_whoever_may_read_the_directory_may_read_its_files(tmp_path: Path) -> None:
+    """As safetensors writes them they are for their owner alone, and another job's trainer is another user."""
+    store = make_checkpoints(tmp_path)
+    for mask, mode in ((0o027, 0o640), (0o077, 0o600), (0o022, 0o644)):
+        before = os.umask(mask)
+        try:
+            info = save(store, "step", write=lambda directory: (directory / "weights").touch(mode=0o600))
+        finally:
+            os.umask(before)
+        for name in ("weights", "checkpoint.json"):
+            assert (store.directory / info.name / name).stat().st_mode & 0o777 == mode
 
 
 def test_a_save_that_breaks_leaves_nothing(tmp_path: Path) -> None:
