@@ -11,6 +11,7 @@ from launches.broker import broker
 
 ADVANCE = "launches.advance"
 PURGE = "launches.purge"
+RECONCILE = "launches.reconcile"
 
 
 def hint(task: str, row: int, *, delay: float = 0) -> None:

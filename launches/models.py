@@ -200,6 +200,40 @@ class Metric(models.Model):
         }
 
 
+class UnknownTrainer(models.Model):
+    """What a provider runs, or keeps waiting, although nothing of it is recorded here.
+
+    A database that was restored is older than its trainers; or another Slipway shares the provider. The row lasts for
+    as long as the provider lists the trainer.
+    """
+
+    provider = models.CharField(max_length=32)
+    account_name = models.CharField(max_length=63, help_text="Id of the account, which need not exist here.")
+    job_id = models.CharField(max_length=63)
+    attempt_number = models.PositiveIntegerField()
+    state = models.CharField(max_length=12, blank=True, choices=STATE_CHOICES)
+    since = models.DateTimeField(null=True, blank=True, help_text="When the provider started or took it.")
+    seen_at = models.DateTimeField(help_text="When it was noticed here.")
+    end_requested_at = models.DateTimeField(null=True, blank=True)
+    end_requested_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["provider", "account_name", "job_id", "attempt_number"], name="unknown_trainer_once"
+            )
+        ]
+        ordering = ["seen_at", "pk"]
+
+    def __str__(self) -> str:
+        return f"attempt {self.attempt_number} of {self.name}"
+
+    @property
+    def name(self) -> str:
+        """The resource name that the job has or had."""
+        return names.job_name(self.account_name, self.job_id)
+
+
 class Checkpoint(models.Model):
     """A checkpoint of a launch, as the provider last listed it."""
 

@@ -8,7 +8,7 @@ from launches.domain.advance_launch import advance_launch
 from launches.domain.purge_launch import purge_launch
 from launches.domain.reconcile_launches import reconcile_launches
 from launches.domain.sweep_launches import sweep_launches
-from launches.hints import ADVANCE, PURGE, hint
+from launches.hints import ADVANCE, PURGE, RECONCILE, hint
 
 
 @shared_task(name=ADVANCE)
@@ -31,7 +31,7 @@ def sweep() -> None:
     sweep_launches()
 
 
-@shared_task(name="launches.reconcile")
-def reconcile() -> None:
-    """Compare with the providers."""
+@shared_task(name=RECONCILE)
+def reconcile(_unknown_trainer_pk: int = 0) -> None:
+    """Compare with the providers, because it is time or because of a trainer that is to end."""
     reconcile_launches()

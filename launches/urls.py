@@ -9,6 +9,7 @@ from launches.views.launch_actions import launch_cancel, launch_delete, launch_r
 from launches.views.launch_form import launch_clone, launch_new, launch_preview
 from launches.views.launch_list import launches, shape_launches
 from launches.views.launch_page import launch, launch_metrics, launch_panel
+from launches.views.unknown_trainers import unknown_trainer_end, unknown_trainers
 
 urlpatterns = [
     path("shapes/<slug:account_id>/<slug:shape_id>/launch", launch_new, name="launch_new"),
@@ -16,6 +17,8 @@ urlpatterns = [
     path("shapes/<slug:account_id>/<slug:shape_id>/launches", shape_launches, name="shape_launches"),
     path("connect", connect, name="connect"),
     path("launches", launches, name="launches"),
+    path("launches/unknown", unknown_trainers, name="unknown_trainers"),
+    path("launches/unknown/<int:number>/end", unknown_trainer_end, name="unknown_trainer_end"),
     path("launches/<uuid:uid>", launch, name="launch"),
     path("launches/<uuid:uid>/panel", launch_panel, name="launch_panel"),
     path("launches/<uuid:uid>/metrics", launch_metrics, name="launch_metrics"),

@@ -18,7 +18,7 @@ from accounts.scopes import Scope
 from catalog.domain.deprecate_version import deprecate_version
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
-from launches.models import Launch
+from launches.models import Launch, UnknownTrainer
 from launches.states import AttemptState
 from tests.launches.makers import bring_to, make_launch
 from tests.makers import make_account, make_member, make_model, make_shape, make_user, make_version, sign_in
@@ -48,6 +48,7 @@ class World:
     invitation: Invitation
     key: ApiKey
     viewer: Membership
+    unknown: UnknownTrainer
 
     def shape(self, version: ShapeVersion) -> str:
         """The path of the version's shape."""
@@ -81,6 +82,9 @@ def make_world() -> World:
         invitation=invitation,
         key=key,
         viewer=Membership.objects.get(user=people[Role.VIEWER]),
+        unknown=UnknownTrainer.objects.create(
+            provider="local", account_name="team-a", job_id="of-no-launch", attempt_number=1, seen_at=timezone.now()
+        ),
     )
 
 
@@ -227,3 +231,8 @@ def of_invitation(end: str) -> Callable[[World], str]:
 def of_key(end: str) -> Callable[[World], str]:
     """A path below the page of API keys, of the launcher's key."""
     return lambda world: f"/keys/{world.key.pk}{end}"
+
+
+def of_unknown(end: str) -> Callable[[World], str]:
+    """A path below the page of trainers that are not known, of the one of team-a."""
+    return lambda world: f"/launches/unknown/{world.unknown.pk}{end}"

@@ -78,7 +78,8 @@ class Observation:
     `endpoint` is the trainer's base URL where it listens; `ready` says that it answers its healthz. `resumed_from` is
     the name of the checkpoint that the attempt started from. `session_opened` says whether a client ever opened one
     in this attempt, None where the provider cannot tell. `progress` holds the first
-    few hundred lines of the attempt.
+    few hundred lines of the attempt. `since` is when the provider started it, or took it where it waits; None where
+    nobody knows.
     """
 
     state: AttemptState
@@ -91,6 +92,7 @@ class Observation:
     session_opened: bool | None = None
     progress: tuple[Progress, ...] = ()
     limits: tuple[Limit, ...] = ()
+    since: datetime | None = None
 
 
 @dataclass(frozen=True)

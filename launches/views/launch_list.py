@@ -11,13 +11,16 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from accounts.models import User
 from accounts.requests import SlipwayRequest
+from accounts.roles import Role
 from catalog.models import TrainingShape
 from catalog.queries import find_newest
 from catalog.views.access import member_of
 from launches.queries import Filters, Page, find_shape, launched_shapes, list_launches
 from launches.states import ACTIVE, FINAL, AttemptState
 from launches.stepper import LABELS
+from launches.unknown_trainers import count_unknown_trainers
 
 STATES: dict[str, tuple[str, frozenset[AttemptState]]] = {
     "": ("Any state", frozenset()),
@@ -47,6 +50,7 @@ def launches(request: SlipwayRequest) -> HttpResponse:
         page = list_launches(accounts, filters, before=request.GET.get("before", ""))
     context = {
         "section": "launches",
+        "unknown": _unknown(request),
         "account": account,
         "page": page,
         "state_options": [(key, label) for key, (label, _) in STATES.items()],
@@ -83,6 +87,14 @@ def shape_launches(request: SlipwayRequest, account_id: str, shape_id: str) -> H
         "first_url": _url(request.GET, before="") if request.GET.get("before") else "",
     }
     return render(request, "launches/of_shape_rows.html" if request.htmx else "launches/of_shape.html", context)
+
+
+def _unknown(request: SlipwayRequest) -> int:
+    """How many trainers run that nothing here knows of, for those who may end them."""
+    user = request.user
+    if not isinstance(user, User) or not (user.is_superuser or request.standing.role == Role.ADMIN) or request.htmx:
+        return 0
+    return count_unknown_trainers(user)
 
 
 def _shape_options(shapes: Any, chosen: str) -> list[str]:

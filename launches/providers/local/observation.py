@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ def waiting(directory: Path, ahead: int, slots: int, shortage: str) -> Observati
         shortage or f"Waiting for a free slot: {line} ({runs} here at a time).",
         queue_position=ahead + 1,
         resumed_from=_resumed_from(directory),
+        since=_since(directory),
     )
 
 
@@ -53,6 +56,7 @@ def live(directory: Path, host: str, bind: str) -> Observation:
         session_opened=files.read_json(files.records_of(directory) / files.SESSION) is not None,
         progress=progress,
         limits=limits,
+        since=_since(directory),
     )
 
 
@@ -126,6 +130,13 @@ def _answers(address: str, port: int, token: str) -> bool:
 
 def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
+
+
+def _since(directory: Path) -> datetime | None:
+    for name in (files.WRAPPER, files.SUBMISSION):
+        with suppress(OSError):
+            return datetime.fromtimestamp((directory / name).stat().st_mtime, UTC)
+    return None
 
 
 def _resumed_from(directory: Path) -> str:

@@ -1,0 +1,51 @@
+"""Note what a provider runs although nothing of it is recorded here, and end what an admin asked to end."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+import structlog
+
+from launches.models import UnknownTrainer
+from launches.providers.base import Provider, ProviderError, Reference
+
+log = structlog.get_logger(__name__)
+
+
+def note_unknown_trainers(*, provider: Provider, references: Collection[Reference], now: datetime) -> None:
+    """Make the rows of this provider be just these references. Errors: `ProviderError`.
+
+    Each step may be repeated, so it needs no transaction around the provider's calls.
+    """
+    listed = set(references)
+    for row in UnknownTrainer.objects.filter(provider=provider.name):
+        if reference_of(row) not in listed:
+            row.delete()
+    for reference in references:
+        _note(provider, reference, now)
+
+
+def reference_of(row: UnknownTrainer) -> Reference:
+    """What the provider calls it."""
+    return Reference(row.account_name, row.job_id, row.attempt_number)
+
+
+def _note(provider: Provider, reference: Reference, now: datetime) -> None:
+    try:
+        seen = provider.observe(reference)
+    except ProviderError as error:  # gone meanwhile, or for the next time; the others are noted
+        log.warning("reconcile.unobserved", provider=provider.name, job=reference.job, error=str(error))
+        return
+    row, is_new = UnknownTrainer.objects.update_or_create(
+        provider=provider.name,
+        account_name=reference.account,
+        job_id=reference.job,
+        attempt_number=reference.attempt,
+        defaults={"state": seen.state, "since": seen.since},
+        create_defaults={"state": seen.state, "since": seen.since, "seen_at": now},
+    )
+    if is_new:
+        log.warning("reconcile.unknown", provider=provider.name, job=reference.job, attempt=reference.attempt)
+    if row.end_requested_at is not None:
+        provider.cancel(reference)

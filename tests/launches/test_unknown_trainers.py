@@ -1,0 +1,115 @@
+"""Trainers that a provider runs although nothing of them is recorded here: noted, shown to admins, ended when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from accounts.actors import user_actor
+from accounts.models import Account, AuditEntry, User
+from accounts.roles import Role
+from launches.domain import reconcile_launches as reconciling
+from launches.domain.end_unknown_trainer import end_unknown_trainer
+from launches.domain.reconcile_launches import reconcile_launches
+from launches.models import UnknownTrainer
+from launches.states import AttemptState
+from tests.launches.makers import make_launch
+from tests.launches.providers.local_rig import LocalRig, make_rig
+from tests.launches.providers.rig import make_reference, make_submission, until, wait_for, wait_ready
+from tests.makers import make_account, make_member, make_user, sign_in
+from wire.errors import NotFound, PermissionDenied
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalRig]:
+    """This machine's provider, with one slot, as the only one that is connected."""
+    rig = make_rig(tmp_path, slots=1)
+    monkeypatch.setattr(reconciling, "connected_providers", lambda: (rig.provider,))
+    yield rig
+    rig.end()
+
+
+def make_unknown(account: Account | None = None, **facts: object) -> UnknownTrainer:
+    given = {"provider": "local", "job_id": "forgotten", "attempt_number": 2, "seen_at": timezone.now()} | facts
+    return UnknownTrainer.objects.create(account_name=account.account_id if account else "gone", **given)
+
+
+@pytest.mark.e2e
+def test_what_a_restored_database_does_not_know_is_listed_and_ends_when_asked(rig: LocalRig) -> None:
+    team = make_account(account_id="team-a")
+    admin = make_member(account=team, role=Role.ADMIN)
+    running, waiting = make_reference(), make_reference(account="gone")
+    before = datetime.now(UTC) - timedelta(seconds=2)
+    for reference in (running, waiting):
+        rig.provider.submit(make_submission(reference))
+    wait_ready(rig.provider, running)
+
+    assert reconcile_launches() == 0
+    assert reconcile_launches() == 0
+    first, second = UnknownTrainer.objects.order_by("pk")
+    assert (first.name, first.state) == (f"accounts/team-a/rlorTrainerJobs/{running.job}", AttemptState.RUNNING)
+    assert (second.account_name, second.state) == ("gone", AttemptState.PENDING)
+    assert first.since is not None
+    assert before < first.since <= datetime.now(UTC)
+    assert rig.provider.observe(running).ready  # nobody asked for its end
+
+    end_unknown_trainer(actor=user_actor(admin), trainer=first)
+    reconcile_launches()
+    wait_for(rig.provider, running, {AttemptState.CANCELLED})
+    wait_ready(rig.provider, waiting)
+    reconcile_launches()
+    assert list(UnknownTrainer.objects.values_list("job_id", flat=True)) == [waiting.job]
+    (entry,) = AuditEntry.objects.filter(verb="end_unknown_trainer")
+    assert (entry.target, entry.account, entry.actor) == (first.name, team, admin)
+
+
+@pytest.mark.e2e
+def test_what_is_recorded_here_is_not_listed(rig: LocalRig) -> None:
+    launch = make_launch()
+    reference = make_reference(launch.job_id, account=launch.account.account_id)
+    rig.provider.submit(make_submission(reference))
+    until(lambda: rig.provider.list_references() == [reference])
+    reconcile_launches()
+    assert not UnknownTrainer.objects.exists()
+
+
+def test_admins_see_those_of_their_accounts_and_superusers_all(client: Client) -> None:
+    team = make_account(account_id="team-a")
+    admin, root = make_member(account=team, role=Role.ADMIN), make_user(superuser=True)
+    make_unknown(team, job_id="of-the-team")
+    make_unknown(job_id="of-nobody-here")
+    seen = {user: sign_in(Client(), user).get("/launches/unknown").content.decode() for user in (admin, root)}
+    assert ["of-the-team" in page for page in seen.values()] == [True, True]
+    assert ["of-nobody-here" in page for page in seen.values()] == [False, True]
+    lists = {user: sign_in(Client(), user).get("/launches").content.decode() for user in (admin, root)}
+    assert "1 trainer runs or waits that this Slipway has no launch of" in lists[admin]
+    assert "2 trainers run or wait" in lists[root]
+    launcher = make_member(account=team, role=Role.LAUNCHER)
+    assert "has no launch of" not in sign_in(client, launcher).get("/launches").content.decode()
+
+
+def test_the_end_is_asked_for_once_by_those_who_may(client: Client) -> None:
+    team = make_account(account_id="team-a")
+    admin, launcher = make_member(account=team, role=Role.ADMIN), make_member(account=team, role=Role.LAUNCHER)
+    known, orphan = make_unknown(team), make_unknown(job_id="of-nobody-here")
+    with pytest.raises(PermissionDenied):
+        end_unknown_trainer(actor=user_actor(launcher), trainer=known)
+    for user in (admin, launcher):
+        with pytest.raises(NotFound):
+            end_unknown_trainer(actor=user_actor(user), trainer=orphan)
+    signed_in = sign_in(client, admin)
+    path = f"/launches/unknown/{known.pk}/end"
+    assert "End forgotten?" in signed_in.get(path).content.decode()
+    for _ in range(2):
+        answer = signed_in.post(path, follow=True).content.decode()
+        assert "forgotten was asked to end" in answer
+        assert ">ending<" in answer
+    assert AuditEntry.objects.filter(verb="end_unknown_trainer").count() == 1
+    assert UnknownTrainer.objects.get(pk=known.pk).end_requested_by == User.objects.get(pk=admin.pk)
