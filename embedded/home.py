@@ -94,13 +94,18 @@ class Home:
         draft.unlink(missing_ok=True)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as stream:
-            json.dump(asdict(running), stream)
+            json.dump(asdict(running) | {"home": str(self.path)}, stream)
         draft.replace(self._record)
 
     def read_running(self) -> Running | None:
-        """The last record, whether or not its writer still lives; None where there is none or it is unreadable."""
+        """The last record, whether or not its writer still lives; None where there is none or it is unreadable.
+
+        Nor does that of another folder count, of which this is a copy: its processes may be running.
+        """
         try:
             data: dict[str, Any] = json.loads(self._record.read_text())
+            if data.pop("home", str(self.path)) != str(self.path):
+                return None
             children = {name: Child(**child) for name, child in data.pop("children").items()}
             return Running(**data, children=children)
         except (OSError, ValueError, TypeError, KeyError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -49,6 +50,14 @@ def test_what_is_written_down_is_read_back_and_private(state: Home) -> None:
     assert state.read_running() is None
     state.forget_running()
     state.forget_running()
+
+
+def test_the_record_of_a_folder_that_was_copied_is_none_of_the_copy(state: Home, tmp_path: Path) -> None:
+    state.write_running(Running(1, "run", "", "", "", {"web": Child(2, 3.0)}))
+    copied = Home(tmp_path / "copied")
+    shutil.copytree(state.path, copied.path)
+    assert state.read_running() is not None
+    assert copied.read_running() is None
 
 
 def test_logs_are_bounded_in_size_and_number_while_they_are_written(state: Home) -> None:

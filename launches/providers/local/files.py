@@ -35,6 +35,7 @@ METRICS = "metrics.jsonl"
 EXIT_REASON = "exit-reason.json"
 SESSION = "session.json"
 HOME = "home"  # what its libraries take for a home folder; removed when it is over
+PLACE = "place"  # in the provider's root: its own path, by which a copy knows that it is one
 CHECKPOINTS = "checkpoints"  # of the job, beside its attempts
 
 

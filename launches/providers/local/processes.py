@@ -104,9 +104,10 @@ def _is_marked(process: psutil.Process, directory: Path) -> bool:
 
 
 def _runs_as(process: psutil.Process, uid: int) -> bool:
+    """Whether it has the job's user and not the mark of another folder, of which ours may be a copy."""
     try:
-        return process.uids().real == uid and _is_alive(process)
-    except psutil.Error:
+        return process.uids().real == uid and not process.environ().get(MARK) and _is_alive(process)
+    except (psutil.Error, OSError):
         return False
 
 

@@ -76,6 +76,7 @@ class Users:
         account, free = job_directory.parent, self._free()
         for folder in (self.root, account.parent):
             folder.chmod(0o711)
+        self._forget_elsewhere()
         group = account.stat().st_gid
         if not self._owns(group):
             group = next(free)
@@ -92,6 +93,18 @@ class Users:
         _give(directory / files.CONFIG, ROOT, user.uid, SHARED_FILE)
         for name in (files.RECORDS, files.HOME):
             _give(directory / name, user.uid, user.uid, PRIVATE)
+
+    def _forget_elsewhere(self) -> None:
+        """Where this folder is a copy, take back what it says: in the original its users may be running."""
+        here = self.root / files.PLACE
+        if here.exists() and here.read_bytes() == bytes(self.root):
+            return
+        for account in (self.root / "jobs").iterdir():
+            os.chown(account, ROOT, ROOT)
+            for job in account.iterdir():
+                if (job / files.CHECKPOINTS).is_dir():
+                    os.chown(job / files.CHECKPOINTS, ROOT, ROOT)
+        files.write_text(here, os.fsdecode(bytes(self.root)))
 
     def _owns(self, number: int) -> bool:
         return self.first <= number <= self.last
@@ -126,17 +139,34 @@ def _first(found: Iterable[Path | None]) -> Path | None:
 
 
 def _hand_over(job_directory: Path, uid: int, group: int) -> None:
-    """Give a job its user: also one from before, whose trainers ran as root. The record comes last."""
+    """Give a job its user: also one from before, whose trainers ran as root. The record comes last.
+
+    Each thing is opened without following a link, and looked at and given through what was opened: whoever may still
+    write there cannot have us give away a file from elsewhere.
+    """
     checkpoints = job_directory / files.CHECKPOINTS
-    for parent, folders, names in os.walk(checkpoints):
-        for path in (Path(parent) / name for name in [*folders, *names]):
-            found = path.lstat()
-            if stat.S_ISDIR(found.st_mode):
-                _give(path, uid, group, SHARED_FOLDER)
-            elif stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
-                _give(path, uid, group, SHARED_FILE)
     _give(job_directory, ROOT, group, PASSED)
+    for _, folders, names, folder in os.fwalk(checkpoints):
+        for name in (*folders, *names):
+            with suppress(OSError):  # a link, or gone meanwhile
+                opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+                try:
+                    _give_opened(opened, uid, group)
+                finally:
+                    os.close(opened)
     _give(checkpoints, uid, group, SHARED_FOLDER)
+
+
+def _give_opened(opened: int, uid: int, group: int) -> None:
+    found = os.fstat(opened)
+    if stat.S_ISDIR(found.st_mode):
+        mode = SHARED_FOLDER
+    elif stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
+        mode = SHARED_FILE
+    else:
+        return
+    os.fchown(opened, uid, group)
+    os.fchmod(opened, mode)
 
 
 def _user_of(job_directory: Path) -> int:

@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -241,3 +242,23 @@ def test_a_model_that_other_users_cannot_read_is_said_beforehand(local: LocalRig
     assert f"open {directory / 'model.safetensors'} to them (chmod o+rX)" in reason
     (directory / "model.safetensors").chmod(0o644)
     assert local.provider.fits(spec) == []
+
+
+def test_a_copy_gets_users_of_its_own_and_leaves_the_original_alone(local: LocalRig, tmp_path: Path) -> None:
+    running = make_reference()
+    local.provider.submit(make_submission(running))
+    wait_ready(local.provider, running)
+    uid = psutil.Process(local.pids(running.job)[0]).uids().real
+    copy = make_rig(tmp_path / "copy")
+    try:
+        subprocess.run(["cp", "-a", local.provider.root, copy.provider.root], check=True)
+        wait_for(copy.provider, running, {AttemptState.FAILED})
+        resumed = make_reference(running.job, attempt=2)
+        copy.provider.submit(make_submission(resumed))
+        wait_ready(copy.provider, resumed)
+        assert psutil.Process(copy.pids(running.job)[0]).uids().real != uid
+        copy.finish(running.job)
+        wait_for(copy.provider, resumed, {AttemptState.COMPLETED})
+        assert wait_ready(local.provider, running).ready
+    finally:
+        copy.end()
