@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('launches', '0006_unclaimed_launches'),
+        ('launches', '0008_launch_labels'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
