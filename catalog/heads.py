@@ -75,8 +75,13 @@ def _shape_entry(version: ShapeVersion) -> ShapeEntry:
 
 
 def _deprecation(version: ShapeVersion) -> Deprecation:
-    """The warning, without a successor that nobody is offered any more."""
-    offered = version.successor if version.successor_offered else None  # type: ignore[attr-defined]
+    """The warning, without a successor that nobody is offered any more.
+
+    Of a successor that is one version a file says the shape, since ids of versions are not the same elsewhere; and
+    nothing of one of the same shape.
+    """
+    elsewhere = version.successor if version.successor_id != version.shape_id else None
+    offered = elsewhere if version.successor_offered else None  # type: ignore[attr-defined]
     return Deprecation(version.deprecation_message, offered.name if offered else "")
 
 

@@ -98,7 +98,8 @@ class TrainingShape(models.Model):
 class ShapeVersion(models.Model):
     """One version of a shape. Frozen from the moment it leaves DRAFT, by a trigger in the database.
 
-    `based_on` is the version that it started as a copy of.
+    `based_on` is the version that it started as a copy of. `successor` is what to use instead of a deprecated one: what
+    the shape resolves to, or its version `successor_version` where one is named.
     """
 
     shape = models.ForeignKey(TrainingShape, on_delete=models.PROTECT, related_name="versions")
@@ -114,6 +115,7 @@ class ShapeVersion(models.Model):
     deprecated_at = models.DateTimeField(null=True, blank=True)
     deprecation_message = models.TextField(blank=True)
     successor = models.ForeignKey(TrainingShape, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    successor_version = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     withdrawn_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now(), help_text="Kept by the database.")

@@ -235,11 +235,49 @@ def _of_shape(account: str, shape: str) -> Q:
     return Q(shape__account__account_id=account, shape__shape_id=shape)
 
 
-def successor_of(member_of: Collection[int], version: ShapeVersion) -> TrainingShape | None:
-    """What to use instead of a deprecated version, as long as it has a latest version that the reader may see."""
-    named = version.successor
-    found = latest_versions(member_of, [(named.account.account_id, named.shape_id)]) if named else {}
-    return next((latest.shape for latest in found.values()), None)
+@dataclass(frozen=True)
+class Successor:
+    """What to use instead of a deprecated version: what a shape resolves to, or one version where it is `pinned`."""
+
+    version: ShapeVersion
+    pinned: bool
+
+    @property
+    def shape(self) -> TrainingShape:
+        """The shape, with its account."""
+        return self.version.shape
+
+    @property
+    def name(self) -> str:
+        """The resource name of the one that is meant."""
+        return self.version.name if self.pinned else self.shape.name
+
+    @property
+    def query(self) -> str:
+        """What its addresses end with."""
+        return f"?version={self.version.version_id}" if self.pinned else ""
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        return f"{self.shape.shape_id} {self.version.version_id}" if self.pinned else self.shape.shape_id
+
+
+def successor_of(member_of: Collection[int], version: ShapeVersion) -> Successor | None:
+    """What to use instead of a deprecated version, as far as the reader may see it and it can be launched.
+
+    Where the version that was named can no longer be launched, it is what its shape resolves to.
+    """
+    shape = version.successor
+    if shape is None:
+        return None
+    account, identifier = shape.account.account_id, shape.shape_id
+    if version.successor_version_id is not None:
+        seen = _with_its_page(member_of, account, identifier).filter(pk=version.successor_version_id).first()
+        if seen and seen.is_launchable:
+            return Successor(seen, pinned=True)
+    latest = latest_versions(member_of, [(account, identifier)]).get((account, identifier))
+    return Successor(latest, pinned=False) if latest and latest.pk != version.pk else None
 
 
 def visible_models(member_of: Collection[int], filters: Filters = NO_FILTERS) -> QuerySet[BaseModel]:

@@ -90,6 +90,10 @@ def expired(account: Account, now: datetime) -> QuerySet[ShapeVersion]:
     ).annotate(evidence_until=Subquery(newest))
 
 
+LARGE = ("snapshot", "launch_fields")
+"""Columns that lists leave out."""
+
+
 def count_up_to(found: QuerySet[ShapeVersion] | QuerySet[TrainingShape]) -> str:
     """How many there are, in words that stay true for many."""
     number = found.order_by()[: COUNTED + 1].count()
@@ -98,13 +102,17 @@ def count_up_to(found: QuerySet[ShapeVersion] | QuerySet[TrainingShape]) -> str:
 
 def list_versions(found: QuerySet[ShapeVersion], *, before: str = "", size: int = PAGE) -> Versions:
     """Of these versions one page, newest first, after the version whose primary key is `before`."""
-    page = found.select_related("shape__account", "shape__base_model", "created_by", "based_on", "successor__account")
+    page = found.select_related(
+        "shape__account", "shape__base_model", "created_by", "based_on", "successor__account", "successor_version"
+    )
     if before.isascii() and before.isdigit() and len(before) <= 18:
         last = ShapeVersion.objects.filter(pk=int(before)).values_list("created_at", "pk").first()
         if last:
             created_at, pk = last
             page = page.filter(created_at__lte=created_at).filter(Q(created_at__lt=created_at) | Q(pk__lt=pk))
-    page = page.defer("launch_fields", "based_on__snapshot", "based_on__launch_fields")
+    page = page.defer(
+        "launch_fields", *(f"{other}__{large}" for other in ("based_on", "successor_version") for large in LARGE)
+    )
     rows = list(page.order_by("-created_at", "-pk")[: size + 1])
     return Versions(tuple(rows[:size]), str(rows[size - 1].pk) if len(rows) > size else "")
 
@@ -139,7 +147,7 @@ def find_version(shape: TrainingShape, version_id: str) -> ShapeVersion | None:
     if not is_version_id(version_id):
         return None
     found = shape.versions.filter(version_id=version_id).select_related(
-        "based_on__shape__account", "created_by", "successor__account"
+        "based_on__shape__account", "created_by", "successor__account", "successor_version"
     )
     version = found.first()
     if version:

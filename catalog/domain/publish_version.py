@@ -9,7 +9,7 @@ from accounts.domain.record import record
 from catalog.checks import missing_facts
 from catalog.domain.shape_lock import latest_of, lock_version, point_latest, refuse_surprise
 from catalog.enums import PUBLIC_ACCOUNT
-from catalog.models import ShapeVersion, TrainingShape
+from catalog.models import ShapeVersion
 from catalog.rights import require_publisher
 from catalog.states import VersionState
 from wire.errors import FailedPrecondition, InvalidArgument
@@ -39,9 +39,9 @@ def publish_version(
     if version.published_at is not None and not version.is_latest_validated:
         way = "forward" if version.is_newer_than(before) else "back"
         raise FailedPrecondition(f"{version.name} was published earlier and replaced since. Roll {way} to it instead.")
-    if public and version.successor and not leads_on(version, version.successor, public=True):
+    if public and (named := version.successor_version or version.successor) and not _leads_everybody_on(version):
         raise FailedPrecondition(
-            f"{version.name} is deprecated for {version.successor.name}, which not everybody may see. Make that public "
+            f"{version.name} is deprecated for {named.name}, which not everybody may see. Make that public "
             "first, or change the deprecation."
         )
     if version.shape.account.account_id != PUBLIC_ACCOUNT and (missing := missing_facts(version.frozen_snapshot)):
@@ -68,9 +68,12 @@ def refuse_unready(version: ShapeVersion) -> None:
         raise FailedPrecondition(f"{version.name} was withdrawn for good. Base a new version on it.")
 
 
-def leads_on(version: ShapeVersion, successor: TrainingShape, *, public: bool) -> bool:
-    """Whether all who see the version, as everybody (`public`) or as members, may see what `successor` resolves to."""
-    latest = latest_of(successor)
-    if latest is None:
-        return False
-    return latest.is_public or (not public and successor.account_id == version.shape.account_id)
+def shown_to_all(version: ShapeVersion, other: ShapeVersion, *, public: bool) -> bool:
+    """Whether all who see the version, as everybody (`public`) or as members, may see the other one."""
+    return other.is_public or (not public and other.shape.account_id == version.shape.account_id)
+
+
+def _leads_everybody_on(version: ShapeVersion) -> bool:
+    """Whether everybody may see the version's successor."""
+    named = version.successor_version or (latest_of(version.successor) if version.successor else None)
+    return named is not None and shown_to_all(version, named, public=True)

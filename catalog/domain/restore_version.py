@@ -24,8 +24,9 @@ def restore_version(*, actor: Actor, version: ShapeVersion, reason: str = "") ->
     if version.deprecated_at is None:
         raise FailedPrecondition(f"{version.name} is not deprecated.")
     before = deprecation_of(version)
-    version.deprecated_at, version.deprecation_message, version.successor = None, "", None
-    version.save(update_fields=["deprecated_at", "deprecation_message", "successor"])
+    version.deprecated_at, version.deprecation_message = None, ""
+    version.successor = version.successor_version = None
+    version.save(update_fields=["deprecated_at", "deprecation_message", "successor", "successor_version"])
     record(
         actor=actor,
         verb="restore_version",

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from catalog.models import ShapeVersion, TrainingShape
+from catalog.queries import Successor
 from launches.carried import carrying
 from launches.forms import FormField
 
@@ -23,14 +24,14 @@ class Link:
 
 @dataclass(frozen=True)
 class FormLinks:
-    """`again` is a new form of the same version, `latest` of the shape's latest one, `successor` of another shape's."""
+    """`again` is a new form of the same version, `latest` of the latest one, `successor` of what to use instead."""
 
     again: Link
     latest: Link
     successor: Link | None
 
 
-def form_links(version: ShapeVersion, successor: TrainingShape | None, fields: Sequence[FormField]) -> FormLinks:
+def form_links(version: ShapeVersion, successor: Successor | None, fields: Sequence[FormField]) -> FormLinks:
     """The links of the version's form as it stands."""
     latest = form_address(version.shape)
     again = latest if version.is_latest_validated else form_address(version.shape, version.version_id)
@@ -47,6 +48,6 @@ def form_address(shape: TrainingShape, version_id: str = "") -> str:
     return f"{address}?{urlencode({'version': version_id})}" if version_id else address
 
 
-def _successor(successor: TrainingShape, fields: Sequence[FormField]) -> Link:
-    bare = form_address(successor)
+def _successor(successor: Successor, fields: Sequence[FormField]) -> Link:
+    bare = f"{form_address(successor.shape)}{successor.query}"
     return Link(bare, carrying(bare, fields))

@@ -29,15 +29,14 @@ from catalog.domain.shape_lock import latest_of
 from catalog.domain.withdraw_version import withdraw_version
 from catalog.free_text import wrong_words
 from catalog.models import ShapeVersion, TrainingShape
-from catalog.queries import latest_versions
 from catalog.states import VersionState
 from catalog.views.access import member_of
 from publishing.actions import DELETE_SHAPE, Verb, legal_verbs, remedy_of, words_of
 from publishing.addresses import shape_page
 from publishing.impact import OF_THE_SHAPE, impact_of
+from publishing.successors import read_successor, successor_text
 from publishing.views.access import published_shape, publishers_page, version_of
 from wire.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Refusal, Violation
-from wire.names import parse_shape_name
 
 METHODS = ["GET", "HEAD", "POST"]
 LONGEST_REASON = 500
@@ -139,9 +138,7 @@ def _offered(verb: Verb, version: ShapeVersion) -> Typed:
     """What the form starts with: for a deprecated version its message, to be changed."""
     if verb is not Verb.DEPRECATE:
         return Typed()
-    successor = version.successor
-    named = f"{successor.account.account_id}/{successor.shape_id}" if successor else ""
-    return Typed(message=version.deprecation_message, successor=named)
+    return Typed(message=version.deprecation_message, successor=successor_text(version))
 
 
 def _publish(step: Step) -> object:
@@ -181,21 +178,8 @@ def _withdraw(step: Step) -> object:
 
 
 def _deprecate(step: Step) -> object:
-    successor = _successor(step)
+    successor = read_successor(step.typed.successor, step.version, step.member_of)
     return deprecate_version(actor=step.actor, version=step.version, message=step.typed.message, successor=successor)
-
-
-def _successor(step: Step) -> TrainingShape | None:
-    """The shape that was typed: its id within the same account, account/shape, or a resource name."""
-    typed = step.typed.successor
-    if not typed:
-        return None
-    name = parse_shape_name(typed if "/" in typed else f"{step.version.shape.account.account_id}/{typed}")
-    found = latest_versions(step.member_of, [name] if name else [])
-    if not found:
-        sentence = f"{typed[:100]!r} is no published shape that you may see. Write its id, or account/shape."
-        raise InvalidArgument([Violation("successor", sentence)])
-    return next(iter(found.values())).shape
 
 
 def _restore(step: Step) -> object:

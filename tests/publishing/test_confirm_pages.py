@@ -153,7 +153,7 @@ def test_a_deprecation_has_a_message_and_a_successor_and_can_be_lifted(signed_in
         ({"message": "x" * 501}, "It has 501 characters; the limit is 500. Shorten it by 1."),
         ({"message": "Old.", "successor": "no-such"}, "'no-such' is no published shape that you may see"),
         ({"message": "Old.", "successor": hidden.shape.name}, "is no published shape that you may see"),
-        ({"message": "Old.", "successor": "own"}, "It is the same shape."),
+        ({"message": "Old.", "successor": "own"}, "It is the same shape, and this version is its latest."),
     ):
         answer = signed_in.post(at(version, "deprecate"), typed)
         assert (answer.status_code, sentence in text(answer)) == (422, True), typed
