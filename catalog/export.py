@@ -14,6 +14,7 @@ from catalog.enums import IdSource
 from catalog.launch_fields import LaunchField, common_fields
 from catalog.narrowing import NARROWED
 from catalog.snapshot_fields import value_of
+from catalog.yaml_readings import stays_text
 
 _ORDER = (
     *("display_name", "description", "trainer_mode", "max_supported_context_length", "accelerator_count", "node_count"),
@@ -30,7 +31,9 @@ class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mi
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')
+    """Bare only where every reader of YAML or JSON takes it for a text."""
+    style = '"' if not text.isprintable() else None if stays_text(text) else "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _text)
