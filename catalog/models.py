@@ -210,3 +210,19 @@ class ShapeVersion(models.Model):
     def fields(self) -> list[LaunchField]:
         """The launch fields as values, in the order of the form."""
         return [LaunchField.from_json(stored) for stored in self.launch_fields]
+
+
+class AppliedFile(models.Model):
+    """The catalog file that an account's shapes were last brought to, and the bundled one that was decided about last.
+
+    `bundled_sha256` is that of the bundled file that was applied or dismissed last: another one is newer.
+    """
+
+    account = models.OneToOneField(Account, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    source = models.CharField(max_length=300, blank=True, help_text="The file's name.")
+    sha256 = models.CharField(max_length=64, blank=True)
+    applied_at = models.DateTimeField(null=True, blank=True)
+    bundled_sha256 = models.CharField(max_length=64, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.source} for {self.account_id}"

@@ -102,6 +102,7 @@ class CatalogImport(models.Model):
     source = models.CharField(max_length=100, help_text="The file's name, as errors repeat it.")
     sha256 = models.CharField(max_length=64)
     text = models.TextField()
+    bundled = models.BooleanField(db_default=False, help_text="It came with Slipway; what it lacks stays as it is.")
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -6,12 +6,14 @@ from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Max, Min
+from django.db.models.functions import Now
 
 from accounts.actors import Actor
 from accounts.domain.create_account import create_account
 from accounts.domain.record import record
 from accounts.domain.rename_account import rename_account
 from accounts.models import Account
+from catalog.bundled_files import bundled_files
 from catalog.document import Document, ModelEntry, ModelFacts, ShapeEntry
 from catalog.domain.arrange_models import arrange_models
 from catalog.domain.create_shape import create_shape
@@ -20,12 +22,13 @@ from catalog.domain.import_version import import_version
 from catalog.domain.plan_catalog import plan_for, visible_to
 from catalog.domain.restore_version import restore_version
 from catalog.domain.shape_lock import latest_of
-from catalog.models import BaseModel, ShapeVersion, TrainingShape
+from catalog.models import AppliedFile, BaseModel, ShapeVersion, TrainingShape
 from catalog.naming import model_search_text, shape_search_text
 from catalog.plan import ID_SOURCE, Plan, Step, StepKind
 from wire.errors import AlreadyExists, Conflict
 from wire.names import parse_model_name, parse_shape_name
 
+LONGEST_SOURCE = 300
 STALE = "The catalog changed since this plan was made. See what the file would do now, and decide."
 
 
@@ -33,7 +36,7 @@ STALE = "The catalog changed since this plan was made. See what the file would d
 def apply_catalog(
     *, actor: Actor, document: Document, file: str, source: str, expected: str | None = None, prune: bool = True
 ) -> Plan:
-    """Do what `plan_catalog` says, all or nothing; with nothing to do nothing is written.
+    """Do what `plan_catalog` says, all or nothing; with nothing to do nothing is written but which file it was.
 
     `expected` is the fingerprint of the plan that somebody agreed to. `prune=False` leaves the heads that the document
     does not have as they are, and lets a document that is not public publish to members only. Errors: as in
@@ -45,6 +48,7 @@ def apply_catalog(
     if expected not in (None, plan.fingerprint):
         raise Conflict(STALE)
     if not plan.steps:
+        _note_file(there, file, source)
         return plan
     try:
         account = _put_account(actor, there, document, plan)
@@ -60,6 +64,7 @@ def apply_catalog(
             _deprecate(actor, shapes[step.entry.shape_id], step.entry, file)
     for step in plan.steps:
         _record_facts(actor, account, step)
+    _note_file(account, file, source)
     counts = {kind.value: number for kind, number in plan.counts.items() if number}
     record(
         actor=actor,
@@ -69,6 +74,17 @@ def apply_catalog(
         after={"file": file, "plan": plan.fingerprint, **counts},
     )
     return plan
+
+
+def _note_file(account: Account | None, file: str, source: str) -> None:
+    """Remember which file the account is as. It says nothing of the catalog, so no line of the audit log."""
+    if account is None:
+        return
+    bundled = bundled_files().get(account.account_id)
+    facts = {"source": source[-LONGEST_SOURCE:], "sha256": file, "applied_at": Now()}
+    if bundled and bundled.sha256 == file:
+        facts["bundled_sha256"] = file
+    AppliedFile.objects.update_or_create(account=account, defaults=facts)
 
 
 def _locked(document: Document) -> Account | None:

@@ -20,14 +20,14 @@ from wire.names import parse_model_name, parse_shape_name
 
 
 @transaction.atomic
-def plan_catalog(*, actor: Actor, document: Document, file: str, source: str) -> Plan:
-    """What `apply_catalog` would do, for a file whose bytes have the sha256 `file`.
+def plan_catalog(*, actor: Actor, document: Document, file: str, source: str, prune: bool = True) -> Plan:
+    """What `apply_catalog` would do, for a file whose bytes have the sha256 `file`; `prune` as there.
 
     Errors: `NotFound`, `PermissionDenied`; `DocumentError` where the document cannot be applied here, all reasons at
     once.
     """
     account = Account.objects.filter(account_id=document.account_id).first()
-    return plan_for(actor, account, document, file=file, source=source, prune=True)
+    return plan_for(actor, account, document, file=file, source=source, prune=prune)
 
 
 def plan_for(actor: Actor, account: Account | None, document: Document, *, file: str, source: str, prune: bool) -> Plan:

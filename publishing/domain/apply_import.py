@@ -15,6 +15,13 @@ from publishing.models import CatalogImport
 def apply_import(*, actor: Actor, kept: CatalogImport, expected: str) -> Plan:
     """Do the plan with the fingerprint `expected`, and forget the upload. Errors: as in `apply_catalog`."""
     document = read_document(kept.text, source=kept.source)
-    plan = apply_catalog(actor=actor, document=document, file=kept.sha256, source=kept.source, expected=expected)
+    plan = apply_catalog(
+        actor=actor,
+        document=document,
+        file=kept.sha256,
+        source=kept.source,
+        expected=expected,
+        prune=not kept.bundled,
+    )
     kept.delete()
     return plan

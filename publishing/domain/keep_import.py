@@ -23,9 +23,11 @@ LONGEST_SOURCE = 100
 
 @transaction.atomic
 def keep_import(
-    *, actor: Actor, user: User, account: Account, data: bytes, source: str, now: datetime
+    *, actor: Actor, user: User, account: Account, data: bytes, source: str, now: datetime, bundled: bool = False
 ) -> CatalogImport:
     """The upload as a row, once it is read and found to be the account's; older uploads are forgotten.
+
+    `bundled` says that it came with Slipway: applying it leaves alone what it does not have.
 
     Errors: `NotFound`, `PermissionDenied`; `DocumentError`, all reasons at once.
     """
@@ -41,7 +43,7 @@ def keep_import(
         raise DocumentError(source, [document.place.problem("account", sentence)])
     CatalogImport.objects.filter(created_at__lt=now - KEPT_FOR).delete()
     kept = CatalogImport.objects.create(
-        account=account, user=user, source=source, sha256=hashlib.sha256(data).hexdigest(), text=text
+        account=account, user=user, source=source, sha256=hashlib.sha256(data).hexdigest(), text=text, bundled=bundled
     )
     mine = CatalogImport.objects.filter(user=user).order_by("-pk").values_list("pk", flat=True)
     CatalogImport.objects.filter(pk__in=list(mine[KEPT_BY_USER:])).delete()

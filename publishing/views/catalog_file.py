@@ -16,16 +16,20 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
+from accounts.actors import require_manager
 from accounts.models import Account, User
 from accounts.requests import SlipwayRequest, actor_of, wrong_account
+from catalog.bundled_files import bundled_files
 from catalog.document import read_document
 from catalog.document_problems import DocumentError
 from catalog.document_scan import MAX_BYTES, read_limited
+from catalog.domain.dismiss_bundled import dismiss_bundled
 from catalog.domain.plan_catalog import plan_catalog
 from catalog.export import write_document
 from catalog.heads import read_heads
 from catalog.plan import Plan, Step, StepKind
 from catalog.plan_text import plan_text, summary
+from publishing.bundled import applied_file, offer_for
 from publishing.domain.apply_import import apply_import
 from publishing.domain.keep_import import keep_import
 from publishing.impact import Touched, touched_shapes
@@ -81,7 +85,7 @@ def catalog_export(request: SlipwayRequest) -> HttpResponse:
 def catalog_import(request: SlipwayRequest) -> HttpResponse:
     """Upload a file; with `?upload=`, review what it would do, all of it in a file with `&plan=text` or `&plan=json`.
 
-    A POST without a file applies what was reviewed.
+    A POST without a file applies what was reviewed; one of `bundled` reviews, or dismisses, what came with Slipway.
     """
     account = publishing_account(request)
     if request.method != "POST":
@@ -93,6 +97,8 @@ def catalog_import(request: SlipwayRequest) -> HttpResponse:
         return _upload_page(request, account, refusal=moved.message, status=HTTPStatus.CONFLICT)
     if "upload" in request.POST:
         return _apply(request, _kept(request, account, request.POST["upload"]))
+    if "bundled" in request.POST:
+        return _bundled(request, account)
     return _upload(request, account)
 
 
@@ -100,20 +106,43 @@ def _upload(request: SlipwayRequest, account: Account) -> HttpResponse:
     file = request.FILES.get("file")
     if not isinstance(file, UploadedFile):
         return _upload_page(request, account, refusal="Choose a file: a catalog file (YAML) of up to 4 MiB.")
+    return _keep(request, account, read_limited(file), source=file.name or "upload")
+
+
+def _keep(
+    request: SlipwayRequest, account: Account, data: bytes, *, source: str, bundled: bool = False
+) -> HttpResponse:
     assert isinstance(request.user, User), "publishers are signed in"
     try:
         kept = keep_import(
             actor=actor_of(request),
             user=request.user,
             account=account,
-            data=read_limited(file),
-            source=file.name or "upload",
+            data=data,
+            source=source,
             now=timezone.now(),
+            bundled=bundled,
         )
         _plan(request, kept)
     except DocumentError as error:
         return _upload_page(request, account, problems=error)
     return _see_other(f"{reverse('catalog_import')}?{urlencode({'upload': kept.pk})}")
+
+
+def _bundled(request: SlipwayRequest, account: Account) -> HttpResponse:
+    """Review the file that came with Slipway, or dismiss it."""
+    require_manager(actor_of(request), account)
+    file = bundled_files().get(account.account_id)
+    if file is None:
+        raise NotFound(f"No catalog file of {account} comes with Slipway.")
+    if request.POST["bundled"] != "dismiss":
+        return _keep(request, account, file.text.encode(), source=file.source, bundled=True)
+    try:
+        dismiss_bundled(actor=actor_of(request), account=account, sha256=request.POST.get("sha256", ""))
+    except Conflict as refusal:
+        return _upload_page(request, account, refusal=refusal.message, status=HTTPStatus.CONFLICT)
+    messages.success(request, f"{file.source} is not offered to {account} any more; a later one will be.")
+    return _see_other(reverse("publish"))
 
 
 def _kept(request: SlipwayRequest, account: Account, number: str) -> CatalogImport:
@@ -128,7 +157,9 @@ def _kept(request: SlipwayRequest, account: Account, number: str) -> CatalogImpo
 def _plan(request: SlipwayRequest, kept: CatalogImport) -> Plan:
     """What applying the upload would do now. Errors: `DocumentError`."""
     document = read_document(kept.text, source=kept.source)
-    return plan_catalog(actor=actor_of(request), document=document, file=kept.sha256, source=kept.source)
+    return plan_catalog(
+        actor=actor_of(request), document=document, file=kept.sha256, source=kept.source, prune=not kept.bundled
+    )
 
 
 def _apply(request: SlipwayRequest, kept: CatalogImport) -> HttpResponse:
@@ -213,6 +244,8 @@ def _upload_page(
         "problems": problems.problems if problems else [],
         "unread": problems is not None and problems.unread,
         "megabytes": MAX_BYTES // 1024**2,
+        "applied": applied_file(account),
+        "offers": [offer] if (offer := offer_for(actor_of(request), account)) else [],
     }
     wrong = refusal or problems
     return render(request, "publishing/import.html", context, status=status if wrong else HTTPStatus.OK)

@@ -12,13 +12,14 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from accounts.requests import SlipwayRequest
+from accounts.requests import SlipwayRequest, actor_of
 from catalog.domain.shape_lock import latest_of
 from catalog.enums import MODE_LABELS, TrainerMode
 from catalog.labels import context_label
 from catalog.models import ShapeVersion, TrainingShape
 from publishing.actions import DELETE_SHAPE, Verb, Words, legal_verbs, words_of
 from publishing.addresses import action_page
+from publishing.bundled import offers_for
 from publishing.queries import (
     VERSIONS_PAGE,
     Record,
@@ -87,6 +88,8 @@ def publish(request: SlipwayRequest) -> HttpResponse:
         (SHAPES, "Shapes", count_up_to(TrainingShape.objects.filter(account=account))),
     ]
     context: dict[str, Any] = {"section": "publish", "account": account, "show": show, "tabs": tabs}
+    if not request.htmx:
+        context["offers"] = offers_for(actor_of(request))
     if show == SHAPES:
         rows, following = list_shapes(account, after=request.GET.get("after", ""))
         context |= {"shapes": rows, **_pages(request, show, after=following)}

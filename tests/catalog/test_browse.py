@@ -11,10 +11,10 @@ from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from catalog.bundled_files import BUNDLED_FILES
 from catalog.document import ShapeEntry, read_document
 from catalog.enums import TrainerMode
 from catalog.filters import MODES
-from catalog.management.commands.load_catalog import BUNDLED_FILES
 
 pytestmark = pytest.mark.usefixtures("public_catalog")
 HTMX = {"HX-Request": "true"}

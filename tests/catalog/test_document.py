@@ -10,11 +10,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalog.bundled_files import BUNDLED_FILES
 from catalog.document import Document, read_document
 from catalog.document_problems import DocumentError
 from catalog.enums import AcceleratorType, IdSource, TrainerMode
 from catalog.export import write_document
-from catalog.management.commands.load_catalog import BUNDLED_FILES
 from catalog.snapshots import ShardingScheme
 
 GOOD = """\

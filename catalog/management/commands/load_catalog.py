@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from accounts.actors import SYSTEM
+from catalog import bundled_files
 from catalog.document import Document
 from catalog.document_problems import DocumentError
 from catalog.domain.apply_catalog import apply_catalog
@@ -17,9 +18,6 @@ from catalog.models import TrainingShape
 from catalog.plan import Plan
 from catalog.plan_text import summary
 from wire.errors import Refusal
-
-BUNDLED = Path(__file__).resolve().parents[2] / "bundled"
-BUNDLED_FILES = (BUNDLED / "local.yaml", BUNDLED / "fireworks-public.yaml")
 
 
 class Command(BaseCommand):
@@ -36,7 +34,7 @@ class Command(BaseCommand):
         if if_empty and TrainingShape.objects.exists():
             self.stdout.write("The catalog has shapes already; nothing was loaded.")
             return
-        for file in [read_catalog(path) for path in files or BUNDLED_FILES]:
+        for file in [read_catalog(path) for path in files or bundled_files.BUNDLED_FILES]:
             try:
                 plan = apply_catalog(
                     actor=SYSTEM, document=file.document, file=file.sha256, source=file.source, prune=False
