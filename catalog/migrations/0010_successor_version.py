@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("catalog", "0006_freeze_the_text")]
+    dependencies = [("catalog", "0009_applied_file")]
     operations = [
         migrations.AddField(
             model_name="shapeversion",
