@@ -75,9 +75,16 @@ class SlipwayServer:
 @pytest.fixture(scope="session")
 def slipway_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlipwayServer]:
     """Web, worker and beat with a database, a broker database and a state folder of their own, catalog loaded."""
-    home = tmp_path_factory.mktemp("slipway")
+    redis_url = broker_url(E2E_OFFSET + worker_number() % E2E_OFFSET)
+    with running_slipway(tmp_path_factory.mktemp("slipway"), redis_url) as server:
+        yield server
+
+
+@contextmanager
+def running_slipway(home: Path, redis_url: str) -> Iterator[SlipwayServer]:
+    """A Slipway in the folder, with a new database and that broker; it has ended afterwards."""
     port = _free_port()
-    with _database(f"slipway_e2e_{worker_number()}_{os.getpid()}") as database_url:
+    with _database(f"slipway_e2e_{worker_number()}_{os.getpid()}_{port}") as database_url:
         server = SlipwayServer(
             url=f"http://127.0.0.1:{port}",
             home=home,
@@ -86,7 +93,7 @@ def slipway_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slipway
             environment=os.environ
             | {
                 "DATABASE_URL": database_url,
-                "REDIS_URL": broker_url(E2E_OFFSET + worker_number() % E2E_OFFSET),
+                "REDIS_URL": redis_url,
                 "SLIPWAY_HOME": str(home),
                 "SLIPWAY_EMBEDDED": "1",
                 "SLIPWAY_TRAINER_ENV": str(KEPT / "trainer"),

@@ -9,6 +9,7 @@ import sys
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from time import time as seconds_now
 from typing import Any
 
 from launches.providers.base import (
@@ -35,6 +36,10 @@ MOST_PROGRESS = 300
 PROGRESS_BYTES = 256 * 1024
 MOST_CHECKPOINTS = 5000
 MAX_MESSAGE = 500
+SETTLED_SECONDS = 2.0
+MOST_REMEMBERED = 100
+_listed: dict[tuple[int, int, int], CheckpointList] = {}
+"""What was found in folders as they stood at a time, by device, inode and time; of few enough jobs at once."""
 MAX_REQUESTED_NAME = 200
 _MAX_INTEGER = 2**63 - 1
 _MAX_NUMBER = 2**31 - 1
@@ -141,25 +146,42 @@ def read_metrics(path: Path, offset: int, limit: int = METRICS_LIMIT) -> MetricP
 
 
 def read_checkpoints(directory: Path) -> CheckpointList:
-    """The checkpoints under a job's directory of them, by step, then by time."""
+    """The checkpoints under a job's directory of them, by step, then by time.
+
+    A checkpoint gets its name once it is whole, which changes the folder's time: while that stays the same, and is not
+    of just now, so does the list.
+    """
     try:
         folder = reading.open_folder(directory)
     except FileNotFoundError:
         return CheckpointList(())
     try:
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry in islice(entries, MOST_CHECKPOINTS + 1)]
-        limits = {TOO_MANY_CHECKPOINTS} if len(names) > MOST_CHECKPOINTS else set()
-        found = []
-        for name in filter(is_id, names[:MOST_CHECKPOINTS]):
-            try:
-                found.append(_checkpoint(folder, name))
-            except reading.Irregular:
-                limits.add(IRREGULAR_CHECKPOINT)
-            except FileNotFoundError:
-                continue  # it is being written
+        about = os.fstat(folder)
+        state = (about.st_dev, about.st_ino, about.st_ctime_ns)  # the time that nobody can set
+        if known := _listed.get(state):
+            return known
+        found = _read_checkpoints(folder)
+        if seconds_now() - about.st_ctime > SETTLED_SECONDS:
+            if len(_listed) >= MOST_REMEMBERED:
+                _listed.clear()
+            _listed[state] = found
+        return found
     finally:
         os.close(folder)
+
+
+def _read_checkpoints(folder: int) -> CheckpointList:
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in islice(entries, MOST_CHECKPOINTS + 1)]
+    limits = {TOO_MANY_CHECKPOINTS} if len(names) > MOST_CHECKPOINTS else set()
+    found = []
+    for name in filter(is_id, names[:MOST_CHECKPOINTS]):
+        try:
+            found.append(_checkpoint(folder, name))
+        except reading.Irregular:
+            limits.add(IRREGULAR_CHECKPOINT)
+        except FileNotFoundError:
+            continue  # it is being written
     listed = sorted(filter(None, found), key=lambda record: (record.step, record.saved_at, record.name))
     return CheckpointList(tuple(listed), tuple(sorted(limits, key=lambda limit: limit.name)))
 

@@ -244,3 +244,30 @@ def test_a_folder_in_the_place_of_our_own_file_is_set_aside(tmp_path: Path) -> N
     (tmp_path / files.EXIT / "x").mkdir(parents=True)
     files.write_json(tmp_path / files.EXIT, {"code": 0})
     assert files.read_json(tmp_path / files.EXIT) == {"code": 0}
+
+
+def test_checkpoints_are_read_anew_only_where_one_came_or_went(
+    attempt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = attempt.parent.parent / files.CHECKPOINTS
+
+    def save(name: str) -> None:
+        part = tmp_path / name
+        part.mkdir()
+        (part / "checkpoint.json").write_text(json.dumps(WHOLE))
+        part.rename(folder / name)
+
+    save("first")
+    with monkeypatch.context() as idle:
+        idle.setattr(records, "SETTLED_SECONDS", -1)
+        assert len(records.read_checkpoints(folder).records) == 1
+        idle.setattr(records, "_checkpoint", lambda *_: pytest.fail("it is read again"))
+        assert len(records.read_checkpoints(folder).records) == 1
+    for number in range(3):
+        save(f"next-{number}")
+        assert len(records.read_checkpoints(folder).records) == number + 2, "what came just now is not waited for"
+    monkeypatch.setattr(records, "SETTLED_SECONDS", -1)
+    assert len(records.read_checkpoints(folder).records) == 4
+    (folder / "first" / "checkpoint.json").unlink()
+    (folder / "first").rmdir()
+    assert len(records.read_checkpoints(folder).records) == 3
