@@ -165,6 +165,13 @@ _SETTINGS = [
         90,
         "Days after which the audit log forgets from which addresses things were done, and where users signed in.",
     ),
+    Setting("SLIPWAY_SESSION_DAYS", positive, 14, "Days for which somebody stays signed in."),
+    Setting(
+        "SLIPWAY_RECORDS_DAYS",
+        positive,
+        365,
+        "Days after its end for which an attempt's metrics, log and folder are kept; checkpoints are kept for good.",
+    ),
     Setting("SLIPWAY_LOG_LEVEL", str, "INFO", "Least level that is logged."),
 ]
 

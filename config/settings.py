@@ -96,6 +96,7 @@ SLIPWAY_VALIDATION_WAIT: int = read("SLIPWAY_VALIDATION_WAIT")
 SLIPWAY_VALIDATION_TIMEOUT: int = read("SLIPWAY_VALIDATION_TIMEOUT")
 SLIPWAY_PASSPORT_DAYS: int = read("SLIPWAY_PASSPORT_DAYS")
 SLIPWAY_ADDRESS_DAYS: int = read("SLIPWAY_ADDRESS_DAYS")
+SLIPWAY_RECORDS_DAYS: int = read("SLIPWAY_RECORDS_DAYS")
 REDIS_URL: str = read("REDIS_URL")
 
 INSTALLED_APPS = [
@@ -193,6 +194,7 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_RATE_LIMITS = False  # by name alone, and in the broker; ours is accounts/throttling.py
 EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
 
+SESSION_COOKIE_AGE = 86_400 * read("SLIPWAY_SESSION_DAYS")
 SESSION_ENGINE = "accounts.sessions"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _secure
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
@@ -292,11 +294,12 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = "UTC"
+CELERY_IMPORTS = ["config.tidying"]
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "launches.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "validations": {"task": "publishing.sweep", "schedule": 5.0, "options": {"expires": 10}},
     "reconcile": {"task": "launches.reconcile", "schedule": 30.0, "options": {"expires": 30}},
-    "addresses": {"task": "accounts.forget_addresses", "schedule": 3600.0, "options": {"expires": 3600}},
+    "tidy": {"task": "config.tidy", "schedule": 3600.0, "options": {"expires": 3600}},
     "pulse": {"task": "config.pulse", "schedule": 5.0, "options": {"expires": 20}},
 }
 

@@ -214,3 +214,6 @@ class Provider(Protocol):
 
     def checkpoints(self, account: str, job: str) -> CheckpointList:
         """The job's checkpoints. Errors: `Gone`, `Retryable`."""
+
+    def forget_attempts(self, before: datetime) -> None:
+        """Remove the log and the records kept of attempts that ended before then; never a checkpoint."""

@@ -14,8 +14,8 @@ from catalog.document import read_document
 from catalog.document_problems import DocumentError
 from catalog.document_scan import decode
 from catalog.rights import require_publisher
+from publishing.domain.forget_imports import forget_imports
 from publishing.models import CatalogImport
-from publishing.queries import KEPT_FOR
 
 KEPT_BY_USER = 5
 LONGEST_SOURCE = 100
@@ -41,7 +41,7 @@ def keep_import(
             f"{_way_out(user, document.account_id)}"
         )
         raise DocumentError(source, [document.place.problem("account", sentence)])
-    CatalogImport.objects.filter(created_at__lt=now - KEPT_FOR).delete()
+    forget_imports(now=now)
     kept = CatalogImport.objects.create(
         account=account, user=user, source=source, sha256=hashlib.sha256(data).hexdigest(), text=text, bundled=bundled
     )

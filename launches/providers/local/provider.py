@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from launches.providers.base import (
@@ -131,12 +132,28 @@ class LocalProvider:
                 self._queue.advance()
                 if self._queue.holds(account, job):
                     raise Retryable(f"Job {job} is not over yet; its files are removed when it is.")
-                trash = self.root / "trash"
-                files.make_directory(trash)
-                if directory.exists():
-                    directory.rename(trash / uuid.uuid4().hex)  # gone at once and as a whole, whatever dies now
-            for remains in trash.iterdir():
-                shutil.rmtree(remains, ignore_errors=True)  # what stays is taken by the next removal
+                self._throw_away(directory)
+            self._empty_trash()
+
+    def forget_attempts(self, before: datetime) -> None:
+        """Remove the folders of attempts that ended before then; checkpoints lie elsewhere. Errors: `Retryable`."""
+        with _faults():
+            for exit_file in self.root.glob(f"jobs/*/*/attempts/*/{files.EXIT}"):
+                if exit_file.stat().st_mtime < before.timestamp():
+                    self._throw_away(exit_file.parent)
+            self._empty_trash()
+
+    def _throw_away(self, directory: Path) -> None:
+        """Gone at once and as a whole, whatever dies now."""
+        trash = self.root / "trash"
+        files.make_directory(trash)
+        with suppress(FileNotFoundError):
+            directory.rename(trash / uuid.uuid4().hex)
+
+    def _empty_trash(self) -> None:
+        trash = self.root / "trash"
+        for remains in trash.iterdir() if trash.is_dir() else ():
+            shutil.rmtree(remains, ignore_errors=True)  # what stays is taken by the next removal
 
     def list_references(self) -> Sequence[Reference]:
         """Every attempt that is not over. Errors: `Retryable`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from launches.providers.base import Gone, Rejected, Retryable
@@ -142,6 +144,23 @@ class ProviderContract:
         second = make_reference(first.job, attempt=2)
         rig.provider.submit(make_submission(second))
         assert wait_for(rig.provider, second, {AttemptState.FAILED}).resumed_from == "step-10"
+
+    def test_forgets_attempts_that_ended_long_ago_and_no_checkpoint(self, rig: Rig) -> None:
+        over, running = make_reference(), make_reference()
+        before = datetime.now(UTC) - timedelta(minutes=1)
+        rig.tell(over.job, checkpoints={"step-1": 1})
+        rig.finish(over.job)
+        for reference in (over, running):
+            rig.provider.submit(make_submission(reference))
+        wait_for(rig.provider, over, {AttemptState.COMPLETED})
+        wait_ready(rig.provider, running)
+        rig.provider.forget_attempts(before)
+        assert rig.provider.logs(over, 0).text
+        rig.provider.forget_attempts(datetime.now(UTC) + timedelta(minutes=1))
+        with pytest.raises(Gone):
+            rig.provider.logs(over, 0)
+        assert [record.name for record in rig.provider.checkpoints(over.account, over.job).records] == ["step-1"]
+        assert rig.provider.observe(running).ready
 
     def test_deletes_a_job_that_is_over(self, rig: Rig) -> None:
         reference = make_reference()

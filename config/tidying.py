@@ -1,0 +1,32 @@
+"""The one periodic task that keeps Slipway from growing without bound; docs/OPERATIONS.md says what it removes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import structlog
+from celery import shared_task
+from django.utils import timezone
+
+from accounts.domain.forget_addresses import forget_addresses
+from accounts.domain.forget_sessions import forget_sessions
+from launches.domain.forget_records import forget_records
+from publishing.domain.forget_imports import forget_imports
+
+TIDY = "config.tidy"
+log = structlog.get_logger(__name__)
+
+
+@shared_task(name=TIDY)
+def tidy() -> None:
+    """Remove what is older than its setting says, once an hour."""
+    tidy_all(now=timezone.now())
+
+
+def tidy_all(*, now: datetime) -> None:
+    """Each kind by itself: one that cannot be tidied now does not keep the others."""
+    for verb in (forget_sessions, forget_addresses, forget_imports, forget_records):
+        try:
+            verb(now=now)
+        except Exception:
+            log.exception("tidy.failed", verb=verb.__name__)

@@ -1,0 +1,81 @@
+"""What grows is removed by one task once it is as old as its setting says: no checkpoint, event or audit entry."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+
+from accounts.models import AuditEntry
+from config import tidying
+from config.celery import app
+from launches.domain import forget_records as forgetting
+from launches.models import Attempt, Checkpoint, Event, Metric
+from launches.states import AttemptState
+from publishing.models import CatalogImport
+from tests.launches.makers import attempt_of, bring_to, make_launch
+from tests.makers import make_account, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+def make_ended(days_ago: float) -> Attempt:
+    """An attempt with three records, a log and a checkpoint, that ended then."""
+    launch = make_launch()
+    bring_to(launch, AttemptState.FAILED)
+    attempt = attempt_of(launch)
+    then = timezone.now() - timedelta(days=days_ago)
+    Attempt.objects.filter(pk=attempt.pk).update(finished_at=then, log_tail="the last words")
+    Metric.objects.bulk_create(Metric(attempt=attempt, number=n, step=n, recorded_at=then) for n in (1, 2, 3))
+    Checkpoint.objects.create(launch=launch, name="step-3", step=3, size_bytes=1, saved_at=then)
+    return attempt
+
+
+def test_records_of_old_attempts_go_but_the_newest_and_everything_else_stays() -> None:
+    old, young = make_ended(settings.SLIPWAY_RECORDS_DAYS + 1), make_ended(settings.SLIPWAY_RECORDS_DAYS - 1)
+    kept = (Event.objects.count(), AuditEntry.objects.count(), Checkpoint.objects.count())
+    for _ in range(2):
+        tidying.tidy_all(now=timezone.now())
+        assert [list(each.metrics.order_by("number").values_list("number", flat=True)) for each in (old, young)] == [
+            [3],
+            [1, 2, 3],
+        ]
+        assert [attempt_of(each.launch).log_tail for each in (old, young)] == ["", "the last words"]
+    assert (Event.objects.count(), AuditEntry.objects.count(), Checkpoint.objects.count()) == kept
+
+
+def test_sessions_and_uploads_that_are_over_go() -> None:
+    now = timezone.now()
+    for key, days in (("over", -1), ("open", 1)):
+        Session.objects.create(session_key=key, session_data="", expire_date=now + timedelta(days=days))
+    for source, days in (("old", 2), ("new", 0)):
+        kept = CatalogImport.objects.create(
+            account=make_account(), user=make_user(), source=source, sha256="", text="accounts: []"
+        )
+        CatalogImport.objects.filter(pk=kept.pk).update(created_at=now - timedelta(days=days))
+    tidying.tidy_all(now=now)
+    assert list(Session.objects.values_list("session_key", flat=True)) == ["open"]
+    assert list(CatalogImport.objects.values_list("source", flat=True)) == ["new"]
+    assert settings.SESSION_COOKIE_AGE == 14 * 86_400
+
+
+def test_what_cannot_be_tidied_now_does_not_keep_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = make_ended(settings.SLIPWAY_RECORDS_DAYS + 1)
+
+    def broken(**_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tidying, "forget_sessions", broken)
+    monkeypatch.setattr(forgetting, "BATCH", 1)
+    tidying.tidy_all(now=timezone.now())
+    assert old.metrics.count() == 1
+
+
+def test_beat_sends_the_task_and_workers_have_it() -> None:
+    scheduled = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+    app.loader.import_default_modules()
+    assert tidying.TIDY in scheduled
+    assert scheduled <= set(app.tasks)
