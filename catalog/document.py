@@ -194,7 +194,7 @@ def _shape(record: Record, account: str, model: str, facts: ModelFacts | None, r
     before = len(report.problems)
     shape_id = record.identifier("id")
     mode = record.choice("trainer_mode", TrainerMode)
-    tokens = record.whole("max_supported_context_length", least=1, most=MAX_TOKENS)
+    tokens = record.tokens("max_supported_context_length", most=MAX_TOKENS)
     label = record.maybe_text("context_label", longest=12)
     if label and tokens and label != context_label(tokens):
         record.wrong("context_label", f"{label!r} does not fit {tokens} tokens, which are {context_label(tokens)}")

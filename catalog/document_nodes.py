@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import yaml
 
 from catalog.document_problems import Place, Problem, Reporter, cut, odd_space, shown
+from catalog.labels import read_tokens
 from catalog.yaml_readings import difference, number_with_exponent
 from wire import names
 from wire.numbers import read_whole
@@ -109,6 +110,20 @@ class Record:
         if number is None or not least <= number <= most:
             self.wrong(key, f"{self._shown(key)} is no whole number from {least} to {most}")
             return least
+        return number
+
+    def tokens(self, key: str, *, most: int) -> int:
+        """A length in tokens, from 1, written as a number or as lengths are shown, such as 256k; it must be there."""
+        found = self._scalar(key, required=False)
+        if not isinstance(found, str):
+            return self.whole(key, least=1, most=most)
+        try:
+            number = read_tokens(found)
+        except ValueError as error:
+            self.wrong(key, f"{self._shown(key)} is no length from 1 to {most}; {error}")
+            return 1
+        if not 1 <= number <= most:
+            self.wrong(key, f"{self._shown(key)} is {number} tokens, and no length from 1 to {most}")
         return number
 
     def maybe_whole(self, key: str, *, least: int, most: int) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+from urllib.parse import quote
 
 from catalog.enums import ARCHITECTURE_LABELS, LOCAL_ACCOUNT, MODE_LABELS, Architecture
 from catalog.filters import BOUNDS, CHOICES, MODES, NO_GPU, UNSPECIFIED, Filters
@@ -47,6 +48,11 @@ class Option:
     label: str
     count: int
     chosen: bool
+
+    @property
+    def element(self) -> str:
+        """The value as the end of an element's id, which no other value has."""
+        return quote(self.value, safe="")
 
     @property
     def shown(self) -> str:

@@ -133,6 +133,16 @@ def read_groups(member_of: Collection[int], filters: Filters) -> list[Group]:
     return [Group(*row) for row in rows]
 
 
+def read_values(member_of: Collection[int]) -> list[Group]:
+    """What can be chosen among all that the reader may see, as groups that count nothing. One query."""
+    names = (f"{_MODEL}__family", "trainer_mode", f"{_MODEL}__architecture", _ACCELERATOR, "shape__account__account_id")
+    rows = listed(member_of).values_list(*names).annotate(first=Min(f"{_MODEL}__position")).order_by("first")
+    return [
+        Group(family, mode, architecture, accelerator, account, tokens=0, gpus=0, shapes=0, first=first)
+        for family, mode, architecture, accelerator, account, first in rows
+    ]
+
+
 def count_models(member_of: Collection[int], filters: Filters) -> int:
     """Base models among the matching shapes, counted up to one more than is shown exactly."""
     matched = listed(member_of).filter(matching(filters))

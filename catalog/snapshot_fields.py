@@ -111,7 +111,7 @@ FIELDS: tuple[SnapshotField, ...] = (
         "Context",
         Group.MODEL,
         Kind.WHOLE,
-        "The longest sequence that a trainer of the shape takes.",
+        "The longest sequence that a trainer of the shape takes: a number, or a size such as 256k, which is 262144.",
         unit="tokens",
         minimum=1,
         maximum=MAX_TOKENS,

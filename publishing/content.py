@@ -12,13 +12,14 @@ import dataclasses
 import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from catalog.checks import joint_problems, range_problem
 from catalog.enums import TrainerMode
 from catalog.field_texts import bound_text, part_text
-from catalog.labels import read_duration
+from catalog.labels import read_duration, read_tokens
 from catalog.launch_fields import MAX_HELP, MAX_VALUES, FieldType, LaunchField, common_fields
 from catalog.narrowing import NARROWED, Widened, try_narrowing
 from catalog.snapshot_fields import FIELDS, Kind, SnapshotField, value_of
@@ -40,7 +41,7 @@ _STAND_INS = {
 """What a snapshot cannot be without, where it cannot be read."""
 _WHOLE = re.compile(r"-?([0-9]{1,18}|[0-9]{1,3}(,[0-9]{3}){1,5})")
 _SHORTENED = re.compile(r"[0-9.,]+ ?[kKmMbBtT]")
-_IN_FULL = {"tokens": "2048", "parameters": "8000000000"}
+_IN_FULL = {"parameters": "8000000000"}
 """How a figure of the unit is written, for those who shortened it."""
 LISTS = frozenset({"choices", "suggestions"})
 
@@ -126,10 +127,15 @@ def _read(field: SnapshotField, text: str, found: list[Violation]) -> Any:
 
 
 def _read_whole(field: SnapshotField, text: str, found: list[Violation]) -> int | None:
+    if field.unit == "tokens":
+        with suppress(ValueError):
+            return read_tokens(text)
     if _WHOLE.fullmatch(text):
         return int(text.replace(",", ""))
     bounds = f"Use {field.minimum:,} to {field.maximum:,}, in figures."
-    if field.unit in _IN_FULL and _SHORTENED.fullmatch(text):
+    if field.unit == "tokens":
+        bounds = f"Use a size such as 256k, or a number of tokens: {field.minimum:,} to {field.maximum:,}."
+    elif field.unit in _IN_FULL and _SHORTENED.fullmatch(text):
         bounds = f"Write {field.unit} in full, such as {_IN_FULL[field.unit]}: {field.minimum:,} to {field.maximum:,}."
     found.append(Violation(field.key, f"{text[:40]!r} is not a whole number. {bounds}"))
     return None

@@ -17,7 +17,8 @@ from accounts.roles import Role
 from wire.errors import AlreadyExists, InvalidArgument
 from wire.names import user_name
 
-FIRST_ACCOUNTS = {"fireworks": "Fireworks (shared catalog)", "local": "This Slipway"}
+FIRST_ACCOUNTS = {"fireworks": "Fireworks", "local": "Local"}
+"""As the bundled catalog calls them, so that loading it renames neither."""
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"  # without those that are mistaken for one another
 
 

@@ -16,7 +16,7 @@ from django_htmx.http import push_url
 from accounts.requests import SlipwayRequest
 from catalog import facets, queries
 from catalog.facets import Loosening
-from catalog.filters import CHOICES, Filters
+from catalog.filters import BOUNDS, CHOICES, Filters
 from catalog.forms import read_filters
 from catalog.queries import Cursor, Row
 from catalog.rows import dressed
@@ -44,8 +44,12 @@ def browse(request: SlipwayRequest) -> HttpResponse:
     after = _read_cursor(request.GET.get("after", ""), filters)
     mine = member_of(request)
     groups = queries.read_groups(mine, filters)
-    page = queries.read_page(mine, filters, after)
+    known = [*groups, *queries.read_values(mine)] if filters.q else groups  # what the text leaves out stays, with 0
     total = facets.count(groups, filters)
+    page = queries.read_page(mine, filters, after)
+    started_over = bool(request.GET.get("after")) and (after is None or not page.rows) and total > 0
+    if started_over and after:
+        after, page = None, queries.read_page(mine, filters, None)
     rows = [dressed(row) for row in page.rows]
     here = reverse("catalog")
     context = {
@@ -54,7 +58,9 @@ def browse(request: SlipwayRequest) -> HttpResponse:
         "problems": problems,
         "total": facets.shown(total),
         "total_models": facets.shown(queries.count_models(mine, filters)),
-        "facets": {name: facets.options(groups, filters, name) for name in (*CHOICES, "context", "gpus")},
+        "facets": {name: facets.options(known, filters, name) for name in CHOICES}
+        | {name: facets.options(groups, filters, name) for name in BOUNDS},
+        "started_over": started_over,
         "chips": facets.chips(filters),
         "sorts": _sorts(filters),
         "families": [] if filters.sort else _families(rows),

@@ -34,7 +34,7 @@ def test_the_first_start_makes_accounts_and_admin_and_prints_the_password_once(s
         ("fireworks", "admin"),
         ("local", "admin"),
     }
-    assert Account.objects.get(account_id="fireworks").display_name == "Fireworks (shared catalog)"
+    assert Account.objects.get(account_id="fireworks").display_name == "Fireworks"
     assert found[1] not in str(list(AuditEntry.objects.values()))
 
 

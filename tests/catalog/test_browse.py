@@ -44,10 +44,9 @@ def total_in(html: str) -> int:
 
 def counts_in(html: str) -> dict[str, int]:
     boxes = re.findall(r'data-count="([^"]+)">([\d,]+)<', html)
-    selects = re.findall(r'<select id="facet-\w+" name="(\w+)".*?</select>', html, re.DOTALL)
+    lists = re.findall(r'<datalist id="facet-(\w+)-values">(.*?)</datalist>', html, re.DOTALL)
     found = {name: int(number) for name, number in boxes}
-    for name in selects:
-        block = html[html.index(f'name="{name}" form') :].partition("</select>")[0]
+    for name, block in lists:
         for value, number in re.findall(r'value="([^"]+)"[^>]*>[^(<]*\(([\d,]+)\)', block):
             found[f"{name}={value}"] = int(number)
     return found
@@ -228,9 +227,25 @@ def test_an_empty_result_says_which_filter_to_loosen(
 
 def test_filters_stand_in_the_controls_and_in_removable_chips(bundled: None, client: Client) -> None:
     html = get(client, {"family": "Gemma", "mode": "lora", "q": "gemma"})
-    assert 'value="Gemma" form="filters" autocomplete="off" id="facet-family-gemma" checked' in html
+    assert 'value="Gemma" form="filters" autocomplete="off" id="facet-family-Gemma" checked' in html
     assert 'name="q" form="filters" value="gemma"' in html
     assert 'class="chip" href="/?q=gemma&amp;mode=lora"' in html
+
+
+@pytest.mark.parametrize("q", ["gemma", "nothing-like-it"])
+def test_what_the_text_leaves_out_can_still_be_chosen(bundled: None, client: Client, q: str) -> None:
+    everything, left = counts_in(get(client)), counts_in(get(client, {"q": q}))
+    chosen = [key for key in everything if not key.startswith(("context=", "gpus="))]
+    assert [key for key in left if key in chosen] == chosen
+    assert (left["family=Gemma"], left["family=Qwen"]) == (6 if q == "gemma" else 0, 0)
+
+
+@pytest.mark.parametrize("typed", ["200k", "200K", "204,785", "204785", " 200k "])
+def test_any_length_can_be_typed(bundled: None, client: Client, typed: str) -> None:
+    html = get(client, {"context": typed, "family": "GLM"})
+    assert shapes_in(html) == ["glm-5p1-200k-lora"]
+    shown = typed.strip().lower().replace(",", "")
+    assert f'name="context" type="text" form="filters" value="{shown}"' in html
 
 
 def test_htmx_gets_the_same_results_without_the_page(bundled: None, client: Client) -> None:

@@ -44,9 +44,28 @@ def test_an_empty_catalog_says_how_to_fill_it(db: None, client: Client) -> None:
 def test_contexts_below_1k_are_filtered_by_their_tokens(db: None, client: Client) -> None:
     for tokens in (512, 1024, 2048):
         make_version(shape=make_shape(shape_id=f"of-{tokens}"), context=tokens)
-    control = get(client).split('id="facet-context"')[1].split("</select>")[0]
+    control = get(client).split('id="facet-context-values"')[1].split("</datalist>")[0]
     assert re.findall(r">([^<]+) \((\d)\)<", control) == [("512", "3"), ("1k", "2"), ("2k", "1")]
     assert shapes_in(get(client, {"context": "1k"})) == ["of-1024", "of-2048"]
+
+
+def test_no_two_elements_have_one_id_whatever_the_families_are_called(db: None, client: Client) -> None:
+    for family in ("Кими", "Квен", "模型", "Gemma", "gemma", "a b", "a-b", "%", "é", "e\u0301"):
+        make_version(shape=make_shape(base_model=make_model(family=family)))
+    ids = re.findall(r'\sid="([^"]*)"', get(client))
+    assert (len(ids), [each for each in ids if " " in each]) == (len(set(ids)), [])
+
+
+@pytest.mark.parametrize("after", ["9999999~1", "9999999~", "x", "gone~5"])
+@pytest.mark.parametrize("sort", ["", "-context"])
+def test_a_page_that_is_not_there_any_more_is_the_first_one(db: None, client: Client, after: str, sort: str) -> None:
+    make_version(shape=make_shape(shape_id="there"), context=1024)
+    stale = after if not sort else after.replace("9999999", "0")
+    html = get(client, {"after": stale, "sort": sort})
+    assert shapes_in(html) == ["there"]
+    assert "The list begins here" in html
+    assert "No shape passes" not in html
+    assert "First page" not in html
 
 
 def test_only_reading_is_allowed(db: None, client: Client) -> None:

@@ -41,6 +41,22 @@ def complaints(text: str) -> str:
     return str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("written", "tokens"), [("256k", 262_144), ("200K", 204_800), ('"8192"', 8192), ("125k", 125_000)]
+)
+def test_a_context_is_written_as_pages_show_it(written: str, tokens: int) -> None:
+    document = read(GOOD.replace("length: 8192", f"length: {written}"))
+    assert document.shapes[0].snapshot.max_supported_context_length == tokens
+    assert f"max_supported_context_length: {tokens}\n" in write_document(document)
+
+
+@pytest.mark.parametrize("written", ["big", "0k", "999999k", "1.5k", "''"])
+def test_a_context_that_is_none_is_refused_as_it_stands(written: str) -> None:
+    found = complaints(GOOD.replace("length: 8192", f"length: {written}"))
+    assert written.strip("'") in found
+    assert "max_supported_context_length" in found
+
+
 def test_the_smallest_document() -> None:
     document = read(GOOD)
     shape = document.models[0].shapes[0]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.enums import AcceleratorType
-from catalog.labels import accelerator_label, context_label, duration_label, least_context, parameter_label
+from catalog.labels import accelerator_label, context_label, duration_label, least_context, parameter_label, read_tokens
 
 
 @pytest.mark.parametrize(
@@ -31,14 +31,23 @@ def test_at_least_128k_includes_both_readings() -> None:
 
 
 @given(st.integers(1, 10_000_000))
+def test_a_length_reads_back_as_one_that_is_shown_alike(tokens: int) -> None:
+    label = context_label(tokens)
+    assert context_label(read_tokens(label)) == label
+    assert least_context(label) <= read_tokens(label)
+    assert read_tokens(str(tokens)) == read_tokens(f"{tokens:,}") == tokens
+
+
+@given(st.integers(1, 10_000_000))
 def test_every_length_passes_the_filter_of_its_own_label(tokens: int) -> None:
     assert least_context(context_label(tokens)) <= tokens
 
 
 @pytest.mark.parametrize("text", ["", "k", "12m", "-1k", "1e9", "9999999999k", "\u0661\u0662k"])
 def test_what_is_no_length_is_refused_with_a_remedy(text: str) -> None:
-    with pytest.raises(ValueError, match="such as 128k"):
-        least_context(text)
+    for read in (least_context, read_tokens):
+        with pytest.raises(ValueError, match="such as 128k"):
+            read(text)
 
 
 def test_accelerators_and_sizes() -> None:

@@ -18,12 +18,12 @@ from tests.makers import make_account, make_member, make_model, make_shape, make
 ANONYMOUS = {
     "/": 5,
     "/?family=Qwen&mode=lora&context=64k": 5,
-    "/?q=first": 5,
+    "/?q=first": 6,
     "/?sort=-context": 3,
     "/shapes/fireworks/first": 3,
 }
 MEMBER = {"/": 8, "/?sort=name": 6, "/shapes/fireworks/first": 6}
-EMPTY_BY_TEXT = 6
+EMPTY_BY_TEXT = 7
 
 
 @pytest.fixture(autouse=True)

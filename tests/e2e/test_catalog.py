@@ -39,9 +39,11 @@ def test_filters_change_results_counts_and_address_without_a_reload(page: Page) 
     expect(page.locator("[data-total]")).to_have_text("6")
     expect(page).to_have_url("/?family=Gemma")
     expect(page.locator('[data-count="mode=lora"]')).to_have_text("2")
-    page.get_by_label("Context at least").select_option("256k")
+    page.get_by_label("Context at least").fill("200k")
+    page.get_by_label("Context at least").press("Enter")
+    expect(page).to_have_url("/?family=Gemma&context=200k")
     box(page, "Forward-only").check()
-    expect(page).to_have_url("/?family=Gemma&mode=forward-only&context=256k")
+    expect(page).to_have_url("/?family=Gemma&mode=forward-only&context=200k")
     expect(page.locator("[data-total]")).to_have_text("2")
     assert page.evaluate("window.same")
 
@@ -126,6 +128,22 @@ def test_a_filter_keeps_the_focus_while_it_is_applied(page: Page) -> None:
     page.keyboard.press("Space")
     expect(page.locator("[data-total]")).to_have_text("60")
     expect(llama).not_to_be_checked()
+
+
+def test_words_that_became_filters_leave_the_search_box_when_it_is_left(page: Page) -> None:
+    page.goto("/")
+    search = page.get_by_label("Search shapes")
+    search.press_sequentially("27b lora 200k")
+    expect(page).to_have_url("/?q=27b&mode=lora&context=200k")
+    expect(page.locator("[data-total]")).to_have_text("2")
+    expect(search).to_have_value("27b lora 200k")
+    expect(box(page, "LoRA")).to_be_checked()
+    box(page, "LoRA").uncheck()
+    expect(page).to_have_url("/?q=27b&context=200k")
+    expect(search).to_have_value("27b")
+    page.get_by_role("link", name="Context at least 200k").click()
+    expect(page).to_have_url("/?q=27b")
+    expect(page.get_by_label("Context at least")).to_have_value("")
 
 
 def test_removing_the_text_by_its_chip_empties_the_search_box(page: Page) -> None:

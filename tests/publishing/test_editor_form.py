@@ -115,13 +115,22 @@ def test_whatever_is_typed_is_read_or_refused_beside_its_input(values: dict[str,
 
 
 @pytest.mark.parametrize(
+    ("context", "tokens"),
+    [("256k", 262_144), ("200K", 204_800), ("125k", 125_000), ("262144", 262_144), ("262,144", 262_144), ("512", 512)],
+)
+def test_a_context_is_typed_as_it_is_shown(context: str, tokens: int) -> None:
+    content = read(typed(max_supported_context_length=context))
+    assert (content.violations, content.snapshot and content.snapshot.max_supported_context_length) == ((), tokens)
+
+
+@pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
         ("trainer_mode", "NONSENSE", "'NONSENSE' is not known. Use one of POLICY_TRAINER"),
         (
             "max_supported_context_length",
-            "128k",
-            "'128k' is not a whole number. Write tokens in full, such as 2048: 1 to 100,000,000.",
+            "128M",
+            "'128M' is not a whole number. Use a size such as 256k, or a number of tokens: 1 to 100,000,000.",
         ),
         ("max_supported_context_length", "", "Context is missing. Fill it in."),
         ("node_count", "2000", "2000 is out of range. Use 1 to 1,024."),
