@@ -25,7 +25,7 @@ def main(command: str, arguments: list[str]) -> int:
                 return check()
             case "test":
                 return testing.run(arguments)
-            case "shots" | "bench":
+            case "shots" | "bench" | "prove":
                 return rehearsal.run(command, arguments)
     except Trouble as trouble:
         complain(trouble)

@@ -1,4 +1,4 @@
-"""`./run shots` and `./run bench`: a whole Slipway on a temporary state, and a program that looks at it."""
+"""`./run shots`, `bench` and `prove`: a whole Slipway on a temporary state, and a program that looks at it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from embedded.addresses import free_port
 from embedded.browser import find_browser, find_or_install_browser
@@ -20,7 +21,7 @@ from embedded.processes import before_exec
 from embedded.services import environment
 from embedded.testing import forget_settings, temporary_home
 
-PROGRAMS = {"shots": "benchmarks.shots", "bench": "benchmarks"}
+PROGRAMS = {"shots": "benchmarks.shots", "bench": "benchmarks", "prove": "proofs"}
 STOP_SECONDS = 12
 
 
@@ -52,6 +53,8 @@ def slipway(home: Home) -> Iterator[dict[str, str]]:
 
 def run(command: str, arguments: list[str]) -> int:
     """Run the program against a Slipway of its own; returns its exit code."""
+    if command == "prove":  # it runs in another folder than its caller, who named a path
+        arguments = [*arguments[:1], *(str(Path(path).absolute()) for path in arguments[1:])]
     console = Console()
     browser = find_or_install_browser(console) if command == "shots" else find_browser()
     if command == "shots" and not browser:

@@ -17,9 +17,9 @@ from catalog.enums import AcceleratorType, TrainerMode
 from catalog.models import ShapeVersion
 from catalog.snapshots import ShardingScheme
 from catalog.states import VersionState
+from proofs.desk import code
 from tests.golden import check_golden_text
 from tests.makers import make_account, make_member, make_model, make_shape, make_version, sign_in
-from tests.sdk.pasted import code
 
 
 @pytest.fixture(autouse=True)

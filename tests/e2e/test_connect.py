@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from proofs.desk import Desk, code
 from tests.e2e.browser import Browser
 from tests.e2e.conftest import SlipwayServer
-from tests.sdk.pasted import Desk, code
+from tests.sdk.environments import KEPT
 
 SHAPES = (
     "tiny-qwen3-2k",
@@ -32,7 +33,7 @@ def key(slipway_server: SlipwayServer) -> str:
 
 @pytest.fixture(scope="module")
 def desk(key: str) -> Desk:
-    return Desk(key)
+    return Desk(key, KEPT / "pasted")
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +119,7 @@ def test_curl(slipway_server: SlipwayServer, key: str, desk: Desk, connect: str)
 
 
 def test_curl_says_why_it_is_refused(connect: str) -> None:
-    done = Desk("slpw_wrong").run(code(connect, "environment"), code(connect, "curl"), by="sh -e")
+    done = Desk("slpw_wrong", KEPT / "pasted").run(code(connect, "environment"), code(connect, "curl"), by="sh -e")
     assert done.returncode != 0
     assert "The API key is unknown, expired or revoked." in done.stdout
 

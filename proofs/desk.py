@@ -1,15 +1,14 @@
-"""Programs of the pages, run as a person does who pastes them: the environment first, then the program as a file."""
+"""Programs of the pages, run as by somebody who pastes them: the environment first, then the program as a file."""
 
 from __future__ import annotations
 
 import os
 import re
 import subprocess
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
-
-from tests.sdk.environments import KEPT
 
 MOST_SECONDS = 600
 """The first call makes the environment, and the first launch the trainer's; each takes a minute or two."""
@@ -25,24 +24,31 @@ def code(html: str, key: str) -> str:
 
 @dataclass(frozen=True)
 class Desk:
-    """Somebody with an API key, in a folder that is kept, because the environment that pages tell to make is in it."""
+    """Somebody with an API key, in a folder that may be kept, because the environment that pages tell to make is in it.
+
+    `variables` are set besides what the pages say.
+    """
 
     key: str
-    folder: Path = KEPT / "pasted"
+    folder: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
 
-    def run(self, environment: str, program: str, *, by: str = "python") -> subprocess.CompletedProcess[str]:
+    def run(
+        self, environment: str, program: str, *, by: str = "python", seconds: float = MOST_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
         """Paste the commands of `environment` into a shell, with the key where it goes, and then run the program."""
         assert "FIREWORKS_API_KEY=''" in environment
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "program").write_text(program, encoding="utf-8")
         commands = environment.replace("FIREWORKS_API_KEY=''", f"FIREWORKS_API_KEY='{self.key}'")
+        inherited = {name: value for name, value in os.environ.items() if name not in (*SDK_VARIABLES, "PYTHONPATH")}
         return subprocess.run(
             ["sh", "-e"],
             input=f"{commands}\n{by} program\n",
             cwd=self.folder,
-            env={name: value for name, value in os.environ.items() if name not in (*SDK_VARIABLES, "PYTHONPATH")},
+            env={**inherited, **self.variables},
             capture_output=True,
             text=True,
-            timeout=MOST_SECONDS,
+            timeout=seconds,
             check=False,
         )
