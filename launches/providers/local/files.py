@@ -37,6 +37,7 @@ SESSION = "session.json"
 HOME = "home"  # what its libraries take for a home folder; removed when it is over
 PLACE = "place"  # in the provider's root: its own path, by which a copy knows that it is one
 CHECKPOINTS = "checkpoints"  # of the job, beside its attempts
+SAMPLER = "sampler"  # the same: weights alone, for a sampler
 
 
 def records_of(directory: Path) -> Path:

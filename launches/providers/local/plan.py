@@ -71,7 +71,10 @@ def make_plan(
         "cwd": str(trainer_package.parent),
         "grace_seconds": grace_seconds,
         "limits": dict(limits),
-        "folders": [str(directory), str(directory.parent.parent / files.CHECKPOINTS)],
+        "folders": [
+            str(directory),
+            *(str(directory.parent.parent / name) for name in (files.CHECKPOINTS, files.SAMPLER)),
+        ],
         "user": {"uid": user.uid, "account_group": user.account_group, "umask": UMASK} if user else None,
         "reached": [str(path) for path in reached] if user else [],
         "note": f"The trainer runs as root, because {obstacle}" if obstacle and os.geteuid() == ROOT else "",

@@ -244,6 +244,7 @@ class LocalProvider:
         job_directory = directory.parent.parent
         saved = records.read_checkpoints(job_directory / files.CHECKPOINTS).records
         files.make_directory(directory / files.RECORDS)
+        files.make_directory(job_directory / files.SAMPLER)
         obstacle = self._users.obstacle()
         user = None if obstacle else self._users.of(job_directory)
         config = plan.make_config(

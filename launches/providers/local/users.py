@@ -6,7 +6,7 @@ anew:
 
     jobs/<account>/                 root, group of the account   --x for the group
     jobs/<account>/<job>/           the same
-    .../checkpoints/                user of the job, group of the account: its trainer writes, the account's may read
+    .../checkpoints/, sampler/      user of the job, group of the account: its trainer writes, the account's may read
     .../attempts/<number>/          root, group of the job (its user's number)   --x for the group
     .../attempts/<number>/records/  the job's alone; so is home/
 
@@ -93,6 +93,7 @@ class Users:
         _give(directory / files.CONFIG, ROOT, user.uid, SHARED_FILE)
         for name in (files.RECORDS, files.HOME):
             _give(directory / name, user.uid, user.uid, PRIVATE)
+        _give(directory.parent.parent / files.SAMPLER, user.uid, user.account_group, SHARED_FOLDER)
 
     def _forget_elsewhere(self) -> None:
         """Where this folder is a copy, take back what it says: in the original its users may be running."""
@@ -144,9 +145,14 @@ def _hand_over(job_directory: Path, uid: int, group: int) -> None:
     Each thing is opened without following a link, and looked at and given through what was opened: whoever may still
     write there cannot have us give away a file from elsewhere.
     """
-    checkpoints = job_directory / files.CHECKPOINTS
     _give(job_directory, ROOT, group, PASSED)
-    for _, folders, names, folder in os.fwalk(checkpoints):
+    for name in (files.SAMPLER, files.CHECKPOINTS):
+        if (job_directory / name).is_dir():
+            _hand_over_tree(job_directory / name, uid, group)
+
+
+def _hand_over_tree(top: Path, uid: int, group: int) -> None:
+    for _, folders, names, folder in os.fwalk(top):
         for name in (*folders, *names):
             with suppress(OSError):  # a link, or gone meanwhile
                 opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
@@ -154,7 +160,7 @@ def _hand_over(job_directory: Path, uid: int, group: int) -> None:
                     _give_opened(opened, uid, group)
                 finally:
                     os.close(opened)
-    _give(checkpoints, uid, group, SHARED_FOLDER)
+    _give(top, uid, group, SHARED_FOLDER)
 
 
 def _give_opened(opened: int, uid: int, group: int) -> None:

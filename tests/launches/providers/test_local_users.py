@@ -56,6 +56,7 @@ def test_a_trainer_reaches_its_own_and_the_checkpoints_of_its_account_only(local
     allowed = {
         str(mine / files.RECORDS): "lw",
         str(mine.parent.parent / files.CHECKPOINTS): "lw",
+        str(mine.parent.parent / files.SAMPLER): "lw",
         str(mine / files.CONFIG): "r",
         str(mine / files.PROGRESS): "r",
         str(theirs.parent.parent / files.CHECKPOINTS): "l",
@@ -66,7 +67,10 @@ def test_a_trainer_reaches_its_own_and_the_checkpoints_of_its_account_only(local
         *(mine, mine.parent, mine / files.TOKEN, mine / files.PLAN, mine / files.EXIT),
         *(theirs.parent.parent, theirs, theirs / files.CONFIG, theirs / files.LOG, theirs / files.RECORDS),
         *(strange.parent.parent.parent, strange.parent.parent / files.CHECKPOINTS, strange / files.TOKEN),
-        strange.parent.parent / files.CHECKPOINTS / "step-1" / "checkpoint.json",
+        *(
+            strange.parent.parent / files.CHECKPOINTS / "step-1" / "checkpoint.json",
+            strange.parent.parent / files.SAMPLER,
+        ),
         *(local.provider.root / "jobs", local.provider.root / "queue", local.provider.root),
         *(Path(f"/proc/{pid}/environ") for pid in (os.getpid(), running.pid, local.wrapper_pid(stranger))),
     ]
