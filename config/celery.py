@@ -3,11 +3,43 @@
 from __future__ import annotations
 
 import os
+import time
+from typing import Any
 
+import structlog
 from celery import Celery
+from celery.signals import worker_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery("slipway")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+WAIT_SECONDS = 2.0
+log = structlog.get_logger(__name__)
+
+
+@worker_init.connect  # type: ignore[untyped-decorator]
+def wait_for_tables(**_: Any) -> None:
+    """Take no task before the database can be asked and has the tables of this release; say what is missing, once."""
+    said = ""
+    while found := _obstacle():
+        if found != said:
+            log.warning("worker.waiting", reason=found)
+        said = found
+        time.sleep(WAIT_SECONDS)
+
+
+def _obstacle() -> str:
+    from django.db import Error, connection  # noqa: PLC0415  # once Django is set up
+
+    from accounts.tables import mismatch  # noqa: PLC0415
+
+    try:
+        return mismatch()
+    except Error as error:
+        return f"The database cannot be asked: {' '.join(str(error).split())}"
+    finally:  # the pool's processes are forked from this one, and share no connection with it
+        connection.close()
+        connection.close_pool()  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import get_template
 from django.views import defaults
 
+from accounts.tables import explain
 from api.outages import RETRY_SECONDS, outage
 from config.bodies import MAX_BODY
 from wire.status import CUT_OFF, Code, status_body
@@ -26,8 +27,11 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500: a fault of ours; 503 where the exception being handled says that the database or the broker is gone."""
-    if sentence := outage(sys.exc_info()[1]):
+    """500: a fault of ours; 503 where the exception being handled says that the database or the broker is gone, or
+    that the tables are not those of this release.
+    """
+    error = sys.exc_info()[1]
+    if sentence := outage(error) or explain(error):
         return _unavailable(request, sentence)
     if not is_api(request):
         return defaults.server_error(request)

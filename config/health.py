@@ -17,9 +17,9 @@ from celery import shared_task
 from celery.signals import before_task_publish
 from django.conf import settings
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from accounts.tables import mismatch
 from launches.space import shortage
 
 PULSE = "config.pulse"
@@ -122,9 +122,8 @@ def _database() -> None:
 
 
 def _migrations() -> None:
-    executor = MigrationExecutor(connection)
-    if plan := executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        raise NotReady(f"{len(plan)} migrations are not applied; run the migrate command")
+    if found := mismatch():
+        raise NotReady(found)
 
 
 def _broker_answers() -> None:

@@ -1,7 +1,7 @@
 """The embedded broker: Valkey from the wheel, or a valkey-server or redis-server on PATH.
 
-Its content may be lost without harm, because every message is a hint about a row in Postgres; it is kept anyway, so
-that a restart goes on where it was.
+It keeps nothing on the disk, so that a full one does not stop it: its content may be lost without harm, because every
+message is a hint about a row in Postgres.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from pathlib import Path
 import redis
 
 from embedded.console import Passing, last_lines
-from embedded.privileges import hand_over
 from embedded.processes import Account, spawn, wait
 
 START_SECONDS = 30
@@ -34,7 +33,7 @@ def find_server() -> Path | None:
 
 
 class Broker:
-    """One server with its data in `folder`, on `port` of the loopback address."""
+    """One server on `port` of the loopback address."""
 
     name = "broker"
 
@@ -51,17 +50,15 @@ class Broker:
         return f"redis://:{self._password}@127.0.0.1:{self._port}/0"
 
     def prepare(self) -> None:
-        hand_over(self._folder, self._account)
+        shutil.rmtree(self._folder, ignore_errors=True)  # what earlier releases kept
 
     def spawn(self) -> subprocess.Popen[bytes]:
         """Start the server without waiting until it answers. Its password goes in by standard input."""
         settings = {
             "bind": "127.0.0.1",
             "port": str(self._port),
-            "dir": f'"{self._folder}"',
             "requirepass": self._password,
-            "appendonly": "yes",
-            "appendfsync": "everysec",
+            "appendonly": "no",
             "save": '""',
             "always-show-logo": "no",
         }
@@ -82,7 +79,7 @@ class Broker:
             os.close(reading)
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Start the server and wait until it answers. A data file that it cannot read is set aside.
+        """Start the server and wait until it answers.
 
         Raises:
             Passing: it did not come up; the text ends with its own last words.
@@ -90,16 +87,10 @@ class Broker:
         process = self.spawn()
         if self._answers(process):
             return process
-        if "append only file" in " ".join(last_lines(self._log)).lower():
-            self._folder.replace(self._folder.with_name(f"{self._folder.name}.unreadable-{int(time.time())}"))
-            self.prepare()
-            process = self.spawn()
-            if self._answers(process):
-                return process
         raise Passing(f"The broker did not start: {' '.join(last_lines(self._log, 2))} (more in {self._log})")
 
     def stop(self, process: subprocess.Popen[bytes], deadline: float) -> None:
-        """Let it write its file; past the deadline (time.monotonic) kill it."""
+        """Ask it to end; past the deadline (time.monotonic) kill it."""
         if process.poll() is None:
             process.terminate()
             if not wait(process, deadline):
@@ -107,7 +98,7 @@ class Broker:
                 process.wait()
 
     def _answers(self, process: subprocess.Popen[bytes]) -> bool:
-        """Wait until it answers and has read its file; False where it ended first."""
+        """Wait until it answers; False where it ended first."""
         deadline = time.monotonic() + START_SECONDS
         with redis.Redis.from_url(self.url, socket_connect_timeout=2, socket_timeout=2) as client:
             while process.poll() is None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from embedded.console import Trouble
+from embedded.reserve import Reserve
 
 ROOT = Path(__file__).resolve().parent.parent
 LEAST_FREE_BYTES = 150_000_000
@@ -45,6 +46,7 @@ class Home:
         self.logs = path / "logs"
         self.postgres = path / "postgres"
         self.broker = path / "broker"
+        self.reserve = Reserve(path / "reserve")
         self._record = path / "run.json"
         self._lock = path / "run.lock"
 
@@ -56,12 +58,14 @@ class Home:
         """Make the folder; others may pass through it (the servers' account must) but not list it.
 
         Raises:
-            Trouble: it cannot be written to, or its disk is full.
+            Trouble: it cannot be written to, or it is new and its disk is full. What was set up before starts on a
+                full disk, too, so that it can be read.
         """
         try:
             if not self.path.exists():
                 self.path.mkdir(parents=True, mode=0o711)
             self.logs.mkdir(exist_ok=True, mode=0o700)
+            self.reserve.release()
             probe = self.path / ".writable"
             probe.write_bytes(b"\0" * 4096)
             probe.unlink()
@@ -70,9 +74,12 @@ class Home:
             remedy = "Choose another folder with SLIPWAY_HOME."
             raise Trouble(f"Cannot write to {self.path}: {error.strerror}. {remedy}") from None
         free = disk.f_bavail * disk.f_frsize
-        if free < LEAST_FREE_BYTES:
+        if free < LEAST_FREE_BYTES and not self._was_set_up():
             least = LEAST_FREE_BYTES // 1_000_000
             raise Trouble(f"{self.path} has {free // 1_000_000} MB free; Slipway needs {least} MB to start.")
+
+    def _was_set_up(self) -> bool:
+        return (self.postgres / "data").exists() or (self.path / "secret-key").exists()
 
     def log(self, name: str) -> Path:
         return self.logs / f"{name}.log"

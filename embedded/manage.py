@@ -16,7 +16,19 @@ from embedded.postgres import find_binaries
 from embedded.processes import recorded
 from embedded.servers import start_servers
 from embedded.services import MANAGE, environment, programs_path
+from embedded.setting_up import follow, is_empty, start_setting_up
 
+HELP = {"-h", "--help", "--version"}
+WITHOUT_TABLES = {
+    "help",
+    "version",
+    "check",
+    "diffsettings",
+    "migrate",
+    "showmigrations",
+    "sqlmigrate",
+    "makemigrations",
+}
 WAIT_SECONDS = 0.3
 STOP_SECONDS = 8
 
@@ -45,6 +57,23 @@ def manage(home: Home, arguments: list[str]) -> int:
         time.sleep(WAIT_SECONDS)
 
 
+def needs_tables(arguments: list[str]) -> bool:
+    """Whether the command is about what lies in the database, and not about its tables or the program alone."""
+    command = arguments[0] if arguments else "help"
+    return not (command.startswith("-") or command in WITHOUT_TABLES or HELP & set(arguments))
+
+
+def _set_up(home: Home, env: dict[str, str], console: Console) -> None:
+    """Do what the first start does, and say the same of it."""
+    console.say(f"Nothing was ever started in {home.path}, so it is set up first")
+    notes: list[str] = []
+    try:
+        follow(start_setting_up(home, env), home, console, notes)
+    finally:
+        for line in notes:
+            console.say(f"  {line}")
+
+
 def _environment(home: Home, database_url: str, redis_url: str) -> dict[str, str]:
     path = programs_path(find_binaries())
     return environment(home, database_url=database_url, redis_url=redis_url) | {"PATH": path}
@@ -66,7 +95,10 @@ def _with_servers_of_its_own(home: Home, console: Console, arguments: list[str])
         children = {server.name: recorded(process) for server, process in servers.processes}
         purpose = " ".join(["manage", *arguments[:1]])
         home.write_running(Running(os.getpid(), purpose, "", servers.database_url, servers.redis_url, children))
-        return run_in_foreground([*MANAGE, *arguments], env=_environment(home, servers.database_url, servers.redis_url))
+        env = _environment(home, servers.database_url, servers.redis_url)
+        if needs_tables(arguments) and is_empty(servers.database_url):
+            _set_up(home, env, console)
+        return run_in_foreground([*MANAGE, *arguments], env=env)
     finally:
         servers.stop(time.monotonic() + STOP_SECONDS)
         home.forget_running()

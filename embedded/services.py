@@ -27,10 +27,9 @@ def environment(home: Home, *, database_url: str, redis_url: str) -> dict[str, s
     }
 
 
-def command_lines(home: Home, port: int) -> dict[str, list[str]]:
+def command_lines(port: int) -> dict[str, list[str]]:
     """Command lines by service name, in the order in which they are started."""
     processes = str(max(LEAST_PROCESSES, min(os.cpu_count() or 1, MOST_PROCESSES)))
-    schedule = str(home.path / "beat-schedule")
     celery = [sys.executable, "-m", "celery", "-A", "config"]
     return {
         "web": [
@@ -44,7 +43,8 @@ def command_lines(home: Home, port: int) -> dict[str, list[str]]:
             *(*celery, "worker", "--loglevel", "INFO", "--pool", "prefork", "--concurrency", processes),
             *("--without-gossip", "--without-mingle"),
         ],
-        "beat": [*celery, "beat", "--loglevel", "INFO", "--schedule", schedule, "--pidfile", ""],
+        # Remembers nothing on the disk: all that it sends is due within the hour, and a full disk would end it.
+        "beat": [*celery, "beat", "--loglevel", "INFO", "--scheduler", "celery.beat:Scheduler", "--pidfile", ""],
     }
 
 

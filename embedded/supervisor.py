@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import json
 import os
 import signal
 import subprocess
@@ -25,7 +24,8 @@ from embedded.postgres import find_binaries
 from embedded.processes import kill, kill_group, marked, recorded, spawn, wait
 from embedded.servers import Servers, start_servers
 from embedded.services import MARK, command_lines, environment, programs_path
-from embedded.supervised import Supervised, ending
+from embedded.setting_up import follow, start_setting_up
+from embedded.supervised import Supervised
 
 POLL_SECONDS = 0.2
 READY_SECONDS = 180
@@ -92,7 +92,7 @@ class Supervisor:
         self._record()
         self._prepare()
         self._console.say("Starting web, worker and beat")
-        for name, argv in command_lines(self._home, self._port).items():
+        for name, argv in command_lines(self._port).items():
             start = partial(
                 spawn,
                 argv,
@@ -125,27 +125,8 @@ class Supervisor:
                 self._attend_for(pause)
 
     def _prepare_once(self) -> None:
-        self._preparing = spawn(
-            [sys.executable, "-m", "embedded.prepare"],
-            env=self._env | self._password,
-            cwd=ROOT,
-            log=self._home.log("prepare"),
-            stdout=subprocess.PIPE,
-        )
-        assert self._preparing.stdout is not None
-        for line in self._preparing.stdout:
-            message: dict[str, str] = json.loads(line)
-            if doing := message.get("doing"):
-                self._console.say(doing)
-            if error := message.get("error"):
-                kind = Passing if message.get("passing") else Trouble
-                raise kind(f"{error} (more in {self._home.log('prepare')})")
-            self._notes += message.get("output", "").splitlines()
-        if code := self._preparing.wait():
-            if code < 0:
-                raise Passing(f"Setting up the database was {ending(code)}")
-            reason = " ".join(last_lines(self._home.log("prepare"), 1))
-            raise Trouble(f"Setting up the database ended with {ending(code)}: {reason}")
+        self._preparing = start_setting_up(self._home, self._env | self._password)
+        follow(self._preparing, self._home, self._console, self._notes)
         self._password = {}
 
     def _tell_notes(self) -> None:
@@ -199,6 +180,7 @@ class Supervisor:
         while True:
             self._attend()
             rotate(self._home.logs, self._bounds)
+            self._home.reserve.keep()
             time.sleep(POLL_SECONDS)
 
     def _attend(self) -> None:
@@ -206,6 +188,8 @@ class Supervisor:
         for child in self._children.values():
             if child.attend(self._console):
                 self._recorded = False
+            if child.restart_at is not None and self._home.reserve.release():
+                self._console.say(f"The disk is full; its reserve is freed, so that {child.name} can start")
         if not self._recorded:
             self._record()
 

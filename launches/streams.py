@@ -31,7 +31,7 @@ from redis.exceptions import RedisError
 
 from accounts.models import Account
 from accounts.queries import role_in
-from api.outages import DATABASE_LOST, RETRY_SECONDS
+from api.outages import RETRY_SECONDS, UNASKABLE
 from launches.wake import CHANNEL_PREFIX
 from wire.names import is_id
 from wire.status import Code
@@ -195,7 +195,7 @@ def _authenticate(scope: Scope) -> tuple[int, int | None]:
         if account is None or role_in(user, account) is None:
             return 404, None
         return 200, account.pk
-    except DATABASE_LOST as error:
+    except UNASKABLE as error:
         log.warning("stream.database_lost", error=str(error))
         return Code.UNAVAILABLE.http_status, None
     finally:

@@ -65,9 +65,8 @@ def test_state_is_shared_and_kept() -> None:
         volume, folder = mount.split(":")
         assert volume in COMPOSE["volumes"]
         assert folder == SERVICES[service]["environment"]["SLIPWAY_HOME"]
-    for service in STORES:
-        (mount,) = SERVICES[service]["volumes"]
-        assert mount.split(":")[0] in COMPOSE["volumes"]
+    (mount,) = SERVICES["postgres"]["volumes"]  # what the broker holds may be lost
+    assert mount.split(":")[0] in COMPOSE["volumes"]
 
 
 def test_each_waits_for_what_it_needs() -> None:

@@ -24,7 +24,8 @@ from accounts.actors import key_actor, require
 from accounts.domain.authenticate_key import authenticate_key
 from accounts.domain.create_api_key import hash_secret
 from accounts.origins import UNKNOWN, Origin
-from api.outages import DATABASE_LOST, RETRY_SECONDS, outage
+from accounts.tables import explain
+from api.outages import RETRY_SECONDS, UNASKABLE, outage
 from launches.domain.control import right_to_control
 from launches.gateway.pool import Endpoint
 from launches.models import Attempt
@@ -36,6 +37,7 @@ from wire.status import Code
 
 REMEMBER_SECONDS = 2.0
 MOST_REMEMBERED = 4096
+NO_ANSWER = "Slipway cannot ask its database; repeat the request shortly."
 
 log = structlog.get_logger(__name__)
 
@@ -114,9 +116,10 @@ def _look_up(secret: str, account: str, job: str, origin: Origin) -> Admitted:
     try:
         attempt = _attempt_for(secret, account, job, origin)
         return Admitted(_endpoint_of(attempt), trainer_token(attempt.launch).encode())
-    except DATABASE_LOST as error:
+    except UNASKABLE as error:
         log.warning("gateway.database_lost", error=str(error))
-        raise Refused(Code.UNAVAILABLE, outage(error), retry_after=RETRY_SECONDS) from error
+        sentence = outage(error) or explain(error) or NO_ANSWER
+        raise Refused(Code.UNAVAILABLE, sentence, retry_after=RETRY_SECONDS) from error
     finally:
         connections.close_all()
 

@@ -194,7 +194,7 @@ def test_services_get_the_addresses_and_listen_on_loopback(state: Home, monkeypa
     assert (env["DATABASE_URL"], env["REDIS_URL"]) == ("postgresql://a", "redis://b")
     assert env["SLIPWAY_HOME"] == str(state.path)
     assert "PYTHONPATH" not in env
-    web = command_lines(state, 8000)["web"]
+    web = command_lines(8000)["web"]
     assert web[web.index("--host") + 1] == "127.0.0.1"
 
 

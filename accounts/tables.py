@@ -1,0 +1,52 @@
+"""Whether the database's tables are those of this release: all of its migrations are applied, and none beyond them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import apps
+from django.core.management import CommandError
+from django.db import DatabaseError, Error, connection
+from django.db.migrations.loader import MigrationLoader
+
+MIGRATE = "./run manage migrate"
+
+
+def mismatch() -> str:
+    """What does not fit and what to run, as a sentence; "" where all fits. Errors: those of the database."""
+    loader = MigrationLoader(connection)
+    if newer := _beyond(loader):
+        return newer
+    applied = loader.applied_migrations or {}
+    missing = [name for name in loader.graph.nodes if name not in applied]
+    if not applied:
+        return f"Nothing was set up in this database yet: run ./run, or {MIGRATE} for the tables alone."
+    lacks = "1 migration" if len(missing) == 1 else f"{len(missing)} migrations"
+    return f"The database lacks {lacks} of this release: run {MIGRATE}." if missing else ""
+
+
+def refuse_newer(**_: Any) -> None:
+    """Before a migration: leave alone what a newer release has changed already. Errors: `CommandError`."""
+    if newer := _beyond(MigrationLoader(connection)):
+        raise CommandError(newer)
+
+
+def explain(error: BaseException | None) -> str:
+    """The sentence for what the database refused because its tables do not fit; "" for everything else."""
+    if not isinstance(error, DatabaseError):
+        return ""
+    try:
+        return mismatch()
+    except Error:
+        return ""
+
+
+def _beyond(loader: MigrationLoader) -> str:
+    ours = {config.label for config in apps.get_app_configs()}
+    unknown = [
+        name for name in loader.applied_migrations or {} if name[0] in ours and name not in loader.disk_migrations
+    ]
+    if not unknown:
+        return ""
+    named = ", ".join(f"{app}.{name}" for app, name in sorted(unknown)[:3])
+    return f"The database was used by a newer release ({named}): start that one, or restore a backup from before it."
