@@ -56,7 +56,7 @@ function mark(plot, colour) {
 // What the reader zoomed to, which no update throws away; null where all steps show.
 function zoomOf(plot) {
   const [steps, { min, max }] = [plot.data[0], plot.scales.x]
-  return steps.length && min < steps.at(-1) && (min > steps[0] || max < steps.at(-1)) ? { min, max } : null
+  return steps.length && min != null && min < steps.at(-1) && (min > steps[0] || max < steps.at(-1)) ? { min, max } : null
 }
 
 function tellZoom() {
