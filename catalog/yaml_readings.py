@@ -25,9 +25,11 @@ _INFINITE, _NO_NUMBER = re.compile(r"[-+]?\.(inf|Inf|INF)"), re.compile(r"\.(nan
 _YES, _NO = frozenset({"y", "Y"}), frozenset({"n", "N"})
 """Booleans of version 1.1 that PyYAML leaves texts, and others do not."""
 _LOOSE = re.compile(
-    r"[-+]?(?:0[oO]?[0-7_]*|0[bB][01_]*|0[xX][0-9a-fA-F_]*|[0-9_]*\.?[0-9_]*(?:[eE][-+]?[0-9_]*)?|[0-9_]+(?::[0-9_]+)+(?:\.[0-9_]*)?)"
+    r"[-+]?(?:0[oO]?[0-7_]*|0[bB][01_]*|0[xX][0-9a-fA-F_]*|[0-9_]*\.?[0-9_]*(?:[eE][-+]?[0-9_]*)?)"
+    r"|[-+]?[0-9_]+(?::[0-9_]+)+(?:\.[0-9_]*)?"
+    r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt\s].*)?"
 )
-"""Numbers as readers take them that keep to neither version."""
+"""Numbers, and dates, as readers take them that keep to neither version."""
 _EXPONENT = re.compile(r"[-+]?[0-9]{1,20}(\.[0-9]{0,20})?[eE][-+]?[0-9]{1,3}")
 _LONGEST = 400
 

@@ -47,7 +47,7 @@ def _migrations() -> str:
             servers.stop(time.monotonic() + 3)
 
 
-def _node() -> tuple[str, list[str]]:
+def find_node() -> tuple[str, list[str]]:
     """PATH with a Node in it, and the command line of npm: the machine's own, else the wheel's."""
     bins = ROOT / "node_modules/.bin"
     if shutil.which("node") and (npm := shutil.which("npm")):
@@ -61,7 +61,7 @@ def _node() -> tuple[str, list[str]]:
 
 def _stylesheet() -> str:
     """Compile the stylesheet beside the committed one and compare."""
-    path, npm = _node()
+    path, npm = find_node()
     env = os.environ | {"PATH": path}
     lock = hashlib.sha256((ROOT / "package-lock.json").read_bytes()).hexdigest()
     installed = ROOT / "node_modules/.installed-from"
