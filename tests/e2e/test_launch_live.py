@@ -60,6 +60,48 @@ def test_a_launch_goes_to_completed_with_its_curve_drawn(admin_page: Page) -> No
     assert findings(page) == []
 
 
+def test_a_zoom_stays_while_a_run_goes_on_and_is_one_curve_when_resumed(admin_page: Page) -> None:
+    page = admin_page
+    launch(page, "zoomed and resumed", "sample-sft")
+    hint = page.get_by_text("Drag over a curve to zoom in.")
+    expect(hint).to_be_visible(timeout=ENVIRONMENT_MS)
+    expect(page.locator("#step")).to_have_text(re.compile("^([4-9]|..)$"), timeout=60_000)
+    box = page.locator(".u-over").first.bounding_box()
+    assert box
+    end, height = box["x"] + box["width"] - 1, box["y"] + 60
+
+    def last_shown() -> str:
+        """What is said of the right end of the curve."""
+        page.mouse.move(end - 40, height)
+        page.mouse.move(end, height)
+        return page.locator("#charts output").first.inner_text()
+
+    page.mouse.move(box["x"] + 2, height)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.6 * box["width"], height, steps=5)
+    page.mouse.up()
+    everything = page.get_by_role("button", name="Show all steps")
+    expect(everything).to_be_visible()
+    zoomed = last_shown()
+    expect(page.locator("#step")).to_have_text(re.compile("^(1[0-9]|[2-9].)$"), timeout=60_000)
+    assert last_shown() == zoomed
+    everything.click()
+    expect(hint).to_be_visible()
+    assert last_shown() != zoomed
+    expect(page.get_by_role("region", name="Checkpoints", exact=True)).to_contain_text("step-20", timeout=60_000)
+    cancel(page)
+    expect_state(page, "CANCELLED", within_ms=60_000)
+    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("dialog").get_by_role("button", name="Resume").click()
+    expect_state(page, "COMPLETED", within_ms=ENVIRONMENT_MS)
+    expect(page.get_by_text("Attempt 2 began at step")).to_be_visible()
+    expect(page.get_by_role("button", name="Resume")).to_have_count(0)
+    records = page.request.get(f"{page.url}/metrics").json()["records"]
+    assert [record["step"] for record in records] == list(range(1, 61))
+    assert [record["attempt"] for record in records] == sorted(record["attempt"] for record in records)
+    assert {record["attempt"] for record in records} == {1, 2}
+
+
 def test_tabs_share_one_stream_and_all_follow(admin_page: Page, context: BrowserContext) -> None:
     streams: list[str] = []
 
