@@ -19,6 +19,15 @@ def purge_launch(launch_pk: int) -> bool:
     )
     if launch is None:
         return False
+    if launch.attempts.filter(submitted_at__isnull=False).exists() and not _remove(launch):
+        return False  # where the provider never took it, what has its id there is another's
+    launch.checkpoints.all().delete()
+    Launch.objects.filter(pk=launch.pk).update(purged_at=timezone.now())
+    return True
+
+
+def _remove(launch: Launch) -> bool:
+    """Whether the provider keeps nothing of it any more."""
     provider = provider_named(launch.provider)
     if provider is None:
         return False  # its files are kept until the provider is connected again
@@ -28,6 +37,4 @@ def purge_launch(launch_pk: int) -> bool:
         pass
     except Retryable:
         return False
-    launch.checkpoints.all().delete()
-    Launch.objects.filter(pk=launch.pk).update(purged_at=timezone.now())
     return True

@@ -9,6 +9,7 @@ from launches.connected import connected_providers
 from launches.domain.note_unknown_trainers import note_unknown_trainers
 from launches.models import Attempt
 from launches.providers.base import Provider, ProviderError, Reference
+from launches.states import AttemptState
 
 log = structlog.get_logger(__name__)
 
@@ -16,8 +17,8 @@ log = structlog.get_logger(__name__)
 def reconcile_launches() -> int:
     """Cancel what a provider runs though its attempt is over here, which a worker that died at the wrong moment leaves.
 
-    What nobody recorded here is left alone until an admin asks for its end: it may be another Slipway's. Answers how
-    many were cancelled.
+    What nobody recorded here is left alone until an admin asks for its end: it may be another Slipway's. So is what the
+    provider has under the id of an attempt that it refused: of that it took nothing. Answers how many were cancelled.
     """
     return sum(_reconcile(provider) for provider in connected_providers())
 
@@ -28,7 +29,7 @@ def _reconcile(provider: Provider) -> int:
     try:
         for reference in provider.list_references():
             attempt = _attempt_of(provider, reference)
-            if attempt is None:
+            if attempt is None or attempt.state == AttemptState.REJECTED:
                 unknown.append(reference)
             elif attempt.is_final:
                 provider.cancel(reference)

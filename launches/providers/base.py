@@ -192,7 +192,10 @@ class Provider(Protocol):
         """
 
     def submit(self, submission: Submission) -> None:
-        """Take the attempt; a second call with the same reference changes nothing. Errors: `Rejected`, `Retryable`."""
+        """Take the attempt; a second call with the same reference and token changes nothing.
+
+        Errors: `Rejected`, also where the reference is another launch's, whose token differs; `Retryable`.
+        """
 
     def observe(self, reference: Reference) -> Observation:
         """The state right now. Errors: `Gone`, `Retryable`."""

@@ -13,12 +13,17 @@ from django.utils import timezone
 from accounts.actors import user_actor
 from accounts.models import Account, AuditEntry, User
 from accounts.roles import Role
+from launches.domain import advance_launch as advancing
+from launches.domain import purge_launch as purging
 from launches.domain import reconcile_launches as reconciling
+from launches.domain.advance_launch import advance_launch
+from launches.domain.delete_launch import delete_launch
 from launches.domain.end_unknown_trainer import end_unknown_trainer
+from launches.domain.purge_launch import purge_launch
 from launches.domain.reconcile_launches import reconcile_launches
 from launches.models import UnknownTrainer
-from launches.states import AttemptState
-from tests.launches.makers import make_launch
+from launches.states import AttemptState, Reason
+from tests.launches.makers import attempt_of, make_launch
 from tests.launches.providers.local_rig import LocalRig, make_rig
 from tests.launches.providers.rig import make_reference, make_submission, until, wait_for, wait_ready
 from tests.makers import make_account, make_member, make_user, sign_in
@@ -68,6 +73,32 @@ def test_what_a_restored_database_does_not_know_is_listed_and_ends_when_asked(ri
     assert list(UnknownTrainer.objects.values_list("job_id", flat=True)) == [waiting.job]
     (entry,) = AuditEntry.objects.filter(verb="end_unknown_trainer")
     assert (entry.target, entry.account, entry.actor) == (first.name, team, admin)
+
+
+@pytest.mark.e2e
+def test_a_launch_under_the_id_of_a_forgotten_one_is_refused_and_touches_nothing_of_it(
+    rig: LocalRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for verb in (advancing, purging):
+        monkeypatch.setattr(verb, "provider_named", lambda _name: rig.provider)
+    running, over = make_launch(), make_launch()
+    checkpoint = rig.provider.root / "jobs/local" / over.job_id / "checkpoints/step-1"
+    checkpoint.mkdir(parents=True)  # its attempt's folder was removed as old
+    forgotten = make_reference(running.job_id, account="local")
+    rig.provider.submit(make_submission(forgotten))
+    wait_ready(rig.provider, forgotten)
+
+    for launch in (running, over):
+        advance_launch(attempt_of(launch).pk)
+        attempt = attempt_of(launch)
+        assert (attempt.state, attempt.reason) == (AttemptState.REJECTED, Reason.SPEC_REFUSED)
+        assert "Launch it under another job id." in attempt.detail
+        delete_launch(actor=user_actor(launch.owner), launch=launch)
+        assert purge_launch(launch.pk)
+    assert reconcile_launches() == 0
+    assert UnknownTrainer.objects.get().job_id == running.job_id
+    assert rig.provider.observe(forgotten).ready
+    assert checkpoint.is_dir()
 
 
 @pytest.mark.e2e

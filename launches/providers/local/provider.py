@@ -91,6 +91,11 @@ class LocalProvider:
         except Gone as error:
             raise Rejected(str(error)) from None
         with _faults(), self._queue.turn():
+            if _is_anothers(submission, directory):
+                raise Rejected(
+                    f"The job id {reference.job} belongs to files of another launch on this machine, of which this "
+                    f"Slipway knows nothing (any more): {directory.parent.parent}. Launch it under another job id."
+                )
             if not directory.exists():
                 if reasons := self.fits(submission.spec):
                     raise Rejected(" ".join(reasons))
@@ -273,6 +278,14 @@ class LocalProvider:
             files.make_directory(directory / files.HOME)
             self._users.prepare(directory, user)
         return processes.start_wrapper(directory, plan.wrapper_environment(os.environ))
+
+
+def _is_anothers(submission: Submission, directory: Path) -> bool:
+    """Whether what lies here under the job's id was left by another launch, which an older database has forgotten."""
+    if directory.exists():
+        return (directory / files.TOKEN).read_text() != submission.token
+    checkpoints = directory.parent.parent / files.CHECKPOINTS
+    return submission.reference.attempt == 1 and checkpoints.is_dir() and any(checkpoints.iterdir())
 
 
 @contextmanager

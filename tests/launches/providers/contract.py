@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -53,6 +54,21 @@ class ProviderContract:
         rig.finish(reference.job)
         done = wait_for(rig.provider, reference, {AttemptState.COMPLETED})
         rig.provider.submit(make_submission(reference))
+        assert rig.provider.observe(reference) == done
+
+    def test_an_id_that_another_launch_has_is_refused(self, rig: Rig) -> None:
+        reference = make_reference()
+        rig.provider.submit(make_submission(reference))
+        wait_ready(rig.provider, reference)
+        stranger = replace(make_submission(reference), token="another-launch")
+        with pytest.raises(Rejected, match=f"{reference.job} belongs to files of another launch"):
+            rig.provider.submit(stranger)
+        assert rig.provider.observe(reference).ready
+
+        rig.finish(reference.job)
+        done = wait_for(rig.provider, reference, {AttemptState.COMPLETED})
+        with pytest.raises(Rejected):
+            rig.provider.submit(stranger)
         assert rig.provider.observe(reference) == done
 
     def test_rejects_what_does_not_fit(self, rig: Rig) -> None:
