@@ -12,7 +12,8 @@ from psycopg import sql
 from accounts.audit_filters import AuditFilters
 from accounts.audit_verbs import PERSONAL_VERBS
 from accounts.models import Account, AuditEntry
-from accounts.queries import PAGE, cursor_in
+from accounts.queries import PAGE
+from wire.pages import NoSuchPage, Page, key_in
 
 CHUNK = 1_000
 MOST_CHOICES = 200
@@ -32,16 +33,19 @@ _CHOICES = sql.SQL("""
 
 def list_entries(
     account: Account, filters: AuditFilters, *, personal: bool, before: str = "", size: int = PAGE
-) -> tuple[list[AuditEntry], str]:
-    """A page of entries, newest first, older than the entry `before`; and the cursor of the next page, or "".
+) -> Page[AuditEntry]:
+    """A page of entries, newest first, older than the entry `before`. Errors: `NoSuchPage`.
 
     `personal` is whether the reader may see what is about persons: sign-ins, and addresses.
     """
     found = _matching(account, filters, personal)
-    cursor = cursor_in(before)
-    last = None if cursor is None else AuditEntry.objects.filter(account=account, pk=cursor).first()
-    entries = list((_older(found, last) if last else found)[: size + 1])
-    return entries[:size], str(entries[size - 1].pk) if len(entries) > size else ""
+    if before:
+        last = AuditEntry.objects.filter(account=account, pk=key_in(before)).first()
+        if last is None:
+            raise NoSuchPage
+        found = _older(found, last)
+    entries = list(found[: size + 1])
+    return Page(entries[:size], str(entries[size - 1].pk) if len(entries) > size else "")
 
 
 def entries_in_chunks(account: Account, filters: AuditFilters, *, personal: bool) -> Iterator[list[AuditEntry]]:

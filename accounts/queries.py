@@ -1,4 +1,4 @@
-"""Reads of the accounts app. A list answers one page and the cursor of the next one, "" where there is none."""
+"""Reads of the accounts app."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from django.db.models import Q
 from accounts.models import Account, ApiKey, Invitation, Membership, User
 from accounts.roles import Role
 from wire.errors import NotFound
+from wire.pages import NoSuchPage, Page, key_in
 
 PAGE = 50
 MOST_INVITATIONS = 100
-_LONGEST_CURSOR = 18
-"""Digits of a primary key that surely fits."""
 
 
 def role_in(user: User | AnonymousUser, account: Account) -> Role | None:
@@ -47,19 +46,16 @@ def user_by_name(username: str) -> User | None:
     return User.objects.filter(username__iexact=username).first()
 
 
-def cursor_in(text: str) -> int | None:
-    """The primary key that a page's address names; None where it names none."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _LONGEST_CURSOR else None
-
-
-def list_members(account: Account, *, after: str = "", size: int = PAGE) -> tuple[list[Membership], str]:
-    """The account's memberships with their users, by user name, after the membership `after`."""
+def list_members(account: Account, *, after: str = "", size: int = PAGE) -> Page[Membership]:
+    """The account's memberships with their users, by user name, after the membership `after`. Errors: `NoSuchPage`."""
     found = account.memberships.select_related("user").order_by("user__username")
-    if (cursor := cursor_in(after)) is not None:
-        last = account.memberships.filter(pk=cursor).values_list("user__username", flat=True).first()
-        found = found.filter(user__username__gt=last or "")
+    if after:
+        last = account.memberships.filter(pk=key_in(after)).values_list("user__username", flat=True).first()
+        if last is None:
+            raise NoSuchPage
+        found = found.filter(user__username__gt=last)
     members = list(found[: size + 1])
-    return members[:size], str(members[size - 1].pk) if len(members) > size else ""
+    return Page(members[:size], str(members[size - 1].pk) if len(members) > size else "")
 
 
 def find_member(account: Account | None, number: int) -> Membership:
@@ -84,15 +80,18 @@ def find_invitation(account: Account | None, number: int) -> Invitation:
     return found
 
 
-def list_keys(account: Account, user: User | None, *, before: str = "", size: int = PAGE) -> tuple[list[ApiKey], str]:
-    """The user's keys of the account (None: everybody's), revoked ones too, newest first, before the key `before`."""
+def list_keys(account: Account, user: User | None, *, before: str = "", size: int = PAGE) -> Page[ApiKey]:
+    """The user's keys of the account (None: everybody's), revoked ones too, newest first, before the key `before`.
+
+    Errors: `NoSuchPage`.
+    """
     found = account.api_keys.select_related("user").order_by("-pk")
     if user is not None:
         found = found.filter(user=user)
-    if (cursor := cursor_in(before)) is not None:
-        found = found.filter(pk__lt=cursor)
+    if before:
+        found = found.filter(pk__lt=key_in(before))
     keys = list(found[: size + 1])
-    return keys[:size], str(keys[size - 1].pk) if len(keys) > size else ""
+    return Page(keys[:size], str(keys[size - 1].pk) if len(keys) > size else "")
 
 
 def find_key(account: Account | None, user: User | None, number: int) -> ApiKey:

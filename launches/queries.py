@@ -20,6 +20,7 @@ from launches.models import Attempt, Event, Launch, Metric
 from launches.spec import TrainerSpec
 from launches.states import AttemptState
 from wire.names import is_id
+from wire.pages import NoSuchPage, Page, key_in
 
 PAGE = 50
 TIMELINE = 200
@@ -49,19 +50,11 @@ class Row:
         return TrainerSpec.from_json(self.launch.spec)
 
 
-@dataclass(frozen=True)
-class Page:
-    """One page of a list, newest first; `next` is the cursor of the next page, "" where there is none."""
-
-    rows: tuple[Row, ...]
-    next: str
-
-
-def list_launches(member_of: Collection[int], filters: Filters, *, before: str = "", size: int = PAGE) -> Page:
-    """Launches that were not deleted, newest first, after the launch whose uid is `before`."""
+def list_launches(member_of: Collection[int], filters: Filters, *, before: str = "", size: int = PAGE) -> Page[Row]:
+    """Launches that were not deleted, newest first, after the launch whose uid is `before`. Errors: `NoSuchPage`."""
     found = _filtered(Launch.objects.filter(account__in=list(member_of), deleted_at__isnull=True), filters)
-    if cursor := _cursor(member_of, before):
-        created_at, pk = cursor
+    if before:
+        created_at, pk = _place(member_of, before)
         # The bound on its own is what an index can seek to; the alternative only settles ties.
         found = found.filter(created_at__lte=created_at).filter(Q(created_at__lt=created_at) | Q(pk__lt=pk))
     launches = list(
@@ -71,7 +64,7 @@ def list_launches(member_of: Collection[int], filters: Filters, *, before: str =
     )
     page = launches[:size]
     attempts = {attempt.launch_id: attempt for attempt in _newest_attempts(page)}
-    rows = tuple(Row(launch, attempts.get(launch.pk)) for launch in page)
+    rows = [Row(launch, attempts.get(launch.pk)) for launch in page]
     return Page(rows, str(page[-1].uid) if len(launches) > size else "")
 
 
@@ -85,13 +78,16 @@ def _filtered(launches: QuerySet[Launch], filters: Filters) -> QuerySet[Launch]:
     return launches
 
 
-def _cursor(member_of: Collection[int], before: str) -> tuple[Any, int] | None:
+def _place(member_of: Collection[int], before: str) -> tuple[Any, int]:
     """Where the page before ended; a deleted launch still marks the place."""
     try:
         uid = uuid.UUID(before)
-    except ValueError:
-        return None
-    return Launch.objects.filter(account__in=list(member_of), uid=uid).values_list("created_at", "pk").first()
+    except ValueError as error:
+        raise NoSuchPage from error
+    place = Launch.objects.filter(account__in=list(member_of), uid=uid).values_list("created_at", "pk").first()
+    if place is None:
+        raise NoSuchPage
+    return place
 
 
 def _newest_attempts(launches: Sequence[Launch]) -> QuerySet[Attempt]:
@@ -164,11 +160,11 @@ def deleted_by(launch: Launch) -> str:
     return launch.events.filter(kind="deleted").values_list("actor_label", flat=True).first() or ""
 
 
-def timeline_of(launch: Launch, *, before: int | None = None) -> tuple[list[Event], int | None]:
-    """The launch's newest events, newest first, older than sequence number `before`; and where the older ones start."""
-    events = launch.events.all() if before is None else launch.events.filter(sequence__lt=before)
+def timeline_of(launch: Launch, *, before: str = "") -> Page[Event]:
+    """The launch's newest events, newest first, older than sequence number `before`. Errors: `NoSuchPage`."""
+    events = launch.events.filter(sequence__lt=key_in(before)) if before else launch.events.all()
     found = list(events.order_by("-sequence")[:TIMELINE])
-    return found, found[-1].sequence if found and found[-1].sequence > 1 else None
+    return Page(found, str(found[-1].sequence) if found and found[-1].sequence > 1 else "")
 
 
 def example_version(account: Account) -> ShapeVersion | None:

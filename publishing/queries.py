@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 
 from accounts.models import Account, User
-from accounts.queries import cursor_in
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from launches.models import Launch
@@ -20,6 +19,7 @@ from launches.states import FINAL, AttemptState
 from publishing.models import CatalogImport, Validation
 from publishing.states import ValidationState
 from wire.names import is_id, is_version_id
+from wire.pages import NoSuchPage, Page, key_in
 
 PAGE = 50
 VERSIONS_PAGE = 20
@@ -29,14 +29,6 @@ IN_WORK = (VersionState.DRAFT, VersionState.VALIDATING, VersionState.REJECTED)
 KEPT_FOR = timedelta(days=1)
 """How long an uploaded catalog file may be reviewed and applied."""
 FAILED = (AttemptState.FAILED, AttemptState.REJECTED, AttemptState.LOST)
-
-
-@dataclass(frozen=True)
-class Versions:
-    """One page of versions, newest first; `next` is the cursor of the next page, "" where there is none."""
-
-    rows: tuple[ShapeVersion, ...]
-    next: str
 
 
 @dataclass(frozen=True)
@@ -100,26 +92,32 @@ def count_up_to(found: QuerySet[ShapeVersion] | QuerySet[TrainingShape]) -> str:
     return f"{COUNTED}+" if number > COUNTED else str(number)
 
 
-def list_versions(found: QuerySet[ShapeVersion], *, before: str = "", size: int = PAGE) -> Versions:
-    """Of these versions one page, newest first, after the version whose primary key is `before`."""
+def list_versions(found: QuerySet[ShapeVersion], *, before: str = "", size: int = PAGE) -> Page[ShapeVersion]:
+    """Of these versions one page, newest first, after the version whose primary key is `before`.
+
+    That one may be none of them any more: a draft that was validated. Errors: `NoSuchPage` where it was deleted.
+    """
     page = found.select_related(
         "shape__account", "shape__base_model", "created_by", "based_on", "successor__account", "successor_version"
     )
-    if before.isascii() and before.isdigit() and len(before) <= 18:
-        last = ShapeVersion.objects.filter(pk=int(before)).values_list("created_at", "pk").first()
-        if last:
-            created_at, pk = last
-            page = page.filter(created_at__lte=created_at).filter(Q(created_at__lt=created_at) | Q(pk__lt=pk))
+    if before:
+        last = ShapeVersion.objects.filter(pk=key_in(before)).values_list("created_at", "pk").first()
+        if last is None:
+            raise NoSuchPage
+        created_at, pk = last
+        page = page.filter(created_at__lte=created_at).filter(Q(created_at__lt=created_at) | Q(pk__lt=pk))
     page = page.defer(
         "launch_fields", *(f"{other}__{large}" for other in ("based_on", "successor_version") for large in LARGE)
     )
     rows = list(page.order_by("-created_at", "-pk")[: size + 1])
-    return Versions(tuple(rows[:size]), str(rows[size - 1].pk) if len(rows) > size else "")
+    return Page(rows[:size], str(rows[size - 1].pk) if len(rows) > size else "")
 
 
-def list_shapes(account: Account, *, after: str = "", size: int = PAGE) -> tuple[tuple[ShapeRow, ...], str]:
-    """The account's shapes by id, after the shape of id `after`; and the cursor of the next page."""
-    found = TrainingShape.objects.filter(account=account, shape_id__gt=after.replace("\0", ""))
+def list_shapes(account: Account, *, after: str = "", size: int = PAGE) -> Page[ShapeRow]:
+    """The account's shapes by id, after the id `after`, be it of a shape or not. Errors: `NoSuchPage`."""
+    if after and not is_id(after):
+        raise NoSuchPage
+    found = TrainingShape.objects.filter(account=account, shape_id__gt=after)
     shapes = list(
         found.select_related("account", "base_model")
         .annotate(number=Count("versions"))
@@ -130,8 +128,8 @@ def list_shapes(account: Account, *, after: str = "", size: int = PAGE) -> tuple
         version.shape_id: version
         for version in ShapeVersion.objects.filter(shape__in=page, is_latest_validated=True).defer("launch_fields")
     }
-    rows = tuple(ShapeRow(shape, latest.get(shape.pk), shape.number) for shape in page)
-    return rows, page[-1].shape_id if len(shapes) > size else ""
+    rows = [ShapeRow(shape, latest.get(shape.pk), shape.number) for shape in page]
+    return Page(rows, page[-1].shape_id if len(shapes) > size else "")
 
 
 def find_shape(member_of: Collection[int], account: str, shape: str) -> TrainingShape | None:
@@ -181,6 +179,8 @@ def records_of(versions: Sequence[ShapeVersion]) -> Mapping[int, Record]:
 
 def find_import(account: Account, user: User, number: str, *, now: datetime) -> CatalogImport | None:
     """The catalog file of that primary key, if the user uploaded it for the account within the last day."""
-    key = cursor_in(number)
-    mine = CatalogImport.objects.filter(account=account, user=user, created_at__gte=now - KEPT_FOR)
-    return mine.filter(pk=key).first() if key is not None else None
+    try:
+        key = key_in(number)
+    except NoSuchPage:
+        return None
+    return CatalogImport.objects.filter(account=account, user=user, created_at__gte=now - KEPT_FOR, pk=key).first()

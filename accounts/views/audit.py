@@ -29,6 +29,7 @@ from accounts.refusals import status_of
 from accounts.requests import NO_ACCOUNT, SlipwayRequest, actor_of
 from accounts.roles import Right, allows
 from wire.errors import NotFound, Refusal
+from wire.pages import show
 
 
 @require_safe
@@ -122,12 +123,11 @@ def _choices(account: Account, form: AuditForm, *, personal: bool) -> dict[str, 
 
 
 def _entries(account: Account, filters: AuditFilters, before: str, *, personal: bool) -> dict[str, Any]:
-    page = reverse("audit")
-    found, following = list_entries(account, filters, personal=personal, before=before)
+    here = reverse("audit")
+    page = show(before, lambda cursor: list_entries(account, filters, personal=personal, before=cursor))
     return {
-        "rows": [(entry, verb_in_words(entry.verb), differences(entry.before, entry.after)) for entry in found],
+        "rows": [(entry, verb_in_words(entry.verb), differences(entry.before, entry.after)) for entry in page.rows],
         "in_force": filters.in_words,
         "csv_url": reverse("audit_csv") + filters.query(),
-        "next_url": page + filters.query(before=following) if following else "",
-        "first_url": page + filters.query() if before else "",
+        **page.links(lambda cursor: here + filters.query(before=cursor)),
     }

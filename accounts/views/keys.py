@@ -25,6 +25,7 @@ from accounts.refusals import status_of
 from accounts.requests import SlipwayRequest, actor_of, wrong_account
 from accounts.scopes import Scope
 from wire.errors import InvalidArgument, Refusal
+from wire.pages import Page, show
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -101,16 +102,16 @@ def _page(
 ) -> HttpResponse:
     account = request.standing.account
     whose = _whose(request, account)
-    rows, before = list_keys(account, whose, before=request.GET.get("before", "")) if account else ([], "")
+    asked, here = request.GET.get("before", ""), reverse("keys")
+    page = show(asked, lambda cursor: list_keys(account, whose, before=cursor) if account else Page((), ""))
     context = {
         "account": account,
         "everybodys": whose is None,
-        "rows": rows,
+        "rows": page.rows,
         "now": timezone.now(),
         "form": (form or KeyForm()).for_role(request.standing.role),
         "refusal": refusal.message if refusal else "",
-        "next_url": f"{reverse('keys')}?before={before}" if before else "",
-        "first_url": reverse("keys") if request.GET.get("before") else "",
+        **page.links(lambda cursor: f"{here}?before={cursor}" if cursor else here),
     }
     template = "accounts/key_rows.html" if request.htmx else "accounts/keys.html"
     return render(request, template, context | (more or {}), status=status_of(refusal) if refusal else status)

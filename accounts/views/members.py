@@ -35,6 +35,7 @@ from accounts.refusals import status_of
 from accounts.requests import SlipwayRequest, actor_of, wrong_account
 from accounts.roles import Role
 from wire.errors import InvalidArgument, Refusal, Violation
+from wire.pages import Page, show
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -157,19 +158,19 @@ def _page(
     more: dict[str, Any] | None = None,
 ) -> HttpResponse:
     account = request.standing.account
-    rows, after = list_members(account, after=request.GET.get("after", "")) if account else ([], "")
+    asked, here = request.GET.get("after", ""), reverse("members")
+    page = show(asked, lambda cursor: list_members(account, after=cursor) if account else Page((), ""))
     invitations = open_invitations(account, timezone.now()) if account else []
     context = {
         "account": account,
         "manages": account is not None and manages(actor_of(request), account),
-        "rows": rows,
+        "rows": page.rows,
         "roles": list(Role),
         "invitations": invitations,
         "most_invitations": MOST_INVITATIONS if len(invitations) == MOST_INVITATIONS else 0,
         "form": form or InviteForm(initial={"role": Role.LAUNCHER}),
         "refusal": refusal.message if refusal else "",
-        "next_url": f"{reverse('members')}?after={after}" if after else "",
-        "first_url": reverse("members") if request.GET.get("after") else "",
+        **page.links(lambda cursor: f"{here}?after={cursor}" if cursor else here),
     }
     template = "accounts/member_rows.html" if request.htmx else "accounts/members.html"
     return render(request, template, context | (more or {}), status=status_of(refusal) if refusal else status)

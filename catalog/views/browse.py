@@ -21,10 +21,11 @@ from catalog.forms import read_filters
 from catalog.queries import Cursor, Row
 from catalog.rows import dressed
 from catalog.views.access import catalog_reader, member_of
+from wire.names import is_id
+from wire.pages import NoSuchPage, Page, key_in, show
 
 HERE = "Runs on this machine"
 _SORTS = (("name", "Name", "name"), ("context", "Context", "-context"), ("gpus", "GPUs", "gpus"))
-_LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,11 @@ class Family:
 def browse(request: SlipwayRequest) -> HttpResponse:
     """`/`: everything about what is shown stands in the URL."""
     filters, problems = read_filters(request.GET)
-    after = _read_cursor(request.GET.get("after", ""), filters)
     mine = member_of(request)
     groups = queries.read_groups(mine, filters)
     known = [*groups, *queries.read_values(mine)] if filters.q else groups  # what the text leaves out stays, with 0
     total = facets.count(groups, filters)
-    page = queries.read_page(mine, filters, after)
-    started_over = bool(request.GET.get("after")) and (after is None or not page.rows) and total > 0
-    if started_over and after:
-        after, page = None, queries.read_page(mine, filters, None)
+    page = show(request.GET.get("after", ""), lambda cursor: _read_page(mine, filters, cursor))
     rows = [dressed(row) for row in page.rows]
     here = reverse("catalog")
     context = {
@@ -60,40 +57,35 @@ def browse(request: SlipwayRequest) -> HttpResponse:
         "total_models": facets.shown(queries.count_models(mine, filters)),
         "facets": {name: facets.options(known, filters, name) for name in CHOICES}
         | {name: facets.options(groups, filters, name) for name in BOUNDS},
-        "started_over": started_over,
         "chips": facets.chips(filters),
         "sorts": _sorts(filters),
         "families": [] if filters.sort else _families(rows),
         "rows": rows if filters.sort else [],
         "loosenings": [] if total else _loosenings(mine, groups, filters),
-        "next_url": here + filters.query(after=_write_cursor(page.next)) if page.next else "",
-        "first_url": here + filters.query() if after else "",
+        **page.links(lambda cursor: here + filters.query(after=cursor)),
     }
     template = "catalog/browse.html#results" if _wants_fragment(request) else "catalog/browse.html"
     response = render(request, template, context)
-    return push_url(response, here + filters.query(after=_write_cursor(after))) if request.htmx else response
+    return push_url(response, here + filters.query(after=page.cursor)) if request.htmx else response
 
 
 def _wants_fragment(request: SlipwayRequest) -> bool:
     return bool(request.htmx) and not request.htmx.history_restore_request
 
 
-def _read_cursor(text: str, filters: Filters) -> Cursor | None:
-    """The cursor of a URL; None (the first page) where it is none of this order."""
+def _read_page(mine: Collection[int], filters: Filters, after: str) -> Page[Row]:
+    found = queries.read_page(mine, filters, _read_cursor(after, filters) if after else None)
+    return Page(found.rows, f"{found.next[0]}~{found.next[1]}" if found.next else "")
+
+
+def _read_cursor(text: str, filters: Filters) -> Cursor:
+    """The cursor of a URL. Errors: `NoSuchPage` where it is none of this order."""
     value, _, pk = text.rpartition("~")
-    if not _is_number(pk):
-        return None
-    if filters.sort.removeprefix("-") == "name":
-        return (value.replace("\0", ""), int(pk)) if value else None
-    return (int(value), int(pk)) if _is_number(value) else None
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= _LARGEST
-
-
-def _write_cursor(cursor: Cursor | None) -> str:
-    return f"{cursor[0]}~{cursor[1]}" if cursor else ""
+    if filters.sort.removeprefix("-") != "name":
+        return key_in(value), key_in(pk)
+    if not is_id(value):
+        raise NoSuchPage
+    return value, key_in(pk)
 
 
 def _families(rows: Sequence[Row]) -> list[Family]:

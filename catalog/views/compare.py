@@ -18,6 +18,7 @@ from catalog.differences import Line, compare
 from catalog.models import ShapeVersion
 from catalog.views.access import catalog_reader, member_of
 from wire.names import parse_version_name
+from wire.pages import NoSuchPage, Page, show
 
 MOST_SHAPES = 4
 PAGE = 20
@@ -36,7 +37,7 @@ def compare_versions(request: SlipwayRequest, account: str, shape_id: str) -> Ht
     newest version after it.
     """
     mine = member_of(request)
-    asked_old, asked_new, before = (_asked(request, mine, account, shape_id, name) for name in ("from", "to", "before"))
+    asked_old, asked_new = (_asked(request, mine, account, shape_id, name) for name in ("from", "to"))
     new = asked_new or queries.find_newest(mine, account, shape_id)
     if new is None:
         raise Http404("There is no such shape.")
@@ -44,9 +45,7 @@ def compare_versions(request: SlipwayRequest, account: str, shape_id: str) -> Ht
     if old is None:
         old, new = new, queries.versions_of(mine, new.shape).first() or new
     versions = [old, new]
-    page = list(
-        queries.versions_of(mine, new.shape, older_than=before).values_list("version_id", flat=True)[: PAGE + 1]
-    )
+    page = show(request.GET.get("before", ""), lambda cursor: _choices(mine, versions[1], cursor))
     only = request.GET.get("only") == ONLY["only"]
     asked = {"from": old.version_id, "to": new.version_id}
     chosen = asked | (ONLY if only else {})
@@ -56,9 +55,8 @@ def compare_versions(request: SlipwayRequest, account: str, shape_id: str) -> Ht
         "old": old,
         "new": new,
         "columns": versions,
-        "choices": list(dict.fromkeys([*page[:PAGE], new.version_id, old.version_id])),
-        "older_url": "?" + urlencode(chosen | {"before": page[PAGE - 1]}) if len(page) > PAGE else "",
-        "newest_url": "?" + urlencode(chosen) if before else "",
+        "choices": list(dict.fromkeys([*page.rows, new.version_id, old.version_id])),
+        **page.links(lambda cursor: "?" + urlencode(chosen | ({"before": cursor} if cursor else {}))),
         "name": _text((account, shape_id, new.version_id)),
         "only": only,
         "all_url": "?" + urlencode(asked),
@@ -118,6 +116,16 @@ def _asked(
     if version is None:
         raise Http404("There is no such version.")
     return version
+
+
+def _choices(mine: Collection[int], shown: ShapeVersion, before: str) -> Page[str]:
+    """The ids of versions of the same shape, newest first, older than the version of id `before`."""
+    account, shape = shown.shape.account.account_id, shown.shape
+    last = queries.find_version(mine, account, shape.shape_id, before) if before else None
+    if before and last is None:
+        raise NoSuchPage
+    found = list(queries.versions_of(mine, shape, older_than=last).values_list("version_id", flat=True)[: PAGE + 1])
+    return Page(found[:PAGE], found[PAGE - 1] if len(found) > PAGE else "")
 
 
 def _parse(text: str, account: Account | None) -> tuple[str, str, str] | None:

@@ -17,10 +17,11 @@ from accounts.roles import Role
 from catalog.models import TrainingShape
 from catalog.queries import find_newest
 from catalog.views.access import member_of
-from launches.queries import Filters, Page, find_shape, launched_shapes, list_launches
+from launches.queries import Filters, Row, find_shape, launched_shapes, list_launches
 from launches.states import ACTIVE, FINAL, AttemptState
 from launches.stepper import LABELS
 from launches.unknown_trainers import count_unknown_trainers
+from wire.pages import Page, show
 
 STATES: dict[str, tuple[str, frozenset[AttemptState]]] = {
     "": ("Any state", frozenset()),
@@ -43,11 +44,13 @@ def launches(request: SlipwayRequest) -> HttpResponse:
     chosen = request.GET.get("state", "")
     states = STATES.get(chosen)
     mine = request.GET.get("owner") == "me"
-    if states is None or (shape_name and shape is None):
-        page = Page((), "")
-    else:
-        filters = Filters(states[1], shape, request.user.pk if mine else None)
-        page = list_launches(accounts, filters, before=request.GET.get("before", ""))
+
+    def read(before: str) -> Page[Row]:
+        if states is None or (shape_name and shape is None):
+            return Page((), "")
+        return list_launches(accounts, Filters(states[1], shape, request.user.pk if mine else None), before=before)
+
+    page = show(request.GET.get("before", ""), read)
     context = {
         "section": "launches",
         "unknown": _unknown(request),
@@ -61,8 +64,7 @@ def launches(request: SlipwayRequest) -> HttpResponse:
         "filtered": _in_force(chosen, shape_name, mine),
         "mine_url": _url(request.GET, owner="me"),
         "anyone_url": _url(request.GET, owner=""),
-        "next_url": _url(request.GET, before=page.next) if page.next else "",
-        "first_url": _url(request.GET, before="") if request.GET.get("before") else "",
+        **page.links(lambda cursor: _url(request.GET, before=cursor)),
     }
     return render(request, "launches/rows.html" if request.htmx else "launches/list.html", context)
 
@@ -77,14 +79,14 @@ def shape_launches(request: SlipwayRequest, account_id: str, shape_id: str) -> H
     if version is None:
         raise Http404("There is no such shape.")
     size = {"size": FRAGMENT_ROWS} if request.htmx else {}
-    page = list_launches(accounts, Filters(shape=version.shape), before=request.GET.get("before", ""), **size)
+    filters = Filters(shape=version.shape)
+    page = show(request.GET.get("before", ""), lambda cursor: list_launches(accounts, filters, before=cursor, **size))
     context = {
         "section": "catalog",
         "shape": version.shape,
         "launchable": version.is_latest_validated,
         "page": page,
-        "next_url": _url(request.GET, before=page.next) if page.next else "",
-        "first_url": _url(request.GET, before="") if request.GET.get("before") else "",
+        **page.links(lambda cursor: _url(request.GET, before=cursor)),
     }
     return render(request, "launches/of_shape_rows.html" if request.htmx else "launches/of_shape.html", context)
 

@@ -45,6 +45,7 @@ from launches.states import AttemptState, Reason
 from launches.stepper import LABELS, meaning_of, reason_label, steps_of
 from launches.tokens import trainer_token
 from wire.errors import Refusal
+from wire.pages import show
 
 STALE_AFTER = timedelta(seconds=30)
 
@@ -120,7 +121,7 @@ def _read(text: str) -> int | None:
 def _context(request: SlipwayRequest, seen: Looked) -> dict[str, Any]:
     launch, attempt, version = seen.launch, seen.attempt, seen.launch.shape_version
     spec = TrainerSpec.from_json(launch.spec)
-    events, older = timeline_of(launch, before=_number(request, "before"))
+    timeline = show(request.GET.get("before", ""), lambda cursor: timeline_of(launch, before=cursor))
     stretches = stretches_of(launch)
     history = states_of(attempt)
     asked = next((who for state, _, who in history if state is AttemptState.CANCELLING), "")
@@ -142,9 +143,8 @@ def _context(request: SlipwayRequest, seen: Looked) -> dict[str, Any]:
         "deleted_by": deleted_by(launch) if launch.deleted_at else "",
         "detail": detail,
         "more_detail": more_detail,
-        "events": [(event, *_split(event.message)) for event in events],
-        "older_url": _query(request, before=str(older)) if older else "",
-        "newest_url": _query(request, before=""),
+        "events": [(event, *_split(event.message)) for event in timeline.rows],
+        **timeline.links(lambda cursor: _query(request, before=cursor)),
         "panel_query": _query(request),
         "stretches": stretches,
         "records": records,

@@ -32,6 +32,7 @@ from publishing.queries import (
     records_of,
 )
 from publishing.views.access import published_shape, publishers_page, publishing_account
+from wire import pages
 
 WORK, AWAITING, EXPIRED, SHAPES = "work", "awaiting", "expired", "shapes"
 INLINE = 2
@@ -91,13 +92,13 @@ def publish(request: SlipwayRequest) -> HttpResponse:
     if not request.htmx:
         context["offers"] = offers_for(actor_of(request))
     if show == SHAPES:
-        rows, following = list_shapes(account, after=request.GET.get("after", ""))
-        context |= {"shapes": rows, **_pages(request, show, after=following)}
+        shapes = pages.show(request.GET.get("after", ""), lambda cursor: list_shapes(account, after=cursor))
+        context |= {"shapes": shapes.rows, **shapes.links(lambda cursor: _address(show, after=cursor))}
     else:
-        page = list_versions(lists[show], before=request.GET.get("before", ""))
+        page = pages.show(request.GET.get("before", ""), lambda cursor: list_versions(lists[show], before=cursor))
         context |= {
             "rows": [_row(version, Record(), None) for version in page.rows],
-            **_pages(request, show, before=page.next),
+            **page.links(lambda cursor: _address(show, before=cursor)),
         }
     return render(request, "publishing/rows.html" if request.htmx else "publishing/publish.html", context)
 
@@ -107,7 +108,10 @@ def publish(request: SlipwayRequest) -> HttpResponse:
 def publish_shape(request: SlipwayRequest, account_id: str, shape_id: str) -> HttpResponse:
     """`/publish/<account>/<shape>`: its versions, newest first, with what can be done to each."""
     shape = published_shape(request, account_id, shape_id)
-    page = list_versions(shape.versions.all(), before=request.GET.get("before", ""), size=VERSIONS_PAGE)
+    page = pages.show(
+        request.GET.get("before", ""),
+        lambda cursor: list_versions(shape.versions.all(), before=cursor, size=VERSIONS_PAGE),
+    )
     records = records_of(page.rows)
     latest = latest_of(shape)
     here = reverse("publish_shape", args=[account_id, shape_id])
@@ -117,8 +121,7 @@ def publish_shape(request: SlipwayRequest, account_id: str, shape_id: str) -> Ht
         "rows": [_row(version, records.get(version.pk, Record()), latest) for version in page.rows],
         "latest": latest,
         "delete_words": DELETE_SHAPE,
-        "next_url": f"{here}?{urlencode({'before': page.next})}" if page.next else "",
-        "first_url": here if request.GET.get("before") else "",
+        **page.links(lambda cursor: f"{here}?before={cursor}" if cursor else here),
     }
     return render(request, "publishing/versions.html" if request.htmx else "publishing/shape.html", context)
 
@@ -134,11 +137,7 @@ def _row(version: ShapeVersion, record: Record, latest: ShapeVersion | None) -> 
     )
 
 
-def _pages(request: SlipwayRequest, show: str, **cursor: str) -> dict[str, str]:
-    """The addresses of the next and of the first page of a list."""
-    here = f"{reverse('publish')}?{urlencode({'show': show})}"
-    following = {name: value for name, value in cursor.items() if value}
-    return {
-        "next_url": f"{here}&{urlencode(following)}" if following else "",
-        "first_url": here if any(request.GET.get(name) for name in cursor) else "",
-    }
+def _address(show: str, **cursor: str) -> str:
+    """The page of a list that the cursor names."""
+    asked = {"show": show} | {name: value for name, value in cursor.items() if value}
+    return f"{reverse('publish')}?{urlencode(asked)}"

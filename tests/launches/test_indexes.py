@@ -15,9 +15,10 @@ from django.utils import timezone
 from benchmarks.filling import FILL_LAUNCHES
 from launches.leases import due
 from launches.models import Attempt, Launch
-from launches.queries import Filters, Page, list_launches
+from launches.queries import Filters, Row, list_launches
 from launches.states import AttemptState
 from tests.launches.makers import make_launch
+from wire.pages import Page
 
 ROWS = 100_000
 pytestmark = [pytest.mark.django_db, pytest.mark.e2e]  # filling the tables takes its time
@@ -62,7 +63,7 @@ def assert_reads_little(nodes: Nodes) -> None:
         assert read <= 1_000, f"{node['Node Type']} on {node.get('Relation Name')} reads {read} rows"
 
 
-def page_of(launch: Launch, before: str = "", **filters: Any) -> Page:
+def page_of(launch: Launch, before: str = "", **filters: Any) -> Page[Row]:
     return list_launches([launch.account_id], Filters(**filters), before=before)
 
 
