@@ -23,6 +23,7 @@ from wire.numbers import read_whole
 from wire.page_tokens import PageTokenError, read_token, write_token
 
 PAGE, LARGEST_PAGE = 50, 200
+LARGEST_INT32 = 2**31 - 1
 EXACT_UP_TO = 10_000
 """More than these are not counted: `totalSize` is left out then."""
 
@@ -98,7 +99,7 @@ def answer_list(view: ResourceView, rows: QuerySet[Any], listing: Listing) -> Re
 
 def _page_size(text: str) -> int:
     size = read_whole(text or 0)
-    if size is None or size < 0:
+    if size is None or not 0 <= size <= LARGEST_INT32:
         raise invalid("pageSize", f"{text[:40]!r} is no page size. Use 1 to {LARGEST_PAGE}.")
     return min(size, LARGEST_PAGE) or PAGE
 

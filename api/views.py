@@ -140,7 +140,8 @@ def _refuse_unknown(request: Request, known: Collection[str]) -> None:
 
 
 def _unknown(data: dict[str, Any], reader: Any, prefix: str) -> list[Violation]:
-    remedy = f"Use {', '.join(reader.fields)}" if reader.fields else "Leave it out"
+    offered = [name for name, field in reader.fields.items() if getattr(field, "offered", True)]
+    remedy = f"Use {', '.join(offered)}" if offered else "Leave it out"
     sentence = f"There is no such field. {remedy}."
     found = []
     for name, value in data.items():

@@ -23,12 +23,15 @@ def create_account(*, actor: Actor, account_id: str, display_name: str) -> Accou
         raise PermissionDenied("Only superusers make accounts.")
     if sentence := refuse_id(account_id, what="account id"):
         raise InvalidArgument([Violation("account_id", f"{sentence}.")])
+    taken = AlreadyExists(f"There is already an account {account_id}.")
+    if Account.objects.filter(account_id=account_id).exists():
+        raise taken  # before its name, which the one that is there has as well where somebody repeats a request
     refuse_display_name(display_name)
     try:
         with transaction.atomic():
             account = Account.objects.create(account_id=account_id, display_name=display_name)
     except IntegrityError:
-        raise AlreadyExists(f"There is already an account {account_id}.") from None
+        raise taken from None
     record(actor=actor, verb="create_account", target=account.name, account=account)
     return account
 

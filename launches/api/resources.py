@@ -68,6 +68,9 @@ class LabelField(serializers.CharField):
 class UnsupportedInput(serializers.Field[Any, Any, Any, Any]):
     """What an SDK can ask for and no trainer here has: `launches.api.bodies` refuses it where it asks for something."""
 
+    offered = False
+    """No refusal of another name counts it among those to use."""
+
     def __init__(self, **options: Any) -> None:
         text = "not supported here; may be empty"
         super().__init__(required=False, allow_null=True, write_only=True, help_text=text, **options)

@@ -83,13 +83,13 @@ def refused(caller: Caller, field: str, query: str, path: str = EVERYWHERE) -> s
 
 def test_a_page_is_as_large_as_asked_50_by_default_and_never_larger_than_200(viewer: Caller) -> None:
     make_versions(205)
-    for size, shown in (("", 50), ("0", 50), ("1", 1), ("50", 50), ("200", 200), ("9999", 200)):
+    for size, shown in (("", 50), ("0", 50), ("1", 1), ("50", 50), ("200", 200), ("9999", 200), ("1e3", 200)):
         rows, body = page(viewer, pageSize=size)
         assert (len(rows), body["totalSize"]) == (shown, 205), size
         assert body["nextPageToken"]
 
 
-@pytest.mark.parametrize("size", ["-1", "many", "1.5", "1e3", "٣", "99999999999"])
+@pytest.mark.parametrize("size", ["-1", "many", "1.5", "٣", "99999999999"])
 def test_another_page_size_is_refused(viewer: Caller, size: str) -> None:
     assert "is no page size. Use 1 to 200." in refused(viewer, "pageSize", f"pageSize={quote(size)}")
 
