@@ -25,7 +25,7 @@ urlpatterns = [
     path("v1/", include("publishing.api.urls")),
     path("api/openapi.json", openapi, name="openapi"),
     path("api/docs", docs, name="docs"),
-    re_path(rf"^{PROGRAMS.pattern}", Nothing.as_view(), name="api_nothing"),
+    re_path(rf"^(?:{PROGRAMS.pattern})", Nothing.as_view(), name="api_nothing"),
     path("", include("accounts.urls")),
     path("", include("catalog.urls")),
     path("", include("launches.urls")),
