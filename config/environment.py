@@ -163,7 +163,8 @@ _SETTINGS = [
         "SLIPWAY_ADDRESS_DAYS",
         positive,
         90,
-        "Days after which the audit log forgets from which addresses things were done, and where users signed in.",
+        "Days after which the audit log forgets from which addresses and by which programs things were done, "
+        "and where users signed in.",
     ),
     Setting("SLIPWAY_SESSION_DAYS", positive, 14, "Days for which somebody stays signed in."),
     Setting(

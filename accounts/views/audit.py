@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -95,7 +96,12 @@ def _page(
     readable: bool = False,
     refusal: Refusal | None = None,
 ) -> HttpResponse:
-    context: dict[str, Any] = {"account": account, "refusal": refusal.message if refusal else "", "form": form}
+    context: dict[str, Any] = {
+        "account": account,
+        "refusal": refusal.message if refusal else "",
+        "form": form,
+        "address_days": settings.SLIPWAY_ADDRESS_DAYS,
+    }
     status = status_of(refusal) if refusal else HTTPStatus.OK
     if readable and account is not None:
         personal = _sees_persons(request)

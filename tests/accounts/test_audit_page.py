@@ -19,6 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest_django.fixtures import Settings
 
 from accounts.actors import SYSTEM, Actor, key_actor, user_actor
 from accounts.audit_csv import harmless
@@ -216,6 +217,12 @@ def test_a_cursor_of_another_account_tells_nothing(reader: Client, team: Account
     own = [note(team, at=timezone.now()).pk, note(team, at=timezone.now() + timedelta(days=1)).pk]
     foreign = note(make_account(), at=timezone.now() + timedelta(hours=1))
     assert ids(reader, f"/audit?before={foreign.pk}") == own[::-1]
+
+
+def test_it_says_what_the_log_forgets_and_when(reader: Client, settings: Settings) -> None:
+    for days, words in ((30, "after 30 days the log forgets"), (1, "after 1 day the log forgets")):
+        settings.SLIPWAY_ADDRESS_DAYS = days
+        assert words in reader.get("/audit").content.decode()
 
 
 def test_htmx_gets_the_rows_alone(reader: Client, team: Account) -> None:
