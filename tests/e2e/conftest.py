@@ -81,8 +81,8 @@ def slipway_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slipway
 
 
 @contextmanager
-def running_slipway(home: Path, redis_url: str) -> Iterator[SlipwayServer]:
-    """A Slipway in the folder, with a new database and that broker; it has ended afterwards."""
+def running_slipway(home: Path, redis_url: str, **settings: str) -> Iterator[SlipwayServer]:
+    """A Slipway in the folder, with a new database, that broker and settings; it has ended afterwards."""
     port = _free_port()
     with _database(f"slipway_e2e_{worker_number()}_{os.getpid()}_{port}") as database_url:
         server = SlipwayServer(
@@ -100,7 +100,8 @@ def running_slipway(home: Path, redis_url: str) -> Iterator[SlipwayServer]:
                 "PORT": str(port),
                 "SLIPWAY_ADMIN_USER": "admin",
                 "SLIPWAY_ADMIN_PASSWORD": "a good long pass phrase",
-            },
+            }
+            | settings,
         )
         with _running(server):
             yield server

@@ -1,9 +1,10 @@
-"""The broker restarts below launches in flight: none is lost, none is started twice, each ends truly."""
+"""Whatever is killed or restarted below launches in flight: none is lost, none is started twice, each ends truly."""
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -12,47 +13,108 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 import pytest
+import redis
 
+from config.health import WORKER_KEY
 from embedded.addresses import free_port
 from embedded.broker import Broker, find_server
+from embedded.processes import kill_group, spawn
 from tests.e2e.conftest import ROOT, SlipwayServer, running_slipway
-from tests.sdk.environments import ensure_environment
+from tests.launches.providers.local_rig import STAND_IN
+from trainer.prepare import REQUIREMENTS, STAMP, digest
 
+JOBS = "/v1/accounts/local/rlorTrainerJobs"
+SHAPE = "accounts/local/trainingShapes/tiny-qwen3-2k-lora"
+SLOTS = 8
 READY_SECONDS = 30
-END_SECONDS = 240
+START_SECONDS = 120  # of processes, on a machine that others keep busy, too
+END_SECONDS = 120
 RESTARTS = 10
+KILLS = 3
 OUTCOMES = {"COMPLETED", "FAILED", "CANCELLED"}
-LAUNCH = """
-from accounts.actors import user_actor
-from accounts.models import Account, User
-from catalog.models import ShapeVersion
-from launches.domain.create_launch import create_launch
-user, account = User.objects.get(username="admin"), Account.objects.get(account_id="local")
-version = ShapeVersion.objects.get(shape__shape_id="tiny-qwen3-2k-lora", is_latest_validated=True)
-for number in range({number}):
-    launch = create_launch(
-        actor=user_actor(user), account=account, version=version,
-        inputs={{"recipe": "{recipe}"}}, idempotency_key=f"{key}-{{number}}",
-    )
-    print(launch.job_id)
-"""
+
+# What Slipway says of a launch, the code (negative: the signal) that its trainer ended with, and how many it had.
+COMPLETED = ("COMPLETED", 0, 1)
+FAILED = ("FAILED", 3, 1)
+KILLED = ("FAILED", -signal.SIGKILL, 1)
+CANCELLED = ("CANCELLED", 143, 1)
+
+
+@dataclass(frozen=True)
+class StandIns:
+    """Trainers that do as they are told: an environment whose Python runs the stand-in, whatever it is asked for."""
+
+    environment: Path
+
+    def prepare(self) -> None:
+        """Make the environment, as complete as the trainer's own looks to a launch."""
+        shutil.copytree(STAND_IN, self.environment, ignore=shutil.ignore_patterns("__pycache__"))
+        (self.environment / "behaviour").mkdir()
+        (self.environment / "behaviour").chmod(0o777)  # where one is root, trainers are other users
+        here, python = shlex.quote(str(self.environment)), shlex.quote(os.path.realpath(sys.executable))
+        program = self.environment / "bin" / "python"
+        program.parent.mkdir()
+        program.write_text(f'#!/bin/sh\ncd {here} && PYTHONPATH={here} exec {python} "$@"\n')
+        program.chmod(0o755)
+        (self.environment / STAMP).write_text(json.dumps({"digest": digest(REQUIREMENTS)}))
+
+    def pids(self, job: str) -> list[int]:
+        """The pids of all that ever started for the job."""
+        starts = self.environment / "behaviour" / f"{job}.starts"
+        return [int(line) for line in starts.read_text().split()] if starts.exists() else []
+
+    def end(self, job: str, code: int) -> None:
+        """Let the job's trainer end."""
+        part = self.environment / "behaviour" / f".{job}.exit"
+        part.write_text(str(code))
+        part.replace(part.with_name(f"{job}.exit"))
+
+
+class FragileBroker:
+    """The embedded broker, which the test starts and stops; the folder is its own."""
+
+    def __init__(self, folder: Path) -> None:
+        program = find_server()
+        assert program
+        self._dump = folder / "dump.rdb"
+        self._broker = Broker(folder / "old", program=program, port=free_port(), log=folder / "log", account=None)
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return self._broker.url
+
+    def start(self) -> None:
+        """Start it with what it kept, if it kept anything."""
+        self._process = self._broker.start()
+        self._dump.unlink(missing_ok=True)
+
+    def stop(self, number: int, *, kept: bool = False) -> None:
+        """End it by the signal; what it held is lost, unless it is kept for the next start."""
+        if kept:
+            with redis.Redis.from_url(self.url) as client:
+                client.save()
+            assert self._dump.exists()
+        self._process.send_signal(number)
+        self._process.wait(10)
 
 
 @dataclass
 class World:
-    """A Slipway with two workers, and a broker that the test starts and stops."""
+    """A Slipway with two workers, whose broker and trainers do what the test wants."""
 
     server: SlipwayServer
-    broker: Broker
-    process: subprocess.Popen[bytes]
+    trainers: StandIns
+    broker: FragileBroker
     other: subprocess.Popen[bytes]
-    key: str
+    api: httpx.Client
 
     def workers(self) -> list[int]:
         """The pids of both workers, which lead their pools."""
@@ -63,42 +125,46 @@ class World:
         running = json.loads((self.server.home / "run.json").read_text())
         return int(running["children"][name]["pid"])
 
-    def launch(self, recipe: str, key: str, number: int = 1) -> list[str]:
-        """The ids of new jobs."""
-        said = self.server.manage("shell", "--no-imports", "-c", LAUNCH.format(recipe=recipe, key=key, number=number))
-        return said.split()[-number:]
+    def launch(self, *jobs: str) -> None:
+        """Launch trainers under these ids."""
+        for job in jobs:
+            answer = self.api.post(JOBS, params={"trainingShape": SHAPE, "rlorTrainerJobId": job}, json={})
+            assert answer.status_code == httpx.codes.OK, answer.text
 
-    def call(self, method: str, path: str) -> Any:
-        """What the API answers."""
-        url = f"{self.server.url}/v1/accounts/local/rlorTrainerJobs/{path}"
-        answer = httpx.request(method, url, headers={"X-Api-Key": self.key}, timeout=30)
+    def cancel(self, job: str) -> None:
+        """As a user does."""
+        answer = self.api.post(f"{JOBS}/{job}:cancel")
         assert answer.status_code == httpx.codes.OK, answer.text
-        return answer.json()
 
-    def state(self, job: str) -> str:
-        """What Slipway says of the job."""
-        return str(self.call("GET", job)["state"]).removeprefix("JOB_STATE_")
+    def states(self) -> dict[str, str]:
+        """What Slipway says of all its launches, by id."""
+        jobs = self.api.get(JOBS).json()["rlorTrainerJobs"]
+        return {job["name"].rpartition("/")[2]: job["state"].removeprefix("JOB_STATE_") for job in jobs}
 
-    def file(self, job: str, name: str) -> Path:
-        """A file of the job's only attempt."""
+    def are_running(self, *jobs: str) -> bool:
+        """Whether Slipway says so of each."""
+        states = self.states()
+        return all(states[job] == "RUNNING" for job in jobs)
+
+    def exit_code(self, job: str) -> int:
+        """What the wrapper of the job's only attempt wrote down; a signal is negative."""
         (attempt,) = (self.server.home / "local" / "jobs" / "local" / job / "attempts").iterdir()
-        return attempt / name
+        told = json.loads((attempt / "exit.json").read_text())
+        return int(told["code"] if told["signal"] is None else -told["signal"])
 
-    def is_ready(self) -> bool:
-        """Whether everything that a launch needs is there."""
-        with suppress(httpx.HTTPError):
-            return httpx.get(f"{self.server.url}/readyz", timeout=10).status_code == httpx.codes.OK
+    def seconds_until_work(self, workers: int, limit: float) -> float:
+        """Wait until that many workers ask for tasks, one has taken some since now, and Slipway says it is ready."""
+        moment, began = time.time(), time.monotonic()
+        until(lambda: self.works(moment, workers), limit, "work after a restart")
+        return time.monotonic() - began
+
+    def works(self, since: float, workers: int) -> bool:
+        """Whether that is so now; `since` in seconds of the epoch."""
+        with suppress(httpx.HTTPError, redis.RedisError), redis.Redis.from_url(self.broker.url) as client:
+            asking = sum(one["cmd"] == "brpop" for one in client.client_list())
+            taken = float(client.get(WORKER_KEY) or 0)
+            return asking == workers and taken > since and self.api.get("/readyz").status_code == httpx.codes.OK
         return False
-
-    def restart_broker(self, *, emptied: bool, down_seconds: float = 0.3, kill: bool = False) -> None:
-        """Stop the broker, or kill it, and start it again after a while."""
-        self.process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
-        self.process.wait(10)
-        if emptied:
-            shutil.rmtree(self.server.home / "own-broker")
-            self.broker.prepare()
-        time.sleep(down_seconds)
-        self.process = self.broker.start()
 
 
 def until(look: Callable[[], Any], seconds: float, what: str) -> Any:
@@ -112,22 +178,21 @@ def until(look: Callable[[], Any], seconds: float, what: str) -> Any:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    ensure_environment("trainer")
-    program = find_server()
-    assert program
-    home = tmp_path / "home"
-    home.mkdir()
-    broker = Broker(home / "own-broker", program=program, port=free_port(), log=tmp_path / "broker.log", account=None)
-    broker.prepare()
-    process = broker.start()
+    for name in ("home", "broker"):
+        (tmp_path / name).mkdir()
+    trainers = StandIns(tmp_path / "stand-ins")
+    trainers.prepare()
+    settings = {"SLIPWAY_TRAINER_ENV": str(trainers.environment), "SLIPWAY_LOCAL_SLOTS": str(SLOTS)}
     with ExitStack() as stack:
-        server = stack.enter_context(running_slipway(home, broker.url))
+        broker = FragileBroker(tmp_path / "broker")
+        stack.callback(broker.stop, signal.SIGKILL)
+        server = stack.enter_context(running_slipway(tmp_path / "home", broker.url, **settings))
         other = stack.enter_context(second_worker(server, tmp_path / "worker.log"))
-        key = server.manage(
-            *("create_api_key", "--account", "local", "--user", server.username, "--scope", "launch", "--name", "chaos")
-        )
-        world = World(server, broker, process, other, key)
-        stack.callback(lambda: world.broker.stop(world.process, time.monotonic() + 5))
+        key = server.manage("create_api_key", *("--account", "local", "--user", server.username, "--scope", "launch"))
+        headers = {"X-Api-Key": key.split()[-1]}
+        api = stack.enter_context(httpx.Client(base_url=server.url, headers=headers, timeout=30))
+        world = World(server, trainers, broker, other, api)
+        until(lambda: world.works(0, 2), START_SECONDS, "two workers")
         yield world
 
 
@@ -135,52 +200,75 @@ def world(tmp_path: Path) -> Iterator[World]:
 def second_worker(server: SlipwayServer, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A worker beside the one that is supervised."""
     command = [sys.executable, "-m", "celery", "-A", "config", "worker", "--loglevel", "INFO", "--concurrency", "2"]
-    with log.open("w") as stream:
-        process = subprocess.Popen(
-            [*command, "--hostname", "other@%h", "--without-gossip", "--without-mingle"],
-            cwd=ROOT,
-            env=server.environment | {"DJANGO_SETTINGS_MODULE": "config.settings"},
-            stdout=stream,
-            stderr=stream,
-            start_new_session=True,
-        )
+    process = spawn(
+        [*command, "--hostname", "other@%h", "--without-gossip", "--without-mingle"],
+        env=server.environment | {"DJANGO_SETTINGS_MODULE": "config.settings"},
+        cwd=ROOT,
+        log=log,
+    )
     try:
         yield process
     finally:
-        process.kill()  # its pool notices
+        kill_group(process.pid)
         process.wait()
 
 
-def end_truly(world: World, expected: dict[str, str]) -> None:
-    """Every launch ends as expected, by what its wrapper wrote down; none was started twice."""
-    until(lambda: {world.state(job) for job in expected} <= OUTCOMES, END_SECONDS, "the end of all")
-    assert {job: world.state(job) for job in expected} == expected
-    for job, state in expected.items():
-        told = json.loads(world.file(job, "exit.json").read_text())
-        assert (told["code"] == 0) is (state == "COMPLETED"), told
-        lines = world.file(job, "progress.jsonl")
-        progress = lines.read_text() if lines.exists() else ""  # of one that was cancelled while it waited
-        starts = progress.count("Starting the trainer")
-        assert starts == 1 or (starts == 0 and state == "CANCELLED")
+def end_truly(world: World, expected: dict[str, tuple[str, int, int]]) -> None:
+    """All launches of this world end as expected."""
+    until(lambda: set(world.states().values()) <= OUTCOMES, END_SECONDS, "the end of all")
+    states = world.states()
+    assert {
+        job: (state, world.exit_code(job), len(world.trainers.pids(job))) for job, state in states.items()
+    } == expected
+    print({job: state for job, (state, _, _) in expected.items()})  # noqa: T201  (shown by pytest -rP)
 
 
 def test_ten_restarts_of_the_broker_end_no_worker(world: World) -> None:
-    completed = world.launch("sample-sft", "first", 2)
-    cancelled, killed = world.launch("none", "idle", 2)
+    early = ("completed", "failed", "killed", "cancelled")
+    world.launch(*early)
+    until(lambda: world.are_running(*early), START_SECONDS, "the start of all")
     workers = world.workers()
     waits = []
     for number in range(RESTARTS):
-        world.restart_broker(emptied=number % 3 == 2, kill=number % 2 == 1, down_seconds=0.2 + number % 4)
-        began = time.monotonic()
+        world.broker.stop(signal.SIGKILL if number % 2 else signal.SIGTERM, kept=number % 3 == 0)
         if number == 3:
-            world.call("POST", f"{cancelled}:cancel")
-        until(world.is_ready, READY_SECONDS, f"ready after restart {number + 1}")
-        waits.append(time.monotonic() - began)
+            world.cancel("cancelled")
+            world.launch("launched-without-a-broker")
+        if number == 6:
+            os.kill(world.trainers.pids("killed")[0], signal.SIGKILL)
+        if number == 8:
+            world.trainers.end("failed", 3)
+        world.broker.start()
+        waits.append(world.seconds_until_work(2, READY_SECONDS))
         assert world.workers() == workers
         assert all(map(psutil.pid_exists, workers))
         assert world.other.poll() is None
-    print("ready after", [f"{wait:.1f} s" for wait in waits])  # noqa: T201  (shown by pytest -rP)
-    until(lambda: world.file(killed, "trainer.json").exists(), END_SECONDS, "the start of the last one")
-    os.kill(json.loads(world.file(killed, "trainer.json").read_text())["pid"], signal.SIGKILL)
-    end_truly(world, {**dict.fromkeys(completed, "COMPLETED"), cancelled: "CANCELLED", killed: "FAILED"})
+    print("work after", [f"{wait:.1f} s" for wait in waits])  # noqa: T201  (shown by pytest -rP)
+    for job in ("completed", "launched-without-a-broker"):
+        world.trainers.end(job, 0)
+    finished = {"completed": COMPLETED, "launched-without-a-broker": COMPLETED}
+    end_truly(world, finished | {"failed": FAILED, "killed": KILLED, "cancelled": CANCELLED})
+    assert "SIGKILL" in world.api.get(f"{JOBS}/killed").json()["status"]["message"]
     assert world.workers() == workers
+
+
+def test_whatever_is_killed_below_launches_loses_none(world: World) -> None:
+    expected: dict[str, tuple[str, int, int]] = {}
+    waits = []
+    for number in range(KILLS):
+        jobs = [f"{name}-{number}" for name in ("completed", "failed", "cancelled")]
+        world.launch(*jobs)
+        os.kill(world.part("worker"), signal.SIGKILL)  # while it tells the provider of them
+        world.broker.stop(signal.SIGKILL)
+        os.kill(world.part("beat"), signal.SIGKILL)
+        if number == 1:
+            kill_group(world.other.pid)
+        world.broker.start()
+        waits.append(world.seconds_until_work(2 if number == 0 else 1, START_SECONDS))
+        world.trainers.end(jobs[0], 0)
+        world.trainers.end(jobs[1], 3)
+        until(partial(world.trainers.pids, jobs[2]), START_SECONDS, "the start of the one to cancel")
+        world.cancel(jobs[2])
+        expected |= dict(zip(jobs, (COMPLETED, FAILED, CANCELLED), strict=True))
+    print("work after", [f"{wait:.1f} s" for wait in waits])  # noqa: T201  (shown by pytest -rP)
+    end_truly(world, expected)
