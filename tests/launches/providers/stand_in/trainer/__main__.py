@@ -98,6 +98,7 @@ for number in range(wanted.get("files", 0)):
 with (directory / "metrics.jsonl").open("a") as file:
     for number in range(1, wanted.get("metrics", 0) + 1):
         record = {"number": number, "step": number, "loss_per_token": 1 / number, "time": "2026-01-01T00:00:00Z"}
+        record["longest_context"] = config["max_context_length"]
         file.write(json.dumps(record) + "\n")
 server = ThreadingHTTPServer((config["host"], config["port"]), Face)
 threading.Thread(target=server.serve_forever, daemon=True).start()

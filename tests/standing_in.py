@@ -1,0 +1,63 @@
+"""Slipway's code in a folder of its own, where a small program that a test scripts stands in for the trainer."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from launches.providers.local import processes
+from tests.launches.providers.local_rig import STAND_IN, open_to_trainers
+
+ROOT = Path(__file__).resolve().parents[1]
+_NOT_CODE = (".git", "node_modules", "var", "tests", "docs", "__pycache__", "*.egg-info")
+
+
+@dataclass(frozen=True)
+class Code:
+    """A folder with the code of some release, and the behaviour of its trainers, see tests/launches/.../stand_in."""
+
+    path: Path
+
+    def tell(self, job: str, **behaviour: Any) -> None:
+        """What the job's trainers shall do."""
+        (self.path / "behaviour" / f"{job}.json").write_text(json.dumps(behaviour))
+
+    def finish(self, job: str) -> None:
+        """Let the job's trainer end well."""
+        part = self.path / "behaviour" / f".{job}.exit"
+        part.write_text("0")
+        part.replace(part.with_name(f"{job}.exit"))
+
+    def pids(self, job: str) -> list[int]:
+        """The pids of the trainers that ever started for the job."""
+        starts = self.path / "behaviour" / f"{job}.starts"
+        return [int(line) for line in starts.read_text().split()] if starts.exists() else []
+
+    def replace_by_this_one(self) -> None:
+        """Bring the code that is tested here, as somebody does who upgrades; trainers may run meanwhile."""
+        for entry in self.path.iterdir():
+            if entry.name != "behaviour":
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        shutil.copytree(ROOT, self.path, symlinks=True, ignore=shutil.ignore_patterns(*_NOT_CODE), dirs_exist_ok=True)
+        self.stand_in()
+
+    def stand_in(self) -> None:
+        """Replace the trainer."""
+        shutil.copytree(STAND_IN, self.path, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+
+
+def make_code(path: Path) -> Code:
+    """An empty folder for code, which trainers of other users get to."""
+    (path / "behaviour").mkdir(parents=True)
+    open_to_trainers(path)
+    (path / "behaviour").chmod(0o777)
+    return Code(path)
+
+
+def end_trainers(home: Path) -> None:
+    """Leave no trainer of the state folder behind, whatever the test did."""
+    for attempt in home.glob("local/jobs/*/*/attempts/*"):
+        processes.end_all(attempt)
