@@ -17,7 +17,7 @@ SHARED: list[Processor] = [
 drop_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
 render = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "logger", "event"], bool_as_flag=False)
 
-_INVITATION = re.compile(r"(?<!members)((?:/|%2F)invitations(?:/|%2F))[^\s\"'?&#]*", re.IGNORECASE)
+_INVITATION = re.compile(r"(?<!members)((?:/|%2F)invitations(?:/|%2F|\?|%3F))[^\s\"'?&#]*", re.IGNORECASE)
 _KEY = re.compile(r"slpw_[\w-]{7,}", re.ASCII)
 """More of a key than what people tell keys apart by, which is its first eleven characters."""
 _TOKEN = re.compile(r"(?<![\w-])(?=[\w-]*[A-Z])[\w-]{20,}", re.ASCII)

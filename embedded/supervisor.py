@@ -31,8 +31,10 @@ POLL_SECONDS = 0.2
 READY_SECONDS = 180
 MOST_FAILURES = 5
 """In a row, of one part while everything starts; then it is given up. What has started is started again for ever."""
-# Seconds after the start of a stop at which each part must be gone; all in all less than ten.
+# Seconds after the start of a stop at which each part must be gone; all in all less than ten as a rule.
 WORKERS_GONE, TRAINERS_GONE, WEB_GONE, SERVERS_GONE = 1.5, 7.0, 7.4, 7.8
+TRAINERS_LATE = 45.0
+"""More seconds for trainers on a busy machine: one killed before it was noted why would be said to have failed."""
 
 
 class Stop(BaseException):
@@ -212,8 +214,9 @@ class Supervisor:
         self._ask_to_end("web")
         if trainers:
             self._end_trainers(trainers, began + TRAINERS_GONE)
-        self._end("web", deadline=began + WEB_GONE)
-        self._servers_in_force().stop(began + SERVERS_GONE)
+        late = max(0.0, time.monotonic() - began - TRAINERS_GONE)
+        self._end("web", deadline=began + WEB_GONE + late)
+        self._servers_in_force().stop(began + SERVERS_GONE + late)
         if stragglers := marked(MARK, str(self._home.path)):
             self._console.say(f"Killing {len(stragglers)} processes that did not stop by themselves")
             kill(stragglers)
@@ -257,7 +260,9 @@ class Supervisor:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
         if not wait(process, deadline):
-            self._console.say("Trainers did not stop in time")
+            self._console.say("Still ending the trainers, so that each is noted as stopped; checkpoints are kept")
+        if not wait(process, deadline + TRAINERS_LATE):
+            self._console.say("Trainers did not stop in time and are killed; checkpoints are kept")
             kill_group(process.pid)
         elif process.returncode:
             self._console.say(f"Trainers could not be stopped in order: {' '.join(last_lines(log, 1))}")

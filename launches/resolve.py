@@ -242,4 +242,4 @@ def shortened(text: str) -> str:
 
 
 def _shown(given: Any) -> str:
-    return repr(shortened(str(given)))
+    return repr(shortened(str(given).lower() if isinstance(given, bool) else str(given)))

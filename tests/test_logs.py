@@ -77,15 +77,16 @@ def test_an_invitation_that_still_works_is_in_no_log(tmp_path: Path, monkeypatch
     assert token not in said
 
 
-@pytest.mark.parametrize("pasted", ["{}", " {}", '"{}"', "&{}", "x&{}", "a {} b", "?next={}", "%20{}"])
+@pytest.mark.parametrize("pasted", ["{}", " {}", '"{}"', "&{}", "x&{}", "a {} b", "?next={}", "%20{}", "?{}", "%3F{}"])
 def test_a_token_is_hidden_however_its_link_was_pasted(pasted: str) -> None:
+    address = "/invitations" if pasted.startswith(("?{", "%3F")) else "/invitations/"
     token, line = (
         secrets.token_urlsafe(32),
-        'event="Not Found: /invitations/{}" request_id=0123456789abcdef0123456789abcdef',
+        'event="Not Found: {}{}" request_id=0123456789abcdef0123456789abcdef',
     )
-    hidden = hide_secrets(None, "", line.format(pasted.format(token)))
+    hidden = hide_secrets(None, "", line.format(address, pasted.format(token)))
     assert token not in hidden
-    assert "/invitations/***" in hidden
+    assert f"{address}***" in hidden or f"{address}{pasted.partition('{')[0]}***" in hidden
     assert hidden.endswith(" request_id=0123456789abcdef0123456789abcdef")
 
 

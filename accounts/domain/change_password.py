@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.contrib.auth.hashers import check_password
 from django.db import transaction
 
 from accounts.actors import Actor
@@ -13,7 +14,7 @@ from accounts.domain.revoke_api_key import revoke_keys_of
 from accounts.models import SeenAddress, SignInFailures, User
 from accounts.passwords import wrong_password
 from accounts.queries import memberships_of
-from wire.errors import InvalidArgument, PermissionDenied
+from wire.errors import InvalidArgument, PermissionDenied, Violation
 
 
 @transaction.atomic
@@ -28,6 +29,8 @@ def change_password(*, actor: Actor, user: User, password: str, revoke_keys: boo
         raise PermissionDenied(f"Only {user} and superusers change the password of {user}.")
     if violations := wrong_password(user, password):
         raise InvalidArgument(violations)
+    if user.has_usable_password() and check_password(password, user.password):
+        raise InvalidArgument([Violation("password", "That is the password already; choose another.")])
     user.set_password(password)
     user.save(update_fields=["password"])
     SeenAddress.objects.filter(user=user).delete()

@@ -366,7 +366,7 @@ def test_the_preview_follows_what_is_typed(signed_in: Client) -> None:
     assert "training_shape_ref=" in page
     assert "curl --fail-with-body -sS -X POST" in page
     assert "addressed to this Slipway" in page
-    assert "Put an API key into FIREWORKS_API_KEY" in page
+    assert "Put that address into FIREWORKS_BASE_URL and an API key into FIREWORKS_API_KEY" in page
     assert not Launch.objects.exists()
 
 

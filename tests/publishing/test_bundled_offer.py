@@ -62,7 +62,7 @@ def test_what_was_loaded_is_known_and_is_nothing_new(admin: Client, team: Accoun
     assert known.sha256 == known.bundled_sha256 == hashlib.sha256(PUBLIC.encode()).hexdigest()
     assert known.source.endswith("team.yaml") and known.applied_at
     assert hinted(admin) == [False, False]
-    assert f"Last applied: {known.source} {known.sha256[:12]}" in text(admin.get(URL))
+    assert f"Last applied: team.yaml {known.sha256[:12]}" in text(admin.get(URL))
 
 
 def test_a_newer_file_is_reviewed_and_applied(admin: Client, team: Account, bring: Bring) -> None:
