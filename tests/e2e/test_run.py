@@ -51,6 +51,7 @@ class Slipway:
     """One state folder and what is run on it."""
 
     home: Path
+    code: Path = ROOT
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -76,7 +77,7 @@ class Slipway:
         """Start it and wait for the address."""
         with self.output.open("wb") as stream:
             self.process = subprocess.Popen(
-                [ROOT / "run"],
+                [self.code / "run"],
                 env=self.environment(**extra),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
@@ -94,7 +95,7 @@ class Slipway:
     ) -> subprocess.CompletedProcess[str]:
         """`./run` with arguments, to its end."""
         env = self.environment(**(extra or {}))
-        argv = [str(ROOT / "run"), *arguments]
+        argv = [str(self.code / "run"), *arguments]
         return subprocess.run(argv, env=env, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
 
     def record(self) -> dict[str, Any]:
