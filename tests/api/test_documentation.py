@@ -74,4 +74,5 @@ def test_every_state_is_in_the_table() -> None:
 def test_every_reason_is_told() -> None:
     sources = [path.read_text() for path in (Path(settings.BASE_DIR) / "launches" / "api").glob("*.py")]
     reasons = set(re.findall(r'reason="(\w+)"', "".join(sources))) | {NOT_VALIDATED}
-    assert reasons == set(re.findall(r"`([A-Z]+_[A-Z_]+)`", PAGE)) - {code.name for code in Code} - set(STATES)
+    told = {name for name in re.findall(r"`([A-Z]+_[A-Z_]+)`", PAGE) if not name.startswith("SLIPWAY_")}
+    assert reasons == told - {code.name for code in Code} - set(STATES)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accounts.origins import Origin
 from launches.gateway import headers
 from launches.gateway.admission import Admitted
 from launches.gateway.application import PREFIX, Gateway
@@ -134,11 +135,11 @@ def test_a_request_is_passed_on_as_one_request_or_not_at_all(
     recorder, status = Recorder(), []
 
     class Desk:
-        async def admit(self, secret: str, account: str, job: str) -> Admitted:
+        async def admit(self, secret: str, account: str, job: str, _: Origin) -> Admitted:
             assert (account, job) == ("local", "job")
             return ADMITTED
 
-        def forget(self, secret: str, account: str, job: str) -> None:
+        def forget(self, secret: str, account: str, job: str, _: Origin) -> None:
             pass
 
     async def send(message: Any) -> None:
