@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from accounts.actors import Actor, require_manager
+from accounts.domain.create_user import wrong_fields
 from accounts.domain.record import record
-from accounts.models import Account, Invitation, Membership
+from accounts.models import Account, Invitation, Membership, User
 from accounts.roles import Role
 from wire.errors import InvalidArgument, Violation
 from wire.names import invitation_name
@@ -25,13 +26,16 @@ def create_invitation(
     """Make an invitation that can be accepted once within seven days.
 
     Returns it with its token, which belongs into the link and is stored nowhere. Errors: `NotFound`,
-    `PermissionDenied`, `InvalidArgument` where there is a member of that name.
+    `PermissionDenied`, `InvalidArgument` where there is a member of that name, or nobody new may be called that.
     """
     require_manager(actor, account)
     if username and Membership.objects.filter(account=account, user__username__iexact=username).exists():
         raise InvalidArgument(
             [Violation("username", f"{username} is a member of {account} already. Change their role instead.")]
         )
+    is_new = username and not User.objects.filter(username__iexact=username).exists()
+    if is_new and (violations := wrong_fields(User(username=username, email=email))):
+        raise InvalidArgument(violations)  # now, and not to whoever follows the link
     token = secrets.token_urlsafe(32)
     invitation = Invitation.objects.create(
         account=account,

@@ -23,7 +23,7 @@ def create_user(*, actor: Actor, username: str, password: str, email: str = "") 
     """
     user = User(username=User.normalize_username(username), email=email)
     user.set_password(password)
-    if violations := [*_wrong_fields(user), *wrong_password(user, password)]:
+    if violations := [*wrong_fields(user), *wrong_password(user, password)]:
         raise InvalidArgument(violations)
     try:
         with transaction.atomic():
@@ -34,7 +34,8 @@ def create_user(*, actor: Actor, username: str, password: str, email: str = "") 
     return user
 
 
-def _wrong_fields(user: User) -> list[Violation]:
+def wrong_fields(user: User) -> list[Violation]:
+    """What keeps somebody new from being called that, or from having that address. Needs a transaction."""
     try:
         user.clean_fields(exclude=["password"])
     except ValidationError as error:

@@ -42,6 +42,7 @@ class Family:
 def browse(request: SlipwayRequest) -> HttpResponse:
     """`/`: everything about what is shown stands in the URL."""
     filters, problems = read_filters(request.GET)
+    refused = {problem.field for problem in problems} & request.GET.keys()
     mine = member_of(request)
     groups = queries.read_groups(mine, filters)
     known = [*groups, *queries.read_values(mine)] if filters.q else groups  # what the text leaves out stays, with 0
@@ -52,7 +53,12 @@ def browse(request: SlipwayRequest) -> HttpResponse:
     context = {
         "section": "catalog",
         "filters": filters,
-        "problems": problems,
+        "problems": [
+            f"{facets.TITLES.get(problem.field, problem.field)}: {problem.description}" for problem in problems
+        ],
+        "titles": facets.TITLES,
+        # What was refused stays where it was typed, to be put right.
+        "typed": {name: request.GET[name] if name in refused else None for name in BOUNDS},
         "total": facets.shown(total),
         "total_models": facets.shown(queries.count_models(mine, filters)),
         "facets": {name: facets.options(known, filters, name) for name in CHOICES}

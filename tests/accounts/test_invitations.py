@@ -175,6 +175,16 @@ def test_a_link_used_twice_at_once_lets_one_in() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(("name", "words"), [("bad name", "username"), ("adrnin", "looks like 'admin'")])
+def test_nobody_is_invited_by_a_name_that_they_could_not_have(name: str, words: str) -> None:
+    account = make_account()
+    make_user(username="admin")
+    with pytest.raises(CommandError, match=words):
+        call_command("add_member", name, account=account.account_id, role="viewer")
+    assert not Invitation.objects.exists()
+
+
+@pytest.mark.django_db
 def test_the_command_sets_the_role_of_a_user_who_exists() -> None:
     user, account = make_user(username="Anna"), make_account(account_id="team-a")
     assert add_member("anna", "--account", "team-a", "--role", "publisher") == "Anna is publisher of team-a."

@@ -274,12 +274,12 @@ def test_unconfirmed_ids_and_unknown_gpus_are_said(bundled: None, client: Client
 @pytest.mark.parametrize(
     ("query", "complaint"),
     [
-        ("context=big", "context: &#x27;big&#x27; is no context length; use a size such as 128k"),
-        ("gpus=-1", "gpus: &#x27;-1&#x27; is no number of GPUs"),
+        ("context=big", "Context at least: &#x27;big&#x27; is no context length; use a size such as 128k"),
+        ("gpus=-1", "GPUs at most: &#x27;-1&#x27; is no number of GPUs"),
         ("gpus=999999999999999999999", "is no number of GPUs"),
-        ("mode=teacher", "mode: &#x27;teacher&#x27; is not known; use policy, lora, forward-only"),
-        ("architecture=rnn", "architecture: &#x27;rnn&#x27; is not known"),
-        ("accelerator=TPU", "accelerator: &#x27;TPU&#x27; is not known"),
+        ("mode=teacher", "Trainer mode: &#x27;teacher&#x27; is not known; use policy, lora, forward-only"),
+        ("architecture=rnn", "Architecture: &#x27;rnn&#x27; is not known"),
+        ("accelerator=TPU", "Accelerator: &#x27;TPU&#x27; is not known"),
         ("sort=price", "sort: &#x27;price&#x27; is no order"),
         ("q=" + "x" * 300, "the first 200 were used"),
     ],
@@ -288,6 +288,12 @@ def test_what_cannot_be_read_is_said_and_left_out(bundled: None, client: Client,
     html = get(client, query)
     assert complaint in html
     assert query.startswith("q=") or total_in(html) == 60
+
+
+def test_a_bound_that_was_refused_stays_where_it_was_typed(bundled: None, client: Client) -> None:
+    html = get(client, {"context": "2OOk", "gpus": "4"})
+    assert re.search(r'id="facet-context"[^>]* value="2OOk"', html)
+    assert re.search(r'id="facet-gpus"[^>]* value="4"', html)
 
 
 @pytest.mark.parametrize(
