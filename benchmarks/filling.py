@@ -20,8 +20,8 @@ FROM generate_series(1, %(rows)s) n, accounts_account a, accounts_user u,
     (SELECT id FROM catalog_shapeversion ORDER BY id LIMIT 1) v
 WHERE a.account_id = 'local' AND u.username = %(user)s;
 INSERT INTO launches_attempt (launch_id, number, state, reason, detail, ready, endpoint, resume_from, failures,
-    progress_read, log_tail, log_offset, metrics_read, finished_at, created_at, next_check_at)
-SELECT id, 1, state, '', '', false, '', '', 0, 0, '', 0, 0, created_at, created_at, created_at
+    progress_read, log_tail, log_offset, metrics_read, metrics_offset, finished_at, created_at, next_check_at)
+SELECT id, 1, state, '', '', false, '', '', 0, 0, '', 0, 0, 0, created_at, created_at, created_at
 FROM launches_launch WHERE job_id LIKE 'bench-%%';
 ANALYZE;
 """

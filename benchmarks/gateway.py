@@ -51,8 +51,8 @@ INSERT INTO launches_launch (uid, account_id, job_id, owner_id, shape_version_id
 SELECT gen_random_uuid(), account_id, 'bench-bare', owner_id, shape_version_id, '', spec, inputs,
     provider, 'bench-bare', 'RUNNING', 1, 1, now() FROM launches_launch WHERE job_id = %(job)s;
 INSERT INTO launches_attempt (launch_id, number, state, reason, detail, ready, endpoint, resume_from, failures,
-    progress_read, log_tail, log_offset, metrics_read, created_at, next_check_at)
-SELECT id, 1, 'RUNNING', '', '', true, %(endpoint)s, '', 0, 0, '', 0, 0, now(), now() + interval '1 day'
+    progress_read, log_tail, log_offset, metrics_read, metrics_offset, created_at, next_check_at)
+SELECT id, 1, 'RUNNING', '', '', true, %(endpoint)s, '', 0, 0, '', 0, 0, 0, now(), now() + interval '1 day'
 FROM launches_launch WHERE job_id = 'bench-bare';
 """
 RUNNING = """

@@ -44,4 +44,5 @@ def last_lines(log: Path, count: int = 8) -> list[str]:
             text = stream.read().decode(errors="replace")
     except OSError:
         return []
-    return [line for line in text.splitlines() if line.strip()][-count:]
+    # Without a traceback: it stands in the log, and would make a screenful of one line here.
+    return [line.partition(" exception=")[0] for line in text.splitlines() if line.strip()][-count:]

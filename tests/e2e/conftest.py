@@ -38,6 +38,7 @@ BROWSER_ARGUMENTS = [
 ]
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything here is `e2e`, and (with `--dist loadgroup`) shares one worker, so that one server is enough."""
     for item in items:

@@ -68,7 +68,7 @@ def test_train_and_save_through_the_gateway(slipway_server: SlipwayServer, key: 
     losses = [event["loss_per_token"] for event in (*events["step"], *events["evaluated"])]
     assert len(losses) == STEPS + 1
     assert losses[-1] < losses[0], "the loss falls"
-    assert len(events["saved"]) == 1
+    assert len(events["saved"]) == 2, "the driver saves twice, and both are kept"
 
     control_plane.post(f"{jobs}/{JOB}:cancel").raise_for_status()
     answer = wait_for(trainer, key, httpx.codes.NOT_FOUND, ENDING)

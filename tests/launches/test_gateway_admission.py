@@ -246,7 +246,7 @@ def test_a_resumed_launchs_trainer_is_found_where_it_is_now(launch: Launch, trai
     second = StandIn()
 
     def resume() -> None:
-        observe(launch, AttemptState.COMPLETED)
+        observe(launch, AttemptState.FAILED, reason=Reason.EXIT_CODE)
         resume_launch(actor=user_actor(launch.owner), launch=launch)
         observe(launch, AttemptState.RUNNING, endpoint=second.endpoint)
 
