@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import subprocess
@@ -39,16 +40,19 @@ class Desk:
         """Paste the commands of `environment` into a shell, with the key where it goes, and then run the program."""
         assert "FIREWORKS_API_KEY=''" in environment
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "program").write_text(program, encoding="utf-8")
         commands = environment.replace("FIREWORKS_API_KEY=''", f"FIREWORKS_API_KEY='{self.key}'")
         inherited = {name: value for name, value in os.environ.items() if name not in (*SDK_VARIABLES, "PYTHONPATH")}
-        return subprocess.run(
-            ["sh", "-e"],
-            input=f"{commands}\n{by} program\n",
-            cwd=self.folder,
-            env={**inherited, **self.variables},
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
+        # One at a time: the environment and the program's file are of the folder, and tests run side by side.
+        with (self.folder / "in-use").open("w") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            (self.folder / "program").write_text(program, encoding="utf-8")
+            return subprocess.run(
+                ["sh", "-e"],
+                input=f"{commands}\n{by} program\n",
+                cwd=self.folder,
+                env={**inherited, **self.variables},
+                capture_output=True,
+                text=True,
+                timeout=seconds,
+                check=False,
+            )
