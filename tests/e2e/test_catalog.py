@@ -85,6 +85,20 @@ def test_back_forward_reload_and_a_shared_address_show_the_same(page: Page) -> N
     expect(page.locator("[data-total]")).to_have_text("2")
 
 
+def test_a_way_forward_is_followed_before_the_scripts_have_come(page: Page) -> None:
+    page.goto("/")
+    box(page, "Gemma").check()
+    expect(page).to_have_url("/?family=Gemma")
+    page.route("**/htmx.min*.js", lambda route: None)  # never answered
+    page.evaluate("history.back()")
+    expect(page).to_have_url("/")
+    expect(page.locator("[data-total]")).to_have_text("60")
+    page.unroute("**/htmx.min*.js")
+    page.evaluate("history.forward()")
+    expect(page).to_have_url("/?family=Gemma")
+    expect(page.locator("[data-total]")).to_have_text("6")
+
+
 def test_back_from_a_shape_keeps_the_filters(page: Page) -> None:
     page.goto("/")
     box(page, "Kimi").check()
