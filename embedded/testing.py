@@ -19,7 +19,7 @@ from embedded.postgres import find_binaries
 from embedded.servers import start_servers
 from embedded.services import environment, programs_path
 
-KEPT_SETTINGS = ("SLIPWAY_PYTHON", "SLIPWAY_ENV_DIR", "SLIPWAY_CHROMIUM")
+KEPT_SETTINGS = ("SLIPWAY_PYTHON", "SLIPWAY_ENV_DIR", "SLIPWAY_CHROMIUM", "SLIPWAY_TEST_ENVIRONMENTS")
 NO_BROWSER = (
     "NO BROWSER: the browser tests were skipped, because there is no Chromium and it could not be installed.\n"
     "Install chromium, or set SLIPWAY_CHROMIUM to one, to run them."
@@ -44,11 +44,12 @@ def forget_settings() -> None:
 
 
 def pytest_options(arguments: list[str]) -> list[str]:
-    """Two processes where the caller says nothing about it and asks for no debugger."""
-    own = ("-n", "--numprocesses", "--dist", "--pdb", "--trace", "-p", "--collect-only", "--co")
-    if (os.cpu_count() or 1) < 2 or any(argument.startswith(own) for argument in arguments):
+    """Two processes, which share out the tests by file, unless the caller speaks of it or wants a debugger or a list."""
+    own = ("--numprocesses", "--dist", "--pdb", "--trace", "--collect-only", "--co", "-p")
+    spoken = any(argument.startswith("-n") or argument.partition("=")[0] in own for argument in arguments)
+    if (os.cpu_count() or 1) < 2 or spoken:
         return arguments
-    return ["-n", "2", "--dist", "loadgroup", *arguments]
+    return ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", *arguments]
 
 
 def run(arguments: list[str]) -> int:

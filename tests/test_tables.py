@@ -51,7 +51,7 @@ PAGES = [
     "/readyz",
     "/admin/login/",
 ]
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("tables")]
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")

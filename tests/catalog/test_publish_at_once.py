@@ -22,10 +22,7 @@ from wire.errors import Conflict
 
 PUBLISHES = 200
 PATIENCE_SECONDS = 60.0
-pytestmark = [
-    pytest.mark.e2e,  # for how long it takes
-    pytest.mark.xdist_group("200 connections"),  # one test at a time, for the sake of the server
-]
+pytestmark = pytest.mark.e2e  # for how long it takes
 
 
 def publish_all(shape: TrainingShape, versions: list[ShapeVersion], actor: Actor, expected: str | None) -> Counter[str]:

@@ -23,10 +23,11 @@ def _clear_away(admin_page: Page) -> Iterator[None]:
     """End what a test has launched, so that the next one finds a free place."""
     yield
     admin_page.goto("/launches?state=active")
-    for link in admin_page.locator("#launches tbody th a").all():
-        cancel = f"{link.get_attribute('href')}/cancel"
+    # Read at once: the table renews itself, and a launch that ends on its own leaves it.
+    launches = admin_page.locator("#launches tbody th a").evaluate_all("links => links.map(link => link.href)")
+    for launch in launches:
         token = admin_page.locator("[name=csrfmiddlewaretoken]").first.input_value()
-        admin_page.request.post(cancel, form={"csrfmiddlewaretoken": token})
+        admin_page.request.post(f"{launch}/cancel", form={"csrfmiddlewaretoken": token})
 
 
 def count_launches(page: Page) -> int:

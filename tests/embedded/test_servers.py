@@ -25,7 +25,7 @@ from embedded.processes import kill, working_in
 from embedded.servers import Servers, start_servers
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("embedded")]
+pytestmark = pytest.mark.e2e
 
 
 @contextmanager
