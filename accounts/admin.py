@@ -123,7 +123,7 @@ def _tell_alike(request: HttpRequest, what: str, groups: list[list[str]]) -> Non
 
 
 @admin.register(User)
-class Users(UserAdmin[User]):
+class SlipwayUserAdmin(UserAdmin[User]):
     """Users: made, renamed, switched off and on, never deleted, since memberships, keys and launches refer to them.
 
     Groups and single permissions are not used: rights come from memberships.
@@ -195,7 +195,7 @@ class Users(UserAdmin[User]):
 
 
 @admin.register(Account)
-class Accounts(admin.ModelAdmin[Account]):
+class AccountAdmin(admin.ModelAdmin[Account]):
     """Accounts can be made; their ids stand in resource names and so stay."""
 
     list_display = ("account_id", "display_name", "created_at")
@@ -222,11 +222,11 @@ class Accounts(admin.ModelAdmin[Account]):
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """The form; a refusal becomes a message."""
-        return _or_say_why_not(request, lambda: super(Accounts, self).changeform_view(request, *args, **kwargs))
+        return _or_say_why_not(request, lambda: super(AccountAdmin, self).changeform_view(request, *args, **kwargs))
 
 
 @admin.register(Membership)
-class Memberships(admin.ModelAdmin[Membership]):
+class MembershipAdmin(admin.ModelAdmin[Membership]):
     """Members and their roles, of every account, by the same verbs as everywhere."""
 
     list_display = ("user", "account", "role", "created_at")
@@ -252,14 +252,14 @@ class Memberships(admin.ModelAdmin[Membership]):
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """The form; a refusal becomes a message."""
-        return _or_say_why_not(request, lambda: super(Memberships, self).changeform_view(request, *args, **kwargs))
+        return _or_say_why_not(request, lambda: super(MembershipAdmin, self).changeform_view(request, *args, **kwargs))
 
     def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """The question; a refusal becomes a message."""
-        return _or_say_why_not(request, lambda: super(Memberships, self).delete_view(request, *args, **kwargs))
+        return _or_say_why_not(request, lambda: super(MembershipAdmin, self).delete_view(request, *args, **kwargs))
 
 
-class ReadOnly(admin.ModelAdmin[Any]):
+class ReadOnlyAdmin(admin.ModelAdmin[Any]):
     """Shown, never written."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -276,7 +276,7 @@ class ReadOnly(admin.ModelAdmin[Any]):
 
 
 @admin.register(Invitation)
-class Invitations(ReadOnly):
+class InvitationAdmin(ReadOnlyAdmin):
     """Invitations and who accepted them."""
 
     list_display = ("account", "role", "username", "created_by", "created_at", "expires_at", "accepted_by")
@@ -286,7 +286,7 @@ class Invitations(ReadOnly):
 
 
 @admin.register(ApiKey)
-class ApiKeys(ReadOnly):
+class ApiKeyAdmin(ReadOnlyAdmin):
     """API keys of everybody; they can be revoked, by the verb."""
 
     list_display = (
@@ -319,7 +319,7 @@ class ApiKeys(ReadOnly):
 
 
 @admin.register(AuditEntry)
-class AuditEntries(ReadOnly):
+class AuditEntryAdmin(ReadOnlyAdmin):
     """What was done."""
 
     list_display = ("created_at", "actor_label", "verb", "target", "account", "address", "reason")

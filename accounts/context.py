@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from accounts.middleware import Standing
+from accounts.middleware import AccountContext
 from accounts.roles import Right, allows, publishing_right
 
 
@@ -22,5 +22,5 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def _publishes(standing: Standing) -> bool:
+def _publishes(standing: AccountContext) -> bool:
     return standing.account is not None and allows(standing.role, publishing_right(standing.account.account_id))

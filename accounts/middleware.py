@@ -15,7 +15,7 @@ SESSION_KEY = "active_account"
 PREFERRED_ACCOUNT = "local"
 
 
-class Standing:
+class AccountContext:
     """Where the user of a request stands: their memberships and the one they work in now."""
 
     def __init__(self, request: HttpRequest) -> None:
@@ -40,7 +40,7 @@ def active_account(get_response: Callable[[HttpRequest], HttpResponse]) -> Calla
     """Middleware: `request.standing`, read from the database on first use only."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        request.standing = SimpleLazyObject(lambda: Standing(request))  # type: ignore[attr-defined]
+        request.standing = SimpleLazyObject(lambda: AccountContext(request))  # type: ignore[attr-defined]
         return get_response(request)
 
     return middleware

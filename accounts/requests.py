@@ -10,7 +10,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.middleware import HtmxDetails
 
 from accounts.actors import VISITOR, Actor, user_actor
-from accounts.middleware import Standing
+from accounts.middleware import AccountContext
 from accounts.models import Account, User
 from accounts.origins import origin_of
 from wire.errors import FailedPrecondition, NotFound, Refusal
@@ -22,7 +22,7 @@ class SlipwayRequest(HttpRequest):
     """A request with its user, its standing (active account, role), its id and what HTMX said."""
 
     user: User | AnonymousUser
-    standing: Standing
+    standing: AccountContext
     request_id: str
     htmx: HtmxDetails
 

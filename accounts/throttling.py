@@ -18,7 +18,7 @@ FORGET = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Limit:
+class FailureLimit:
     """Failures that are free, and the pauses after the following ones."""
 
     free: int
@@ -33,9 +33,9 @@ class Limit:
         return min(self.first * (1 << min(over, 30)), self.longest)
 
 
-OF_NAME_AND_ADDRESS = Limit(free=5, first=timedelta(seconds=5), longest=timedelta(minutes=15))
-OF_NAME = Limit(free=20, first=timedelta(minutes=1), longest=timedelta(minutes=1))
-OF_ADDRESS = Limit(free=50, first=timedelta(seconds=5), longest=timedelta(minutes=1))
+OF_NAME_AND_ADDRESS = FailureLimit(free=5, first=timedelta(seconds=5), longest=timedelta(minutes=15))
+OF_NAME = FailureLimit(free=20, first=timedelta(minutes=1), longest=timedelta(minutes=1))
+OF_ADDRESS = FailureLimit(free=50, first=timedelta(seconds=5), longest=timedelta(minutes=1))
 
 
 def counted(failures: int, failed_at: datetime, now: datetime) -> int:

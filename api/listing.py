@@ -17,7 +17,7 @@ from rest_framework.serializers import Serializer
 
 from api.refusals import invalid
 from api.views import ResourceView, asked, read_mask
-from wire.filters import FREE_TEXT, FilterError, FilterField, Kind, Value, parse_filter
+from wire.filters import FREE_TEXT, FilterError, FilterField, FilterKind, Value, parse_filter
 from wire.masks import MaskError, Order, apply_mask, parse_order
 from wire.numbers import read_whole
 from wire.page_tokens import PageTokenError, read_token, write_token
@@ -60,7 +60,7 @@ class Listing:
     """The condition that a text by itself means in a filter; None where that is refused."""
 
 
-def column(name: str, kind: Kind, choices: tuple[str, ...] = ()) -> Filterable:
+def column(name: str, kind: FilterKind, choices: tuple[str, ...] = ()) -> Filterable:
     """A field that is a column as it stands."""
     return Filterable(FilterField(kind, choices), lambda compared, value: compare(name, compared, value))
 
@@ -107,7 +107,7 @@ def _page_size(text: str) -> int:
 def _condition(text: str, listing: Listing) -> Q:
     filters = dict(listing.filters)
     if search := listing.search:
-        filters[FREE_TEXT] = Filterable(FilterField(Kind.TEXT), lambda _, value: search(str(value)))
+        filters[FREE_TEXT] = Filterable(FilterField(FilterKind.TEXT), lambda _, value: search(str(value)))
     try:
         fields = {name: found.field for name, found in filters.items()}
         comparisons = parse_filter(text, fields)

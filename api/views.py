@@ -77,7 +77,7 @@ class NothingSerializer(serializers.Serializer[Any]):
 
 
 @extend_schema(exclude=True)
-class Nothing(ResourceView):
+class UnservedView(ResourceView):
     """Whatever else is asked for under /v1."""
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:

@@ -29,7 +29,7 @@ ROUNDS = 3
 HEAD = b"account: bench\npublic: true\nmodels:\n"
 _MIB = 1024**2
 
-HEADS = (
+OFFERED = (
     "SELECT * FROM catalog_shapeversion v JOIN catalog_trainingshape s ON s.id = v.shape_id "
     "JOIN catalog_basemodel m ON m.id = s.base_model_id JOIN accounts_account a ON a.id = s.account_id "
     "WHERE a.account_id = 'bench' AND v.is_latest_validated"
@@ -182,11 +182,11 @@ def _legitimate() -> None:
 
     from accounts.actors import SYSTEM  # noqa: PLC0415
     from accounts.models import Account  # noqa: PLC0415
-    from catalog.document import read_document  # noqa: PLC0415
     from catalog.domain.apply_catalog import apply_catalog  # noqa: PLC0415
     from catalog.domain.plan_catalog import plan_catalog  # noqa: PLC0415
-    from catalog.export import write_document  # noqa: PLC0415
-    from catalog.heads import read_heads  # noqa: PLC0415
+    from catalog.files.current import read_current  # noqa: PLC0415
+    from catalog.files.document import read_document  # noqa: PLC0415
+    from catalog.files.export import write_document  # noqa: PLC0415
 
     text, other = many_shapes(SHAPES, gpus=8), many_shapes(SHAPES, gpus=4)
     documents = cycle([read_document(text, source="bench"), read_document(other, source="bench")])
@@ -197,12 +197,12 @@ def _legitimate() -> None:
 
     def fetch() -> None:
         with connection.cursor() as cursor:
-            cursor.execute(HEADS)
+            cursor.execute(OFFERED)
             cursor.fetchall()
 
     def insert() -> None:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT v.snapshot, v.launch_fields " + HEADS.removeprefix("SELECT *"))
+            cursor.execute("SELECT v.snapshot, v.launch_fields " + OFFERED.removeprefix("SELECT *"))
             rows = cursor.fetchall()
             cursor.execute("CREATE TEMPORARY TABLE bench (snapshot jsonb, launch_fields jsonb) ON COMMIT DROP")
             for row in rows:
@@ -211,7 +211,7 @@ def _legitimate() -> None:
     print(f"\na file of {SHAPES:,} shapes, {len(text) / 1000:.0f} kB")
     parse = partial(yaml.compose, text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     _show("read", partial(read_document, text, source="bench"), parse, "YAML's parser alone")
-    _show("export", lambda: write_document(read_heads(account, public=True).document), fetch, "the rows by SQL")
+    _show("export", lambda: write_document(read_current(account, public=True).document), fetch, "the rows by SQL")
     _show("plan, all changed", plan, fetch, "the rows by SQL")
     _show("apply, all changed", lambda: apply(document=next(documents)), insert, "one INSERT a shape")
 

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwri
 from benchmarks.session import BASE_URL, set_up_django
 
 if TYPE_CHECKING:
-    from benchmarks.exhibits import Exhibits
+    from benchmarks.sample_data import SampleData
 
 WIDTHS = {1280: 860, 360: 740}
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
@@ -58,14 +58,14 @@ SIGNED_IN = {
 def main(folder: Path) -> None:
     """Take them all. Errors: Playwright's, where a page does not come."""
     folder.mkdir(parents=True, exist_ok=True)
-    exhibits = _exhibits()  # before the browser, in whose event loop Django refuses the database
+    sample = _sample_data()  # before the browser, in whose event loop Django refuses the database
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=os.environ["SLIPWAY_CHROMIUM"], args=ARGUMENTS)
         for name, path in SIGNED_OUT.items():
             _take_all(browser, None, folder, name, path)
         state, launch = _make_launch(browser, folder)
-        _wait_for_validation(browser, state, exhibits.measured["validation"])
-        pages = SIGNED_IN | exhibits.pages | exhibits.measured | {"launch-completed": launch}
+        _wait_for_validation(browser, state, sample.measured["validation"])
+        pages = SIGNED_IN | sample.pages | sample.measured | {"launch-completed": launch}
         for name, path in pages.items():
             _take_all(browser, state, folder, name, path)
         for name, act in ACTS.items():
@@ -88,11 +88,11 @@ def _page(browser: Browser, state: Path | None, width: int, theme: Literal["ligh
         context.close()
 
 
-def _exhibits() -> Exhibits:
+def _sample_data() -> SampleData:
     set_up_django()
-    from benchmarks.exhibits import make_exhibits  # noqa: PLC0415 -- models can be imported only once Django is set up
+    from benchmarks.sample_data import make_sample_data  # noqa: PLC0415 -- models can be imported only once Django is set up
 
-    return make_exhibits()
+    return make_sample_data()
 
 
 def _take_all(

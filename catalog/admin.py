@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts.actors import Actor, user_actor
-from accounts.admin import ReadOnly
+from accounts.admin import ReadOnlyAdmin
 from accounts.models import User
 from accounts.origins import origin_of
 from catalog.domain.restore_version import restore_version
@@ -29,7 +29,7 @@ def _actor(request: HttpRequest) -> Actor:
 
 
 @admin.register(BaseModel)
-class BaseModels(ReadOnly):
+class BaseModelAdmin(ReadOnlyAdmin):
     """Base models."""
 
     list_display = ("model_id", "account", "title", "family", "architecture", "parameter_count")
@@ -39,7 +39,7 @@ class BaseModels(ReadOnly):
 
 
 @admin.register(TrainingShape)
-class TrainingShapes(ReadOnly):
+class TrainingShapeAdmin(ReadOnlyAdmin):
     """Shapes; what they own stands in their versions."""
 
     list_display = ("shape_id", "account", "base_model", "display_name", "publishing_page")
@@ -55,7 +55,7 @@ class TrainingShapes(ReadOnly):
 
 
 @admin.register(ShapeVersion)
-class ShapeVersions(ReadOnly):
+class ShapeVersionAdmin(ReadOnlyAdmin):
     """Versions, and the verbs on them."""
 
     list_display = (

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from catalog.enums import ARCHITECTURE_LABELS, LOCAL_ACCOUNT, MODE_LABELS, Architecture
-from catalog.filters import BOUNDS, CHOICES, MODES, NO_GPU, UNSPECIFIED, Filters
+from catalog.filters import BOUNDS, CHOICES, MODES, NO_GPU, UNSPECIFIED, CatalogFilters
 from catalog.labels import accelerator_label, context_label, least_context
 
 EXACT_UP_TO = 10_000
@@ -25,7 +25,7 @@ TITLES = {
 _MODE_WORDS = {mode: word for word, mode in MODES.items()}
 
 
-class Group(NamedTuple):
+class FacetBucket(NamedTuple):
     """Shapes that are alike in everything that is filtered by, free text aside (all of them match it)."""
 
     family: str
@@ -41,7 +41,7 @@ class Group(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Option:
+class FacetOption:
     """One value of a filter and how many shapes it leaves under the other filters."""
 
     value: str
@@ -66,7 +66,7 @@ class Chip:
 
     title: str
     label: str
-    filters: Filters
+    filters: CatalogFilters
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Loosening:
     title: str
     label: str
     count: int
-    filters: Filters
+    filters: CatalogFilters
 
     @property
     def shown(self) -> str:
@@ -84,7 +84,7 @@ class Loosening:
         return shown(self.count)
 
 
-def passes(group: Group, filters: Filters, *, ignoring: str = "") -> bool:
+def passes(group: FacetBucket, filters: CatalogFilters, *, ignoring: str = "") -> bool:
     """Whether the group's shapes pass all filters but the ignored one."""
     for name in CHOICES:
         wanted = getattr(filters, name)
@@ -95,18 +95,18 @@ def passes(group: Group, filters: Filters, *, ignoring: str = "") -> bool:
     return ignoring == "gpus" or filters.gpus is None or group.gpus <= filters.gpus
 
 
-def value_of(group: Group, name: str) -> str:
+def value_of(group: FacetBucket, name: str) -> str:
     """The value that the choice filter `name` compares."""
     value = getattr(group, name)
     return _MODE_WORDS[value] if name == "mode" else str(value)
 
 
-def count(groups: Iterable[Group], filters: Filters, *, ignoring: str = "") -> int:
+def count(groups: Iterable[FacetBucket], filters: CatalogFilters, *, ignoring: str = "") -> int:
     """Shapes that pass all filters but the ignored one."""
     return sum(group.shapes for group in groups if passes(group, filters, ignoring=ignoring))
 
 
-def options(groups: Sequence[Group], filters: Filters, name: str) -> list[Option]:
+def options(groups: Sequence[FacetBucket], filters: CatalogFilters, name: str) -> list[FacetOption]:
     """The values of one filter with their counts; chosen ones are there even where nothing has them.
 
     An architecture that nobody knows is no value to filter by.
@@ -119,10 +119,10 @@ def options(groups: Sequence[Group], filters: Filters, name: str) -> list[Option
         if (value := value_of(group, name)) in counts and passes(group, filters, ignoring=name):
             counts[value] += group.shapes
     chosen = getattr(filters, name)
-    return [Option(value, label_of(name, value), number, value in chosen) for value, number in counts.items()]
+    return [FacetOption(value, label_of(name, value), number, value in chosen) for value, number in counts.items()]
 
 
-def loosenings(groups: Sequence[Group], filters: Filters) -> list[Loosening]:
+def loosenings(groups: Sequence[FacetBucket], filters: CatalogFilters) -> list[Loosening]:
     """Single filters whose removal gives results, the one that gives most first. Free text is not among them."""
     found = []
     for name in filters.active:
@@ -131,7 +131,7 @@ def loosenings(groups: Sequence[Group], filters: Filters) -> list[Loosening]:
     return sorted(found, key=lambda loosening: -loosening.count)
 
 
-def chips(filters: Filters) -> list[Chip]:
+def chips(filters: CatalogFilters) -> list[Chip]:
     """One for each value of each filter in force."""
     found = []
     for name in filters.active:
@@ -143,7 +143,7 @@ def chips(filters: Filters) -> list[Chip]:
     return found
 
 
-def chosen_label(filters: Filters, name: str) -> str:
+def chosen_label(filters: CatalogFilters, name: str) -> str:
     """What was chosen for one filter, in words."""
     value = getattr(filters, name)
     return ", ".join(label_of(name, item) for item in value) if isinstance(value, tuple) else str(value)
@@ -165,7 +165,7 @@ def shown(number: int) -> str:
     return f"{number:,}" if number <= EXACT_UP_TO else f"{EXACT_UP_TO:,}+"
 
 
-def _in_order(groups: Sequence[Group], name: str) -> list[str]:
+def _in_order(groups: Sequence[FacetBucket], name: str) -> list[str]:
     if name == "family":
         return [g.family for g in sorted(groups, key=lambda group: (group.account == LOCAL_ACCOUNT, group.first))]
     if name == "mode":
@@ -178,16 +178,16 @@ def _in_order(groups: Sequence[Group], name: str) -> list[str]:
     return sorted(values - {""})
 
 
-def _bounds(groups: Sequence[Group], filters: Filters, name: str) -> list[Option]:
+def _bounds(groups: Sequence[FacetBucket], filters: CatalogFilters, name: str) -> list[FacetOption]:
     left = [group for group in groups if passes(group, filters, ignoring=name)]
     if name == "gpus":
         limits = {group.gpus for group in groups} | ({filters.gpus} if filters.gpus is not None else set())
         return [
-            Option(str(most), str(most), sum(g.shapes for g in left if g.gpus <= most), most == filters.gpus)
+            FacetOption(str(most), str(most), sum(g.shapes for g in left if g.gpus <= most), most == filters.gpus)
             for most in sorted(limits)
         ]
     labels = {context_label(group.tokens) for group in groups} | ({filters.context} if filters.context else set())
     return [
-        Option(label, label, sum(g.shapes for g in left if g.tokens >= least), label == filters.context)
+        FacetOption(label, label, sum(g.shapes for g in left if g.tokens >= least), label == filters.context)
         for least, label in sorted((least_context(label), label) for label in labels)
     ]

@@ -24,7 +24,7 @@ BOUNDS = ("context", "gpus")
 
 
 @dataclass(frozen=True)
-class Filters:
+class CatalogFilters:
     """All filters of the catalog page. Empty means "does not matter".
 
     `mode` holds the words of MODES; `accelerator` wire names, UNSPECIFIED (the provider chooses) or NO_GPU;
@@ -56,14 +56,14 @@ class Filters:
         """What the free text looks for; a shape passes where all of it occurs in its `search_text`."""
         return patterns(self.q)
 
-    def without(self, name: str, value: str | None = None) -> Filters:
+    def without(self, name: str, value: str | None = None) -> CatalogFilters:
         """The same without one filter, or without one of its values."""
         changes: dict[str, Any] = _EMPTY[name]
         if value is not None and name in CHOICES:
             changes = {name: tuple(kept for kept in getattr(self, name) if kept != value)}
         return replace(self, **changes)
 
-    def sorted_by(self, sort: str) -> Filters:
+    def sorted_by(self, sort: str) -> CatalogFilters:
         """The same in another order."""
         return replace(self, sort=sort)
 

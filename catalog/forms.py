@@ -5,10 +5,10 @@ from __future__ import annotations
 from django.http import QueryDict
 
 from catalog.enums import AcceleratorType, Architecture
-from catalog.filters import MODES, NO_GPU, SORTS, UNSPECIFIED, Filters, keep_known
+from catalog.filters import MODES, NO_GPU, SORTS, UNSPECIFIED, CatalogFilters, keep_known
 from catalog.labels import least_context
 from catalog.search import patterns
-from catalog.search_words import Asked, read_words
+from catalog.search_words import ParsedSearch, read_words
 from wire.errors import Violation
 
 LONGEST_TEXT = 200
@@ -19,7 +19,7 @@ _ACCELERATORS = {a.value.lower(): a.value for a in AcceleratorType} | {w: w for 
 _ARCHITECTURES = {a.value: a.value for a in Architecture}
 
 
-def read_filters(asked: QueryDict) -> tuple[Filters, list[Violation]]:
+def read_filters(asked: QueryDict) -> tuple[CatalogFilters, list[Violation]]:
     """The filters in the query string, and what in it was wrong.
 
     What words of the text ask for is a filter as if it had been chosen, and counts before one that was.
@@ -27,7 +27,7 @@ def read_filters(asked: QueryDict) -> tuple[Filters, list[Violation]]:
     problems: list[Violation] = []
     words = read_words(_text(asked.get("q", ""), problems))
     context, tokens = _context(words.context or asked.get("context", "").strip(), problems)
-    filters = Filters(
+    filters = CatalogFilters(
         q=_names(words, problems),
         family=_values(asked, "family"),
         mode=keep_known((*_known(asked, "mode", _MODE_WORDS, problems), *words.modes)),
@@ -42,10 +42,10 @@ def read_filters(asked: QueryDict) -> tuple[Filters, list[Violation]]:
     return filters, problems
 
 
-def read_search(text: str) -> Filters:
+def read_search(text: str) -> CatalogFilters:
     """What a text by itself asks for, as in the search of the catalog page."""
     words = read_words(_clean(text))
-    return Filters(
+    return CatalogFilters(
         q=words.text,
         mode=words.modes,
         context=words.context,
@@ -77,10 +77,10 @@ def _text(text: str, problems: list[Violation]) -> str:
     return cleaned[:LONGEST_TEXT].strip()
 
 
-def _names(words: Asked, problems: list[Violation]) -> str:
+def _names(words: ParsedSearch, problems: list[Violation]) -> str:
     """What is left of the text, without words that no name can be found by."""
     known = " ".join(word for word in words.text.split() if patterns(word))
-    if not known and words == Asked(words.text) != Asked():
+    if not known and words == ParsedSearch(words.text) != ParsedSearch():
         sentence = f"{words.text!r} has no letter and no figure; search for a name such as qwen3 8b."
         problems.append(Violation("q", sentence))
     return known

@@ -17,8 +17,8 @@ from django.db.models.functions import Cast, Now
 
 from accounts.models import Account, User
 from catalog.enums import ARCHITECTURE_LABELS, IdSource
-from catalog.launch_fields import LaunchField
-from catalog.snapshots import Snapshot
+from catalog.fields.launch_fields import LaunchField
+from catalog.fields.snapshots import Snapshot
 from catalog.states import VersionState
 from wire import names
 

@@ -11,8 +11,8 @@ from typing import Any
 from django.db.models import Case, CharField, Count, Exists, F, Min, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 
-from catalog.facets import EXACT_UP_TO, Group
-from catalog.filters import MODES, NO_GPU, UNSPECIFIED, Filters
+from catalog.facets import EXACT_UP_TO, FacetBucket
+from catalog.filters import MODES, NO_GPU, UNSPECIFIED, CatalogFilters
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from wire.names import is_id, is_version_id, parse_model_name
@@ -48,7 +48,7 @@ _SORT_KEYS = {"shape__shape_id": "identifier", "max_context": "max_context", "gp
 Cursor = tuple[str | int, int]
 """Where a page starts: after this value of the sort column (model's position when grouped) and this primary key."""
 Row = dict[str, Any]
-NO_FILTERS = Filters()
+NO_FILTERS = CatalogFilters()
 _BEHIND_ALL: Cursor = (2**31 - 1, 0)
 
 
@@ -70,21 +70,21 @@ def listed(member_of: Collection[int]) -> QuerySet[ShapeVersion]:
     return ShapeVersion.objects.filter(may_see(member_of), is_latest_validated=True)
 
 
-def matching_text(filters: Filters) -> Q:
+def matching_text(filters: CatalogFilters) -> Q:
     """All of the free text, anywhere in the names of the shape and of its model; served by the trigram index."""
     return _containing("shape__search_text", filters)
 
 
-def named(filters: Filters) -> Q:
+def named(filters: CatalogFilters) -> Q:
     """Base models in whose names all of the free text occurs."""
     return _containing("search_text", filters)
 
 
-def _containing(column: str, filters: Filters) -> Q:
+def _containing(column: str, filters: CatalogFilters) -> Q:
     return functools.reduce(operator.and_, (Q(**{f"{column}__contains": word}) for word in filters.words), Q())
 
 
-def matching(filters: Filters) -> Q:
+def matching(filters: CatalogFilters) -> Q:
     """All filters; agrees with `facets.passes`."""
     wanted = matching_text(filters)
     if filters.family:
@@ -113,7 +113,7 @@ def _accelerators(chosen: Collection[str]) -> Q:
     return wanted
 
 
-def read_groups(member_of: Collection[int], filters: Filters) -> list[Group]:
+def read_groups(member_of: Collection[int], filters: CatalogFilters) -> list[FacetBucket]:
     """Groups of like shapes among those that match the free text: what all counts are made from. One query."""
     rows = (
         listed(member_of)
@@ -130,27 +130,27 @@ def read_groups(member_of: Collection[int], filters: Filters) -> list[Group]:
         .annotate(shapes=Count("pk"), first=Min(f"{_MODEL}__position"))
         .order_by("first")
     )
-    return [Group(*row) for row in rows]
+    return [FacetBucket(*row) for row in rows]
 
 
-def read_values(member_of: Collection[int]) -> list[Group]:
+def read_values(member_of: Collection[int]) -> list[FacetBucket]:
     """What can be chosen among all that the reader may see, as groups that count nothing. One query."""
     names = (f"{_MODEL}__family", "trainer_mode", f"{_MODEL}__architecture", _ACCELERATOR, "shape__account__account_id")
     rows = listed(member_of).values_list(*names).annotate(first=Min(f"{_MODEL}__position")).order_by("first")
     return [
-        Group(family, mode, architecture, accelerator, account, tokens=0, gpus=0, shapes=0, first=first)
+        FacetBucket(family, mode, architecture, accelerator, account, tokens=0, gpus=0, shapes=0, first=first)
         for family, mode, architecture, accelerator, account, first in rows
     ]
 
 
-def count_models(member_of: Collection[int], filters: Filters) -> int:
+def count_models(member_of: Collection[int], filters: CatalogFilters) -> int:
     """Base models among the matching shapes, counted up to one more than is shown exactly."""
     matched = listed(member_of).filter(matching(filters))
     models: QuerySet[ShapeVersion, Row] = matched.order_by().values(f"{_MODEL}_id").distinct()
     return models[: EXACT_UP_TO + 1].count()
 
 
-def read_page(member_of: Collection[int], filters: Filters, after: Cursor | None) -> Page:
+def read_page(member_of: Collection[int], filters: CatalogFilters, after: Cursor | None) -> Page:
     """One page of matching shapes, grouped by base model unless another order is asked for."""
     matched = listed(member_of).filter(matching(filters))
     rows = matched.values(*_PLAIN, **_COLUMNS)
@@ -290,7 +290,7 @@ def successor_of(member_of: Collection[int], version: ShapeVersion) -> Successor
     return Successor(latest, pinned=False) if latest and latest.pk != version.pk else None
 
 
-def visible_models(member_of: Collection[int], filters: Filters = NO_FILTERS) -> QuerySet[BaseModel]:
+def visible_models(member_of: Collection[int], filters: CatalogFilters = NO_FILTERS) -> QuerySet[BaseModel]:
     """Base models of the reader's accounts, and those that a shape which they may see is made for, in order.
 
     Of these, those that the free text names and that, where there are other filters, have a listed shape passing them.
@@ -300,7 +300,7 @@ def visible_models(member_of: Collection[int], filters: Filters = NO_FILTERS) ->
     return found.filter(models_matching(member_of, filters)).select_related("account").order_by("position", "pk")
 
 
-def models_matching(member_of: Collection[int], filters: Filters) -> Q:
+def models_matching(member_of: Collection[int], filters: CatalogFilters) -> Q:
     """Base models that the free text names, with a listed shape that passes the other filters where there are any."""
     others = filters.without("q")
     if not others.active:

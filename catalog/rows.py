@@ -9,7 +9,7 @@ from catalog.labels import accelerator_label, context_label
 from wire.names import model_name
 
 
-def dressed(row: dict[str, Any]) -> dict[str, Any]:
+def row_for_template(row: dict[str, Any]) -> dict[str, Any]:
     """A row of `queries.read_page` or `queries.siblings`, with labels."""
     accelerator, architecture = row["accelerator_type"], row["architecture"]
     return row | {

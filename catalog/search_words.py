@@ -35,7 +35,7 @@ _ROUND = (1000, 1024)
 
 
 @dataclass(frozen=True)
-class Asked:
+class ParsedSearch:
     """A search read: `text` is what is left of it, quotes included; the others are what its words ask for.
 
     `modes` are words of `catalog.filters.MODES`; `context` is a label such as "200k", "" for none.
@@ -47,9 +47,9 @@ class Asked:
     gpus: int | None = None
 
 
-def read_words(text: str) -> Asked:
+def read_words(text: str) -> ParsedSearch:
     """What the text asks for. Where several contexts or numbers of GPUs are named, the narrowest counts."""
-    asked, words = Asked(), _WORD.findall(text)
+    asked, words = ParsedSearch(), _WORD.findall(text)
     while (found := _first(words)) is not None:
         place, length, change = found
         asked = change(asked)
@@ -57,7 +57,7 @@ def read_words(text: str) -> Asked:
     return replace(asked, text=" ".join(words))
 
 
-_Change = Callable[[Asked], Asked]
+_Change = Callable[[ParsedSearch], ParsedSearch]
 
 
 def _first(words: list[str]) -> tuple[int, int, _Change] | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from catalog.fields.snapshots import digest_of_stored
 from catalog.models import ShapeVersion
-from catalog.snapshots import digest_of_stored
 
 CHUNK = 500
 

@@ -31,7 +31,7 @@ django_application = bounded(get_asgi_application())  # type: ignore[arg-type]
 # Models can be imported only once Django is set up.
 from config.access import logged  # noqa: E402
 from launches.gateway.application import PREFIX, gateway  # noqa: E402
-from launches.streams import events  # noqa: E402
+from launches.live.streams import events  # noqa: E402
 
 
 @logged

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 
 from api.docs import docs, openapi
-from api.views import Nothing
+from api.views import UnservedView
 from config import health
 from config.errors import PROGRAMS
 from config.theme import set_theme
@@ -25,7 +25,7 @@ urlpatterns = [
     path("v1/", include("publishing.api.urls")),
     path("api/openapi.json", openapi, name="openapi"),
     path("api/docs", docs, name="docs"),
-    re_path(rf"^(?:{PROGRAMS.pattern})", Nothing.as_view(), name="api_nothing"),
+    re_path(rf"^(?:{PROGRAMS.pattern})", UnservedView.as_view(), name="api_nothing"),
     path("", include("accounts.urls")),
     path("", include("catalog.urls")),
     path("", include("launches.urls")),

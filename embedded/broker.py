@@ -18,7 +18,7 @@ from pathlib import Path
 import redis
 
 from embedded.console import Passing, last_lines
-from embedded.processes import Account, spawn, wait
+from embedded.processes import ServerUser, spawn, wait
 
 START_SECONDS = 30
 
@@ -37,7 +37,7 @@ class Broker:
 
     name = "broker"
 
-    def __init__(self, folder: Path, *, program: Path, port: int, log: Path, account: Account | None) -> None:
+    def __init__(self, folder: Path, *, program: Path, port: int, log: Path, account: ServerUser | None) -> None:
         self._folder = folder
         self._program = program
         self._port = port

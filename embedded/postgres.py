@@ -22,7 +22,7 @@ from psycopg import sql
 
 from embedded.console import Passing, Trouble, last_lines
 from embedded.privileges import hand_over
-from embedded.processes import Account, kill, spawn, wait, wait_gone, working_in
+from embedded.processes import ServerUser, kill, spawn, wait, wait_gone, working_in
 
 NAME = "slipway"
 START_SECONDS = 60
@@ -62,7 +62,7 @@ class Postgres:
     name = "postgres"
 
     def __init__(
-        self, folder: Path, *, binaries: Path, port: int, log: Path, account: Account | None, durable: bool = True
+        self, folder: Path, *, binaries: Path, port: int, log: Path, account: ServerUser | None, durable: bool = True
     ) -> None:
         self._folder = folder
         self._data = folder / "data"

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 from embedded.console import Trouble
-from embedded.processes import UNPRIVILEGED_ID, Account, namespace_available
+from embedded.processes import UNPRIVILEGED_ID, ServerUser, namespace_available
 
 
-def account_for(*paths: Path) -> Account | None:
+def account_for(*paths: Path) -> ServerUser | None:
     """The account for servers that use these paths: None is our own.
 
     As root it is the unprivileged user where that user can reach the paths; else root's own files seen from a user
@@ -21,8 +21,8 @@ def account_for(*paths: Path) -> Account | None:
     if os.geteuid() != 0:
         return None
     if all(_reachable(path) for path in paths):
-        return Account(UNPRIVILEGED_ID, UNPRIVILEGED_ID)
-    namespace = Account(os.geteuid(), os.getegid(), namespace=True)
+        return ServerUser(UNPRIVILEGED_ID, UNPRIVILEGED_ID)
+    namespace = ServerUser(os.geteuid(), os.getegid(), namespace=True)
     if namespace_available(namespace):
         return namespace
     raise Trouble(
@@ -39,7 +39,7 @@ def _reachable(path: Path) -> bool:
     return all(folder.stat().st_mode & 0o001 for folder in [resolved, *resolved.parents])
 
 
-def hand_over(folder: Path, account: Account | None) -> None:
+def hand_over(folder: Path, account: ServerUser | None) -> None:
     """Make the folder (mode 0700) and everything in it belong to the account."""
     folder.mkdir(mode=0o700, exist_ok=True)
     if os.geteuid() != 0:

@@ -30,7 +30,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True)
-class Account:
+class ServerUser:
     """Under which user a server runs: another user id, or our own seen as unprivileged in a user namespace."""
 
     uid: int
@@ -46,7 +46,7 @@ def _enter_namespace(uid: int, gid: int) -> None:
     Path("/proc/self/gid_map").write_text(f"{NAMESPACE_ID} {gid} 1")
 
 
-def before_exec(account: Account | None, death_signal: int) -> Callable[[], None]:
+def before_exec(account: ServerUser | None, death_signal: int) -> Callable[[], None]:
     """What a child does just before it becomes its program: change of user, and a wish to die with us."""
     supervisor = os.getpid()
 
@@ -68,7 +68,7 @@ def spawn(
     env: Mapping[str, str],
     cwd: Path,
     log: Path,
-    account: Account | None = None,
+    account: ServerUser | None = None,
     death_signal: int = signal.SIGKILL,
     stdin: int = subprocess.DEVNULL,
     stdout: int | None = None,
@@ -95,7 +95,7 @@ def spawn(
         )
 
 
-def namespace_available(account: Account) -> bool:
+def namespace_available(account: ServerUser) -> bool:
     """Whether this machine lets us run a process in a user namespace of its own."""
     try:
         result = subprocess.run(["true"], preexec_fn=lambda: _enter_namespace(account.uid, account.gid), check=False)

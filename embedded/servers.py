@@ -16,7 +16,7 @@ from embedded.console import Console, Passing, Trouble
 from embedded.home import Home
 from embedded.postgres import Postgres, find_binaries
 from embedded.privileges import account_for
-from embedded.processes import Account
+from embedded.processes import ServerUser
 
 Server = Postgres | Broker
 SomeServer = TypeVar("SomeServer", Postgres, Broker)
@@ -117,5 +117,5 @@ def _patiently(
     return start()
 
 
-def _account(home: Home, program: Path) -> Account | None:
+def _account(home: Home, program: Path) -> ServerUser | None:
     return account_for(home.path, program)

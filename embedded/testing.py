@@ -44,7 +44,7 @@ def forget_settings() -> None:
 
 
 def pytest_options(arguments: list[str]) -> list[str]:
-    """Two processes, which share out the tests by file, unless the caller speaks of it or wants a debugger or a list."""
+    """Two processes that share the files out, unless the caller speaks of it or wants a debugger or a list."""
     own = ("--numprocesses", "--dist", "--pdb", "--trace", "--collect-only", "--co", "-p")
     spoken = any(argument.startswith("-n") or argument.partition("=")[0] in own for argument in arguments)
     if (os.cpu_count() or 1) < 2 or spoken:

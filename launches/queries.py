@@ -29,7 +29,7 @@ MOST_ATTEMPTS = 50
 
 
 @dataclass(frozen=True)
-class Filters:
+class LaunchFilters:
     """Which launches a list shows; `states` empty means all, `owner` None means anyone's."""
 
     states: frozenset[AttemptState] = frozenset()
@@ -38,7 +38,7 @@ class Filters:
 
 
 @dataclass(frozen=True)
-class Row:
+class LaunchRow:
     """A launch of a list with its newest attempt, which carries `loss` and `step` of the launch's newest record."""
 
     launch: Launch
@@ -50,7 +50,9 @@ class Row:
         return TrainerSpec.from_json(self.launch.spec)
 
 
-def list_launches(member_of: Collection[int], filters: Filters, *, before: str = "", size: int = PAGE) -> Page[Row]:
+def list_launches(
+    member_of: Collection[int], filters: LaunchFilters, *, before: str = "", size: int = PAGE
+) -> Page[LaunchRow]:
     """Launches that were not deleted, newest first, after the launch whose uid is `before`. Errors: `NoSuchPage`."""
     found = _filtered(Launch.objects.filter(account__in=list(member_of), deleted_at__isnull=True), filters)
     if before:
@@ -64,11 +66,11 @@ def list_launches(member_of: Collection[int], filters: Filters, *, before: str =
     )
     page = launches[:size]
     attempts = {attempt.launch_id: attempt for attempt in _newest_attempts(page)}
-    rows = [Row(launch, attempts.get(launch.pk)) for launch in page]
+    rows = [LaunchRow(launch, attempts.get(launch.pk)) for launch in page]
     return Page(rows, str(page[-1].uid) if len(launches) > size else "")
 
 
-def _filtered(launches: QuerySet[Launch], filters: Filters) -> QuerySet[Launch]:
+def _filtered(launches: QuerySet[Launch], filters: LaunchFilters) -> QuerySet[Launch]:
     if filters.states:
         launches = launches.filter(state__in=filters.states)
     if filters.shape is not None:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from catalog.enums import MODE_LABELS, TrainerMode
-from catalog.field_texts import bound_text
+from catalog.fields.launch_fields import FieldType, LaunchField
+from catalog.fields.snapshots import Snapshot
+from catalog.fields.texts import bound_text
 from catalog.labels import read_duration
-from catalog.launch_fields import FieldType, LaunchField
-from catalog.snapshots import Snapshot
 from catalog.text_rules import LONGEST_SHOWN, refuse_text
 from launches.spec import NO_RECIPE, TrainerSpec
 from wire.errors import Violation, capped

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from catalog.enums import TrainerMode
-from catalog.snapshots import ShardingScheme
+from catalog.fields.snapshots import ShardingScheme
 
 NO_RECIPE = "none"
 """The recipe of a trainer that the user's own loop drives."""

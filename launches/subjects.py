@@ -7,8 +7,8 @@ from dataclasses import replace
 from django.db.models import Q
 
 from accounts.models import Account
+from catalog.fields.snapshots import Snapshot
 from catalog.models import BaseModel, ShapeVersion
-from catalog.snapshots import Snapshot
 from launches.offers import Offer, offer_for
 from launches.resolve import Subject, resolve
 from launches.spec import TrainerSpec

@@ -8,7 +8,7 @@ from launches.domain.advance_launch import advance_launch
 from launches.domain.purge_launch import purge_launch
 from launches.domain.reconcile_launches import reconcile_launches
 from launches.domain.sweep_launches import sweep_launches
-from launches.hints import ADVANCE, PURGE, RECONCILE, hint
+from launches.live.hints import ADVANCE, PURGE, RECONCILE, hint
 
 
 @shared_task(name=ADVANCE)

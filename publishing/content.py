@@ -16,14 +16,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from catalog.checks import joint_problems, range_problem
 from catalog.enums import TrainerMode
-from catalog.field_texts import bound_text, part_text
+from catalog.fields.checks import joint_problems, range_problem
+from catalog.fields.launch_fields import MAX_HELP, MAX_VALUES, FieldType, LaunchField, common_fields
+from catalog.fields.narrowing import NARROWED, Widened, try_narrowing
+from catalog.fields.snapshot_fields import FIELDS, SnapshotField, ValueKind, value_of
+from catalog.fields.snapshots import ShardingScheme, Snapshot
+from catalog.fields.texts import bound_text, part_text
 from catalog.labels import read_duration, read_tokens
-from catalog.launch_fields import MAX_HELP, MAX_VALUES, FieldType, LaunchField, common_fields
-from catalog.narrowing import NARROWED, Widened, try_narrowing
-from catalog.snapshot_fields import FIELDS, Kind, SnapshotField, value_of
-from catalog.snapshots import ShardingScheme, Snapshot
 from catalog.text_rules import refuse_length
 from wire.errors import Violation
 
@@ -65,7 +65,7 @@ def write_content(snapshot: Snapshot, fields: Sequence[LaunchField], note: str =
     values = {NOTE: note}
     for field in FIELDS:
         value = value_of(snapshot, field.key)
-        if field.kind is Kind.FLAG:
+        if field.kind is ValueKind.FLAG:
             values |= {field.key: ON} if value else {}
         elif not field.fixed:
             values[field.key] = "" if value is None else str(value)
@@ -115,13 +115,13 @@ def _read_field(field: SnapshotField, text: str, found: list[Violation]) -> Any:
 
 def _read(field: SnapshotField, text: str, found: list[Violation]) -> Any:
     text = text.replace("\r\n", "\n").strip()
-    if field.kind is Kind.FLAG:
+    if field.kind is ValueKind.FLAG:
         return bool(text)
     if not text:
         return _EMPTY.get(field.key)
-    if field.kind is Kind.WHOLE:
+    if field.kind is ValueKind.WHOLE:
         return _read_whole(field, text, found)
-    if field.kind is Kind.CHOICE:
+    if field.kind is ValueKind.CHOICE:
         return _read_choice(field, text, found)
     return text
 

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Protocol
 
 
-class Record(Protocol):
+class RecordLike(Protocol):
     """One record of the trainer, as `launches.models.Metric` and `launches.providers.base.MetricRecord` are."""
 
     @property
@@ -37,7 +37,7 @@ class Measured:
     forward_seconds: float | None = None
 
 
-def shortcomings(records: Sequence[Record], *, steps: int, context: int) -> Iterator[str]:
+def shortcomings(records: Sequence[RecordLike], *, steps: int, context: int) -> Iterator[str]:
     """Why a run of `steps` steps whose shape promises `context` tokens proves nothing, one sentence a reason."""
     if len(records) != steps:
         yield f"It recorded {len(records)} of {steps} steps."
@@ -50,7 +50,7 @@ def shortcomings(records: Sequence[Record], *, steps: int, context: int) -> Iter
         yield f"The longest sequence that it ran has {longest:,} tokens; the shape promises {context:,}."
 
 
-def measure(records: Sequence[Record], *, forward_only: bool) -> Measured:
+def measure(records: Sequence[RecordLike], *, forward_only: bool) -> Measured:
     """The figures of a run, its records in order. The first step of a run warms up, so it is left out of the median."""
     seconds = [record.seconds for record in records if record.seconds is not None]
     peaks = [record.peak_memory_bytes for record in records if record.peak_memory_bytes is not None]
@@ -76,5 +76,5 @@ def summary(measured: Measured) -> str:
     return f"Loss from {measured.first_loss or 0:.4f} to {measured.last_loss or 0:.4f}; {longest}."
 
 
-def _longest(records: Sequence[Record]) -> int | None:
+def _longest(records: Sequence[RecordLike]) -> int | None:
     return max((record.longest_context for record in records if record.longest_context is not None), default=None)

@@ -15,16 +15,16 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from accounts.actors import user_actor
-from catalog.checks import problems, warnings
+from catalog.fields.checks import problems, warnings
 from catalog.labels import duration_label
 from launches.connected import provider_named
 from launches.domain.create_launch import create_launch
 from launches.models import Attempt, Event, Launch
 from launches.offers import refusal_sentence
-from launches.probes import Probe, probe_offer
+from launches.pages.stepper import LABELS
 from launches.spec import TrainerSpec
 from launches.states import AttemptState
-from launches.stepper import LABELS
+from launches.validation_runs import ValidationRun, validation_offer
 from publishing.evidence import measure, shortcomings, summary
 from publishing.models import Validation
 from publishing.states import ValidationState
@@ -36,7 +36,7 @@ LOG_LINES = 15
 
 
 @dataclass(frozen=True)
-class Line:
+class LogEntry:
     """A line of the log; `level` is info, warning, error, or fault where a step broke and is repeated."""
 
     text: str
@@ -44,12 +44,12 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Finding:
+class ValidationStep:
     """Where the validation stands now, with `outcome` where that is final; `facts` are columns of `Validation`."""
 
     state: ValidationState
     outcome: str = ""
-    lines: tuple[Line, ...] = ()
+    lines: tuple[LogEntry, ...] = ()
     launch: Launch | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -59,7 +59,7 @@ def launch_key(validation: Validation) -> str:
     return f"validation-{validation.uid.hex}"
 
 
-def find_next(validation: Validation, *, now: datetime) -> Finding:
+def find_next(validation: Validation, *, now: datetime) -> ValidationStep:
     """Take the validation one step further, or end it where its time is over."""
     state = ValidationState(validation.state)
     if state is _S.RUNNING:
@@ -68,7 +68,7 @@ def find_next(validation: Validation, *, now: datetime) -> Finding:
         return _failed(late)
     match state:
         case _S.QUEUED:
-            return Finding(_S.STATIC, lines=(Line("Checking figures, parallelism and launch fields"),))
+            return ValidationStep(_S.STATIC, lines=(LogEntry("Checking figures, parallelism and launch fields"),))
         case _S.STATIC:
             return _check(validation)
         case _:
@@ -89,32 +89,32 @@ def _late(validation: Validation, begun: datetime | None, *, now: datetime) -> s
     return words.format(duration_label(int(limit.total_seconds()))) if now - since > limit else ""
 
 
-def _failed(outcome: str, *lines: Line) -> Finding:
-    return Finding(_S.FAILED, outcome, (Line(outcome, "error"), *lines))
+def _failed(outcome: str, *lines: LogEntry) -> ValidationStep:
+    return ValidationStep(_S.FAILED, outcome, (LogEntry(outcome, "error"), *lines))
 
 
-def _check(validation: Validation) -> Finding:
+def _check(validation: Validation) -> ValidationStep:
     version = validation.version
     snapshot = version.frozen_snapshot
     found = problems(snapshot, version.fields)
     if found:
         noun = "problem" if len(found) == 1 else "problems"
-        return _failed(f"The static checks found {len(found)} {noun}.", *(Line(_told(v), "error") for v in found))
+        return _failed(f"The static checks found {len(found)} {noun}.", *(LogEntry(_told(v), "error") for v in found))
     doubtful = warnings(snapshot, model_parameters=version.shape.base_model.parameter_count)
-    doubts = tuple(Line(_told(violation), "warning") for violation in doubtful)
-    return Finding(_S.LAUNCHING, lines=(Line("The static checks found nothing wrong"), *doubts))
+    doubts = tuple(LogEntry(_told(violation), "warning") for violation in doubtful)
+    return ValidationStep(_S.LAUNCHING, lines=(LogEntry("The static checks found nothing wrong"), *doubts))
 
 
 def _told(violation: Violation) -> str:
     return f"{violation.field}: {violation.description}"
 
 
-def _launch(validation: Validation) -> Finding:
-    version, probe = validation.version, Probe(validation.steps or 1)
+def _launch(validation: Validation) -> ValidationStep:
+    version, validation_run = validation.version, ValidationRun(validation.steps or 1)
     if validation.requested_by is None:
         return _failed(f"{validation.requested_label}, who asked for it, is gone. Ask for it again.")
     try:
-        offer = probe_offer(version, probe)
+        offer = validation_offer(version, validation_run)
         if offer.provider is None:
             return _failed(refusal_sentence(offer))
         launch = create_launch(
@@ -123,14 +123,14 @@ def _launch(validation: Validation) -> Finding:
             version=version,
             inputs={},
             idempotency_key=launch_key(validation),
-            probe=probe,
+            validation_run=validation_run,
         )
     except ResourceExhausted:  # says nothing about the version, so it waits
-        return Finding(_S.LAUNCHING)
+        return ValidationStep(_S.LAUNCHING)
     except Refusal as refusal:
         return _failed(f"It could not be launched. {refusal.message}")
-    line = Line(f"{offer.provider.label} runs it: {probe.steps} steps, one of them at the full context")
-    return Finding(_S.RUNNING, lines=(line,), launch=launch, facts=_of_spec(launch))
+    line = LogEntry(f"{offer.provider.label} runs it: {validation_run.steps} steps, one of them at the full context")
+    return ValidationStep(_S.RUNNING, lines=(line,), launch=launch, facts=_of_spec(launch))
 
 
 def _of_spec(launch: Launch) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def _of_spec(launch: Launch) -> dict[str, Any]:
     }
 
 
-def _watch(validation: Validation, *, now: datetime) -> Finding:
+def _watch(validation: Validation, *, now: datetime) -> ValidationStep:
     """Judge the launch's attempt once it is over; it is the only one, since nobody resumes a probe."""
     attempt = Attempt.objects.select_related("launch").get(launch=validation.launch_id, number=1)
     state = AttemptState(attempt.state)
@@ -152,14 +152,14 @@ def _watch(validation: Validation, *, now: datetime) -> Finding:
             return _failed(late)
         if provider_named(attempt.launch.provider) is None:
             return _failed(f"Provider {attempt.launch.provider} is not connected to this Slipway any more.")
-        return Finding(_S.RUNNING)
+        return ValidationStep(_S.RUNNING)
     if state is AttemptState.COMPLETED:
         return _judge(validation, attempt)
     detail, _, _ = attempt.detail.partition("\n")
     return _failed(f"Its launch ended as {LABELS[state].lower()}. {detail}".strip(), *_end_of_log(attempt))
 
 
-def _judge(validation: Validation, attempt: Attempt) -> Finding:
+def _judge(validation: Validation, attempt: Attempt) -> ValidationStep:
     records = list(attempt.metrics.order_by("number"))
     spec = TrainerSpec.from_json(attempt.launch.spec)
     forward_only = bool(records) and all(record.learning_rate is None for record in records)
@@ -167,15 +167,15 @@ def _judge(validation: Validation, attempt: Attempt) -> Finding:
     facts = asdict(measured) | {"seconds_to_ready": _seconds_to_ready(attempt)}
     lacking = list(shortcomings(records, steps=validation.steps or 1, context=spec.max_context_length))
     if lacking:
-        lines = (*(Line(reason, "error") for reason in lacking), *_end_of_log(attempt))
-        return Finding(_S.FAILED, " ".join(lacking), lines, facts=facts)
+        lines = (*(LogEntry(reason, "error") for reason in lacking), *_end_of_log(attempt))
+        return ValidationStep(_S.FAILED, " ".join(lacking), lines, facts=facts)
     outcome = summary(measured)
-    return Finding(_S.PASSED, outcome, (Line(outcome),), facts=facts)
+    return ValidationStep(_S.PASSED, outcome, (LogEntry(outcome),), facts=facts)
 
 
-def _end_of_log(attempt: Attempt) -> tuple[Line, ...]:
+def _end_of_log(attempt: Attempt) -> tuple[LogEntry, ...]:
     tail = "\n".join(attempt.log_tail.rstrip().splitlines()[-LOG_LINES:])
-    return (Line(f"The trainer's last lines:\n{tail}", "error"),) if tail else ()
+    return (LogEntry(f"The trainer's last lines:\n{tail}", "error"),) if tail else ()
 
 
 def _begun(attempt: Attempt) -> datetime | None:

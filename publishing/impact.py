@@ -14,7 +14,7 @@ from catalog.domain.withdraw_version import fallback_of
 from catalog.models import ShapeVersion, TrainingShape
 from launches.models import Launch
 from launches.states import ACTIVE, AttemptState
-from publishing.actions import Verb
+from publishing.pages.actions import Verb
 from publishing.queries import IN_WORK
 
 RECENT = timedelta(days=30)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.template.defaultfilters import filesizeformat
 
-from catalog.facts import Fact
+from catalog.fields.facts import Fact
 from catalog.labels import accelerator_label
 from catalog.models import ShapeVersion
 from catalog.states import VersionState

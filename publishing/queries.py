@@ -41,7 +41,7 @@ class ShapeRow:
 
 
 @dataclass(frozen=True)
-class Record:
+class LaunchHistory:
     """How the launches of a version went; `probes`, those of its validations, are counted apart."""
 
     launches: int = 0
@@ -161,7 +161,7 @@ def newest_version(shape: TrainingShape) -> ShapeVersion | None:
     return version
 
 
-def records_of(versions: Sequence[ShapeVersion]) -> Mapping[int, Record]:
+def records_of(versions: Sequence[ShapeVersion]) -> Mapping[int, LaunchHistory]:
     """How the launches of these versions went, by the version's primary key. One query."""
     own = Q(validations__isnull=True)
     rows = (
@@ -174,7 +174,9 @@ def records_of(versions: Sequence[ShapeVersion]) -> Mapping[int, Record]:
             probes=Count("pk", filter=~own),
         )
     )
-    return {row["shape_version_id"]: Record(row["own"], row["over"], row["failed"], row["probes"]) for row in rows}
+    return {
+        row["shape_version_id"]: LaunchHistory(row["own"], row["over"], row["failed"], row["probes"]) for row in rows
+    }
 
 
 def find_import(account: Account, user: User, number: str, *, now: datetime) -> CatalogImport | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from launches.hints import hint
+from launches.live.hints import hint
 from publishing.domain.advance_validation import advance_validation
 from publishing.domain.sweep_validations import sweep_validations
 from publishing.hints import ADVANCE

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings
 from django.core.cache import caches
+from hypothesis import settings as hypothesis_settings
 
 from config.health import recent
 
@@ -18,6 +19,8 @@ HERE = Path(__file__).resolve().parent
 SERVERS = ("DATABASE_URL", "REDIS_URL")
 BROKER_DATABASES = 16
 E2E_OFFSET = 8
+hypothesis_settings.register_profile("slipway", deadline=None)  # how fast the machine is proves nothing
+hypothesis_settings.load_profile("slipway")
 
 
 def broker_url(offset: int) -> str:

@@ -11,12 +11,12 @@ from django.utils import timezone
 
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
-from catalog import snapshots
 from catalog.enums import Architecture, IdSource, TrainerMode
-from catalog.launch_fields import LaunchField, common_fields
+from catalog.fields import snapshots
+from catalog.fields.launch_fields import LaunchField, common_fields
+from catalog.fields.snapshots import Snapshot
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from catalog.naming import model_search_text, shape_search_text
-from catalog.snapshots import Snapshot
 from catalog.states import VersionState
 from wire.names import new_version_id
 

@@ -52,7 +52,7 @@ class FilterError(ValueError):
         self.column = column
 
 
-class Kind(StrEnum):
+class FilterKind(StrEnum):
     """What a field holds, and so which operators it has."""
 
     BOOLEAN = "true or false"
@@ -62,12 +62,12 @@ class Kind(StrEnum):
     TIME = "an RFC 3339 time"
 
 
-OPERATORS: dict[Kind, tuple[str, ...]] = {
-    Kind.BOOLEAN: ("=", "!="),
-    Kind.CHOICE: ("=", "!="),
-    Kind.TEXT: ("=", "!=", "<", "<=", ">", ">=", ":"),
-    Kind.WHOLE: ("=", "!=", "<", "<=", ">", ">="),
-    Kind.TIME: ("=", "!=", "<", "<=", ">", ">="),
+OPERATORS: dict[FilterKind, tuple[str, ...]] = {
+    FilterKind.BOOLEAN: ("=", "!="),
+    FilterKind.CHOICE: ("=", "!="),
+    FilterKind.TEXT: ("=", "!=", "<", "<=", ">", ">=", ":"),
+    FilterKind.WHOLE: ("=", "!=", "<", "<=", ">", ">="),
+    FilterKind.TIME: ("=", "!=", "<", "<=", ">", ">="),
 }
 
 
@@ -75,7 +75,7 @@ OPERATORS: dict[Kind, tuple[str, ...]] = {
 class FilterField:
     """A field that filters may name; `choices` are the values of a CHOICE."""
 
-    kind: Kind
+    kind: FilterKind
     choices: tuple[str, ...] = ()
 
 
@@ -171,15 +171,15 @@ def _read(field: FilterField, token: Token) -> Value:
     text = _unquoted(token)
     value: Value | None
     match field.kind:
-        case Kind.TEXT:
+        case FilterKind.TEXT:
             value = None if "\0" in text else text
-        case Kind.BOOLEAN:
+        case FilterKind.BOOLEAN:
             value = {"true": True, "false": False}.get(text)
-        case Kind.CHOICE:
+        case FilterKind.CHOICE:
             value = text if text in field.choices else None
-        case Kind.WHOLE:
+        case FilterKind.WHOLE:
             value = read_whole(text)
-        case Kind.TIME:
+        case FilterKind.TIME:
             value = _time(text)
     if value is None:
         wanted = ", ".join(field.choices) if field.choices else field.kind.value

@@ -10,13 +10,13 @@ from django.db import transaction
 from accounts.digests import digest_of, digest_of_address
 from accounts.models import SeenAddress, SignInFailures, User
 from accounts.queries import user_by_name
-from accounts.throttling import OF_ADDRESS, OF_NAME, OF_NAME_AND_ADDRESS, Limit, counted, in_words, seconds_of
+from accounts.throttling import OF_ADDRESS, OF_NAME, OF_NAME_AND_ADDRESS, FailureLimit, counted, in_words, seconds_of
 from wire.client_address import neighbourhood
 from wire.errors import TooMany
 
 
 @dataclass(frozen=True)
-class Attempt:
+class SignInAttempt:
     """A password that is being checked: it counts as a failure until it is known to be right.
 
     `own` counts failures of the name from the address, `others` what besides; `pause` is what a failure leads to.
@@ -32,7 +32,7 @@ class Attempt:
 
 
 @transaction.atomic
-def begin_sign_in(*, typed: str, address: str, now: datetime) -> Attempt:
+def begin_sign_in(*, typed: str, address: str, now: datetime) -> SignInAttempt:
     """Count a failure, so that of many tries at once no more get through than of many in a row.
 
     Errors: `TooMany`, where one has to wait; that counts nothing.
@@ -53,10 +53,10 @@ def begin_sign_in(*, typed: str, address: str, now: datetime) -> Attempt:
         row.open_at = now + limits[digest].pause(row.failures)
         row.save(update_fields=["failures", "failed_at", "open_at"])
     own, *others = limits
-    return Attempt(typed, user, is_new, own, tuple(others), rows[own].failures, rows[own].open_at - now)
+    return SignInAttempt(typed, user, is_new, own, tuple(others), rows[own].failures, rows[own].open_at - now)
 
 
-def _limits(name: str, place: str, is_new: bool) -> dict[str, Limit]:
+def _limits(name: str, place: str, is_new: bool) -> dict[str, FailureLimit]:
     """What counts, by its digest; that of the name from the address first."""
     limits = {digest_of("sign-in of name at address", name, place): OF_NAME_AND_ADDRESS}
     if is_new:
@@ -64,7 +64,7 @@ def _limits(name: str, place: str, is_new: bool) -> dict[str, Limit]:
     return limits
 
 
-def _lock(limits: dict[str, Limit], user: User | None, now: datetime) -> dict[str, SignInFailures]:
+def _lock(limits: dict[str, FailureLimit], user: User | None, now: datetime) -> dict[str, SignInFailures]:
     """Their rows, which nobody else changes for the rest of the transaction; always in one order."""
     whose = {digest: None if limit is OF_ADDRESS else user for digest, limit in limits.items()}
     made = [SignInFailures(digest=digest, user=whose[digest], failed_at=now, open_at=now) for digest in sorted(limits)]

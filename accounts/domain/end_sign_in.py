@@ -10,7 +10,7 @@ from django.db.models import F
 from accounts.actors import Actor
 from accounts.audit_verbs import PersonalVerb
 from accounts.digests import digest_of_address, digest_of_name
-from accounts.domain.begin_sign_in import Attempt
+from accounts.domain.begin_sign_in import SignInAttempt
 from accounts.domain.record import record, record_about
 from accounts.domain.see_address import see_address
 from accounts.models import SignInFailures, User
@@ -20,7 +20,7 @@ NEW_ADDRESS = "from an address where they did not sign in before"
 
 
 @transaction.atomic
-def fail_sign_in(*, actor: Actor, attempt: Attempt, reason: str = "") -> None:
+def fail_sign_in(*, actor: Actor, attempt: SignInAttempt, reason: str = "") -> None:
     """The password was wrong, or its user is not let in: the failure stays counted."""
     _note(actor, PersonalVerb.FAIL_TO_SIGN_IN, attempt, reason)
     if attempt.failures == OF_NAME_AND_ADDRESS.free:
@@ -29,7 +29,7 @@ def fail_sign_in(*, actor: Actor, attempt: Attempt, reason: str = "") -> None:
 
 
 @transaction.atomic
-def pass_sign_in(*, attempt: Attempt, now: datetime) -> None:
+def pass_sign_in(*, attempt: SignInAttempt, now: datetime) -> None:
     """The password was right: nothing was a failure."""
     SignInFailures.objects.filter(digest=attempt.own).delete()
     SignInFailures.objects.filter(digest__in=attempt.others, failures__gt=0).update(
@@ -44,7 +44,7 @@ def sign_in(*, actor: Actor, user: User, now: datetime) -> None:
     record_about(user, actor=actor, verb=PersonalVerb.SIGN_IN, reason=NEW_ADDRESS if is_new else "")
 
 
-def _note(actor: Actor, verb: PersonalVerb, attempt: Attempt, reason: str) -> None:
+def _note(actor: Actor, verb: PersonalVerb, attempt: SignInAttempt, reason: str) -> None:
     after = {"failures": attempt.failures}
     if attempt.user is not None:
         record_about(attempt.user, actor=actor, verb=verb, after=after, reason=reason)

@@ -27,7 +27,7 @@ from catalog.queries import matching, models_matching
 from catalog.search import patterns
 from catalog.states import VersionState
 from wire import filters
-from wire.filters import FilterField, Kind
+from wire.filters import FilterField, FilterKind
 from wire.names import parse_model_name
 
 IS_VALIDATED = Q(state=VersionState.VALIDATED, withdrawn_at__isnull=True)
@@ -104,18 +104,18 @@ def _validated(operator_: str, value: filters.Value) -> Q:
 
 
 _FACTS: dict[str, Filterable] = {
-    "base_model": Filterable(FilterField(Kind.TEXT), _base_model),
-    "display_name": column("wire_display_name", Kind.TEXT),
-    "model_type": column("wire_model_type", Kind.TEXT),
-    "parameter_count": column("wire_parameter_count", Kind.WHOLE),
-    "trainer_mode": column("trainer_mode", Kind.CHOICE, MODES),
-    "accelerator_type": column("wire_accelerator_type", Kind.CHOICE, ACCELERATORS),
-    "accelerator_count": column("wire_accelerator_count", Kind.WHOLE),
-    "node_count": column("wire_node_count", Kind.WHOLE),
-    "max_supported_context_length": column("max_context", Kind.WHOLE),
-    "base_model_weight_precision": column("wire_weight_precision", Kind.CHOICE, PRECISIONS),
-    "trainer_image_tag": column("wire_image_tag", Kind.TEXT),
-    "deployment_shape_version": column("wire_deployment_shape", Kind.TEXT),
+    "base_model": Filterable(FilterField(FilterKind.TEXT), _base_model),
+    "display_name": column("wire_display_name", FilterKind.TEXT),
+    "model_type": column("wire_model_type", FilterKind.TEXT),
+    "parameter_count": column("wire_parameter_count", FilterKind.WHOLE),
+    "trainer_mode": column("trainer_mode", FilterKind.CHOICE, MODES),
+    "accelerator_type": column("wire_accelerator_type", FilterKind.CHOICE, ACCELERATORS),
+    "accelerator_count": column("wire_accelerator_count", FilterKind.WHOLE),
+    "node_count": column("wire_node_count", FilterKind.WHOLE),
+    "max_supported_context_length": column("max_context", FilterKind.WHOLE),
+    "base_model_weight_precision": column("wire_weight_precision", FilterKind.CHOICE, PRECISIONS),
+    "trainer_image_tag": column("wire_image_tag", FilterKind.TEXT),
+    "deployment_shape_version": column("wire_deployment_shape", FilterKind.TEXT),
 }
 _BY_SHAPE = Sortable(("shape__account__account_id", "shape__shape_id"))
 
@@ -123,11 +123,11 @@ VERSIONS = Listing(
     key="trainingShapeVersions",
     serializer=ShapeVersionSerializer,
     filters={
-        "latest_validated": column("is_latest_validated", Kind.BOOLEAN),
-        "public": column("is_public", Kind.BOOLEAN),
-        "validated": Filterable(FilterField(Kind.BOOLEAN), _validated),
-        "create_time": column("created_at", Kind.TIME),
-        "update_time": column("updated_at", Kind.TIME),
+        "latest_validated": column("is_latest_validated", FilterKind.BOOLEAN),
+        "public": column("is_public", FilterKind.BOOLEAN),
+        "validated": Filterable(FilterField(FilterKind.BOOLEAN), _validated),
+        "create_time": column("created_at", FilterKind.TIME),
+        "update_time": column("updated_at", FilterKind.TIME),
         **{f"snapshot.{name}": fact for name, fact in _FACTS.items()},
     },
     orders={
@@ -141,7 +141,7 @@ VERSIONS = Listing(
 SHAPES = Listing(
     key="trainingShapes",
     serializer=TrainingShapeSerializer,
-    filters={**_FACTS, "create_time": column("shape__created_at", Kind.TIME)},
+    filters={**_FACTS, "create_time": column("shape__created_at", FilterKind.TIME)},
     orders={
         "create_time": Sortable(("shape__created_at",)),
         "name": _BY_SHAPE,
@@ -155,8 +155,8 @@ MODELS = Listing(
     key="models",
     serializer=BaseModelSerializer,
     filters={
-        "display_name": Filterable(FilterField(Kind.TEXT), _model_title),
-        "create_time": column("created_at", Kind.TIME),
+        "display_name": Filterable(FilterField(FilterKind.TEXT), _model_title),
+        "create_time": column("created_at", FilterKind.TIME),
     },
     orders={
         "create_time": Sortable(("created_at",)),

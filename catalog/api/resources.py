@@ -12,9 +12,9 @@ from rest_framework import serializers
 
 from api.fields import Int64Field, WholeField
 from catalog.enums import AcceleratorType, Architecture, TrainerMode, WeightPrecision
+from catalog.fields.snapshot_fields import MAX_PARAMETERS
+from catalog.fields.snapshots import ShardingScheme, Snapshot
 from catalog.models import BaseModel, ShapeVersion
-from catalog.snapshot_fields import MAX_PARAMETERS
-from catalog.snapshots import ShardingScheme, Snapshot
 from wire.times import rfc3339
 
 MODES = ("TRAINER_MODE_UNSPECIFIED", *TrainerMode)

@@ -7,11 +7,11 @@ from django.urls import path
 from catalog.api import views
 
 urlpatterns = [
-    path("accounts/<str:account>/models", views.Models.as_view(), name="api_models"),
-    path("accounts/<str:account>/models/<str:model>", views.Model.as_view(), name="api_model"),
+    path("accounts/<str:account>/models", views.ModelsView.as_view(), name="api_models"),
+    path("accounts/<str:account>/models/<str:model>", views.ModelView.as_view(), name="api_model"),
     path(
         "accounts/<str:account>/deploymentShapes/<str:shape>/versions/<str:version>",
-        views.DeploymentShapeVersion.as_view(),
+        views.DeploymentShapeVersionView.as_view(),
         name="api_deployment_shape_version",
     ),
 ]

@@ -73,7 +73,7 @@ def find_shape(view: ResourceView, account: str, shape: str) -> ShapeVersion:
     return found
 
 
-class TrainingShapes(ResourceView):
+class TrainingShapesView(ResourceView):
     """Shapes by the latest validated version; drafts are found by name."""
 
     @extend_schema(**answers_list(SHAPES))
@@ -83,7 +83,7 @@ class TrainingShapes(ResourceView):
         return answer_list(self, rows.select_related(*_RELATED), SHAPES)
 
 
-class TrainingShape(ResourceView):
+class TrainingShapeView(ResourceView):
     """One shape."""
 
     @extend_schema(**answers_one("GetTrainingShape", TrainingShapeSerializer))
@@ -92,7 +92,7 @@ class TrainingShape(ResourceView):
         return self.answer(TrainingShapeSerializer, find_shape(self, account, shape))
 
 
-class ShapeVersions(ResourceView):
+class ShapeVersionsView(ResourceView):
     """Versions of a shape, or of all."""
 
     @extend_schema(**answers_list(VERSIONS))
@@ -112,7 +112,7 @@ class ShapeVersionView(ResourceView):
         return self.answer(ShapeVersionSerializer, find_version(self, account, shape, version))
 
 
-class Models(ResourceView):
+class ModelsView(ResourceView):
     """Base models."""
 
     @extend_schema(**answers_list(MODELS))
@@ -124,7 +124,7 @@ class Models(ResourceView):
         return answer_list(self, rows, replace(MODELS, search=partial(models_found, self.mine)))
 
 
-class Model(ResourceView):
+class ModelView(ResourceView):
     """One base model."""
 
     @extend_schema(**answers_one("GetModel", BaseModelSerializer))
@@ -136,7 +136,7 @@ class Model(ResourceView):
         return self.answer(BaseModelSerializer, found)
 
 
-class DeploymentShapeVersion(ResourceView):
+class DeploymentShapeVersionView(ResourceView):
     """The samplers' shapes that training shapes link; read-only, known by those links alone."""
 
     @extend_schema(**answers_one("GetDeploymentShapeVersion", DeploymentShapeVersionSerializer))

@@ -6,9 +6,9 @@ from django.db import transaction
 
 from accounts.actors import Actor
 from accounts.domain.record import record
-from catalog.checks import problems
 from catalog.domain.move_version import move_version
 from catalog.domain.shape_lock import lock_version
+from catalog.fields.checks import problems
 from catalog.models import ShapeVersion
 from catalog.rights import require_publisher
 from catalog.states import VersionState

@@ -1,4 +1,4 @@
-"""Bring an account's public heads to what a catalog document says."""
+"""Bring what an account offers publicly to what a catalog document says."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from accounts.domain.create_account import create_account
 from accounts.domain.record import record
 from accounts.domain.rename_account import rename_account
 from accounts.models import Account
-from catalog.bundled_files import bundled_files
-from catalog.document import Document, ModelEntry, ModelFacts, ShapeEntry
 from catalog.domain.arrange_models import arrange_models
 from catalog.domain.create_shape import create_shape
 from catalog.domain.deprecate_version import deprecate_version
@@ -22,9 +20,11 @@ from catalog.domain.import_version import import_version
 from catalog.domain.plan_catalog import plan_for, visible_to
 from catalog.domain.restore_version import restore_version
 from catalog.domain.shape_lock import latest_of
+from catalog.files.bundled import bundled_files
+from catalog.files.document import Document, ModelEntry, ModelFacts, ShapeEntry
+from catalog.files.plan import ID_SOURCE, Plan, PlanStep, StepKind
 from catalog.models import AppliedFile, BaseModel, ShapeVersion, TrainingShape
 from catalog.naming import model_search_text, shape_search_text
-from catalog.plan import ID_SOURCE, Plan, Step, StepKind
 from wire.errors import AlreadyExists, Conflict
 from wire.names import parse_model_name, parse_shape_name
 
@@ -38,8 +38,8 @@ def apply_catalog(
 ) -> Plan:
     """Do what `plan_catalog` says, all or nothing; with nothing to do nothing is written but which file it was.
 
-    `expected` is the fingerprint of the plan that somebody agreed to. `prune=False` leaves the heads that the document
-    does not have as they are, and lets a document that is not public publish to members only. Errors: as in
+    `expected` is the fingerprint of the plan that somebody agreed to. `prune=False` leaves what only
+    the account has as it is, and lets a document that is not public publish to members only. Errors: as in
     `plan_catalog`; `Conflict` where the plan is another one now, or becomes one while it is done; `FailedPrecondition`
     where a public shape would be superseded by a version that is not.
     """
@@ -109,7 +109,7 @@ def _put_account(actor: Actor, account: Account | None, document: Document, plan
     return account
 
 
-def _record_facts(actor: Actor, account: Account, step: Step) -> None:
+def _record_facts(actor: Actor, account: Account, step: PlanStep) -> None:
     """A line of the audit log for what no version keeps and no other verb has noted, as the plan has it in words."""
     models = step.kind in {StepKind.ADD_MODEL, StepKind.CHANGE_MODEL, StepKind.ORDER}
     lines = [line for line in step.lines if models or line.key == ID_SOURCE]

@@ -8,14 +8,14 @@ from django.db import transaction
 
 from accounts.actors import Actor
 from accounts.domain.record import record
-from catalog import snapshots
-from catalog.checks import range_problems
 from catalog.domain.shape_lock import lock_shape
+from catalog.fields import snapshots
+from catalog.fields.checks import range_problems
+from catalog.fields.launch_fields import LaunchField
+from catalog.fields.snapshots import Snapshot
 from catalog.free_text import wrong_words
-from catalog.launch_fields import LaunchField
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.rights import require_publisher
-from catalog.snapshots import Snapshot
 from catalog.states import VersionState
 from wire.errors import InvalidArgument, Violation
 from wire.names import new_version_id

@@ -7,7 +7,7 @@ from django.db import transaction
 from accounts.actors import Actor, require_manager
 from accounts.domain.record import record
 from accounts.models import Account
-from catalog.bundled_files import bundled_files
+from catalog.files.bundled import bundled_files
 from catalog.models import AppliedFile
 from wire.errors import Conflict, NotFound
 

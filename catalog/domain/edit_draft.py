@@ -8,13 +8,13 @@ from django.db import transaction
 
 from accounts.actors import Actor
 from accounts.domain.record import record
-from catalog import snapshots
 from catalog.domain.create_draft import refuse_wrong_content
 from catalog.domain.shape_lock import lock_version
-from catalog.launch_fields import LaunchField
+from catalog.fields import snapshots
+from catalog.fields.launch_fields import LaunchField
+from catalog.fields.snapshots import Snapshot
 from catalog.models import ShapeVersion
 from catalog.rights import require_publisher
-from catalog.snapshots import Snapshot
 from catalog.states import VersionState
 from wire.errors import Conflict, FailedPrecondition
 

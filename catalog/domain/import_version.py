@@ -8,14 +8,14 @@ from django.db import transaction
 
 from accounts.actors import Actor
 from accounts.domain.record import record
-from catalog import snapshots
-from catalog.checks import problems
 from catalog.domain.create_draft import free_version_id
 from catalog.domain.shape_lock import latest_of, lock_shape, point_latest
-from catalog.launch_fields import LaunchField
+from catalog.fields import snapshots
+from catalog.fields.checks import problems
+from catalog.fields.launch_fields import LaunchField
+from catalog.fields.snapshots import Snapshot
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.rights import require_publisher
-from catalog.snapshots import Snapshot
 from catalog.states import VersionState
 from wire.errors import InvalidArgument
 

@@ -8,11 +8,11 @@ from accounts.actors import Actor, require
 from accounts.models import Account
 from accounts.queries import memberships_of
 from accounts.roles import Right
-from catalog.document import Document, ShapeEntry
-from catalog.document_problems import DocumentError, Problem
-from catalog.heads import no_heads, read_heads
+from catalog.files.current import empty_catalog, read_current
+from catalog.files.document import Document, ShapeEntry
+from catalog.files.plan import CurrentCatalog, Plan, make_plan
+from catalog.files.problems import DocumentError, Problem
 from catalog.models import BaseModel, ShapeVersion
-from catalog.plan import Heads, Plan, make_plan
 from catalog.queries import listed, visible_models
 from catalog.rights import require_publisher
 from wire.errors import NotFound, PermissionDenied
@@ -31,7 +31,7 @@ def plan_catalog(*, actor: Actor, document: Document, file: str, source: str, pr
 
 
 def plan_for(actor: Actor, account: Account | None, document: Document, *, file: str, source: str, prune: bool) -> Plan:
-    """The plan from the account's heads now; without an account, Slipway itself would make it.
+    """The plan from what the account offers now; without an account, Slipway itself would make it.
 
     Errors: as in `plan_catalog`; only with `prune` must the document be public.
     """
@@ -39,17 +39,17 @@ def plan_for(actor: Actor, account: Account | None, document: Document, *, file:
         require_publisher(actor, account)
     elif actor.user:
         raise NotFound(f"There is no account {document.account_id} that you are a member of.")
-    heads = read_heads(account, public=document.public) if account else no_heads(document.account_id)
+    current = read_current(account, public=document.public) if account else empty_catalog(document.account_id)
     found = [
         *(_public_asked_for(document) if prune else []),
         *(_other_name(actor, account, document) if account else []),
-        *_base_models(document, heads),
+        *_base_models(document, current),
         *_foreign_models(actor, document),
-        *_successors(document, heads),
+        *_successors(document, current),
     ]
     if found:
         raise DocumentError(source, found)
-    return make_plan(heads, document, file=file, prune=prune)
+    return make_plan(current, document, file=file, prune=prune)
 
 
 def _public_asked_for(document: Document) -> list[Problem]:
@@ -75,17 +75,17 @@ def _other_name(actor: Actor, account: Account, document: Document) -> list[Prob
     return []
 
 
-def _base_models(document: Document, heads: Heads) -> list[Problem]:
+def _base_models(document: Document, current: CurrentCatalog) -> list[Problem]:
     """Shapes that would change their base model."""
     return [
         shape.place.problem(
             "id",
-            f"{shape.snapshot.name} trains {heads.base_models[shape.shape_id]}; a shape keeps its base model, so "
+            f"{shape.snapshot.name} trains {current.base_models[shape.shape_id]}; a shape keeps its base model, so "
             f"choose another id for {model.name}",
         )
         for model in document.models
         for shape in model.shapes
-        if heads.base_models.get(shape.shape_id, model.name) != model.name
+        if current.base_models.get(shape.shape_id, model.name) != model.name
     ]
 
 
@@ -115,10 +115,10 @@ def _names(models: list[BaseModel]) -> set[str]:
     return {model.name for model in models}
 
 
-def _successors(document: Document, heads: Heads) -> list[Problem]:
+def _successors(document: Document, current: CurrentCatalog) -> list[Problem]:
     """Successors that not everybody who sees the deprecated shape would find."""
     pointing = [shape for shape in document.shapes if shape.deprecated and shape.deprecated.successor]
-    offered = {shape.snapshot.name for shape in (*document.shapes, *heads.document.shapes)}
+    offered = {shape.snapshot.name for shape in (*document.shapes, *current.document.shapes)}
     missing = {_successor(shape) for shape in pointing} - offered
     offered |= {version.shape.name for version in _public(missing)}
     return [

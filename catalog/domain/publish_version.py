@@ -6,9 +6,9 @@ from django.db import transaction
 
 from accounts.actors import Actor
 from accounts.domain.record import record
-from catalog.checks import missing_facts
 from catalog.domain.shape_lock import latest_of, lock_version, point_latest, refuse_surprise
 from catalog.enums import PUBLIC_ACCOUNT
+from catalog.fields.checks import missing_facts
 from catalog.models import ShapeVersion
 from catalog.rights import require_publisher
 from catalog.states import VersionState

@@ -10,9 +10,9 @@ from accounts.actors import Actor
 from accounts.models import Account
 from catalog.domain.create_draft import create_draft
 from catalog.domain.create_shape import create_shape
-from catalog.launch_fields import LaunchField
+from catalog.fields.launch_fields import LaunchField
+from catalog.fields.snapshots import Snapshot
 from catalog.models import BaseModel, ShapeVersion
-from catalog.snapshots import Snapshot
 
 
 @transaction.atomic

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from django.core.management import CommandError
 
-from catalog.document import Document, read_file
-from catalog.document_problems import DocumentError
-from catalog.document_scan import read_limited
+from catalog.files.document import Document, read_file
+from catalog.files.problems import DocumentError
+from catalog.files.scan import read_limited
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from django_htmx.http import push_url
 from accounts.requests import SlipwayRequest
 from catalog import facets, queries
 from catalog.facets import Loosening
-from catalog.filters import BOUNDS, CHOICES, Filters
+from catalog.filters import BOUNDS, CHOICES, CatalogFilters
 from catalog.forms import read_filters
 from catalog.queries import Cursor, Row
-from catalog.rows import dressed
+from catalog.rows import row_for_template
 from catalog.views.access import catalog_reader, member_of
 from wire.names import is_id
 from wire.pages import NoSuchPage, Page, key_in, show
@@ -48,7 +48,7 @@ def browse(request: SlipwayRequest) -> HttpResponse:
     known = [*groups, *queries.read_values(mine)] if filters.q else groups  # what the text leaves out stays, with 0
     total = facets.count(groups, filters)
     page = show(request.GET.get("after", ""), lambda cursor: _read_page(mine, filters, cursor))
-    rows = [dressed(row) for row in page.rows]
+    rows = [row_for_template(row) for row in page.rows]
     here = reverse("catalog")
     context = {
         "section": "catalog",
@@ -79,12 +79,12 @@ def _wants_fragment(request: SlipwayRequest) -> bool:
     return bool(request.htmx) and not request.htmx.history_restore_request
 
 
-def _read_page(mine: Collection[int], filters: Filters, after: str) -> Page[Row]:
+def _read_page(mine: Collection[int], filters: CatalogFilters, after: str) -> Page[Row]:
     found = queries.read_page(mine, filters, _read_cursor(after, filters) if after else None)
     return Page(found.rows, f"{found.next[0]}~{found.next[1]}" if found.next else "")
 
 
-def _read_cursor(text: str, filters: Filters) -> Cursor:
+def _read_cursor(text: str, filters: CatalogFilters) -> Cursor:
     """The cursor of a URL. Errors: `NoSuchPage` where it is none of this order."""
     value, _, pk = text.rpartition("~")
     if filters.sort.removeprefix("-") != "name":
@@ -108,7 +108,7 @@ def _families(rows: Sequence[Row]) -> list[Family]:
     ]
 
 
-def _sorts(filters: Filters) -> list[dict[str, Any]]:
+def _sorts(filters: CatalogFilters) -> list[dict[str, Any]]:
     """The orders as links; the one in force turns round."""
     links = [{"label": "Family", "url": reverse("catalog") + filters.sorted_by("").query(), "chosen": not filters.sort}]
     for name, label, start in _SORTS:
@@ -120,7 +120,9 @@ def _sorts(filters: Filters) -> list[dict[str, Any]]:
     return links
 
 
-def _loosenings(mine: Collection[int], groups: Sequence[facets.Group], filters: Filters) -> list[Loosening]:
+def _loosenings(
+    mine: Collection[int], groups: Sequence[facets.FacetBucket], filters: CatalogFilters
+) -> list[Loosening]:
     found = facets.loosenings(groups, filters)
     without_text = filters.without("q")
     if filters.q and (number := facets.count(queries.read_groups(mine, without_text), without_text)):

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 from accounts.models import Account
 from accounts.requests import SlipwayRequest
 from catalog import queries
-from catalog.differences import Line, compare
+from catalog.fields.differences import FieldDifference, compare
 from catalog.models import ShapeVersion
 from catalog.views.access import catalog_reader, member_of
 from wire.names import parse_version_name
@@ -147,7 +147,7 @@ def _lines(versions: Sequence[ShapeVersion], only: bool) -> dict[str, object]:
     """The lines under their groups, and how many there are in all and how many differ."""
     lines = compare([(version.frozen_snapshot, version.fields) for version in versions]) if versions else []
     shown = [line for line in lines if line.differs] if only else lines
-    groups: list[tuple[str, list[Line]]] = [
+    groups: list[tuple[str, list[FieldDifference]]] = [
         (group, list(members)) for group, members in itertools.groupby(shown, key=lambda line: line.group)
     ]
     return {"groups": groups, "differing": sum(line.differs for line in lines), "in_all": len(lines)}

@@ -14,11 +14,11 @@ from accounts.requests import SlipwayRequest
 from accounts.roles import Role, allows, publishing_right
 from catalog import queries
 from catalog.enums import ARCHITECTURE_LABELS, MODE_LABELS, MODE_MEANINGS, PUBLIC_ACCOUNT, Architecture, IdSource
-from catalog.facts import parameters, shape_facts
-from catalog.field_texts import limits_text, part_text
-from catalog.launch_fields import FieldType, LaunchField
+from catalog.fields.facts import parameters, shape_facts
+from catalog.fields.launch_fields import FieldType, LaunchField
+from catalog.fields.texts import limits_text, part_text
 from catalog.models import ShapeVersion
-from catalog.rows import dressed
+from catalog.rows import row_for_template
 from catalog.usage import LORA_RANK, PUBLIC_URL, Example, Snippet, snippets
 from catalog.views.access import catalog_reader, member_of
 
@@ -52,7 +52,7 @@ def shape(request: SlipwayRequest, account: str, shape_id: str) -> HttpResponse:
         "facts": shape_facts(snapshot),
         "fields": [_field(field, snapshot.base_model) for field in fields],
         "snippets": _snippets(version),
-        "siblings": [dressed(row) for row in queries.siblings(mine, version.shape)],
+        "siblings": [row_for_template(row) for row in queries.siblings(mine, version.shape)],
         "versions": queries.other_versions(mine, version),
         "latest": version if version.is_latest_validated else queries.find_version(mine, account, shape_id),
         "successor": queries.successor_of(mine, version),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from catalog.enums import TrainerMode
-from catalog.snapshots import Snapshot
+from catalog.fields.snapshots import Snapshot
 from launches.labels import Labels
 from launches.resolve import RECIPE
 from launches.spec import NO_RECIPE

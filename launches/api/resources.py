@@ -12,7 +12,7 @@ from rest_framework import serializers
 from api.fields import WholeField
 from api.sentences import OWN
 from catalog.enums import TrainerMode
-from catalog.snapshot_fields import LONGEST_TAG, MAX_TOKENS
+from catalog.fields.snapshot_fields import LONGEST_TAG, MAX_TOKENS
 from launches.labels import LONGEST
 from launches.models import Attempt, Checkpoint, Launch
 from launches.spec import TrainerSpec

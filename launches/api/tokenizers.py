@@ -21,7 +21,7 @@ from wire.names import model_name
 GZIP = "application/gzip"
 
 
-class Tokenizer(ResourceView):
+class TokenizerView(ResourceView):
     """What a user's own program has to have of the model: text becomes the trainer's token ids by it."""
 
     @extend_schema(

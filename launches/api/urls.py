@@ -9,12 +9,14 @@ from launches.api import tokenizers, views
 _JOB = r"^accounts/(?P<account>[^/]+)/rlorTrainerJobs/(?P<job>[^/:]+)"
 
 urlpatterns = [
-    path("accounts/<str:account>/rlorTrainerJobs", views.TrainerJobs.as_view(), name="api_jobs"),
-    re_path(rf"{_JOB}\Z", views.TrainerJob.as_view(), name="api_job"),
-    re_path(rf"{_JOB}:cancel\Z", views.CancelTrainerJob.as_view(), name="api_job_cancel"),
-    re_path(rf"{_JOB}:resume\Z", views.ResumeTrainerJob.as_view(), name="api_job_resume"),
-    re_path(rf"{_JOB}/checkpoints\Z", views.Checkpoints.as_view(), name="api_checkpoints"),
-    path("accounts/<str:account>/models/<str:model>/tokenizer", tokenizers.Tokenizer.as_view(), name="api_tokenizer"),
-    path("accounts/<str:account>/deployments", views.Deployments.as_view(), name="api_deployments"),
-    path("accounts/<str:account>/deployments/<str:deployment>", views.Deployment.as_view(), name="api_deployment"),
+    path("accounts/<str:account>/rlorTrainerJobs", views.TrainerJobsView.as_view(), name="api_jobs"),
+    re_path(rf"{_JOB}\Z", views.TrainerJobView.as_view(), name="api_job"),
+    re_path(rf"{_JOB}:cancel\Z", views.CancelTrainerJobView.as_view(), name="api_job_cancel"),
+    re_path(rf"{_JOB}:resume\Z", views.ResumeTrainerJobView.as_view(), name="api_job_resume"),
+    re_path(rf"{_JOB}/checkpoints\Z", views.CheckpointsView.as_view(), name="api_checkpoints"),
+    path(
+        "accounts/<str:account>/models/<str:model>/tokenizer", tokenizers.TokenizerView.as_view(), name="api_tokenizer"
+    ),
+    path("accounts/<str:account>/deployments", views.DeploymentsView.as_view(), name="api_deployments"),
+    path("accounts/<str:account>/deployments/<str:deployment>", views.DeploymentView.as_view(), name="api_deployment"),
 ]

@@ -21,7 +21,7 @@ from launches.domain.resume_launch import resume_launch
 from launches.models import Attempt, Checkpoint, Launch
 from wire import filters
 from wire.errors import NotFound, Unimplemented
-from wire.filters import FilterField, Kind
+from wire.filters import FilterField, FilterKind
 from wire.names import is_id, job_name
 
 
@@ -34,10 +34,10 @@ JOBS = Listing(
     key="rlorTrainerJobs",
     serializer=TrainerJobSerializer,
     filters={
-        "state": Filterable(FilterField(Kind.CHOICE, tuple(s for s in STATES if s != DELETED)), _state),
-        "display_name": column("display_name", Kind.TEXT),
-        "created_by": column("owner__username", Kind.TEXT),
-        "create_time": column("created_at", Kind.TIME),
+        "state": Filterable(FilterField(FilterKind.CHOICE, tuple(s for s in STATES if s != DELETED)), _state),
+        "display_name": column("display_name", FilterKind.TEXT),
+        "created_by": column("owner__username", FilterKind.TEXT),
+        "create_time": column("created_at", FilterKind.TIME),
     },
     orders={"create_time": Sortable(("created_at",)), "name": Sortable(("job_id",))},
     default_order="create_time desc",
@@ -45,7 +45,7 @@ JOBS = Listing(
 CHECKPOINTS = Listing(
     key="checkpoints",
     serializer=CheckpointSerializer,
-    filters={"create_time": column("saved_at", Kind.TIME), "step": column("step", Kind.WHOLE)},
+    filters={"create_time": column("saved_at", FilterKind.TIME), "step": column("step", FilterKind.WHOLE)},
     orders={"create_time": Sortable(("saved_at",))},
     default_order="create_time",
 )
@@ -66,7 +66,7 @@ def find_job(view: ResourceView, account: str, job: str) -> Launch:
     return found
 
 
-class TrainerJobs(ResourceView):
+class TrainerJobsView(ResourceView):
     """The jobs of an account."""
 
     takes: ClassVar = {"POST": ("rlorTrainerJobId", "trainingShape", "skipValidations", "deploymentId")}
@@ -99,7 +99,7 @@ class TrainerJobs(ResourceView):
         return self.answer(TrainerJobSerializer, find_job(self, account, launch.job_id))
 
 
-class TrainerJob(ResourceView):
+class TrainerJobView(ResourceView):
     """One job."""
 
     @extend_schema(**answers_one("GetRlorTrainerJob", TrainerJobSerializer))
@@ -114,7 +114,7 @@ class TrainerJob(ResourceView):
         return Response({})
 
 
-class CancelTrainerJob(ResourceView):
+class CancelTrainerJobView(ResourceView):
     """`:cancel`"""
 
     @extend_schema(**answers_one("CancelRlorTrainerJob", TrainerJobSerializer))
@@ -125,7 +125,7 @@ class CancelTrainerJob(ResourceView):
         return self.answer(TrainerJobSerializer, find_job(self, account, job))
 
 
-class ResumeTrainerJob(ResourceView):
+class ResumeTrainerJobView(ResourceView):
     """`:resume`"""
 
     @extend_schema(**answers_one("ResumeRlorTrainerJob", TrainerJobSerializer))
@@ -136,7 +136,7 @@ class ResumeTrainerJob(ResourceView):
         return self.answer(TrainerJobSerializer, find_job(self, account, job))
 
 
-class Checkpoints(ResourceView):
+class CheckpointsView(ResourceView):
     """Checkpoints of a job."""
 
     @extend_schema(**answers_list(CHECKPOINTS))
@@ -148,7 +148,7 @@ class Checkpoints(ResourceView):
         return answer_list(self, rows.select_related("launch__account"), CHECKPOINTS)
 
 
-class Deployments(ResourceView):
+class DeploymentsView(ResourceView):
     """Sampler deployments, which no provider of this Slipway has."""
 
     takes: ClassVar = {
@@ -165,7 +165,7 @@ class Deployments(ResourceView):
         )
 
 
-class Deployment(ResourceView):
+class DeploymentView(ResourceView):
     """One deployment; there is none."""
 
     takes: ClassVar = {"PATCH": ("updateMask",), "DELETE": ("ignoreChecks", "hard")}

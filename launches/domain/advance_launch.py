@@ -11,10 +11,10 @@ from django.db import DataError
 from django.utils import timezone
 
 from launches.connected import provider_named
-from launches.consult import Position, Question, Report, consult
 from launches.domain.apply_reading import apply_reading, put_off
 from launches.domain.apply_report import apply_report
-from launches.domain.claim_attempt import Claim, claim_attempt
+from launches.domain.claim_attempt import AttemptClaim, claim_attempt
+from launches.poll import PollRequest, Position, Report, poll_attempt
 from launches.providers.base import Reference, Submission
 from launches.spec import TrainerSpec
 from launches.tokens import trainer_token
@@ -39,7 +39,7 @@ def advance_launch(attempt_pk: int) -> timedelta | None:
             return apply_report(claim, unfit, now=timezone.now())
 
 
-def _advance(claim: Claim) -> timedelta | None:
+def _advance(claim: AttemptClaim) -> timedelta | None:
     """Apply batch by batch, the outcome last; what takes longer than a step is put off to the next one."""
     began = time.monotonic()
     for report in _reports(claim):
@@ -52,18 +52,18 @@ def _advance(claim: Claim) -> timedelta | None:
     raise AssertionError("the last report has no more")
 
 
-def _reports(claim: Claim) -> Iterator[Report]:
+def _reports(claim: AttemptClaim) -> Iterator[Report]:
     provider = provider_named(claim.launch.provider)
     if provider is None:
         missing = f"Provider {claim.launch.provider} is not connected to this Slipway any more."
         return iter([Report(None, error=missing)])
-    return consult(provider, _question(claim))
+    return poll_attempt(provider, _question(claim))
 
 
-def _question(claim: Claim) -> Question:
+def _question(claim: AttemptClaim) -> PollRequest:
     launch, attempt = claim.launch, claim.attempt
     reference = Reference(launch.account.account_id, launch.job_id, attempt.number)
-    return Question(
+    return PollRequest(
         submission=Submission(reference, TrainerSpec.from_json(launch.spec), trainer_token(launch)),
         submitted=attempt.submitted_at is not None,
         cancel_requested=attempt.cancel_requested_at is not None,

@@ -13,7 +13,7 @@ BATCH = 500
 
 
 @dataclass(frozen=True)
-class Line:
+class TimelineLine:
     """One line of the timeline."""
 
     kind: str
@@ -23,10 +23,10 @@ class Line:
 
 def append_event(launch: Launch, *, kind: str, message: str, actor: Actor, data: dict[str, Any] | None = None) -> None:
     """Write the next event. `launch` must be locked by the caller's transaction: that keeps the numbers gapless."""
-    append_events(launch, [Line(kind, message, data or {})], actor=actor)
+    append_events(launch, [TimelineLine(kind, message, data or {})], actor=actor)
 
 
-def append_events(launch: Launch, lines: Iterable[Line], *, actor: Actor) -> None:
+def append_events(launch: Launch, lines: Iterable[TimelineLine], *, actor: Actor) -> None:
     """Write the next events, in a few statements however many they are; as `append_event`."""
     events = [
         Event(

@@ -13,19 +13,19 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from accounts.actors import SYSTEM
-from launches.consult import LOG_TAIL_CHARACTERS, Report
-from launches.domain.append_event import Line, append_events
-from launches.domain.claim_attempt import Claim, hold_attempt
+from launches.domain.append_event import TimelineLine, append_events
+from launches.domain.claim_attempt import AttemptClaim, hold_attempt
 from launches.domain.mirror_checkpoints import mirror_checkpoints
+from launches.live.wake import wake
 from launches.models import Attempt, Launch, Metric
-from launches.providers.base import Limit
-from launches.wake import wake
+from launches.poll import LOG_TAIL_CHARACTERS, Report
+from launches.providers.base import Truncation
 
 BATCH = 1000
 
 
 @transaction.atomic
-def apply_reading(claim: Claim, report: Report) -> bool:
+def apply_reading(claim: AttemptClaim, report: Report) -> bool:
     """Write the batch and keep the lease; False where another worker has taken the attempt since."""
     held = hold_attempt(claim)
     if held is None:
@@ -38,7 +38,7 @@ def apply_reading(claim: Claim, report: Report) -> bool:
 
 
 @transaction.atomic
-def put_off(claim: Claim, *, now: datetime) -> timedelta | None:
+def put_off(claim: AttemptClaim, *, now: datetime) -> timedelta | None:
     """Give the lease back between two batches; the next step goes on from the offsets, at once."""
     held = hold_attempt(claim)
     if held is None:
@@ -67,11 +67,11 @@ def write_reading(launch: Launch, attempt: Attempt, report: Report, asked_at: da
     _say_limits(launch, report.limits)
 
 
-def _say_limits(launch: Launch, limits: Iterable[Limit]) -> None:
+def _say_limits(launch: Launch, limits: Iterable[Truncation]) -> None:
     """Each limit once an attempt, however often it is met."""
     met = {limit.name: limit.message for limit in limits}
     if met:
         said = launch.events.filter(kind="limit", attempt_number=launch.attempt_count)
         told = set(said.values_list("data__limit", flat=True))
-        fresh = [Line("limit", message, {"limit": name}) for name, message in met.items() if name not in told]
+        fresh = [TimelineLine("limit", message, {"limit": name}) for name, message in met.items() if name not in told]
         append_events(launch, fresh, actor=SYSTEM)

@@ -7,18 +7,18 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from accounts.actors import SYSTEM
-from launches.consult import Report
-from launches.domain.append_event import Line, append_event, append_events
+from launches.domain.append_event import TimelineLine, append_event, append_events
 from launches.domain.apply_reading import write_reading
-from launches.domain.claim_attempt import Claim, hold_attempt
+from launches.domain.claim_attempt import AttemptClaim, hold_attempt
 from launches.domain.end_unclaimed import end_unclaimed, unclaimed_sentence
 from launches.domain.move import move
-from launches.hints import PURGE, hint_on_commit
 from launches.leases import backoff
+from launches.live.hints import PURGE, hint_on_commit
+from launches.live.wake import wake
 from launches.models import Attempt, Launch
+from launches.poll import Report
 from launches.providers.base import Observation
 from launches.states import AttemptState, Reason, may_move
-from launches.wake import wake
 
 POLL = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(seconds=10)
@@ -26,7 +26,7 @@ LONGEST_WAIT = timedelta(seconds=10)
 
 
 @transaction.atomic
-def apply_report(claim: Claim, report: Report, *, now: datetime) -> timedelta | None:
+def apply_report(claim: AttemptClaim, report: Report, *, now: datetime) -> timedelta | None:
     """Write the report and give the lease back.
 
     Answers the time until the next check, None where the attempt is over or the token is stale: then another worker has
@@ -81,7 +81,7 @@ def _note_failure(launch: Launch, attempt: Attempt, error: str) -> timedelta:
 
 def _apply_observation(launch: Launch, attempt: Attempt, seen: Observation, now: datetime) -> None:
     fresh = [line for line in seen.progress if line.number > attempt.progress_read]
-    append_events(launch, (Line("progress", line.message) for line in fresh), actor=SYSTEM)
+    append_events(launch, (TimelineLine("progress", line.message) for line in fresh), actor=SYSTEM)
     attempt.progress_read = max((line.number for line in fresh), default=attempt.progress_read)
     if seen.resumed_from and not attempt.resume_from:
         attempt.resume_from = seen.resumed_from

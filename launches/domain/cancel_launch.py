@@ -9,7 +9,7 @@ from accounts.actors import Actor
 from accounts.domain.record import record
 from launches.domain.control import lock_for
 from launches.domain.move import move
-from launches.hints import ADVANCE, hint_on_commit
+from launches.live.hints import ADVANCE, hint_on_commit
 from launches.models import Attempt, Launch
 from launches.states import AttemptState, Reason
 from wire.errors import FailedPrecondition

@@ -12,7 +12,7 @@ from launches.models import Attempt, Launch
 
 
 @dataclass(frozen=True)
-class Claim:
+class AttemptClaim:
     """A claimed attempt as it was when claimed; results count only under its lease."""
 
     lease: leases.Lease
@@ -22,16 +22,16 @@ class Claim:
 
 
 @transaction.atomic
-def claim_attempt(attempt_pk: int, *, now: datetime) -> Claim | None:
+def claim_attempt(attempt_pk: int, *, now: datetime) -> AttemptClaim | None:
     """Take the lease, or answer None where the attempt is over, not due, or held by another worker."""
     claimed = leases.claim(Attempt.objects.select_related("launch__account").defer("log_tail"), attempt_pk, now=now)
     if claimed is None:
         return None
     attempt, lease, _ = claimed
-    return Claim(lease, now, attempt.launch, attempt)
+    return AttemptClaim(lease, now, attempt.launch, attempt)
 
 
-def hold_attempt(claim: Claim) -> tuple[Launch, Attempt] | None:
+def hold_attempt(claim: AttemptClaim) -> tuple[Launch, Attempt] | None:
     """The launch and its attempt, both locked; None where another worker has taken the attempt since.
 
     The log is left out: it is read, and so written back, only where there is more of it.

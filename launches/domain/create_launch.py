@@ -10,22 +10,22 @@ from django.db import IntegrityError, transaction
 
 from accounts.actors import SYSTEM, Actor, require
 from accounts.domain.record import record
-from accounts.models import Account, User
+from accounts.models import Account
 from accounts.roles import Right
 from catalog.models import ShapeVersion
 from catalog.queries import successor_of
 from catalog.states import VersionState
 from launches.domain.append_event import append_event
-from launches.hints import ADVANCE, hint_on_commit
 from launches.labels import Labels
+from launches.live.hints import ADVANCE, hint_on_commit
+from launches.live.wake import wake
 from launches.models import Attempt, Launch
 from launches.offers import offer_for, refusal_sentence
-from launches.probes import Probe, probe_spec, refuse_probing
 from launches.resolve import resolve
 from launches.space import require_space
 from launches.spec import TrainerSpec
 from launches.subjects import default_offer, subject_of
-from launches.wake import wake
+from launches.validation_runs import ValidationRun, refuse_validation_run, validation_spec
 from wire.errors import (
     AlreadyExists,
     Conflict,
@@ -51,15 +51,15 @@ def create_launch(
     inputs: Mapping[str, Any],
     idempotency_key: str,
     job_id: str | None = None,
-    probe: Probe | None = None,
+    validation_run: ValidationRun | None = None,
     as_latest: bool = False,
     labels: Labels = NO_LABELS,
 ) -> Launch:
     """Accept a launch of `version` in `account`, or answer the one that the same key made before.
 
     `version` must be visible to the actor (the caller looked it up so). `job_id` is ours where it is None. With a
-    `probe`, which only a validation gives, the version need not be validated yet, and the actor must be a publisher.
-    With `as_latest` it still has to be the latest validated one when the launch is written.
+    `validation_run`, which only a validation gives, the version need not be validated yet, and the actor must be a
+    publisher. With `as_latest` it still has to be the latest validated one when the launch is written.
     Errors: `InvalidArgument` with every violation, `PermissionDenied`, `NotFound`, `FailedPrecondition` where the
     version may not be launched or no provider takes it, `AlreadyExists` where the key or the job id means something
     else already, `Conflict` where the version is the latest one no more, `ResourceExhausted` where the disk is nearly
@@ -68,21 +68,32 @@ def create_launch(
     require(actor, account, Right.LAUNCH)
     if actor.user is None:
         raise PermissionDenied("A launch has an owner: only a signed-in user can make one.")
-    _permit(actor, version, probe)
+    _permit(actor, version, validation_run)
     job = job_id or job_id_from(actor.user.pk, idempotency_key)
     spec = _resolve(version, account, inputs, job=job, key=idempotency_key, labels=labels)
-    spec = probe_spec(spec, version, probe) if probe else spec
+    spec = validation_spec(spec, version, validation_run) if validation_run else spec
     if found := _made_before(actor, account, idempotency_key, spec, version):
         return found
     offer = offer_for(spec)
     if offer.provider is None:
         raise FailedPrecondition(refusal_sentence(offer))
     require_space()
+    launch = Launch(
+        account=account,
+        job_id=job,
+        owner=actor.user,
+        made_by_program=actor.scope is not None,
+        shape_version=version,
+        display_name=spec.display_name,
+        spec=spec.as_json(),
+        inputs={name: value for name, value in inputs.items() if value not in (None, "")},
+        purpose=labels.purpose,
+        managed_by=labels.managed_by,
+        provider=offer.provider.name,
+        idempotency_key=idempotency_key,
+    )
     try:
-        provider = offer.provider.name
-        return _write(
-            actor, actor.user, account, version, inputs, spec, provider, idempotency_key, job, probe, as_latest, labels
-        )
+        return _write(actor, launch, validation_run=validation_run, as_latest=as_latest)
     except IntegrityError:
         # Someone was faster: the same key in another request, or the same job id.
         if found := _made_before(actor, account, idempotency_key, spec, version):
@@ -102,20 +113,20 @@ def check_launchable(version: ShapeVersion) -> None:
         )
 
 
-def _permit(actor: Actor, version: ShapeVersion, probe: Probe | None) -> None:
-    if probe is None:
+def _permit(actor: Actor, version: ShapeVersion, validation_run: ValidationRun | None) -> None:
+    if validation_run is None:
         check_launchable(version)
     else:
-        refuse_probing(actor, version)
+        refuse_validation_run(actor, version)
 
 
-def _hold(actor: Actor, version: ShapeVersion, probe: Probe | None, as_latest: bool) -> ShapeVersion:
+def _hold(actor: Actor, version: ShapeVersion, validation_run: ValidationRun | None, as_latest: bool) -> ShapeVersion:
     """The version as it is now; nobody can change or delete it before the launch is written. Errors: as above."""
     held = ShapeVersion.objects.select_for_update(no_key=True, of=("self",)).select_related("shape__account")
     found = held.filter(pk=version.pk).first()
     if found is None:
         raise NotFound(f"{version.name} was deleted. Choose another version or shape.")
-    _permit(actor, found, probe)
+    _permit(actor, found, validation_run)
     if as_latest and not found.is_latest_validated:
         raise Conflict(f"{version.name} is not the latest version any more. Look at what changed, and choose one.")
     return found
@@ -162,43 +173,17 @@ def _made_before(actor: Actor, account: Account, key: str, spec: TrainerSpec, ve
 
 
 @transaction.atomic
-def _write(
-    actor: Actor,
-    owner: User,
-    account: Account,
-    version: ShapeVersion,
-    inputs: Mapping[str, Any],
-    spec: TrainerSpec,
-    provider: str,
-    key: str,
-    job: str,
-    probe: Probe | None,
-    as_latest: bool,
-    labels: Labels,
-) -> Launch:
-    version = _hold(actor, version, probe, as_latest)
-    launch = Launch.objects.create(
-        account=account,
-        job_id=job,
-        owner=owner,
-        made_by_program=actor.scope is not None,
-        shape_version=version,
-        display_name=spec.display_name,
-        spec=spec.as_json(),
-        inputs={name: value for name, value in inputs.items() if value not in (None, "")},
-        purpose=labels.purpose,
-        managed_by=labels.managed_by,
-        provider=provider,
-        idempotency_key=key,
-    )
+def _write(actor: Actor, launch: Launch, *, validation_run: ValidationRun | None, as_latest: bool) -> Launch:
+    version = _hold(actor, launch.shape_version, validation_run, as_latest)
+    launch.save(force_insert=True)
     attempt = Attempt.objects.create(launch=launch, number=1)
     append_event(launch, kind="state", message="Accepted", actor=actor, data={"state": launch.state})
     if version.deprecated_at is not None:
-        append_event(launch, kind="warning", message=_deprecation(version, account), actor=SYSTEM)
-    if probe:
-        message = f"For the validation of {version.name}: {probe.steps} steps, one of them at the full context"
+        append_event(launch, kind="warning", message=_deprecation(version, launch.account), actor=SYSTEM)
+    if validation_run:
+        message = f"For the validation of {version.name}: {validation_run.steps} steps, one of them at the full context"
         append_event(launch, kind="probe", message=message, actor=actor)
-    record(actor=actor, verb="create_launch", target=launch.name, account=account, after={"spec": launch.spec})
+    record(actor=actor, verb="create_launch", target=launch.name, account=launch.account, after={"spec": launch.spec})
     wake(launch)
     hint_on_commit(ADVANCE, attempt.pk)
     return launch

@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.actors import Actor, require_manager
 from accounts.domain.record import record
 from accounts.models import Account
-from launches.hints import RECONCILE, hint, hint_on_commit
+from launches.live.hints import RECONCILE, hint, hint_on_commit
 from launches.models import UnknownTrainer
 from wire.errors import NotFound
 

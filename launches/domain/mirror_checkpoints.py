@@ -12,11 +12,11 @@ from django.utils import timezone
 
 from accounts.actors import SYSTEM
 from launches.connected import provider_named
-from launches.domain.append_event import Line, append_events
+from launches.domain.append_event import TimelineLine, append_events
+from launches.live.wake import wake
 from launches.models import Checkpoint, Launch
 from launches.providers.base import CheckpointRecord, ProviderError
 from launches.states import FINAL, AttemptState
-from launches.wake import wake
 
 BATCH = 1000
 log = structlog.get_logger(__name__)
@@ -69,8 +69,8 @@ def _said(checkpoint: Checkpoint | CheckpointRecord) -> tuple[str, datetime, int
     return checkpoint.name, checkpoint.saved_at, checkpoint.size_bytes
 
 
-def _line(record: CheckpointRecord) -> Line:
+def _line(record: CheckpointRecord) -> TimelineLine:
     renamed = record.requested_name not in ("", record.name)
     asked_for = f" (asked for as {record.requested_name})" if renamed else ""
     message = f"Checkpoint {record.name}{asked_for} saved at step {record.step}"
-    return Line("checkpoint", message, {"name": record.name})
+    return TimelineLine("checkpoint", message, {"name": record.name})

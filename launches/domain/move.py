@@ -6,9 +6,9 @@ from datetime import datetime
 
 from accounts.actors import SYSTEM, Actor
 from launches.domain.append_event import append_event
+from launches.live.wake import wake
 from launches.models import Attempt, Launch
 from launches.states import FINAL, AttemptState, Reason, may_move
-from launches.wake import wake
 from wire.errors import FailedPrecondition
 
 MESSAGES = {

@@ -8,13 +8,13 @@ from accounts.actors import Actor
 from accounts.domain.record import record
 from launches.domain.append_event import append_event
 from launches.domain.control import lock_for
-from launches.hints import ADVANCE, hint_on_commit
+from launches.live.hints import ADVANCE, hint_on_commit
+from launches.live.wake import wake
 from launches.models import Attempt, Launch
-from launches.probes import MEASURED_ONCE, is_probe
 from launches.space import require_space
 from launches.spec import NO_RECIPE
 from launches.states import RESUMABLE, AttemptState
-from launches.wake import wake
+from launches.validation_runs import MEASURED_ONCE, is_validation_run
 from wire.errors import FailedPrecondition
 
 RUN_TO_ITS_END = "Its recipe has run to its end, so there is nothing left to resume. Clone it to train again."
@@ -26,7 +26,7 @@ def never_resumed(launch: Launch) -> str:
     The version of a validation's launch may be launched by the validation alone, whatever became of it since. Where no
     recipe drives the trainer, only its owner knows whether there is something left to do.
     """
-    if is_probe(launch):
+    if is_validation_run(launch):
         return MEASURED_ONCE
     return RUN_TO_ITS_END if recipe_is_done(launch) else ""
 

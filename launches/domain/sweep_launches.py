@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from launches.hints import ADVANCE, PURGE, hint
 from launches.leases import overdue
+from launches.live.hints import ADVANCE, PURGE, hint
 from launches.models import Attempt, Launch
 
 MOST_AT_ONCE = 500

@@ -29,8 +29,8 @@ from api.outages import RETRY_SECONDS, UNASKABLE, outage
 from launches.domain.control import right_to_control
 from launches.gateway.pool import Endpoint
 from launches.models import Attempt
-from launches.probes import is_probe
 from launches.tokens import trainer_token
+from launches.validation_runs import is_validation_run
 from wire.errors import NotFound, PermissionDenied
 from wire.names import job_name
 from wire.status import Code
@@ -56,7 +56,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True)
-class Question:
+class AdmissionRequest:
     """Who asks (the hash of their secret), from where, for which job."""
 
     secret_hash: str
@@ -77,12 +77,12 @@ class Admission:
     """The answers of one event loop: many requests at once ask the database once."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[Question, tuple[float, Admitted]] = OrderedDict()
-        self._asked: dict[Question, asyncio.Task[Admitted]] = {}
+        self._known: OrderedDict[AdmissionRequest, tuple[float, Admitted]] = OrderedDict()
+        self._asked: dict[AdmissionRequest, asyncio.Task[Admitted]] = {}
 
     async def admit(self, secret: str, account: str, job: str, origin: Origin = UNKNOWN) -> Admitted:
         """The launch's trainer. Errors: `Refused`."""
-        question = Question(hash_secret(secret), account, job, origin)
+        question = AdmissionRequest(hash_secret(secret), account, job, origin)
         until, known = self._known.get(question, (0.0, None))
         if known is not None and time.monotonic() < until:
             return known
@@ -96,9 +96,9 @@ class Admission:
 
     def forget(self, secret: str, account: str, job: str, origin: Origin = UNKNOWN) -> None:
         """The next one is looked up again: the trainer is not where it was."""
-        self._known.pop(Question(hash_secret(secret), account, job, origin), None)
+        self._known.pop(AdmissionRequest(hash_secret(secret), account, job, origin), None)
 
-    async def _ask(self, question: Question, secret: str) -> Admitted:
+    async def _ask(self, question: AdmissionRequest, secret: str) -> Admitted:
         asked_at = time.monotonic()
         try:
             found = await _look_up(secret, question.account, question.job, question.origin)
@@ -149,7 +149,7 @@ def _attempt_for(secret: str, account: str, job: str, origin: Origin) -> Attempt
         raise Refused(Code.NOT_FOUND, refusal.message) from None
     except PermissionDenied as refusal:
         raise Refused(Code.PERMISSION_DENIED, refusal.message) from None
-    if is_probe(launch):
+    if is_validation_run(launch):
         raise Refused(
             Code.PERMISSION_DENIED,
             f"{launch.name} measures a version for its validation, which alone drives it. Launch a validated version.",

@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Asked:
+class TrainerRequest:
     """What a request asks for: the part of its path below the job, with the query, as bytes that nobody interpreted."""
 
     secret: str
@@ -116,7 +116,9 @@ class Gateway:
             if not self._held[account]:
                 del self._held[account]
 
-    async def _forward(self, asked: Asked, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def _forward(
+        self, asked: TrainerRequest, scope: MutableMapping[str, Any], receive: Receive, send: Send
+    ) -> None:
         body = Body(receive, _content_length(scope), announced=headers.announces_body(scope["headers"]))
         admitted, upstream = await self._connect(asked, again=False)
         try:
@@ -130,7 +132,7 @@ class Gateway:
             except NoAnswer as second:
                 raise self._unreachable(asked, str(second)) from second
 
-    async def _connect(self, asked: Asked, *, again: bool) -> tuple[Admitted, Upstream]:
+    async def _connect(self, asked: TrainerRequest, *, again: bool) -> tuple[Admitted, Upstream]:
         """A connection to the job's trainer, a new one `again`. Errors: `Refused`."""
         why = ""
         for _ in range(2):
@@ -145,7 +147,7 @@ class Gateway:
 
     async def _exchange(
         self,
-        asked: Asked,
+        asked: TrainerRequest,
         admitted: Admitted,
         upstream: Upstream,
         scope: MutableMapping[str, Any],
@@ -170,7 +172,7 @@ class Gateway:
         except Misplaced as error:
             raise self._unreachable(asked, "Another process answers at its address.") from error
 
-    def _unreachable(self, asked: Asked, why: str) -> Refused:
+    def _unreachable(self, asked: TrainerRequest, why: str) -> Refused:
         """The refusal for a trainer that does not answer; where it is will be looked up anew."""
         self._admission.forget(asked.secret, asked.account, asked.job, asked.origin)
         name = job_name(asked.account, asked.job)
@@ -178,7 +180,7 @@ class Gateway:
         return Refused(Code.UNAVAILABLE, f"The trainer of {name} does not answer.", http_status=502)
 
 
-def _read(scope: MutableMapping[str, Any]) -> Asked:
+def _read(scope: MutableMapping[str, Any]) -> TrainerRequest:
     """What the request asks for. Errors: `Refused`."""
     raw: bytes = scope["raw_path"]
     account, _, below = raw.removeprefix(PREFIX.encode()).decode("latin-1").partition("/")
@@ -189,7 +191,7 @@ def _read(scope: MutableMapping[str, Any]) -> Asked:
         raise Refused(Code.UNIMPLEMENTED, f"Use one of {', '.join(sorted(METHODS))}.")
     query: bytes = scope["query_string"]
     target = (slash or "/").encode() + rest.encode("latin-1") + (b"?" + query if query else b"")
-    return Asked(headers.secret_in(scope["headers"]), account, job, target, origin_in(scope))
+    return TrainerRequest(headers.secret_in(scope["headers"]), account, job, target, origin_in(scope))
 
 
 def _content_length(scope: MutableMapping[str, Any]) -> bytes | None:

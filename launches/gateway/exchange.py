@@ -80,7 +80,7 @@ class Body:
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request, as the trainer shall see it, and how its answer is dressed for the caller.
+    """One request, as the trainer shall see it, and how its answer is changed for the caller.
 
     `release` is told when the trainer's part is over, which may be long before the caller has read all of it.
     """

@@ -56,7 +56,7 @@ class Submission:
 
 
 @dataclass(frozen=True)
-class Limit:
+class Truncation:
     """Something of which there is more than we take. `name` tells limits apart: each is said once an attempt."""
 
     name: str
@@ -91,7 +91,7 @@ class Observation:
     resumed_from: str = ""
     session_opened: bool | None = None
     progress: tuple[Progress, ...] = ()
-    limits: tuple[Limit, ...] = ()
+    limits: tuple[Truncation, ...] = ()
     since: datetime | None = None
 
 
@@ -104,7 +104,7 @@ class LogChunk:
 
     text: str
     offset: int
-    limits: tuple[Limit, ...] = ()
+    limits: tuple[Truncation, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class MetricPage:
 
     records: tuple[MetricRecord, ...]
     offset: int
-    limits: tuple[Limit, ...] = ()
+    limits: tuple[Truncation, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class CheckpointList:
     """The checkpoints of a job by step, then by time."""
 
     records: tuple[CheckpointRecord, ...]
-    limits: tuple[Limit, ...] = ()
+    limits: tuple[Truncation, ...] = ()
 
 
 @dataclass(frozen=True)

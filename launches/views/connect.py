@@ -15,8 +15,8 @@ from accounts.models import Account
 from accounts.requests import SlipwayRequest
 from catalog.usage import KEY_VARIABLE, URL_VARIABLE, Example
 from launches.offers import refusal_sentence
+from launches.pages.quickstart import quickstart
 from launches.queries import example_version
-from launches.quickstart import quickstart
 from launches.subjects import default_offer, subject_of
 
 

@@ -10,8 +10,8 @@ from django.urls import reverse
 
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.queries import Successor
-from launches.carried import carrying
-from launches.forms import FormField
+from launches.pages.carried import carrying
+from launches.pages.forms import FormField
 
 
 @dataclass(frozen=True)

@@ -18,15 +18,15 @@ from accounts.actors import require
 from accounts.refusals import status_of
 from accounts.requests import SlipwayRequest, actor_of, moved_account
 from accounts.roles import Right
-from catalog.differences import Line, differences
+from catalog.fields.differences import FieldDifference, differences
 from catalog.models import ShapeVersion
 from catalog.queries import find_version, successor_of
 from catalog.views.access import member_of
-from launches.carried import LABELS, homeless, read_carried
 from launches.domain.create_launch import check_launchable, create_launch
-from launches.forms import read_inputs
 from launches.models import Launch
-from launches.preview import Preview, preview_launch
+from launches.pages.carried import LABELS, homeless, read_carried
+from launches.pages.forms import read_inputs
+from launches.pages.preview import LaunchPreview, preview_launch
 from launches.queries import find_launch
 from launches.space import shortage
 from launches.views.form_links import form_links
@@ -61,7 +61,7 @@ class Drift:
     old: ShapeVersion
     new: ShapeVersion
     note: str
-    lines: tuple[Line, ...]
+    lines: tuple[FieldDifference, ...]
     keeps: str
 
 
@@ -274,7 +274,7 @@ def _not_launchable(version: ShapeVersion) -> str:
     return ""
 
 
-def _blocked(preview: Preview) -> str:
+def _blocked(preview: LaunchPreview) -> str:
     """Why the button cannot be pressed as the form stands, beyond violations, which are told on pressing it."""
     return preview.default_refusal or preview.refusal
 

@@ -17,9 +17,9 @@ from accounts.roles import Role
 from catalog.models import TrainingShape
 from catalog.queries import find_newest
 from catalog.views.access import member_of
-from launches.queries import Filters, Row, find_shape, launched_shapes, list_launches
+from launches.pages.stepper import LABELS
+from launches.queries import LaunchFilters, LaunchRow, find_shape, launched_shapes, list_launches
 from launches.states import ACTIVE, FINAL, AttemptState
-from launches.stepper import LABELS
 from launches.unknown_trainers import count_unknown_trainers
 from wire.pages import Page, show
 
@@ -45,10 +45,12 @@ def launches(request: SlipwayRequest) -> HttpResponse:
     states = STATES.get(chosen)
     mine = request.GET.get("owner") == "me"
 
-    def read(before: str) -> Page[Row]:
+    def read(before: str) -> Page[LaunchRow]:
         if states is None or (shape_name and shape is None):
             return Page((), "")
-        return list_launches(accounts, Filters(states[1], shape, request.user.pk if mine else None), before=before)
+        return list_launches(
+            accounts, LaunchFilters(states[1], shape, request.user.pk if mine else None), before=before
+        )
 
     page = show(request.GET.get("before", ""), read)
     context = {
@@ -79,7 +81,7 @@ def shape_launches(request: SlipwayRequest, account_id: str, shape_id: str) -> H
     if version is None:
         raise Http404("There is no such shape.")
     size = {"size": FRAGMENT_ROWS} if request.htmx else {}
-    filters = Filters(shape=version.shape)
+    filters = LaunchFilters(shape=version.shape)
     page = show(request.GET.get("before", ""), lambda cursor: list_launches(accounts, filters, before=cursor, **size))
     context = {
         "section": "catalog",

@@ -23,14 +23,15 @@ from accounts.roles import Right
 from catalog.labels import duration_label, value_label
 from catalog.usage import environment
 from catalog.views.access import member_of
-from launches.actions import actions_for
-from launches.connection import connection_code
 from launches.domain.control import right_to_control
 from launches.domain.resume_launch import never_resumed, recipe_is_done
-from launches.facts import gpu_total, locked_facts
 from launches.gateway.application import PREFIX
 from launches.models import Attempt, Launch, Metric
-from launches.preview import recorded_json
+from launches.pages.actions import actions_for
+from launches.pages.connection_code import connection_code
+from launches.pages.facts import gpu_total, locked_facts
+from launches.pages.preview import recorded_json
+from launches.pages.stepper import LABELS, meaning_of, reason_label, steps_of
 from launches.queries import (
     attempts_of,
     deleted_by,
@@ -42,7 +43,6 @@ from launches.queries import (
 from launches.series import Position, curve_of, newest_of, stretches_of
 from launches.spec import TrainerSpec
 from launches.states import AttemptState, Reason
-from launches.stepper import LABELS, meaning_of, reason_label, steps_of
 from launches.tokens import trainer_token
 from wire.errors import Refusal
 from wire.pages import show
@@ -51,7 +51,7 @@ STALE_AFTER = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
-class Looked:
+class LaunchView:
     """What a request looks at: a launch, its attempts newest first, and the one shown."""
 
     launch: Launch
@@ -92,7 +92,7 @@ def launch_metrics(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
     return JsonResponse({"records": [record.as_json(attempt=number) for number, record in records]})
 
 
-def look_at(request: SlipwayRequest, uid: uuid.UUID) -> Looked:
+def look_at(request: SlipwayRequest, uid: uuid.UUID) -> LaunchView:
     """What the URL names. Errors: `Http404` for what is not there or belongs to somebody else's account."""
     found = find_launch(member_of(request), uid)
     if found is None:
@@ -102,7 +102,7 @@ def look_at(request: SlipwayRequest, uid: uuid.UUID) -> Looked:
     shown = next((attempt for attempt in attempts if attempt.number == wanted), None) if wanted else attempts[0]
     if shown is None:
         raise Http404("There is no such attempt.")
-    return Looked(found, attempts, shown)
+    return LaunchView(found, attempts, shown)
 
 
 def _number(request: SlipwayRequest, name: str) -> int | None:
@@ -118,7 +118,7 @@ def _read(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
-def _context(request: SlipwayRequest, seen: Looked) -> dict[str, Any]:
+def _context(request: SlipwayRequest, seen: LaunchView) -> dict[str, Any]:
     launch, attempt, version = seen.launch, seen.attempt, seen.launch.shape_version
     spec = TrainerSpec.from_json(launch.spec)
     timeline = show(request.GET.get("before", ""), lambda cursor: timeline_of(launch, before=cursor))

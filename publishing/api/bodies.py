@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from catalog.enums import AcceleratorType, TrainerMode, WeightPrecision
-from catalog.snapshots import ShardingScheme, Snapshot
+from catalog.fields.snapshots import ShardingScheme, Snapshot
 from wire.casing import snake
 from wire.errors import InvalidArgument, Violation
 

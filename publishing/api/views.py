@@ -25,7 +25,7 @@ from catalog.domain.create_shape import create_shape
 from catalog.domain.delete_shape import delete_shape
 from catalog.domain.publish_version import publish_version
 from catalog.domain.withdraw_version import withdraw_version
-from catalog.launch_fields import common_fields
+from catalog.fields.launch_fields import common_fields
 from catalog.models import BaseModel, ShapeVersion
 from catalog.queries import find_model
 from catalog.rights import require_publisher
@@ -41,7 +41,7 @@ UPDATE_MASK = OpenApiParameter("updateMask", str, description="Fields of the bod
 BY_API = "Set through the API."
 
 
-class TrainingShapes(reading.TrainingShapes):
+class WritableTrainingShapesView(reading.TrainingShapesView):
     """Shapes of an account."""
 
     takes: ClassVar = {"POST": ("trainingShapeId",)}
@@ -77,7 +77,7 @@ class TrainingShapes(reading.TrainingShapes):
         return self.answer(TrainingShapeSerializer, reading.find_shape(self, account, shape_id))
 
 
-class TrainingShape(reading.TrainingShape):
+class WritableTrainingShapeView(reading.TrainingShapeView):
     """One shape."""
 
     takes: ClassVar = {"PATCH": ("updateMask",)}
@@ -112,7 +112,7 @@ class TrainingShape(reading.TrainingShape):
         return Response({})
 
 
-class ShapeVersionView(reading.ShapeVersionView):
+class WritableShapeVersionView(reading.ShapeVersionView):
     """One version."""
 
     takes: ClassVar = {"PATCH": ("updateMask",)}

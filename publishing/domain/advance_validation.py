@@ -14,9 +14,9 @@ from catalog.domain.shape_lock import lock_version
 from launches import leases
 from launches.domain.cancel_launch import cancel_launch
 from launches.models import Launch
-from publishing.domain.claim_validation import Claim, claim_validation
+from publishing.domain.claim_validation import ValidationClaim, claim_validation
 from publishing.domain.end_validation import end_validation
-from publishing.findings import Finding, Line, find_next
+from publishing.findings import LogEntry, ValidationStep, find_next
 from publishing.log import append, append_fault, newest_fault
 from publishing.models import Validation
 from publishing.states import FINAL, ValidationState, may_move
@@ -41,22 +41,22 @@ def advance_validation(validation_pk: int) -> timedelta | None:
             return note_fault(claim, error, now=timezone.now())
 
 
-def _advance(claim: Claim) -> timedelta | None:
+def _advance(claim: ValidationClaim) -> timedelta | None:
     broken = claim.validation.failures
     if broken >= MOST_TRIES:
         outcome = f"A step of it broke {broken} times in a row, so it was stopped. {newest_fault(claim.validation)}"
-        finding = Finding(ValidationState.FAILED, outcome, (Line(outcome, "error"),))
+        finding = ValidationStep(ValidationState.FAILED, outcome, (LogEntry(outcome, "error"),))
     else:
         finding = find_next(claim.validation, now=timezone.now())
     try:
         return apply_finding(claim, finding, now=timezone.now())
     except InvalidArgument as refusal:  # what was run does not pass the static checks of today
-        unfit = Finding(ValidationState.FAILED, refusal.message, (Line(refusal.message, "error"),))
+        unfit = ValidationStep(ValidationState.FAILED, refusal.message, (LogEntry(refusal.message, "error"),))
         return apply_finding(claim, unfit, now=timezone.now())
 
 
 @transaction.atomic
-def apply_finding(claim: Claim, finding: Finding, *, now: datetime) -> timedelta | None:
+def apply_finding(claim: ValidationClaim, finding: ValidationStep, *, now: datetime) -> timedelta | None:
     """Write the finding and give the lease back.
 
     Answers the time until the next step, None where it is over or the token is stale: then this finding is dropped, and
@@ -83,7 +83,7 @@ def apply_finding(claim: Claim, finding: Finding, *, now: datetime) -> timedelta
         return None
     assert finding.state is current or may_move(current, finding.state)
     validation.state = finding.state
-    mended = [Line("This try went through")] if validation.failures else []
+    mended = [LogEntry("This try went through")] if validation.failures else []
     append(validation, [*mended, *finding.lines], now=now)
     delay = POLL if finding.state is current else timedelta()
     validation.failures = 0
@@ -93,7 +93,7 @@ def apply_finding(claim: Claim, finding: Finding, *, now: datetime) -> timedelta
 
 
 @transaction.atomic
-def note_fault(claim: Claim, error: Exception, *, now: datetime) -> timedelta | None:
+def note_fault(claim: ValidationClaim, error: Exception, *, now: datetime) -> timedelta | None:
     """Write down that the step broke, and give the lease back for another try, later each time in a row.
 
     Answers the time until then, None where the validation was ended meanwhile or the token is stale.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.db import transaction
 
 from accounts.actors import Actor
-from catalog.document import read_document
 from catalog.domain.apply_catalog import apply_catalog
-from catalog.plan import Plan
+from catalog.files.document import read_document
+from catalog.files.plan import Plan
 from publishing.models import CatalogImport
 
 

@@ -10,7 +10,7 @@ from accounts.actors import Actor
 from catalog.domain.shape_lock import lock_version
 from catalog.rights import require_publisher
 from publishing.domain.end_validation import end_validation
-from publishing.findings import Line
+from publishing.findings import LogEntry
 from publishing.models import Validation
 from publishing.states import ValidationState
 from wire.errors import FailedPrecondition
@@ -28,5 +28,5 @@ def cancel_validation(*, actor: Actor, validation: Validation, now: datetime) ->
     if locked.is_final:
         raise FailedPrecondition(f"Validation {locked.number} has {locked.state.lower()}; there is nothing to stop.")
     outcome = f"Stopped by {actor.label}."
-    lines = (Line(outcome, "warning"),)
+    lines = (LogEntry(outcome, "warning"),)
     end_validation(locked, version, ValidationState.FAILED, outcome, lines=lines, now=now, actor=actor)

@@ -13,7 +13,7 @@ from publishing.models import Validation
 
 
 @dataclass(frozen=True)
-class Claim:
+class ValidationClaim:
     """A claimed validation as it was when claimed, its version and launch loaded; results count under its lease."""
 
     lease: leases.Lease
@@ -21,7 +21,7 @@ class Claim:
 
 
 @transaction.atomic
-def claim_validation(validation_pk: int, *, now: datetime) -> Claim | None:
+def claim_validation(validation_pk: int, *, now: datetime) -> ValidationClaim | None:
     """Take the lease, or answer None where the validation is over, not due, or held by another worker.
 
     That the worker before did not come back is a fault of the step, and the log says so.
@@ -36,4 +36,4 @@ def claim_validation(validation_pk: int, *, now: datetime) -> Claim | None:
     if abandoned:
         append_fault(validation, f"Its worker did not come back within {leases.LEASE.seconds} s.", now=now)
         validation.save(update_fields=["log"])
-    return Claim(lease, validation)
+    return ValidationClaim(lease, validation)

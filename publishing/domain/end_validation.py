@@ -14,7 +14,7 @@ from catalog.models import ShapeVersion
 from catalog.states import VersionState
 from launches.domain.cancel_launch import cancel_launch
 from launches.models import Launch
-from publishing.findings import Line, launch_key
+from publishing.findings import LogEntry, launch_key
 from publishing.log import append
 from publishing.models import Validation
 from publishing.passport import expiry_of
@@ -28,7 +28,7 @@ def end_validation(
     state: ValidationState,
     outcome: str,
     *,
-    lines: Sequence[Line],
+    lines: Sequence[LogEntry],
     now: datetime,
     actor: Actor = SYSTEM,
 ) -> None:

@@ -9,18 +9,18 @@ from django.db import transaction
 
 from accounts.actors import Actor
 from accounts.domain.record import record
-from catalog.checks import problems
 from catalog.domain.shape_lock import lock_version
 from catalog.domain.start_validating import start_validating
+from catalog.fields.checks import problems
 from catalog.models import ShapeVersion
 from catalog.rights import require_publisher
 from catalog.states import VersionState
-from launches.hints import hint_on_commit
+from launches.live.hints import hint_on_commit
 from launches.offers import refusal_sentence
-from launches.probes import Probe, probe_offer
 from launches.space import require_space
+from launches.validation_runs import ValidationRun, validation_offer
 from publishing.domain.unfinished import next_number, refuse_unfinished
-from publishing.findings import Line
+from publishing.findings import LogEntry
 from publishing.hints import ADVANCE
 from publishing.log import append
 from publishing.models import Validation
@@ -41,7 +41,7 @@ def request_validation(*, actor: Actor, version: ShapeVersion, now: datetime) ->
     if found := problems(version.frozen_snapshot, version.fields):
         raise InvalidArgument(found)
     steps: int = settings.SLIPWAY_VALIDATION_STEPS
-    offer = probe_offer(version, Probe(steps))
+    offer = validation_offer(version, ValidationRun(steps))
     if offer.provider is None:
         raise FailedPrecondition(f"{refusal_sentence(offer)} Validate it by hand, if you know that it runs.")
     require_space()
@@ -66,7 +66,7 @@ def _write(actor: Actor, version: ShapeVersion, steps: int, now: datetime) -> Va
         created_at=now,
         next_check_at=now,
     )
-    append(validation, [Line(f"Asked for by {actor.label}")], now=now)
+    append(validation, [LogEntry(f"Asked for by {actor.label}")], now=now)
     validation.save()
     record(
         actor=actor,

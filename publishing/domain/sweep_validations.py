@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from launches.hints import hint
 from launches.leases import overdue
+from launches.live.hints import hint
 from publishing.hints import ADVANCE
 from publishing.models import Validation
 

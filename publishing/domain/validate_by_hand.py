@@ -14,9 +14,9 @@ from catalog.domain.shape_lock import lock_version
 from catalog.free_text import wrong_words
 from catalog.models import ShapeVersion
 from catalog.rights import require_publisher
-from launches.probes import Probe, probe_offer
+from launches.validation_runs import ValidationRun, validation_offer
 from publishing.domain.unfinished import next_number, refuse_unfinished
-from publishing.findings import Line
+from publishing.findings import LogEntry
 from publishing.log import append
 from publishing.models import Validation
 from publishing.passport import expiry_of, is_renewable
@@ -40,7 +40,7 @@ def validate_by_hand(*, actor: Actor, version: ShapeVersion, reason: str, now: d
     if len(reason) < SHORTEST:
         given = f"It has {len(reason):,} characters; use {SHORTEST} to {LONGEST:,}."
         raise InvalidArgument([Violation("reason", f"{given} Say why you know that the version runs.")])
-    offer = probe_offer(version, Probe(settings.SLIPWAY_VALIDATION_STEPS))
+    offer = validation_offer(version, ValidationRun(settings.SLIPWAY_VALIDATION_STEPS))
     if offer.provider is not None:
         raise FailedPrecondition(
             f"{offer.provider.label} can run {version.name}. Have it validated there; a run shows more than a word."
@@ -78,6 +78,6 @@ def _write(actor: Actor, version: ShapeVersion, reason: str, now: datetime) -> V
         finished_at=now,
         expires_at=expiry_of(now),
     )
-    append(validation, [Line(f"Validated by hand by {actor.label}: {reason}")], now=now)
+    append(validation, [LogEntry(f"Validated by hand by {actor.label}: {reason}")], now=now)
     validation.save()
     return validation

@@ -19,16 +19,16 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.actors import require_manager
 from accounts.models import Account, User
 from accounts.requests import SlipwayRequest, actor_of, wrong_account
-from catalog.bundled_files import bundled_files
-from catalog.document import read_document
-from catalog.document_problems import DocumentError
-from catalog.document_scan import MAX_BYTES, read_limited
 from catalog.domain.dismiss_bundled import dismiss_bundled
 from catalog.domain.plan_catalog import plan_catalog
-from catalog.export import write_document
-from catalog.heads import read_heads
-from catalog.plan import Plan, Step, StepKind
-from catalog.plan_text import plan_text, summary
+from catalog.files.bundled import bundled_files
+from catalog.files.current import read_current
+from catalog.files.document import read_document
+from catalog.files.export import write_document
+from catalog.files.plan import Plan, PlanStep, StepKind
+from catalog.files.plan_text import plan_text, summary
+from catalog.files.problems import DocumentError
+from catalog.files.scan import MAX_BYTES, read_limited
 from publishing.bundled import applied_file, offer_for
 from publishing.domain.apply_import import apply_import
 from publishing.domain.keep_import import keep_import
@@ -54,14 +54,14 @@ TITLES: dict[StepKind, tuple[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Group:
+class StepGroup:
     """The steps of one kind, as far as they are shown, with what each touches; `number` counts them all."""
 
     kind: StepKind
     title: str
     icon: str
     number: int
-    steps: list[tuple[Step, Touched | None]]
+    steps: list[tuple[PlanStep, Touched | None]]
 
     @property
     def more(self) -> int:
@@ -74,7 +74,7 @@ class Group:
 def catalog_export(request: SlipwayRequest) -> HttpResponse:
     """The active account's public shapes as a file."""
     account = publishing_account(request)
-    text = write_document(read_heads(account, public=True).document)
+    text = write_document(read_current(account, public=True).document)
     response = HttpResponse(text, content_type="application/yaml; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="catalog-{account.account_id}.yaml"'
     return response
@@ -207,13 +207,13 @@ def _plan_file(request: SlipwayRequest, kept: CatalogImport) -> HttpResponse:
     return response
 
 
-def _groups(plan: Plan, account: Account) -> list[Group]:
+def _groups(plan: Plan, account: Account) -> list[StepGroup]:
     kinds = {kind: [step for step in plan.steps if step.kind is kind] for kind in TITLES}
     shown = {kind: steps[:MOST_STEPS] for kind, steps in kinds.items()}
     there = [step.short_name for steps in shown.values() for step in steps if _changes_a_shape(step)]
     touched = touched_shapes(account, there, now=timezone.now())
     return [
-        Group(
+        StepGroup(
             kind,
             *TITLES[kind],
             number=len(steps),
@@ -224,7 +224,7 @@ def _groups(plan: Plan, account: Account) -> list[Group]:
     ]
 
 
-def _changes_a_shape(step: Step) -> bool:
+def _changes_a_shape(step: PlanStep) -> bool:
     """Whether it changes what a shape's name stands for, or warns from it, so that launches are of interest."""
     return step.kind in {StepKind.CHANGE, StepKind.DEPRECATE} or bool(step.kind is StepKind.ADD and step.note)
 

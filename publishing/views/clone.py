@@ -16,8 +16,8 @@ from catalog.domain.clone_shape import clone_shape
 from catalog.models import ShapeVersion
 from catalog.queries import find_model, find_version, visible_models
 from catalog.views.access import member_of
-from publishing.actions import Verb
-from publishing.addresses import action_page
+from publishing.pages.actions import Verb
+from publishing.pages.addresses import action_page
 from publishing.views.access import publishers_page, publishing_account
 from wire.errors import Conflict, InvalidArgument, NotFound, PermissionDenied, Refusal, Violation
 

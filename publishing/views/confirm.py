@@ -18,7 +18,6 @@ from django.views.decorators.http import require_http_methods
 from accounts.actors import Actor
 from accounts.refusals import status_of
 from accounts.requests import SlipwayRequest, actor_of
-from catalog.differences import Line, differences
 from catalog.domain.delete_draft import delete_draft
 from catalog.domain.delete_shape import delete_shape, mark_of
 from catalog.domain.deprecate_version import LONGEST_MESSAGE, deprecate_version
@@ -27,13 +26,14 @@ from catalog.domain.restore_version import restore_version
 from catalog.domain.roll_back import roll_back
 from catalog.domain.shape_lock import latest_of
 from catalog.domain.withdraw_version import withdraw_version
+from catalog.fields.differences import FieldDifference, differences
 from catalog.free_text import wrong_words
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from catalog.views.access import member_of
-from publishing.actions import DELETE_SHAPE, Verb, legal_verbs, remedy_of, words_of
-from publishing.addresses import shape_page
 from publishing.impact import OF_THE_SHAPE, impact_of
+from publishing.pages.actions import DELETE_SHAPE, Verb, legal_verbs, remedy_of, words_of
+from publishing.pages.addresses import shape_page
 from publishing.successors import read_successor, successor_text
 from publishing.views.access import published_shape, publishers_page, version_of
 from wire.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Refusal, Violation
@@ -61,7 +61,7 @@ class Typed:
 
 
 @dataclass(frozen=True)
-class Step:
+class Confirmation:
     """What a verb is done to, by whom, and with what."""
 
     actor: Actor
@@ -87,7 +87,7 @@ def publish_verb(request: SlipwayRequest, account_id: str, shape_id: str, versio
             return HttpResponseRedirect(shape_page(shape))
         return _page(request, action, shape, version, _offered(action, version))
     typed = _typed(request)
-    step = Step(actor_of(request), version, typed, member_of(request))
+    step = Confirmation(actor_of(request), version, typed, member_of(request))
     try:
         _refuse_wrong_reason(typed.reason)
         _DOERS[action](step)
@@ -141,7 +141,7 @@ def _offered(verb: Verb, version: ShapeVersion) -> Typed:
     return Typed(message=version.deprecation_message, successor=successor_text(version))
 
 
-def _publish(step: Step) -> object:
+def _publish(step: Confirmation) -> object:
     if step.typed.public not in {"yes", "no"}:
         raise InvalidArgument([Violation("public", "Nothing is chosen. Choose who may see it.")])
     return publish_version(
@@ -153,7 +153,7 @@ def _publish(step: Step) -> object:
     )
 
 
-def _make_public(step: Step) -> object:
+def _make_public(step: Confirmation) -> object:
     if step.version.published_at is None:
         raise FailedPrecondition(f"{step.version.name} is not published yet. Publish it, for everybody.")
     return publish_version(
@@ -165,33 +165,33 @@ def _make_public(step: Step) -> object:
     )
 
 
-def _roll_back(step: Step) -> object:
+def _roll_back(step: Confirmation) -> object:
     return roll_back(
         actor=step.actor, version=step.version, expected_latest=step.typed.expected, reason=step.typed.reason
     )
 
 
-def _withdraw(step: Step) -> object:
+def _withdraw(step: Confirmation) -> object:
     return withdraw_version(
         actor=step.actor, version=step.version, expected_latest=step.typed.expected, reason=step.typed.reason
     )
 
 
-def _deprecate(step: Step) -> object:
+def _deprecate(step: Confirmation) -> object:
     successor = read_successor(step.typed.successor, step.version, step.member_of)
     return deprecate_version(actor=step.actor, version=step.version, message=step.typed.message, successor=successor)
 
 
-def _restore(step: Step) -> object:
+def _restore(step: Confirmation) -> object:
     return restore_version(actor=step.actor, version=step.version, reason=step.typed.reason)
 
 
-def _delete(step: Step) -> object:
+def _delete(step: Confirmation) -> object:
     delete_draft(actor=step.actor, version=step.version, reason=step.typed.reason)
     return None
 
 
-_DOERS: dict[str, Callable[[Step], object]] = {
+_DOERS: dict[str, Callable[[Confirmation], object]] = {
     Verb.PUBLISH: _publish,
     Verb.MAKE_PUBLIC: _make_public,
     Verb.ROLL_BACK: _roll_back,
@@ -261,7 +261,7 @@ def _counted(shape: TrainingShape) -> dict[str, int]:
     return shape.versions.aggregate(all=Count("pk"), published=Count("published_at"))
 
 
-def _lines(latest: ShapeVersion | None, version: ShapeVersion | None) -> list[Line] | None:
+def _lines(latest: ShapeVersion | None, version: ShapeVersion | None) -> list[FieldDifference] | None:
     """From the latest version to this one; None where there are not two."""
     if latest is None or version is None or latest.pk == version.pk:
         return None

@@ -16,23 +16,23 @@ from django.views.decorators.http import require_http_methods
 from accounts.models import Account
 from accounts.refusals import status_of
 from accounts.requests import SlipwayRequest, actor_of, wrong_account
-from catalog.differences import Line, differences
 from catalog.domain.create_draft import create_draft
 from catalog.domain.edit_draft import edit_draft
 from catalog.domain.start_shape import start_shape
 from catalog.enums import TrainerMode
 from catalog.facets import chips
+from catalog.fields.differences import FieldDifference, differences
+from catalog.fields.launch_fields import common_fields
+from catalog.fields.snapshots import Snapshot
 from catalog.forms import read_filters
-from catalog.launch_fields import common_fields
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from catalog.queries import find_model, find_version, visible_models
-from catalog.snapshots import Snapshot
 from catalog.states import VersionState
 from catalog.views.access import member_of
-from publishing.addresses import shape_page
 from publishing.content import NOTE, Content, read_content, write_content
-from publishing.forms import narrowings, sections
-from publishing.preview import preview_content
+from publishing.pages.addresses import shape_page
+from publishing.pages.forms import narrowings, sections
+from publishing.pages.preview import preview_content
 from publishing.queries import find_version as find_version_of
 from publishing.queries import newest_version
 from publishing.views.access import published_shape, publishers_page, publishing_account, version_of
@@ -252,7 +252,7 @@ def _conflict(request: SlipwayRequest, editing: Editing, content: Content, refus
         return _form(request, editing, status=HTTPStatus.CONFLICT, refusal=refusal.message, bound=True)
     lines = differences((theirs.frozen_snapshot, theirs.fields), (content.snapshot, content.fields))
     if theirs.note != content.note:
-        lines.append(Line(NOTE, NOTE, "Note", (theirs.note or "none", content.note or "none")))
+        lines.append(FieldDifference(NOTE, NOTE, "Note", (theirs.note or "none", content.note or "none")))
     newer = replace(editing, draft=theirs, expected=theirs.digest)
     return _form(request, newer, status=HTTPStatus.CONFLICT, refusal=refusal.message, theirs=lines, bound=True)
 
@@ -264,7 +264,7 @@ def _form(
     status: int = HTTPStatus.OK,
     refusal: str = "",
     extra: tuple[Violation, ...] = (),
-    theirs: list[Line] | None = None,
+    theirs: list[FieldDifference] | None = None,
     bound: bool = False,
     checked: bool = False,
 ) -> HttpResponse:

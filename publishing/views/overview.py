@@ -17,12 +17,12 @@ from catalog.domain.shape_lock import latest_of
 from catalog.enums import MODE_LABELS, TrainerMode
 from catalog.labels import context_label
 from catalog.models import ShapeVersion, TrainingShape
-from publishing.actions import DELETE_SHAPE, Verb, Words, legal_verbs, words_of
-from publishing.addresses import action_page
 from publishing.bundled import offers_for
+from publishing.pages.actions import DELETE_SHAPE, Verb, Words, legal_verbs, words_of
+from publishing.pages.addresses import action_page
 from publishing.queries import (
     VERSIONS_PAGE,
-    Record,
+    LaunchHistory,
     awaiting,
     count_up_to,
     expired,
@@ -40,7 +40,7 @@ INLINE = 2
 
 
 @dataclass(frozen=True)
-class Action:
+class NextAction:
     """A verb that is legal now, with where it is done."""
 
     verb: Verb
@@ -49,14 +49,14 @@ class Action:
 
 
 @dataclass(frozen=True)
-class Row:
+class VersionRow:
     """A version with the words of its line."""
 
     version: ShapeVersion
     mode: str
     context: str
-    record: Record
-    actions: tuple[Action, ...]
+    record: LaunchHistory
+    actions: tuple[NextAction, ...]
 
     @property
     def leads(self) -> bool:
@@ -64,12 +64,12 @@ class Row:
         return self.version.published_at is None
 
     @property
-    def first(self) -> tuple[Action, ...]:
+    def first(self) -> tuple[NextAction, ...]:
         """What stands beside it."""
         return self.actions[:INLINE]
 
     @property
-    def more(self) -> tuple[Action, ...]:
+    def more(self) -> tuple[NextAction, ...]:
         """What its menu holds."""
         return self.actions[INLINE:]
 
@@ -97,7 +97,7 @@ def publish(request: SlipwayRequest) -> HttpResponse:
     else:
         page = pages.show(request.GET.get("before", ""), lambda cursor: list_versions(lists[show], before=cursor))
         context |= {
-            "rows": [_row(version, Record(), None) for version in page.rows],
+            "rows": [_row(version, LaunchHistory(), None) for version in page.rows],
             **page.links(lambda cursor: _address(show, before=cursor)),
         }
     return render(request, "publishing/rows.html" if request.htmx else "publishing/publish.html", context)
@@ -118,7 +118,7 @@ def publish_shape(request: SlipwayRequest, account_id: str, shape_id: str) -> Ht
     context = {
         "section": "publish",
         "shape": shape,
-        "rows": [_row(version, records.get(version.pk, Record()), latest) for version in page.rows],
+        "rows": [_row(version, records.get(version.pk, LaunchHistory()), latest) for version in page.rows],
         "latest": latest,
         "delete_words": DELETE_SHAPE,
         **page.links(lambda cursor: f"{here}?before={cursor}" if cursor else here),
@@ -126,14 +126,14 @@ def publish_shape(request: SlipwayRequest, account_id: str, shape_id: str) -> Ht
     return render(request, "publishing/versions.html" if request.htmx else "publishing/shape.html", context)
 
 
-def _row(version: ShapeVersion, record: Record, latest: ShapeVersion | None) -> Row:
+def _row(version: ShapeVersion, record: LaunchHistory, latest: ShapeVersion | None) -> VersionRow:
     verbs = legal_verbs(version)
-    return Row(
+    return VersionRow(
         version=version,
         mode=MODE_LABELS[TrainerMode(version.trainer_mode)],
         context=context_label(version.max_context),
         record=record,
-        actions=tuple(Action(verb, words_of(verb, version, latest), action_page(verb, version)) for verb in verbs),
+        actions=tuple(NextAction(verb, words_of(verb, version, latest), action_page(verb, version)) for verb in verbs),
     )
 
 

@@ -26,17 +26,17 @@ from catalog.states import VersionState
 from catalog.views.access import member_of
 from launches.models import Attempt, Event
 from launches.offers import Offer
-from launches.probes import Probe, probe_offer
 from launches.states import AttemptState
-from publishing.actions import WORDS, Verb, Words, legal_verbs
-from publishing.addresses import action_page
+from launches.validation_runs import ValidationRun, validation_offer
 from publishing.domain.cancel_validation import cancel_validation
 from publishing.domain.request_validation import request_validation
 from publishing.domain.validate_by_hand import LONGEST, SHORTEST, validate_by_hand
 from publishing.models import Validation
+from publishing.pages.actions import WORDS, Verb, Words, legal_verbs
+from publishing.pages.addresses import action_page
+from publishing.pages.stepper import steps_of, words_of
 from publishing.passport import is_renewable
 from publishing.states import ValidationState
-from publishing.stepper import steps_of, words_of
 from publishing.validation_queries import events_of, newest_validations, passport_of, watched_attempt
 from publishing.views.passport import passport_context, version_of
 from wire.errors import InvalidArgument, NotFound, Refusal, Violation
@@ -212,7 +212,7 @@ def _actions(
     if version.withdrawn_at is not None:
         return shown | {"locked": "It was withdrawn, so there is nothing left to validate."}
     try:
-        offer = probe_offer(version, Probe(settings.SLIPWAY_VALIDATION_STEPS))
+        offer = validation_offer(version, ValidationRun(settings.SLIPWAY_VALIDATION_STEPS))
     except InvalidArgument as refusal:
         return shown | {"broken": refusal.violations}
     return shown | {

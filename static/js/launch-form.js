@@ -6,7 +6,7 @@ const key = form.elements.idempotency_key
 // is still one launch. A link to the same address may find the entry's state, too, but is a new form. What the server
 // says of the version stays the server's: it may have moved on meanwhile.
 const KEPT_OUT = ['account', 'csrfmiddlewaretoken', 'idempotency_key', 'latest', 'version']
-const LONGEST = 300 // as in launches/carried.py
+const LONGEST = 300 // as in launches/pages/carried.py
 const returned = ['reload', 'back_forward'].includes(performance.getEntriesByType('navigation')[0]?.type)
 
 // Links to a form, and the menus that come back to this one, take along what differs from the form's own defaults.

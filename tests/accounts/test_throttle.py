@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts.actors import Actor
-from accounts.domain.begin_sign_in import Attempt, begin_sign_in
+from accounts.domain.begin_sign_in import SignInAttempt, begin_sign_in
 from accounts.domain.end_sign_in import fail_sign_in, pass_sign_in, sign_in
 from accounts.domain.forget_addresses import forget_addresses
 from accounts.models import AuditEntry, SeenAddress, SignInFailures, User
 from accounts.origins import Origin
-from accounts.throttling import OF_ADDRESS, OF_NAME, OF_NAME_AND_ADDRESS, Limit, in_words, seconds_of
+from accounts.throttling import OF_ADDRESS, OF_NAME, OF_NAME_AND_ADDRESS, FailureLimit, in_words, seconds_of
 from tests.makers import make_account, make_member, make_user
 from wire.errors import TooMany
 
@@ -30,7 +30,7 @@ def actor_at(address: str, user: User | None = None) -> Actor:
     return Actor(user=user, label=str(user or "somebody"), origin=Origin(address, "a browser"))
 
 
-def fail(name: str, address: str = HOME, *, now: datetime = NOW, times: int = 1) -> Attempt:
+def fail(name: str, address: str = HOME, *, now: datetime = NOW, times: int = 1) -> SignInAttempt:
     """Wrong passwords, each as soon as the one before lets it."""
     for _ in range(times):
         attempt = begin_sign_in(typed=name, address=address, now=now)
@@ -55,7 +55,7 @@ def wait_of(name: str, address: str, now: datetime = NOW) -> int:
 
 
 @given(st.sampled_from([OF_NAME_AND_ADDRESS, OF_NAME, OF_ADDRESS]), st.integers(0, 10_000))
-def test_pauses_grow_and_stay_within_their_limit(limit: Limit, failures: int) -> None:
+def test_pauses_grow_and_stay_within_their_limit(limit: FailureLimit, failures: int) -> None:
     pause = limit.pause(failures)
     assert pause <= limit.pause(failures + 1) <= limit.longest
     assert (pause == timedelta(0)) == (failures < limit.free)

@@ -28,7 +28,7 @@ from tests.api.makers import Caller, make_caller
 from tests.launches.makers import NOW, make_launch, make_tiny_version
 from tests.makers import make_account, make_member, make_model, make_shape, make_version
 from wire.casing import camel
-from wire.filters import OPERATORS, Comparison, Kind, write_filter
+from wire.filters import OPERATORS, Comparison, FilterKind, write_filter
 
 pytestmark = pytest.mark.django_db
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -101,13 +101,13 @@ def jobs() -> None:
         Checkpoint.objects.create(launch=first, name=f"step-{step}", step=step, size_bytes=step, saved_at=saved)
 
 
-def value_at(row: Any, field: str, kind: Kind) -> Any:
+def value_at(row: Any, field: str, kind: FilterKind) -> Any:
     """What the row says of the field, as the filter compares it."""
     for part in field.split("."):
         row = row[camel(part)]
-    if kind is Kind.TIME:
+    if kind is FilterKind.TIME:
         return datetime.fromisoformat(row)
-    return int(row) if kind is Kind.WHOLE else row
+    return int(row) if kind is FilterKind.WHOLE else row
 
 
 def rows_of(caller: Caller, path: str, listing: Listing, text: str) -> list[Any]:
@@ -123,14 +123,17 @@ def comparisons(listing: Listing, rows: list[Any]) -> st.SearchStrategy[Comparis
 
     def of_field(name: str) -> st.SearchStrategy[Comparison]:
         field = listing.filters[name].field
-        is_whole, is_time = field.kind is Kind.WHOLE, field.kind is Kind.TIME
+        is_whole, is_time = field.kind is FilterKind.WHOLE, field.kind is FilterKind.TIME
         present = [value_at(row, name, field.kind) for row in rows]
-        values: Mapping[Kind, st.SearchStrategy[Any]] = {
-            Kind.BOOLEAN: st.booleans(),
-            Kind.CHOICE: st.sampled_from(field.choices or ("",)),
-            Kind.WHOLE: st.sampled_from([each + by for each in present for by in STEPS] if is_whole else [0]),
-            Kind.TIME: st.sampled_from([each + by * MOMENT for each in present for by in STEPS if is_time] or [NEVER]),
-            Kind.TEXT: st.sampled_from(present) | st.sampled_from(["%", "_", "\\", "'", '"', "", "a", "known", "n"]),
+        values: Mapping[FilterKind, st.SearchStrategy[Any]] = {
+            FilterKind.BOOLEAN: st.booleans(),
+            FilterKind.CHOICE: st.sampled_from(field.choices or ("",)),
+            FilterKind.WHOLE: st.sampled_from([each + by for each in present for by in STEPS] if is_whole else [0]),
+            FilterKind.TIME: st.sampled_from(
+                [each + by * MOMENT for each in present for by in STEPS if is_time] or [NEVER]
+            ),
+            FilterKind.TEXT: st.sampled_from(present)
+            | st.sampled_from(["%", "_", "\\", "'", '"', "", "a", "known", "n"]),
         }
         return st.builds(Comparison, st.just(name), st.sampled_from(OPERATORS[field.kind]), values[field.kind])
 
@@ -152,7 +155,7 @@ def test_every_filter_agrees_with_python(viewer: Caller, jobs: None, kind: str) 
         wanted = patterns(str(asked.value)) if (kind, asked.field) in BY_NAMES and asked.operator == ":" else ()
         return bool(wanted) and all(pattern in names[value] for pattern in wanted)
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=60, suppress_health_check=list(HealthCheck))
     @given(st.lists(comparisons(listing, everything), min_size=1, max_size=3))
     def agrees(asked: list[Comparison]) -> None:
         expected = [row for row in everything if all(compared(each, row) for each in asked)]

@@ -74,7 +74,7 @@ TEXTS = st.text(max_size=12) | st.sampled_from([" ", "\0", "create_time", "name 
 
 
 @pytest.mark.e2e  # for how long it takes
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(LISTS), st.dictionaries(st.sampled_from(PARAMETERS), TEXTS))
 def test_any_text_in_any_parameter(caller: Caller, path: str, query: dict[str, str]) -> None:
     given = "&".join(f"{name}={quote(text)}" for name, text in query.items())
@@ -188,7 +188,7 @@ NAMES = ["displayName", "trainingConfig", "nodeCount", "baseModel", "trainerMode
 INNER = st.dictionaries(st.sampled_from(["loraRank", "baseModel", "tensorParallelism", "maxContextLength"]), JSON)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(st.dictionaries(st.sampled_from(NAMES), JSON | INNER, max_size=4))
 def test_any_body_is_taken_or_refused_in_our_words(caller: Caller, body: dict[str, Any]) -> None:
     for path in (SHAPES, JOBS):

@@ -17,8 +17,8 @@ from accounts.models import Account, User
 from accounts.roles import Role
 from accounts.scopes import Scope
 from catalog.enums import AcceleratorType, Architecture, TrainerMode, WeightPrecision
+from catalog.fields.snapshots import ShardingScheme
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
-from catalog.snapshots import ShardingScheme
 from catalog.states import VersionState
 from launches.models import Attempt, Checkpoint, Launch
 from launches.states import AttemptState, Reason

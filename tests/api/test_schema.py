@@ -183,8 +183,6 @@ def check(case: schemathesis.Case[Any], world: World) -> None:
 
 @pytest.mark.e2e  # for how long it takes
 @schema.parametrize()
-@settings(
-    max_examples=40, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck)
-)
+@settings(max_examples=40, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck))
 def test_many_requests_of_each_kind(case: schemathesis.Case[Any], world: World) -> None:
     check(case, world)

@@ -11,7 +11,7 @@ from django.urls import resolve
 
 from accounts.models import Account
 from accounts.scopes import Scope
-from api.views import Nothing
+from api.views import UnservedView
 from config.bodies import MAX_BODY
 from config.errors import is_api
 from launches.gateway.application import PREFIX
@@ -71,7 +71,7 @@ def test_nor_is_any_other_refusal_a_page(secret: str, path: str, monkeypatch: py
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("made by the test")
 
-    monkeypatch.setattr(Nothing, "initial", fail)
+    monkeypatch.setattr(UnservedView, "initial", fail)
     assert refused(client.get(path, headers={"X-Api-Key": secret})) == (500, 13)
 
 

@@ -10,14 +10,14 @@ from django.db import connection, transaction
 
 from accounts.actors import SYSTEM
 from accounts.models import AuditEntry
-from catalog.document import read_document
 from catalog.domain.apply_catalog import apply_catalog
 from catalog.domain.create_shape import create_shape
 from catalog.domain.deprecate_version import deprecate_version
 from catalog.domain.plan_catalog import plan_catalog
 from catalog.domain.shape_lock import lock_version, point_latest
+from catalog.files.document import read_document
+from catalog.files.plan import Plan
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
-from catalog.plan import Plan
 from tests.accounts.races import before_commit
 from tests.catalog.test_catalog_code import PUBLIC, SECOND
 from tests.makers import make_account, make_shape, make_version

@@ -11,9 +11,9 @@ from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from catalog.bundled_files import BUNDLED_FILES
-from catalog.document import ShapeEntry, read_document
 from catalog.enums import TrainerMode
+from catalog.files.bundled import BUNDLED_FILES
+from catalog.files.document import ShapeEntry, read_document
 from catalog.filters import MODES
 
 pytestmark = pytest.mark.usefixtures("public_catalog")
@@ -181,7 +181,7 @@ def test_the_public_account_has_the_documented_numbers(bundled: None, client: Cl
     assert [counts[f"mode={mode}"] for mode in ("lora", "policy", "forward-only")] == [21, 17, 17]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=asked_filters)
 def test_any_filters_agree_with_plain_python(bundled: None, client: Client, asked: dict[str, list[str]]) -> None:
     html, asked = get(client, asked), understood(asked)
@@ -193,7 +193,7 @@ def test_any_filters_agree_with_plain_python(bundled: None, client: Client, aske
         assert number == len(BUNDLED.passing(asked | {name: [value]})), key
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=asked_filters, sort=st.sampled_from(["name", "-name", "context", "-context", "gpus", "-gpus"]))
 def test_any_order_shows_the_same_shapes(bundled: None, client: Client, asked: dict[str, list[str]], sort: str) -> None:
     expected = {str(shape["id"]): shape for shape in BUNDLED.passing(understood(asked))}
@@ -204,7 +204,7 @@ def test_any_order_shows_the_same_shapes(bundled: None, client: Client, asked: d
     assert values == sorted(values, reverse=sort.startswith("-"))  # type: ignore[type-var]
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=asked_filters)
 def test_an_empty_result_says_which_filter_to_loosen(
     bundled: None, client: Client, asked: dict[str, list[str]]

@@ -9,8 +9,8 @@ from pathlib import Path
 from django.core.management import call_command
 
 from accounts.models import Account, AuditEntry
-from catalog.bundled_files import BUNDLED_FILES
 from catalog.enums import IdSource, TrainerMode
+from catalog.files.bundled import BUNDLED_FILES
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from tests.catalog.test_catalog_round_trip import forget
 

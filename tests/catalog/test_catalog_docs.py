@@ -11,11 +11,11 @@ import pytest
 from django.core.management import call_command
 
 from accounts.actors import SYSTEM
-from catalog.document import KEYS, ModelFacts, read_document
-from catalog.document_scan import MAX_BYTES, MAX_NODES
 from catalog.domain.plan_catalog import plan_catalog
-from catalog.export import write_document
-from catalog.plan import GONE_MESSAGE, StepKind
+from catalog.files.document import KEYS, ModelFacts, read_document
+from catalog.files.export import write_document
+from catalog.files.plan import GONE_MESSAGE, StepKind
+from catalog.files.scan import MAX_BYTES, MAX_NODES
 from tests.makers import make_model
 from wire.casing import camel
 

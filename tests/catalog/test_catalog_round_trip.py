@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 
 from accounts.actors import SYSTEM
 from accounts.models import Account
-from catalog.checks import problems
-from catalog.document import read_document
 from catalog.domain.accept_version import accept_version
 from catalog.domain.apply_catalog import apply_catalog
 from catalog.domain.create_draft import create_draft
@@ -27,12 +25,14 @@ from catalog.domain.restore_version import restore_version
 from catalog.domain.roll_back import roll_back
 from catalog.domain.withdraw_version import withdraw_version
 from catalog.enums import AcceleratorType, Architecture, IdSource, TrainerMode, WeightPrecision
-from catalog.export import write_document
-from catalog.heads import read_heads
-from catalog.launch_fields import FieldType, LaunchField, common_fields
+from catalog.fields.checks import problems
+from catalog.fields.launch_fields import FieldType, LaunchField, common_fields
+from catalog.fields.narrowing import NARROWED, Widened, narrow_field
+from catalog.fields.snapshots import ShardingScheme, Snapshot
+from catalog.files.current import read_current
+from catalog.files.document import read_document
+from catalog.files.export import write_document
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
-from catalog.narrowing import NARROWED, Widened, narrow_field
-from catalog.snapshots import ShardingScheme, Snapshot
 from tests.makers import make_account, make_model, make_version
 from wire.errors import Refusal
 
@@ -113,7 +113,7 @@ MODEL = st.tuples(TITLE, TITLE, st.sampled_from(["", *Architecture]), st.none() 
 
 @pytest.mark.e2e  # for how long it takes
 @pytest.mark.django_db
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(MODEL, min_size=1, max_size=4),
     st.lists(st.tuples(SMALL, st.sampled_from(IdSource), SMALL, versions()), min_size=2, max_size=5),
@@ -190,7 +190,7 @@ def check(account: Account) -> None:
     text = exported(account)
     assert exported(account) == text
     document = read_document(text, source="export")
-    there = read_heads(account, public=True).document
+    there = read_current(account, public=True).document
     assert document == replace(there, models=tuple(model for model in there.models if model.shapes))
     assert plan_catalog(actor=SYSTEM, document=document, file="f", source="export").steps == ()
     forget(account)
@@ -201,7 +201,7 @@ def check(account: Account) -> None:
 
 def exported(account: Account) -> str:
     """The account's file."""
-    return write_document(read_heads(account, public=True).document)
+    return write_document(read_current(account, public=True).document)
 
 
 def forget(account: Account) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from catalog.checks import estimate_memory, problems, warnings
 from catalog.enums import AcceleratorType, TrainerMode, WeightPrecision
-from catalog.snapshots import ShardingScheme, Snapshot
+from catalog.fields.checks import estimate_memory, problems, warnings
+from catalog.fields.snapshots import ShardingScheme, Snapshot
 
 FACTS: dict[str, Any] = {
     "parameter_count": 8 * 10**9,

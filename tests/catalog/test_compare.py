@@ -15,10 +15,10 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import Account
 from accounts.roles import Role
 from catalog.enums import AcceleratorType, TrainerMode
-from catalog.launch_fields import common_fields
+from catalog.fields.launch_fields import common_fields
+from catalog.fields.narrowing import narrow_field
+from catalog.fields.snapshots import ShardingScheme
 from catalog.models import ShapeVersion
-from catalog.narrowing import narrow_field
-from catalog.snapshots import ShardingScheme
 from catalog.states import VersionState
 from tests.makers import make_account, make_member, make_model, make_shape, make_version, sign_in
 

@@ -10,12 +10,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalog.bundled_files import BUNDLED_FILES
-from catalog.document import Document, read_document
-from catalog.document_problems import DocumentError
 from catalog.enums import AcceleratorType, IdSource, TrainerMode
-from catalog.export import write_document
-from catalog.snapshots import ShardingScheme
+from catalog.fields.snapshots import ShardingScheme
+from catalog.files.bundled import BUNDLED_FILES
+from catalog.files.document import Document, read_document
+from catalog.files.export import write_document
+from catalog.files.problems import DocumentError
 
 GOOD = """\
 account: team-a
@@ -217,7 +217,7 @@ KEYS = ["account", "models", "model", "shapes", "id", "gpus", "launch_fields"]
 PLAIN = st.none() | st.booleans() | st.integers() | st.text(max_size=8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.recursive(PLAIN, lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(KEYS), inner), max_leaves=12)
 )
@@ -226,7 +226,7 @@ def test_nonsense_is_refused_and_never_crashes(value: object) -> None:
         read(yaml.safe_dump(value))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.text())
 def test_any_text_is_read_or_refused(text: str) -> None:
     with pytest.raises(DocumentError):

@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.actors import user_actor
 from accounts.models import AuditEntry
 from accounts.roles import Role
-from catalog import snapshots
+from catalog.fields import snapshots
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from tests.catalog.test_version_roles import VERBS

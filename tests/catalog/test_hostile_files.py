@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from benchmarks.hostile import files
-from catalog.document_scan import MAX_BYTES, read_limited
+from catalog.files.scan import MAX_BYTES, read_limited
 from catalog.models import TrainingShape
 from tests.catalog.test_document import GOOD, complaints, read
 

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from catalog.document import ModelFacts, read_document
-from catalog.export import write_document
-from catalog.yaml_readings import readings, stays_text
+from catalog.files.document import ModelFacts, read_document
+from catalog.files.export import write_document
+from catalog.files.yaml_readings import readings, stays_text
 from embedded.checks import find_node
 from embedded.console import Trouble
 from embedded.home import ROOT
@@ -103,14 +103,14 @@ def test_and_to_the_reader_of_another_language() -> None:
 LETTERS = st.text(st.sampled_from("0123456789+-._:eExXoObByYnN~=aT"), min_size=1, max_size=8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(LETTERS | st.text(st.characters(exclude_categories=["Cs", "Cc"])), min_size=1, max_size=20))
 def test_so_is_any_other_text(texts: list[str]) -> None:
     text = exported(texts)
     assert families(yaml.safe_load(text)) == families(YAML(typ="safe", pure=True).load(text)) == texts
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(LETTERS)
 def test_our_reading_of_version_1_1_is_pyyamls_but_for_its_shorter_booleans(text: str) -> None:
     try:

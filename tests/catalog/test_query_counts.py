@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 
 from catalog import queries
 from catalog.enums import TrainerMode
-from catalog.filters import Filters
-from catalog.launch_fields import common_fields
+from catalog.fields.launch_fields import common_fields
+from catalog.filters import CatalogFilters
 from tests.makers import make_account, make_member, make_model, make_shape, make_version, sign_in
 
 ANONYMOUS = {
@@ -95,7 +95,7 @@ def test_saying_what_to_loosen_costs_one_query_more_for_text(few: None, client: 
 
 def test_free_text_can_be_served_by_the_trigram_index(few: None) -> None:
     """That the planner does choose it at 100,000 shapes is tested in tests/e2e/test_catalog_scale.py."""
-    matched = queries.listed([]).filter(queries.matching_text(Filters(q="first qwen")))
+    matched = queries.listed([]).filter(queries.matching_text(CatalogFilters(q="first qwen")))
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")
     plan = matched.explain()

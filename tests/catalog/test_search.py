@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from catalog.forms import read_search
 from catalog.queries import visible_models
 from catalog.search import patterns, search_text
-from catalog.search_words import Asked, read_words
+from catalog.search_words import ParsedSearch, read_words
 from tests.catalog.test_browse import get, shapes_in, total_in
 from tests.makers import make_model, make_shape, make_version
 
@@ -172,4 +172,4 @@ def test_what_stands_between_a_name_and_its_figure_does_not_matter(
 @given(st.lists(st.sampled_from(["qwen", "2", "gpus", "lora", "forward", "only", "200k", "/", '"x', "tokens"])))
 def test_what_is_left_of_a_text_asks_for_nothing_more(words: list[str]) -> None:
     left = read_words(" ".join(words)).text
-    assert read_words(left) == Asked(left)
+    assert read_words(left) == ParsedSearch(left)

@@ -14,8 +14,8 @@ from accounts.actors import SYSTEM
 from accounts.roles import Role
 from catalog.domain.withdraw_version import withdraw_version
 from catalog.enums import AcceleratorType, TrainerMode
+from catalog.fields.snapshots import ShardingScheme
 from catalog.models import ShapeVersion
-from catalog.snapshots import ShardingScheme
 from catalog.states import VersionState
 from proofs.desk import code
 from tests.golden import check_golden_text

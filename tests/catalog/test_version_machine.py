@@ -15,8 +15,6 @@ from hypothesis import strategies as st
 from accounts.actors import Actor, user_actor
 from accounts.models import Account, AuditEntry
 from accounts.roles import Role
-from catalog import snapshots
-from catalog.document import Document
 from catalog.domain.accept_version import accept_version
 from catalog.domain.apply_catalog import apply_catalog
 from catalog.domain.clone_shape import clone_shape
@@ -33,7 +31,9 @@ from catalog.domain.roll_back import roll_back
 from catalog.domain.start_validating import start_validating
 from catalog.domain.withdraw_version import withdraw_version
 from catalog.enums import AcceleratorType, WeightPrecision
-from catalog.heads import read_heads
+from catalog.fields import snapshots
+from catalog.files.current import read_current
+from catalog.files.document import Document
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import LEGAL_MOVES, VersionState, may_move
 from launches.domain.create_launch import create_launch
@@ -132,7 +132,7 @@ def chosen(versions: list[ShapeVersion], verb: str, number: int) -> ShapeVersion
 
 def document_of(account: Account, number: int) -> Document:
     """The account's public heads as a file has them: every other time the first of them with another context."""
-    document = read_heads(account, public=True).document
+    document = read_current(account, public=True).document
     if number % 2 or not document.models:
         return document
     first, *rest = document.models
@@ -167,7 +167,7 @@ def test_nothing_leads_back_to_a_draft_and_validated_is_the_end() -> None:
 
 @pytest.mark.e2e  # for how long it takes
 @pytest.mark.django_db
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEP, min_size=10, max_size=30))
 def test_random_lives(steps: list[tuple[str, int, str]]) -> None:
     with transaction.atomic():

@@ -27,7 +27,7 @@ from catalog.domain.restore_version import restore_version
 from catalog.domain.roll_back import roll_back
 from catalog.domain.start_validating import start_validating
 from catalog.domain.withdraw_version import withdraw_version
-from catalog.heads import read_heads
+from catalog.files.current import read_current
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from publishing.domain.cancel_validation import cancel_validation
@@ -136,7 +136,7 @@ VERBS: dict[str, Verb] = {
     "apply_catalog": Verb(
         lambda a, v: apply_catalog(
             actor=a,
-            document=replace(read_heads(v.shape.account, public=True).document, models=()),
+            document=replace(read_current(v.shape.account, public=True).document, models=()),
             file="0" * 64,
             source="own.yaml",
         ),

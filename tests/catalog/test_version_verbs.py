@@ -11,7 +11,6 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from accounts.actors import Actor, user_actor
 from accounts.models import AuditEntry
 from accounts.roles import Role
-from catalog import snapshots
 from catalog.domain.accept_version import accept_version
 from catalog.domain.clone_shape import clone_shape
 from catalog.domain.create_draft import create_draft
@@ -26,7 +25,8 @@ from catalog.domain.roll_back import roll_back
 from catalog.domain.start_validating import start_validating
 from catalog.domain.withdraw_version import withdraw_version
 from catalog.enums import AcceleratorType, TrainerMode, WeightPrecision
-from catalog.launch_fields import common_fields
+from catalog.fields import snapshots
+from catalog.fields.launch_fields import common_fields
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from tests.launches.makers import make_launch, make_tiny_version

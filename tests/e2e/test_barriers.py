@@ -17,8 +17,8 @@ from tests.e2e.test_catalog import AXE
 WIDTHS, HEIGHT = (1280, 360), 800
 MAKE = """
 import dataclasses, json
-from benchmarks.exhibits import make_exhibits
-print(json.dumps(dataclasses.asdict(make_exhibits())))
+from benchmarks.sample_data import make_sample_data
+print(json.dumps(dataclasses.asdict(make_sample_data())))
 """
 MOST_STOPS = 500
 WATCH_FOCUS = """() => {

@@ -41,9 +41,9 @@ def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    with socket.socket() as validation_run:
+        validation_run.bind(("127.0.0.1", 0))
+        return int(validation_run.getsockname()[1])
 
 
 @dataclass

@@ -33,9 +33,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    with socket.socket() as validation_run:
+        validation_run.bind(("127.0.0.1", 0))
+        port: int = validation_run.getsockname()[1]
     return port
 
 
@@ -68,8 +68,8 @@ def front_door(*options: str, log: Path | None = None) -> Iterator[int]:
     try:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
+            with socket.socket() as validation_run:
+                if validation_run.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.05)
         yield port

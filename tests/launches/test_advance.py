@@ -12,13 +12,13 @@ from django.db import DataError, connections, transaction
 from django.utils import timezone
 
 from accounts.actors import user_actor
-from launches.consult import LOG_TAIL_CHARACTERS, Report
 from launches.domain.advance_launch import advance_launch
 from launches.domain.apply_report import apply_report
 from launches.domain.cancel_launch import cancel_launch
-from launches.domain.claim_attempt import Claim, claim_attempt
+from launches.domain.claim_attempt import AttemptClaim, claim_attempt
 from launches.leases import LEASE
 from launches.models import Launch
+from launches.poll import LOG_TAIL_CHARACTERS, Report
 from launches.providers.base import CheckpointRecord, LogChunk, Observation, Progress
 from launches.states import AttemptState, Reason
 from tests.launches.makers import NOW, attempt_of, make_launch, metric, seen
@@ -26,7 +26,7 @@ from tests.launches.makers import NOW, attempt_of, make_launch, metric, seen
 pytestmark = pytest.mark.django_db
 
 
-def claim_of(launch: Launch) -> Claim:
+def claim_of(launch: Launch) -> AttemptClaim:
     attempt = attempt_of(launch)
     attempt.next_check_at = timezone.now()
     attempt.save(update_fields=["next_check_at"])

@@ -14,11 +14,11 @@ from django.utils import timezone
 from accounts.roles import Role
 from accounts.scopes import Scope
 from launches.connected import connected_providers, local_provider
-from launches.consult import Report
 from launches.domain.apply_report import apply_report
-from launches.domain.claim_attempt import Claim, claim_attempt
+from launches.domain.claim_attempt import AttemptClaim, claim_attempt
 from launches.domain.mirror_checkpoints import refresh_checkpoints
 from launches.models import Launch
+from launches.poll import Report
 from launches.providers.base import CheckpointRecord, Observation
 from launches.states import AttemptState, Reason
 from tests.api.makers import Caller, make_caller
@@ -66,7 +66,7 @@ def listed(caller: Caller, launch: Launch) -> list[tuple[str, str]]:
     return [(row["name"].rpartition("/")[2], row["requestedName"]) for row in answer["checkpoints"]]
 
 
-def claim_of(launch: Launch) -> Claim:
+def claim_of(launch: Launch) -> AttemptClaim:
     attempt = attempt_of(launch)
     attempt.next_check_at = timezone.now()
     attempt.save(update_fields=["next_check_at"])

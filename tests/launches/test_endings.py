@@ -24,7 +24,6 @@ from launches.models import Attempt
 from launches.providers.base import (
     CheckpointList,
     CheckpointRecord,
-    Limit,
     LogChunk,
     MetricPage,
     Observation,
@@ -32,6 +31,7 @@ from launches.providers.base import (
     Recipe,
     Reference,
     Submission,
+    Truncation,
 )
 from launches.spec import TrainerSpec
 from launches.states import AttemptState, Reason
@@ -48,7 +48,7 @@ class Ended:
     records: int
     seconds: float = 0
     calls: list[int] = field(default_factory=list)
-    limits: tuple[Limit, ...] = ()
+    limits: tuple[Truncation, ...] = ()
     name: str = "local"
     label: str = "A place"
 
@@ -179,7 +179,9 @@ def test_a_lease_that_somebody_else_took_is_not_renewed() -> None:
 
 
 def test_a_limit_is_said_once_an_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
-    connect(monkeypatch, Ended(records=25, limits=(Limit("log", "Too much log."), Limit("log", "Too much log."))))
+    connect(
+        monkeypatch, Ended(records=25, limits=(Truncation("log", "Too much log."), Truncation("log", "Too much log.")))
+    )
     launch = make_launch()
     advance_launch(attempt_of(launch).pk)
     assert attempt_of(launch).state == "COMPLETED"

@@ -17,7 +17,7 @@ from accounts.roles import Role
 from catalog.domain.deprecate_version import deprecate_version
 from catalog.domain.withdraw_version import withdraw_version
 from catalog.enums import TrainerMode
-from catalog.launch_fields import common_fields
+from catalog.fields.launch_fields import common_fields
 from launches.models import Launch
 from tests.launches.makers import make_launch, make_tiny_version
 from tests.launches.test_form_page import form_url, hidden, text

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.enums import TrainerMode
-from catalog.launch_fields import common_fields
-from catalog.narrowing import narrow_field
-from catalog.snapshots import Snapshot
-from launches.forms import OWN_NAMES, form_fields, read_inputs
+from catalog.fields.launch_fields import common_fields
+from catalog.fields.narrowing import narrow_field
+from catalog.fields.snapshots import Snapshot
+from launches.pages.forms import OWN_NAMES, form_fields, read_inputs
 from launches.providers.base import Recipe
 from launches.resolve import Subject, resolve
 from launches.spec import TrainerSpec

@@ -17,7 +17,7 @@ from django.utils import timezone
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
 from catalog.enums import TrainerMode
-from catalog.launch_fields import common_fields
+from catalog.fields.launch_fields import common_fields
 from catalog.models import ShapeVersion
 from launches.models import Launch
 from tests.launches.makers import make_launch, make_tiny_version

@@ -26,8 +26,8 @@ from launches.domain.resume_launch import resume_launch
 from launches.gateway import admission
 from launches.gateway.application import Gateway
 from launches.models import Launch
-from launches.probes import Probe
 from launches.states import AttemptState, Reason
+from launches.validation_runs import ValidationRun
 from tests.launches.gateway_calls import ask, asked
 from tests.launches.gateway_parts import StandIn, make_key, observe, prefix_of
 from tests.launches.makers import attempt_of, make_launch, make_tiny_version
@@ -317,7 +317,7 @@ def test_a_validations_trainer_is_driven_by_the_validation_alone(trainer: StandI
         version=version,
         inputs={},
         idempotency_key="k",
-        probe=Probe(steps=5),
+        validation_run=ValidationRun(steps=5),
     )
     observe(launch, AttemptState.RUNNING, endpoint=trainer.endpoint)
     user = publisher if role is Role.PUBLISHER else make_member(account=launch.account, role=role)

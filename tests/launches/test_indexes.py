@@ -15,7 +15,7 @@ from django.utils import timezone
 from benchmarks.filling import FILL_LAUNCHES
 from launches.leases import due
 from launches.models import Attempt, Launch
-from launches.queries import Filters, Row, list_launches
+from launches.queries import LaunchFilters, LaunchRow, list_launches
 from launches.states import AttemptState
 from tests.launches.makers import make_launch
 from wire.pages import Page
@@ -63,8 +63,8 @@ def assert_reads_little(nodes: Nodes) -> None:
         assert read <= 1_000, f"{node['Node Type']} on {node.get('Relation Name')} reads {read} rows"
 
 
-def page_of(launch: Launch, before: str = "", **filters: Any) -> Page[Row]:
-    return list_launches([launch.account_id], Filters(**filters), before=before)
+def page_of(launch: Launch, before: str = "", **filters: Any) -> Page[LaunchRow]:
+    return list_launches([launch.account_id], LaunchFilters(**filters), before=before)
 
 
 def test_pages_and_workers_read_an_index_wherever_they_are_and_however_filtered(launch: Launch) -> None:

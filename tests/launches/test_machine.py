@@ -11,13 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts.actors import user_actor
-from launches.consult import Report
 from launches.domain.apply_report import apply_report
 from launches.domain.cancel_launch import cancel_launch
-from launches.domain.claim_attempt import Claim, claim_attempt
+from launches.domain.claim_attempt import AttemptClaim, claim_attempt
 from launches.domain.delete_launch import delete_launch
 from launches.domain.resume_launch import resume_launch
 from launches.models import Attempt, Launch
+from launches.poll import Report
 from launches.states import ACTIVE, FINAL, LEGAL_MOVES, AttemptState, may_move
 from tests.launches.makers import make_launch, seen
 from wire.errors import Refusal
@@ -47,11 +47,11 @@ def test_no_walk_leaves_a_final_state_or_visits_a_state_twice(state: AttemptStat
 
 @pytest.mark.e2e  # for how long it takes
 @pytest.mark.django_db
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEPS, max_size=14))
 def test_random_lives(steps: list[str | tuple[str, AttemptState, bool]]) -> None:
     launch = make_launch()
-    claims: list[Claim] = []
+    claims: list[AttemptClaim] = []
     outcomes: dict[int, tuple[str, str]] = {}
     for step in steps:
         with suppress(Refusal):
@@ -59,7 +59,7 @@ def test_random_lives(steps: list[str | tuple[str, AttemptState, bool]]) -> None
         _check(launch, outcomes)
 
 
-def _take(step: str | tuple[str, AttemptState, bool], launch: Launch, claims: list[Claim]) -> None:
+def _take(step: str | tuple[str, AttemptState, bool], launch: Launch, claims: list[AttemptClaim]) -> None:
     actor = user_actor(launch.owner)
     now = timezone.now() + timedelta(hours=len(claims))  # every claim finds the lease before it run out
     match step:

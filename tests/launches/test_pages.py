@@ -19,13 +19,13 @@ from pytest_django.fixtures import Settings
 from accounts.actors import SYSTEM, user_actor
 from accounts.models import Account, User
 from accounts.roles import Role
-from launches.consult import Report
 from launches.domain.apply_report import apply_report
 from launches.domain.cancel_launch import cancel_launch
 from launches.domain.claim_attempt import claim_attempt
 from launches.domain.delete_launch import delete_launch
 from launches.domain.resume_launch import resume_launch
 from launches.models import Attempt, Event, Launch
+from launches.poll import Report
 from launches.providers.base import CheckpointRecord, LogChunk, MetricRecord, Observation
 from launches.states import AttemptState, Reason
 from launches.tokens import trainer_token

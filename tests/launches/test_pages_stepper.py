@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from launches.pages.stepper import LABELS, steps_of
 from launches.states import FINAL, LEGAL_MOVES, TRAINING_PATH, AttemptState
-from launches.stepper import LABELS, steps_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.enums import TrainerMode
-from launches.render import Address, RenderedRequest, render_request
+from launches.pages.render import Address, RenderedRequest, render_request
 from launches.resolve import resolve
 from launches.spec import TrainerSpec
 from tests.launches.test_resolve import make_subject

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.enums import AcceleratorType, TrainerMode
+from catalog.fields.launch_fields import FieldType, LaunchField, common_fields
+from catalog.fields.narrowing import Widened, narrow_field
+from catalog.fields.snapshots import ShardingScheme, Snapshot
 from catalog.labels import duration_label
-from catalog.launch_fields import FieldType, LaunchField, common_fields
-from catalog.narrowing import Widened, narrow_field
-from catalog.snapshots import ShardingScheme, Snapshot
 from launches.resolve import OWNED_BY_SHAPE, Subject, resolve
 from launches.spec import TrainerSpec
 

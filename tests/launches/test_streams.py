@@ -18,7 +18,7 @@ from accounts.actors import user_actor
 from accounts.models import Account, User
 from accounts.roles import Role
 from launches.domain.cancel_launch import cancel_launch
-from launches.streams import Listener, events, hub
+from launches.live.streams import Listener, events, hub
 from tests.launches.gateway_calls import exhausted_database
 from tests.launches.makers import make_launch
 from tests.makers import make_account, make_member, make_user, sign_in

@@ -14,10 +14,10 @@ from accounts.models import User
 from accounts.roles import Role
 from catalog.models import ShapeVersion
 from catalog.states import VersionState
-from launches.consult import Report
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import claim_attempt
 from launches.models import Attempt, Launch
+from launches.poll import Report
 from launches.providers.base import LogChunk, MetricRecord, Observation
 from launches.states import AttemptState
 from publishing.domain.advance_validation import advance_validation

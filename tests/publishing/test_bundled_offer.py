@@ -13,8 +13,8 @@ from django.test import Client
 from accounts.actors import SYSTEM
 from accounts.models import Account, AuditEntry
 from accounts.roles import Role
-from catalog.bundled_files import bundled_files
 from catalog.domain.create_shape import create_shape
+from catalog.files.bundled import bundled_files
 from catalog.models import AppliedFile, BaseModel, ShapeVersion, TrainingShape
 from tests.catalog.test_catalog_code import PUBLIC, SECOND
 from tests.makers import make_account, make_member, make_version, sign_in
@@ -30,7 +30,7 @@ Bring = Callable[[str], str]
 def bring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bring]:
     """Let the file of team-a that comes with Slipway be this text, as an upgrade does; answers its sha256."""
     path = tmp_path / "team.yaml"
-    monkeypatch.setattr("catalog.bundled_files.BUNDLED_FILES", (path,))
+    monkeypatch.setattr("catalog.files.bundled.BUNDLED_FILES", (path,))
 
     def upgrade(content: str) -> str:
         path.write_text(content)

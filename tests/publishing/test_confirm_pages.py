@@ -18,8 +18,8 @@ from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from launches.models import Launch
 from launches.states import AttemptState
-from publishing.actions import Verb
 from publishing.impact import impact_of
+from publishing.pages.actions import Verb
 from tests.launches.makers import make_launch
 from tests.makers import make_account, make_member, make_shape, make_version, sign_in
 from tests.publishing.makers import running

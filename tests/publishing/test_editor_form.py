@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalog.enums import AcceleratorType, TrainerMode, WeightPrecision
+from catalog.fields.launch_fields import FieldType, LaunchField, common_fields
+from catalog.fields.narrowing import NARROWED, narrow_field
+from catalog.fields.snapshots import ShardingScheme, Snapshot
 from catalog.labels import duration_label
-from catalog.launch_fields import FieldType, LaunchField, common_fields
-from catalog.narrowing import NARROWED, narrow_field
-from catalog.snapshots import ShardingScheme, Snapshot
 from publishing.content import Content, read_content, write_content
-from publishing.forms import narrowings, sections
+from publishing.pages.forms import narrowings, sections
 
 NAME, MODEL = "accounts/team-a/trainingShapes/own", "accounts/team-a/models/own-8b"
 PLAIN = Snapshot(NAME, MODEL, TrainerMode.LORA_TRAINER, 32_768, 1, 1)
@@ -78,7 +78,7 @@ def versions(draw: st.DrawFn) -> tuple[Snapshot, tuple[LaunchField, ...]]:
     return snapshot, tuple(draw(narrowed(field)) if draw(st.booleans()) else field for field in offered)
 
 
-patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no bug
+patient = settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no bug
 
 
 def read(values: dict[str, str]) -> Content:

@@ -8,11 +8,11 @@ import pytest
 from django.test import Client
 
 from accounts.models import AuditEntry, User
-from catalog.checks import estimate_memory
 from catalog.enums import TrainerMode
-from catalog.launch_fields import common_fields
+from catalog.fields.checks import estimate_memory
+from catalog.fields.launch_fields import common_fields
+from catalog.fields.snapshots import ShardingScheme
 from catalog.models import ShapeVersion, TrainingShape
-from catalog.snapshots import ShardingScheme
 from catalog.states import VersionState
 from tests.makers import make_account, make_member, make_model, make_shape, make_version, sign_in
 from tests.publishing.pages import at, draft_of, editor_in, of, own_shape, published, publisher, team, text

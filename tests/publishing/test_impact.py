@@ -17,8 +17,8 @@ from accounts.actors import user_actor
 from accounts.models import User
 from accounts.roles import Role
 from catalog.domain.delete_draft import delete_draft
-from catalog.export import write_document
-from catalog.heads import read_heads
+from catalog.files.current import read_current
+from catalog.files.export import write_document
 from catalog.models import ShapeVersion, TrainingShape
 from launches.domain.delete_launch import delete_launch
 from launches.models import Launch
@@ -169,7 +169,7 @@ def test_the_review_of_a_file_tells_what_each_shape_touches(signed_in: Client, a
     old = make_launch(owner=make_member(account=team()), account=team(), version=version)
     Launch.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=31))
     copy_of(version, own_shape("clone"))
-    file = write_document(read_heads(team(), public=True).document)
+    file = write_document(read_current(team(), public=True).document)
     words = (
         "Touches: 1 launch runs, 2 in the queue; launched in 30 days by 1 member and 1 of other accounts; "
         "1 draft is based on its versions."

@@ -21,8 +21,8 @@ from catalog.states import VersionState
 from launches.models import Launch
 from launches.states import AttemptState
 from publishing import queries
-from publishing.actions import Verb, legal_verbs
 from publishing.domain.validate_by_hand import validate_by_hand
+from publishing.pages.actions import Verb, legal_verbs
 from tests.launches.makers import make_launch
 from tests.makers import make_account, make_member, make_version, sign_in
 from tests.publishing.makers import running

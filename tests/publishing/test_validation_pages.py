@@ -17,8 +17,8 @@ from accounts.actors import user_actor
 from accounts.models import User
 from accounts.roles import Role
 from catalog.enums import TrainerMode
+from catalog.fields.snapshots import ShardingScheme
 from catalog.models import ShapeVersion
-from catalog.snapshots import ShardingScheme
 from catalog.states import VersionState
 from launches.states import AttemptState, Reason
 from publishing.domain.validate_by_hand import validate_by_hand

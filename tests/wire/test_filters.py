@@ -8,21 +8,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire.filters import FREE_TEXT, OPERATORS, Comparison, FilterError, FilterField, Kind, parse_filter, write_filter
+from wire.filters import (
+    FREE_TEXT,
+    OPERATORS,
+    Comparison,
+    FilterError,
+    FilterField,
+    FilterKind,
+    parse_filter,
+    write_filter,
+)
 
 FIELDS = {
-    "latest_validated": FilterField(Kind.BOOLEAN),
-    "snapshot.base_model": FilterField(Kind.TEXT),
-    "snapshot.parameter_count": FilterField(Kind.WHOLE),
-    "snapshot.trainer_mode": FilterField(Kind.CHOICE, ("POLICY_TRAINER", "LORA_TRAINER")),
-    "create_time": FilterField(Kind.TIME),
+    "latest_validated": FilterField(FilterKind.BOOLEAN),
+    "snapshot.base_model": FilterField(FilterKind.TEXT),
+    "snapshot.parameter_count": FilterField(FilterKind.WHOLE),
+    "snapshot.trainer_mode": FilterField(FilterKind.CHOICE, ("POLICY_TRAINER", "LORA_TRAINER")),
+    "create_time": FilterField(FilterKind.TIME),
 }
 VALUES = {
-    Kind.BOOLEAN: st.booleans(),
-    Kind.TEXT: st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=60),
-    Kind.WHOLE: st.integers(-(2**63) + 1, 2**63 - 1),
-    Kind.CHOICE: st.sampled_from(["POLICY_TRAINER", "LORA_TRAINER"]),
-    Kind.TIME: st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(UTC)),
+    FilterKind.BOOLEAN: st.booleans(),
+    FilterKind.TEXT: st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=60),
+    FilterKind.WHOLE: st.integers(-(2**63) + 1, 2**63 - 1),
+    FilterKind.CHOICE: st.sampled_from(["POLICY_TRAINER", "LORA_TRAINER"]),
+    FilterKind.TIME: st.datetimes(min_value=datetime(1970, 1, 1), timezones=st.just(UTC)),
 }
 COMPARISONS = st.sampled_from(sorted(FIELDS)).flatmap(
     lambda name: st.builds(
@@ -36,10 +45,10 @@ def test_what_is_written_reads_the_same(comparisons: tuple[Comparison, ...]) -> 
     assert parse_filter(write_filter(comparisons), FIELDS) == comparisons
 
 
-@given(VALUES[Kind.TEXT], st.lists(COMPARISONS, max_size=2))
+@given(VALUES[FilterKind.TEXT], st.lists(COMPARISONS, max_size=2))
 def test_a_text_by_itself_reads_the_same_where_the_list_has_it(text: str, others: list[Comparison]) -> None:
     asked = (*others, Comparison(FREE_TEXT, ":", text), *others)
-    assert parse_filter(write_filter(asked), {**FIELDS, FREE_TEXT: FilterField(Kind.TEXT)}) == asked
+    assert parse_filter(write_filter(asked), {**FIELDS, FREE_TEXT: FilterField(FilterKind.TEXT)}) == asked
     with pytest.raises(FilterError, match="cannot be searched for here"):
         parse_filter(write_filter(asked), FIELDS)
 

@@ -8,10 +8,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.actors import SYSTEM
-from catalog.document_problems import DocumentError
 from catalog.domain.apply_catalog import apply_catalog
+from catalog.files.plan_text import summary
+from catalog.files.problems import DocumentError
 from catalog.management.files import read_catalog
-from catalog.plan_text import summary
 from wire.errors import Refusal
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.queries import account_by_id
-from catalog.export import write_document
-from catalog.heads import read_heads
+from catalog.files.current import read_current
+from catalog.files.export import write_document
 from wire.errors import NotFound
 
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, account: str, output: Path | None, **options: Any) -> None:
         try:
-            text = write_document(read_heads(account_by_id(account), public=True).document)
+            text = write_document(read_current(account_by_id(account), public=True).document)
         except NotFound as refusal:
             raise CommandError(refusal.message) from None
         if output is None:

@@ -9,14 +9,14 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from accounts.actors import SYSTEM
-from catalog import bundled_files
-from catalog.document import Document
-from catalog.document_problems import DocumentError
 from catalog.domain.apply_catalog import apply_catalog
+from catalog.files import bundled as bundled_files
+from catalog.files.document import Document
+from catalog.files.plan import Plan
+from catalog.files.plan_text import summary
+from catalog.files.problems import DocumentError
 from catalog.management.files import read_catalog
 from catalog.models import TrainingShape
-from catalog.plan import Plan
-from catalog.plan_text import summary
 from wire.errors import Refusal
 
 

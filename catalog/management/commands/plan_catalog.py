@@ -10,10 +10,10 @@ from typing import Any, NoReturn
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.actors import SYSTEM
-from catalog.document_problems import DocumentError
 from catalog.domain.plan_catalog import plan_catalog
+from catalog.files.plan_text import plan_text
+from catalog.files.problems import DocumentError
 from catalog.management.files import read_catalog
-from catalog.plan_text import plan_text
 from wire.errors import Refusal
 
 FAILED, SOMETHING_TO_DO = 1, 2

@@ -65,7 +65,7 @@ def ended(directory: Path, exit_facts: dict[str, Any]) -> Observation:
     submission = files.read_json(directory / files.SUBMISSION) or {}
     told = files.read_json(files.records_of(directory) / files.EXIT_REASON) or {}
     stage, code, number = (exit_facts.get(name) for name in ("stage", "code", "signal"))
-    ending = outcome.Ending(
+    ending = outcome.ProcessExit(
         stage=stage if isinstance(stage, str) else outcome.WRAPPER_STAGE,
         code=code if isinstance(code, int) else None,
         signal_number=number if isinstance(number, int) else None,

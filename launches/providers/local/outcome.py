@@ -18,7 +18,7 @@ RESTARTED, CONTAINER_RESTARTED, KILLED, UNSTARTED = "restarted", "container-rest
 
 
 @dataclass(frozen=True)
-class Ending:
+class ProcessExit:
     """The facts. `code` or `signal_number` is the process's; `asked` says that the wrapper got SIGTERM.
 
     `stage` is environment, trainer, queue (never started) or wrapper (`cause` says what became of it). `message` is
@@ -39,7 +39,7 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FinalState:
     """A final state with its reason and detail."""
 
     state: AttemptState
@@ -47,31 +47,31 @@ class Outcome:
     detail: str
 
 
-def explain(ending: Ending) -> Outcome:
+def explain(ending: ProcessExit) -> FinalState:
     """What to say of the ending. An end of the trainer's own accord counts before a request that crossed it."""
     failed, stopped = AttemptState.FAILED, Reason.HOST_STOPPED
     if ending.stage == "trainer" and ending.code == 0:
-        return Outcome(AttemptState.COMPLETED, Reason.DONE, ending.message)
+        return FinalState(AttemptState.COMPLETED, Reason.DONE, ending.message)
     if ending.stage == "trainer" and ending.code == INACTIVE_CODE:
         timeout = duration(ending.inactivity_timeout_seconds)
-        return Outcome(AttemptState.CANCELLED, Reason.INACTIVE, f"No call for {timeout}, its inactivity timeout.")
+        return FinalState(AttemptState.CANCELLED, Reason.INACTIVE, f"No call for {timeout}, its inactivity timeout.")
     if ending.cancelled:
-        return Outcome(AttemptState.CANCELLED, Reason.USER, "")
+        return FinalState(AttemptState.CANCELLED, Reason.USER, "")
     if ending.host_stopped:
-        return Outcome(failed, stopped, "Slipway was stopped on this machine. Resume to go on.")
+        return FinalState(failed, stopped, "Slipway was stopped on this machine. Resume to go on.")
     if ending.cause == RESTARTED:
-        return Outcome(failed, stopped, "This machine restarted while the trainer ran. Resume to go on.")
+        return FinalState(failed, stopped, "This machine restarted while the trainer ran. Resume to go on.")
     if ending.cause == CONTAINER_RESTARTED:
         words = "The container of Slipway's worker, in which the trainer ran, was started anew. Resume to go on."
-        return Outcome(failed, stopped, words)
+        return FinalState(failed, stopped, words)
     if ending.exceeded:
-        return Outcome(failed, Reason.LIMIT, _over(ending.exceeded))
+        return FinalState(failed, Reason.LIMIT, _over(ending.exceeded))
     if ending.asked:
-        return Outcome(failed, stopped, "Somebody on this machine ended it with SIGTERM. Resume to go on.")
+        return FinalState(failed, stopped, "Somebody on this machine ended it with SIGTERM. Resume to go on.")
     if ending.stage == "environment":
         words = "The trainer's environment could not be prepared"
-        return Outcome(failed, Reason.ENVIRONMENT, _with_log(words, ending))
-    return Outcome(failed, Reason.EXIT_CODE, _with_log(_how(ending), ending))
+        return FinalState(failed, Reason.ENVIRONMENT, _with_log(words, ending))
+    return FinalState(failed, Reason.EXIT_CODE, _with_log(_how(ending), ending))
 
 
 def _over(exceeded: Exceeded) -> str:
@@ -90,7 +90,7 @@ def _over(exceeded: Exceeded) -> str:
     return f"It was ended because it {words}. What it had saved is kept: go on {remedy}, or ask for a higher limit."
 
 
-def _how(ending: Ending) -> str:
+def _how(ending: ProcessExit) -> str:
     if ending.stage == WRAPPER_STAGE:
         if ending.cause == UNSTARTED:
             return "The process that runs the trainer ended before it began"
@@ -102,7 +102,7 @@ def _how(ending: Ending) -> str:
     return f"The trainer ended with exit code {ending.code}"
 
 
-def _with_log(words: str, ending: Ending) -> str:
+def _with_log(words: str, ending: ProcessExit) -> str:
     sentence = f"{words}: {ending.message}" if ending.message else f"{words}."
     tail = ending.log_tail[-max(0, MAX_DETAIL - len(sentence)) :]
     return f"{sentence}\nLast lines of its log:\n{tail}"[:MAX_DETAIL] if tail else sentence[:MAX_DETAIL]

@@ -11,7 +11,7 @@ from typing import Any
 from catalog.enums import TrainerMode
 from launches.providers.local import files
 from launches.providers.local.capability import model_path
-from launches.providers.local.users import ROOT, UMASK, User
+from launches.providers.local.users import ROOT, UMASK, JobUser
 from launches.spec import TrainerSpec
 
 RECIPE_STEPS = 60
@@ -54,7 +54,7 @@ def make_plan(
     trainer_package: Path,
     trainer_environment: Path,
     grace_seconds: float,
-    user: User | None,
+    user: JobUser | None,
     obstacle: str,
     reached: Iterable[Path],
     limits: Mapping[str, int],

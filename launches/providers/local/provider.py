@@ -30,7 +30,7 @@ from launches.providers.base import (
 from launches.providers.local import capability, files, observation, plan, processes, records, tokenizers
 from launches.providers.local.limits import Limits
 from launches.providers.local.queue import Queue, settle
-from launches.providers.local.users import Users
+from launches.providers.local.users import JobUsers
 from launches.spec import TrainerSpec
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -220,9 +220,9 @@ class LocalProvider:
         return f"Waiting for space on this machine's disk: {free // 1_000_000:,} MB are free, {least} are needed."
 
     @property
-    def _users(self) -> Users:
+    def _users(self) -> JobUsers:
         needed = (Path(sys.base_prefix), self.trainer_package.parent, self.trainer_package, self.environment)
-        return Users(self.root, *self.users, needed=needed)
+        return JobUsers(self.root, *self.users, needed=needed)
 
     def _find(self, reference: Reference) -> Path:
         directory = self._queue.directory(reference)

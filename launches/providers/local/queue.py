@@ -34,7 +34,7 @@ class Stage(Enum):
 
 
 @dataclass(frozen=True)
-class Standing:
+class QueueState:
     """Who waits for a slot, the next one first; and who is dead without a word that could be written down."""
 
     waiting: Sequence[Reference]
@@ -89,7 +89,7 @@ class Queue:
         part.rename(directory)
         files.sync_directory(directory.parent)
 
-    def advance(self) -> Standing:
+    def advance(self) -> QueueState:
         """Settle what died, start what has a slot, and say how the others stand."""
         stages = {reference: self._settled(self.directory(reference), ticket) for ticket, reference in self._tickets()}
         waiting = [reference for reference, stage in stages.items() if stage is Stage.WAITING]
@@ -97,7 +97,7 @@ class Queue:
         while waiting and free > 0 and not self._is_held() and self._start(self.directory(waiting[0])):
             waiting.pop(0)
             free -= 1
-        return Standing(waiting, [reference for reference, stage in stages.items() if stage is Stage.DEAD])
+        return QueueState(waiting, [reference for reference, stage in stages.items() if stage is Stage.DEAD])
 
     def hold(self) -> None:
         """Start nothing for a while: the host stops, and whoever still observes must not fill the slots again."""

@@ -15,11 +15,11 @@ from typing import Any
 from launches.providers.base import (
     CheckpointList,
     CheckpointRecord,
-    Limit,
     LogChunk,
     MetricPage,
     MetricRecord,
     Progress,
+    Truncation,
 )
 from launches.providers.local import reading
 from wire.names import is_id
@@ -45,21 +45,23 @@ _MAX_INTEGER = 2**63 - 1
 _MAX_NUMBER = 2**31 - 1
 _FIRST_YEAR, _LAST_YEAR = 1970, 9998  # so that it is a time in every zone
 
-LOG_AHEAD = Limit("log", "The trainer writes its log faster than it is read here: the page shows its end.")
-TOO_MANY_RECORDS = Limit(
+LOG_AHEAD = Truncation("log", "The trainer writes its log faster than it is read here: the page shows its end.")
+TOO_MANY_RECORDS = Truncation(
     "records",
     f"The trainer wrote more records than are kept here ({MOST_METRICS:,}, in {MOST_METRIC_BYTES // 2**20} MiB): "
     "the others are left out.",
 )
-TOO_MUCH_PROGRESS = Limit(
+TOO_MUCH_PROGRESS = Truncation(
     "progress", f"The attempt wrote more lines of progress than are shown here ({MOST_PROGRESS}): the rest is left out."
 )
-TOO_MANY_CHECKPOINTS = Limit(
+TOO_MANY_CHECKPOINTS = Truncation(
     "checkpoints",
     f"The job's folder of checkpoints holds more than {MOST_CHECKPOINTS:,} entries: not all are looked at. "
     "Remove some, or save less often.",
 )
-IRREGULAR_CHECKPOINT = Limit("irregular", "A checkpoint of this job is no folder of regular files: it is not listed.")
+IRREGULAR_CHECKPOINT = Truncation(
+    "irregular", "A checkpoint of this job is no folder of regular files: it is not listed."
+)
 
 
 def read_log(path: Path, after: int) -> LogChunk:
@@ -99,7 +101,7 @@ def log_tail(path: Path, lines: int = 10, size: int = 1500) -> str:
     return printable("\n".join(text.strip().splitlines()[-lines:]))
 
 
-def read_progress(path: Path) -> tuple[tuple[Progress, ...], tuple[Limit, ...]]:
+def read_progress(path: Path) -> tuple[tuple[Progress, ...], tuple[Truncation, ...]]:
     """The first progress lines of an attempt, and whether there are more."""
     try:
         with reading.open_regular(path) as file:
@@ -131,7 +133,7 @@ def read_metrics(path: Path, offset: int, limit: int = METRICS_LIMIT) -> MetricP
     except FileNotFoundError:
         return MetricPage((), offset)
     records: list[MetricRecord] = []
-    limits: tuple[Limit, ...] = ()
+    limits: tuple[Truncation, ...] = ()
     start = 0
     while len(records) < limit and (end := raw.find(b"\n", start) + 1):
         record = _metric(raw[start:end])

@@ -39,7 +39,7 @@ UMASK = 0o027
 
 
 @dataclass(frozen=True)
-class User:
+class JobUser:
     """A job's user, whose own group has the same number, and the group of its account."""
 
     uid: int
@@ -47,7 +47,7 @@ class User:
 
 
 @dataclass(frozen=True)
-class Users:
+class JobUsers:
     """The users of one provider's jobs, out of the ids from `first` to `last`.
 
     `needed` are the folders and programs that every trainer has to reach.
@@ -68,7 +68,7 @@ class Users:
         closed = (closed if closed and not can_cover() else None) or _first(map(closed_to_others, self.needed))
         return f"other users cannot get into {closed}" if closed else ""
 
-    def of(self, job_directory: Path) -> User:
+    def of(self, job_directory: Path) -> JobUser:
         """The user of the job. What the job and its account have so far is handed over where it was not yet.
 
         Errors: `OSError`, `Retryable` where no id is free. Hold the turn.
@@ -84,9 +84,9 @@ class Users:
         for job in account.iterdir():
             if (job / files.CHECKPOINTS).is_dir() and not self._owns(_user_of(job)):
                 _hand_over(job, next(free), group)
-        return User(_user_of(job_directory), group)
+        return JobUser(_user_of(job_directory), group)
 
-    def prepare(self, directory: Path, user: User) -> None:
+    def prepare(self, directory: Path, user: JobUser) -> None:
         """Let the user pass to its own folders of an attempt, and read what it is told. Errors: `OSError`."""
         for folder in (directory.parent, directory):
             _give(folder, ROOT, user.uid, PASSED)

@@ -35,7 +35,7 @@ _PR_SET_PDEATHSIG = 1
 _prctl: Callable[[int, int], int] | None = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
-class Group:
+class ProcessGroup:
     """The one process group that runs at a time, and whether somebody asked for the end."""
 
     def __init__(self, grace_seconds: float) -> None:
@@ -120,7 +120,7 @@ class Group:
 class Wrapper:
     """One run of an attempt, from the environment to the exit code."""
 
-    def __init__(self, directory: Path, plan: dict[str, Any], group: Group) -> None:
+    def __init__(self, directory: Path, plan: dict[str, Any], group: ProcessGroup) -> None:
         self._directory = directory
         self._plan = plan
         self._group = group
@@ -223,7 +223,7 @@ def main(directory: Path) -> int:
     plan = files.read_json(directory / files.PLAN)
     if plan is None or _had_wrapper(directory):
         return 0
-    group = Group(plan["grace_seconds"])
+    group = ProcessGroup(plan["grace_seconds"])
     with files.locked(directory / files.LOCK, LOCK_SECONDS) as lock:
         if lock is None or _had_wrapper(directory):
             return 0

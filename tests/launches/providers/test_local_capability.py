@@ -19,7 +19,7 @@ from launches.providers.local.outcome import (
     RESTARTED,
     UNSTARTED,
     WRAPPER_STAGE,
-    Ending,
+    ProcessExit,
     explain,
 )
 from launches.states import AttemptState, Reason
@@ -94,7 +94,7 @@ def test_a_lora_trainer_without_a_rank_serves_forward_passes(local: LocalRig) ->
     assert config(local, lora_rank=4)["trainer_mode"] == TrainerMode.LORA_TRAINER
 
 
-ENDED = Ending(
+ENDED = ProcessExit(
     stage="trainer",
     code=1,
     signal_number=None,

@@ -15,7 +15,7 @@ import pytest
 
 from launches.providers.base import Reference, Retryable
 from launches.providers.local import files, reach
-from launches.providers.local.users import Users
+from launches.providers.local.users import JobUsers
 from launches.states import AttemptState
 from tests.launches.providers.local_rig import LocalRig, is_alive, make_rig
 from tests.launches.providers.rig import make_reference, make_submission, until, wait_for, wait_ready
@@ -205,7 +205,7 @@ def test_one_that_waits_goes_on_where_its_folder_was_moved_to(tmp_path: Path) ->
 def test_without_a_free_user_it_waits_and_others_are_observed(local: LocalRig) -> None:
     job = local.directory(make_reference()).parent.parent
     files.make_directory(job / files.CHECKPOINTS)
-    users = Users(local.provider.root, 1, 1, ())  # somebody's, as the passwd file says
+    users = JobUsers(local.provider.root, 1, 1, ())  # somebody's, as the passwd file says
     with pytest.raises(Retryable, match="All 1 user ids for trainers"):
         users.of(job)
 

@@ -1,0 +1,223 @@
+"""What the screenshots and the search for barriers look at: one of everything that the pages can show.
+
+Made by the verbs of a running Slipway with the bundled catalog, in account `local` and seen by its members only; the
+bundled shapes stay as they are. It needs Django to be set up.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from accounts.actors import SYSTEM, Actor, user_actor
+from accounts.domain.add_member import add_member
+from accounts.domain.create_api_key import create_api_key
+from accounts.domain.create_invitation import create_invitation
+from accounts.domain.create_user import create_user
+from accounts.domain.revoke_api_key import revoke_api_key
+from accounts.models import Account, ApiKey, Membership, User
+from accounts.roles import Role
+from accounts.scopes import Scope
+from catalog.domain.clone_shape import clone_shape
+from catalog.domain.create_draft import create_draft
+from catalog.domain.deprecate_version import deprecate_version
+from catalog.domain.edit_draft import edit_draft
+from catalog.domain.import_version import import_version
+from catalog.domain.withdraw_version import withdraw_version
+from catalog.enums import AcceleratorType, WeightPrecision
+from catalog.fields.launch_fields import LaunchField
+from catalog.files.current import read_current
+from catalog.files.export import write_document
+from catalog.models import ShapeVersion
+from publishing.domain.cancel_validation import cancel_validation
+from publishing.domain.keep_import import keep_import
+from publishing.domain.request_validation import request_validation
+from publishing.domain.validate_by_hand import validate_by_hand
+
+TINY, LARGE = "local/tiny-qwen3-2k-lora", "fireworks/qwen3p5-9b-256k"
+OURS = "local/tiny-qwen3-2k-lora-ours"
+
+
+@dataclass(frozen=True)
+class SampleData:
+    """The address of each page by name; those of `measured` are about a version that is being validated just now."""
+
+    pages: dict[str, str]
+    measured: dict[str, str]
+
+
+def make_sample_data() -> SampleData:
+    """Make them all, once. Errors: `Refusal`, where they are there already."""
+    account = Account.objects.get(account_id="local")
+    admin = User.objects.get(username=os.environ["SLIPWAY_ADMIN_USER"])
+    actor = user_actor(admin)
+    pages = _people(actor, account) | _keys(actor, account, admin) | _upload(actor, account, admin)
+    pages |= _versions(actor, account) | _by_hand(actor, account) | _rejected(actor)
+    return SampleData(pages, _validating(actor))
+
+
+def _people(actor: Actor, account: Account) -> dict[str, str]:
+    for name, role in (("mira", Role.LAUNCHER), ("noor", Role.PUBLISHER)):
+        user = create_user(actor=SYSTEM, username=name, password="a good long pass phrase", email=f"{name}@example.org")
+        add_member(actor=actor, account=account, user=user, role=role)
+    invitation, token = create_invitation(
+        actor=actor, account=account, role=Role.VIEWER, now=timezone.now(), username="otto"
+    )
+    member = Membership.objects.get(account=account, user__username="mira")
+    return {
+        "member-remove": f"/members/{member.pk}/remove",
+        "invitation-revoke": f"/members/invitations/{invitation.pk}/revoke",
+        "invitation": f"/invitations/{token}",
+    }
+
+
+def _keys(actor: Actor, account: Account, admin: User) -> dict[str, str]:
+    noor = User.objects.get(username="noor")
+
+    def make(user: User, name: str, scope: Scope, *, days_ago: int = 0, days: int | None = 90) -> ApiKey:
+        then = timezone.now() - timedelta(days=days_ago)
+        maker = {"account": account, "user": user, "name": name, "scope": scope, "now": then, "days": days}
+        return create_api_key(actor=user_actor(user), **maker)[0]  # type: ignore[arg-type]
+
+    ci = make(admin, "ci", Scope.LAUNCH)
+    make(noor, "nightly publication of the catalog", Scope.PUBLISH, days=None)
+    make(noor, "workshop", Scope.READ, days_ago=40, days=30)
+    revoke_api_key(actor=actor, key=make(admin, "lost laptop", Scope.READ), now=timezone.now())
+    return {"key-revoke": f"/keys/{ci.pk}/revoke"}
+
+
+def _versions(actor: Actor, account: Account) -> dict[str, str]:
+    """A shape of three versions: one deprecated, one that narrows a launch field, one withdrawn; and a draft."""
+    draft = clone_shape(actor=actor, source=_latest(TINY), account=account, shape_id=OURS.partition("/")[2])
+    first = _publish_version(actor, draft, launch_fields=draft.fields, note="As it is bundled.")
+    second = _publish_version(
+        actor,
+        draft,
+        description="Ranks up to 32, which is all that fits.",
+        launch_fields=[replace(each, maximum=32) if each.name == "lora_rank" else each for each in draft.fields],
+        note="Ranks above 32 ran out of memory.",
+    )
+    deprecate_version(actor=actor, version=first, message="Ranks above 32 run out of memory. Launch the newer version.")
+    broken = _publish_version(actor, draft, launch_fields=draft.fields, node_count=2, note="On two nodes.")
+    withdraw_version(actor=actor, version=broken, reason="The nodes never met.")
+    draft = _revise(actor, second, max_supported_context_length=4096, note="Twice the context, to be tried.")
+    return {
+        "compare-versions": f"/shapes/{OURS}/compare?from={first.version_id}&to={second.version_id}",
+        "publish-edit": _publish(draft, "edit"),
+        "shape-ours": f"/shapes/{OURS}",
+        "publish-shape-ours": f"/publish/{OURS}",
+        "publish-clone": _publish(second, "clone"),
+        "publish-roll-back": _publish(first, "roll-back"),
+        "publish-restore": _publish(first, "restore"),
+        "publish-deprecate": _publish(second, "deprecate"),
+        "publish-withdraw": _publish(second, "withdraw"),
+        "publish-make-public": _publish(second, "make-public"),
+        "publish-delete-draft": _publish(draft, "delete"),
+        "validation-ask": _validation(draft),
+    }
+
+
+def _by_hand(actor: Actor, account: Account) -> dict[str, str]:
+    """A shape that no provider here can run, on a publisher's word."""
+    draft = clone_shape(actor=actor, source=_latest(LARGE), account=account, shape_id="qwen3p5-9b-256k-ours")
+    version = edit_draft(
+        actor=actor,
+        version=draft,
+        snapshot=replace(
+            draft.frozen_snapshot,
+            accelerator_type=AcceleratorType.NVIDIA_H100_80GB,
+            trainer_image_tag="0.383.0",
+            base_model_weight_precision=WeightPrecision.BFLOAT16,
+        ),
+        launch_fields=draft.fields,
+        note="As it runs on our own machines.",
+        expected_digest=draft.digest,
+    )
+    waiting = _revise(actor, version, node_count=2, note="On two nodes.")
+    validate_by_hand(
+        actor=actor, version=version, reason="It has run on our own machines since May.", now=timezone.now()
+    )
+    return {
+        "validation-ask-by-hand": _validation(waiting),
+        "validation-by-hand": _validation(version),
+        "passport-by-hand": f"{_at(version)}/passport",
+        "publish-verb-first": _publish(version, "publish"),
+    }
+
+
+def _validating(actor: Actor) -> dict[str, str]:
+    version = _revise(actor, _latest(OURS), description="The same, measured here.", note="Measured here.")
+    request_validation(actor=actor, version=version, now=timezone.now())
+    return {
+        "validation": _validation(version),
+        "passport": f"{_at(version)}/passport",
+        "shape-measured": f"/shapes/{OURS}?version={version.version_id}",
+        "publish-verb-difference": _publish(version, "publish"),
+    }
+
+
+def _rejected(actor: Actor) -> dict[str, str]:
+    version = _revise(actor, _latest(OURS), description="Never finished.", note="A try.")
+    validation = request_validation(actor=actor, version=version, now=timezone.now())
+    cancel_validation(actor=actor, validation=validation, now=timezone.now())
+    return {"validation-failed": _validation(version)}
+
+
+def _upload(actor: Actor, account: Account, user: User) -> dict[str, str]:
+    """A catalog file that changes a shape and leaves the last one out."""
+    text = write_document(read_current(account, public=True).document)
+    kept, _, _ = text.replace("Policy trainer", "Policy trainer, by file").rpartition("- id:")
+    upload = keep_import(
+        actor=actor, user=user, account=account, data=kept.encode(), source="catalog-local.yaml", now=timezone.now()
+    )
+    return {"import": "/publish/import", "import-review": f"/publish/import?upload={upload.pk}"}
+
+
+def _latest(shape: str) -> ShapeVersion:
+    account_id, shape_id = shape.split("/")
+    versions = ShapeVersion.objects.select_related("shape__account", "shape__base_model__account")
+    return versions.get(shape__account__account_id=account_id, shape__shape_id=shape_id, is_latest_validated=True)
+
+
+def _publish_version(
+    actor: Actor, draft: ShapeVersion, *, launch_fields: list[LaunchField], note: str, **facts: Any
+) -> ShapeVersion:
+    return import_version(
+        actor=actor,
+        shape=draft.shape,
+        snapshot=replace(draft.frozen_snapshot, **facts),
+        launch_fields=launch_fields,
+        public=False,
+        note=note,
+    )
+
+
+def _revise(actor: Actor, version: ShapeVersion, *, note: str, **facts: Any) -> ShapeVersion:
+    return create_draft(
+        actor=actor,
+        shape=version.shape,
+        snapshot=replace(version.frozen_snapshot, **facts),
+        launch_fields=version.fields,
+        note=note,
+        based_on=version,
+    )
+
+
+def _shape(version: ShapeVersion) -> str:
+    return f"{version.shape.account.account_id}/{version.shape.shape_id}"
+
+
+def _at(version: ShapeVersion) -> str:
+    return f"/shapes/{_shape(version)}/versions/{version.version_id}"
+
+
+def _validation(version: ShapeVersion) -> str:
+    return f"{_at(version)}/validation"
+
+
+def _publish(version: ShapeVersion, verb: str) -> str:
+    return f"/publish/{_shape(version)}/versions/{version.version_id}/{verb}"

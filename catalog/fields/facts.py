@@ -1,0 +1,63 @@
+"""What a shape owns, in the words of its page and of the launch form. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from catalog.enums import MODE_LABELS
+from catalog.fields.snapshots import ShardingScheme, Snapshot
+from catalog.labels import accelerator_label, context_label, parameter_label
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One locked line: value None means that nobody knows it before the launch."""
+
+    key: str
+    label: str
+    value: str | None
+    note: str = ""
+
+
+def shape_facts(snapshot: Snapshot) -> list[Fact]:
+    """Every field that the shape owns, in the order of its page."""
+    nodes = snapshot.node_count
+    tokens = snapshot.max_supported_context_length
+    return [
+        Fact("trainer_mode", "Trainer mode", MODE_LABELS[snapshot.trainer_mode]),
+        Fact("accelerator_type", "GPU type", _gpu_type(snapshot)),
+        Fact("accelerator_count", "GPUs per node", str(snapshot.accelerator_count)),
+        Fact("node_count", "Nodes", str(nodes)),
+        Fact("gpus", "GPUs in all", str(snapshot.gpus), "for each trainer replica" if snapshot.gpus else ""),
+        Fact("max_supported_context_length", "Context", context_label(tokens), f"{tokens:,} tokens at most"),
+        Fact("trainer_image_tag", "Image", snapshot.trainer_image_tag),
+        Fact("trainer_sharding_scheme", "Parallelism", _parallelism(snapshot.trainer_sharding_scheme)),
+        Fact("base_model_weight_precision", "Weight precision", snapshot.base_model_weight_precision),
+        Fact("deployment_shape_version", "Deployment shape", snapshot.deployment_shape_version),
+        Fact("deployment_image_tag", "Deployment image", snapshot.deployment_image_tag),
+    ]
+
+
+def parameters(snapshot: Snapshot) -> str:
+    """The base model's size, empty where it is not known."""
+    return parameter_label(snapshot.parameter_count) if snapshot.parameter_count else ""
+
+
+def _gpu_type(snapshot: Snapshot) -> str | None:
+    if not snapshot.gpus:
+        return "No GPU"
+    return accelerator_label(snapshot.accelerator_type) if snapshot.accelerator_type else None
+
+
+def _parallelism(scheme: ShardingScheme | None) -> str | None:
+    if scheme is None:
+        return None
+    degrees = {
+        "tensor": scheme.tensor_parallelism,
+        "pipeline": scheme.pipeline_parallelism,
+        "context": scheme.context_parallelism,
+        "expert": scheme.expert_parallelism,
+    }
+    words = [f"{kind} {degree}" for kind, degree in degrees.items() if degree > 1]
+    words += ["sequence"] if scheme.sequence_parallelism else []
+    return ", ".join(words) or "none"

@@ -1,0 +1,148 @@
+"""What a user may set when launching from a shape: data of the shape version, with a common default set. Pure.
+
+A publisher may narrow a field (`catalog.fields.narrowing`) or drop it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from catalog.enums import TrainerMode
+
+MAX_INACTIVITY_SECONDS = 3 * 60 * 60
+MAX_DISPLAY_NAME = 63
+MAX_HELP = 500
+MAX_VALUES = 64
+"""The most choices or suggestions of a field."""
+
+
+class FieldType(StrEnum):
+    """How a field's value is read."""
+
+    MODEL = "model"
+    INTEGER = "integer"
+    NUMBER = "number"
+    TEXT = "text"
+    DURATION = "duration"
+
+
+@dataclass(frozen=True)
+class LaunchField:
+    """One editable field.
+
+    `minimum` and `maximum` bound a number, an integer, the seconds of a duration, or the length of a text (inclusive).
+    `choices`, where not empty, are the only values allowed. `suggestions` are values in common use.
+    """
+
+    name: str
+    label: str
+    type: FieldType
+    help: str
+    default: str | int | float | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    choices: tuple[str | int | float, ...] = ()
+    suggestions: tuple[str | int | float, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The stored form."""
+        return asdict(self) | {"choices": list(self.choices), "suggestions": list(self.suggestions)}
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> LaunchField:
+        """Read the stored form. Errors: `TypeError`, `ValueError`, `KeyError` where it is not one."""
+        return cls(
+            **stored
+            | {
+                "type": FieldType(stored["type"]),
+                "choices": tuple(stored["choices"]),
+                "suggestions": tuple(stored["suggestions"]),
+            }
+        )
+
+
+_COMMON = (
+    LaunchField(
+        "base_model",
+        "Base model",
+        FieldType.MODEL,
+        "The model whose weights the trainer starts from; one that the shape fits.",
+    ),
+    LaunchField(
+        "lora_rank",
+        "LoRA rank",
+        FieldType.INTEGER,
+        "Size of the adapter. 0 loads the base model without one, for forward-only use.",
+        default=16,
+        minimum=0,
+        maximum=128,
+        suggestions=(8, 16, 32, 64, 128),
+    ),
+    LaunchField(
+        "learning_rate",
+        "Learning rate",
+        FieldType.NUMBER,
+        "Step size of the optimizer; a training loop may send another with every step.",
+        default=1e-5,
+        minimum=1e-9,
+        maximum=1.0,
+        suggestions=(1e-6, 1e-5, 1e-4, 1e-3),
+    ),
+    LaunchField(
+        "display_name",
+        "Display name",
+        FieldType.TEXT,
+        "What you will call this launch; fewer than 64 characters.",
+        default="",
+        maximum=MAX_DISPLAY_NAME,
+    ),
+    LaunchField(
+        "trainer_replica_count",
+        "Trainer replicas",
+        FieldType.INTEGER,
+        "Data-parallel copies of the shape. Each costs the shape's GPUs again.",
+        default=1,
+        minimum=1,
+        maximum=64,
+    ),
+    LaunchField(
+        "deployment_replica_count",
+        "Deployment replicas",
+        FieldType.INTEGER,
+        "Copies of the linked sampler deployment. 0 launches no deployment.",
+        default=0,
+        minimum=0,
+        maximum=64,
+    ),
+    LaunchField(
+        "region",
+        "Region",
+        FieldType.TEXT,
+        "Leave empty to let the provider place the job.",
+        default="",
+        maximum=63,
+    ),
+    LaunchField(
+        "inactivity_timeout",
+        "Inactivity timeout",
+        FieldType.DURATION,
+        "The trainer is stopped after this long without a call. 3h at most.",
+        default="60m",
+        minimum=60,
+        maximum=MAX_INACTIVITY_SECONDS,
+        suggestions=("10m", "30m", "60m", "3h"),
+    ),
+)
+
+_ABSENT: dict[TrainerMode, frozenset[str]] = {
+    TrainerMode.POLICY_TRAINER: frozenset({"lora_rank"}),
+    TrainerMode.LORA_TRAINER: frozenset(),
+    TrainerMode.FORWARD_ONLY: frozenset({"lora_rank", "learning_rate"}),
+}
+
+
+def common_fields(mode: TrainerMode) -> tuple[LaunchField, ...]:
+    """The default set for a trainer mode: fields that make no sense for the mode are absent."""
+    return tuple(field for field in _COMMON if field.name not in _ABSENT[mode])

@@ -1,0 +1,241 @@
+"""Every field that a shape owns: its meaning, unit, limits, and the group that it is edited and compared in. Pure.
+
+One table for the editor, the checks, the difference of two versions and the comparison of shapes. A key with a dot
+is a degree of `trainer_sharding_scheme`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from catalog.enums import AcceleratorType, TrainerMode, WeightPrecision
+from catalog.fields.launch_fields import MAX_DISPLAY_NAME
+from catalog.fields.snapshots import ShardingScheme, Snapshot
+from wire.casing import camel
+
+MAX_GPUS = 1024
+MAX_NODES = 1024
+MAX_TOKENS = 100_000_000
+LONGEST_TAG = 128
+MAX_PARAMETERS = 10**15
+TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+TAG_RULE = "letters, digits, _, . and -, of which . and - do not come first"
+
+
+class FieldGroup(StrEnum):
+    """Sections of the editor."""
+
+    MODEL = "Model"
+    HARDWARE = "Hardware"
+    PARALLELISM = "Parallelism"
+    RUNTIME = "Runtime"
+    SERVING = "Serving"
+
+
+class ValueKind(StrEnum):
+    """How a value is written."""
+
+    TEXT = "text"
+    WHOLE = "whole"
+    CHOICE = "choice"
+    FLAG = "flag"
+
+
+@dataclass(frozen=True)
+class SnapshotField:
+    """One field: `minimum` and `maximum` bound a whole number, `maximum` the length of a text (inclusive).
+
+    A text matches `pattern`, where there is one; `rule` says in words what that allows. `lines`: it may have several.
+    An optional field may be unknown (None); `fixed` ones are the shape's own and the same in all of its versions.
+    """
+
+    key: str
+    label: str
+    group: FieldGroup
+    kind: ValueKind
+    meaning: str
+    unit: str = ""
+    minimum: int | None = None
+    maximum: int | None = None
+    pattern: re.Pattern[str] | None = None
+    rule: str = ""
+    lines: bool = False
+    choices: tuple[str, ...] = ()
+    optional: bool = True
+    fixed: bool = False
+
+    @property
+    def wire(self) -> str:
+        """Its path on the wire, such as `trainerShardingScheme.tensorParallelism`."""
+        return ".".join(camel(part) for part in self.key.split("."))
+
+
+def _degree(kind: str, meaning: str) -> SnapshotField:
+    return SnapshotField(
+        f"trainer_sharding_scheme.{kind}_parallelism",
+        f"{kind.capitalize()} parallelism",
+        FieldGroup.PARALLELISM,
+        ValueKind.WHOLE,
+        meaning,
+        unit="GPUs",
+        minimum=1,
+        maximum=MAX_GPUS,
+    )
+
+
+FIELDS: tuple[SnapshotField, ...] = (
+    SnapshotField(
+        "base_model",
+        "Base model",
+        FieldGroup.MODEL,
+        ValueKind.TEXT,
+        "Resource name of the model that the shape is made for; a shape keeps it for ever.",
+        maximum=200,
+        optional=False,
+        fixed=True,
+    ),
+    SnapshotField(
+        "trainer_mode",
+        "Trainer mode",
+        FieldGroup.MODEL,
+        ValueKind.CHOICE,
+        "Policy trains all parameters, LoRA an adapter; forward-only computes log-probabilities and trains nothing.",
+        choices=tuple(TrainerMode),
+        optional=False,
+    ),
+    SnapshotField(
+        "max_supported_context_length",
+        "Context",
+        FieldGroup.MODEL,
+        ValueKind.WHOLE,
+        "The longest sequence that a trainer of the shape takes: a number, or a size such as 256k, which is 262144.",
+        unit="tokens",
+        minimum=1,
+        maximum=MAX_TOKENS,
+        optional=False,
+    ),
+    SnapshotField(
+        "display_name",
+        "Label",
+        FieldGroup.MODEL,
+        ValueKind.TEXT,
+        "What the catalog calls the shape beside its id; fewer than 64 characters.",
+        maximum=MAX_DISPLAY_NAME,
+    ),
+    SnapshotField(
+        "description",
+        "Description",
+        FieldGroup.MODEL,
+        ValueKind.TEXT,
+        "What its users should know of it.",
+        maximum=2000,
+        lines=True,
+    ),
+    SnapshotField(
+        "model_type",
+        "Model type",
+        FieldGroup.MODEL,
+        ValueKind.TEXT,
+        "The architecture's name, as in the model's configuration; with the parameter count it says what else fits.",
+        maximum=63,
+    ),
+    SnapshotField(
+        "parameter_count",
+        "Parameters",
+        FieldGroup.MODEL,
+        ValueKind.WHOLE,
+        "Parameters of the base model, all experts included.",
+        unit="parameters",
+        minimum=1,
+        maximum=MAX_PARAMETERS,
+    ),
+    SnapshotField(
+        "accelerator_type",
+        "GPU type",
+        FieldGroup.HARDWARE,
+        ValueKind.CHOICE,
+        "The GPU that every node has; unspecified lets the provider choose.",
+        choices=tuple(AcceleratorType),
+    ),
+    SnapshotField(
+        "accelerator_count",
+        "GPUs per node",
+        FieldGroup.HARDWARE,
+        ValueKind.WHOLE,
+        "0 for a trainer that needs no GPU.",
+        unit="GPUs",
+        minimum=0,
+        maximum=MAX_GPUS,
+        optional=False,
+    ),
+    SnapshotField(
+        "node_count",
+        "Nodes",
+        FieldGroup.HARDWARE,
+        ValueKind.WHOLE,
+        "Machines of one trainer replica.",
+        unit="nodes",
+        minimum=1,
+        maximum=MAX_NODES,
+        optional=False,
+    ),
+    _degree("tensor", "GPUs that share each layer's matrices."),
+    _degree("pipeline", "Stages that the layers are divided into."),
+    _degree("context", "GPUs that share one sequence; divides the context."),
+    _degree("expert", "GPUs that the experts of a mixture are divided over."),
+    SnapshotField(
+        "trainer_sharding_scheme.sequence_parallelism",
+        "Sequence parallelism",
+        FieldGroup.PARALLELISM,
+        ValueKind.FLAG,
+        "Whether the tensor-parallel GPUs also divide what stands between the matrices, along the sequence.",
+    ),
+    SnapshotField(
+        "trainer_image_tag",
+        "Trainer image",
+        FieldGroup.RUNTIME,
+        ValueKind.TEXT,
+        f"Tag of the trainer's image: {TAG_RULE}.",
+        maximum=LONGEST_TAG,
+        pattern=TAG,
+        rule=TAG_RULE,
+    ),
+    SnapshotField(
+        "base_model_weight_precision",
+        "Weight precision",
+        FieldGroup.RUNTIME,
+        ValueKind.CHOICE,
+        "How the base model's weights are kept in memory.",
+        choices=tuple(WeightPrecision),
+    ),
+    SnapshotField(
+        "deployment_shape_version",
+        "Deployment shape",
+        FieldGroup.SERVING,
+        ValueKind.TEXT,
+        "Version of the deployment shape whose samplers serve what is trained: "
+        "accounts/{account}/deploymentShapes/{shape}/versions/{version}.",
+        maximum=300,
+    ),
+    SnapshotField(
+        "deployment_image_tag",
+        "Deployment image",
+        FieldGroup.SERVING,
+        ValueKind.TEXT,
+        f"Tag of the sampler's image: {TAG_RULE}.",
+        maximum=LONGEST_TAG,
+        pattern=TAG,
+        rule=TAG_RULE,
+    ),
+)
+BY_KEY = {field.key: field for field in FIELDS}
+
+
+def value_of(snapshot: Snapshot, key: str) -> Any:
+    """The snapshot's value of a field; None where it is unknown, and for the degrees of no scheme."""
+    head, _, inner = key.partition(".")
+    value = getattr(snapshot, head)
+    return getattr(value, inner) if inner and isinstance(value, ShardingScheme) else value

@@ -1,0 +1,291 @@
+"""Read a catalog document (YAML) into values: one reader with one schema, for the bundled catalog and for others.
+
+Strict: an unknown key, a wrong type or a figure out of range is an error with its line and field, and all errors of a
+document are told at once. Pure: text in, values out. docs/CATALOG.md explains every key.
+
+    account: fireworks            # its owner; every shape belongs to it
+    display_name: Fireworks       # optional; of the account
+    public: true                  # optional, false by default: whether everybody may see and use the shapes
+    models:
+      - model: accounts/fireworks/models/qwen3-8b
+        title, family             # texts; of a model of another account only `model` and `shapes` are written
+        section, architecture, model_type, parameter_count, aliases   # optional
+        shapes:
+          - id, trainer_mode, max_supported_context_length   # tokens
+            gpus                  # per node; 8 where only nodes is given
+            nodes                 # optional, 1 by default
+            label, description, id_source, context_label, accelerator_type, weight_precision, image_tag,
+            deployment_shape_version, deployment_image_tag, parallelism, launch_fields      # optional
+            model_type, parameter_count                      # optional, the model's by default
+            deprecated: {message, successor}                 # optional; successor is a shape's resource name
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from catalog.enums import AcceleratorType, Architecture, IdSource, TrainerMode, WeightPrecision
+from catalog.fields.checks import problems
+from catalog.fields.launch_fields import FieldType, LaunchField, common_fields
+from catalog.fields.narrowing import try_narrowing
+from catalog.fields.snapshot_fields import LONGEST_TAG, MAX_GPUS, MAX_NODES, MAX_PARAMETERS, MAX_TOKENS
+from catalog.fields.snapshots import ShardingScheme, Snapshot, digest
+from catalog.files.nodes import Record
+from catalog.files.problems import DocumentError, Enough, Place, Reporter
+from catalog.files.scan import compose, decode
+from catalog.labels import context_label
+from wire import names
+
+GPUS_PER_NODE = 8
+LONGEST_MESSAGE = 500
+MOST_ALIASES = 20
+KEYS = {
+    "trainer_mode": "trainer_mode",
+    "max_supported_context_length": "max_supported_context_length",
+    "accelerator_count": "gpus",
+    "node_count": "nodes",
+    "display_name": "label",
+    "description": "description",
+    "model_type": "model_type",
+    "parameter_count": "parameter_count",
+    "accelerator_type": "accelerator_type",
+    "trainer_sharding_scheme": "parallelism",
+    "base_model_weight_precision": "weight_precision",
+    "trainer_image_tag": "image_tag",
+    "deployment_shape_version": "deployment_shape_version",
+    "deployment_image_tag": "deployment_image_tag",
+}
+"""The document's key for each of a snapshot's fields, where it has one."""
+DEGREES = ("tensor", "pipeline", "context", "expert")
+
+
+@dataclass(frozen=True)
+class Deprecation:
+    """The warning that a shape's users get; `successor` is a shape's resource name, "" for none."""
+
+    message: str
+    successor: str = ""
+
+
+@dataclass(frozen=True)
+class ShapeEntry:
+    """One shape of a document, as the next version would freeze it."""
+
+    shape_id: str
+    id_source: IdSource
+    snapshot: Snapshot
+    launch_fields: tuple[LaunchField, ...]
+    deprecated: Deprecation | None = None
+    place: Place = field(default=Place(), compare=False)
+
+    @property
+    def digest(self) -> str:
+        """The digest that its version has."""
+        return digest(self.snapshot, [launch_field.as_json() for launch_field in self.launch_fields])
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What the document's own account says of a base model; `aliases` are other names that it is found by."""
+
+    title: str
+    family: str
+    section: str = ""
+    architecture: Architecture | None = None
+    model_type: str | None = None
+    parameter_count: int | None = None
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One base model of a document, by resource name, with its shapes in order; another account's has no `facts`."""
+
+    name: str
+    facts: ModelFacts | None
+    shapes: tuple[ShapeEntry, ...]
+    place: Place = field(default=Place(), compare=False)
+
+
+@dataclass(frozen=True)
+class Document:
+    """A whole document, models in order. `display_name` is "" where it does not say the account's."""
+
+    account_id: str
+    display_name: str
+    public: bool
+    models: tuple[ModelEntry, ...]
+    place: Place = field(default=Place(), compare=False)
+
+    @property
+    def shapes(self) -> list[ShapeEntry]:
+        """All of its shapes, in order."""
+        return [shape for model in self.models for shape in model.shapes]
+
+
+def read_file(data: bytes, *, source: str) -> Document:
+    """The document in a file's bytes, of which `read_limited` gives no more than needed. Errors: `DocumentError`."""
+    return read_document(decode(data, source=source), source=source)
+
+
+def read_document(text: str, *, source: str) -> Document:
+    """The document in `text`; `source` (a file's name) stands before every error. Errors: `DocumentError`."""
+    report = Reporter()
+    root = compose(text, source=source)
+    try:
+        document = _document(Record(root, "document", report), report)
+    except Enough:
+        raise DocumentError(source, report.problems, unread=True) from None
+    if report.problems:
+        raise DocumentError(source, report.problems)
+    return document
+
+
+def _document(record: Record, report: Reporter) -> Document:
+    account = record.identifier("account")
+    display_name = record.text("display_name", longest=63, default="")
+    public = record.flag("public", default=False)
+    models = tuple(_model(entry, account, report) for entry in record.records("models", least=0))
+    record.finish()
+    document = Document(account, display_name, public, models, record.place)
+    report.note_repeated("model", [(model.name, model.place) for model in models])
+    report.note_repeated("id", [(shape.shape_id, shape.place) for shape in document.shapes])
+    return document
+
+
+def _model(record: Record, account: str, report: Reporter) -> ModelEntry:
+    name = record.text("model", longest=200)
+    parsed = names.parse_model_name(name)
+    if name and (sentence := names.refuse_name(name, names.MODEL_FORM)):
+        record.wrong("model", sentence)
+    facts = None
+    if parsed and parsed[0] != account:
+        _refuse_facts(record, account, name)
+    else:
+        facts = _facts(record)
+    shapes = tuple(_shape(entry, account, name, facts, report) for entry in record.records("shapes", least=1))
+    record.finish()
+    return ModelEntry(name=name, facts=facts, shapes=shapes, place=record.place)
+
+
+def _facts(record: Record) -> ModelFacts:
+    return ModelFacts(
+        title=record.text("title", longest=120),
+        family=record.text("family", longest=63),
+        section=record.text("section", longest=120, default=""),
+        architecture=record.maybe_choice("architecture", Architecture),
+        model_type=record.maybe_text("model_type", longest=63),
+        parameter_count=record.maybe_whole("parameter_count", least=1, most=MAX_PARAMETERS),
+        aliases=record.texts("aliases", longest=120, most=MOST_ALIASES),
+    )
+
+
+def _refuse_facts(record: Record, account: str, name: str) -> None:
+    """Note the facts of another account's model, which this document cannot state."""
+    for key in ("title", "family", "section", "architecture", "model_type", "parameter_count", "aliases"):
+        if record.has(key):
+            record.wrong(
+                key, f"{name} is another account's, which says this of it; delete it, {account} writes its shapes only"
+            )
+
+
+def _shape(record: Record, account: str, model: str, facts: ModelFacts | None, report: Reporter) -> ShapeEntry:
+    before = len(report.problems)
+    shape_id = record.identifier("id")
+    mode = record.choice("trainer_mode", TrainerMode)
+    tokens = record.tokens("max_supported_context_length", most=MAX_TOKENS)
+    label = record.maybe_text("context_label", longest=12)
+    if label and tokens and label != context_label(tokens):
+        record.wrong("context_label", f"{label!r} does not fit {tokens} tokens, which are {context_label(tokens)}")
+    nodes = record.maybe_whole("nodes", least=1, most=MAX_NODES)
+    gpus = record.whole("gpus", least=0, most=MAX_GPUS, default=GPUS_PER_NODE if nodes else None)
+    own_type = record.maybe_text("model_type", longest=63)
+    own_count = record.maybe_whole("parameter_count", least=1, most=MAX_PARAMETERS)
+    snapshot = Snapshot(
+        name=names.shape_name(account, shape_id),
+        base_model=model,
+        trainer_mode=mode,
+        max_supported_context_length=tokens,
+        accelerator_count=gpus,
+        node_count=nodes or 1,
+        display_name=record.text("label", longest=63, default=""),
+        description=record.text("description", longest=2000, default="", lines=True),
+        model_type=own_type if record.has("model_type") or not facts else facts.model_type,
+        parameter_count=own_count if record.has("parameter_count") or not facts else facts.parameter_count,
+        accelerator_type=record.maybe_choice("accelerator_type", AcceleratorType),
+        trainer_sharding_scheme=_parallelism(record),
+        base_model_weight_precision=record.maybe_choice("weight_precision", WeightPrecision),
+        trainer_image_tag=record.maybe_text("image_tag", longest=LONGEST_TAG),
+        deployment_shape_version=record.maybe_text("deployment_shape_version", longest=300),
+        deployment_image_tag=record.maybe_text("deployment_image_tag", longest=LONGEST_TAG),
+    )
+    source = record.maybe_choice("id_source", IdSource) or IdSource.OWN
+    fields = _launch_fields(record, mode, report)
+    deprecated = _deprecated(record, snapshot.name)
+    record.finish()
+    if len(report.problems) == before:  # stand-ins of what is wrong would only lead to more
+        for found in problems(snapshot, fields):
+            record.wrong(KEYS.get(found.field, found.field), found.description)
+    return ShapeEntry(shape_id, source, snapshot, fields, deprecated, record.place)
+
+
+def _parallelism(record: Record) -> ShardingScheme | None:
+    inner = record.maybe_record("parallelism")
+    if inner is None:
+        return None
+    degrees = {f"{kind}_parallelism": inner.whole(kind, least=1, most=MAX_GPUS, default=1) for kind in DEGREES}
+    scheme = ShardingScheme(**degrees, sequence_parallelism=inner.flag("sequence", default=False))
+    inner.finish()
+    return scheme
+
+
+def _launch_fields(record: Record, mode: TrainerMode, report: Reporter) -> tuple[LaunchField, ...]:
+    fields = {found.name: found for found in common_fields(mode)}
+    changes = record.maybe_record("launch_fields")
+    known = ", ".join(fields)
+    if changes is None:
+        return tuple(fields.values())
+    for name in changes.all_keys():
+        if name not in fields:
+            changes.wrong(name, f"cannot be set for {mode}; there are {known}")
+        elif not changes.has_value(name):
+            del fields[name]
+        elif (change := changes.maybe_record(name)) is not None:
+            fields[name] = _narrowed(change, fields[name], report)
+    return tuple(fields.values())
+
+
+def _narrowed(change: Record, common: LaunchField, report: Reporter) -> LaunchField:
+    before = len(report.problems)
+    number = common.type is FieldType.NUMBER
+    parts = {part: change.plain(part, number=number and part != "help") for part in change.all_keys()}
+    if len(report.problems) > before:  # what could not be read is no None, of which there would be more to say
+        return common
+    if common.type is FieldType.INTEGER:
+        parts = {part: _whole(value) for part, value in parts.items()}
+    narrowed, wrong = try_narrowing(common, parts)
+    for widened in wrong:
+        change.wrong(widened.part, str(widened))
+    return common if wrong else narrowed
+
+
+def _whole(value: Any) -> Any:
+    """`8.0` as 8, which it is to everybody who asks for a whole number."""
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _deprecated(record: Record, own: str) -> Deprecation | None:
+    inner = record.maybe_record("deprecated")
+    if inner is None:
+        return None
+    message = inner.text("message", longest=LONGEST_MESSAGE, lines=True).strip()
+    successor = inner.text("successor", longest=200, default="")
+    if successor and (sentence := names.refuse_name(successor, names.SHAPE_FORM)):
+        inner.wrong("successor", sentence)
+    elif successor and successor == own:
+        inner.wrong("successor", f"{successor} is this shape itself; name another one")
+    inner.finish()
+    return Deprecation(message, successor)

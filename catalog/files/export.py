@@ -1,0 +1,129 @@
+"""Write a catalog document that `catalog.files.document` reads back to the same values. Pure: values in, text out.
+
+The same document is the same bytes: keys in one order, what is unknown or the default left out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from catalog.enums import IdSource
+from catalog.fields.launch_fields import LaunchField, common_fields
+from catalog.fields.narrowing import NARROWED
+from catalog.fields.snapshot_fields import value_of
+from catalog.files.document import DEGREES, KEYS, Document, ModelEntry, ModelFacts, ShapeEntry
+from catalog.files.yaml_readings import stays_text
+
+_ORDER = (
+    *("display_name", "description", "trainer_mode", "max_supported_context_length", "accelerator_count", "node_count"),
+    *("accelerator_type", "base_model_weight_precision", "trainer_image_tag", "trainer_sharding_scheme"),
+    *("deployment_shape_version", "deployment_image_tag", "model_type", "parameter_count"),
+)
+
+
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """Writes no aliases, and texts of several lines in quotes, which keep every space."""
+
+    def ignore_aliases(self, _: object) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    """Bare only where every reader of YAML or JSON takes it for a text."""
+    style = '"' if not text.isprintable() else None if stays_text(text) else "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def write_document(document: Document) -> str:
+    """The document's text. Models without shapes are left out."""
+    plain = {
+        "account": document.account_id,
+        **({"display_name": document.display_name} if document.display_name else {}),
+        "public": document.public,
+        "models": [_model(model) for model in document.models if model.shapes],
+    }
+    return yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31 - 1)
+
+
+def _model(model: ModelEntry) -> dict[str, Any]:
+    facts = _facts(model.facts) if model.facts else {}
+    return {"model": model.name, **facts, "shapes": [_shape(shape, model.facts) for shape in model.shapes]}
+
+
+def _facts(facts: ModelFacts) -> dict[str, Any]:
+    plain = {
+        "title": facts.title,
+        "family": facts.family,
+        "section": facts.section or None,
+        "architecture": facts.architecture and str(facts.architecture),
+        "model_type": facts.model_type,
+        "parameter_count": facts.parameter_count,
+        "aliases": list(facts.aliases) or None,
+    }
+    return {key: value for key, value in plain.items() if value is not None}
+
+
+def _shape(shape: ShapeEntry, facts: ModelFacts | None) -> dict[str, Any]:
+    plain: dict[str, Any] = {"id": shape.shape_id}
+    if shape.id_source is not IdSource.OWN:
+        plain["id_source"] = str(shape.id_source)
+    for key in _ORDER:
+        value, usual = value_of(shape.snapshot, key), _usual(key, facts)
+        if value != usual:
+            plain[KEYS[key]] = _scheme(shape) if key == "trainer_sharding_scheme" else _plain(value)
+    if changes := _launch_fields(shape):
+        plain["launch_fields"] = changes
+    if shape.deprecated:
+        successor = {"successor": shape.deprecated.successor} if shape.deprecated.successor else {}
+        plain["deprecated"] = {"message": shape.deprecated.message, **successor}
+    return plain
+
+
+def _usual(key: str, facts: ModelFacts | None) -> object:
+    """What the reader takes where the key is not written."""
+    match key:
+        case "model_type" | "parameter_count":
+            return getattr(facts, key) if facts else None
+        case "display_name" | "description":
+            return ""
+        case "node_count":
+            return 1
+    return None
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, str) else value
+
+
+def _scheme(shape: ShapeEntry) -> dict[str, Any]:
+    scheme = shape.snapshot.trainer_sharding_scheme
+    degrees = {kind: getattr(scheme, f"{kind}_parallelism") for kind in DEGREES}
+    return degrees | {"sequence": scheme is not None and scheme.sequence_parallelism}
+
+
+def _launch_fields(shape: ShapeEntry) -> dict[str, Any]:
+    """What was narrowed; null for a field that is not offered."""
+    offered = {field.name: field for field in shape.launch_fields}
+    changes: dict[str, Any] = {}
+    for common in common_fields(shape.snapshot.trainer_mode):
+        field = offered.get(common.name)
+        if field is None:
+            changes[common.name] = None
+        elif narrowed := {part: _part(field, part) for part in NARROWED if _differs(field, common, part)}:
+            changes[common.name] = narrowed
+    return changes
+
+
+def _part(field: LaunchField, part: str) -> Any:
+    value = getattr(field, part)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _differs(field: LaunchField, common: LaunchField, part: str) -> bool:
+    """Whether the digest would: 1 and 1.0 are equal, and are not the same."""
+    return repr(getattr(field, part)) != repr(getattr(common, part))

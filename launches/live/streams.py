@@ -1,0 +1,212 @@
+"""`/events`: tells a browser which launches of an account changed, as server-sent events.
+
+A plain ASGI app beside Django, because a Django view would hold a thread, and a database connection, for as long as
+the stream is open. Authentication happens in one short database scope; after that the stream costs one coroutine.
+
+    event: hello   the stream is on; refetch, for something may have changed while it was off
+    event: wake    data: {"launch": uid, "sequence": n, "state": "RUNNING"}
+
+There is no cursor to resume from: pages render from the database, so a client that refetches at every hello has no gap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from http.cookies import SimpleCookie
+from importlib import import_module
+from typing import Any
+from urllib.parse import parse_qs
+
+import redis.asyncio as redis
+import structlog
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.db import connections
+from django.http import HttpRequest
+from redis.exceptions import RedisError
+
+from accounts.models import Account
+from accounts.queries import role_in
+from api.outages import RETRY_SECONDS, UNASKABLE
+from launches.live.wake import CHANNEL_PREFIX
+from wire.names import is_id
+from wire.status import Code
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+log = structlog.get_logger(__name__)
+HEARTBEAT_SECONDS = 15
+LONGEST_STREAM_SECONDS = 600
+"""After this the stream ends; the browser reconnects and is checked again, so a removed member stops seeing wakes."""
+HELLO = "event: hello\ndata: {}\n\n"
+HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+    (b"x-content-type-options", b"nosniff"),
+]
+
+
+class Listener:
+    """What one browser has yet to be told: at most one message a launch, however slowly it reads."""
+
+    def __init__(self) -> None:
+        self.pending: dict[str, str] = {}
+        self.greet = True
+        self.changed = asyncio.Event()
+        self.changed.set()
+
+    def tell(self, launch: str, message: str) -> None:
+        """Replace what was pending for the launch."""
+        self.pending[launch] = message
+        self.changed.set()
+
+    def greet_again(self) -> None:
+        """Messages may have been missed: let the client refetch."""
+        self.greet = True
+        self.changed.set()
+
+    def take(self) -> str:
+        """Everything pending as one piece of the stream; empty where there is nothing."""
+        self.changed.clear()
+        messages, self.pending = list(self.pending.values()), {}
+        greeting, self.greet = (HELLO if self.greet else ""), False
+        return greeting + "".join(f"event: wake\ndata: {message}\n\n" for message in messages)
+
+
+class Hub:
+    """One broker subscription for all streams of this process."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[int, set[Listener]] = {}
+        self._pump: asyncio.Task[None] | None = None
+
+    @contextlib.contextmanager
+    def listen(self, account_pk: int) -> Any:
+        """A listener for the account's launches, for the duration of the block."""
+        if self._pump is None or self._pump.done():
+            self._pump = asyncio.create_task(self._run())
+        listener = Listener()
+        self._listeners.setdefault(account_pk, set()).add(listener)
+        try:
+            yield listener
+        finally:
+            self._listeners[account_pk].discard(listener)
+            if not self._listeners[account_pk]:
+                del self._listeners[account_pk]
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._forward()
+            except (RedisError, OSError) as error:
+                log.warning("stream.broker_lost", error=str(error))
+                await asyncio.sleep(1)
+
+    async def _forward(self) -> None:
+        async with redis.Redis.from_url(settings.REDIS_URL, decode_responses=True) as broker, broker.pubsub() as pubsub:
+            await pubsub.psubscribe(f"{CHANNEL_PREFIX}*")
+            async for message in pubsub.listen():
+                if message["type"] == "psubscribe":  # from here on nothing is missed
+                    self._greet_all()
+                elif message["type"] == "pmessage":
+                    self._dispatch(message["channel"], message["data"])
+
+    def _greet_all(self) -> None:
+        for group in self._listeners.values():
+            for listener in group:
+                listener.greet_again()
+
+    def _dispatch(self, channel: str, data: str) -> None:
+        launch = json.loads(data)["launch"]
+        for listener in self._listeners.get(int(channel.removeprefix(CHANNEL_PREFIX)), ()):
+            listener.tell(launch, data)
+
+
+hub = Hub()
+
+
+async def events(scope: Scope, receive: Receive, send: Send) -> None:
+    """The ASGI application. 401 without a session, 404 for an account that the user is not a member of.
+
+    503 while the database cannot be asked for either.
+    """
+    status, account_pk = await _authenticate(scope)
+    if account_pk is None:
+        await _refuse(send, status)
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+    with hub.listen(account_pk) as listener:
+        sender = asyncio.create_task(_send_all(listener, send))
+        gone = asyncio.create_task(_until_gone(receive))
+        _, unfinished = await asyncio.wait({sender, gone}, return_when=asyncio.FIRST_COMPLETED)
+        for task in unfinished:
+            task.cancel()
+        await asyncio.gather(*unfinished, return_exceptions=True)
+    with contextlib.suppress(Exception):  # the client may be gone: there is nobody left to tell
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _send_all(listener: Listener, send: Send) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LONGEST_STREAM_SECONDS):
+            while True:
+                try:
+                    async with asyncio.timeout(HEARTBEAT_SECONDS):  # wait_for may swallow the cancellation in 3.11
+                        await listener.changed.wait()
+                    text = listener.take()
+                except TimeoutError:
+                    text = ": still here\n\n"
+                await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _refuse(send: Send, status: int) -> None:
+    fields, sentence = [(b"content-type", b"text/plain")], b"Sign in and name an account of yours.\n"
+    if status == Code.UNAVAILABLE.http_status:
+        fields.append((b"retry-after", str(RETRY_SECONDS).encode()))
+        sentence = b"Slipway cannot ask its database.\n"
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": sentence})
+
+
+@sync_to_async(thread_sensitive=False)
+def _authenticate(scope: Scope) -> tuple[int, int | None]:
+    """(status, key of the account): one short scope, after which no connection is held."""
+    try:
+        request = HttpRequest()
+        engine = import_module(settings.SESSION_ENGINE)
+        request.session = engine.SessionStore(_session_key(scope))
+        user = get_user(request)
+        if not user.is_authenticated:
+            return 401, None
+        wanted = parse_qs(scope["query_string"].decode("latin-1")).get("account", [""])[0]
+        account = Account.objects.filter(account_id=wanted).first() if is_id(wanted) else None
+        if account is None or role_in(user, account) is None:
+            return 404, None
+        return 200, account.pk
+    except UNASKABLE as error:
+        log.warning("stream.database_lost", error=str(error))
+        return Code.UNAVAILABLE.http_status, None
+    finally:
+        connections.close_all()
+
+
+def _session_key(scope: Scope) -> str | None:
+    cookies = SimpleCookie()
+    for name, value in scope["headers"]:
+        if name == b"cookie":
+            with contextlib.suppress(Exception):  # a cookie that cannot be read is no cookie
+                cookies.load(value.decode("latin-1"))
+    found = cookies.get(settings.SESSION_COOKIE_NAME)
+    return found.value if found else None

@@ -1,0 +1,38 @@
+"""Tell the pages that look at a launch that something changed, over the broker.
+
+A lost message costs nothing but time: pages render from the database, and refetch when their stream reconnects.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+
+import redis
+from django.conf import settings
+from django.db import transaction
+
+from launches.live.broker import broker
+from launches.models import Launch
+
+CHANNEL_PREFIX = "slipway:wake:"
+
+
+def channel(account_pk: int) -> str:
+    """The broker channel of one account's launches."""
+    return f"{CHANNEL_PREFIX}{account_pk}"
+
+
+@cache
+def _channels() -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=1)
+
+
+def wake(launch: Launch) -> None:
+    """Once the transaction is committed, publish that the launch changed."""
+    message = json.dumps({"launch": str(launch.uid), "sequence": launch.last_event, "state": launch.state})
+    transaction.on_commit(lambda: _publish(channel(launch.account_id), message))
+
+
+def _publish(to: str, message: str) -> None:
+    broker.tell("wake.lost", lambda: _channels().publish(to, message))

@@ -1,0 +1,44 @@
+"""What was filled in on one launch form, carried to another one in its address. Pure.
+
+Only what differs from the form's own defaults is carried, so that the other form's defaults stay its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from catalog.enums import TrainerMode
+from catalog.fields.launch_fields import common_fields
+from launches.pages.forms import FormField, read_inputs
+from launches.resolve import RECIPE
+from wire.errors import Violation
+
+LONGEST = 300
+"""Characters of a value that an address takes; no field takes as many. static/js/launch-form.js knows it, too."""
+LEFT = "left"
+"""The parameter that names what was left behind because it was longer."""
+LABELS = {RECIPE: "Recipe", **{field.name: field.label for mode in TrainerMode for field in common_fields(mode)}}
+"""Names that are carried, with the labels of their fields, which the other form may not have."""
+
+
+def carrying(address: str, fields: Iterable[FormField]) -> str:
+    """The address of a form with what stands in the fields."""
+    changed = [(field.name, field.value) for field in fields if field.value != field.default]
+    query = urlencode([(name, value) if len(value) <= LONGEST else (LEFT, name) for name, value in changed])
+    return f"{address}{'&' if '?' in address else '?'}{query}" if query else address
+
+
+def read_carried(query: Iterable[tuple[str, Sequence[Any]]]) -> tuple[dict[str, str], tuple[Violation, ...]]:
+    """The inputs that an address carries, and a violation for each that it could not or carries twice."""
+    given = dict(query)
+    inputs, wrong = read_inputs((name, values) for name, values in given.items() if name in LABELS)
+    left = [name for name in given.get(LEFT, ()) if name in LABELS]
+    sentence = f"What stood there has more than {LONGEST} characters, which is too long to be carried over."
+    return inputs, (*(Violation(name, sentence) for name in left), *wrong)
+
+
+def homeless(inputs: Mapping[str, Any], fields: Iterable[FormField]) -> frozenset[str]:
+    """Names of the inputs for which the form has no field."""
+    return frozenset(inputs) - {field.name for field in fields}

@@ -1,0 +1,24 @@
+"""What a launch page and the form say of what the shape decides. Pure."""
+
+from __future__ import annotations
+
+from catalog.fields.facts import Fact, shape_facts
+from catalog.fields.snapshots import Snapshot
+from launches.spec import TrainerSpec
+
+
+def locked_facts(snapshot: Snapshot, *, version_id: str, digest: str) -> list[Fact]:
+    """The shape's own facts, and the version (its id and its sha256 in hex) that they come from."""
+    return [*shape_facts(snapshot), Fact("version", "Version", version_id, f"sha256 {digest[:16]}…")]
+
+
+def gpu_total(spec: TrainerSpec) -> str:
+    """GPUs of the whole launch in words: what the shape takes, times the replicas, and what stays open."""
+    total, replicas = spec.trainer_gpus, spec.trainer_replica_count
+    words = f"{total} GPU{'s' * (total != 1)} in all" if total else "no GPU: runs on the CPU"
+    if total and (replicas > 1 or spec.node_count > 1):
+        nodes = f"{spec.node_count} node{'s' * (spec.node_count != 1)}"
+        words += f" ({spec.accelerator_count} a node x {nodes} x {replicas} replica{'s' * (replicas != 1)})"
+    if spec.deployment_replica_count:
+        words += ", and those of the deployment, which its own shape decides"
+    return words

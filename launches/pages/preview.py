@@ -1,0 +1,110 @@
+"""What a launch would be, before anybody accepts it: the spec or its violations, who takes it, and the request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+from accounts.models import Account
+from catalog.enums import PUBLIC_ACCOUNT
+from catalog.fields.facts import Fact
+from catalog.models import ShapeVersion
+from catalog.usage import KEY_VARIABLE, PUBLIC_URL, URL_VARIABLE
+from launches.domain.create_launch import job_id_from
+from launches.models import Launch
+from launches.offers import Offer, offer_for, refusal_sentence
+from launches.pages.facts import gpu_total, locked_facts
+from launches.pages.forms import FormField, form_fields
+from launches.pages.render import Address, RenderedRequest, render_request
+from launches.resolve import resolve
+from launches.spec import NO_RECIPE, TrainerSpec
+from launches.subjects import default_offer, subject_of
+from wire.errors import Violation
+
+PUBLIC_CONTROL_PLANE = Address(
+    "the public control plane",
+    PUBLIC_URL,
+    f"Slipway does not send this; you can, with that address in {URL_VARIABLE} and a key of yours in {KEY_VARIABLE}.",
+)
+
+
+@dataclass(frozen=True)
+class LaunchPreview:
+    """The form's fields and locked facts, and what they resolve to.
+
+    `request` is None where there are violations; `recipe` is what drives the trainer beside it, "" where the user's own
+    loop does, as it does for every job made by the API; `offer` is who takes the spec as it stands, or the defaults'
+    offer where it does not resolve. `default_refusal` says why nothing of this shape can be launched here, "" where it
+    can.
+    """
+
+    fields: tuple[FormField, ...]
+    facts: tuple[Fact, ...]
+    violations: tuple[Violation, ...]
+    request: RenderedRequest | None
+    recipe: str
+    gpus: str
+    offer: Offer
+    default_refusal: str
+
+    @property
+    def refusal(self) -> str:
+        """Why no connected provider takes it as it stands; "" where one does."""
+        return refusal_sentence(self.offer) if self.offer.provider is None else ""
+
+
+def preview_launch(
+    version: ShapeVersion,
+    account: Account | None,
+    inputs: Mapping[str, Any],
+    *,
+    owner: int | None,
+    key: str,
+    extra: tuple[Violation, ...] = (),
+) -> LaunchPreview:
+    """Resolve `inputs` against the version as a launch by `owner` (primary key) in `account` under the key would be.
+
+    `extra` are violations that the caller found before; they are shown with the others.
+    """
+    subject = subject_of(version, account)
+    default, offered = default_offer(subject)
+    resolved = resolve(subject, inputs, recipes=offered.recipe_names)
+    found = () if isinstance(resolved, TrainerSpec) else resolved
+    violations = (*extra, *(violation for violation in found if violation not in extra))
+    spec = resolved if isinstance(resolved, TrainerSpec) else default
+    job, address = job_id_from(owner, key), _address(version)
+    request = None if found else render_request(spec, account=_id(account), job=job, address=address)
+    return LaunchPreview(
+        fields=form_fields(subject, offered.recipes, inputs, violations),
+        facts=tuple(locked_facts(subject.snapshot, version_id=version.version_id, digest=version.digest)),
+        violations=violations,
+        request=request,
+        recipe="" if spec.recipe == NO_RECIPE else spec.recipe,
+        gpus=gpu_total(spec),
+        offer=offered if found else offer_for(spec),
+        default_refusal=refusal_sentence(offered) if offered.provider is None else "",
+    )
+
+
+def recorded_json(launch: Launch, spec: TrainerSpec) -> str:
+    """The recorded spec of a launch, in the words of the preview."""
+    address = _address(launch.shape_version)
+    return render_request(spec, account=launch.account.account_id, job=launch.job_id, address=address).json
+
+
+def _id(account: Account | None) -> str:
+    return account.account_id if account else "your-account"
+
+
+def _address(version: ShapeVersion) -> Address:
+    """Whose API would be asked for a launch of the shape."""
+    if version.shape.account.account_id == PUBLIC_ACCOUNT:
+        return PUBLIC_CONTROL_PLANE
+    return Address(
+        "this Slipway",
+        settings.SLIPWAY_URL,
+        f"Put that address into {URL_VARIABLE} and an API key into {KEY_VARIABLE}; the page Connect says how.",
+    )

@@ -1,0 +1,133 @@
+"""Talk to the provider about one attempt, outside any transaction, and bring back what it says, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import structlog
+
+from launches.providers.base import (
+    CheckpointRecord,
+    Gone,
+    LogChunk,
+    MetricRecord,
+    Observation,
+    Provider,
+    ProviderError,
+    Reference,
+    Rejected,
+    Submission,
+    Truncation,
+)
+from launches.states import FINAL, AttemptState, Reason
+
+log = structlog.get_logger(__name__)
+LOG_TAIL_CHARACTERS = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Position:
+    """Up to where an attempt was read, in the provider's own offsets."""
+
+    log: int
+    metrics: int
+
+
+@dataclass(frozen=True)
+class PollRequest:
+    """What is known here of the attempt, before asking."""
+
+    submission: Submission
+    submitted: bool
+    cancel_requested: bool
+    position: Position
+
+
+@dataclass(frozen=True)
+class Report:
+    """One batch of what came back: an observation with what was read beside it, or the error, after which we try again.
+
+    `more` says that the attempt is over and that this batch is not the last: the observation, which holds the outcome,
+    comes with the last. `metrics_offset` is None where no records were read.
+    """
+
+    observation: Observation | None
+    error: str = ""
+    log: LogChunk | None = None
+    metrics: tuple[MetricRecord, ...] = ()
+    metrics_offset: int | None = None
+    checkpoints: tuple[CheckpointRecord, ...] | None = None
+    limits: tuple[Truncation, ...] = ()
+    more: bool = False
+
+
+def poll_attempt(provider: Provider, question: PollRequest) -> Iterator[Report]:
+    """Submit or cancel where that is due, then observe and read what is new, batch by batch.
+
+    While the attempt runs that is one batch; once it is over, as many as there are. Never raises: errors are reported.
+    """
+    try:
+        observation = _observe(provider, question)
+    except Exception as error:  # a fault in a provider must not take the sweep down with it
+        yield Report(None, error=_sentence(error))
+        return
+    if observation.state in (AttemptState.REJECTED, AttemptState.LOST):
+        yield Report(observation)
+        return
+    try:
+        yield from _read(provider, question, observation)
+    except Gone:
+        yield Report(observation)  # there is nothing to read, of one that was cancelled before it was submitted, say
+    except Exception as error:
+        log.warning("provider.unread", error=str(error))
+        # An outcome is only applied after all that belongs to it, so that no last line is lost.
+        yield Report(None, error=_sentence(error)) if observation.state in FINAL else Report(observation)
+
+
+def _observe(provider: Provider, question: PollRequest) -> Observation:
+    reference = question.submission.reference
+    try:
+        if question.cancel_requested:
+            provider.cancel(reference)
+        elif not question.submitted:
+            provider.submit(question.submission)
+        return provider.observe(reference)
+    except Rejected as error:
+        return Observation(AttemptState.REJECTED, detail=str(error), reason=Reason.SPEC_REFUSED)
+    except Gone as error:
+        if question.cancel_requested and not question.submitted:
+            return Observation(AttemptState.CANCELLED, detail="Cancelled before it started.", reason=Reason.USER)
+        return Observation(AttemptState.LOST, detail=str(error), reason=Reason.UNKNOWN_TO_PROVIDER)
+
+
+def _read(provider: Provider, question: PollRequest, observation: Observation) -> Iterator[Report]:
+    reference, position = question.submission.reference, question.position
+    batch = _batch(provider, reference, position)
+    while observation.state in FINAL and (reached := _reached(batch)) != position:
+        yield replace(batch, more=True)
+        position = reached
+        batch = _batch(provider, reference, position)
+    saved = provider.checkpoints(reference.account, reference.job)
+    limits = (*observation.limits, *batch.limits, *saved.limits)
+    yield replace(batch, observation=observation, checkpoints=saved.records, limits=limits)
+
+
+def _batch(provider: Provider, reference: Reference, position: Position) -> Report:
+    chunk = provider.logs(reference, position.log)
+    page = provider.metrics(reference, position.metrics)
+    limits = (*chunk.limits, *page.limits)
+    return Report(None, log=chunk, metrics=page.records, metrics_offset=page.offset, limits=limits)
+
+
+def _reached(batch: Report) -> Position:
+    assert batch.log is not None
+    assert batch.metrics_offset is not None
+    return Position(batch.log.offset, batch.metrics_offset)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, ProviderError):
+        return str(error)
+    log.exception("provider.fault")
+    return f"The provider failed in a way that it does not name ({type(error).__name__}: {error})."

@@ -1,0 +1,61 @@
+"""Launches that measure a version: a validation makes them, through the same verb as everybody's.
+
+What such a launch may do beyond an ordinary launch stands here. No form and no other door can ask for one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from accounts.actors import Actor
+from catalog.models import ShapeVersion
+from catalog.rights import require_publisher
+from catalog.states import VersionState
+from launches.models import Launch
+from launches.offers import Offer, offer_for
+from launches.providers.base import VALIDATION_RECIPE
+from launches.resolve import resolve
+from launches.spec import TrainerSpec
+from launches.subjects import subject_of
+from wire.errors import FailedPrecondition, InvalidArgument
+
+MEASURED_ONCE = "It is the launch of a validation, which measures once. Validate the version again instead of resuming."
+_PROBED = frozenset({VersionState.VALIDATING, VersionState.VALIDATED})
+
+
+@dataclass(frozen=True)
+class ValidationRun:
+    """A sample run of `steps` steps (at least 1) of recipe `validation`, with the version's own defaults."""
+
+    steps: int
+
+
+def refuse_validation_run(actor: Actor, version: ShapeVersion) -> None:
+    """Pass where the actor may have the version measured: a publisher of its account, while it is validated or after.
+
+    Errors: `NotFound`, `PermissionDenied`, `FailedPrecondition`.
+    """
+    require_publisher(actor, version.shape.account)
+    if version.state not in _PROBED:
+        raise FailedPrecondition(f"{version.name} is {version.state.lower()}; only its validation can run it.")
+    if version.withdrawn_at is not None:
+        raise FailedPrecondition(f"{version.name} was withdrawn, so there is nothing left to measure.")
+
+
+def validation_spec(spec: TrainerSpec, version: ShapeVersion, validation_run: ValidationRun) -> TrainerSpec:
+    """The resolved spec as a probe runs it."""
+    name = f"Validation of {version.version_id}"
+    return replace(spec, recipe=VALIDATION_RECIPE, recipe_steps=validation_run.steps, display_name=name)
+
+
+def is_validation_run(launch: Launch) -> bool:
+    """Whether a validation made the launch, whose trainer nobody else may drive: the version may not be validated."""
+    return bool(launch.spec["recipe"] == VALIDATION_RECIPE)
+
+
+def validation_offer(version: ShapeVersion, validation_run: ValidationRun) -> Offer:
+    """Who would run a probe of the version. Errors: `InvalidArgument` where its defaults do not resolve."""
+    spec = resolve(subject_of(version, version.shape.account), {})
+    if not isinstance(spec, TrainerSpec):
+        raise InvalidArgument(spec)
+    return offer_for(validation_spec(spec, version, validation_run))

@@ -1,0 +1,212 @@
+"""The editor's form as the template shows it: what stands in its inputs, and what is wrong with it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from catalog.enums import MODE_LABELS, TrainerMode
+from catalog.fields.launch_fields import FieldType, LaunchField, common_fields
+from catalog.fields.snapshot_fields import FIELDS, FieldGroup, SnapshotField, ValueKind
+from catalog.fields.texts import length_text, part_text
+from catalog.labels import accelerator_label
+from publishing.content import LAUNCH_FIELDS, LISTS, parts_of
+from wire.errors import Violation
+
+_PART_LABELS = {
+    "default": "Default",
+    "minimum": "At least",
+    "maximum": "At most",
+    "choices": "Only these values",
+    "suggestions": "Suggestions",
+    "help": "Help",
+}
+_LIMITED = {"minimum": "Shortest", "maximum": "Longest"}
+_WIDE = frozenset({"display_name", "deployment_shape_version"})
+
+
+@dataclass(frozen=True)
+class Option:
+    """One choice of a select."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input as the template shows it: with `options` a select, `flag` a box, `long` a text of several lines.
+
+    `wide` takes both columns; what is `locked` is shown and cannot be changed.
+    """
+
+    name: str
+    label: str
+    help: str
+    value: str
+    unit: str = ""
+    limits: str = ""
+    placeholder: str = ""
+    keyboard: str = "text"
+    optional: bool = False
+    flag: bool = False
+    long: bool = False
+    wide: bool = False
+    locked: bool = False
+    options: tuple[Option, ...] = ()
+    errors: tuple[str, ...] = ()
+
+    @property
+    def element(self) -> str:
+        """Its name as the id of an element may be, for style sheets and scripts to select."""
+        return self.name.replace(".", "-")
+
+
+@dataclass(frozen=True)
+class Section:
+    """The inputs of one group."""
+
+    title: str
+    inputs: tuple[Input, ...]
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """One launch field in the editor: `absent` are the modes that do not have it, `summary` is what it offers."""
+
+    name: str
+    label: str
+    offered: bool
+    summary: str
+    absent: tuple[str, ...]
+    inputs: tuple[Input, ...]
+    errors: tuple[str, ...] = ()
+
+    @property
+    def element(self) -> str:
+        """As in `Input`."""
+        return f"{LAUNCH_FIELDS}-{self.name}"
+
+    @property
+    def wrong(self) -> bool:
+        """Whether something in it cannot be used."""
+        return bool(self.errors) or any(each.errors for each in self.inputs)
+
+
+def sections(values: Mapping[str, str], violations: Sequence[Violation], *, base_model: str) -> tuple[Section, ...]:
+    """The inputs of everything that the shape owns, group by group; the base model is shown only."""
+    errors = _by_field(violations)
+    shown = {**values, "base_model": base_model}
+    return tuple(
+        Section(group, tuple(_input(field, shown, errors) for field in FIELDS if field.group is group))
+        for group in FieldGroup
+    )
+
+
+def narrowings(values: Mapping[str, str], violations: Sequence[Violation]) -> tuple[Narrowing, ...]:
+    """The inputs of the launch fields of all modes; the style sheet hides those that the chosen mode does not have."""
+    errors = _by_field(violations)
+    return tuple(_narrowing(field, values, errors) for field in _everything())
+
+
+def _everything() -> tuple[LaunchField, ...]:
+    """The launch fields of all modes; LoRA has every one."""
+    return common_fields(TrainerMode.LORA_TRAINER)
+
+
+def label_of(path: str) -> str:
+    """The words for a launch field's part, such as `LoRA rank, at most` for `launch_fields.lora_rank.maximum`."""
+    _, name, *part = path.split(".")
+    label = next((field.label for field in _everything() if field.name == name), name)
+    words = [_PART_LABELS.get(each, each).lower() for each in part]
+    return ", ".join([label, *words])
+
+
+def _by_field(violations: Sequence[Violation]) -> dict[str, tuple[str, ...]]:
+    errors: dict[str, tuple[str, ...]] = {}
+    for violation in violations:
+        errors[violation.field] = (*errors.get(violation.field, ()), violation.description)
+    return errors
+
+
+def _input(field: SnapshotField, values: Mapping[str, str], errors: Mapping[str, tuple[str, ...]]) -> Input:
+    value = values.get(field.key, "")
+    return Input(
+        name=field.key,
+        label=field.label,
+        help=field.meaning,
+        value=value,
+        unit="" if field.unit.lower() in field.label.lower() else field.unit,
+        limits=_limits(field),
+        keyboard="numeric" if field.kind is ValueKind.WHOLE and field.unit != "tokens" else "text",
+        optional=field.optional and field.kind is not ValueKind.FLAG,
+        flag=field.kind is ValueKind.FLAG,
+        long=field.lines,
+        wide=field.key in _WIDE or field.lines or field.fixed,
+        locked=field.fixed,
+        options=_options(field, value),
+        errors=errors.get(field.key, ()),
+    )
+
+
+def _limits(field: SnapshotField) -> str:
+    if field.kind is ValueKind.WHOLE:
+        return f"{field.minimum:,} to {field.maximum:,}"
+    return f"up to {field.maximum} characters" if field.kind is ValueKind.TEXT and field.maximum else ""
+
+
+def _options(field: SnapshotField, value: str) -> tuple[Option, ...]:
+    if field.kind is not ValueKind.CHOICE:
+        return ()
+    known = [Option(choice, _choice_label(field, choice)) for choice in field.choices]
+    blank = [Option("", "unspecified")] if field.optional else []
+    other = [Option(value, f"{value} (not known)")] if value and value not in field.choices else []
+    return (*blank, *other, *known)
+
+
+def _choice_label(field: SnapshotField, choice: str) -> str:
+    if field.key == "trainer_mode":
+        return MODE_LABELS[TrainerMode(choice)]
+    return accelerator_label(choice) if field.key == "accelerator_type" else choice
+
+
+def _narrowing(common: LaunchField, values: Mapping[str, str], errors: Mapping[str, tuple[str, ...]]) -> Narrowing:
+    prefix = f"{LAUNCH_FIELDS}.{common.name}"
+    inputs = tuple(_part_input(common, part, values, errors) for part in parts_of(common))
+    return Narrowing(
+        name=common.name,
+        label=common.label,
+        offered=prefix in values,
+        summary=_summary(common, {each.name.rpartition(".")[2]: each.value for each in inputs}),
+        absent=tuple(mode for mode in TrainerMode if common.name not in {f.name for f in common_fields(mode)}),
+        inputs=inputs,
+        errors=errors.get(prefix, ()),
+    )
+
+
+def _summary(common: LaunchField, values: Mapping[str, str]) -> str:
+    if common.type is FieldType.MODEL:
+        return "any model that fits"
+    limits = values["choices"] or " to ".join(filter(None, (values["minimum"], values["maximum"])))
+    if common.type is FieldType.TEXT and not values["choices"]:
+        limits = length_text(values["minimum"], values["maximum"])
+    default = values["default"]
+    return f"{default or 'empty'} by default; {limits}"
+
+
+def _part_input(
+    common: LaunchField, part: str, values: Mapping[str, str], errors: Mapping[str, tuple[str, ...]]
+) -> Input:
+    name = f"{LAUNCH_FIELDS}.{common.name}.{part}"
+    usual = part_text(common, part)
+    text = common.type is FieldType.TEXT
+    return Input(
+        name=name,
+        label=_LIMITED.get(part, _PART_LABELS[part]) if text else _PART_LABELS[part],
+        help="Several values with commas between them." if part == "choices" else "",
+        value=values.get(name, usual),
+        placeholder=usual or ("any" if part == "choices" else "none"),
+        optional=part in LISTS,
+        long=part == "help",
+        errors=errors.get(name, ()),
+    )
