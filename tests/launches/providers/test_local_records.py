@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from launches.providers.base import CheckpointList, LogChunk, MetricPage
@@ -19,7 +19,6 @@ from tests.launches.providers.local_rig import LocalRig
 from tests.launches.providers.rig import make_reference, make_submission, until, wait_ready
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("aä€🚢\n")), st.integers(1, 7), st.integers(1, 9))
 def test_a_log_read_in_pieces_while_it_grows_is_the_log(text: str, grow: int, chunk: int) -> None:
     """Whatever a piece ends in the middle of."""
@@ -64,7 +63,6 @@ def metric(number: Any, **changes: Any) -> bytes:
     return json.dumps(record | changes).encode() + b"\n"
 
 
-@settings(deadline=None)
 @given(st.integers(0, 60), st.integers(1, 12), st.integers(150, 2000), st.integers(1, 99))
 def test_records_read_in_pieces_while_they_are_written_are_the_records(
     count: int, limit: int, chunk: int, grow: int
