@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from typing import Literal
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from psycopg import sql
 
 from accounts.audit_filters import AuditFilters
 from accounts.audit_verbs import PERSONAL_VERBS
 from accounts.models import Account, AuditEntry
-from accounts.queries import PAGE
-from wire.pages import NoSuchPage, Page, key_in
+from lists.orders import Order, behind, page_of
+from lists.pages import Page
 
+NEWEST_FIRST = Order(("-created_at", "-pk"))
 CHUNK = 1_000
 MOST_CHOICES = 200
 
@@ -31,30 +32,21 @@ _CHOICES = sql.SQL("""
 """)
 
 
-def list_entries(
-    account: Account, filters: AuditFilters, *, personal: bool, before: str = "", size: int = PAGE
-) -> Page[AuditEntry]:
-    """A page of entries, newest first, older than the entry `before`. Errors: `NoSuchPage`.
+def list_entries(account: Account, filters: AuditFilters, *, personal: bool, cursor: str = "") -> Page[AuditEntry]:
+    """A page of entries, newest first. Errors: `NoSuchPage`.
 
     `personal` is whether the reader may see what is about persons: sign-ins, and addresses.
     """
-    found = _matching(account, filters, personal)
-    if before:
-        last = AuditEntry.objects.filter(account=account, pk=key_in(before)).first()
-        if last is None:
-            raise NoSuchPage
-        found = _older(found, last)
-    entries = list(found[: size + 1])
-    return Page(entries[:size], str(entries[size - 1].pk) if len(entries) > size else "")
+    return page_of(_matching(account, filters, personal), NEWEST_FIRST, cursor)
 
 
 def entries_in_chunks(account: Account, filters: AuditFilters, *, personal: bool) -> Iterator[list[AuditEntry]]:
     """All entries, newest first, a thousand at a time: no cursor of the database stays open while a client reads."""
-    found = _matching(account, filters, personal)
+    found = _matching(account, filters, personal).order_by(*NEWEST_FIRST.columns)
     chunk = list(found[:CHUNK])
     while chunk:
         yield chunk
-        chunk = list(_older(found, chunk[-1])[:CHUNK]) if len(chunk) == CHUNK else []
+        chunk = list(behind(found, NEWEST_FIRST, chunk[-1])[:CHUNK]) if len(chunk) == CHUNK else []
 
 
 def choices_of(account: Account, column: Literal["verb", "actor_label"]) -> list[str]:
@@ -81,9 +73,4 @@ def _matching(account: Account, filters: AuditFilters, personal: bool) -> QueryS
         found = found.filter(created_at__gte=filters.first_moment)
     if filters.last_moment:
         found = found.filter(created_at__lte=filters.last_moment)
-    return found.order_by("-created_at", "-pk")
-
-
-def _older(found: QuerySet[AuditEntry], last: AuditEntry) -> QuerySet[AuditEntry]:
-    # The bound on its own is what an index can seek to; the alternative only settles ties.
-    return found.filter(created_at__lte=last.created_at).filter(Q(created_at__lt=last.created_at) | Q(pk__lt=last.pk))
+    return found

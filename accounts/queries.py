@@ -10,10 +10,12 @@ from django.db.models import Q
 
 from accounts.models import Account, ApiKey, Invitation, Membership, User
 from accounts.roles import Role
+from lists.orders import Order, page_of
+from lists.pages import Page
 from wire.errors import NotFound
-from wire.pages import NoSuchPage, Page, key_in
 
-PAGE = 50
+BY_USER_NAME = Order(("user__username", "pk"))
+NEWEST_KEYS = Order(("-pk",))
 MOST_INVITATIONS = 100
 
 
@@ -46,16 +48,9 @@ def user_by_name(username: str) -> User | None:
     return User.objects.filter(username__iexact=username).first()
 
 
-def list_members(account: Account, *, after: str = "", size: int = PAGE) -> Page[Membership]:
-    """The account's memberships with their users, by user name, after the membership `after`. Errors: `NoSuchPage`."""
-    found = account.memberships.select_related("user").order_by("user__username")
-    if after:
-        last = account.memberships.filter(pk=key_in(after)).values_list("user__username", flat=True).first()
-        if last is None:
-            raise NoSuchPage
-        found = found.filter(user__username__gt=last)
-    members = list(found[: size + 1])
-    return Page(members[:size], str(members[size - 1].pk) if len(members) > size else "")
+def list_members(account: Account, cursor: str = "") -> Page[Membership]:
+    """The account's memberships with their users, by user name. Errors: `NoSuchPage`."""
+    return page_of(account.memberships.select_related("user"), BY_USER_NAME, cursor)
 
 
 def find_member(account: Account | None, number: int) -> Membership:
@@ -80,18 +75,10 @@ def find_invitation(account: Account | None, number: int) -> Invitation:
     return found
 
 
-def list_keys(account: Account, user: User | None, *, before: str = "", size: int = PAGE) -> Page[ApiKey]:
-    """The user's keys of the account (None: everybody's), revoked ones too, newest first, before the key `before`.
-
-    Errors: `NoSuchPage`.
-    """
-    found = account.api_keys.select_related("user").order_by("-pk")
-    if user is not None:
-        found = found.filter(user=user)
-    if before:
-        found = found.filter(pk__lt=key_in(before))
-    keys = list(found[: size + 1])
-    return Page(keys[:size], str(keys[size - 1].pk) if len(keys) > size else "")
+def list_keys(account: Account, user: User | None, cursor: str = "") -> Page[ApiKey]:
+    """The user's keys of the account (None: everybody's), revoked ones too, newest first. Errors: `NoSuchPage`."""
+    keys = account.api_keys.select_related("user")
+    return page_of(keys if user is None else keys.filter(user=user), NEWEST_KEYS, cursor)
 
 
 def find_key(account: Account | None, user: User | None, number: int) -> ApiKey:

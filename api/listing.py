@@ -6,26 +6,30 @@ import functools
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from django.conf import settings
-from django.db.models import F, Model, Q, QuerySet
-from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
+from django.db.models import Q, QuerySet
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
 from api.refusals import invalid
 from api.views import ResourceView, asked, read_mask
+from lists import orders
+from lists.orders import PAGE, count_up_to, page_of
+from lists.pages import NoSuchPage
 from wire.filters import FREE_TEXT, FilterError, FilterField, FilterKind, Value, parse_filter
 from wire.masks import MaskError, Order, apply_mask, parse_order
 from wire.numbers import read_whole
-from wire.page_tokens import PageTokenError, read_token, write_token
 
-PAGE, LARGEST_PAGE = 50, 200
+LARGEST_PAGE = 200
 LARGEST_INT32 = 2**31 - 1
 EXACT_UP_TO = 10_000
 """More than these are not counted: `totalSize` is left out then."""
+
+_NOT_OF_THIS_REQUEST = (
+    "The pageToken does not belong to this request. Send the same parameters as for the page before, or leave it out "
+    "to start again."
+)
 
 Condition = Callable[[str, Value], Q]
 
@@ -86,12 +90,14 @@ def answer_list(view: ResourceView, rows: QuerySet[Any], listing: Listing) -> Re
     order_text = asked(request, "orderBy") or listing.default_order
     question = [request.path, text, order_text, str(view.key.account_id)]
     matched = rows.filter(_condition(text, listing))
-    keys = _sort_keys(order_text, listing)
-    page = list(_after(matched, keys, asked(request, "pageToken"), question)[: size + 1])
-    more, page = len(page) > size, page[:size]
-    bodies = [apply_mask(dict(body), mask) for body in listing.serializer(page, many=True).data]
-    answer: dict[str, Any] = {listing.key: bodies, "nextPageToken": _next(page[-1], keys, question) if more else ""}
-    total = matched.order_by()[: EXACT_UP_TO + 1].count()
+    order = _order(order_text, listing)
+    try:
+        page = page_of(matched, order, asked(request, "pageToken"), size=size, question=question)
+    except NoSuchPage:
+        raise invalid("pageToken", _NOT_OF_THIS_REQUEST) from None
+    bodies = [apply_mask(dict(body), mask) for body in listing.serializer(page.rows, many=True).data]
+    answer: dict[str, Any] = {listing.key: bodies, "nextPageToken": page.next}
+    total = count_up_to(matched, EXACT_UP_TO)
     if total <= EXACT_UP_TO:
         answer["totalSize"] = total
     return Response(answer)
@@ -117,46 +123,11 @@ def _condition(text: str, listing: Listing) -> Q:
     return functools.reduce(operator.and_, conditions, Q())
 
 
-SortKey = tuple[str, bool]
-"""A column, and whether it runs down."""
-
-
-def _sort_keys(text: str, listing: Listing) -> list[SortKey]:
+def _order(text: str, listing: Listing) -> orders.Order:
     try:
-        orders: Sequence[Order] = parse_order(text, listing.orders)
+        asked_for: Sequence[Order] = parse_order(text, listing.orders)
     except MaskError as error:
         raise invalid("orderBy", str(error)) from None
-    keys = [(name, order.descending) for order in orders for name in listing.orders[order.field].columns]
-    return [*keys, (listing.tie, keys[-1][1])]
-
-
-def _after(rows: QuerySet[Any], keys: list[SortKey], token: str, question: list[str]) -> QuerySet[Any]:
-    rows = rows.order_by(*(f"-{name}" if down else name for name, down in keys))
-    if not token:
-        return rows
-    try:
-        cursor = read_token(token, question=question, key=_signing_key())
-    except PageTokenError as error:
-        raise invalid("pageToken", str(error)) from None
-    if len({down for _, down in keys}) == 1:
-        # compared as a row, which an index starts from even where many rows share the first value
-        beyond_row = TupleLessThan if keys[0][1] else TupleGreaterThan
-        return rows.filter(beyond_row(Tuple(*(F(name) for name, _ in keys)), tuple(cursor)))
-    beyond = Q()
-    for depth, (name, down) in enumerate(keys):
-        same = {earlier: cursor[place] for place, (earlier, _) in enumerate(keys[:depth])}
-        beyond |= Q(**same, **{f"{name}__{'lt' if down else 'gt'}": cursor[depth]})
-    return rows.filter(beyond)
-
-
-def _next(row: Model, keys: list[SortKey], question: list[str]) -> str:
-    return write_token([_value(row, name) for name, _ in keys], question=question, key=_signing_key())
-
-
-def _value(row: Any, name: str) -> Any:
-    value = functools.reduce(getattr, name.split("__"), row)
-    return value.isoformat() if isinstance(value, datetime) else value
-
-
-def _signing_key() -> bytes:
-    return f"api.page_token:{settings.SECRET_KEY}".encode()
+    signs = [("-" if each.descending else "", each.field) for each in asked_for]
+    columns = [f"{sign}{name}" for sign, field in signs for name in listing.orders[field].columns]
+    return orders.Order((*columns, f"{signs[-1][0]}{listing.tie}"))

@@ -9,7 +9,8 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, inline_serializer
 from rest_framework import serializers
 
-from api.listing import LARGEST_PAGE, PAGE, Listing
+from api.listing import LARGEST_PAGE, Listing
+from lists.orders import PAGE
 from wire.status import Code
 
 CODES = [(int(code), code.name) for code in Code]

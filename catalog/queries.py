@@ -15,6 +15,8 @@ from catalog.facets import EXACT_UP_TO, FacetBucket
 from catalog.filters import MODES, NO_GPU, UNSPECIFIED, CatalogFilters
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from catalog.states import VersionState
+from lists.orders import Order, behind, page_of
+from lists.pages import Page
 from wire.names import is_id, is_version_id, parse_model_name
 
 PAGE = 100
@@ -42,22 +44,17 @@ _COLUMNS = {
     "architecture": F(f"{_MODEL}__architecture"),
 }
 _PLAIN = ("trainer_mode", "max_context", "gpus", "accelerator_type", "deprecated_at")
-_SORT_COLUMNS = {"name": "shape__shape_id", "context": "max_context", "gpus": "gpus"}
-_SORT_KEYS = {"shape__shape_id": "identifier", "max_context": "max_context", "gpus": "gpus"}
+BY_MODEL = Order((f"{_MODEL}__position", f"{_MODEL}_id"))
+ORDERS = {
+    "name": Order(("shape__shape_id", "shape_id")),
+    "context": Order(("max_context", "shape_id")),
+    "gpus": Order(("gpus", "shape_id")),
+}
+NEWEST_FIRST = Order(("-created_at", "-pk"))
 
-Cursor = tuple[str | int, int]
-"""Where a page starts: after this value of the sort column (model's position when grouped) and this primary key."""
 Row = dict[str, Any]
 NO_FILTERS = CatalogFilters()
-_BEHIND_ALL: Cursor = (2**31 - 1, 0)
-
-
-@dataclass(frozen=True)
-class Page:
-    """Rows in order, and the cursor of the next page where there is one."""
-
-    rows: list[Row]
-    next: Cursor | None
+_BEHIND_ALL = (2**31 - 1, 0)
 
 
 def may_see(member_of: Collection[int]) -> Q:
@@ -150,40 +147,25 @@ def count_models(member_of: Collection[int], filters: CatalogFilters) -> int:
     return models[: EXACT_UP_TO + 1].count()
 
 
-def read_page(member_of: Collection[int], filters: CatalogFilters, after: Cursor | None) -> Page:
-    """One page of matching shapes, grouped by base model unless another order is asked for."""
+def read_page(member_of: Collection[int], filters: CatalogFilters, cursor: str = "") -> Page[Row]:
+    """One page of matching shapes, grouped by base model unless another order is asked for. Errors: `NoSuchPage`."""
     matched = listed(member_of).filter(matching(filters))
-    rows = matched.values(*_PLAIN, **_COLUMNS)
-    return _flat_page(rows, filters.sort, after) if filters.sort else _grouped_page(rows, after)
+    if not filters.sort:
+        return _grouped_page(matched.values(*_PLAIN, *BY_MODEL.paths, **_COLUMNS), cursor)
+    order = ORDERS[filters.sort.removeprefix("-")]
+    rows = matched.values(*dict.fromkeys((*_PLAIN, *order.paths)), **_COLUMNS)
+    return page_of(rows, order.turned if filters.sort.startswith("-") else order, cursor, size=PAGE)
 
 
-def _grouped_page(rows: QuerySet[ShapeVersion, Row], after: Cursor | None) -> Page:
+def _grouped_page(rows: QuerySet[ShapeVersion, Row], cursor: str) -> Page[Row]:
     """Whole base models until there are PAGE shapes. Three queries, however many there are."""
-    rows = rows.order_by(f"{_MODEL}__position", f"{_MODEL}_id", "shape__position", "shape_id")
-    if after:
-        rows = rows.filter(_beyond(f"{_MODEL}__position", f"{_MODEL}_id", after))
+    rows = rows.order_by(*BY_MODEL.columns, "shape__position", "shape_id")
+    if cursor:
+        rows = rows.filter(BY_MODEL.beyond(BY_MODEL.place(cursor)))
     last = next(iter(rows[PAGE - 1 : PAGE]), None)
-    end = (last["model_position"], last["model_pk"]) if last else _BEHIND_ALL
-    beyond = _beyond(f"{_MODEL}__position", f"{_MODEL}_id", end)
-    page = list(rows.exclude(beyond))
-    return Page(page, end if rows.filter(beyond).exists() else None)
-
-
-def _flat_page(rows: QuerySet[ShapeVersion, Row], sort: str, after: Cursor | None) -> Page:
-    column, down = _SORT_COLUMNS[sort.removeprefix("-")], sort.startswith("-")
-    rows = rows.order_by(*(f"-{name}" for name in (column, "shape_id")) if down else (column, "shape_id"))
-    if after:
-        rows = rows.filter(_beyond(column, "shape_id", after, down=down))
-    page = list(rows[: PAGE + 1])
-    more = len(page) > PAGE
-    last = page[PAGE - 1] if more else None
-    return Page(page[:PAGE], (last[_SORT_KEYS[column]], last["shape_pk"]) if last else None)
-
-
-def _beyond(first: str, second: str, cursor: Cursor, *, down: bool = False) -> Q:
-    step = "lt" if down else "gt"
-    value, pk = cursor
-    return Q(**{f"{first}__{step}": value}) | Q(**{first: value, f"{second}__{step}": pk})
+    end = BY_MODEL.place_of(last) if last else _BEHIND_ALL
+    beyond = BY_MODEL.beyond(end)
+    return Page(list(rows.exclude(beyond)), BY_MODEL.cursor(end) if rows.filter(beyond).exists() else "")
 
 
 def find_version(member_of: Collection[int], account: str, shape: str, version: str = "") -> ShapeVersion | None:
@@ -321,11 +303,16 @@ def versions_of(
     member_of: Collection[int], shape: TrainingShape, *, older_than: ShapeVersion | None = None
 ) -> QuerySet[ShapeVersion]:
     """The shape's versions that the reader may see, newest first."""
-    versions = ShapeVersion.objects.filter(may_see(member_of), shape=shape).order_by("-created_at", "-pk")
+    versions = ShapeVersion.objects.filter(may_see(member_of), shape=shape)
     if older_than is None:
-        return versions
-    moment = older_than.created_at
-    return versions.filter(Q(created_at__lt=moment) | Q(created_at=moment, pk__lt=older_than.pk))
+        return versions.order_by(*NEWEST_FIRST.columns)
+    return behind(versions, NEWEST_FIRST, older_than)
+
+
+def page_of_versions(member_of: Collection[int], shape: TrainingShape, cursor: str, *, size: int) -> Page[ShapeVersion]:
+    """A page of them, without what they own. Errors: `NoSuchPage`."""
+    versions = versions_of(member_of, shape).defer("snapshot", "launch_fields")
+    return page_of(versions, NEWEST_FIRST, cursor, size=size)
 
 
 def other_versions(member_of: Collection[int], version: ShapeVersion) -> Sequence[ShapeVersion]:

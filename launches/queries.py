@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, OuterRef, QuerySet, Subquery
 
 from accounts.models import Account
 from catalog.enums import TrainerMode
@@ -19,10 +19,12 @@ from catalog.queries import listed
 from launches.models import Attempt, Event, Launch, Metric
 from launches.spec import TrainerSpec
 from launches.states import AttemptState
+from lists.orders import PAGE, Order, page_of
+from lists.pages import Page
 from wire.names import is_id
-from wire.pages import NoSuchPage, Page, key_in
 
-PAGE = 50
+NEWEST_FIRST = Order(("-created_at", "-pk"))
+NEWEST_EVENTS = Order(("-sequence",))
 TIMELINE = 200
 MOST_SHAPES = 200
 MOST_ATTEMPTS = 50
@@ -51,23 +53,16 @@ class LaunchRow:
 
 
 def list_launches(
-    member_of: Collection[int], filters: LaunchFilters, *, before: str = "", size: int = PAGE
+    member_of: Collection[int], filters: LaunchFilters, cursor: str = "", *, size: int = PAGE
 ) -> Page[LaunchRow]:
-    """Launches that were not deleted, newest first, after the launch whose uid is `before`. Errors: `NoSuchPage`."""
+    """Launches that were not deleted, newest first. Errors: `NoSuchPage`."""
     found = _filtered(Launch.objects.filter(account__in=list(member_of), deleted_at__isnull=True), filters)
-    if before:
-        created_at, pk = _place(member_of, before)
-        # The bound on its own is what an index can seek to; the alternative only settles ties.
-        found = found.filter(created_at__lte=created_at).filter(Q(created_at__lt=created_at) | Q(pk__lt=pk))
-    launches = list(
-        found.select_related("account", "owner", "shape_version__shape__account")
-        .defer("inputs", "shape_version__snapshot", "shape_version__launch_fields")
-        .order_by("-created_at", "-pk")[: size + 1]
+    found = found.select_related("account", "owner", "shape_version__shape__account").defer(
+        "inputs", "shape_version__snapshot", "shape_version__launch_fields"
     )
-    page = launches[:size]
-    attempts = {attempt.launch_id: attempt for attempt in _newest_attempts(page)}
-    rows = [LaunchRow(launch, attempts.get(launch.pk)) for launch in page]
-    return Page(rows, str(page[-1].uid) if len(launches) > size else "")
+    page: Page[Launch] = page_of(found, NEWEST_FIRST, cursor, size=size)
+    attempts = {attempt.launch_id: attempt for attempt in _newest_attempts(page.rows)}
+    return page.of([LaunchRow(launch, attempts.get(launch.pk)) for launch in page.rows])
 
 
 def _filtered(launches: QuerySet[Launch], filters: LaunchFilters) -> QuerySet[Launch]:
@@ -78,18 +73,6 @@ def _filtered(launches: QuerySet[Launch], filters: LaunchFilters) -> QuerySet[La
     if filters.owner is not None:
         launches = launches.filter(owner_id=filters.owner)
     return launches
-
-
-def _place(member_of: Collection[int], before: str) -> tuple[Any, int]:
-    """Where the page before ended; a deleted launch still marks the place."""
-    try:
-        uid = uuid.UUID(before)
-    except ValueError as error:
-        raise NoSuchPage from error
-    place = Launch.objects.filter(account__in=list(member_of), uid=uid).values_list("created_at", "pk").first()
-    if place is None:
-        raise NoSuchPage
-    return place
 
 
 def _newest_attempts(launches: Sequence[Launch]) -> QuerySet[Attempt]:
@@ -162,11 +145,9 @@ def deleted_by(launch: Launch) -> str:
     return launch.events.filter(kind="deleted").values_list("actor_label", flat=True).first() or ""
 
 
-def timeline_of(launch: Launch, *, before: str = "") -> Page[Event]:
-    """The launch's newest events, newest first, older than sequence number `before`. Errors: `NoSuchPage`."""
-    events = launch.events.filter(sequence__lt=key_in(before)) if before else launch.events.all()
-    found = list(events.order_by("-sequence")[:TIMELINE])
-    return Page(found, str(found[-1].sequence) if found and found[-1].sequence > 1 else "")
+def timeline_of(launch: Launch, cursor: str = "") -> Page[Event]:
+    """The launch's events, newest first. Errors: `NoSuchPage`."""
+    return page_of(launch.events.all(), NEWEST_EVENTS, cursor, size=TIMELINE)
 
 
 def example_version(account: Account) -> ShapeVersion | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 
@@ -16,12 +17,15 @@ from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from launches.models import Launch
 from launches.states import FINAL, AttemptState
+from lists.orders import PAGE, Order, count_up_to, page_of
+from lists.pages import Page
 from publishing.models import CatalogImport, Validation
 from publishing.states import ValidationState
 from wire.names import is_id, is_version_id
-from wire.pages import NoSuchPage, Page, key_in
+from wire.numbers import read_whole
 
-PAGE = 50
+NEWEST_FIRST = Order(("-created_at", "-pk"))
+BY_ID = Order(("shape_id",))
 VERSIONS_PAGE = 20
 COUNTED = 99
 """Lists are counted up to one more than this."""
@@ -86,50 +90,29 @@ LARGE = ("snapshot", "launch_fields")
 """Columns that lists leave out."""
 
 
-def count_up_to(found: QuerySet[ShapeVersion] | QuerySet[TrainingShape]) -> str:
+def count_in_words(found: QuerySet[ShapeVersion] | QuerySet[TrainingShape]) -> str:
     """How many there are, in words that stay true for many."""
-    number = found.order_by()[: COUNTED + 1].count()
+    number = count_up_to(found, COUNTED)
     return f"{COUNTED}+" if number > COUNTED else str(number)
 
 
-def list_versions(found: QuerySet[ShapeVersion], *, before: str = "", size: int = PAGE) -> Page[ShapeVersion]:
-    """Of these versions one page, newest first, after the version whose primary key is `before`.
-
-    That one may be none of them any more: a draft that was validated. Errors: `NoSuchPage` where it was deleted.
-    """
-    page = found.select_related(
+def list_versions(found: QuerySet[ShapeVersion], cursor: str = "", *, size: int = PAGE) -> Page[ShapeVersion]:
+    """Of these versions one page, newest first. Errors: `NoSuchPage`."""
+    rows = found.select_related(
         "shape__account", "shape__base_model", "created_by", "based_on", "successor__account", "successor_version"
-    )
-    if before:
-        last = ShapeVersion.objects.filter(pk=key_in(before)).values_list("created_at", "pk").first()
-        if last is None:
-            raise NoSuchPage
-        created_at, pk = last
-        page = page.filter(created_at__lte=created_at).filter(Q(created_at__lt=created_at) | Q(pk__lt=pk))
-    page = page.defer(
-        "launch_fields", *(f"{other}__{large}" for other in ("based_on", "successor_version") for large in LARGE)
-    )
-    rows = list(page.order_by("-created_at", "-pk")[: size + 1])
-    return Page(rows[:size], str(rows[size - 1].pk) if len(rows) > size else "")
+    ).defer("launch_fields", *(f"{other}__{large}" for other in ("based_on", "successor_version") for large in LARGE))
+    return page_of(rows, NEWEST_FIRST, cursor, size=size)
 
 
-def list_shapes(account: Account, *, after: str = "", size: int = PAGE) -> Page[ShapeRow]:
-    """The account's shapes by id, after the id `after`, be it of a shape or not. Errors: `NoSuchPage`."""
-    if after and not is_id(after):
-        raise NoSuchPage
-    found = TrainingShape.objects.filter(account=account, shape_id__gt=after)
-    shapes = list(
-        found.select_related("account", "base_model")
-        .annotate(number=Count("versions"))
-        .order_by("shape_id")[: size + 1]
-    )
-    page = shapes[:size]
+def list_shapes(account: Account, cursor: str = "") -> Page[ShapeRow]:
+    """The account's shapes by id. Errors: `NoSuchPage`."""
+    found = TrainingShape.objects.filter(account=account).select_related("account", "base_model")
+    page: Page[Any] = page_of(found.annotate(number=Count("versions")), BY_ID, cursor)
     latest = {
         version.shape_id: version
-        for version in ShapeVersion.objects.filter(shape__in=page, is_latest_validated=True).defer("launch_fields")
+        for version in ShapeVersion.objects.filter(shape__in=page.rows, is_latest_validated=True).defer("launch_fields")
     }
-    rows = [ShapeRow(shape, latest.get(shape.pk), shape.number) for shape in page]
-    return Page(rows, page[-1].shape_id if len(shapes) > size else "")
+    return page.of([ShapeRow(shape, latest.get(shape.pk), shape.number) for shape in page.rows])
 
 
 def find_shape(member_of: Collection[int], account: str, shape: str) -> TrainingShape | None:
@@ -181,8 +164,6 @@ def records_of(versions: Sequence[ShapeVersion]) -> Mapping[int, LaunchHistory]:
 
 def find_import(account: Account, user: User, number: str, *, now: datetime) -> CatalogImport | None:
     """The catalog file of that primary key, if the user uploaded it for the account within the last day."""
-    try:
-        key = key_in(number)
-    except NoSuchPage:
-        return None
-    return CatalogImport.objects.filter(account=account, user=user, created_at__gte=now - KEPT_FOR, pk=key).first()
+    kept = CatalogImport.objects.filter(account=account, user=user, created_at__gte=now - KEPT_FOR)
+    key = read_whole(number)
+    return kept.filter(pk=key).first() if key is not None else None

@@ -10,9 +10,13 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import AuditEntry, Membership
+import accounts.audit_queries
+import accounts.queries
+import catalog.queries
+import launches.queries
+import publishing.queries
 from accounts.roles import Role
-from catalog.models import ShapeVersion
+from lists.orders import Order
 from tests.makers import sign_in
 from tests.roles import World, make_world
 
@@ -25,68 +29,102 @@ def _shape(world: World) -> list[str]:
     return ["team-a", world.private.shape.shape_id]
 
 
-def _oldest(**asked: object) -> Callable[[World], str]:
-    def cursor(world: World) -> str:
-        found = ShapeVersion.objects.filter(shape__account__account_id="team-a", **asked)
-        return str(found.order_by("created_at", "pk").values_list("pk", flat=True)[0])
-
-    return cursor
+FOREIGN = Order(("name", "-pk")).cursor(["a", 1])
+"""Of a list that nobody has."""
+EARLY = "0001-01-01T00:00:00+00:00"
 
 
-def _first_entry(world: World) -> str:
-    found = AuditEntry.objects.filter(account__account_id="team-a")
-    return str(found.order_by("created_at", "pk").values_list("pk", flat=True)[0])
+def _behind_all(order: Order, *place: object) -> str:
+    """A cursor that is ours, with nothing behind it."""
+    return order.cursor(place)
 
 
-def _last_member(world: World) -> str:
-    return str(Membership.objects.filter(account__account_id="team-a").order_by("user__username").last().pk)  # type: ignore[union-attr]
-
-
-# What is listed: the address of its first page, the parameter with the cursor, what a row looks like, and a cursor that
-# is well formed and has nothing behind it.
-LISTS: dict[str, tuple[Callable[[World], str], str, str, Callable[[World], str]]] = {
-    "catalog": (lambda w: "/?sort=context", "after", r'shape-link" href=', lambda w: "99999999~1"),
+# What is listed: the address of its first page, the parameter with the cursor, what a row looks like, and the cursor
+# behind all.
+LISTS: dict[str, tuple[Callable[[World], str], str, str, str]] = {
+    "catalog": (
+        lambda w: "/?sort=context",
+        "after",
+        r'shape-link" href=',
+        _behind_all(catalog.queries.ORDERS["context"], 2**31 - 1, 1),
+    ),
+    "catalog, by model": (
+        lambda w: "/",
+        "after",
+        r'shape-link" href=',
+        _behind_all(catalog.queries.BY_MODEL, 2**31 - 1, 1),
+    ),
     "launches": (
         lambda w: reverse("launches"),
         "before",
         LAUNCH,
-        lambda w: str(w.failed.uid),
+        _behind_all(launches.queries.NEWEST_FIRST, EARLY, 0),
     ),
     "launches, filtered": (
         lambda w: reverse("launches") + "?state=FAILED",
         "before",
         LAUNCH,
-        lambda w: "00000000-0000-4000-8000-000000000000",
+        _behind_all(launches.queries.NEWEST_FIRST, EARLY, 0),
     ),
     "launches of a shape": (
         lambda w: reverse("shape_launches", args=_shape(w)),
         "before",
         LAUNCH,
-        lambda w: str(w.failed.uid),
+        _behind_all(launches.queries.NEWEST_FIRST, EARLY, 0),
     ),
-    "events of a launch": (lambda w: reverse("launch", args=[w.failed.uid]), "before", r'id="event-\d', lambda w: "1"),
-    "members": (lambda w: reverse("members"), "after", r'aria-label="Role of ', _last_member),
-    "keys": (lambda w: reverse("keys"), "before", r'aria-label="Revoke ', lambda w: str(w.key.pk)),
-    "audit": (lambda w: reverse("audit"), "before", r'id="entry-\d', _first_entry),
-    "versions in work": (lambda w: reverse("publish"), "before", r'class="link id"', _oldest(state="DRAFT")),
+    "events of a launch": (
+        lambda w: reverse("launch", args=[w.failed.uid]),
+        "before",
+        r'id="event-\d',
+        _behind_all(launches.queries.NEWEST_EVENTS, 1),
+    ),
+    "members": (
+        lambda w: reverse("members"),
+        "after",
+        r'aria-label="Role of ',
+        _behind_all(accounts.queries.BY_USER_NAME, "zzz", 1),
+    ),
+    "keys": (
+        lambda w: reverse("keys"),
+        "before",
+        r'aria-label="Revoke ',
+        _behind_all(accounts.queries.NEWEST_KEYS, 0),
+    ),
+    "audit": (
+        lambda w: reverse("audit"),
+        "before",
+        r'id="entry-\d',
+        _behind_all(accounts.audit_queries.NEWEST_FIRST, EARLY, 0),
+    ),
+    "versions in work": (
+        lambda w: reverse("publish"),
+        "before",
+        r'class="link id"',
+        _behind_all(publishing.queries.NEWEST_FIRST, EARLY, 0),
+    ),
     "versions that wait": (
         lambda w: reverse("publish") + "?show=awaiting",
         "before",
         r'class="link id"',
-        _oldest(),
+        _behind_all(publishing.queries.NEWEST_FIRST, EARLY, 0),
     ),
-    "shapes": (lambda w: reverse("publish") + "?show=shapes", "after", r'class="link id"', lambda w: "z" * 63),
+    "shapes": (
+        lambda w: reverse("publish") + "?show=shapes",
+        "after",
+        r'class="link id"',
+        _behind_all(publishing.queries.BY_ID, "z" * 63),
+    ),
     "versions of a shape": (
         lambda w: reverse("publish_shape", args=_shape(w)),
         "before",
         r"data-version=",
-        _oldest(),
+        _behind_all(publishing.queries.NEWEST_FIRST, EARLY, 0),
     ),
     "versions to compare with": (
         lambda w: reverse("compare_versions", args=_shape(w)),
         "before",
         r"<option",
-        lambda w: w.private.version_id,
+        _behind_all(catalog.queries.NEWEST_FIRST, EARLY, 0),
     ),
 }
 
@@ -96,12 +134,12 @@ def test_a_page_that_is_not_there_is_the_first_one_and_says_so() -> None:
     admin = world.people[Role.ADMIN]
     assert admin
     browser = sign_in(Client(), admin)
-    for name, (address, parameter, row, last) in LISTS.items():
+    for name, (address, parameter, row, behind_all) in LISTS.items():
         here = address(world)
         first = browser.get(here).content.decode()
         rows = re.findall(row, first)
         assert rows and NOTICE not in first, name
-        for cursor in ("~", "\0", "9" * 70, last(world)):
+        for cursor in ("~", "\0", "9" * 70, FOREIGN, behind_all):
             answer = browser.get(f"{here}{'&' if '?' in here else '?'}{urlencode({parameter: cursor})}")
             html = answer.content.decode()
             assert (answer.status_code, re.findall(row, html), html.count(NOTICE)) == (200, rows, 1), (name, cursor)

@@ -29,8 +29,8 @@ from accounts.models import Account
 from accounts.refusals import status_of
 from accounts.requests import NO_ACCOUNT, SlipwayRequest, actor_of
 from accounts.roles import Right, allows
+from lists.pages import show
 from wire.errors import NotFound, Refusal
-from wire.pages import show
 
 
 @require_safe
@@ -130,7 +130,7 @@ def _choices(account: Account, form: AuditForm, *, personal: bool) -> dict[str, 
 
 def _entries(account: Account, filters: AuditFilters, before: str, *, personal: bool) -> dict[str, Any]:
     here = reverse("audit")
-    page = show(before, lambda cursor: list_entries(account, filters, personal=personal, before=cursor))
+    page = show(before, lambda cursor: list_entries(account, filters, personal=personal, cursor=cursor))
     return {
         "rows": [(entry, verb_in_words(entry.verb), differences(entry.before, entry.after)) for entry in page.rows],
         "in_force": filters.in_words,

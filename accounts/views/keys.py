@@ -24,8 +24,8 @@ from accounts.queries import find_key, list_keys
 from accounts.refusals import status_of
 from accounts.requests import SlipwayRequest, actor_of, wrong_account
 from accounts.scopes import Scope
+from lists.pages import Page, show
 from wire.errors import InvalidArgument, Refusal
-from wire.pages import Page, show
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -103,7 +103,7 @@ def _page(
     account = request.standing.account
     whose = _whose(request, account)
     asked, here = request.GET.get("before", ""), reverse("keys")
-    page = show(asked, lambda cursor: list_keys(account, whose, before=cursor) if account else Page((), ""))
+    page = show(asked, lambda cursor: list_keys(account, whose, cursor) if account else Page((), ""))
     context = {
         "account": account,
         "everybodys": whose is None,

@@ -34,8 +34,8 @@ from accounts.queries import (
 from accounts.refusals import status_of
 from accounts.requests import SlipwayRequest, actor_of, wrong_account
 from accounts.roles import Role
+from lists.pages import Page, show
 from wire.errors import InvalidArgument, Refusal, Violation
-from wire.pages import Page, show
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -159,7 +159,7 @@ def _page(
 ) -> HttpResponse:
     account = request.standing.account
     asked, here = request.GET.get("after", ""), reverse("members")
-    page = show(asked, lambda cursor: list_members(account, after=cursor) if account else Page((), ""))
+    page = show(asked, lambda cursor: list_members(account, cursor) if account else Page((), ""))
     invitations = open_invitations(account, timezone.now()) if account else []
     context = {
         "account": account,

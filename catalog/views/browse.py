@@ -18,11 +18,10 @@ from catalog import facets, queries
 from catalog.facets import Loosening
 from catalog.filters import BOUNDS, CHOICES, CatalogFilters
 from catalog.forms import read_filters
-from catalog.queries import Cursor, Row
+from catalog.queries import Row
 from catalog.rows import row_for_template
 from catalog.views.access import catalog_reader, member_of
-from wire.names import is_id
-from wire.pages import NoSuchPage, Page, key_in, show
+from lists.pages import show
 
 HERE = "Runs on this machine"
 _SORTS = (("name", "Name", "name"), ("context", "Context", "-context"), ("gpus", "GPUs", "gpus"))
@@ -47,7 +46,7 @@ def browse(request: SlipwayRequest) -> HttpResponse:
     groups = queries.read_groups(mine, filters)
     known = [*groups, *queries.read_values(mine)] if filters.q else groups  # what the text leaves out stays, with 0
     total = facets.count(groups, filters)
-    page = show(request.GET.get("after", ""), lambda cursor: _read_page(mine, filters, cursor))
+    page = show(request.GET.get("after", ""), lambda cursor: queries.read_page(mine, filters, cursor))
     rows = [row_for_template(row) for row in page.rows]
     here = reverse("catalog")
     context = {
@@ -77,21 +76,6 @@ def browse(request: SlipwayRequest) -> HttpResponse:
 
 def _wants_fragment(request: SlipwayRequest) -> bool:
     return bool(request.htmx) and not request.htmx.history_restore_request
-
-
-def _read_page(mine: Collection[int], filters: CatalogFilters, after: str) -> Page[Row]:
-    found = queries.read_page(mine, filters, _read_cursor(after, filters) if after else None)
-    return Page(found.rows, f"{found.next[0]}~{found.next[1]}" if found.next else "")
-
-
-def _read_cursor(text: str, filters: CatalogFilters) -> Cursor:
-    """The cursor of a URL. Errors: `NoSuchPage` where it is none of this order."""
-    value, _, pk = text.rpartition("~")
-    if filters.sort.removeprefix("-") != "name":
-        return key_in(value), key_in(pk)
-    if not is_id(value):
-        raise NoSuchPage
-    return value, key_in(pk)
 
 
 def _families(rows: Sequence[Row]) -> list[Family]:

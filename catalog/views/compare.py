@@ -17,8 +17,8 @@ from catalog import queries
 from catalog.fields.differences import FieldDifference, compare
 from catalog.models import ShapeVersion
 from catalog.views.access import catalog_reader, member_of
+from lists.pages import Page, show
 from wire.names import parse_version_name
-from wire.pages import NoSuchPage, Page, show
 
 MOST_SHAPES = 4
 PAGE = 20
@@ -118,14 +118,10 @@ def _asked(
     return version
 
 
-def _choices(mine: Collection[int], shown: ShapeVersion, before: str) -> Page[str]:
-    """The ids of versions of the same shape, newest first, older than the version of id `before`."""
-    account, shape = shown.shape.account.account_id, shown.shape
-    last = queries.find_version(mine, account, shape.shape_id, before) if before else None
-    if before and last is None:
-        raise NoSuchPage
-    found = list(queries.versions_of(mine, shape, older_than=last).values_list("version_id", flat=True)[: PAGE + 1])
-    return Page(found[:PAGE], found[PAGE - 1] if len(found) > PAGE else "")
+def _choices(mine: Collection[int], shown: ShapeVersion, cursor: str) -> Page[str]:
+    """The ids of versions of the same shape, newest first. Errors: `NoSuchPage`."""
+    page = queries.page_of_versions(mine, shown.shape, cursor, size=PAGE)
+    return page.of([version.version_id for version in page.rows])
 
 
 def _parse(text: str, account: Account | None) -> tuple[str, str, str] | None:

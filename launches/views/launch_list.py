@@ -21,7 +21,7 @@ from launches.pages.stepper import LABELS
 from launches.queries import LaunchFilters, LaunchRow, find_shape, launched_shapes, list_launches
 from launches.states import ACTIVE, FINAL, AttemptState
 from launches.unknown_trainers import count_unknown_trainers
-from wire.pages import Page, show
+from lists.pages import Page, show
 
 STATES: dict[str, tuple[str, frozenset[AttemptState]]] = {
     "": ("Any state", frozenset()),
@@ -48,9 +48,7 @@ def launches(request: SlipwayRequest) -> HttpResponse:
     def read(before: str) -> Page[LaunchRow]:
         if states is None or (shape_name and shape is None):
             return Page((), "")
-        return list_launches(
-            accounts, LaunchFilters(states[1], shape, request.user.pk if mine else None), before=before
-        )
+        return list_launches(accounts, LaunchFilters(states[1], shape, request.user.pk if mine else None), before)
 
     page = show(request.GET.get("before", ""), read)
     context = {
@@ -82,7 +80,7 @@ def shape_launches(request: SlipwayRequest, account_id: str, shape_id: str) -> H
         raise Http404("There is no such shape.")
     size = {"size": FRAGMENT_ROWS} if request.htmx else {}
     filters = LaunchFilters(shape=version.shape)
-    page = show(request.GET.get("before", ""), lambda cursor: list_launches(accounts, filters, before=cursor, **size))
+    page = show(request.GET.get("before", ""), lambda cursor: list_launches(accounts, filters, cursor, **size))
     context = {
         "section": "catalog",
         "shape": version.shape,

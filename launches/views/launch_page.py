@@ -44,8 +44,8 @@ from launches.series import Position, curve_of, newest_of, stretches_of
 from launches.spec import TrainerSpec
 from launches.states import AttemptState, Reason
 from launches.tokens import trainer_token
+from lists.pages import show
 from wire.errors import Refusal
-from wire.pages import show
 
 STALE_AFTER = timedelta(seconds=30)
 
@@ -121,7 +121,7 @@ def _read(text: str) -> int | None:
 def _context(request: SlipwayRequest, seen: LaunchView) -> dict[str, Any]:
     launch, attempt, version = seen.launch, seen.attempt, seen.launch.shape_version
     spec = TrainerSpec.from_json(launch.spec)
-    timeline = show(request.GET.get("before", ""), lambda cursor: timeline_of(launch, before=cursor))
+    timeline = show(request.GET.get("before", ""), lambda cursor: timeline_of(launch, cursor))
     stretches = stretches_of(launch)
     history = states_of(attempt)
     asked = next((who for state, _, who in history if state is AttemptState.CANCELLING), "")

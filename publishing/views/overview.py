@@ -17,6 +17,7 @@ from catalog.domain.shape_lock import latest_of
 from catalog.enums import MODE_LABELS, TrainerMode
 from catalog.labels import context_label
 from catalog.models import ShapeVersion, TrainingShape
+from lists import pages
 from publishing.bundled import offers_for
 from publishing.pages.actions import DELETE_SHAPE, Verb, Words, legal_verbs, words_of
 from publishing.pages.addresses import action_page
@@ -24,7 +25,7 @@ from publishing.queries import (
     VERSIONS_PAGE,
     LaunchHistory,
     awaiting,
-    count_up_to,
+    count_in_words,
     expired,
     in_work,
     list_shapes,
@@ -32,7 +33,6 @@ from publishing.queries import (
     records_of,
 )
 from publishing.views.access import published_shape, publishers_page, publishing_account
-from wire import pages
 
 WORK, AWAITING, EXPIRED, SHAPES = "work", "awaiting", "expired", "shapes"
 INLINE = 2
@@ -83,19 +83,19 @@ def publish(request: SlipwayRequest) -> HttpResponse:
     lists = {WORK: in_work(account), AWAITING: awaiting(account), EXPIRED: expired(account, timezone.now())}
     show = show if show in {*lists, SHAPES} else WORK
     tabs = [
-        (WORK, "In work", count_up_to(lists[WORK])),
-        (AWAITING, "Awaiting publication", count_up_to(lists[AWAITING])),
-        (EXPIRED, "Evidence expired", count_up_to(lists[EXPIRED])),
-        (SHAPES, "Shapes", count_up_to(TrainingShape.objects.filter(account=account))),
+        (WORK, "In work", count_in_words(lists[WORK])),
+        (AWAITING, "Awaiting publication", count_in_words(lists[AWAITING])),
+        (EXPIRED, "Evidence expired", count_in_words(lists[EXPIRED])),
+        (SHAPES, "Shapes", count_in_words(TrainingShape.objects.filter(account=account))),
     ]
     context: dict[str, Any] = {"section": "publish", "account": account, "show": show, "tabs": tabs}
     if not request.htmx:
         context["offers"] = offers_for(actor_of(request))
     if show == SHAPES:
-        shapes = pages.show(request.GET.get("after", ""), lambda cursor: list_shapes(account, after=cursor))
+        shapes = pages.show(request.GET.get("after", ""), lambda cursor: list_shapes(account, cursor))
         context |= {"shapes": shapes.rows, **shapes.links(lambda cursor: _address(show, after=cursor))}
     else:
-        page = pages.show(request.GET.get("before", ""), lambda cursor: list_versions(lists[show], before=cursor))
+        page = pages.show(request.GET.get("before", ""), lambda cursor: list_versions(lists[show], cursor))
         context |= {
             "rows": [_row(version, LaunchHistory(), None) for version in page.rows],
             **page.links(lambda cursor: _address(show, before=cursor)),
@@ -110,7 +110,7 @@ def publish_shape(request: SlipwayRequest, account_id: str, shape_id: str) -> Ht
     shape = published_shape(request, account_id, shape_id)
     page = pages.show(
         request.GET.get("before", ""),
-        lambda cursor: list_versions(shape.versions.all(), before=cursor, size=VERSIONS_PAGE),
+        lambda cursor: list_versions(shape.versions.all(), cursor, size=VERSIONS_PAGE),
     )
     records = records_of(page.rows)
     latest = latest_of(shape)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from accounts.roles import Role
 from accounts.scopes import Scope
 from api.listing import EXACT_UP_TO
 from benchmarks.filling import FILL_SHAPES
+from tests import plans
 from tests.api.makers import Caller, make_caller
 from tests.makers import make_account, make_member, make_version
 
@@ -24,7 +21,6 @@ SELECT shape_id, lpad(n::text, 8, 'a'), snapshot, launch_fields, digest, state, 
 FROM (SELECT * FROM catalog_shapeversion ORDER BY id LIMIT 1) v, generate_series(1, 5000) n;
 ANALYZE catalog_shapeversion
 """
-PAGE_READS, COUNT_READS = 1_000, 3 * EXACT_UP_TO
 VERSIONS = "/v1/accounts/-/trainingShapes/-/versions"
 SAMPLER = "accounts/fireworks/deploymentShapes/sampler/versions/abcdefgh"
 pytestmark = [pytest.mark.django_db, pytest.mark.e2e]  # filling the tables takes its time
@@ -43,31 +39,12 @@ def caller() -> Caller:
     return make_caller(account=team, user=make_member(account=team, role=Role.VIEWER), scope=Scope.READ)
 
 
-def plans_of(caller: Caller, path: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """SQL and the nodes of its plan, for every query of the request that reads versions."""
-    with CaptureQueriesContext(connection) as queries:
-        status, body = caller.get(path)
-    assert status == 200, body
-    for query in queries:
-        if query["sql"].startswith("SELECT") and "catalog_shapeversion" in query["sql"]:
-            with connection.cursor() as cursor:
-                cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + query["sql"].replace("%", "%%"), None)
-                yield query["sql"], list(_walk(cursor.fetchone()[0][0]["Plan"]))
-
-
-def _walk(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield node
-    for child in node.get("Plans", []):
-        yield from _walk(child)
-
-
 def assert_reads_little(caller: Caller, path: str) -> None:
-    for sql, nodes in plans_of(caller, path):
-        most = COUNT_READS if "COUNT(" in sql else PAGE_READS
-        for node in nodes:
-            removed = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
-            read = (node["Actual Rows"] + removed) * node["Actual Loops"]
-            assert read <= most, f"{path}: {node['Node Type']} on {node.get('Relation Name')} reads {read} rows\n{sql}"
+    def get() -> None:
+        status, body = caller.get(path)
+        assert status == 200, body
+
+    plans.assert_reads_little("catalog_shapeversion", get, counted=3 * EXACT_UP_TO)
 
 
 def test_lists_read_an_index_however_and_wherever_they_are_asked(caller: Caller) -> None:

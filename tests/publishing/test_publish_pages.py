@@ -20,7 +20,7 @@ from catalog.models import ShapeVersion
 from catalog.states import VersionState
 from launches.models import Launch
 from launches.states import AttemptState
-from publishing import queries
+from lists.orders import PAGE
 from publishing.domain.validate_by_hand import validate_by_hand
 from publishing.pages.actions import Verb, legal_verbs
 from tests.launches.makers import make_launch
@@ -129,7 +129,7 @@ def test_publishers_find_their_way(signed_in: Client) -> None:
 
 def test_lists_are_paged_by_key(signed_in: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     shape = own_shape()
-    made = [draft_of(shape).version_id for _ in range(queries.PAGE + 2)][::-1]
+    made = [draft_of(shape).version_id for _ in range(PAGE + 2)][::-1]
     first = page(signed_in, "/publish")
     following = re.findall(r'href="([^"]+)" rel="next"', first)[0].replace("&amp;", "&")
     assert ids(first) + ids(page(signed_in, following)) == made
@@ -143,7 +143,7 @@ def test_lists_are_paged_by_key(signed_in: Client, monkeypatch: pytest.MonkeyPat
 
 
 def test_shapes_are_paged_by_id(signed_in: Client) -> None:
-    names = [f"s{number:03}" for number in range(queries.PAGE + 3)]
+    names = [f"s{number:03}" for number in range(PAGE + 3)]
     for name in names:
         own_shape(name)
     first = page(signed_in, "/publish?show=shapes")

@@ -1,6 +1,6 @@
 """Pages of a list, and what is shown where an address names one that is not there (any more). Pure.
 
-A cursor is the text in an address that says after which row a page begins; "" is the first page.
+A cursor is the text in an address that says behind which row a page begins; "" is the first page.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 Row = TypeVar("Row")
-
-LONGEST_KEY = 18
-"""Digits of a primary key that surely fits."""
+Shown = TypeVar("Shown")
 
 
 class NoSuchPage(Exception):
@@ -25,9 +23,13 @@ class Page(NamedTuple, Generic[Row]):
     rows: Sequence[Row]
     next: str
 
+    def of(self, rows: Sequence[Shown]) -> Page[Shown]:
+        """The same page with what its rows were made into."""
+        return Page(rows, self.next)
+
 
 @dataclass(frozen=True)
-class Shown(Generic[Row]):
+class ShownPage(Generic[Row]):
     """The page that a person sees; `started_over` where it is the first one and they asked for another."""
 
     rows: Sequence[Row]
@@ -44,20 +46,13 @@ class Shown(Generic[Row]):
         }
 
 
-def show(cursor: str, read: Callable[[str], Page[Row]]) -> Shown[Row]:
+def show(cursor: str, read: Callable[[str], Page[Row]]) -> ShownPage[Row]:
     """The page of the cursor; where there is none, or nothing on it, the first one."""
     try:
         page = read(cursor)
     except NoSuchPage:
         page = Page((), "")
     if page.rows or not cursor:
-        return Shown(page.rows, page.next, cursor, started_over=False)
+        return ShownPage(page.rows, page.next, cursor, started_over=False)
     first = read("")
-    return Shown(first.rows, first.next, "", started_over=bool(first.rows))
-
-
-def key_in(cursor: str) -> int:
-    """The number that the cursor is, such as a primary key. Errors: `NoSuchPage`."""
-    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= LONGEST_KEY):
-        raise NoSuchPage
-    return int(cursor)
+    return ShownPage(first.rows, first.next, "", started_over=bool(first.rows))
