@@ -36,11 +36,11 @@ INSERT INTO catalog_trainingshape (account_id, shape_id, base_model_id, display_
 SELECT m.account_id, m.model_id || '-' || n, m.id, 'Policy trainer', 'derived', n,
     ' policy trainer ' || m.search_text || n || ' ' || m.search_text, now() - (5 * m.id + n) * interval '1 second'
 FROM catalog_basemodel m, generate_series(1, 5) n WHERE m.model_id LIKE 'bench-%%';
-INSERT INTO catalog_shapeversion (shape_id, version_id, snapshot, launch_fields, digest, state, is_public,
-    is_latest_validated, published_at, deprecation_message, created_at, note)
+INSERT INTO catalog_shapeversion (shape_id, version_id, snapshot, launch_fields, fields_edition, digest, state,
+    is_public, is_latest_validated, published_at, deprecation_message, created_at, note)
 SELECT s.id, lpad(to_hex(s.id), 8, '0'), v.snapshot || jsonb_build_object(
         'maxSupportedContextLength', 1024 * (1 + s.id %% 256), 'acceleratorCount', 1 + s.id %% 8), v.launch_fields,
-    v.digest, 'VALIDATED', true, true, s.created_at, '', s.created_at, ''
+    v.fields_edition, v.digest, 'VALIDATED', true, true, s.created_at, '', s.created_at, ''
 FROM catalog_trainingshape s,
     (SELECT * FROM catalog_shapeversion ORDER BY id LIMIT 1) v
 WHERE s.shape_id LIKE 'bench-%%';

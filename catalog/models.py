@@ -16,8 +16,9 @@ from django.db.models.fields.json import KT, KeyTransform
 from django.db.models.functions import Cast, Now
 
 from accounts.models import Account, User
-from catalog.enums import ARCHITECTURE_LABELS, IdSource
+from catalog.enums import ARCHITECTURE_LABELS, IdSource, TrainerMode
 from catalog.fields.launch_fields import LaunchField
+from catalog.fields.narrowing import renewed
 from catalog.fields.snapshots import Snapshot
 from catalog.states import VersionState
 from wire import names
@@ -108,6 +109,9 @@ class ShapeVersion(models.Model):
     version_id = models.CharField(max_length=8)
     snapshot = models.JSONField()
     launch_fields = models.JSONField()
+    fields_edition = models.PositiveSmallIntegerField(
+        db_default=1, help_text="Of `catalog.fields.launch_fields`: the edition of the common set that it narrows."
+    )
     digest = models.CharField(max_length=64)
 
     state = models.CharField(max_length=12, choices=[(s.value, s.value) for s in VersionState])
@@ -212,6 +216,11 @@ class ShapeVersion(models.Model):
     def fields(self) -> list[LaunchField]:
         """The launch fields as values, in the order of the form."""
         return [LaunchField.from_json(stored) for stored in self.launch_fields]
+
+    @property
+    def renewed_fields(self) -> tuple[LaunchField, ...]:
+        """The launch fields as a new draft takes them over: narrowed as here, from the newest common set."""
+        return renewed(TrainerMode(self.trainer_mode), self.fields_edition, self.fields)
 
 
 class AppliedFile(models.Model):

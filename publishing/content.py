@@ -76,13 +76,16 @@ def write_content(snapshot: Snapshot, fields: Sequence[LaunchField], note: str =
     return values
 
 
-def read_content(values: Mapping[str, str], *, name: str, base_model: str) -> Content:
-    """The version that the inputs describe, for the shape `name`, made for `base_model`."""
+def read_content(values: Mapping[str, str], *, name: str, base_model: str, edition: int | None = None) -> Content:
+    """The version that the inputs describe, for the shape `name`, made for `base_model`.
+
+    `edition` is the one of the common launch fields that it narrows, the newest unless told.
+    """
     wrong: list[Violation] = []
     read = {field.key: _read_field(field, values.get(field.key, ""), wrong) for field in FIELDS if not field.fixed}
     widened: list[Violation] = []
     mode = read["trainer_mode"]
-    fields = _read_fields(mode, values, widened) if mode else ()
+    fields = _read_fields(common_fields(mode, edition), values, widened) if mode else ()
     note = values.get(NOTE, "").replace("\r\n", "\n").strip()
     unread = frozenset(violation.field for violation in wrong)
     known = _snapshot(read | {key: _STAND_INS.get(key) for key in unread}, name=name, base_model=base_model)
@@ -149,8 +152,10 @@ def _read_choice(field: SnapshotField, text: str, found: list[Violation]) -> Any
     return member
 
 
-def _read_fields(mode: TrainerMode, values: Mapping[str, str], found: list[Violation]) -> tuple[LaunchField, ...]:
-    offered = [field for field in common_fields(mode) if f"{LAUNCH_FIELDS}.{field.name}" in values]
+def _read_fields(
+    common: Sequence[LaunchField], values: Mapping[str, str], found: list[Violation]
+) -> tuple[LaunchField, ...]:
+    offered = [field for field in common if f"{LAUNCH_FIELDS}.{field.name}" in values]
     read = []
     for field in offered:
         prefix = f"{LAUNCH_FIELDS}.{field.name}"

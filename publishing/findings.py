@@ -96,7 +96,7 @@ def _failed(outcome: str, *lines: LogEntry) -> ValidationStep:
 def _check(validation: Validation) -> ValidationStep:
     version = validation.version
     snapshot = version.frozen_snapshot
-    found = problems(snapshot, version.fields)
+    found = problems(snapshot, version.fields, version.fields_edition)
     if found:
         noun = "problem" if len(found) == 1 else "problems"
         return _failed(f"The static checks found {len(found)} {noun}.", *(LogEntry(_told(v), "error") for v in found))

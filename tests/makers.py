@@ -13,7 +13,7 @@ from accounts.models import Account, Membership, User
 from accounts.roles import Role
 from catalog.enums import Architecture, IdSource, TrainerMode
 from catalog.fields import snapshots
-from catalog.fields.launch_fields import LaunchField, common_fields
+from catalog.fields.launch_fields import LaunchField, common_fields, newest_edition
 from catalog.fields.snapshots import Snapshot
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from catalog.naming import model_search_text, shape_search_text
@@ -137,6 +137,7 @@ def make_version(
         version_id=version_id or new_version_id(),
         snapshot=snapshot.as_json(),
         launch_fields=fields,
+        fields_edition=newest_edition(),
         digest=snapshots.digest(snapshot, fields),
         state=state,
         is_public=validated if public is None else public,

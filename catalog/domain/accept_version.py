@@ -24,7 +24,7 @@ def accept_version(*, actor: Actor, version: ShapeVersion, reason: str) -> Shape
     """
     require_publisher(actor, version.shape.account)
     version = lock_version(version)
-    if found := problems(version.frozen_snapshot, version.fields):
+    if found := problems(version.frozen_snapshot, version.fields, version.fields_edition):
         raise InvalidArgument(found)
     before = version.state
     move_version(version, VersionState.VALIDATED)

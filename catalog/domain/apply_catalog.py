@@ -34,17 +34,24 @@ STALE = "The catalog changed since this plan was made. See what the file would d
 
 @transaction.atomic
 def apply_catalog(
-    *, actor: Actor, document: Document, file: str, source: str, expected: str | None = None, prune: bool = True
+    *,
+    actor: Actor,
+    document: Document,
+    file: str,
+    source: str,
+    expected: str | None = None,
+    prune: bool = True,
+    renew: bool = False,
 ) -> Plan:
     """Do what `plan_catalog` says, all or nothing; with nothing to do nothing is written but which file it was.
 
     `expected` is the fingerprint of the plan that somebody agreed to. `prune=False` leaves what only
-    the account has as it is, and lets a document that is not public publish to members only. Errors: as in
-    `plan_catalog`; `Conflict` where the plan is another one now, or becomes one while it is done; `FailedPrecondition`
-    where a public shape would be superseded by a version that is not.
+    the account has as it is, and lets a document that is not public publish to members only; `renew` is as there.
+    Errors: as in `plan_catalog`; `Conflict` where the plan is another one now, or becomes one while it is done;
+    `FailedPrecondition` where a public shape would be superseded by a version that is not.
     """
     there = _locked(document)
-    plan = plan_for(actor, there, document, file=file, source=source, prune=prune)
+    plan = plan_for(actor, there, document, file=file, source=source, prune=prune, renew=renew)
     if expected not in (None, plan.fingerprint):
         raise Conflict(STALE)
     if not plan.steps:
@@ -217,6 +224,7 @@ def _publish(actor: Actor, document: Document, shape: TrainingShape, entry: Shap
         shape=shape,
         snapshot=entry.snapshot,
         launch_fields=entry.launch_fields,
+        edition=entry.edition,
         public=document.public,
         note=_by(file),
     )

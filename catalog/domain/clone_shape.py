@@ -38,7 +38,9 @@ def clone_shape(
     snapshot = replace(source.frozen_snapshot, name=shape.name, base_model=model.name)
     if model.pk != source.shape.base_model_id:
         snapshot = replace(snapshot, model_type=model.model_type, parameter_count=model.parameter_count)
-    draft = create_draft(actor=actor, shape=shape, snapshot=snapshot, launch_fields=source.fields, based_on=source)
+    draft = create_draft(
+        actor=actor, shape=shape, snapshot=snapshot, launch_fields=source.renewed_fields, based_on=source
+    )
     record(
         actor=actor,
         verb="clone_shape",

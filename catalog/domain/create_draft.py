@@ -11,7 +11,7 @@ from accounts.domain.record import record
 from catalog.domain.shape_lock import lock_shape
 from catalog.fields import snapshots
 from catalog.fields.checks import range_problems
-from catalog.fields.launch_fields import LaunchField
+from catalog.fields.launch_fields import LaunchField, newest_edition
 from catalog.fields.snapshots import Snapshot
 from catalog.free_text import wrong_words
 from catalog.models import ShapeVersion, TrainingShape
@@ -35,7 +35,8 @@ def create_draft(
 ) -> ShapeVersion:
     """A draft, which may still break the cross-field checks; its figures are within their limits.
 
-    `based_on` is the version that it started as a copy of. Errors: `NotFound`, `PermissionDenied`, `InvalidArgument`.
+    The launch fields narrow the newest common ones. `based_on` is the version that it started as a copy of. Errors:
+    `NotFound`, `PermissionDenied`, `InvalidArgument`.
     """
     require_publisher(actor, shape.account)
     shape = lock_shape(shape)
@@ -46,6 +47,7 @@ def create_draft(
         version_id=free_version_id(shape),
         snapshot=snapshot.as_json(),
         launch_fields=fields,
+        fields_edition=newest_edition(),
         digest=snapshots.digest(snapshot, fields),
         state=VersionState.DRAFT,
         created_by=actor.user,

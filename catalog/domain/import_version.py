@@ -12,7 +12,7 @@ from catalog.domain.create_draft import free_version_id
 from catalog.domain.shape_lock import latest_of, lock_shape, point_latest
 from catalog.fields import snapshots
 from catalog.fields.checks import problems
-from catalog.fields.launch_fields import LaunchField
+from catalog.fields.launch_fields import LaunchField, newest_edition
 from catalog.fields.snapshots import Snapshot
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.rights import require_publisher
@@ -27,18 +27,20 @@ def import_version(
     shape: TrainingShape,
     snapshot: Snapshot,
     launch_fields: Sequence[LaunchField],
+    edition: int | None = None,
     public: bool,
     note: str = "",
 ) -> ShapeVersion:
     """A version that is validated and published at once, and becomes the latest validated one of its shape.
 
-    `note` says which document; it is the reason in the audit log, too. `shape` needs its account loaded. Errors:
-    `NotFound`, `PermissionDenied`; `InvalidArgument` where the static checks find something; `FailedPrecondition` where
-    a shape that is public would be superseded by a version that is not.
+    `edition` is the one of the common set that the launch fields narrow, the newest unless told; `note` says which
+    document, and is the reason in the audit log, too. `shape` needs its account loaded. Errors: `NotFound`,
+    `PermissionDenied`; `InvalidArgument` where the static checks find something; `FailedPrecondition` where a shape
+    that is public would be superseded by a version that is not.
     """
     require_publisher(actor, shape.account)
     shape = lock_shape(shape)
-    if found := problems(snapshot, launch_fields):
+    if found := problems(snapshot, launch_fields, edition):
         raise InvalidArgument(found)
     fields = [field.as_json() for field in launch_fields]
     version = ShapeVersion.objects.create(
@@ -46,6 +48,7 @@ def import_version(
         version_id=free_version_id(shape),
         snapshot=snapshot.as_json(),
         launch_fields=fields,
+        fields_edition=edition or newest_edition(),
         digest=snapshots.digest(snapshot, fields),
         state=VersionState.VALIDATED,
         is_public=public,

@@ -20,17 +20,22 @@ from wire.names import parse_model_name, parse_shape_name
 
 
 @transaction.atomic
-def plan_catalog(*, actor: Actor, document: Document, file: str, source: str, prune: bool = True) -> Plan:
+def plan_catalog(
+    *, actor: Actor, document: Document, file: str, source: str, prune: bool = True, renew: bool = False
+) -> Plan:
     """What `apply_catalog` would do, for a file whose bytes have the sha256 `file`; `prune` as there.
 
+    `renew` brings the shapes that are there to the newest edition of the common launch fields, too.
     Errors: `NotFound`, `PermissionDenied`; `DocumentError` where the document cannot be applied here, all reasons at
     once.
     """
     account = Account.objects.filter(account_id=document.account_id).first()
-    return plan_for(actor, account, document, file=file, source=source, prune=prune)
+    return plan_for(actor, account, document, file=file, source=source, prune=prune, renew=renew)
 
 
-def plan_for(actor: Actor, account: Account | None, document: Document, *, file: str, source: str, prune: bool) -> Plan:
+def plan_for(
+    actor: Actor, account: Account | None, document: Document, *, file: str, source: str, prune: bool, renew: bool
+) -> Plan:
     """The plan from what the account offers now; without an account, Slipway itself would make it.
 
     Errors: as in `plan_catalog`; only with `prune` must the document be public.
@@ -49,7 +54,7 @@ def plan_for(actor: Actor, account: Account | None, document: Document, *, file:
     ]
     if found:
         raise DocumentError(source, found)
-    return make_plan(current, document, file=file, prune=prune)
+    return make_plan(current, document, file=file, prune=prune, renew=renew)
 
 
 def _public_asked_for(document: Document) -> list[Problem]:

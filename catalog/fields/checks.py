@@ -52,12 +52,15 @@ def range_problems(snapshot: Snapshot) -> list[Violation]:
     return [found for field in FIELDS if (found := range_problem(field, value_of(snapshot, field.key)))]
 
 
-def problems(snapshot: Snapshot, fields: Sequence[LaunchField]) -> tuple[Violation, ...]:
-    """Everything that keeps the version from being validated, each with its field, the figures and the remedy."""
+def problems(snapshot: Snapshot, fields: Sequence[LaunchField], edition: int | None = None) -> tuple[Violation, ...]:
+    """Everything that keeps the version from being validated, each with its field, the figures and the remedy.
+
+    `edition` is the one of the common set that the fields narrow, the newest unless told.
+    """
     return (
         *range_problems(snapshot),
         *joint_problems(snapshot),
-        *problems_of_fields(snapshot.trainer_mode, fields),
+        *problems_of_fields(snapshot.trainer_mode, fields, edition),
     )
 
 

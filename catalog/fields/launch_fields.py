@@ -1,6 +1,7 @@
 """What a user may set when launching from a shape: data of the shape version, with a common default set. Pure.
 
-A publisher may narrow a field (`catalog.fields.narrowing`) or drop it.
+A publisher may narrow a field (`catalog.fields.narrowing`) or drop it. The common set has editions, and a version says
+which one it narrows, so that a new edition changes nothing that exists.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class LaunchField:
         )
 
 
-_COMMON = (
+_FIRST = (
     LaunchField(
         "base_model",
         "Base model",
@@ -136,6 +137,10 @@ _COMMON = (
     ),
 )
 
+EDITIONS: tuple[tuple[LaunchField, ...], ...] = (_FIRST,)
+"""The common sets, the first one first. Versions, files and plans refer to them, so none of these ever changes: another
+field, default or word is another edition at the end."""
+
 _ABSENT: dict[TrainerMode, frozenset[str]] = {
     TrainerMode.POLICY_TRAINER: frozenset({"lora_rank"}),
     TrainerMode.LORA_TRAINER: frozenset(),
@@ -143,6 +148,21 @@ _ABSENT: dict[TrainerMode, frozenset[str]] = {
 }
 
 
-def common_fields(mode: TrainerMode) -> tuple[LaunchField, ...]:
+def newest_edition() -> int:
+    """The edition that new drafts and new shapes of a file narrow."""
+    return len(EDITIONS)
+
+
+def edition_fields(edition: int | None = None) -> tuple[LaunchField, ...]:
+    """The fields of all trainer modes in an edition, the newest unless told."""
+    return EDITIONS[(edition or newest_edition()) - 1]
+
+
+def common_fields(mode: TrainerMode, edition: int | None = None) -> tuple[LaunchField, ...]:
     """The default set for a trainer mode: fields that make no sense for the mode are absent."""
-    return tuple(field for field in _COMMON if field.name not in _ABSENT[mode])
+    return tuple(field for field in edition_fields(edition) if field.name not in _ABSENT[mode])
+
+
+def every_field() -> dict[str, LaunchField]:
+    """The fields of all editions by name, each as the newest edition that has it says it."""
+    return {field.name: field for fields in EDITIONS for field in fields}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
 from catalog.enums import MODE_LABELS, TrainerMode
-from catalog.fields.launch_fields import MAX_HELP, MAX_VALUES, FieldType, LaunchField, common_fields
+from catalog.fields.launch_fields import MAX_HELP, MAX_VALUES, FieldType, LaunchField, common_fields, newest_edition
 from catalog.labels import read_duration, value_label
 from catalog.text_rules import refuse_text, refuse_unseen
 from wire.errors import Violation
@@ -16,16 +16,80 @@ from wire.errors import Violation
 NARROWED = ("default", "minimum", "maximum", "choices", "suggestions", "help")
 """What of a field a publisher may change."""
 
+Changes = Mapping[str, Mapping[str, Any] | None]
+"""By the name of a common field its parts that are changed, or None where it is not offered."""
+
 
 class Widened(ValueError):
     """A narrowing that would allow what the common set does not; the message names field, value and limit.
 
-    `part` is the one of NARROWED that is to blame, and `sentence` the message without the field's name.
+    `part` is the one of NARROWED that is to blame, "" for the field itself, and `sentence` the message without the
+    field's name.
     """
 
     def __init__(self, name: str, part: str, sentence: str) -> None:
         super().__init__(f"{name}: {sentence}")
-        self.part, self.sentence = part, sentence
+        self.name, self.part, self.sentence = name, part, sentence
+
+
+@dataclass(frozen=True)
+class FittedFields:
+    """What changes make of an edition of the common set; `wrong` says what they may not."""
+
+    edition: int
+    fields: tuple[LaunchField, ...]
+    wrong: tuple[Widened, ...] = ()
+
+
+def narrow(mode: TrainerMode, edition: int, changes: Changes) -> FittedFields:
+    """The common fields of an edition with the changes; what is wrong is left as it is there."""
+    fields = {field.name: field for field in common_fields(mode, edition)}
+    known = ", ".join(fields)
+    wrong: list[Widened] = []
+    for name, change in changes.items():
+        if name not in fields:
+            wrong.append(Widened(name, "", f"cannot be set for {mode}; there are {known}"))
+        elif change is None:
+            del fields[name]
+        else:
+            narrowed, found = try_narrowing(fields[name], change)
+            fields[name] = fields[name] if found else narrowed
+            wrong += found
+    return FittedFields(edition, tuple(fields.values()), tuple(wrong))
+
+
+def newest_fit(mode: TrainerMode, changes: Changes) -> FittedFields:
+    """The newest edition that has all that is changed; what is wrong with the newest of all where none has."""
+    fits = (narrow(mode, edition, changes) for edition in range(newest_edition(), 0, -1))
+    newest = next(fits)
+    return next((fit for fit in fits if not fit.wrong), newest) if newest.wrong else newest
+
+
+def changes_of(mode: TrainerMode, edition: int, fields: Iterable[LaunchField]) -> dict[str, dict[str, Any] | None]:
+    """What makes the fields of an edition's common ones, as `narrow` takes it."""
+    offered = {field.name: field for field in fields}
+    changes: dict[str, dict[str, Any] | None] = {}
+    for common in common_fields(mode, edition):
+        field = offered.get(common.name)
+        if field is None:
+            changes[common.name] = None
+        elif narrowed := {part: getattr(field, part) for part in NARROWED if _differs(field, common, part)}:
+            changes[common.name] = narrowed
+    return changes
+
+
+def _differs(field: LaunchField, common: LaunchField, part: str) -> bool:
+    """Whether the digest would: 1 and 1.0 are equal, and are not the same."""
+    return repr(getattr(field, part)) != repr(getattr(common, part))
+
+
+def renewed(mode: TrainerMode, edition: int, fields: Iterable[LaunchField]) -> tuple[LaunchField, ...]:
+    """The fields of an edition brought to the newest one; a field's change that does not fit there is given up."""
+    if edition == newest_edition():
+        return tuple(fields)
+    changes = changes_of(mode, edition, fields)
+    wrong = {found.name for found in narrow(mode, newest_edition(), changes).wrong}
+    return narrow(mode, newest_edition(), {name: changes[name] for name in changes if name not in wrong}).fields
 
 
 def narrow_field(field: LaunchField, change: dict[str, Any]) -> LaunchField:
@@ -40,7 +104,7 @@ def narrow_field(field: LaunchField, change: dict[str, Any]) -> LaunchField:
     return changed
 
 
-def try_narrowing(field: LaunchField, change: dict[str, Any]) -> tuple[LaunchField, tuple[Widened, ...]]:
+def try_narrowing(field: LaunchField, change: Mapping[str, Any]) -> tuple[LaunchField, tuple[Widened, ...]]:
     """The field with the change of `narrow_field`, and what is wrong with each part, the first to mend first."""
     allowed = ("help",) if field.type is FieldType.MODEL else NARROWED
     if unknown := sorted(set(change) - set(allowed)):
@@ -57,12 +121,14 @@ def try_narrowing(field: LaunchField, change: dict[str, Any]) -> tuple[LaunchFie
     return changed, tuple(Widened(field.name, part, sentence) for part, sentence in wrong.items())
 
 
-def problems_of_fields(mode: TrainerMode, fields: Iterable[LaunchField]) -> list[Violation]:
+def problems_of_fields(mode: TrainerMode, fields: Iterable[LaunchField], edition: int | None = None) -> list[Violation]:
     """What is wrong with a version's launch fields: one that its mode does not have, widened, or with a bad default.
+
+    `edition` is the one that they narrow, None for the newest.
 
     A violation's field is a path as in `catalog.fields.differences`, such as `launch_fields.lora_rank.maximum`.
     """
-    common = {field.name: field for field in common_fields(mode)}
+    common = {field.name: field for field in common_fields(mode, edition)}
     fields = list(fields)
     found = []
     known = [field.name for field in fields if field.name in common]

@@ -70,6 +70,7 @@ def _shape_entry(version: ShapeVersion) -> ShapeEntry:
         id_source=IdSource(version.shape.id_source),
         snapshot=version.frozen_snapshot,
         launch_fields=tuple(version.fields),
+        edition=version.fields_edition,
         deprecated=_deprecation(version) if version.deprecated_at else None,
     )
 

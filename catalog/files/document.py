@@ -22,13 +22,13 @@ document are told at once. Pure: text in, values out. docs/CATALOG.md explains e
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from catalog.enums import AcceleratorType, Architecture, IdSource, TrainerMode, WeightPrecision
 from catalog.fields.checks import problems
-from catalog.fields.launch_fields import FieldType, LaunchField, common_fields
-from catalog.fields.narrowing import try_narrowing
+from catalog.fields.launch_fields import FieldType, LaunchField, every_field, newest_edition
+from catalog.fields.narrowing import Changes, FittedFields, narrow, newest_fit
 from catalog.fields.snapshot_fields import LONGEST_TAG, MAX_GPUS, MAX_NODES, MAX_PARAMETERS, MAX_TOKENS
 from catalog.fields.snapshots import ShardingScheme, Snapshot, digest
 from catalog.files.nodes import Record
@@ -70,7 +70,10 @@ class Deprecation:
 
 @dataclass(frozen=True)
 class ShapeEntry:
-    """One shape of a document, as the next version would freeze it."""
+    """One shape of a document, as the next version would freeze it.
+
+    `edition` is the one of the common launch fields that `launch_fields` narrow, by `changes` where a file says them.
+    """
 
     shape_id: str
     id_source: IdSource
@@ -78,6 +81,15 @@ class ShapeEntry:
     launch_fields: tuple[LaunchField, ...]
     deprecated: Deprecation | None = None
     place: Place = field(default=Place(), compare=False)
+    edition: int = field(default_factory=newest_edition, compare=False)
+    changes: Changes = field(default_factory=dict, compare=False)
+
+    def under(self, edition: int) -> ShapeEntry:
+        """The entry as a narrowing of that edition; itself where that has not all that is changed."""
+        if edition == self.edition:
+            return self
+        fit = narrow(self.snapshot.trainer_mode, edition, self.changes)
+        return self if fit.wrong else replace(self, launch_fields=fit.fields, edition=edition)
 
     @property
     def digest(self) -> str:
@@ -221,13 +233,13 @@ def _shape(record: Record, account: str, model: str, facts: ModelFacts | None, r
         deployment_image_tag=record.maybe_text("deployment_image_tag", longest=LONGEST_TAG),
     )
     source = record.maybe_choice("id_source", IdSource) or IdSource.OWN
-    fields = _launch_fields(record, mode, report)
+    changes, fit = _launch_fields(record, mode, report)
     deprecated = _deprecated(record, snapshot.name)
     record.finish()
     if len(report.problems) == before:  # stand-ins of what is wrong would only lead to more
-        for found in problems(snapshot, fields):
+        for found in problems(snapshot, fit.fields, fit.edition):
             record.wrong(KEYS.get(found.field, found.field), found.description)
-    return ShapeEntry(shape_id, source, snapshot, fields, deprecated, record.place)
+    return ShapeEntry(shape_id, source, snapshot, fit.fields, deprecated, record.place, fit.edition, changes)
 
 
 def _parallelism(record: Record) -> ShardingScheme | None:
@@ -240,34 +252,36 @@ def _parallelism(record: Record) -> ShardingScheme | None:
     return scheme
 
 
-def _launch_fields(record: Record, mode: TrainerMode, report: Reporter) -> tuple[LaunchField, ...]:
-    fields = {found.name: found for found in common_fields(mode)}
-    changes = record.maybe_record("launch_fields")
-    known = ", ".join(fields)
-    if changes is None:
-        return tuple(fields.values())
-    for name in changes.all_keys():
-        if name not in fields:
-            changes.wrong(name, f"cannot be set for {mode}; there are {known}")
-        elif not changes.has_value(name):
-            del fields[name]
-        elif (change := changes.maybe_record(name)) is not None:
-            fields[name] = _narrowed(change, fields[name], report)
-    return tuple(fields.values())
+def _launch_fields(record: Record, mode: TrainerMode, report: Reporter) -> tuple[Changes, FittedFields]:
+    """What the shape says of its launch fields, and what that makes of the newest common set that has all of it."""
+    inner = record.maybe_record("launch_fields")
+    if inner is None:
+        return {}, newest_fit(mode, {})
+    known = every_field()
+    changes: dict[str, dict[str, Any] | None] = {}
+    for name in inner.all_keys():
+        changes[name] = _change(inner, name, known[name].type, report) if name in known else {}
+    fit = newest_fit(mode, changes)
+    for found in fit.wrong:
+        if not found.part:
+            inner.wrong(found.name, found.sentence)
+        elif change := inner.maybe_record(found.name):
+            change.wrong(found.part, str(found))
+    return changes, fit
 
 
-def _narrowed(change: Record, common: LaunchField, report: Reporter) -> LaunchField:
+def _change(fields: Record, name: str, kind: FieldType, report: Reporter) -> dict[str, Any] | None:
+    """What is said of one field: None that it is not offered, nothing where it cannot be read."""
+    if not fields.has_value(name):
+        return None
     before = len(report.problems)
-    number = common.type is FieldType.NUMBER
-    parts = {part: change.plain(part, number=number and part != "help") for part in change.all_keys()}
+    change = fields.maybe_record(name)
+    if change is None:
+        return {}
+    parts = {part: change.plain(part, number=kind is FieldType.NUMBER and part != "help") for part in change.all_keys()}
     if len(report.problems) > before:  # what could not be read is no None, of which there would be more to say
-        return common
-    if common.type is FieldType.INTEGER:
-        parts = {part: _whole(value) for part, value in parts.items()}
-    narrowed, wrong = try_narrowing(common, parts)
-    for widened in wrong:
-        change.wrong(widened.part, str(widened))
-    return common if wrong else narrowed
+        return {}
+    return {part: _whole(value) for part, value in parts.items()} if kind is FieldType.INTEGER else parts
 
 
 def _whole(value: Any) -> Any:

@@ -10,8 +10,7 @@ from typing import Any
 import yaml
 
 from catalog.enums import IdSource
-from catalog.fields.launch_fields import LaunchField, common_fields
-from catalog.fields.narrowing import NARROWED
+from catalog.fields.narrowing import changes_of
 from catalog.fields.snapshot_fields import value_of
 from catalog.files.document import DEGREES, KEYS, Document, ModelEntry, ModelFacts, ShapeEntry
 from catalog.files.yaml_readings import stays_text
@@ -108,22 +107,9 @@ def _scheme(shape: ShapeEntry) -> dict[str, Any]:
 
 def _launch_fields(shape: ShapeEntry) -> dict[str, Any]:
     """What was narrowed; null for a field that is not offered."""
-    offered = {field.name: field for field in shape.launch_fields}
-    changes: dict[str, Any] = {}
-    for common in common_fields(shape.snapshot.trainer_mode):
-        field = offered.get(common.name)
-        if field is None:
-            changes[common.name] = None
-        elif narrowed := {part: _part(field, part) for part in NARROWED if _differs(field, common, part)}:
-            changes[common.name] = narrowed
-    return changes
+    changes = changes_of(shape.snapshot.trainer_mode, shape.edition, shape.launch_fields)
+    return {name: change and {part: _part(value) for part, value in change.items()} for name, change in changes.items()}
 
 
-def _part(field: LaunchField, part: str) -> Any:
-    value = getattr(field, part)
+def _part(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
-
-
-def _differs(field: LaunchField, common: LaunchField, part: str) -> bool:
-    """Whether the digest would: 1 and 1.0 are equal, and are not the same."""
-    return repr(getattr(field, part)) != repr(getattr(common, part))

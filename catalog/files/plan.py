@@ -103,13 +103,14 @@ class PlanStep:
 class Plan:
     """The steps that bring an account to what the file says, and the fingerprint that knows the plan again.
 
-    `file` is the sha256 of the file's bytes.
+    `file` is the sha256 of the file's bytes; `renew` is as in `make_plan`.
     """
 
     account_id: str
     file: str
     steps: tuple[PlanStep, ...]
     fingerprint: str
+    renew: bool = False
 
     @property
     def vouching(self) -> str:
@@ -135,17 +136,21 @@ class Plan:
         }
 
 
-def make_plan(current: CurrentCatalog, document: Document, *, file: str, prune: bool) -> Plan:
-    """`prune` deprecates what the document does not have; else that stays as it is."""
+def make_plan(current: CurrentCatalog, document: Document, *, file: str, prune: bool, renew: bool = False) -> Plan:
+    """`prune` deprecates what the document does not have; else that stays as it is.
+
+    A shape that is there keeps its edition of the common launch fields where the document's changes fit it, and takes
+    the newest with `renew`.
+    """
     steps = (
         *_account(current, document),
         *_models(current, document),
         *_orders(current, document),
-        *_shapes(current, document, prune=prune),
+        *_shapes(current, document, prune=prune, renew=renew),
     )
     marked = {"file": file, "prune": prune, "heads": _identity(current), "steps": [step.as_json() for step in steps]}
     fingerprint = hashlib.sha256(canonical(marked).encode()).hexdigest()
-    return Plan(document.account_id, file, steps, fingerprint)
+    return Plan(document.account_id, file, steps, fingerprint, renew)
 
 
 def _identity(current: CurrentCatalog) -> list[Any]:
@@ -238,14 +243,14 @@ def _order(name: str, label: str, there: list[str], wanted: list[str]) -> Iterat
         yield PlanStep(StepKind.ORDER, name, (FieldDifference("Order", "order", label, tuple(shown)),))
 
 
-def _shapes(current: CurrentCatalog, document: Document, *, prune: bool) -> Iterator[PlanStep]:
+def _shapes(current: CurrentCatalog, document: Document, *, prune: bool, renew: bool) -> Iterator[PlanStep]:
     there = {shape.shape_id: shape for shape in current.document.shapes}
     for shape in document.shapes:
         before = there.get(shape.shape_id)
         if before is None:
             yield _added(shape, private=shape.shape_id in current.base_models)
-        elif before != shape:
-            yield _changed(before, shape)
+        elif before != (wanted := shape if renew else shape.under(before.edition)):
+            yield _changed(before, wanted)
     kept = {shape.shape_id for shape in document.shapes}
     for shape in current.document.shapes:
         if prune and shape.shape_id not in kept and shape.deprecated is None:
@@ -257,7 +262,7 @@ def _shapes(current: CurrentCatalog, document: Document, *, prune: bool) -> Iter
 
 
 def _added(shape: ShapeEntry, *, private: bool) -> PlanStep:
-    common = common_fields(shape.snapshot.trainer_mode)
+    common = common_fields(shape.snapshot.trainer_mode, shape.edition)
     narrowed = differences((shape.snapshot, common), (shape.snapshot, shape.launch_fields))
     lines = [
         *_telling(compare([(shape.snapshot, ())])),

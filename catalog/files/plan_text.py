@@ -43,7 +43,8 @@ def plan_text(plan: Plan) -> str:
     for step in plan.steps:
         lines += _step(step)
     vouching = ["", plan.vouching] if plan.vouching else []
-    return "\n".join([*lines, *vouching, "", f"To do exactly this: apply_catalog FILE --plan {plan.fingerprint}"])
+    options = f"--plan {plan.fingerprint}{' --renew-fields' if plan.renew else ''}"
+    return "\n".join([*lines, *vouching, "", f"To do exactly this: apply_catalog FILE {options}"])
 
 
 def _step(step: PlanStep) -> Iterator[str]:

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from django.core.management import CommandError
+from django.core.management import CommandError, CommandParser
 
 from catalog.files.document import Document, read_file
 from catalog.files.problems import DocumentError
@@ -21,6 +21,15 @@ class CatalogFile:
     document: Document
     source: str
     sha256: str
+
+
+def add_renewing(parser: CommandParser) -> None:
+    """The option that lets a plan bring what is there to the newest common launch fields."""
+    parser.add_argument(
+        "--renew-fields",
+        action="store_true",
+        help="bring shapes that are there to the newest common launch fields, too",
+    )
 
 
 def read_catalog(path: Path) -> CatalogFile:

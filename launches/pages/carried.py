@@ -9,8 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from catalog.enums import TrainerMode
-from catalog.fields.launch_fields import common_fields
+from catalog.fields.launch_fields import every_field
 from launches.pages.forms import FormField, read_inputs
 from launches.resolve import RECIPE
 from wire.errors import Violation
@@ -19,7 +18,7 @@ LONGEST = 300
 """Characters of a value that an address takes; no field takes as many. static/js/launch-form.js knows it, too."""
 LEFT = "left"
 """The parameter that names what was left behind because it was longer."""
-LABELS = {RECIPE: "Recipe", **{field.name: field.label for mode in TrainerMode for field in common_fields(mode)}}
+LABELS = {RECIPE: "Recipe", **{name: field.label for name, field in every_field().items()}}
 """Names that are carried, with the labels of their fields, which the other form may not have."""
 
 

@@ -99,7 +99,7 @@ class WritableTrainingShapeView(reading.TrainingShapeView):
                 actor=self.actor,
                 shape=head.shape,
                 snapshot=snapshot,
-                launch_fields=head.fields if same_mode else common_fields(snapshot.trainer_mode),
+                launch_fields=head.renewed_fields if same_mode else common_fields(snapshot.trainer_mode),
                 based_on=head,
             )
         return self.answer(TrainingShapeSerializer, draft)

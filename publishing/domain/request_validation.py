@@ -38,7 +38,7 @@ def request_validation(*, actor: Actor, version: ShapeVersion, now: datetime) ->
     require_publisher(actor, version.shape.account)
     if actor.user is None:
         raise PermissionDenied("A validation launches, and a launch has an owner: only a user can ask for one.")
-    if found := problems(version.frozen_snapshot, version.fields):
+    if found := problems(version.frozen_snapshot, version.fields, version.fields_edition):
         raise InvalidArgument(found)
     steps: int = settings.SLIPWAY_VALIDATION_STEPS
     offer = validation_offer(version, ValidationRun(steps))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from catalog.enums import MODE_LABELS, TrainerMode
-from catalog.fields.launch_fields import FieldType, LaunchField, common_fields
+from catalog.fields.launch_fields import FieldType, LaunchField, common_fields, edition_fields, every_field
 from catalog.fields.snapshot_fields import FIELDS, FieldGroup, SnapshotField, ValueKind
 from catalog.fields.texts import length_text, part_text
 from catalog.labels import accelerator_label
@@ -103,21 +103,22 @@ def sections(values: Mapping[str, str], violations: Sequence[Violation], *, base
     )
 
 
-def narrowings(values: Mapping[str, str], violations: Sequence[Violation]) -> tuple[Narrowing, ...]:
-    """The inputs of the launch fields of all modes; the style sheet hides those that the chosen mode does not have."""
+def narrowings(
+    values: Mapping[str, str], violations: Sequence[Violation], *, edition: int | None = None
+) -> tuple[Narrowing, ...]:
+    """The inputs of the launch fields of all modes; the style sheet hides those that the chosen mode does not have.
+
+    `edition` is the one of the common fields that is narrowed, the newest unless told.
+    """
     errors = _by_field(violations)
-    return tuple(_narrowing(field, values, errors) for field in _everything())
-
-
-def _everything() -> tuple[LaunchField, ...]:
-    """The launch fields of all modes; LoRA has every one."""
-    return common_fields(TrainerMode.LORA_TRAINER)
+    return tuple(_narrowing(field, edition, values, errors) for field in edition_fields(edition))
 
 
 def label_of(path: str) -> str:
     """The words for a launch field's part, such as `LoRA rank, at most` for `launch_fields.lora_rank.maximum`."""
     _, name, *part = path.split(".")
-    label = next((field.label for field in _everything() if field.name == name), name)
+    known = every_field()
+    label = known[name].label if name in known else name
     words = [_PART_LABELS.get(each, each).lower() for each in part]
     return ", ".join([label, *words])
 
@@ -170,7 +171,9 @@ def _choice_label(field: SnapshotField, choice: str) -> str:
     return accelerator_label(choice) if field.key == "accelerator_type" else choice
 
 
-def _narrowing(common: LaunchField, values: Mapping[str, str], errors: Mapping[str, tuple[str, ...]]) -> Narrowing:
+def _narrowing(
+    common: LaunchField, edition: int | None, values: Mapping[str, str], errors: Mapping[str, tuple[str, ...]]
+) -> Narrowing:
     prefix = f"{LAUNCH_FIELDS}.{common.name}"
     inputs = tuple(_part_input(common, part, values, errors) for part in parts_of(common))
     return Narrowing(
@@ -178,7 +181,7 @@ def _narrowing(common: LaunchField, values: Mapping[str, str], errors: Mapping[s
         label=common.label,
         offered=prefix in values,
         summary=_summary(common, {each.name.rpartition(".")[2]: each.value for each in inputs}),
-        absent=tuple(mode for mode in TrainerMode if common.name not in {f.name for f in common_fields(mode)}),
+        absent=tuple(mode for mode in TrainerMode if common.name not in {f.name for f in common_fields(mode, edition)}),
         inputs=inputs,
         errors=errors.get(prefix, ()),
     )

@@ -57,9 +57,9 @@ class DraftPreview:
 
 
 def preview_content(
-    content: Content, *, model: BaseModel, account: Account, based_on: ShapeVersion | None
+    content: Content, *, model: BaseModel, account: Account, based_on: ShapeVersion | None, edition: int
 ) -> DraftPreview:
-    """The preview of a draft for `account`."""
+    """The preview of a draft for `account` whose launch fields narrow that edition of the common ones."""
     snapshot = content.snapshot
     wrong = _findings(content.violations)
     if snapshot is None:
@@ -67,7 +67,7 @@ def preview_content(
     estimate = estimate_memory(snapshot)
     form, offer = ((), None) if wrong else _form(snapshot, content.fields, model, account)
     told = {violation.field for violation in content.violations}
-    found = [problem for problem in problems(snapshot, content.fields) if problem.field not in told]
+    found = [problem for problem in problems(snapshot, content.fields, edition) if problem.field not in told]
     return DraftPreview(
         wrong=wrong,
         problems=_findings(found),

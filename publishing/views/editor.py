@@ -22,7 +22,7 @@ from catalog.domain.start_shape import start_shape
 from catalog.enums import TrainerMode
 from catalog.facets import chips
 from catalog.fields.differences import FieldDifference, differences
-from catalog.fields.launch_fields import common_fields
+from catalog.fields.launch_fields import edition_fields, newest_edition
 from catalog.fields.snapshots import Snapshot
 from catalog.forms import read_filters
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
@@ -83,7 +83,12 @@ class Editing:
     @property
     def content(self) -> Content:
         """What is written, as a version would hold it."""
-        return read_content(self.values, name=self.name, base_model=self.model.name)
+        return read_content(self.values, name=self.name, base_model=self.model.name, edition=self.edition)
+
+    @property
+    def edition(self) -> int:
+        """Of the common launch fields: a draft keeps its own."""
+        return self.draft.fields_edition if self.draft else newest_edition()
 
 
 @require_http_methods(METHODS)
@@ -112,9 +117,10 @@ def draft_new(request: SlipwayRequest, account_id: str, shape_id: str) -> HttpRe
     else:
         start = request.GET.get("from", "")
         source = version_of(shape, start) if start else newest_version(shape)
-    values = (
-        write_content(source.frozen_snapshot, source.fields) if source else _start(shape.base_model, shape.account, "")
-    )
+    if source:
+        values = write_content(source.frozen_snapshot, source.renewed_fields)
+    else:
+        values = _start(shape.base_model, shape.account, "")
     return _answer(request, Editing(shape.account, shape.base_model, values, shape=shape, based_on=source))
 
 
@@ -173,7 +179,7 @@ def _start(model: BaseModel, account: Account, mode: str) -> dict[str, str]:
         model_type=model.model_type,
         parameter_count=model.parameter_count,
     )
-    return write_content(snapshot, common_fields(TrainerMode.LORA_TRAINER))  # those of all modes
+    return write_content(snapshot, edition_fields())
 
 
 def _answer(request: SlipwayRequest, editing: Editing) -> HttpResponse:
@@ -279,11 +285,17 @@ def _form(
         "editing": editing,
         "shape": editing.shape,
         "sections": sections(editing.values, violations, base_model=editing.model.name),
-        "narrowings": narrowings(editing.values, violations),
+        "narrowings": narrowings(editing.values, violations, edition=editing.edition),
         "id_errors": [found.description for found in violations if found.field == "shape_id"],
         "note": editing.values.get(NOTE, ""),
         "note_errors": [found.description for found in violations if found.field == NOTE],
-        "preview": preview_content(content, model=editing.model, account=editing.account, based_on=editing.based_on),
+        "preview": preview_content(
+            content,
+            model=editing.model,
+            account=editing.account,
+            based_on=editing.based_on,
+            edition=editing.edition,
+        ),
         "refusal": refusal,
         "theirs": theirs,
         "bound": bound,

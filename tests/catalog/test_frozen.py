@@ -40,9 +40,15 @@ def made(state: VersionState) -> ShapeVersion:
 @pytest.mark.parametrize("state", LEFT_DRAFT)
 @pytest.mark.parametrize(
     ("column", "value"),
-    [("snapshot", '{"name": "x"}'), ("launch_fields", "[]"), ("digest", "0" * 64), ("version_id", "zzzzzzzz")],
+    [
+        ("snapshot", '{"name": "x"}'),
+        ("launch_fields", "[]"),
+        ("fields_edition", 2),
+        ("digest", "0" * 64),
+        ("version_id", "zzzzzzzz"),
+    ],
 )
-def test_whatever_left_draft_is_frozen(state: VersionState, column: str, value: str) -> None:
+def test_whatever_left_draft_is_frozen(state: VersionState, column: str, value: object) -> None:
     version = made(state)
     with pytest.raises(DatabaseError, match="left DRAFT and is frozen"), transaction.atomic():
         run(f"UPDATE catalog_shapeversion SET {column} = %s WHERE id = %s", [value, version.pk])

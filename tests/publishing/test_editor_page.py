@@ -9,8 +9,9 @@ from django.test import Client
 
 from accounts.models import AuditEntry, User
 from catalog.enums import TrainerMode
+from catalog.fields import launch_fields
 from catalog.fields.checks import estimate_memory
-from catalog.fields.launch_fields import common_fields
+from catalog.fields.launch_fields import FieldType, LaunchField, common_fields
 from catalog.fields.snapshots import ShardingScheme
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
@@ -61,6 +62,22 @@ def test_a_new_shape_needs_an_id_that_is_free_and_keeps_what_was_typed(signed_in
         kept = editor_in(answer)
         assert (kept["shape_id"], kept["description"]) == (shape_id, "Typed by hand.")
     assert TrainingShape.objects.count() == 1
+
+
+def test_a_draft_keeps_its_edition_of_the_launch_fields_and_a_new_one_takes_the_newest(
+    signed_in: Client, draft: ShapeVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed = LaunchField(
+        "seed", "Seed", FieldType.INTEGER, "Where random numbers start.", default=0, minimum=0, maximum=9
+    )
+    monkeypatch.setattr(launch_fields, "EDITIONS", (*launch_fields.EDITIONS, (*launch_fields.EDITIONS[-1], seed)))
+    assert "launch_fields.seed" not in editor_in(signed_in.get(at(draft, "edit")))
+    address = f"/publish/team-a/{draft.shape.shape_id}/new?from={draft.version_id}"
+    form = editor_in(signed_in.get(address))
+    assert form["launch_fields.seed"] == "on"
+    signed_in.post(address, form)
+    made = ShapeVersion.objects.exclude(pk=draft.pk).get()
+    assert (made.fields_edition, made.fields[-1], made.fields[:-1]) == (2, seed, draft.fields)
 
 
 def test_a_model_that_one_may_not_see_is_not_offered(signed_in: Client) -> None:

@@ -1,4 +1,4 @@
-"""`manage apply_catalog FILE [--plan FINGERPRINT]`: do what `plan_catalog` says."""
+"""`manage apply_catalog FILE [--plan FINGERPRINT] [--renew-fields]`: do what `plan_catalog` says."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from accounts.actors import SYSTEM
 from catalog.domain.apply_catalog import apply_catalog
 from catalog.files.plan_text import summary
 from catalog.files.problems import DocumentError
-from catalog.management.files import read_catalog
+from catalog.management.files import add_renewing, read_catalog
 from wire.errors import Refusal
 
 
@@ -23,12 +23,18 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path, metavar="FILE", help="a catalog file; - reads standard input")
         parser.add_argument("--plan", metavar="FINGERPRINT", help="refuse where the plan is another one now")
+        add_renewing(parser)
 
     def handle(self, *args: Any, file: Path, plan: str | None, **options: Any) -> None:
         found = read_catalog(file)
         try:
             done = apply_catalog(
-                actor=SYSTEM, document=found.document, file=found.sha256, source=found.source, expected=plan
+                actor=SYSTEM,
+                document=found.document,
+                file=found.sha256,
+                source=found.source,
+                expected=plan,
+                renew=options["renew_fields"],
             )
         except DocumentError as error:
             raise CommandError(f"Nothing was changed.\n{error}") from None

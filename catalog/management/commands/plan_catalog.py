@@ -1,4 +1,4 @@
-"""`manage plan_catalog FILE [--json]`: what a catalog file would change."""
+"""`manage plan_catalog FILE [--json] [--renew-fields]`: what a catalog file would change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from accounts.actors import SYSTEM
 from catalog.domain.plan_catalog import plan_catalog
 from catalog.files.plan_text import plan_text
 from catalog.files.problems import DocumentError
-from catalog.management.files import read_catalog
+from catalog.management.files import add_renewing, read_catalog
 from wire.errors import Refusal
 
 FAILED, SOMETHING_TO_DO = 1, 2
@@ -42,11 +42,18 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path, metavar="FILE", help="a catalog file; - reads standard input")
         parser.add_argument("--json", action="store_true", help="print JSON; docs/CATALOG.md lists its keys")
+        add_renewing(parser)
 
     def handle(self, *args: Any, file: Path, **options: Any) -> None:
         found = read_catalog(file)
         try:
-            plan = plan_catalog(actor=SYSTEM, document=found.document, file=found.sha256, source=found.source)
+            plan = plan_catalog(
+                actor=SYSTEM,
+                document=found.document,
+                file=found.sha256,
+                source=found.source,
+                renew=options["renew_fields"],
+            )
         except DocumentError as error:
             raise CommandError(f"Nothing was changed.\n{error}") from None
         except Refusal as refusal:
