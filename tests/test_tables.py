@@ -12,7 +12,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg import sql
+
+from tests.databases import new_database
 
 ROOT = Path(__file__).resolve().parent.parent
 ONE_LINE = re.compile(r"\Aslipway: [^\n]+\n\Z")
@@ -57,12 +58,8 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture(scope="module")
 def database() -> Iterator[str]:
     """The address of an empty database."""
-    address = os.environ["DATABASE_URL"]
-    name = f"tables_{os.getpid()}"
-    with psycopg.connect(address, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield address.rsplit("/", 1)[0] + f"/{name}"
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with new_database(f"tables_{os.getpid()}") as address:
+        yield address
 
 
 def run(database: str, *argv: str) -> subprocess.CompletedProcess[str]:

@@ -1,20 +1,38 @@
-"""The bundled catalog, loaded once for each test module that asks for it."""
+"""The bundled catalog, read and planned once for each pytest worker."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+from django.apps import apps
 from django.core.management import call_command
 from django.db import transaction
+from django.db.models import Model
 from pytest_django.plugin import DjangoDbBlocker
+
+from accounts.models import Account, AuditEntry
+
+Rows = dict[type[Model], list[Model]]
+
+
+@pytest.fixture(scope="session")
+def _bundled_rows(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Rows:
+    """What loading it leaves, by model, in an order in which it can be brought again. The database is as it was."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        call_command("load_catalog", verbosity=0)
+        models: list[type[Model]] = [Account, *apps.get_app_config("catalog").get_models(), AuditEntry]
+        kept = {model: list(model._default_manager.all()) for model in models}
+        transaction.set_rollback(True)
+    return kept
 
 
 @pytest.fixture(scope="module")
-def _bundled_for_module(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Loaded in a transaction around all tests of the module, and rolled back after the last one."""
+def _bundled_for_module(_bundled_rows: Rows, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Those rows in a transaction around all tests of the module, which is rolled back after the last one."""
     with django_db_blocker.unblock(), transaction.atomic():
-        call_command("load_catalog", verbosity=0)
+        for model, rows in _bundled_rows.items():
+            model._default_manager.bulk_create(rows)
         yield
         transaction.set_rollback(True)
 

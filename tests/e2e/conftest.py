@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,15 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
-import psycopg
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
-from psycopg import sql
 
+from embedded.addresses import free_port
 from tests.conftest import E2E_OFFSET, broker_url, worker_number
+from tests.databases import new_database
 from tests.sdk.environments import KEPT
 
 HERE = Path(__file__).resolve().parent
@@ -83,8 +81,8 @@ def slipway_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slipway
 @contextmanager
 def running_slipway(home: Path, redis_url: str, **settings: str) -> Iterator[SlipwayServer]:
     """A Slipway in the folder, with a new database, that broker and settings; it has ended afterwards."""
-    port = _free_port()
-    with _database(f"slipway_e2e_{worker_number()}_{os.getpid()}_{port}") as database_url:
+    port = free_port()
+    with new_database(f"slipway_e2e_{worker_number()}_{os.getpid()}_{port}") as database_url:
         server = SlipwayServer(
             url=f"http://127.0.0.1:{port}",
             home=home,
@@ -105,25 +103,6 @@ def running_slipway(home: Path, redis_url: str, **settings: str) -> Iterator[Sli
         )
         with _running(server):
             yield server
-
-
-@contextmanager
-def _database(name: str) -> Iterator[str]:
-    """The address of a new, empty database; it is dropped afterwards."""
-    given = os.environ["DATABASE_URL"]
-    with psycopg.connect(given, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        try:
-            yield urlsplit(given)._replace(path=f"/{name}").geturl()
-        finally:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @contextmanager

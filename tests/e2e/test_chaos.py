@@ -147,10 +147,12 @@ class World:
         return all(states[job] == "RUNNING" for job in jobs)
 
     def exit_code(self, job: str) -> int:
-        """What the wrapper of the job's only attempt wrote down; a signal is negative."""
+        """What the wrapper of the job's only attempt wrote down; a signal is negative. Fails where it did neither."""
         (attempt,) = (self.server.home / "local" / "jobs" / "local" / job / "attempts").iterdir()
         told = json.loads((attempt / "exit.json").read_text())
-        return int(told["code"] if told["signal"] is None else -told["signal"])
+        ended = told["code"] if told["signal"] is None else -told["signal"]
+        assert ended is not None, f"{job} ended with neither code nor signal: {told}"
+        return int(ended)
 
     def seconds_until_work(self, workers: int, limit: float) -> float:
         """Wait until that many workers ask for tasks, one has taken some since now, and Slipway says it is ready."""

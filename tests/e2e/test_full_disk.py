@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -14,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.disks import fill, small_disk
 from tests.e2e.test_run import PARTS, Slipway, wait_for
 from tests.sdk.environments import ensure_environment
 
@@ -26,27 +26,10 @@ SHAPE = "accounts/local/trainingShapes/tiny-qwen3-2k-lora"
 def small(tmp_path: Path) -> Iterator[Slipway]:
     """A Slipway on a file system of 600 MB."""
     slipway = Slipway(tmp_path / "state")
-    slipway.home.mkdir(mode=0o711)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=600m,mode=711", "slipway-test", str(slipway.home)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root can mount a small disk")
-    yield slipway
-    if slipway.process and slipway.process.poll() is None:
-        slipway.stop()
-    subprocess.run(["umount", "--lazy", str(slipway.home)], check=True)
-
-
-def fill(home: Path) -> Path:
-    """Leave no byte; removing the file that is returned frees them."""
-    filler = home / "filler"
-    with filler.open("ab", buffering=0) as file:
-        for size in (1 << 20, 4096, 1):
-            try:
-                while file.write(b"\0" * size) == size:
-                    pass
-            except OSError:
-                continue
-    return filler
+    with small_disk(slipway.home, "600m", mode="711"):
+        yield slipway
+        if slipway.process and slipway.process.poll() is None:
+            slipway.stop()
 
 
 def has_said(slipway: Slipway, words: str, times: int) -> bool:

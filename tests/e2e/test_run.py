@@ -20,6 +20,7 @@ import psutil
 import psycopg
 import pytest
 
+from embedded.addresses import free_port
 from embedded.services import MARK
 
 pytestmark = pytest.mark.xdist_group("run")
@@ -38,12 +39,6 @@ def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
         assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
         time.sleep(0.1)
     return value
-
-
-def free_port() -> int:
-    with socket.socket() as validation_run:
-        validation_run.bind(("127.0.0.1", 0))
-        return int(validation_run.getsockname()[1])
 
 
 @dataclass

@@ -22,6 +22,7 @@ from accounts.actors import SYSTEM
 from accounts.domain.create_api_key import create_api_key
 from accounts.models import Account, User
 from accounts.scopes import Scope
+from embedded.addresses import free_port
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import claim_attempt
 from launches.models import Launch
@@ -30,13 +31,6 @@ from tests.launches.makers import attempt_of, seen
 
 PATIENCE = 20.0
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as validation_run:
-        validation_run.bind(("127.0.0.1", 0))
-        port: int = validation_run.getsockname()[1]
-    return port
 
 
 @contextmanager
@@ -68,8 +62,8 @@ def front_door(*options: str, log: Path | None = None) -> Iterator[int]:
     try:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            with socket.socket() as validation_run:
-                if validation_run.connect_ex(("127.0.0.1", port)) == 0:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.05)
         yield port

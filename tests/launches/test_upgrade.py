@@ -9,16 +9,15 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from psycopg import sql
 
+from tests.databases import new_database
 from tests.launches.providers.local_rig import open_to_trainers
 from tests.standing_in import ROOT, Code, end_trainers, make_code
 
@@ -223,18 +222,6 @@ def ids(database_url: str) -> dict[str, set[int]]:
             name: {pk for (pk,) in connection.execute(sql.SQL("SELECT id FROM {}").format(sql.Identifier(name)))}
             for name in names
         }
-
-
-@contextmanager
-def new_database(name: str) -> Iterator[str]:
-    """The address of a new, empty database; it is dropped afterwards."""
-    given = os.environ["DATABASE_URL"]
-    with psycopg.connect(given, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        try:
-            yield urlsplit(given)._replace(path=f"/{name}").geturl()
-        finally:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,30 +9,14 @@ from pathlib import Path
 import pytest
 from processes import Starter
 
+from tests.disks import fill, small_disk
+
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 MB."""
-    mounted = tmp_path / "small"
-    mounted.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(mounted)]
-    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a small file system can be mounted by root only")
-    yield mounted
-    subprocess.run(["umount", "--lazy", str(mounted)], check=True)
-
-
-def fill(root: Path) -> Path:
-    """Leave no byte; removing the file that is returned frees them."""
-    filler = root / "filler"
-    with filler.open("wb", buffering=0) as file:
-        for size in (1 << 20, 4096, 1):
-            try:
-                while file.write(b"\0" * size) == size:
-                    pass
-            except OSError:
-                continue
-    return filler
+    with small_disk(tmp_path / "small", "64m") as folder:
+        yield folder
 
 
 def test_a_recipe_waits_for_space_and_ends_as_it_would_have(small: Path) -> None:

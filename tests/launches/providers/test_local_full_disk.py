@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 from launches.providers.base import Gone, Retryable
 from launches.providers.local import files
 from launches.states import AttemptState, Reason
+from tests.disks import fill, small_disk
 from tests.launches.providers.local_rig import LocalRig, is_alive, make_rig
 from tests.launches.providers.rig import make_reference, make_submission, until, wait_for, wait_ready
 
@@ -21,28 +20,10 @@ from tests.launches.providers.rig import make_reference, make_submission, until,
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[LocalRig]:
     """A rig on a file system of one megabyte."""
-    mounted = tmp_path / "small"
-    mounted.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mounted)]
-    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a small file system can be mounted by root only")
-    rig = make_rig(mounted, slots=3)
-    yield rig
-    rig.end()
-    subprocess.run(["umount", "--lazy", str(mounted)], check=True)
-
-
-def fill(rig: LocalRig) -> Path:
-    """Leave no byte on the rig's file system; removing the file that is returned frees them."""
-    filler = rig.provider.root / "filler"
-    with filler.open("wb", buffering=0) as file:
-        for size in (4096, 1):
-            try:
-                while file.write(b"\0" * size):
-                    pass
-            except OSError:
-                continue
-    return filler
+    with small_disk(tmp_path / "small", "1m") as folder:
+        rig = make_rig(folder, slots=3)
+        yield rig
+        rig.end()
 
 
 def test_a_full_disk_is_said_and_survived(small: LocalRig) -> None:
@@ -51,7 +32,7 @@ def test_a_full_disk_is_said_and_survived(small: LocalRig) -> None:
         small.provider.submit(make_submission(reference))
         wait_ready(small.provider, reference)
     (small.directory(killed) / f".{files.EXIT}.room").unlink()  # as of attempts that an older release took
-    filler = fill(small)
+    filler = fill(small.provider.root)
 
     with pytest.raises(Retryable, match="disk of this machine is full"):
         small.provider.submit(make_submission(late))
@@ -80,7 +61,7 @@ def test_how_trainers_ended_is_noted_on_a_full_disk(small: LocalRig) -> None:
         if code is not None:
             endings[reference] = small.behaviour / f"{reference.job}.later"
             endings[reference].write_text(str(code))
-    fill(small)
+    fill(small.provider.root)
 
     for path in endings.values():
         path.rename(path.with_suffix(".exit"))
@@ -97,7 +78,7 @@ def test_an_ending_that_the_disk_refuses_is_noted_once_there_is_space(small: Loc
     wait_ready(small.provider, done)
     (small.directory(done) / f".{files.EXIT}.room").unlink()
     (ending := small.behaviour / f"{done.job}.later").write_text("0")
-    filler = fill(small)
+    filler = fill(small.provider.root)
 
     ending.rename(ending.with_suffix(".exit"))
     until(lambda: not is_alive(small.pids(done.job)[0]))
