@@ -11,6 +11,11 @@ LONGEST_SHOWN = 60
 _REGION = re.compile(r"[A-Za-z0-9_-]*")
 
 
+def shortened(text: str) -> str:
+    """At most as much of what was sent as a sentence repeats."""
+    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 3] + "..."
+
+
 def refuse_text(name: str, text: str, *, minimum: int | float | None, maximum: int | float | None) -> str:
     """Why the launch field `name` cannot hold `text`, with the remedy; "" where it can.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import math
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -23,9 +22,11 @@ from catalog.fields.narrowing import NARROWED, Widened, try_narrowing
 from catalog.fields.snapshot_fields import FIELDS, SnapshotField, ValueKind, value_of
 from catalog.fields.snapshots import ShardingScheme, Snapshot
 from catalog.fields.texts import bound_text, part_text
-from catalog.labels import read_duration, read_tokens
+from catalog.fields.values import broken_limit, read
+from catalog.labels import read_tokens
 from catalog.text_rules import refuse_length
 from wire.errors import Violation
+from wire.numbers import read_whole
 
 NOTE, LAUNCH_FIELDS = "note", "launch_fields"
 ON = "on"
@@ -39,7 +40,7 @@ _STAND_INS = {
     "node_count": 1,
 }
 """What a snapshot cannot be without, where it cannot be read."""
-_WHOLE = re.compile(r"-?([0-9]{1,18}|[0-9]{1,3}(,[0-9]{3}){1,5})")
+_GROUPED = re.compile(r"-?[0-9]{1,3}(,[0-9]{3}){1,5}")
 _SHORTENED = re.compile(r"[0-9.,]+ ?[kKmMbBtT]")
 _IN_FULL = {"parameters": "8000000000"}
 """How a figure of the unit is written, for those who shortened it."""
@@ -133,8 +134,8 @@ def _read_whole(field: SnapshotField, text: str, found: list[Violation]) -> int 
     if field.unit == "tokens":
         with suppress(ValueError):
             return read_tokens(text)
-    if _WHOLE.fullmatch(text):
-        return int(text.replace(",", ""))
+    if (number := read_whole(_plain(text))) is not None:
+        return number
     bounds = f"Use {field.minimum:,} to {field.maximum:,}, in figures."
     if field.unit == "tokens":
         bounds = f"Use a size such as 256k, or a number of tokens: {field.minimum:,} to {field.maximum:,}."
@@ -192,16 +193,7 @@ def _remedy(field: LaunchField, widened: Widened) -> str:
 
 def _within(field: LaunchField) -> tuple[str | int | float, ...]:
     """The suggestions that the limits leave."""
-    return tuple(value for value in field.suggestions if _inside(field, value))
-
-
-def _inside(field: LaunchField, value: str | int | float) -> bool:
-    size = read_duration(str(value)) if field.type is FieldType.DURATION else value
-    if field.type is FieldType.TEXT:
-        size = len(str(value))
-    if not isinstance(size, int | float):
-        return False
-    return (field.minimum is None or size >= field.minimum) and (field.maximum is None or size <= field.maximum)
+    return tuple(value for value in field.suggestions if not broken_limit(field, read(field.type, value)))
 
 
 def _read_part(field: LaunchField, part: str, text: str | None) -> Any:
@@ -239,35 +231,16 @@ def _read_list(field: LaunchField, text: str) -> tuple[str | int | float, ...]:
 
 
 def _read_one(field: LaunchField, text: str) -> str | int | float:
-    if field.type is FieldType.INTEGER:
-        if not _WHOLE.fullmatch(text):
-            raise ValueError(f"{text[:40]!r} is not a whole number. Write it in figures.")
-        return int(text.replace(",", ""))
-    if field.type is FieldType.NUMBER:
-        return _number(text)
-    if field.type is FieldType.DURATION and read_duration(text) is None:
-        raise ValueError(f"{text[:40]!r} is not a duration. Use figures with h, m or s, such as 30m or 1h30m.")
-    return text
+    """A value as the version keeps it: a duration as it is written."""
+    value = read(field.type, _plain(text))
+    return text if field.type is FieldType.DURATION else value
 
 
-def _read_bound(field: LaunchField, text: str) -> int | float:
-    if field.type is FieldType.NUMBER:
-        return _number(text)
-    if field.type is FieldType.DURATION:
-        seconds = read_duration(text)
-        if seconds is None:
-            raise ValueError(f"{text[:40]!r} is not a duration. Use figures with h, m or s, such as 30m or 1h30m.")
-        return seconds
-    if not _WHOLE.fullmatch(text):
-        raise ValueError(f"{text[:40]!r} is not a whole number. Write it in figures.")
-    return int(text.replace(",", ""))
+def _read_bound(field: LaunchField, text: str) -> str | int | float:
+    """A limit: a figure, the seconds of a duration, or the length of a text."""
+    return read(FieldType.INTEGER if field.type is FieldType.TEXT else field.type, _plain(text))
 
 
-def _number(text: str) -> float:
-    try:
-        number = float(text) if text.isascii() and "_" not in text else math.nan
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"{text[:40]!r} is not a number. Write it as 0.001 or 1e-3.")
-    return number
+def _plain(text: str) -> str:
+    """A figure without its commas, `1,024` as 1024; all else as it is."""
+    return text.replace(",", "") if _GROUPED.fullmatch(text) else text

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from math import isfinite
 from typing import Any
 
 from catalog.enums import MODE_LABELS, TrainerMode
 from catalog.fields.launch_fields import MAX_HELP, MAX_VALUES, FieldType, LaunchField, common_fields, newest_edition
-from catalog.labels import read_duration, value_label
-from catalog.text_rules import refuse_text, refuse_unseen
+from catalog.fields.texts import bound_text
+from catalog.fields.values import UnfitValue, is_kept, read_value, unreadable
+from catalog.text_rules import refuse_unseen
 from wire.errors import Violation
 
 NARROWED = ("default", "minimum", "maximum", "choices", "suggestions", "help")
@@ -162,8 +162,8 @@ def _wrong_kind(field: LaunchField, part: str, value: object) -> str:
             return f"help {shown!r} is no text of 1 to {MAX_HELP} characters"
         return refuse_unseen(value, lines=True).removesuffix(".")
     if part in ("minimum", "maximum"):
-        word = "number" if field.type is FieldType.NUMBER else "whole number"
-        return "" if value is None or _is_figure(field, value) else f"{part} {shown} is no {word}"
+        kind = FieldType.NUMBER if field.type is FieldType.NUMBER else FieldType.INTEGER
+        return "" if value is None or is_kept(kind, value) else f"{part} {unreadable(kind, value)}"
     if part == "default":
         return ""  # _illegal_default names its type, and its limits as they are then
     if not isinstance(value, tuple) or len(value) > MAX_VALUES:
@@ -172,27 +172,26 @@ def _wrong_kind(field: LaunchField, part: str, value: object) -> str:
     return f"{part}: {refusal}" if refusal else ""
 
 
-def _is_figure(field: LaunchField, value: object) -> bool:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return whole or (field.type is FieldType.NUMBER and isinstance(value, float) and isfinite(value))
-
-
 def _low_minimum(common: LaunchField, field: LaunchField) -> str:
     if common.minimum is None or (field.minimum is not None and field.minimum >= common.minimum):
         return ""
-    return f"minimum {field.minimum} is below the common minimum {common.minimum}"
+    return f"minimum {_limit(field, field.minimum)} is below the common minimum {_limit(field, common.minimum)}"
 
 
 def _high_maximum(common: LaunchField, field: LaunchField) -> str:
     if common.maximum is None or (field.maximum is not None and field.maximum <= common.maximum):
         return ""
-    return f"maximum {field.maximum} is above the common maximum {common.maximum}"
+    return f"maximum {_limit(field, field.maximum)} is above the common maximum {_limit(field, common.maximum)}"
+
+
+def _limit(field: LaunchField, bound: int | float | None) -> str:
+    return bound_text(field, bound) or "none"
 
 
 def _crossed_limits(_: LaunchField, field: LaunchField) -> str:
     if field.minimum is None or field.maximum is None or field.minimum <= field.maximum:
         return ""
-    return f"minimum {value_label(field.minimum)} is above maximum {value_label(field.maximum)}"
+    return f"minimum {bound_text(field, field.minimum)} is above maximum {bound_text(field, field.maximum)}"
 
 
 def _illegal_choices(common: LaunchField, field: LaunchField) -> str:
@@ -230,25 +229,10 @@ def _illegal_choice(common: LaunchField, field: LaunchField, values: tuple[objec
 
 def _illegal_value(common: LaunchField, field: LaunchField, value: object) -> str:
     """Why the field cannot have the value; a limit that nobody narrowed is called the common one."""
-    if field.type is FieldType.TEXT and isinstance(value, str):
-        text = value.strip()  # as the form does
-        return refuse_text(field.name, text, minimum=field.minimum, maximum=field.maximum).removesuffix(".")
-    size, shown = _size(field, value), str(value)[:60]
-    if size is None:
-        return f"{shown!r} is no {field.type}"
-    if field.minimum is not None and size < field.minimum:
-        whose = "common " if field.minimum == common.minimum else ""
-        return f"{shown} is below the {whose}minimum {value_label(field.minimum)}"
-    if field.maximum is not None and size > field.maximum:
-        whose = "common " if field.maximum == common.maximum else ""
-        return f"{shown} is above the {whose}maximum {value_label(field.maximum)}"
+    if not is_kept(field.type, value):
+        return unreadable(field.type, value)
+    try:
+        read_value(field, value, common=common)
+    except UnfitValue as error:
+        return error.wrong
     return ""
-
-
-def _size(field: LaunchField, value: object) -> float | None:
-    """What the limits bound: a figure or seconds; None where the value is of another kind."""
-    if field.type is FieldType.TEXT:
-        return None
-    if field.type is FieldType.DURATION:
-        return read_duration(value) if isinstance(value, str) else None
-    return value if _is_figure(field, value) else None  # type: ignore[return-value]

@@ -31,6 +31,7 @@ from catalog.fields.launch_fields import FieldType, LaunchField, every_field, ne
 from catalog.fields.narrowing import Changes, FittedFields, narrow, newest_fit
 from catalog.fields.snapshot_fields import LONGEST_TAG, MAX_GPUS, MAX_NODES, MAX_PARAMETERS, MAX_TOKENS
 from catalog.fields.snapshots import ShardingScheme, Snapshot, digest
+from catalog.fields.values import kept
 from catalog.files.nodes import Record
 from catalog.files.problems import DocumentError, Enough, Place, Reporter
 from catalog.files.scan import compose, decode
@@ -281,14 +282,7 @@ def _change(fields: Record, name: str, kind: FieldType, report: Reporter) -> dic
     parts = {part: change.plain(part, number=kind is FieldType.NUMBER and part != "help") for part in change.all_keys()}
     if len(report.problems) > before:  # what could not be read is no None, of which there would be more to say
         return {}
-    return {part: _whole(value) for part, value in parts.items()} if kind is FieldType.INTEGER else parts
-
-
-def _whole(value: Any) -> Any:
-    """`8.0` as 8, which it is to everybody who asks for a whole number."""
-    if isinstance(value, list):
-        return [_whole(each) for each in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    return {part: kept(kind, value) for part, value in parts.items()}
 
 
 def _deprecated(record: Record, own: str) -> Deprecation | None:

@@ -12,8 +12,9 @@ from typing import Any
 from catalog.fields.launch_fields import FieldType, LaunchField
 from catalog.fields.texts import limits_text
 from catalog.labels import value_label
+from catalog.text_rules import shortened
 from launches.providers.base import Recipe
-from launches.resolve import RECIPE, Subject, shortened
+from launches.resolve import RECIPE, Subject
 from wire.errors import Violation, capped
 
 OWN_NAMES = frozenset({"account", "csrfmiddlewaretoken", "decided", "idempotency_key", "latest", "version"})

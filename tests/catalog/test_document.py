@@ -255,12 +255,12 @@ def test_what_was_narrowed_comes_back_with_the_same_digest(changes: str) -> None
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ("{learning_rate: {default: .nan}}", "learning_rate.default: learning_rate: default 'nan' is no number"),
-        ("{learning_rate: {minimum: .inf}}", "learning_rate.minimum: learning_rate: minimum inf is no number"),
-        ("{lora_rank: {minimum: true}}", "lora_rank.minimum: lora_rank: minimum True is no whole number"),
-        ("{lora_rank: {maximum: 1.5}}", "lora_rank.maximum: lora_rank: maximum 1.5 is no whole number"),
+        ("{learning_rate: {default: .nan}}", "learning_rate.default: learning_rate: default 'nan' is not a number"),
+        ("{learning_rate: {minimum: .inf}}", "learning_rate.minimum: learning_rate: minimum 'inf' is not a number"),
+        ("{lora_rank: {minimum: true}}", "lora_rank.minimum: lora_rank: minimum 'true' is not a whole number"),
+        ("{lora_rank: {maximum: 1.5}}", "lora_rank.maximum: lora_rank: maximum '1.5' is not a whole number"),
         ("{lora_rank: {choices: 8}}", "lora_rank.choices: lora_rank: choices 8 is no list of at most 64 values"),
-        ("{lora_rank: {choices: [8, x]}}", "lora_rank.choices: lora_rank: choices: 'x' is no integer"),
+        ("{lora_rank: {choices: [8, x]}}", "lora_rank.choices: lora_rank: choices: 'x' is not a whole number"),
         ("{lora_rank: {suggestions: [999]}}", "suggestions: 999 is above the common maximum 128"),
         (
             "{lora_rank: {default: {a: 1}}}",
@@ -385,7 +385,7 @@ def test_a_whole_number_with_a_point_is_the_same_number_in_a_launch_field() -> N
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ("{lora_rank: {maximum: 1.50}}", "maximum 1.5 is no whole number (the file says 1.50)"),
+        ("{lora_rank: {maximum: 1.50}}", "maximum '1.5' is not a whole number (the file says 1.50)"),
         ("{lora_rank: {choices: [0x200]}}", "choices: 512 is above the common maximum 128 (the file says 0x200)"),
         ("{learning_rate: {default: 7e12}}", "above the common maximum 1 (the file says 7e12)"),
     ],

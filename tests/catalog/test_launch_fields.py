@@ -42,7 +42,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("display_name", {"default": "a\nb"}, "default: It holds a control character, an invisible one or a line break"),
     ("display_name", {"default": "x" * 64}, "default: It has 64 characters; the limit is 63. Shorten it by 1"),
     ("display_name", {"default": " ab ", "minimum": 3}, "default: It has 2 characters; at least 3 are needed"),
-    ("display_name", {"default": 7}, "default: '7' is no text"),
+    ("display_name", {"default": 7}, "default: '7' is not a text"),
     ("lora_rank", {"maximum": 32, "choices": [16, 64]}, "choices: 64 is above the maximum 32"),
     ("lora_rank", {"minimum": 17}, "default 16 is below the minimum 17"),
 ]

@@ -153,7 +153,7 @@ def test_a_context_is_typed_as_it_is_shown(context: str, tokens: int) -> None:
         ("launch_fields.lora_rank.minimum", "17", "Default 16 is below the minimum 17."),
         ("launch_fields.learning_rate.default", "nan", "'nan' is not a number"),
         ("launch_fields.learning_rate.choices", "1e-3, x", "'x' is not a number"),
-        ("launch_fields.inactivity_timeout.maximum", "4h", "above the common maximum 10800. Use 1m to 3h."),
+        ("launch_fields.inactivity_timeout.maximum", "4h", "Maximum 4h is above the common maximum 3h. Use 1m to 3h."),
         ("launch_fields.inactivity_timeout.default", "soon", "'soon' is not a duration"),
         ("launch_fields.region.help", "x" * 501, "the limit is 500. Shorten it by 1."),
         ("launch_fields.lora_rank.suggestions", ",".join(map(str, range(65))), "65 values are too many"),
