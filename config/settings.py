@@ -115,7 +115,6 @@ INSTALLED_APPS = [
     "django_htmx",
     "template_partials",
     "drf_spectacular",
-    "drf_spectacular_sidecar",
     "catalog",
     "launches",
     "publishing",
