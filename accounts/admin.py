@@ -20,7 +20,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.views.generic import RedirectView
 
-from accounts.actors import Actor, user_actor
+from accounts.actors import Actor
 from accounts.domain.add_member import add_member
 from accounts.domain.change_password import change_password
 from accounts.domain.create_account import create_account
@@ -31,7 +31,7 @@ from accounts.domain.remove_member import remove_member
 from accounts.domain.revoke_api_key import revoke_api_key
 from accounts.models import Account, ApiKey, AuditEntry, Invitation, Membership, User
 from accounts.names import accounts_alike, users_alike, wrong_name
-from accounts.origins import origin_of
+from accounts.requests import actor_of
 from accounts.roles import Role
 from accounts.views.signing_in import sign_out
 from wire.errors import Refusal
@@ -45,11 +45,6 @@ admin.site.site_header = admin.site.site_title = "Slipway administration"
 admin.site.unregister([Group, EmailAddress])  # neither is used here, so neither is written past the audit log
 
 Row = TypeVar("Row", bound=Model)
-
-
-def _actor(request: HttpRequest) -> Actor:
-    assert isinstance(request.user, User), "the admin lets nobody else in"
-    return user_actor(request.user, request_id=request.request_id, origin=origin_of(request))  # type: ignore[attr-defined]
 
 
 def _or_say_why_not(request: HttpRequest, answer: Callable[[], HttpResponse]) -> HttpResponse:
@@ -145,7 +140,7 @@ class SlipwayUserAdmin(UserAdmin[User]):
 
     def user_change_password(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """The form for a user's password, which notes who set it."""
-        self.change_password_form = type("Form", (PasswordChangeForm,), {"actor": _actor(request)})
+        self.change_password_form = type("Form", (PasswordChangeForm,), {"actor": actor_of(request)})
         return super().user_change_password(request, *args, **kwargs)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
@@ -160,7 +155,7 @@ class SlipwayUserAdmin(UserAdmin[User]):
     @admin.action(description="Switch the selected users off")
     def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """By the verb, which keeps every account its admin."""
-        actor = _actor(request)
+        actor = actor_of(request)
         _to_each(
             request,
             queryset,
@@ -171,7 +166,7 @@ class SlipwayUserAdmin(UserAdmin[User]):
     @admin.action(description="Switch the selected users on again")
     def reactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """By the verb."""
-        actor = _actor(request)
+        actor = actor_of(request)
         _to_each(
             request,
             queryset,
@@ -191,7 +186,7 @@ class SlipwayUserAdmin(UserAdmin[User]):
 
     def _note(self, request: HttpRequest, verb: str, user: User, message: Any) -> None:
         after = {"message": message} if message else None
-        record(actor=_actor(request), verb=verb, target=user_name(user.get_username()), account=None, after=after)
+        record(actor=actor_of(request), verb=verb, target=user_name(user.get_username()), account=None, after=after)
 
 
 @admin.register(Account)
@@ -217,7 +212,7 @@ class AccountAdmin(admin.ModelAdmin[Account]):
 
     def save_model(self, request: HttpRequest, obj: Account, form: ModelForm[Account], change: bool) -> None:
         """Make it by the verb."""
-        made = create_account(actor=_actor(request), account_id=obj.account_id, display_name=obj.display_name)
+        made = create_account(actor=actor_of(request), account_id=obj.account_id, display_name=obj.display_name)
         obj.pk = made.pk
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -243,12 +238,12 @@ class MembershipAdmin(admin.ModelAdmin[Membership]):
 
     def save_model(self, request: HttpRequest, obj: Membership, form: ModelForm[Membership], change: bool) -> None:
         """Write it by the verb."""
-        written = add_member(actor=_actor(request), account=obj.account, user=obj.user, role=Role(obj.role))
+        written = add_member(actor=actor_of(request), account=obj.account, user=obj.user, role=Role(obj.role))
         obj.pk = written.pk
 
     def delete_model(self, request: HttpRequest, obj: Membership) -> None:
         """End it by the verb."""
-        remove_member(actor=_actor(request), account=obj.account, user=obj.user, now=timezone.now())
+        remove_member(actor=actor_of(request), account=obj.account, user=obj.user, now=timezone.now())
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """The form; a refusal becomes a message."""
@@ -309,7 +304,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     @admin.action(description="Revoke the selected API keys")
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         """End them, by the verb."""
-        actor, now = _actor(request), timezone.now()
+        actor, now = actor_of(request), timezone.now()
         _to_each(
             request,
             queryset.select_related("account", "user"),

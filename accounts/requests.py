@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from http import HTTPStatus
 
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.middleware import HtmxDetails
 
@@ -27,10 +28,10 @@ class SlipwayRequest(HttpRequest):
     htmx: HtmxDetails
 
 
-def actor_of(request: SlipwayRequest) -> Actor:
+def actor_of(request: HttpRequest) -> Actor:
     """The actor of a request that is known to be signed in."""
     assert isinstance(request.user, User), "guard the view with login_required"
-    return user_actor(request.user, request_id=request.request_id, origin=origin_of(request))
+    return user_actor(request.user, request_id=getattr(request, "request_id", ""), origin=origin_of(request))
 
 
 def visitor_of(request: HttpRequest) -> Actor:
@@ -43,6 +44,11 @@ def next_page(request: HttpRequest) -> str:
     page = request.POST.get("next", "")
     own = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
     return page if own else "/"
+
+
+def see_other(address: str) -> HttpResponse:
+    """Go on to that page by GET, after a form was posted: 303, which says so, where 302 only happens to mean it."""
+    return HttpResponseRedirect(address, status=HTTPStatus.SEE_OTHER)
 
 
 def wrong_account(request: SlipwayRequest) -> Refusal | None:

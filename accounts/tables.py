@@ -9,6 +9,8 @@ from django.core.management import CommandError
 from django.db import DatabaseError, Error, connection
 from django.db.migrations.loader import MigrationLoader
 
+from wire.counts import quantity
+
 MIGRATE = "./run manage migrate"
 
 
@@ -21,8 +23,9 @@ def mismatch() -> str:
     missing = [name for name in loader.graph.nodes if name not in applied]
     if not applied:
         return f"Nothing was set up in this database yet: run ./run, or {MIGRATE} for the tables alone."
-    lacks = "1 migration" if len(missing) == 1 else f"{len(missing)} migrations"
-    return f"The database lacks {lacks} of this release: run {MIGRATE}." if missing else ""
+    return (
+        f"The database lacks {quantity(len(missing), 'migration')} of this release: run {MIGRATE}." if missing else ""
+    )
 
 
 def refuse_newer(**_: Any) -> None:

@@ -14,6 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from wire.counts import quantity
+
 FORGET = timedelta(days=1)
 
 
@@ -46,9 +48,7 @@ def counted(failures: int, failed_at: datetime, now: datetime) -> int:
 def in_words(wait: timedelta) -> str:
     """`40 seconds` or `3 minutes`, rounded up."""
     seconds = seconds_of(wait)
-    if seconds < 100:
-        return f"{seconds} second{'' if seconds == 1 else 's'}"
-    return f"{-(-seconds // 60)} minutes"
+    return quantity(seconds, "second") if seconds < 100 else quantity(-(-seconds // 60), "minute")
 
 
 def seconds_of(wait: timedelta) -> int:

@@ -14,18 +14,12 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from accounts.actors import Actor, user_actor
+from accounts.actors import Actor
 from accounts.admin import ReadOnlyAdmin
-from accounts.models import User
-from accounts.origins import origin_of
+from accounts.requests import actor_of
 from catalog.domain.restore_version import restore_version
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from wire.errors import Refusal
-
-
-def _actor(request: HttpRequest) -> Actor:
-    assert isinstance(request.user, User), "the admin lets nobody else in"
-    return user_actor(request.user, request_id=request.request_id, origin=origin_of(request))  # type: ignore[attr-defined]
 
 
 @admin.register(BaseModel)
@@ -104,7 +98,7 @@ class ShapeVersionAdmin(ReadOnlyAdmin):
         if version is None:
             return
         try:
-            verb(_actor(request), version)
+            verb(actor_of(request), version)
         except Refusal as refusal:
             messages.error(request, refusal.message)
         else:

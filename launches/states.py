@@ -43,6 +43,8 @@ class AttemptState(StrEnum):
 _S = AttemptState
 FINAL = frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELLED, _S.REJECTED, _S.LOST})
 ACTIVE = frozenset(AttemptState) - FINAL
+FAILURES = frozenset({_S.FAILED, _S.REJECTED, _S.LOST})
+"""Ends that nobody asked for."""
 RESUMABLE = frozenset({_S.FAILED, _S.CANCELLED, _S.COMPLETED, _S.LOST})
 _ENDS = frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELLED, _S.LOST})
 

@@ -28,6 +28,7 @@ from launches.validation_runs import ValidationRun, validation_offer
 from publishing.evidence import measure, shortcomings, summary
 from publishing.models import Validation
 from publishing.states import ValidationState
+from wire.counts import quantity
 from wire.errors import Refusal, ResourceExhausted, Violation
 
 _S = ValidationState
@@ -98,8 +99,8 @@ def _check(validation: Validation) -> ValidationStep:
     snapshot = version.frozen_snapshot
     found = problems(snapshot, version.fields, version.fields_edition)
     if found:
-        noun = "problem" if len(found) == 1 else "problems"
-        return _failed(f"The static checks found {len(found)} {noun}.", *(LogEntry(_told(v), "error") for v in found))
+        number = quantity(len(found), "problem")
+        return _failed(f"The static checks found {number}.", *(LogEntry(_told(v), "error") for v in found))
     doubtful = warnings(snapshot, model_parameters=version.shape.base_model.parameter_count)
     doubts = tuple(LogEntry(_told(violation), "warning") for violation in doubtful)
     return ValidationStep(_S.LAUNCHING, lines=(LogEntry("The static checks found nothing wrong"), *doubts))

@@ -16,6 +16,7 @@ from launches.models import Launch
 from launches.states import ACTIVE, AttemptState
 from publishing.pages.actions import Verb
 from publishing.queries import IN_WORK
+from wire.counts import quantity
 
 RECENT = timedelta(days=30)
 MOST_NAMES = 20
@@ -82,9 +83,9 @@ class Touched:
     def words(self) -> str:
         """A sentence."""
         return (
-            f"{_counted(self.running, 'launch runs', 'launches run')}, {self.waiting} in the queue; launched in 30 "
-            f"days by {_counted(self.people, 'member', 'members')} and {self.others} of other accounts; "
-            f"{_counted(self.drafts, 'draft is', 'drafts are')} based on its versions."
+            f"{quantity(self.running, 'launch runs', 'launches run')}, {self.waiting} in the queue; launched in 30 "
+            f"days by {quantity(self.people, 'member')} and {self.others} of other accounts; "
+            f"{quantity(self.drafts, 'draft is', 'drafts are')} based on its versions."
         )
 
 
@@ -176,10 +177,6 @@ def _resolved(verb: Verb, version: ShapeVersion | None, latest: ShapeVersion | N
     if verb is Verb.WITHDRAW and version.is_latest_validated:
         return fallback_of(version)
     return latest
-
-
-def _counted(number: int, one: str, several: str) -> str:
-    return f"{number} {one if number == 1 else several}"
 
 
 def _id(version: ShapeVersion | None) -> str:

@@ -16,7 +16,7 @@ from accounts.models import Account, User
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from launches.models import Launch
-from launches.states import FINAL, AttemptState
+from launches.states import FAILURES, FINAL
 from lists.orders import PAGE, Order, count_up_to, page_of
 from lists.pages import Page
 from publishing.models import CatalogImport, Validation
@@ -32,7 +32,6 @@ COUNTED = 99
 IN_WORK = (VersionState.DRAFT, VersionState.VALIDATING, VersionState.REJECTED)
 KEPT_FOR = timedelta(days=1)
 """How long an uploaded catalog file may be reviewed and applied."""
-FAILED = (AttemptState.FAILED, AttemptState.REJECTED, AttemptState.LOST)
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ def find_shape(member_of: Collection[int], account: str, shape: str) -> Training
     return found.select_related("account", "base_model__account").first()
 
 
-def find_version(shape: TrainingShape, version_id: str) -> ShapeVersion | None:
+def own_version(shape: TrainingShape, version_id: str) -> ShapeVersion | None:
     """A version of the shape, in whatever state."""
     if not is_version_id(version_id):
         return None
@@ -153,7 +152,7 @@ def records_of(versions: Sequence[ShapeVersion]) -> Mapping[int, LaunchHistory]:
         .annotate(
             own=Count("pk", filter=own),
             over=Count("pk", filter=own & Q(state__in=FINAL)),
-            failed=Count("pk", filter=own & Q(state__in=FAILED)),
+            failed=Count("pk", filter=own & Q(state__in=FAILURES)),
             probes=Count("pk", filter=~own),
         )
     )

@@ -103,13 +103,6 @@ def parse_filter(text: str, fields: Mapping[str, FilterField]) -> tuple[Comparis
     return tuple(_comparison(node, fields) for node in nodes)
 
 
-def write_filter(comparisons: tuple[Comparison, ...]) -> str:
-    """The text that reads as these comparisons."""
-    return " AND ".join(
-        f"{c.field}{c.operator if c.field != FREE_TEXT else ''}{_written(c.value)}" for c in comparisons
-    )
-
-
 def _parse(text: str) -> Tree[Token]:
     try:
         return _GRAMMAR.parse(text)
@@ -216,12 +209,3 @@ def _in_utc(moment: datetime) -> datetime:
         return moment.astimezone(UTC)
     except OverflowError:
         return (datetime.min if moment.year == 1 else datetime.max).replace(tzinfo=UTC)
-
-
-def _written(value: Value) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    text = value.isoformat() if isinstance(value, datetime) else value
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -23,6 +23,7 @@ from accounts.forms import PasswordForm
 from accounts.models import User
 from accounts.queries import count_keys_of
 from accounts.requests import SlipwayRequest, actor_of
+from wire.counts import quantity
 from wire.errors import InvalidArgument, TooMany
 
 
@@ -65,7 +66,7 @@ def _change(request: SlipwayRequest, user: User, form: PasswordForm) -> HttpResp
     revoked = change_password(actor=actor, user=user, password=chosen, revoke_keys=revoke_keys, now=now)
     update_session_auth_hash(request, user)
     see_address(digest=digest_of_address(actor.origin.address), now=now, user=user)
-    keys = f" {revoked} API key{'' if revoked == 1 else 's'} revoked." if revoked else ""
+    keys = f" {quantity(revoked, 'API key')} revoked." if revoked else ""
     messages.success(request, f"Your password was changed; you are signed out everywhere else.{keys}")
     return redirect("account_change_password")
 

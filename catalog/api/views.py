@@ -53,7 +53,7 @@ def _id(text: str, what: str) -> str:
     return text
 
 
-def find_version(view: ResourceView, account: str, shape: str, version: str) -> ShapeVersion:
+def version_named(view: ResourceView, account: str, shape: str, version: str) -> ShapeVersion:
     """The version; `latest` is the latest validated one. Errors: `NotFound`."""
     rows = versions_in(view, account, shape)
     wanted = Q(is_latest_validated=True) if version == LATEST else Q(version_id=version)
@@ -109,7 +109,7 @@ class ShapeVersionView(ResourceView):
     @extend_schema(**answers_one("GetTrainingShapeVersion", ShapeVersionSerializer))
     def get(self, request: Request, account: str, shape: str, version: str) -> Response:  # noqa: ARG002
         """The version of that id, or `latest`."""
-        return self.answer(ShapeVersionSerializer, find_version(self, account, shape, version))
+        return self.answer(ShapeVersionSerializer, version_named(self, account, shape, version))
 
 
 class ModelsView(ResourceView):

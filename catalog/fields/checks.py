@@ -16,6 +16,7 @@ from catalog.fields.snapshot_fields import FIELDS, SnapshotField, ValueKind, val
 from catalog.fields.snapshots import ShardingScheme, Snapshot
 from catalog.labels import accelerator_label, parameter_label
 from catalog.text_rules import LONGEST_SHOWN, refuse_length, refuse_unseen
+from wire.counts import quantity
 from wire.errors import Violation
 from wire.names import DEPLOYMENT_VERSION_FORM, refuse_name
 
@@ -129,7 +130,7 @@ def estimate_memory(snapshot: Snapshot) -> MemoryEstimate | None:
     evenly = " if all of it is divided evenly over them" if snapshot.gpus > 1 else ""
     sentence = (
         f"{parameter_label(count)} parameters x ({weight:g} B of {precision} weight{state}) / "
-        f"{_counted(snapshot.gpus, 'GPU')} = {per_gpu / GIGABYTE:,.1f} GB on each{evenly}, before "
+        f"{quantity(snapshot.gpus, 'GPU')} = {per_gpu / GIGABYTE:,.1f} GB on each{evenly}, before "
         f"activations{adapter}; {accelerator_label(accelerator)} has {available / GIGABYTE:,.0f} GB."
     )
     return MemoryEstimate(per_gpu, available, sentence)
@@ -169,8 +170,8 @@ def _division(snapshot: Snapshot) -> Iterator[Violation]:
     elif gpus % product:
         yield Violation(
             "trainer_sharding_scheme",
-            f"{_counted(snapshot.accelerator_count, 'GPU')} x {_counted(snapshot.node_count, 'node')} = "
-            f"{_counted(gpus, 'GPU')}, but {shown} = {product}, and {gpus} is not a multiple of {product}. "
+            f"{quantity(snapshot.accelerator_count, 'GPU')} x {quantity(snapshot.node_count, 'node')} = "
+            f"{quantity(gpus, 'GPU')}, but {shown} = {product}, and {gpus} is not a multiple of {product}. "
             "Change the degrees, the GPUs per node or the nodes.",
         )
 
@@ -206,10 +207,6 @@ def data_parallel_rest(snapshot: Snapshot) -> int | None:
     """Copies of the model that the GPUs of one replica hold; None where the degrees do not divide them."""
     product = _product(_degrees(snapshot.trainer_sharding_scheme or ShardingScheme()).values())
     return snapshot.gpus // product if snapshot.gpus and snapshot.gpus % product == 0 else None
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _degrees(scheme: ShardingScheme) -> dict[str, int]:

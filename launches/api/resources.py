@@ -16,7 +16,7 @@ from catalog.fields.snapshot_fields import LONGEST_TAG, MAX_TOKENS
 from launches.labels import LONGEST
 from launches.models import Attempt, Checkpoint, Launch
 from launches.spec import TrainerSpec
-from launches.states import FINAL, AttemptState
+from launches.states import FAILURES, FINAL, AttemptState
 from wire.status import Code, error_info
 from wire.times import rfc3339
 
@@ -29,7 +29,6 @@ _OTHERWISE = {
 }
 WIRE_STATES: dict[AttemptState, str] = {state: _OTHERWISE.get(state, PREFIX + state) for state in AttemptState}
 STATES = (*dict.fromkeys(WIRE_STATES.values()), DELETED)
-FAILED = frozenset({AttemptState.FAILED, AttemptState.REJECTED, AttemptState.LOST})
 
 
 class LaunchInput(serializers.Field[Any, Any, Any, Any]):
@@ -226,8 +225,8 @@ class CheckpointSerializer(serializers.Serializer[Checkpoint]):
 def _status(attempt: Attempt) -> dict[str, Any]:
     """OK with the last thing to know, or why it failed; the reason's word stands in the details."""
     state = AttemptState(attempt.state)
-    code = Code.FAILED_PRECONDITION if state in FAILED else 0
-    message = attempt.detail or (f"The trainer ended as {state}." if state in FAILED else "")
+    code = Code.FAILED_PRECONDITION if state in FAILURES else 0
+    message = attempt.detail or (f"The trainer ended as {state}." if state in FAILURES else "")
     details = [error_info(attempt.reason)] if attempt.reason and state in FINAL else []
     return {"code": int(code), "message": message, "details": details}
 

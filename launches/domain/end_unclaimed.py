@@ -12,6 +12,7 @@ from launches.domain.cancel_launch import request_cancel
 from launches.models import Attempt, Launch
 from launches.providers.base import Observation
 from launches.states import AttemptState, Reason
+from wire.counts import quantity
 
 _STARTING = Q(state__in=[AttemptState.QUEUED, AttemptState.PENDING, AttemptState.CREATING]) | Q(
     state=AttemptState.RUNNING, attempts__finished_at=None, attempts__ready=False
@@ -37,9 +38,9 @@ def end_unclaimed(launch: Launch, attempt: Attempt, seen: Observation, *, now: d
 
 def unclaimed_sentence() -> str:
     """What is said of an attempt that ended so."""
-    minutes = settings.SLIPWAY_UNCLAIMED_MINUTES
+    minutes = quantity(settings.SLIPWAY_UNCLAIMED_MINUTES, "minute")
     return (
-        f"Nobody opened a session within {minutes} minute{'' if minutes == 1 else 's'} after it was ready. "
+        f"Nobody opened a session within {minutes} after it was ready. "
         "A job made with an inactivityTimeout waits for that time instead."
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from catalog.fields.facts import Fact, shape_facts
 from catalog.fields.snapshots import Snapshot
 from launches.spec import TrainerSpec
+from wire.counts import quantity
 
 
 def locked_facts(snapshot: Snapshot, *, version_id: str, digest: str) -> list[Fact]:
@@ -15,10 +16,10 @@ def locked_facts(snapshot: Snapshot, *, version_id: str, digest: str) -> list[Fa
 def gpu_total(spec: TrainerSpec) -> str:
     """GPUs of the whole launch in words: what the shape takes, times the replicas, and what stays open."""
     total, replicas = spec.trainer_gpus, spec.trainer_replica_count
-    words = f"{total} GPU{'s' * (total != 1)} in all" if total else "no GPU: runs on the CPU"
+    words = f"{quantity(total, 'GPU')} in all" if total else "no GPU: runs on the CPU"
     if total and (replicas > 1 or spec.node_count > 1):
-        nodes = f"{spec.node_count} node{'s' * (spec.node_count != 1)}"
-        words += f" ({spec.accelerator_count} a node x {nodes} x {replicas} replica{'s' * (replicas != 1)})"
+        nodes = quantity(spec.node_count, "node")
+        words += f" ({spec.accelerator_count} a node x {nodes} x {quantity(replicas, 'replica')})"
     if spec.deployment_replica_count:
         words += ", and those of the deployment, which its own shape decides"
     return words

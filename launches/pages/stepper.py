@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from catalog.labels import duration_label
-from launches.states import FINAL, TRAINING_PATH, AttemptState, Reason
+from launches.states import FAILURES, FINAL, TRAINING_PATH, AttemptState, Reason
 
 LABELS = {
     AttemptState.QUEUED: "Queued",
@@ -42,7 +42,6 @@ REASONS = {
     Reason.SPEC_REFUSED: "the provider refuses the spec",
     Reason.UNKNOWN_TO_PROVIDER: "unknown to the provider",
 }
-_BAD = frozenset({AttemptState.FAILED, AttemptState.REJECTED, AttemptState.LOST})
 
 
 def meaning_of(state: AttemptState, *, ready: bool, asked: str) -> str:
@@ -106,4 +105,4 @@ def _step(
 def _outcome(state: AttemptState) -> str:
     if state is AttemptState.COMPLETED:
         return "good"
-    return "bad" if state in _BAD else "over"
+    return "bad" if state in FAILURES else "over"

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.actors import require
 from accounts.refusals import status_of
-from accounts.requests import SlipwayRequest, actor_of, moved_account
+from accounts.requests import SlipwayRequest, actor_of, moved_account, see_other
 from accounts.roles import Right
 from catalog.fields.differences import FieldDifference, differences
 from catalog.models import ShapeVersion
@@ -155,9 +155,7 @@ def _create(request: SlipwayRequest, version: ShapeVersion) -> HttpResponse:
         if isinstance(refusal, Conflict) and (drift := _drift(request, version, posted)):  # published since it looked
             return _drifted(request, posted, drift)
         return _form(request, version, posted, status=status_of(refusal), refusal=refusal)
-    response = HttpResponseRedirect(reverse("launch", args=[launch.uid]))
-    response.status_code = HTTPStatus.SEE_OTHER
-    return response
+    return see_other(reverse("launch", args=[launch.uid]))
 
 
 def _drift(request: SlipwayRequest, version: ShapeVersion, posted: Posted) -> Drift | None:

@@ -130,13 +130,13 @@ class WritableShapeVersionView(reading.ShapeVersionView):
         """`validated: true` vouches for it by hand, `public: true` publishes it; `validated: false` withdraws it."""
         _published_account(self, account)
         body = _masked(self, ShapeVersionSerializer)
-        found = reading.find_version(self, account, shape, version)
+        found = reading.version_named(self, account, shape, version)
         with transaction.atomic(), _wire_fields():
             if "validated" in body:
                 self._set_validated(found, body["validated"])
             if "public" in body:
                 self._set_public(found, body["public"])
-        return self.answer(ShapeVersionSerializer, reading.find_version(self, account, shape, found.version_id))
+        return self.answer(ShapeVersionSerializer, reading.version_named(self, account, shape, found.version_id))
 
     def _set_validated(self, version: ShapeVersion, wanted: bool) -> None:
         validated = version.state == VersionState.VALIDATED and version.withdrawn_at is None

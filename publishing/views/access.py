@@ -17,7 +17,7 @@ from accounts.requests import NO_ACCOUNT, SlipwayRequest, actor_of
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.rights import require_publisher
 from catalog.views.access import member_of
-from publishing.queries import find_shape, find_version
+from publishing.queries import find_shape, own_version
 from wire.errors import NotFound, PermissionDenied
 
 Rest = ParamSpec("Rest")
@@ -62,7 +62,7 @@ def published_shape(request: SlipwayRequest, account_id: str, shape_id: str) -> 
 
 def version_of(shape: TrainingShape, version_id: str) -> ShapeVersion:
     """A version of the shape. Errors: `NotFound`."""
-    version = find_version(shape, version_id)
+    version = own_version(shape, version_id)
     if version is None:
         raise NotFound("There is no such version.")
     return version

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.actors import require_manager
 from accounts.models import Account, User
-from accounts.requests import SlipwayRequest, actor_of, wrong_account
+from accounts.requests import SlipwayRequest, actor_of, see_other, wrong_account
 from catalog.domain.dismiss_bundled import dismiss_bundled
 from catalog.domain.plan_catalog import plan_catalog
 from catalog.files.bundled import bundled_files
@@ -126,7 +126,7 @@ def _keep(
         _plan(request, kept)
     except DocumentError as error:
         return _upload_page(request, account, problems=error)
-    return _see_other(f"{reverse('catalog_import')}?{urlencode({'upload': kept.pk})}")
+    return see_other(f"{reverse('catalog_import')}?{urlencode({'upload': kept.pk})}")
 
 
 def _bundled(request: SlipwayRequest, account: Account) -> HttpResponse:
@@ -142,7 +142,7 @@ def _bundled(request: SlipwayRequest, account: Account) -> HttpResponse:
     except Conflict as refusal:
         return _upload_page(request, account, refusal=refusal.message, status=HTTPStatus.CONFLICT)
     messages.success(request, f"{file.source} is not offered to {account} any more; a later one will be.")
-    return _see_other(reverse("publish"))
+    return see_other(reverse("publish"))
 
 
 def _kept(request: SlipwayRequest, account: Account, number: str) -> CatalogImport:
@@ -173,7 +173,7 @@ def _apply(request: SlipwayRequest, kept: CatalogImport) -> HttpResponse:
         return _review(request, kept, refusal=refusal.message, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     told = summary(done, done=True).capitalize() or "Nothing was to do"
     messages.success(request, f"The catalog is as {kept.source} says. {told}.")
-    return _see_other(f"{reverse('publish')}?show=shapes")
+    return see_other(f"{reverse('publish')}?show=shapes")
 
 
 def _review(
@@ -249,9 +249,3 @@ def _upload_page(
     }
     wrong = refusal or problems
     return render(request, "publishing/import.html", context, status=status if wrong else HTTPStatus.OK)
-
-
-def _see_other(address: str) -> HttpResponse:
-    response = HttpResponseRedirect(address)
-    response.status_code = HTTPStatus.SEE_OTHER
-    return response

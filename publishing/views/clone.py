@@ -5,13 +5,13 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from django.contrib import messages
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from accounts.models import Account
 from accounts.refusals import status_of
-from accounts.requests import SlipwayRequest, actor_of, wrong_account
+from accounts.requests import SlipwayRequest, actor_of, see_other, wrong_account
 from catalog.domain.clone_shape import clone_shape
 from catalog.models import ShapeVersion
 from catalog.queries import find_model, find_version, visible_models
@@ -41,9 +41,7 @@ def shape_clone(request: SlipwayRequest, account_id: str, shape_id: str, version
     except Refusal as refusal:
         return _page(request, source, account, refusal)
     messages.success(request, f"{draft.shape.shape_id} is a copy of {source.shape.shape_id}. Change what differs.")
-    response = HttpResponseRedirect(action_page(Verb.EDIT, draft))
-    response.status_code = HTTPStatus.SEE_OTHER
-    return response
+    return see_other(action_page(Verb.EDIT, draft))
 
 
 def _clone(request: SlipwayRequest, source: ShapeVersion, account: Account) -> ShapeVersion:

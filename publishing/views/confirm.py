@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.actors import Actor
 from accounts.refusals import status_of
-from accounts.requests import SlipwayRequest, actor_of
+from accounts.requests import SlipwayRequest, actor_of, see_other
 from catalog.domain.delete_draft import delete_draft
 from catalog.domain.delete_shape import delete_shape, mark_of
 from catalog.domain.deprecate_version import LONGEST_MESSAGE, deprecate_version
@@ -96,7 +96,7 @@ def publish_verb(request: SlipwayRequest, account_id: str, shape_id: str, versio
     except Refusal as refusal:
         return _page(request, action, shape, version, typed, refusal=refusal)
     messages.success(request, f"Version {version_id} {words_of(action, version, None).done}")
-    return _see(shape_page(shape))
+    return see_other(shape_page(shape))
 
 
 @require_http_methods(METHODS)
@@ -115,13 +115,7 @@ def shape_delete(request: SlipwayRequest, account_id: str, shape_id: str) -> Htt
     except Refusal as refusal:
         return _page(request, Verb.DELETE, shape, None, typed, refusal=refusal)
     messages.success(request, f"{shape_id} {DELETE_SHAPE.done}")
-    return _see(reverse("publish"))
-
-
-def _see(url: str) -> HttpResponse:
-    response = HttpResponseRedirect(url)
-    response.status_code = HTTPStatus.SEE_OTHER
-    return response
+    return see_other(reverse("publish"))
 
 
 def _typed(request: SlipwayRequest) -> Typed:

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.models import Account
 from accounts.refusals import status_of
-from accounts.requests import SlipwayRequest, actor_of, wrong_account
+from accounts.requests import SlipwayRequest, actor_of, see_other, wrong_account
 from catalog.domain.create_draft import create_draft
 from catalog.domain.edit_draft import edit_draft
 from catalog.domain.start_shape import start_shape
@@ -33,8 +33,7 @@ from publishing.content import NOTE, Content, read_content, write_content
 from publishing.pages.addresses import shape_page
 from publishing.pages.forms import narrowings, sections
 from publishing.pages.preview import preview_content
-from publishing.queries import find_version as find_version_of
-from publishing.queries import newest_version
+from publishing.queries import newest_version, own_version
 from publishing.views.access import published_shape, publishers_page, publishing_account, version_of
 from wire.errors import Conflict, InvalidArgument, NotFound, PermissionDenied, Refusal, Violation
 from wire.names import is_id, refuse_id, shape_name
@@ -113,7 +112,7 @@ def draft_new(request: SlipwayRequest, account_id: str, shape_id: str) -> HttpRe
     """
     shape = published_shape(request, account_id, shape_id)
     if request.method == "POST":
-        source = find_version_of(shape, request.POST.get("from", ""))
+        source = own_version(shape, request.POST.get("from", ""))
     else:
         start = request.GET.get("from", "")
         source = version_of(shape, start) if start else newest_version(shape)
@@ -129,7 +128,7 @@ def draft_new(request: SlipwayRequest, account_id: str, shape_id: str) -> HttpRe
 def draft_edit(request: SlipwayRequest, account_id: str, shape_id: str, version_id: str) -> HttpResponse:
     """A draft. What is no draft any more is shown where it stands now."""
     shape = published_shape(request, account_id, shape_id)
-    draft = find_version_of(shape, version_id) if request.method == "POST" else version_of(shape, version_id)
+    draft = own_version(shape, version_id) if request.method == "POST" else version_of(shape, version_id)
     if draft is None:
         return _answer(request, Editing(shape.account, shape.base_model, {}, shape, gone=True))
     if draft.state != VersionState.DRAFT and request.method != "POST":
@@ -215,9 +214,7 @@ def _answer(request: SlipwayRequest, editing: Editing) -> HttpResponse:
     except Refusal as refusal:
         return _form(request, editing, status=status_of(refusal), refusal=refusal.message, bound=True)
     messages.success(request, f"Draft {saved.version_id} of {saved.shape.shape_id} is saved.")
-    response = HttpResponseRedirect(shape_page(saved.shape))
-    response.status_code = HTTPStatus.SEE_OTHER
-    return response
+    return see_other(shape_page(saved.shape))
 
 
 def _save(request: SlipwayRequest, editing: Editing, snapshot: Snapshot, content: Content) -> ShapeVersion:

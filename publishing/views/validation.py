@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -19,7 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.actors import Actor
 from accounts.refusals import status_of
-from accounts.requests import SlipwayRequest, actor_of
+from accounts.requests import SlipwayRequest, actor_of, see_other
 from catalog.models import ShapeVersion
 from catalog.rights import require_publisher
 from catalog.states import VersionState
@@ -117,11 +116,7 @@ def _act(request: SlipwayRequest, version: ShapeVersion, verb: Callable[[Actor],
         context = _context(request, version, refusal=refusal)
         return render(request, "publishing/validation.html", context, status=status_of(refusal))
     shape = version.shape
-    response = HttpResponseRedirect(
-        reverse("validation", args=[shape.account.account_id, shape.shape_id, version.version_id])
-    )
-    response.status_code = HTTPStatus.SEE_OTHER
-    return response
+    return see_other(reverse("validation", args=[shape.account.account_id, shape.shape_id, version.version_id]))
 
 
 def _context(request: SlipwayRequest, version: ShapeVersion, *, refusal: Refusal | None = None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.wire.filter_text import write_filter
 from wire.filters import (
     FREE_TEXT,
     OPERATORS,
@@ -16,7 +17,6 @@ from wire.filters import (
     FilterField,
     FilterKind,
     parse_filter,
-    write_filter,
 )
 
 FIELDS = {

@@ -17,6 +17,7 @@ from catalog.files.plan_text import summary
 from catalog.files.problems import DocumentError
 from catalog.management.files import read_catalog
 from catalog.models import TrainingShape
+from wire.counts import quantity
 from wire.errors import Refusal
 
 
@@ -47,13 +48,9 @@ class Command(BaseCommand):
 
 
 def _sentence(document: Document, plan: Plan) -> str:
-    models, shapes = _number(len(document.models), "base model"), _number(len(document.shapes), "shape")
+    models, shapes = quantity(len(document.models), "base model"), quantity(len(document.shapes), "shape")
     there = f"{document.account_id}: {models}, {shapes}"
     if not plan.steps:
         return f"{there}; nothing changed."
-    versions = _number(sum(step.publishes for step in plan.steps), "version")
+    versions = quantity(sum(step.publishes for step in plan.steps), "version")
     return f"{there}; {summary(plan, done=True)}; {versions} published."
-
-
-def _number(count: int, word: str) -> str:
-    return f"{count} {word}{'s' * (count != 1)}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from launches.providers.base import VALIDATION_RECIPE, Recipe
 from launches.providers.local.users import closed_model
 from launches.spec import NO_RECIPE, TrainerSpec
+from wire.counts import quantity
 from wire.names import parse_model_name
 
 ACCOUNT = "local"
@@ -53,8 +54,8 @@ def model_folders(directory: str | None) -> set[Path]:
 def reasons_against(spec: TrainerSpec, models: Path, *, others: bool) -> Iterator[str]:
     """Why the spec cannot run here, one sentence a reason; `others` says that trainers are other users than we."""
     if gpus := spec.gpus_per_replica:
-        noun = "GPU" if gpus == 1 else "GPUs"
-        yield f"The shape needs {gpus} {noun} a replica; this machine's provider runs shapes without GPUs only."
+        needs = f"The shape needs {quantity(gpus, 'GPU')} a replica"
+        yield f"{needs}; this machine's provider runs shapes without GPUs only."
     if spec.trainer_replica_count != 1:
         yield f"It asks for {spec.trainer_replica_count} trainer replicas; this machine runs 1 replica only."
     if spec.deployment_replica_count:

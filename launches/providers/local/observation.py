@@ -13,6 +13,7 @@ from launches.providers.base import Observation
 from launches.providers.local import files, outcome, reading, records
 from launches.providers.local.limits import Exceeded
 from launches.states import AttemptState
+from wire.counts import quantity
 from wire.names import is_id
 
 HEALTHZ = "/api/v1/healthz"
@@ -25,7 +26,7 @@ _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (what to cal
 def waiting(directory: Path, ahead: int, slots: int, shortage: str) -> Observation:
     """Of an attempt with `ahead` others before it in the queue; `shortage` says why nobody is started, or is ""."""
     line = f"{ahead} ahead" if ahead else "next in line"
-    runs = "1 trainer runs" if slots == 1 else f"{slots} trainers run"
+    runs = quantity(slots, "trainer runs", "trainers run")
     return Observation(
         AttemptState.PENDING,
         shortage or f"Waiting for a free slot: {line} ({runs} here at a time).",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from launches.providers.local.limits import Exceeded
 from launches.states import AttemptState, Reason
+from wire.counts import quantity
 
 INACTIVE_CODE = 20
 KILLED_CODE = 128 + signal.SIGKILL
@@ -119,4 +120,4 @@ def signal_name(number: int) -> str:
 def duration(seconds: int) -> str:
     """60 minutes, 1 minute, 90 seconds."""
     number, unit = (seconds // 60, "minute") if seconds % 60 == 0 else (seconds, "second")
-    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+    return quantity(number, unit)
