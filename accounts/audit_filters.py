@@ -1,58 +1,60 @@
-"""Which entries of an account's audit log a reader asked for, as a value that goes into a URL. Pure."""
+"""What an account's audit log can be asked for. Conditions are for an account as their reader."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from datetime import UTC, date, datetime, time
-from urllib.parse import urlencode
+from typing import Any
 
+from django import forms
+from django.db.models import CharField, Q
 
-@dataclass(frozen=True)
-class AuditFilters:
-    """Empty means "does not matter". `target` is a beginning; `since` and `until` are days of UTC, both included."""
+from accounts.models import Account, AuditEntry
+from lists.filters import DeclaredList, ListFilter, SortColumn, day_filters
+from lists.orders import Order
 
-    actor: str = ""
-    verb: str = ""
-    target: str = ""
-    since: date | None = None
-    until: date | None = None
-    address: str = ""
-
-    @property
-    def first_moment(self) -> datetime | None:
-        """The beginning of the first day."""
-        return datetime.combine(self.since, time.min, UTC) if self.since else None
-
-    @property
-    def last_moment(self) -> datetime | None:
-        """The end of the last day."""
-        return datetime.combine(self.until, time.max, UTC) if self.until else None
-
-    @property
-    def in_words(self) -> list[str]:
-        """The filters in force, for an empty list to say what to loosen."""
-        words = {
-            "actor": f"by {self.actor}",
-            "verb": verb_in_words(self.verb),
-            "target": f"target {self.target}…",
-            "since": f"from {self.since}",
-            "until": f"to {self.until}",
-            "address": f"from {self.address}",
-        }
-        return [words[field.name] for field in fields(self) if getattr(self, field.name)]
-
-    def target_prefix(self, account_name: str) -> str:
-        """The beginning of the resource names looked for; what does not name the account is meant within it."""
-        if not self.target or self.target.startswith("accounts/"):
-            return self.target
-        return f"{account_name}/{self.target}"
-
-    def query(self, **more: str) -> str:
-        """The query string with its question mark; "?" where nothing is asked for."""
-        asked = [(field.name, str(getattr(self, field.name) or "")) for field in fields(self)]
-        return "?" + urlencode([(name, value) for name, value in [*asked, *more.items()] if value], safe="/")
+NEWEST_FIRST = Order(("-created_at", "-pk"))
 
 
 def verb_in_words(verb: str) -> str:
     """`create_api_key` as `create API key`."""
     return verb.replace("_", " ").replace("api", "API")
+
+
+def _text(column: str, label: str) -> forms.CharField:
+    stored: CharField[str, str] = AuditEntry._meta.get_field(column)  # type: ignore[assignment]
+    return forms.CharField(label=label, max_length=stored.max_length)
+
+
+def _under(target: str, account: Account) -> Q:
+    """What does not name the account is meant within it."""
+    prefix = target if target.startswith("accounts/") else f"{account.name}/{target}"
+    return Q(target__startswith=prefix)
+
+
+def _is(column: str) -> Any:
+    return lambda value, _: Q(**{column: value})
+
+
+_ADDRESS = forms.GenericIPAddressField(
+    unpack_ipv4=True, error_messages={"invalid": "Write an address as 192.0.2.1 or 2001:db8::1."}
+)
+AUDIT = DeclaredList(
+    model=AuditEntry,
+    scope=("account",),
+    sorts=(SortColumn("age", "When", NEWEST_FIRST),),
+    filters=(
+        ListFilter("actor", _text("actor_label", "Actor"), _is("actor_label"), lambda a: f"by {a}", anything="Anybody"),
+        ListFilter("verb", _text("verb", "What"), _is("verb"), verb_in_words, anything="Anything"),
+        ListFilter(
+            "target",
+            _text("target", "Target begins with"),
+            _under,
+            lambda target: f"target {target}…",
+            hint="members/ or accounts/…",
+            wide=True,
+        ),
+        *day_filters("created_at"),
+        ListFilter("address", _ADDRESS, _is("address"), lambda address: f"from {address}", hint="192.0.2.1"),
+    ),
+)
+AUDIT_WITHOUT_PERSONS = AUDIT.without("address")
+"""For who does not see from which addresses things were done."""

@@ -8,17 +8,14 @@ from typing import Any
 from django import forms
 from django.contrib.auth.password_validation import password_validators_help_texts
 
-from accounts.audit_filters import AuditFilters
 from accounts.domain.accept_invitation import NewUser
 from accounts.domain.create_api_key import DEFAULT_LIFETIME, LIFETIMES
-from accounts.models import KEY_NAME_LENGTH, ROLE_CHOICES, AuditEntry, User
+from accounts.models import KEY_NAME_LENGTH, ROLE_CHOICES, User
 from accounts.roles import Role
 from accounts.scopes import Scope, scopes_of
 from wire.errors import InvalidArgument
 
 NEVER = "never"
-DAY = "%Y-%m-%d"
-NO_DAY = {"invalid": "Write a day as 2026-01-31."}
 _SCOPES = {
     Scope.READ: "read: see the catalog and launches",
     Scope.LAUNCH: "launch: also launch and act on launches",
@@ -184,32 +181,3 @@ class KeyForm(RefusableForm):
         """Days until it expires, None for never, once the form is valid."""
         days = self.cleaned_data["days"]
         return None if days == NEVER else int(days)
-
-
-class AuditForm(forms.Form):
-    """Which entries of the audit log to show. Days are of UTC, both included."""
-
-    actor = forms.CharField(required=False, max_length=AuditEntry._meta.get_field("actor_label").max_length)
-    verb = forms.CharField(required=False, max_length=AuditEntry._meta.get_field("verb").max_length)
-    target = forms.CharField(required=False, max_length=AuditEntry._meta.get_field("target").max_length)
-    since = forms.DateField(label="From", required=False, input_formats=[DAY], error_messages=NO_DAY)
-    until = forms.DateField(label="To", required=False, input_formats=[DAY], error_messages=NO_DAY)
-    address = forms.GenericIPAddressField(
-        required=False, unpack_ipv4=True, error_messages={"invalid": "Write an address as 192.0.2.1 or 2001:db8::1."}
-    )
-
-    def clean(self) -> dict[str, Any]:
-        """A span of days runs forward."""
-        cleaned = super().clean() or self.cleaned_data
-        since, until = cleaned.get("since"), cleaned.get("until")
-        if since and until and since > until:
-            self.add_error("until", f"The last day, {until}, is before the first, {since}. Exchange them.")
-        return cleaned
-
-    def filters(self) -> AuditFilters:
-        """What was asked for, once the form is valid."""
-        return AuditFilters(**self.cleaned_data)
-
-    def problems(self) -> list[str]:
-        """What is wrong, each with its field's label."""
-        return [f"{self[name].label}: {error}" for name, errors in self.errors.items() for error in errors]

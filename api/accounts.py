@@ -32,7 +32,7 @@ class AccountSerializer(serializers.Serializer[Account]):
         }
 
 
-ACCOUNTS = Listing("accounts", AccountSerializer, {}, {"name": Sortable(("account_id",))}, "name")
+ACCOUNTS = Listing("accounts", Account, AccountSerializer, {}, {"name": Sortable(("account_id",))}, "name")
 
 
 class AccountsView(ResourceView):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
@@ -51,13 +51,18 @@ class Sortable:
 
 @dataclass(frozen=True)
 class Listing:
-    """How a resource is listed: `key` is the name of the list in the answer."""
+    """How a resource is listed: `key` is the name of the list in the answer, `model` that of its rows.
+
+    Every query of the list fixes the columns of `scope`, so an index for each order begins with them.
+    """
 
     key: str
+    model: type[Model]
     serializer: type[Serializer[Any]]
     filters: Mapping[str, Filterable]
     orders: Mapping[str, Sortable]
     default_order: str
+    scope: tuple[str, ...] = ()
     tie: str = "pk"
     """The column that no two rows share: it settles what the order leaves open."""
     search: Callable[[str], Q] | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -26,7 +27,8 @@ class Launch(models.Model):
     """One trainer job, `accounts/{account}/rlorTrainerJobs/{job_id}`: what was asked for, resolved, and recorded.
 
     `spec` is a copy of everything the provider was told, so a launch can be repeated after its shape is gone. `state`
-    repeats the state of the newest attempt for lists; `move()` writes both in one transaction.
+    repeats the state of the newest attempt for lists; `move()` writes both in one transaction. So do `run_seconds`,
+    `last_loss` and `last_step`: lists show and sort by them.
     """
 
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -44,6 +46,10 @@ class Launch(models.Model):
     state = models.CharField(max_length=12, choices=STATE_CHOICES, default=AttemptState.QUEUED)
     attempt_count = models.PositiveIntegerField(default=1)
     last_event = models.PositiveIntegerField(default=0, help_text="Sequence number of the newest event.")
+    search_text = models.TextField(help_text="Of `launches.search`: its names and its shape's, as they were then.")
+    run_seconds = models.FloatField(default=0, db_default=0, help_text="How long its attempts that are over have run.")
+    last_loss = models.FloatField(null=True, blank=True, help_text="Of the newest record of its series.")
+    last_step = models.PositiveIntegerField(null=True, blank=True, help_text="Of the same record.")
     made_by_program = models.BooleanField(default=False, db_default=False, help_text="By the API, with a key.")
     claimed_at = models.DateTimeField(
         null=True, blank=True, help_text="When a client was first seen to have opened a session, in any attempt."
@@ -72,6 +78,22 @@ class Launch(models.Model):
                 fields=["owner", "-created_at", "-id"], condition=Q(deleted_at__isnull=True), name="launches_by_owner"
             ),
             models.Index(fields=["shape_version", "-created_at", "-id"], name="launches_by_version"),
+            models.Index(
+                fields=["account", "run_seconds", "id"],
+                condition=Q(deleted_at__isnull=True),
+                name="launches_by_duration",
+            ),
+            models.Index(
+                fields=["account", "last_loss", "id"],
+                condition=Q(deleted_at__isnull=True, last_loss__isnull=False),
+                name="launches_by_loss",
+            ),
+            models.Index(
+                fields=["account", "id"],
+                condition=Q(deleted_at__isnull=True, last_loss__isnull=True),
+                name="launches_without_loss",
+            ),
+            GinIndex(fields=["search_text"], opclasses=["gin_trgm_ops"], name="launch_search_trigrams"),
             models.Index(
                 fields=["deleted_at"],
                 condition=Q(deleted_at__isnull=False, purged_at__isnull=True),

@@ -10,13 +10,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from accounts.models import Account
 from catalog.enums import TrainerMode
+from catalog.labels import duration_label
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.queries import listed
-from launches.models import Attempt, Event, Launch, Metric
+from launches.models import Attempt, Event, Launch
 from launches.spec import TrainerSpec
 from launches.states import AttemptState
 from lists.orders import PAGE, Order, page_of
@@ -31,20 +32,16 @@ MOST_ATTEMPTS = 50
 
 
 @dataclass(frozen=True)
-class LaunchFilters:
-    """Which launches a list shows; `states` empty means all, `owner` None means anyone's."""
-
-    states: frozenset[AttemptState] = frozenset()
-    shape: TrainingShape | None = None
-    owner: int | None = None
-
-
-@dataclass(frozen=True)
 class LaunchRow:
-    """A launch of a list with its newest attempt, which carries `loss` and `step` of the launch's newest record."""
+    """A launch of a list with its newest attempt."""
 
     launch: Launch
-    attempt: Any
+    attempt: Attempt | None
+
+    @property
+    def duration(self) -> str:
+        """How long it has run, "" while its first attempt does."""
+        return duration_label(round(self.launch.run_seconds)) if self.launch.run_seconds else ""
 
     @property
     def spec(self) -> TrainerSpec:
@@ -52,39 +49,24 @@ class LaunchRow:
         return TrainerSpec.from_json(self.launch.spec)
 
 
+def listed_launches(member_of: Collection[int], wanted: Q) -> QuerySet[Launch]:
+    """Launches that were not deleted, and are wanted."""
+    return Launch.objects.filter(wanted, account__in=list(member_of), deleted_at__isnull=True)
+
+
 def list_launches(
-    member_of: Collection[int], filters: LaunchFilters, cursor: str = "", *, size: int = PAGE
+    member_of: Collection[int], wanted: Q, order: Order, cursor: str = "", *, size: int = PAGE
 ) -> Page[LaunchRow]:
-    """Launches that were not deleted, newest first. Errors: `NoSuchPage`."""
-    found = _filtered(Launch.objects.filter(account__in=list(member_of), deleted_at__isnull=True), filters)
-    found = found.select_related("account", "owner", "shape_version__shape__account").defer(
-        "inputs", "shape_version__snapshot", "shape_version__launch_fields"
-    )
-    page: Page[Launch] = page_of(found, NEWEST_FIRST, cursor, size=size)
+    """A page of them in that order. Errors: `NoSuchPage`."""
+    found = listed_launches(member_of, wanted).select_related("account", "owner", "shape_version__shape__account")
+    found = found.defer("inputs", "search_text", "shape_version__snapshot", "shape_version__launch_fields")
+    page: Page[Launch] = page_of(found, order, cursor, size=size)
     attempts = {attempt.launch_id: attempt for attempt in _newest_attempts(page.rows)}
     return page.of([LaunchRow(launch, attempts.get(launch.pk)) for launch in page.rows])
 
 
-def _filtered(launches: QuerySet[Launch], filters: LaunchFilters) -> QuerySet[Launch]:
-    if filters.states:
-        launches = launches.filter(state__in=filters.states)
-    if filters.shape is not None:
-        launches = launches.filter(shape_version__shape=filters.shape)
-    if filters.owner is not None:
-        launches = launches.filter(owner_id=filters.owner)
-    return launches
-
-
 def _newest_attempts(launches: Sequence[Launch]) -> QuerySet[Attempt]:
-    """The launches' newest attempts; the figures are those of the newest attempt that has recorded any."""
-    measured = Attempt.objects.filter(launch=OuterRef("launch"), metrics_read__gt=0).order_by("-number")
-    records = Metric.objects.filter(attempt=OuterRef("measured")).order_by("-number")
-    return (
-        Attempt.objects.filter(launch__in=launches, number=F("launch__attempt_count"))
-        .annotate(measured=Subquery(measured.values("pk")[:1]))
-        .annotate(loss=Subquery(records.values("loss_per_token")[:1]), step=Subquery(records.values("step")[:1]))
-        .defer("log_tail")
-    )
+    return Attempt.objects.filter(launch__in=launches, number=F("launch__attempt_count")).defer("log_tail")
 
 
 def launched_shapes(member_of: Collection[int]) -> Sequence[TrainingShape]:

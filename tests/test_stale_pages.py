@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-import accounts.audit_queries
+import accounts.audit_filters
 import accounts.queries
 import catalog.queries
 import launches.queries
@@ -94,7 +94,7 @@ LISTS: dict[str, tuple[Callable[[World], str], str, str, str]] = {
         lambda w: reverse("audit"),
         "before",
         r'id="entry-\d',
-        _behind_all(accounts.audit_queries.NEWEST_FIRST, EARLY, 0),
+        _behind_all(accounts.audit_filters.NEWEST_FIRST, EARLY, 0),
     ),
     "versions in work": (
         lambda w: reverse("publish"),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
+from django.db.models import Q
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -20,15 +20,15 @@ from django.views.decorators.http import require_safe
 
 from accounts.actors import require
 from accounts.audit_csv import head, lines_of
-from accounts.audit_filters import AuditFilters, verb_in_words
+from accounts.audit_filters import AUDIT, AUDIT_WITHOUT_PERSONS, verb_in_words
 from accounts.audit_queries import choices_of, entries_in_chunks, list_entries
 from accounts.audit_verbs import PERSONAL_VERBS
 from accounts.differences import differences
-from accounts.forms import AuditForm
 from accounts.models import Account
 from accounts.refusals import status_of
 from accounts.requests import NO_ACCOUNT, SlipwayRequest, actor_of
 from accounts.roles import Right, allows
+from lists.filters import FilterControl, ListQuery
 from lists.pages import show
 from wire.errors import NotFound, Refusal
 
@@ -37,15 +37,15 @@ from wire.errors import NotFound, Refusal
 @login_required
 @never_cache
 def audit(request: SlipwayRequest) -> HttpResponse:
-    """Entries, newest first, filtered by the fields of `AuditForm`; `before` is a page's cursor."""
-    account, form = request.standing.account, AuditForm(request.GET)
+    """Entries, newest first, as `AUDIT` declares; `before` is a page's cursor."""
+    account = request.standing.account
     if account is None:
-        return _page(request, None, form)
+        return _page(request, None)
     try:
         require(actor_of(request), account, Right.READ_AUDIT)
     except Refusal as refusal:
-        return _page(request, account, form, refusal=refusal)
-    return _page(request, account, form, readable=True)
+        return _page(request, account, refusal=refusal)
+    return _page(request, account, readable=True)
 
 
 @require_safe
@@ -53,18 +53,18 @@ def audit(request: SlipwayRequest) -> HttpResponse:
 @never_cache
 def audit_csv(request: SlipwayRequest) -> HttpResponseBase:
     """The same entries, all of them, as a file."""
-    account, form = request.standing.account, AuditForm(request.GET)
+    account, asked = request.standing.account, _asked(request)
     try:
         if account is None:
             raise NotFound(NO_ACCOUNT)
         require(actor_of(request), account, Right.READ_AUDIT)
     except Refusal as refusal:
-        return _page(request, account, form, refusal=refusal)
-    if not form.is_valid():
-        return _page(request, account, form, readable=True)
+        return _page(request, account, refusal=refusal)
+    if asked.problems:
+        return _page(request, account, readable=True)
     name = f"audit-{account}-{timezone.now():%Y-%m-%d}.csv"
     return StreamingHttpResponse(
-        _csv(account, _asked(request, form), personal=_sees_persons(request)),
+        _csv(account, asked.condition(account), personal=_sees_persons(request)),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
@@ -75,65 +75,57 @@ def _sees_persons(request: SlipwayRequest) -> bool:
     return allows(request.standing.role, Right.READ_SIGN_INS)
 
 
-def _asked(request: SlipwayRequest, form: AuditForm) -> AuditFilters:
-    """The filters, without that of addresses for who sees none."""
-    return form.filters() if _sees_persons(request) else replace(form.filters(), address="")
+def _asked(request: SlipwayRequest) -> ListQuery:
+    """What was asked for, without the filter of addresses for who sees none."""
+    return (AUDIT if _sees_persons(request) else AUDIT_WITHOUT_PERSONS).read(request.GET)
 
 
-async def _csv(account: Account, filters: AuditFilters, *, personal: bool) -> AsyncIterator[str]:
+async def _csv(account: Account, wanted: Q, *, personal: bool) -> AsyncIterator[str]:
     """Asynchronous, because under ASGI Django would gather all of a plain iterator before it sends anything."""
     yield head(personal=personal)
-    chunks = entries_in_chunks(account, filters, personal=personal)
+    chunks = entries_in_chunks(account, wanted, personal=personal)
     while chunk := await sync_to_async(lambda: next(chunks, None))():
         yield lines_of(chunk, personal=personal)
 
 
 def _page(
-    request: SlipwayRequest,
-    account: Account | None,
-    form: AuditForm,
-    *,
-    readable: bool = False,
-    refusal: Refusal | None = None,
+    request: SlipwayRequest, account: Account | None, *, readable: bool = False, refusal: Refusal | None = None
 ) -> HttpResponse:
     context: dict[str, Any] = {
         "account": account,
         "refusal": refusal.message if refusal else "",
-        "form": form,
         "address_days": settings.SLIPWAY_ADDRESS_DAYS,
     }
     status = status_of(refusal) if refusal else HTTPStatus.OK
     if readable and account is not None:
-        personal = _sees_persons(request)
-        context |= _choices(account, form, personal=personal)
-        if form.is_valid():
-            context |= _entries(account, _asked(request, form), request.GET.get("before", ""), personal=personal)
+        personal, asked = _sees_persons(request), _asked(request)
+        context |= {"readable": True, "personal": personal, "controls": _controls(account, asked, personal=personal)}
+        if asked.problems:
+            context["problems"], status = asked.refusals, HTTPStatus.UNPROCESSABLE_ENTITY
         else:
-            context["problems"], status = form.problems(), HTTPStatus.UNPROCESSABLE_ENTITY
+            context |= _entries(account, asked, personal=personal)
     return render(
         request, "accounts/audit_rows.html" if request.htmx else "accounts/audit.html", context, status=status
     )
 
 
-def _choices(account: Account, form: AuditForm, *, personal: bool) -> dict[str, Any]:
-    """What the filters offer; one that is in force is there even where nothing is of it."""
-    actors, verbs = choices_of(account, "actor_label"), choices_of(account, "verb")
+def _controls(account: Account, asked: ListQuery, *, personal: bool) -> list[FilterControl]:
+    """The filters with what they offer."""
     hidden = set() if personal else set(PERSONAL_VERBS)
-    actor, verb = form["actor"].value() or "", form["verb"].value() or ""
-    return {
-        "readable": True,
-        "personal": personal,
-        "actors": sorted({*actors, actor} - {""}, key=str.lower),
-        "verbs": [(name, verb_in_words(name)) for name in sorted({*verbs, verb} - {""} - hidden)],
-    }
+    actors = sorted(choices_of(account, "actor_label"), key=str.lower)
+    verbs = [verb for verb in choices_of(account, "verb") if verb not in hidden]
+    return asked.controls(
+        actor=[(actor, actor) for actor in actors], verb=[(verb, verb_in_words(verb)) for verb in verbs]
+    )
 
 
-def _entries(account: Account, filters: AuditFilters, before: str, *, personal: bool) -> dict[str, Any]:
+def _entries(account: Account, asked: ListQuery, *, personal: bool) -> dict[str, Any]:
+    wanted = asked.condition(account)
+    page = show(asked.cursor, lambda cursor: list_entries(account, wanted, personal=personal, cursor=cursor))
     here = reverse("audit")
-    page = show(before, lambda cursor: list_entries(account, filters, personal=personal, cursor=cursor))
     return {
         "rows": [(entry, verb_in_words(entry.verb), differences(entry.before, entry.after)) for entry in page.rows],
-        "in_force": filters.in_words,
-        "csv_url": reverse("audit_csv") + filters.query(),
-        **page.links(lambda cursor: here + filters.query(before=cursor)),
+        "in_force": asked.in_words,
+        "csv_url": reverse("audit_csv") + asked.address(),
+        **page.links(lambda cursor: here + asked.page_address(cursor)),
     }

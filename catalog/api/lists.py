@@ -22,7 +22,7 @@ from catalog.api.resources import (
     TrainingShapeSerializer,
 )
 from catalog.forms import read_search
-from catalog.models import ShapeVersion
+from catalog.models import BaseModel, ShapeVersion
 from catalog.queries import matching, models_matching
 from catalog.search import patterns
 from catalog.states import VersionState
@@ -121,6 +121,7 @@ _BY_SHAPE = Sortable(("shape__account__account_id", "shape__shape_id"))
 
 VERSIONS = Listing(
     key="trainingShapeVersions",
+    model=ShapeVersion,
     serializer=ShapeVersionSerializer,
     filters={
         "latest_validated": column("is_latest_validated", FilterKind.BOOLEAN),
@@ -140,6 +141,7 @@ VERSIONS = Listing(
 )
 SHAPES = Listing(
     key="trainingShapes",
+    model=ShapeVersion,
     serializer=TrainingShapeSerializer,
     filters={**_FACTS, "create_time": column("shape__created_at", FilterKind.TIME)},
     orders={
@@ -153,6 +155,7 @@ SHAPES = Listing(
 )
 MODELS = Listing(
     key="models",
+    model=BaseModel,
     serializer=BaseModelSerializer,
     filters={
         "display_name": Filterable(FilterField(FilterKind.TEXT), _model_title),

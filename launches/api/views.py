@@ -19,6 +19,7 @@ from launches.domain.delete_launch import delete_launch
 from launches.domain.mirror_checkpoints import refresh_checkpoints
 from launches.domain.resume_launch import resume_launch
 from launches.models import Attempt, Checkpoint, Launch
+from launches.search import found_by
 from wire import filters
 from wire.errors import NotFound, Unimplemented
 from wire.filters import FilterField, FilterKind
@@ -32,6 +33,8 @@ def _state(operator: str, value: filters.Value) -> Q:
 
 JOBS = Listing(
     key="rlorTrainerJobs",
+    model=Launch,
+    scope=("account",),
     serializer=TrainerJobSerializer,
     filters={
         "state": Filterable(FilterField(FilterKind.CHOICE, tuple(s for s in STATES if s != DELETED)), _state),
@@ -41,9 +44,12 @@ JOBS = Listing(
     },
     orders={"create_time": Sortable(("created_at",)), "name": Sortable(("job_id",))},
     default_order="create_time desc",
+    search=found_by,
 )
 CHECKPOINTS = Listing(
     key="checkpoints",
+    model=Checkpoint,
+    scope=("launch",),
     serializer=CheckpointSerializer,
     filters={"create_time": column("saved_at", FilterKind.TIME), "step": column("step", FilterKind.WHOLE)},
     orders={"create_time": Sortable(("saved_at",))},

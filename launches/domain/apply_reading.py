@@ -60,6 +60,8 @@ def write_reading(launch: Launch, attempt: Attempt, report: Report, asked_at: da
         rows = [Metric(attempt=attempt, **asdict(record)) for record in fresh]
         Metric.objects.bulk_create(rows, ignore_conflicts=True, batch_size=BATCH)
         attempt.metrics_read = fresh[-1].number
+        launch.last_loss, launch.last_step = fresh[-1].loss_per_token, fresh[-1].step
+        launch.save(update_fields=["last_loss", "last_step"])
     if report.metrics_offset is not None:
         attempt.metrics_offset = report.metrics_offset
     if report.checkpoints is not None:

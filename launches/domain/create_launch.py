@@ -22,6 +22,7 @@ from launches.live.wake import wake
 from launches.models import Attempt, Launch
 from launches.offers import offer_for, refusal_sentence
 from launches.resolve import resolve
+from launches.search import launch_search_text
 from launches.space import require_space
 from launches.spec import TrainerSpec
 from launches.subjects import default_offer, subject_of
@@ -87,6 +88,9 @@ def create_launch(
         display_name=spec.display_name,
         spec=spec.as_json(),
         inputs={name: value for name, value in inputs.items() if value not in (None, "")},
+        search_text=launch_search_text(
+            display_name=spec.display_name, job_id=job, base_model=spec.base_model, shape=version.shape
+        ),
         purpose=labels.purpose,
         managed_by=labels.managed_by,
         provider=offer.provider.name,

@@ -47,9 +47,11 @@ def move(
         attempt.started_at = now
     if state in FINAL:
         attempt.finished_at, attempt.ready, attempt.endpoint, attempt.queue_position = now, False, "", None
+        if attempt.started_at is not None:
+            launch.run_seconds += max(0.0, (now - attempt.started_at).total_seconds())
     attempt.save()
     launch.state = state
-    launch.save(update_fields=["state"])
+    launch.save(update_fields=["state", "run_seconds"])
     data = {"state": state, **({"reason": reason} if reason else {})}
     message = MESSAGES[state] + (f": {detail}" if detail and state in FINAL else "")
     append_event(launch, kind="state", message=message, actor=actor, data=data)

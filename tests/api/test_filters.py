@@ -23,6 +23,7 @@ from catalog.search import patterns
 from catalog.states import VersionState
 from launches.api.views import CHECKPOINTS, JOBS
 from launches.models import Attempt, Checkpoint, Launch
+from launches.search import launch_search_text
 from launches.states import FINAL, AttemptState
 from tests.api.makers import Caller, make_caller
 from tests.launches.makers import NOW, make_launch, make_tiny_version
@@ -94,7 +95,10 @@ def jobs() -> None:
     for place, (name, state) in enumerate(zip(names, states, strict=True)):
         launch = make_launch(owner=owners[place % 2], account=team, version=version)
         changes = {"job_id": f"job-{place}", "display_name": name, "created_at": NOW + timedelta(days=place % 3)}
-        Launch.objects.filter(pk=launch.pk).update(state=state, **changes)
+        found_by = launch_search_text(
+            display_name=name, job_id=f"job-{place}", base_model=launch.spec["base_model"], shape=version.shape
+        )
+        Launch.objects.filter(pk=launch.pk).update(state=state, search_text=found_by, **changes)
         Attempt.objects.filter(launch=launch).update(state=state, finished_at=NOW if state in FINAL else None)
     for step in (0, 20, 40):
         first = Launch.objects.get(job_id="job-0")
@@ -226,8 +230,24 @@ def test_texts_find_what_the_search_of_the_catalog_page_finds(kind: str, text: s
 
 
 def test_a_text_by_itself_is_refused_where_nothing_is_searched(viewer: Caller) -> None:
-    status, body = viewer.get("/v1/accounts/-/rlorTrainerJobs?filter=%22qwen%22")
+    status, body = viewer.get("/v1/accounts?filter=%22qwen%22")
     assert (status, "write a field and an operator" in str(body)) == (400, True)
+
+
+def test_a_text_by_itself_finds_jobs_as_the_list_of_launches_does(viewer: Caller, jobs: None) -> None:
+    for text, left in {
+        '"same"': ["job-1", "job-0"],
+        '"job-3"': ["job-3"],
+        '"JOB-3" AND state=JOB_STATE_FAILED': ["job-3"],
+        '"job-3" AND state=JOB_STATE_RUNNING': [],
+        '"say \\"hi\\""': ["job-2"],
+        '"tiny qwen 3"': ["job-2", "job-4", "job-1", "job-3", "job-0"],
+        '"100%"': ["job-2"],
+        '"nothing like it"': [],
+        '"%"': ["job-2", "job-3"],
+    }.items():
+        found = [row["name"].rpartition("/")[2] for row in rows_of(viewer, *PATHS["jobs"], text)]
+        assert sorted(found) == sorted(left), text
 
 
 def test_all_that_clients_of_the_public_api_filter_by_is_read(viewer: Caller) -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.db import connection
+from django.http import QueryDict
 from django.utils import timezone
 
 from benchmarks.filling import FILL_LAUNCHES
+from launches.filters import LAUNCHES
 from launches.leases import due
 from launches.models import Attempt, Launch
-from launches.queries import NEWEST_FIRST, LaunchFilters, list_launches
-from launches.states import AttemptState
+from launches.queries import list_launches
 from tests import plans
 from tests.launches.makers import make_launch
 
@@ -39,18 +40,37 @@ def assert_reads_little(call: Callable[[], object]) -> None:
     plans.assert_reads_little("launches_", call)
 
 
-def page_of(launch: Launch, cursor: str = "", **filters: Any) -> Callable[[], object]:
-    return lambda: list_launches([launch.account_id], LaunchFilters(**filters), cursor)
+def page_of(launch: Launch, cursor: str = "", **asked: str) -> Callable[[], object]:
+    found = LAUNCHES.read(QueryDict(urlencode(asked)))
+    assert not found.problems
+    return lambda: list_launches([launch.account_id], found.condition(launch.owner), found.order, cursor)
+
+
+def behind(asked: str, launch: Launch) -> str:
+    order = LAUNCHES.read(QueryDict(f"sort={asked}")).order
+    return order.cursor(order.place_of(launch))
 
 
 def test_pages_and_workers_read_an_index_wherever_they_are_and_however_filtered(launch: Launch) -> None:
     assert_reads_little(page_of(launch))
-    middle = Launch.objects.get(job_id=f"bench-{ROWS // 2}")
-    assert_reads_little(page_of(launch, NEWEST_FIRST.cursor(NEWEST_FIRST.place_of(middle))))
-    assert_reads_little(page_of(launch, states=frozenset({AttemptState.FAILED})))
-    assert_reads_little(page_of(launch, states=frozenset({AttemptState.LOST})))
-    assert_reads_little(page_of(launch, owner=launch.owner_id))
-    assert_reads_little(page_of(launch, shape=launch.shape_version.shape))
+    assert_reads_little(page_of(launch, state="FAILED"))
+    assert_reads_little(page_of(launch, state="LOST"))
+    assert_reads_little(page_of(launch, owner="me"))
+    shape = launch.shape_version.shape
+    assert_reads_little(page_of(launch, shape=f"{shape.account.account_id}/{shape.shape_id}"))
+    assert_reads_little(page_of(launch, q="bench-77777"))
+    assert_reads_little(page_of(launch, q="bench 77777"))
+    assert_reads_little(page_of(launch, q="nothing-like-it"))
+    assert_reads_little(page_of(launch, since="2020-01-01", until="2020-01-02"))
+
+    middle = Launch.objects.get(job_id=f"bench-{ROWS // 2 + 1}")
+    without = Launch.objects.get(job_id=f"bench-{ROWS // 2}")
+    assert (middle.last_loss is None, without.last_loss is None) == (False, True)
+    for column in LAUNCHES.sorts:
+        for sort in (column.word, f"-{column.word}"):
+            assert_reads_little(page_of(launch, sort=sort))
+            for row in (middle, without):
+                assert_reads_little(page_of(launch, behind(sort, row), sort=sort))
 
     later = timezone.now() + timedelta(minutes=1)
     assert_reads_little(lambda: list(Attempt.objects.filter(due(later)).order_by("next_check_at")[:500]))

@@ -153,6 +153,12 @@ def ask(job, verb):
 
 listed = {job["name"].rpartition("/")[2] for job in api.get(jobs).json()["rlorTrainerJobs"]}
 assert listed == set(said["states"]), listed
+found = api.get(jobs, {"filter": '"stopped"'}).json()["rlorTrainerJobs"]
+assert [job["name"].rpartition("/")[2] for job in found] == ["stopped"], found
+stopped = Launch.objects.get(job_id="stopped")
+newest = stopped.attempts.get().metrics.order_by("-number").first()
+assert (stopped.last_loss, stopped.last_step) == (newest.loss_per_token, newest.step), (stopped.last_loss, newest)
+assert 0 < stopped.run_seconds < 120, stopped.run_seconds
 bring_to("cancelling", "CANCELLED")
 bring("waiting", lambda attempt: attempt.ready)
 ask("creating", "cancel")

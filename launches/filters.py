@@ -1,0 +1,81 @@
+"""What a list of launches can be asked for. Conditions are for a user as their reader."""
+
+from __future__ import annotations
+
+from django import forms
+from django.db.models import Q
+
+from accounts.models import User
+from launches.models import Launch
+from launches.pages.stepper import LABELS
+from launches.queries import NEWEST_FIRST, find_shape
+from launches.search import found_by
+from launches.states import ACTIVE, FINAL, AttemptState
+from lists.filters import DeclaredList, ListFilter, SortColumn, day_filters
+from lists.orders import Order
+
+LONGEST_TEXT = 200
+STATES: dict[str, tuple[str, frozenset[AttemptState]]] = {
+    "active": ("Active", ACTIVE),
+    "over": ("Over", FINAL),
+    **{state.value: (LABELS[state], frozenset({state})) for state in AttemptState},
+}
+ME = "me"
+
+
+def _of_shape(name: str, _: User) -> Q:
+    """By `account/shape`; nothing where there is none of that name."""
+    shape = find_shape(name)
+    return Q(shape_version__shape=shape) if shape else Q(pk__in=[])
+
+
+LAUNCHES = DeclaredList(
+    model=Launch,
+    scope=("account",),
+    sorts=(
+        SortColumn("age", "Age", NEWEST_FIRST),
+        SortColumn("duration", "Duration", Order(("run_seconds", "pk")), down_first=True),
+        SortColumn("loss", "Loss", Order(("last_loss", "pk"), nulls=True)),
+    ),
+    filters=(
+        ListFilter(
+            "q",
+            forms.CharField(label="Search", max_length=LONGEST_TEXT),
+            lambda text, _: found_by(text),
+            lambda text: f"text {text}",
+            hint="Name, id, shape or model",
+            wide=True,
+        ),
+        ListFilter(
+            "shape",
+            forms.Field(label="Shape"),
+            _of_shape,
+            lambda name: f"shape {name}",
+            anything="Any shape",
+            wide=True,
+        ),
+        ListFilter(
+            "state",
+            forms.ChoiceField(
+                label="State",
+                choices=[(word, label) for word, (label, _) in STATES.items()],
+                error_messages={"invalid_choice": f"%(value)s is no state; use {', '.join(STATES)}."},
+            ),
+            lambda word, _: Q(state__in=STATES[word][1]),
+            lambda word: f"state {STATES[word][0]}",
+            anything="Any state",
+        ),
+        ListFilter(
+            "owner",
+            forms.ChoiceField(
+                label="Owner",
+                choices=[(ME, "Me")],
+                error_messages={"invalid_choice": f"%(value)s is no owner to filter by; use {ME}."},
+            ),
+            lambda _, reader: Q(owner=reader),
+            lambda word: f"owner {word}",
+            anything="Anyone",
+        ),
+        *day_filters("created_at"),
+    ),
+)
