@@ -77,7 +77,7 @@ class Resource:
 
 
 @dataclass(frozen=True)
-class Described:
+class ApiObject:
     """An object that goes over the wire."""
 
     name: str
@@ -135,12 +135,12 @@ def resources_of(document: Json) -> list[Resource]:
     return [Resource(name, RESOURCES[name], tuple(operations)) for name, operations in found.items() if operations]
 
 
-def objects_of(document: Json) -> list[Described]:
+def objects_of(document: Json) -> list[ApiObject]:
     """What requests and answers hold. What is taken has the fields of what is given, but for the read-only ones."""
     schemas = document["components"]["schemas"]
     names = [name for name, schema in schemas.items() if "properties" in schema and not name.endswith("Request")]
     return [
-        Described(name, _plain(schemas[name]), tuple(_fields(schemas[name], schemas)))
+        ApiObject(name, _plain(schemas[name]), tuple(_fields(schemas[name], schemas)))
         for name in names
         if not name.startswith("List") and schemas[name]["properties"]
     ]

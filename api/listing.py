@@ -18,7 +18,7 @@ from lists import orders
 from lists.orders import PAGE, count_up_to, page_of
 from lists.pages import NoSuchPage
 from wire.filters import FREE_TEXT, FilterError, FilterField, FilterKind, Value, parse_filter
-from wire.masks import MaskError, Order, apply_mask, parse_order
+from wire.masks import MaskError, OrderBy, apply_mask, parse_order
 from wire.numbers import read_whole
 
 LARGEST_PAGE = 200
@@ -130,7 +130,7 @@ def _condition(text: str, listing: Listing) -> Q:
 
 def _order(text: str, listing: Listing) -> orders.Order:
     try:
-        asked_for: Sequence[Order] = parse_order(text, listing.orders)
+        asked_for: Sequence[OrderBy] = parse_order(text, listing.orders)
     except MaskError as error:
         raise invalid("orderBy", str(error)) from None
     signs = [("-" if each.descending else "", each.field) for each in asked_for]

@@ -61,7 +61,7 @@ WHERE l.uid = %s AND t.ready
 """
 
 
-class Caller:
+class PacedConnection:
     """Calls to one trainer, through the gateway or not, on one connection that stays open."""
 
     def __init__(self, base: str, key: str) -> None:
@@ -97,9 +97,9 @@ def main() -> None:
         through = f"{BASE_URL}/training/v1/rlorTrainerJobs/local/"
         print(f"{'1 MB call to':16}{'bare ms':>10}{'gateway ms':>12}{'more ms':>10}{'ratio':>8}")
         body = json.dumps({"model_id": "m", "padding": "x" * BODY_BYTES}).encode()
-        direct, gateway = Caller(bare, token), Caller(f"{through}bench-bare", key)
+        direct, gateway = PacedConnection(bare, token), PacedConnection(f"{through}bench-bare", key)
         _report("bare trainer", paired(partial(_submit, direct, body), partial(_submit, gateway, body), ROUNDS))
-        _compare_real(Caller(endpoint, token), Caller(through + job, key))
+        _compare_real(PacedConnection(endpoint, token), PacedConnection(through + job, key))
         cold, remembered = asyncio.run(_admission_queries(key, "bench-bare"))
         print(f"queries of an admission: {cold}; of one that is remembered: {remembered}")
         asyncio.run(_poll(urlsplit(f"{through}bench-bare"), urlsplit(bare).port or 0, key))
@@ -142,7 +142,7 @@ def _token(uid: str) -> str:
     return trainer_token(Launch.objects.get(uid=uid))
 
 
-def _submit(caller: Caller, body: bytes) -> float:
+def _submit(caller: PacedConnection, body: bytes) -> float:
     """Seconds until the submission is answered."""
     return seconds_of(partial(caller.send, "forward_backward", body))
 
@@ -155,7 +155,7 @@ def _report(title: str, rounds: Sequence[tuple[float, float]]) -> None:
     print(f"goal {goal * 1000:.1f} ms more: {'met' if more <= goal else 'MISSED'}")
 
 
-def _compare_real(direct: Caller, gateway: Caller) -> None:
+def _compare_real(direct: PacedConnection, gateway: PacedConnection) -> None:
     """The same with the real trainer: the submission alone, as what it answers is waited for in between."""
     session = direct.send("create_session", b'{"type": "create_session"}')["session_id"]
     lora = {"rank": 8, "train_unembed": True, "train_mlp": True, "train_attn": True}
@@ -163,7 +163,7 @@ def _compare_real(direct: Caller, gateway: Caller) -> None:
     model = direct.finish("create_model", json.dumps(asked | {"model_seq_id": 0}).encode())["model_id"]
     numbers = itertools.count()
 
-    def submit(caller: Caller) -> float:
+    def submit(caller: PacedConnection) -> float:
         body = _megabyte_of_data(model, next(numbers))
         start = time.perf_counter()
         submitted = caller.send("forward_backward", body)

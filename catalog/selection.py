@@ -24,7 +24,7 @@ MOST_NEAR_MISSES = 5
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ShapeRequirements:
     """What a launch of `account` needs: `context` tokens at least (0: any), that image ("": any), and the model's type
     and size where they are known.
     """
@@ -69,13 +69,13 @@ class NearMiss:
     fails: str
 
 
-def choose(wanted: Wanted, candidates: Sequence[Candidate]) -> Candidate | None:
+def choose(wanted: ShapeRequirements, candidates: Sequence[Candidate]) -> Candidate | None:
     """The shape that the rule picks; None where none will do."""
     will_do = [c for c in candidates if _is_near(wanted, c) and not _failures(wanted, c)]
     return min(will_do, key=lambda c: _rank(wanted, c), default=None)
 
 
-def near_misses(wanted: Wanted, candidates: Sequence[Candidate]) -> list[NearMiss]:
+def near_misses(wanted: ShapeRequirements, candidates: Sequence[Candidate]) -> list[NearMiss]:
     """Shapes for the model, or one of about its size, that fail by the fewest things, as a rule one; at most five."""
     failing = [(c, fails) for c in candidates if _is_near(wanted, c) and (fails := _failures(wanted, c))]
     fewest = min((len(fails) for _, fails in failing), default=0)
@@ -90,18 +90,18 @@ def bucket(parameter_count: int) -> tuple[int, int]:
     return width, parameter_count // (width * BILLION)
 
 
-def _rank(wanted: Wanted, candidate: Candidate) -> tuple[bool, int, bool, int, int, str]:
+def _rank(wanted: ShapeRequirements, candidate: Candidate) -> tuple[bool, int, bool, int, int, str]:
     """The closest first."""
     distance = (wanted.account, wanted.model_account, candidate.account).index(candidate.account)
     context = abs(candidate.context - wanted.context)
     return not _is_exact(wanted, candidate), distance, candidate.deprecated, context, candidate.gpus, candidate.shape
 
 
-def _is_exact(wanted: Wanted, candidate: Candidate) -> bool:
+def _is_exact(wanted: ShapeRequirements, candidate: Candidate) -> bool:
     return candidate.base_model == wanted.base_model
 
 
-def _is_near(wanted: Wanted, candidate: Candidate) -> bool:
+def _is_near(wanted: ShapeRequirements, candidate: Candidate) -> bool:
     """For exactly the model, or for one of its type and about its size."""
     if _is_exact(wanted, candidate):
         return True
@@ -111,7 +111,7 @@ def _is_near(wanted: Wanted, candidate: Candidate) -> bool:
     return candidate.model_type == wanted.model_type and same_bucket
 
 
-def _failures(wanted: Wanted, candidate: Candidate) -> list[str]:
+def _failures(wanted: ShapeRequirements, candidate: Candidate) -> list[str]:
     """Why a shape that is near will not do."""
     found = []
     if not _is_exact(wanted, candidate) and candidate.parameter_count != wanted.parameter_count:

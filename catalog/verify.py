@@ -12,18 +12,18 @@ CHUNK = 500
 
 
 @dataclass(frozen=True)
-class Verified:
+class VersionCheck:
     """One version by resource name, and what is wrong with it, "" for nothing."""
 
     name: str
     wrong: str
 
 
-def verify_versions() -> Iterator[Verified]:
+def verify_versions() -> Iterator[VersionCheck]:
     """Every version there is, one after the other; only some of them are in memory at a time."""
     versions = ShapeVersion.objects.select_related("shape__account", "shape__base_model__account").order_by("pk")
     for version in versions.iterator(chunk_size=CHUNK):
-        yield Verified(version.name, "; ".join(_wrong(version)))
+        yield VersionCheck(version.name, "; ".join(_wrong(version)))
 
 
 def _wrong(version: ShapeVersion) -> Iterator[str]:

@@ -36,7 +36,7 @@ class NotReady(Exception):
     """A check that failed, in words that everybody may read."""
 
 
-class Recent:
+class RecentChecks:
     """What the checks found, for a moment: one thread looks, the others take what was found before, if anything was."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Recent:
         self._until = 0.0
 
 
-recent = Recent()
+recent = RecentChecks()
 
 
 def _broker() -> redis.Redis:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import redis
 
-from embedded.console import Passing, last_lines
+from embedded.console import TransientTrouble, last_lines
 from embedded.processes import ServerUser, spawn, wait
 
 START_SECONDS = 30
@@ -82,12 +82,12 @@ class Broker:
         """Start the server and wait until it answers.
 
         Raises:
-            Passing: it did not come up; the text ends with its own last words.
+            TransientTrouble: it did not come up; the text ends with its own last words.
         """
         process = self.spawn()
         if self._answers(process):
             return process
-        raise Passing(f"The broker did not start: {' '.join(last_lines(self._log, 2))} (more in {self._log})")
+        raise TransientTrouble(f"The broker did not start: {' '.join(last_lines(self._log, 2))} (more in {self._log})")
 
     def stop(self, process: subprocess.Popen[bytes], deadline: float) -> None:
         """Ask it to end; past the deadline (time.monotonic) kill it."""
@@ -108,6 +108,6 @@ class Broker:
                     if time.monotonic() > deadline:
                         process.kill()
                         process.wait()
-                        raise Passing(f"The broker does not answer: {error}") from None
+                        raise TransientTrouble(f"The broker does not answer: {error}") from None
                 time.sleep(0.03)
         return False

@@ -11,7 +11,7 @@ class Trouble(Exception):
     """Something the reader can put right; its text is one clear line without secrets."""
 
 
-class Passing(Trouble):
+class TransientTrouble(Trouble):
     """Trouble that may be gone when the same is tried again: a process that died, a server that broke off."""
 
 

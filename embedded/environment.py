@@ -27,7 +27,7 @@ NEEDED_BYTES = {"app": 400_000_000, "test": 1_200_000_000}
 STRAY_PIP_SETTINGS = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_REQUIRE_VIRTUALENV")
 
 
-class Trouble(Exception):
+class Unprepared(Exception):
     """Something the reader can put right; its text is one clear line."""
 
 
@@ -73,10 +73,10 @@ def find(purpose: str) -> Path | None:
 
 
 def run(argv: list[str], what: str) -> None:
-    """Run an installer quietly; on failure raise Trouble with its own last words.
+    """Run an installer quietly; on failure raise Unprepared with its own last words.
 
     Raises:
-        Trouble: the command could not be started or failed.
+        Unprepared: the command could not be started or failed.
     """
     environ = {name: value for name, value in os.environ.items() if name not in STRAY_PIP_SETTINGS}
     environ["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
@@ -85,7 +85,7 @@ def run(argv: list[str], what: str) -> None:
         lines = [line.strip() for line in result.stdout.splitlines() if line.strip()]
         errors = [line for line in lines if "error" in line.lower()]
         last = (errors or lines or [f"exit code {result.returncode}"])[-1]
-        raise Trouble(f"{what} failed: {last}")
+        raise Unprepared(f"{what} failed: {last}")
 
 
 def has_module(name: str) -> bool:
@@ -96,7 +96,7 @@ def create(environment: Path) -> list[str]:
     """Make an empty environment; returns the start of the command line that installs into it.
 
     Raises:
-        Trouble: there is neither uv, nor venv with ensurepip, nor a pip on this machine.
+        Unprepared: there is neither uv, nor venv with ensurepip, nor a pip on this machine.
     """
     python = str(environment / "bin/python")
     if uv := shutil.which("uv"):
@@ -113,10 +113,10 @@ def create(environment: Path) -> list[str]:
 
 
 def install_venv_by_apt() -> None:
-    """Raises Trouble where apt or the right to use it is missing, or where the package did not bring ensurepip."""
+    """Raises Unprepared where apt or the right to use it is missing, or where the package did not bring ensurepip."""
     apt = shutil.which("apt-get")
     if os.geteuid() != 0 or not apt:
-        raise Trouble(
+        raise Unprepared(
             "This Python has no pip: install python3-venv (apt-get install python3-venv) or put uv on PATH, "
             "then run this again."
         )
@@ -124,7 +124,7 @@ def install_venv_by_apt() -> None:
     run([apt, "update", "-qq"], "apt-get update")
     run([apt, "install", "-y", "-qq", "--no-install-recommends", "python3-venv"], "apt-get install python3-venv")
     if not has_module("ensurepip"):
-        raise Trouble(f"{sys.executable} still has no pip after installing python3-venv: put uv on PATH.")
+        raise Unprepared(f"{sys.executable} still has no pip after installing python3-venv: put uv on PATH.")
 
 
 def servers_on_path() -> bool:
@@ -141,7 +141,7 @@ def make(purpose: str) -> Path:
     """Make the environment anew; the stamp comes last, so that a half-made one is never used.
 
     Raises:
-        Trouble: the disk is full, the installer failed, or there is no installer.
+        Unprepared: the disk is full, the installer failed, or there is no installer.
     """
     environment = place(purpose)
     if environment.exists():
@@ -150,13 +150,13 @@ def make(purpose: str) -> Path:
     free = shutil.disk_usage(environment.parent).free
     if free < NEEDED_BYTES[purpose]:
         need = NEEDED_BYTES[purpose] // 1_000_000
-        raise Trouble(f"{environment.parent} has {free // 1_000_000} MB free; the environment needs {need} MB.")
+        raise Unprepared(f"{environment.parent} has {free // 1_000_000} MB free; the environment needs {need} MB.")
     say(f"Making the Python environment in {environment} (once; half a minute or so)")
     started = time.monotonic()
     installer = create(environment)
     try:
         install(installer, LOCKS[purpose])
-    except Trouble:
+    except Unprepared:
         if purpose != "app" or not servers_on_path():
             raise
         say("  no embedded servers for this machine; using postgres and the broker on PATH")
@@ -198,11 +198,11 @@ def compile_locks() -> None:
     """Compile every requirements/*.in, base first because the others are constrained by it.
 
     Raises:
-        Trouble: uv is missing or failed.
+        Unprepared: uv is missing or failed.
     """
     uv = shutil.which("uv")
     if not uv:
-        raise Trouble("./run lock needs uv on PATH (pip install uv).")
+        raise Unprepared("./run lock needs uv on PATH (pip install uv).")
     options = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--no-annotate"]
     os.chdir(REQUIREMENTS)
     for name in LOCKS["test"]:
@@ -232,7 +232,7 @@ def main(purpose: str, command: list[str]) -> int:
         if command:
             become(python, command)
         print(python)
-    except Trouble as trouble:
+    except Unprepared as trouble:
         say(f"slipway: {trouble}")
         return 1
     except OSError as error:

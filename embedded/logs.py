@@ -18,19 +18,19 @@ MEGABYTE = 1_000_000
 
 
 @dataclass(frozen=True)
-class Bounds:
+class LogBounds:
     """How large a log grows before it is set aside, in bytes, and how many older files of it are kept."""
 
     size: int
     files: int
 
     @classmethod
-    def from_environment(cls) -> Bounds:
+    def from_environment(cls) -> LogBounds:
         """SLIPWAY_LOG_MB and SLIPWAY_LOG_FILES. Raises Trouble where one is no whole number of at least 1."""
         return cls(_number("SLIPWAY_LOG_MB", 10) * MEGABYTE, _number("SLIPWAY_LOG_FILES", 3))
 
 
-def rotate(folder: Path, bounds: Bounds) -> None:
+def rotate(folder: Path, bounds: LogBounds) -> None:
     """Set aside every log that is too large. Where the disk is full it stays as it is until the next time."""
     for log in folder.glob("*.log"):
         with contextlib.suppress(OSError):

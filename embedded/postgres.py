@@ -20,7 +20,7 @@ import psutil
 import psycopg
 from psycopg import sql
 
-from embedded.console import Passing, Trouble, last_lines
+from embedded.console import TransientTrouble, Trouble, last_lines
 from embedded.privileges import hand_over
 from embedded.processes import ServerUser, kill, spawn, wait, wait_gone, working_in
 
@@ -82,7 +82,7 @@ class Postgres:
         """Make the data folder where there is none; a crash on the way leaves nothing that would be taken for one.
 
         Raises:
-            Passing: initdb failed.
+            TransientTrouble: initdb failed.
             Trouble: the data was made by another major version.
         """
         hand_over(self._folder, self._account)
@@ -114,7 +114,7 @@ class Postgres:
         """Start the server and wait until it answers, recovery included; makes the database where it is missing.
 
         Raises:
-            Passing: it did not come up; the text ends with its own last words.
+            TransientTrouble: it did not come up; the text ends with its own last words.
         """
         lingering = time.monotonic() + LINGERING_SECONDS
         while True:
@@ -123,7 +123,7 @@ class Postgres:
                 self._make_database()
                 return process
             if time.monotonic() > lingering or not self._is_held_by_a_dead_server():
-                raise Passing(f"Postgres did not start: {self._complaint()} (more in {self._log})")
+                raise TransientTrouble(f"Postgres did not start: {self._complaint()} (more in {self._log})")
             time.sleep(0.3)
 
     def stop(self, process: subprocess.Popen[bytes], deadline: float) -> None:
@@ -167,7 +167,7 @@ class Postgres:
             os.chown(self._password_file, self._account.uid, self._account.gid)
 
     def _run(self, argv: list[str | Path]) -> str:
-        """Run one of Postgres's programs to its end; returns its output. Raises Passing with its last words."""
+        """The output of one of Postgres's programs. Raises TransientTrouble with its last words."""
         start = self._log.stat().st_size if self._log.exists() else 0
         process = spawn(argv, env=self._env, cwd=self._folder.parent, log=self._log, account=self._account)
         code = process.wait()
@@ -177,7 +177,7 @@ class Postgres:
         if code:
             errors = [line for line in output.splitlines() if "error" in line.lower() or "No space" in line]
             reason = (errors or output.splitlines() or [f"exit code {code}"])[0]
-            raise Passing(f"Postgres could not be set up in {self._folder}: {reason} (more in {self._log})")
+            raise TransientTrouble(f"Postgres could not be set up in {self._folder}: {reason} (more in {self._log})")
         return output
 
     def _connect(self, database: str) -> psycopg.Connection[tuple[object, ...]]:
@@ -201,7 +201,9 @@ class Postgres:
                 return True
             except psycopg.OperationalError as error:
                 if time.monotonic() > deadline:
-                    raise Passing(f"Postgres does not accept connections: {str(error).splitlines()[-1]}") from None
+                    raise TransientTrouble(
+                        f"Postgres does not accept connections: {str(error).splitlines()[-1]}"
+                    ) from None
             time.sleep(0.03)
         return False
 

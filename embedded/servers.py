@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from embedded.addresses import check_broker, check_database, free_port
 from embedded.broker import Broker, find_server
-from embedded.console import Console, Passing, Trouble
+from embedded.console import Console, TransientTrouble, Trouble
 from embedded.home import Home
 from embedded.postgres import Postgres, find_binaries
 from embedded.privileges import account_for
@@ -107,11 +107,11 @@ def _with_broker(servers: Servers, home: Home, console: Console) -> Servers:
 def _patiently(
     start: Callable[[], tuple[SomeServer, subprocess.Popen[bytes]]], console: Console
 ) -> tuple[SomeServer, subprocess.Popen[bytes]]:
-    """Start it, and again after a pause where it died on the way. Raises Passing where it did so every time."""
+    """Start it, and again after a pause where it died on the way. Raises TransientTrouble where it always did."""
     for pause in PAUSES:
         try:
             return start()
-        except Passing as trouble:
+        except TransientTrouble as trouble:
             console.say(f"{trouble}; trying again in {pause:.1f} s")
             time.sleep(pause)
     return start()

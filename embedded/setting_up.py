@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from embedded.console import Console, Passing, Trouble, last_lines
+from embedded.console import Console, TransientTrouble, Trouble, last_lines
 from embedded.home import ROOT, Home
 from embedded.processes import spawn
 from embedded.supervised import ending
@@ -26,7 +26,7 @@ def follow(process: subprocess.Popen[bytes], home: Home, console: Console, notes
     """Say what it does until it has ended; `notes` gets what is to be told afterwards, such as a made-up password.
 
     Raises:
-        Passing: a server broke off, or somebody ended it, so that it may succeed the next time.
+        TransientTrouble: a server broke off, or somebody ended it, so that it may succeed the next time.
         Trouble: it failed.
     """
     log = home.log("prepare")
@@ -36,12 +36,12 @@ def follow(process: subprocess.Popen[bytes], home: Home, console: Console, notes
         if doing := message.get("doing"):
             console.say(doing)
         if error := message.get("error"):
-            kind = Passing if message.get("passing") else Trouble
+            kind = TransientTrouble if message.get("passing") else Trouble
             raise kind(f"{error} (more in {log})")
         notes += message.get("output", "").splitlines()
     if code := process.wait():
         if code < 0:
-            raise Passing(f"Setting up the database was {ending(code)}")
+            raise TransientTrouble(f"Setting up the database was {ending(code)}")
         raise Trouble(f"Setting up the database ended with {ending(code)}: {' '.join(last_lines(log, 1))}")
 
 

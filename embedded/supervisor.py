@@ -16,10 +16,10 @@ from typing import NoReturn
 
 from embedded.addresses import web_port
 from embedded.admin_password import take_admin_password
-from embedded.console import Console, Passing, Trouble, last_lines
+from embedded.console import Console, TransientTrouble, Trouble, last_lines
 from embedded.home import ROOT, Home, Running
 from embedded.leftovers import end_leftovers
-from embedded.logs import Bounds, rotate
+from embedded.logs import LogBounds, rotate
 from embedded.postgres import find_binaries
 from embedded.processes import kill, kill_group, marked, recorded, spawn, wait
 from embedded.servers import Servers, start_servers
@@ -48,7 +48,7 @@ class Supervisor:
         self._home = home
         self._console = console
         self._port = web_port()
-        self._bounds = Bounds.from_environment()
+        self._bounds = LogBounds.from_environment()
         self._url = f"http://127.0.0.1:{self._port}/"
         self._servers = Servers("", "", [])
         self._children: dict[str, Supervised] = {}
@@ -118,7 +118,7 @@ class Supervisor:
         while True:
             try:
                 return self._prepare_once()
-            except Passing as trouble:
+            except TransientTrouble as trouble:
                 failures += 1
                 if failures > MOST_FAILURES:
                     raise

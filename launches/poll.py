@@ -27,7 +27,7 @@ LOG_TAIL_CHARACTERS = 64 * 1024
 
 
 @dataclass(frozen=True)
-class Position:
+class ReadOffsets:
     """Up to where an attempt was read, in the provider's own offsets."""
 
     log: int
@@ -41,7 +41,7 @@ class PollRequest:
     submission: Submission
     submitted: bool
     cancel_requested: bool
-    position: Position
+    position: ReadOffsets
 
 
 @dataclass(frozen=True)
@@ -113,17 +113,17 @@ def _read(provider: Provider, question: PollRequest, observation: Observation) -
     yield replace(batch, observation=observation, checkpoints=saved.records, limits=limits)
 
 
-def _batch(provider: Provider, reference: Reference, position: Position) -> Report:
+def _batch(provider: Provider, reference: Reference, position: ReadOffsets) -> Report:
     chunk = provider.logs(reference, position.log)
     page = provider.metrics(reference, position.metrics)
     limits = (*chunk.limits, *page.limits)
     return Report(None, log=chunk, metrics=page.records, metrics_offset=page.offset, limits=limits)
 
 
-def _reached(batch: Report) -> Position:
+def _reached(batch: Report) -> ReadOffsets:
     assert batch.log is not None
     assert batch.metrics_offset is not None
-    return Position(batch.log.offset, batch.metrics_offset)
+    return ReadOffsets(batch.log.offset, batch.metrics_offset)
 
 
 def _sentence(error: Exception) -> str:

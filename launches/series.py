@@ -27,7 +27,7 @@ START: Position = (0, 0)
 
 
 @dataclass(frozen=True)
-class Stretch:
+class AttemptRecords:
     """What one attempt adds to the series: its records of steps below `end`, of all steps where that is None.
 
     `attempt` is a primary key and `number` the attempt's own; `begin` is the step of its first record, `read` the
@@ -47,45 +47,43 @@ class Stretch:
         return own if self.end is None else own & Q(step__lt=self.end)
 
 
-def stretches_of(launch: Launch) -> list[Stretch]:
+def records_by_attempt(launch: Launch) -> list[AttemptRecords]:
     """What the attempts with records add to the series, in order; of very many attempts the newest fifty."""
     first = Metric.objects.filter(attempt=OuterRef("pk")).order_by("number").values("step")[:1]
     measured = launch.attempts.filter(metrics_read__gt=0).annotate(begin=Subquery(first)).order_by("-number")
-    found: list[Stretch] = []
+    found: list[AttemptRecords] = []
     end: int | None = None
     for pk, number, begin, read in measured.values_list("pk", "number", "begin", "metrics_read")[:MOST_ATTEMPTS]:
         if begin is not None and (end is None or begin < end):
-            found.append(Stretch(pk, number, begin, read, end))
+            found.append(AttemptRecords(pk, number, begin, read, end))
             end = begin
     return found[::-1]
 
 
-def newest_of(stretches: Sequence[Stretch]) -> list[tuple[int, Metric]]:
+def newest_of(series: Sequence[AttemptRecords]) -> list[tuple[int, Metric]]:
     """The newest records of the series, newest first, each with the number of its attempt."""
-    numbers = {stretch.attempt: stretch.number for stretch in stretches}
-    parts = [Metric.objects.filter(stretch.records).order_by("-number")[:TABLE] for stretch in stretches]
+    numbers = {part.attempt: part.number for part in series}
+    parts = [Metric.objects.filter(part.records).order_by("-number")[:TABLE] for part in series]
     found = list(parts[0].union(*parts[1:], all=True)) if parts else []
     found.sort(key=lambda record: (numbers[record.attempt_id], record.number), reverse=True)
     return [(numbers[record.attempt_id], record) for record in found[:TABLE]]
 
 
-def curve_of(stretches: Sequence[Stretch], *, after: Position) -> list[tuple[int, Metric]]:
+def curve_of(series: Sequence[AttemptRecords], *, after: Position) -> list[tuple[int, Metric]]:
     """The records beyond `after`, in order, each with the number of its attempt.
 
     Of more than about two thousand every n-th, with the first of each attempt and the newest of all.
     """
     attempt, number = after
-    wanted = [
-        (stretch, number if stretch.number == attempt else 0) for stretch in stretches if stretch.number >= attempt
-    ]
+    wanted = [(part, number if part.number == attempt else 0) for part in series if part.number >= attempt]
     if not wanted:
         return []
-    every = max(1, sum(stretch.read - seen for stretch, seen in wanted) // CURVE)
-    chosen = (stretch.records & Q(number__gt=seen) for stretch, seen in wanted)
+    every = max(1, sum(part.read - seen for part, seen in wanted) // CURVE)
+    chosen = (part.records & Q(number__gt=seen) for part, seen in wanted)
     found = Metric.objects.filter(functools.reduce(operator.or_, chosen))
     if every > 1:
         last = wanted[-1][0]
         kept = Q(rest=0) | Q(number=1) | Q(attempt=last.attempt, number=last.read)
         found = found.annotate(rest=Mod("number", every)).filter(kept)
-    numbers = {stretch.attempt: stretch.number for stretch, _ in wanted}
+    numbers = {part.attempt: part.number for part, _ in wanted}
     return [(numbers[record.attempt_id], record) for record in found.order_by("attempt_id", "number")[: 2 * CURVE]]

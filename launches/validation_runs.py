@@ -20,7 +20,7 @@ from launches.subjects import subject_of
 from wire.errors import FailedPrecondition, InvalidArgument
 
 MEASURED_ONCE = "It is the launch of a validation, which measures once. Validate the version again instead of resuming."
-_PROBED = frozenset({VersionState.VALIDATING, VersionState.VALIDATED})
+_MEASURABLE = frozenset({VersionState.VALIDATING, VersionState.VALIDATED})
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ def refuse_validation_run(actor: Actor, version: ShapeVersion) -> None:
     Errors: `NotFound`, `PermissionDenied`, `FailedPrecondition`.
     """
     require_publisher(actor, version.shape.account)
-    if version.state not in _PROBED:
+    if version.state not in _MEASURABLE:
         raise FailedPrecondition(f"{version.name} is {version.state.lower()}; only its validation can run it.")
     if version.withdrawn_at is not None:
         raise FailedPrecondition(f"{version.name} was withdrawn, so there is nothing left to measure.")
 
 
 def validation_spec(spec: TrainerSpec, version: ShapeVersion, validation_run: ValidationRun) -> TrainerSpec:
-    """The resolved spec as a probe runs it."""
+    """The resolved spec as a validation runs it."""
     name = f"Validation of {version.version_id}"
     return replace(spec, recipe=VALIDATION_RECIPE, recipe_steps=validation_run.steps, display_name=name)
 
@@ -54,7 +54,7 @@ def is_validation_run(launch: Launch) -> bool:
 
 
 def validation_offer(version: ShapeVersion, validation_run: ValidationRun) -> Offer:
-    """Who would run a probe of the version. Errors: `InvalidArgument` where its defaults do not resolve."""
+    """Who would run a validation of the version. Errors: `InvalidArgument` where its defaults do not resolve."""
     spec = resolve(subject_of(version, version.shape.account), {})
     if not isinstance(spec, TrainerSpec):
         raise InvalidArgument(spec)

@@ -25,7 +25,7 @@ class RecordLike(Protocol):
 
 
 @dataclass(frozen=True)
-class Measured:
+class RunMeasurements:
     """What a run measured, named as the columns of `Validation`; None where its records do not say."""
 
     seconds_per_step: float | None = None
@@ -50,16 +50,16 @@ def shortcomings(records: Sequence[RecordLike], *, steps: int, context: int) -> 
         yield f"The longest sequence that it ran has {longest:,} tokens; the shape promises {context:,}."
 
 
-def measure(records: Sequence[RecordLike], *, forward_only: bool) -> Measured:
+def measure(records: Sequence[RecordLike], *, forward_only: bool) -> RunMeasurements:
     """The figures of a run, its records in order. The first step of a run warms up, so it is left out of the median."""
     seconds = [record.seconds for record in records if record.seconds is not None]
     peaks = [record.peak_memory_bytes for record in records if record.peak_memory_bytes is not None]
     peak, longest = max(peaks, default=None), _longest(records)
     if forward_only:
-        return Measured(
+        return RunMeasurements(
             peak_memory_bytes=peak, longest_context=longest, forwards=len(records), forward_seconds=sum(seconds)
         )
-    return Measured(
+    return RunMeasurements(
         seconds_per_step=median(seconds[1:] or seconds) if seconds else None,
         peak_memory_bytes=peak,
         longest_context=longest,
@@ -68,7 +68,7 @@ def measure(records: Sequence[RecordLike], *, forward_only: bool) -> Measured:
     )
 
 
-def summary(measured: Measured) -> str:
+def summary(measured: RunMeasurements) -> str:
     """The outcome of a run that passed, in a sentence."""
     longest = f"longest context tried: {measured.longest_context or 0:,} tokens"
     if measured.forwards is not None:

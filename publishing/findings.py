@@ -145,7 +145,7 @@ def _of_spec(launch: Launch) -> dict[str, Any]:
 
 
 def _watch(validation: Validation, *, now: datetime) -> ValidationStep:
-    """Judge the launch's attempt once it is over; it is the only one, since nobody resumes a probe."""
+    """Judge the launch's attempt once it is over; it is the only one, since nobody resumes a validation."""
     attempt = Attempt.objects.select_related("launch").get(launch=validation.launch_id, number=1)
     state = AttemptState(attempt.state)
     if not attempt.is_final:

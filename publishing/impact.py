@@ -28,7 +28,7 @@ OF_THE_SHAPE = frozenset({Verb.PUBLISH, Verb.MAKE_PUBLIC, Verb.ROLL_BACK})
 
 
 @dataclass(frozen=True)
-class Person:
+class LaunchingMember:
     """A member of the shape's account, and how many launches they made lately."""
 
     username: str
@@ -41,8 +41,8 @@ class Impact:
 
     `drafts` and `people` are of the shape's own account; `more_drafts` and `more_people` count those without a name;
     of other accounts there are only numbers. Launches that were deleted since still count for their owners. `kept`
-    counts every launch that refers to it and so keeps it from being deleted, `probes` those of validations among them,
-    and `successor_of` the deprecated versions of other shapes that do so.
+    counts every launch that refers to it and so keeps it from being deleted, `validation_runs` those of validations
+    among them, and `successor_of` the deprecated versions of other shapes that do so.
     """
 
     running: int
@@ -50,14 +50,14 @@ class Impact:
     drafts: tuple[ShapeVersion, ...]
     more_drafts: int
     other_drafts: int
-    people: tuple[Person, ...]
+    people: tuple[LaunchingMember, ...]
     more_people: int
     others: int
     other_accounts: int
     latest: str
     afterwards: str
     kept: int
-    probes: int
+    validation_runs: int
     successor_of: int
 
     @property
@@ -67,7 +67,7 @@ class Impact:
 
 
 @dataclass(frozen=True)
-class Touched:
+class TouchedShape:
     """What a new head of a shape, or a warning from it, touches, in numbers.
 
     `people` launched it lately in the shape's own account, `others` in other accounts.
@@ -89,7 +89,7 @@ class Touched:
         )
 
 
-def touched_shapes(account: Account, shape_ids: Collection[str], *, now: datetime) -> dict[str, Touched]:
+def touched_shapes(account: Account, shape_ids: Collection[str], *, now: datetime) -> dict[str, TouchedShape]:
     """What changes of these shapes of the account touch, by shape id. Two queries."""
     recent = Q(created_at__gte=now - RECENT)
     of_shape = "shape_version__shape"
@@ -107,10 +107,10 @@ def touched_shapes(account: Account, shape_ids: Collection[str], *, now: datetim
     )
     counted = drafts.values_list("based_on__shape__shape_id").annotate(number=Count("pk"))
     rows = counts.values_list(f"{of_shape}__shape_id", "running", "waiting", "people", "others")
-    touched = {shape_id: Touched(*numbers) for shape_id, *numbers in rows}
+    touched = {shape_id: TouchedShape(*numbers) for shape_id, *numbers in rows}
     for shape_id, number in counted:
-        touched[shape_id] = replace(touched.get(shape_id, Touched()), drafts=number)
-    return {shape_id: touched.get(shape_id, Touched()) for shape_id in shape_ids}
+        touched[shape_id] = replace(touched.get(shape_id, TouchedShape()), drafts=number)
+    return {shape_id: touched.get(shape_id, TouchedShape()) for shape_id in shape_ids}
 
 
 def impact_of(verb: Verb, shape: TrainingShape, version: ShapeVersion | None, *, now: datetime) -> Impact:
@@ -142,17 +142,17 @@ def impact_of(verb: Verb, shape: TrainingShape, version: ShapeVersion | None, *,
         latest=_id(latest),
         afterwards=_id(_resolved(verb, version, latest)),
         kept=everything.count(),
-        probes=everything.filter(validations__isnull=False).count(),
+        validation_runs=everything.filter(validations__isnull=False).count(),
         successor_of=ShapeVersion.objects.filter(successor=shape).exclude(shape=shape).count()
         if version is None
         else 0,
     )
 
 
-def _people(recent: QuerySet[Launch]) -> tuple[tuple[Person, ...], int]:
+def _people(recent: QuerySet[Launch]) -> tuple[tuple[LaunchingMember, ...], int]:
     """The most active people, and how many more there are."""
     rows = recent.values("owner__username").annotate(n=Count("pk")).order_by("-n", "owner__username")[:MOST_NAMES]
-    named = tuple(Person(row["owner__username"], row["n"]) for row in rows)
+    named = tuple(LaunchingMember(row["owner__username"], row["n"]) for row in rows)
     return named, recent.aggregate(people=Count("owner", distinct=True))["people"] - len(named)
 
 

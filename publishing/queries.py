@@ -45,12 +45,12 @@ class ShapeRow:
 
 @dataclass(frozen=True)
 class LaunchHistory:
-    """How the launches of a version went; `probes`, those of its validations, are counted apart."""
+    """How the launches of a version went; `validation_runs`, those of its validations, are counted apart."""
 
     launches: int = 0
     finished: int = 0
     failed: int = 0
-    probes: int = 0
+    validation_runs: int = 0
 
     @property
     def failure_rate(self) -> str:
@@ -153,11 +153,12 @@ def records_of(versions: Sequence[ShapeVersion]) -> Mapping[int, LaunchHistory]:
             own=Count("pk", filter=own),
             over=Count("pk", filter=own & Q(state__in=FINAL)),
             failed=Count("pk", filter=own & Q(state__in=FAILURES)),
-            probes=Count("pk", filter=~own),
+            validation_runs=Count("pk", filter=~own),
         )
     )
     return {
-        row["shape_version_id"]: LaunchHistory(row["own"], row["over"], row["failed"], row["probes"]) for row in rows
+        row["shape_version_id"]: LaunchHistory(row["own"], row["over"], row["failed"], row["validation_runs"])
+        for row in rows
     }
 
 

@@ -16,7 +16,7 @@ _NOT_CODE = (".git", "node_modules", "var", "tests", "docs", "__pycache__", "*.e
 
 
 @dataclass(frozen=True)
-class Code:
+class CodeFolder:
     """A folder with the code of some release, and the behaviour of its trainers, see tests/launches/.../stand_in."""
 
     path: Path
@@ -49,12 +49,12 @@ class Code:
         shutil.copytree(STAND_IN, self.path, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
 
 
-def make_code(path: Path) -> Code:
+def make_code(path: Path) -> CodeFolder:
     """An empty folder for code, which trainers of other users get to."""
     (path / "behaviour").mkdir(parents=True)
     open_to_trainers(path)
     (path / "behaviour").chmod(0o777)
-    return Code(path)
+    return CodeFolder(path)
 
 
 def end_trainers(home: Path) -> None:

@@ -57,7 +57,7 @@ def test_what_changed_is_told_after_a_moment(client: Client, failing: list[str])
 def test_nobody_waits_for_a_check_that_hangs_once_there_was_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     looking, go_on = threading.Event(), threading.Event()
     monkeypatch.setattr(health, "_CHECKS", {"broker": lambda: None})
-    recent = health.Recent()
+    recent = health.RecentChecks()
     assert recent.outcomes() == {"broker": "ok"}
 
     def hang() -> None:

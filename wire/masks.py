@@ -19,7 +19,7 @@ class MaskError(ValueError):
 
 
 @dataclass(frozen=True)
-class Order:
+class OrderBy:
     """One field to sort by."""
 
     field: str
@@ -68,7 +68,7 @@ def apply_mask(body: dict[str, Any], paths: Collection[tuple[str, ...]]) -> dict
     return kept
 
 
-def parse_order(text: str, fields: Collection[str]) -> tuple[Order, ...]:
+def parse_order(text: str, fields: Collection[str]) -> tuple[OrderBy, ...]:
     """The fields of an order such as `create_time desc, name`; none for an empty one. Errors: `MaskError`."""
     orders = []
     for part in text.split(","):
@@ -78,7 +78,7 @@ def parse_order(text: str, fields: Collection[str]) -> tuple[Order, ...]:
         if not 1 <= len(words) <= 2 or words[0] not in fields or (len(words) == 2 and words[1] not in ("asc", "desc")):
             known = ", ".join(sorted(fields))
             raise MaskError(f"{part.strip()[:60]!r} is no order; write a field ({known}), and desc to turn it round.")
-        orders.append(Order(words[0], words[-1] == "desc"))
+        orders.append(OrderBy(words[0], words[-1] == "desc"))
     if len({order.field for order in orders}) < len(orders):
         raise MaskError("A field is named twice; name it once.")
     return tuple(orders)

@@ -14,7 +14,7 @@ from api.refusals import invalid
 from catalog.enums import TrainerMode
 from catalog.models import ShapeVersion
 from catalog.queries import find_model, listed
-from catalog.selection import BILLION, Candidate, Wanted, bucket, choose, near_misses
+from catalog.selection import BILLION, Candidate, ShapeRequirements, bucket, choose, near_misses
 from launches.api.bodies import WIRE, value_at
 from launches.resolve import no_rank
 from wire.errors import FailedPrecondition
@@ -45,7 +45,7 @@ def choose_version(account: Account, mine: list[int], body: Mapping[str, Any]) -
     )
 
 
-def _wanted(account: Account, mine: list[int], body: Mapping[str, Any]) -> Wanted:
+def _wanted(account: Account, mine: list[int], body: Mapping[str, Any]) -> ShapeRequirements:
     name = value_at(body, WIRE["base_model"])
     name = "" if name is None else str(name)
     if sentence := refuse_name(name, MODEL_FORM, what="base model"):
@@ -53,7 +53,7 @@ def _wanted(account: Account, mine: list[int], body: Mapping[str, Any]) -> Wante
     whole = no_rank(value_at(body, WIRE["lora_rank"]))
     mode = TrainerMode.POLICY_TRAINER if whole else TrainerMode.LORA_TRAINER
     model = find_model(mine, name)
-    return Wanted(
+    return ShapeRequirements(
         base_model=name,
         mode=TrainerMode.FORWARD_ONLY if body.get("forwardOnly") else mode,
         context=value_at(body, WIRE["max_context_length"]) or 0,
@@ -64,11 +64,11 @@ def _wanted(account: Account, mine: list[int], body: Mapping[str, Any]) -> Wante
     )
 
 
-def _exact_rows(mine: list[int], wanted: Wanted) -> QuerySet[ShapeVersion]:
+def _exact_rows(mine: list[int], wanted: ShapeRequirements) -> QuerySet[ShapeVersion]:
     return _closest_first(listed(mine).filter(_is_for(wanted)), wanted)
 
 
-def _alike_rows(mine: list[int], wanted: Wanted) -> QuerySet[ShapeVersion]:
+def _alike_rows(mine: list[int], wanted: ShapeRequirements) -> QuerySet[ShapeVersion]:
     """Shapes for other models of the type and about the size of the wanted one.
 
     A shape takes models of its own model's account and of the launching one (`launches.subjects`), so only of those.
@@ -84,12 +84,12 @@ def _alike_rows(mine: list[int], wanted: Wanted) -> QuerySet[ShapeVersion]:
     return _closest_first(rows, wanted, Q(size=wanted.parameter_count))
 
 
-def _is_for(wanted: Wanted) -> Q:
+def _is_for(wanted: ShapeRequirements) -> Q:
     account, model = parse_model_name(wanted.base_model) or ("", "")
     return Q(shape__base_model__account__account_id=account, shape__base_model__model_id=model)
 
 
-def _closest_first(rows: QuerySet[ShapeVersion], wanted: Wanted, *needed: Q) -> QuerySet[ShapeVersion]:
+def _closest_first(rows: QuerySet[ShapeVersion], wanted: ShapeRequirements, *needed: Q) -> QuerySet[ShapeVersion]:
     """In the order of the choice, after how many of the things that are needed are missing."""
     image = [Q(snapshot__trainerImageTag=wanted.image)] if wanted.image else []
     needed = (*needed, Q(trainer_mode=wanted.mode), Q(max_context__gte=wanted.context), *image)

@@ -14,7 +14,7 @@ from launches.connected import provider_named
 from launches.domain.apply_reading import apply_reading, put_off
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import AttemptClaim, claim_attempt
-from launches.poll import PollRequest, Position, Report, poll_attempt
+from launches.poll import PollRequest, ReadOffsets, Report, poll_attempt
 from launches.providers.base import Reference, Submission
 from launches.spec import TrainerSpec
 from launches.tokens import trainer_token
@@ -67,5 +67,5 @@ def _question(claim: AttemptClaim) -> PollRequest:
         submission=Submission(reference, TrainerSpec.from_json(launch.spec), trainer_token(launch)),
         submitted=attempt.submitted_at is not None,
         cancel_requested=attempt.cancel_requested_at is not None,
-        position=Position(attempt.log_offset, attempt.metrics_offset),
+        position=ReadOffsets(attempt.log_offset, attempt.metrics_offset),
     )

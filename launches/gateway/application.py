@@ -24,7 +24,7 @@ import structlog
 from accounts.origins import Origin, origin_in
 from launches.gateway import headers
 from launches.gateway.admission import Admission, Admitted, Refused
-from launches.gateway.exchange import Body, CallerGone, CutOff, Exchange, Misplaced, NoAnswer, Receive, Send
+from launches.gateway.exchange import Body, CallerGone, CutOff, Exchange, NoAnswer, Receive, Send, WrongTrainer
 from launches.gateway.pool import Pool
 from launches.gateway.upstream import Upstream
 from wire.names import account_name, is_id, job_name
@@ -169,7 +169,7 @@ class Gateway:
             await exchange.run(upstream)
         except h11.LocalProtocolError as error:
             raise Refused(Code.INVALID_ARGUMENT, f"This is no request that can be passed on: {error}.") from error
-        except Misplaced as error:
+        except WrongTrainer as error:
             raise self._unreachable(asked, "Another process answers at its address.") from error
 
     def _unreachable(self, asked: TrainerRequest, why: str) -> Refused:

@@ -41,7 +41,7 @@ class Stalled(Exception):
     """The caller takes no more of the answer, which breaks off."""
 
 
-class Misplaced(Exception):
+class WrongTrainer(Exception):
     """Whoever listens at the trainer's address refuses the launch's token, so it is not the launch's trainer."""
 
 
@@ -97,7 +97,7 @@ class Exchange:
     async def run(self, upstream: Upstream) -> None:
         """Do it.
 
-        Errors: `NoAnswer`, `CallerGone`, `CutOff`, `Misplaced`; `Broken`, `Stalled` where the answer breaks off.
+        Errors: `NoAnswer`, `CallerGone`, `CutOff`, `WrongTrainer`; `Broken`, `Stalled` where the answer breaks off.
         """
         try:
             last = await self._exchange(upstream)
@@ -156,7 +156,7 @@ class Exchange:
         except Broken as error:
             raise NoAnswer(str(error), repeatable=repeatable and not upstream.answered) from error
         if response.status_code == HTTPStatus.UNAUTHORIZED:
-            raise Misplaced
+            raise WrongTrainer
         return response, event
 
     async def _start(self, response: h11.Response) -> None:

@@ -40,7 +40,7 @@ from launches.queries import (
     states_of,
     timeline_of,
 )
-from launches.series import Position, curve_of, newest_of, stretches_of
+from launches.series import Position, curve_of, newest_of, records_by_attempt
 from launches.spec import TrainerSpec
 from launches.states import AttemptState, Reason
 from launches.tokens import trainer_token
@@ -88,7 +88,7 @@ def launch_panel(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
 @never_cache
 def launch_metrics(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
     """`{records}` of all attempts, beyond `?after=`: an attempt's number and a record's, with a dot between them."""
-    records = curve_of(stretches_of(look_at(request, uid).launch), after=_position(request))
+    records = curve_of(records_by_attempt(look_at(request, uid).launch), after=_position(request))
     return JsonResponse({"records": [record.as_json(attempt=number) for number, record in records]})
 
 
@@ -122,10 +122,10 @@ def _context(request: SlipwayRequest, seen: LaunchView) -> dict[str, Any]:
     launch, attempt, version = seen.launch, seen.attempt, seen.launch.shape_version
     spec = TrainerSpec.from_json(launch.spec)
     timeline = show(request.GET.get("before", ""), lambda cursor: timeline_of(launch, cursor))
-    stretches = stretches_of(launch)
+    series = records_by_attempt(launch)
     history = states_of(attempt)
     asked = next((who for state, _, who in history if state is AttemptState.CANCELLING), "")
-    records = newest_of(stretches)
+    records = newest_of(series)
     metrics = [record for _, record in records]
     detail, more_detail = _split(attempt.detail)
     return {
@@ -146,9 +146,9 @@ def _context(request: SlipwayRequest, seen: LaunchView) -> dict[str, Any]:
         "events": [(event, *_split(event.message)) for event in timeline.rows],
         **timeline.links(lambda cursor: _query(request, before=cursor)),
         "panel_query": _query(request),
-        "stretches": stretches,
+        "series": series,
         "records": records,
-        "record_count": sum(stretch.read for stretch in stretches),
+        "record_count": sum(part.read for part in series),
         "newest_metric": metrics[0] if metrics else None,
         "speed": _tokens_per_second(metrics),
         "learning_rate": _learning_rate(spec, metrics),

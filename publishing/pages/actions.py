@@ -27,7 +27,7 @@ class Verb(StrEnum):
 
 
 @dataclass(frozen=True)
-class Words:
+class ActionText:
     """`label` is the button's on the page of the shape, `question` the title of the page that asks, `act` its button.
 
     `done` is said afterwards, and `effect` before: what it means, in a sentence or two.
@@ -42,11 +42,11 @@ class Words:
     danger: bool = False
 
 
-WORDS: dict[Verb, Words] = {
-    Verb.EDIT: Words("Edit", "pencil"),
-    Verb.VALIDATE: Words("Validate", "shield-check"),
-    Verb.VALIDATION: Words("Validation", "shield-check"),
-    Verb.PUBLISH: Words(
+WORDS: dict[Verb, ActionText] = {
+    Verb.EDIT: ActionText("Edit", "pencil"),
+    Verb.VALIDATE: ActionText("Validate", "shield-check"),
+    Verb.VALIDATION: ActionText("Validation", "shield-check"),
+    Verb.PUBLISH: ActionText(
         "Publish",
         "launch",
         "Publish",
@@ -54,7 +54,7 @@ WORDS: dict[Verb, Words] = {
         "Every launch by the shape's name takes this version from now on. Launches that were made keep what they have.",
         "is the latest version now.",
     ),
-    Verb.MAKE_PUBLIC: Words(
+    Verb.MAKE_PUBLIC: ActionText(
         "Make public",
         "globe",
         "Make public",
@@ -62,7 +62,7 @@ WORDS: dict[Verb, Words] = {
         "Everybody may see it and launch from it. That is never taken back, since others may have pinned it by then.",
         "is public now.",
     ),
-    Verb.ROLL_BACK: Words(
+    Verb.ROLL_BACK: ActionText(
         "Roll back to this",
         "history",
         "Roll back to",
@@ -70,7 +70,7 @@ WORDS: dict[Verb, Words] = {
         "Every launch by the shape's name takes this version again. The one that it replaces can still be pinned.",
         "is the latest version again.",
     ),
-    Verb.DEPRECATE: Words(
+    Verb.DEPRECATE: ActionText(
         "Deprecate",
         "triangle-alert",
         "Deprecate",
@@ -78,7 +78,7 @@ WORDS: dict[Verb, Words] = {
         "It can still be launched. Whoever does reads your message first.",
         "is deprecated.",
     ),
-    Verb.RESTORE: Words(
+    Verb.RESTORE: ActionText(
         "Lift deprecation",
         "rotate-ccw",
         "Lift the deprecation of",
@@ -86,7 +86,7 @@ WORDS: dict[Verb, Words] = {
         "Launches from it are no longer warned.",
         "is no longer deprecated.",
     ),
-    Verb.WITHDRAW: Words(
+    Verb.WITHDRAW: ActionText(
         "Withdraw",
         "ban",
         "Withdraw",
@@ -95,7 +95,7 @@ WORDS: dict[Verb, Words] = {
         "was withdrawn.",
         danger=True,
     ),
-    Verb.DELETE: Words(
+    Verb.DELETE: ActionText(
         "Delete",
         "trash-2",
         "Delete",
@@ -105,10 +105,10 @@ WORDS: dict[Verb, Words] = {
         "was deleted.",
         danger=True,
     ),
-    Verb.REVISE: Words("New version from this", "copy-plus"),
-    Verb.CLONE: Words("Clone under a new id", "git-branch"),
+    Verb.REVISE: ActionText("New version from this", "copy-plus"),
+    Verb.CLONE: ActionText("Clone under a new id", "git-branch"),
 }
-ROLL_FORWARD = Words(
+ROLL_FORWARD = ActionText(
     "Roll forward to this",
     "history",
     "Roll forward to",
@@ -116,7 +116,7 @@ ROLL_FORWARD = Words(
     WORDS[Verb.ROLL_BACK].effect,
     WORDS[Verb.ROLL_BACK].done,
 )
-DELETE_SHAPE = Words(
+DELETE_SHAPE = ActionText(
     "Delete shape",
     "trash-2",
     "Delete",
@@ -127,7 +127,7 @@ DELETE_SHAPE = Words(
 )
 
 
-def words_of(verb: Verb, version: ShapeVersion, latest: ShapeVersion | None) -> Words:
+def words_of(verb: Verb, version: ShapeVersion, latest: ShapeVersion | None) -> ActionText:
     """The words for a verb on the version, of whose shape `latest` is the latest version now."""
     return ROLL_FORWARD if verb is Verb.ROLL_BACK and version.is_newer_than(latest) else WORDS[verb]
 

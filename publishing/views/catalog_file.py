@@ -32,7 +32,7 @@ from catalog.files.scan import MAX_BYTES, read_limited
 from publishing.bundled import applied_file, offer_for
 from publishing.domain.apply_import import apply_import
 from publishing.domain.keep_import import keep_import
-from publishing.impact import Touched, touched_shapes
+from publishing.impact import TouchedShape, touched_shapes
 from publishing.models import CatalogImport
 from publishing.queries import find_import
 from publishing.views.access import publishers_page, publishing_account
@@ -61,7 +61,7 @@ class StepGroup:
     title: str
     icon: str
     number: int
-    steps: list[tuple[PlanStep, Touched | None]]
+    steps: list[tuple[PlanStep, TouchedShape | None]]
 
     @property
     def more(self) -> int:

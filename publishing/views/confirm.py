@@ -47,7 +47,7 @@ REASONED = frozenset({Verb.PUBLISH, Verb.MAKE_PUBLIC, Verb.ROLL_BACK, Verb.WITHD
 
 
 @dataclass(frozen=True)
-class Typed:
+class ConfirmInput:
     """What stands in the form. `public` is "" as long as nothing was chosen.
 
     `expected` is what the page showed: the id of the latest version or, of a shape to be deleted, the mark of them all.
@@ -66,7 +66,7 @@ class Confirmation:
 
     actor: Actor
     version: ShapeVersion
-    typed: Typed
+    typed: ConfirmInput
     member_of: list[int]
 
 
@@ -105,7 +105,7 @@ def shape_delete(request: SlipwayRequest, account_id: str, shape_id: str) -> Htt
     """Delete the shape with all of its versions, where nothing refers to them."""
     shape = published_shape(request, account_id, shape_id)
     if request.method != "POST":
-        return _page(request, Verb.DELETE, shape, None, Typed())
+        return _page(request, Verb.DELETE, shape, None, ConfirmInput())
     typed = _typed(request)
     try:
         _refuse_wrong_reason(typed.reason)
@@ -118,9 +118,9 @@ def shape_delete(request: SlipwayRequest, account_id: str, shape_id: str) -> Htt
     return see_other(reverse("publish"))
 
 
-def _typed(request: SlipwayRequest) -> Typed:
+def _typed(request: SlipwayRequest) -> ConfirmInput:
     given = {name: request.POST.get(name, "").strip() for name in ASKED}
-    return Typed(**given, expected=request.POST.get("expected"))
+    return ConfirmInput(**given, expected=request.POST.get("expected"))
 
 
 def _refuse_wrong_reason(reason: str) -> None:
@@ -128,11 +128,11 @@ def _refuse_wrong_reason(reason: str) -> None:
         raise InvalidArgument(found)
 
 
-def _offered(verb: Verb, version: ShapeVersion) -> Typed:
+def _offered(verb: Verb, version: ShapeVersion) -> ConfirmInput:
     """What the form starts with: for a deprecated version its message, to be changed."""
     if verb is not Verb.DEPRECATE:
-        return Typed()
-    return Typed(message=version.deprecation_message, successor=successor_text(version))
+        return ConfirmInput()
+    return ConfirmInput(message=version.deprecation_message, successor=successor_text(version))
 
 
 def _publish(step: Confirmation) -> object:
@@ -201,7 +201,7 @@ def _page(
     verb: Verb,
     shape: TrainingShape,
     version: ShapeVersion | None,
-    typed: Typed,
+    typed: ConfirmInput,
     *,
     refusal: Refusal | None = None,
 ) -> HttpResponse:

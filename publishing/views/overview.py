@@ -19,7 +19,7 @@ from catalog.labels import context_label
 from catalog.models import ShapeVersion, TrainingShape
 from lists import pages
 from publishing.bundled import offers_for
-from publishing.pages.actions import DELETE_SHAPE, Verb, Words, legal_verbs, words_of
+from publishing.pages.actions import DELETE_SHAPE, ActionText, Verb, legal_verbs, words_of
 from publishing.pages.addresses import action_page
 from publishing.queries import (
     VERSIONS_PAGE,
@@ -44,7 +44,7 @@ class NextAction:
     """A verb that is legal now, with where it is done."""
 
     verb: Verb
-    words: Words
+    words: ActionText
     url: str
 
 

@@ -31,7 +31,7 @@ from publishing.domain.cancel_validation import cancel_validation
 from publishing.domain.request_validation import request_validation
 from publishing.domain.validate_by_hand import LONGEST, SHORTEST, validate_by_hand
 from publishing.models import Validation
-from publishing.pages.actions import WORDS, Verb, Words, legal_verbs
+from publishing.pages.actions import WORDS, ActionText, Verb, legal_verbs
 from publishing.pages.addresses import action_page
 from publishing.pages.stepper import steps_of, words_of
 from publishing.passport import is_renewable
@@ -218,7 +218,7 @@ def _actions(
     }
 
 
-def _following(version: ShapeVersion) -> tuple[Words, str] | None:
+def _following(version: ShapeVersion) -> tuple[ActionText, str] | None:
     """What comes after a validation, with its address: to publish what passed, to begin anew after what did not."""
     verb = legal_verbs(version)[0]
     return (WORDS[verb], action_page(verb, version)) if verb in {Verb.PUBLISH, Verb.REVISE} else None

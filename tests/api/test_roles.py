@@ -41,7 +41,7 @@ SHAPE = {
 
 
 @dataclass(frozen=True)
-class World:
+class ApiWorld:
     """Account team-a with a caller of each role, its shapes, and launches of its launcher."""
 
     callers: dict[str, Caller]
@@ -53,7 +53,7 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> ApiWorld:
     team = make_account(account_id="team-a")
     members = {role: make_member(account=team, role=role) for role in Role}
     callers = {role.value: make_caller(account=team, user=user, scope=LARGEST[role]) for role, user in members.items()}
@@ -70,7 +70,7 @@ def world() -> World:
     draft = make_version(shape=make_shape(base_model=model, account=team), gpus=8, state=VersionState.DRAFT)
     failed = make_launch(owner=members[Role.LAUNCHER], account=team, version=private)
     bring_to(failed, AttemptState.FAILED)
-    return World(
+    return ApiWorld(
         callers=callers,
         private=private,
         public=public,
@@ -98,103 +98,103 @@ def at_least(role: Role, status: int) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class Case:
+class ApiCase:
     """One request, and the status that each caller gets."""
 
     method: str
-    path: Callable[[World], str]
+    path: Callable[[ApiWorld], str]
     expected: dict[str, int]
-    body: Callable[[World], Any] = lambda _: None
+    body: Callable[[ApiWorld], Any] = lambda _: None
 
 
-def team(end: str) -> Callable[[World], str]:
+def team(end: str) -> Callable[[ApiWorld], str]:
     """A path below team-a."""
     return lambda _: f"/v1/accounts/team-a{end}"
 
 
-def of(version: Callable[[World], ShapeVersion], end: str = "") -> Callable[[World], str]:
+def of(version: Callable[[ApiWorld], ShapeVersion], end: str = "") -> Callable[[ApiWorld], str]:
     """A path below the version's shape."""
     return lambda world: f"/v1/{version(world).shape.name}{end}"
 
 
-def version_of(version: Callable[[World], ShapeVersion]) -> Callable[[World], str]:
+def version_of(version: Callable[[ApiWorld], ShapeVersion]) -> Callable[[ApiWorld], str]:
     """The version's path."""
     return lambda world: f"/v1/{version(world).name}"
 
 
-def job(end: str = "") -> Callable[[World], str]:
+def job(end: str = "") -> Callable[[ApiWorld], str]:
     """A path below the launch."""
     return lambda world: f"/v1/{world.launch.name}{end}"
 
 
-def new_shape(world: World) -> dict[str, Any]:
+def new_shape(world: ApiWorld) -> dict[str, Any]:
     """The body of a shape for the model that everybody sees."""
     return SHAPE | {"baseModel": world.public.snapshot["baseModel"]}
 
 
-def new_job(world: World) -> dict[str, Any]:
+def new_job(world: ApiWorld) -> dict[str, Any]:
     """The body of a job."""
     return {"trainingConfig": {"baseModel": world.private.snapshot["baseModel"], "loraRank": 8}}
 
 
 PRIVATE, PUBLIC, DRAFT = (lambda w: w.private), (lambda w: w.public), (lambda w: w.draft)
-TABLE: dict[str, list[Case]] = {
-    "api_nothing": [Case("get", lambda _: "/v1/nothing", everybody(MISSING))],
-    "api_accounts": [Case("get", lambda _: "/v1/accounts", everybody(OK))],
-    "api_account": [Case("get", team(""), members(OK))],
-    "api_tokenizer": [Case("get", lambda _: "/v1/accounts/local/models/tiny-qwen3/tokenizer", everybody(OK))],
+TABLE: dict[str, list[ApiCase]] = {
+    "api_nothing": [ApiCase("get", lambda _: "/v1/nothing", everybody(MISSING))],
+    "api_accounts": [ApiCase("get", lambda _: "/v1/accounts", everybody(OK))],
+    "api_account": [ApiCase("get", team(""), members(OK))],
+    "api_tokenizer": [ApiCase("get", lambda _: "/v1/accounts/local/models/tiny-qwen3/tokenizer", everybody(OK))],
     "api_models": [
-        Case("get", lambda _: "/v1/accounts/local/models", everybody(OK)),
-        Case("get", lambda _: "/v1/accounts/-/models", everybody(OK)),
+        ApiCase("get", lambda _: "/v1/accounts/local/models", everybody(OK)),
+        ApiCase("get", lambda _: "/v1/accounts/-/models", everybody(OK)),
     ],
-    "api_model": [Case("get", lambda w: f"/v1/{w.public.snapshot['baseModel']}", everybody(OK))],
+    "api_model": [ApiCase("get", lambda w: f"/v1/{w.public.snapshot['baseModel']}", everybody(OK))],
     "api_deployment_shape_version": [
-        Case("get", team("/deploymentShapes/none/versions/abcdefgh"), everybody(MISSING)),
+        ApiCase("get", team("/deploymentShapes/none/versions/abcdefgh"), everybody(MISSING)),
     ],
     "api_shapes": [
-        Case("get", team("/trainingShapes"), everybody(OK)),
-        Case("post", team("/trainingShapes?trainingShapeId=new"), at_least(Role.PUBLISHER, OK), new_shape),
+        ApiCase("get", team("/trainingShapes"), everybody(OK)),
+        ApiCase("post", team("/trainingShapes?trainingShapeId=new"), at_least(Role.PUBLISHER, OK), new_shape),
     ],
     "api_shape": [
-        Case("get", of(PRIVATE), members(OK)),
-        Case("get", of(PUBLIC), everybody(OK)),
-        Case("patch", of(PRIVATE), at_least(Role.PUBLISHER, OK), lambda _: {"nodeCount": 2}),
-        Case("patch", of(PUBLIC), everybody(MISSING), lambda _: {"nodeCount": 2}),
-        Case("delete", of(DRAFT), at_least(Role.PUBLISHER, OK)),
-        Case("delete", of(PUBLIC), everybody(MISSING)),
+        ApiCase("get", of(PRIVATE), members(OK)),
+        ApiCase("get", of(PUBLIC), everybody(OK)),
+        ApiCase("patch", of(PRIVATE), at_least(Role.PUBLISHER, OK), lambda _: {"nodeCount": 2}),
+        ApiCase("patch", of(PUBLIC), everybody(MISSING), lambda _: {"nodeCount": 2}),
+        ApiCase("delete", of(DRAFT), at_least(Role.PUBLISHER, OK)),
+        ApiCase("delete", of(PUBLIC), everybody(MISSING)),
     ],
     "api_versions": [
-        Case("get", of(PRIVATE, "/versions"), members(OK)),
-        Case("get", lambda _: "/v1/accounts/-/trainingShapes/-/versions", everybody(OK)),
+        ApiCase("get", of(PRIVATE, "/versions"), members(OK)),
+        ApiCase("get", lambda _: "/v1/accounts/-/trainingShapes/-/versions", everybody(OK)),
     ],
     "api_version": [
-        Case("get", version_of(PRIVATE), members(OK)),
-        Case("get", version_of(PUBLIC), everybody(OK)),
-        Case("get", version_of(DRAFT), members(OK)),
-        Case("patch", version_of(DRAFT), at_least(Role.PUBLISHER, OK), lambda _: {"validated": True}),
-        Case("patch", version_of(PRIVATE), at_least(Role.PUBLISHER, OK), lambda _: {"public": True}),
-        Case("patch", version_of(PRIVATE), at_least(Role.PUBLISHER, OK), lambda _: {"validated": False}),
-        Case("patch", version_of(PUBLIC), everybody(MISSING), lambda _: {"validated": False}),
+        ApiCase("get", version_of(PRIVATE), members(OK)),
+        ApiCase("get", version_of(PUBLIC), everybody(OK)),
+        ApiCase("get", version_of(DRAFT), members(OK)),
+        ApiCase("patch", version_of(DRAFT), at_least(Role.PUBLISHER, OK), lambda _: {"validated": True}),
+        ApiCase("patch", version_of(PRIVATE), at_least(Role.PUBLISHER, OK), lambda _: {"public": True}),
+        ApiCase("patch", version_of(PRIVATE), at_least(Role.PUBLISHER, OK), lambda _: {"validated": False}),
+        ApiCase("patch", version_of(PUBLIC), everybody(MISSING), lambda _: {"validated": False}),
     ],
     "api_jobs": [
-        Case("get", team("/rlorTrainerJobs"), members(OK)),
-        Case(
+        ApiCase("get", team("/rlorTrainerJobs"), members(OK)),
+        ApiCase(
             "post",
             lambda w: f"/v1/accounts/team-a/rlorTrainerJobs?trainingShape={w.private.shape.name}",
             at_least(Role.LAUNCHER, OK),
             new_job,
         ),
     ],
-    "api_job": [Case("get", job(), members(OK)), Case("delete", job(), at_least(Role.LAUNCHER, OK))],
-    "api_job_cancel": [Case("post", job(":cancel"), at_least(Role.LAUNCHER, OK))],
+    "api_job": [ApiCase("get", job(), members(OK)), ApiCase("delete", job(), at_least(Role.LAUNCHER, OK))],
+    "api_job_cancel": [ApiCase("post", job(":cancel"), at_least(Role.LAUNCHER, OK))],
     "api_job_resume": [
-        Case("post", job(":resume"), at_least(Role.LAUNCHER, BAD_REQUEST)),  # it is not over
-        Case("post", lambda world: f"/v1/{world.failed.name}:resume", at_least(Role.LAUNCHER, OK)),
+        ApiCase("post", job(":resume"), at_least(Role.LAUNCHER, BAD_REQUEST)),  # it is not over
+        ApiCase("post", lambda world: f"/v1/{world.failed.name}:resume", at_least(Role.LAUNCHER, OK)),
     ],
-    "api_checkpoints": [Case("get", job("/checkpoints"), members(OK))],
-    "api_deployments": [Case("post", team("/deployments"), members(UNIMPLEMENTED))],
+    "api_checkpoints": [ApiCase("get", job("/checkpoints"), members(OK))],
+    "api_deployments": [ApiCase("post", team("/deployments"), members(UNIMPLEMENTED))],
     "api_deployment": [
-        Case(method, team("/deployments/none"), everybody(MISSING)) for method in ("get", "patch", "delete")
+        ApiCase(method, team("/deployments/none"), everybody(MISSING)) for method in ("get", "patch", "delete")
     ],
 }
 CASES = [
@@ -221,7 +221,7 @@ def test_every_url_is_in_the_table() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("name", "case"), CASES)
-def test_the_answer_to_each_caller(name: str, case: Case, world: World) -> None:
+def test_the_answer_to_each_caller(name: str, case: ApiCase, world: ApiWorld) -> None:
     path = case.path(world)
     assert get_resolver().resolve(path.partition("?")[0]).url_name == name
     answers = {person: answer(case, path, caller, world) for person, caller in world.callers.items()}
@@ -232,7 +232,7 @@ def test_the_answer_to_each_caller(name: str, case: Case, world: World) -> None:
             assert body["message"].endswith((".", ")")), body
 
 
-def answer(case: Case, path: str, caller: Caller, world: World) -> tuple[int, Any]:
+def answer(case: ApiCase, path: str, caller: Caller, world: ApiWorld) -> tuple[int, Any]:
     """What the caller is answered; what the request did is undone, so that all find the same world."""
     with transaction.atomic():
         found = caller.send(case.method, path, case.body(world))

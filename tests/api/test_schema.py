@@ -69,7 +69,7 @@ QUERY = {
 
 
 @dataclass(frozen=True)
-class World:
+class FuzzedWorld:
     """Keys by what their users are, and the other account's rows as they were made."""
 
     keys: dict[str, str]
@@ -87,7 +87,7 @@ def one_connection() -> Iterator[None]:
 
 
 @pytest.fixture
-def world(db: None) -> World:
+def world(db: None) -> FuzzedWorld:
     team, other = make_account(account_id="team-a"), make_account(account_id=OTHER, display_name=CANARY)
     users = {role: make_member(account=team, role=role) for role in (Role.VIEWER, Role.LAUNCHER, Role.PUBLISHER)}
     stranger = make_member(role=Role.PUBLISHER)
@@ -113,7 +113,7 @@ def world(db: None) -> World:
     scopes = {Role.VIEWER: Scope.READ, Role.LAUNCHER: Scope.LAUNCH, Role.PUBLISHER: Scope.PUBLISH}
     keys = {role.value: make_key(account=team, user=user, scope=scopes[role]) for role, user in users.items()}
     keys["stranger"] = make_key(account=stranger.memberships.get().account, user=stranger)
-    return World(keys, rows_of_the_other())
+    return FuzzedWorld(keys, rows_of_the_other())
 
 
 schema = schemathesis.openapi.from_wsgi("/api/openapi.json", get_wsgi_application())
@@ -164,7 +164,7 @@ def names_in(body: Any) -> Iterator[str]:
         yield from names_in(inner)
 
 
-def check(case: schemathesis.Case[Any], world: World) -> None:
+def check(case: schemathesis.Case[Any], world: FuzzedWorld) -> None:
     """The same request with each of the keys."""
     left_out: list[Any] = [CHECKS.get_one(name) for name in LEFT_OUT]
     for secret in world.keys.values():
@@ -184,5 +184,5 @@ def check(case: schemathesis.Case[Any], world: World) -> None:
 @pytest.mark.e2e  # for how long it takes
 @schema.parametrize()
 @settings(max_examples=40, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck))
-def test_many_requests_of_each_kind(case: schemathesis.Case[Any], world: World) -> None:
+def test_many_requests_of_each_kind(case: schemathesis.Case[Any], world: FuzzedWorld) -> None:
     check(case, world)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.enums import TrainerMode
-from catalog.selection import BILLION, Candidate, Wanted, bucket, choose, near_misses
+from catalog.selection import BILLION, Candidate, ShapeRequirements, bucket, choose, near_misses
 
 MODELS = ("accounts/m/models/x", "accounts/m/models/y")
 ACCOUNTS = st.sampled_from("amo")  # one that launches, the models' own, and another one
@@ -33,7 +33,14 @@ CANDIDATES = st.lists(
     max_size=8,
 )
 WANTED = st.builds(
-    Wanted, st.sampled_from(MODELS), MODES, st.just(0) | CONTEXTS, TYPES, SIZES, IMAGES, st.sampled_from("amo")
+    ShapeRequirements,
+    st.sampled_from(MODELS),
+    MODES,
+    st.just(0) | CONTEXTS,
+    TYPES,
+    SIZES,
+    IMAGES,
+    st.sampled_from("amo"),
 )
 
 
@@ -43,13 +50,13 @@ def is_about_the_size(one: int, other: int) -> bool:
     return one // width * width <= other < one // width * width + width
 
 
-def is_of_the_type(wanted: Wanted, candidate: Candidate) -> bool:
+def is_of_the_type(wanted: ShapeRequirements, candidate: Candidate) -> bool:
     """The same type of model, where it and the sizes are known."""
     known = wanted.model_type and wanted.parameter_count and candidate.parameter_count
     return bool(known) and candidate.model_type == wanted.model_type
 
 
-def has_what_is_asked(wanted: Wanted, candidate: Candidate) -> list[bool]:
+def has_what_is_asked(wanted: ShapeRequirements, candidate: Candidate) -> list[bool]:
     """Mode, context and image, one by one."""
     return [
         candidate.mode == wanted.mode,
@@ -58,7 +65,7 @@ def has_what_is_asked(wanted: Wanted, candidate: Candidate) -> list[bool]:
     ]
 
 
-def by_the_rule(wanted: Wanted, candidates: list[Candidate]) -> Candidate | None:
+def by_the_rule(wanted: ShapeRequirements, candidates: list[Candidate]) -> Candidate | None:
     """Exactly the model, else one alike; whose it is; the smallest context; fewer GPUs; the first by name."""
     will_do = [c for c in candidates if all(has_what_is_asked(wanted, c))]
     exact = [c for c in will_do if c.base_model == wanted.base_model]
@@ -89,13 +96,13 @@ def best_of(candidates: list[Candidate]) -> Candidate | None:
 
 
 @given(WANTED, CANDIDATES)
-def test_the_choice_is_that_of_the_rule(wanted: Wanted, candidates: list[Candidate]) -> None:
+def test_the_choice_is_that_of_the_rule(wanted: ShapeRequirements, candidates: list[Candidate]) -> None:
     assert choose(wanted, candidates) == by_the_rule(wanted, candidates)
 
 
 @given(WANTED, CANDIDATES)
 def test_near_misses_are_told_with_all_that_they_fail_by_the_closest_ones_only(
-    wanted: Wanted, candidates: list[Candidate]
+    wanted: ShapeRequirements, candidates: list[Candidate]
 ) -> None:
     failing: dict[str, set[int]] = {}
     for c in candidates:

@@ -47,7 +47,7 @@ pytestmark = pytest.mark.django_db
 
 
 @dataclass(frozen=True)
-class Verb:
+class VerbCase:
     """A verb that succeeds on `version` for somebody with the right."""
 
     call: Callable[[Actor, ShapeVersion], object]
@@ -83,17 +83,17 @@ def being_validated(account: Account) -> ShapeVersion:
     return make_validation(version=runnable(account), user=make_member(account=account, role=Role.ADMIN)).version
 
 
-VERBS: dict[str, Verb] = {
-    "create_shape": Verb(
+VERBS: dict[str, VerbCase] = {
+    "create_shape": VerbCase(
         lambda a, v: create_shape(
             actor=a, account=v.shape.account, base_model=v.shape.base_model, shape_id="another-shape"
         ),
         draft_of,
     ),
-    "create_draft": Verb(
+    "create_draft": VerbCase(
         lambda a, v: create_draft(actor=a, shape=v.shape, snapshot=v.frozen_snapshot, launch_fields=v.fields), draft_of
     ),
-    "edit_draft": Verb(
+    "edit_draft": VerbCase(
         lambda a, v: edit_draft(
             actor=a,
             version=v,
@@ -104,36 +104,36 @@ VERBS: dict[str, Verb] = {
         ),
         draft_of,
     ),
-    "delete_draft": Verb(lambda a, v: delete_draft(actor=a, version=v), draft_of),
-    "delete_shape": Verb(lambda a, v: delete_shape(actor=a, shape=v.shape), draft_of),
-    "clone_shape": Verb(
+    "delete_draft": VerbCase(lambda a, v: delete_draft(actor=a, version=v), draft_of),
+    "delete_shape": VerbCase(lambda a, v: delete_shape(actor=a, shape=v.shape), draft_of),
+    "clone_shape": VerbCase(
         lambda a, v: clone_shape(actor=a, source=v, account=v.shape.account, shape_id="a-clone"), draft_of
     ),
-    "start_validating": Verb(lambda a, v: start_validating(actor=a, version=v), rejected),
-    "accept_version": Verb(lambda a, v: accept_version(actor=a, version=v, reason="by hand"), draft_of),
-    "reject_version": Verb(
+    "start_validating": VerbCase(lambda a, v: start_validating(actor=a, version=v), rejected),
+    "accept_version": VerbCase(lambda a, v: accept_version(actor=a, version=v, reason="by hand"), draft_of),
+    "reject_version": VerbCase(
         lambda a, v: reject_version(actor=a, version=v, reason="no"),
         lambda shape: make_version(shape=shape, state=VersionState.VALIDATING),
     ),
-    "publish_version": Verb(
+    "publish_version": VerbCase(
         lambda a, v: publish_version(actor=a, version=v, public=True, expected_latest=None), validated
     ),
-    "roll_back": Verb(lambda a, v: roll_back(actor=a, version=v, expected_latest=None), older),
-    "withdraw_version": Verb(lambda a, v: withdraw_version(actor=a, version=v), older),
-    "deprecate_version": Verb(lambda a, v: deprecate_version(actor=a, version=v, message="old"), older),
-    "restore_version": Verb(
+    "roll_back": VerbCase(lambda a, v: roll_back(actor=a, version=v, expected_latest=None), older),
+    "withdraw_version": VerbCase(lambda a, v: withdraw_version(actor=a, version=v), older),
+    "deprecate_version": VerbCase(lambda a, v: deprecate_version(actor=a, version=v, message="old"), older),
+    "restore_version": VerbCase(
         lambda a, v: restore_version(actor=a, version=v),
         lambda shape: deprecate_version(
             actor=Actor(user=None, label="Slipway"), version=make_version(shape=shape), message="old"
         ),
     ),
-    "import_version": Verb(
+    "import_version": VerbCase(
         lambda a, v: import_version(
             actor=a, shape=v.shape, snapshot=v.frozen_snapshot, launch_fields=v.fields, public=True
         ),
         draft_of,
     ),
-    "apply_catalog": Verb(
+    "apply_catalog": VerbCase(
         lambda a, v: apply_catalog(
             actor=a,
             document=replace(read_current(v.shape.account, public=True).document, models=()),
@@ -142,15 +142,15 @@ VERBS: dict[str, Verb] = {
         ),
         make_published,
     ),
-    "request_validation": Verb(
+    "request_validation": VerbCase(
         lambda a, v: request_validation(actor=a, version=v, now=timezone.now()),
         lambda shape: runnable(shape.account),
     ),
-    "cancel_validation": Verb(
+    "cancel_validation": VerbCase(
         lambda a, v: cancel_validation(actor=a, validation=v.validations.get(), now=timezone.now()),
         lambda shape: being_validated(shape.account),
     ),
-    "validate_by_hand": Verb(
+    "validate_by_hand": VerbCase(
         lambda a, v: validate_by_hand(actor=a, version=v, reason="It runs elsewhere.", now=timezone.now()), draft_of
     ),
 }

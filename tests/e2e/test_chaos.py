@@ -107,7 +107,7 @@ class FragileBroker:
 
 
 @dataclass
-class World:
+class Installation:
     """A Slipway with two workers, whose broker and trainers do what the test wants."""
 
     server: SlipwayServer
@@ -179,7 +179,7 @@ def until(look: Callable[[], Any], seconds: float, what: str) -> Any:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path) -> Iterator[Installation]:
     for name in ("home", "broker"):
         (tmp_path / name).mkdir()
     trainers = StandIns(tmp_path / "stand-ins")
@@ -193,7 +193,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         key = server.manage("create_api_key", *("--account", "local", "--user", server.username, "--scope", "launch"))
         headers = {"X-Api-Key": key.split()[-1]}
         api = stack.enter_context(httpx.Client(base_url=server.url, headers=headers, timeout=30))
-        world = World(server, trainers, broker, other, api)
+        world = Installation(server, trainers, broker, other, api)
         until(lambda: world.works(0, 2), START_SECONDS, "two workers")
         yield world
 
@@ -215,7 +215,7 @@ def second_worker(server: SlipwayServer, log: Path) -> Iterator[subprocess.Popen
         process.wait()
 
 
-def end_truly(world: World, expected: dict[str, tuple[str, int, int]]) -> None:
+def end_truly(world: Installation, expected: dict[str, tuple[str, int, int]]) -> None:
     """All launches of this world end as expected."""
     until(lambda: set(world.states().values()) <= OUTCOMES, END_SECONDS, "the end of all")
     states = world.states()
@@ -225,7 +225,7 @@ def end_truly(world: World, expected: dict[str, tuple[str, int, int]]) -> None:
     print({job: state for job, (state, _, _) in expected.items()})  # noqa: T201  (shown by pytest -rP)
 
 
-def test_ten_restarts_of_the_broker_end_no_worker(world: World) -> None:
+def test_ten_restarts_of_the_broker_end_no_worker(world: Installation) -> None:
     early = ("completed", "failed", "killed", "cancelled")
     world.launch(*early)
     until(lambda: world.are_running(*early), START_SECONDS, "the start of all")
@@ -254,7 +254,7 @@ def test_ten_restarts_of_the_broker_end_no_worker(world: World) -> None:
     assert world.workers() == workers
 
 
-def test_whatever_is_killed_below_launches_loses_none(world: World) -> None:
+def test_whatever_is_killed_below_launches_loses_none(world: Installation) -> None:
     expected: dict[str, tuple[str, int, int]] = {}
     waits = []
     for number in range(KILLS):

@@ -11,10 +11,10 @@ import pytest
 
 from tests.e2e.test_run import Slipway, wait_for
 from tests.launches.providers.local_rig import is_alive
-from tests.standing_in import Code, make_code
+from tests.standing_in import CodeFolder, make_code
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("run")]
-Place = tuple[Slipway, Code]
+Place = tuple[Slipway, CodeFolder]
 JOBS = "/v1/accounts/local/rlorTrainerJobs"
 SHAPE = "tiny-qwen3-2k-lora"
 

@@ -18,7 +18,7 @@ from embedded.browser import find_browser
 from embedded.console import Console, Trouble, last_lines
 from embedded.foreground import run_in_foreground
 from embedded.home import Child, Home, Running
-from embedded.logs import Bounds, rotate
+from embedded.logs import LogBounds, rotate
 from embedded.processes import kill, marked, recorded, session_members, spawn
 from embedded.services import command_lines, environment
 from embedded.supervised import Supervised, ending
@@ -61,7 +61,7 @@ def test_the_record_of_a_folder_that_was_copied_is_none_of_the_copy(state: Home,
 
 
 def test_logs_are_bounded_in_size_and_number_while_they_are_written(state: Home) -> None:
-    bounds = Bounds(size=100, files=2)
+    bounds = LogBounds(size=100, files=2)
     state.log("beat").write_text("short")
     with state.log("web").open("ab", buffering=0) as writer:  # as every child has its log
         for number in range(5):
@@ -75,7 +75,7 @@ def test_logs_are_bounded_in_size_and_number_while_they_are_written(state: Home)
 def test_a_log_that_cannot_be_copied_stays(state: Home) -> None:
     state.log("web").write_text("x" * 101)
     state.log("web").with_suffix(".log.new").mkdir()
-    rotate(state.logs, Bounds(size=100, files=2))
+    rotate(state.logs, LogBounds(size=100, files=2))
     assert state.log("web").read_text() == "x" * 101
 
 
@@ -83,7 +83,7 @@ def test_a_log_that_cannot_be_copied_stays(state: Home) -> None:
 def test_a_bound_of_logs_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("SLIPWAY_LOG_FILES", value)
     with pytest.raises(Trouble, match=f"SLIPWAY_LOG_FILES={value} cannot be used"):
-        Bounds.from_environment()
+        LogBounds.from_environment()
 
 
 def test_the_last_lines_of_a_log_are_found_without_reading_it_all(tmp_path: Path) -> None:

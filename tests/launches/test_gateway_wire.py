@@ -38,7 +38,7 @@ def port(django_db_setup: None) -> Iterator[int]:
 
 
 @dataclass
-class Caller:
+class Driver:
     """Somebody with a key who may control the launch."""
 
     port: int
@@ -67,8 +67,8 @@ class Caller:
 
 
 @pytest.fixture
-def caller(port: int, launch: Launch) -> Caller:
-    return Caller(port, launch, make_key(launch.owner, launch.account))
+def caller(port: int, launch: Launch) -> Driver:
+    return Driver(port, launch, make_key(launch.owner, launch.account))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def caller(port: int, launch: Launch) -> Caller:
     ],
 )
 def test_what_stands_below_the_job_reaches_its_trainer_byte_for_byte(
-    caller: Caller, trainer: StandIn, path: str
+    caller: Driver, trainer: StandIn, path: str
 ) -> None:
     answer = caller.write(f"GET {path}").until(b"\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
@@ -99,7 +99,7 @@ def test_what_stands_below_the_job_reaches_its_trainer_byte_for_byte(
 
 
 @pytest.mark.parametrize("form", ["http://evil.example{}", "http://evil.example:80{}", "http://user@evil.example{}"])
-def test_an_address_in_the_request_line_leads_nowhere_else(caller: Caller, trainer: StandIn, form: str) -> None:
+def test_an_address_in_the_request_line_leads_nowhere_else(caller: Driver, trainer: StandIn, form: str) -> None:
     wire = caller.dial()
     target = form.format(caller.prefix) + "/api/v1/healthz"
     wire.send(f"GET {target} HTTP/1.1\r\nHost: evil.example\r\nX-Api-Key: {caller.secret}\r\n\r\n".encode())
@@ -109,7 +109,7 @@ def test_an_address_in_the_request_line_leads_nowhere_else(caller: Caller, train
     assert call.values(b"host") == [f"127.0.0.1:{trainer.port}".encode()]
 
 
-def test_the_trainer_learns_neither_who_calls_nor_with_what(caller: Caller, trainer: StandIn) -> None:
+def test_the_trainer_learns_neither_who_calls_nor_with_what(caller: Driver, trainer: StandIn) -> None:
     caller.write(
         "GET /x",
         f"Authorization: Bearer {caller.secret}",
@@ -143,7 +143,7 @@ def test_the_trainer_learns_neither_who_calls_nor_with_what(caller: Caller, trai
     )
 
 
-def test_an_answer_gets_no_say_over_slipways_address(caller: Caller, trainer: StandIn) -> None:
+def test_an_answer_gets_no_say_over_slipways_address(caller: Driver, trainer: StandIn) -> None:
     trainer.script = lambda call: call.answer(
         b"{}",
         b"Server: trainer/1",
@@ -185,7 +185,7 @@ def test_an_answer_gets_no_say_over_slipways_address(caller: Caller, trainer: St
     ],
 )
 def test_a_redirection_stays_with_the_trainer(
-    caller: Caller, trainer: StandIn, location: str, seen: str | None
+    caller: Driver, trainer: StandIn, location: str, seen: str | None
 ) -> None:
     told = location.format(port=trainer.port).encode()
     trainer.script = lambda call: call.answer(b"", b"Location: " + told, status=b"307 Temporary Redirect")
@@ -194,7 +194,7 @@ def test_a_redirection_stays_with_the_trainer(
     assert answer.headers.get("location") == (seen and seen.format(prefix=caller.prefix))
 
 
-def test_bodies_pass_both_ways_with_the_length_that_they_have(caller: Caller, trainer: StandIn) -> None:
+def test_bodies_pass_both_ways_with_the_length_that_they_have(caller: Driver, trainer: StandIn) -> None:
     body = bytes(range(256)) * 8192
     trainer.script = lambda call: call.answer(call.body())
     answer = caller.ask("POST", "/api/v1/forward", content=body)
@@ -205,7 +205,7 @@ def test_bodies_pass_both_ways_with_the_length_that_they_have(caller: Caller, tr
     assert call.values(b"transfer-encoding") == []
 
 
-def test_a_chunked_body_stays_chunked(caller: Caller, trainer: StandIn) -> None:
+def test_a_chunked_body_stays_chunked(caller: Driver, trainer: StandIn) -> None:
     trainer.script = lambda call: call.answer(call.body())
     wire = caller.write("POST /x", "Transfer-Encoding: chunked", body=b"5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n")
     wire.until(b"\r\n\r\n")
@@ -213,7 +213,7 @@ def test_a_chunked_body_stays_chunked(caller: Caller, trainer: StandIn) -> None:
     assert trainer.next_call().values(b"transfer-encoding") == [b"chunked"]
 
 
-def test_a_body_framed_in_two_ways_is_passed_on_in_one(caller: Caller, trainer: StandIn) -> None:
+def test_a_body_framed_in_two_ways_is_passed_on_in_one(caller: Driver, trainer: StandIn) -> None:
     """The chunks count (RFC 9112, 6.3), so nothing of the body can pass for a request of its own."""
     trainer.script = lambda call: call.answer(call.body())
     wire = caller.write("POST /x", "Content-Length: 3", "Transfer-Encoding: chunked", body=b"6\r\nGET /y\r\n0\r\n\r\n")
@@ -227,14 +227,14 @@ def test_a_body_framed_in_two_ways_is_passed_on_in_one(caller: Caller, trainer: 
     assert trainer.calls.empty()
 
 
-def test_an_answer_framed_in_two_ways_is_passed_on_in_one(caller: Caller, trainer: StandIn) -> None:
+def test_an_answer_framed_in_two_ways_is_passed_on_in_one(caller: Driver, trainer: StandIn) -> None:
     trainer.script = lambda call: call.wire.send(
         b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n5\r\nwhole\r\n0\r\n\r\n"
     )
     assert caller.ask().text == "whole"
 
 
-def test_an_answer_without_a_length_comes_as_it_is_written(caller: Caller, trainer: StandIn) -> None:
+def test_an_answer_without_a_length_comes_as_it_is_written(caller: Driver, trainer: StandIn) -> None:
     more = threading.Event()
 
     def script(call: Call) -> None:
@@ -264,7 +264,7 @@ def test_an_answer_without_a_length_comes_as_it_is_written(caller: Caller, train
     ],
 )
 def test_an_answer_without_a_body_has_none(
-    caller: Caller, trainer: StandIn, method: str, status: bytes, fields: bytes, length: bytes | None
+    caller: Driver, trainer: StandIn, method: str, status: bytes, fields: bytes, length: bytes | None
 ) -> None:
     trainer.script = lambda call: call.wire.send(b"HTTP/1.1 " + status + b"\r\n" + fields + b"\r\n")
     wire = caller.write(f"{method} /x", "Connection: close")
@@ -279,7 +279,7 @@ def test_an_answer_without_a_body_has_none(
     assert trainer.next_call().line == b"GET /api/v1/healthz HTTP/1.1"
 
 
-def test_interim_answers_are_not_the_answer(caller: Caller, trainer: StandIn) -> None:
+def test_interim_answers_are_not_the_answer(caller: Driver, trainer: StandIn) -> None:
     def script(call: Call) -> None:
         call.wire.send(b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n")
         call.answer(b"real")
@@ -288,13 +288,13 @@ def test_interim_answers_are_not_the_answer(caller: Caller, trainer: StandIn) ->
     assert caller.ask().text == "real"
 
 
-def test_connections_to_the_trainer_are_used_again(caller: Caller, trainer: StandIn) -> None:
+def test_connections_to_the_trainer_are_used_again(caller: Driver, trainer: StandIn) -> None:
     for _ in range(10):
         assert caller.ask("POST", "/x", content=b"abc").text == "3 bytes"
     assert trainer.connections == 1
 
 
-def test_a_trainer_that_closes_after_each_answer_is_dialled_anew(caller: Caller, trainer: StandIn) -> None:
+def test_a_trainer_that_closes_after_each_answer_is_dialled_anew(caller: Driver, trainer: StandIn) -> None:
     def script(call: Call) -> None:
         call.answer(b"bye", b"connection: close")
         call.wire.close()
@@ -306,7 +306,7 @@ def test_a_trainer_that_closes_after_each_answer_is_dialled_anew(caller: Caller,
 
 @pytest.mark.parametrize(("method", "status", "calls"), [("GET", 200, 3), ("POST", 502, 2)])
 def test_only_what_can_do_no_harm_is_asked_again_on_a_connection_that_broke(
-    caller: Caller, trainer: StandIn, method: str, status: int, calls: int
+    caller: Driver, trainer: StandIn, method: str, status: int, calls: int
 ) -> None:
     """The trainer takes the second request of a connection and hangs up: had it done the work or not?"""
 
@@ -332,7 +332,7 @@ def test_only_what_can_do_no_harm_is_asked_again_on_a_connection_that_broke(
         b"transfer-encoding: chunked\r\n\r\n9\r\nonly this\r\nnonsense\r\n",
     ],
 )
-def test_an_answer_that_breaks_off_breaks_off_for_the_caller(caller: Caller, trainer: StandIn, part: bytes) -> None:
+def test_an_answer_that_breaks_off_breaks_off_for_the_caller(caller: Driver, trainer: StandIn, part: bytes) -> None:
     def script(call: Call) -> None:
         call.wire.send(b"HTTP/1.1 200 OK\r\n" + part)
         call.wire.close()
@@ -346,7 +346,7 @@ def test_an_answer_that_breaks_off_breaks_off_for_the_caller(caller: Caller, tra
     "said",
     [b"", b"HTTP/1.1 200", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n", b"x" * MEGABYTE],
 )
-def test_no_answer_is_a_502_that_can_be_repeated(caller: Caller, trainer: StandIn, said: bytes) -> None:
+def test_no_answer_is_a_502_that_can_be_repeated(caller: Driver, trainer: StandIn, said: bytes) -> None:
     def script(call: Call) -> None:
         call.wire.send(said)
         call.wire.close()
@@ -358,7 +358,7 @@ def test_no_answer_is_a_502_that_can_be_repeated(caller: Caller, trainer: StandI
     assert str(trainer.port) not in answer.text
 
 
-def test_an_answer_before_the_body_was_read_arrives(caller: Caller, trainer: StandIn) -> None:
+def test_an_answer_before_the_body_was_read_arrives(caller: Driver, trainer: StandIn) -> None:
     def script(call: Call) -> None:
         call.answer(b"too large", b"connection: close", status=b"413 Payload Too Large")
         call.wire.close()
@@ -381,7 +381,7 @@ def test_an_answer_before_the_body_was_read_arrives(caller: Caller, trainer: Sta
     ],
 )
 def test_a_refusal_says_that_it_does_not_wait_for_the_body(
-    caller: Caller, fields: list[str], body: bytes, closes: bool
+    caller: Driver, fields: list[str], body: bytes, closes: bool
 ) -> None:
     caller.secret = "none"
     wire = caller.write("POST /x", *fields, body=body)
@@ -393,7 +393,7 @@ def test_a_refusal_says_that_it_does_not_wait_for_the_body(
         assert b"HTTP/1.1 401 " in wire.until(b"\r\n\r\n"), "the connection serves on"
 
 
-def test_an_answer_before_the_body_was_read_says_that_the_connection_is_over(caller: Caller, trainer: StandIn) -> None:
+def test_an_answer_before_the_body_was_read_says_that_the_connection_is_over(caller: Driver, trainer: StandIn) -> None:
     def script(call: Call) -> None:
         call.answer(b"too large", status=b"413 Payload Too Large")
         call.over.wait(PATIENCE)
@@ -405,7 +405,7 @@ def test_an_answer_before_the_body_was_read_says_that_the_connection_is_over(cal
 
 
 @pytest.mark.parametrize("sent", [b"zz\r\nabc", b"3\r\nabc\r\nzz\r\n"])
-def test_a_caller_whose_chunks_are_not_well_formed_is_told_so(caller: Caller, trainer: StandIn, sent: bytes) -> None:
+def test_a_caller_whose_chunks_are_not_well_formed_is_told_so(caller: Driver, trainer: StandIn, sent: bytes) -> None:
     def script(call: Call) -> None:
         call.wire.ends()  # and says nothing before
 
@@ -416,7 +416,7 @@ def test_a_caller_whose_chunks_are_not_well_formed_is_told_so(caller: Caller, tr
     assert (told["code"], told["message"]) == (3, CUT_OFF)
 
 
-def test_a_caller_that_hangs_up_takes_its_request_along(caller: Caller, trainer: StandIn) -> None:
+def test_a_caller_that_hangs_up_takes_its_request_along(caller: Driver, trainer: StandIn) -> None:
     ended = threading.Event()
 
     def script(call: Call) -> None:
@@ -431,7 +431,7 @@ def test_a_caller_that_hangs_up_takes_its_request_along(caller: Caller, trainer:
     assert ended.wait(PATIENCE)
 
 
-def test_a_caller_that_hangs_up_while_the_answer_comes_ends_it(caller: Caller, trainer: StandIn) -> None:
+def test_a_caller_that_hangs_up_while_the_answer_comes_ends_it(caller: Driver, trainer: StandIn) -> None:
     ended = threading.Event()
 
     def script(call: Call) -> None:
@@ -446,7 +446,7 @@ def test_a_caller_that_hangs_up_while_the_answer_comes_ends_it(caller: Caller, t
     assert ended.wait(PATIENCE)
 
 
-def test_a_body_that_breaks_off_is_never_passed_on_as_whole(caller: Caller, trainer: StandIn) -> None:
+def test_a_body_that_breaks_off_is_never_passed_on_as_whole(caller: Driver, trainer: StandIn) -> None:
     outcome: list[bytes] = []
     ended = threading.Event()
 
@@ -462,7 +462,7 @@ def test_a_body_that_breaks_off_is_never_passed_on_as_whole(caller: Caller, trai
     assert b"0\r\n\r\n" not in outcome[0]
 
 
-def test_a_caller_that_reads_nothing_stops_the_trainer_from_writing(caller: Caller, trainer: StandIn) -> None:
+def test_a_caller_that_reads_nothing_stops_the_trainer_from_writing(caller: Driver, trainer: StandIn) -> None:
     """Back-pressure: what is under way fits into the sockets' buffers and the gateway's, not into its memory."""
     written, total = [0], 256 * MEGABYTE
 
@@ -481,7 +481,7 @@ def test_a_caller_that_reads_nothing_stops_the_trainer_from_writing(caller: Call
     assert written[0] < 64 * MEGABYTE
 
 
-def test_a_trainer_that_reads_nothing_stops_the_caller_from_writing(caller: Caller, trainer: StandIn) -> None:
+def test_a_trainer_that_reads_nothing_stops_the_caller_from_writing(caller: Driver, trainer: StandIn) -> None:
     trainer.script = lambda call: threading.Event().wait(PATIENCE)  # type: ignore[assignment]
     wire = caller.write("POST /x", f"Content-Length: {256 * MEGABYTE}")
     wire.patience(1)
@@ -494,13 +494,13 @@ def test_a_trainer_that_reads_nothing_stops_the_caller_from_writing(caller: Call
 
 
 @pytest.mark.parametrize("line", ["TRACE /x", "FOO /x"])
-def test_other_methods_are_refused(caller: Caller, trainer: StandIn, line: str) -> None:
+def test_other_methods_are_refused(caller: Driver, trainer: StandIn, line: str) -> None:
     wire = caller.write(line)
     assert wire.until(b"\r\n").startswith(b"HTTP/1.1 501 ")
     assert trainer.calls.empty()
 
 
-def test_a_websocket_is_not_opened(caller: Caller, trainer: StandIn) -> None:
+def test_a_websocket_is_not_opened(caller: Driver, trainer: StandIn) -> None:
     wire = caller.write(
         "GET /ws",
         "Connection: Upgrade",
@@ -512,7 +512,7 @@ def test_a_websocket_is_not_opened(caller: Caller, trainer: StandIn) -> None:
     assert trainer.calls.empty()
 
 
-def test_whoever_refuses_the_launchs_token_is_not_its_trainer(caller: Caller, trainer: StandIn) -> None:
+def test_whoever_refuses_the_launchs_token_is_not_its_trainer(caller: Driver, trainer: StandIn) -> None:
     trainer.script = lambda call: call.answer(b"who are you?", status=b"401 Unauthorized")
     answer = caller.ask()
     assert answer.status_code == 502
@@ -520,7 +520,7 @@ def test_whoever_refuses_the_launchs_token_is_not_its_trainer(caller: Caller, tr
 
 
 def test_a_trainer_that_died_is_a_502_and_one_that_came_back_elsewhere_is_found(
-    caller: Caller, trainer: StandIn
+    caller: Driver, trainer: StandIn
 ) -> None:
     assert caller.ask().status_code == 200
     trainer.close()

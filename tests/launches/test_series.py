@@ -16,7 +16,7 @@ from accounts.models import User
 from accounts.roles import Role
 from launches.domain.resume_launch import resume_launch
 from launches.models import Launch
-from launches.series import curve_of, stretches_of
+from launches.series import curve_of, records_by_attempt
 from launches.states import AttemptState, Reason
 from tests.launches.makers import make_launch, metric
 from tests.launches.test_pages import report, run, text, url
@@ -130,7 +130,7 @@ def test_a_long_series_is_thinned_and_keeps_where_attempts_began(owner: User) ->
     stop(launch)
     resume(launch)
     train(launch, range(2_002, 5_001), loss=4.0)
-    records = [(number, record.step) for number, record in curve_of(stretches_of(launch), after=(0, 0))]
+    records = [(number, record.step) for number, record in curve_of(records_by_attempt(launch), after=(0, 0))]
     assert 2_000 <= len(records) <= 4_000
     assert (2, 2_002) in records and records[-1] == (2, 5_000)
     assert [step for _, step in records] == sorted({step for _, step in records})

@@ -19,7 +19,7 @@ from psycopg import sql
 
 from tests.databases import new_database
 from tests.launches.providers.local_rig import open_to_trainers
-from tests.standing_in import ROOT, Code, end_trainers, make_code
+from tests.standing_in import ROOT, CodeFolder, end_trainers, make_code
 
 pytestmark = pytest.mark.e2e
 
@@ -191,13 +191,13 @@ assert "stopped" in page.get("/launches").content.decode()
 class Before:
     """What the release before left: where, what it said of it, and the ids of its rows by table."""
 
-    code: Code
+    code: CodeFolder
     environment: dict[str, str]
     said: dict[str, Any]
     rows: dict[str, set[int]]
 
 
-def bring_release_before(code: Code) -> None:
+def bring_release_before(code: CodeFolder) -> None:
     """Its code, out of the history, with the stand-in for its trainer."""
     archive = ["git", "-C", str(ROOT), "archive", "--format=tar", RELEASE_BEFORE]
     done = subprocess.run(archive, capture_output=True, check=False)
@@ -209,7 +209,7 @@ def bring_release_before(code: Code) -> None:
     code.stand_in()
 
 
-def manage(code: Code, environment: dict[str, str], *arguments: str, stdin: str = "") -> str:
+def manage(code: CodeFolder, environment: dict[str, str], *arguments: str, stdin: str = "") -> str:
     """A management command of the code that is there, with the Python that runs this; its output."""
     command = [sys.executable, "manage.py", *arguments]
     done = subprocess.run(

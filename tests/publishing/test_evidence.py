@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from publishing.evidence import Measured, measure, shortcomings, summary
+from publishing.evidence import RunMeasurements, measure, shortcomings, summary
 from tests.publishing.makers import CONTEXT, records
 
 
@@ -40,7 +40,7 @@ def test_nothing_recorded_lacks_steps_and_context() -> None:
 
 def test_the_first_step_warms_up() -> None:
     measured = measure(records(20), forward_only=False)
-    assert measured == Measured(
+    assert measured == RunMeasurements(
         seconds_per_step=0.5, peak_memory_bytes=2**20, longest_context=CONTEXT, first_loss=6.0, last_loss=6 - 1.9
     )
     assert summary(measured) == "Loss from 6.0000 to 4.1000; longest context tried: 2,048 tokens."
@@ -58,4 +58,4 @@ def test_what_was_not_recorded_is_not_made_up() -> None:
     found = [replace(record, seconds=None, peak_memory_bytes=None) for record in records(3)]
     measured = measure(found, forward_only=False)
     assert (measured.seconds_per_step, measured.peak_memory_bytes) == (None, None)
-    assert measure([], forward_only=False) == Measured()
+    assert measure([], forward_only=False) == RunMeasurements()

@@ -202,7 +202,7 @@ def test_every_action_that_is_offered_has_its_page(signed_in: Client) -> None:
         assert signed_in.get(link.replace("&amp;", "&")).status_code == 200, link
 
 
-def test_launches_are_counted_without_the_probes_of_validations(client: Client) -> None:
+def test_launches_are_counted_without_those_of_validations(client: Client) -> None:
     version = runnable()
     user = make_member(account=team(), role=Role.PUBLISHER)
     over = [make_launch(account=team(), owner=user, version=version) for _ in range(4)]

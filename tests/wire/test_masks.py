@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire.masks import MaskError, Order, apply_mask, parse_mask, parse_order
+from wire.masks import MaskError, OrderBy, apply_mask, parse_mask, parse_order
 
 FIELDS: dict[str, Any] = {"name": {}, "createTime": {}, "snapshot": {"baseModel": {}, "scheme": {"pipeline": {}}}}
 BODY = {"name": "n", "createTime": "t", "snapshot": {"baseModel": "b", "scheme": {"pipeline": 1}}}
@@ -53,8 +53,8 @@ def test_hostile_masks_and_orders_are_refused_or_read(text: str) -> None:
 def test_orders() -> None:
     fields = ["create_time", "name"]
     assert parse_order("", fields) == ()
-    assert parse_order("create_time desc, name", fields) == (Order("create_time", True), Order("name", False))
-    assert parse_order("name asc", fields) == (Order("name", False),)
+    assert parse_order("create_time desc, name", fields) == (OrderBy("create_time", True), OrderBy("name", False))
+    assert parse_order("name asc", fields) == (OrderBy("name", False),)
     for wrong in ("size", "name down", "name desc extra", "name,", "name, name desc"):
         with pytest.raises(MaskError):
             parse_order(wrong, fields)

@@ -58,7 +58,7 @@ class Exceeded:
     allowed: int
 
 
-class Watch:
+class LimitWatch:
     """Looks from time to time whether a trainer keeps within its limits.
 
     `uid` is the user that it alone has; without one its process group is looked at.

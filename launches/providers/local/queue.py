@@ -24,7 +24,7 @@ HOLD_SECONDS = 10.0
 log = logging.getLogger(__name__)
 
 
-class Stage(Enum):
+class AttemptStage(Enum):
     """Where an attempt stands, from its files and its lock."""
 
     WAITING = auto()
@@ -92,12 +92,12 @@ class Queue:
     def advance(self) -> QueueState:
         """Settle what died, start what has a slot, and say how the others stand."""
         stages = {reference: self._settled(self.directory(reference), ticket) for ticket, reference in self._tickets()}
-        waiting = [reference for reference, stage in stages.items() if stage is Stage.WAITING]
-        free = self.slots - sum(stage is Stage.LIVE for stage in stages.values())
+        waiting = [reference for reference, stage in stages.items() if stage is AttemptStage.WAITING]
+        free = self.slots - sum(stage is AttemptStage.LIVE for stage in stages.values())
         while waiting and free > 0 and not self._is_held() and self._start(self.directory(waiting[0])):
             waiting.pop(0)
             free -= 1
-        return QueueState(waiting, [reference for reference, stage in stages.items() if stage is Stage.DEAD])
+        return QueueState(waiting, [reference for reference, stage in stages.items() if stage is AttemptStage.DEAD])
 
     def hold(self) -> None:
         """Start nothing for a while: the host stops, and whoever still observes must not fill the slots again."""
@@ -113,23 +113,23 @@ class Queue:
     def live(self) -> list[Reference]:
         """The attempts that run."""
         references = [reference for _, reference in self._tickets()]
-        return [reference for reference in references if stage_of(self.directory(reference)) is Stage.LIVE]
+        return [reference for reference in references if stage_of(self.directory(reference)) is AttemptStage.LIVE]
 
-    def _settled(self, directory: Path, ticket: Path) -> Stage:
+    def _settled(self, directory: Path, ticket: Path) -> AttemptStage:
         """The stage of an attempt, after its end was written down where that was due."""
         if not directory.is_dir():
             ticket.unlink(missing_ok=True)
-            return Stage.OVER
+            return AttemptStage.OVER
         try:
             stage = stage_of(directory)
-            if stage is Stage.DEAD or (stage is Stage.WAITING and is_unwanted(directory)):
+            if stage is AttemptStage.DEAD or (stage is AttemptStage.WAITING and is_unwanted(directory)):
                 stage = settle(directory)
-            if stage is Stage.OVER:
+            if stage is AttemptStage.OVER:
                 ticket.unlink(missing_ok=True)
             return stage
         except OSError as error:  # a full disk must not keep the others from being observed
             log.warning("could not settle %s: %s", directory, error)
-            return Stage.DEAD
+            return AttemptStage.DEAD
 
     def _start(self, directory: Path) -> bool:
         """Start a wrapper and note that. If we die between the two, a second wrapper finds the first one's lock."""
@@ -149,21 +149,21 @@ class Queue:
         return [(path, reference) for path in paths if (reference := _reference(path.name))]
 
 
-def stage_of(directory: Path) -> Stage:
+def stage_of(directory: Path) -> AttemptStage:
     """Where the attempt stands. The order of the looks matters: its wrapper may take any step between two of them."""
     if (directory / files.EXIT).exists():
-        return Stage.OVER
+        return AttemptStage.OVER
     has_wrapper = (directory / files.WRAPPER).exists()
     spawned = files.read_json(directory / files.SPAWNED)
     if files.is_locked(directory / files.LOCK):
-        return Stage.LIVE
+        return AttemptStage.LIVE
     if has_wrapper:
-        return Stage.OVER if (directory / files.EXIT).exists() else Stage.DEAD
+        return AttemptStage.OVER if (directory / files.EXIT).exists() else AttemptStage.DEAD
     if spawned is None:
-        return Stage.WAITING
+        return AttemptStage.WAITING
     if spawned["identity"] and processes.identity(spawned["pid"]) == spawned["identity"]:
-        return Stage.LIVE
-    return stage_of(directory) if (directory / files.WRAPPER).exists() else Stage.DEAD
+        return AttemptStage.LIVE
+    return stage_of(directory) if (directory / files.WRAPPER).exists() else AttemptStage.DEAD
 
 
 def is_unwanted(directory: Path) -> bool:
@@ -171,16 +171,16 @@ def is_unwanted(directory: Path) -> bool:
     return (directory / files.CANCELLED).exists()
 
 
-def settle(directory: Path) -> Stage:
+def settle(directory: Path) -> AttemptStage:
     """Write the end of an attempt that cannot do so itself, after its last process is gone. Errors: `OSError`.
 
     The attempt's own lock is held meanwhile, so that a wrapper that is late finds the end written and does nothing.
     """
     with files.locked(directory / files.LOCK, 0) as lock:
         if lock is None:
-            return Stage.LIVE
+            return AttemptStage.LIVE
         if (directory / files.EXIT).exists():
-            return Stage.OVER
+            return AttemptStage.OVER
         processes.end_all(directory)
         spawned = files.read_json(directory / files.SPAWNED)
         cause = outcome.KILLED
@@ -190,7 +190,7 @@ def settle(directory: Path) -> Stage:
             cause = outcome.UNSTARTED
         ended = {"stage": outcome.WRAPPER_STAGE, "cause": cause, "code": None, "signal": None, "asked": False}
         files.write_json(directory / files.EXIT, ended | {"finished_at": datetime.now(UTC).isoformat()})
-    return Stage.OVER
+    return AttemptStage.OVER
 
 
 def _restarted(then: str, now: str) -> str:

@@ -24,12 +24,12 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _IRREGULAR = {errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.ENODEV, errno.ENOTDIR, errno.EISDIR}
 
 
-class Irregular(FileNotFoundError):
+class NoRegularFile(FileNotFoundError):
     """There is something under that name which is no regular file, so there is nothing to read."""
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """The file, open for reading. Errors: `Irregular`, `FileNotFoundError`, `OSError`."""
+    """The file, open for reading. Errors: `NoRegularFile`, `FileNotFoundError`, `OSError`."""
     folder = open_folder(path.parent, links_from=DEPTH - 1)
     try:
         return open_beneath(folder, path.name)
@@ -58,12 +58,12 @@ def open_folder_beneath(folder: int, name: str) -> int:
 
 
 def open_beneath(folder: int, name: str) -> BinaryIO:
-    """The regular file of that name in an open folder. Errors: `Irregular`, `FileNotFoundError`, `OSError`."""
+    """The regular file of that name in an open folder. Errors: `NoRegularFile`, `FileNotFoundError`, `OSError`."""
     with _words():
         descriptor = os.open(name, _FILE, dir_fd=folder)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise Irregular(errno.ENOENT, "It is no regular file", name)
+        raise NoRegularFile(errno.ENOENT, "It is no regular file", name)
     return os.fdopen(descriptor, "rb")
 
 
@@ -88,10 +88,10 @@ def as_object(content: bytes) -> dict[str, Any] | None:
 
 
 class _words:
-    """Say `Irregular` where the kernel says by one of many numbers that a name is no file or no folder."""
+    """Say `NoRegularFile` where the kernel says by one of many numbers that a name is no file or no folder."""
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, OSError) and error.errno in _IRREGULAR:
-            raise Irregular(errno.ENOENT, "It is no regular file", error.filename) from error
+            raise NoRegularFile(errno.ENOENT, "It is no regular file", error.filename) from error

@@ -180,7 +180,7 @@ def _read_checkpoints(folder: int) -> CheckpointList:
     for name in filter(is_id, names[:MOST_CHECKPOINTS]):
         try:
             found.append(_checkpoint(folder, name))
-        except reading.Irregular:
+        except reading.NoRegularFile:
             limits.add(IRREGULAR_CHECKPOINT)
         except FileNotFoundError:
             continue  # it is being written
@@ -210,7 +210,7 @@ def _metric(line: bytes) -> MetricRecord | None:
 
 
 def _checkpoint(folder: int, name: str) -> CheckpointRecord | None:
-    """Errors: `Irregular`, `FileNotFoundError`."""
+    """Errors: `NoRegularFile`, `FileNotFoundError`."""
     below = reading.open_folder_beneath(folder, name)
     try:
         with reading.open_beneath(below, "checkpoint.json") as file:

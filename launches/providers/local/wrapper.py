@@ -177,7 +177,7 @@ class Wrapper:
             files.write_json(self._directory / files.TRAINER, {"pid": process.pid, "started_at": _now()})
         keeper = limits.LogKeeper(pipe, log, self._plan["limits"]["log_bytes"])
         folders = [Path(folder) for folder in self._plan["folders"]]
-        watch = limits.Watch(self._plan["limits"], folders, process.pid, user.get("user"))
+        watch = limits.LimitWatch(self._plan["limits"], folders, process.pid, user.get("user"))
 
         def meanwhile() -> None:
             keeper.wait(TICK_SECONDS)
