@@ -63,7 +63,10 @@ def make_all(owner: User, **figures: tuple[float, float | None]) -> None:
 
 
 def test_text_is_looked_for_in_names_and_ids(reader: Client, owner: User) -> None:
-    make_launch(owner=owner, display_name="nightly run 12")
+    nightly = make_launch(owner=owner, display_name="nightly run 12")
+    again = nightly.search_text.replace(nightly.job_id, "launch-13013013013a")  # where 13 is no figure of a name
+    Launch.objects.filter(pk=nightly.pk).update(job_id="launch-13013013013a", search_text=again)
+    assert nightly.job_id in nightly.search_text
     other = make_launch(owner=owner, display_name="other")
     model = make_model(account=make_account(account_id="local"), model_id="qwen3-8b", title="Qwen3 8B")
     names_of_other = launch_search_text(
@@ -79,6 +82,8 @@ def test_text_is_looked_for_in_names_and_ids(reader: Client, owner: User) -> Non
         "run 1": ["nightly run 12"],
         "run-12": ["nightly run 12"],
         "run 13": [],
+        "ght": [],  # so short a part would be in every other id
+        "ightly": ["nightly run 12"],
         "12 nightly": ["nightly run 12"],
         "tiny-qwen3": ["nightly run 12"],
         "odd-one-1234": ["other"],
