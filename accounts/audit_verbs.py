@@ -1,4 +1,7 @@
-"""What the audit log calls that which is about a person rather than about the account's things. Pure."""
+"""What the audit log calls that which is about a person rather than about the account's things. Pure.
+
+It is written once for each account that they are a member of, so the log of an account stays one index and one right.
+"""
 
 from __future__ import annotations
 

@@ -7,6 +7,11 @@
 
 So guessing gets slow, and nobody waits for somebody else at an address where they signed in before. A day without a
 failure starts anew.
+
+Counted in rows, a failure before the password is looked at, so that many tries at once are no more than many in a row.
+allauth's own limits are by name alone or by address alone, in the broker, and answer 200; django-axes locks by
+combinations, and knows neither growing pauses nor addresses that are exempt. A refused try costs two queries; one that
+is let through costs a password hash, which outweighs its rows by far.
 """
 
 from __future__ import annotations

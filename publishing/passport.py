@@ -13,6 +13,7 @@ from catalog.models import ShapeVersion
 from catalog.states import VersionState
 from publishing.models import Validation
 
+# No provider reports which image and GPUs it used.
 UNSEEN = "by the shape; the provider does not say what it used"
 
 

@@ -11,6 +11,11 @@ from config.environment import KNOWN, Setting
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "CONFIGURATION.md"
+PAPERS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+ROOMS = (
+    *("accounts", "api", "benchmarks", "catalog", "config", "docs", "embedded", "launches", "lists", "proofs"),
+    *("publishing", "requirements", "static", "templates", "tests", "trainer", "wire"),
+)
 APPS = ("accounts", "catalog", "launches", "publishing", "wire")
 READS_ENVIRONMENT = re.compile(r"(environ|getenv)\b.*\b(SLIPWAY_\w+|DATABASE_URL|REDIS_URL|PORT)\b")
 
@@ -51,3 +56,18 @@ def test_apps_read_settings_and_not_the_environment() -> None:
         if READS_ENVIRONMENT.search(line)
     ]
     assert not found, "read these through config/environment.py and django.conf.settings"
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
+def test_files_that_the_documentation_names_are_there(page: Path) -> None:
+    named = set(re.findall(r"`([\w/.]+\.(?:py|yaml|css|html|sh))`", page.read_text()))
+    known = [path.relative_to(ROOT).as_posix() for room in ROOMS for path in (ROOT / room).rglob("*.*")]
+    known += [path.name for path in ROOT.iterdir()]
+    missing = {name for name in named if not any(f"/{path}".endswith(f"/{name}") for path in known)}
+    assert not missing, f"{page.name} names files that are not there"
+
+
+@pytest.mark.parametrize("page", PAPERS, ids=lambda page: page.stem)
+def test_links_between_papers_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text())
+    assert [target for target in targets if not (page.parent / target).exists()] == []

@@ -1,4 +1,9 @@
-"""Add a version whose facts are vouched for by the document that it comes from."""
+"""Add a version whose facts are vouched for by the document that it comes from.
+
+It counts as validated without a run, also where a provider could run it, which by hand is refused: a file states what
+is offered already, elsewhere too, and a catalog of hundreds of shapes could not be brought in if each had to run first.
+Plan, review and passport say so; a run afterwards gives the version a passport that was measured.
+"""
 
 from __future__ import annotations
 

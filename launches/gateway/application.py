@@ -68,7 +68,10 @@ class Gateway:
         """Requests in progress by account, of those who were let through."""
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Serve one request. Errors: `Broken`, `Stalled` where the answer breaks off, and then for the caller too."""
+        """Serve one request. Errors: `Broken`, `Stalled` where the answer breaks off, and then for the caller too.
+
+        For that the server must not end an answer neatly whose application raised: Granian closes the connection.
+        """
         began = False
 
         async def noted(message: MutableMapping[str, Any]) -> None:

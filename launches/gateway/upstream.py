@@ -1,7 +1,9 @@
 """One HTTP/1.1 connection to a trainer: h11 on an asyncio transport, read and written at the same time.
 
 Both ways at once, because a trainer may refuse a body before it has read it, and its answer must not be lost in the
-broken pipe. The connection holds at most READ_AHEAD bytes (and what one read brings) that nobody took.
+broken pipe. That, and less time a call, is why this is h11 and not httpx; httpcore's pool looks at every connection for
+every request, which a thousand long polls would feel. The connection holds at most READ_AHEAD bytes (and what one read
+brings) that nobody took.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 Every call may be repeated: a worker may die between a call and the note that it was made. None takes longer than a
 minute, and what it answers is bounded: what comes from a trainer is hostile until it is read.
+
+There is no verb to resume: a resumed launch is a submission with the next attempt number. `submit` has to be idempotent
+by (account, job, attempt) anyway, so one verb serves both, and a crash half-way through either is the same case.
 """
 
 from __future__ import annotations

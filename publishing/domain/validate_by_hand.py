@@ -1,4 +1,8 @@
-"""Vouch for a version that no connected provider can run."""
+"""Vouch for a version that no connected provider can run.
+
+The person is named to members of the account only; everybody else who sees the version reads that a publisher of the
+account vouched for it, when, and why. User names are nobody else's business, and the form says so beforehand.
+"""
 
 from __future__ import annotations
 

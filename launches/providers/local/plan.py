@@ -1,4 +1,8 @@
-"""What a submission becomes: the trainer's configuration, the wrapper's commands, the environment that they see."""
+"""What a submission becomes: the trainer's configuration, the wrapper's commands, the environment that they see.
+
+Written when the attempt starts, not when it is submitted: so a queue goes on after an upgrade, or where the state
+folder was moved to.
+"""
 
 from __future__ import annotations
 

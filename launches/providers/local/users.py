@@ -10,7 +10,14 @@ anew:
     .../attempts/<number>/          root, group of the job (its user's number)   --x for the group
     .../attempts/<number>/records/  the job's alone; so is home/
 
-So a trainer can read its own job and the checkpoints of its account, and write its own records and checkpoints.
+So a trainer can read its own job and the checkpoints of its account, and write its own records and checkpoints, but
+no outcome, be it early: what wrapper and provider write is not its own.
+
+Why so: one user for all would let one trainer read another's folder; a user for each slot would have to be given every
+resumed job's files anew, which root must not do to files that a trainer could have linked elsewhere. A job's user is
+given once, to files that were root's. `cross_job://` is resolved by the trainer when its user asks, and who may launch
+in an account may read all its jobs: hence the account's group, which new files inherit. Everything of the user is
+killed with the trainer, also what left its process group and its environment behind.
 """
 
 from __future__ import annotations
