@@ -7,37 +7,28 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import quote
 
-from catalog.enums import ARCHITECTURE_LABELS, LOCAL_ACCOUNT, MODE_LABELS, Architecture
-from catalog.filters import BOUNDS, CHOICES, MODES, NO_GPU, UNSPECIFIED, CatalogFilters
-from catalog.labels import accelerator_label, context_label, least_context
+from catalog.enums import LOCAL_ACCOUNT
+from catalog.filters import BOUNDS, FACETS, TITLES, CatalogFilters, Facet
+from catalog.labels import context_label, least_context
 
 EXACT_UP_TO = 10_000
-TITLES = {
-    "q": "Text",
-    "family": "Family",
-    "mode": "Trainer mode",
-    "architecture": "Architecture",
-    "context": "Context at least",
-    "gpus": "GPUs at most",
-    "accelerator": "Accelerator",
-    "account": "Account",
-}
-_MODE_WORDS = {mode: word for word, mode in MODES.items()}
+_PLACES = {facet.name: place for place, facet in enumerate(FACETS)}
 
 
 class FacetBucket(NamedTuple):
     """Shapes that are alike in everything that is filtered by, free text aside (all of them match it)."""
 
-    family: str
-    mode: str
-    architecture: str
-    accelerator: str
-    account: str
+    values: tuple[str, ...]
+    """Of each facet."""
     tokens: int
     gpus: int
     shapes: int
     first: int = 0
     """Smallest position of their base models; families are listed by it."""
+
+    def of(self, name: str) -> str:
+        """The value of that facet."""
+        return self.values[_PLACES[name]]
 
 
 @dataclass(frozen=True)
@@ -86,19 +77,12 @@ class Loosening:
 
 def passes(group: FacetBucket, filters: CatalogFilters, *, ignoring: str = "") -> bool:
     """Whether the group's shapes pass all filters but the ignored one."""
-    for name in CHOICES:
-        wanted = getattr(filters, name)
-        if wanted and name != ignoring and value_of(group, name) not in wanted:
+    for name, wanted in filters.chosen.items():
+        if wanted and name != ignoring and group.of(name) not in wanted:
             return False
     if ignoring != "context" and group.tokens < filters.least_tokens:
         return False
     return ignoring == "gpus" or filters.gpus is None or group.gpus <= filters.gpus
-
-
-def value_of(group: FacetBucket, name: str) -> str:
-    """The value that the choice filter `name` compares."""
-    value = getattr(group, name)
-    return _MODE_WORDS[value] if name == "mode" else str(value)
 
 
 def count(groups: Iterable[FacetBucket], filters: CatalogFilters, *, ignoring: str = "") -> int:
@@ -113,13 +97,12 @@ def options(groups: Sequence[FacetBucket], filters: CatalogFilters, name: str) -
     """
     if name in BOUNDS:
         return _bounds(groups, filters, name)
-    counts: dict[str, int] = dict.fromkeys(_in_order(groups, name), 0)
-    counts |= {value: 0 for value in getattr(filters, name) if value not in counts}
+    facet, chosen = FACETS[_PLACES[name]], filters.values(name)
+    counts = dict.fromkeys((*_in_order(groups, facet), *chosen), 0)
     for group in groups:
-        if (value := value_of(group, name)) in counts and passes(group, filters, ignoring=name):
+        if (value := group.of(name)) in counts and passes(group, filters, ignoring=name):
             counts[value] += group.shapes
-    chosen = getattr(filters, name)
-    return [FacetOption(value, label_of(name, value), number, value in chosen) for value, number in counts.items()]
+    return [FacetOption(value, facet.label(value), number, value in chosen) for value, number in counts.items()]
 
 
 def loosenings(groups: Sequence[FacetBucket], filters: CatalogFilters) -> list[Loosening]:
@@ -133,31 +116,21 @@ def loosenings(groups: Sequence[FacetBucket], filters: CatalogFilters) -> list[L
 
 def chips(filters: CatalogFilters) -> list[Chip]:
     """One for each value of each filter in force."""
-    found = []
-    for name in filters.active:
-        if name in CHOICES:
-            values = getattr(filters, name)
-            found += [Chip(TITLES[name], label_of(name, value), filters.without(name, value)) for value in values]
-        else:
-            found.append(Chip(TITLES[name], chosen_label(filters, name), filters.without(name)))
-    return found
+    return [
+        Chip(TITLES[name], label_of(name, value), filters.without(name, value))
+        for name in filters.active
+        for value in filters.values(name)
+    ]
 
 
 def chosen_label(filters: CatalogFilters, name: str) -> str:
     """What was chosen for one filter, in words."""
-    value = getattr(filters, name)
-    return ", ".join(label_of(name, item) for item in value) if isinstance(value, tuple) else str(value)
+    return ", ".join(label_of(name, value) for value in filters.values(name))
 
 
 def label_of(name: str, value: str) -> str:
     """One value in words."""
-    if name == "mode":
-        return MODE_LABELS[MODES[value]]
-    if name == "architecture":
-        return ARCHITECTURE_LABELS[Architecture(value)]
-    if name == "accelerator":
-        return {NO_GPU: "No GPU", UNSPECIFIED: "Provider's choice"}.get(value) or accelerator_label(value)
-    return value
+    return FACETS[_PLACES[name]].label(value) if name in _PLACES else value
 
 
 def shown(number: int) -> str:
@@ -165,17 +138,14 @@ def shown(number: int) -> str:
     return f"{number:,}" if number <= EXACT_UP_TO else f"{EXACT_UP_TO:,}+"
 
 
-def _in_order(groups: Sequence[FacetBucket], name: str) -> list[str]:
-    if name == "family":
-        return [g.family for g in sorted(groups, key=lambda group: (group.account == LOCAL_ACCOUNT, group.first))]
-    if name == "mode":
-        return list(MODES)
-    values = {value_of(group, name) for group in groups}
-    if name == "account":
-        return sorted(values, key=lambda value: (value != LOCAL_ACCOUNT, value))
-    if name == "accelerator":
-        return sorted(values, key=lambda value: (value == UNSPECIFIED, value == NO_GPU, value))
-    return sorted(values - {""})
+def _in_order(groups: Sequence[FacetBucket], facet: Facet) -> list[str]:
+    """The values that there are; what says nothing is none."""
+    if facet.always:
+        return list(facet.always)
+    ranked = sorted(
+        groups, key=lambda group: facet.rank(group.of(facet.name), group.first, group.of("account") == LOCAL_ACCOUNT)
+    )
+    return [value for value in dict.fromkeys(group.of(facet.name) for group in ranked) if value]
 
 
 def _bounds(groups: Sequence[FacetBucket], filters: CatalogFilters, name: str) -> list[FacetOption]:

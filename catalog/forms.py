@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from django.http import QueryDict
 
-from catalog.enums import AcceleratorType, Architecture
-from catalog.filters import MODES, NO_GPU, SORTS, UNSPECIFIED, CatalogFilters, keep_known
+from catalog.filters import FACETS, SORTS, CatalogFilters, Facet, keep_known
 from catalog.labels import least_context
 from catalog.search import patterns
 from catalog.search_words import ParsedSearch, read_words
@@ -14,9 +13,6 @@ from wire.errors import Violation
 LONGEST_TEXT = 200
 MOST_VALUES = 50
 MOST_GPUS = 1_000_000
-_MODE_WORDS = {mode.lower(): word for word, mode in MODES.items()} | {word: word for word in MODES}
-_ACCELERATORS = {a.value.lower(): a.value for a in AcceleratorType} | {w: w for w in (UNSPECIFIED, NO_GPU)}
-_ARCHITECTURES = {a.value: a.value for a in Architecture}
 
 
 def read_filters(asked: QueryDict) -> tuple[CatalogFilters, list[Violation]]:
@@ -29,14 +25,10 @@ def read_filters(asked: QueryDict) -> tuple[CatalogFilters, list[Violation]]:
     context, tokens = _context(words.context or asked.get("context", "").strip(), problems)
     filters = CatalogFilters(
         q=_names(words, problems),
-        family=_values(asked, "family"),
-        mode=keep_known((*_known(asked, "mode", _MODE_WORDS, problems), *words.modes)),
-        architecture=_known(asked, "architecture", _ARCHITECTURES, problems),
+        chosen={facet.name: keep_known((*_values(asked, facet, problems), *_asked(words, facet))) for facet in FACETS},
         context=context,
         least_tokens=tokens,
         gpus=_gpus(asked.get("gpus", "").strip(), problems) if words.gpus is None else words.gpus,
-        accelerator=_known(asked, "accelerator", _ACCELERATORS, problems),
-        account=_values(asked, "account"),
         sort=_sort(asked.get("sort", ""), problems),
     )
     return filters, problems
@@ -47,7 +39,7 @@ def read_search(text: str) -> CatalogFilters:
     words = read_words(_clean(text))
     return CatalogFilters(
         q=words.text,
-        mode=words.modes,
+        chosen={"mode": words.modes},
         context=words.context,
         least_tokens=least_context(words.context) if words.context else 0,
         gpus=words.gpus,
@@ -58,16 +50,20 @@ def _clean(text: str) -> str:
     return text.replace("\0", "").strip()
 
 
-def _values(asked: QueryDict, name: str) -> tuple[str, ...]:
-    return keep_known(_clean(value) for value in asked.getlist(name)[:MOST_VALUES])
+def _asked(words: ParsedSearch, facet: Facet) -> tuple[str, ...]:
+    """What the words of the text ask for."""
+    return words.modes if facet.name == "mode" else ()
 
 
-def _known(asked: QueryDict, name: str, words: dict[str, str], problems: list[Violation]) -> tuple[str, ...]:
-    values = _values(asked, name)
+def _values(asked: QueryDict, facet: Facet, problems: list[Violation]) -> tuple[str, ...]:
+    values = keep_known(_clean(value) for value in asked.getlist(facet.name)[:MOST_VALUES])
+    if not facet.spellings:
+        return values
     for value in values:
-        if value.lower() not in words:
-            problems.append(Violation(name, f"{value!r} is not known; use {', '.join(dict.fromkeys(words.values()))}."))
-    return keep_known(words.get(value.lower(), "") for value in values)
+        if value.lower() not in facet.spellings:
+            known = ", ".join(dict.fromkeys(facet.spellings.values()))
+            problems.append(Violation(facet.name, f"{value!r} is not known; use {known}."))
+    return tuple(facet.spellings.get(value.lower(), "") for value in values)
 
 
 def _text(text: str, problems: list[Violation]) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 
 from django.db.models import Case, CharField, Count, Exists, F, Min, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
+from django.db.models.lookups import In
 
 from catalog.facets import EXACT_UP_TO, FacetBucket
-from catalog.filters import MODES, NO_GPU, UNSPECIFIED, CatalogFilters
+from catalog.filters import FACETS, NO_GPU, UNSPECIFIED, CatalogFilters, Facet
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from lists.orders import Order, behind, page_of
@@ -84,30 +85,16 @@ def _containing(column: str, filters: CatalogFilters) -> Q:
 def matching(filters: CatalogFilters) -> Q:
     """All filters; agrees with `facets.passes`."""
     wanted = matching_text(filters)
-    if filters.family:
-        wanted &= Q(**{f"{_MODEL}__family__in": filters.family})
-    if filters.mode:
-        wanted &= Q(trainer_mode__in=[MODES[word] for word in filters.mode])
-    if filters.architecture:
-        wanted &= Q(**{f"{_MODEL}__architecture__in": filters.architecture})
+    for facet in FACETS:
+        if values := filters.values(facet.name):
+            wanted &= Q(In(_column(facet), [facet.stored.get(value, value) for value in values]))
     if filters.least_tokens:
         wanted &= Q(max_context__gte=filters.least_tokens)
-    if filters.gpus is not None:
-        wanted &= Q(gpus__lte=filters.gpus)
-    if filters.accelerator:
-        wanted &= _accelerators(filters.accelerator)
-    if filters.account:
-        wanted &= Q(shape__account__account_id__in=filters.account)
-    return wanted
+    return wanted if filters.gpus is None else wanted & Q(gpus__lte=filters.gpus)
 
 
-def _accelerators(chosen: Collection[str]) -> Q:
-    wanted = Q(accelerator_type__in=[value for value in chosen if value not in {NO_GPU, UNSPECIFIED}], gpus__gt=0)
-    if NO_GPU in chosen:
-        wanted |= Q(gpus=0)
-    if UNSPECIFIED in chosen:
-        wanted |= Q(accelerator_type__isnull=True, gpus__gt=0)
-    return wanted
+def _column(facet: Facet) -> Case | F:
+    return _ACCELERATOR if facet.name == "accelerator" else F(facet.column)
 
 
 def read_groups(member_of: Collection[int], filters: CatalogFilters) -> list[FacetBucket]:
@@ -115,29 +102,21 @@ def read_groups(member_of: Collection[int], filters: CatalogFilters) -> list[Fac
     rows = (
         listed(member_of)
         .filter(matching_text(filters))
-        .values_list(
-            f"{_MODEL}__family",
-            "trainer_mode",
-            f"{_MODEL}__architecture",
-            _ACCELERATOR,
-            "shape__account__account_id",
-            "max_context",
-            "gpus",
-        )
+        .values_list(*map(_column, FACETS), "max_context", "gpus")
         .annotate(shapes=Count("pk"), first=Min(f"{_MODEL}__position"))
         .order_by("first")
     )
-    return [FacetBucket(*row) for row in rows]
+    return [FacetBucket(_values(row), *row[len(FACETS) :]) for row in rows]
 
 
 def read_values(member_of: Collection[int]) -> list[FacetBucket]:
     """What can be chosen among all that the reader may see, as groups that count nothing. One query."""
-    names = (f"{_MODEL}__family", "trainer_mode", f"{_MODEL}__architecture", _ACCELERATOR, "shape__account__account_id")
-    rows = listed(member_of).values_list(*names).annotate(first=Min(f"{_MODEL}__position")).order_by("first")
-    return [
-        FacetBucket(family, mode, architecture, accelerator, account, tokens=0, gpus=0, shapes=0, first=first)
-        for family, mode, architecture, accelerator, account, first in rows
-    ]
+    rows = listed(member_of).values_list(*map(_column, FACETS)).annotate(first=Min(f"{_MODEL}__position"))
+    return [FacetBucket(_values(row), tokens=0, gpus=0, shapes=0, first=row[-1]) for row in rows.order_by("first")]
+
+
+def _values(row: tuple[Any, ...]) -> tuple[str, ...]:
+    return tuple(facet.read(stored) for facet, stored in zip(FACETS, row, strict=False))
 
 
 def count_models(member_of: Collection[int], filters: CatalogFilters) -> int:

@@ -1,6 +1,6 @@
 """What launches are found by: their names of then, in the normal form of `catalog.search` and as they were written.
 
-The first finds a model by whichever spelling, the second an id by any part of it.
+The first finds a model by whichever spelling, the second an id by a part of it.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,8 @@ from django_htmx.http import push_url
 
 from accounts.requests import SlipwayRequest
 from catalog import facets, queries
-from catalog.facets import Loosening
-from catalog.filters import BOUNDS, CHOICES, CatalogFilters
+from catalog.facets import FacetBucket, Loosening
+from catalog.filters import BOUNDS, IN_ORDER, TITLES, CatalogFilters
 from catalog.forms import read_filters
 from catalog.queries import Row
 from catalog.rows import row_for_template
@@ -24,6 +24,8 @@ from catalog.views.access import catalog_reader, member_of
 from lists.pages import show
 
 HERE = "Runs on this machine"
+SIDE = [name for name in IN_ORDER if name != "q"]
+BOUND_HINTS = {"context": "Any, or such as 200k", "gpus": "Any number"}
 _SORTS = (("name", "Name", "name"), ("context", "Context", "-context"), ("gpus", "GPUs", "gpus"))
 
 
@@ -52,16 +54,10 @@ def browse(request: SlipwayRequest) -> HttpResponse:
     context = {
         "section": "catalog",
         "filters": filters,
-        "problems": [
-            f"{facets.TITLES.get(problem.field, problem.field)}: {problem.description}" for problem in problems
-        ],
-        "titles": facets.TITLES,
-        # What was refused stays where it was typed, to be put right.
-        "typed": {name: request.GET[name] if name in refused else None for name in BOUNDS},
+        "problems": [f"{TITLES.get(problem.field, problem.field)}: {problem.description}" for problem in problems],
         "total": facets.shown(total),
         "total_models": facets.shown(queries.count_models(mine, filters)),
-        "facets": {name: facets.options(known, filters, name) for name in CHOICES}
-        | {name: facets.options(groups, filters, name) for name in BOUNDS},
+        "facets": [_facet(name, filters, groups, known, request.GET if name in refused else {}) for name in SIDE],
         "chips": facets.chips(filters),
         "sorts": _sorts(filters),
         "families": [] if filters.sort else _families(rows),
@@ -72,6 +68,23 @@ def browse(request: SlipwayRequest) -> HttpResponse:
     template = "catalog/browse.html#results" if _wants_fragment(request) else "catalog/browse.html"
     response = render(request, template, context)
     return push_url(response, here + filters.query(after=page.cursor)) if request.htmx else response
+
+
+def _facet(
+    name: str,
+    filters: CatalogFilters,
+    groups: Sequence[FacetBucket],
+    known: Sequence[FacetBucket],
+    typed: Mapping[str, str],
+) -> dict[str, Any]:
+    """A filter at the side, with what it offers; a bound that was refused stays as it was typed, to be put right."""
+    return {
+        "name": name,
+        "title": TITLES[name],
+        "options": facets.options(groups if name in BOUNDS else known, filters, name),
+        "any": BOUND_HINTS.get(name, ""),
+        "value": typed.get(name, "".join(filters.values(name))),
+    }
 
 
 def _wants_fragment(request: SlipwayRequest) -> bool:
@@ -104,11 +117,9 @@ def _sorts(filters: CatalogFilters) -> list[dict[str, Any]]:
     return links
 
 
-def _loosenings(
-    mine: Collection[int], groups: Sequence[facets.FacetBucket], filters: CatalogFilters
-) -> list[Loosening]:
+def _loosenings(mine: Collection[int], groups: Sequence[FacetBucket], filters: CatalogFilters) -> list[Loosening]:
     found = facets.loosenings(groups, filters)
     without_text = filters.without("q")
     if filters.q and (number := facets.count(queries.read_groups(mine, without_text), without_text)):
-        found.append(Loosening(facets.TITLES["q"], filters.q, number, without_text))
+        found.append(Loosening(TITLES["q"], filters.q, number, without_text))
     return sorted(found, key=lambda loosening: -loosening.count)
