@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from catalog.fields.inputs import Input
 from catalog.fields.launch_fields import every_field
-from launches.pages.forms import FormField, read_inputs
+from launches.pages.forms import read_inputs
 from launches.resolve import RECIPE
 from wire.errors import Violation
 
@@ -22,7 +23,7 @@ LABELS = {RECIPE: "Recipe", **{name: field.label for name, field in every_field(
 """Names that are carried, with the labels of their fields, which the other form may not have."""
 
 
-def carrying(address: str, fields: Iterable[FormField]) -> str:
+def carrying(address: str, fields: Iterable[Input]) -> str:
     """The address of a form with what stands in the fields."""
     changed = [(field.name, field.value) for field in fields if field.value != field.default]
     query = urlencode([(name, value) if len(value) <= LONGEST else (LEFT, name) for name, value in changed])
@@ -38,6 +39,6 @@ def read_carried(query: Iterable[tuple[str, Sequence[Any]]]) -> tuple[dict[str, 
     return inputs, (*(Violation(name, sentence) for name in left), *wrong)
 
 
-def homeless(inputs: Mapping[str, Any], fields: Iterable[FormField]) -> frozenset[str]:
+def homeless(inputs: Mapping[str, Any], fields: Iterable[Input]) -> frozenset[str]:
     """Names of the inputs for which the form has no field."""
     return frozenset(inputs) - {field.name for field in fields}

@@ -6,9 +6,9 @@ The meaning of the values is `launches.resolve`'s alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from catalog.fields.inputs import Input, options_of
 from catalog.fields.launch_fields import FieldType, LaunchField
 from catalog.fields.texts import limits_text
 from catalog.labels import value_label
@@ -20,38 +20,11 @@ from wire.errors import Violation, capped
 OWN_NAMES = frozenset({"account", "csrfmiddlewaretoken", "decided", "idempotency_key", "latest", "version"})
 """Fields of the form that are not inputs of the launch."""
 
+PREFIX = "id_"
+"""Of the ids of the form's inputs."""
 _KEYBOARDS = {FieldType.INTEGER: "numeric", FieldType.NUMBER: "decimal"}
 _PLACEHOLDERS = {"display_name": "A name to find it by", "region": "chosen by the provider"}
 _OPTIONAL = frozenset({"display_name", "region"})
-
-
-@dataclass(frozen=True)
-class Option:
-    """One choice of a select."""
-
-    value: str
-    label: str
-
-
-@dataclass(frozen=True)
-class FormField:
-    """One field as the template shows it. With `options` it is a select, else a text input.
-
-    `default` is what stands in it where nobody has set anything.
-    """
-
-    name: str
-    label: str
-    help: str
-    value: str
-    default: str = ""
-    limits: str = ""
-    placeholder: str = ""
-    keyboard: str = "text"
-    optional: bool = False
-    options: tuple[Option, ...] = ()
-    suggestions: tuple[str, ...] = ()
-    errors: tuple[str, ...] = ()
 
 
 def read_inputs(posted: Iterable[tuple[str, Sequence[Any]]]) -> tuple[dict[str, str], tuple[Violation, ...]]:
@@ -74,22 +47,24 @@ def read_inputs(posted: Iterable[tuple[str, Sequence[Any]]]) -> tuple[dict[str, 
 
 def form_fields(
     subject: Subject, recipes: Sequence[Recipe], inputs: Mapping[str, Any], violations: Sequence[Violation]
-) -> tuple[FormField, ...]:
+) -> tuple[Input, ...]:
     """The editable fields of the version, then the recipe where the provider offers any, with what stands in them."""
     errors: dict[str, list[str]] = {}
     for violation in violations:
         errors.setdefault(violation.field, []).append(violation.description)
-    fields = [_field(field, subject, inputs, tuple(errors.get(field.name, ()))) for field in subject.fields]
+    fields = [_input(field, subject, inputs, tuple(errors.get(field.name, ()))) for field in subject.fields]
     if recipes:
         fields.append(_recipe(recipes, inputs.get(RECIPE), tuple(errors.get(RECIPE, ()))))
     return tuple(fields)
 
 
-def _field(field: LaunchField, subject: Subject, inputs: Mapping[str, Any], errors: tuple[str, ...]) -> FormField:
-    default = subject.snapshot.base_model if field.type is FieldType.MODEL else field.default
+def _input(field: LaunchField, subject: Subject, inputs: Mapping[str, Any], errors: tuple[str, ...]) -> Input:
+    of_a_model = field.type is FieldType.MODEL
+    default = subject.snapshot.base_model if of_a_model else field.default
     value = value_label(inputs.get(field.name, default))
-    choices = subject.fitting_models if field.type is FieldType.MODEL else field.choices
-    return FormField(
+    choices = [value_label(choice) for choice in (subject.fitting_models if of_a_model else field.choices)]
+    return Input(
+        prefix=PREFIX,
         name=field.name,
         label=field.label,
         help=field.help,
@@ -99,27 +74,22 @@ def _field(field: LaunchField, subject: Subject, inputs: Mapping[str, Any], erro
         placeholder=_PLACEHOLDERS.get(field.name, f"default {value_label(default)}"),
         keyboard=_KEYBOARDS.get(field.type, "text"),
         optional=field.name in _OPTIONAL,
-        options=_options([Option(value_label(choice), value_label(choice)) for choice in choices], value),
+        wide=of_a_model,
+        options=options_of(zip(choices, choices, strict=True), value, odd="not offered"),
         suggestions=tuple(value_label(suggestion) for suggestion in field.suggestions),
         errors=errors,
     )
 
 
-def _recipe(recipes: Sequence[Recipe], given: Any, errors: tuple[str, ...]) -> FormField:
+def _recipe(recipes: Sequence[Recipe], given: Any, errors: tuple[str, ...]) -> Input:
     value = value_label(given) or recipes[0].name
-    return FormField(
+    return Input(
+        prefix=PREFIX,
         name=RECIPE,
         label="Recipe",
         help="What drives the trainer once it runs.",
         value=value,
         default=recipes[0].name,
-        options=_options([Option(recipe.name, f"{recipe.name} ({recipe.label})") for recipe in recipes], value),
+        options=options_of(((each.name, f"{each.name} ({each.label})") for each in recipes), value, odd="not offered"),
         errors=errors,
     )
-
-
-def _options(options: list[Option], value: str) -> tuple[Option, ...]:
-    """The choices, and what was sent where it is none of them, so that it stays to be seen."""
-    if options and value not in {option.value for option in options}:
-        options = [Option(value, f"{value} (not offered)"), *options]
-    return tuple(options)

@@ -11,13 +11,14 @@ from django.conf import settings
 from accounts.models import Account
 from catalog.enums import PUBLIC_ACCOUNT
 from catalog.fields.facts import Fact
+from catalog.fields.inputs import Input
 from catalog.models import ShapeVersion
 from catalog.usage import KEY_VARIABLE, PUBLIC_URL, URL_VARIABLE
 from launches.domain.create_launch import job_id_from
 from launches.models import Launch
 from launches.offers import Offer, offer_for, refusal_sentence
 from launches.pages.facts import gpu_total, locked_facts
-from launches.pages.forms import FormField, form_fields
+from launches.pages.forms import form_fields
 from launches.pages.render import Address, RenderedRequest, render_request
 from launches.resolve import resolve
 from launches.spec import NO_RECIPE, TrainerSpec
@@ -41,7 +42,7 @@ class LaunchPreview:
     can.
     """
 
-    fields: tuple[FormField, ...]
+    fields: tuple[Input, ...]
     facts: tuple[Fact, ...]
     violations: tuple[Violation, ...]
     request: RenderedRequest | None

@@ -8,10 +8,10 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
+from catalog.fields.inputs import Input
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.queries import Successor
 from launches.pages.carried import carrying
-from launches.pages.forms import FormField
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class FormLinks:
     successor: Link | None
 
 
-def form_links(version: ShapeVersion, successor: Successor | None, fields: Sequence[FormField]) -> FormLinks:
+def form_links(version: ShapeVersion, successor: Successor | None, fields: Sequence[Input]) -> FormLinks:
     """The links of the version's form as it stands."""
     latest = form_address(version.shape)
     again = latest if version.is_latest_validated else form_address(version.shape, version.version_id)
@@ -48,6 +48,6 @@ def form_address(shape: TrainingShape, version_id: str = "") -> str:
     return f"{address}?{urlencode({'version': version_id})}" if version_id else address
 
 
-def _successor(successor: Successor, fields: Sequence[FormField]) -> Link:
+def _successor(successor: Successor, fields: Sequence[Input]) -> Link:
     bare = f"{form_address(successor.shape)}{successor.query}"
     return Link(bare, carrying(bare, fields))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from catalog.enums import MODE_LABELS, TrainerMode
+from catalog.fields.inputs import Input, Option, element_of, options_of
 from catalog.fields.launch_fields import FieldType, LaunchField, common_fields, edition_fields, every_field
 from catalog.fields.snapshot_fields import FIELDS, FieldGroup, SnapshotField, ValueKind
 from catalog.fields.texts import length_text, part_text
@@ -21,45 +22,10 @@ _PART_LABELS = {
     "suggestions": "Suggestions",
     "help": "Help",
 }
+PREFIX = "edit-"
+"""Of the ids of the editor's inputs."""
 _LIMITED = {"minimum": "Shortest", "maximum": "Longest"}
 _WIDE = frozenset({"display_name", "deployment_shape_version"})
-
-
-@dataclass(frozen=True)
-class Option:
-    """One choice of a select."""
-
-    value: str
-    label: str
-
-
-@dataclass(frozen=True)
-class Input:
-    """One input as the template shows it: with `options` a select, `flag` a box, `long` a text of several lines.
-
-    `wide` takes both columns; what is `locked` is shown and cannot be changed.
-    """
-
-    name: str
-    label: str
-    help: str
-    value: str
-    unit: str = ""
-    limits: str = ""
-    placeholder: str = ""
-    keyboard: str = "text"
-    optional: bool = False
-    flag: bool = False
-    long: bool = False
-    wide: bool = False
-    locked: bool = False
-    options: tuple[Option, ...] = ()
-    errors: tuple[str, ...] = ()
-
-    @property
-    def element(self) -> str:
-        """Its name as the id of an element may be, for style sheets and scripts to select."""
-        return self.name.replace(".", "-")
 
 
 @dataclass(frozen=True)
@@ -84,8 +50,8 @@ class Narrowing:
 
     @property
     def element(self) -> str:
-        """As in `Input`."""
-        return f"{LAUNCH_FIELDS}-{self.name}"
+        """The id of its box."""
+        return element_of(PREFIX, f"{LAUNCH_FIELDS}.{self.name}")
 
     @property
     def wrong(self) -> bool:
@@ -133,6 +99,7 @@ def _by_field(violations: Sequence[Violation]) -> dict[str, tuple[str, ...]]:
 def _input(field: SnapshotField, values: Mapping[str, str], errors: Mapping[str, tuple[str, ...]]) -> Input:
     value = values.get(field.key, "")
     return Input(
+        prefix=PREFIX,
         name=field.key,
         label=field.label,
         help=field.meaning,
@@ -159,10 +126,8 @@ def _limits(field: SnapshotField) -> str:
 def _options(field: SnapshotField, value: str) -> tuple[Option, ...]:
     if field.kind is not ValueKind.CHOICE:
         return ()
-    known = [Option(choice, _choice_label(field, choice)) for choice in field.choices]
-    blank = [Option("", "unspecified")] if field.optional else []
-    other = [Option(value, f"{value} (not known)")] if value and value not in field.choices else []
-    return (*blank, *other, *known)
+    blank = [("", "unspecified")] if field.optional else []
+    return options_of([*blank, *((each, _choice_label(field, each)) for each in field.choices)], value, odd="not known")
 
 
 def _choice_label(field: SnapshotField, choice: str) -> str:
@@ -204,6 +169,7 @@ def _part_input(
     usual = part_text(common, part)
     text = common.type is FieldType.TEXT
     return Input(
+        prefix=PREFIX,
         name=name,
         label=_LIMITED.get(part, _PART_LABELS[part]) if text else _PART_LABELS[part],
         help="Several values with commas between them." if part == "choices" else "",
@@ -211,5 +177,6 @@ def _part_input(
         placeholder=usual or ("any" if part == "choices" else "none"),
         optional=part in LISTS,
         long=part == "help",
+        wide=part == "help",
         errors=errors.get(name, ()),
     )

@@ -9,16 +9,17 @@ from accounts.models import Account
 from catalog.fields.checks import data_parallel_rest, estimate_memory, problems, warnings
 from catalog.fields.differences import FieldDifference, differences
 from catalog.fields.facts import Fact, shape_facts
+from catalog.fields.inputs import Input, element_of
 from catalog.fields.launch_fields import LaunchField
 from catalog.fields.snapshot_fields import BY_KEY
 from catalog.fields.snapshots import Snapshot
 from catalog.models import BaseModel, ShapeVersion
 from launches.offers import Offer
-from launches.pages.forms import FormField, form_fields
+from launches.pages.forms import form_fields
 from launches.resolve import Subject
 from launches.subjects import default_offer, fitting_models
 from publishing.content import LAUNCH_FIELDS, Content
-from publishing.pages.forms import label_of
+from publishing.pages.forms import PREFIX, label_of
 from wire.errors import Violation
 from wire.names import version_name
 
@@ -51,7 +52,7 @@ class DraftPreview:
     gpus: int | None
     copies: int | None
     facts: tuple[Fact, ...]
-    form: tuple[FormField, ...]
+    form: tuple[Input, ...]
     offer: Offer | None
     lines: tuple[FieldDifference, ...]
 
@@ -85,7 +86,7 @@ def preview_content(
 
 def _form(
     snapshot: Snapshot, fields: Sequence[LaunchField], model: BaseModel, account: Account
-) -> tuple[tuple[FormField, ...], Offer]:
+) -> tuple[tuple[Input, ...], Offer]:
     """The launch form's fields as its users would find them, and who would take the defaults."""
     subject = _subject(snapshot, fields, model, account)
     _, offer = default_offer(subject)
@@ -127,4 +128,4 @@ def _label(key: str) -> str:
 def _element(key: str) -> str:
     """The element of the input that a finding is about; of the whole scheme its first degree."""
     known = {"trainer_sharding_scheme": "trainer_sharding_scheme.tensor_parallelism"}.get(key, key)
-    return f"edit-{known.replace('.', '-')}"
+    return element_of(PREFIX, known)
