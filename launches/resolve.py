@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from catalog.enums import MODE_LABELS, TrainerMode
-from catalog.fields.launch_fields import FieldType, LaunchField
+from catalog.fields.launch_fields import PLACES, FieldType, LaunchField
+from catalog.fields.snapshot_fields import FIELDS, spec_of
 from catalog.fields.snapshots import Snapshot
 from catalog.fields.values import Value, one_of, read_value, shown
 from catalog.text_rules import shortened
@@ -21,20 +22,8 @@ from wire.numbers import read_whole
 
 OWNED_BY_SHAPE = frozenset(
     {
-        "accelerator_type",
-        "accelerator_count",
-        "node_count",
-        "max_context_length",
-        "max_supported_context_length",
-        "custom_image_tag",
-        "trainer_image_tag",
-        "trainer_sharding_scheme",
-        "base_model_weight_precision",
-        "trainer_mode",
-        "forward_only",
-        "deployment_shape",
-        "deployment_shape_version",
-        "deployment_image_tag",
+        *(name for field in FIELDS if field.spec for name in (field.head, field.spec)),
+        *("custom_image_tag", "forward_only", "deployment_shape"),  # as programs call the same
     }
 )
 RECIPE = "recipe"
@@ -62,33 +51,22 @@ def resolve(
     violations = [*_foreign(subject, inputs), *violations, *recipe_violations]
     if violations:
         return tuple(violations)
-    snapshot = subject.snapshot
     return TrainerSpec(
         training_shape_version=subject.version_name,
-        trainer_mode=snapshot.trainer_mode,
-        base_model=str(values.get("base_model") or snapshot.base_model),
-        lora_rank=int(values.get("lora_rank") or 0),
-        learning_rate=None if values.get("learning_rate") is None else float(values["learning_rate"] or 0),
-        display_name=str(values.get("display_name") or ""),
-        trainer_replica_count=int(values.get("trainer_replica_count") or 1),
-        deployment_replica_count=int(values.get("deployment_replica_count") or 0),
-        region=str(values.get("region") or ""),
-        inactivity_timeout_seconds=int(values.get("inactivity_timeout") or 3600),
         recipe=recipe,
-        accelerator_type=snapshot.accelerator_type,
-        accelerator_count=snapshot.accelerator_count,
-        node_count=snapshot.node_count,
-        max_context_length=snapshot.max_supported_context_length,
-        trainer_image_tag=snapshot.trainer_image_tag,
-        base_model_weight_precision=snapshot.base_model_weight_precision,
-        trainer_sharding_scheme=snapshot.trainer_sharding_scheme,
-        deployment_shape_version=snapshot.deployment_shape_version,
-        deployment_image_tag=snapshot.deployment_image_tag,
+        **_set_by_user(subject.snapshot, values),
+        **spec_of(subject.snapshot),
     )
 
 
-def _read_fields(subject: Subject, inputs: Mapping[str, Any]) -> tuple[dict[str, Value | None], list[Violation]]:
-    values: dict[str, Value | None] = {}
+def _set_by_user(snapshot: Snapshot, values: Mapping[str, Value]) -> dict[str, Any]:
+    """By the spec's attributes what the fields hold; what is not offered has its place's own value."""
+    found = {place.spec: values.get(name, place.unset) for name, place in PLACES.items()}
+    return found | {"base_model": values.get("base_model", snapshot.base_model)}
+
+
+def _read_fields(subject: Subject, inputs: Mapping[str, Any]) -> tuple[dict[str, Value], list[Violation]]:
+    values: dict[str, Value] = {}
     violations: list[Violation] = []
     for field in subject.fields:
         given = inputs.get(field.name)
@@ -147,7 +125,7 @@ def _refuse_foreign(subject: Subject, name: str, given: Any, known: Collection[s
     return f"{shown(name)[1:-1]} is not a field of this shape. The fields are {', '.join(sorted(known))}."
 
 
-def _read_value(field: LaunchField, given: Any, subject: Subject) -> Value | None:
+def _read_value(field: LaunchField, given: Any, subject: Subject) -> Value:
     """One value, read and checked against its field. Errors: `ValueError` with a sentence for the user."""
     if field.type is FieldType.MODEL:
         return _read_model(given, subject)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from catalog.enums import TrainerMode
@@ -53,11 +53,9 @@ class TrainerSpec:
         return self.gpus_per_replica * self.trainer_replica_count
 
     def as_json(self) -> dict[str, Any]:
-        """The recorded form; without the steps where the provider chooses them, as launches were recorded before."""
-        recorded = asdict(self)
-        if self.recipe_steps is None:
-            del recorded["recipe_steps"]
-        return recorded
+        """The recorded form; what came later (it has a default here) is left out where it says nothing, as before."""
+        later = {field.name for field in fields(self) if field.default is None}
+        return {name: value for name, value in asdict(self).items() if value is not None or name not in later}
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> TrainerSpec:

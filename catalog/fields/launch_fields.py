@@ -141,11 +141,70 @@ EDITIONS: tuple[tuple[LaunchField, ...], ...] = (_FIRST,)
 """The common sets, the first one first. Versions, files and plans refer to them, so none of these ever changes: another
 field, default or word is another edition at the end."""
 
-_ABSENT: dict[TrainerMode, frozenset[str]] = {
-    TrainerMode.POLICY_TRAINER: frozenset({"lora_rank"}),
-    TrainerMode.LORA_TRAINER: frozenset(),
-    TrainerMode.FORWARD_ONLY: frozenset({"lora_rank", "learning_rate"}),
+
+@dataclass(frozen=True)
+class FieldPlaces:
+    """Where a launch field stands beside the form and the file, which know it by its name; the same in all editions.
+
+    `spec` is the attribute of a launch's resolved spec that carries it, and `unset` what stands there where it is not
+    offered. `wire` is its path in a trainer job of the API with a `note` for readers of the API, and `sdk` the argument
+    of the official SDK, "" where they have none. `placeholder` and `optional` are the form's.
+    """
+
+    spec: str
+    unset: str | int | float | None = None
+    wire: str = ""
+    note: str = ""
+    sdk: str = ""
+    placeholder: str = ""
+    optional: bool = False
+    modes: frozenset[TrainerMode] = frozenset(TrainerMode)
+
+
+PLACES: dict[str, FieldPlaces] = {
+    "trainer_replica_count": FieldPlaces(
+        "trainer_replica_count", unset=1, wire="trainerReplicaCount", sdk="trainer_replica_count"
+    ),
+    "inactivity_timeout": FieldPlaces(
+        "inactivity_timeout_seconds",
+        unset=3600,
+        wire="inactivityTimeout",
+        note='such as "1800s"',
+        sdk="inactivity_timeout",
+    ),
+    "base_model": FieldPlaces("base_model", wire="trainingConfig.baseModel", sdk="base_model"),
+    "lora_rank": FieldPlaces(
+        "lora_rank",
+        unset=0,
+        wire="trainingConfig.loraRank",
+        sdk="lora_rank",
+        modes=frozenset({TrainerMode.LORA_TRAINER}),
+    ),
+    "learning_rate": FieldPlaces(
+        "learning_rate",
+        wire="trainingConfig.learningRate",
+        sdk="learning_rate",
+        modes=frozenset({TrainerMode.LORA_TRAINER, TrainerMode.POLICY_TRAINER}),
+    ),
+    "region": FieldPlaces(
+        "region",
+        unset="",
+        wire="trainingConfig.region",
+        sdk="region",
+        placeholder="chosen by the provider",
+        optional=True,
+    ),
+    "display_name": FieldPlaces(
+        "display_name",
+        unset="",
+        wire="displayName",
+        sdk="display_name",
+        placeholder="A name to find it by",
+        optional=True,
+    ),
+    "deployment_replica_count": FieldPlaces("deployment_replica_count", unset=0),
 }
+"""Of every field of every edition, in the order in which a request is written."""
 
 
 def newest_edition() -> int:
@@ -160,7 +219,7 @@ def edition_fields(edition: int | None = None) -> tuple[LaunchField, ...]:
 
 def common_fields(mode: TrainerMode, edition: int | None = None) -> tuple[LaunchField, ...]:
     """The default set for a trainer mode: fields that make no sense for the mode are absent."""
-    return tuple(field for field in edition_fields(edition) if field.name not in _ABSENT[mode])
+    return tuple(field for field in edition_fields(edition) if mode in PLACES[field.name].modes)
 
 
 def every_field() -> dict[str, LaunchField]:

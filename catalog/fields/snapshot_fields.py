@@ -50,6 +50,7 @@ class SnapshotField:
 
     A text matches `pattern`, where there is one; `rule` says in words what that allows. `lines`: it may have several.
     An optional field may be unknown (None); `fixed` ones are the shape's own and the same in all of its versions.
+    `spec` is the attribute of a launch's resolved spec that carries it, "" where a launch is not told.
     """
 
     key: str
@@ -66,6 +67,12 @@ class SnapshotField:
     choices: tuple[str, ...] = ()
     optional: bool = True
     fixed: bool = False
+    spec: str = ""
+
+    @property
+    def head(self) -> str:
+        """The snapshot's attribute that holds it."""
+        return self.key.partition(".")[0]
 
     @property
     def wire(self) -> str:
@@ -83,6 +90,7 @@ def _degree(kind: str, meaning: str) -> SnapshotField:
         unit="GPUs",
         minimum=1,
         maximum=MAX_GPUS,
+        spec="trainer_sharding_scheme",
     )
 
 
@@ -105,6 +113,7 @@ FIELDS: tuple[SnapshotField, ...] = (
         "Policy trains all parameters, LoRA an adapter; forward-only computes log-probabilities and trains nothing.",
         choices=tuple(TrainerMode),
         optional=False,
+        spec="trainer_mode",
     ),
     SnapshotField(
         "max_supported_context_length",
@@ -116,6 +125,7 @@ FIELDS: tuple[SnapshotField, ...] = (
         minimum=1,
         maximum=MAX_TOKENS,
         optional=False,
+        spec="max_context_length",
     ),
     SnapshotField(
         "display_name",
@@ -159,6 +169,7 @@ FIELDS: tuple[SnapshotField, ...] = (
         ValueKind.CHOICE,
         "The GPU that every node has; unspecified lets the provider choose.",
         choices=tuple(AcceleratorType),
+        spec="accelerator_type",
     ),
     SnapshotField(
         "accelerator_count",
@@ -170,6 +181,7 @@ FIELDS: tuple[SnapshotField, ...] = (
         minimum=0,
         maximum=MAX_GPUS,
         optional=False,
+        spec="accelerator_count",
     ),
     SnapshotField(
         "node_count",
@@ -181,6 +193,7 @@ FIELDS: tuple[SnapshotField, ...] = (
         minimum=1,
         maximum=MAX_NODES,
         optional=False,
+        spec="node_count",
     ),
     _degree("tensor", "GPUs that share each layer's matrices."),
     _degree("pipeline", "Stages that the layers are divided into."),
@@ -192,6 +205,7 @@ FIELDS: tuple[SnapshotField, ...] = (
         FieldGroup.PARALLELISM,
         ValueKind.FLAG,
         "Whether the tensor-parallel GPUs also divide what stands between the matrices, along the sequence.",
+        spec="trainer_sharding_scheme",
     ),
     SnapshotField(
         "trainer_image_tag",
@@ -202,6 +216,7 @@ FIELDS: tuple[SnapshotField, ...] = (
         maximum=LONGEST_TAG,
         pattern=TAG,
         rule=TAG_RULE,
+        spec="trainer_image_tag",
     ),
     SnapshotField(
         "base_model_weight_precision",
@@ -210,6 +225,7 @@ FIELDS: tuple[SnapshotField, ...] = (
         ValueKind.CHOICE,
         "How the base model's weights are kept in memory.",
         choices=tuple(WeightPrecision),
+        spec="base_model_weight_precision",
     ),
     SnapshotField(
         "deployment_shape_version",
@@ -219,6 +235,7 @@ FIELDS: tuple[SnapshotField, ...] = (
         "Version of the deployment shape whose samplers serve what is trained: "
         "accounts/{account}/deploymentShapes/{shape}/versions/{version}.",
         maximum=300,
+        spec="deployment_shape_version",
     ),
     SnapshotField(
         "deployment_image_tag",
@@ -229,6 +246,7 @@ FIELDS: tuple[SnapshotField, ...] = (
         maximum=LONGEST_TAG,
         pattern=TAG,
         rule=TAG_RULE,
+        spec="deployment_image_tag",
     ),
 )
 BY_KEY = {field.key: field for field in FIELDS}
@@ -239,3 +257,8 @@ def value_of(snapshot: Snapshot, key: str) -> Any:
     head, _, inner = key.partition(".")
     value = getattr(snapshot, head)
     return getattr(value, inner) if inner and isinstance(value, ShardingScheme) else value
+
+
+def spec_of(snapshot: Snapshot) -> dict[str, Any]:
+    """By the attributes of a launch's resolved spec what the shape owns of it."""
+    return {field.spec: getattr(snapshot, field.head) for field in FIELDS if field.spec}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from catalog.enums import TrainerMode
+from catalog.fields.launch_fields import PLACES
 from catalog.fields.snapshots import Snapshot
 from launches.labels import Labels
 from launches.resolve import RECIPE
@@ -15,13 +16,7 @@ from wire.errors import InvalidArgument, Violation
 from wire.numbers import read_whole
 
 WIRE = {
-    "base_model": "trainingConfig.baseModel",
-    "lora_rank": "trainingConfig.loraRank",
-    "learning_rate": "trainingConfig.learningRate",
-    "region": "trainingConfig.region",
-    "display_name": "displayName",
-    "trainer_replica_count": "trainerReplicaCount",
-    "inactivity_timeout": "inactivityTimeout",
+    **{name: place.wire for name, place in PLACES.items() if place.wire},
     "job_id": "rlorTrainerJobId",
     "node_count": "nodeCount",
     "forward_only": "forwardOnly",

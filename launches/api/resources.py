@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
@@ -12,11 +12,14 @@ from rest_framework import serializers
 from api.fields import WholeField
 from api.sentences import OWN
 from catalog.enums import TrainerMode
+from catalog.fields.launch_fields import PLACES, FieldType, every_field
 from catalog.fields.snapshot_fields import LONGEST_TAG, MAX_TOKENS
 from launches.labels import LONGEST
 from launches.models import Attempt, Checkpoint, Launch
+from launches.settings_on_wire import written_values
 from launches.spec import TrainerSpec
 from launches.states import FAILURES, FINAL, AttemptState
+from wire.order import in_order
 from wire.status import Code, error_info
 from wire.times import rfc3339
 
@@ -79,12 +82,37 @@ class UnsupportedInput(serializers.Field[Any, Any, Any, Any]):
         return given
 
 
-class TrainingConfigSerializer(serializers.Serializer[TrainerSpec]):
+_INPUTS: dict[FieldType, type[LaunchInput]] = {FieldType.INTEGER: WholeInput, FieldType.NUMBER: NumberInput}
+
+
+class SettingsSerializer(serializers.Serializer[Any]):
+    """With the inputs of all that a user may set (`PLACES`), at the top of a job or `within` a part of it.
+
+    `first` are the names that are written before all others.
+    """
+
+    within: ClassVar[str] = ""
+    first: ClassVar[tuple[str, ...]] = ()
+
+    def get_fields(self) -> dict[str, Any]:
+        """The user's inputs, then those of the class."""
+        known = every_field()
+        inputs = {
+            place.wire.rpartition(".")[2]: _INPUTS.get(known[name].type, TextInput)(
+                required=False, allow_null=True, help_text=place.note or None
+            )
+            for name, place in PLACES.items()
+            if place.wire and place.wire.rpartition(".")[0] == self.within
+        }
+        return in_order(inputs | super().get_fields(), self.first)
+
+
+class TrainingConfigSerializer(SettingsSerializer):
     """What is trained, and how. What the shape owns can be read here, not set."""
 
-    baseModel = TextInput(required=False, allow_null=True)
-    loraRank = WholeInput(required=False, allow_null=True)
-    learningRate = NumberInput(required=False, allow_null=True)
+    within = "trainingConfig"
+    first = ("baseModel", "loraRank", "learningRate", "maxContextLength")
+
     maxContextLength = WholeField(
         required=False,
         allow_null=True,
@@ -92,7 +120,6 @@ class TrainingConfigSerializer(serializers.Serializer[TrainerSpec]):
         max_value=MAX_TOKENS,
         help_text="tokens; only where the server chooses",
     )
-    region = TextInput(required=False, allow_null=True)
     customImageTag = serializers.CharField(
         required=False, allow_null=True, allow_blank=True, max_length=LONGEST_TAG, help_text="only the shape's own"
     )
@@ -121,18 +148,20 @@ class JobStatusSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 @extend_schema_serializer(component_name="RlorTrainerJob")
-class TrainerJobSerializer(serializers.Serializer[Launch]):
+class TrainerJobSerializer(SettingsSerializer):
     """A trainer job: a launch, with its newest attempt."""
 
+    first = (
+        *("name", "displayName", "createTime", "completedTime", "createdBy", "state", "status", "trainingConfig"),
+        *("trainerReplicaCount", "nodeCount", "serviceMode", "keepAlive", "forwardOnly", "inactivityTimeout"),
+    )
     name = serializers.CharField(read_only=True)
-    displayName = TextInput(required=False, allow_null=True)
     createTime = serializers.DateTimeField(read_only=True)
     completedTime = serializers.DateTimeField(read_only=True, allow_null=True)
     createdBy = serializers.CharField(read_only=True)
     state = serializers.ChoiceField(STATES, read_only=True)
     status = JobStatusSerializer(read_only=True)
     trainingConfig = TrainingConfigSerializer(required=False, allow_null=True)
-    trainerReplicaCount = WholeInput(required=False, allow_null=True)
     nodeCount = WholeField(required=False, allow_null=True, help_text="owned by the shape")
     serviceMode = serializers.BooleanField(
         required=False, allow_null=True, help_text="without effect: every trainer is a service"
@@ -141,7 +170,6 @@ class TrainerJobSerializer(serializers.Serializer[Launch]):
         required=False, allow_null=True, help_text="without effect: the inactivity timeout decides"
     )
     forwardOnly = serializers.BooleanField(required=False, allow_null=True)
-    inactivityTimeout = TextInput(required=False, allow_null=True, help_text='such as "1800s"')
     trainingShapeVersion = serializers.CharField(read_only=True)
     acceleratorSeconds = serializers.DictField(child=serializers.CharField(), read_only=True)
     jobProgress = serializers.DictField(read_only=True, allow_null=True)
@@ -169,7 +197,7 @@ class TrainerJobSerializer(serializers.Serializer[Launch]):
         spec = TrainerSpec.from_json(launch.spec)
         attempts = list(launch.attempts.all())
         newest = max(attempts, key=lambda attempt: attempt.number)
-        return {
+        answer = written_values(spec) | {
             "name": launch.name,
             "displayName": launch.display_name,
             "createTime": rfc3339(launch.created_at),
@@ -178,12 +206,10 @@ class TrainerJobSerializer(serializers.Serializer[Launch]):
             "state": DELETED if launch.deleted_at else WIRE_STATES[AttemptState(newest.state)],
             "status": _status(newest),
             "trainingConfig": _training_config(spec),
-            "trainerReplicaCount": spec.trainer_replica_count,
             "nodeCount": spec.node_count,
             "serviceMode": True,
             "keepAlive": False,
             "forwardOnly": spec.trainer_mode is TrainerMode.FORWARD_ONLY,
-            "inactivityTimeout": f"{spec.inactivity_timeout_seconds}s",
             "trainingShapeVersion": spec.training_shape_version,
             "acceleratorSeconds": _accelerator_seconds(spec, attempts),
             "jobProgress": None,
@@ -192,6 +218,7 @@ class TrainerJobSerializer(serializers.Serializer[Launch]):
             "dataset": "",
             "useReservation": False,
         }
+        return in_order(answer, self.fields)
 
 
 class CheckpointSerializer(serializers.Serializer[Checkpoint]):
@@ -232,16 +259,13 @@ def _status(attempt: Attempt) -> dict[str, Any]:
 
 
 def _training_config(spec: TrainerSpec) -> dict[str, Any]:
-    return {
-        "baseModel": spec.base_model,
-        "loraRank": spec.lora_rank,
-        "learningRate": spec.learning_rate,
+    answer = written_values(spec, TrainingConfigSerializer.within) | {
         "maxContextLength": spec.max_context_length,
-        "region": spec.region,
         "customImageTag": spec.trainer_image_tag or "",
         "acceleratorType": spec.accelerator_type or "ACCELERATOR_TYPE_UNSPECIFIED",
         "acceleratorCount": spec.accelerator_count,
     }
+    return in_order(answer, TrainingConfigSerializer.first)
 
 
 def _accelerator_seconds(spec: TrainerSpec, attempts: list[Attempt]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from catalog.fields.inputs import Input, options_of
-from catalog.fields.launch_fields import FieldType, LaunchField
+from catalog.fields.launch_fields import PLACES, FieldType, LaunchField
 from catalog.fields.texts import limits_text
 from catalog.labels import value_label
 from catalog.text_rules import shortened
@@ -23,8 +23,6 @@ OWN_NAMES = frozenset({"account", "csrfmiddlewaretoken", "decided", "idempotency
 PREFIX = "id_"
 """Of the ids of the form's inputs."""
 _KEYBOARDS = {FieldType.INTEGER: "numeric", FieldType.NUMBER: "decimal"}
-_PLACEHOLDERS = {"display_name": "A name to find it by", "region": "chosen by the provider"}
-_OPTIONAL = frozenset({"display_name", "region"})
 
 
 def read_inputs(posted: Iterable[tuple[str, Sequence[Any]]]) -> tuple[dict[str, str], tuple[Violation, ...]]:
@@ -71,9 +69,9 @@ def _input(field: LaunchField, subject: Subject, inputs: Mapping[str, Any], erro
         value=value,
         default=value_label(default),
         limits=limits_text(field),
-        placeholder=_PLACEHOLDERS.get(field.name, f"default {value_label(default)}"),
+        placeholder=PLACES[field.name].placeholder or f"default {value_label(default)}",
         keyboard=_KEYBOARDS.get(field.type, "text"),
-        optional=field.name in _OPTIONAL,
+        optional=PLACES[field.name].optional,
         wide=of_a_model,
         options=options_of(zip(choices, choices, strict=True), value, odd="not offered"),
         suggestions=tuple(value_label(suggestion) for suggestion in field.suggestions),

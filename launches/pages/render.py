@@ -13,10 +13,23 @@ from typing import Any
 from urllib.parse import urlencode
 
 from catalog.enums import TrainerMode
+from catalog.fields.launch_fields import PLACES
 from catalog.usage import KEY_VARIABLE, URL_VARIABLE
+from launches.settings_on_wire import written_value
 from launches.spec import TrainerSpec
 from wire.casing import camel_keys
 from wire.names import account_name, job_name
+from wire.order import in_order
+
+_ARGUMENTS = (
+    "base_model",
+    "training_shape_ref",
+    "lora_rank",
+    "learning_rate",
+    "display_name",
+    "forward_only",
+    "region",
+)
 
 
 @dataclass(frozen=True)
@@ -53,23 +66,12 @@ def render_request(spec: TrainerSpec, *, account: str, job: str, address: Addres
 
 
 def _body(spec: TrainerSpec) -> dict[str, Any]:
-    config: dict[str, Any] = {"baseModel": spec.base_model, "loraRank": spec.lora_rank}
-    if spec.learning_rate is not None:
-        config["learningRate"] = spec.learning_rate
-    if spec.region:
-        config["region"] = spec.region
-    body: dict[str, Any] = {
-        "serviceMode": True,
-        "keepAlive": False,
-        "trainerReplicaCount": spec.trainer_replica_count,
-        "inactivityTimeout": f"{spec.inactivity_timeout_seconds}s",
-        "trainingConfig": config,
-    }
-    if spec.display_name:
-        body["displayName"] = spec.display_name
-    if spec.trainer_mode is TrainerMode.FORWARD_ONLY:
-        body["forwardOnly"] = True
-    return body
+    body: dict[str, Any] = {"serviceMode": True, "keepAlive": False}
+    for name, place in PLACES.items():
+        part, _, last = place.wire.rpartition(".")
+        if last and (value := written_value(spec, name)) not in (None, ""):
+            (body.setdefault(part, {}) if part else body)[last] = value
+    return body | ({"forwardOnly": True} if spec.trainer_mode is TrainerMode.FORWARD_ONLY else {})
 
 
 def _curl(url: str, body: dict[str, Any]) -> str:
@@ -84,21 +86,13 @@ def _curl(url: str, body: dict[str, Any]) -> str:
 
 
 def _python(spec: TrainerSpec) -> str:
-    arguments: dict[str, Any] = {
-        "base_model": spec.base_model,
-        "training_shape_ref": spec.training_shape_version,
-        "lora_rank": spec.lora_rank,
-    }
-    if spec.learning_rate is not None:
-        arguments["learning_rate"] = spec.learning_rate
-    if spec.display_name:
-        arguments["display_name"] = spec.display_name
+    arguments: dict[str, Any] = {"training_shape_ref": spec.training_shape_version}
+    for name, place in PLACES.items():
+        if place.sdk and (value := written_value(spec, name)) not in (None, ""):
+            arguments[place.sdk] = value
     if spec.trainer_mode is TrainerMode.FORWARD_ONLY:
         arguments["forward_only"] = True
-    if spec.region:
-        arguments["region"] = spec.region
-    arguments["trainer_replica_count"] = spec.trainer_replica_count
-    arguments["inactivity_timeout"] = f"{spec.inactivity_timeout_seconds}s"
+    arguments = in_order(arguments, _ARGUMENTS)
     lines = "".join(f"    {name}={value!r},\n" for name, value in arguments.items())
     return (
         "import os\n\n"

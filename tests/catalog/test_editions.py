@@ -19,7 +19,7 @@ from catalog.domain.create_draft import create_draft
 from catalog.domain.edit_draft import edit_draft
 from catalog.enums import TrainerMode
 from catalog.fields import launch_fields
-from catalog.fields.launch_fields import FieldType, LaunchField, common_fields
+from catalog.fields.launch_fields import FieldPlaces, FieldType, LaunchField, common_fields
 from catalog.fields.snapshots import canonical
 from catalog.files.bundled import BUNDLED_FILES
 from catalog.files.current import read_current
@@ -46,6 +46,7 @@ def second_edition(monkeypatch: pytest.MonkeyPatch) -> None:
     first = launch_fields.EDITIONS[-1]
     second = (*(replace(field, default=defaults.get(field.name, field.default)) for field in first), SEED)
     monkeypatch.setattr(launch_fields, "EDITIONS", (*launch_fields.EDITIONS, second))
+    monkeypatch.setitem(launch_fields.PLACES, "seed", FieldPlaces("recipe_steps"))
 
 
 def head(shape_id: str) -> ShapeVersion:

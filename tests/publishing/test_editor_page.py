@@ -11,7 +11,7 @@ from accounts.models import AuditEntry, User
 from catalog.enums import TrainerMode
 from catalog.fields import launch_fields
 from catalog.fields.checks import estimate_memory
-from catalog.fields.launch_fields import FieldType, LaunchField, common_fields
+from catalog.fields.launch_fields import FieldPlaces, FieldType, LaunchField, common_fields
 from catalog.fields.snapshots import ShardingScheme
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
@@ -71,6 +71,7 @@ def test_a_draft_keeps_its_edition_of_the_launch_fields_and_a_new_one_takes_the_
         "seed", "Seed", FieldType.INTEGER, "Where random numbers start.", default=0, minimum=0, maximum=9
     )
     monkeypatch.setattr(launch_fields, "EDITIONS", (*launch_fields.EDITIONS, (*launch_fields.EDITIONS[-1], seed)))
+    monkeypatch.setitem(launch_fields.PLACES, "seed", FieldPlaces("recipe_steps"))
     assert "launch_fields.seed" not in editor_in(signed_in.get(at(draft, "edit")))
     address = f"/publish/team-a/{draft.shape.shape_id}/new?from={draft.version_id}"
     form = editor_in(signed_in.get(address))
