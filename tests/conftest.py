@@ -13,7 +13,10 @@ from django.conf import settings
 from django.core.cache import caches
 from hypothesis import settings as hypothesis_settings
 
+from accounts.models import Account, User
+from accounts.roles import Role
 from config.health import recent
+from tests.makers import make_account, make_member
 
 HERE = Path(__file__).resolve().parent
 SERVERS = ("DATABASE_URL", "REDIS_URL")
@@ -86,3 +89,21 @@ def _nothing_remembered() -> None:
     """No test sees the rate limits that another one used up, nor what it found at /readyz."""
     recent.forget()
     caches["default"].key_prefix = f"test:{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def local(db: None) -> Account:
+    """The account whose shapes run on this machine."""
+    return make_account(account_id="local")
+
+
+@pytest.fixture
+def launcher(local: Account) -> User:
+    """Somebody who may launch there."""
+    return make_member(account=local, role=Role.LAUNCHER)
+
+
+@pytest.fixture
+def team(db: None) -> Account:
+    """Somebody's own account."""
+    return make_account(account_id="team-a")

@@ -34,11 +34,6 @@ from tests.makers import make_account, make_member, make_user, sign_in
 
 
 @pytest.fixture
-def team(db: None) -> Account:
-    return make_account(account_id="team-a")
-
-
-@pytest.fixture
 def reader(team: Account) -> Client:
     return client_of(team, Role.PUBLISHER, username="reader")[0]
 

@@ -23,11 +23,6 @@ from tests.makers import make_account, make_member, make_user, sign_in
 FIELDS = {"account": "team-a", "name": "notebook", "scope": "launch", "days": "90"}
 
 
-@pytest.fixture
-def team(db: None) -> Account:
-    return make_account(account_id="team-a")
-
-
 def said(client: Client, path: str = "/keys") -> str:
     return client.get(path).content.decode()
 

@@ -25,11 +25,6 @@ from wire.errors import FailedPrecondition, NotFound, PermissionDenied
 
 
 @pytest.fixture
-def team(db: None) -> Account:
-    return make_account(account_id="team-a")
-
-
-@pytest.fixture
 def admin(team: Account) -> Client:
     return client_of(team, Role.ADMIN, username="admin")[0]
 

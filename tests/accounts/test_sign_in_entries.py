@@ -18,11 +18,6 @@ pytestmark = pytest.mark.django_db
 AGENT = "a browser of this test"
 
 
-@pytest.fixture
-def team() -> Account:
-    return make_account(account_id="team-a")
-
-
 def entries(**filters: object) -> list[tuple[str, str, str | None, str]]:
     found = AuditEntry.objects.filter(**filters).order_by("pk")
     return [(entry.verb, entry.actor_label, entry.address, entry.reason) for entry in found]

@@ -21,16 +21,6 @@ from tests.makers import make_account, make_member, make_model, make_shape, make
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def local() -> Account:
-    return make_account(account_id="local")
-
-
-@pytest.fixture
-def caller(local: Account) -> Caller:
-    return make_caller(account=local, user=make_member(account=local, role=Role.LAUNCHER), scope=Scope.LAUNCH)
-
-
 def test_the_server_chooses_the_smallest_sufficient_shape_for_the_model_and_mode(caller: Caller) -> None:
     model = make_tiny_version().shape.base_model
     small = make_version(shape=make_shape(base_model=model), gpus=0, context=1024)

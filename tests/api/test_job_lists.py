@@ -6,9 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from accounts.models import Account, User
+from accounts.models import User
 from accounts.roles import Role
-from accounts.scopes import Scope
 from catalog.models import BaseModel
 from launches.models import Checkpoint, Launch
 from tests.api.makers import Caller, make_caller
@@ -23,21 +22,6 @@ LISTS = {
     "models": ("/v1/accounts/fireworks/models", "models"),
 }
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def local() -> Account:
-    return make_account(account_id="local")
-
-
-@pytest.fixture
-def launcher(local: Account) -> User:
-    return make_member(account=local, role=Role.LAUNCHER)
-
-
-@pytest.fixture
-def caller(local: Account, launcher: User) -> Caller:
-    return make_caller(account=local, user=launcher, scope=Scope.LAUNCH)
 
 
 @pytest.fixture

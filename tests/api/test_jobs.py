@@ -26,7 +26,7 @@ from launches.states import AttemptState, Reason
 from tests.api.makers import Caller, make_caller
 from tests.launches.makers import NOW, attempt_of, make_launch, make_tiny_version, seen
 from tests.launches.test_form_page import hidden
-from tests.makers import make_account, make_member, make_version, sign_in
+from tests.makers import make_member, make_version, sign_in
 
 JOBS = "/v1/accounts/local/rlorTrainerJobs"
 TINY = "accounts/local/models/tiny-qwen3"
@@ -34,18 +34,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def local() -> Account:
-    return make_account(account_id="local")
-
-
-@pytest.fixture
 def launcher(local: Account) -> User:
     return make_member(account=local, role=Role.LAUNCHER, username="lena")
-
-
-@pytest.fixture
-def caller(local: Account, launcher: User) -> Caller:
-    return make_caller(account=local, user=launcher, scope=Scope.LAUNCH)
 
 
 def create(caller: Caller, body: Any = None, **query: str) -> tuple[int, Any]:

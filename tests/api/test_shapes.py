@@ -30,11 +30,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def team() -> Account:
-    return make_account(account_id="team-a")
-
-
-@pytest.fixture
 def publisher(team: Account) -> User:
     return make_member(account=team, role=Role.PUBLISHER, username="petra")
 

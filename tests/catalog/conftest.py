@@ -9,6 +9,7 @@ from django.apps import apps
 from django.core.management import call_command
 from django.db import transaction
 from django.db.models import Model
+from pytest_django.fixtures import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from accounts.models import Account, AuditEntry
@@ -40,3 +41,9 @@ def _bundled_for_module(_bundled_rows: Rows, django_db_blocker: DjangoDbBlocker)
 @pytest.fixture
 def bundled(_bundled_for_module: None, db: None) -> None:
     """The 60 bundled shapes; what a test adds is gone after it."""
+
+
+@pytest.fixture
+def public_catalog(settings: Settings) -> None:
+    """Whoever is not signed in may browse, too."""
+    settings.SLIPWAY_PUBLIC_CATALOG = True

@@ -20,11 +20,6 @@ pytestmark = pytest.mark.usefixtures("public_catalog")
 HTMX = {"HX-Request": "true"}
 
 
-@pytest.fixture(autouse=True)
-def public_catalog(settings) -> None:  # type: ignore[no-untyped-def]
-    settings.SLIPWAY_PUBLIC_CATALOG = True
-
-
 def get(client: Client, query: str | Mapping[str, object] = "", **headers: str) -> str:
     text = query if isinstance(query, str) else urlencode(query, doseq=True)
     response = client.get(f"/?{text}" if text else "/", headers=headers)

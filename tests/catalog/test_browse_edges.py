@@ -10,10 +10,7 @@ from django.test import Client
 from tests.catalog.test_browse import get, shapes_in
 from tests.makers import make_model, make_shape, make_version
 
-
-@pytest.fixture(autouse=True)
-def public_catalog(settings) -> None:  # type: ignore[no-untyped-def]
-    settings.SLIPWAY_PUBLIC_CATALOG = True
+pytestmark = pytest.mark.usefixtures("public_catalog")
 
 
 def test_a_deprecated_shape_says_so(db: None, client: Client) -> None:

@@ -20,7 +20,7 @@ from catalog.fields.narrowing import narrow_field
 from catalog.fields.snapshots import ShardingScheme
 from catalog.models import ShapeVersion
 from catalog.states import VersionState
-from tests.makers import make_account, make_member, make_model, make_shape, make_version, sign_in
+from tests.makers import make_member, make_model, make_shape, make_version, sign_in
 
 pytestmark = pytest.mark.django_db
 ROW = re.compile(
@@ -30,11 +30,6 @@ FROM_A: dict[str, Any] = {
     "accelerator_type": AcceleratorType.NVIDIA_H100_80GB,
     "trainer_sharding_scheme": ShardingScheme(2),
 }
-
-
-@pytest.fixture
-def team() -> Account:
-    return make_account(account_id="team-a")
 
 
 @pytest.fixture

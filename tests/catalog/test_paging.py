@@ -13,10 +13,7 @@ from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from tests.catalog.test_browse import shapes_in, total_in
 from tests.makers import make_account, make_model, make_shape, make_version
 
-
-@pytest.fixture(autouse=True)
-def public_catalog(settings) -> None:  # type: ignore[no-untyped-def]
-    settings.SLIPWAY_PUBLIC_CATALOG = True
+pytestmark = pytest.mark.usefixtures("public_catalog")
 
 
 @pytest.fixture

@@ -25,10 +25,7 @@ ANONYMOUS = {
 MEMBER = {"/": 8, "/?sort=name": 6, "/shapes/fireworks/first": 6}
 EMPTY_BY_TEXT = 7
 
-
-@pytest.fixture(autouse=True)
-def public_catalog(settings) -> None:  # type: ignore[no-untyped-def]
-    settings.SLIPWAY_PUBLIC_CATALOG = True
+pytestmark = pytest.mark.usefixtures("public_catalog")
 
 
 @pytest.fixture

@@ -56,10 +56,7 @@ WRITTEN = [(model, name) for model, names in NAMES.items() for name in names]
 FORMS: tuple[Literal["NFC", "NFD", "NFKC", "NFKD"], ...] = ("NFC", "NFD", "NFKC", "NFKD")
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
-
-@pytest.fixture(autouse=True)
-def public_catalog(settings) -> None:  # type: ignore[no-untyped-def]
-    settings.SLIPWAY_PUBLIC_CATALOG = True
+pytestmark = pytest.mark.usefixtures("public_catalog")
 
 
 def models_found(text: str) -> list[str]:

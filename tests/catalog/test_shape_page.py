@@ -21,10 +21,7 @@ from proofs.desk import code
 from tests.golden import check_golden_text
 from tests.makers import make_account, make_member, make_model, make_shape, make_version, sign_in
 
-
-@pytest.fixture(autouse=True)
-def public_catalog(settings) -> None:  # type: ignore[no-untyped-def]
-    settings.SLIPWAY_PUBLIC_CATALOG = True
+pytestmark = pytest.mark.usefixtures("public_catalog")
 
 
 def page(client: Client, account: str, shape: str, query: str = "") -> str:

@@ -10,12 +10,7 @@ from catalog.states import VersionState
 from tests.catalog.test_browse import counts_in, shapes_in
 from tests.makers import make_account, make_member, make_model, make_shape, make_user, make_version, sign_in
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def public_catalog(settings) -> None:  # type: ignore[no-untyped-def]
-    settings.SLIPWAY_PUBLIC_CATALOG = True
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("public_catalog")]
 
 
 @pytest.fixture(autouse=True)

@@ -21,11 +21,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def local() -> Account:
-    return make_account(account_id="local")
-
-
-@pytest.fixture
 def reader(client: Client, local: Account) -> Client:
     return sign_in(client, make_member(account=local, role=Role.LAUNCHER))
 

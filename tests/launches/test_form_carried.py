@@ -21,15 +21,10 @@ from catalog.fields.launch_fields import common_fields
 from launches.models import Launch
 from tests.launches.makers import make_launch, make_tiny_version
 from tests.launches.test_form_page import form_url, hidden, text
-from tests.makers import make_account, make_member, make_version, sign_in
+from tests.makers import make_account, make_version, sign_in
 
 pytestmark = pytest.mark.django_db
 FILLED = {"lora_rank": "64", "recipe": "none", "display_name": "mine & yours", "region": ""}
-
-
-@pytest.fixture
-def launcher() -> User:
-    return make_member(account=make_account(account_id="local"), role=Role.LAUNCHER)
 
 
 @pytest.fixture

@@ -30,16 +30,6 @@ FIELD = re.compile(r'<(?:input|select) class="(?:input|select)" id="id_\w+" name
 
 
 @pytest.fixture
-def local() -> Account:
-    return make_account(account_id="local")
-
-
-@pytest.fixture
-def launcher(local: Account) -> User:
-    return make_member(account=local, role=Role.LAUNCHER)
-
-
-@pytest.fixture
 def signed_in(client: Client, launcher: User) -> Client:
     return sign_in(client, launcher)
 

@@ -41,11 +41,6 @@ ACTS = ("launch_cancel", "launch_resume", "launch_delete")
 
 
 @pytest.fixture
-def local() -> Account:
-    return make_account(account_id="local")
-
-
-@pytest.fixture
 def owner(local: Account) -> User:
     return make_member(account=local, role=Role.LAUNCHER)
 

@@ -21,16 +21,11 @@ from launches.domain.resume_launch import resume_launch
 from launches.models import Launch
 from launches.states import AttemptState, Reason
 from tests.launches.makers import attempt_of, make_tiny_version, seen
-from tests.makers import make_account, make_member
+from tests.makers import make_member
 
 pytestmark = pytest.mark.django_db
 S = AttemptState
 PATIENCE = timedelta(minutes=10)
-
-
-@pytest.fixture
-def local() -> Account:
-    return make_account(account_id="local")
 
 
 @pytest.fixture

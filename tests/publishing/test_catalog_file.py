@@ -28,12 +28,6 @@ URL = "/publish/import"
 
 
 @pytest.fixture
-def team() -> Account:
-    """The account of the file."""
-    return make_account(account_id="team-a")
-
-
-@pytest.fixture
 def publisher(team: Account) -> User:
     """Who imports."""
     return make_member(account=team, role=Role.PUBLISHER, username="paula")
