@@ -14,6 +14,7 @@ from accounts.roles import Role
 from catalog.enums import Architecture, IdSource, TrainerMode
 from catalog.fields import snapshots
 from catalog.fields.launch_fields import LaunchField, common_fields, newest_edition
+from catalog.fields.narrowing import try_narrowing
 from catalog.fields.snapshots import Snapshot
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from catalog.naming import model_search_text, shape_search_text
@@ -144,3 +145,11 @@ def make_version(
         is_latest_validated=newest,
         published_at=timezone.now() if (validated if published is None else published) else None,
     )
+
+
+def narrow_field(field: LaunchField, change: dict[str, Any]) -> LaunchField:
+    """The field with a publisher's change. Errors: the first `Widened` where it is wrong."""
+    changed, wrong = try_narrowing(field, change)
+    if wrong:
+        raise wrong[0]
+    return changed

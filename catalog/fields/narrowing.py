@@ -92,20 +92,13 @@ def renewed(mode: TrainerMode, edition: int, fields: Iterable[LaunchField]) -> t
     return narrow(mode, newest_edition(), {name: changes[name] for name in changes if name not in wrong}).fields
 
 
-def narrow_field(field: LaunchField, change: dict[str, Any]) -> LaunchField:
-    """One field with a publisher's change. Of the base model only the help changes: which models fit is worked out.
-
-    The change is `{default|minimum|maximum|choices|suggestions|help: value}`. Errors: `Widened` where it would allow
-    more than before, or leaves a default that the form would refuse.
-    """
-    changed, wrong = try_narrowing(field, change)
-    if wrong:
-        raise wrong[0]
-    return changed
-
-
 def try_narrowing(field: LaunchField, change: Mapping[str, Any]) -> tuple[LaunchField, tuple[Widened, ...]]:
-    """The field with the change of `narrow_field`, and what is wrong with each part, the first to mend first."""
+    """One field with a publisher's change, and what is wrong with each part of it, the first to mend first.
+
+    The change is `{default|minimum|maximum|choices|suggestions|help: value}`; of the base model only the help changes,
+    since which models fit is worked out. Wrong is what would allow more than before, and a default that the form would
+    refuse.
+    """
     allowed = ("help",) if field.type is FieldType.MODEL else NARROWED
     if unknown := sorted(set(change) - set(allowed)):
         sentence = f"{', '.join(unknown)} cannot be changed; change {', '.join(sorted(allowed))}"

@@ -27,13 +27,13 @@ from catalog.domain.withdraw_version import withdraw_version
 from catalog.enums import AcceleratorType, Architecture, IdSource, TrainerMode, WeightPrecision
 from catalog.fields.checks import problems
 from catalog.fields.launch_fields import FieldType, LaunchField, common_fields
-from catalog.fields.narrowing import NARROWED, Widened, narrow_field
+from catalog.fields.narrowing import NARROWED, Widened
 from catalog.fields.snapshots import ShardingScheme, Snapshot
 from catalog.files.current import read_current
 from catalog.files.document import read_document
 from catalog.files.export import write_document
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
-from tests.makers import make_account, make_model, make_version
+from tests.makers import make_account, make_model, make_version, narrow_field
 from wire.errors import Refusal
 
 UNSEEN: list[Literal["Cc", "Cf", "Cs", "Zl", "Zp"]] = ["Cc", "Cf", "Cs", "Zl", "Zp"]

@@ -16,11 +16,10 @@ from accounts.models import Account
 from accounts.roles import Role
 from catalog.enums import AcceleratorType, TrainerMode
 from catalog.fields.launch_fields import common_fields
-from catalog.fields.narrowing import narrow_field
 from catalog.fields.snapshots import ShardingScheme
 from catalog.models import ShapeVersion
 from catalog.states import VersionState
-from tests.makers import make_member, make_model, make_shape, make_version, sign_in
+from tests.makers import make_member, make_model, make_shape, make_version, narrow_field, sign_in
 
 pytestmark = pytest.mark.django_db
 ROW = re.compile(

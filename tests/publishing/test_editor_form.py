@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from catalog.enums import AcceleratorType, TrainerMode, WeightPrecision
 from catalog.fields.launch_fields import FieldType, LaunchField, common_fields
-from catalog.fields.narrowing import NARROWED, narrow_field
+from catalog.fields.narrowing import NARROWED
 from catalog.fields.snapshots import ShardingScheme, Snapshot
 from catalog.labels import duration_label
 from publishing.content import Content, read_content, write_content
 from publishing.pages.forms import narrowings, sections
+from tests.makers import narrow_field
 
 NAME, MODEL = "accounts/team-a/trainingShapes/own", "accounts/team-a/models/own-8b"
 PLAIN = Snapshot(NAME, MODEL, TrainerMode.LORA_TRAINER, 32_768, 1, 1)
