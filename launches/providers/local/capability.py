@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from launches.providers.base import VALIDATION_RECIPE, Recipe
@@ -51,8 +51,11 @@ def model_folders(directory: str | None) -> set[Path]:
     return {Path(directory), *(path.resolve().parent for path in Path(directory).iterdir())}
 
 
-def reasons_against(spec: TrainerSpec, models: Path, *, others: bool) -> Iterator[str]:
-    """Why the spec cannot run here, one sentence a reason; `others` says that trainers are other users than we."""
+def reasons_against(spec: TrainerSpec, models: Path, *, others: Callable[[], bool]) -> Iterator[str]:
+    """Why the spec cannot run here, one sentence a reason; `others` says whether trainers are other users than we.
+
+    It is asked last, and only where it matters: to find that out takes longer than all the rest.
+    """
     if gpus := spec.gpus_per_replica:
         needs = f"The shape needs {quantity(gpus, 'GPU')} a replica"
         yield f"{needs}; this machine's provider runs shapes without GPUs only."
@@ -66,7 +69,7 @@ def reasons_against(spec: TrainerSpec, models: Path, *, others: bool) -> Iterato
         yield f"The recipe {spec.recipe} is not one of {', '.join(recipe.name for recipe in RECIPES)}."
     try:
         directory = model_directory(models, spec.base_model)
-        if others and directory and (closed := closed_model(directory)):
+        if directory and others() and (closed := closed_model(directory)):
             words = "cannot be read by trainers, which are other users than Slipway itself here"
             yield f"The base model {spec.base_model} {words}: open {closed} to them (chmod o+rX)."
     except FileNotFoundError as error:

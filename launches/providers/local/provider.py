@@ -71,7 +71,7 @@ class LocalProvider:
 
     def fits(self, spec: TrainerSpec) -> Sequence[str]:
         """Why the spec cannot run here; empty where it can."""
-        return list(capability.reasons_against(spec, self.models, others=not self._users.obstacle()))
+        return list(capability.reasons_against(spec, self.models, others=lambda: not self._users.obstacle()))
 
     def tokenizer(self, base_model: str) -> Mapping[str, bytes]:
         """The files of the model's tokenizer, by name; none where the model is not here. Errors: `Retryable`."""
