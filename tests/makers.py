@@ -71,7 +71,14 @@ def make_model(*, account: Account | None = None, model_id: str | None = None, *
     return model
 
 
-def make_shape(
+def make_shape(**fields: Any) -> TrainingShape:
+    """A shape without versions, as of `new_shape`."""
+    shape = new_shape(**fields)
+    shape.save()
+    return shape
+
+
+def new_shape(
     *,
     base_model: BaseModel | None = None,
     account: Account | None = None,
@@ -80,11 +87,11 @@ def make_shape(
     id_source: IdSource = IdSource.DOCUMENT,
     position: int | None = None,
 ) -> TrainingShape:
-    """A shape without versions, in its base model's account where none is given."""
+    """A shape that is not saved yet, in its base model's account where none is given."""
     number = next(_numbers)
     model = base_model or make_model(account=account)
     identifier = shape_id or f"{model.model_id}-shape-{number}"
-    return TrainingShape.objects.create(
+    return TrainingShape(
         account=account or model.account,
         shape_id=identifier,
         base_model=model,
@@ -95,9 +102,27 @@ def make_shape(
     )
 
 
-def make_version(
+def make_version(*, shape: TrainingShape | None = None, **fields: Any) -> ShapeVersion:
+    """A version as of `new_version`, of a new shape where none is given.
+
+    It takes the mark of the latest validated version from an older one.
+    """
+    version = new_version(shape=shape or make_shape(), **fields)
+    if version.is_latest_validated:
+        version.shape.versions.filter(is_latest_validated=True).update(is_latest_validated=False)
+    version.save()
+    return version
+
+
+def save_versions(versions: Sequence[ShapeVersion]) -> None:
+    """Save many versions, each of a shape of its own that is not saved yet, by two queries."""
+    TrainingShape.objects.bulk_create([version.shape for version in versions])
+    ShapeVersion.objects.bulk_create(versions)
+
+
+def new_version(
     *,
-    shape: TrainingShape | None = None,
+    shape: TrainingShape,
     mode: TrainerMode = TrainerMode.LORA_TRAINER,
     context: int = 32_768,
     gpus: int = 1,
@@ -110,31 +135,27 @@ def make_version(
     version_id: str | None = None,
     **snapshot_fields: Any,
 ) -> ShapeVersion:
-    """A version of the shape (of a new one where none is given); other keywords go to its `Snapshot`.
+    """A version that is not saved yet; other keywords go to its `Snapshot`.
 
-    Validated, public and the latest validated one unless told otherwise; `gpus` counts GPUs per node. It takes the
-    mark of the latest validated version from an older one.
+    Validated, public and the latest validated one unless told otherwise; `gpus` counts GPUs per node.
     """
-    owner = shape or make_shape()
     validated = state == VersionState.VALIDATED
     newest = validated if latest is None else latest
     snapshot = Snapshot(
         **{
-            "name": owner.name,
-            "base_model": owner.base_model.name,
+            "name": shape.name,
+            "base_model": shape.base_model.name,
             "trainer_mode": mode,
             "max_supported_context_length": context,
             "accelerator_count": gpus,
             "node_count": nodes,
-            "display_name": owner.display_name,
+            "display_name": shape.display_name,
             **snapshot_fields,
         }
     )
     fields = [field.as_json() for field in (common_fields(mode) if launch_fields is None else launch_fields)]
-    if newest:
-        owner.versions.filter(is_latest_validated=True).update(is_latest_validated=False)
-    return ShapeVersion.objects.create(
-        shape=owner,
+    return ShapeVersion(
+        shape=shape,
         version_id=version_id or new_version_id(),
         snapshot=snapshot.as_json(),
         launch_fields=fields,

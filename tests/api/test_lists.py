@@ -15,7 +15,16 @@ from catalog.enums import TrainerMode
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from tests.api.makers import Caller, make_caller
-from tests.makers import make_account, make_member, make_model, make_shape, make_version
+from tests.makers import (
+    make_account,
+    make_member,
+    make_model,
+    make_shape,
+    make_version,
+    new_shape,
+    new_version,
+    save_versions,
+)
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 EVERYWHERE = "/v1/accounts/-/trainingShapes/-/versions"
@@ -42,13 +51,12 @@ def make_versions(number: int, *, ties: int = 1, **facts: Any) -> list[ShapeVers
     """Public latest versions, so many of them made at each moment."""
     model = make_model()
     made = [
-        make_version(shape=make_shape(base_model=model, shape_id=f"s-{place:04}"), version_id=f"v{place:07}", **facts)
+        new_version(shape=new_shape(base_model=model, shape_id=f"s-{place:04}"), version_id=f"v{place:07}", **facts)
         for place in range(number)
     ]
     for place, version in enumerate(made):
-        moment = START + timedelta(seconds=place // ties)
-        ShapeVersion.objects.filter(pk=version.pk).update(created_at=moment)
-        TrainingShape.objects.filter(pk=version.shape_id).update(created_at=moment)
+        version.created_at = version.shape.created_at = START + timedelta(seconds=place // ties)
+    save_versions(made)
     return made
 
 

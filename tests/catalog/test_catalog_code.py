@@ -181,7 +181,7 @@ def test_private_shapes_drafts_and_withdrawn_versions_are_no_part_of_it(own: Pat
     run("apply_catalog", own)
     model = BaseModel.objects.get()
     make_version(shape=make_shape(base_model=model, shape_id="private"), public=False)
-    make_version(shape=make_shape(base_model=model, shape_id="draft"), state="DRAFT")  # type: ignore[arg-type]
+    make_version(shape=make_shape(base_model=model, shape_id="draft"), state="DRAFT")
     gone = make_version(shape=make_shape(base_model=model, shape_id="gone"))
     withdraw_version(actor=SYSTEM, version=gone)
     assert plan(own, code=0)["steps"] == []

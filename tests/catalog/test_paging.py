@@ -11,7 +11,7 @@ from django.test import Client
 
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from tests.catalog.test_browse import shapes_in, total_in
-from tests.makers import make_account, make_model, make_shape, make_version
+from tests.makers import make_account, make_model, make_shape, make_version, new_shape, new_version, save_versions
 
 pytestmark = pytest.mark.usefixtures("public_catalog")
 
@@ -19,14 +19,14 @@ pytestmark = pytest.mark.usefixtures("public_catalog")
 @pytest.fixture
 def shapes(db: None) -> dict[str, str]:
     """159 shapes of 26 base models of 1 to 12 shapes; shape id to model id."""
-    owner, found = make_account(account_id="fireworks"), {}
+    owner, made = make_account(account_id="fireworks"), []
     for number in range(26):
         model = make_model(account=owner, model_id=f"m{number:02}", position=number // 2, family=f"F{number // 10}")
         for place in range(1 + number % 12):
-            shape = make_shape(base_model=model, shape_id=f"s-{(number * 7 + place * 13) % 97:02}-{number}-{place}")
-            make_version(shape=shape, gpus=1 + place % 3, context=1024 * (1 + number % 5))
-            found[shape.shape_id] = model.model_id
-    return found
+            shape = new_shape(base_model=model, shape_id=f"s-{(number * 7 + place * 13) % 97:02}-{number}-{place}")
+            made.append(new_version(shape=shape, gpus=1 + place % 3, context=1024 * (1 + number % 5)))
+    save_versions(made)
+    return {version.shape.shape_id: version.shape.base_model.model_id for version in made}
 
 
 def walk(client: Client, address: str) -> list[list[str]]:
