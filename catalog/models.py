@@ -176,6 +176,7 @@ class ShapeVersion(models.Model):
         indexes = [
             models.Index(fields=["shape", "-created_at", "-id"], name="versions_of_shape"),
             models.Index(fields=["-created_at", "-id"], name="versions_by_time"),
+            models.Index(fields=["-updated_at", "-id"], name="versions_by_update"),
             models.Index(fields=["-created_at", "-id"], condition=Q(is_latest_validated=True), name="latest_by_time"),
             models.Index(
                 fields=["trainer_mode", "max_context", "gpus"],

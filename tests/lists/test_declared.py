@@ -24,7 +24,6 @@ Columns = tuple[str, ...]
 
 NOT_INDEXED = {
     ("trainingShapeVersions", "name"): "of three tables; sorted where a program asks for it",
-    ("trainingShapeVersions", "update_time"): "sorted where a program asks for it",
     ("trainingShapes", "name"): "of two tables; sorted where a program asks for it",
     ("trainingShapes", "create_time"): "of the shape, which has an index for it",
     ("models", "name"): "of two tables; there are few base models",
