@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from embedded import rehearsal, testing
+from embedded import temporary, testing
 from embedded.checks import check
 from embedded.console import Trouble, complain
 from embedded.home import Home
@@ -26,7 +26,7 @@ def main(command: str, arguments: list[str]) -> int:
             case "test":
                 return testing.run(arguments)
             case "shots" | "bench" | "prove":
-                return rehearsal.run(command, arguments)
+                return temporary.run(command, arguments)
     except Trouble as trouble:
         complain(trouble)
         return 1
