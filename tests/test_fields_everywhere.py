@@ -17,7 +17,7 @@ from catalog.fields.facts import shape_facts
 from catalog.fields.launch_fields import PLACES, FieldType, LaunchField, edition_fields, every_field
 from catalog.fields.snapshot_fields import FIELDS, SnapshotField, ValueKind, value_of
 from catalog.fields.snapshots import ShardingScheme, Snapshot
-from catalog.files.document import KEYS, read_document
+from catalog.files.document import read_document
 from catalog.files.export import write_document
 from launches.api.bodies import WIRE, launch_inputs, value_at
 from launches.api.resources import TrainerJobSerializer, TrainingConfigSerializer
@@ -152,6 +152,11 @@ def test_every_launch_field_has_its_place_and_no_place_is_left_over() -> None:
     assert set(PLACES) == set(every_field())
 
 
+def test_a_resolved_spec_has_an_attribute_for_whatever_it_is_told() -> None:
+    told = {place.spec for place in PLACES.values()} | {field.spec for field in FIELDS if field.spec}
+    assert told - set(TrainerSpec.__dataclass_fields__) == set()
+
+
 # What the shape owns.
 
 
@@ -218,7 +223,9 @@ SHOWN_ELSEWHERE = {"base_model", "display_name", "description", "model_type", "p
 def is_a_fact(field: SnapshotField) -> bool:
     facts = {fact.key: fact.value for fact in shape_facts(changed(field))}
     before = {fact.key: fact.value for fact in shape_facts(SHAPE)}
-    return field.key in SHOWN_ELSEWHERE or (field.head in facts and facts[field.head] != before[field.head])
+    if field.heads:
+        return field.key in SHOWN_ELSEWHERE
+    return field.head in facts and facts[field.head] != before[field.head]
 
 
 def is_told_to_a_launch(field: SnapshotField) -> bool:
@@ -239,7 +246,7 @@ SHAPE_DOORS: dict[str, Callable[[SnapshotField], bool]] = {
     ),
     "the facts of the shape's page and the launch form": is_a_fact,
     "the resolved spec": is_told_to_a_launch,
-    "docs/CATALOG.md": lambda field: in_file(KEYS.get(field.head, "model")),
+    "docs/CATALOG.md": lambda field: in_file(field.in_file.rpartition(".")[2]),
 }
 
 

@@ -12,48 +12,61 @@ from rest_framework import serializers
 
 from api.fields import Int64Field, WholeField
 from catalog.enums import AcceleratorType, Architecture, TrainerMode, WeightPrecision
-from catalog.fields.snapshot_fields import MAX_PARAMETERS
+from catalog.fields.snapshot_fields import FIELDS, SCHEME, SnapshotField, ValueKind, value_of
 from catalog.fields.snapshots import ShardingScheme, Snapshot
 from catalog.models import BaseModel, ShapeVersion
+from wire.order import in_order
 from wire.times import rfc3339
 
 MODES = ("TRAINER_MODE_UNSPECIFIED", *TrainerMode)
 ACCELERATORS = ("ACCELERATOR_TYPE_UNSPECIFIED", *AcceleratorType)
 PRECISIONS = ("WEIGHT_PRECISION_UNSPECIFIED", *WeightPrecision)
+_OWNED = [field for field in FIELDS if field.head == field.key]
+_FIRST = (
+    *("name", "displayName", "description", "baseModel", "modelType", "parameterCount", "trainerMode"),
+    *("acceleratorType", "acceleratorCount", "nodeCount", "minTotalAcceleratorCount", "trainerShardingScheme"),
+    *("baseModelWeightPrecision", "maxSupportedContextLength"),
+)
+"""What an answer says first; all else of the table follows."""
+
+
+def _input(field: SnapshotField) -> Any:
+    """How a request writes the field."""
+    if field.kind is ValueKind.FLAG:
+        return serializers.BooleanField(required=False)
+    if field.kind is ValueKind.CHOICE:
+        return serializers.ChoiceField((field.unspecified, *field.choices), required=False)
+    if field.kind is ValueKind.TEXT:
+        return serializers.CharField(required=False, allow_blank=field.optional, help_text=field.note or None)
+    if _is_int64(field):
+        return Int64Field(required=False, min_value=0, max_value=field.maximum, help_text=field.note)
+    return WholeField(required=False, help_text=field.note or None)
+
+
+def _is_int64(field: SnapshotField) -> bool:
+    return field.kind is ValueKind.WHOLE and (field.maximum or 0) >= 2**31
 
 
 class ShardingSchemeSerializer(serializers.Serializer[ShardingScheme]):
     """Degrees of parallelism of one replica."""
 
-    tensorParallelism = WholeField(required=False)
-    pipelineParallelism = WholeField(required=False)
-    contextParallelism = WholeField(required=False)
-    expertParallelism = WholeField(required=False)
-    sequenceParallelism = serializers.BooleanField(required=False)
+    def get_fields(self) -> dict[str, Any]:
+        """As the table of what a shape owns has them."""
+        return {field.wire.partition(".")[2]: _input(field) for field in FIELDS if field.head == SCHEME}
 
 
 class TrainingShapeSerializer(serializers.Serializer[ShapeVersion]):
     """A training shape, or the snapshot of a version of one."""
 
     name = serializers.CharField(read_only=True)
-    displayName = serializers.CharField(required=False, allow_blank=True)
-    description = serializers.CharField(required=False, allow_blank=True)
-    baseModel = serializers.CharField(required=False)
-    modelType = serializers.CharField(required=False, allow_blank=True)
-    parameterCount = Int64Field(required=False, min_value=0, max_value=MAX_PARAMETERS, help_text="int64 as a string")
-    trainerMode = serializers.ChoiceField(MODES, required=False)
-    acceleratorType = serializers.ChoiceField(ACCELERATORS, required=False)
-    acceleratorCount = WholeField(required=False, help_text="GPUs per node")
-    nodeCount = WholeField(required=False)
     minTotalAcceleratorCount = serializers.IntegerField(read_only=True, help_text="GPUs of one replica")
     trainerShardingScheme = ShardingSchemeSerializer(required=False, allow_null=True)
-    baseModelWeightPrecision = serializers.ChoiceField(PRECISIONS, required=False)
-    maxSupportedContextLength = WholeField(required=False, help_text="tokens")
-    trainerImageTag = serializers.CharField(required=False, allow_blank=True)
-    deploymentShapeVersion = serializers.CharField(required=False, allow_blank=True)
-    deploymentImageTag = serializers.CharField(required=False, allow_blank=True)
     createTime = serializers.DateTimeField(read_only=True)
     updateTime = serializers.DateTimeField(read_only=True)
+
+    def get_fields(self) -> dict[str, Any]:
+        """With all of the table of what a shape owns."""
+        return in_order({field.wire: _input(field) for field in _OWNED} | super().get_fields(), _FIRST)
 
     def to_representation(self, version: ShapeVersion) -> dict[str, Any]:
         """The version's snapshot, with the times of its shape and of itself."""
@@ -132,23 +145,19 @@ class DeploymentShapeVersionSerializer(serializers.Serializer[dict[str, Any]]):
 
 def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
     """A snapshot on the wire, without times."""
-    stored = snapshot.as_json()
-    return {
+    answer = {field.wire: _written(field, value_of(snapshot, field.key)) for field in _OWNED}
+    answer |= {
         "name": snapshot.name,
-        "displayName": snapshot.display_name,
-        "description": snapshot.description,
-        "baseModel": snapshot.base_model,
-        "modelType": snapshot.model_type or "",
-        "parameterCount": str(snapshot.parameter_count or 0),
-        "trainerMode": snapshot.trainer_mode.value,
-        "acceleratorType": snapshot.accelerator_type or ACCELERATORS[0],
-        "acceleratorCount": snapshot.accelerator_count,
-        "nodeCount": snapshot.node_count,
         "minTotalAcceleratorCount": snapshot.gpus,
-        "trainerShardingScheme": stored["trainerShardingScheme"],
-        "baseModelWeightPrecision": snapshot.base_model_weight_precision or PRECISIONS[0],
-        "maxSupportedContextLength": snapshot.max_supported_context_length,
-        "trainerImageTag": snapshot.trainer_image_tag or "",
-        "deploymentShapeVersion": snapshot.deployment_shape_version or "",
-        "deploymentImageTag": snapshot.deployment_image_tag or "",
+        "trainerShardingScheme": snapshot.as_json()["trainerShardingScheme"],
     }
+    return in_order(answer, _FIRST)
+
+
+def _written(field: SnapshotField, value: Any) -> Any:
+    """The value as an answer writes it: what is unknown is UNSPECIFIED, "" or 0."""
+    if field.kind is ValueKind.CHOICE:
+        return str(value or field.unspecified)
+    if field.kind is ValueKind.TEXT:
+        return value or ""
+    return str(value or 0) if _is_int64(field) else value

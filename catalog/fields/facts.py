@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from catalog.enums import MODE_LABELS
+from catalog.fields.differences import written
+from catalog.fields.snapshot_fields import FIELDS, SnapshotField, value_of
 from catalog.fields.snapshots import ShardingScheme, Snapshot
 from catalog.labels import accelerator_label, context_label, parameter_label
 
@@ -23,7 +25,7 @@ def shape_facts(snapshot: Snapshot) -> list[Fact]:
     """Every field that the shape owns, in the order of its page."""
     nodes = snapshot.node_count
     tokens = snapshot.max_supported_context_length
-    return [
+    facts = [
         Fact("trainer_mode", "Trainer mode", MODE_LABELS[snapshot.trainer_mode]),
         Fact("accelerator_type", "GPU type", _gpu_type(snapshot)),
         Fact("accelerator_count", "GPUs per node", str(snapshot.accelerator_count)),
@@ -36,6 +38,14 @@ def shape_facts(snapshot: Snapshot) -> list[Fact]:
         Fact("deployment_shape_version", "Deployment shape", snapshot.deployment_shape_version),
         Fact("deployment_image_tag", "Deployment image", snapshot.deployment_image_tag),
     ]
+    shown = {fact.key for fact in facts}
+    others = [field for field in FIELDS if not field.heads and field.head not in shown]
+    return [*facts, *(Fact(each.key, each.label, _value(each, snapshot)) for each in others)]
+
+
+def _value(field: SnapshotField, snapshot: Snapshot) -> str | None:
+    value = value_of(snapshot, field.key)
+    return None if value in (None, "") else written(field, value)
 
 
 def parameters(snapshot: Snapshot) -> str:

@@ -1,13 +1,13 @@
 """Every field that a shape owns: its meaning, unit, limits, and the group that it is edited and compared in. Pure.
 
-One table for the editor, the checks, the difference of two versions and the comparison of shapes. A key with a dot
-is a degree of `trainer_sharding_scheme`.
+One table for the editor, the checks, the difference of two versions, the comparison of shapes, the API, catalog files,
+the facts on pages and what a launch is told. A key with a dot is a degree of `trainer_sharding_scheme`.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from enum import StrEnum
 from typing import Any
 
@@ -22,6 +22,7 @@ MAX_TOKENS = 100_000_000
 LONGEST_TAG = 128
 MAX_PARAMETERS = 10**15
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+SCHEME = "trainer_sharding_scheme"
 TAG_RULE = "letters, digits, _, . and -, of which . and - do not come first"
 
 
@@ -50,7 +51,9 @@ class SnapshotField:
 
     A text matches `pattern`, where there is one; `rule` says in words what that allows. `lines`: it may have several.
     An optional field may be unknown (None); `fixed` ones are the shape's own and the same in all of its versions.
-    `spec` is the attribute of a launch's resolved spec that carries it, "" where a launch is not told.
+    `spec` is the attribute of a launch's resolved spec that carries it, "" where a launch is not told; `file` its key
+    in a catalog file, where that is another one; `note` tells readers of the API more. Where `heads` is set, pages have
+    it at their head, and not among the facts.
     """
 
     key: str
@@ -68,6 +71,34 @@ class SnapshotField:
     optional: bool = True
     fixed: bool = False
     spec: str = ""
+    file: str = ""
+    note: str = ""
+    heads: bool = False
+
+    @property
+    def in_file(self) -> str:
+        """Its path in a shape of a catalog file, such as `parallelism.tensor`."""
+        return self.file or self.key
+
+    @property
+    def unspecified(self) -> str:
+        """How the API says that the choice is unknown, such as `WEIGHT_PRECISION_UNSPECIFIED`."""
+        return f"{self.in_file.upper()}_UNSPECIFIED"
+
+    @property
+    def enumeration(self) -> type[StrEnum]:
+        """The type of the choices."""
+        kind = type(self.choices[0])
+        assert issubclass(kind, StrEnum), "choices are members"
+        return kind
+
+    @property
+    def unset(self) -> Any:
+        """What a snapshot holds where nothing is said; None for what it cannot be without, too."""
+        _, _, inner = self.key.partition(".")
+        default = fields(ShardingScheme) if inner else fields(Snapshot)
+        found = next(each.default for each in default if each.name == (inner or self.key))
+        return None if found is MISSING else found
 
     @property
     def head(self) -> str:
@@ -91,6 +122,7 @@ def _degree(kind: str, meaning: str) -> SnapshotField:
         minimum=1,
         maximum=MAX_GPUS,
         spec="trainer_sharding_scheme",
+        file=f"parallelism.{kind}",
     )
 
 
@@ -104,6 +136,8 @@ FIELDS: tuple[SnapshotField, ...] = (
         maximum=200,
         optional=False,
         fixed=True,
+        file="model",
+        heads=True,
     ),
     SnapshotField(
         "trainer_mode",
@@ -126,6 +160,7 @@ FIELDS: tuple[SnapshotField, ...] = (
         maximum=MAX_TOKENS,
         optional=False,
         spec="max_context_length",
+        note="tokens",
     ),
     SnapshotField(
         "display_name",
@@ -134,6 +169,8 @@ FIELDS: tuple[SnapshotField, ...] = (
         ValueKind.TEXT,
         "What the catalog calls the shape beside its id; fewer than 64 characters.",
         maximum=MAX_DISPLAY_NAME,
+        file="label",
+        heads=True,
     ),
     SnapshotField(
         "description",
@@ -143,6 +180,7 @@ FIELDS: tuple[SnapshotField, ...] = (
         "What its users should know of it.",
         maximum=2000,
         lines=True,
+        heads=True,
     ),
     SnapshotField(
         "model_type",
@@ -151,6 +189,7 @@ FIELDS: tuple[SnapshotField, ...] = (
         ValueKind.TEXT,
         "The architecture's name, as in the model's configuration; with the parameter count it says what else fits.",
         maximum=63,
+        heads=True,
     ),
     SnapshotField(
         "parameter_count",
@@ -161,6 +200,8 @@ FIELDS: tuple[SnapshotField, ...] = (
         unit="parameters",
         minimum=1,
         maximum=MAX_PARAMETERS,
+        note="int64 as a string",
+        heads=True,
     ),
     SnapshotField(
         "accelerator_type",
@@ -182,6 +223,8 @@ FIELDS: tuple[SnapshotField, ...] = (
         maximum=MAX_GPUS,
         optional=False,
         spec="accelerator_count",
+        file="gpus",
+        note="GPUs per node",
     ),
     SnapshotField(
         "node_count",
@@ -194,6 +237,7 @@ FIELDS: tuple[SnapshotField, ...] = (
         maximum=MAX_NODES,
         optional=False,
         spec="node_count",
+        file="nodes",
     ),
     _degree("tensor", "GPUs that share each layer's matrices."),
     _degree("pipeline", "Stages that the layers are divided into."),
@@ -206,6 +250,7 @@ FIELDS: tuple[SnapshotField, ...] = (
         ValueKind.FLAG,
         "Whether the tensor-parallel GPUs also divide what stands between the matrices, along the sequence.",
         spec="trainer_sharding_scheme",
+        file="parallelism.sequence",
     ),
     SnapshotField(
         "trainer_image_tag",
@@ -217,6 +262,7 @@ FIELDS: tuple[SnapshotField, ...] = (
         pattern=TAG,
         rule=TAG_RULE,
         spec="trainer_image_tag",
+        file="image_tag",
     ),
     SnapshotField(
         "base_model_weight_precision",
@@ -226,6 +272,7 @@ FIELDS: tuple[SnapshotField, ...] = (
         "How the base model's weights are kept in memory.",
         choices=tuple(WeightPrecision),
         spec="base_model_weight_precision",
+        file="weight_precision",
     ),
     SnapshotField(
         "deployment_shape_version",

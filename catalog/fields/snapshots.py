@@ -25,6 +25,10 @@ class ShardingScheme:
     sequence_parallelism: bool = False
 
 
+ADDED: frozenset[str] = frozenset()
+"""Fields that came later, None by default: where unknown they are left out of what is stored, whose digests so stay."""
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """One published training shape.
@@ -56,7 +60,8 @@ class Snapshot:
 
     def as_json(self) -> dict[str, Any]:
         """The stored form: camelCase, int64 as a string, None for what is unknown."""
-        stored: dict[str, Any] = camel_keys(asdict(self))
+        known = {name: value for name, value in asdict(self).items() if value is not None or name not in ADDED}
+        stored: dict[str, Any] = camel_keys(known)
         return stored | {"parameterCount": None if self.parameter_count is None else str(self.parameter_count)}
 
     @classmethod

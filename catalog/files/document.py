@@ -25,11 +25,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from catalog.enums import AcceleratorType, Architecture, IdSource, TrainerMode, WeightPrecision
+from catalog.enums import Architecture, IdSource, TrainerMode
 from catalog.fields.checks import problems
 from catalog.fields.launch_fields import FieldType, LaunchField, every_field, newest_edition
 from catalog.fields.narrowing import Changes, FittedFields, narrow, newest_fit
-from catalog.fields.snapshot_fields import LONGEST_TAG, MAX_GPUS, MAX_NODES, MAX_PARAMETERS, MAX_TOKENS
+from catalog.fields.snapshot_fields import FIELDS, MAX_PARAMETERS, SCHEME, SnapshotField, ValueKind
 from catalog.fields.snapshots import ShardingScheme, Snapshot, digest
 from catalog.fields.values import kept
 from catalog.files.nodes import Record
@@ -41,24 +41,8 @@ from wire import names
 GPUS_PER_NODE = 8
 LONGEST_MESSAGE = 500
 MOST_ALIASES = 20
-KEYS = {
-    "trainer_mode": "trainer_mode",
-    "max_supported_context_length": "max_supported_context_length",
-    "accelerator_count": "gpus",
-    "node_count": "nodes",
-    "display_name": "label",
-    "description": "description",
-    "model_type": "model_type",
-    "parameter_count": "parameter_count",
-    "accelerator_type": "accelerator_type",
-    "trainer_sharding_scheme": "parallelism",
-    "base_model_weight_precision": "weight_precision",
-    "trainer_image_tag": "image_tag",
-    "deployment_shape_version": "deployment_shape_version",
-    "deployment_image_tag": "deployment_image_tag",
-}
+KEYS = {field.head: field.in_file.partition(".")[0] for field in FIELDS if not field.fixed}
 """The document's key for each of a snapshot's fields, where it has one."""
-DEGREES = ("tensor", "pipeline", "context", "expert")
 
 
 @dataclass(frozen=True)
@@ -206,32 +190,16 @@ def _refuse_facts(record: Record, account: str, name: str) -> None:
 def _shape(record: Record, account: str, model: str, facts: ModelFacts | None, report: Reporter) -> ShapeEntry:
     before = len(report.problems)
     shape_id = record.identifier("id")
-    mode = record.choice("trainer_mode", TrainerMode)
-    tokens = record.tokens("max_supported_context_length", most=MAX_TOKENS)
+    owned = {field.key: _owned(record, field, facts) for field in FIELDS if field.head == field.key and not field.fixed}
+    mode, tokens = owned["trainer_mode"], owned["max_supported_context_length"]
     label = record.maybe_text("context_label", longest=12)
     if label and tokens and label != context_label(tokens):
         record.wrong("context_label", f"{label!r} does not fit {tokens} tokens, which are {context_label(tokens)}")
-    nodes = record.maybe_whole("nodes", least=1, most=MAX_NODES)
-    gpus = record.whole("gpus", least=0, most=MAX_GPUS, default=GPUS_PER_NODE if nodes else None)
-    own_type = record.maybe_text("model_type", longest=63)
-    own_count = record.maybe_whole("parameter_count", least=1, most=MAX_PARAMETERS)
     snapshot = Snapshot(
         name=names.shape_name(account, shape_id),
         base_model=model,
-        trainer_mode=mode,
-        max_supported_context_length=tokens,
-        accelerator_count=gpus,
-        node_count=nodes or 1,
-        display_name=record.text("label", longest=63, default=""),
-        description=record.text("description", longest=2000, default="", lines=True),
-        model_type=own_type if record.has("model_type") or not facts else facts.model_type,
-        parameter_count=own_count if record.has("parameter_count") or not facts else facts.parameter_count,
-        accelerator_type=record.maybe_choice("accelerator_type", AcceleratorType),
         trainer_sharding_scheme=_parallelism(record),
-        base_model_weight_precision=record.maybe_choice("weight_precision", WeightPrecision),
-        trainer_image_tag=record.maybe_text("image_tag", longest=LONGEST_TAG),
-        deployment_shape_version=record.maybe_text("deployment_shape_version", longest=300),
-        deployment_image_tag=record.maybe_text("deployment_image_tag", longest=LONGEST_TAG),
+        **owned,
     )
     source = record.maybe_choice("id_source", IdSource) or IdSource.OWN
     changes, fit = _launch_fields(record, mode, report)
@@ -243,14 +211,44 @@ def _shape(record: Record, account: str, model: str, facts: ModelFacts | None, r
     return ShapeEntry(shape_id, source, snapshot, fit.fields, deprecated, record.place, fit.edition, changes)
 
 
+def usual(field: SnapshotField, facts: ModelFacts | None) -> Any:
+    """What a shape of the model has where the document does not write the field."""
+    if field.key == "node_count":
+        return 1
+    return getattr(facts, field.key, field.unset) if facts else field.unset
+
+
+def _owned(record: Record, field: SnapshotField, facts: ModelFacts | None) -> Any:
+    """What the record says of the field, or else what is usual."""
+    key, most = field.in_file.rpartition(".")[2], field.maximum or 0
+    default = usual(field, facts)
+    if field.kind is ValueKind.FLAG:
+        return record.flag(key, default=default)
+    if not record.has(key) and default is not None:
+        return default
+    if field.kind is ValueKind.CHOICE:
+        return record.maybe_choice(key, field.enumeration) if field.optional else record.choice(key, field.enumeration)
+    if field.kind is ValueKind.TEXT and field.unset is None:
+        return record.maybe_text(key, longest=most)
+    if field.kind is ValueKind.TEXT:
+        return record.text(key, longest=most, default=field.unset, lines=field.lines)
+    if field.unit == "tokens":
+        return record.tokens(key, most=most)
+    least = field.minimum or 0
+    if field.optional and field.unset is None:
+        return record.maybe_whole(key, least=least, most=most)
+    if field.key == "accelerator_count" and record.has_value("nodes"):
+        default = GPUS_PER_NODE
+    return record.whole(key, least=least, most=most, default=default)
+
+
 def _parallelism(record: Record) -> ShardingScheme | None:
-    inner = record.maybe_record("parallelism")
+    inner = record.maybe_record(KEYS[SCHEME])
     if inner is None:
         return None
-    degrees = {f"{kind}_parallelism": inner.whole(kind, least=1, most=MAX_GPUS, default=1) for kind in DEGREES}
-    scheme = ShardingScheme(**degrees, sequence_parallelism=inner.flag("sequence", default=False))
+    degrees = {field.key.partition(".")[2]: _owned(inner, field, None) for field in FIELDS if field.head == SCHEME}
     inner.finish()
-    return scheme
+    return ShardingScheme(**degrees)
 
 
 def _launch_fields(record: Record, mode: TrainerMode, report: Reporter) -> tuple[Changes, FittedFields]:

@@ -11,15 +11,17 @@ import yaml
 
 from catalog.enums import IdSource
 from catalog.fields.narrowing import changes_of
-from catalog.fields.snapshot_fields import value_of
-from catalog.files.document import DEGREES, KEYS, Document, ModelEntry, ModelFacts, ShapeEntry
+from catalog.fields.snapshot_fields import FIELDS, SCHEME, value_of
+from catalog.files.document import KEYS, Document, ModelEntry, ModelFacts, ShapeEntry, usual
 from catalog.files.yaml_readings import stays_text
 
-_ORDER = (
+_FIRST = (
     *("display_name", "description", "trainer_mode", "max_supported_context_length", "accelerator_count", "node_count"),
     *("accelerator_type", "base_model_weight_precision", "trainer_image_tag", "trainer_sharding_scheme"),
     *("deployment_shape_version", "deployment_image_tag", "model_type", "parameter_count"),
 )
+"""What a shape says first; all else of its table follows."""
+_DEGREES = [field for field in FIELDS if field.head == SCHEME]
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
@@ -71,10 +73,15 @@ def _shape(shape: ShapeEntry, facts: ModelFacts | None) -> dict[str, Any]:
     plain: dict[str, Any] = {"id": shape.shape_id}
     if shape.id_source is not IdSource.OWN:
         plain["id_source"] = str(shape.id_source)
-    for key in _ORDER:
-        value, usual = value_of(shape.snapshot, key), _usual(key, facts)
-        if value != usual:
-            plain[KEYS[key]] = _scheme(shape) if key == "trainer_sharding_scheme" else _plain(value)
+    owned = {field.key: field for field in FIELDS if field.head == field.key and not field.fixed}
+    for key in dict.fromkeys((*_FIRST, *owned)):
+        value = value_of(shape.snapshot, key)
+        if key == SCHEME and value is not None:
+            plain[KEYS[key]] = {
+                field.in_file.rpartition(".")[2]: value_of(shape.snapshot, field.key) for field in _DEGREES
+            }
+        elif key in owned and value != usual(owned[key], facts):
+            plain[KEYS[key]] = _plain(value)
     if changes := _launch_fields(shape):
         plain["launch_fields"] = changes
     if shape.deprecated:
@@ -83,26 +90,8 @@ def _shape(shape: ShapeEntry, facts: ModelFacts | None) -> dict[str, Any]:
     return plain
 
 
-def _usual(key: str, facts: ModelFacts | None) -> object:
-    """What the reader takes where the key is not written."""
-    match key:
-        case "model_type" | "parameter_count":
-            return getattr(facts, key) if facts else None
-        case "display_name" | "description":
-            return ""
-        case "node_count":
-            return 1
-    return None
-
-
 def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, str) else value
-
-
-def _scheme(shape: ShapeEntry) -> dict[str, Any]:
-    scheme = shape.snapshot.trainer_sharding_scheme
-    degrees = {kind: getattr(scheme, f"{kind}_parallelism") for kind in DEGREES}
-    return degrees | {"sequence": scheme is not None and scheme.sequence_parallelism}
 
 
 def _launch_fields(shape: ShapeEntry) -> dict[str, Any]:

@@ -6,19 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from catalog.enums import AcceleratorType, TrainerMode, WeightPrecision
+from catalog.enums import TrainerMode
+from catalog.fields.snapshot_fields import FIELDS, SnapshotField, ValueKind
 from catalog.fields.snapshots import ShardingScheme, Snapshot
 from wire.casing import snake
 from wire.errors import InvalidArgument, Violation
 
 NO_MODE = "TRAINER_MODE_UNSPECIFIED"
 _REQUIRED = ("baseModel", "trainerMode", "acceleratorCount", "maxSupportedContextLength")
-_CHOICES: dict[str, type[AcceleratorType] | type[WeightPrecision]] = {
-    "acceleratorType": AcceleratorType,
-    "baseModelWeightPrecision": WeightPrecision,
-}
-_PLAIN = ("displayName", "description", "acceleratorCount", "nodeCount", "maxSupportedContextLength")
-_UNKNOWN_WHEN_EMPTY = ("modelType", "trainerImageTag", "deploymentShapeVersion", "deploymentImageTag")
 
 
 def refuse_missing(body: Mapping[str, Any]) -> None:
@@ -48,20 +43,16 @@ def changed_snapshot(snapshot: Snapshot, body: Mapping[str, Any]) -> Snapshot:
     """
     if body.get("trainerMode") == NO_MODE:
         raise InvalidArgument([Violation("trainerMode", f"A shape has a mode. Use one of {', '.join(TrainerMode)}.")])
-    changes: dict[str, Any] = {snake(name): body[name] for name in _PLAIN if name in body}
-    changes |= {snake(name): body[name] or None for name in _UNKNOWN_WHEN_EMPTY if name in body}
-    for name, kind in _CHOICES.items():
-        if name in body:
-            changes[snake(name)] = None if body[name].endswith("_UNSPECIFIED") else kind(body[name])
-    if "baseModel" in body:
-        changes["base_model"] = body["baseModel"]
-    if "trainerMode" in body:
-        changes["trainer_mode"] = TrainerMode(body["trainerMode"])
-    if "parameterCount" in body:
-        changes["parameter_count"] = body["parameterCount"] or None
+    changes = {field.key: _fact(field, body[field.wire]) for field in FIELDS if field.wire in body}
     if "trainerShardingScheme" in body:
         changes["trainer_sharding_scheme"] = _scheme(snapshot.trainer_sharding_scheme, body["trainerShardingScheme"])
     return replace(snapshot, **changes)
+
+
+def _fact(field: SnapshotField, given: Any) -> Any:
+    if field.kind is ValueKind.CHOICE:
+        return None if given == field.unspecified else field.enumeration(given)
+    return given or field.unset if field.optional else given
 
 
 def _scheme(known: ShardingScheme | None, body: Mapping[str, Any] | None) -> ShardingScheme | None:
