@@ -19,7 +19,7 @@ from catalog.enums import TrainerMode
 from catalog.fields.checks import joint_problems, range_problem
 from catalog.fields.launch_fields import MAX_HELP, MAX_VALUES, FieldType, LaunchField, common_fields
 from catalog.fields.narrowing import NARROWED, Widened, try_narrowing
-from catalog.fields.snapshot_fields import FIELDS, SnapshotField, ValueKind, value_of
+from catalog.fields.snapshot_fields import FIELDS, SCHEME, SnapshotField, ValueKind, value_of
 from catalog.fields.snapshots import ShardingScheme, Snapshot
 from catalog.fields.texts import bound_text, part_text
 from catalog.fields.values import broken_limit, read
@@ -31,7 +31,6 @@ from wire.numbers import read_whole
 NOTE, LAUNCH_FIELDS = "note", "launch_fields"
 ON = "on"
 
-_SCHEME = "trainer_sharding_scheme"
 _EMPTY = {f.name: f.default for f in dataclasses.fields(Snapshot) if f.default is not dataclasses.MISSING}
 _STAND_INS = {
     "trainer_mode": TrainerMode.LORA_TRAINER,
@@ -83,22 +82,22 @@ def read_content(values: Mapping[str, str], *, name: str, base_model: str, editi
     `edition` is the one of the common launch fields that it narrows, the newest unless told.
     """
     wrong: list[Violation] = []
-    read = {field.key: _read_field(field, values.get(field.key, ""), wrong) for field in FIELDS if not field.fixed}
+    owned = {field.key: _read_field(field, values.get(field.key, ""), wrong) for field in FIELDS if not field.fixed}
     widened: list[Violation] = []
-    mode = read["trainer_mode"]
+    mode = owned["trainer_mode"]
     fields = _read_fields(common_fields(mode, edition), values, widened) if mode else ()
     note = values.get(NOTE, "").replace("\r\n", "\n").strip()
     unread = frozenset(violation.field for violation in wrong)
-    known = _snapshot(read | {key: _STAND_INS.get(key) for key in unread}, name=name, base_model=base_model)
+    known = _snapshot(owned | {key: _STAND_INS.get(key) for key in unread}, name=name, base_model=base_model)
     if unread:
         return Content(None, fields, note, (*wrong, *widened), joint_problems(known, unread=unread))
     return Content(known, fields, note, tuple(widened))
 
 
-def _snapshot(read: Mapping[str, Any], *, name: str, base_model: str) -> Snapshot:
-    degrees = {key.removeprefix(f"{_SCHEME}."): value for key, value in read.items() if key.startswith(_SCHEME)}
+def _snapshot(owned: Mapping[str, Any], *, name: str, base_model: str) -> Snapshot:
+    degrees = {key.removeprefix(f"{SCHEME}."): value for key, value in owned.items() if key.startswith(SCHEME)}
     given = {key: value for key, value in degrees.items() if value}
-    others = {key: value for key, value in read.items() if not key.startswith(_SCHEME)}
+    others = {key: value for key, value in owned.items() if not key.startswith(SCHEME)}
     scheme = ShardingScheme(**given) if given else None
     return Snapshot(name=name, base_model=base_model, trainer_sharding_scheme=scheme, **others)
 

@@ -12,7 +12,7 @@ from rest_framework import serializers
 
 from api.fields import Int64Field, WholeField
 from catalog.enums import AcceleratorType, Architecture, TrainerMode, WeightPrecision
-from catalog.fields.snapshot_fields import FIELDS, SCHEME, SnapshotField, ValueKind, value_of
+from catalog.fields.snapshot_fields import FIELDS, SCHEME_FIELDS, SnapshotField, ValueKind, value_of
 from catalog.fields.snapshots import ShardingScheme, Snapshot
 from catalog.models import BaseModel, ShapeVersion
 from wire.order import in_order
@@ -52,7 +52,7 @@ class ShardingSchemeSerializer(serializers.Serializer[ShardingScheme]):
 
     def get_fields(self) -> dict[str, Any]:
         """As the table of what a shape owns has them."""
-        return {field.wire.partition(".")[2]: _input(field) for field in FIELDS if field.head == SCHEME}
+        return {field.wire.partition(".")[2]: _input(field) for field in SCHEME_FIELDS}
 
 
 class TrainingShapeSerializer(serializers.Serializer[ShapeVersion]):

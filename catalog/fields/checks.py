@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from catalog.enums import AcceleratorType, TrainerMode, WeightPrecision
 from catalog.fields.launch_fields import LaunchField
 from catalog.fields.narrowing import problems_of_fields
-from catalog.fields.snapshot_fields import FIELDS, SnapshotField, ValueKind, value_of
+from catalog.fields.snapshot_fields import FIELDS, SCHEME, SCHEME_FIELDS, SnapshotField, ValueKind, value_of
 from catalog.fields.snapshots import ShardingScheme, Snapshot
 from catalog.labels import accelerator_label, parameter_label
 from catalog.text_rules import LONGEST_SHOWN, refuse_length, refuse_unseen
@@ -160,16 +160,16 @@ def _division(snapshot: Snapshot) -> Iterator[Violation]:
     scheme = snapshot.trainer_sharding_scheme
     if scheme is None:
         return
-    degrees = _degrees(scheme)
+    degrees = scheme.degrees
     product = _product(degrees.values())
     gpus = snapshot.gpus
     shown = " x ".join(f"{kind} {degree}" for kind, degree in degrees.items())
     if gpus == 0 and product > 1:
         sentence = f"{shown} = {product}, but there is no GPU to divide anything over. Set them to 1, or add GPUs."
-        yield Violation("trainer_sharding_scheme", sentence)
+        yield Violation(SCHEME, sentence)
     elif gpus % product:
         yield Violation(
-            "trainer_sharding_scheme",
+            SCHEME,
             f"{quantity(snapshot.accelerator_count, 'GPU')} x {quantity(snapshot.node_count, 'node')} = "
             f"{quantity(gpus, 'GPU')}, but {shown} = {product}, and {gpus} is not a multiple of {product}. "
             "Change the degrees, the GPUs per node or the nodes.",
@@ -193,11 +193,10 @@ def _serving(snapshot: Snapshot) -> Iterator[Violation]:
         yield Violation("deployment_shape_version", f"{sentence}.")
 
 
-_SCHEME = "trainer_sharding_scheme"
-_DEGREES = frozenset(f"{_SCHEME}.{kind}_parallelism" for kind in ("tensor", "pipeline", "context", "expert"))
+_DEGREES = frozenset(field.key for field in SCHEME_FIELDS if field.kind is ValueKind.WHOLE)
 _JOINT: tuple[tuple[frozenset[str], Callable[[Snapshot], Iterable[Violation]]], ...] = (
     (frozenset({"accelerator_count", "node_count"}) | _DEGREES, _division),
-    (frozenset({"max_supported_context_length", f"{_SCHEME}.context_parallelism"}), _sequence),
+    (frozenset({"max_supported_context_length", f"{SCHEME}.context_parallelism"}), _sequence),
     (frozenset({"deployment_shape_version"}), _serving),
 )
 """Each of these checks with the fields that it needs."""
@@ -205,17 +204,8 @@ _JOINT: tuple[tuple[frozenset[str], Callable[[Snapshot], Iterable[Violation]]], 
 
 def data_parallel_rest(snapshot: Snapshot) -> int | None:
     """Copies of the model that the GPUs of one replica hold; None where the degrees do not divide them."""
-    product = _product(_degrees(snapshot.trainer_sharding_scheme or ShardingScheme()).values())
+    product = _product((snapshot.trainer_sharding_scheme or ShardingScheme()).degrees.values())
     return snapshot.gpus // product if snapshot.gpus and snapshot.gpus % product == 0 else None
-
-
-def _degrees(scheme: ShardingScheme) -> dict[str, int]:
-    return {
-        "tensor": scheme.tensor_parallelism,
-        "pipeline": scheme.pipeline_parallelism,
-        "context": scheme.context_parallelism,
-        "expert": scheme.expert_parallelism,
-    }
 
 
 def _product(degrees: Iterable[int]) -> int:

@@ -62,12 +62,6 @@ def _gpu_type(snapshot: Snapshot) -> str | None:
 def _parallelism(scheme: ShardingScheme | None) -> str | None:
     if scheme is None:
         return None
-    degrees = {
-        "tensor": scheme.tensor_parallelism,
-        "pipeline": scheme.pipeline_parallelism,
-        "context": scheme.context_parallelism,
-        "expert": scheme.expert_parallelism,
-    }
-    words = [f"{kind} {degree}" for kind, degree in degrees.items() if degree > 1]
+    words = [f"{kind} {degree}" for kind, degree in scheme.degrees.items() if degree > 1]
     words += ["sequence"] if scheme.sequence_parallelism else []
     return ", ".join(words) or "none"

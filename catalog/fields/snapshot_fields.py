@@ -113,7 +113,7 @@ class SnapshotField:
 
 def _degree(kind: str, meaning: str) -> SnapshotField:
     return SnapshotField(
-        f"trainer_sharding_scheme.{kind}_parallelism",
+        f"{SCHEME}.{kind}_parallelism",
         f"{kind.capitalize()} parallelism",
         FieldGroup.PARALLELISM,
         ValueKind.WHOLE,
@@ -121,7 +121,7 @@ def _degree(kind: str, meaning: str) -> SnapshotField:
         unit="GPUs",
         minimum=1,
         maximum=MAX_GPUS,
-        spec="trainer_sharding_scheme",
+        spec=SCHEME,
         file=f"parallelism.{kind}",
     )
 
@@ -244,12 +244,12 @@ FIELDS: tuple[SnapshotField, ...] = (
     _degree("context", "GPUs that share one sequence; divides the context."),
     _degree("expert", "GPUs that the experts of a mixture are divided over."),
     SnapshotField(
-        "trainer_sharding_scheme.sequence_parallelism",
+        f"{SCHEME}.sequence_parallelism",
         "Sequence parallelism",
         FieldGroup.PARALLELISM,
         ValueKind.FLAG,
         "Whether the tensor-parallel GPUs also divide what stands between the matrices, along the sequence.",
-        spec="trainer_sharding_scheme",
+        spec=SCHEME,
         file="parallelism.sequence",
     ),
     SnapshotField(
@@ -297,6 +297,7 @@ FIELDS: tuple[SnapshotField, ...] = (
     ),
 )
 BY_KEY = {field.key: field for field in FIELDS}
+SCHEME_FIELDS = tuple(field for field in FIELDS if field.head == SCHEME)
 
 
 def value_of(snapshot: Snapshot, key: str) -> Any:

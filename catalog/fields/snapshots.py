@@ -24,6 +24,16 @@ class ShardingScheme:
     expert_parallelism: int = 1
     sequence_parallelism: bool = False
 
+    @property
+    def degrees(self) -> dict[str, int]:
+        """The degrees by what they divide."""
+        return {
+            "tensor": self.tensor_parallelism,
+            "pipeline": self.pipeline_parallelism,
+            "context": self.context_parallelism,
+            "expert": self.expert_parallelism,
+        }
+
 
 ADDED: frozenset[str] = frozenset()
 """Fields that came later, None by default: where unknown they are left out of what is stored, whose digests so stay."""

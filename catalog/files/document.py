@@ -29,7 +29,7 @@ from catalog.enums import Architecture, IdSource, TrainerMode
 from catalog.fields.checks import problems
 from catalog.fields.launch_fields import FieldType, LaunchField, every_field, newest_edition
 from catalog.fields.narrowing import Changes, FittedFields, narrow, newest_fit
-from catalog.fields.snapshot_fields import FIELDS, MAX_PARAMETERS, SCHEME, SnapshotField, ValueKind
+from catalog.fields.snapshot_fields import FIELDS, MAX_PARAMETERS, SCHEME, SCHEME_FIELDS, SnapshotField, ValueKind
 from catalog.fields.snapshots import ShardingScheme, Snapshot, digest
 from catalog.fields.values import kept
 from catalog.files.nodes import Record
@@ -246,7 +246,7 @@ def _parallelism(record: Record) -> ShardingScheme | None:
     inner = record.maybe_record(KEYS[SCHEME])
     if inner is None:
         return None
-    degrees = {field.key.partition(".")[2]: _owned(inner, field, None) for field in FIELDS if field.head == SCHEME}
+    degrees = {field.key.partition(".")[2]: _owned(inner, field, None) for field in SCHEME_FIELDS}
     inner.finish()
     return ShardingScheme(**degrees)
 

@@ -11,7 +11,7 @@ import yaml
 
 from catalog.enums import IdSource
 from catalog.fields.narrowing import changes_of
-from catalog.fields.snapshot_fields import FIELDS, SCHEME, value_of
+from catalog.fields.snapshot_fields import FIELDS, SCHEME, SCHEME_FIELDS, value_of
 from catalog.files.document import KEYS, Document, ModelEntry, ModelFacts, ShapeEntry, usual
 from catalog.files.yaml_readings import stays_text
 
@@ -21,7 +21,6 @@ _FIRST = (
     *("deployment_shape_version", "deployment_image_tag", "model_type", "parameter_count"),
 )
 """What a shape says first; all else of its table follows."""
-_DEGREES = [field for field in FIELDS if field.head == SCHEME]
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
@@ -78,7 +77,7 @@ def _shape(shape: ShapeEntry, facts: ModelFacts | None) -> dict[str, Any]:
         value = value_of(shape.snapshot, key)
         if key == SCHEME and value is not None:
             plain[KEYS[key]] = {
-                field.in_file.rpartition(".")[2]: value_of(shape.snapshot, field.key) for field in _DEGREES
+                field.in_file.rpartition(".")[2]: value_of(shape.snapshot, field.key) for field in SCHEME_FIELDS
             }
         elif key in owned and value != usual(owned[key], facts):
             plain[KEYS[key]] = _plain(value)

@@ -11,7 +11,7 @@ from catalog.fields.differences import FieldDifference, differences
 from catalog.fields.facts import Fact, shape_facts
 from catalog.fields.inputs import Input, element_of
 from catalog.fields.launch_fields import LaunchField
-from catalog.fields.snapshot_fields import BY_KEY
+from catalog.fields.snapshot_fields import BY_KEY, SCHEME, SCHEME_FIELDS
 from catalog.fields.snapshots import Snapshot
 from catalog.models import BaseModel, ShapeVersion
 from launches.offers import Offer
@@ -120,12 +120,10 @@ def _label(key: str) -> str:
         return BY_KEY[key].label
     if key.startswith(f"{LAUNCH_FIELDS}."):
         return label_of(key)
-    return {"trainer_sharding_scheme": "Parallelism", "shape_id": "Shape id"}.get(
-        key, key.replace("_", " ").capitalize()
-    )
+    return {SCHEME: "Parallelism", "shape_id": "Shape id"}.get(key, key.replace("_", " ").capitalize())
 
 
 def _element(key: str) -> str:
     """The element of the input that a finding is about; of the whole scheme its first degree."""
-    known = {"trainer_sharding_scheme": "trainer_sharding_scheme.tensor_parallelism"}.get(key, key)
+    known = {SCHEME: SCHEME_FIELDS[0].key}.get(key, key)
     return element_of(PREFIX, known)
