@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from launches.providers.local import files, observation, records
+from connections.providers.local import files, observation, records
 
 FIRST, AGAIN = 5.0, 1.0
 """Seconds."""

@@ -5,15 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from accounts.roles import SHARED_ACCOUNT
-
-
-class TrainerMode(StrEnum):
-    """What a trainer of the shape does."""
-
-    POLICY_TRAINER = "POLICY_TRAINER"
-    LORA_TRAINER = "LORA_TRAINER"
-    FORWARD_ONLY = "FORWARD_ONLY"
-
+from connections.providers.spec import TrainerMode
 
 MODE_LABELS = {
     TrainerMode.POLICY_TRAINER: "Policy",

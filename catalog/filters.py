@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 
-from catalog.enums import ARCHITECTURE_LABELS, LOCAL_ACCOUNT, MODE_LABELS, AcceleratorType, Architecture, TrainerMode
+from catalog.enums import ARCHITECTURE_LABELS, LOCAL_ACCOUNT, MODE_LABELS, AcceleratorType, Architecture
 from catalog.labels import accelerator_label
 from catalog.search import patterns
+from connections.providers.spec import TrainerMode
 
 NO_GPU = "none"
 UNSPECIFIED = "unspecified"

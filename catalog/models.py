@@ -16,11 +16,12 @@ from django.db.models.fields.json import KT, KeyTransform
 from django.db.models.functions import Cast, Now
 
 from accounts.models import Account, User
-from catalog.enums import ARCHITECTURE_LABELS, IdSource, TrainerMode
+from catalog.enums import ARCHITECTURE_LABELS, IdSource
 from catalog.fields.launch_fields import LaunchField
 from catalog.fields.narrowing import renewed
 from catalog.fields.snapshots import Snapshot
 from catalog.states import VersionState
+from connections.providers.spec import TrainerMode
 from wire import names
 
 

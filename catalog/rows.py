@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from catalog.enums import ARCHITECTURE_LABELS, LOCAL_ACCOUNT, MODE_LABELS, Architecture, IdSource, TrainerMode
+from catalog.enums import ARCHITECTURE_LABELS, LOCAL_ACCOUNT, MODE_LABELS, Architecture, IdSource
 from catalog.labels import accelerator_label, context_label
+from connections.providers.spec import TrainerMode
 from wire.names import model_name
 
 

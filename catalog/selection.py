@@ -15,8 +15,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from catalog.enums import MODE_LABELS, TrainerMode
+from catalog.enums import MODE_LABELS
 from catalog.labels import context_label
+from connections.providers.spec import TrainerMode
 from wire.names import parse_model_name
 
 BILLION = 10**9

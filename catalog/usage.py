@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from catalog.enums import PUBLIC_ACCOUNT, TrainerMode
+from catalog.enums import PUBLIC_ACCOUNT
+from connections.providers.spec import TrainerMode
 from wire.names import parse_model_name
 
 KEY_VARIABLE = "FIREWORKS_API_KEY"

@@ -7,6 +7,7 @@ A value that does not parse raises `SettingError` with the variable, the value a
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,7 @@ class Setting:
     parse: Callable[[str], Any]
     default: Any
     help: str
+    is_secret: bool = False
 
     def read(self) -> Any:
         """The value in force. Errors: `SettingError`."""
@@ -35,7 +37,8 @@ class Setting:
         try:
             return self.parse(raw)
         except ValueError as error:
-            raise SettingError(f"{self.name}={raw!r} is not usable: {error}") from None
+            shown = self.name if self.is_secret else f"{self.name}={raw!r}"
+            raise SettingError(f"{shown} is not usable: {error}") from None
 
 
 def flag(raw: str) -> bool:
@@ -62,6 +65,15 @@ def user_ids(raw: str) -> str:
     if not (first.isdecimal() and last.isdecimal() and 1000 <= int(first) <= int(last) < 2**31):
         raise ValueError("use two numbers from 1000 on with a hyphen, such as 20000-59999")
     return raw
+
+
+def fernet_keys(raw: str) -> tuple[str, ...]:
+    """Keys of Fernet between commas, the newest first."""
+    keys = tuple(key.strip() for key in raw.split(",") if key.strip())
+    for key in keys:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{43}=", key):
+            raise ValueError("use keys of 44 characters between commas; `./run manage make_sealing_key` prints one")
+    return keys
 
 
 def address(raw: str) -> str:
@@ -93,6 +105,14 @@ _SETTINGS = [
         "Addresses or networks of the proxies in front, between commas: whose word on a client's address is believed.",
     ),
     Setting("SLIPWAY_SECRET_KEY", str, "", "Django's secret key. Made and kept in SLIPWAY_HOME where not set."),
+    Setting(
+        "SLIPWAY_SEALING_KEYS",
+        fernet_keys,
+        None,
+        "Fernet keys, between commas, that seal the secrets of connections: the first seals, each opens. "
+        "One is made and kept in SLIPWAY_HOME where not set.",
+        is_secret=True,
+    ),
     Setting("SLIPWAY_DEBUG", flag, False, "Django's debug mode; never on a public address."),
     Setting("SLIPWAY_EMBEDDED", flag, False, "Set by ./run: defaults suited to one machine."),
     Setting(
@@ -182,3 +202,12 @@ KNOWN: dict[str, Setting] = {setting.name: setting for setting in _SETTINGS}
 def read(name: str) -> Any:
     """The value of a known variable. Errors: `KeyError` for a name that is not in the registry, `SettingError`."""
     return KNOWN[name].read()
+
+
+def set_variables() -> dict[str, str]:
+    """What stands in the environment, by variable, secrets left out. Errors: `SettingError` for what cannot be used."""
+    return {
+        name: os.environ[name]
+        for name, setting in KNOWN.items()
+        if os.environ.get(name, "") != "" and not setting.is_secret and setting.read() is not None
+    }

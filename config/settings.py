@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import django_stubs_ext
+from cryptography.fernet import Fernet
 from csp.constants import NONE, SELF
 from kombu.entity import Queue
 
 from config import logs
-from config.environment import SettingError, read
+from config.environment import SettingError, read, set_variables
 from wire.client_address import Network
 
 django_stubs_ext.monkeypatch()
@@ -26,17 +27,14 @@ SLIPWAY_HOME = HOME if HOME.is_absolute() else BASE_DIR / HOME
 EMBEDDED: bool = read("SLIPWAY_EMBEDDED")
 
 
-def _secret_key() -> str:
-    """SLIPWAY_SECRET_KEY, else a key that is made once and kept in SLIPWAY_HOME, readable by the owner only."""
-    given: str = read("SLIPWAY_SECRET_KEY")
-    if given:
-        return given
-    path = SLIPWAY_HOME / "secret-key"
+def _kept(name: str, make: Callable[[], str]) -> str:
+    """A key that is made once and kept in SLIPWAY_HOME under that name, readable by the owner only."""
+    path = SLIPWAY_HOME / name
     SLIPWAY_HOME.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"secret-key.{os.getpid()}")
+    part = path.with_name(f"{name}.{os.getpid()}")
     if not path.exists():
         part.touch(mode=0o600)
-        part.write_text(secrets.token_urlsafe(48))
+        part.write_text(make())
         with contextlib.suppress(FileExistsError):
             os.link(part, path)  # link, not rename: of two processes that start together the first one's key stays
         part.unlink()
@@ -61,7 +59,10 @@ def _database(url: str) -> dict[str, Any]:
     }
 
 
-SECRET_KEY = _secret_key()
+SECRET_KEY: str = read("SLIPWAY_SECRET_KEY") or _kept("secret-key", lambda: secrets.token_urlsafe(48))
+SLIPWAY_SEALING_KEYS: tuple[str, ...] = read("SLIPWAY_SEALING_KEYS") or (
+    _kept("sealing-key", lambda: Fernet.generate_key().decode()),
+)
 DEBUG: bool = read("SLIPWAY_DEBUG")
 SLIPWAY_URL: str = read("SLIPWAY_URL") or f"http://127.0.0.1:{read('PORT')}"
 _public = urlsplit(SLIPWAY_URL)
@@ -79,11 +80,8 @@ SLIPWAY_PUBLIC_CATALOG: bool = EMBEDDED if read("SLIPWAY_PUBLIC_CATALOG") is Non
 SLIPWAY_ADMIN_USER: str = read("SLIPWAY_ADMIN_USER")
 SLIPWAY_ADMIN_PASSWORD: str = read("SLIPWAY_ADMIN_PASSWORD")
 SLIPWAY_LOCAL_PROVIDER: bool = read("SLIPWAY_LOCAL_PROVIDER")
-SLIPWAY_LOCAL_SLOTS: int = read("SLIPWAY_LOCAL_SLOTS")
+SLIPWAY_SET_VARIABLES = set_variables()
 SLIPWAY_LEAST_FREE_MB: int = read("SLIPWAY_LEAST_FREE_MB")
-SLIPWAY_TRAINER_BIND: str = read("SLIPWAY_TRAINER_BIND")
-SLIPWAY_TRAINER_HOST: str = read("SLIPWAY_TRAINER_HOST")
-SLIPWAY_TRAINER_ENV = Path(read("SLIPWAY_TRAINER_ENV") or SLIPWAY_HOME / "trainer-env")
 _first_user, _last_user = map(int, read("SLIPWAY_TRAINER_USERS").split("-"))
 SLIPWAY_TRAINER_USERS = (_first_user, _last_user)
 SLIPWAY_TRAINER_MEMORY_GB: int | None = read("SLIPWAY_TRAINER_MEMORY_GB")
@@ -116,6 +114,7 @@ INSTALLED_APPS = [
     "template_partials",
     "drf_spectacular",
     "catalog",
+    "connections",
     "launches",
     "publishing",
 ]

@@ -1,1 +1,1 @@
-"""Launches, their attempts and events, the state machine, the providers that run them."""
+"""Launches, their attempts and events, and the state machine."""

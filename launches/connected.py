@@ -6,9 +6,9 @@ from functools import cache
 
 from django.conf import settings
 
-from launches.providers.base import Provider
-from launches.providers.local.limits import Limits
-from launches.providers.local.provider import LocalProvider
+from connections.providers.base import Provider
+from connections.providers.local.limits import Limits
+from connections.providers.local.provider import LocalProvider
 
 
 @cache

@@ -6,11 +6,12 @@ from django import forms
 from django.db.models import Q
 
 from accounts.models import User
+from connections.providers.states import FINAL, AttemptState
 from launches.models import Launch
 from launches.pages.stepper import LABELS
 from launches.queries import NEWEST_FIRST, find_shape
 from launches.search import found_by
-from launches.states import ACTIVE, FINAL, AttemptState
+from launches.states import ACTIVE
 from lists.filters import DeclaredList, ListFilter, SortColumn, day_filters
 from lists.orders import Order
 

@@ -13,9 +13,10 @@ from django.utils import timezone
 
 from accounts.models import Account, User
 from catalog.models import ShapeVersion
+from connections.providers.states import FINAL, AttemptState, Reason
 from launches.labels import LONGEST
 from launches.leases import LeasedRow
-from launches.states import ACTIVE, FINAL, AttemptState, Reason
+from launches.states import ACTIVE
 from wire import names
 
 STATE_CHOICES = [(state.value, state.value) for state in AttemptState]

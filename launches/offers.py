@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from connections.providers.base import Provider, Recipe
+from connections.providers.spec import NO_RECIPE, TrainerSpec
 from launches.connected import connected_providers
-from launches.providers.base import Provider, Recipe
-from launches.spec import NO_RECIPE, TrainerSpec
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from launches.providers.base import (
+from connections.providers.base import (
     CheckpointRecord,
     Gone,
     LogChunk,
@@ -20,7 +20,7 @@ from launches.providers.base import (
     Submission,
     Truncation,
 )
-from launches.states import FINAL, AttemptState, Reason
+from connections.providers.states import FINAL, AttemptState, Reason
 
 log = structlog.get_logger(__name__)
 LOG_TAIL_CHARACTERS = 64 * 1024

@@ -13,13 +13,12 @@ from typing import Any
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from accounts.models import Account
-from catalog.enums import TrainerMode
 from catalog.labels import duration_label
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.queries import listed
+from connections.providers.spec import TrainerMode, TrainerSpec
+from connections.providers.states import AttemptState
 from launches.models import Attempt, Event, Launch
-from launches.spec import TrainerSpec
-from launches.states import AttemptState
 from lists.orders import PAGE, Order, page_of
 from lists.pages import Page
 from wire.names import is_id

@@ -10,13 +10,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catalog.enums import MODE_LABELS, TrainerMode
+from catalog.enums import MODE_LABELS
 from catalog.fields.launch_fields import PLACES, FieldType, LaunchField
 from catalog.fields.snapshot_fields import FIELDS, spec_of
 from catalog.fields.snapshots import Snapshot
 from catalog.fields.values import Value, one_of, read_value, shown
 from catalog.text_rules import shortened
-from launches.spec import NO_RECIPE, TrainerSpec
+from connections.providers.spec import NO_RECIPE, TrainerMode, TrainerSpec
 from wire.errors import Violation, capped
 from wire.numbers import read_whole
 

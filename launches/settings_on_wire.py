@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from catalog.fields.launch_fields import PLACES, FieldType, every_field
-from launches.spec import TrainerSpec
+from connections.providers.spec import TrainerSpec
 
 
 def written_value(spec: TrainerSpec, name: str) -> Any:

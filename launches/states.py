@@ -22,26 +22,9 @@ Resuming opens the next attempt; it does not move this one.
 
 from __future__ import annotations
 
-from enum import StrEnum
-
-
-class AttemptState(StrEnum):
-    """Where an attempt stands."""
-
-    QUEUED = "QUEUED"
-    PENDING = "PENDING"
-    CREATING = "CREATING"
-    RUNNING = "RUNNING"
-    CANCELLING = "CANCELLING"
-    COMPLETED = "COMPLETED"
-    FAILED = "FAILED"
-    CANCELLED = "CANCELLED"
-    REJECTED = "REJECTED"
-    LOST = "LOST"
-
+from connections.providers.states import FINAL, AttemptState
 
 _S = AttemptState
-FINAL = frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELLED, _S.REJECTED, _S.LOST})
 ACTIVE = frozenset(AttemptState) - FINAL
 FAILURES = frozenset({_S.FAILED, _S.REJECTED, _S.LOST})
 """Ends that nobody asked for."""
@@ -59,21 +42,6 @@ LEGAL_MOVES: dict[AttemptState, frozenset[AttemptState]] = {
 
 TRAINING_PATH = (_S.QUEUED, _S.PENDING, _S.CREATING, _S.RUNNING)
 """The steps that a launch page shows before the outcome."""
-
-
-class Reason(StrEnum):
-    """Why an attempt ended, beside its final state."""
-
-    DONE = "DONE"
-    USER = "USER"
-    INACTIVE = "INACTIVE"
-    UNCLAIMED = "UNCLAIMED"
-    HOST_STOPPED = "HOST_STOPPED"
-    EXIT_CODE = "EXIT_CODE"
-    ENVIRONMENT = "ENVIRONMENT"
-    LIMIT = "LIMIT"
-    SPEC_REFUSED = "SPEC_REFUSED"
-    UNKNOWN_TO_PROVIDER = "UNKNOWN_TO_PROVIDER"
 
 
 def may_move(current: AttemptState, new: AttemptState) -> bool:

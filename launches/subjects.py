@@ -9,9 +9,9 @@ from django.db.models import Q
 from accounts.models import Account
 from catalog.fields.snapshots import Snapshot
 from catalog.models import BaseModel, ShapeVersion
+from connections.providers.spec import TrainerSpec
 from launches.offers import Offer, offer_for
 from launches.resolve import Subject, resolve
-from launches.spec import TrainerSpec
 
 MOST_FITTING_MODELS = 100
 

@@ -11,11 +11,11 @@ from accounts.actors import Actor
 from catalog.models import ShapeVersion
 from catalog.rights import require_publisher
 from catalog.states import VersionState
+from connections.providers.base import VALIDATION_RECIPE
+from connections.providers.spec import TrainerSpec
 from launches.models import Launch
 from launches.offers import Offer, offer_for
-from launches.providers.base import VALIDATION_RECIPE
 from launches.resolve import resolve
-from launches.spec import TrainerSpec
 from launches.subjects import subject_of
 from wire.errors import FailedPrecondition, InvalidArgument
 

@@ -15,16 +15,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from catalog.enums import TrainerMode
 from catalog.fields.checks import joint_problems, range_problem
 from catalog.fields.launch_fields import MAX_HELP, MAX_VALUES, FieldType, LaunchField, common_fields
 from catalog.fields.narrowing import NARROWED, Widened, try_narrowing
 from catalog.fields.snapshot_fields import FIELDS, SCHEME, SnapshotField, ValueKind, value_of
-from catalog.fields.snapshots import ShardingScheme, Snapshot
+from catalog.fields.snapshots import Snapshot
 from catalog.fields.texts import bound_text, part_text
 from catalog.fields.values import broken_limit, read
 from catalog.labels import read_tokens
 from catalog.text_rules import refuse_length
+from connections.providers.spec import ShardingScheme, TrainerMode
 from wire.errors import Violation
 from wire.numbers import read_whole
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 
 class RecordLike(Protocol):
-    """One record of the trainer, as `launches.models.Metric` and `launches.providers.base.MetricRecord` are."""
+    """One record of the trainer, as `launches.models.Metric` and `connections.providers.base.MetricRecord` are."""
 
     @property
     def step(self) -> int: ...

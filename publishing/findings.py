@@ -17,13 +17,13 @@ from django.db.models import QuerySet
 from accounts.actors import user_actor
 from catalog.fields.checks import problems, warnings
 from catalog.labels import duration_label
+from connections.providers.spec import TrainerSpec
+from connections.providers.states import AttemptState
 from launches.connected import provider_named
 from launches.domain.create_launch import create_launch
 from launches.models import Attempt, Event, Launch
 from launches.offers import refusal_sentence
 from launches.pages.stepper import LABELS
-from launches.spec import TrainerSpec
-from launches.states import AttemptState
 from launches.validation_runs import ValidationRun, validation_offer
 from publishing.evidence import measure, shortcomings, summary
 from publishing.models import Validation

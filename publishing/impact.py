@@ -12,8 +12,9 @@ from accounts.models import Account
 from catalog.domain.shape_lock import latest_of
 from catalog.domain.withdraw_version import fallback_of
 from catalog.models import ShapeVersion, TrainingShape
+from connections.providers.states import AttemptState
 from launches.models import Launch
-from launches.states import ACTIVE, AttemptState
+from launches.states import ACTIVE
 from publishing.pages.actions import Verb
 from publishing.queries import IN_WORK
 from wire.counts import quantity

@@ -15,8 +15,9 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from accounts.models import Account, User
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
+from connections.providers.states import FINAL
 from launches.models import Launch
-from launches.states import FAILURES, FINAL
+from launches.states import FAILURES
 from lists.orders import PAGE, Order, count_up_to, page_of
 from lists.pages import Page
 from publishing.models import CatalogImport, Validation

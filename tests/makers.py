@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
-from catalog.enums import Architecture, IdSource, TrainerMode
+from catalog.enums import Architecture, IdSource
 from catalog.fields import snapshots
 from catalog.fields.launch_fields import LaunchField, common_fields, newest_edition
 from catalog.fields.narrowing import try_narrowing
@@ -19,6 +19,7 @@ from catalog.fields.snapshots import Snapshot
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from catalog.naming import model_search_text, shape_search_text
 from catalog.states import VersionState
+from connections.providers.spec import TrainerMode
 from wire.names import new_version_id
 
 PASSWORD = "a good long pass phrase"

@@ -18,8 +18,8 @@ from accounts.scopes import Scope
 from catalog.domain.deprecate_version import deprecate_version
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
+from connections.providers.states import AttemptState
 from launches.models import Launch, UnknownTrainer
-from launches.states import AttemptState
 from tests.launches.makers import bring_to, make_launch
 from tests.makers import make_account, make_member, make_model, make_shape, make_user, make_version, sign_in
 from tests.publishing.makers import make_validation

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from launches.providers.local import processes
-from tests.launches.providers.local_rig import STAND_IN, open_to_trainers
+from connections.providers.local import processes
+from tests.connections.local_rig import STAND_IN, open_to_trainers
 
 ROOT = Path(__file__).resolve().parents[1]
 _NOT_CODE = (".git", "node_modules", "var", "tests", "docs", "__pycache__", "*.egg-info")

@@ -13,10 +13,22 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "CONFIGURATION.md"
 PAPERS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 ROOMS = (
-    *("accounts", "api", "benchmarks", "catalog", "config", "docs", "embedded", "launches", "lists", "proofs"),
+    *(
+        "accounts",
+        "api",
+        "benchmarks",
+        "catalog",
+        "config",
+        "connections",
+        "docs",
+        "embedded",
+        "launches",
+        "lists",
+        "proofs",
+    ),
     *("publishing", "requirements", "static", "templates", "tests", "trainer", "wire"),
 )
-APPS = ("accounts", "catalog", "launches", "publishing", "wire")
+APPS = ("accounts", "catalog", "connections", "launches", "publishing", "wire")
 READS_ENVIRONMENT = re.compile(r"(environ|getenv)\b.*\b(SLIPWAY_\w+|DATABASE_URL|REDIS_URL|PORT)\b")
 
 

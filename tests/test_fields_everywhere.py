@@ -11,21 +11,20 @@ from typing import Any
 import pytest
 
 from catalog.api.resources import TrainingShapeSerializer, snapshot_json
-from catalog.enums import TrainerMode
 from catalog.fields.differences import compare
 from catalog.fields.facts import shape_facts
 from catalog.fields.launch_fields import PLACES, FieldType, LaunchField, edition_fields, every_field
 from catalog.fields.snapshot_fields import FIELDS, SnapshotField, ValueKind, value_of
-from catalog.fields.snapshots import ShardingScheme, Snapshot
+from catalog.fields.snapshots import Snapshot
 from catalog.files.document import read_document
 from catalog.files.export import write_document
+from connections.providers.spec import ShardingScheme, TrainerMode, TrainerSpec
 from launches.api.bodies import WIRE, launch_inputs, value_at
 from launches.api.resources import TrainerJobSerializer, TrainingConfigSerializer
 from launches.pages.forms import form_fields
 from launches.pages.render import Address, render_request
 from launches.resolve import OWNED_BY_SHAPE, Subject, resolve
 from launches.settings_on_wire import written_values
-from launches.spec import TrainerSpec
 from publishing.api.bodies import changed_snapshot
 from publishing.content import read_content, write_content
 from publishing.pages.forms import narrowings, sections

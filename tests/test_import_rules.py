@@ -18,14 +18,15 @@ BREAKS = {
     "publishing": ("publishing/states.py", "import publishing.models"),
     "launches": ("launches/pages/stepper.py", "import launches.gateway.headers"),
     "catalog": ("catalog/files/scan.py", "import catalog.forms"),
+    "connections": ("connections/sealing.py", "import connections.models"),
     "api": ("api/fields.py", "import api.views"),
     "accounts": ("accounts/domain/add_member.py", "import accounts.requests"),
     "lists": ("lists/pages.py", "import lists.orders"),
     "wire": ("wire/errors.py", "import wire.status"),
     "pure": ("catalog/fields/checks.py", "import django.conf"),
     "supervisor": ("embedded/home.py", "import config.environment"),
-    "trainer": ("trainer/config.py", "import launches.spec"),
-    "alone": ("launches/providers/local/plan.py", "import trainer.config"),
+    "trainer": ("trainer/config.py", "import connections.providers.spec"),
+    "alone": ("connections/providers/local/plan.py", "import trainer.config"),
 }
 """By the rule's id: where an import is added, and which."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from catalog.enums import TrainerMode
 from catalog.states import VersionState
+from connections.providers.spec import TrainerMode
 from tests.makers import make_member, make_shape, make_version
 
 pytestmark = pytest.mark.django_db

@@ -12,9 +12,9 @@ from django.utils import timezone
 from accounts.models import AuditEntry
 from config import tidying
 from config.celery import app
+from connections.providers.states import AttemptState
 from launches.domain import forget_records as forgetting
 from launches.models import Attempt, Checkpoint, Event, Metric
-from launches.states import AttemptState
 from publishing.models import CatalogImport
 from tests.launches.makers import attempt_of, bring_to, make_launch
 from tests.makers import make_account, make_user

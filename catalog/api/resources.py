@@ -11,10 +11,11 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from api.fields import Int64Field, WholeField
-from catalog.enums import AcceleratorType, Architecture, TrainerMode, WeightPrecision
+from catalog.enums import AcceleratorType, Architecture, WeightPrecision
 from catalog.fields.snapshot_fields import FIELDS, SCHEME_FIELDS, SnapshotField, ValueKind, value_of
-from catalog.fields.snapshots import ShardingScheme, Snapshot
+from catalog.fields.snapshots import Snapshot
 from catalog.models import BaseModel, ShapeVersion
+from connections.providers.spec import ShardingScheme, TrainerMode
 from wire.order import in_order
 from wire.times import rfc3339
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from catalog.enums import AcceleratorType, TrainerMode, WeightPrecision
+from catalog.enums import AcceleratorType, WeightPrecision
 from catalog.fields.launch_fields import LaunchField
 from catalog.fields.narrowing import problems_of_fields
 from catalog.fields.snapshot_fields import FIELDS, SCHEME, SCHEME_FIELDS, SnapshotField, ValueKind, value_of
-from catalog.fields.snapshots import ShardingScheme, Snapshot
+from catalog.fields.snapshots import Snapshot
 from catalog.labels import accelerator_label, parameter_label
 from catalog.text_rules import LONGEST_SHOWN, refuse_length, refuse_unseen
+from connections.providers.spec import ShardingScheme, TrainerMode
 from wire.counts import quantity
 from wire.errors import Violation
 from wire.names import DEPLOYMENT_VERSION_FORM, refuse_name

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from catalog.enums import MODE_LABELS, TrainerMode
+from catalog.enums import MODE_LABELS
 from catalog.fields.launch_fields import LaunchField
 from catalog.fields.narrowing import NARROWED
 from catalog.fields.snapshot_fields import FIELDS, SnapshotField, value_of
 from catalog.fields.snapshots import Snapshot
 from catalog.fields.texts import part_text
 from catalog.labels import accelerator_label, context_label, parameter_label
+from connections.providers.spec import TrainerMode
 
 UNKNOWN = "unspecified"
 ABSENT = "not offered"

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from catalog.enums import MODE_LABELS
 from catalog.fields.differences import written
 from catalog.fields.snapshot_fields import FIELDS, SnapshotField, value_of
-from catalog.fields.snapshots import ShardingScheme, Snapshot
+from catalog.fields.snapshots import Snapshot
 from catalog.labels import accelerator_label, context_label, parameter_label
+from connections.providers.spec import ShardingScheme
 
 
 @dataclass(frozen=True)

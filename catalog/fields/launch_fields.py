@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from catalog.enums import TrainerMode
+from connections.providers.spec import TrainerMode
 
 MAX_INACTIVITY_SECONDS = 3 * 60 * 60
 MAX_DISPLAY_NAME = 63

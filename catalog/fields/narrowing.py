@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from catalog.enums import MODE_LABELS, TrainerMode
+from catalog.enums import MODE_LABELS
 from catalog.fields.launch_fields import MAX_HELP, MAX_VALUES, FieldType, LaunchField, common_fields, newest_edition
 from catalog.fields.texts import bound_text
 from catalog.fields.values import UnfitValue, is_kept, read_value, unreadable
 from catalog.text_rules import refuse_unseen
+from connections.providers.spec import TrainerMode
 from wire.errors import Violation
 
 NARROWED = ("default", "minimum", "maximum", "choices", "suggestions", "help")

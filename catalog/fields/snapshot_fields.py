@@ -11,9 +11,10 @@ from dataclasses import MISSING, dataclass, fields
 from enum import StrEnum
 from typing import Any
 
-from catalog.enums import AcceleratorType, TrainerMode, WeightPrecision
+from catalog.enums import AcceleratorType, WeightPrecision
 from catalog.fields.launch_fields import MAX_DISPLAY_NAME
-from catalog.fields.snapshots import ShardingScheme, Snapshot
+from catalog.fields.snapshots import Snapshot
+from connections.providers.spec import ShardingScheme, TrainerMode
 from wire.casing import camel
 
 MAX_GPUS = 1024

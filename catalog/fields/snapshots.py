@@ -10,30 +10,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from catalog.enums import AcceleratorType, TrainerMode, WeightPrecision
+from catalog.enums import AcceleratorType, WeightPrecision
+from connections.providers.spec import ShardingScheme, TrainerMode
 from wire.casing import camel_keys, snake
-
-
-@dataclass(frozen=True)
-class ShardingScheme:
-    """Degrees of parallelism of one replica; their product times the data-parallel rest is the number of GPUs."""
-
-    tensor_parallelism: int = 1
-    pipeline_parallelism: int = 1
-    context_parallelism: int = 1
-    expert_parallelism: int = 1
-    sequence_parallelism: bool = False
-
-    @property
-    def degrees(self) -> dict[str, int]:
-        """The degrees by what they divide."""
-        return {
-            "tensor": self.tensor_parallelism,
-            "pipeline": self.pipeline_parallelism,
-            "context": self.context_parallelism,
-            "expert": self.expert_parallelism,
-        }
-
 
 ADDED: frozenset[str] = frozenset()
 """Fields that came later, None by default: where unknown they are left out of what is stored, whose digests so stay."""

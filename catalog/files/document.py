@@ -25,17 +25,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from catalog.enums import Architecture, IdSource, TrainerMode
+from catalog.enums import Architecture, IdSource
 from catalog.fields.checks import problems
 from catalog.fields.launch_fields import FieldType, LaunchField, every_field, newest_edition
 from catalog.fields.narrowing import Changes, FittedFields, narrow, newest_fit
 from catalog.fields.snapshot_fields import FIELDS, MAX_PARAMETERS, SCHEME, SCHEME_FIELDS, SnapshotField, ValueKind
-from catalog.fields.snapshots import ShardingScheme, Snapshot, digest
+from catalog.fields.snapshots import Snapshot, digest
 from catalog.fields.values import kept
 from catalog.files.nodes import Record
 from catalog.files.problems import DocumentError, Enough, Place, Reporter
 from catalog.files.scan import compose, decode
 from catalog.labels import context_label
+from connections.providers.spec import ShardingScheme, TrainerMode
 from wire import names
 
 GPUS_PER_NODE = 8

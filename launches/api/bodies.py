@@ -6,12 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from catalog.enums import TrainerMode
 from catalog.fields.launch_fields import PLACES
 from catalog.fields.snapshots import Snapshot
+from connections.providers.spec import NO_RECIPE, TrainerMode
 from launches.labels import Labels
 from launches.resolve import RECIPE
-from launches.spec import NO_RECIPE
 from wire.errors import InvalidArgument, Violation
 from wire.numbers import read_whole
 

@@ -11,10 +11,10 @@ from django.db.models.functions import Abs, Cast
 
 from accounts.models import Account
 from api.refusals import invalid
-from catalog.enums import TrainerMode
 from catalog.models import ShapeVersion
 from catalog.queries import find_model, listed
 from catalog.selection import BILLION, Candidate, ShapeRequirements, bucket, choose, near_misses
+from connections.providers.spec import TrainerMode
 from launches.api.bodies import WIRE, value_at
 from launches.resolve import no_rank
 from wire.errors import FailedPrecondition

@@ -11,14 +11,14 @@ from rest_framework import serializers
 
 from api.fields import WholeField
 from api.sentences import OWN
-from catalog.enums import TrainerMode
 from catalog.fields.launch_fields import PLACES, FieldType, every_field
 from catalog.fields.snapshot_fields import LONGEST_TAG, MAX_TOKENS
+from connections.providers.spec import TrainerMode, TrainerSpec
+from connections.providers.states import FINAL, AttemptState
 from launches.labels import LONGEST
 from launches.models import Attempt, Checkpoint, Launch
 from launches.settings_on_wire import written_values
-from launches.spec import TrainerSpec
-from launches.states import FAILURES, FINAL, AttemptState
+from launches.states import FAILURES
 from wire.order import in_order
 from wire.status import Code, error_info
 from wire.times import rfc3339

@@ -10,13 +10,13 @@ import structlog
 from django.db import DataError
 from django.utils import timezone
 
+from connections.providers.base import Reference, Submission
+from connections.providers.spec import TrainerSpec
 from launches.connected import provider_named
 from launches.domain.apply_reading import apply_reading, put_off
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import AttemptClaim, claim_attempt
 from launches.poll import PollRequest, ReadOffsets, Report, poll_attempt
-from launches.providers.base import Reference, Submission
-from launches.spec import TrainerSpec
 from launches.tokens import trainer_token
 
 log = structlog.get_logger(__name__)

@@ -13,13 +13,13 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from accounts.actors import SYSTEM
+from connections.providers.base import Truncation
 from launches.domain.append_event import TimelineLine, append_events
 from launches.domain.claim_attempt import AttemptClaim, hold_attempt
 from launches.domain.mirror_checkpoints import mirror_checkpoints
 from launches.live.wake import wake
 from launches.models import Attempt, Launch, Metric
 from launches.poll import LOG_TAIL_CHARACTERS, Report
-from launches.providers.base import Truncation
 
 BATCH = 1000
 

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from accounts.actors import SYSTEM
+from connections.providers.base import Observation
+from connections.providers.states import AttemptState, Reason
 from launches.domain.append_event import TimelineLine, append_event, append_events
 from launches.domain.apply_reading import write_reading
 from launches.domain.claim_attempt import AttemptClaim, hold_attempt
@@ -17,8 +19,7 @@ from launches.live.hints import PURGE, hint_on_commit
 from launches.live.wake import wake
 from launches.models import Attempt, Launch
 from launches.poll import Report
-from launches.providers.base import Observation
-from launches.states import AttemptState, Reason, may_move
+from launches.states import may_move
 
 POLL = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(seconds=10)

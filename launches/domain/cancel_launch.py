@@ -7,11 +7,11 @@ from django.utils import timezone
 
 from accounts.actors import Actor
 from accounts.domain.record import record
+from connections.providers.states import AttemptState, Reason
 from launches.domain.control import lock_for
 from launches.domain.move import move
 from launches.live.hints import ADVANCE, hint_on_commit
 from launches.models import Attempt, Launch
-from launches.states import AttemptState, Reason
 from wire.errors import FailedPrecondition
 
 

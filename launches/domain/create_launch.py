@@ -15,6 +15,7 @@ from accounts.roles import Right
 from catalog.models import ShapeVersion
 from catalog.queries import successor_of
 from catalog.states import VersionState
+from connections.providers.spec import TrainerSpec
 from launches.domain.append_event import append_event
 from launches.labels import Labels
 from launches.live.hints import ADVANCE, hint_on_commit
@@ -24,7 +25,6 @@ from launches.offers import offer_for, refusal_sentence
 from launches.resolve import resolve
 from launches.search import launch_search_text
 from launches.space import require_space
-from launches.spec import TrainerSpec
 from launches.subjects import default_offer, subject_of
 from launches.validation_runs import ValidationRun, refuse_validation_run, validation_spec
 from wire.errors import (

@@ -8,10 +8,10 @@ from django.conf import settings
 from django.db.models import Q
 
 from accounts.actors import SYSTEM
+from connections.providers.base import Observation
+from connections.providers.states import AttemptState, Reason
 from launches.domain.cancel_launch import request_cancel
 from launches.models import Attempt, Launch
-from launches.providers.base import Observation
-from launches.states import AttemptState, Reason
 from wire.counts import quantity
 
 _STARTING = Q(state__in=[AttemptState.QUEUED, AttemptState.PENDING, AttemptState.CREATING]) | Q(

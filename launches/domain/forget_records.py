@@ -8,9 +8,9 @@ import structlog
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from connections.providers.base import ProviderError
 from launches.connected import connected_providers
 from launches.models import Attempt, Metric
-from launches.providers.base import ProviderError
 
 BATCH = 200
 """Attempts at a time: their records may be many."""

@@ -11,12 +11,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.actors import SYSTEM
+from connections.providers.base import CheckpointRecord, ProviderError
+from connections.providers.states import FINAL, AttemptState
 from launches.connected import provider_named
 from launches.domain.append_event import TimelineLine, append_events
 from launches.live.wake import wake
 from launches.models import Checkpoint, Launch
-from launches.providers.base import CheckpointRecord, ProviderError
-from launches.states import FINAL, AttemptState
 
 BATCH = 1000
 log = structlog.get_logger(__name__)

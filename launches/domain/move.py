@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from accounts.actors import SYSTEM, Actor
+from connections.providers.states import FINAL, AttemptState, Reason
 from launches.domain.append_event import append_event
 from launches.live.wake import wake
 from launches.models import Attempt, Launch
-from launches.states import FINAL, AttemptState, Reason, may_move
+from launches.states import may_move
 from wire.errors import FailedPrecondition
 
 MESSAGES = {

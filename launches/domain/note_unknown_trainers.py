@@ -7,8 +7,8 @@ from datetime import datetime
 
 import structlog
 
+from connections.providers.base import Provider, ProviderError, Reference
 from launches.models import UnknownTrainer
-from launches.providers.base import Provider, ProviderError, Reference
 
 log = structlog.get_logger(__name__)
 

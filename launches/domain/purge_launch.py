@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.utils import timezone
 
+from connections.providers.base import Gone, Retryable
 from launches.connected import provider_named
 from launches.models import Launch
-from launches.providers.base import Gone, Retryable
 
 
 def purge_launch(launch_pk: int) -> bool:

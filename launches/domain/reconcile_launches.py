@@ -5,11 +5,11 @@ from __future__ import annotations
 import structlog
 from django.utils import timezone
 
+from connections.providers.base import Provider, ProviderError, Reference
+from connections.providers.states import AttemptState
 from launches.connected import connected_providers
 from launches.domain.note_unknown_trainers import note_unknown_trainers
 from launches.models import Attempt
-from launches.providers.base import Provider, ProviderError, Reference
-from launches.states import AttemptState
 
 log = structlog.get_logger(__name__)
 

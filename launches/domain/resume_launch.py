@@ -6,14 +6,15 @@ from django.db import transaction
 
 from accounts.actors import Actor
 from accounts.domain.record import record
+from connections.providers.spec import NO_RECIPE
+from connections.providers.states import AttemptState
 from launches.domain.append_event import append_event
 from launches.domain.control import lock_for
 from launches.live.hints import ADVANCE, hint_on_commit
 from launches.live.wake import wake
 from launches.models import Attempt, Launch
 from launches.space import require_space
-from launches.spec import NO_RECIPE
-from launches.states import RESUMABLE, AttemptState
+from launches.states import RESUMABLE
 from launches.validation_runs import MEASURED_ONCE, is_validation_run
 from wire.errors import FailedPrecondition
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from launches.states import FINAL, RESUMABLE, AttemptState
+from connections.providers.states import FINAL, AttemptState
+from launches.states import RESUMABLE
 
 
 @dataclass(frozen=True)

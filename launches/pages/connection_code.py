@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from launches.spec import TrainerSpec
+from connections.providers.spec import TrainerSpec
 
 
 def connection_code(spec: TrainerSpec, job: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from catalog.fields.facts import Fact, shape_facts
 from catalog.fields.snapshots import Snapshot
-from launches.spec import TrainerSpec
+from connections.providers.spec import TrainerSpec
 from wire.counts import quantity
 
 

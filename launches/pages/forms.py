@@ -13,7 +13,7 @@ from catalog.fields.launch_fields import PLACES, FieldType, LaunchField
 from catalog.fields.texts import limits_text
 from catalog.labels import value_label
 from catalog.text_rules import shortened
-from launches.providers.base import Recipe
+from connections.providers.base import Recipe
 from launches.resolve import RECIPE, Subject
 from wire.errors import Violation, capped
 

@@ -14,6 +14,7 @@ from catalog.fields.facts import Fact
 from catalog.fields.inputs import Input
 from catalog.models import ShapeVersion
 from catalog.usage import KEY_VARIABLE, PUBLIC_URL, URL_VARIABLE
+from connections.providers.spec import NO_RECIPE, TrainerSpec
 from launches.domain.create_launch import job_id_from
 from launches.models import Launch
 from launches.offers import Offer, offer_for, refusal_sentence
@@ -21,7 +22,6 @@ from launches.pages.facts import gpu_total, locked_facts
 from launches.pages.forms import form_fields
 from launches.pages.render import Address, RenderedRequest, render_request
 from launches.resolve import resolve
-from launches.spec import NO_RECIPE, TrainerSpec
 from launches.subjects import default_offer, subject_of
 from wire.errors import Violation
 

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from catalog.enums import TrainerMode
 from catalog.fields.launch_fields import PLACES
 from catalog.usage import KEY_VARIABLE, URL_VARIABLE
+from connections.providers.spec import TrainerMode, TrainerSpec
 from launches.settings_on_wire import written_value
-from launches.spec import TrainerSpec
 from wire.casing import camel_keys
 from wire.names import account_name, job_name
 from wire.order import in_order

@@ -8,7 +8,8 @@ from datetime import datetime
 from itertools import pairwise
 
 from catalog.labels import duration_label
-from launches.states import FAILURES, FINAL, TRAINING_PATH, AttemptState, Reason
+from connections.providers.states import FINAL, AttemptState, Reason
+from launches.states import FAILURES, TRAINING_PATH
 
 LABELS = {
     AttemptState.QUEUED: "Queued",

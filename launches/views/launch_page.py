@@ -23,6 +23,8 @@ from accounts.roles import Right
 from catalog.labels import duration_label, value_label
 from catalog.usage import environment
 from catalog.views.access import member_of
+from connections.providers.spec import TrainerSpec
+from connections.providers.states import AttemptState, Reason
 from launches.domain.control import right_to_control
 from launches.domain.resume_launch import never_resumed, recipe_is_done
 from launches.gateway.application import PREFIX
@@ -41,8 +43,6 @@ from launches.queries import (
     timeline_of,
 )
 from launches.series import Position, curve_of, newest_of, records_by_attempt
-from launches.spec import TrainerSpec
-from launches.states import AttemptState, Reason
 from launches.tokens import trainer_token
 from lists.pages import show
 from wire.errors import Refusal

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from catalog.enums import TrainerMode
 from catalog.fields.snapshot_fields import FIELDS, SnapshotField, ValueKind
-from catalog.fields.snapshots import ShardingScheme, Snapshot
+from catalog.fields.snapshots import Snapshot
+from connections.providers.spec import ShardingScheme, TrainerMode
 from wire.casing import snake
 from wire.errors import InvalidArgument, Violation
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from catalog.enums import MODE_LABELS, TrainerMode
+from catalog.enums import MODE_LABELS
 from catalog.fields.inputs import Input, Option, element_of, options_of
 from catalog.fields.launch_fields import FieldType, LaunchField, common_fields, edition_fields, every_field
 from catalog.fields.snapshot_fields import FIELDS, FieldGroup, SnapshotField, ValueKind
 from catalog.fields.texts import length_text, part_text
 from catalog.labels import accelerator_label
+from connections.providers.spec import TrainerMode
 from publishing.content import LAUNCH_FIELDS, LISTS, parts_of
 from wire.errors import Violation
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from connections.providers.states import AttemptState
 from launches.pages.stepper import ProgressStep
-from launches.states import AttemptState
 from publishing.states import FINAL, ValidationState
 
 _S = ValidationState

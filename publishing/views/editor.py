@@ -19,7 +19,6 @@ from accounts.requests import SlipwayRequest, actor_of, see_other, wrong_account
 from catalog.domain.create_draft import create_draft
 from catalog.domain.edit_draft import edit_draft
 from catalog.domain.start_shape import start_shape
-from catalog.enums import TrainerMode
 from catalog.facets import chips
 from catalog.fields.differences import FieldDifference, differences
 from catalog.fields.launch_fields import edition_fields, newest_edition
@@ -29,6 +28,7 @@ from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from catalog.queries import find_model, find_version, visible_models
 from catalog.states import VersionState
 from catalog.views.access import member_of
+from connections.providers.spec import TrainerMode
 from publishing.content import NOTE, Content, read_content, write_content
 from publishing.pages.addresses import shape_page
 from publishing.pages.forms import narrowings, sections

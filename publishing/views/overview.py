@@ -14,9 +14,10 @@ from django.views.decorators.http import require_safe
 
 from accounts.requests import SlipwayRequest, actor_of
 from catalog.domain.shape_lock import latest_of
-from catalog.enums import MODE_LABELS, TrainerMode
+from catalog.enums import MODE_LABELS
 from catalog.labels import context_label
 from catalog.models import ShapeVersion, TrainingShape
+from connections.providers.spec import TrainerMode
 from lists import pages
 from publishing.bundled import offers_for
 from publishing.pages.actions import DELETE_SHAPE, ActionText, Verb, legal_verbs, words_of

@@ -23,9 +23,9 @@ from catalog.models import ShapeVersion
 from catalog.rights import require_publisher
 from catalog.states import VersionState
 from catalog.views.access import member_of
+from connections.providers.states import AttemptState
 from launches.models import Attempt, Event
 from launches.offers import Offer
-from launches.states import AttemptState
 from launches.validation_runs import ValidationRun, validation_offer
 from publishing.domain.cancel_validation import cancel_validation
 from publishing.domain.request_validation import request_validation

@@ -10,8 +10,8 @@ from django.utils import timezone
 from accounts.models import Account
 from accounts.roles import Role
 from accounts.scopes import Scope
-from catalog.enums import TrainerMode
 from catalog.models import BaseModel, ShapeVersion
+from connections.providers.spec import TrainerMode
 from launches.models import Launch
 from tests.api.makers import Caller, make_caller
 from tests.api.test_jobs import TINY, create, made, reason, violations

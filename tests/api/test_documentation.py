@@ -18,10 +18,11 @@ from pytest_django.live_server_helper import LiveServer
 from accounts.models import Account
 from accounts.roles import Role
 from accounts.scopes import Scope
+from connections.providers.states import AttemptState
 from launches.api.resources import STATES
 from launches.domain.create_launch import NOT_VALIDATED
 from launches.models import Launch
-from launches.states import ACTIVE, AttemptState
+from launches.states import ACTIVE
 from tests.api.makers import make_key
 from tests.makers import make_member
 from wire.status import Code

@@ -17,14 +17,15 @@ from accounts.roles import Role
 from accounts.scopes import Scope
 from api.listing import Listing
 from catalog.api.lists import MODELS, SHAPES, VERSIONS
-from catalog.enums import AcceleratorType, TrainerMode, WeightPrecision
+from catalog.enums import AcceleratorType, WeightPrecision
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from catalog.search import patterns
 from catalog.states import VersionState
+from connections.providers.spec import TrainerMode
+from connections.providers.states import FINAL, AttemptState
 from launches.api.views import CHECKPOINTS, JOBS
 from launches.models import Attempt, Checkpoint, Launch
 from launches.search import launch_search_text
-from launches.states import FINAL, AttemptState
 from tests.api.makers import Caller, make_caller
 from tests.launches.makers import NOW, make_launch, make_tiny_version
 from tests.makers import make_account, make_member, make_model, make_shape, make_version

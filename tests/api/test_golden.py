@@ -16,12 +16,12 @@ from django.test import Client
 from accounts.models import Account, User
 from accounts.roles import Role
 from accounts.scopes import Scope
-from catalog.enums import AcceleratorType, Architecture, TrainerMode, WeightPrecision
-from catalog.fields.snapshots import ShardingScheme
+from catalog.enums import AcceleratorType, Architecture, WeightPrecision
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from catalog.states import VersionState
+from connections.providers.spec import ShardingScheme, TrainerMode
+from connections.providers.states import AttemptState, Reason
 from launches.models import Attempt, Checkpoint, Launch
-from launches.states import AttemptState, Reason
 from tests.api.makers import Caller, make_caller
 from tests.golden import check_golden
 from tests.launches.makers import make_launch

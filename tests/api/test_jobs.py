@@ -18,11 +18,11 @@ from accounts.scopes import Scope
 from catalog.domain.deprecate_version import deprecate_version
 from catalog.models import ShapeVersion
 from catalog.states import VersionState
+from connections.providers.states import AttemptState, Reason
 from launches.api.resources import TrainerJobSerializer, TrainingConfigSerializer
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import claim_attempt
 from launches.models import Attempt, Checkpoint, Event, Launch
-from launches.states import AttemptState, Reason
 from tests.api.makers import Caller, make_caller
 from tests.launches.makers import NOW, attempt_of, make_launch, make_tiny_version, seen
 from tests.launches.test_form_page import hidden

@@ -11,9 +11,9 @@ import pytest
 from accounts.roles import Role
 from accounts.scopes import Scope
 from api import listing
-from catalog.enums import TrainerMode
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
+from connections.providers.spec import TrainerMode
 from tests.api.makers import Caller, make_caller
 from tests.makers import (
     make_account,

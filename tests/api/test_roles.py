@@ -17,8 +17,8 @@ from accounts.roles import Role
 from accounts.scopes import Scope
 from catalog.models import ShapeVersion
 from catalog.states import VersionState
+from connections.providers.states import AttemptState
 from launches.models import Launch
-from launches.states import AttemptState
 from tests.api.makers import Caller, make_caller
 from tests.launches.makers import bring_to, make_launch
 from tests.makers import make_account, make_member, make_model, make_shape, make_version

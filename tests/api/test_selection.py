@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.enums import TrainerMode
 from catalog.selection import BILLION, Candidate, ShapeRequirements, bucket, choose, near_misses
+from connections.providers.spec import TrainerMode
 
 MODELS = ("accounts/m/models/x", "accounts/m/models/y")
 ACCOUNTS = st.sampled_from("amo")  # one that launches, the models' own, and another one

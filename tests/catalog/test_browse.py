@@ -11,10 +11,10 @@ from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from catalog.enums import TrainerMode
 from catalog.files.bundled import BUNDLED_FILES
 from catalog.files.document import ShapeEntry, read_document
 from catalog.filters import MODES
+from connections.providers.spec import TrainerMode
 
 pytestmark = pytest.mark.usefixtures("public_catalog")
 HTMX = {"HX-Request": "true"}

@@ -9,9 +9,10 @@ from pathlib import Path
 from django.core.management import call_command
 
 from accounts.models import Account, AuditEntry
-from catalog.enums import IdSource, TrainerMode
+from catalog.enums import IdSource
 from catalog.files.bundled import BUNDLED_FILES
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
+from connections.providers.spec import TrainerMode
 from tests.catalog.test_catalog_round_trip import forget
 
 

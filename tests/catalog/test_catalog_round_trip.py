@@ -24,15 +24,16 @@ from catalog.domain.publish_version import publish_version
 from catalog.domain.restore_version import restore_version
 from catalog.domain.roll_back import roll_back
 from catalog.domain.withdraw_version import withdraw_version
-from catalog.enums import AcceleratorType, Architecture, IdSource, TrainerMode, WeightPrecision
+from catalog.enums import AcceleratorType, Architecture, IdSource, WeightPrecision
 from catalog.fields.checks import problems
 from catalog.fields.launch_fields import FieldType, LaunchField, common_fields
 from catalog.fields.narrowing import NARROWED, Widened
-from catalog.fields.snapshots import ShardingScheme, Snapshot
+from catalog.fields.snapshots import Snapshot
 from catalog.files.current import read_current
 from catalog.files.document import read_document
 from catalog.files.export import write_document
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
+from connections.providers.spec import ShardingScheme, TrainerMode
 from tests.makers import make_account, make_model, make_version, narrow_field
 from wire.errors import Refusal
 

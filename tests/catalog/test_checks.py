@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from catalog.enums import AcceleratorType, TrainerMode, WeightPrecision
+from catalog.enums import AcceleratorType, WeightPrecision
 from catalog.fields.checks import estimate_memory, problems, warnings
-from catalog.fields.snapshots import ShardingScheme, Snapshot
+from catalog.fields.snapshots import Snapshot
+from connections.providers.spec import ShardingScheme, TrainerMode
 
 FACTS: dict[str, Any] = {
     "parameter_count": 8 * 10**9,

@@ -14,11 +14,11 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Account
 from accounts.roles import Role
-from catalog.enums import AcceleratorType, TrainerMode
+from catalog.enums import AcceleratorType
 from catalog.fields.launch_fields import common_fields
-from catalog.fields.snapshots import ShardingScheme
 from catalog.models import ShapeVersion
 from catalog.states import VersionState
+from connections.providers.spec import ShardingScheme, TrainerMode
 from tests.makers import make_member, make_model, make_shape, make_version, narrow_field, sign_in
 
 pytestmark = pytest.mark.django_db

@@ -10,12 +10,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalog.enums import AcceleratorType, IdSource, TrainerMode
-from catalog.fields.snapshots import ShardingScheme
+from catalog.enums import AcceleratorType, IdSource
 from catalog.files.bundled import BUNDLED_FILES
 from catalog.files.document import Document, read_document
 from catalog.files.export import write_document
 from catalog.files.problems import DocumentError
+from connections.providers.spec import ShardingScheme, TrainerMode
 
 GOOD = """\
 account: team-a

@@ -17,7 +17,6 @@ from catalog.domain.accept_version import accept_version
 from catalog.domain.clone_shape import clone_shape
 from catalog.domain.create_draft import create_draft
 from catalog.domain.edit_draft import edit_draft
-from catalog.enums import TrainerMode
 from catalog.fields import launch_fields
 from catalog.fields.launch_fields import FieldPlaces, FieldType, LaunchField, common_fields
 from catalog.fields.snapshots import canonical
@@ -27,6 +26,7 @@ from catalog.files.export import write_document
 from catalog.models import ShapeVersion
 from catalog.states import VersionState
 from catalog.verify import verify_versions
+from connections.providers.spec import TrainerMode
 from launches.resolve import Subject, resolve
 from tests.catalog.test_catalog_code import run
 from tests.makers import make_shape, make_version

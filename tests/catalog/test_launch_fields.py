@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.enums import TrainerMode
 from catalog.fields.launch_fields import LaunchField, common_fields
 from catalog.fields.narrowing import Widened, problems_of_fields
 from catalog.fields.texts import limits_text, part_text
 from catalog.files.document import read_document
 from catalog.files.problems import DocumentError
 from catalog.labels import value_label
+from connections.providers.spec import TrainerMode
 from tests.makers import narrow_field
 
 LORA = {field.name: field for field in common_fields(TrainerMode.LORA_TRAINER)}

@@ -10,9 +10,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from catalog import queries
-from catalog.enums import TrainerMode
 from catalog.fields.launch_fields import common_fields
 from catalog.filters import CatalogFilters
+from connections.providers.spec import TrainerMode
 from tests.makers import make_account, make_member, make_model, make_shape, make_version, sign_in
 
 ANONYMOUS = {

@@ -13,10 +13,10 @@ from django.utils import timezone
 from accounts.actors import SYSTEM
 from accounts.roles import Role
 from catalog.domain.withdraw_version import withdraw_version
-from catalog.enums import AcceleratorType, TrainerMode
-from catalog.fields.snapshots import ShardingScheme
+from catalog.enums import AcceleratorType
 from catalog.models import ShapeVersion
 from catalog.states import VersionState
+from connections.providers.spec import ShardingScheme, TrainerMode
 from proofs.desk import code
 from tests.golden import check_golden_text
 from tests.makers import make_account, make_member, make_model, make_shape, make_version, sign_in

@@ -24,11 +24,12 @@ from catalog.domain.restore_version import restore_version
 from catalog.domain.roll_back import roll_back
 from catalog.domain.start_validating import start_validating
 from catalog.domain.withdraw_version import withdraw_version
-from catalog.enums import AcceleratorType, TrainerMode, WeightPrecision
+from catalog.enums import AcceleratorType, WeightPrecision
 from catalog.fields import snapshots
 from catalog.fields.launch_fields import common_fields
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
+from connections.providers.spec import TrainerMode
 from tests.launches.makers import make_launch, make_tiny_version
 from tests.makers import make_account, make_member, make_model, make_shape, make_version
 from wire.errors import (

@@ -26,8 +26,8 @@ from config.health import WORKER_KEY
 from embedded.addresses import free_port
 from embedded.broker import Broker, find_server
 from embedded.processes import kill_group, spawn
+from tests.connections.local_rig import STAND_IN
 from tests.e2e.conftest import ROOT, SlipwayServer, running_slipway
-from tests.launches.providers.local_rig import STAND_IN
 from trainer.prepare import REQUIREMENTS, STAMP, digest
 
 JOBS = "/v1/accounts/local/rlorTrainerJobs"

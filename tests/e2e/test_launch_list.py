@@ -17,7 +17,7 @@ from catalog.models import ShapeVersion
 from launches.domain.create_launch import create_launch
 from launches.domain.move import move
 from launches.models import Launch
-from launches.states import AttemptState
+from connections.providers.states import AttemptState
 
 me, local = User.objects.get(username="admin"), Account.objects.get(account_id="local")
 version = ShapeVersion.objects.get(shape__shape_id="tiny-qwen3-2k-lora", is_latest_validated=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.connections.local_rig import is_alive
 from tests.e2e.test_run import Slipway, wait_for
-from tests.launches.providers.local_rig import is_alive
 from tests.standing_in import CodeFolder, make_code
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("run")]

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from connections.providers.states import AttemptState
 from launches.models import Launch
-from launches.states import AttemptState
 from tests.launches.gateway_parts import StandIn, observe
 from tests.launches.makers import make_launch
 

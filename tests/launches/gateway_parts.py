@@ -22,11 +22,11 @@ from accounts.actors import SYSTEM
 from accounts.domain.create_api_key import create_api_key
 from accounts.models import Account, User
 from accounts.scopes import Scope
+from connections.providers.states import AttemptState, Reason
 from embedded.addresses import free_port
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import claim_attempt
 from launches.models import Launch
-from launches.states import AttemptState, Reason
 from tests.launches.makers import attempt_of, seen
 
 PATIENCE = 20.0

@@ -10,15 +10,15 @@ from django.utils import timezone
 
 from accounts.actors import user_actor
 from accounts.models import Account, Membership, User
-from catalog.enums import TrainerMode
 from catalog.models import ShapeVersion
+from connections.providers.base import MetricRecord, Observation
+from connections.providers.spec import TrainerMode
+from connections.providers.states import AttemptState, Reason
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import claim_attempt
 from launches.domain.create_launch import create_launch
 from launches.models import Attempt, Launch
 from launches.poll import Report
-from launches.providers.base import MetricRecord, Observation
-from launches.states import AttemptState, Reason
 from tests.makers import make_account, make_member, make_model, make_shape, make_version
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -12,6 +12,8 @@ from django.db import DataError, connections, transaction
 from django.utils import timezone
 
 from accounts.actors import user_actor
+from connections.providers.base import CheckpointRecord, LogChunk, Observation, Progress
+from connections.providers.states import AttemptState, Reason
 from launches.domain.advance_launch import advance_launch
 from launches.domain.apply_report import apply_report
 from launches.domain.cancel_launch import cancel_launch
@@ -19,8 +21,6 @@ from launches.domain.claim_attempt import AttemptClaim, claim_attempt
 from launches.leases import LEASE
 from launches.models import Launch
 from launches.poll import LOG_TAIL_CHARACTERS, Report
-from launches.providers.base import CheckpointRecord, LogChunk, Observation, Progress
-from launches.states import AttemptState, Reason
 from tests.launches.makers import NOW, attempt_of, make_launch, metric, seen
 
 pytestmark = pytest.mark.django_db

@@ -13,14 +13,14 @@ from django.utils import timezone
 
 from accounts.roles import Role
 from accounts.scopes import Scope
+from connections.providers.base import CheckpointRecord, Observation
+from connections.providers.states import AttemptState, Reason
 from launches.connected import connected_providers, local_provider
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import AttemptClaim, claim_attempt
 from launches.domain.mirror_checkpoints import refresh_checkpoints
 from launches.models import Launch
 from launches.poll import Report
-from launches.providers.base import CheckpointRecord, Observation
-from launches.states import AttemptState, Reason
 from tests.api.makers import Caller, make_caller
 from tests.launches.makers import attempt_of, bring_to, make_launch, make_tiny_version, seen
 from tests.makers import make_account, make_member

@@ -12,7 +12,7 @@ from pytest_django.fixtures import Settings
 
 from accounts.models import Account
 from accounts.roles import Role
-from catalog.enums import TrainerMode
+from connections.providers.spec import TrainerMode
 from proofs.desk import code
 from tests.launches.makers import make_tiny_version
 from tests.makers import make_account, make_member, make_shape, make_user, make_version, sign_in

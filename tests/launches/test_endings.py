@@ -14,14 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.actors import user_actor
-from launches import leases
-from launches.domain import advance_launch as advancing
-from launches.domain.advance_launch import advance_launch
-from launches.domain.apply_reading import apply_reading
-from launches.domain.cancel_launch import cancel_launch
-from launches.domain.claim_attempt import claim_attempt
-from launches.models import Attempt
-from launches.providers.base import (
+from connections.providers.base import (
     CheckpointList,
     CheckpointRecord,
     LogChunk,
@@ -33,8 +26,15 @@ from launches.providers.base import (
     Submission,
     Truncation,
 )
-from launches.spec import TrainerSpec
-from launches.states import AttemptState, Reason
+from connections.providers.spec import TrainerSpec
+from connections.providers.states import AttemptState, Reason
+from launches import leases
+from launches.domain import advance_launch as advancing
+from launches.domain.advance_launch import advance_launch
+from launches.domain.apply_reading import apply_reading
+from launches.domain.cancel_launch import cancel_launch
+from launches.domain.claim_attempt import claim_attempt
+from launches.models import Attempt
 from tests.launches.makers import NOW, attempt_of, make_launch, metric
 
 pytestmark = pytest.mark.django_db

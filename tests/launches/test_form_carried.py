@@ -16,8 +16,8 @@ from accounts.models import Membership, User
 from accounts.roles import Role
 from catalog.domain.deprecate_version import deprecate_version
 from catalog.domain.withdraw_version import withdraw_version
-from catalog.enums import TrainerMode
 from catalog.fields.launch_fields import common_fields
+from connections.providers.spec import TrainerMode
 from launches.models import Launch
 from tests.launches.makers import make_launch, make_tiny_version
 from tests.launches.test_form_page import form_url, hidden, text

@@ -7,13 +7,12 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.enums import TrainerMode
 from catalog.fields.launch_fields import common_fields
 from catalog.fields.snapshots import Snapshot
+from connections.providers.base import Recipe
+from connections.providers.spec import TrainerMode, TrainerSpec
 from launches.pages.forms import OWN_NAMES, form_fields, read_inputs
-from launches.providers.base import Recipe
 from launches.resolve import Subject, resolve
-from launches.spec import TrainerSpec
 from tests.makers import narrow_field
 from wire.errors import Violation
 

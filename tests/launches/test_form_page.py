@@ -16,9 +16,9 @@ from django.utils import timezone
 
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
-from catalog.enums import TrainerMode
 from catalog.fields.launch_fields import common_fields
 from catalog.models import ShapeVersion
+from connections.providers.spec import TrainerMode
 from launches.models import Launch
 from tests.launches.makers import make_launch, make_tiny_version
 from tests.makers import make_account, make_member, make_shape, make_user, make_version, sign_in

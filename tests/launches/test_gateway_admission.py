@@ -19,6 +19,7 @@ from accounts.origins import UNKNOWN
 from accounts.roles import Role
 from accounts.scopes import Scope
 from catalog.states import VersionState
+from connections.providers.states import AttemptState, Reason
 from launches.domain.cancel_launch import cancel_launch
 from launches.domain.create_launch import create_launch
 from launches.domain.delete_launch import delete_launch
@@ -26,7 +27,6 @@ from launches.domain.resume_launch import resume_launch
 from launches.gateway import admission
 from launches.gateway.application import Gateway
 from launches.models import Launch
-from launches.states import AttemptState, Reason
 from launches.validation_runs import ValidationRun
 from tests.launches.gateway_calls import ask, asked
 from tests.launches.gateway_parts import StandIn, make_key, observe, prefix_of

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from accounts.roles import Role
+from connections.providers.states import AttemptState, Reason
 from launches.models import Attempt, Launch
-from launches.states import AttemptState, Reason
 from tests.golden import check_golden
 from tests.launches.gateway_calls import asked, exhausted_database
 from tests.launches.gateway_parts import StandIn, make_key, observe, prefix_of

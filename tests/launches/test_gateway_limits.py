@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 
+from connections.providers.states import AttemptState
 from launches.gateway.application import Gateway
 from launches.models import Launch
-from launches.states import AttemptState
 from tests.launches.gateway_calls import Message, ask, asked, exhausted_database, sending
 from tests.launches.gateway_parts import PATIENCE, Call, StandIn, answer_plainly, make_key, observe, prefix_of
 from tests.launches.makers import make_launch, make_tiny_version

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from connections.providers.states import AttemptState
 from launches.models import Launch
-from launches.states import AttemptState
 from launches.tokens import trainer_token
 from tests.launches.gateway_parts import (
     PATIENCE,

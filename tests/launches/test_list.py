@@ -15,11 +15,11 @@ from django.utils import timezone
 from accounts.actors import user_actor
 from accounts.models import User
 from accounts.roles import Role
+from connections.providers.states import AttemptState
 from launches.domain.resume_launch import resume_launch
 from launches.filters import LAUNCHES
 from launches.models import Attempt, Launch
 from launches.search import found_by, launch_search_text
-from launches.states import AttemptState
 from tests.launches.makers import attempt_of, make_launch, make_tiny_version, metric
 from tests.launches.test_pages import names, report, run, text
 from tests.makers import make_account, make_member, make_model, make_shape, sign_in

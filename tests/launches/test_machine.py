@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts.actors import user_actor
+from connections.providers.states import FINAL, AttemptState
 from launches.domain.apply_report import apply_report
 from launches.domain.cancel_launch import cancel_launch
 from launches.domain.claim_attempt import AttemptClaim, claim_attempt
@@ -18,7 +19,7 @@ from launches.domain.delete_launch import delete_launch
 from launches.domain.resume_launch import resume_launch
 from launches.models import Attempt, Launch
 from launches.poll import Report
-from launches.states import ACTIVE, FINAL, LEGAL_MOVES, AttemptState, may_move
+from launches.states import ACTIVE, LEGAL_MOVES, may_move
 from tests.launches.makers import make_launch, seen
 from wire.errors import Refusal
 

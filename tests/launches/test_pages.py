@@ -19,6 +19,8 @@ from pytest_django.fixtures import Settings
 from accounts.actors import SYSTEM, user_actor
 from accounts.models import Account, User
 from accounts.roles import Role
+from connections.providers.base import CheckpointRecord, LogChunk, MetricRecord, Observation
+from connections.providers.states import AttemptState, Reason
 from launches.domain.apply_report import apply_report
 from launches.domain.cancel_launch import cancel_launch
 from launches.domain.claim_attempt import claim_attempt
@@ -26,8 +28,6 @@ from launches.domain.delete_launch import delete_launch
 from launches.domain.resume_launch import resume_launch
 from launches.models import Attempt, Event, Launch
 from launches.poll import Report
-from launches.providers.base import CheckpointRecord, LogChunk, MetricRecord, Observation
-from launches.states import AttemptState, Reason
 from launches.tokens import trainer_token
 from tests.launches.makers import attempt_of, make_launch, make_tiny_version, metric
 from tests.makers import make_account, make_member, sign_in

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connections.providers.states import FINAL, AttemptState
 from launches.pages.stepper import LABELS, steps_of
-from launches.states import FINAL, LEGAL_MOVES, TRAINING_PATH, AttemptState
+from launches.states import LEGAL_MOVES, TRAINING_PATH
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -11,10 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.enums import TrainerMode
+from connections.providers.spec import TrainerMode, TrainerSpec
 from launches.pages.render import Address, RenderedRequest, render_request
 from launches.resolve import resolve
-from launches.spec import TrainerSpec
 from tests.launches.test_resolve import make_subject
 
 ADDRESS = Address("This Slipway", "http://localhost:8000")

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog.enums import AcceleratorType, TrainerMode
+from catalog.enums import AcceleratorType
 from catalog.fields.launch_fields import FieldType, LaunchField, common_fields
 from catalog.fields.narrowing import Widened
-from catalog.fields.snapshots import ShardingScheme, Snapshot
+from catalog.fields.snapshots import Snapshot
 from catalog.labels import duration_label
+from connections.providers.spec import ShardingScheme, TrainerMode, TrainerSpec
 from launches.resolve import OWNED_BY_SHAPE, Subject, resolve
-from launches.spec import TrainerSpec
 from tests.makers import narrow_field
 
 SHAPE = "accounts/local/trainingShapes/tiny"

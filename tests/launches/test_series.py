@@ -14,10 +14,10 @@ from django.urls import reverse
 from accounts.actors import user_actor
 from accounts.models import User
 from accounts.roles import Role
+from connections.providers.states import AttemptState, Reason
 from launches.domain.resume_launch import resume_launch
 from launches.models import Launch
 from launches.series import curve_of, records_by_attempt
-from launches.states import AttemptState, Reason
 from tests.launches.makers import make_launch, metric
 from tests.launches.test_pages import report, run, text, url
 from tests.makers import make_account, make_member, sign_in

@@ -15,16 +15,16 @@ from accounts.actors import user_actor
 from accounts.roles import Role
 from accounts.scopes import Scope
 from config import health
+from connections.providers.states import AttemptState
 from launches.connected import connected_providers, local_provider
 from launches.domain.resume_launch import resume_launch
 from launches.models import Launch
-from launches.states import AttemptState
 from publishing.domain.request_validation import request_validation
 from publishing.models import Validation
 from tests.api.makers import make_caller
+from tests.connections.local_rig import make_rig
+from tests.connections.rig import make_reference, make_submission, wait_ready
 from tests.launches.makers import NOW, bring_to, make_launch, make_tiny_version
-from tests.launches.providers.local_rig import make_rig
-from tests.launches.providers.rig import make_reference, make_submission, wait_ready
 from tests.launches.test_form_page import form_url, post, text
 from tests.makers import make_account, make_member, sign_in
 from tests.publishing.makers import make_draft, make_validation, step

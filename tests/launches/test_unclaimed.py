@@ -14,12 +14,12 @@ from accounts.domain.create_api_key import create_api_key
 from accounts.models import Account, User
 from accounts.roles import Role
 from accounts.scopes import Scope
+from connections.providers.states import AttemptState, Reason
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import claim_attempt
 from launches.domain.create_launch import create_launch
 from launches.domain.resume_launch import resume_launch
 from launches.models import Launch
-from launches.states import AttemptState, Reason
 from tests.launches.makers import attempt_of, make_tiny_version, seen
 from tests.makers import make_member
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 from accounts.actors import user_actor
 from accounts.models import Account, AuditEntry, User
 from accounts.roles import Role
+from connections.providers.states import AttemptState, Reason
 from launches.domain import advance_launch as advancing
 from launches.domain import purge_launch as purging
 from launches.domain import reconcile_launches as reconciling
@@ -22,10 +23,9 @@ from launches.domain.end_unknown_trainer import end_unknown_trainer
 from launches.domain.purge_launch import purge_launch
 from launches.domain.reconcile_launches import reconcile_launches
 from launches.models import UnknownTrainer
-from launches.states import AttemptState, Reason
+from tests.connections.local_rig import LocalRig, make_rig
+from tests.connections.rig import make_reference, make_submission, until, wait_for, wait_ready
 from tests.launches.makers import attempt_of, make_launch
-from tests.launches.providers.local_rig import LocalRig, make_rig
-from tests.launches.providers.rig import make_reference, make_submission, until, wait_for, wait_ready
 from tests.makers import make_account, make_member, make_user, sign_in
 from wire.errors import NotFound, PermissionDenied
 

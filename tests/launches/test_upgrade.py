@@ -17,8 +17,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests.connections.local_rig import open_to_trainers
 from tests.databases import new_database
-from tests.launches.providers.local_rig import open_to_trainers
 from tests.standing_in import ROOT, CodeFolder, end_trainers, make_code
 
 pytestmark = pytest.mark.e2e

@@ -12,16 +12,15 @@ from accounts.actors import user_actor
 from accounts.models import User
 from accounts.roles import Role
 from accounts.scopes import Scope
-from catalog.enums import TrainerMode
 from catalog.fields.launch_fields import common_fields
 from catalog.models import ShapeVersion
 from catalog.states import VersionState
+from connections.providers.spec import TrainerMode, TrainerSpec
+from connections.providers.states import AttemptState
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import claim_attempt
 from launches.domain.create_launch import create_launch
 from launches.models import Launch
-from launches.spec import TrainerSpec
-from launches.states import AttemptState
 from launches.validation_runs import MEASURED_ONCE, ValidationRun, validation_offer
 from tests.api.makers import make_caller
 from tests.launches.makers import attempt_of, make_tiny_version, seen

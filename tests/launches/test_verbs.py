@@ -13,12 +13,13 @@ from accounts.models import AuditEntry, User
 from accounts.roles import Role
 from catalog.models import ShapeVersion
 from catalog.states import VersionState
+from connections.providers.states import FINAL, AttemptState
 from launches.domain.cancel_launch import cancel_launch
 from launches.domain.create_launch import create_launch
 from launches.domain.delete_launch import delete_launch
 from launches.domain.resume_launch import resume_launch
 from launches.models import Launch
-from launches.states import FINAL, RESUMABLE, AttemptState
+from launches.states import RESUMABLE
 from tests.launches.makers import attempt_of, bring_to, make_launch, make_tiny_version
 from tests.makers import make_account, make_member, make_user, make_version
 from wire.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Refusal

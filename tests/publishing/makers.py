@@ -14,12 +14,12 @@ from accounts.models import User
 from accounts.roles import Role
 from catalog.models import ShapeVersion
 from catalog.states import VersionState
+from connections.providers.base import LogChunk, MetricRecord, Observation
+from connections.providers.states import AttemptState
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import claim_attempt
 from launches.models import Attempt, Launch
 from launches.poll import Report
-from launches.providers.base import LogChunk, MetricRecord, Observation
-from launches.states import AttemptState
 from publishing.domain.advance_validation import advance_validation
 from publishing.domain.request_validation import request_validation
 from publishing.models import Validation

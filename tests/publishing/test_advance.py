@@ -14,15 +14,15 @@ from accounts.actors import SYSTEM, user_actor
 from accounts.domain.deactivate_user import deactivate_user
 from accounts.domain.remove_member import remove_member
 from accounts.models import AuditEntry
-from catalog.enums import TrainerMode
 from catalog.models import ShapeVersion
+from connections.providers.spec import TrainerMode
+from connections.providers.states import AttemptState, Reason
 from launches.connected import connected_providers
 from launches.domain.cancel_launch import cancel_launch
 from launches.domain.delete_launch import delete_launch
 from launches.domain.resume_launch import resume_launch
 from launches.leases import LEASE, LONGEST_BACKOFF
 from launches.models import Event, Launch
-from launches.states import AttemptState, Reason
 from publishing.domain.advance_validation import MOST_TRIES, advance_validation, apply_finding, note_fault
 from publishing.domain.cancel_validation import cancel_validation
 from publishing.domain.claim_validation import claim_validation

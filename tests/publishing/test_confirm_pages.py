@@ -16,8 +16,8 @@ from accounts.roles import Role
 from catalog.domain.publish_version import publish_version
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
+from connections.providers.states import AttemptState
 from launches.models import Launch
-from launches.states import AttemptState
 from publishing.impact import impact_of
 from publishing.pages.actions import Verb
 from tests.launches.makers import make_launch

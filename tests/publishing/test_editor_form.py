@@ -9,11 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from catalog.enums import AcceleratorType, TrainerMode, WeightPrecision
+from catalog.enums import AcceleratorType, WeightPrecision
 from catalog.fields.launch_fields import FieldType, LaunchField, common_fields
 from catalog.fields.narrowing import NARROWED
-from catalog.fields.snapshots import ShardingScheme, Snapshot
+from catalog.fields.snapshots import Snapshot
 from catalog.labels import duration_label
+from connections.providers.spec import ShardingScheme, TrainerMode
 from publishing.content import Content, read_content, write_content
 from publishing.pages.forms import narrowings, sections
 from tests.makers import narrow_field

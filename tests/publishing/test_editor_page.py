@@ -8,13 +8,12 @@ import pytest
 from django.test import Client
 
 from accounts.models import AuditEntry, User
-from catalog.enums import TrainerMode
 from catalog.fields import launch_fields
 from catalog.fields.checks import estimate_memory
 from catalog.fields.launch_fields import FieldPlaces, FieldType, LaunchField, common_fields
-from catalog.fields.snapshots import ShardingScheme
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
+from connections.providers.spec import ShardingScheme, TrainerMode
 from tests.makers import make_account, make_member, make_model, make_shape, make_version, sign_in
 from tests.publishing.pages import at, draft_of, editor_in, of, own_shape, published, publisher, team, text
 

@@ -20,9 +20,9 @@ from catalog.domain.delete_draft import delete_draft
 from catalog.files.current import read_current
 from catalog.files.export import write_document
 from catalog.models import ShapeVersion, TrainingShape
+from connections.providers.states import AttemptState
 from launches.domain.delete_launch import delete_launch
 from launches.models import Launch
-from launches.states import AttemptState
 from publishing.impact import MOST_NAMES, touched_shapes
 from tests.launches.makers import make_launch
 from tests.makers import make_account, make_member, make_model, make_shape, make_version, sign_in

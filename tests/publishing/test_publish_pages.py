@@ -18,8 +18,8 @@ from catalog.domain.publish_version import publish_version
 from catalog.domain.withdraw_version import withdraw_version
 from catalog.models import ShapeVersion
 from catalog.states import VersionState
+from connections.providers.states import AttemptState
 from launches.models import Launch
-from launches.states import AttemptState
 from lists.orders import PAGE
 from publishing.domain.validate_by_hand import validate_by_hand
 from publishing.pages.actions import Verb, legal_verbs

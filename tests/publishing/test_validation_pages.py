@@ -16,11 +16,10 @@ from pytest_django.fixtures import Settings
 from accounts.actors import user_actor
 from accounts.models import User
 from accounts.roles import Role
-from catalog.enums import TrainerMode
-from catalog.fields.snapshots import ShardingScheme
 from catalog.models import ShapeVersion
 from catalog.states import VersionState
-from launches.states import AttemptState, Reason
+from connections.providers.spec import ShardingScheme, TrainerMode
+from connections.providers.states import AttemptState, Reason
 from publishing.domain.validate_by_hand import validate_by_hand
 from publishing.models import Validation
 from tests.launches.makers import make_tiny_version

@@ -15,9 +15,9 @@ from accounts.models import AuditEntry
 from accounts.roles import Role
 from catalog.domain.delete_shape import delete_shape
 from catalog.domain.start_validating import start_validating
-from catalog.fields.snapshots import ShardingScheme
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
+from connections.providers.spec import ShardingScheme
 from launches.connected import connected_providers
 from launches.models import Launch
 from publishing.domain.cancel_validation import cancel_validation

@@ -1,0 +1,98 @@
+"""The kinds of connections, and how each is opened: the one place that maps a kind to its code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from connections.providers.base import Provider
+from connections.providers.configs import ConfigField, config_fields, read_config
+from connections.providers.local.config import LocalConfig
+from connections.providers.local.limits import Limits
+from connections.providers.local.provider import LocalProvider
+from wire.errors import Violation
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a provider is opened with: its configuration, its secret, and which Slipway we are."""
+
+    config: Any
+    secret: str
+    instance: str
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of connection.
+
+    `secret_label` says what its secret is, "" where it has none. `one_only` says that the set-up made the only one.
+    """
+
+    name: str
+    label: str
+    help: str
+    config: type
+    open: Callable[[Opening], Provider]
+    secret_label: str = ""
+    one_only: bool = False
+
+    @property
+    def fields(self) -> tuple[ConfigField, ...]:
+        """What its configuration says."""
+        return config_fields(self.config)
+
+    def read(self, stored: Mapping[str, Any]) -> tuple[Any, tuple[Violation, ...]]:
+        """The configuration of a row, where set environment variables win; and what is wrong with it."""
+        return read_config(self.config, dict(stored) | self.locked)
+
+    @property
+    def locked(self) -> dict[str, str]:
+        """By field, what an environment variable says, which no form can change."""
+        said: Mapping[str, str] = settings.SLIPWAY_SET_VARIABLES
+        return {field.name: said[field.variable] for field in self.fields if field.variable in said}
+
+
+def _open_local(opening: Opening) -> Provider:
+    config: LocalConfig = opening.config
+    return LocalProvider(
+        root=settings.SLIPWAY_HOME / "local",
+        slots=config.slots,
+        bind=config.bind,
+        host=config.host,
+        models=settings.SLIPWAY_HOME / "models",
+        trainer_package=settings.BASE_DIR / "trainer",
+        environment=Path(config.environment or settings.SLIPWAY_HOME / "trainer-env"),
+        users=settings.SLIPWAY_TRAINER_USERS,
+        limits=Limits(
+            memory_bytes=_bytes(settings.SLIPWAY_TRAINER_MEMORY_GB),
+            disk_bytes=_bytes(settings.SLIPWAY_TRAINER_DISK_GB),
+            files=settings.SLIPWAY_TRAINER_FILES,
+            log_bytes=settings.SLIPWAY_TRAINER_LOG_MB * 1_000_000,
+        ),
+        least_free_bytes=settings.SLIPWAY_LEAST_FREE_MB * 1_000_000,
+    )
+
+
+def _bytes(gigabytes: int | None) -> int | None:
+    return None if gigabytes is None else gigabytes * 1_000_000_000
+
+
+LOCAL = "local"
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            name=LOCAL,
+            label="This machine",
+            help="Trainers run as processes of the machine that the worker runs on.",
+            config=LocalConfig,
+            open=_open_local,
+            one_only=True,
+        ),
+    )
+}

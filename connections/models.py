@@ -1,0 +1,87 @@
+"""Where trainers run, and which Slipway this is. Written by the verbs in `connections/domain/` only."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from accounts.models import Account
+from connections.states import ConnectionState
+from wire import names
+
+NAME_LENGTH = 32
+STATE_CHOICES = [(state.value, state.value) for state in ConnectionState]
+
+
+class Connection(models.Model):
+    """One place where trainers run: a kind, its configuration, and who may use it.
+
+    `config` is what the kind's own dataclass reads (`connections.kinds`); `secret` is sealed (`connections.sealing`).
+    `capacity` is what the provider last answered, with its time. `unreachable_since`, `failures`, `next_try_at` and
+    `last_error` say that it did not answer: a state of the connection, never of its launches.
+    """
+
+    name = models.CharField(max_length=NAME_LENGTH, unique=True)
+    kind = models.CharField(max_length=32)
+    display_name = models.CharField(max_length=63)
+    config = models.JSONField(default=dict, blank=True)
+    secret = models.TextField(blank=True, help_text="Sealed; never shown.")
+    owner = models.ForeignKey(
+        Account, null=True, blank=True, on_delete=models.PROTECT, related_name="owned_connections"
+    )
+    for_everyone = models.BooleanField(default=False, help_text="Every account may use it.")
+    accounts = models.ManyToManyField(Account, blank=True, related_name="connections")
+    position = models.PositiveIntegerField(default=0, help_text="Launches try the lowest first.")
+    state = models.CharField(max_length=8, choices=STATE_CHOICES, default=ConnectionState.OPEN)
+    pause_reason = models.CharField(max_length=200, blank=True)
+    capacity = models.JSONField(null=True, blank=True)
+    capacity_at = models.DateTimeField(null=True, blank=True)
+    unreachable_since = models.DateTimeField(null=True, blank=True)
+    failures = models.PositiveIntegerField(default=0, help_text="In a row.")
+    next_try_at = models.DateTimeField(null=True, blank=True)
+    last_error = models.TextField(blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["position", "id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(name__regex=f"^{names.ID_PATTERN}$"), name="connection_name_is_an_id"),
+            models.CheckConstraint(
+                condition=~Q(state=ConnectionState.RETIRED) | Q(secret="", retired_at__isnull=False),
+                name="retired_connection_has_no_secret",
+            ),
+            models.CheckConstraint(
+                condition=Q(unreachable_since__isnull=True) | Q(failures__gt=0), name="unreachable_connection_failed"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.display_name or self.name
+
+    @property
+    def takes_launches(self) -> bool:
+        """Whether a new launch may go there."""
+        return self.state == ConnectionState.OPEN
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether it answered when it was last asked."""
+        return self.unreachable_since is None
+
+
+class Instance(models.Model):
+    """Which Slipway this is, in one row: its id is part of every id that a shared engine knows us by.
+
+    A copy of the database has the same id and would drive what the original drives: `home` is where this one lived
+    when it was last sure of itself, and `doubted_at` since when a superuser has to say which of the two it is.
+    """
+
+    id = models.CharField(primary_key=True, max_length=10)
+    home = models.CharField(max_length=400, blank=True)
+    doubted_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return self.id

@@ -1,0 +1,292 @@
+"""What every provider offers, and the values it takes and gives.
+
+Every call may be repeated: a worker may die between a call and the note that it was made. None takes longer than a
+minute, and what it answers is bounded: what comes from a trainer is hostile until it is read.
+
+There is no verb to resume: a resumed launch is a submission with the next attempt number. `submit` has to be idempotent
+by (account, job, attempt) anyway, so one verb serves both, and a crash half-way through either is the same case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from connections.providers.spec import TrainerSpec
+from connections.providers.states import AttemptState, Reason
+
+VALIDATION_RECIPE = "validation"
+"""A sample run of as many steps as its spec says, one of them at the full context. Users are never offered it."""
+
+
+class ProviderError(Exception):
+    """Something went wrong between us and the provider; the message is for a person."""
+
+
+class Retryable(ProviderError):
+    """Try again later: a network fault, a full disk, a busy lock."""
+
+
+class Rejected(ProviderError):
+    """The provider refuses the spec; trying again will not help."""
+
+
+class Gone(ProviderError):
+    """The provider does not know the job (any more)."""
+
+
+class Credential(StrEnum):
+    """What the gateway shows at an endpoint: the trainer's own token, or the secret of the connection."""
+
+    TRAINER_TOKEN = "TRAINER_TOKEN"  # noqa: S105  (the name of a choice)
+    CONNECTION_SECRET = "CONNECTION_SECRET"  # noqa: S105
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a kind of connection can do, and how it likes to be asked.
+
+    `poll_seconds` is how often an attempt that runs is observed. `observes_many` says that one call sees all attempts
+    of the connection, so they are observed together. `has_files` says that it runs our own trainer, whose log, records
+    and checkpoints can be read: where it does not, curves come from what passes through the gateway. `runs_here` says
+    that it needs nothing but this machine.
+    """
+
+    poll_seconds: float
+    observes_many: bool = False
+    credential: Credential = Credential.TRAINER_TOKEN
+    has_files: bool = True
+    runs_samplers: bool = False
+    runs_here: bool = False
+
+
+@dataclass(frozen=True)
+class GpuPool:
+    """GPUs of one type (the wire's name, "" where unknown): how many there are, are free, and are out of service."""
+
+    accelerator_type: str
+    total: int | None
+    free: int | None
+    drained: int = 0
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What a connection has; `queue_length` counts what waits there, whoever submitted it. None: it does not say."""
+
+    gpus: tuple[GpuPool, ...] = ()
+    queue_length: int | None = None
+    running: int | None = None
+    slots: int | None = None
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who we are at a connection, line by line for people; `unknown` is what it does not tell."""
+
+    facts: tuple[tuple[str, str], ...]
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One attempt of one job, under the ids that we chose."""
+
+    account: str
+    job: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A request to run an attempt. `token` is what requests to the trainer must carry.
+
+    Attempts after the first go on from the newest checkpoint of the job, where there is one.
+    """
+
+    reference: Reference
+    spec: TrainerSpec
+    token: str
+
+
+@dataclass(frozen=True)
+class Truncation:
+    """Something of which there is more than we take. `name` tells limits apart: each is said once an attempt."""
+
+    name: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A line that users should see, such as "Installing torch"; numbered from 1 within the attempt."""
+
+    number: int
+    message: str
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the provider says of an attempt right now.
+
+    `endpoint` is the trainer's base URL where it listens; `ready` says that it answers its healthz. `resumed_from` is
+    the name of the checkpoint that the attempt started from. `session_opened` says whether a client ever opened one
+    in this attempt, None where the provider cannot tell. `progress` holds the first
+    few hundred lines of the attempt. `since` is when the provider started it, or took it where it waits; None where
+    nobody knows. `remote_id`, `remote_state` and `remote_version` are the engine's own id, state and, where it resolves
+    shapes itself, shape version, "" where it has none; `estimated_start` is when it expects to start what waits.
+    """
+
+    state: AttemptState
+    detail: str = ""
+    reason: Reason | None = None
+    ready: bool = False
+    endpoint: str = ""
+    queue_position: int | None = None
+    resumed_from: str = ""
+    session_opened: bool | None = None
+    progress: tuple[Progress, ...] = ()
+    limits: tuple[Truncation, ...] = ()
+    since: datetime | None = None
+    remote_id: str = ""
+    remote_state: str = ""
+    remote_version: str = ""
+    estimated_start: datetime | None = None
+
+
+@dataclass(frozen=True)
+class LogChunk:
+    """Text of the log that starts after the asked-for offset; `offset` is where the next chunk starts, in bytes.
+
+    Of a log that is far ahead of the offset, the text is of its end: only the end is kept.
+    """
+
+    text: str
+    offset: int
+    limits: tuple[Truncation, ...] = ()
+
+
+@dataclass(frozen=True)
+class MetricRecord:
+    """One numbered record of the trainer; None where a figure does not exist or is not finite.
+
+    `longest_context` counts the tokens of the longest sequence.
+    """
+
+    number: int
+    step: int
+    loss_per_token: float | None
+    learning_rate: float | None
+    grad_norm: float | None
+    tokens: int | None
+    seconds: float | None
+    peak_memory_bytes: int | None
+    recorded_at: datetime
+    longest_context: int | None = None
+
+
+@dataclass(frozen=True)
+class MetricPage:
+    """Records in the order of their numbers; `offset` is where the next page starts, in units of the provider's own.
+
+    An offset that stays the same says that there is nothing more for now; a page may be empty and yet go on.
+    """
+
+    records: tuple[MetricRecord, ...]
+    offset: int
+    limits: tuple[Truncation, ...] = ()
+
+
+@dataclass(frozen=True)
+class CheckpointRecord:
+    """One checkpoint of a job; `size_bytes` counts all its files.
+
+    `requested_name` is what the client asked to save it as: another where that was taken, or was no DNS label.
+    """
+
+    name: str
+    step: int
+    size_bytes: int
+    saved_at: datetime
+    requested_name: str = ""
+
+
+@dataclass(frozen=True)
+class CheckpointList:
+    """The checkpoints of a job by step, then by time."""
+
+    records: tuple[CheckpointRecord, ...]
+    limits: tuple[Truncation, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What may drive the trainer besides the user's own loop."""
+
+    name: str
+    label: str
+
+
+class Provider(Protocol):
+    """Somewhere that trainers run: the code of a kind of connection, opened with one connection's configuration."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do. Never touches the network."""
+
+    def identify(self) -> Identity:
+        """Who we are there: what a person who tests the connection reads. Errors: `Rejected`, `Retryable`."""
+
+    def capacity(self) -> Capacity:
+        """What it has and what is free, asked in the background. Errors: `Retryable`."""
+
+    def recipes(self, spec: TrainerSpec) -> Sequence[Recipe]:
+        """The recipes that this provider can run for the spec, the default one first."""
+
+    def fits(self, spec: TrainerSpec) -> Sequence[str]:
+        """Why the spec can never run here, one sentence a reason; empty where it may. Never touches the network."""
+
+    def tokenizer(self, base_model: str) -> Mapping[str, bytes]:
+        """The files of the model's tokenizer by name, as a Hugging Face directory has them; none where it is not here.
+
+        Errors: `Retryable`.
+        """
+
+    def submit(self, submission: Submission) -> None:
+        """Take the attempt; a second call with the same reference and token changes nothing.
+
+        Errors: `Rejected`, also where the reference is another launch's, whose token differs; `Retryable`.
+        """
+
+    def observe(self, reference: Reference) -> Observation:
+        """The state right now. Errors: `Gone`, `Retryable`."""
+
+    def observe_many(self, references: Sequence[Reference]) -> Mapping[Reference, Observation | ProviderError]:
+        """The states of several attempts, in few calls where the engine can; what is missing was not told this time.
+
+        Errors: `Retryable` where it does not answer at all.
+        """
+
+    def cancel(self, reference: Reference) -> None:
+        """Ask for the end; returns at once, `observe` tells when it is over. Errors: `Gone`, `Retryable`."""
+
+    def delete(self, account: str, job: str) -> None:
+        """Remove everything kept of a job that is over, its checkpoints too; nothing where it is gone already."""
+
+    def list_references(self) -> Sequence[Reference]:
+        """Every attempt that is known here and not over, for reconciliation. Errors: `Retryable`."""
+
+    def logs(self, reference: Reference, after: int) -> LogChunk:
+        """At most 64 KiB of log from the byte offset on, cut at a line end where there is one. Errors: `Gone`."""
+
+    def metrics(self, reference: Reference, offset: int) -> MetricPage:
+        """At most 1,000 records from the offset on, 0 for the first. Errors: `Gone`, `Retryable`."""
+
+    def checkpoints(self, account: str, job: str) -> CheckpointList:
+        """The job's checkpoints. Errors: `Gone`, `Retryable`."""
+
+    def forget_attempts(self, before: datetime) -> None:
+        """Remove the log and the records kept of attempts that ended before then; never a checkpoint."""

@@ -1,0 +1,76 @@
+"""Which specs can run on this machine, and what may drive a trainer here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from connections.providers.base import VALIDATION_RECIPE, Recipe
+from connections.providers.local.users import closed_model
+from connections.providers.spec import NO_RECIPE, TrainerSpec
+from wire.counts import quantity
+from wire.names import parse_model_name
+
+ACCOUNT = "local"
+DEMO_MODELS = ("accounts/local/models/tiny-qwen3", "accounts/local/models/tiny-qwen3-chat")
+"""The trainer makes them by itself; the folders of their tokenizers in its package have the models' ids."""
+RECIPES: Sequence[Recipe] = (
+    Recipe("sample-sft", "Sample fine-tuning: the trainer drives itself"),
+    Recipe(NO_RECIPE, "None: my own loop drives it"),
+)
+
+
+def model_directory(models: Path, base_model: str) -> Path | None:
+    """The Hugging Face directory of a base model; None for a demo model.
+
+    Errors: `FileNotFoundError` with a sentence that says what to do where the model is not here.
+    """
+    if base_model in DEMO_MODELS:
+        return None
+    path = model_path(models, base_model)
+    if path and (path / "config.json").is_file():
+        return path
+    remedy = f"it keeps base models of account {ACCOUNT} only, such as {DEMO_MODELS[0]}"
+    if path:
+        remedy = f"put its Hugging Face directory at models/{path.name} in SLIPWAY_HOME"
+    raise FileNotFoundError(f"The base model {base_model} is not on this machine: {remedy}.")
+
+
+def model_path(models: Path, base_model: str) -> Path | None:
+    """Where the base model's directory lies or would lie; None for a demo model and for those of other accounts."""
+    match parse_model_name(base_model):
+        case (account, model) if account == ACCOUNT and base_model not in DEMO_MODELS:
+            return models / model
+    return None
+
+
+def model_folders(directory: str | None) -> set[Path]:
+    """Where the files of a base model lie: its directory, and the caches into which that has links."""
+    if directory is None or not Path(directory).is_dir():
+        return set()
+    return {Path(directory), *(path.resolve().parent for path in Path(directory).iterdir())}
+
+
+def reasons_against(spec: TrainerSpec, models: Path, *, others: Callable[[], bool]) -> Iterator[str]:
+    """Why the spec cannot run here, one sentence a reason; `others` says whether trainers are other users than we.
+
+    It is asked last, and only where it matters: to find that out takes longer than all the rest.
+    """
+    if gpus := spec.gpus_per_replica:
+        needs = f"The shape needs {quantity(gpus, 'GPU')} a replica"
+        yield f"{needs}; this machine's provider runs shapes without GPUs only."
+    if spec.trainer_replica_count != 1:
+        yield f"It asks for {spec.trainer_replica_count} trainer replicas; this machine runs 1 replica only."
+    if spec.deployment_replica_count:
+        yield f"It asks for {spec.deployment_replica_count} deployment replicas; this machine has none: ask for 0."
+    if spec.region:
+        yield f"It asks for region {spec.region}; this machine has no regions: leave the region empty."
+    if spec.recipe not in {*(recipe.name for recipe in RECIPES), VALIDATION_RECIPE}:
+        yield f"The recipe {spec.recipe} is not one of {', '.join(recipe.name for recipe in RECIPES)}."
+    try:
+        directory = model_directory(models, spec.base_model)
+        if directory and others() and (closed := closed_model(directory)):
+            words = "cannot be read by trainers, which are other users than Slipway itself here"
+            yield f"The base model {spec.base_model} {words}: open {closed} to them (chmod o+rX)."
+    except FileNotFoundError as error:
+        yield str(error)

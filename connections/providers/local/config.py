@@ -1,0 +1,34 @@
+"""What a connection of the kind `local` says: its row in the database, where no environment variable says more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from connections.providers.configs import positive, setting
+
+
+@dataclass(frozen=True)
+class LocalConfig:
+    """How trainers run as processes of this machine; empty where Slipway's own default holds."""
+
+    slots: int = setting(
+        "Slots",
+        "How many trainers run at a time; the others wait in PENDING.",
+        default=2,
+        read=positive,
+        variable="SLIPWAY_LOCAL_SLOTS",
+    )
+    bind: str = setting(
+        "Trainers listen on", "The address that trainers bind.", default="127.0.0.1", variable="SLIPWAY_TRAINER_BIND"
+    )
+    host: str = setting(
+        "Trainers are reached at",
+        "The host under which web and worker reach trainers.",
+        default="127.0.0.1",
+        variable="SLIPWAY_TRAINER_HOST",
+    )
+    environment: str = setting(
+        "Trainer's environment",
+        "The folder of the trainer's Python environment; trainer-env in SLIPWAY_HOME where empty.",
+        variable="SLIPWAY_TRAINER_ENV",
+    )

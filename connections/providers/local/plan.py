@@ -1,0 +1,137 @@
+"""What a submission becomes: the trainer's configuration, the wrapper's commands, the environment that they see.
+
+Written when the attempt starts, not when it is submitted: so a queue goes on after an upgrade, or where the state
+folder was moved to.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from connections.providers.local import files
+from connections.providers.local.capability import model_path
+from connections.providers.local.users import ROOT, UMASK, JobUser
+from connections.providers.spec import TrainerMode, TrainerSpec
+
+RECIPE_STEPS = 60
+USER_NAME = "trainer"
+
+# Nothing else of the worker's environment reaches a trainer: that holds the database's address and the secret key.
+_NAMES = frozenset(
+    [
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "LANG",
+        "LANGUAGE",
+        "TZ",
+        "TMPDIR",
+        "LD_LIBRARY_PATH",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "SLIPWAY_SUPERVISED_BY",  # by which ./run finds what has not stopped when it does
+    ]
+)
+_PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "TORCH_", "PYTORCH_")
+# Only for making the environment: package indexes and proxies, which may hold passwords.
+_PREPARE_NAMES = frozenset(
+    ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "REQUESTS_CA_BUNDLE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"]
+)
+_PREPARE_PREFIXES = ("PIP_", "UV_")
+
+
+def wrapper_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """What of our environment the wrapper gets."""
+    allowed = {name: value for name, value in environment.items() if _is_basic(name) or _is_for_preparation(name)}
+    return allowed | {"PYTHONUNBUFFERED": "1"}
+
+
+def make_plan(
+    environment: Mapping[str, str],
+    directory: Path,
+    trainer_package: Path,
+    trainer_environment: Path,
+    grace_seconds: float,
+    user: JobUser | None,
+    obstacle: str,
+    reached: Iterable[Path],
+    limits: Mapping[str, int],
+) -> dict[str, Any]:
+    """What the wrapper in `directory` runs, see wrapper.py. Without a user, because of the obstacle, it has ours.
+
+    `reached` is what the user has to get to, `limits` is what limits.py says.
+    """
+    interpreter = trainer_environment / "bin" / "python"
+    return {
+        "prepare": [sys.executable, str(trainer_package / "prepare.py"), str(trainer_environment)],
+        "prepare_only": sorted(name for name in environment if _is_for_preparation(name)),
+        "trainer": [str(interpreter), "-m", trainer_package.name, str(directory / files.CONFIG)],
+        "cwd": str(trainer_package.parent),
+        "grace_seconds": grace_seconds,
+        "limits": dict(limits),
+        "folders": [
+            str(directory),
+            *(str(directory.parent.parent / name) for name in (files.CHECKPOINTS, files.SAMPLER)),
+        ],
+        "user": {"uid": user.uid, "account_group": user.account_group, "umask": UMASK} if user else None,
+        "reached": [str(path) for path in reached] if user else [],
+        "note": f"The trainer runs as root, because {obstacle}" if obstacle and os.geteuid() == ROOT else "",
+        "trainer_variables": _homely(directory / files.HOME) if user else {},
+    }
+
+
+def _homely(home: Path) -> dict[str, str]:
+    """What libraries ask the passwd file for where no variable tells them. No other trainer reads these folders."""
+    return {"HOME": str(home), "TMPDIR": str(home), "USER": USER_NAME, "LOGNAME": USER_NAME}
+
+
+def make_config(
+    spec: TrainerSpec,
+    *,
+    directory: Path,
+    job_directory: Path,
+    models: Path,
+    model_cache: Path,
+    bind: str,
+    resume_from: str,
+) -> dict[str, Any]:
+    """The trainer's CONFIG.json; trainer/config.py says what each field means."""
+    model = model_path(models, spec.base_model)
+    return {
+        "directory": str(directory / files.RECORDS),
+        "checkpoints": str(job_directory / files.CHECKPOINTS),
+        "jobs_root": str(job_directory.parent),
+        "job": job_directory.name,
+        "base_model": spec.base_model,
+        "model_directory": str(model) if model else None,
+        "model_cache": str(model_cache),
+        "trainer_mode": _mode(spec),
+        "lora_rank": spec.lora_rank,
+        "learning_rate": spec.learning_rate,
+        "max_context_length": spec.max_context_length,
+        "recipe": spec.recipe,
+        "recipe_steps": spec.recipe_steps or RECIPE_STEPS,
+        "inactivity_timeout_s": spec.inactivity_timeout_seconds,
+        "host": bind,
+        "port": 0,
+        "resume_from": resume_from or None,
+    }
+
+
+def _mode(spec: TrainerSpec) -> str:
+    """A LoRA trainer without a rank has nothing to train: it serves forward passes."""
+    frozen = spec.trainer_mode == TrainerMode.LORA_TRAINER and spec.lora_rank == 0
+    return TrainerMode.FORWARD_ONLY if frozen else spec.trainer_mode
+
+
+def _is_basic(name: str) -> bool:
+    return name in _NAMES or name.startswith(_PREFIXES)
+
+
+def _is_for_preparation(name: str) -> bool:
+    return name.upper() in _PREPARE_NAMES or name.startswith(_PREPARE_PREFIXES)

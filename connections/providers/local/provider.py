@@ -1,0 +1,330 @@
+"""The provider interface on this machine. All that is known lies in files, so any process may call any method."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from connections.providers.base import (
+    Capabilities,
+    Capacity,
+    CheckpointList,
+    Gone,
+    Identity,
+    LogChunk,
+    MetricPage,
+    Observation,
+    ProviderError,
+    Recipe,
+    Reference,
+    Rejected,
+    Retryable,
+    Submission,
+)
+from connections.providers.local import capability, files, observation, plan, processes, records, tokenizers
+from connections.providers.local.limits import Limits
+from connections.providers.local.queue import Queue, settle
+from connections.providers.local.users import JobUsers
+from connections.providers.spec import TrainerSpec
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@dataclass(frozen=True)
+class LocalProvider:
+    """Runs trainers as processes of this machine, `slots` at a time.
+
+    root             all its files
+    bind, host       the address that trainers listen on, and the host under which others reach them
+    models           Hugging Face directories of base models, by model id
+    trainer_package  the directory of the package `trainer`
+    environment      the trainer's Python environment, made by the first launch
+    users            the first and the last of the user ids that trainers get where we are root
+    limits           what one trainer may use of the machine
+    least_free_bytes free space of the disk below which no trainer is started
+    grace_seconds    what a trainer gets between SIGTERM and SIGKILL
+    """
+
+    root: Path
+    slots: int
+    bind: str
+    host: str
+    models: Path
+    trainer_package: Path
+    environment: Path
+    users: tuple[int, int] = (20_000, 59_999)
+    limits: Limits = field(default_factory=Limits)
+    least_free_bytes: int = 0
+    grace_seconds: float = 3.0
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Each attempt is looked at by itself, often: that costs a few files."""
+        return Capabilities(poll_seconds=1.0, runs_here=True)
+
+    def identify(self) -> Identity:
+        """The machine. Errors: `Retryable`."""
+        with _faults():
+            others = self._users.obstacle()
+        return Identity((("Machine", socket.gethostname()), ("Trainers run as", others or "a user of their own each")))
+
+    def capacity(self) -> Capacity:
+        """The slots, and what fills them. Errors: `Retryable`."""
+        with _faults(), self._queue.turn():
+            standing = self._queue.advance()
+        running = len(self._queue.references()) - len(standing.waiting)
+        return Capacity(queue_length=len(standing.waiting), running=running, slots=self.slots)
+
+    def observe_many(self, references: Sequence[Reference]) -> Mapping[Reference, Observation | ProviderError]:
+        """One after the other. Errors: none, each attempt has its own."""
+        seen: dict[Reference, Observation | ProviderError] = {}
+        for reference in references:
+            try:
+                seen[reference] = self.observe(reference)
+            except ProviderError as error:
+                seen[reference] = error
+        return seen
+
+    def recipes(self, spec: TrainerSpec) -> Sequence[Recipe]:  # noqa: ARG002  (the same for every spec)
+        """The recipes, the default one first."""
+        return capability.RECIPES
+
+    def fits(self, spec: TrainerSpec) -> Sequence[str]:
+        """Why the spec cannot run here; empty where it can."""
+        return list(capability.reasons_against(spec, self.models, others=lambda: not self._users.obstacle()))
+
+    def tokenizer(self, base_model: str) -> Mapping[str, bytes]:
+        """The files of the model's tokenizer, by name; none where the model is not here. Errors: `Retryable`."""
+        with _faults():
+            try:
+                directory = capability.model_directory(self.models, base_model)
+            except FileNotFoundError:
+                return {}
+            demo = self.trainer_package / "tiny_models" / base_model.rpartition("/")[2]
+            return tokenizers.read_tokenizer(directory or demo)
+
+    def submit(self, submission: Submission) -> None:
+        """Take the attempt, and start it where a slot is free. Errors: `Rejected`, `Retryable`."""
+        reference = submission.reference
+        try:
+            directory = self._queue.directory(reference)
+        except Gone as error:
+            raise Rejected(str(error)) from None
+        with _faults(), self._queue.turn():
+            if _is_anothers(submission, directory):
+                raise Rejected(
+                    f"The job id {reference.job} belongs to files of another launch on this machine, of which this "
+                    f"Slipway knows nothing (any more): {directory.parent.parent}. Launch it under another job id."
+                )
+            if not directory.exists():
+                if reasons := self.fits(submission.spec):
+                    raise Rejected(" ".join(reasons))
+                self._queue.advance()
+                if self._queue.holds(reference.account, reference.job):
+                    raise Retryable(f"Another attempt of job {reference.job} is not over yet.")
+                self._queue.append(reference, self._write(submission, directory))
+            self._queue.advance()
+
+    def observe(self, reference: Reference) -> Observation:
+        """The state right now; also starts what waits for a slot that has become free. Errors: `Gone`, `Retryable`."""
+        with _faults():
+            directory = self._find(reference)
+            with self._queue.turn():
+                standing = self._queue.advance()
+            if (directory / files.EXIT).exists():
+                return observation.ended(directory, files.read_json(directory / files.EXIT) or {})
+            if reference in standing.waiting:
+                return observation.waiting(directory, standing.waiting.index(reference), self.slots, self._shortage())
+            if reference in standing.unsettled:
+                raise Retryable(
+                    "The trainer is gone; how it ended could not be noted yet: is this machine's disk full?"
+                )
+            return observation.live(directory, self.host, self.bind)
+
+    def cancel(self, reference: Reference) -> None:
+        """Ask for the end. Errors: `Gone`, `Retryable`."""
+        with _faults():
+            directory = self._find(reference)
+            if not (directory / files.EXIT).exists():
+                files.mark(directory / files.CANCELLED)  # first: a wrapper that is just starting looks for it
+                processes.ask_wrapper(directory)
+
+    def delete(self, account: str, job: str) -> None:
+        """Remove a job that is over, its checkpoints too. Errors: `Retryable` while an attempt is not over."""
+        with _faults():
+            directory = self._queue.job_directory(account, job)
+            with self._queue.turn():
+                self._queue.advance()
+                if self._queue.holds(account, job):
+                    raise Retryable(f"Job {job} is not over yet; its files are removed when it is.")
+                self._throw_away(directory)
+            self._empty_trash()
+
+    def forget_attempts(self, before: datetime) -> None:
+        """Remove the folders of attempts that ended before then; checkpoints lie elsewhere. Errors: `Retryable`."""
+        with _faults():
+            for exit_file in self.root.glob(f"jobs/*/*/attempts/*/{files.EXIT}"):
+                if exit_file.stat().st_mtime < before.timestamp():
+                    self._throw_away(exit_file.parent)
+            self._empty_trash()
+
+    def _throw_away(self, directory: Path) -> None:
+        """Gone at once and as a whole, whatever dies now."""
+        trash = self.root / "trash"
+        files.make_directory(trash)
+        with suppress(FileNotFoundError):
+            directory.rename(trash / uuid.uuid4().hex)
+
+    def _empty_trash(self) -> None:
+        trash = self.root / "trash"
+        for remains in trash.iterdir() if trash.is_dir() else ():
+            shutil.rmtree(remains, ignore_errors=True)  # what stays is taken by the next removal
+
+    def list_references(self) -> Sequence[Reference]:
+        """Every attempt that is not over. Errors: `Retryable`."""
+        with _faults():
+            return self._queue.references()
+
+    def logs(self, reference: Reference, after: int) -> LogChunk:
+        """At most 64 KiB of log from the byte offset on. Errors: `Gone`, `Retryable`."""
+        with _faults():
+            return records.read_log(self._find(reference) / files.LOG, after)
+
+    def metrics(self, reference: Reference, offset: int) -> MetricPage:
+        """At most 1,000 records from the byte offset on. Errors: `Gone`, `Retryable`."""
+        with _faults():
+            return records.read_metrics(files.records_of(self._find(reference)) / files.METRICS, offset)
+
+    def checkpoints(self, account: str, job: str) -> CheckpointList:
+        """The job's checkpoints. Errors: `Gone`, `Retryable`."""
+        with _faults():
+            directory = self._queue.job_directory(account, job)
+            if not directory.is_dir():
+                raise Gone(f"There is no job {job} of account {account} on this machine.")
+            return records.read_checkpoints(directory / files.CHECKPOINTS)
+
+    def stop_all(self, grace_seconds: float) -> Sequence[Reference]:
+        """End every trainer because the host stops: SIGTERM, and SIGKILL for what is left after the grace period.
+
+        Returns the attempts that were stopped. Those that wait for a slot go on waiting: for ten seconds nothing is
+        started, whoever observes, so stop the workers meanwhile. Errors: `Retryable`.
+        """
+        with _faults(), self._queue.turn():
+            stopped = self._queue.live()
+            directories = [self._queue.directory(reference) for reference in stopped]
+            for directory in directories:
+                with suppress(OSError):  # a full disk: the wrapper writes down that it was asked, which says the same
+                    files.mark(directory / files.HOST_STOPPED)
+                processes.ask_wrapper(directory)
+            deadline = time.monotonic() + grace_seconds
+            while self._queue.live() and time.monotonic() < deadline:
+                time.sleep(0.02)
+            for directory in directories:
+                if not (directory / files.EXIT).exists():
+                    processes.end_all(directory)
+                    settle(directory)
+            self._queue.hold()
+            return stopped
+
+    @property
+    def _queue(self) -> Queue:
+        return Queue(self.root, 0 if self._shortage() else self.slots, self._begin)
+
+    def _shortage(self) -> str:
+        """Why nothing is started now though a slot may be free; "" where there is space enough."""
+        files.make_directory(self.root)
+        free = shutil.disk_usage(self.root).free
+        if free >= self.least_free_bytes:
+            return ""
+        least = f"{self.least_free_bytes // 1_000_000:,} MB"
+        return f"Waiting for space on this machine's disk: {free // 1_000_000:,} MB are free, {least} are needed."
+
+    @property
+    def _users(self) -> JobUsers:
+        needed = (Path(sys.base_prefix), self.trainer_package.parent, self.trainer_package, self.environment)
+        return JobUsers(self.root, *self.users, needed=needed)
+
+    def _find(self, reference: Reference) -> Path:
+        directory = self._queue.directory(reference)
+        if not directory.is_dir():
+            raise Gone(f"Attempt {reference.attempt} of job {reference.job} is not on this machine (any more).")
+        return directory
+
+    def _write(self, submission: Submission, directory: Path) -> Path:
+        """What a new attempt needs until it starts, in a directory beside its final one. Errors: `OSError`."""
+        files.make_directory(directory.parent.parent / files.CHECKPOINTS)
+        files.make_directory(directory.parent)
+        part = directory.with_name(f".{directory.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(mode=0o700)
+        files.write_text(part / files.TOKEN, submission.token)
+        recorded = {"reference": asdict(submission.reference), "spec": submission.spec.as_json()}
+        files.write_json(part / files.SUBMISSION, recorded)
+        files.make_room(part)
+        return part
+
+    def _begin(self, directory: Path) -> int:
+        """Start the wrapper of an attempt, with paths and rights as they are now. Errors: `OSError`, `Retryable`."""
+        recorded = json.loads((directory / files.SUBMISSION).read_bytes())
+        job_directory = directory.parent.parent
+        saved = records.read_checkpoints(job_directory / files.CHECKPOINTS).records
+        files.make_directory(directory / files.RECORDS)
+        files.make_directory(job_directory / files.SAMPLER)
+        obstacle = self._users.obstacle()
+        user = None if obstacle else self._users.of(job_directory)
+        config = plan.make_config(
+            TrainerSpec.from_json(recorded["spec"]),
+            directory=directory,
+            job_directory=job_directory,
+            models=self.models,
+            model_cache=(directory / files.HOME if user else self.root) / "model-cache",
+            bind=self.bind,
+            resume_from=saved[-1].name if saved and int(directory.name) > 1 else "",
+        )
+        files.write_json(directory / files.CONFIG, config)
+        commands = plan.make_plan(
+            os.environ,
+            directory,
+            self.trainer_package,
+            self.environment,
+            self.grace_seconds,
+            user,
+            obstacle,
+            limits=self.limits.in_force(self.root),
+            reached=(self.root, *self._users.needed, *capability.model_folders(config["model_directory"])),
+        )
+        files.write_json(directory / files.PLAN, commands)
+        if user:
+            files.make_directory(directory / files.HOME)
+            self._users.prepare(directory, user)
+        return processes.start_wrapper(directory, plan.wrapper_environment(os.environ))
+
+
+def _is_anothers(submission: Submission, directory: Path) -> bool:
+    """Whether what lies here under the job's id was left by another launch, which an older database has forgotten."""
+    if directory.exists():
+        return (directory / files.TOKEN).read_text() != submission.token
+    checkpoints = directory.parent.parent / files.CHECKPOINTS
+    return submission.reference.attempt == 1 and checkpoints.is_dir() and any(checkpoints.iterdir())
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    """Say what this machine refuses in words; it may be otherwise the next time."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise Retryable("The disk of this machine is full: free some space. This is tried again.") from error
+        raise Retryable(f"This machine refused: {error.strerror or error}. This is tried again.") from error

@@ -1,0 +1,97 @@
+"""The resolved spec of a launch: everything a provider is told, complete and recorded. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+NO_RECIPE = "none"
+"""The recipe of a trainer that the user's own loop drives."""
+
+
+class TrainerMode(StrEnum):
+    """What a trainer of the shape does."""
+
+    POLICY_TRAINER = "POLICY_TRAINER"
+    LORA_TRAINER = "LORA_TRAINER"
+    FORWARD_ONLY = "FORWARD_ONLY"
+
+
+@dataclass(frozen=True)
+class ShardingScheme:
+    """Degrees of parallelism of one replica; their product times the data-parallel rest is the number of GPUs."""
+
+    tensor_parallelism: int = 1
+    pipeline_parallelism: int = 1
+    context_parallelism: int = 1
+    expert_parallelism: int = 1
+    sequence_parallelism: bool = False
+
+    @property
+    def degrees(self) -> dict[str, int]:
+        """The degrees by what they divide."""
+        return {
+            "tensor": self.tensor_parallelism,
+            "pipeline": self.pipeline_parallelism,
+            "context": self.context_parallelism,
+            "expert": self.expert_parallelism,
+        }
+
+
+@dataclass(frozen=True)
+class TrainerSpec:
+    """What the user set and what the shape owns, side by side.
+
+    `accelerator_count` is GPUs per node; `max_context_length` is tokens; `inactivity_timeout_seconds` is seconds.
+    `learning_rate` is None for a forward-only trainer. None elsewhere means that the provider chooses.
+    """
+
+    training_shape_version: str
+    trainer_mode: TrainerMode
+    base_model: str
+    lora_rank: int
+    learning_rate: float | None
+    display_name: str
+    trainer_replica_count: int
+    deployment_replica_count: int
+    region: str
+    inactivity_timeout_seconds: int
+    recipe: str
+    accelerator_type: str | None
+    accelerator_count: int
+    node_count: int
+    max_context_length: int
+    trainer_image_tag: str | None
+    base_model_weight_precision: str | None
+    trainer_sharding_scheme: ShardingScheme | None
+    deployment_shape_version: str | None
+    deployment_image_tag: str | None
+    recipe_steps: int | None = None
+
+    @property
+    def gpus_per_replica(self) -> int:
+        """GPUs of one trainer replica."""
+        return self.accelerator_count * self.node_count
+
+    @property
+    def trainer_gpus(self) -> int:
+        """GPUs of all trainer replicas; those of a deployment come on top where its shape says how many."""
+        return self.gpus_per_replica * self.trainer_replica_count
+
+    def as_json(self) -> dict[str, Any]:
+        """The recorded form; what came later (it has a default here) is left out where it says nothing, as before."""
+        later = {field.name for field in fields(self) if field.default is None}
+        return {name: value for name, value in asdict(self).items() if value is not None or name not in later}
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> TrainerSpec:
+        """Read the recorded form. Errors: `KeyError`, `TypeError` or `ValueError` where it is not one."""
+        scheme = stored["trainer_sharding_scheme"]
+        return cls(
+            **stored
+            | {
+                "trainer_mode": TrainerMode(stored["trainer_mode"]),
+                "trainer_sharding_scheme": ShardingScheme(**scheme) if scheme else None,
+            }
+        )

@@ -1,0 +1,213 @@
+"""The contract of connections/providers/base.py. A provider's test module subclasses it and gives the fixture `rig`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from connections.providers.base import Gone, Rejected, Retryable
+from connections.providers.states import AttemptState, Reason
+from launches.states import ACTIVE
+from tests.connections.rig import Rig, make_reference, make_submission, until, wait_for, wait_ready
+
+HOSTILE = ["..", "../x", "a/b", "", "A", "x" * 64, "-a", "a\x00", ".1.part"]
+
+
+class ProviderContract:
+    """What may be expected of every provider."""
+
+    def test_runs_an_attempt_to_its_end(self, rig: Rig) -> None:
+        reference = make_reference()
+        rig.provider.submit(make_submission(reference))
+
+        running = wait_ready(rig.provider, reference)
+        assert running.endpoint.startswith("http://")
+        assert running.reason is None
+        assert [line.number for line in running.progress] == list(range(1, len(running.progress) + 1))
+        assert reference in rig.provider.list_references()
+
+        rig.finish(reference.job)
+        done = wait_for(rig.provider, reference, {AttemptState.COMPLETED})
+        assert (done.reason, done.ready, done.endpoint) == (Reason.DONE, False, "")
+        assert reference not in rig.provider.list_references()
+        assert rig.provider.observe(reference) == done
+
+    def test_is_not_ready_before_the_model_is_loaded(self, rig: Rig) -> None:
+        reference = make_reference()
+        rig.tell(reference.job, loading=True)
+        rig.provider.submit(make_submission(reference))
+
+        assert until(lambda: wait_for(rig.provider, reference, {AttemptState.RUNNING}).endpoint)
+        assert not rig.provider.observe(reference).ready
+
+        rig.tell(reference.job, loading=False)
+        assert wait_ready(rig.provider, reference).ready
+
+    def test_takes_a_submission_once(self, rig: Rig) -> None:
+        reference = make_reference()
+        for _ in range(3):
+            rig.provider.submit(make_submission(reference))
+        wait_ready(rig.provider, reference)
+        assert list(rig.provider.list_references()).count(reference) == 1
+
+        rig.finish(reference.job)
+        done = wait_for(rig.provider, reference, {AttemptState.COMPLETED})
+        rig.provider.submit(make_submission(reference))
+        assert rig.provider.observe(reference) == done
+
+    def test_an_id_that_another_launch_has_is_refused(self, rig: Rig) -> None:
+        reference = make_reference()
+        rig.provider.submit(make_submission(reference))
+        wait_ready(rig.provider, reference)
+        stranger = replace(make_submission(reference), token="another-launch")
+        with pytest.raises(Rejected, match=f"{reference.job} belongs to files of another launch"):
+            rig.provider.submit(stranger)
+        assert rig.provider.observe(reference).ready
+
+        rig.finish(reference.job)
+        done = wait_for(rig.provider, reference, {AttemptState.COMPLETED})
+        with pytest.raises(Rejected):
+            rig.provider.submit(stranger)
+        assert rig.provider.observe(reference) == done
+
+    def test_rejects_what_does_not_fit(self, rig: Rig) -> None:
+        submission = make_submission(make_reference(), base_model="accounts/nobody/models/nothing")
+        reasons = rig.provider.fits(submission.spec)
+        assert reasons
+        with pytest.raises(Rejected, match="accounts/nobody/models/nothing"):
+            rig.provider.submit(submission)
+        with pytest.raises(Gone):
+            rig.provider.observe(submission.reference)
+
+    def test_offers_recipes_that_it_takes(self, rig: Rig) -> None:
+        spec = make_submission(make_reference()).spec
+        names = [recipe.name for recipe in rig.provider.recipes(spec)]
+        assert names
+        assert [rig.provider.fits(make_submission(make_reference(), recipe=name).spec) for name in names] == [
+            [] for _ in names
+        ]
+
+    def test_cancels_what_runs(self, rig: Rig) -> None:
+        reference = make_reference()
+        rig.provider.submit(make_submission(reference))
+        wait_ready(rig.provider, reference)
+
+        rig.provider.cancel(reference)
+        rig.provider.cancel(reference)
+        cancelled = wait_for(rig.provider, reference, {AttemptState.CANCELLED})
+        assert cancelled.reason is Reason.USER
+
+    def test_a_cancel_after_the_end_changes_nothing(self, rig: Rig) -> None:
+        reference = make_reference()
+        rig.finish(reference.job)
+        rig.provider.submit(make_submission(reference))
+        done = wait_for(rig.provider, reference, {AttemptState.COMPLETED})
+        rig.provider.cancel(reference)
+        assert rig.provider.observe(reference) == done
+
+    def test_explains_a_failure(self, rig: Rig) -> None:
+        reference = make_reference()
+        rig.tell(reference.job, log="no such layer: 7")
+        rig.finish(reference.job, code=1)
+        rig.provider.submit(make_submission(reference))
+        failed = wait_for(rig.provider, reference, {AttemptState.FAILED})
+        assert failed.reason is Reason.EXIT_CODE
+        assert "exit code 1" in failed.detail
+        assert "no such layer: 7" in failed.detail
+
+    def test_tells_inactivity_from_a_cancel(self, rig: Rig) -> None:
+        reference = make_reference()
+        rig.finish(reference.job, code=20)
+        rig.provider.submit(make_submission(reference, inactivity_timeout_seconds=1800))
+        idle = wait_for(rig.provider, reference, {AttemptState.CANCELLED})
+        assert idle.reason is Reason.INACTIVE
+        assert "30 minutes" in idle.detail
+
+    def test_pages_logs_and_metrics(self, rig: Rig) -> None:
+        reference = make_reference()
+        lines = "\n".join(f"{number} äöü 🚢 {'x' * 50}" for number in range(3000))
+        rig.tell(reference.job, log=lines, metrics=2500)
+        rig.finish(reference.job)
+        rig.provider.submit(make_submission(reference))
+        wait_for(rig.provider, reference, {AttemptState.COMPLETED})
+
+        text, offset = "", 0
+        while (chunk := rig.provider.logs(reference, offset)).text:
+            assert len(chunk.text.encode()) <= 64 * 1024
+            text, offset = text + chunk.text, chunk.offset
+        assert lines in text
+        assert chunk.offset == offset == len(text.encode())
+
+        numbers: list[int] = []
+        page = rig.provider.metrics(reference, 0)
+        while page.records:
+            assert len(page.records) <= 1000
+            numbers += [record.number for record in page.records]
+            page = rig.provider.metrics(reference, page.offset)
+        assert rig.provider.metrics(reference, page.offset) == page, "an offset that stays is the end"
+        assert numbers == list(range(1, 2501))
+
+    def test_resumes_from_the_newest_checkpoint(self, rig: Rig) -> None:
+        first = make_reference()
+        rig.tell(first.job, checkpoints={"step-9": 9, "step-10": 10, "a": 2})
+        rig.finish(first.job, code=1)
+        rig.provider.submit(make_submission(first))
+        assert wait_for(rig.provider, first, {AttemptState.FAILED}).resumed_from == ""
+        saved = rig.provider.checkpoints(first.account, first.job).records
+        assert [record.name for record in saved] == ["a", "step-9", "step-10"]
+
+        second = make_reference(first.job, attempt=2)
+        rig.provider.submit(make_submission(second))
+        assert wait_for(rig.provider, second, {AttemptState.FAILED}).resumed_from == "step-10"
+
+    def test_forgets_attempts_that_ended_long_ago_and_no_checkpoint(self, rig: Rig) -> None:
+        over, running = make_reference(), make_reference()
+        before = datetime.now(UTC) - timedelta(minutes=1)
+        rig.tell(over.job, checkpoints={"step-1": 1})
+        rig.finish(over.job)
+        for reference in (over, running):
+            rig.provider.submit(make_submission(reference))
+        wait_for(rig.provider, over, {AttemptState.COMPLETED})
+        wait_ready(rig.provider, running)
+        rig.provider.forget_attempts(before)
+        assert rig.provider.logs(over, 0).text
+        rig.provider.forget_attempts(datetime.now(UTC) + timedelta(minutes=1))
+        with pytest.raises(Gone):
+            rig.provider.logs(over, 0)
+        assert [record.name for record in rig.provider.checkpoints(over.account, over.job).records] == ["step-1"]
+        assert rig.provider.observe(running).ready
+
+    def test_deletes_a_job_that_is_over(self, rig: Rig) -> None:
+        reference = make_reference()
+        rig.provider.submit(make_submission(reference))
+        wait_ready(rig.provider, reference)
+        with pytest.raises(Retryable):
+            rig.provider.delete(reference.account, reference.job)
+        assert rig.provider.observe(reference).state in ACTIVE
+
+        rig.finish(reference.job)
+        wait_for(rig.provider, reference, {AttemptState.COMPLETED})
+        rig.provider.delete(reference.account, reference.job)
+        rig.provider.delete(reference.account, reference.job)
+        for look in (
+            lambda: rig.provider.observe(reference),
+            lambda: rig.provider.cancel(reference),
+            lambda: rig.provider.logs(reference, 0),
+            lambda: rig.provider.metrics(reference, 0),
+            lambda: rig.provider.checkpoints(reference.account, reference.job),
+        ):
+            with pytest.raises(Gone):
+                look()
+
+    @pytest.mark.parametrize("name", HOSTILE)
+    def test_knows_no_hostile_names(self, rig: Rig, name: str) -> None:
+        for reference in (make_reference(account=name), make_reference(name) if name else None):
+            if reference:
+                with pytest.raises(Rejected):
+                    rig.provider.submit(make_submission(reference))
+                with pytest.raises(Gone):
+                    rig.provider.observe(reference)
+                with pytest.raises(Gone):
+                    rig.provider.delete(reference.account, reference.job)

@@ -1,0 +1,96 @@
+"""A provider under test, with the means to tell its trainers what to do."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import count
+from typing import Any, Protocol, TypeVar
+
+from connections.providers.base import Observation, Provider, Reference, Submission
+from connections.providers.spec import TrainerMode, TrainerSpec
+from connections.providers.states import FINAL, AttemptState
+
+TOKEN = "trainer-token-of-a-test"
+_jobs = count(1)
+T = TypeVar("T")
+
+
+class Rig(Protocol):
+    """What the contract needs: the provider, and a trainer that ends when it is told."""
+
+    provider: Provider
+
+    def tell(self, job: str, **behaviour: Any) -> None:
+        """What the job's trainers shall do, see stand_in/trainer."""
+
+    def finish(self, job: str, code: int = 0) -> None:
+        """Let the job's trainer end with the exit code."""
+
+
+def make_spec(**changes: Any) -> TrainerSpec:
+    """The spec of a LoRA launch of the demo model."""
+    spec = TrainerSpec(
+        training_shape_version="accounts/local/trainingShapes/tiny-qwen3-2k-lora/versions/abcd1234",
+        trainer_mode=TrainerMode.LORA_TRAINER,
+        base_model="accounts/local/models/tiny-qwen3",
+        lora_rank=8,
+        learning_rate=1e-3,
+        display_name="",
+        trainer_replica_count=1,
+        deployment_replica_count=0,
+        region="",
+        inactivity_timeout_seconds=3600,
+        recipe="none",
+        accelerator_type=None,
+        accelerator_count=0,
+        node_count=1,
+        max_context_length=2048,
+        trainer_image_tag=None,
+        base_model_weight_precision=None,
+        trainer_sharding_scheme=None,
+        deployment_shape_version=None,
+        deployment_image_tag=None,
+    )
+    return replace(spec, **changes)
+
+
+def make_reference(job: str | None = None, attempt: int = 1, account: str = "team-a") -> Reference:
+    """A reference, of a new job where none is named."""
+    return Reference(account, job or f"job-{os.getpid()}-{next(_jobs)}", attempt)
+
+
+def make_submission(reference: Reference, **spec: Any) -> Submission:
+    """A submission of that reference."""
+    return Submission(reference, make_spec(**spec), TOKEN)
+
+
+def until(look: Callable[[], T], seconds: float = 20) -> T:
+    """The first true value that the look gives; an error after the deadline."""
+    deadline = time.monotonic() + seconds
+    while not (value := look()):
+        assert time.monotonic() < deadline, f"still {value!r} after {seconds} s"
+        time.sleep(0.02)
+    return value
+
+
+def wait_for(provider: Provider, reference: Reference, states: Iterable[AttemptState]) -> Observation:
+    """The first observation in one of the states; an error if the attempt ends otherwise."""
+    wanted = frozenset(states)
+
+    def look() -> Observation | None:
+        seen = provider.observe(reference)
+        assert seen.state in wanted or seen.state not in FINAL, seen
+        return seen if seen.state in wanted else None
+
+    found = until(look)
+    assert found
+    return found
+
+
+def wait_ready(provider: Provider, reference: Reference) -> Observation:
+    """The first observation that says ready."""
+    until(lambda: wait_for(provider, reference, {AttemptState.RUNNING}).ready)
+    return provider.observe(reference)

@@ -1,0 +1,150 @@
+"""What runs on this machine, and what an ending means."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connections.providers.local import plan
+from connections.providers.local.limits import Exceeded
+from connections.providers.local.outcome import (
+    CONTAINER_RESTARTED,
+    KILLED,
+    MAX_DETAIL,
+    RESTARTED,
+    UNSTARTED,
+    WRAPPER_STAGE,
+    ProcessExit,
+    explain,
+)
+from connections.providers.spec import TrainerMode
+from connections.providers.states import AttemptState, Reason
+from tests.connections.local_rig import LocalRig
+from tests.connections.rig import make_spec
+
+HERE = "accounts/local/models/my-model"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"accelerator_count": 2}, "needs 2 GPUs a replica; this machine's provider runs shapes without GPUs only"),
+        ({"accelerator_count": 1}, "needs 1 GPU a replica"),
+        ({"trainer_replica_count": 3}, "asks for 3 trainer replicas; this machine runs 1 replica only"),
+        ({"deployment_replica_count": 1}, "deployment"),
+        ({"region": "US_IOWA_1"}, "region US_IOWA_1"),
+        ({"recipe": "grpo"}, "The recipe grpo is not one of sample-sft, none"),
+        ({"base_model": HERE}, "put its Hugging Face directory at models/my-model in SLIPWAY_HOME"),
+        ({"base_model": "accounts/fireworks/models/my-model"}, "not on this machine"),
+        ({"base_model": "accounts/local/models/../../etc"}, "not on this machine"),
+        ({"base_model": "/etc"}, "not on this machine"),
+    ],
+)
+def test_says_why_a_spec_cannot_run_here(local: LocalRig, changes: dict[str, Any], reason: str) -> None:
+    (found,) = local.provider.fits(make_spec(**changes))
+    assert reason in found
+    assert str(local.provider.models) not in found
+
+
+def test_says_all_reasons_at_once(local: LocalRig) -> None:
+    assert len(local.provider.fits(make_spec(accelerator_count=8, trainer_replica_count=2, base_model=HERE))) == 3
+
+
+def test_the_default_recipe_is_the_sample(local: LocalRig) -> None:
+    assert [recipe.name for recipe in local.provider.recipes(make_spec())] == ["sample-sft", "none"]
+
+
+def test_the_recipe_of_validations_runs_and_is_not_offered(local: LocalRig) -> None:
+    assert local.provider.fits(make_spec(recipe="validation", recipe_steps=20)) == []
+    assert "validation" not in {recipe.name for recipe in local.provider.recipes(make_spec())}
+    told = config(local, recipe="validation", recipe_steps=7)
+    assert (told["recipe"], told["recipe_steps"]) == ("validation", 7)
+    assert config(local)["recipe_steps"] == plan.RECIPE_STEPS
+
+
+def config(rig: LocalRig, **changes: Any) -> dict[str, Any]:
+    job = Path("/jobs/team-a/job-1")
+    return plan.make_config(
+        make_spec(**changes),
+        directory=job / "attempts" / "1",
+        job_directory=job,
+        models=rig.provider.models,
+        model_cache=Path("/cache"),
+        bind="127.0.0.1",
+        resume_from="",
+    )
+
+
+def test_a_model_of_ones_own_is_used_where_it_lies(local: LocalRig) -> None:
+    directory = local.provider.models / "my-model"
+    directory.mkdir(parents=True)
+    assert local.provider.fits(make_spec(base_model=HERE))
+    (directory / "config.json").write_text("{}")
+    assert local.provider.fits(make_spec(base_model=HERE)) == []
+    assert config(local, base_model=HERE)["model_directory"] == str(directory)
+    assert config(local)["model_directory"] is None
+
+
+def test_a_lora_trainer_without_a_rank_serves_forward_passes(local: LocalRig) -> None:
+    assert config(local, lora_rank=0)["trainer_mode"] == TrainerMode.FORWARD_ONLY
+    assert config(local, lora_rank=4)["trainer_mode"] == TrainerMode.LORA_TRAINER
+
+
+ENDED = ProcessExit(
+    stage="trainer",
+    code=1,
+    signal_number=None,
+    asked=False,
+    cause="",
+    cancelled=False,
+    host_stopped=False,
+    message="",
+    log_tail="",
+    inactivity_timeout_seconds=90,
+)
+
+
+OVER = Exceeded("memory", 3_000_000_000, 2_000_000_000)
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "reason", "words"),
+    [
+        ({"code": 0}, "COMPLETED", "DONE", ""),
+        ({"code": 0, "cancelled": True, "asked": True}, "COMPLETED", "DONE", ""),
+        ({"code": 20}, "CANCELLED", "INACTIVE", "No call for 90 seconds, its inactivity timeout."),
+        ({"code": 143, "cancelled": True, "asked": True}, "CANCELLED", "USER", ""),
+        ({"code": None, "signal_number": 9, "cancelled": True}, "CANCELLED", "USER", ""),
+        ({"stage": "queue", "code": None, "cancelled": True}, "CANCELLED", "USER", ""),
+        ({"stage": WRAPPER_STAGE, "cause": KILLED, "cancelled": True}, "CANCELLED", "USER", ""),
+        ({"code": 143, "host_stopped": True, "asked": True}, "FAILED", "HOST_STOPPED", "Slipway was stopped"),
+        ({"code": 143, "asked": True}, "FAILED", "HOST_STOPPED", "SIGTERM"),
+        ({"stage": "environment", "code": -15, "asked": True}, "FAILED", "HOST_STOPPED", "SIGTERM"),
+        ({"stage": WRAPPER_STAGE, "cause": RESTARTED}, "FAILED", "HOST_STOPPED", "restarted"),
+        ({"stage": WRAPPER_STAGE, "cause": CONTAINER_RESTARTED}, "FAILED", "HOST_STOPPED", "container"),
+        ({"stage": WRAPPER_STAGE, "cause": KILLED}, "FAILED", "EXIT_CODE", "was killed"),
+        ({"stage": WRAPPER_STAGE, "cause": UNSTARTED}, "FAILED", "EXIT_CODE", "before it began"),
+        ({"stage": "environment", "code": 0}, "FAILED", "ENVIRONMENT", "environment"),
+        ({"stage": "environment", "code": 20}, "FAILED", "ENVIRONMENT", "environment"),
+        ({"code": 2, "message": "lora_rank is 0."}, "FAILED", "EXIT_CODE", "exit code 2: lora_rank is 0."),
+        ({"code": 137}, "FAILED", "EXIT_CODE", "memory"),
+        ({"code": None, "signal_number": signal.SIGSEGV}, "FAILED", "EXIT_CODE", "SIGSEGV"),
+        ({"code": None, "signal_number": 63}, "FAILED", "EXIT_CODE", "signal 63"),
+        ({"code": None, "signal_number": 9, "exceeded": OVER}, "FAILED", "LIMIT", "3.0 GB of memory, and a trainer"),
+        ({"code": 0, "exceeded": OVER}, "COMPLETED", "DONE", ""),
+        ({"code": 143, "exceeded": OVER, "cancelled": True}, "CANCELLED", "USER", ""),
+        ({"log_tail": "the last line"}, "FAILED", "EXIT_CODE", "exit code 1.\nLast lines of its log:\nthe last line"),
+    ],
+)
+def test_explains_every_ending(changes: dict[str, Any], state: str, reason: str, words: str) -> None:
+    said = explain(replace(ENDED, **changes))
+    assert (said.state, said.reason) == (AttemptState(state), Reason(reason))
+    assert words in said.detail
+
+
+def test_a_detail_has_a_bound() -> None:
+    assert len(explain(replace(ENDED, message="m" * 9000, log_tail="t" * 9000)).detail) <= MAX_DETAIL
