@@ -31,6 +31,7 @@ class Kind:
     """A kind of connection.
 
     `secret_label` says what its secret is, "" where it has none. `one_only` says that the set-up made the only one.
+    `closed_because` answers why a setting shuts all connections of the kind off, "" where none does.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Kind:
     open: Callable[[Opening], Provider]
     secret_label: str = ""
     one_only: bool = False
+    closed_because: Callable[[], str] = str
 
     @property
     def fields(self) -> tuple[ConfigField, ...]:
@@ -78,6 +80,10 @@ def _open_local(opening: Opening) -> Provider:
     )
 
 
+def _local_is_off() -> str:
+    return "" if settings.SLIPWAY_LOCAL_PROVIDER else "SLIPWAY_LOCAL_PROVIDER is off."
+
+
 def _bytes(gigabytes: int | None) -> int | None:
     return None if gigabytes is None else gigabytes * 1_000_000_000
 
@@ -93,6 +99,7 @@ KINDS: dict[str, Kind] = {
             config=LocalConfig,
             open=_open_local,
             one_only=True,
+            closed_because=_local_is_off,
         ),
     )
 }

@@ -63,7 +63,17 @@ class Connection(models.Model):
     @property
     def takes_launches(self) -> bool:
         """Whether a new launch may go there."""
-        return self.state == ConnectionState.OPEN
+        return not self.closed_because
+
+    @property
+    def closed_because(self) -> str:
+        """Why it takes no new launches, in a sentence; "" where it does."""
+        match self.state:
+            case ConnectionState.OPEN:
+                return ""
+            case ConnectionState.PAUSED:
+                return f"It is paused: {self.pause_reason}" if self.pause_reason else "It is paused."
+        return "It was retired."
 
     @property
     def is_reachable(self) -> bool:

@@ -15,12 +15,15 @@ OPENED_AT_MOST = 64
 
 
 def open_provider(connection: Connection) -> Provider:
-    """What speaks to the connection. Errors: `Retryable` where its row cannot be used as it stands, in words."""
-    return _open(connection.kind, json.dumps(connection.config, sort_keys=True), connection.secret, instance_id())
+    """What speaks to the connection. Errors: `Retryable` where it cannot be used as it stands, in words."""
+    kind = KINDS.get(connection.kind)
+    if kind is not None and (why := kind.closed_because()):
+        raise Retryable(why)
+    return _open(connection.kind, json.dumps(connection.config, sort_keys=True), connection.secret)
 
 
 @lru_cache(OPENED_AT_MOST)
-def _open(kind_name: str, config: str, sealed: str, instance: str) -> Provider:
+def _open(kind_name: str, config: str, sealed: str) -> Provider:
     kind = KINDS.get(kind_name)
     if kind is None:
         raise Retryable(f"This release knows no connections of the kind {kind_name!r}.")
@@ -28,7 +31,7 @@ def _open(kind_name: str, config: str, sealed: str, instance: str) -> Provider:
     if violations:
         raise Retryable(" ".join(violation.description for violation in violations))
     try:
-        return kind.open(Opening(read, unseal(sealed), instance))
+        return kind.open(Opening(read, unseal(sealed), instance_id()))
     except Unsealable as error:
         raise Retryable(str(error)) from None
 

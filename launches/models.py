@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts.models import Account, User
 from catalog.models import ShapeVersion
+from connections.models import Connection
 from connections.providers.states import FINAL, AttemptState, Reason
 from launches.labels import LONGEST
 from launches.leases import LeasedRow
@@ -42,7 +43,7 @@ class Launch(models.Model):
     inputs = models.JSONField(help_text="What the user set, as they set it: what a clone starts from.")
     purpose = models.CharField(max_length=LONGEST, blank=True, db_default="", help_text="A label: see launches.labels.")
     managed_by = models.CharField(max_length=LONGEST, blank=True, db_default="", help_text="A label, too.")
-    provider = models.CharField(max_length=32)
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="launches")
     idempotency_key = models.CharField(max_length=64)
     state = models.CharField(max_length=12, choices=STATE_CHOICES, default=AttemptState.QUEUED)
     attempt_count = models.PositiveIntegerField(default=1)
@@ -127,6 +128,12 @@ class Attempt(LeasedRow):
     endpoint = models.CharField(max_length=200, blank=True)
     resume_from = models.CharField(max_length=63, blank=True, help_text="Name of the checkpoint it started from.")
     queue_position = models.PositiveIntegerField(null=True, blank=True)
+    estimated_start = models.DateTimeField(null=True, blank=True, help_text="When the engine expects to start it.")
+    remote_id = models.CharField(max_length=200, blank=True, db_default="", help_text="The engine's own id.")
+    remote_state = models.CharField(max_length=64, blank=True, db_default="", help_text="The engine's own state.")
+    remote_version = models.CharField(
+        max_length=300, blank=True, db_default="", help_text="The shape version that the engine resolved by itself."
+    )
     observed_at = models.DateTimeField(null=True, blank=True)
     submitted_at = models.DateTimeField(null=True, blank=True, help_text="When the provider confirmed that it has it.")
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
@@ -230,7 +237,7 @@ class UnknownTrainer(models.Model):
     as long as the provider lists the trainer.
     """
 
-    provider = models.CharField(max_length=32)
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="unknown_trainers")
     account_name = models.CharField(max_length=63, help_text="Id of the account, which need not exist here.")
     job_id = models.CharField(max_length=63)
     attempt_number = models.PositiveIntegerField()
@@ -243,7 +250,7 @@ class UnknownTrainer(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["provider", "account_name", "job_id", "attempt_number"], name="unknown_trainer_once"
+                fields=["connection", "account_name", "job_id", "attempt_number"], name="unknown_trainer_once"
             )
         ]
         ordering = ["seen_at", "pk"]

@@ -27,6 +27,8 @@ OWNED_BY_SHAPE = frozenset(
     }
 )
 RECIPE = "recipe"
+CONNECTION = "connection"
+"""Where it runs: as the recipe, no field of the shape."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +42,25 @@ class Subject:
 
 
 def resolve(
-    subject: Subject, inputs: Mapping[str, Any], *, recipes: Collection[str] = (NO_RECIPE,)
+    subject: Subject,
+    inputs: Mapping[str, Any],
+    *,
+    recipes: Collection[str] = (NO_RECIPE,),
+    connections: Collection[str] = (),
 ) -> TrainerSpec | tuple[Violation, ...]:
     """The spec for `inputs` (field name to text or number; absent, None or "" means the default), or all violations.
 
-    `recipes` are the names that the provider offers, the default one first.
+    `recipes` are the names that the provider offers, the default one first; `connections` are those that the account
+    may use.
     """
     values, violations = _read_fields(subject, inputs)
     recipe, recipe_violations = _read_recipe(inputs.get(RECIPE), list(recipes))
-    violations = [*_foreign(subject, inputs), *violations, *recipe_violations]
+    violations = [
+        *_foreign(subject, inputs),
+        *violations,
+        *recipe_violations,
+        *_refuse_connection(inputs.get(CONNECTION), connections),
+    ]
     if violations:
         return tuple(violations)
     return TrainerSpec(
@@ -94,9 +106,16 @@ def _read_recipe(given: Any, recipes: Sequence[str]) -> tuple[str, list[Violatio
     return "", [Violation(RECIPE, f"{shown(given)} is not a recipe here. Use {one_of(recipes)}.")]
 
 
+def _refuse_connection(given: Any, connections: Collection[str]) -> list[Violation]:
+    if _blank(given) or given in connections:
+        return []
+    instead = f"Use {one_of(list(connections))}, or leave it out" if connections else "Leave it out"
+    return [Violation(CONNECTION, f"{shown(given)} is not a connection that this account may use. {instead}.")]
+
+
 def _foreign(subject: Subject, inputs: Mapping[str, Any]) -> list[Violation]:
     """Violations of the names that are not fields of this version."""
-    known = {field.name for field in subject.fields} | {RECIPE}
+    known = {field.name for field in subject.fields} | {RECIPE, CONNECTION}
     found = [
         Violation(shortened(name), sentence)
         for name in inputs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from django.db.models import Q
@@ -9,8 +10,9 @@ from django.db.models import Q
 from accounts.models import Account
 from catalog.fields.snapshots import Snapshot
 from catalog.models import BaseModel, ShapeVersion
+from connections.models import Connection
 from connections.providers.spec import TrainerSpec
-from launches.offers import Offer, offer_for
+from launches.placement import Offer, offer_for
 from launches.resolve import Subject, resolve
 
 MOST_FITTING_MODELS = 100
@@ -26,17 +28,20 @@ def subject_of(version: ShapeVersion, account: Account | None) -> Subject:
     )
 
 
-def default_offer(subject: Subject) -> tuple[TrainerSpec, Offer]:
-    """The spec with nothing set, and who takes it.
+def default_offer(
+    subject: Subject, connections: Sequence[Connection], *, wanted: str = ""
+) -> tuple[TrainerSpec, Offer]:
+    """The spec with nothing set, and which of the connections takes it: the wanted one where one is.
 
     Without the fields whose default the form would refuse, which versions may have that were frozen before defaults
     were checked: what users have to set instead, `resolve` says.
     """
     spec = resolve(subject, {})
     if isinstance(spec, TrainerSpec):
-        return spec, offer_for(spec)
+        return spec, offer_for(spec, connections, wanted=wanted)
     refused = {violation.field for violation in spec}
-    return default_offer(replace(subject, fields=tuple(f for f in subject.fields if f.name not in refused)))
+    allowed = tuple(field for field in subject.fields if field.name not in refused)
+    return default_offer(replace(subject, fields=allowed), connections, wanted=wanted)
 
 
 def fitting_models(own: BaseModel, snapshot: Snapshot, account: Account | None) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from catalog.states import VersionState
 from connections.providers.base import VALIDATION_RECIPE
 from connections.providers.spec import TrainerSpec
 from launches.models import Launch
-from launches.offers import Offer, offer_for
+from launches.placement import Offer, connections_of, offer_for
 from launches.resolve import resolve
 from launches.subjects import subject_of
 from wire.errors import FailedPrecondition, InvalidArgument
@@ -55,7 +55,8 @@ def is_validation_run(launch: Launch) -> bool:
 
 def validation_offer(version: ShapeVersion, validation_run: ValidationRun) -> Offer:
     """Who would run a validation of the version. Errors: `InvalidArgument` where its defaults do not resolve."""
-    spec = resolve(subject_of(version, version.shape.account), {})
+    account = version.shape.account
+    spec = resolve(subject_of(version, account), {})
     if not isinstance(spec, TrainerSpec):
         raise InvalidArgument(spec)
-    return offer_for(validation_spec(spec, version, validation_run))
+    return offer_for(validation_spec(spec, version, validation_run), connections_of(account))

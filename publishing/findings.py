@@ -17,13 +17,15 @@ from django.db.models import QuerySet
 from accounts.actors import user_actor
 from catalog.fields.checks import problems, warnings
 from catalog.labels import duration_label
+from connections.models import Connection
+from connections.opened import open_provider
+from connections.providers.base import ProviderError
 from connections.providers.spec import TrainerSpec
 from connections.providers.states import AttemptState
-from launches.connected import provider_named
 from launches.domain.create_launch import create_launch
 from launches.models import Attempt, Event, Launch
-from launches.offers import refusal_sentence
 from launches.pages.stepper import LABELS
+from launches.placement import refusal_sentence
 from launches.validation_runs import ValidationRun, validation_offer
 from publishing.evidence import measure, shortcomings, summary
 from publishing.models import Validation
@@ -116,7 +118,7 @@ def _launch(validation: Validation) -> ValidationStep:
         return _failed(f"{validation.requested_label}, who asked for it, is gone. Ask for it again.")
     try:
         offer = validation_offer(version, validation_run)
-        if offer.provider is None:
+        if offer.connection is None:
             return _failed(refusal_sentence(offer))
         launch = create_launch(
             actor=user_actor(validation.requested_by),
@@ -130,14 +132,14 @@ def _launch(validation: Validation) -> ValidationStep:
         return ValidationStep(_S.LAUNCHING)
     except Refusal as refusal:
         return _failed(f"It could not be launched. {refusal.message}")
-    line = LogEntry(f"{offer.provider.label} runs it: {validation_run.steps} steps, one of them at the full context")
+    line = LogEntry(f"{offer.connection} runs it: {validation_run.steps} steps, one of them at the full context")
     return ValidationStep(_S.RUNNING, lines=(line,), launch=launch, facts=_of_spec(launch))
 
 
 def _of_spec(launch: Launch) -> dict[str, Any]:
     spec = TrainerSpec.from_json(launch.spec)
     return {
-        "provider": launch.provider,
+        "provider": launch.connection.name,
         "image": spec.trainer_image_tag or "",
         "accelerator_type": spec.accelerator_type or "",
         "gpus": spec.trainer_gpus,
@@ -146,18 +148,27 @@ def _of_spec(launch: Launch) -> dict[str, Any]:
 
 def _watch(validation: Validation, *, now: datetime) -> ValidationStep:
     """Judge the launch's attempt once it is over; it is the only one, since nobody resumes a validation."""
-    attempt = Attempt.objects.select_related("launch").get(launch=validation.launch_id, number=1)
+    attempt = Attempt.objects.select_related("launch__connection").get(launch=validation.launch_id, number=1)
     state = AttemptState(attempt.state)
     if not attempt.is_final:
         if late := _late(validation, _begun(attempt), now=now):
             return _failed(late)
-        if provider_named(attempt.launch.provider) is None:
-            return _failed(f"Provider {attempt.launch.provider} is not connected to this Slipway any more.")
+        if closed := _closed(attempt.launch.connection):
+            return _failed(closed)
         return ValidationStep(_S.RUNNING)
     if state is AttemptState.COMPLETED:
         return _judge(validation, attempt)
     detail, _, _ = attempt.detail.partition("\n")
     return _failed(f"Its launch ended as {LABELS[state].lower()}. {detail}".strip(), *_end_of_log(attempt))
+
+
+def _closed(connection: Connection) -> str:
+    """Why nothing can be learnt of what runs there any more; "" where it can."""
+    try:
+        open_provider(connection)
+    except ProviderError as error:
+        return f"{connection}: {error}"
+    return ""
 
 
 def _judge(validation: Validation, attempt: Attempt) -> ValidationStep:

@@ -20,6 +20,7 @@ from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from connections.providers.states import AttemptState
 from launches.models import Launch, UnknownTrainer
+from tests.connections.makers import local_connection
 from tests.launches.makers import bring_to, make_launch
 from tests.makers import make_account, make_member, make_model, make_shape, make_user, make_version, sign_in
 from tests.publishing.makers import make_validation
@@ -83,7 +84,11 @@ def make_world() -> World:
         key=key,
         viewer=Membership.objects.get(user=people[Role.VIEWER]),
         unknown=UnknownTrainer.objects.create(
-            provider="local", account_name="team-a", job_id="of-no-launch", attempt_number=1, seen_at=timezone.now()
+            connection=local_connection(),
+            account_name="team-a",
+            job_id="of-no-launch",
+            attempt_number=1,
+            seen_at=timezone.now(),
         ),
     )
 

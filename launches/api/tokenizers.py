@@ -14,7 +14,9 @@ from rest_framework.request import Request
 from api.schema import refusals
 from api.views import ResourceView
 from catalog.queries import find_model
-from launches.connected import connected_providers
+from connections.opened import open_provider
+from connections.providers.base import ProviderError
+from launches.placement import connections_of
 from wire.errors import NotFound
 from wire.names import model_name
 
@@ -32,8 +34,12 @@ class TokenizerView(ResourceView):
         name = model_name(account, model)
         if find_model(self.mine, name) is None:
             raise NotFound(f"There is no {name[:300]} that this API key may see.")
-        for provider in connected_providers():
-            if files := provider.tokenizer(name):
+        for connection in connections_of(self.key.account):
+            try:
+                files = open_provider(connection).tokenizer(name)
+            except ProviderError:  # another one may have it
+                continue
+            if files:
                 packed = HttpResponse(pack(model, files), content_type=GZIP)
                 packed["Content-Disposition"] = f'attachment; filename="{model}.tar.gz"'
                 return packed

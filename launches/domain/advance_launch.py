@@ -10,9 +10,9 @@ import structlog
 from django.db import DataError
 from django.utils import timezone
 
-from connections.providers.base import Reference, Submission
+from connections.opened import open_provider
+from connections.providers.base import ProviderError, Reference, Submission
 from connections.providers.spec import TrainerSpec
-from launches.connected import provider_named
 from launches.domain.apply_reading import apply_reading, put_off
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import AttemptClaim, claim_attempt
@@ -53,10 +53,10 @@ def _advance(claim: AttemptClaim) -> timedelta | None:
 
 
 def _reports(claim: AttemptClaim) -> Iterator[Report]:
-    provider = provider_named(claim.launch.provider)
-    if provider is None:
-        missing = f"Provider {claim.launch.provider} is not connected to this Slipway any more."
-        return iter([Report(None, error=missing)])
+    try:
+        provider = open_provider(claim.launch.connection)
+    except ProviderError as error:
+        return iter([Report(None, error=str(error))])
     return poll_attempt(provider, _question(claim))
 
 

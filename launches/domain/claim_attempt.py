@@ -24,7 +24,8 @@ class AttemptClaim:
 @transaction.atomic
 def claim_attempt(attempt_pk: int, *, now: datetime) -> AttemptClaim | None:
     """Take the lease, or answer None where the attempt is over, not due, or held by another worker."""
-    claimed = leases.claim(Attempt.objects.select_related("launch__account").defer("log_tail"), attempt_pk, now=now)
+    rows = Attempt.objects.select_related("launch__account", "launch__connection").defer("log_tail")
+    claimed = leases.claim(rows, attempt_pk, now=now)
     if claimed is None:
         return None
     attempt, lease, _ = claimed

@@ -21,8 +21,8 @@ from launches.labels import Labels
 from launches.live.hints import ADVANCE, hint_on_commit
 from launches.live.wake import wake
 from launches.models import Attempt, Launch
-from launches.offers import offer_for, refusal_sentence
-from launches.resolve import resolve
+from launches.placement import connections_of, names_of, offer_for, refusal_sentence
+from launches.resolve import CONNECTION, resolve
 from launches.search import launch_search_text
 from launches.space import require_space
 from launches.subjects import default_offer, subject_of
@@ -62,7 +62,7 @@ def create_launch(
     `validation_run`, which only a validation gives, the version need not be validated yet, and the actor must be a
     publisher. With `as_latest` it still has to be the latest validated one when the launch is written.
     Errors: `InvalidArgument` with every violation, `PermissionDenied`, `NotFound`, `FailedPrecondition` where the
-    version may not be launched or no provider takes it, `AlreadyExists` where the key or the job id means something
+    version may not be launched or no connection takes it, `AlreadyExists` where the key or the job id means something
     else already, `Conflict` where the version is the latest one no more, `ResourceExhausted` where the disk is nearly
     full.
     """
@@ -71,12 +71,16 @@ def create_launch(
         raise PermissionDenied("A launch has an owner: only a signed-in user can make one.")
     _permit(actor, version, validation_run)
     job = job_id or job_id_from(actor.user.pk, idempotency_key)
-    spec = _resolve(version, account, inputs, job=job, key=idempotency_key, labels=labels)
+    connections, wanted = connections_of(account), str(inputs.get(CONNECTION) or "")
+    subject = subject_of(version, account)
+    _, offer = default_offer(subject, connections, wanted=wanted)
+    spec = resolve(subject, inputs, recipes=offer.recipe_names, connections=names_of(connections))
+    spec = _complete(spec, job=job, key=idempotency_key, labels=labels)
     spec = validation_spec(spec, version, validation_run) if validation_run else spec
     if found := _made_before(actor, account, idempotency_key, spec, version):
         return found
-    offer = offer_for(spec)
-    if offer.provider is None:
+    offer = offer_for(spec, connections, wanted=wanted)
+    if offer.connection is None:
         raise FailedPrecondition(refusal_sentence(offer))
     require_space()
     launch = Launch(
@@ -93,7 +97,7 @@ def create_launch(
         ),
         purpose=labels.purpose,
         managed_by=labels.managed_by,
-        provider=offer.provider.name,
+        connection=offer.connection,
         idempotency_key=idempotency_key,
     )
     try:
@@ -136,12 +140,8 @@ def _hold(actor: Actor, version: ShapeVersion, validation_run: ValidationRun | N
     return found
 
 
-def _resolve(
-    version: ShapeVersion, account: Account, inputs: Mapping[str, Any], *, job: str, key: str, labels: Labels
-) -> TrainerSpec:
-    subject = subject_of(version, account)
-    _, offer = default_offer(subject)
-    spec = resolve(subject, inputs, recipes=offer.recipe_names)
+def _complete(spec: TrainerSpec | tuple[Violation, ...], *, job: str, key: str, labels: Labels) -> TrainerSpec:
+    """The spec where nothing is wrong with it, nor with what stands beside it. Errors: `InvalidArgument`."""
     violations = [*(spec if not isinstance(spec, TrainerSpec) else ()), *labels.problems()]
     if sentence := refuse_id(job, what="job id"):
         violations.append(Violation("job_id", f"{sentence}."))

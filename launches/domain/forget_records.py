@@ -8,8 +8,9 @@ import structlog
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from connections.opened import open_provider
 from connections.providers.base import ProviderError
-from launches.connected import connected_providers
+from connections.queries import living_connections
 from launches.models import Attempt, Metric
 
 BATCH = 200
@@ -23,11 +24,11 @@ def forget_records(*, now: datetime) -> int:
     Their rows, events and checkpoints stay. Answers how many attempts had something to forget.
     """
     limit = now - timedelta(days=settings.SLIPWAY_RECORDS_DAYS)
-    for provider in connected_providers():
+    for connection in living_connections():
         try:
-            provider.forget_attempts(limit)
+            open_provider(connection).forget_attempts(limit)
         except ProviderError as error:
-            log.warning("tidy.postponed", provider=provider.name, error=str(error))
+            log.warning("tidy.postponed", connection=connection.name, error=str(error))
     forgotten = 0
     while attempts := list(_to_forget(limit)[:BATCH]):
         for attempt in attempts:

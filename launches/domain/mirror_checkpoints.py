@@ -11,9 +11,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.actors import SYSTEM
+from connections.opened import open_provider
 from connections.providers.base import CheckpointRecord, ProviderError
 from connections.providers.states import FINAL, AttemptState
-from launches.connected import provider_named
 from launches.domain.append_event import TimelineLine, append_events
 from launches.live.wake import wake
 from launches.models import Checkpoint, Launch
@@ -27,12 +27,11 @@ def refresh_checkpoints(launch: Launch) -> None:
 
     Where the provider cannot say, what was listed last stays.
     """
-    provider = provider_named(launch.provider)
-    if provider is None or AttemptState(launch.state) in FINAL:
+    if AttemptState(launch.state) in FINAL:
         return
     asked_at = timezone.now()
     try:
-        listed = provider.checkpoints(launch.account.account_id, launch.job_id).records
+        listed = open_provider(launch.connection).checkpoints(launch.account.account_id, launch.job_id).records
     except ProviderError as error:
         log.info("checkpoints.unlisted", job=launch.job_id, error=str(error))
         return

@@ -7,23 +7,26 @@ from datetime import datetime
 
 import structlog
 
+from connections.models import Connection
 from connections.providers.base import Provider, ProviderError, Reference
 from launches.models import UnknownTrainer
 
 log = structlog.get_logger(__name__)
 
 
-def note_unknown_trainers(*, provider: Provider, references: Collection[Reference], now: datetime) -> None:
-    """Make the rows of this provider be just these references. Errors: `ProviderError`.
+def note_unknown_trainers(
+    *, connection: Connection, provider: Provider, references: Collection[Reference], now: datetime
+) -> None:
+    """Make the rows of this connection be just these references. Errors: `ProviderError`.
 
     Each step may be repeated, so it needs no transaction around the provider's calls.
     """
     listed = set(references)
-    for row in UnknownTrainer.objects.filter(provider=provider.name):
+    for row in UnknownTrainer.objects.filter(connection=connection):
         if reference_of(row) not in listed:
             row.delete()
     for reference in references:
-        _note(provider, reference, now)
+        _note(connection, provider, reference, now)
 
 
 def reference_of(row: UnknownTrainer) -> Reference:
@@ -31,14 +34,14 @@ def reference_of(row: UnknownTrainer) -> Reference:
     return Reference(row.account_name, row.job_id, row.attempt_number)
 
 
-def _note(provider: Provider, reference: Reference, now: datetime) -> None:
+def _note(connection: Connection, provider: Provider, reference: Reference, now: datetime) -> None:
     try:
         seen = provider.observe(reference)
     except ProviderError as error:  # gone meanwhile, or for the next time; the others are noted
-        log.warning("reconcile.unobserved", provider=provider.name, job=reference.job, error=str(error))
+        log.warning("reconcile.unobserved", connection=connection.name, job=reference.job, error=str(error))
         return
     row, is_new = UnknownTrainer.objects.update_or_create(
-        provider=provider.name,
+        connection=connection,
         account_name=reference.account,
         job_id=reference.job,
         attempt_number=reference.attempt,
@@ -46,6 +49,6 @@ def _note(provider: Provider, reference: Reference, now: datetime) -> None:
         create_defaults={"state": seen.state, "since": seen.since, "seen_at": now},
     )
     if is_new:
-        log.warning("reconcile.unknown", provider=provider.name, job=reference.job, attempt=reference.attempt)
+        log.warning("reconcile.unknown", connection=connection.name, job=reference.job, attempt=reference.attempt)
     if row.end_requested_at is not None:
         provider.cancel(reference)

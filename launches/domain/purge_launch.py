@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from django.utils import timezone
 
+from connections.opened import open_provider
 from connections.providers.base import Gone, Retryable
-from launches.connected import provider_named
+from connections.states import ConnectionState
 from launches.models import Launch
 
 
 def purge_launch(launch_pk: int) -> bool:
     """Whether its files are gone now. Removing twice is harmless, so this needs no lease."""
     launch = (
-        Launch.objects.select_related("account")
+        Launch.objects.select_related("account", "connection")
         .filter(pk=launch_pk, deleted_at__isnull=False, purged_at__isnull=True)
         .exclude(attempts__finished_at__isnull=True)
         .first()
@@ -27,12 +28,11 @@ def purge_launch(launch_pk: int) -> bool:
 
 
 def _remove(launch: Launch) -> bool:
-    """Whether the provider keeps nothing of it any more."""
-    provider = provider_named(launch.provider)
-    if provider is None:
-        return False  # its files are kept until the provider is connected again
+    """Whether the provider keeps nothing of it any more, or can never be asked again."""
+    if launch.connection.state == ConnectionState.RETIRED:
+        return True
     try:
-        provider.delete(launch.account.account_id, launch.job_id)
+        open_provider(launch.connection).delete(launch.account.account_id, launch.job_id)
     except Gone:
         pass
     except Retryable:

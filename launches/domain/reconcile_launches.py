@@ -5,9 +5,11 @@ from __future__ import annotations
 import structlog
 from django.utils import timezone
 
-from connections.providers.base import Provider, ProviderError, Reference
+from connections.models import Connection
+from connections.opened import open_provider
+from connections.providers.base import ProviderError, Reference
 from connections.providers.states import AttemptState
-from launches.connected import connected_providers
+from connections.queries import living_connections
 from launches.domain.note_unknown_trainers import note_unknown_trainers
 from launches.models import Attempt
 
@@ -20,35 +22,36 @@ def reconcile_launches() -> int:
     What nobody recorded here is left alone until an admin asks for its end: it may be another Slipway's. So is what the
     provider has under the id of an attempt that it refused: of that it took nothing. Answers how many were cancelled.
     """
-    return sum(_reconcile(provider) for provider in connected_providers())
+    return sum(_reconcile(connection) for connection in living_connections())
 
 
-def _reconcile(provider: Provider) -> int:
+def _reconcile(connection: Connection) -> int:
     cancelled = 0
     unknown = []
     try:
+        provider = open_provider(connection)
         for reference in provider.list_references():
-            attempt = _attempt_of(provider, reference)
+            attempt = _attempt_of(connection, reference)
             if attempt is None or attempt.state == AttemptState.REJECTED:
                 unknown.append(reference)
             elif attempt.is_final:
                 provider.cancel(reference)
                 cancelled += 1
-                log.warning("reconcile.cancelled", **_words(provider, reference))
-        note_unknown_trainers(provider=provider, references=unknown, now=timezone.now())
+                log.warning("reconcile.cancelled", **_words(connection, reference))
+        note_unknown_trainers(connection=connection, provider=provider, references=unknown, now=timezone.now())
     except ProviderError as error:
-        log.warning("reconcile.postponed", provider=provider.name, error=str(error))
+        log.warning("reconcile.postponed", connection=connection.name, error=str(error))
     return cancelled
 
 
-def _attempt_of(provider: Provider, reference: Reference) -> Attempt | None:
+def _attempt_of(connection: Connection, reference: Reference) -> Attempt | None:
     return Attempt.objects.filter(
         launch__account__account_id=reference.account,
         launch__job_id=reference.job,
-        launch__provider=provider.name,
+        launch__connection=connection,
         number=reference.attempt,
     ).first()
 
 
-def _words(provider: Provider, reference: Reference) -> dict[str, object]:
-    return {"provider": provider.name, "job": reference.job, "attempt": reference.attempt}
+def _words(connection: Connection, reference: Reference) -> dict[str, object]:
+    return {"connection": connection.name, "job": reference.job, "attempt": reference.attempt}

@@ -17,11 +17,11 @@ from catalog.usage import KEY_VARIABLE, PUBLIC_URL, URL_VARIABLE
 from connections.providers.spec import NO_RECIPE, TrainerSpec
 from launches.domain.create_launch import job_id_from
 from launches.models import Launch
-from launches.offers import Offer, offer_for, refusal_sentence
 from launches.pages.facts import gpu_total, locked_facts
 from launches.pages.forms import form_fields
 from launches.pages.render import Address, RenderedRequest, render_request
-from launches.resolve import resolve
+from launches.placement import Offer, connections_of, names_of, offer_for, refusal_sentence
+from launches.resolve import CONNECTION, resolve
 from launches.subjects import default_offer, subject_of
 from wire.errors import Violation
 
@@ -53,8 +53,8 @@ class LaunchPreview:
 
     @property
     def refusal(self) -> str:
-        """Why no connected provider takes it as it stands; "" where one does."""
-        return refusal_sentence(self.offer) if self.offer.provider is None else ""
+        """Why no connection takes it as it stands; "" where one does."""
+        return refusal_sentence(self.offer) if self.offer.connection is None else ""
 
 
 def preview_launch(
@@ -71,8 +71,9 @@ def preview_launch(
     `extra` are violations that the caller found before; they are shown with the others.
     """
     subject = subject_of(version, account)
-    default, offered = default_offer(subject)
-    resolved = resolve(subject, inputs, recipes=offered.recipe_names)
+    connections, wanted = connections_of(account), str(inputs.get(CONNECTION) or "")
+    default, offered = default_offer(subject, connections, wanted=wanted)
+    resolved = resolve(subject, inputs, recipes=offered.recipe_names, connections=names_of(connections))
     found = () if isinstance(resolved, TrainerSpec) else resolved
     violations = (*extra, *(violation for violation in found if violation not in extra))
     spec = resolved if isinstance(resolved, TrainerSpec) else default
@@ -85,8 +86,8 @@ def preview_launch(
         request=request,
         recipe="" if spec.recipe == NO_RECIPE else spec.recipe,
         gpus=gpu_total(spec),
-        offer=offered if found else offer_for(spec),
-        default_refusal=refusal_sentence(offered) if offered.provider is None else "",
+        offer=offered if found else offer_for(spec, connections, wanted=wanted),
+        default_refusal=refusal_sentence(offered) if offered.connection is None else "",
     )
 
 

@@ -14,8 +14,8 @@ from django.views.decorators.http import require_safe
 from accounts.models import Account
 from accounts.requests import SlipwayRequest
 from catalog.usage import KEY_VARIABLE, URL_VARIABLE, Example
-from launches.offers import refusal_sentence
 from launches.pages.quickstart import quickstart
+from launches.placement import connections_of, refusal_sentence
 from launches.queries import example_version
 from launches.subjects import default_offer, subject_of
 
@@ -41,7 +41,7 @@ def _example(account: Account) -> dict[str, Any]:
     version = example_version(account)
     if version is None:
         return {}
-    spec, offer = default_offer(subject_of(version, account))
+    spec, offer = default_offer(subject_of(version, account), connections_of(account))
     example = Example(
         shape=version.shape.name,
         base_model=spec.base_model,
@@ -53,5 +53,5 @@ def _example(account: Account) -> dict[str, Any]:
     return {
         "shape": version.shape,
         "snippets": quickstart(example, account.account_id),
-        "refusal": refusal_sentence(offer) if offer.provider is None else "",
+        "refusal": refusal_sentence(offer) if offer.connection is None else "",
     }

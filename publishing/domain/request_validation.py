@@ -16,7 +16,7 @@ from catalog.models import ShapeVersion
 from catalog.rights import require_publisher
 from catalog.states import VersionState
 from launches.live.hints import hint_on_commit
-from launches.offers import refusal_sentence
+from launches.placement import refusal_sentence
 from launches.space import require_space
 from launches.validation_runs import ValidationRun, validation_offer
 from publishing.domain.unfinished import next_number, refuse_unfinished
@@ -32,8 +32,8 @@ def request_validation(*, actor: Actor, version: ShapeVersion, now: datetime) ->
     """Queue a validation; the version is being validated from now on, or stays validated while it is measured anew.
 
     Errors: `NotFound`, `PermissionDenied`, `InvalidArgument` where the static checks find something, so that a draft
-    can still be corrected, `FailedPrecondition` where it is being validated already, is withdrawn, or no connected
-    provider can run it, `ResourceExhausted` where the disk is nearly full.
+    can still be corrected, `FailedPrecondition` where it is being validated already, is withdrawn, or no
+    connection can run it, `ResourceExhausted` where the disk is nearly full.
     """
     require_publisher(actor, version.shape.account)
     if actor.user is None:
@@ -42,7 +42,7 @@ def request_validation(*, actor: Actor, version: ShapeVersion, now: datetime) ->
         raise InvalidArgument(found)
     steps: int = settings.SLIPWAY_VALIDATION_STEPS
     offer = validation_offer(version, ValidationRun(steps))
-    if offer.provider is None:
+    if offer.connection is None:
         raise FailedPrecondition(f"{refusal_sentence(offer)} Validate it by hand, if you know that it runs.")
     require_space()
     return _write(actor, version, steps, now)

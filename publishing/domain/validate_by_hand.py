@@ -1,4 +1,4 @@
-"""Vouch for a version that no connected provider can run.
+"""Vouch for a version that no connection can run.
 
 The person is named to members of the account only; everybody else who sees the version reads that a publisher of the
 account vouched for it, when, and why. User names are nobody else's business, and the form says so beforehand.
@@ -35,7 +35,7 @@ def validate_by_hand(*, actor: Actor, version: ShapeVersion, reason: str, now: d
     """Call the version validated on the actor's word, 10 to 1,000 characters of it, or say so again once that is old.
 
     Errors: `NotFound`, `PermissionDenied`, `InvalidArgument` for the reason and where the static checks find something,
-    `FailedPrecondition` where a connected provider can run it, or it is validated just now, or already and that counts.
+    `FailedPrecondition` where a connection can run it, or it is validated just now, or already and that counts.
     """
     require_publisher(actor, version.shape.account)
     reason = reason.strip()
@@ -45,9 +45,9 @@ def validate_by_hand(*, actor: Actor, version: ShapeVersion, reason: str, now: d
         given = f"It has {len(reason):,} characters; use {SHORTEST} to {LONGEST:,}."
         raise InvalidArgument([Violation("reason", f"{given} Say why you know that the version runs.")])
     offer = validation_offer(version, ValidationRun(settings.SLIPWAY_VALIDATION_STEPS))
-    if offer.provider is not None:
+    if offer.connection is not None:
         raise FailedPrecondition(
-            f"{offer.provider.label} can run {version.name}. Have it validated there; a run shows more than a word."
+            f"{offer.connection} can run {version.name}. Have it validated there; a run shows more than a word."
         )
     return _write(actor, version, reason, now)
 

@@ -14,8 +14,8 @@ from catalog.fields.launch_fields import LaunchField
 from catalog.fields.snapshot_fields import BY_KEY, SCHEME, SCHEME_FIELDS
 from catalog.fields.snapshots import Snapshot
 from catalog.models import BaseModel, ShapeVersion
-from launches.offers import Offer
 from launches.pages.forms import form_fields
+from launches.placement import Offer, connections_of
 from launches.resolve import Subject
 from launches.subjects import default_offer, fitting_models
 from publishing.content import LAUNCH_FIELDS, Content
@@ -89,7 +89,7 @@ def _form(
 ) -> tuple[tuple[Input, ...], Offer]:
     """The launch form's fields as its users would find them, and who would take the defaults."""
     subject = _subject(snapshot, fields, model, account)
-    _, offer = default_offer(subject)
+    _, offer = default_offer(subject, connections_of(account))
     return form_fields(subject, offer.recipes, {}, ()), offer
 
 

@@ -14,7 +14,7 @@ from accounts.requests import SlipwayRequest
 from catalog.models import ShapeVersion
 from catalog.queries import find_version
 from catalog.views.access import catalog_reader, member_of
-from launches.connected import provider_named
+from connections.queries import find_connection
 from publishing.models import Validation
 from publishing.passport import is_expired, passport_facts
 from publishing.states import ValidationKind
@@ -50,11 +50,11 @@ def passport_context(found: Validation | None) -> dict[str, Any]:
     """What the card shows of a validation that passed; None where there is none."""
     if found is None:
         return {"passport": None}
-    provider = provider_named(found.provider)
+    connection = find_connection(found.provider)
     return {
         "passport": found,
         "by_hand": found.kind == ValidationKind.BY_HAND,
-        "facts": passport_facts(found, provider=provider.label if provider else found.provider),
+        "facts": passport_facts(found, provider=str(connection or found.provider)),
         "expired": is_expired(found, timezone.now()),
         "failed_since": failed_since(found),
     }

@@ -25,7 +25,7 @@ from catalog.states import VersionState
 from catalog.views.access import member_of
 from connections.providers.states import AttemptState
 from launches.models import Attempt, Event
-from launches.offers import Offer
+from launches.placement import Offer
 from launches.validation_runs import ValidationRun, validation_offer
 from publishing.domain.cancel_validation import cancel_validation
 from publishing.domain.request_validation import request_validation
@@ -211,9 +211,9 @@ def _actions(
     except InvalidArgument as refusal:
         return shown | {"broken": refusal.violations}
     return shown | {
-        "may_start": offer.provider is not None,
+        "may_start": offer.connection is not None,
         "reasons": _reasons(offer),
-        "may_vouch": offer.provider is None
+        "may_vouch": offer.connection is None
         and (version.state != VersionState.VALIDATED or is_renewable(version, passport, timezone.now())),
     }
 
@@ -225,8 +225,8 @@ def _following(version: ShapeVersion) -> tuple[ActionText, str] | None:
 
 
 def _reasons(offer: Offer) -> list[Violation]:
-    """Why no connected provider can run it; a violation's field is the provider."""
-    if offer.provider is not None:
+    """Why no connection can run it; a violation's field is the connection."""
+    if offer.connection is not None:
         return []
     told = [Violation(label, reason) for label, reasons in offer.refusals for reason in reasons]
-    return told or [Violation("Providers", "None is connected to this Slipway.")]
+    return told or [Violation("Connections", "The account has none.")]

@@ -50,7 +50,7 @@ def test_a_shape_for_a_model_alike_is_chosen_where_none_is_for_exactly_this_one(
     make_version(shape=make_shape(base_model=other), gpus=0, context=2048, **facts)
     asked = {"trainingConfig": {"baseModel": wanted.name, "loraRank": 8}}
     # It is chosen, and then nobody is connected who runs that model; of another size it is not chosen.
-    assert "No connected provider can run this" in create(caller, asked)[1]["message"]
+    assert "No connection can run this" in create(caller, asked)[1]["message"]
     BaseModel.objects.filter(pk=wanted.pk).update(parameter_count=8_999_999_999)
     answer = create(caller, asked)
     assert reason(answer)[2] == "NO_TRAINING_SHAPE_FITS"

@@ -109,7 +109,7 @@ def test_reload_and_back_keep_what_was_typed_and_the_guard_against_a_shape_that_
 def test_a_public_shape_says_why_it_cannot_be_launched_here(admin_page: Page) -> None:
     page = admin_page
     page.goto("/shapes/fireworks/qwen3p5-9b-256k/launch")
-    expect(page.get_by_text("No connected provider can run this.")).to_be_visible()
+    expect(page.get_by_text("No connection can run this.")).to_be_visible()
     expect(page.get_by_role("button", name="Launch trainer")).to_be_disabled()
     expect(page.locator("#request-json")).to_contain_text('"acceleratorCount": 2')
     page.get_by_label("Trainer replicas").fill("4")

@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from accounts.roles import Role
 from accounts.scopes import Scope
+from connections.opened import forget_opened
 from connections.providers.base import CheckpointRecord, Observation
 from connections.providers.states import AttemptState, Reason
-from launches.connected import connected_providers, local_provider
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import AttemptClaim, claim_attempt
 from launches.domain.mirror_checkpoints import refresh_checkpoints
@@ -32,11 +32,9 @@ pytestmark = pytest.mark.django_db
 def _local_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A local provider whose folder is this test's."""
     monkeypatch.setattr(settings, "SLIPWAY_HOME", tmp_path)
-    for made in (local_provider, connected_providers):
-        made.cache_clear()
+    forget_opened()
     yield
-    for made in (local_provider, connected_providers):
-        made.cache_clear()
+    forget_opened()
 
 
 @pytest.fixture

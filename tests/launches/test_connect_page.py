@@ -70,7 +70,7 @@ def test_a_public_example_that_nobody_here_runs_says_so(reader: Client) -> None:
     version = make_version(shape=make_shape(account=make_account(account_id="fireworks")), gpus=8)
     html = page(reader)
     assert f'training_shape_id="{version.shape.name}"' in code(html, "sdk")
-    assert "No connected provider can run this." in html
+    assert "No connection can run this." in html
 
 
 def test_with_no_shape_and_with_no_account_it_says_what_is_missing(reader: Client) -> None:

@@ -85,7 +85,7 @@ class Ended:
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, provider: Ended) -> Ended:
-    monkeypatch.setattr(advancing, "provider_named", lambda _: provider)
+    monkeypatch.setattr(advancing, "open_provider", lambda _: provider)
     return provider
 
 

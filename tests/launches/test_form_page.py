@@ -272,7 +272,7 @@ def test_a_shape_that_nothing_can_run_says_why_and_is_not_launched(signed_in: Cl
     assert re.search(r'<button [^>]*type="submit" disabled>', text(page))
     response = signed_in.post(form_url(version), hidden(page))
     assert response.status_code == 422
-    assert "No connected provider can run this." in text(response)
+    assert "No connection can run this." in text(response)
     assert not Launch.objects.exists()
 
 

@@ -15,14 +15,16 @@ from accounts.actors import user_actor
 from accounts.roles import Role
 from accounts.scopes import Scope
 from config import health
+from connections.opened import forget_opened, open_provider
+from connections.providers.local.provider import LocalProvider
 from connections.providers.states import AttemptState
-from launches.connected import connected_providers, local_provider
 from launches.domain.resume_launch import resume_launch
 from launches.models import Launch
 from publishing.domain.request_validation import request_validation
 from publishing.models import Validation
 from tests.api.makers import make_caller
 from tests.connections.local_rig import make_rig
+from tests.connections.makers import local_connection
 from tests.connections.rig import make_reference, make_submission, wait_ready
 from tests.launches.makers import NOW, bring_to, make_launch, make_tiny_version
 from tests.launches.test_form_page import form_url, post, text
@@ -37,10 +39,10 @@ WORDS = "Slipway's disk is nearly full"
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
     """What was remembered before, and what is remembered here, is for nobody else."""
-    for forget in (connected_providers.cache_clear, local_provider.cache_clear, health.recent.forget):
+    for forget in (forget_opened, health.recent.forget):
         forget()
     yield
-    for forget in (connected_providers.cache_clear, local_provider.cache_clear, health.recent.forget):
+    for forget in (forget_opened, health.recent.forget):
         forget()
 
 
@@ -128,4 +130,6 @@ def test_what_was_accepted_waits_for_space_and_then_starts(tmp_path: Path) -> No
 
 
 def test_the_setting_reaches_the_provider(settings: Settings) -> None:
-    assert local_provider().least_free_bytes == settings.SLIPWAY_LEAST_FREE_MB * 1_000_000
+    provider = open_provider(local_connection())
+    assert isinstance(provider, LocalProvider)
+    assert provider.least_free_bytes == settings.SLIPWAY_LEAST_FREE_MB * 1_000_000

@@ -24,6 +24,7 @@ from launches.domain.purge_launch import purge_launch
 from launches.domain.reconcile_launches import reconcile_launches
 from launches.models import UnknownTrainer
 from tests.connections.local_rig import LocalRig, make_rig
+from tests.connections.makers import local_connection
 from tests.connections.rig import make_reference, make_submission, until, wait_for, wait_ready
 from tests.launches.makers import attempt_of, make_launch
 from tests.makers import make_account, make_member, make_user, sign_in
@@ -36,13 +37,18 @@ pytestmark = pytest.mark.django_db
 def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalRig]:
     """This machine's provider, with one slot, as the only one that is connected."""
     rig = make_rig(tmp_path, slots=1)
-    monkeypatch.setattr(reconciling, "connected_providers", lambda: (rig.provider,))
+    monkeypatch.setattr(reconciling, "open_provider", lambda _connection: rig.provider)
     yield rig
     rig.end()
 
 
 def make_unknown(account: Account | None = None, **facts: object) -> UnknownTrainer:
-    given = {"provider": "local", "job_id": "forgotten", "attempt_number": 2, "seen_at": timezone.now()} | facts
+    given = {
+        "connection": local_connection(),
+        "job_id": "forgotten",
+        "attempt_number": 2,
+        "seen_at": timezone.now(),
+    } | facts
     return UnknownTrainer.objects.create(account_name=account.account_id if account else "gone", **given)
 
 
@@ -80,7 +86,7 @@ def test_a_launch_under_the_id_of_a_forgotten_one_is_refused_and_touches_nothing
     rig: LocalRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for verb in (advancing, purging):
-        monkeypatch.setattr(verb, "provider_named", lambda _name: rig.provider)
+        monkeypatch.setattr(verb, "open_provider", lambda _connection: rig.provider)
     running, over = make_launch(), make_launch()
     checkpoint = rig.provider.root / "jobs/local" / over.job_id / "checkpoints/step-1"
     checkpoint.mkdir(parents=True)  # its attempt's folder was removed as old

@@ -126,9 +126,9 @@ def test_no_door_resumes_a_probe(client: Client) -> None:
 
 
 def test_the_offer_is_that_of_the_defaults() -> None:
-    assert validation_offer(make_tiny_version(), ValidationRun(20)).provider is not None
+    assert validation_offer(make_tiny_version(), ValidationRun(20)).connection is not None
     offer = validation_offer(make_version(gpus=8), ValidationRun(20))
-    assert offer.provider is None
+    assert offer.connection is None
     assert "needs 8 GPUs" in str(offer.refusals)
 
 

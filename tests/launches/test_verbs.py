@@ -32,7 +32,7 @@ def test_an_accepted_launch_is_recorded_whole() -> None:
     assert launch.spec["lora_rank"] == 8
     assert launch.spec["max_context_length"] == 2048
     assert launch.inputs == {"lora_rank": "8", "display_name": "mine"}
-    assert (launch.provider, launch.state, launch.display_name) == ("local", "QUEUED", "mine")
+    assert (launch.connection.name, launch.state, launch.display_name) == ("local", "QUEUED", "mine")
     assert [event.actor for event in launch.events.all()] == [launch.owner]
     assert AuditEntry.objects.filter(verb="create_launch", target=launch.name, actor=launch.owner).count() == 1
 
@@ -97,7 +97,7 @@ def test_a_draft_is_not_launched() -> None:
 
 
 def test_what_no_provider_can_run_is_not_accepted() -> None:
-    with pytest.raises(FailedPrecondition, match="No connected provider can run this"):
+    with pytest.raises(FailedPrecondition, match="No connection can run this"):
         make_launch(version=make_version(gpus=8))
     assert not Launch.objects.exists()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -17,7 +16,6 @@ from accounts.models import AuditEntry
 from catalog.models import ShapeVersion
 from connections.providers.spec import TrainerMode
 from connections.providers.states import AttemptState, Reason
-from launches.connected import connected_providers
 from launches.domain.cancel_launch import cancel_launch
 from launches.domain.delete_launch import delete_launch
 from launches.domain.resume_launch import resume_launch
@@ -43,15 +41,6 @@ from tests.publishing.makers import (
 from wire.errors import FailedPrecondition
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def no_provider(settings: Settings) -> Iterator[None]:
-    """From where the test asks for it, nothing is connected any more."""
-    connected_providers.cache_clear()
-    yield
-    settings.SLIPWAY_LOCAL_PROVIDER = True
-    connected_providers.cache_clear()
 
 
 def version_state(validation: Validation) -> str:
@@ -314,24 +303,22 @@ def test_workers_that_die_at_a_step_again_and_again_end_it() -> None:
     assert "did not come back" in validation.outcome
 
 
-def test_the_provider_vanishes_before_the_launch(settings: Settings, no_provider: None) -> None:
+def test_the_provider_vanishes_before_the_launch(settings: Settings) -> None:
     validation = make_validation()
     step(validation)
     settings.SLIPWAY_LOCAL_PROVIDER = False
-    connected_providers.cache_clear()
     step(validation)
     step(validation)
     assert (validation.state, version_state(validation)) == ("FAILED", "REJECTED")
-    assert "No provider is connected" in validation.outcome
+    assert "SLIPWAY_LOCAL_PROVIDER is off." in validation.outcome
 
 
-def test_the_provider_vanishes_while_it_runs(settings: Settings, no_provider: None) -> None:
+def test_the_provider_vanishes_while_it_runs(settings: Settings) -> None:
     validation = running()
     settings.SLIPWAY_LOCAL_PROVIDER = False
-    connected_providers.cache_clear()
     step(validation)
     assert (validation.state, version_state(validation)) == ("FAILED", "REJECTED")
-    assert "Provider local is not connected" in validation.outcome
+    assert "This machine: SLIPWAY_LOCAL_PROVIDER is off." in validation.outcome
 
 
 def test_who_asked_loses_the_right_before_the_launch() -> None:

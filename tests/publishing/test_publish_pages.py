@@ -23,6 +23,7 @@ from launches.models import Launch
 from lists.orders import PAGE
 from publishing.domain.validate_by_hand import validate_by_hand
 from publishing.pages.actions import Verb, legal_verbs
+from tests.connections.makers import local_connection
 from tests.launches.makers import make_launch
 from tests.makers import make_account, make_member, make_version, sign_in
 from tests.publishing.makers import running
@@ -250,5 +251,5 @@ def _launch(version: ShapeVersion, owner: User) -> None:
         idempotency_key=key,
         spec={},
         inputs={},
-        provider="local",
+        connection=local_connection(),
     )

@@ -18,7 +18,6 @@ from catalog.domain.start_validating import start_validating
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from connections.providers.spec import ShardingScheme
-from launches.connected import connected_providers
 from launches.models import Launch
 from publishing.domain.cancel_validation import cancel_validation
 from publishing.domain.request_validation import request_validation
@@ -47,7 +46,7 @@ def state_of(version: ShapeVersion) -> str:
 
 
 def make_gpu_draft() -> ShapeVersion:
-    """A draft that no connected provider can run."""
+    """A draft that no connection can run."""
     return make_version(shape=make_tiny_version().shape, gpus=8, state=VersionState.DRAFT)
 
 
@@ -283,13 +282,8 @@ def test_a_shape_whose_validation_launched_is_kept() -> None:
 
 def test_without_any_provider_nothing_is_validated_by_running(settings: Settings) -> None:
     settings.SLIPWAY_LOCAL_PROVIDER = False
-    connected_providers.cache_clear()
-    try:
-        with pytest.raises(FailedPrecondition, match="No provider is connected"):
-            make_validation()
-    finally:
-        settings.SLIPWAY_LOCAL_PROVIDER = True
-        connected_providers.cache_clear()
+    with pytest.raises(FailedPrecondition, match="This machine: SLIPWAY_LOCAL_PROVIDER is off"):
+        make_validation()
 
 
 def test_its_launch_belongs_to_who_asked_and_is_no_secret() -> None:

@@ -7,7 +7,10 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from launches.connected import local_provider
+from connections.kinds import LOCAL
+from connections.opened import open_provider
+from connections.providers.local.provider import LocalProvider
+from connections.queries import living_connections
 from launches.domain.advance_launch import advance_launch
 from launches.models import Attempt
 
@@ -21,9 +24,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Stop them, then record what became of them. What is left unrecorded, the next start records."""
-        stopped = local_provider().stop_all(GRACE_SECONDS)
+        connection = living_connections().get(kind=LOCAL)
+        provider = open_provider(connection)
+        assert isinstance(provider, LocalProvider)
+        stopped = provider.stop_all(GRACE_SECONDS)
         for reference in stopped:
             attempts = Attempt.objects.filter(
+                launch__connection=connection,
                 launch__account__account_id=reference.account,
                 launch__job_id=reference.job,
                 number=reference.attempt,

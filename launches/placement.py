@@ -1,0 +1,98 @@
+"""Where a launch runs: the connections that an account may use, what each says of a spec, and the one that takes it.
+
+One decision for every door: the user's choice where there is one, else the first that may run it in the order of the
+connections, those before the others that take launches and answered when they were last asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from accounts.models import Account
+from connections.models import Connection
+from connections.opened import open_provider
+from connections.providers.base import ProviderError, Recipe
+from connections.providers.spec import NO_RECIPE, TrainerSpec
+from connections.queries import usable_connections
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one connection says of a spec: why it never runs there, or with which recipes it may."""
+
+    connection: Connection
+    reasons: tuple[str, ...]
+    recipes: tuple[Recipe, ...] = ()
+
+    @property
+    def may_run(self) -> bool:
+        """Whether a launch may go there now: nothing is against it, and the connection takes launches."""
+        return not self.reasons and self.connection.takes_launches
+
+
+@dataclass(frozen=True)
+class Offer:
+    """Who takes a spec (None: nobody), and what each connection that was asked says of it."""
+
+    connection: Connection | None
+    recipes: tuple[Recipe, ...]
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def recipe_names(self) -> tuple[str, ...]:
+        """Names of the recipes, the default one first."""
+        return tuple(recipe.name for recipe in self.recipes) or (NO_RECIPE,)
+
+    @property
+    def refusals(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """By connection, why it does not take the spec."""
+        against = ((verdict, (*verdict.reasons, *_closed(verdict.connection))) for verdict in self.verdicts)
+        return tuple((str(verdict.connection), reasons) for verdict, reasons in against if reasons)
+
+    @property
+    def choices(self) -> tuple[Verdict, ...]:
+        """Those that may run it now."""
+        return tuple(verdict for verdict in self.verdicts if verdict.may_run)
+
+
+def connections_of(account: Account | None) -> tuple[Connection, ...]:
+    """What the account may use, in the order in which launches try them. One query; give it to what follows."""
+    return tuple(usable_connections(account))
+
+
+def offer_for(spec: TrainerSpec, connections: Iterable[Connection], *, wanted: str = "") -> Offer:
+    """Ask every connection, without the network; `wanted` is the name of the one that the user chose."""
+    verdicts = tuple(_judge(connection, spec) for connection in connections)
+    willing = [verdict for verdict in verdicts if verdict.may_run and wanted in ("", verdict.connection.name)]
+    willing.sort(key=lambda verdict: not verdict.connection.is_reachable)
+    if not willing:
+        return Offer(None, (), verdicts)
+    return Offer(willing[0].connection, willing[0].recipes, verdicts)
+
+
+def _judge(connection: Connection, spec: TrainerSpec) -> Verdict:
+    try:
+        provider = open_provider(connection)
+        reasons = tuple(provider.fits(spec))
+        return Verdict(connection, reasons, () if reasons else tuple(provider.recipes(spec)))
+    except ProviderError as error:  # its row cannot be used as it stands
+        return Verdict(connection, (str(error),))
+
+
+def _closed(connection: Connection) -> tuple[str, ...]:
+    """Why it takes no new launches, where it takes none."""
+    return (connection.closed_because,) if connection.closed_because else ()
+
+
+def refusal_sentence(offer: Offer) -> str:
+    """Why nobody takes it, as one paragraph."""
+    if not offer.verdicts:
+        return "This Slipway has no connection that the account may use, so nothing can be launched."
+    told = " ".join(f"{label}: {' '.join(reasons)}" for label, reasons in offer.refusals)
+    return f"No connection can run this. {told}"
+
+
+def names_of(connections: Sequence[Connection]) -> tuple[str, ...]:
+    """The names by which a user chooses."""
+    return tuple(connection.name for connection in connections)
