@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from accounts.models import Account
+from connections.capacities import free_words, read_capacity
 from connections.states import ConnectionState
 from wire import names
 
@@ -41,6 +42,7 @@ class Connection(models.Model):
     failures = models.PositiveIntegerField(default=0, help_text="In a row.")
     next_try_at = models.DateTimeField(null=True, blank=True)
     last_error = models.TextField(blank=True)
+    observing_until = models.DateTimeField(null=True, blank=True, help_text="While all that runs there is looked at.")
     created_at = models.DateTimeField(db_default=Now())
     retired_at = models.DateTimeField(null=True, blank=True)
 
@@ -74,6 +76,11 @@ class Connection(models.Model):
             case ConnectionState.PAUSED:
                 return f"It is paused: {self.pause_reason}" if self.pause_reason else "It is paused."
         return "It was retired."
+
+    @property
+    def free(self) -> str:
+        """What it has free, in a few words, as of `capacity_at`; "" where it does not say."""
+        return free_words(read_capacity(self.capacity))
 
     @property
     def is_reachable(self) -> bool:

@@ -117,7 +117,7 @@ def backoff(failures: int) -> timedelta:
     return timedelta(seconds=seconds * random.uniform(0.75, 1.25))  # noqa: S311
 
 
-def overdue(rows: type[LeasedRow], *, most: int) -> list[int]:
-    """The keys of what no hint seems to be under way for, the longest overdue first."""
-    found = rows._default_manager.filter(due(timezone.now() - OVERDUE)).order_by("next_check_at")
+def overdue(rows: QuerySet[Row], *, most: int) -> list[int]:
+    """The keys of those rows that no hint seems to be under way for, the longest overdue first."""
+    found = rows.filter(due(timezone.now() - OVERDUE)).order_by("next_check_at")
     return list(found.values_list("pk", flat=True)[:most])

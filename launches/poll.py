@@ -19,6 +19,7 @@ from connections.providers.base import (
     Rejected,
     Submission,
     Truncation,
+    Unreachable,
 )
 from connections.providers.states import FINAL, AttemptState, Reason
 
@@ -49,7 +50,8 @@ class Report:
     """One batch of what came back: an observation with what was read beside it, or the error, after which we try again.
 
     `more` says that the attempt is over and that this batch is not the last: the observation, which holds the outcome,
-    comes with the last. `metrics_offset` is None where no records were read.
+    comes with the last. `metrics_offset` is None where no records were read. `unreachable` says that the connection did
+    not answer, which says nothing of the attempt; `poll_seconds` is how soon to look again where nothing speeds it up.
     """
 
     observation: Observation | None
@@ -60,6 +62,8 @@ class Report:
     checkpoints: tuple[CheckpointRecord, ...] | None = None
     limits: tuple[Truncation, ...] = ()
     more: bool = False
+    unreachable: bool = False
+    poll_seconds: float = 1.0
 
 
 def poll_attempt(provider: Provider, question: PollRequest) -> Iterator[Report]:
@@ -69,6 +73,9 @@ def poll_attempt(provider: Provider, question: PollRequest) -> Iterator[Report]:
     """
     try:
         observation = _observe(provider, question)
+    except Unreachable as error:
+        yield Report(None, error=_sentence(error), unreachable=True)
+        return
     except Exception as error:  # a fault in a provider must not take the sweep down with it
         yield Report(None, error=_sentence(error))
         return
@@ -110,7 +117,9 @@ def _read(provider: Provider, question: PollRequest, observation: Observation) -
         batch = _batch(provider, reference, position)
     saved = provider.checkpoints(reference.account, reference.job)
     limits = (*observation.limits, *batch.limits, *saved.limits)
-    yield replace(batch, observation=observation, checkpoints=saved.records, limits=limits)
+    poll_seconds = provider.capabilities.poll_seconds
+    whole = replace(batch, observation=observation, checkpoints=saved.records, limits=limits)
+    yield replace(whole, poll_seconds=poll_seconds)
 
 
 def _batch(provider: Provider, reference: Reference, position: ReadOffsets) -> Report:

@@ -96,7 +96,7 @@ def find_launch(member_of: Collection[int], uid: uuid.UUID) -> Launch | None:
     """The launch, deleted ones too, where it belongs to one of the accounts."""
     return (
         Launch.objects.filter(uid=uid, account__in=list(member_of))
-        .select_related("account", "owner", "shape_version__shape__account")
+        .select_related("account", "connection", "owner", "shape_version__shape__account")
         .first()
     )
 

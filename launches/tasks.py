@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from celery import shared_task
 
 from launches.domain.advance_launch import advance_launch
+from launches.domain.observe_connection import observe_connection
 from launches.domain.purge_launch import purge_launch
 from launches.domain.reconcile_launches import reconcile_launches
 from launches.domain.sweep_launches import sweep_launches
-from launches.live.hints import ADVANCE, PURGE, RECONCILE, hint
+from launches.live.hints import ADVANCE, OBSERVE, PURGE, RECONCILE, hint
+
+LONG = timedelta(seconds=30)
+"""What is due later than that is left to the sweep: a message that waits in a worker fills its memory."""
 
 
 @shared_task(name=ADVANCE)
 def advance(attempt_pk: int) -> None:
     """One step of an attempt, and a hint for the next."""
     delay = advance_launch(attempt_pk)
-    if delay is not None:
+    if delay is not None and delay < LONG:
         hint(ADVANCE, attempt_pk, delay=delay.total_seconds())
+
+
+@shared_task(name=OBSERVE)
+def observe(connection_pk: int) -> None:
+    """Look at all that runs on a connection."""
+    observe_connection(connection_pk)
 
 
 @shared_task(name=PURGE)

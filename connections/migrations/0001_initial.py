@@ -43,6 +43,7 @@ class Migration(migrations.Migration):
                 ('failures', models.PositiveIntegerField(default=0, help_text='In a row.')),
                 ('next_try_at', models.DateTimeField(blank=True, null=True)),
                 ('last_error', models.TextField(blank=True)),
+                ('observing_until', models.DateTimeField(blank=True, help_text='While all that runs there is looked at.', null=True)),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('retired_at', models.DateTimeField(blank=True, null=True)),
                 ('accounts', models.ManyToManyField(blank=True, related_name='connections', to='accounts.account')),

@@ -30,6 +30,10 @@ class Retryable(ProviderError):
     """Try again later: a network fault, a full disk, a busy lock."""
 
 
+class Unreachable(Retryable):
+    """There was no answer at all, or none that makes sense: the connection is away, whatever runs there."""
+
+
 class Rejected(ProviderError):
     """The provider refuses the spec; trying again will not help."""
 

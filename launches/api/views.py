@@ -61,7 +61,9 @@ def jobs_of(view: ResourceView, account: str) -> QuerySet[Launch]:
     """The account's jobs, tombstones too, with all that the wire shows. Errors: `NotFound`."""
     owner = view.own_account(view.key.account.account_id if account == WILDCARD else account)
     attempts = Prefetch("attempts", Attempt.objects.defer("log_tail"))
-    return Launch.objects.filter(account=owner).select_related("account", "owner").prefetch_related(attempts)
+    return (
+        Launch.objects.filter(account=owner).select_related("account", "connection", "owner").prefetch_related(attempts)
+    )
 
 
 def find_job(view: ResourceView, account: str, job: str) -> Launch:

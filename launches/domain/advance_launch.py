@@ -10,12 +10,15 @@ import structlog
 from django.db import DataError
 from django.utils import timezone
 
+from connections.domain.note_answer import note_answer, note_silence
+from connections.models import Connection
 from connections.opened import open_provider
 from connections.providers.base import ProviderError, Reference, Submission
 from connections.providers.spec import TrainerSpec
 from launches.domain.apply_reading import apply_reading, put_off
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import AttemptClaim, claim_attempt
+from launches.models import Attempt
 from launches.poll import PollRequest, ReadOffsets, Report, poll_attempt
 from launches.tokens import trainer_token
 
@@ -29,6 +32,9 @@ def advance_launch(attempt_pk: int) -> timedelta | None:
     claim = claim_attempt(attempt_pk, now=timezone.now())
     if claim is None:
         return None
+    connection = claim.launch.connection
+    if connection.next_try_at is not None and connection.next_try_at > claim.claimed_at:
+        return put_off(claim, due=connection.next_try_at)
     with claim.lease.kept():
         try:
             return _advance(claim)
@@ -43,13 +49,24 @@ def _advance(claim: AttemptClaim) -> timedelta | None:
     """Apply batch by batch, the outcome last; what takes longer than a step is put off to the next one."""
     began = time.monotonic()
     for report in _reports(claim):
+        _note_reach(claim.launch.connection, report)
         if not report.more:
             return apply_report(claim, report, now=timezone.now())
         if not apply_reading(claim, report):
             return None
         if time.monotonic() - began > STEP_SECONDS:
-            return put_off(claim, now=timezone.now())
+            return put_off(claim, due=timezone.now())
     raise AssertionError("the last report has no more")
+
+
+def _note_reach(connection: Connection, report: Report) -> None:
+    """Whether the connection answers; what was put off because it did not is due again once it does."""
+    now = timezone.now()
+    if report.unreachable:
+        note_silence(connection=connection, error=report.error, now=now)
+    elif report.observation is not None and note_answer(connection=connection):
+        waiting = Attempt.objects.filter(launch__connection=connection, finished_at=None, lease_token=None)
+        waiting.filter(next_check_at__gt=now).update(next_check_at=now)
 
 
 def _reports(claim: AttemptClaim) -> Iterator[Report]:

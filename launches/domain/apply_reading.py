@@ -11,6 +11,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.utils import timezone
 
 from accounts.actors import SYSTEM
 from connections.providers.base import Truncation
@@ -38,16 +39,15 @@ def apply_reading(claim: AttemptClaim, report: Report) -> bool:
 
 
 @transaction.atomic
-def put_off(claim: AttemptClaim, *, now: datetime) -> timedelta | None:
-    """Give the lease back between two batches; the next step goes on from the offsets, at once."""
+def put_off(claim: AttemptClaim, *, due: datetime) -> timedelta | None:
+    """Give the lease back unfinished: between two batches, or while the connection is left alone. Nothing is lost."""
     held = hold_attempt(claim)
     if held is None:
         return None
     _, attempt = held
-    attempt.failures, attempt.observed_at = 0, now
-    attempt.give_back(due=now)
+    attempt.give_back(due=due)
     attempt.save()
-    return timedelta()
+    return max(timedelta(), due - timezone.now())
 
 
 def write_reading(launch: Launch, attempt: Attempt, report: Report, asked_at: datetime) -> None:

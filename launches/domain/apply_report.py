@@ -21,7 +21,6 @@ from launches.models import Attempt, Launch
 from launches.poll import Report
 from launches.states import may_move
 
-POLL = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(seconds=10)
 """Between two looks at an attempt that is far back in the queue."""
 
@@ -41,7 +40,7 @@ def apply_report(claim: AttemptClaim, report: Report, *, now: datetime) -> timed
     if report.observation is None:
         delay = _note_failure(launch, attempt, report.error)
     else:
-        delay = min(LONGEST_WAIT, POLL * (report.observation.queue_position or 1))
+        delay = _next_look(report)
         attempt.failures, attempt.observed_at = 0, now
         write_reading(launch, attempt, report, claim.claimed_at)
         _apply_observation(launch, attempt, report.observation, now)
@@ -57,6 +56,13 @@ def apply_report(claim: AttemptClaim, report: Report, *, now: datetime) -> timed
     if report.metrics or _visible(attempt) != before:
         wake(launch)
     return delay
+
+
+def _next_look(report: Report) -> timedelta:
+    """As soon as the connection likes to be asked; what is far back in its queue less often."""
+    assert report.observation is not None
+    poll = timedelta(seconds=report.poll_seconds)
+    return max(poll, min(LONGEST_WAIT, poll * (report.observation.queue_position or 1)))
 
 
 def _visible(attempt: Attempt) -> tuple[object, ...]:
@@ -90,6 +96,8 @@ def _apply_observation(launch: Launch, attempt: Attempt, seen: Observation, now:
     attempt.submitted_at = attempt.submitted_at or (None if seen.state is AttemptState.REJECTED else now)
     current = AttemptState(attempt.state)
     attempt.queue_position, attempt.endpoint = seen.queue_position, seen.endpoint
+    attempt.estimated_start = seen.estimated_start
+    _note_remote(launch, attempt, seen)
     answers = seen.ready and seen.state is AttemptState.RUNNING
     became_ready = answers and not attempt.ready
     attempt.ready = answers
@@ -103,6 +111,19 @@ def _apply_observation(launch: Launch, attempt: Attempt, seen: Observation, now:
         append_event(launch, kind="ready", message="Ready: the trainer answers", actor=SYSTEM)
         wake(launch)
     end_unclaimed(launch, attempt, seen, now=now)
+
+
+def _note_remote(launch: Launch, attempt: Attempt, seen: Observation) -> None:
+    """What the engine calls it; and where it resolved the shape to another version than the launch's, that it did."""
+    attempt.remote_id = seen.remote_id or attempt.remote_id
+    attempt.remote_state = seen.remote_state
+    if seen.remote_version and seen.remote_version != attempt.remote_version:
+        attempt.remote_version = seen.remote_version
+        expected = launch.spec["training_shape_version"].rpartition("/")[2]
+        resolved = seen.remote_version.rpartition("/")[2]
+        if resolved != expected:
+            message = f"{launch.connection} resolved the shape to version {resolved}; the launch form showed {expected}"
+            append_event(launch, kind="warning", message=message, actor=SYSTEM, data={"version": seen.remote_version})
 
 
 def _note_session(launch: Launch, seen: Observation, now: datetime) -> None:

@@ -37,6 +37,8 @@ def hold_attempt(claim: AttemptClaim) -> tuple[Launch, Attempt] | None:
 
     The log is left out: it is read, and so written back, only where there is more of it.
     """
-    launch = Launch.objects.select_for_update(of=("self",)).select_related("account").get(pk=claim.launch.pk)
+    launch = (
+        Launch.objects.select_for_update(of=("self",)).select_related("account", "connection").get(pk=claim.launch.pk)
+    )
     attempt = Attempt.objects.select_for_update().defer("log_tail").get(pk=claim.attempt.pk)
     return (launch, attempt) if attempt.lease_token == claim.lease.token else None

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from launches.leases import overdue
-from launches.live.hints import ADVANCE, PURGE, hint
+from collections.abc import Collection
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from connections.models import Connection
+from connections.opened import open_provider
+from connections.providers.base import ProviderError
+from connections.queries import living_connections
+from launches.domain.observe_connection import observed_together
+from launches.leases import OVERDUE, overdue
+from launches.live.hints import ADVANCE, OBSERVE, PURGE, hint
 from launches.models import Attempt, Launch
 
 MOST_AT_ONCE = 500
@@ -14,7 +24,9 @@ def sweep_launches() -> int:
 
     Answers how many were hinted.
     """
-    hinted = [(ADVANCE, pk) for pk in overdue(Attempt, most=MOST_AT_ONCE)]
+    together = _connections_to_observe()
+    hinted = [(OBSERVE, pk) for pk in together]
+    hinted += [(ADVANCE, pk) for pk in overdue(_one_by_one(together), most=MOST_AT_ONCE)]
     tombstones = (
         Launch.objects.filter(deleted_at__isnull=False, purged_at__isnull=True)
         .order_by("deleted_at")
@@ -24,3 +36,25 @@ def sweep_launches() -> int:
     for task, pk in hinted:
         hint(task, pk)
     return len(hinted)
+
+
+def _connections_to_observe() -> list[int]:
+    """Those of a kind that sees all attempts at once, where some are due."""
+    able = [connection.pk for connection in living_connections() if _sees_many(connection)]
+    due_there = observed_together(timezone.now() - OVERDUE).filter(launch__connection__in=able)
+    return list(due_there.order_by().values_list("launch__connection", flat=True).distinct())
+
+
+def _sees_many(connection: Connection) -> bool:
+    try:
+        return open_provider(connection).capabilities.observes_many
+    except ProviderError:
+        return False
+
+
+def _one_by_one(together: Collection[int]) -> QuerySet[Attempt]:
+    """Attempts that are not looked at with the others of their connection: to submit or to cancel one takes a call."""
+    if not together:
+        return Attempt.objects.all()
+    only_looked_at = Q(launch__connection__in=together, submitted_at__isnull=False, cancel_requested_at=None)
+    return Attempt.objects.exclude(only_looked_at)

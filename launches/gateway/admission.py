@@ -26,9 +26,12 @@ from accounts.domain.create_api_key import hash_secret
 from accounts.origins import UNKNOWN, Origin
 from accounts.tables import explain
 from api.outages import RETRY_SECONDS, UNASKABLE, outage
+from connections.opened import open_provider
+from connections.providers.base import Credential, ProviderError
+from connections.sealing import Unsealable, unseal
 from launches.domain.control import right_to_control
 from launches.gateway.pool import Endpoint
-from launches.models import Attempt
+from launches.models import Attempt, Launch
 from launches.tokens import trainer_token
 from launches.validation_runs import is_validation_run
 from wire.errors import NotFound, PermissionDenied
@@ -37,6 +40,7 @@ from wire.status import Code
 
 REMEMBER_SECONDS = 2.0
 MOST_REMEMBERED = 4096
+HTTPS_PORT = 443
 NO_ANSWER = "Slipway cannot ask its database; repeat the request shortly."
 
 log = structlog.get_logger(__name__)
@@ -115,13 +119,24 @@ class Admission:
 def _look_up(secret: str, account: str, job: str, origin: Origin) -> Admitted:
     try:
         attempt = _attempt_for(secret, account, job, origin)
-        return Admitted(_endpoint_of(attempt), trainer_token(attempt.launch).encode())
+        return Admitted(_endpoint_of(attempt), _credential_for(attempt.launch).encode())
     except UNASKABLE as error:
         log.warning("gateway.database_lost", error=str(error))
         sentence = outage(error) or explain(error) or NO_ANSWER
         raise Refused(Code.UNAVAILABLE, sentence, retry_after=RETRY_SECONDS) from error
     finally:
         connections.close_all()
+
+
+def _credential_for(launch: Launch) -> str:
+    """What opens the endpoint: the trainer's own token, or the secret of the connection that it is reached through."""
+    try:
+        if open_provider(launch.connection).capabilities.credential is Credential.TRAINER_TOKEN:
+            return trainer_token(launch)
+        return unseal(launch.connection.secret)
+    except (ProviderError, Unsealable) as error:
+        log.warning("gateway.connection_unusable", connection=launch.connection.name, error=str(error))
+        raise Refused(Code.UNAVAILABLE, f"The connection {launch.connection} cannot be used: {error}") from error
 
 
 def _attempt_for(secret: str, account: str, job: str, origin: Origin) -> Attempt:
@@ -134,7 +149,7 @@ def _attempt_for(secret: str, account: str, job: str, origin: Origin) -> Attempt
     if key is None:
         raise Refused(Code.UNAUTHENTICATED, "Send an API key that is in use, as X-Api-Key or as Authorization: Bearer.")
     attempt = (
-        Attempt.objects.select_related("launch__account")
+        Attempt.objects.select_related("launch__account", "launch__connection")
         .defer("log_tail")
         .filter(launch__account=key.account, launch__account__account_id=account, launch__job_id=job)
         .filter(launch__deleted_at=None, number=F("launch__attempt_count"))
@@ -172,6 +187,8 @@ def _endpoint_of(attempt: Attempt) -> Endpoint:
         host, port = parts.hostname, parts.port
     except ValueError:  # a port above 65535, half an IPv6 address
         host, port = None, None
-    if not host or not port or parts.scheme != "http":
+    tls = parts.scheme == "https"
+    port = port or (HTTPS_PORT if tls else None)
+    if not host or not port or parts.scheme not in {"http", "https"}:
         raise Refused(Code.UNAVAILABLE, f"The gateway cannot reach the trainer of {name}.", http_status=502)
-    return Endpoint(host, port)
+    return Endpoint(host, port, tls, parts.path.rstrip("/").encode())

@@ -157,16 +157,16 @@ class Gateway:
         body: Body,
         send: Send,
     ) -> None:
-        host = admitted.endpoint.host_field
+        endpoint = admitted.endpoint
         exchange = Exchange(
             method=scope["method"],
-            target=asked.target,
-            fields=headers.request_fields(scope["headers"], host=host, token=admitted.token),
+            target=endpoint.path + asked.target,
+            fields=headers.request_fields(scope["headers"], host=endpoint.host_field, token=admitted.token),
             body=body,
-            origin=b"http://" + host,
+            origin=endpoint.origin + endpoint.path,
             prefix=asked.prefix,
             send=send,
-            release=partial(self._pool.give, admitted.endpoint),
+            release=partial(self._pool.give, endpoint),
         )
         try:
             await exchange.run(upstream)

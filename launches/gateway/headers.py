@@ -110,5 +110,9 @@ def _listed_by_connection(fields: Fields) -> set[bytes]:
 
 
 def _within(location: bytes, origin: bytes, prefix: bytes) -> bytes:
-    path = location.removeprefix(origin)
-    return prefix + path if path.startswith(b"/") and not path.startswith(b"//") else b""
+    """`origin` may have a path of its own, which callers never see; b"" for a place that is not below it."""
+    host = b"/".join(origin.split(b"/", 3)[:3])
+    absolute = host + location if location.startswith(b"/") else location
+    path = absolute.removeprefix(origin)
+    below = absolute.startswith(origin) and path.startswith(b"/") and not path.startswith(b"//")
+    return prefix + path if below else b""

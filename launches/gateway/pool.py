@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections import deque
 from dataclasses import dataclass
+from functools import cache
 
 from launches.gateway.upstream import Upstream
 
@@ -18,15 +20,30 @@ MOST_IDLE = 64
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a trainer listens."""
+    """Where a trainer listens, or what passes on to it; `path` stands before the trainer's own."""
 
     host: str
     port: int
+    tls: bool = False
+    path: bytes = b""
+
+    @property
+    def origin(self) -> bytes:
+        """Scheme, host and port."""
+        return (b"https://" if self.tls else b"http://") + self.host_field
 
     @property
     def host_field(self) -> bytes:
         """The value of Host."""
         return f"[{self.host}]:{self.port}".encode() if ":" in self.host else f"{self.host}:{self.port}".encode()
+
+
+@cache
+def _tls_context() -> ssl.SSLContext:
+    """What the machine trusts, names checked; made once, since reading the certificates takes a while."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 class Pool:
@@ -50,7 +67,8 @@ class Pool:
         """A new connection. Errors: `OSError` (`TimeoutError` is one) where nobody answers."""
         async with asyncio.timeout(CONNECT_SECONDS):
             loop = asyncio.get_running_loop()
-            _, upstream = await loop.create_connection(Upstream, endpoint.host, endpoint.port)
+            context = _tls_context() if endpoint.tls else None
+            _, upstream = await loop.create_connection(Upstream, endpoint.host, endpoint.port, ssl=context)
             return upstream
 
     def give(self, endpoint: Endpoint, upstream: Upstream) -> None:

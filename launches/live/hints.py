@@ -10,6 +10,7 @@ from django.db import transaction
 from launches.live.broker import broker
 
 ADVANCE = "launches.advance"
+OBSERVE = "launches.observe"
 PURGE = "launches.purge"
 RECONCILE = "launches.reconcile"
 

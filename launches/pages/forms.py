@@ -6,6 +6,7 @@ The meaning of the values is `launches.resolve`'s alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from catalog.fields.inputs import Input, options_of
@@ -14,7 +15,7 @@ from catalog.fields.texts import limits_text
 from catalog.labels import value_label
 from catalog.text_rules import shortened
 from connections.providers.base import Recipe
-from launches.resolve import RECIPE, Subject
+from launches.resolve import CONNECTION, RECIPE, Subject
 from wire.errors import Violation, capped
 
 OWN_NAMES = frozenset({"account", "csrfmiddlewaretoken", "decided", "idempotency_key", "latest", "version"})
@@ -43,14 +44,29 @@ def read_inputs(posted: Iterable[tuple[str, Sequence[Any]]]) -> tuple[dict[str, 
     return inputs, tuple(capped(repeated, field="inputs"))
 
 
+@dataclass(frozen=True)
+class Place:
+    """A connection that may run it: its name, what people read, and what it has free, "" where that is not known."""
+
+    name: str
+    label: str
+    free: str = ""
+
+
 def form_fields(
-    subject: Subject, recipes: Sequence[Recipe], inputs: Mapping[str, Any], violations: Sequence[Violation]
+    subject: Subject,
+    recipes: Sequence[Recipe],
+    inputs: Mapping[str, Any],
+    violations: Sequence[Violation],
+    places: Sequence[Place] = (),
 ) -> tuple[Input, ...]:
-    """The editable fields of the version, then the recipe where the provider offers any, with what stands in them."""
+    """The editable fields of the version, where it runs where there is a choice, and the recipe where there is any."""
     errors: dict[str, list[str]] = {}
     for violation in violations:
         errors.setdefault(violation.field, []).append(violation.description)
     fields = [_input(field, subject, inputs, tuple(errors.get(field.name, ()))) for field in subject.fields]
+    if len(places) > 1 or errors.get(CONNECTION):
+        fields.append(_place(places, inputs.get(CONNECTION), tuple(errors.get(CONNECTION, ()))))
     if recipes:
         fields.append(_recipe(recipes, inputs.get(RECIPE), tuple(errors.get(RECIPE, ()))))
     return tuple(fields)
@@ -75,6 +91,22 @@ def _input(field: LaunchField, subject: Subject, inputs: Mapping[str, Any], erro
         wide=of_a_model,
         options=options_of(zip(choices, choices, strict=True), value, odd="not offered"),
         suggestions=tuple(value_label(suggestion) for suggestion in field.suggestions),
+        errors=errors,
+    )
+
+
+def _place(places: Sequence[Place], given: Any, errors: tuple[str, ...]) -> Input:
+    value = value_label(given)
+    choices = [(each.name, f"{each.label} ({each.free})" if each.free else each.label) for each in places]
+    first = f"the first that may: {places[0].label}" if places else "the first that may"
+    return Input(
+        prefix=PREFIX,
+        name=CONNECTION,
+        label="Where it runs",
+        help="The connection that the launch goes to, and stays with.",
+        value=value,
+        default="",
+        options=options_of([("", first), *choices], value, odd="cannot run it"),
         errors=errors,
     )
 

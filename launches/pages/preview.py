@@ -18,7 +18,7 @@ from connections.providers.spec import NO_RECIPE, TrainerSpec
 from launches.domain.create_launch import job_id_from
 from launches.models import Launch
 from launches.pages.facts import gpu_total, locked_facts
-from launches.pages.forms import form_fields
+from launches.pages.forms import Place, form_fields
 from launches.pages.render import Address, RenderedRequest, render_request
 from launches.placement import Offer, connections_of, names_of, offer_for, refusal_sentence
 from launches.resolve import CONNECTION, resolve
@@ -80,7 +80,7 @@ def preview_launch(
     job, address = job_id_from(owner, key), _address(version)
     request = None if found else render_request(spec, account=_id(account), job=job, address=address)
     return LaunchPreview(
-        fields=form_fields(subject, offered.recipes, inputs, violations),
+        fields=form_fields(subject, offered.recipes, inputs, violations, _places(offered)),
         facts=tuple(locked_facts(subject.snapshot, version_id=version.version_id, digest=version.digest)),
         violations=violations,
         request=request,
@@ -89,6 +89,12 @@ def preview_launch(
         offer=offered if found else offer_for(spec, connections, wanted=wanted),
         default_refusal=refusal_sentence(offered) if offered.connection is None else "",
     )
+
+
+def _places(offer: Offer) -> list[Place]:
+    return [
+        Place(verdict.connection.name, str(verdict.connection), verdict.connection.free) for verdict in offer.choices
+    ]
 
 
 def recorded_json(launch: Launch, spec: TrainerSpec) -> str:

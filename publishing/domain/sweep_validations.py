@@ -12,7 +12,7 @@ MOST_AT_ONCE = 200
 
 def sweep_validations() -> int:
     """Hint every validation that is overdue or whose lease has run out. Answers how many."""
-    found = overdue(Validation, most=MOST_AT_ONCE)
+    found = overdue(Validation.objects.all(), most=MOST_AT_ONCE)
     for pk in found:
         hint(ADVANCE, pk)
     return len(found)

@@ -349,4 +349,4 @@ def test_the_number_of_queries_does_not_grow(client: Client) -> None:
         complete(running(version=version, user=user), records()[:2])
         complete(running(version=version, user=user))
     assert [queries(client, path) for path in paths] == few
-    assert few == [10, 6]
+    assert few == [12, 7]

@@ -1,0 +1,42 @@
+"""What a connection has free, stored and in words. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from connections.providers.base import Capacity, GpuPool
+
+
+def stored_capacity(capacity: Capacity) -> dict[str, Any]:
+    """As a row keeps it."""
+    return asdict(capacity)
+
+
+def read_capacity(stored: dict[str, Any] | None) -> Capacity | None:
+    """What a row keeps; None where nothing was answered yet."""
+    if stored is None:
+        return None
+    pools = tuple(GpuPool(**pool) for pool in stored["gpus"])
+    return Capacity(**stored | {"gpus": pools})
+
+
+def free_words(capacity: Capacity | None) -> str:
+    """What is free there, in a few words; "" where it does not say."""
+    if capacity is None:
+        return ""
+    told = [_pool(pool) for pool in capacity.gpus]
+    if capacity.slots is not None and capacity.running is not None:
+        told.append(f"{max(0, capacity.slots - capacity.running)} of {capacity.slots} slots free")
+    if capacity.queue_length:
+        told.append(f"{capacity.queue_length:,} waiting")
+    return ", ".join(told)
+
+
+def _pool(pool: GpuPool) -> str:
+    kind = pool.accelerator_type.removeprefix("NVIDIA_").removeprefix("AMD_").replace("_", " ") or "GPUs"
+    if pool.free is None:
+        return f"{kind}: {pool.total:,} in all" if pool.total is not None else kind
+    of_all = f" of {pool.total:,}" if pool.total is not None else ""
+    drained = f", {pool.drained:,} out of service" if pool.drained else ""
+    return f"{pool.free:,}{of_all} {kind} free{drained}"

@@ -1,0 +1,49 @@
+"""Note that a connection answered, or that it did not: a state of the connection, never of what runs there.
+
+After a failure it is left alone for a while, longer after each; what is due there meanwhile is put off.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import transaction
+
+from connections.models import Connection
+
+LONGEST_PAUSE_SECONDS = 120.0
+log = structlog.get_logger(__name__)
+
+
+@transaction.atomic
+def note_silence(*, connection: Connection, error: str, now: datetime) -> datetime:
+    """It did not answer. Answers when it is tried again."""
+    row = Connection.objects.select_for_update().get(pk=connection.pk)
+    if row.next_try_at is not None and row.next_try_at > now:
+        return row.next_try_at  # somebody else has just found the same
+    row.failures += 1
+    row.unreachable_since = row.unreachable_since or now
+    row.last_error = error
+    row.next_try_at = now + _pause(row.failures)
+    row.save(update_fields=["failures", "unreachable_since", "last_error", "next_try_at"])
+    log.warning("connection.silent", connection=row.name, failures=row.failures, error=error)
+    return row.next_try_at
+
+
+def note_answer(*, connection: Connection) -> bool:
+    """It answered; costs nothing where it did the last time, too. Answers whether it had been silent."""
+    if connection.failures == 0:
+        return False
+    Connection.objects.filter(pk=connection.pk).update(
+        failures=0, unreachable_since=None, next_try_at=None, last_error=""
+    )
+    log.info("connection.answers", connection=connection.name)
+    return True
+
+
+def _pause(failures: int) -> timedelta:
+    """About 2 s, 4 s, 8 s ... up to two minutes."""
+    seconds = min(LONGEST_PAUSE_SECONDS, 2.0 ** min(failures, 10))
+    return timedelta(seconds=seconds * random.uniform(0.75, 1.25))  # noqa: S311

@@ -1,0 +1,117 @@
+"""Look at all that runs on a connection in one go, where its kind can: a thousand launches cost a few requests.
+
+What the answer says anew goes through claim and apply like every report. What is as it was costs one statement for all
+of it. What the answer leaves out was not told: each is asked for by itself, and only that can say that it is gone.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import structlog
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from connections.domain.note_answer import note_answer, note_silence
+from connections.models import Connection
+from connections.opened import open_provider
+from connections.providers.base import Observation, Provider, ProviderError, Reference, Unreachable
+from launches.domain.apply_report import apply_report
+from launches.domain.claim_attempt import claim_attempt
+from launches.leases import due
+from launches.live.hints import ADVANCE, hint
+from launches.models import Attempt
+from launches.poll import Report
+
+MOST_AT_ONCE = 5000
+LONGEST = timedelta(seconds=110)
+"""Of one look: below the time limit of a task, after which its worker is gone for sure."""
+log = structlog.get_logger(__name__)
+
+
+def observe_connection(connection_pk: int) -> int:
+    """Look once, where nobody else does just now. Answers how many attempts were looked at."""
+    now = timezone.now()
+    connection = _take(connection_pk, now)
+    if connection is None:
+        return 0
+    try:
+        return _observe(connection, now)
+    finally:
+        Connection.objects.filter(pk=connection.pk).update(observing_until=None)
+
+
+def observed_together(now: datetime) -> QuerySet[Attempt]:
+    """Attempts that are due and that nobody asked anything for: all there is to do is to look."""
+    return Attempt.objects.filter(due(now), submitted_at__isnull=False, cancel_requested_at=None)
+
+
+def _take(connection_pk: int, now: datetime) -> Connection | None:
+    free = Q(observing_until=None) | Q(observing_until__lte=now)
+    tried = Q(next_try_at=None) | Q(next_try_at__lte=now)
+    if not Connection.objects.filter(free & tried, pk=connection_pk).update(observing_until=now + LONGEST):
+        return None
+    return Connection.objects.get(pk=connection_pk)
+
+
+def _observe(connection: Connection, now: datetime) -> int:
+    rows = observed_together(now).filter(launch__connection=connection).select_related("launch__account")
+    attempts = {_reference(row): row for row in rows.defer("log_tail").order_by("next_check_at")[:MOST_AT_ONCE]}
+    if not attempts:
+        return 0
+    try:
+        provider = open_provider(connection)
+        seen = provider.observe_many(list(attempts))
+    except Unreachable as error:
+        note_silence(connection=connection, error=str(error), now=now)
+        return 0
+    except ProviderError as error:
+        log.warning("connection.unread", connection=connection.name, error=str(error))
+        return 0
+    note_answer(connection=connection)
+    unchanged = []
+    for reference, attempt in attempts.items():
+        match seen.get(reference):
+            case Observation() as observation if _is_as_it_was(attempt, observation):
+                unchanged.append(attempt.pk)
+            case Observation() as observation:
+                _apply(provider, attempt.pk, observation)
+            case _:  # not told, or with an error of its own
+                hint(ADVANCE, attempt.pk)
+    following = timezone.now() + timedelta(seconds=provider.capabilities.poll_seconds)
+    held = Attempt.objects.filter(pk__in=unchanged, lease_token=None, cancel_requested_at=None)
+    held.update(observed_at=now, next_check_at=following, failures=0)
+    return len(attempts)
+
+
+def _apply(provider: Provider, attempt_pk: int, observation: Observation) -> None:
+    now = timezone.now()
+    claim = claim_attempt(attempt_pk, now=now)
+    if claim is not None:
+        report = Report(observation, poll_seconds=provider.capabilities.poll_seconds)
+        apply_report(claim, report, now=now)
+
+
+def _reference(attempt: Attempt) -> Reference:
+    return Reference(attempt.launch.account.account_id, attempt.launch.job_id, attempt.number)
+
+
+def _is_as_it_was(attempt: Attempt, seen: Observation) -> bool:
+    """Whether the row says already what was seen."""
+    return (
+        attempt.state,
+        attempt.ready,
+        attempt.detail,
+        attempt.endpoint,
+        attempt.queue_position,
+        attempt.remote_state,
+        attempt.estimated_start,
+    ) == (
+        seen.state,
+        seen.ready,
+        seen.detail,
+        seen.endpoint,
+        seen.queue_position,
+        seen.remote_state,
+        seen.estimated_start,
+    ) and (attempt.remote_version == seen.remote_version or not seen.remote_version)
