@@ -55,7 +55,7 @@ def _advance(claim: AttemptClaim) -> timedelta | None:
         if not apply_reading(claim, report):
             return None
         if time.monotonic() - began > STEP_SECONDS:
-            return put_off(claim, due=timezone.now())
+            return put_off(claim, due=timezone.now(), heard_at=timezone.now())
     raise AssertionError("the last report has no more")
 
 

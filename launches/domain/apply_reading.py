@@ -39,12 +39,14 @@ def apply_reading(claim: AttemptClaim, report: Report) -> bool:
 
 
 @transaction.atomic
-def put_off(claim: AttemptClaim, *, due: datetime) -> timedelta | None:
-    """Give the lease back unfinished: between two batches, or while the connection is left alone. Nothing is lost."""
+def put_off(claim: AttemptClaim, *, due: datetime, heard_at: datetime | None = None) -> timedelta | None:
+    """Give the lease back unfinished: while the connection is left alone or, just heard of, between two batches."""
     held = hold_attempt(claim)
     if held is None:
         return None
     _, attempt = held
+    if heard_at is not None:
+        attempt.failures, attempt.observed_at = 0, heard_at
     attempt.give_back(due=due)
     attempt.save()
     return max(timedelta(), due - timezone.now())

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from accounts.actors import user_actor
 from connections.providers.base import (
+    Capabilities,
     CheckpointList,
     CheckpointRecord,
     LogChunk,
@@ -49,8 +50,6 @@ class Ended:
     seconds: float = 0
     calls: list[int] = field(default_factory=list)
     limits: tuple[Truncation, ...] = ()
-    name: str = "local"
-    label: str = "A place"
 
     def recipes(self, spec: TrainerSpec) -> Sequence[Recipe]:
         raise NotImplementedError
@@ -70,6 +69,10 @@ class Ended:
 
     def list_references(self) -> Sequence[Reference]:
         return []
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(poll_seconds=1.0)
 
     def logs(self, reference: Reference, after: int) -> LogChunk:
         return LogChunk("end\n" if after == 0 else "", 4, self.limits)

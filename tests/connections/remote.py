@@ -1,0 +1,143 @@
+"""A kind of connection whose engine is a dictionary: quick, told what to say, seen all at once, and away when asked.
+
+It stands for a remote third party; `test_control_plane_*` runs against a real one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from accounts.models import Account
+from connections.kinds import KINDS, Kind
+from connections.models import Connection
+from connections.opened import forget_opened
+from connections.providers.base import (
+    Capabilities,
+    Capacity,
+    CheckpointList,
+    Credential,
+    Gone,
+    GpuPool,
+    Identity,
+    LogChunk,
+    MetricPage,
+    Observation,
+    ProviderError,
+    Recipe,
+    Reference,
+    Submission,
+    Unreachable,
+)
+from connections.providers.configs import setting
+from connections.providers.spec import TrainerSpec
+from connections.providers.states import AttemptState
+
+REMOTE = "stand-in"
+
+
+CAPABILITIES = Capabilities(
+    poll_seconds=10.0, observes_many=True, credential=Credential.CONNECTION_SECRET, has_files=False
+)
+
+
+@dataclass(frozen=True)
+class RemoteConfig:
+    """What such a connection says."""
+
+    url: str = setting("Address", "Where it is.", required=True)
+
+
+@dataclass
+class RemoteEngine:
+    """The engine, and what was asked of it. `runs` says which trainer modes it takes, all of them where empty."""
+
+    jobs: dict[Reference, Observation] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    away: str = ""
+    refusal: str = ""
+    capabilities: Capabilities = CAPABILITIES
+
+    def identify(self) -> Identity:
+        self._answer("identify")
+        return Identity((("Account", "team"),), ("quota",))
+
+    def capacity(self) -> Capacity:
+        self._answer("capacity")
+        return Capacity(gpus=(GpuPool("NVIDIA_H100_80GB", 16, 8, 1),), queue_length=3)
+
+    def recipes(self, spec: TrainerSpec) -> Sequence[Recipe]:
+        return ()
+
+    def fits(self, spec: TrainerSpec) -> Sequence[str]:
+        return (self.refusal,) if self.refusal else ()
+
+    def tokenizer(self, base_model: str) -> Mapping[str, bytes]:
+        return {}
+
+    def submit(self, submission: Submission) -> None:
+        self._answer("submit")
+        self.jobs.setdefault(submission.reference, Observation(AttemptState.PENDING))
+
+    def observe(self, reference: Reference) -> Observation:
+        self._answer("observe")
+        if reference not in self.jobs:
+            raise Gone(f"It knows no {reference.job}.")
+        return self.jobs[reference]
+
+    def observe_many(self, references: Sequence[Reference]) -> Mapping[Reference, Observation | ProviderError]:
+        self._answer("observe_many")
+        return {reference: self.jobs[reference] for reference in references if reference in self.jobs}
+
+    def cancel(self, reference: Reference) -> None:
+        self._answer("cancel")
+        self.jobs[reference] = Observation(AttemptState.CANCELLED)
+
+    def delete(self, account: str, job: str) -> None:
+        self._answer("delete")
+        for reference in [each for each in self.jobs if (each.account, each.job) == (account, job)]:
+            del self.jobs[reference]
+
+    def list_references(self) -> Sequence[Reference]:
+        self._answer("list_references")
+        return list(self.jobs)
+
+    def logs(self, reference: Reference, after: int) -> LogChunk:
+        return LogChunk("", after)
+
+    def metrics(self, reference: Reference, offset: int) -> MetricPage:
+        return MetricPage((), offset)
+
+    def checkpoints(self, account: str, job: str) -> CheckpointList:
+        return CheckpointList(())
+
+    def forget_attempts(self, before: datetime) -> None: ...
+
+    def _answer(self, call: str) -> None:
+        self.calls.append(call)
+        if self.away:
+            raise Unreachable(self.away)
+
+
+@contextmanager
+def remote_kind(monkeypatch: pytest.MonkeyPatch) -> Iterator[RemoteEngine]:
+    """Register the kind; all its connections lead to the one engine."""
+    engine = RemoteEngine()
+    kind = Kind(REMOTE, "Stand-in", "An engine in memory.", RemoteConfig, lambda _: engine, secret_label="Key")
+    monkeypatch.setitem(KINDS, REMOTE, kind)
+    forget_opened()
+    yield engine
+    forget_opened()
+
+
+def make_connection(*accounts: Account, name: str = "far", **facts: Any) -> Connection:
+    """A connection of the kind, for those accounts, or for everyone where none is given."""
+    given: dict[str, Any] = {"kind": REMOTE, "display_name": name.capitalize(), "config": {"url": "x"}, "position": 1}
+    connection = Connection.objects.create(name=name, for_everyone=not accounts, **given | facts)
+    connection.accounts.add(*accounts)
+    return connection

@@ -1,0 +1,224 @@
+"""A connection whose attempts are looked at in one go: what costs what, and what its silence means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from django.db import connection as database
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from accounts.actors import user_actor
+from connections.domain.note_answer import note_silence
+from connections.domain.refresh_capacity import refresh_capacity
+from connections.models import Connection
+from connections.providers.base import Observation, Reference
+from connections.providers.states import AttemptState, Reason
+from launches.domain import observe_connection as observing
+from launches.domain.advance_launch import advance_launch
+from launches.domain.cancel_launch import cancel_launch
+from launches.domain.observe_connection import observe_connection
+from launches.domain.sweep_launches import sweep_launches
+from launches.models import Attempt, Launch
+from tests.connections.remote import RemoteEngine, make_connection, remote_kind
+from tests.launches.makers import attempt_of, make_launch
+from tests.makers import make_account, make_member, make_version
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[RemoteEngine]:
+    with remote_kind(monkeypatch) as engine:
+        yield engine
+
+
+@pytest.fixture
+def far(engine: RemoteEngine) -> Connection:
+    return make_connection()
+
+
+def running(count: int) -> list[Launch]:
+    """Launches that the engine runs, and that are due."""
+    version, owner = make_version(gpus=8), make_member(account=make_account(account_id="local"))
+    launches = [make_launch(version=version, owner=owner) for _ in range(count)]
+    for launch in launches:
+        advance_launch(attempt_of(launch).pk)
+    make_due()
+    return launches
+
+
+def make_due() -> None:
+    Attempt.objects.update(next_check_at=timezone.now() - timedelta(seconds=10))
+
+
+def say(engine: RemoteEngine, launch: Launch, observation: Observation) -> None:
+    engine.jobs[Reference(launch.account.account_id, launch.job_id, 1)] = observation
+
+
+def test_what_is_as_it_was_costs_one_call_and_the_same_queries_for_many(far: Connection, engine: RemoteEngine) -> None:
+    counts = []
+    for more in (2, 20):
+        running(more)
+        engine.calls.clear()
+        with CaptureQueriesContext(
+            database,
+        ) as queries:
+            observe_connection(far.pk)
+        counts.append(len(queries))
+        assert engine.calls == ["observe_many"]
+    assert counts[0] == counts[1]
+    assert not Attempt.objects.filter(next_check_at__lte=timezone.now()).exists()
+
+
+def test_what_changed_is_applied_and_moves_the_launch(far: Connection, engine: RemoteEngine) -> None:
+    first, second = running(2)
+    say(engine, first, Observation(AttemptState.RUNNING, ready=True, endpoint="https://far/x", remote_id="r-1"))
+    say(engine, second, Observation(AttemptState.FAILED, reason=Reason.EXIT_CODE, detail="It broke."))
+    assert observe_connection(far.pk) == 2
+    seen = attempt_of(first)
+    assert (seen.state, seen.ready, seen.endpoint, seen.remote_id) == ("RUNNING", True, "https://far/x", "r-1")
+    assert (attempt_of(second).state, attempt_of(second).detail) == ("FAILED", "It broke.")
+
+
+def test_an_engine_state_that_nobody_knows_is_shown_and_runs_nothing(far: Connection, engine: RemoteEngine) -> None:
+    (launch,) = running(1)
+    say(engine, launch, Observation(AttemptState.PENDING, detail="It dreams.", remote_state="DREAMING"))
+    observe_connection(far.pk)
+    assert (attempt_of(launch).state, attempt_of(launch).remote_state) == ("PENDING", "DREAMING")
+
+
+def test_an_empty_answer_decides_nothing_and_each_is_asked_for_by_itself(
+    far: Connection, engine: RemoteEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, gone = running(2)
+    del engine.jobs[Reference("local", gone.job_id, 1)]
+    hinted: list[int] = []
+    monkeypatch.setattr(observing, "hint", lambda _task, row: hinted.append(row))
+    held, engine.jobs = engine.jobs, {}
+    observe_connection(far.pk)
+    assert {attempt_of(each).state for each in (kept, gone)} == {"PENDING"}
+    assert sorted(hinted) == sorted([attempt_of(kept).pk, attempt_of(gone).pk])
+    engine.jobs = held
+    for pk in hinted:
+        advance_launch(pk)
+    assert (attempt_of(kept).state, attempt_of(gone).state) == ("PENDING", "LOST")
+
+
+def test_silence_is_the_connections_and_nothing_of_its_launches_changes(far: Connection, engine: RemoteEngine) -> None:
+    (launch,) = running(1)
+    before, events = attempt_of(launch), launch.events.count()
+    engine.away = "No route to far."
+    observe_connection(far.pk)
+    far.refresh_from_db()
+    assert far.unreachable_since is not None
+    assert far.last_error == "No route to far."
+    assert far.next_try_at is not None
+    after = attempt_of(launch)
+    assert (after.state, after.observed_at, after.failures) == (before.state, before.observed_at, 0)
+    assert launch.events.count() == events
+
+    engine.calls.clear()
+    make_due()
+    assert observe_connection(far.pk) == 0  # it is left alone for a while
+    delay = advance_launch(attempt_of(launch).pk)
+    assert delay is not None
+    assert engine.calls == []
+
+    Connection.objects.update(next_try_at=timezone.now())
+    engine.away = ""
+    make_due()
+    assert observe_connection(far.pk) == 1
+    there = Connection.objects.get(pk=far.pk)
+    assert (there.unreachable_since, there.failures, there.next_try_at) == (None, 0, None)
+
+
+def test_an_accepted_launch_waits_for_a_connection_that_is_away_and_is_due_once_it_answers(
+    far: Connection, engine: RemoteEngine
+) -> None:
+    (other,) = running(1)
+    engine.away = "No route to far."
+    launch = make_launch(version=other.shape_version, owner=other.owner)
+    advance_launch(attempt_of(launch).pk)
+    assert attempt_of(launch).state == "QUEUED"
+    far.refresh_from_db()
+    assert far.failures == 1
+    engine.away = ""
+    Connection.objects.update(next_try_at=timezone.now())
+    make_due()
+    advance_launch(attempt_of(other).pk)
+    assert attempt_of(launch).next_check_at <= timezone.now()
+    advance_launch(attempt_of(launch).pk)
+    assert attempt_of(launch).state == "PENDING"
+
+
+def test_each_failure_in_a_row_leaves_it_alone_for_longer_up_to_two_minutes(far: Connection) -> None:
+    now, pauses = timezone.now(), []
+    for _ in range(9):
+        until = note_silence(connection=far, error="No.", now=now)
+        assert note_silence(connection=far, error="No.", now=now) == until  # two that find the same count once
+        pauses.append((until - now).total_seconds())
+        now = until
+    assert pauses[0] < 3
+    assert all(longer > shorter for shorter, longer in pairwise(pauses[:6]))
+    assert max(pauses) <= 150
+
+
+def test_one_worker_looks_at_a_time(far: Connection, engine: RemoteEngine) -> None:
+    running(1)
+    engine.calls.clear()
+    Connection.objects.update(observing_until=timezone.now() + timedelta(seconds=30))
+    assert observe_connection(far.pk) == 0
+    Connection.objects.update(observing_until=timezone.now())  # its worker died
+    assert observe_connection(far.pk) == 1
+
+
+def test_what_was_asked_to_end_is_not_only_looked_at(far: Connection, engine: RemoteEngine) -> None:
+    (launch,) = running(1)
+    cancel_launch(actor=user_actor(launch.owner), launch=launch)
+    make_due()
+    assert observe_connection(far.pk) == 0
+    advance_launch(attempt_of(launch).pk)
+    assert attempt_of(launch).state == "CANCELLED"
+
+
+def test_the_sweep_hints_a_connection_once_and_others_one_by_one(
+    far: Connection, engine: RemoteEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from launches.domain import sweep_launches as sweeping
+
+    running(3)
+    queued = make_launch()
+    make_due()
+    hinted: list[tuple[str, int]] = []
+    monkeypatch.setattr(sweeping, "hint", lambda task, row: hinted.append((task, row)))
+    sweep_launches()
+    assert hinted == [("launches.observe", far.pk), ("launches.advance", attempt_of(queued).pk)]
+
+
+def test_a_version_that_the_engine_resolved_otherwise_is_told(far: Connection, engine: RemoteEngine) -> None:
+    (launch,) = running(1)
+    other = "accounts/fireworks/trainingShapes/x/versions/zzzz9999"
+    say(engine, launch, Observation(AttemptState.CREATING, remote_version=other))
+    observe_connection(far.pk)
+    (told,) = launch.events.filter(kind="warning")
+    expected = launch.spec["training_shape_version"].rpartition("/")[2]
+    assert told.message == f"Far resolved the shape to version zzzz9999; the launch form showed {expected}"
+    make_due()
+    observe_connection(far.pk)
+    assert launch.events.filter(kind="warning").count() == 1
+
+
+def test_what_is_free_is_kept_with_its_time_and_stays_while_it_is_silent(far: Connection, engine: RemoteEngine) -> None:
+    now = timezone.now()
+    refresh_capacity(connection=far, now=now)
+    far.refresh_from_db()
+    assert (far.free, far.capacity_at) == ("8 of 16 H100 80GB free, 1 out of service, 3 waiting", now)
+    engine.away = "No route to far."
+    refresh_capacity(connection=far, now=now + timedelta(seconds=15))
+    far.refresh_from_db()
+    assert far.capacity_at == now
+    assert far.unreachable_since == now + timedelta(seconds=15)

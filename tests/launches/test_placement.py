@@ -1,0 +1,151 @@
+"""Where a launch runs: the user's choice, else the first connection that may run it; and why the others do not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import Account, User
+from accounts.roles import Role
+from catalog.models import ShapeVersion
+from connections.models import Connection
+from connections.states import ConnectionState
+from launches.models import Launch
+from tests.connections.makers import local_connection
+from tests.connections.remote import RemoteEngine, make_connection, remote_kind
+from tests.launches.makers import make_launch, make_tiny_version
+from tests.makers import make_account, make_member, make_version, sign_in
+from wire.errors import FailedPrecondition, InvalidArgument
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[RemoteEngine]:
+    with remote_kind(monkeypatch) as engine:
+        yield engine
+
+
+@pytest.fixture
+def far(engine: RemoteEngine) -> Connection:
+    return make_connection()
+
+
+@pytest.fixture
+def tiny(local: Account) -> ShapeVersion:
+    return make_tiny_version()
+
+
+def form_url(version: ShapeVersion) -> str:
+    return reverse("launch_new", args=[version.shape.account.account_id, version.shape.shape_id])
+
+
+def place(version: ShapeVersion, **inputs: Any) -> str:
+    return make_launch(version=version, **inputs).connection.name
+
+
+def test_the_first_in_order_that_may_run_it_takes_it(far: Connection, tiny: ShapeVersion) -> None:
+    assert place(tiny) == "local"
+    Connection.objects.filter(pk=far.pk).update(position=0)
+    Connection.objects.filter(name="local").update(position=1)
+    assert place(tiny) == "far"
+
+
+def test_what_this_machine_cannot_run_goes_where_there_are_gpus(far: Connection, local: Account) -> None:
+    assert place(make_version(gpus=8)) == "far"
+
+
+def test_the_users_choice_counts(far: Connection, tiny: ShapeVersion) -> None:
+    assert place(tiny, connection="far") == "far"
+    assert place(tiny, connection="local") == "local"
+    assert Launch.objects.filter(inputs__connection="far").count() == 1  # so a clone goes there, too
+
+
+def test_a_choice_that_there_is_not_is_refused_with_those_that_there_are(far: Connection, tiny: ShapeVersion) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        place(tiny, connection="nowhere")
+    (violation,) = refused.value.violations
+    assert violation.field == "connection"
+    assert violation.description == (
+        "'nowhere' is not a connection that this account may use. Use one of local, far, or leave it out."
+    )
+
+
+def test_a_connection_of_others_is_as_one_that_there_is_not(engine: RemoteEngine, tiny: ShapeVersion) -> None:
+    make_connection(make_account(account_id="team-b"))
+    with pytest.raises(InvalidArgument, match="'far' is not a connection that this account may use"):
+        place(tiny, connection="far")
+    with pytest.raises(FailedPrecondition) as refused:
+        place(make_version(gpus=8))
+    assert "Far" not in str(refused.value)
+
+
+def test_a_paused_or_retired_one_takes_nothing_and_says_so(far: Connection, local: Account) -> None:
+    Connection.objects.filter(pk=far.pk).update(state=ConnectionState.PAUSED, pause_reason="New disks until noon.")
+    with pytest.raises(FailedPrecondition, match="Far: It is paused: New disks until noon"):
+        place(make_version(gpus=8))
+    far.retired_at = far.created_at
+    Connection.objects.filter(pk=far.pk).update(state=ConnectionState.RETIRED, retired_at=far.created_at)
+    with pytest.raises(FailedPrecondition) as refused:
+        place(make_version(gpus=8))
+    assert "Far" not in str(refused.value)
+
+
+def test_one_that_does_not_answer_is_the_last_choice_but_may_be_chosen(
+    far: Connection, engine: RemoteEngine, local: Account
+) -> None:
+    make_connection(name="farther", position=2)
+    Connection.objects.filter(pk=far.pk).update(unreachable_since=far.created_at, failures=3)
+    version = make_version(gpus=8)
+    assert place(version) == "farther"
+    assert place(version, connection="far") == "far"
+
+
+def test_a_refusal_names_every_connection_with_its_reasons(
+    far: Connection, engine: RemoteEngine, local: Account
+) -> None:
+    engine.refusal = "It has no H100."
+    with pytest.raises(FailedPrecondition) as refused:
+        place(make_version(gpus=8))
+    assert "This machine: " in str(refused.value)
+    assert "Far: It has no H100." in str(refused.value)
+    assert engine.calls == []  # nobody asked the network
+
+
+def test_a_connection_that_cannot_be_opened_says_why(far: Connection, local: Account) -> None:
+    Connection.objects.filter(pk=far.pk).update(config={"adress": "x"})
+    with pytest.raises(FailedPrecondition, match="Far: There is no setting 'adress'"):
+        place(make_version(gpus=8))
+
+
+def test_the_form_asks_where_there_is_a_choice_and_keeps_the_answer(
+    client: Client, far: Connection, launcher: User, tiny: ShapeVersion
+) -> None:
+    sign_in(client, launcher)
+    Connection.objects.filter(pk=far.pk).update(capacity={"gpus": [], "queue_length": 3, "running": 1, "slots": 4})
+    page = client.get(form_url(tiny)).text
+    assert "Where it runs" in page
+    options = re.search(r'name="connection".*?</select>', page, re.S)
+    assert options is not None
+    assert re.findall(r'<option value="([^"]*)"', options[0]) == ["", "local", "far"]
+    assert "Far (3 of 4 slots free, 3 waiting)" in options[0]
+    refused = client.post(form_url(tiny), {"connection": "far", "lora_rank": "many"})
+    assert re.search(r'<option value="far" selected>', refused.text)
+
+
+def test_without_a_choice_nothing_is_asked(client: Client, launcher: User, tiny: ShapeVersion) -> None:
+    sign_in(client, launcher)
+    assert "Where it runs" not in client.get(form_url(tiny)).text
+
+
+def test_the_launch_page_says_where(client: Client, far: Connection, local: Account) -> None:
+    owner = make_member(account=local, role=Role.LAUNCHER)
+    launch = make_launch(owner=owner, version=make_version(gpus=8))
+    sign_in(client, owner)
+    assert "Far" in client.get(f"/launches/{launch.uid}").text
+    assert local_connection().name not in launch.connection.name
