@@ -113,6 +113,13 @@ _SETTINGS = [
         "One is made and kept in SLIPWAY_HOME where not set.",
         is_secret=True,
     ),
+    Setting(
+        "SLIPWAY_CONNECTION_NETWORKS",
+        read_networks,
+        None,
+        "Private networks, between commas, that connections may be on; 127.0.0.0/8 allows this machine. "
+        "Else they reach public addresses only.",
+    ),
     Setting("SLIPWAY_DEBUG", flag, False, "Django's debug mode; never on a public address."),
     Setting("SLIPWAY_EMBEDDED", flag, False, "Set by ./run: defaults suited to one machine."),
     Setting(

@@ -63,6 +63,7 @@ SECRET_KEY: str = read("SLIPWAY_SECRET_KEY") or _kept("secret-key", lambda: secr
 SLIPWAY_SEALING_KEYS: tuple[str, ...] = read("SLIPWAY_SEALING_KEYS") or (
     _kept("sealing-key", lambda: Fernet.generate_key().decode()),
 )
+SLIPWAY_CONNECTION_NETWORKS: Sequence[Network] = read("SLIPWAY_CONNECTION_NETWORKS") or ()
 DEBUG: bool = read("SLIPWAY_DEBUG")
 SLIPWAY_URL: str = read("SLIPWAY_URL") or f"http://127.0.0.1:{read('PORT')}"
 _public = urlsplit(SLIPWAY_URL)

@@ -11,6 +11,11 @@ from django.conf import settings
 
 from connections.providers.base import Provider
 from connections.providers.configs import ConfigField, config_fields, read_config
+from connections.providers.control_plane.account import AccountThere
+from connections.providers.control_plane.client import ControlPlaneClient
+from connections.providers.control_plane.config import ControlPlaneConfig
+from connections.providers.control_plane.jobs import Catalogs
+from connections.providers.control_plane.provider import ControlPlaneProvider
 from connections.providers.local.config import LocalConfig
 from connections.providers.local.limits import Limits
 from connections.providers.local.provider import LocalProvider
@@ -84,11 +89,18 @@ def _local_is_off() -> str:
     return "" if settings.SLIPWAY_LOCAL_PROVIDER else "SLIPWAY_LOCAL_PROVIDER is off."
 
 
+def _open_control_plane(opening: Opening) -> Provider:
+    config: ControlPlaneConfig = opening.config
+    client = ControlPlaneClient(config.url, opening.secret, settings.SLIPWAY_CONNECTION_NETWORKS)
+    return ControlPlaneProvider(AccountThere(client, opening.instance, config.account), Catalogs(config.accounts_there))
+
+
 def _bytes(gigabytes: int | None) -> int | None:
     return None if gigabytes is None else gigabytes * 1_000_000_000
 
 
 LOCAL = "local"
+CONTROL_PLANE = "control_plane"
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -100,6 +112,14 @@ KINDS: dict[str, Kind] = {
             open=_open_local,
             one_only=True,
             closed_because=_local_is_off,
+        ),
+        Kind(
+            name=CONTROL_PLANE,
+            label="Another control plane",
+            help="Trainers run where another control plane of the public API, or another Slipway, has them run.",
+            config=ControlPlaneConfig,
+            open=_open_control_plane,
+            secret_label="API key",  # noqa: S106  (what it is called)
         ),
     )
 }

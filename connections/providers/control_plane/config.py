@@ -1,0 +1,95 @@
+"""What a connection of the kind `control_plane` says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from connections.providers.configs import setting
+from wire.names import ID_RULE, is_id
+
+PUBLIC = "fireworks"
+LONGEST_URL = 100
+
+
+def read_url(written: str) -> str:
+    """The address without a path. Errors: `ValueError`."""
+    text = written.strip().rstrip("/")
+    remedy = "use https://HOST or https://HOST:PORT, without a path"
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError(remedy) from None
+    plain = f"{f'[{host}]' if ':' in host else host}{'' if port is None else f':{port}'}"
+    if not host or not text.isascii() or any(letter.isspace() for letter in text) or parts.netloc.lower() != plain:
+        raise ValueError(remedy)
+    if len(text) > LONGEST_URL:
+        raise ValueError(f"use at most {LONGEST_URL} characters")
+    if parts.path or parts.query or parts.fragment or parts.scheme not in ("http", "https"):
+        raise ValueError(remedy)
+    if parts.scheme == "http" and not _is_this_machine(host):
+        raise ValueError("without TLS the key could be read on its way: use https://")
+    return f"{parts.scheme}://{plain}"
+
+
+def read_account(written: str) -> str:
+    """An account's id, or "". Errors: `ValueError`."""
+    account = written.strip().removeprefix("accounts/")
+    if account and not is_id(account):
+        raise ValueError(ID_RULE)
+    return account
+
+
+def read_accounts(written: str) -> str:
+    """Pairs HERE=THERE between commas, as they are kept. Errors: `ValueError`."""
+    pairs: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in written.split(","))):
+        here, sign, there = (word.strip() for word in part.partition("="))
+        if not sign or not is_id(here) or not is_id(there):
+            raise ValueError(f"{part[:60]!r} is no pair such as {PUBLIC}={PUBLIC}; in it, {ID_RULE}")
+        if pairs.setdefault(here, there) != there:
+            raise ValueError(f"{here} stands there twice, for {pairs[here]} and for {there}")
+    return ", ".join(f"{here}={there}" for here, there in pairs.items())
+
+
+@dataclass(frozen=True)
+class ControlPlaneConfig:
+    """Where another control plane is, and whose catalog there is which here."""
+
+    url: str = setting(
+        "Address",
+        "Where its API answers: https, or http on this machine where SLIPWAY_CONNECTION_NETWORKS has 127.0.0.0/8.",
+        read=read_url,
+        required=True,
+        placeholder="https://api.fireworks.ai",
+    )
+    account: str = setting(
+        "Account there",
+        "The id of the account in which jobs are made; empty for the one that the key shows. Launches are looked for "
+        "in it, so change it only while none is under way.",
+        read=read_account,
+    )
+    accounts: str = setting(
+        "Catalogs",
+        "Whose shapes and models here are whose there: pairs HERE=THERE between commas. Only those can be launched "
+        "through it.",
+        default=f"{PUBLIC}={PUBLIC}",
+        read=read_accounts,
+        placeholder=f"{PUBLIC}={PUBLIC}, team=local",
+    )
+
+    @property
+    def accounts_there(self) -> Mapping[str, str]:
+        """By account here, the account there."""
+        pairs = (pair.partition("=") for pair in self.accounts.split(", ") if pair)
+        return {here: there for here, _, there in pairs}
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,166 @@
+"""A spec brought to the request that makes its job, and a job as it is answered to an observation. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from connections.providers.base import CheckpointRecord, Observation
+from connections.providers.control_plane.refusals import clean, clean_lines, reason_in
+from connections.providers.control_plane.states import meaning_of, word_of
+from connections.providers.spec import NO_RECIPE, TrainerMode, TrainerSpec
+from connections.providers.states import FINAL, AttemptState, Reason
+from wire.names import is_id, model_name, parse_model_name, parse_version_name, shape_name
+
+NOT_ANSWERING = "It runs there, and its trainer does not answer (yet)."
+_COMPARED = ("trainingConfig.baseModel", "trainingConfig.loraRank", "trainingConfig.learningRate", "displayName")
+_REASONS = frozenset(Reason)
+
+
+@dataclass(frozen=True)
+class Catalogs:
+    """Whose shapes and models here are whose there: account ids, by account here."""
+
+    accounts: Mapping[str, str]
+
+    def shape_there(self, version: str) -> str:
+        """The shape of a version here, under its name there; "" where it is not offered there."""
+        parsed = parse_version_name(version)
+        there = self.accounts.get(parsed[0]) if parsed else None
+        return shape_name(there, parsed[1]) if parsed and there else ""
+
+    def model_there(self, name: str) -> str:
+        """The base model under its name there; "" where it is not offered there."""
+        parsed = parse_model_name(name)
+        there = self.accounts.get(parsed[0]) if parsed else None
+        return model_name(there, parsed[1]) if parsed and there else ""
+
+    def version_here(self, version: str) -> str:
+        """A version there under its name here; as it stands where it is of an account that is nobody's here."""
+        here = {there: here for here, there in self.accounts.items()}
+        match version.split("/"):
+            case ["accounts", account, *rest] if account in here:
+                return "/".join(("accounts", here[account], *rest))
+        return version
+
+
+def reasons_against(spec: TrainerSpec, catalogs: Catalogs) -> Iterator[str]:
+    """Why the spec can never run there, one sentence a reason."""
+    served = ", ".join(catalogs.accounts) or "no account"
+    if not catalogs.shape_there(spec.training_shape_version):
+        yield f"It launches shapes of {served} only, and {spec.training_shape_version} is of another account."
+    if not catalogs.model_there(spec.base_model):
+        yield f"It has base models of {served} only, and {spec.base_model} is of another account."
+    if spec.deployment_replica_count:
+        yield f"It asks for {spec.deployment_replica_count} deployment replicas; this connection makes none: ask for 0."
+    if spec.recipe != NO_RECIPE:
+        yield f"The recipe {spec.recipe} needs a connection that runs Slipway's trainer; your own loop drives this one."
+
+
+def creation(spec: TrainerSpec, catalogs: Catalogs) -> dict[str, Any]:
+    """The body of the request, as the official SDK writes it: what a user sets, and nothing that the shape owns."""
+    config: dict[str, Any] = {"baseModel": catalogs.model_there(spec.base_model), "loraRank": spec.lora_rank}
+    if spec.learning_rate is not None:
+        config["learningRate"] = spec.learning_rate
+    if spec.region:
+        config["region"] = spec.region
+    body: dict[str, Any] = {
+        "serviceMode": True,
+        "keepAlive": False,
+        "dataset": "",
+        "useReservation": True,
+        "trainingConfig": config,
+        "trainerReplicaCount": spec.trainer_replica_count,
+        "inactivityTimeout": f"{spec.inactivity_timeout_seconds}s",
+    }
+    if spec.display_name:
+        body["displayName"] = spec.display_name
+    if _is_reference(spec):
+        body["forwardOnly"] = True
+    return body
+
+
+def differences(job: Mapping[str, Any], body: Mapping[str, Any]) -> list[str]:
+    """Which fields of the job, as far as it tells them, are not what the request asks for."""
+    return [
+        path
+        for path in _COMPARED
+        if (there := _at(job, path)) is not None and (asked := _at(body, path)) is not None and not _alike(there, asked)
+    ]
+
+
+def observation(job: Mapping[str, Any], catalogs: Catalogs, *, endpoint: str = "", ready: bool = False) -> Observation:
+    """What the job says of itself. `endpoint` is where its trainer is reached, `ready` that it answers."""
+    word = word_of(job.get("state"))
+    meaning = meaning_of(word)
+    status = job.get("status")
+    said = status if isinstance(status, Mapping) else {}
+    runs = meaning.state is AttemptState.RUNNING
+    detail = clean_lines(said.get("message")) or ("" if not runs or ready else NOT_ANSWERING) or meaning.sentence
+    name = str(job.get("name", "")).rpartition("/")[2]
+    version = job.get("trainingShapeVersion")
+    return Observation(
+        meaning.state,
+        detail=detail,
+        reason=_reason(meaning.reason, said) if meaning.state in FINAL else None,
+        ready=runs and ready,
+        endpoint=endpoint if runs else "",
+        since=read_time(job.get("createTime")) if meaning.state is AttemptState.PENDING else None,
+        remote_id=name if is_id(name) else "",
+        remote_state=word,
+        remote_version=catalogs.version_here(clean(version)[:200]),
+    )
+
+
+def checkpoint(row: Mapping[str, Any]) -> CheckpointRecord | None:
+    """A row of the list of checkpoints; None where it has no name. Not every control plane tells step and size."""
+    name = str(row.get("name", "")).rpartition("/")[2]
+    if not is_id(name):
+        return None
+    asked = clean(row.get("requestedName"))
+    saved_at = read_time(row.get("createTime")) or datetime.fromtimestamp(0, UTC)
+    return CheckpointRecord(name, _whole(row.get("step")), _whole(row.get("sizeBytes")), saved_at, asked or name)
+
+
+def read_time(text: Any) -> datetime | None:
+    """A moment as the wire writes it; None where it is none."""
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00")[:40])
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
+
+
+def _is_reference(spec: TrainerSpec) -> bool:
+    """Whether it only looks at tokens: a forward-only shape, or the base model of a LoRA shape without an adapter."""
+    whole = spec.trainer_mode is TrainerMode.LORA_TRAINER and spec.lora_rank == 0
+    return whole or spec.trainer_mode is TrainerMode.FORWARD_ONLY
+
+
+def _reason(known: Reason | None, status: Mapping[str, Any]) -> Reason | None:
+    word = reason_in(status.get("details"))
+    return Reason(word) if word in _REASONS else known
+
+
+def _at(body: Mapping[str, Any], path: str) -> Any:
+    head, _, inner = path.partition(".")
+    value = body.get(head)
+    return value.get(inner) if inner and isinstance(value, Mapping) else None if inner else value
+
+
+def _alike(there: Any, asked: Any) -> bool:
+    try:
+        return there == asked or math.isclose(float(there), float(asked), rel_tol=1e-6)
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _whole(written: Any) -> int:
+    """An int64, which JSON writes as a string; 0 where it is none."""
+    text = str(written)
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else 0

@@ -1,0 +1,238 @@
+"""The provider interface over another control plane. Nothing is kept here: what is known lies there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from connections.providers.base import (
+    Capabilities,
+    Capacity,
+    CheckpointList,
+    Credential,
+    Identity,
+    LogChunk,
+    MetricPage,
+    Observation,
+    ProviderError,
+    Recipe,
+    Reference,
+    Rejected,
+    Retryable,
+    Submission,
+)
+from connections.providers.control_plane import archives, jobs, names, states
+from connections.providers.control_plane.account import AccountThere, RemoteJob, id_in
+from connections.providers.control_plane.readiness import Readiness
+from connections.providers.control_plane.refusals import FINAL_FOR_A_SUBMISSION, Obstacle, RemoteRefusal, refusal
+from connections.providers.spec import NO_RECIPE, TrainerSpec
+from connections.providers.states import FINAL, AttemptState
+from wire.names import is_id, parse_model_name
+
+POLL_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class ControlPlaneProvider:
+    """Has trainers run by another control plane, in one account there.
+
+    there     the account there
+    catalogs  whose shapes and models here are whose there
+    """
+
+    there: AccountThere
+    catalogs: jobs.Catalogs
+    readiness: Readiness = field(default_factory=Readiness, repr=False, compare=False)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """All attempts are seen in one list; the trainers are not ours to read."""
+        return Capabilities(
+            poll_seconds=POLL_SECONDS,
+            observes_many=True,
+            credential=Credential.CONNECTION_SECRET,
+            has_files=False,
+        )
+
+    def identify(self) -> Identity:
+        """The account and what its key shows. Errors: `Rejected` where the key is not taken, `Retryable`."""
+        try:
+            shown = ", ".join(self.there.shown()) or "none"
+            account = self.there.account
+            listed = self.there.client.call("GET", self.there.path_of(), {"pageSize": 1})
+        except RemoteRefusal as error:
+            if error.obstacle in (Obstacle.KEY, Obstacle.PERMISSION):
+                raise Rejected(str(error)) from None
+            raise
+        return Identity(
+            (
+                ("Address", self.there.client.url),
+                ("Accounts that the key shows", shown),
+                ("Jobs are made in", account),
+                ("Jobs there", _count(listed)),
+                ("Training shapes there", self._may_list(f"/v1/accounts/{account}/trainingShapes")),
+            ),
+            unknown=("quota", "tier", "spending limit", "free GPUs", "whether the key may create jobs"),
+        )
+
+    def capacity(self) -> Capacity:
+        """The wire tells none."""
+        return Capacity()
+
+    def recipes(self, spec: TrainerSpec) -> Sequence[Recipe]:  # noqa: ARG002  (the same for every spec)
+        """None but the user's own loop."""
+        return (Recipe(NO_RECIPE, "None: my own loop drives it"),)
+
+    def fits(self, spec: TrainerSpec) -> Sequence[str]:
+        """Why the spec can never run there, as far as can be said from here."""
+        return tuple(jobs.reasons_against(spec, self.catalogs))
+
+    def tokenizer(self, base_model: str) -> Mapping[str, bytes]:
+        """From another Slipway, which has this beyond the public wire; none from elsewhere. Errors: `Retryable`."""
+        there = self.catalogs.model_there(base_model)
+        parsed = parse_model_name(there)
+        if parsed is None:
+            return {}
+        answer = self.there.client.send("GET", f"/v1/{there}/tokenizer")
+        if answer.status == 429 or answer.status >= 500:
+            raise refusal(self.there.client.host, answer.status, None)
+        return archives.read_archive(answer.body, folder=parsed[1]) if answer.is_good else {}
+
+    def submit(self, submission: Submission) -> None:
+        """Make the job, or resume it where it is over and this is a later attempt. Errors: `Rejected`, `Retryable`."""
+        reference = submission.reference
+        if not (is_id(reference.account) and is_id(reference.job)):
+            raise Rejected(f"{reference.account[:70]!r} and {reference.job[:70]!r} are no ids of an account and a job.")
+        if reasons := self.fits(submission.spec):
+            raise Rejected(" ".join(reasons))
+        job = self.there.find(reference) if reference.attempt > 1 else None
+        if job is None:
+            self._create(submission)
+        elif states.word_in(job) in states.TOMBSTONES:
+            raise Rejected(f"The job {self.there.id_of(reference)} was deleted there. Launch it again as a clone.")
+        elif _state_of(job) in FINAL:
+            self.there.ask(reference, ":resume")
+
+    def observe(self, reference: Reference) -> Observation:
+        """The job as it is listed there, and whether its trainer answers. Errors: `Gone`, `Retryable`."""
+        return self._observations({reference: self.there.living(reference)})[reference]
+
+    def observe_many(self, references: Sequence[Reference]) -> Mapping[Reference, Observation | ProviderError]:
+        """By the list of what is under way. What is not in it was not told, and is no news. Errors: `Retryable`."""
+        wanted = {self.there.id_of(reference): reference for reference in references if self.there.knows(reference)}
+        listed = ((wanted.get(id_in(job)), job) for job in self.there.under_way())
+        return dict(self._observations({reference: job for reference, job in listed if reference}))
+
+    def cancel(self, reference: Reference) -> None:
+        """Ask for the end; nothing where it is over. Errors: `Gone`, `Retryable`."""
+        try:
+            self.there.ask(reference, ":cancel")
+        except RemoteRefusal:
+            if _state_of(self.there.living(reference)) not in {*FINAL, AttemptState.CANCELLING}:
+                raise
+
+    def delete(self, account: str, job: str) -> None:
+        """Delete a job that is over. Errors: `Gone` for what is no id, `Retryable` while it is not over."""
+        reference = Reference(account, job, names.NEWEST)
+        remote = self.there.find(reference)
+        if remote is None or states.word_in(remote) in states.TOMBSTONES:
+            return
+        if _state_of(remote) not in FINAL:
+            raise Retryable(f"Job {job} is not over yet there; it is deleted when it is.")
+        self.there.delete(reference)
+
+    def list_references(self) -> Sequence[Reference]:
+        """Every job of this Slipway that is not over, as its newest attempt. Errors: `Retryable`."""
+        ours = (names.read_remote_id(self.there.instance, id_in(job)) for job in self.there.under_way())
+        return [reference for reference in ours if reference]
+
+    def logs(self, reference: Reference, after: int) -> LogChunk:  # noqa: ARG002
+        """The wire has none."""
+        return LogChunk("", after)
+
+    def metrics(self, reference: Reference, offset: int) -> MetricPage:  # noqa: ARG002
+        """The wire has none."""
+        return MetricPage((), offset)
+
+    def checkpoints(self, account: str, job: str) -> CheckpointList:
+        """As they are listed there. Errors: `Gone`, `Retryable`."""
+        reference = Reference(account, job, names.NEWEST)
+        path = f"{self.there.path_of(reference)}/checkpoints"
+        try:
+            rows = [jobs.checkpoint(row) for row in self.there.client.pages(path, "checkpoints")]
+        except RemoteRefusal as error:
+            if error.obstacle is not Obstacle.MISSING:
+                raise
+            rows = []
+        if not rows:
+            self.there.living(reference)  # nothing is listed of a job that is gone, either
+        records = sorted((row for row in rows if row), key=lambda record: (record.step, record.saved_at))
+        return CheckpointList(tuple(records))
+
+    def forget_attempts(self, before: datetime) -> None:
+        """Nothing is kept here."""
+
+    def _create(self, submission: Submission) -> None:
+        """Errors: `Rejected`, `Retryable`."""
+        reference = submission.reference
+        body = jobs.creation(submission.spec, self.catalogs)
+        shape = self.catalogs.shape_there(submission.spec.training_shape_version)
+        try:
+            self.there.create(reference, shape, body)
+        except RemoteRefusal as error:
+            self._take_ours(reference, body, error)
+
+    def _take_ours(self, reference: Reference, body: Mapping[str, Any], refused: RemoteRefusal) -> None:
+        """Whatever refuses: where the job is there and as it was asked for, an earlier try made it."""
+        job = self.there.find(reference)
+        if job is None:
+            if refused.is_said and refused.obstacle in FINAL_FOR_A_SUBMISSION:
+                raise Rejected(str(refused)) from None
+            raise refused
+        if states.word_in(job) in states.TOMBSTONES:
+            raise Rejected(
+                f"A job {self.there.id_of(reference)} was deleted there, and its id is taken for ever. Launch a clone."
+            )
+        if differing := jobs.differences(job, body):
+            raise Rejected(
+                f"There is a job {self.there.id_of(reference)} there already, which differs in {', '.join(differing)}: "
+                f"{reference.job} belongs to another launch. Launch it under another job id."
+            )
+
+    def _may_list(self, path: str) -> str:
+        try:
+            return _count(self.there.client.call("GET", path, {"pageSize": 1}))
+        except RemoteRefusal as error:
+            return f"may not be listed ({error.obstacle.lower()})"
+
+    def _observations(self, found: Mapping[Reference, RemoteJob]) -> dict[Reference, Observation]:
+        """Those of which it is known whether their trainer answers."""
+        running = {
+            reference: self.there.trainer_path(reference)
+            for reference, job in found.items()
+            if _state_of(job) is AttemptState.RUNNING
+        }
+        self.readiness.forget(found.keys() - running.keys())
+        paths = {reference: f"{endpoint}/api/v1/healthz" for reference, endpoint in running.items()}
+        answering = self.readiness.look(paths, self.there.client.answers)
+        return {
+            reference: jobs.observation(
+                job,
+                self.catalogs,
+                endpoint=f"{self.there.client.url}{running[reference]}" if reference in running else "",
+                ready=answering.get(reference, False),
+            )
+            for reference, job in found.items()
+            if reference not in running or reference in answering
+        }
+
+
+def _state_of(job: RemoteJob) -> AttemptState:
+    return states.meaning_of(states.word_in(job)).state
+
+
+def _count(listed: Mapping[str, Any]) -> str:
+    total = str(listed.get("totalSize", ""))
+    return f"{total[:12]}, listed" if total.isdecimal() else "listed"
