@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connections.providers.base import Reference
@@ -149,6 +149,7 @@ def test_an_end_keeps_the_other_sides_words_and_reason() -> None:
     assert observation(job("RUNNING", status=status), CATALOGS).reason is None, "it is not over"
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(FIELDS, ANYTHING))
 def test_reads_any_object(answered: dict[str, Any]) -> None:
     seen = observation(answered, CATALOGS, ready=True)
