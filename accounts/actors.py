@@ -92,6 +92,14 @@ def require_manager(actor: Actor, account: Account) -> None:
         require(actor, account, Right.MANAGE_MEMBERS)
 
 
+def require_superuser(actor: Actor) -> None:
+    """Pass where a superuser asks in person; Slipway itself always may. Errors: `PermissionDenied`."""
+    if actor.user is None or (actor.is_superuser and actor.user.is_active):
+        return
+    key = " in person: no API key does" if actor.scope is not None else ""
+    raise PermissionDenied(f"Only superusers do this{key}. Ask whoever runs this Slipway.")
+
+
 def manages(actor: Actor, account: Account) -> bool:
     """Whether `require_manager` lets the actor pass."""
     try:

@@ -17,6 +17,7 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
         "active_account": SimpleLazyObject(lambda: request.standing.account),  # type: ignore[attr-defined]
         "role": SimpleLazyObject(lambda: request.standing.role),  # type: ignore[attr-defined]
         "reads_audit": SimpleLazyObject(lambda: allows(request.standing.role, Right.READ_AUDIT)),  # type: ignore[attr-defined]
+        "sees_connections": SimpleLazyObject(lambda: _sees_connections(request)),
         "publishes": SimpleLazyObject(lambda: _publishes(request.standing)),  # type: ignore[attr-defined]
         "memberships": SimpleLazyObject(lambda: request.standing.memberships),  # type: ignore[attr-defined]
     }
@@ -24,3 +25,8 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
 
 def _publishes(standing: AccountContext) -> bool:
     return standing.account is not None and allows(standing.role, publishing_right(standing.account.account_id))
+
+
+def _sees_connections(request: HttpRequest) -> bool:
+    standing: AccountContext = request.standing  # type: ignore[attr-defined]
+    return bool(getattr(request.user, "is_superuser", False)) or allows(standing.role, Right.SEE_CONNECTIONS)

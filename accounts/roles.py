@@ -4,7 +4,7 @@ viewer    sees the account's catalog and launches, and makes API keys of their o
 launcher  also launches trainers, and acts on launches of their own
 publisher also publishes shapes, controls any launch of the account, and reads its audit log
 admin     also manages members, sees their sign-ins and everybody's addresses in the audit log, renames the account,
-          and publishes to the shared account where this is it
+          sees the connections that it may use, and publishes to the shared account where this is it
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ class Right(StrEnum):
     READ_SIGN_INS = "read_sign_ins_and_addresses"
     PUBLISH_SHARED = "publish_to_the_shared_account"
     MANAGE_MEMBERS = "manage_members"
+    SEE_CONNECTIONS = "see_connections"
 
 
 _VIEWER = frozenset({Right.VIEW, Right.MAKE_KEYS})
 _LAUNCHER = _VIEWER | {Right.LAUNCH}
 _PUBLISHER = _LAUNCHER | {Right.PUBLISH, Right.CONTROL_ANY_LAUNCH, Right.READ_AUDIT}
-_ADMIN = _PUBLISHER | {Right.PUBLISH_SHARED, Right.MANAGE_MEMBERS, Right.READ_SIGN_INS}
+_ADMIN = _PUBLISHER | {Right.PUBLISH_SHARED, Right.MANAGE_MEMBERS, Right.READ_SIGN_INS, Right.SEE_CONNECTIONS}
 
 RIGHTS: dict[Role, frozenset[Right]] = {
     Role.VIEWER: _VIEWER,

@@ -4,7 +4,7 @@ read     sees the account's catalog and launches
 launch   also launches trainers, and acts on launches
 publish  also publishes shapes
 
-No key manages members, makes keys or reads the audit log: for that a person signs in.
+No key manages members, makes keys, reads the audit log or sees connections: for that a person signs in.
 """
 
 from __future__ import annotations

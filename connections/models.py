@@ -12,6 +12,8 @@ from connections.states import ConnectionState
 from wire import names
 
 NAME_LENGTH = 32
+TITLE_LENGTH = 63
+REASON_LENGTH = 200
 STATE_CHOICES = [(state.value, state.value) for state in ConnectionState]
 
 
@@ -25,7 +27,7 @@ class Connection(models.Model):
 
     name = models.CharField(max_length=NAME_LENGTH, unique=True)
     kind = models.CharField(max_length=32)
-    display_name = models.CharField(max_length=63)
+    display_name = models.CharField(max_length=TITLE_LENGTH)
     config = models.JSONField(default=dict, blank=True)
     secret = models.TextField(blank=True, help_text="Sealed; never shown.")
     owner = models.ForeignKey(
@@ -35,7 +37,8 @@ class Connection(models.Model):
     accounts = models.ManyToManyField(Account, blank=True, related_name="connections")
     position = models.PositiveIntegerField(default=0, help_text="Launches try the lowest first.")
     state = models.CharField(max_length=8, choices=STATE_CHOICES, default=ConnectionState.OPEN)
-    pause_reason = models.CharField(max_length=200, blank=True)
+    pause_reason = models.CharField(max_length=REASON_LENGTH, blank=True)
+    paused_at = models.DateTimeField(null=True, blank=True)
     capacity = models.JSONField(null=True, blank=True)
     capacity_at = models.DateTimeField(null=True, blank=True)
     unreachable_since = models.DateTimeField(null=True, blank=True)
@@ -61,6 +64,11 @@ class Connection(models.Model):
 
     def __str__(self) -> str:
         return self.display_name or self.name
+
+    @property
+    def resource_name(self) -> str:
+        """What the audit log calls it; `name` is its id."""
+        return names.connection_name(self.name)
 
     @property
     def takes_launches(self) -> bool:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from django.db.models import Q, QuerySet
 
+from accounts.actors import Actor, require
 from accounts.models import Account
+from accounts.roles import Right
 from connections.models import Connection, Instance
 from connections.states import ConnectionState
+from wire.errors import NotFound, PermissionDenied
 
 
 def usable_connections(account: Account | None) -> QuerySet[Connection]:
@@ -25,9 +28,38 @@ def living_connections() -> QuerySet[Connection]:
     return Connection.objects.exclude(state=ConnectionState.RETIRED).order_by("position", "id")
 
 
+def visible_connections(actor: Actor, account: Account | None) -> QuerySet[Connection]:
+    """What the actor sees: superusers all but the retired, admins of the account those that it may use.
+
+    Errors: `PermissionDenied` for everybody else.
+    """
+    if actor.is_superuser:
+        return living_connections()
+    if account is None:
+        raise PermissionDenied("Only superusers and admins of accounts see where trainers run.")
+    require(actor, account, Right.SEE_CONNECTIONS)
+    return usable_connections(account)
+
+
+def find_visible_connection(actor: Actor, account: Account | None, name: str) -> Connection:
+    """The one of that name. Errors: `NotFound`, `PermissionDenied`."""
+    found = visible_connections(actor, account).filter(name=name).first()
+    if found is None:
+        raise NotFound(f"There is no connection {name!r} that you can see; somebody may have retired it.")
+    return found
+
+
 def find_connection(name: str) -> Connection | None:
     """The connection of that name, retired ones too."""
     return Connection.objects.filter(name=name).first()
+
+
+def accounts_that_use(connection: Connection) -> list[Account]:
+    """The accounts that it is lent to by name, its owner first."""
+    lent = list(connection.accounts.order_by("account_id"))
+    return (
+        lent if connection.owner is None else [connection.owner, *(each for each in lent if each != connection.owner)]
+    )
 
 
 def instance_id() -> str:

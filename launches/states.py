@@ -28,6 +28,8 @@ _S = AttemptState
 ACTIVE = frozenset(AttemptState) - FINAL
 FAILURES = frozenset({_S.FAILED, _S.REJECTED, _S.LOST})
 """Ends that nobody asked for."""
+WAITING = frozenset({_S.QUEUED, _S.PENDING})
+"""Accepted, and not begun anywhere."""
 RESUMABLE = frozenset({_S.FAILED, _S.CANCELLED, _S.COMPLETED, _S.LOST})
 _ENDS = frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELLED, _S.LOST})
 

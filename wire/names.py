@@ -97,6 +97,11 @@ def user_name(username: str) -> str:
     return f"users/{username}"
 
 
+def connection_name(connection: str) -> str:
+    """`connections/{connection}`"""
+    return f"connections/{connection}"
+
+
 def model_name(account: str, model: str) -> str:
     """`accounts/{account}/models/{model}`"""
     return f"accounts/{account}/models/{model}"

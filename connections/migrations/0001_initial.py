@@ -37,6 +37,7 @@ class Migration(migrations.Migration):
                 ('position', models.PositiveIntegerField(default=0, help_text='Launches try the lowest first.')),
                 ('state', models.CharField(choices=[('OPEN', 'OPEN'), ('PAUSED', 'PAUSED'), ('RETIRED', 'RETIRED')], default=connections.states.ConnectionState['OPEN'], max_length=8)),
                 ('pause_reason', models.CharField(blank=True, max_length=200)),
+                ('paused_at', models.DateTimeField(blank=True, null=True)),
                 ('capacity', models.JSONField(blank=True, null=True)),
                 ('capacity_at', models.DateTimeField(blank=True, null=True)),
                 ('unreachable_since', models.DateTimeField(blank=True, null=True)),

@@ -15,6 +15,7 @@ from accounts.roles import Right
 from catalog.models import ShapeVersion
 from catalog.queries import successor_of
 from catalog.states import VersionState
+from connections.domain.held import require_open
 from connections.providers.spec import TrainerSpec
 from launches.domain.append_event import append_event
 from launches.labels import Labels
@@ -179,6 +180,7 @@ def _made_before(actor: Actor, account: Account, key: str, spec: TrainerSpec, ve
 @transaction.atomic
 def _write(actor: Actor, launch: Launch, *, validation_run: ValidationRun | None, as_latest: bool) -> Launch:
     version = _hold(actor, launch.shape_version, validation_run, as_latest)
+    require_open(launch.connection)
     launch.save(force_insert=True)
     attempt = Attempt.objects.create(launch=launch, number=1)
     append_event(launch, kind="state", message="Accepted", actor=actor, data={"state": launch.state})

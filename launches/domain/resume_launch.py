@@ -6,6 +6,7 @@ from django.db import transaction
 
 from accounts.actors import Actor
 from accounts.domain.record import record
+from connections.domain.held import require_open
 from connections.providers.spec import NO_RECIPE
 from connections.providers.states import AttemptState
 from launches.domain.append_event import append_event
@@ -42,7 +43,7 @@ def resume_launch(*, actor: Actor, launch: Launch) -> Attempt:
     """Open the next attempt, which goes on from the newest checkpoint, with the recorded spec.
 
     Errors: `NotFound`, `PermissionDenied`, `FailedPrecondition` where it is not over, was refused, was deleted, or
-    is never resumed, `ResourceExhausted` where the disk is nearly full.
+    is never resumed, or where its connection takes none, `ResourceExhausted` where the disk is nearly full.
     """
     locked, last = lock_for(actor, launch)
     if locked.deleted_at is not None:
@@ -53,6 +54,7 @@ def resume_launch(*, actor: Actor, launch: Launch) -> Attempt:
         )
     if refusal := never_resumed(locked):
         raise FailedPrecondition(refusal)
+    require_open(locked.connection)
     require_space()
     locked.attempt_count += 1
     locked.state = AttemptState.QUEUED

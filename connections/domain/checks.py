@@ -1,0 +1,55 @@
+"""What is wrong with what a connection is given, all of it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from connections.kinds import Kind
+from connections.models import TITLE_LENGTH
+from wire.errors import Violation
+from wire.texts import unseen_in
+
+LONGEST_SECRET = 16_384
+CONFIG = "config."
+"""Stands before the name of a field of the configuration, which the kind chose."""
+
+
+def wrong_title(display_name: str) -> list[Violation]:
+    """Why it cannot be called that."""
+    if display_name and (len(display_name) > TITLE_LENGTH or unseen_in(display_name)):
+        sentence = f"{display_name[:TITLE_LENGTH]!r} is no name: use at most {TITLE_LENGTH} visible characters."
+        return [Violation("display_name", sentence)]
+    return []
+
+
+def wrong_config(kind: Kind, written: Mapping[str, str]) -> list[Violation]:
+    """What the kind says against it; and what an environment variable says, which nothing else can."""
+    variables = {field.name: field for field in kind.fields if field.name in kind.locked}
+    locked = [
+        Violation(
+            CONFIG + name,
+            f"{variables[name].label} {written[name][:80]!r} cannot be written: the environment variable "
+            f"{variables[name].variable} is set and wins. Take it away to set this here.",
+        )
+        for name in written
+        if name in variables
+    ]
+    _, wrong = kind.read({name: text.strip() for name, text in written.items() if name not in variables})
+    return locked + [Violation(CONFIG + violation.field, violation.description) for violation in wrong]
+
+
+def wrong_secret(kind: Kind, secret: str, *, is_set: bool) -> list[Violation]:
+    """Why the secret cannot be taken, or cannot be missing."""
+    if not kind.secret_label:
+        return [Violation("secret", f"{kind.label} has no secret; leave it empty.")] if secret else []
+    if not secret.strip() and not is_set:
+        return [Violation("secret", f"{kind.secret_label} is missing.")]
+    if len(secret) > LONGEST_SECRET:
+        return [Violation("secret", f"{len(secret):,} characters are too many; {LONGEST_SECRET:,} is the limit.")]
+    return []
+
+
+def as_written(kind: Kind, written: Mapping[str, str]) -> dict[str, str]:
+    """What is stored of a configuration that is fine: the words themselves, where they say other than the default."""
+    defaults = {field.name: str(field.default) for field in kind.fields}
+    return {name: text.strip() for name, text in written.items() if text.strip() not in ("", defaults[name])}

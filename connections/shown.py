@@ -1,0 +1,84 @@
+"""What pages say of a connection, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from connections.kinds import KINDS
+from connections.models import Connection
+from connections.sealing import Unsealable, unseal
+
+
+@dataclass(frozen=True)
+class ConfigLine:
+    """One thing that a configuration says; `variable` is the environment variable that says it, "" where none does."""
+
+    label: str
+    value: str
+    variable: str = ""
+    is_default: bool = False
+
+
+@dataclass(frozen=True)
+class ShownConnection:
+    """A connection with what a page says of it."""
+
+    row: Connection
+
+    @property
+    def kind(self) -> str:
+        """What its kind is called."""
+        kind = KINDS.get(self.row.kind)
+        return kind.label if kind else self.row.kind
+
+    @property
+    def off_because(self) -> str:
+        """Why a setting shuts it off, or no code of this release knows it."""
+        kind = KINDS.get(self.row.kind)
+        if kind is None:
+            return f"This release knows no connections of the kind {self.row.kind!r}."
+        return kind.closed_because()
+
+    @property
+    def config(self) -> tuple[ConfigLine, ...]:
+        """Its configuration, line by line."""
+        kind = KINDS.get(self.row.kind)
+        if kind is None:
+            return ()
+        said: dict[str, Any] = self.row.config | kind.locked
+        return tuple(
+            ConfigLine(
+                field.label,
+                str(said.get(field.name, field.default)),
+                field.variable if field.name in kind.locked else "",
+                field.name not in said,
+            )
+            for field in kind.fields
+        )
+
+    @property
+    def locked(self) -> tuple[ConfigLine, ...]:
+        """What of it no form can change."""
+        return tuple(line for line in self.config if line.variable)
+
+    @property
+    def secret_label(self) -> str:
+        """What its secret is called, "" where its kind has none."""
+        kind = KINDS.get(self.row.kind)
+        return kind.secret_label if kind else ""
+
+    @property
+    def may_retire(self) -> bool:
+        """Whether it can be retired at all."""
+        kind = KINDS.get(self.row.kind)
+        return kind is None or not kind.one_only
+
+    @property
+    def secret_trouble(self) -> str:
+        """Why its secret cannot be used, as after a restore without the sealing key; "" where it can."""
+        try:
+            unseal(self.row.secret)
+        except Unsealable as error:
+            return str(error)
+        return ""
