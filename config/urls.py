@@ -28,6 +28,7 @@ urlpatterns = [
     re_path(rf"^(?:{PROGRAMS.pattern})", UnservedView.as_view(), name="api_nothing"),
     path("", include("accounts.urls")),
     path("", include("catalog.urls")),
+    path("", include("connections.urls")),
     path("", include("launches.urls")),
     path("", include("publishing.urls")),
 ]

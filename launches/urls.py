@@ -9,6 +9,12 @@ from launches.views.launch_actions import launch_cancel, launch_delete, launch_r
 from launches.views.launch_form import launch_clone, launch_new, launch_preview
 from launches.views.launch_list import launches, shape_launches
 from launches.views.launch_page import launch, launch_metrics, launch_panel
+from launches.views.on_connection import (
+    connection_cancel_waiting,
+    connection_launches,
+    connection_retire,
+    connections_running,
+)
 from launches.views.unknown_trainers import unknown_trainer_end, unknown_trainers
 
 urlpatterns = [
@@ -16,6 +22,10 @@ urlpatterns = [
     path("shapes/<slug:account_id>/<slug:shape_id>/launch/preview", launch_preview, name="launch_preview"),
     path("shapes/<slug:account_id>/<slug:shape_id>/launches", shape_launches, name="shape_launches"),
     path("connect", connect, name="connect"),
+    path("connections-running", connections_running, name="connections_running"),
+    path("connections/<slug:name>/launches", connection_launches, name="connection_launches"),
+    path("connections/<slug:name>/cancel-waiting", connection_cancel_waiting, name="connection_cancel_waiting"),
+    path("connections/<slug:name>/retire", connection_retire, name="connection_retire"),
     path("launches", launches, name="launches"),
     path("launches/unknown", unknown_trainers, name="unknown_trainers"),
     path("launches/unknown/<int:number>/end", unknown_trainer_end, name="unknown_trainer_end"),

@@ -27,6 +27,8 @@ from tests.publishing.makers import make_validation
 from tests.publishing.pages import KNOWN, at, editor_in, form_in
 
 ANONYMOUS, STRANGER, OTHER = "anonymous", "stranger", "publisher of another account"
+SUPERUSER = "superuser"
+"""Who is a member of nothing; in rows that are about what superusers may, and in no others."""
 PEOPLE = (ANONYMOUS, STRANGER, OTHER, *(role.value for role in Role))
 OK, SEE_OTHER, FOUND, FORBIDDEN, MISSING, UNPROCESSABLE = 200, 303, 302, 403, 404, 422
 
@@ -61,6 +63,7 @@ def make_world() -> World:
     team = make_account(account_id="team-a")
     people: dict[str, User | None] = {role.value: make_member(account=team, role=role) for role in Role}
     people |= {ANONYMOUS: None, STRANGER: make_user(), OTHER: make_member(role=Role.PUBLISHER)}
+    people[SUPERUSER] = make_user(superuser=True)
     model = make_model(account=make_account(account_id="local"), model_id="tiny-qwen3")  # the local provider runs it
     private = make_version(shape=make_shape(base_model=model, account=team), gpus=0, context=2048, public=False)
     invitation, token = create_invitation(actor=SYSTEM, account=team, role=Role.VIEWER, now=timezone.now())
@@ -131,6 +134,11 @@ def at_least(role: Role, status: int) -> dict[str, int]:
     """As for members, but lesser roles may not."""
     roles = list(Role)
     return members(status) | {lesser.value: FORBIDDEN for lesser in roles[: roles.index(role)]}
+
+
+def superusers(status: int, *, admin: int = FORBIDDEN) -> dict[str, int]:
+    """Sign-in first; superusers in person, and what an admin of an account gets."""
+    return signed_in(FORBIDDEN) | {Role.ADMIN.value: admin, SUPERUSER: status}
 
 
 Fields = Callable[[World, User | None], dict[str, Any]]

@@ -1,8 +1,9 @@
 """Every URL, seen by everybody who might ask: the whole of who may do what, in one table.
 
 A new URL fails `test_every_url_is_in_the_table` until it has a row in TABLE. A row is the URL's name with its cases:
-method, path, posted fields, and the status for each person. `world` is what there is: see `World`. The catalog is
-closed here (SLIPWAY_PUBLIC_CATALOG off), as in a real deployment; everything private belongs to account team-a.
+method, path, posted fields, and the status for each person, superusers included where the row is about them. `world`
+is what there is: see `World`. The catalog is closed here (SLIPWAY_PUBLIC_CATALOG off), as in a real deployment;
+everything private belongs to account team-a.
 Elsewhere: /v1 in tests/api/test_roles.py, /admin in tests/accounts/test_admin_roles.py, /events in
 tests/launches/test_streams.py, the trainer gateway in tests/launches/test_gateway_admission.py.
 """
@@ -35,6 +36,7 @@ from tests.roles import (
     MISSING,
     OK,
     OTHER,
+    PEOPLE,
     SEE_OTHER,
     STRANGER,
     UNPROCESSABLE,
@@ -62,6 +64,7 @@ from tests.roles import (
     post,
     send,
     signed_in,
+    superusers,
 )
 
 PUBLISHERS = at_least(Role.PUBLISHER, SEE_OTHER)
@@ -173,6 +176,39 @@ TABLE: dict[str, list[Case]] = {
     "unknown_trainer_end": [
         get(of_unknown("/end"), at_least(Role.ADMIN, OK)),
         post(of_unknown("/end"), at_least(Role.ADMIN, FOUND)),
+    ],
+    "connections": [get("/connections", superusers(OK, admin=OK))],
+    "connection": [
+        get("/connections/local", superusers(OK, admin=OK)),  # lent to every account
+        get("/connections/made-up", superusers(MISSING, admin=MISSING)),
+    ],
+    "connection_launches": [get("/connections/local/launches", superusers(OK, admin=OK))],
+    "connections_running": [get("/connections-running", superusers(OK, admin=OK))],
+    "connection_new": [get("/connections/new", superusers(OK)), post("/connections/new", superusers(OK))],
+    "connection_edit": [
+        get("/connections/local/edit", superusers(OK)),
+        post("/connections/local/edit", superusers(SEE_OTHER), **{"config.slots": "3"}),
+        post("/connections/local/edit", superusers(UNPROCESSABLE), **{"config.slots": "none"}),
+    ],
+    "connection_lend": [
+        get("/connections/local/lend", superusers(OK)),
+        post("/connections/local/lend", superusers(SEE_OTHER), accounts="team-a"),
+    ],
+    "connection_pause": [
+        get("/connections/local/pause", superusers(OK)),
+        post("/connections/local/pause", superusers(SEE_OTHER), reason="Of this test."),
+        post("/connections/local/pause", superusers(UNPROCESSABLE)),
+    ],
+    "connection_reopen": [post("/connections/local/reopen", superusers(SEE_OTHER))],
+    "connection_move": [post("/connections/local/move", superusers(SEE_OTHER), to="down")],
+    "connection_test": [post("/connections/local/test", superusers(OK))],
+    "connection_cancel_waiting": [
+        get("/connections/local/cancel-waiting", superusers(OK)),
+        post("/connections/local/cancel-waiting", superusers(SEE_OTHER)),
+    ],
+    "connection_retire": [
+        get("/connections/local/retire", superusers(OK)),
+        post("/connections/local/retire", superusers(UNPROCESSABLE)),  # a launch there is not over
     ],
     "launch": [get(of_launch(""), members(OK))],
     "launch_panel": [get(of_launch("/panel"), members(OK))],
@@ -288,7 +324,8 @@ def test_the_answer_to_each_person(name: str, world: World) -> None:
     for case in TABLE[name]:
         path = case.path(world)
         assert get_resolver().resolve(path.partition("?")[0]).url_name == name
-        answers = {person: status(case, world, user) for person, user in world.people.items()}
+        answers = {person: status(case, world, world.people[person]) for person in case.expected}
+        assert set(PEOPLE) <= set(answers)
         assert answers == case.expected, f"{case.method} {path}"
 
 

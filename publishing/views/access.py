@@ -35,7 +35,7 @@ def publishers_page(view: View[Rest]) -> Callable[Concatenate[HttpRequest, Rest]
             return view(request, *args, **kwargs)
         except PermissionDenied as refusal:
             context = {"section": "publish", "reason": refusal.message}
-            return render(request, "publishing/forbidden.html", context, status=HTTPStatus.FORBIDDEN)
+            return render(request, "403.html", context, status=HTTPStatus.FORBIDDEN)
         except NotFound as refusal:
             raise Http404(refusal.message) from None
 

@@ -1,0 +1,133 @@
+"""Forms of connections: their fields follow from the kind; what is allowed is said by the verbs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+
+from accounts.forms import RefusableForm
+from accounts.models import Account
+from connections.domain.checks import CONFIG
+from connections.kinds import Kind
+from connections.models import Connection
+from connections.providers.configs import ConfigField
+from wire.errors import InvalidArgument, Violation, capped
+
+_PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
+_BETWEEN = re.compile(r"[\s,]+")
+
+
+class WrittenField(forms.CharField):
+    """Text as it was written: what is wrong with it, or that it is missing, the verb says, with all the rest."""
+
+    def validate(self, value: Any) -> None:
+        """Nothing to say."""
+
+
+class ConnectionForm(RefusableForm):
+    """A connection of one kind: of a new one its name, too. Locked fields are no part of it."""
+
+    name = WrittenField(
+        help_text="Its id, for ever: a-z, 0-9 and hyphen. Launches and commands name it so.",
+        widget=forms.TextInput(attrs=_PLAIN | {"placeholder": "cluster-north"}),
+    )
+    display_name = WrittenField(
+        label="Display name",
+        required=False,
+        help_text="What people read; the name where empty.",
+        widget=forms.TextInput(attrs=_PLAIN),
+    )
+
+    def __init__(self, data: Any = None, *, kind: Kind, row: Connection | None = None) -> None:
+        said = _said(kind, row)
+        super().__init__(data, initial={"display_name": row.display_name} if row else None)
+        self.kind = kind
+        if row is not None:
+            del self.fields["name"]
+        for field in kind.fields:
+            if field.name not in kind.locked:
+                self.fields[CONFIG + field.name] = _config_field(field, said.get(field.name, ""))
+        if kind.secret_label:
+            self.fields["secret"] = _secret_field(kind, is_set=row is not None and bool(row.secret))
+
+    def config(self) -> dict[str, str]:
+        """What was written of the configuration, once the form is valid."""
+        return {
+            field.name: self.cleaned_data[CONFIG + field.name]
+            for field in self.kind.fields
+            if CONFIG + field.name in self.fields
+        }
+
+
+def _said(kind: Kind, row: Connection | None) -> Mapping[str, str]:
+    """What each field says now, defaults included."""
+    stored = row.config if row else {}
+    return {field.name: str(stored.get(field.name, field.default)) for field in kind.fields}
+
+
+def _config_field(field: ConfigField, said: str) -> forms.Field:
+    attrs = _PLAIN | ({"placeholder": field.placeholder} if field.placeholder else {})
+    choices = [(choice, choice) for choice in field.choices]
+    widget = forms.Select(choices=choices) if choices else forms.TextInput(attrs=attrs)
+    return WrittenField(label=field.label, help_text=field.help, initial=said, required=field.required, widget=widget)
+
+
+def _secret_field(kind: Kind, *, is_set: bool) -> forms.Field:
+    kept = "One is set; it is never shown. Leave this empty to keep it." if is_set else "Sealed, and never shown again."
+    return WrittenField(
+        label=kind.secret_label,
+        required=not is_set,
+        strip=False,
+        help_text=kept,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+
+class LendForm(RefusableForm):
+    """Who may use a connection."""
+
+    for_everyone = forms.BooleanField(
+        label="Every account may use it",
+        required=False,
+        help_text="Those that are made later, too.",
+        widget=forms.CheckboxInput(attrs={"class": "checkbox"}),
+    )
+    accounts = forms.CharField(
+        required=False,
+        help_text="Ids of the accounts that may use it, between spaces or commas.",
+        widget=forms.Textarea(attrs=_PLAIN | {"rows": 3, "placeholder": "team-a, team-b"}),
+    )
+    owner = forms.CharField(
+        required=False,
+        help_text="Id of the account that it belongs to, such as whose key it has; it may use it, too.",
+        widget=forms.TextInput(attrs=_PLAIN),
+    )
+
+    def chosen(self) -> tuple[list[Account], Account | None]:
+        """The accounts and the owner, once the form is valid. Errors: `InvalidArgument` for ids that nobody has."""
+        named = [account for account in _BETWEEN.split(self.cleaned_data["accounts"]) if account]
+        owner = self.cleaned_data["owner"].strip()
+        found = {account.account_id: account for account in Account.objects.filter(account_id__in=[*named, owner])}
+        missing = [_no_account("accounts", name) for name in named if name not in found]
+        violations = capped(missing, field="accounts")
+        if owner and owner not in found:
+            violations.append(_no_account("owner", owner))
+        if violations:
+            raise InvalidArgument(violations)
+        return [found[name] for name in dict.fromkeys(named)], found.get(owner)
+
+
+def _no_account(field: str, written: str) -> Violation:
+    return Violation(field, f"There is no account {written[:80]!r}; a superuser makes accounts under Administration.")
+
+
+class PauseForm(RefusableForm):
+    """Why a connection takes no new launches."""
+
+    reason = WrittenField(
+        help_text="Whoever launches reads it.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "Maintenance until Friday"}),
+    )

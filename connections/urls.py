@@ -1,0 +1,21 @@
+"""URLs of the connections app. What runs on one, and its end, are pages of the launches app."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from connections.views.acts import connection_move, connection_reopen, connection_test
+from connections.views.editing import connection_edit, connection_lend, connection_new, connection_pause
+from connections.views.overview import connection, connections
+
+urlpatterns = [
+    path("connections", connections, name="connections"),
+    path("connections/new", connection_new, name="connection_new"),
+    path("connections/<slug:name>", connection, name="connection"),
+    path("connections/<slug:name>/edit", connection_edit, name="connection_edit"),
+    path("connections/<slug:name>/lend", connection_lend, name="connection_lend"),
+    path("connections/<slug:name>/pause", connection_pause, name="connection_pause"),
+    path("connections/<slug:name>/reopen", connection_reopen, name="connection_reopen"),
+    path("connections/<slug:name>/move", connection_move, name="connection_move"),
+    path("connections/<slug:name>/test", connection_test, name="connection_test"),
+]

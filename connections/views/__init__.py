@@ -1,0 +1,1 @@
+"""The pages of connections: functions that parse, call one verb, and render."""
