@@ -1,0 +1,26 @@
+"""`manage seal_connections`: seal every secret again under the first of SLIPWAY_SEALING_KEYS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts.actors import SYSTEM
+from connections.domain.seal_connections import seal_connections
+
+
+class Command(BaseCommand):
+    """Afterwards the other keys can be taken away."""
+
+    help = "Seal the secrets of all connections under the first key, so that older keys can be taken away."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Exit code 1 where a secret could not be opened: it stays as it is."""
+        sealed, closed = seal_connections(actor=SYSTEM)
+        self.stdout.write(f"Sealed under the first key: {', '.join(sealed) or 'nothing, there are no secrets'}.")
+        if closed:
+            raise CommandError(
+                f"No key opens the secret of {', '.join(closed)}. Put the key back that sealed it, or give the secret "
+                "again; keep the older keys until then."
+            )
