@@ -184,11 +184,13 @@ def _endpoint_of(attempt: Attempt) -> Endpoint:
         )
     try:
         parts = urlsplit(attempt.endpoint)
-        host, port = parts.hostname, parts.port
-    except ValueError:  # a port above 65535, half an IPv6 address
-        host, port = None, None
-    tls = parts.scheme == "https"
-    port = port or (HTTPS_PORT if tls else None)
+        host, port = parts.hostname, parts.port or (HTTPS_PORT if parts.scheme == "https" else None)
+    except ValueError as error:  # a port above 65535, half an IPv6 address
+        raise _out_of_reach(name) from error
     if not host or not port or parts.scheme not in {"http", "https"}:
-        raise Refused(Code.UNAVAILABLE, f"The gateway cannot reach the trainer of {name}.", http_status=502)
-    return Endpoint(host, port, tls, parts.path.rstrip("/").encode())
+        raise _out_of_reach(name)
+    return Endpoint(host, port, parts.scheme == "https", parts.path.rstrip("/").encode())
+
+
+def _out_of_reach(name: str) -> Refused:
+    return Refused(Code.UNAVAILABLE, f"The gateway cannot reach the trainer of {name}.", http_status=502)
