@@ -44,7 +44,7 @@ _COLUMNS = {
     "section": F(f"{_MODEL}__section"),
     "architecture": F(f"{_MODEL}__architecture"),
 }
-_PLAIN = ("trainer_mode", "max_context", "gpus", "accelerator_type", "deprecated_at")
+_PLAIN = ("trainer_mode", "max_context", "gpus", "accelerator_type", "deprecated_at", "snapshot")
 BY_MODEL = Order((f"{_MODEL}__position", f"{_MODEL}_id"))
 ORDERS = {
     "name": Order(("shape__shape_id", "shape_id")),

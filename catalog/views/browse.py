@@ -19,8 +19,9 @@ from catalog.facets import FacetBucket, Loosening
 from catalog.filters import BOUNDS, IN_ORDER, TITLES, CatalogFilters
 from catalog.forms import read_filters
 from catalog.queries import Row
-from catalog.rows import row_for_template
+from catalog.rows import rows_for_template
 from catalog.views.access import catalog_reader, member_of
+from connections.queries import usable_connections
 from lists.pages import show
 
 HERE = "Runs on this machine"
@@ -49,7 +50,7 @@ def browse(request: SlipwayRequest) -> HttpResponse:
     known = [*groups, *queries.read_values(mine)] if filters.q else groups  # what the text leaves out stays, with 0
     total = facets.count(groups, filters)
     page = show(request.GET.get("after", ""), lambda cursor: queries.read_page(mine, filters, cursor))
-    rows = [row_for_template(row) for row in page.rows]
+    rows = rows_for_template(page.rows, tuple(usable_connections(request.standing.account)))
     here = reverse("catalog")
     context = {
         "section": "catalog",

@@ -18,9 +18,10 @@ from catalog.fields.facts import parameters, shape_facts
 from catalog.fields.launch_fields import FieldType, LaunchField
 from catalog.fields.texts import limits_text, part_text
 from catalog.models import ShapeVersion
-from catalog.rows import row_for_template
+from catalog.rows import rows_for_template
 from catalog.usage import LORA_RANK, PUBLIC_URL, Example, Snippet, snippets
 from catalog.views.access import catalog_reader, member_of
+from connections.queries import usable_connections
 
 
 @require_safe
@@ -38,6 +39,7 @@ def shape(request: SlipwayRequest, account: str, shape_id: str) -> HttpResponse:
     if version is None:
         raise Http404(f"no shape {account}/{shape_id} that you may see")
     snapshot, fields = version.frozen_snapshot, version.fields
+    connections = tuple(usable_connections(request.standing.account))
     context = {
         "section": "catalog",
         "version": version,
@@ -52,7 +54,7 @@ def shape(request: SlipwayRequest, account: str, shape_id: str) -> HttpResponse:
         "facts": shape_facts(snapshot),
         "fields": [_field(field, snapshot.base_model) for field in fields],
         "snippets": _snippets(version),
-        "siblings": [row_for_template(row) for row in queries.siblings(mine, version.shape)],
+        "siblings": rows_for_template(queries.siblings(mine, version.shape), connections),
         "versions": queries.other_versions(mine, version),
         "latest": version if version.is_latest_validated else queries.find_version(mine, account, shape_id),
         "successor": queries.successor_of(mine, version),

@@ -1,0 +1,58 @@
+"""Where the shapes of a list may run, said before anybody opens a form: by the connections, without the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from catalog.fields.launch_fields import PLACES
+from catalog.fields.snapshot_fields import spec_of
+from catalog.fields.snapshots import Snapshot
+from connections.models import Connection
+from connections.opened import open_provider
+from connections.providers.base import ProviderError
+from connections.providers.spec import NO_RECIPE, TrainerSpec
+from wire.counts import quantity
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """The connections that may run a shape, by what people call them; where there is none, what it lacks."""
+
+    runs_on: tuple[str, ...]
+    lacks: str = ""
+    reasons: str = ""
+
+
+def whereabouts(snapshots: Iterable[Snapshot], connections: Sequence[Connection]) -> Iterator[Whereabouts]:
+    """Of each shape, with nothing set by a user."""
+    for snapshot in snapshots:
+        spec = _plain_spec(snapshot)
+        refusals = {connection: tuple(_reasons(connection, spec)) for connection in connections}
+        willing = tuple(str(connection) for connection, reasons in refusals.items() if not reasons)
+        told = " ".join(f"{connection}: {' '.join(reasons)}" for connection, reasons in refusals.items())
+        yield Whereabouts(willing) if willing else Whereabouts((), _lacking(snapshot), told)
+
+
+def _plain_spec(snapshot: Snapshot) -> TrainerSpec:
+    unset: dict[str, Any] = {place.spec: place.unset for place in PLACES.values()}
+    owned = spec_of(snapshot) | {"base_model": snapshot.base_model}
+    return TrainerSpec(training_shape_version=snapshot.name, recipe=NO_RECIPE, **unset | owned)
+
+
+def _reasons(connection: Connection, spec: TrainerSpec) -> Iterator[str]:
+    if connection.closed_because:
+        yield connection.closed_because
+        return
+    try:
+        yield from open_provider(connection).fits(spec)
+    except ProviderError as error:
+        yield str(error)
+
+
+def _lacking(snapshot: Snapshot) -> str:
+    """Which kind of connection it would take."""
+    if snapshot.gpus:
+        return f"needs a connection with {quantity(snapshot.gpus, 'GPU')}"
+    return "needs a connection that has its base model"
