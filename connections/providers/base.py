@@ -95,6 +95,10 @@ class Identity:
     unknown: tuple[str, ...] = ()
 
 
+NEWEST_ATTEMPT = 0
+"""Stands in a reference for whichever attempt of the job is the newest, where an engine counts none."""
+
+
 @dataclass(frozen=True)
 class Reference:
     """One attempt of one job, under the ids that we chose."""
@@ -281,7 +285,11 @@ class Provider(Protocol):
         """Remove everything kept of a job that is over, its checkpoints too; nothing where it is gone already."""
 
     def list_references(self) -> Sequence[Reference]:
-        """Every attempt that is known here and not over, for reconciliation. Errors: `Retryable`."""
+        """Every attempt that is known here and not over, for reconciliation. Errors: `Retryable`.
+
+        Its number is `NEWEST_ATTEMPT` where the engine counts no attempts. An account of "" says that only the engine's
+        own id of the job is known, which then stands for the job, here and in every other verb.
+        """
 
     def logs(self, reference: Reference, after: int) -> LogChunk:
         """At most 64 KiB of log from the byte offset on, cut at a line end where there is one. Errors: `Gone`."""

@@ -1,13 +1,17 @@
-"""The contract of connections/providers/base.py. A provider's test module subclasses it and gives the fixture `rig`."""
+"""The contract of connections/providers/base.py. A provider's test module subclasses it and gives the fixture `rig`.
+
+A kind that runs our own trainer subclasses `FilesContract` besides; the contract asks that it says so.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import pytest
 
-from connections.providers.base import Gone, Rejected, Retryable
+from connections.providers.base import NEWEST_ATTEMPT, Gone, Reference, Rejected, Retryable
 from connections.providers.states import AttemptState, Reason
 from launches.states import ACTIVE
 from tests.connections.rig import Rig, make_reference, make_submission, until, wait_for, wait_ready
@@ -16,7 +20,19 @@ HOSTILE = ["..", "../x", "a/b", "", "A", "x" * 64, "-a", "a\x00", ".1.part"]
 
 
 class ProviderContract:
-    """What may be expected of every provider."""
+    """What may be expected of every provider.
+
+    counts_attempts  whether what it lists says which attempt of a job it is; else it is the newest
+    """
+
+    counts_attempts: ClassVar[bool] = True
+
+    def listed(self, reference: Reference) -> Reference:
+        """As `list_references` names it."""
+        return reference if self.counts_attempts else replace(reference, attempt=NEWEST_ATTEMPT)
+
+    def test_says_whether_there_are_files(self, rig: Rig) -> None:
+        assert rig.provider.capabilities.has_files == isinstance(self, FilesContract)
 
     def test_runs_an_attempt_to_its_end(self, rig: Rig) -> None:
         reference = make_reference()
@@ -26,12 +42,12 @@ class ProviderContract:
         assert running.endpoint.startswith("http://")
         assert running.reason is None
         assert [line.number for line in running.progress] == list(range(1, len(running.progress) + 1))
-        assert reference in rig.provider.list_references()
+        assert self.listed(reference) in rig.provider.list_references()
 
         rig.finish(reference.job)
         done = wait_for(rig.provider, reference, {AttemptState.COMPLETED})
         assert (done.reason, done.ready, done.endpoint) == (Reason.DONE, False, "")
-        assert reference not in rig.provider.list_references()
+        assert self.listed(reference) not in rig.provider.list_references()
         assert rig.provider.observe(reference) == done
 
     def test_is_not_ready_before_the_model_is_loaded(self, rig: Rig) -> None:
@@ -50,19 +66,21 @@ class ProviderContract:
         for _ in range(3):
             rig.provider.submit(make_submission(reference))
         wait_ready(rig.provider, reference)
-        assert list(rig.provider.list_references()).count(reference) == 1
+        assert list(rig.provider.list_references()).count(self.listed(reference)) == 1
+        assert len(rig.pids(reference.job)) == 1
 
         rig.finish(reference.job)
         done = wait_for(rig.provider, reference, {AttemptState.COMPLETED})
         rig.provider.submit(make_submission(reference))
         assert rig.provider.observe(reference) == done
+        assert len(rig.pids(reference.job)) == 1
 
     def test_an_id_that_another_launch_has_is_refused(self, rig: Rig) -> None:
         reference = make_reference()
         rig.provider.submit(make_submission(reference))
         wait_ready(rig.provider, reference)
-        stranger = replace(make_submission(reference), token="another-launch")
-        with pytest.raises(Rejected, match=f"{reference.job} belongs to files of another launch"):
+        stranger = rig.stranger(make_submission(reference))
+        with pytest.raises(Rejected, match=f"{reference.job} belongs to (files of )?another launch"):
             rig.provider.submit(stranger)
         assert rig.provider.observe(reference).ready
 
@@ -85,9 +103,8 @@ class ProviderContract:
         spec = make_submission(make_reference()).spec
         names = [recipe.name for recipe in rig.provider.recipes(spec)]
         assert names
-        assert [rig.provider.fits(make_submission(make_reference(), recipe=name).spec) for name in names] == [
-            [] for _ in names
-        ]
+        for name in names:
+            assert not rig.provider.fits(make_submission(make_reference(), recipe=name).spec), name
 
     def test_cancels_what_runs(self, rig: Rig) -> None:
         reference = make_reference()
@@ -124,6 +141,84 @@ class ProviderContract:
         idle = wait_for(rig.provider, reference, {AttemptState.CANCELLED})
         assert idle.reason is Reason.INACTIVE
         assert "30 minutes" in idle.detail
+
+    def test_deletes_a_job_that_is_over(self, rig: Rig) -> None:
+        reference = make_reference()
+        rig.provider.submit(make_submission(reference))
+        wait_ready(rig.provider, reference)
+        with pytest.raises(Retryable):
+            rig.provider.delete(reference.account, reference.job)
+        assert rig.provider.observe(reference).state in ACTIVE
+
+        rig.finish(reference.job)
+        wait_for(rig.provider, reference, {AttemptState.COMPLETED})
+        rig.provider.delete(reference.account, reference.job)
+        rig.provider.delete(reference.account, reference.job)
+        for look in (
+            lambda: rig.provider.observe(reference),
+            lambda: rig.provider.cancel(reference),
+            lambda: rig.provider.checkpoints(reference.account, reference.job),
+        ):
+            with pytest.raises(Gone):
+                look()
+
+    def test_a_later_attempt_is_another_trainer_of_the_job(self, rig: Rig) -> None:
+        first = make_reference()
+        rig.finish(first.job, code=1)
+        rig.provider.submit(make_submission(first))
+        wait_for(rig.provider, first, {AttemptState.FAILED})
+
+        rig.go_on(first.job)
+        second = replace(first, attempt=2)
+        for _ in range(2):
+            rig.provider.submit(make_submission(second))
+        wait_ready(rig.provider, second)
+        rig.provider.submit(make_submission(second))
+        assert list(rig.provider.list_references()).count(self.listed(second)) == 1
+        assert len(rig.pids(first.job)) == 2
+
+        rig.finish(first.job)
+        wait_for(rig.provider, second, {AttemptState.COMPLETED})
+
+    def test_lists_checkpoints_by_step(self, rig: Rig) -> None:
+        reference = make_reference()
+        rig.tell(reference.job, checkpoints={"step-9": 9, "step-10": 10, "a": 2})
+        rig.finish(reference.job)
+        rig.provider.submit(make_submission(reference))
+        wait_for(rig.provider, reference, {AttemptState.COMPLETED})
+        saved = rig.provider.checkpoints(reference.account, reference.job).records
+        assert [(record.name, record.step) for record in saved] == [("a", 2), ("step-9", 9), ("step-10", 10)]
+        assert all(record.size_bytes == 10 for record in saved)
+
+    def test_sees_many_at_once_and_tells_nothing_of_others(self, rig: Rig) -> None:
+        over, runs, never = make_reference(), make_reference(), make_reference()
+        rig.finish(over.job)
+        for reference in (over, runs):
+            rig.provider.submit(make_submission(reference))
+        ended = wait_for(rig.provider, over, {AttemptState.COMPLETED})
+        ready = wait_ready(rig.provider, runs)
+
+        seen = rig.provider.observe_many([over, runs, never])
+        assert seen.keys() <= {over, runs, never}
+        assert seen[runs] == ready
+        assert seen.get(over, ended) == ended
+        assert isinstance(seen.get(never, Gone()), Gone)
+        assert rig.provider.observe_many([]) == {}
+
+    @pytest.mark.parametrize("name", HOSTILE)
+    def test_knows_no_hostile_names(self, rig: Rig, name: str) -> None:
+        for reference in (make_reference(account=name), make_reference(name) if name else None):
+            if reference:
+                with pytest.raises(Rejected):
+                    rig.provider.submit(make_submission(reference))
+                with pytest.raises(Gone):
+                    rig.provider.observe(reference)
+                with pytest.raises(Gone):
+                    rig.provider.delete(reference.account, reference.job)
+
+
+class FilesContract:
+    """What may be expected besides where the trainer is our own, and what it writes can be read."""
 
     def test_pages_logs_and_metrics(self, rig: Rig) -> None:
         reference = make_reference()
@@ -179,35 +274,13 @@ class ProviderContract:
         assert [record.name for record in rig.provider.checkpoints(over.account, over.job).records] == ["step-1"]
         assert rig.provider.observe(running).ready
 
-    def test_deletes_a_job_that_is_over(self, rig: Rig) -> None:
+    def test_keeps_no_records_of_a_job_that_was_deleted(self, rig: Rig) -> None:
         reference = make_reference()
-        rig.provider.submit(make_submission(reference))
-        wait_ready(rig.provider, reference)
-        with pytest.raises(Retryable):
-            rig.provider.delete(reference.account, reference.job)
-        assert rig.provider.observe(reference).state in ACTIVE
-
         rig.finish(reference.job)
+        rig.provider.submit(make_submission(reference))
         wait_for(rig.provider, reference, {AttemptState.COMPLETED})
         rig.provider.delete(reference.account, reference.job)
-        rig.provider.delete(reference.account, reference.job)
-        for look in (
-            lambda: rig.provider.observe(reference),
-            lambda: rig.provider.cancel(reference),
-            lambda: rig.provider.logs(reference, 0),
-            lambda: rig.provider.metrics(reference, 0),
-            lambda: rig.provider.checkpoints(reference.account, reference.job),
-        ):
-            with pytest.raises(Gone):
-                look()
-
-    @pytest.mark.parametrize("name", HOSTILE)
-    def test_knows_no_hostile_names(self, rig: Rig, name: str) -> None:
-        for reference in (make_reference(account=name), make_reference(name) if name else None):
-            if reference:
-                with pytest.raises(Rejected):
-                    rig.provider.submit(make_submission(reference))
-                with pytest.raises(Gone):
-                    rig.provider.observe(reference)
-                with pytest.raises(Gone):
-                    rig.provider.delete(reference.account, reference.job)
+        with pytest.raises(Gone):
+            rig.provider.logs(reference, 0)
+        with pytest.raises(Gone):
+            rig.provider.metrics(reference, 0)

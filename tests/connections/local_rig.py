@@ -2,44 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 
-from connections.providers.base import Reference
+from connections.providers.base import Reference, Submission
 from connections.providers.local import files, processes
 from connections.providers.local.limits import Limits
 from connections.providers.local.provider import LocalProvider
+from tests.connections.rig import StoodIn
 
 STAND_IN = Path(__file__).parent / "stand_in"
 
 
 @dataclass(frozen=True)
-class LocalRig:
+class LocalRig(StoodIn):
     """A provider whose trainers do as they are told."""
 
     provider: LocalProvider
     behaviour: Path
 
-    def tell(self, job: str, *, loading: bool | None = None, **behaviour: Any) -> None:
-        """What the job's trainers shall do, see stand_in/trainer."""
-        mark = self.behaviour / f"{job}.loading"
-        if loading is not None:
-            mark.touch() if loading else mark.unlink()
-        _write(self.behaviour / f"{job}.json", json.dumps(behaviour))
-
-    def finish(self, job: str, code: int = 0) -> None:
-        """Let the job's trainer end with the exit code."""
-        _write(self.behaviour / f"{job}.exit", str(code))
-
-    def pids(self, job: str, kind: str = "starts") -> list[int]:
-        """The pids of the trainers that ever started for the job, or of their children (`child`)."""
-        path = self.behaviour / f"{job}.{kind}"
-        return [int(line) for line in path.read_text().split()] if path.exists() else []
+    def stranger(self, submission: Submission) -> Submission:
+        """With another token."""
+        return replace(submission, token="another-launch")
 
     def directory(self, reference: Reference) -> Path:
         """The attempt's directory."""
@@ -95,9 +82,3 @@ def is_alive(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-
-
-def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}")
-    part.write_text(text)
-    part.replace(path)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from connections.providers.base import Observation, Provider, Reference, Submission
@@ -28,6 +30,45 @@ class Rig(Protocol):
 
     def finish(self, job: str, code: int = 0) -> None:
         """Let the job's trainer end with the exit code."""
+
+    def go_on(self, job: str) -> None:
+        """Let trainers of the job that are started from now on run until they are told to end."""
+
+    def pids(self, job: str) -> list[int]:
+        """The pids of the trainers that ever started for the job."""
+
+    def stranger(self, submission: Submission) -> Submission:
+        """A submission of another launch under the same id, as far as the kind can tell it from a repeated one."""
+
+
+class StoodIn:
+    """Tells stand-in trainers what to do, through their folder; `named` is what they know a job as."""
+
+    behaviour: Path
+
+    def named(self, job: str) -> str:
+        """As it is called here."""
+        return job
+
+    def tell(self, job: str, *, loading: bool | None = None, **behaviour: Any) -> None:
+        """What the job's trainers shall do, see stand_in/trainer."""
+        mark = self.behaviour / f"{self.named(job)}.loading"
+        if loading is not None:
+            mark.touch() if loading else mark.unlink()
+        _write(self.behaviour / f"{self.named(job)}.json", json.dumps(behaviour))
+
+    def finish(self, job: str, code: int = 0) -> None:
+        """Let the job's trainer end with the exit code."""
+        _write(self.behaviour / f"{self.named(job)}.exit", str(code))
+
+    def go_on(self, job: str) -> None:
+        """Let trainers of the job that are started from now on run until they are told to end."""
+        (self.behaviour / f"{self.named(job)}.exit").unlink()
+
+    def pids(self, job: str, kind: str = "starts") -> list[int]:
+        """The pids of the trainers that ever started for the job, or of their children (`child`)."""
+        path = self.behaviour / f"{self.named(job)}.{kind}"
+        return [int(line) for line in path.read_text().split()] if path.exists() else []
 
 
 def make_spec(**changes: Any) -> TrainerSpec:
@@ -67,12 +108,12 @@ def make_submission(reference: Reference, **spec: Any) -> Submission:
     return Submission(reference, make_spec(**spec), TOKEN)
 
 
-def until(look: Callable[[], T], seconds: float = 20) -> T:
+def until(look: Callable[[], T], seconds: float = 20, *, pause: float = 0.02) -> T:
     """The first true value that the look gives; an error after the deadline."""
     deadline = time.monotonic() + seconds
     while not (value := look()):
         assert time.monotonic() < deadline, f"still {value!r} after {seconds} s"
-        time.sleep(0.02)
+        time.sleep(pause)
     return value
 
 
@@ -85,12 +126,23 @@ def wait_for(provider: Provider, reference: Reference, states: Iterable[AttemptS
         assert seen.state in wanted or seen.state not in FINAL, seen
         return seen if seen.state in wanted else None
 
-    found = until(look)
+    found = until(look, pause=_pause(provider))
     assert found
     return found
 
 
 def wait_ready(provider: Provider, reference: Reference) -> Observation:
     """The first observation that says ready."""
-    until(lambda: wait_for(provider, reference, {AttemptState.RUNNING}).ready)
+    until(lambda: wait_for(provider, reference, {AttemptState.RUNNING}).ready, pause=_pause(provider))
     return provider.observe(reference)
+
+
+def _pause(provider: Provider) -> float:
+    """Between two looks: what is far away is asked less often."""
+    return provider.capabilities.poll_seconds / 50
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}")
+    part.write_text(text)
+    part.replace(path)

@@ -12,9 +12,14 @@ from typing import Any
 
 import pytest
 
-from connections.providers.base import Retryable, Unreachable
+from connections.providers.base import Observation, Reference, Retryable, Unreachable
 from connections.providers.control_plane import client as client_module
+from connections.providers.control_plane import readiness
+from connections.providers.control_plane.account import AccountThere
 from connections.providers.control_plane.client import ControlPlaneClient
+from connections.providers.control_plane.jobs import Catalogs
+from connections.providers.control_plane.names import remote_id
+from connections.providers.control_plane.provider import ControlPlaneProvider
 from connections.providers.control_plane.refusals import (
     FINAL_FOR_A_SUBMISSION,
     REMEDIES,
@@ -162,6 +167,35 @@ def test_reads_pages_and_no_list_without_end() -> None:
         assert all("pageSize=200" in head for head in heads)
     with server(answering(b'{"rows": [{}], "nextPageToken": "again"}')) as (url, heads):
         assert len(list(ControlPlaneClient(url, "key", LOOPBACK).pages("/v1/x", "rows"))) == 2
+
+
+def test_a_thousand_cost_no_more_than_their_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    references = [Reference("team-a", f"job-{number}", 1) for number in range(210)]
+    jobs = [
+        {"name": f"accounts/a/rlorTrainerJobs/{remote_id('i', one.account, one.job)}", "state": "JOB_STATE_RUNNING"}
+        for one in references
+    ]
+
+    def play(connection: socket.socket, head: str) -> None:
+        if "healthz" in head:
+            return answering(b"ok")(connection, head)
+        page = jobs[200:] if "pageToken=2" in head else jobs[:200]
+        token = "" if "pageToken" in head else "2"
+        answering(json.dumps({"rlorTrainerJobs": page, "nextPageToken": token}).encode())(connection, head)
+
+    with server(play) as (url, heads):
+        account = AccountThere(ControlPlaneClient(url, "key", LOOPBACK), "i", "a")
+        provider = ControlPlaneProvider(account, Catalogs({}))
+        seen = provider.observe_many(references)
+        assert all(isinstance(one, Observation) and one.ready for one in seen.values())
+        assert len(seen) == len(references)
+        assert len(heads) == 2 + len(references), "each is asked once whether it answers"
+        heads.clear()
+        assert len(provider.observe_many(references)) == len(references)
+        assert len(heads) == 2
+        monkeypatch.setattr(readiness, "AGAIN_SECONDS", 0.0)
+        provider.observe_many(references)
+        assert len(heads) == 4 + readiness.AGAIN_AT_A_TIME
 
 
 def test_a_healthz_answers_or_not() -> None:

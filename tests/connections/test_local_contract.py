@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.connections.contract import ProviderContract
+from tests.connections.contract import FilesContract, ProviderContract
 from tests.connections.local_rig import LocalRig
 
 
-class TestLocal(ProviderContract):
+class TestLocal(ProviderContract, FilesContract):
     @pytest.fixture
     def rig(self, local: LocalRig) -> LocalRig:
         return local

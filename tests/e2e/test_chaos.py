@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -26,9 +24,8 @@ from config.health import WORKER_KEY
 from embedded.addresses import free_port
 from embedded.broker import Broker, find_server
 from embedded.processes import kill_group, spawn
-from tests.connections.local_rig import STAND_IN
 from tests.e2e.conftest import ROOT, SlipwayServer, running_slipway
-from trainer.prepare import REQUIREMENTS, STAMP, digest
+from tests.standing_in import StandIns
 
 JOBS = "/v1/accounts/local/rlorTrainerJobs"
 SHAPE = "accounts/local/trainingShapes/tiny-qwen3-2k-lora"
@@ -45,36 +42,6 @@ COMPLETED = ("COMPLETED", 0, 1)
 FAILED = ("FAILED", 3, 1)
 KILLED = ("FAILED", -signal.SIGKILL, 1)
 CANCELLED = ("CANCELLED", 143, 1)
-
-
-@dataclass(frozen=True)
-class StandIns:
-    """Trainers that do as they are told: an environment whose Python runs the stand-in, whatever it is asked for."""
-
-    environment: Path
-
-    def prepare(self) -> None:
-        """Make the environment, as complete as the trainer's own looks to a launch."""
-        shutil.copytree(STAND_IN, self.environment, ignore=shutil.ignore_patterns("__pycache__"))
-        (self.environment / "behaviour").mkdir()
-        (self.environment / "behaviour").chmod(0o777)  # where one is root, trainers are other users
-        here, python = shlex.quote(str(self.environment)), shlex.quote(os.path.realpath(sys.executable))
-        program = self.environment / "bin" / "python"
-        program.parent.mkdir()
-        program.write_text(f'#!/bin/sh\ncd {here} && PYTHONPATH={here} exec {python} "$@"\n')
-        program.chmod(0o755)
-        (self.environment / STAMP).write_text(json.dumps({"digest": digest(REQUIREMENTS)}))
-
-    def pids(self, job: str) -> list[int]:
-        """The pids of all that ever started for the job."""
-        starts = self.environment / "behaviour" / f"{job}.starts"
-        return [int(line) for line in starts.read_text().split()] if starts.exists() else []
-
-    def end(self, job: str, code: int) -> None:
-        """Let the job's trainer end."""
-        part = self.environment / "behaviour" / f".{job}.exit"
-        part.write_text(str(code))
-        part.replace(part.with_name(f"{job}.exit"))
 
 
 class FragileBroker:

@@ -14,12 +14,10 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from connections.providers.base import Reference
+from connections.providers.base import NEWEST_ATTEMPT, Reference
 from wire.names import is_id
 
 LONGEST = 63
-NEWEST = 0
-"""The attempt of a reference that was read off an id: the wire counts no attempts, so it is the newest."""
 _TAG, _HASH = 5, 10
 
 
@@ -48,8 +46,8 @@ def read_remote_id(instance: str, identifier: str) -> Reference | None:
     for place, letter in enumerate(words):
         account, job = words[:place], words[place + 1 :]
         if letter == "-" and account and job and remote_id(instance, account, job) == identifier:
-            return Reference(account, job, NEWEST)
-    return Reference("", identifier, NEWEST)
+            return Reference(account, job, NEWEST_ATTEMPT)
+    return Reference("", identifier, NEWEST_ATTEMPT)
 
 
 def _tag(instance: str) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from connections.providers.base import (
+    NEWEST_ATTEMPT,
     Capabilities,
     Capacity,
     CheckpointList,
@@ -135,7 +136,7 @@ class ControlPlaneProvider:
 
     def delete(self, account: str, job: str) -> None:
         """Delete a job that is over. Errors: `Gone` for what is no id, `Retryable` while it is not over."""
-        reference = Reference(account, job, names.NEWEST)
+        reference = Reference(account, job, NEWEST_ATTEMPT)
         remote = self.there.find(reference)
         if remote is None or states.word_in(remote) in states.TOMBSTONES:
             return
@@ -158,7 +159,7 @@ class ControlPlaneProvider:
 
     def checkpoints(self, account: str, job: str) -> CheckpointList:
         """As they are listed there. Errors: `Gone`, `Retryable`."""
-        reference = Reference(account, job, names.NEWEST)
+        reference = Reference(account, job, NEWEST_ATTEMPT)
         path = f"{self.there.path_of(reference)}/checkpoints"
         try:
             rows = [jobs.checkpoint(row) for row in self.there.client.pages(path, "checkpoints")]
