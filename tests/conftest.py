@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from _pytest.runner import pytest_runtest_protocol as run_test
 from django.conf import settings
 from django.core.cache import caches
 from hypothesis import settings as hypothesis_settings
@@ -82,6 +83,23 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+def _run_with_room(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+    return run_test(item, nextitem)
+
+
+_run_with_room.__code__ = _run_with_room.__code__.replace(co_stacksize=40_000)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+    """Run the test above a frame so large that all other frames lie in the same block of memory as it.
+
+    Python keeps frames in blocks of 16 KB; a loop that calls across the end of one asks the kernel for the next block,
+    and gives it back, each time round, which was a sixth of the time.
+    """
+    return _run_with_room(item, nextitem)
 
 
 @pytest.fixture(autouse=True)
