@@ -15,7 +15,7 @@ from connections.kinds import KINDS
 from connections.models import NAME_LENGTH, Connection
 from connections.sealing import seal
 from wire.errors import InvalidArgument, Violation
-from wire.names import refuse_id
+from wire.names import is_id, near_id
 
 RESERVED = frozenset({"new"})
 """Addresses of pages that stand where a connection's own would."""
@@ -60,10 +60,11 @@ def add_connection(
 
 
 def _wrong_name(name: str) -> list[Violation]:
-    if sentence := refuse_id(name, what="name of a connection"):
-        return [Violation("name", f"{sentence}.")]
-    if len(name) > NAME_LENGTH:
-        return [Violation("name", f"{name[:63]!r} is too long: use at most {NAME_LENGTH} characters.")]
+    if not is_id(name) or len(name) > NAME_LENGTH:
+        near = near_id(name)[:NAME_LENGTH].rstrip("-")
+        such = f", such as {near}" if near else ""
+        rule = f"use 1 to {NAME_LENGTH} characters of a-z, 0-9 and hyphen, starting and ending with a letter or digit"
+        return [Violation("name", f"{name[:70]!r} is no name of a connection: {rule}{such}.")]
     if name in RESERVED:
         return [Violation("name", f"{name!r} is the address of a page; choose another.")]
     if Connection.objects.filter(name=name).exists():

@@ -111,7 +111,7 @@ def test_everything_wrong_with_a_new_one_is_said_at_once() -> None:
     [
         ({"name": "local"}, "name", "There is a connection 'local' already"),
         ({"name": "new"}, "name", "the address of a page"),
-        ({"name": "x" * 33}, "name", "at most 32 characters"),
+        ({"name": "x" * 33}, "name", "use 1 to 32 characters"),
         ({"secret": "x" * 16_385}, "secret", "16,385 characters are too many; 16,384 is the limit."),
         ({"display_name": "two\nlines"}, "display_name", "visible characters"),
     ],

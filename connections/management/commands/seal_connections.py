@@ -18,7 +18,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit code 1 where a secret could not be opened: it stays as it is."""
         sealed, closed = seal_connections(actor=SYSTEM)
-        self.stdout.write(f"Sealed under the first key: {', '.join(sealed) or 'nothing, there are no secrets'}.")
+        if sealed or not closed:
+            self.stdout.write(f"Sealed under the first key: {', '.join(sealed) or 'nothing, there are no secrets'}.")
         if closed:
             raise CommandError(
                 f"No key opens the secret of {', '.join(closed)}. Put the key back that sealed it, or give the secret "
