@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from config.environment import KNOWN, Setting
+from connections.kinds import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "CONFIGURATION.md"
@@ -57,6 +58,13 @@ def test_every_setting_is_documented_with_its_default_and_meaning(setting: Setti
 
 def test_nothing_is_documented_that_is_not_read() -> None:
     assert sorted(documented_names()) == sorted(KNOWN)
+
+
+def test_every_kind_of_connection_is_documented_with_its_variables() -> None:
+    page = (ROOT / "docs" / "CONNECTIONS.md").read_text()
+    missing = [name for name in KINDS if f"| `{name}` |" not in page]
+    missing += [field.variable for kind in KINDS.values() for field in kind.fields if f"`{field.variable}`" not in page]
+    assert [name for name in missing if name] == [], "docs/CONNECTIONS.md names each kind and what locks a setting"
 
 
 def test_apps_read_settings_and_not_the_environment() -> None:
