@@ -33,6 +33,10 @@ from catalog.fields.launch_fields import LaunchField
 from catalog.files.current import read_current
 from catalog.files.export import write_document
 from catalog.models import ShapeVersion
+from connections.domain.add_connection import add_connection
+from connections.domain.lend_connection import lend_connection
+from connections.domain.pause_connection import pause_connection
+from connections.kinds import CONTROL_PLANE
 from publishing.domain.cancel_validation import cancel_validation
 from publishing.domain.keep_import import keep_import
 from publishing.domain.request_validation import request_validation
@@ -56,6 +60,7 @@ def make_sample_data() -> SampleData:
     admin = User.objects.get(username=os.environ["SLIPWAY_ADMIN_USER"])
     actor = user_actor(admin)
     pages = _people(actor, account) | _keys(actor, account, admin) | _upload(actor, account, admin)
+    pages |= _connections(actor, account)
     pages |= _versions(actor, account) | _by_hand(actor, account) | _rejected(actor)
     return SampleData(pages, _validating(actor))
 
@@ -73,6 +78,23 @@ def _people(actor: Actor, account: Account) -> dict[str, str]:
         "invitation-revoke": f"/members/invitations/{invitation.pk}/revoke",
         "invitation": f"/invitations/{token}",
     }
+
+
+def _connections(actor: Actor, account: Account) -> dict[str, str]:
+    """One that leads to nowhere and is paused, so that nothing is launched there; lent to the account."""
+    north = add_connection(
+        actor=actor,
+        name="cluster-north",
+        kind=CONTROL_PLANE,
+        display_name="The cluster in the north",
+        config={"url": "https://north.example"},
+        secret="of no use to anybody",
+    )
+    pause_connection(actor=actor, connection=north, reason="New disks, until Friday", now=timezone.now())
+    lend_connection(actor=actor, connection=north, for_everyone=False, accounts=[account])
+    verbs = ("lend", "pause", "retire", "cancel-waiting")
+    here = f"/connections/{north.name}"
+    return {"connection-paused": here} | {f"connection-{verb}": f"{here}/{verb}" for verb in verbs}
 
 
 def _keys(actor: Actor, account: Account, admin: User) -> dict[str, str]:

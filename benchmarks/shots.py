@@ -46,6 +46,12 @@ SIGNED_IN = {
     "launches": "/launches",
     "unknown-trainers-none": "/launches/unknown",
     "launches-empty": "/launches?state=LOST",
+    "connections": "/connections",
+    "connection": "/connections/local",
+    "connection-launches": "/connections/local/launches",
+    "connection-edit": "/connections/local/edit",
+    "connection-kinds": "/connections/new",
+    "connection-new": "/connections/new?kind=control_plane",
     "members": "/members",
     "keys": "/keys",
     "api-docs-signed-in": "/api/docs",
@@ -171,6 +177,19 @@ def _refuse_file(page: Page) -> None:
     page.wait_for_load_state("load")
 
 
+def _refuse_connection(page: Page) -> None:
+    page.goto("/connections/new?kind=control_plane")
+    page.get_by_label("Address").fill("http://north.example")
+    page.get_by_role("button", name="Add the connection").click()
+    page.wait_for_load_state("load")
+
+
+def _test_connection(page: Page) -> None:
+    page.goto("/connections/local")
+    page.get_by_role("button", name="Test").click()
+    expect(page.get_by_text("Trainers run as")).to_be_visible()
+
+
 def _open_menus(page: Page) -> None:
     page.get_by_label(re.compile("^User menu of")).click()
 
@@ -179,6 +198,8 @@ ACTS: dict[str, Callable[[Page], None]] = {
     "launch-form-refused": _refuse_launch,
     "publish-refused": _refuse_draft,
     "import-refused": _refuse_file,
+    "connection-refused": _refuse_connection,
+    "connection-tested": _test_connection,
     "user-menu": _open_menus,
 }
 
