@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from connections.kinds import KINDS, LOCAL, Opening
-from connections.models import Connection
+from connections.models import Connection, Instance
 from connections.providers.base import Provider, Retryable
 from connections.queries import instance_id
 from connections.sealing import Unsealable, unseal
 
 OPENED_AT_MOST = 64
+DOUBTED = (
+    "This Slipway was found in another place than before. It may be a copy whose original still drives what runs "
+    "there, so nothing is started or ended until a superuser says, on the page Connections, which of the two it is."
+)
 
 
 def open_provider(connection: Connection) -> Provider:
@@ -19,11 +23,35 @@ def open_provider(connection: Connection) -> Provider:
     kind = KINDS.get(connection.kind)
     if kind is not None and (why := kind.closed_because()):
         raise Retryable(why)
-    return _open(connection.kind, json.dumps(connection.config, sort_keys=True), connection.secret)
+    return _open(*_key(connection), _known_instance_id())
+
+
+def provider_to_act(connection: Connection) -> Provider:
+    """The same, to start or end something there, which a Slipway that may be a copy of another one does not.
+
+    Errors: `Retryable`.
+    """
+    provider = open_provider(connection)
+    if provider.capabilities.runs_here:
+        return provider  # what runs on this machine is this machine's
+    instance = Instance.objects.get()
+    if instance.doubted_at is not None:
+        raise Retryable(DOUBTED)
+    return _open(*_key(connection), instance.pk)
+
+
+def _key(connection: Connection) -> tuple[str, str, str]:
+    return connection.kind, json.dumps(connection.config, sort_keys=True), connection.secret
+
+
+@cache
+def _known_instance_id() -> str:
+    """Asked for once a process: whoever acts looks again."""
+    return instance_id()
 
 
 @lru_cache(OPENED_AT_MOST)
-def _open(kind_name: str, config: str, sealed: str) -> Provider:
+def _open(kind_name: str, config: str, sealed: str, instance: str) -> Provider:
     kind = KINDS.get(kind_name)
     if kind is None:
         raise Retryable(f"This release knows no connections of the kind {kind_name!r}.")
@@ -31,7 +59,7 @@ def _open(kind_name: str, config: str, sealed: str) -> Provider:
     if violations:
         raise Retryable(" ".join(violation.description for violation in violations))
     try:
-        return kind.open(Opening(read, unseal(sealed), instance_id()))
+        return kind.open(Opening(read, unseal(sealed), instance))
     except Unsealable as error:
         raise Retryable(str(error)) from None
 
@@ -39,6 +67,7 @@ def _open(kind_name: str, config: str, sealed: str) -> Provider:
 def forget_opened() -> None:
     """Open everything anew: for tests that change settings."""
     _open.cache_clear()
+    _known_instance_id.cache_clear()
 
 
 def is_local(connection: Connection) -> bool:

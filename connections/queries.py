@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db.models import Q, QuerySet
 
 from accounts.actors import Actor, require
@@ -60,6 +62,11 @@ def accounts_that_use(connection: Connection) -> list[Account]:
     return (
         lent if connection.owner is None else [connection.owner, *(each for each in lent if each != connection.owner)]
     )
+
+
+def doubted_since() -> datetime | None:
+    """Since when a superuser has to say which Slipway this is; None where nobody doubts it."""
+    return Instance.objects.values_list("doubted_at", flat=True).get()
 
 
 def instance_id() -> str:

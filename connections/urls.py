@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from connections.views.acts import connection_move, connection_reopen, connection_test
+from connections.views.acts import connection_move, connection_reopen, connection_test, instance_settle
 from connections.views.editing import connection_edit, connection_lend, connection_new, connection_pause
 from connections.views.overview import connection, connections
 
@@ -18,4 +18,5 @@ urlpatterns = [
     path("connections/<slug:name>/reopen", connection_reopen, name="connection_reopen"),
     path("connections/<slug:name>/move", connection_move, name="connection_move"),
     path("connections/<slug:name>/test", connection_test, name="connection_test"),
+    path("instance", instance_settle, name="instance_settle"),
 ]

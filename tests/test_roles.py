@@ -201,6 +201,7 @@ TABLE: dict[str, list[Case]] = {
     ],
     "connection_reopen": [post("/connections/local/reopen", superusers(SEE_OTHER))],
     "connection_move": [post("/connections/local/move", superusers(SEE_OTHER), to="down")],
+    "instance_settle": [post("/instance", superusers(SEE_OTHER), **{"is": "original"})],
     "connection_test": [post("/connections/local/test", superusers(OK))],
     "connection_cancel_waiting": [
         get("/connections/local/cancel-waiting", superusers(OK)),

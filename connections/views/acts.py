@@ -15,6 +15,7 @@ from accounts.requests import SlipwayRequest, actor_of, see_other
 from connections.domain.note_answer import note_answer
 from connections.domain.order_connections import order_connections
 from connections.domain.reopen_connection import reopen_connection
+from connections.domain.settle_instance import settle_instance
 from connections.opened import open_provider
 from connections.providers.base import Identity, ProviderError
 from connections.views.access import connections_page, own_connection
@@ -56,3 +57,14 @@ def connection_reopen(request: SlipwayRequest, name: str) -> HttpResponse:
     row = reopen_connection(actor=actor_of(request), connection=own_connection(request, name))
     messages.success(request, f"{row} takes launches again.")
     return see_other(reverse("connection", args=[row.name]))
+
+
+@require_POST
+@connections_page
+def instance_settle(request: SlipwayRequest) -> HttpResponse:
+    """Which of the two this Slipway is: the original, moved, or, where the form says so, a copy."""
+    is_copy = request.POST.get("is") == "copy"
+    settle_instance(actor=actor_of(request), is_copy=is_copy)
+    said = "a copy, with an id of its own" if is_copy else "the original, in a new place"
+    messages.success(request, f"This Slipway is {said}.")
+    return see_other(reverse("connections"))

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 from accounts.models import Account
 from accounts.requests import SlipwayRequest, actor_of
 from connections.models import Connection
-from connections.queries import accounts_that_use, visible_connections
+from connections.queries import accounts_that_use, doubted_since, visible_connections
 from connections.shown import ShownConnection
 from connections.views.access import connections_page, seen_connection
 
@@ -27,6 +27,7 @@ def connections(request: SlipwayRequest) -> HttpResponse:
         "rows": [ShownConnection(row) for row in rows],
         "writes": actor_of(request).is_superuser,
         "account": request.standing.account,
+        "doubted_at": doubted_since(),
     }
     return render(request, "connections/list.html", context)
 

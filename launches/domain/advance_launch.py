@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from connections.domain.note_answer import note_answer, note_silence
 from connections.models import Connection
-from connections.opened import open_provider
+from connections.opened import provider_to_act
 from connections.providers.base import ProviderError, Reference, Submission
 from connections.providers.spec import TrainerSpec
 from launches.domain.apply_reading import apply_reading, put_off
@@ -71,7 +71,7 @@ def _note_reach(connection: Connection, report: Report) -> None:
 
 def _reports(claim: AttemptClaim) -> Iterator[Report]:
     try:
-        provider = open_provider(claim.launch.connection)
+        provider = provider_to_act(claim.launch.connection)
     except ProviderError as error:
         return iter([Report(None, error=str(error))])
     return poll_attempt(provider, _question(claim))

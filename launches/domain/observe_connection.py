@@ -9,12 +9,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import structlog
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
+from connections.domain.look_at_connection import begin_look, end_look
 from connections.domain.note_answer import note_answer, note_silence
 from connections.models import Connection
-from connections.opened import open_provider
+from connections.opened import provider_to_act
 from connections.providers.base import Observation, Provider, ProviderError, Reference, Unreachable
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import claim_attempt
@@ -24,34 +25,24 @@ from launches.models import Attempt
 from launches.poll import Report
 
 MOST_AT_ONCE = 5000
-LONGEST = timedelta(seconds=110)
-"""Of one look: below the time limit of a task, after which its worker is gone for sure."""
 log = structlog.get_logger(__name__)
 
 
 def observe_connection(connection_pk: int) -> int:
     """Look once, where nobody else does just now. Answers how many attempts were looked at."""
     now = timezone.now()
-    connection = _take(connection_pk, now)
+    connection = begin_look(connection_pk, now=now)
     if connection is None:
         return 0
     try:
         return _observe(connection, now)
     finally:
-        Connection.objects.filter(pk=connection.pk).update(observing_until=None)
+        end_look(connection)
 
 
 def observed_together(now: datetime) -> QuerySet[Attempt]:
     """Attempts that are due and that nobody asked anything for: all there is to do is to look."""
     return Attempt.objects.filter(due(now), submitted_at__isnull=False, cancel_requested_at=None)
-
-
-def _take(connection_pk: int, now: datetime) -> Connection | None:
-    free = Q(observing_until=None) | Q(observing_until__lte=now)
-    tried = Q(next_try_at=None) | Q(next_try_at__lte=now)
-    if not Connection.objects.filter(free & tried, pk=connection_pk).update(observing_until=now + LONGEST):
-        return None
-    return Connection.objects.get(pk=connection_pk)
 
 
 def _observe(connection: Connection, now: datetime) -> int:
@@ -60,7 +51,7 @@ def _observe(connection: Connection, now: datetime) -> int:
     if not attempts:
         return 0
     try:
-        provider = open_provider(connection)
+        provider = provider_to_act(connection)
         seen = provider.observe_many(list(attempts))
     except Unreachable as error:
         note_silence(connection=connection, error=str(error), now=now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils import timezone
 
-from connections.opened import open_provider
+from connections.opened import provider_to_act
 from connections.providers.base import Gone, Retryable
 from connections.states import ConnectionState
 from launches.models import Launch
@@ -32,7 +32,7 @@ def _remove(launch: Launch) -> bool:
     if launch.connection.state == ConnectionState.RETIRED:
         return True
     try:
-        open_provider(launch.connection).delete(launch.account.account_id, launch.job_id)
+        provider_to_act(launch.connection).delete(launch.account.account_id, launch.job_id)
     except Gone:
         pass
     except Retryable:

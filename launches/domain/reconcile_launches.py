@@ -6,7 +6,7 @@ import structlog
 from django.utils import timezone
 
 from connections.models import Connection
-from connections.opened import open_provider
+from connections.opened import provider_to_act
 from connections.providers.base import ProviderError, Reference
 from connections.providers.states import AttemptState
 from connections.queries import living_connections
@@ -29,7 +29,7 @@ def _reconcile(connection: Connection) -> int:
     cancelled = 0
     unknown = []
     try:
-        provider = open_provider(connection)
+        provider = provider_to_act(connection)
         for reference in provider.list_references():
             attempt = _attempt_of(connection, reference)
             if attempt is None or attempt.state == AttemptState.REJECTED:

@@ -45,7 +45,7 @@ def read_inputs(posted: Iterable[tuple[str, Sequence[Any]]]) -> tuple[dict[str, 
 
 
 @dataclass(frozen=True)
-class Place:
+class LaunchPlace:
     """A connection that may run it: its name, what people read, and what it has free, "" where that is not known."""
 
     name: str
@@ -58,7 +58,7 @@ def form_fields(
     recipes: Sequence[Recipe],
     inputs: Mapping[str, Any],
     violations: Sequence[Violation],
-    places: Sequence[Place] = (),
+    places: Sequence[LaunchPlace] = (),
 ) -> tuple[Input, ...]:
     """The editable fields of the version, where it runs where there is a choice, and the recipe where there is any."""
     errors: dict[str, list[str]] = {}
@@ -95,7 +95,7 @@ def _input(field: LaunchField, subject: Subject, inputs: Mapping[str, Any], erro
     )
 
 
-def _place(places: Sequence[Place], given: Any, errors: tuple[str, ...]) -> Input:
+def _place(places: Sequence[LaunchPlace], given: Any, errors: tuple[str, ...]) -> Input:
     value = value_label(given)
     choices = [(each.name, f"{each.label} ({each.free})" if each.free else each.label) for each in places]
     first = f"the first that may: {places[0].label}" if places else "the first that may"

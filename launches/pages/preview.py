@@ -18,7 +18,7 @@ from connections.providers.spec import NO_RECIPE, TrainerSpec
 from launches.domain.create_launch import job_id_from
 from launches.models import Launch
 from launches.pages.facts import gpu_total, locked_facts
-from launches.pages.forms import Place, form_fields
+from launches.pages.forms import LaunchPlace, form_fields
 from launches.pages.render import Address, RenderedRequest, render_request
 from launches.placement import Offer, connections_of, names_of, offer_for, refusal_sentence
 from launches.resolve import CONNECTION, resolve
@@ -91,9 +91,10 @@ def preview_launch(
     )
 
 
-def _places(offer: Offer) -> list[Place]:
+def _places(offer: Offer) -> list[LaunchPlace]:
     return [
-        Place(verdict.connection.name, str(verdict.connection), verdict.connection.free) for verdict in offer.choices
+        LaunchPlace(verdict.connection.name, str(verdict.connection), verdict.connection.free)
+        for verdict in offer.choices
     ]
 
 

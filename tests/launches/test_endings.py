@@ -88,7 +88,7 @@ class Ended:
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, provider: Ended) -> Ended:
-    monkeypatch.setattr(advancing, "open_provider", lambda _: provider)
+    monkeypatch.setattr(advancing, "provider_to_act", lambda _: provider)
     return provider
 
 

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.django_db
 def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalRig]:
     """This machine's provider, with one slot, as the only one that is connected."""
     rig = make_rig(tmp_path, slots=1)
-    monkeypatch.setattr(reconciling, "open_provider", lambda _connection: rig.provider)
+    monkeypatch.setattr(reconciling, "provider_to_act", lambda _connection: rig.provider)
     yield rig
     rig.end()
 
@@ -86,7 +86,7 @@ def test_a_launch_under_the_id_of_a_forgotten_one_is_refused_and_touches_nothing
     rig: LocalRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for verb in (advancing, purging):
-        monkeypatch.setattr(verb, "open_provider", lambda _connection: rig.provider)
+        monkeypatch.setattr(verb, "provider_to_act", lambda _connection: rig.provider)
     running, over = make_launch(), make_launch()
     checkpoint = rig.provider.root / "jobs/local" / over.job_id / "checkpoints/step-1"
     checkpoint.mkdir(parents=True)  # its attempt's folder was removed as old
