@@ -107,6 +107,7 @@ def test_sends_the_key_and_what_is_asked() -> None:
     (head,) = heads
     assert head.startswith("POST /v1/accounts/a/rlorTrainerJobs/b:cancel?filter=state%21%3D%22X%22 HTTP/1.1\r\n")
     assert "\r\nx-api-key: fw_secret\r\n" in head.replace("X-Api-Key", "x-api-key")
+    assert "\r\nAuthorization: Bearer fw_secret\r\n" in head
     assert f"host: {url.removeprefix('http://')}\r\n" in head.replace("Host", "host")
     assert head.endswith('{"a": 1}')
     assert "fw_secret" not in repr(client)

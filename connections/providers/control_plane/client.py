@@ -135,6 +135,7 @@ class ControlPlaneClient:
             ("Connection", "close"),
             ("User-Agent", "slipway"),
             ("X-Api-Key", self.secret),
+            ("Authorization", f"Bearer {self.secret}"),  # which a gateway to trainers may ask for instead
         ]
         return headers if content is None else [*headers, ("Content-Type", "application/json")]
 

@@ -102,7 +102,11 @@ class ControlPlaneProvider:
         return archives.read_archive(answer.body, folder=parsed[1]) if answer.is_good else {}
 
     def submit(self, submission: Submission) -> None:
-        """Make the job, or resume it where it is over and this is a later attempt. Errors: `Rejected`, `Retryable`."""
+        """Make the job, or resume it where it is over and this is a later attempt. Errors: `Rejected`, `Retryable`.
+
+        The wire numbers no attempts: where the word that a job was resumed gets lost, and its trainer has ended before
+        the next try, it is resumed once more. There is never more than one trainer at a time.
+        """
         reference = submission.reference
         if not (is_id(reference.account) and is_id(reference.job)):
             raise Rejected(f"{reference.account[:70]!r} and {reference.job[:70]!r} are no ids of an account and a job.")
