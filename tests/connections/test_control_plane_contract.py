@@ -176,6 +176,7 @@ SUBMISSIONS: dict[str, Fault] = {
     "half answered": half_answered,
     "answered with nothing": cut_to_good_json,
     "dripped": dripped,
+    "nothing at all": lambda passage: passage.answer(200, b"{}"),
     "409 for nothing": refused(409, 6),
     "409 after": refused(409, 6, after=True),
     "429": refused(429, 8),
@@ -322,12 +323,15 @@ class TestBehindFaults:
         insist(lambda: faulty.provider.cancel(first))
         until(lambda: _calm(lambda: wait_for(faulty.provider, first, {AttemptState.CANCELLED})))
         proxy.heal()
-        for fault in (timed_out_before, refused(500, 13), timed_out_after):
+        proxy.fail(refused(412, 9), "POST", f"{there}:resume")
+        with pytest.raises(Rejected, match="A proxy made this up"):
+            faulty.provider.submit(make_submission(second))
+        for fault in (timed_out_before, refused(500, 13), refused(400, 9, after=True)):
             proxy.fail(fault, "POST", f"{there}:resume")
         insist(lambda: faulty.provider.submit(make_submission(second)))
         until(lambda: _calm(lambda: wait_ready(faulty.provider, second)))
         assert len(faulty.pids(first.job)) == 2
-        assert sum(f"POST /v1/accounts/local/rlorTrainerJobs/{there}:resume" in line for line in proxy.requests) == 3
+        assert sum(f"POST /v1/accounts/local/rlorTrainerJobs/{there}:resume" in line for line in proxy.requests) == 4
 
 
 def _calm(look: Callable[[], Any]) -> Any:

@@ -118,7 +118,7 @@ class ControlPlaneProvider:
         elif states.word_in(job) in states.TOMBSTONES:
             raise Rejected(f"The job {self.there.id_of(reference)} was deleted there. Launch it again as a clone.")
         elif _state_of(job) in FINAL:
-            self.there.ask(reference, ":resume")
+            self._resume(reference)
 
     def observe(self, reference: Reference) -> Observation:
         """The job as it is listed there, and whether its trainer answers. Errors: `Gone`, `Retryable`."""
@@ -189,13 +189,19 @@ class ControlPlaneProvider:
         except RemoteRefusal as error:
             self._take_ours(reference, body, error)
 
+    def _resume(self, reference: Reference) -> None:
+        """Errors: `Rejected`, `Retryable`."""
+        try:
+            self.there.ask(reference, ":resume")
+        except RemoteRefusal as refused:
+            if _state_of(self.there.living(reference)) in FINAL:  # else an earlier try did it
+                raise _lasting(refused) from None
+
     def _take_ours(self, reference: Reference, body: Mapping[str, Any], refused: RemoteRefusal) -> None:
         """Whatever refuses: where the job is there and as it was asked for, an earlier try made it."""
         job = self.there.find(reference)
         if job is None:
-            if refused.is_said and refused.obstacle in FINAL_FOR_A_SUBMISSION:
-                raise Rejected(str(refused)) from None
-            raise refused
+            raise _lasting(refused) from None
         if states.word_in(job) in states.TOMBSTONES:
             raise Rejected(
                 f"A job {self.there.id_of(reference)} was deleted there, and its id is taken for ever. Launch a clone."
@@ -236,6 +242,12 @@ class ControlPlaneProvider:
 
 def _state_of(job: RemoteJob) -> AttemptState:
     return states.meaning_of(states.word_in(job)).state
+
+
+def _lasting(refused: RemoteRefusal) -> Rejected | RemoteRefusal:
+    """`Rejected` where the control plane itself says what waiting does not change."""
+    lasts = refused.is_said and refused.obstacle in FINAL_FOR_A_SUBMISSION
+    return Rejected(str(refused)) if lasts else refused
 
 
 def _count(listed: Mapping[str, Any]) -> str:
