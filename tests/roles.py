@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
 from typing import Any
 
 from django.test import Client
@@ -37,7 +38,8 @@ OK, SEE_OTHER, FOUND, FORBIDDEN, MISSING, UNPROCESSABLE = 200, 303, 302, 403, 40
 class World:
     """Account team-a with a member of each role, a private shape, and launches of its launcher; and people outside.
 
-    `ready` has versions of another shape of the team's, by the verb that can be done to each.
+    `ready` has versions of another shape of the team's, by the verb that can be done to each; `sessions` the cookies of
+    the people by their primary keys, and `forms` what was read so far.
     """
 
     people: dict[str, User | None]
@@ -52,6 +54,25 @@ class World:
     key: ApiKey
     viewer: Membership
     unknown: UnknownTrainer
+    sessions: dict[int, SimpleCookie]
+    forms: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def browser(self, user: User | None) -> Client:
+        """A new browser, in which the user is signed in."""
+        client = Client(raise_request_exception=False)
+        if user is None:
+            return client
+        if user.pk not in self.sessions:
+            return sign_in(client, user)
+        client.cookies = SimpleCookie(self.sessions[user.pk])
+        return client
+
+    def form(self, path: str) -> dict[str, Any]:
+        """What the form of the page has for the team's admin."""
+        if path not in self.forms:
+            page = self.browser(self.people[Role.ADMIN]).get(path)
+            self.forms[path] = (editor_in if b'<form class="editor' in page.content else form_in)(page)
+        return self.forms[path]
 
     def shape(self, version: ShapeVersion) -> str:
         """The path of the version's shape."""
@@ -93,6 +114,7 @@ def make_world() -> World:
             attempt_number=1,
             seen_at=timezone.now(),
         ),
+        sessions={user.pk: sign_in(Client(), user).cookies for user in people.values() if user},
     )
 
 
@@ -172,14 +194,7 @@ def send(path: Callable[[World], str] | str, expected: dict[str, int], fields: F
 
 def fill_in(path: Callable[[World], str] | str, expected: dict[str, int], **typed: str) -> Case:
     """A POST of what the page's own form has for the team's admin, and what is typed into it."""
-
-    def fields(world: World, _: User | None) -> dict[str, Any]:
-        admin = world.people[Role.ADMIN]
-        assert admin
-        page = sign_in(Client(), admin).get(_path(path)(world))
-        return (editor_in if b'<form class="editor' in page.content else form_in)(page) | typed
-
-    return Case(_path(path), expected, "post", fields)
+    return send(path, expected, lambda world, _: world.form(_path(path)(world)) | typed)
 
 
 def _path(path: Callable[[World], str] | str) -> Callable[[World], str]:

@@ -197,11 +197,6 @@ TABLE: dict[str, list[ApiCase]] = {
         ApiCase(method, team("/deployments/none"), everybody(MISSING)) for method in ("get", "patch", "delete")
     ],
 }
-CASES = [
-    pytest.param(name, case, id=f"{name}-{case.method}-{number}")
-    for name, cases in TABLE.items()
-    for number, case in enumerate(cases)
-]
 
 
 def api_names(resolver: URLResolver) -> set[str]:
@@ -220,16 +215,17 @@ def test_every_url_is_in_the_table() -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("name", "case"), CASES)
-def test_the_answer_to_each_caller(name: str, case: ApiCase, world: ApiWorld) -> None:
-    path = case.path(world)
-    assert get_resolver().resolve(path.partition("?")[0]).url_name == name
-    answers = {person: answer(case, path, caller, world) for person, caller in world.callers.items()}
-    assert {person: status for person, (status, _) in answers.items()} == case.expected, answers
-    for status, body in answers.values():
-        if status != OK:
-            assert set(body) == {"code", "message", "details"}
-            assert body["message"].endswith((".", ")")), body
+def test_the_answer_to_each_caller(world: ApiWorld, subtests: pytest.Subtests) -> None:
+    for name, case in ((name, case) for name, cases in TABLE.items() for case in cases):
+        path = case.path(world)
+        with subtests.test(f"{name}: {case.method} {path}"):
+            assert get_resolver().resolve(path.partition("?")[0]).url_name == name
+            answers = {person: answer(case, path, caller, world) for person, caller in world.callers.items()}
+            assert {person: status for person, (status, _) in answers.items()} == case.expected, answers
+            for status, body in answers.values():
+                if status != OK:
+                    assert set(body) == {"code", "message", "details"}
+                    assert body["message"].endswith((".", ")")), body
 
 
 def answer(case: ApiCase, path: str, caller: Caller, world: ApiWorld) -> tuple[int, Any]:
