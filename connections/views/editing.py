@@ -11,6 +11,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from accounts.actors import require_superuser
@@ -29,6 +30,7 @@ from wire.errors import InvalidArgument, NotFound
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@sensitive_post_parameters("secret")
 @connections_page
 def connection_new(request: SlipwayRequest) -> HttpResponse:
     """Choose a kind; then its form; on POST add it."""
@@ -56,6 +58,7 @@ def connection_new(request: SlipwayRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@sensitive_post_parameters("secret")
 @connections_page
 def connection_edit(request: SlipwayRequest, name: str) -> HttpResponse:
     """What it says; on POST what it says from now on."""

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from accounts.actors import SYSTEM
 from accounts.models import Account, AuditEntry
+from connections.domain.pause_connection import pause_connection
+from connections.domain.wipe_connection import wipe_connection
 from connections.models import Connection
 from connections.queries import usable_connections
 from connections.sealing import unseal
@@ -99,6 +103,18 @@ def test_a_check_says_each_step_in_a_line() -> None:
         "List: 0 of this Slipway's attempts are there and not over.",
         "north can be used.",
     ]
+
+
+def test_a_check_of_a_paused_one_says_so_and_goes_on() -> None:
+    pause_connection(actor=SYSTEM, connection=make_connection(), reason="New disks", now=timezone.now())
+    said = manage("check_connection", "north")
+    assert said.startswith("State: It is paused: New disks\n") and said.endswith("north can be used.\n")
+
+
+def test_a_retired_one_cannot_be_checked() -> None:
+    wipe_connection(actor=SYSTEM, connection=make_connection(), now=timezone.now())
+    with pytest.raises(CommandError, match="was retired; only its history is left"):
+        manage("check_connection", "north")
 
 
 def test_this_machine_is_checked(settings: Settings, tmp_path: Path) -> None:
