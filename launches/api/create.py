@@ -16,6 +16,7 @@ from launches.api.bodies import WIRE, labels_in, launch_inputs, refuse_unavailab
 from launches.api.choice import choose_version
 from launches.domain.create_launch import NOT_VALIDATED, create_launch
 from launches.models import Launch
+from launches.resolve import CONNECTION
 from wire.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Violation
 from wire.names import SHAPE_FORM, VERSION_FORM, is_id, parse_version_name, refuse_name
 
@@ -47,7 +48,7 @@ def create_job(
             actor=actor,
             account=account,
             version=version,
-            inputs=launch_inputs(version.frozen_snapshot, body, named=bool(named)),
+            inputs=launch_inputs(version.frozen_snapshot, body, named=bool(named)) | {CONNECTION: query["connection"]},
             idempotency_key=uuid.uuid4().hex,
             job_id=job or None,
             labels=labels_in(body),

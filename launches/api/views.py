@@ -77,7 +77,7 @@ def find_job(view: ResourceView, account: str, job: str) -> Launch:
 class TrainerJobsView(ResourceView):
     """The jobs of an account."""
 
-    takes: ClassVar = {"POST": ("rlorTrainerJobId", "trainingShape", "skipValidations", "deploymentId")}
+    takes: ClassVar = {"POST": ("rlorTrainerJobId", "trainingShape", "skipValidations", "deploymentId", "connection")}
 
     @extend_schema(**answers_list(JOBS))
     def get(self, request: Request, account: str) -> Response:  # noqa: ARG002
@@ -95,6 +95,7 @@ class TrainerJobsView(ResourceView):
                 OpenApiParameter("trainingShape", str, description="Name of a shape or version; else one is chosen."),
                 OpenApiParameter("skipValidations", bool, description="The manual mode, which is refused."),
                 OpenApiParameter("deploymentId", str, description="Not supported here; may be empty."),
+                OpenApiParameter("connection", str, description="Where it runs, by a connection's name; else chosen."),
             ],
         )
     )

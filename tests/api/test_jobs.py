@@ -251,7 +251,10 @@ def test_null_is_as_good_as_left_out_and_so_is_what_asks_for_nothing(caller: Cal
 def test_a_mistyped_parameter_launches_nothing(caller: Caller, name: str) -> None:
     body = {"trainingConfig": {"baseModel": TINY, "loraRank": 8}}
     answer = create(caller, body, **{name: make_tiny_version().shape.name})
-    assert "Use rlorTrainerJobId, trainingShape, skipValidations, deploymentId, readMask." in violations(answer)[name]
+    assert (
+        "Use rlorTrainerJobId, trainingShape, skipValidations, deploymentId, connection, readMask."
+        in violations(answer)[name]
+    )
     assert Launch.objects.count() == 0
     job = made(caller, body, rlor_trainer_job_id="mine", readMask="name")
     assert job == {"name": f"{JOBS.removeprefix('/v1/')}/mine"}
