@@ -5,12 +5,21 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from connections.providers.base import Observation, Reference, Retryable, Unreachable
 from connections.providers.control_plane import client as client_module
@@ -36,8 +45,10 @@ Play = Callable[[socket.socket, str], None]
 
 
 @contextlib.contextmanager
-def server(play: Play) -> Iterator[tuple[str, list[str]]]:
-    """An address at which each connection is played with, and the requests' heads."""
+def server(
+    play: Play, wrap: Callable[[socket.socket], socket.socket] = lambda connection: connection
+) -> Iterator[tuple[str, list[str]]]:
+    """An address at which each connection, wrapped, is played with, and the requests' heads."""
     heads: list[str] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -49,8 +60,8 @@ def server(play: Play) -> Iterator[tuple[str, list[str]]]:
                     return
                 threading.Thread(target=one, args=(connection,), daemon=True).start()
 
-        def one(connection: socket.socket) -> None:
-            with connection, contextlib.suppress(OSError):
+        def one(plain: socket.socket) -> None:
+            with plain, contextlib.suppress(OSError), wrap(plain) as connection:
                 heads.append(received(connection))
                 play(connection, heads[-1])
 
@@ -236,6 +247,48 @@ def test_resolves_once_and_keeps_the_name(monkeypatch: pytest.MonkeyPatch) -> No
         ControlPlaneClient(f"http://localhost:{port}", "key", LOOPBACK).call("GET", "/v1/accounts")
     assert [host for host in resolved if host == "localhost"] == ["localhost"]
     assert f"localhost:{port}" in heads[0]
+
+
+def test_tls_is_for_the_name_and_for_who_is_believed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[str] = []
+    certificate = make_certificate("there.example", tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    context.sni_callback = lambda _socket, name, _context: asked.append(name)
+
+    with server(answering(b'{"a": 1}'), wrap=partial(context.wrap_socket, server_side=True)) as (url, heads):
+        port = int(url.rpartition(":")[2])
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        with pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED"):
+            ControlPlaneClient(f"https://there.example:{port}", "key", LOOPBACK).call("GET", "/v1/accounts")
+        assert heads == []
+
+        believing = ssl.create_default_context(cafile=str(certificate))
+        monkeypatch.setattr(client_module, "tls_context", lambda: believing)
+        assert ControlPlaneClient(f"https://there.example:{port}", "key", LOOPBACK).call("GET", "/v1/x") == {"a": 1}
+        with pytest.raises(Unreachable, match=r"other\.example"):
+            ControlPlaneClient(f"https://other.example:{port}", "key", LOOPBACK).call("GET", "/v1/accounts")
+    assert asked == ["there.example", "there.example", "other.example"]
+    assert len(heads) == 1
+
+
+def make_certificate(name: str, folder: Path) -> Path:
+    """A certificate for the name, signed by itself, and its key in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    plain = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path = folder / "certificate.pem"
+    path.write_bytes(key.private_bytes(*plain) + made.public_bytes(Encoding.PEM))
+    return path
 
 
 def test_a_key_that_cannot_be_sent_is_not_told() -> None:
