@@ -9,7 +9,7 @@ from django.db.models import Max
 
 from accounts.actors import Actor, require_superuser
 from accounts.domain.record import record
-from connections.domain.checks import as_written, wrong_config, wrong_secret, wrong_title
+from connections.domain.checks import read_written, wrong_secret, wrong_title
 from connections.domain.held import hold_order
 from connections.kinds import KINDS
 from connections.models import NAME_LENGTH, Connection
@@ -36,7 +36,8 @@ def add_connection(
     if chosen is None or chosen.one_only:
         violations.append(_wrong_kind(kind))
         raise InvalidArgument(violations)
-    violations += [*wrong_config(chosen, config), *wrong_secret(chosen, secret, is_set=False)]
+    stored, wrong = read_written(chosen, config)
+    violations += [*wrong, *wrong_secret(chosen, secret, is_set=False)]
     if violations:
         raise InvalidArgument(violations)
     last = Connection.objects.aggregate(last=Max("position"))["last"] or 0
@@ -44,7 +45,7 @@ def add_connection(
         name=name,
         kind=kind,
         display_name=display_name.strip() or name,
-        config=as_written(chosen, config),
+        config=stored,
         secret=seal(secret.strip()),
         position=last + 1,
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from connections.kinds import Kind
 from connections.models import TITLE_LENGTH
+from connections.providers.configs import stored_config
 from wire.errors import Violation
 from wire.texts import unseen_in
 
@@ -22,20 +24,24 @@ def wrong_title(display_name: str) -> list[Violation]:
     return []
 
 
-def wrong_config(kind: Kind, written: Mapping[str, str]) -> list[Violation]:
-    """What the kind says against it; and what an environment variable says, which nothing else can."""
-    variables = {field.name: field for field in kind.fields if field.name in kind.locked}
-    locked = [
+def read_written(kind: Kind, written: Mapping[str, str]) -> tuple[dict[str, Any], list[Violation]]:
+    """What is stored of a configuration, and what the kind says against it.
+
+    What an environment variable says, nothing else can.
+    """
+    locked = {field.name: field for field in kind.fields if field.name in kind.locked}
+    config, wrong = kind.read({name: text for name, text in written.items() if name not in locked})
+    violations = [
         Violation(
             CONFIG + name,
-            f"{variables[name].label} {written[name][:80]!r} cannot be written: the environment variable "
-            f"{variables[name].variable} is set and wins. Take it away to set this here.",
+            f"{field.label} {written[name][:80]!r} cannot be written: the environment variable {field.variable} is set "
+            "and wins. Take it away to set this here.",
         )
-        for name in written
-        if name in variables
+        for name, field in locked.items()
+        if name in written
     ]
-    _, wrong = kind.read({name: text.strip() for name, text in written.items() if name not in variables})
-    return locked + [Violation(CONFIG + violation.field, violation.description) for violation in wrong]
+    violations += [Violation(CONFIG + violation.field, violation.description) for violation in wrong]
+    return {name: value for name, value in stored_config(config).items() if name not in locked}, violations
 
 
 def wrong_secret(kind: Kind, secret: str, *, is_set: bool) -> list[Violation]:
@@ -47,9 +53,3 @@ def wrong_secret(kind: Kind, secret: str, *, is_set: bool) -> list[Violation]:
     if len(secret) > LONGEST_SECRET:
         return [Violation("secret", f"{len(secret):,} characters are too many; {LONGEST_SECRET:,} is the limit.")]
     return []
-
-
-def as_written(kind: Kind, written: Mapping[str, str]) -> dict[str, str]:
-    """What is stored of a configuration that is fine: the words themselves, where they say other than the default."""
-    defaults = {field.name: str(field.default) for field in kind.fields}
-    return {name: text.strip() for name, text in written.items() if text.strip() not in ("", defaults[name])}

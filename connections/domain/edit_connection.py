@@ -9,7 +9,7 @@ from django.db import transaction
 
 from accounts.actors import Actor, require_superuser
 from accounts.domain.record import record
-from connections.domain.checks import as_written, wrong_config, wrong_secret, wrong_title
+from connections.domain.checks import read_written, wrong_secret, wrong_title
 from connections.domain.held import hold
 from connections.kinds import KINDS
 from connections.models import Connection
@@ -31,16 +31,13 @@ def edit_connection(
     kind = KINDS.get(row.kind)
     if kind is None:
         raise FailedPrecondition(f"This release knows no connections of the kind {row.kind!r}.")
-    violations = [
-        *wrong_title(display_name),
-        *wrong_config(kind, config),
-        *wrong_secret(kind, secret, is_set=bool(row.secret)),
-    ]
+    stored, wrong = read_written(kind, config)
+    violations = [*wrong_title(display_name), *wrong, *wrong_secret(kind, secret, is_set=bool(row.secret))]
     if violations:
         raise InvalidArgument(violations)
     before = _words(row)
     locked = {name: text for name, text in row.config.items() if name in kind.locked}
-    row.config = as_written(kind, config) | locked
+    row.config = stored | locked
     row.display_name = display_name.strip() or row.name
     row.next_try_at = None
     after = _words(row)

@@ -31,7 +31,7 @@ FULL = "https://full.example"
 
 def https(written: str) -> str:
     """An address of https."""
-    if not written.startswith("https://"):
+    if not written.strip().startswith("https://"):
         raise ValueError("use https://")
     return written.strip()
 

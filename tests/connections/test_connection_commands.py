@@ -41,14 +41,14 @@ def test_one_is_added_lent_and_changed_by_the_same_command(secret_file: str, tea
     said = manage(*told, "--secret-file", secret_file, "--account", "team-a")
     assert said == "The connection north is added. `manage check_connection north` tries it.\n"
     row = Connection.objects.get(name="north")
-    assert (row.config, unseal(row.secret)) == ({"url": "https://north.example", "slots": "9"}, SECRET)
+    assert (row.config, unseal(row.secret)) == ({"url": "https://north.example", "slots": 9}, SECRET)
     assert row in usable_connections(team)
     entries = AuditEntry.objects.count()
     assert "says so now" in manage(*told, "--account", "team-a")
     assert AuditEntry.objects.count() == entries  # the second time nothing changed
     manage("connect", "north", "--kind", NAME, "--set", "url=https://south.example", "--for-everyone")
     row.refresh_from_db()
-    assert (row.config, unseal(row.secret)) == ({"url": "https://south.example", "slots": "9"}, SECRET)
+    assert (row.config, unseal(row.secret)) == ({"url": "https://south.example", "slots": 9}, SECRET)
     assert row.for_everyone
 
 

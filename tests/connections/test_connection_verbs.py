@@ -162,7 +162,7 @@ def test_what_an_environment_variable_says_cannot_be_written(settings: Settings)
         "Take it away to set this here."
     }
     edited = edit_connection(actor=SYSTEM, connection=row, config={"url": "https://south.example"})
-    assert edited.config == {"url": "https://south.example", "slots": "7"}  # said again once the variable is gone
+    assert edited.config == {"url": "https://south.example", "slots": 7}  # said again once the variable is gone
 
 
 def test_lending_is_read_in_the_logs_of_the_accounts_that_gain_or_lose(team: Account) -> None:
