@@ -43,6 +43,7 @@ from launches.queries import (
     timeline_of,
 )
 from launches.series import Position, curve_of, newest_of, records_by_attempt
+from launches.states import RESUMABLE
 from launches.tokens import trainer_token
 from lists.pages import show
 from wire.errors import Refusal
@@ -163,6 +164,12 @@ def _context(request: SlipwayRequest, seen: LaunchView) -> dict[str, Any]:
     }
 
 
+def _closed(launch: Launch, state: AttemptState) -> str:
+    """Why it is not resumed for now where it ran: its connection takes no launches."""
+    row = launch.connection
+    return f"{row} takes no launches. {row.closed_because}" if state in RESUMABLE and row.closed_because else ""
+
+
 def _rights(request: SlipwayRequest, launch: Launch, attempt: Attempt, spec: TrainerSpec) -> dict[str, Any]:
     """The buttons; and for those who may control it, how to connect, token and all. Nobody else gets the token."""
     control = _refusal(request, launch, right_to_control(actor_of(request), launch))
@@ -172,7 +179,7 @@ def _rights(request: SlipwayRequest, launch: Launch, attempt: Attempt, spec: Tra
             state,
             control=control,
             launch=_refusal(request, launch, Right.LAUNCH),
-            resume=never_resumed(launch),
+            resume=never_resumed(launch) or _closed(launch, state),
             complete=recipe_is_done(launch),
         ),
         "may_control": not control,

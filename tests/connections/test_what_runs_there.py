@@ -108,12 +108,14 @@ def test_one_with_launches_that_are_not_over_is_not_retired(client: Client) -> N
     assert over.connection == row and not UnknownTrainer.objects.exists()
 
 
-def test_nothing_is_resumed_on_one_that_takes_no_launches() -> None:
+def test_nothing_is_resumed_on_one_that_takes_no_launches(client: Client) -> None:
     row = make_connection()
     launch = launch_on(row, AttemptState.FAILED)
     pause_connection(actor=SYSTEM, connection=row, reason="New disks", now=timezone.now())
     with pytest.raises(FailedPrecondition, match=r"north takes no launches. It is paused: New disks"):
         resume_launch(actor=user_actor(launch.owner), launch=launch)
+    page = sign_in(client, launch.owner).get(f"/launches/{launch.uid}").content.decode()
+    assert 'title="north takes no launches. It is paused: New disks"' in page  # the button says so before it is pressed
     retire_connection(actor=SYSTEM, connection=row, now=timezone.now())
     with pytest.raises(FailedPrecondition, match=r"It was retired."):
         resume_launch(actor=user_actor(launch.owner), launch=launch)
