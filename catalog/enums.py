@@ -47,6 +47,11 @@ class WeightPrecision(StrEnum):
     FP4_FP8 = "FP4_FP8"
 
 
+def known_or_text(kind: type[StrEnum], text: str) -> str:
+    """The member of that value; the text itself where it is one that this release does not know yet."""
+    return next((member for member in kind if member.value == text), text)
+
+
 class Architecture(StrEnum):
     """How the base model is built."""
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-from catalog.enums import AcceleratorType
-
 _CONTEXT = re.compile(r"([0-9]{1,9}|[0-9]{1,3}(?:,[0-9]{3}){1,2}) ?(k?)", re.IGNORECASE)
 _DURATION = re.compile(r"(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?")
 _SCALES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
@@ -54,10 +52,10 @@ def _read_context(text: str) -> tuple[int, bool]:
 
 
 def accelerator_label(accelerator: str) -> str:
-    """`B200 180 GB` for NVIDIA_B200_180GB; AMD's keep their maker."""
-    maker, _, rest = AcceleratorType(accelerator).value.partition("_")
-    words = rest.replace("_", " ").replace("GB", " GB") if rest[-2:] == "GB" else rest
-    return words if maker == "NVIDIA" else f"AMD {words}"
+    """`B200 180 GB` for NVIDIA_B200_180GB; others keep their maker, and one that is not known yet all its words."""
+    maker, _, rest = accelerator.partition("_")
+    words = rest.replace("_", " ").replace("GB", " GB") if rest[-2:] == "GB" else rest.replace("_", " ")
+    return words if maker == "NVIDIA" and words else f"{maker} {words}".strip()
 
 
 def parameter_label(count: int) -> str:

@@ -20,7 +20,8 @@ from catalog.enums import ARCHITECTURE_LABELS, IdSource
 from catalog.fields.launch_fields import LaunchField
 from catalog.fields.narrowing import renewed
 from catalog.fields.snapshots import Snapshot
-from catalog.states import VersionState
+from catalog.states import SyncOutcome, VersionState
+from connections.models import Connection
 from connections.providers.spec import TrainerMode
 from wire import names
 
@@ -43,6 +44,9 @@ class BaseModel(models.Model):
     model_type = models.CharField(max_length=63, null=True, blank=True)
     parameter_count = models.BigIntegerField(null=True, blank=True)
     aliases = ArrayField(models.CharField(max_length=120), default=list, blank=True, help_text="Its other names.")
+    named_here = models.BooleanField(
+        default=False, db_default=False, help_text="Nobody said the title: it was made from the id."
+    )
     position = models.PositiveIntegerField(help_text="Order of the source document, over all accounts.")
     search_text = models.TextField(help_text="Of `catalog.search`: its title, id, family, section and other names.")
     created_at = models.DateTimeField(db_default=Now())
@@ -244,3 +248,48 @@ class AppliedFile(models.Model):
     def name(self) -> str:
         """The file's own name: where it lay is the affair of whoever ran the command."""
         return PurePath(self.source).name
+
+
+class Offering(models.Model):
+    """That a connection offers a shape, or did: a sync of it brought the shape here, or found it here under its name.
+
+    `missing_since` is when a sync first did not find it there any more; it is empty again once it returns.
+    """
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="offerings")
+    shape = models.ForeignKey(TrainingShape, on_delete=models.CASCADE, related_name="offerings")
+    since = models.DateTimeField(db_default=Now())
+    missing_since = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["connection", "shape"], name="one_offering_a_shape")]
+
+    def __str__(self) -> str:
+        return f"{self.shape_id} of {self.connection_id}"
+
+
+class SyncRun(models.Model):
+    """What looking at a connection's catalog came to. One that finds the same as the one before is counted there.
+
+    `differences` are the steps by account, `refused` the lines that were left out, each with its reason;
+    `fingerprint` is that of the plan: of a PLANNED run what is agreed to.
+    """
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="sync_runs")
+    outcome = models.CharField(max_length=9, choices=[(o.value, o.value) for o in SyncOutcome])
+    began_at = models.DateTimeField(help_text="When what it compared was asked for.")
+    ended_at = models.DateTimeField()
+    first_at = models.DateTimeField(help_text="When it was first found so.")
+    times = models.PositiveIntegerField(default=1)
+    counts = models.JSONField(default=dict)
+    differences = models.JSONField(default=list)
+    refused = models.JSONField(default=list)
+    fingerprint = models.CharField(max_length=64, blank=True)
+    detail = models.TextField(blank=True, help_text="Why it failed, or waits for somebody.")
+    started_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["connection", "-id"], name="sync_runs_of_connection")]
+
+    def __str__(self) -> str:
+        return f"{self.outcome} of {self.connection_id}"

@@ -43,3 +43,12 @@ LEGAL_MOVES: dict[VersionState, frozenset[VersionState]] = {
 def may_move(current: VersionState, new: VersionState) -> bool:
     """Whether a version may go from one state to the other."""
     return new in LEGAL_MOVES[current]
+
+
+class SyncOutcome(StrEnum):
+    """What a look at a connection's catalog came to."""
+
+    APPLIED = "APPLIED"
+    UNCHANGED = "UNCHANGED"
+    PLANNED = "PLANNED"
+    FAILED = "FAILED"

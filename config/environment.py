@@ -172,6 +172,12 @@ _SETTINGS = [
         10,
         "Minutes that the trainer of an API job without inactivityTimeout, once ready, waits for its first session.",
     ),
+    Setting(
+        "SLIPWAY_SYNC_MINUTES",
+        positive,
+        60,
+        "Minutes after which the catalog of a connection that has one is looked at again.",
+    ),
     Setting("SLIPWAY_VALIDATION_STEPS", positive, 20, "Steps that a validation of a shape version runs."),
     Setting(
         "SLIPWAY_VALIDATION_WAIT",

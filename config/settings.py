@@ -90,6 +90,7 @@ SLIPWAY_TRAINER_DISK_GB: int | None = read("SLIPWAY_TRAINER_DISK_GB")
 SLIPWAY_TRAINER_FILES: int = read("SLIPWAY_TRAINER_FILES")
 SLIPWAY_TRAINER_LOG_MB: int = read("SLIPWAY_TRAINER_LOG_MB")
 SLIPWAY_UNCLAIMED_MINUTES: int = read("SLIPWAY_UNCLAIMED_MINUTES")
+SLIPWAY_SYNC_MINUTES: int = read("SLIPWAY_SYNC_MINUTES")
 SLIPWAY_VALIDATION_STEPS: int = read("SLIPWAY_VALIDATION_STEPS")
 SLIPWAY_VALIDATION_WAIT: int = read("SLIPWAY_VALIDATION_WAIT")
 SLIPWAY_VALIDATION_TIMEOUT: int = read("SLIPWAY_VALIDATION_TIMEOUT")
@@ -297,6 +298,7 @@ CELERY_BEAT_SCHEDULE = {
     "validations": {"task": "publishing.sweep", "schedule": 5.0, "options": {"expires": 10}},
     "reconcile": {"task": "launches.reconcile", "schedule": 30.0, "options": {"expires": 30}},
     "connections": {"task": "connections.look_around", "schedule": 15.0, "options": {"expires": 15}},
+    "catalogs": {"task": "catalog.sync_due", "schedule": 60.0, "options": {"expires": 60}},
     "tidy": {"task": "config.tidy", "schedule": 3600.0, "options": {"expires": 3600}},
     "pulse": {"task": "config.pulse", "schedule": 5.0, "options": {"expires": 20}},
 }

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 
 from connections.providers.base import Provider
+from connections.providers.catalogs import Following
 from connections.providers.configs import ConfigField, config_fields, read_config
 from connections.providers.control_plane.account import AccountThere
 from connections.providers.control_plane.client import ControlPlaneClient
@@ -92,7 +93,8 @@ def _local_is_off() -> str:
 def _open_control_plane(opening: Opening) -> Provider:
     config: ControlPlaneConfig = opening.config
     client = ControlPlaneClient(config.url, opening.secret, settings.SLIPWAY_CONNECTION_NETWORKS)
-    return ControlPlaneProvider(AccountThere(client, opening.instance, config.account), Catalogs(config.accounts_there))
+    there = AccountThere(client, opening.instance, config.account)
+    return ControlPlaneProvider(there, Catalogs(config.accounts_there), Following(config.following))
 
 
 def _bytes(gigabytes: int | None) -> int | None:

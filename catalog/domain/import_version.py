@@ -35,11 +35,13 @@ def import_version(
     edition: int | None = None,
     public: bool,
     note: str = "",
+    version_id: str = "",
 ) -> ShapeVersion:
     """A version that is validated and published at once, and becomes the latest validated one of its shape.
 
     `edition` is the one of the common set that the launch fields narrow, the newest unless told; `note` says which
-    document, and is the reason in the audit log, too. `shape` needs its account loaded. Errors: `NotFound`,
+    document, and is the reason in the audit log, too. `version_id` is the one that it has where it comes from, where it
+    keeps that; no version of the shape has it. `shape` needs its account loaded. Errors: `NotFound`,
     `PermissionDenied`; `InvalidArgument` where the static checks find something; `FailedPrecondition` where a shape
     that is public would be superseded by a version that is not.
     """
@@ -50,7 +52,7 @@ def import_version(
     fields = [field.as_json() for field in launch_fields]
     version = ShapeVersion.objects.create(
         shape=shape,
-        version_id=free_version_id(shape),
+        version_id=version_id or free_version_id(shape),
         snapshot=snapshot.as_json(),
         launch_fields=fields,
         fields_edition=edition or newest_edition(),

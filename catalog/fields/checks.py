@@ -22,7 +22,7 @@ from wire.errors import Violation
 from wire.names import DEPLOYMENT_VERSION_FORM, refuse_name
 
 GIGABYTE = 10**9
-GPU_GIGABYTES: dict[AcceleratorType, int] = {
+GPU_GIGABYTES: dict[str, int] = {
     AcceleratorType.NVIDIA_A100_40GB: 40,
     AcceleratorType.NVIDIA_A100_80GB: 80,
     AcceleratorType.NVIDIA_A10G_24GB: 24,
@@ -38,7 +38,7 @@ GPU_GIGABYTES: dict[AcceleratorType, int] = {
     AcceleratorType.AMD_MI350X_288GB: 288,
 }
 """Memory of one GPU. The names say it, but for GB200 and GB300, whose figures are their maker's."""
-WEIGHT_BYTES: dict[WeightPrecision, float] = {
+WEIGHT_BYTES: dict[str, float] = {
     WeightPrecision.BFLOAT16: 2,
     WeightPrecision.INT8: 1,
     WeightPrecision.NF4: 0.5,
@@ -120,7 +120,7 @@ def estimate_memory(snapshot: Snapshot) -> MemoryEstimate | None:
         snapshot.base_model_weight_precision,
         snapshot.accelerator_type,
     )
-    if not (count and precision and accelerator and snapshot.gpus):
+    if not (count and precision in WEIGHT_BYTES and accelerator in GPU_GIGABYTES and snapshot.gpus):
         return None
     weight = WEIGHT_BYTES[precision]
     trained = TRAINED_BYTES if snapshot.trainer_mode is TrainerMode.POLICY_TRAINER else 0

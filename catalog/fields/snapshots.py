@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from catalog.enums import AcceleratorType, WeightPrecision
+from catalog.enums import AcceleratorType, WeightPrecision, known_or_text
 from connections.providers.spec import ShardingScheme, TrainerMode
 from wire.casing import camel_keys, snake
 
@@ -23,6 +23,7 @@ class Snapshot:
     """One published training shape.
 
     `accelerator_count` is GPUs per node; `max_supported_context_length` is tokens; `parameter_count` is parameters.
+    GPU type and precision are those of `catalog.enums`, or a newer one as text: a shape that runs elsewhere may say it.
     """
 
     name: str
@@ -35,9 +36,9 @@ class Snapshot:
     description: str = ""
     model_type: str | None = None
     parameter_count: int | None = None
-    accelerator_type: AcceleratorType | None = None
+    accelerator_type: str | None = None
     trainer_sharding_scheme: ShardingScheme | None = None
-    base_model_weight_precision: WeightPrecision | None = None
+    base_model_weight_precision: str | None = None
     trainer_image_tag: str | None = None
     deployment_shape_version: str | None = None
     deployment_image_tag: str | None = None
@@ -67,8 +68,8 @@ class Snapshot:
             **plain
             | {
                 "trainer_mode": TrainerMode(stored["trainerMode"]),
-                "accelerator_type": AcceleratorType(accelerator) if accelerator else None,
-                "base_model_weight_precision": WeightPrecision(precision) if precision else None,
+                "accelerator_type": known_or_text(AcceleratorType, accelerator) if accelerator else None,
+                "base_model_weight_precision": known_or_text(WeightPrecision, precision) if precision else None,
                 "parameter_count": int(count) if count else None,
                 "trainer_sharding_scheme": ShardingScheme(**{snake(k): v for k, v in scheme.items()})
                 if scheme

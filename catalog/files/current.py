@@ -51,6 +51,7 @@ def facts_of(model: BaseModel) -> ModelFacts:
         model_type=model.model_type,
         parameter_count=model.parameter_count,
         aliases=tuple(model.aliases),
+        named_here=model.named_here,
     )
 
 

@@ -9,7 +9,7 @@ document are told at once. Pure: text in, values out. docs/CATALOG.md explains e
     models:
       - model: accounts/fireworks/models/qwen3-8b
         title, family             # texts; of a model of another account only `model` and `shapes` are written
-        section, architecture, model_type, parameter_count, aliases   # optional
+        section, architecture, model_type, parameter_count, aliases, named_here   # optional
         shapes:
           - id, trainer_mode, max_supported_context_length   # tokens
             gpus                  # per node; 8 where only nodes is given
@@ -59,6 +59,7 @@ class ShapeEntry:
     """One shape of a document, as the next version would freeze it.
 
     `edition` is the one of the common launch fields that `launch_fields` narrow, by `changes` where a file says them.
+    `version_id` is the one that its version has to have, where that is decided elsewhere; a file says none.
     """
 
     shape_id: str
@@ -69,6 +70,7 @@ class ShapeEntry:
     place: Place = field(default=Place(), compare=False)
     edition: int = field(default_factory=newest_edition, compare=False)
     changes: Changes = field(default_factory=dict, compare=False)
+    version_id: str = field(default="", compare=False)
 
     def under(self, edition: int) -> ShapeEntry:
         """The entry as a narrowing of that edition; itself where that has not all that is changed."""
@@ -85,7 +87,10 @@ class ShapeEntry:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What the document's own account says of a base model; `aliases` are other names that it is found by."""
+    """What the document's own account says of a base model; `aliases` are other names that it is found by.
+
+    `named_here` says that nobody said the title: it was made from the id.
+    """
 
     title: str
     family: str
@@ -94,6 +99,7 @@ class ModelFacts:
     model_type: str | None = None
     parameter_count: int | None = None
     aliases: tuple[str, ...] = ()
+    named_here: bool = False
 
 
 @dataclass(frozen=True)
@@ -176,12 +182,13 @@ def _facts(record: Record) -> ModelFacts:
         model_type=record.maybe_text("model_type", longest=63),
         parameter_count=record.maybe_whole("parameter_count", least=1, most=MAX_PARAMETERS),
         aliases=record.texts("aliases", longest=120, most=MOST_ALIASES),
+        named_here=record.flag("named_here", default=False),
     )
 
 
 def _refuse_facts(record: Record, account: str, name: str) -> None:
     """Note the facts of another account's model, which this document cannot state."""
-    for key in ("title", "family", "section", "architecture", "model_type", "parameter_count", "aliases"):
+    for key in ("title", "family", "section", "architecture", "model_type", "parameter_count", "aliases", "named_here"):
         if record.has(key):
             record.wrong(
                 key, f"{name} is another account's, which says this of it; delete it, {account} writes its shapes only"

@@ -64,6 +64,7 @@ def _facts(facts: ModelFacts) -> dict[str, Any]:
         "model_type": facts.model_type,
         "parameter_count": facts.parameter_count,
         "aliases": list(facts.aliases) or None,
+        "named_here": facts.named_here or None,
     }
     return {key: value for key, value in plain.items() if value is not None}
 

@@ -213,6 +213,8 @@ def _fact_lines(facts: tuple[ModelFacts, ...]) -> tuple[FieldDifference, ...]:
 def _words(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(value) or UNKNOWN
+    if isinstance(value, bool):
+        return "yes" if value else UNKNOWN
     return UNKNOWN if value in (None, "") else f"{value:,}" if isinstance(value, int) else str(value)
 
 
@@ -247,10 +249,14 @@ def _shapes(current: CurrentCatalog, document: Document, *, prune: bool, renew: 
     there = {shape.shape_id: shape for shape in current.document.shapes}
     for shape in document.shapes:
         before = there.get(shape.shape_id)
+        version = current.versions.get(shape.shape_id, "")
         if before is None:
             yield _added(shape, private=shape.shape_id in current.base_models)
-        elif before != (wanted := shape if renew else shape.under(before.edition)):
-            yield _changed(before, wanted)
+        elif before != (wanted := shape if renew else shape.under(before.edition)) or shape.version_id not in (
+            "",
+            version,
+        ):
+            yield _changed(before, wanted, version)
     kept = {shape.shape_id for shape in document.shapes}
     for shape in current.document.shapes:
         if prune and shape.shape_id not in kept and shape.deprecated is None:
@@ -268,6 +274,8 @@ def _added(shape: ShapeEntry, *, private: bool) -> PlanStep:
         *_telling(compare([(shape.snapshot, ())])),
         *(FieldDifference(line.group, line.key, line.label, line.values[1:]) for line in narrowed),
     ]
+    if shape.version_id:
+        lines.append(_version(shape.version_id))
     if shape.id_source is not IdSource.OWN:
         lines.append(_id_source(shape))
     if shape.deprecated:
@@ -276,11 +284,14 @@ def _added(shape: ShapeEntry, *, private: bool) -> PlanStep:
     return PlanStep(StepKind.ADD, shape.snapshot.name, tuple(lines), publishes=True, note=note, entry=shape)
 
 
-def _changed(before: ShapeEntry, shape: ShapeEntry) -> PlanStep:
+def _changed(before: ShapeEntry, shape: ShapeEntry, version: str) -> PlanStep:
     lines = differences((before.snapshot, before.launch_fields), (shape.snapshot, shape.launch_fields))
     publishes = before.digest != shape.digest
     if publishes and not lines:
         lines = [FieldDifference("Digest", "digest", "Digest", (before.digest[:12], shape.digest[:12]))]
+    if shape.version_id not in ("", version):
+        publishes = True
+        lines.append(_version(version, shape.version_id))
     if before.id_source != shape.id_source:
         lines.append(_id_source(before, shape))
     kind = StepKind.CHANGE
@@ -288,6 +299,10 @@ def _changed(before: ShapeEntry, shape: ShapeEntry) -> PlanStep:
         kind = StepKind.DEPRECATE if shape.deprecated else StepKind.RESTORE
     lines += _deprecation_line(before.deprecated, shape.deprecated)
     return PlanStep(kind, shape.snapshot.name, tuple(lines), publishes=publishes, entry=shape)
+
+
+def _version(*version_ids: str) -> FieldDifference:
+    return FieldDifference("Shape", "version", "Version", version_ids)
 
 
 def _id_source(*shapes: ShapeEntry) -> FieldDifference:

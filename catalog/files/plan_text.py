@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from catalog.files.plan import Plan, PlanStep, StepKind
 
-_WORDS = {
+WORDS = {
     StepKind.ADD_ACCOUNT: ("accounts to add", "accounts added"),
     StepKind.CHANGE_ACCOUNT: ("accounts to rename", "accounts renamed"),
     StepKind.ADD_MODEL: ("base models to add", "base models added"),
@@ -17,7 +17,7 @@ _WORDS = {
     StepKind.DEPRECATE: ("shapes to deprecate", "shapes deprecated"),
     StepKind.RESTORE: ("deprecations to lift", "deprecations lifted"),
 }
-_MARKS = {
+MARKS = {
     StepKind.ADD_ACCOUNT: "+ account",
     StepKind.CHANGE_ACCOUNT: "~ account",
     StepKind.ADD_MODEL: "+ model",
@@ -32,7 +32,7 @@ _MARKS = {
 
 def summary(plan: Plan, *, done: bool = False) -> str:
     """How many steps there are of each kind that it has, to be done or `done`."""
-    return ", ".join(f"{_WORDS[kind][done]}: {number}" for kind, number in plan.counts.items() if number)
+    return ", ".join(f"{WORDS[kind][done]}: {number}" for kind, number in plan.counts.items() if number)
 
 
 def plan_text(plan: Plan) -> str:
@@ -48,7 +48,7 @@ def plan_text(plan: Plan) -> str:
 
 
 def _step(step: PlanStep) -> Iterator[str]:
-    yield f"{_MARKS[step.kind]} {step.name}"
+    yield f"{MARKS[step.kind]} {step.name}"
     if step.note:
         yield f"    {step.note}"
     for line in step.lines:

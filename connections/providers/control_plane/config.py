@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from connections.providers.catalogs import Following
 from connections.providers.configs import setting
 from wire.names import ID_RULE, is_id
 
@@ -55,6 +56,14 @@ def read_accounts(written: str) -> str:
     return ", ".join(f"{here}={there}" for here, there in pairs.items())
 
 
+def read_following(written: str) -> Following:
+    """How the catalog here follows. Errors: `ValueError`."""
+    try:
+        return Following(written.strip().lower())
+    except ValueError:
+        raise ValueError(f"use one of {', '.join(Following)}") from None
+
+
 @dataclass(frozen=True)
 class ControlPlaneConfig:
     """Where another control plane is, and whose catalog there is which here."""
@@ -79,6 +88,14 @@ class ControlPlaneConfig:
         default=f"{PUBLIC}={PUBLIC}",
         read=read_accounts,
         placeholder=f"{PUBLIC}={PUBLIC}, team=local",
+    )
+    following: str = setting(
+        "Catalog follows",
+        "automatic: what is offered there is looked at regularly, and the catalogs above follow it; reviewed: a "
+        "superuser agrees to each difference first; off: only when somebody asks.",
+        default=Following.AUTOMATIC,
+        read=read_following,
+        choices=tuple(Following),
     )
 
     @property

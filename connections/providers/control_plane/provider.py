@@ -24,7 +24,8 @@ from connections.providers.base import (
     Retryable,
     Submission,
 )
-from connections.providers.control_plane import archives, jobs, names, states
+from connections.providers.catalogs import Following, RemoteCatalog
+from connections.providers.control_plane import archives, jobs, names, offered, states
 from connections.providers.control_plane.account import AccountThere, RemoteJob, id_in
 from connections.providers.control_plane.readiness import Readiness
 from connections.providers.control_plane.refusals import FINAL_FOR_A_SUBMISSION, Obstacle, RemoteRefusal, refusal
@@ -39,12 +40,14 @@ POLL_SECONDS = 10.0
 class ControlPlaneProvider:
     """Has trainers run by another control plane, in one account there.
 
-    there     the account there
-    catalogs  whose shapes and models here are whose there
+    there      the account there
+    catalogs   whose shapes and models here are whose there
+    following  how the catalog here follows the one there
     """
 
     there: AccountThere
     catalogs: jobs.Catalogs
+    following: Following = Following.AUTOMATIC
     readiness: Readiness = field(default_factory=Readiness, repr=False, compare=False)
 
     @property
@@ -89,6 +92,10 @@ class ControlPlaneProvider:
     def fits(self, spec: TrainerSpec) -> Sequence[str]:
         """Why the spec can never run there, as far as can be said from here."""
         return tuple(jobs.reasons_against(spec, self.catalogs))
+
+    def list_catalog(self) -> RemoteCatalog:
+        """Whatever the key may see of the accounts of `catalogs`. Errors: `Retryable`."""
+        return offered.list_offered(self.there.client, self.catalogs)
 
     def tokenizer(self, base_model: str) -> Mapping[str, bytes]:
         """From another Slipway, which has this beyond the public wire; none from elsewhere. Errors: `Retryable`."""

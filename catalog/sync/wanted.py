@@ -1,0 +1,256 @@
+"""What an account here should offer, once it follows a connection: the document that says so. Pure.
+
+What the account has and no sync of the connection brought stays as it is. A line that the rules refuse is left out, and
+what is here of it stays as it is, too.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+
+from catalog.enums import IdSource
+from catalog.fields.checks import problems
+from catalog.fields.narrowing import newest_fit
+from catalog.fields.snapshots import ADDED, Snapshot
+from catalog.files.document import Deprecation, Document, ModelEntry, ModelFacts, ShapeEntry
+from catalog.files.plan import CurrentCatalog
+from catalog.sync.reading import LeftOut, OfferedShape, read_facts, read_version
+from connections.providers.catalogs import RemoteCatalog, RemoteModel
+from connections.providers.spec import TrainerMode
+from wire.names import parse_model_name, parse_version_name
+
+NOT_OFFERED = "Not offered by "
+"""How the deprecations begin that a sync writes, and lifts again."""
+_MODES = tuple(TrainerMode)
+
+
+@dataclass(frozen=True)
+class KnownVersion:
+    """A version that is here and is not its shape's latest. `is_open`: it was published, and not withdrawn since."""
+
+    snapshot: Snapshot
+    is_open: bool
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How an account here stands to a connection.
+
+    brought    by shape, whether a sync of the connection found it there the last time
+    elsewhere  shapes that another connection offers, too
+    older      versions that are not the latest, by shape and id
+    models     base models of other accounts that are here
+    """
+
+    current: CurrentCatalog
+    brought: Mapping[str, bool]
+    elsewhere: frozenset[str] = frozenset()
+    older: Mapping[tuple[str, str], KnownVersion] | None = None
+    models: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class RefusedLine:
+    """A line of the catalog there that was left out."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The document, and of which shapes it says what: those `offered` there, those `missing`, those left out."""
+
+    document: Document
+    offered: tuple[str, ...]
+    missing: tuple[str, ...]
+    refused: tuple[RefusedLine, ...]
+
+
+def read_offered(
+    catalog: RemoteCatalog,
+) -> tuple[dict[str, list[OfferedShape]], dict[str, set[str]], list[RefusedLine]]:
+    """By account the shapes, and the ids of all shapes that are named there; and what cannot be read."""
+    shapes: dict[str, list[OfferedShape]] = {account: [] for account in catalog.accounts}
+    listed: dict[str, set[str]] = {account: set() for account in catalog.accounts}
+    refused = []
+    for remote in catalog.versions:
+        named = parse_version_name(remote.name)
+        if named and named[0] not in shapes:
+            refused.append(
+                RefusedLine(remote.name, f"It is of {named[0]}, which the connection's Catalogs do not name.")
+            )
+            continue
+        if named:
+            listed[named[0]].add(named[1])
+        try:
+            shape = read_version(remote)
+        except LeftOut as error:
+            refused.append(RefusedLine(remote.name[:200], str(error)))
+        else:
+            shapes[shape.account].append(shape)
+    return shapes, listed, refused
+
+
+def want(
+    standing: Standing,
+    offered: Iterable[OfferedShape],
+    *,
+    listed: set[str],
+    models: Mapping[str, RemoteModel],
+    source: str,
+    today: date,
+) -> Wanted:
+    """The document for an account of which `source` offers that; `listed` also has what was not readable."""
+    there = {shape.shape_id: shape for shape in standing.current.document.shapes}
+    entries, refused = dict(there), []
+    taken: dict[str, OfferedShape] = {}
+    for shape in offered:
+        try:
+            entries[shape.shape_id] = _entry(standing, shape, there.get(shape.shape_id))
+        except LeftOut as error:
+            name = f"{shape.snapshot.name}/versions/{shape.version_id}"
+            refused.append(RefusedLine(name, str(error)))
+        else:
+            taken[shape.shape_id] = shape
+    missing = tuple(shape_id for shape_id, was in standing.brought.items() if was and shape_id not in listed)
+    for shape_id in missing:
+        if (entry := there.get(shape_id)) and entry.deprecated is None and shape_id not in standing.elsewhere:
+            message = f"{NOT_OFFERED}{source} since {today.isoformat()}."
+            successor = _successor(entry, [entries[each] for each in taken])
+            entries[shape_id] = replace(entry, deprecated=Deprecation(message, successor))
+    document = _arranged(standing.current.document, entries, taken, models)
+    return Wanted(document, tuple(taken), missing, tuple(refused))
+
+
+def _entry(standing: Standing, shape: OfferedShape, before: ShapeEntry | None) -> ShapeEntry:
+    """The shape as it is offered. Errors: `LeftOut`."""
+    named = standing.current.base_models.get(shape.shape_id)
+    if named is not None and before is None:
+        raise LeftOut("There is a shape of that name here which not everybody sees, or which was withdrawn.")
+    if named not in (None, shape.snapshot.base_model):
+        raise LeftOut(
+            f"It trains {shape.snapshot.base_model} there and {named} here: a shape keeps its base model. What is here "
+            "stays as it is."
+        )
+    if before and before.id_source is IdSource.OWN and shape.shape_id not in standing.brought:
+        raise LeftOut("There is a shape of that name here which was made here; no sync changes it.")
+    owner = parse_model_name(shape.snapshot.base_model)
+    if owner and owner[0] != shape.account and shape.snapshot.base_model not in standing.models:
+        raise LeftOut(f"Its base model {shape.snapshot.base_model} is of another account, and not here.")
+    if before and standing.current.versions[shape.shape_id] == shape.version_id:
+        return _same(before, shape)
+    known = (standing.older or {}).get((shape.shape_id, shape.version_id))
+    if known and not known.is_open:
+        raise LeftOut("That version was withdrawn here, or was never published.")
+    if known and _told(known.snapshot, shape.snapshot) != known.snapshot:
+        raise LeftOut("It says something else than the version of that id here; a version never changes.")
+    return _new(shape, before)
+
+
+def _same(before: ShapeEntry, shape: OfferedShape) -> ShapeEntry:
+    """The version is here: only the warning that it was not offered goes. Errors: `LeftOut` where it says otherwise."""
+    if _told(before.snapshot, shape.snapshot) != before.snapshot:
+        raise LeftOut("It says something else than the version of that id here; a version never changes.")
+    return replace(before, deprecated=_kept_warning(before), id_source=IdSource.PUBLISHED)
+
+
+def _new(shape: OfferedShape, before: ShapeEntry | None) -> ShapeEntry:
+    """The entry of a version to be made. Errors: `LeftOut` where the rules refuse it."""
+    mode = shape.snapshot.trainer_mode
+    fit = newest_fit(mode, {})
+    fields, edition = fit.fields, fit.edition
+    if before and before.snapshot.trainer_mode is mode:  # who narrowed them here did it for the shape
+        fields, edition = before.launch_fields, before.edition
+    if found := problems(shape.snapshot, fields, edition):
+        raise LeftOut(" ".join(f"{violation.field}: {violation.description}" for violation in found))
+    return ShapeEntry(
+        shape.shape_id,
+        IdSource.PUBLISHED,
+        shape.snapshot,
+        fields,
+        _kept_warning(before) if before else None,
+        edition=edition,
+        version_id=shape.version_id,
+    )
+
+
+def _told(known: Snapshot, said: Snapshot) -> Snapshot:
+    """What is said now, without what nobody knew to ask for when the version was brought."""
+    later = {name: None for name in ADDED if getattr(known, name) is None}
+    return replace(said, **later)  # type: ignore[arg-type]
+
+
+def _kept_warning(before: ShapeEntry) -> Deprecation | None:
+    """A publisher's warning stays; that of a sync is lifted."""
+    warned = before.deprecated
+    return None if warned and warned.message.startswith(NOT_OFFERED) else warned
+
+
+def _successor(gone: ShapeEntry, offered: Iterable[ShapeEntry]) -> str:
+    """The shape of the same model and mode to propose, the shortest that is long enough or the longest; "" for none."""
+    alike = [
+        entry.snapshot
+        for entry in offered
+        if (entry.snapshot.base_model, entry.snapshot.trainer_mode)
+        == (gone.snapshot.base_model, gone.snapshot.trainer_mode)
+        and entry.deprecated is None
+    ]
+    length = gone.snapshot.max_supported_context_length
+    enough = [each for each in alike if each.max_supported_context_length >= length]
+    if enough:
+        return min(enough, key=lambda each: (each.max_supported_context_length, each.gpus, each.name)).name
+    return max(alike, key=lambda each: each.max_supported_context_length).name if alike else ""
+
+
+def _arranged(
+    current: Document,
+    entries: Mapping[str, ShapeEntry],
+    taken: Mapping[str, OfferedShape],
+    models: Mapping[str, RemoteModel],
+) -> Document:
+    """What is there in its order, what is new behind it."""
+    there = {shape.shape_id for shape in current.shapes}
+    fresh = sorted((entries[each] for each in taken if each not in there), key=_order)
+    added: defaultdict[str, list[ShapeEntry]] = defaultdict(list)
+    for entry in fresh:
+        added[entry.snapshot.base_model].append(entry)
+    kept = [
+        replace(
+            model,
+            facts=_better(model.facts, models.get(model.name)) if model.facts else None,
+            shapes=(*(entries[shape.shape_id] for shape in model.shapes), *added.pop(model.name, ())),
+        )
+        for model in current.models
+    ]
+    new = [_model(current.account_id, name, tuple(shapes), models.get(name)) for name, shapes in added.items()]
+    return replace(current, public=True, models=(*kept, *new))
+
+
+def _order(entry: ShapeEntry) -> tuple[str, int, int, str]:
+    snapshot = entry.snapshot
+    place = _MODES.index(snapshot.trainer_mode)
+    return snapshot.base_model, place, snapshot.max_supported_context_length, entry.shape_id
+
+
+def _model(account: str, name: str, shapes: tuple[ShapeEntry, ...], remote: RemoteModel | None) -> ModelEntry:
+    parsed = parse_model_name(name)
+    own = parsed is not None and parsed[0] == account
+    return ModelEntry(name, read_facts(name, remote, shapes[0].snapshot) if own else None, shapes)
+
+
+def _better(facts: ModelFacts, remote: RemoteModel | None) -> ModelFacts:
+    """What is known here stays; a title that was made here gives way to one that is said."""
+    if remote is None:
+        return facts
+    said = read_facts(remote.name, remote)
+    if facts.named_here and not said.named_here:
+        facts = replace(facts, title=said.title, named_here=False)
+    return replace(
+        facts,
+        model_type=facts.model_type or said.model_type,
+        parameter_count=facts.parameter_count or said.parameter_count,
+    )

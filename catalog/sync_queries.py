@@ -1,0 +1,75 @@
+"""Reads of what connections offer, and of what looking there came to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.db.models import OuterRef, Subquery
+
+from catalog.models import Offering, SyncRun
+from catalog.states import SyncOutcome
+from connections.models import Connection
+from connections.opened import open_provider
+from connections.providers.base import ProviderError
+from connections.providers.catalogs import Following, OffersCatalog
+from connections.states import ConnectionState
+from wire.names import parse_version_name
+
+SOON = timedelta(minutes=10)
+"""When a look that failed is tried again, where that is not later anyway."""
+
+
+def offers_catalog(connection: Connection) -> OffersCatalog | None:
+    """What tells its catalog, where it has one and can be asked."""
+    try:
+        provider = open_provider(connection)
+    except ProviderError:
+        return None
+    return provider if isinstance(provider, OffersCatalog) else None
+
+
+def due_connections(now: datetime, *, every: timedelta) -> Iterator[int]:
+    """The open connections whose catalog is followed and was last looked at longer ago than that."""
+    last = SyncRun.objects.filter(connection=OuterRef("pk")).order_by("-pk")
+    rows = Connection.objects.filter(state=ConnectionState.OPEN).annotate(
+        looked_at=Subquery(last.values("ended_at")[:1]), came_to=Subquery(last.values("outcome")[:1])
+    )
+    for row in rows:
+        pause = min(every, SOON) if row.came_to == SyncOutcome.FAILED else every
+        if row.looked_at is not None and row.looked_at + pause > now:
+            continue
+        provider = offers_catalog(row)
+        if provider is not None and provider.following is not Following.OFF:
+            yield row.pk
+
+
+def last_runs(connection: Connection, number: int) -> list[SyncRun]:
+    """The newest first."""
+    return list(SyncRun.objects.filter(connection=connection).order_by("-pk")[:number])
+
+
+def catalog_of(connection: Connection) -> dict[tuple[str, str], datetime | None]:
+    """By account and id, the shapes that syncs of it found there, and since when it has one no more.
+
+    Empty where there was no sync. One query, however often it is asked of the same value.
+    """
+    kept: dict[tuple[str, str], datetime | None] | None = getattr(connection, "_catalog", None)
+    if kept is None:
+        rows = Offering.objects.filter(connection=connection)
+        found = rows.values_list("shape__account__account_id", "shape__shape_id", "missing_since")
+        kept = {(account, shape_id): missing for account, shape_id, missing in found}
+        connection._catalog = kept  # type: ignore[attr-defined]
+    return kept
+
+
+def not_offered_because(connection: Connection, version: str) -> str:
+    """Why a shape of that version's name cannot be launched there, as the last sync found; "" where it may."""
+    catalog, parsed = catalog_of(connection), parse_version_name(version)
+    if not catalog or parsed is None:
+        return ""
+    shape = (parsed[0], parsed[1])
+    if shape not in catalog:
+        return "Its catalog does not have this shape."
+    since = catalog[shape]
+    return f"It has not offered this shape since {since.date().isoformat()}." if since else ""
