@@ -49,6 +49,7 @@ SIGNED_IN = {
     "connections": "/connections",
     "connection": "/connections/local",
     "connection-launches": "/connections/local/launches",
+    "connection-catalog": "/connections/local/catalog",
     "connection-edit": "/connections/local/edit",
     "connection-kinds": "/connections/new",
     "connection-new": "/connections/new?kind=control_plane",

@@ -7,6 +7,9 @@ from typing import Any
 
 from connections.kinds import KINDS
 from connections.models import Connection
+from connections.opened import open_provider
+from connections.providers.base import ProviderError
+from connections.providers.catalogs import OffersCatalog
 from connections.sealing import Unsealable, unseal
 
 
@@ -67,6 +70,14 @@ class ShownConnection:
         """What its secret is called, "" where its kind has none."""
         kind = KINDS.get(self.row.kind)
         return kind.secret_label if kind else ""
+
+    @property
+    def has_catalog(self) -> bool:
+        """Whether it tells what it offers."""
+        try:
+            return isinstance(open_provider(self.row), OffersCatalog)
+        except ProviderError:
+            return False
 
     @property
     def may_retire(self) -> bool:

@@ -202,6 +202,8 @@ TABLE: dict[str, list[Case]] = {
     "connection_move": [post("/connections/local/move", superusers(SEE_OTHER), to="down")],
     "instance_settle": [post("/instance", superusers(SEE_OTHER), **{"is": "original"})],
     "connection_test": [post("/connections/local/test", superusers(OK))],
+    "sync_runs": [get("/connections/local/catalog", superusers(OK))],
+    "sync_now": [post("/connections/local/catalog/sync", superusers(UNPROCESSABLE))],  # it has no catalog
     "connection_cancel_waiting": [
         get("/connections/local/cancel-waiting", superusers(OK)),
         post("/connections/local/cancel-waiting", superusers(SEE_OTHER)),

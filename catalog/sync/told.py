@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from catalog.files.plan import StepKind
@@ -17,6 +18,24 @@ def told_counts(outcome: str, counts: Mapping[str, int]) -> str:
     steps = [f"{WORDS[kind][done]}: {counts[kind]}" for kind in StepKind if counts.get(kind)]
     offered = f"{quantity(counts.get('offered', 0), 'shape')} offered"
     return "; ".join([offered, *(steps or ["nothing to do"])])
+
+
+@dataclass(frozen=True)
+class StepGroup:
+    """The differences of one kind, with what they are called."""
+
+    title: str
+    steps: tuple[Mapping[str, Any], ...]
+
+
+def grouped(outcome: str, differences: Sequence[Mapping[str, Any]]) -> list[StepGroup]:
+    """By kind, what adds first."""
+    done = outcome == SyncOutcome.APPLIED
+    found = [
+        StepGroup(WORDS[kind][done].capitalize(), tuple(step for step in differences if step["kind"] == kind))
+        for kind in StepKind
+    ]
+    return [group for group in found if group.steps]
 
 
 def told_run(

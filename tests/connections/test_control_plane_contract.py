@@ -16,7 +16,13 @@ from typing import Any
 
 import httpx
 import pytest
+from pytest_django.fixtures import Settings
 
+from accounts.actors import SYSTEM
+from catalog.domain.sync_catalog import sync_catalog
+from catalog.models import BaseModel, ShapeVersion
+from catalog.states import SyncOutcome
+from connections.domain.add_connection import add_connection
 from connections.providers.base import (
     NEWEST_ATTEMPT,
     Capacity,
@@ -35,6 +41,7 @@ from tests.connections.contract import ProviderContract
 from tests.connections.control_plane_rig import (
     ACCOUNT,
     INSTANCE,
+    LOOPBACK,
     ControlPlaneRig,
     SecondSlipway,
     endpoint_path,
@@ -339,3 +346,22 @@ def _calm(look: Callable[[], Any]) -> Any:
     with suppress(Retryable):
         return look()
     return None
+
+
+@pytest.mark.django_db
+def test_its_catalog_comes_here_under_its_own_names(slipway: SecondSlipway, settings: Settings) -> None:
+    settings.SLIPWAY_CONNECTION_NETWORKS = LOOPBACK
+    config = {"url": slipway.url, "accounts": "peer=local"}
+    peer = add_connection(actor=SYSTEM, name="peer", kind="control_plane", config=config, secret=slipway.key)
+    run = sync_catalog(actor=SYSTEM, connection=peer)
+    assert (run.outcome, run.refused) == (SyncOutcome.APPLIED, [])
+    headers = {"X-Api-Key": slipway.key}
+    listed = httpx.get(f"{slipway.url}/v1/accounts/local/trainingShapes/-/versions", headers=headers).json()
+    there = {row["name"] for row in listed["trainingShapeVersions"] if row["latestValidated"]}
+    here = ShapeVersion.objects.filter(shape__account__account_id="peer").select_related("shape__account")
+    assert {version.name.replace("accounts/peer/", "accounts/local/") for version in here} == there
+    assert len(there) == run.counts["offered"] > 3
+    titles = set(BaseModel.objects.filter(account__account_id="peer").values_list("title", "named_here"))
+    assert titles == {("Tiny Qwen 3", False), ("Tiny Qwen 3 Chat", False)}
+    again = sync_catalog(actor=SYSTEM, connection=peer)
+    assert (again.outcome, again.counts) == (SyncOutcome.UNCHANGED, {"offered": len(there), "refused": 0})

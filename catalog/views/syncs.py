@@ -1,0 +1,82 @@
+"""What a connection offers and how the catalog here followed it: the last runs, and looking now."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.requests import SlipwayRequest, actor_of, see_other
+from catalog.domain.sync_catalog import sync_catalog
+from catalog.models import SyncRun
+from catalog.states import SyncOutcome
+from catalog.sync.told import grouped, told_counts
+from catalog.sync_queries import catalog_of, last_runs, offers_catalog
+from connections.models import Connection
+from connections.views.access import connections_page, own_connection
+from wire.errors import FailedPrecondition
+
+RUNS, STEPS = 20, 200
+
+
+@require_safe
+@connections_page
+def sync_runs(request: SlipwayRequest, name: str) -> HttpResponse:
+    """The runs, and one of them with all that differed: the newest, or the one that the address names."""
+    return _page(request, own_connection(request, name), request.GET.get("run", ""))
+
+
+@require_POST
+@connections_page
+def sync_now(request: SlipwayRequest, name: str) -> HttpResponse:
+    """Look now and follow; only plan where the form says so, or do exactly the plan whose fingerprint it has."""
+    row = own_connection(request, name)
+    expected = request.POST.get("plan") or None
+    try:
+        run = sync_catalog(
+            actor=actor_of(request), connection=row, expected=expected, plan_only=bool(request.POST.get("look"))
+        )
+    except FailedPrecondition as refusal:
+        return _page(request, row, "", refusal=refusal.message)
+    if run.outcome == SyncOutcome.FAILED:
+        return _page(request, row, str(run.pk), refusal=run.detail)
+    messages.success(request, _said(run))
+    return see_other(f"{reverse('sync_runs', args=[row.name])}?run={run.pk}")
+
+
+def _said(run: SyncRun) -> str:
+    match run.outcome:
+        case SyncOutcome.APPLIED:
+            return "The catalog here is as it is offered there."
+        case SyncOutcome.PLANNED:
+            return "Nothing was changed yet: this is what would be done."
+    return "Nothing is to be done: the catalog here is as it is offered there."
+
+
+def _page(request: SlipwayRequest, row: Connection, wanted: str, *, refusal: str = "") -> HttpResponse:
+    runs = last_runs(row, RUNS)
+    shown = next((run for run in runs if str(run.pk) == wanted), runs[0] if runs else None)
+    provider = offers_catalog(row)
+    offered = catalog_of(row).values()
+    context: dict[str, Any] = {
+        "section": "connections",
+        "row": row,
+        "provider": provider,
+        "minutes": settings.SLIPWAY_SYNC_MINUTES,
+        "offered": sum(missing is None for missing in offered),
+        "gone": sum(missing is not None for missing in offered),
+        "runs": [(run, told_counts(run.outcome, run.counts)) for run in runs],
+        "run": shown,
+        "may_apply": shown is not None and shown == runs[0] and shown.outcome == SyncOutcome.PLANNED,
+        "groups": grouped(shown.outcome, shown.differences[:STEPS]) if shown else [],
+        "more": max(0, len(shown.differences) - STEPS) if shown else 0,
+        "refusal": refusal,
+    }
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if refusal else HTTPStatus.OK
+    return render(request, "catalog/syncs.html", context, status=status)

@@ -1,0 +1,76 @@
+"""The page of what a connection offers: its runs, what differed, what was left out, and looking now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.test import Client
+
+from catalog.models import SyncRun, TrainingShape
+from catalog.states import SyncOutcome
+from connections.models import Connection
+from connections.providers.catalogs import Following
+from tests.catalog.offered import OfferingEngine, make_offering, offering_kind, remote
+from tests.makers import make_user, sign_in
+
+pytestmark = pytest.mark.django_db
+PAGE = "/connections/far/catalog"
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[OfferingEngine]:
+    with offering_kind(monkeypatch) as engine:
+        yield engine
+
+
+@pytest.fixture
+def far(engine: OfferingEngine) -> Connection:
+    return make_offering()
+
+
+@pytest.fixture
+def pages(client: Client, far: Connection) -> Client:
+    return sign_in(client, make_user(superuser=True))
+
+
+def said(client: Client, path: str = PAGE) -> str:
+    return client.get(path).content.decode()
+
+
+def test_nothing_yet_then_what_was_brought_and_what_was_left_out(pages: Client, engine: OfferingEngine) -> None:
+    assert "Not looked at yet" in said(pages)
+    assert f'href="{PAGE}"' in said(pages, "/connections/far")
+    engine.offer(remote("a-64k"), remote("odd", trainerMode="DREAMER"))
+    answer = pages.post(f"{PAGE}/sync", follow=True)
+    page = answer.content.decode()
+    assert answer.redirect_chain[0][1] == 303
+    assert "The catalog here is as it is offered there." in page
+    assert "accounts/far-team/trainingShapes/a-64k" in page and "Shapes added" in page
+    assert "knows no trainer mode DREAMER" in page and "1 shape offered" in page
+
+
+def test_a_plan_is_applied_by_its_fingerprint_or_not_at_all(pages: Client, engine: OfferingEngine) -> None:
+    engine.following = Following.REVIEWED
+    engine.offer(remote("a-64k"))
+    page = pages.post(f"{PAGE}/sync", {"look": "1"}, follow=True).content.decode()
+    plan = SyncRun.objects.get()
+    assert plan.outcome == SyncOutcome.PLANNED and f'value="{plan.fingerprint}"' in page
+    assert "Shapes to add" in page and not TrainingShape.objects.exists()
+    engine.offer(remote("a-64k"), remote("b-64k"))
+    stale = pages.post(f"{PAGE}/sync", {"plan": plan.fingerprint})
+    assert stale.status_code == 422 and b"changed since this plan was made" in stale.content
+    pages.post(f"{PAGE}/sync", {"look": "1"})
+    newest = SyncRun.objects.latest("pk")
+    assert pages.post(f"{PAGE}/sync", {"plan": newest.fingerprint}).status_code == 303
+    assert TrainingShape.objects.count() == 2
+    assert "Apply exactly this" not in said(pages, f"{PAGE}?run={newest.pk}")
+
+
+def test_a_failure_is_said_and_a_connection_without_a_catalog_has_none(pages: Client, engine: OfferingEngine) -> None:
+    engine.broken = "far.example did not answer within 15 s."
+    refused = pages.post(f"{PAGE}/sync")
+    assert refused.status_code == 422 and engine.broken.encode() in refused.content
+    assert engine.broken in said(pages)
+    assert "Nothing to follow" in said(pages, "/connections/local/catalog")
+    assert "What it offers" not in said(pages, "/connections/local")
