@@ -82,7 +82,8 @@ class ControlPlaneProvider:
         )
 
     def capacity(self) -> Capacity:
-        """The wire tells none."""
+        """The wire tells none; that it answers is worth to know, too. Errors: `Retryable`."""
+        self.there.client.call("GET", self.there.path_of(), {"pageSize": 1})
         return Capacity()
 
     def recipes(self, spec: TrainerSpec) -> Sequence[Recipe]:  # noqa: ARG002  (the same for every spec)
