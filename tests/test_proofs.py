@@ -8,6 +8,7 @@ import pytest
 
 from proofs import cookbook
 from proofs.__main__ import main
+from proofs.desk import Desk
 
 
 @pytest.mark.parametrize("arguments", [[], ["cookbook"], ["nothing", "/tmp"], ["snippets", "/tmp", "/tmp"]])
@@ -24,3 +25,15 @@ def test_a_folder_that_is_no_cookbook_is_refused(tmp_path: Path, capsys: pytest.
 def test_programs_for_recipes_are_python() -> None:
     for recipe, data in cookbook.RECIPES.items():
         compile(cookbook._program(recipe, data), recipe, "exec")
+
+
+def test_a_desk_makes_its_environment_until_that_has_worked(tmp_path: Path) -> None:
+    asked = tmp_path / "asked"
+    pages = "pip() { echo \"$@\" >> asked; }\npip install this\nexport FIREWORKS_API_KEY=''\n"
+    desk = Desk("a key", tmp_path)
+    for program, times in (("exit 3", 1), ('echo "$FIREWORKS_API_KEY"', 2), ('echo "$FIREWORKS_API_KEY"', 2)):
+        done = desk.run(pages, program, by="sh")
+        assert (done.returncode, done.stdout) == ((3, "") if "exit" in program else (0, "a key\n")), done.stderr
+        assert asked.read_text() == "install this\n" * times
+    assert Desk("another", tmp_path).run(pages, "echo", by="sh").returncode == 0
+    assert asked.read_text() == "install this\n" * 3
