@@ -8,14 +8,17 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.utils import timezone
 
 from accounts.models import Account
 from catalog.labels import duration_label
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.queries import listed
+from catalog.sync.wanted import NOT_OFFERED
 from connections.providers.spec import TrainerMode, TrainerSpec
 from connections.providers.states import AttemptState
 from launches.models import Attempt, Event, Launch
@@ -28,6 +31,8 @@ NEWEST_EVENTS = Order(("-sequence",))
 TIMELINE = 200
 MOST_SHAPES = 200
 MOST_ATTEMPTS = 50
+MOST_VANISHED = 5
+VANISHED_LATELY = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -140,3 +145,18 @@ def example_version(account: Account) -> ShapeVersion | None:
     order = ("gpus", "trainer_mode", "shape__base_model__position", "shape__position", "pk")
     rows = trains.select_related("shape__account", "shape__base_model__account").order_by(*order)
     return rows.filter(shape__account=account).first() or rows.first()
+
+
+def vanished_shapes(owner_pk: int, accounts: Collection[int]) -> list[ShapeVersion]:
+    """Shapes that the person launched from and that no connection has offered any more, for 30 days at most.
+
+    As the versions that say so, the latest first, with shape and successor.
+    """
+    launched = Launch.objects.filter(owner=owner_pk, account__in=accounts, shape_version__shape=OuterRef("shape"))
+    gone = ShapeVersion.objects.filter(
+        Exists(launched),
+        is_latest_validated=True,
+        deprecated_at__gte=timezone.now() - VANISHED_LATELY,
+        deprecation_message__startswith=NOT_OFFERED,
+    )
+    return list(gone.select_related("shape__account", "successor__account").order_by("-deprecated_at")[:MOST_VANISHED])

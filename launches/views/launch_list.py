@@ -20,7 +20,7 @@ from catalog.models import TrainingShape
 from catalog.queries import find_newest
 from catalog.views.access import member_of
 from launches.filters import LAUNCHES
-from launches.queries import NEWEST_FIRST, launched_shapes, list_launches, listed_launches
+from launches.queries import NEWEST_FIRST, launched_shapes, list_launches, listed_launches, vanished_shapes
 from launches.unknown_trainers import count_unknown_trainers
 from lists.filters import CURSOR
 from lists.orders import PAGE, count_up_to
@@ -42,6 +42,7 @@ def launches(request: SlipwayRequest) -> HttpResponse:
     context: dict[str, Any] = {
         "section": "launches",
         "unknown": _unknown(request),
+        "vanished": [] if request.htmx or request.user.pk is None else vanished_shapes(request.user.pk, accounts),
         "account": account,
         "asked": asked,
         "controls": asked.controls(shape=[(name, name) for name in map(_named, launched_shapes(accounts))]),

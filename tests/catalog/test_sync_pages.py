@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
-from catalog.models import SyncRun, TrainingShape
+from accounts.actors import SYSTEM
+from catalog.domain.sync_catalog import sync_catalog
+from catalog.models import ShapeVersion, SyncRun, TrainingShape
 from catalog.states import SyncOutcome
 from connections.models import Connection
 from connections.providers.catalogs import Following
 from tests.catalog.offered import OfferingEngine, make_offering, offering_kind, remote
-from tests.makers import make_user, sign_in
+from tests.launches.makers import make_launch
+from tests.makers import make_account, make_member, make_user, sign_in
+from wire.errors import FailedPrecondition
 
 pytestmark = pytest.mark.django_db
 PAGE = "/connections/far/catalog"
@@ -74,3 +80,35 @@ def test_a_failure_is_said_and_a_connection_without_a_catalog_has_none(pages: Cl
     assert engine.broken in said(pages)
     assert "Nothing to follow" in said(pages, "/connections/local/catalog")
     assert "What it offers" not in said(pages, "/connections/local")
+
+
+def test_who_launched_from_what_vanished_is_told_for_a_month(client: Client, engine: OfferingEngine) -> None:
+    far = make_offering()
+    stays = [remote(f"stays-{n}k", maxSupportedContextLength=n * 1024) for n in (32, 64, 128)]
+    engine.offer(remote("gone-64k"), *stays)
+    sync_catalog(actor=SYSTEM, connection=far)
+    member = make_member(account=make_account(account_id="team-a"))
+    version = ShapeVersion.objects.select_related("shape__account").get(shape__shape_id="gone-64k")
+    make_launch(account=make_account(account_id="team-a"), owner=member, version=version)
+    sign_in(client, member)
+    assert "not offered any more" not in said(client, "/launches")
+    engine.offer(*stays)
+    sync_catalog(actor=SYSTEM, connection=far)
+    page = said(client, "/launches")
+    assert "Not offered by Far since" in page and 'href="/shapes/far-team/stays-64k"' in page
+    assert "not offered any more" not in said(sign_in(Client(), make_member(account=make_account())), "/launches")
+    ShapeVersion.objects.filter(pk=version.pk).update(deprecated_at=timezone.now() - timedelta(days=31))
+    assert "not offered any more" not in said(client, "/launches")
+
+
+def test_what_vanished_is_not_launched_there(engine: OfferingEngine) -> None:
+    far = make_offering()
+    others = [remote(f"stays-{n}") for n in range(3)]
+    engine.offer(remote("gone"), *others)
+    sync_catalog(actor=SYSTEM, connection=far)
+    engine.offer(*others)
+    sync_catalog(actor=SYSTEM, connection=far)
+    versions = ShapeVersion.objects.select_related("shape__account")
+    with pytest.raises(FailedPrecondition, match="Far: It has not offered this shape since"):
+        make_launch(version=versions.get(shape__shape_id="gone"))
+    assert make_launch(version=versions.get(shape__shape_id="stays-0")).connection == far

@@ -470,7 +470,7 @@ def test_a_shapes_launches_are_those_of_my_accounts(signed_in: Client, owner: Us
 
 # What a page costs
 
-LIST_QUERIES = 7  # session, user, memberships, shapes of the filter, launches, newest attempts, the total
+LIST_QUERIES = 8  # session, user, memberships, shapes of the filter, vanished ones, launches, newest attempts, total
 PAGE_QUERIES = 13
 
 
