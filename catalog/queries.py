@@ -25,6 +25,7 @@ PAGE = 100
 
 _MODEL = "shape__base_model"
 _ACCELERATOR = Case(
+    When(snapshot__hideSpecs=True, then=Value(UNSPECIFIED)),
     When(gpus=0, then=Value(NO_GPU)),
     default=Coalesce(F("accelerator_type"), Value(UNSPECIFIED)),
     output_field=CharField(),

@@ -25,6 +25,8 @@ def _row_for_template(row: dict[str, Any]) -> dict[str, Any]:
     return row | {
         "mode_label": MODE_LABELS[TrainerMode(row["trainer_mode"])],
         "context_label": context_label(row["max_context"]),
+        "hides_gpus": bool(row["snapshot"].get("hideSpecs")),
+        "rl_gpus": row["snapshot"].get("rlAcceleratorCount"),
         "accelerator_label": accelerator_label(accelerator) if accelerator else "",
         "derived": row["id_source"] == IdSource.DERIVED,
         "variant": row["label"].partition("(")[2].removesuffix(")"),

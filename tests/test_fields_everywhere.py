@@ -215,8 +215,10 @@ def is_in_a_file(field: SnapshotField) -> bool:
     return read.snapshot == snapshot
 
 
-SHOWN_ELSEWHERE = {"base_model", "display_name", "description", "model_type", "parameter_count"}
-"""At the head of a page, of the shape or of its base model."""
+SHOWN_ELSEWHERE = {"base_model", "display_name", "description", "model_type", "parameter_count"} | {
+    *("hide_specs", "rl_accelerator_count")
+}
+"""At the head of a page, of the shape or of its base model, or beside the number of its GPUs."""
 
 
 def is_a_fact(field: SnapshotField) -> bool:

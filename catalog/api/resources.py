@@ -13,7 +13,7 @@ from rest_framework import serializers
 from api.fields import Int64Field, WholeField
 from catalog.enums import AcceleratorType, Architecture, WeightPrecision
 from catalog.fields.snapshot_fields import FIELDS, SCHEME_FIELDS, SnapshotField, ValueKind, value_of
-from catalog.fields.snapshots import Snapshot
+from catalog.fields.snapshots import ADDED, Snapshot
 from catalog.models import BaseModel, ShapeVersion
 from connections.providers.spec import ShardingScheme, TrainerMode
 from wire.order import in_order
@@ -145,8 +145,9 @@ class DeploymentShapeVersionSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
-    """A snapshot on the wire, without times."""
-    answer = {field.wire: _written(field, value_of(snapshot, field.key)) for field in _OWNED}
+    """A snapshot on the wire, without times; of fields that came later only what is said."""
+    told = [field for field in _OWNED if field.key not in ADDED or value_of(snapshot, field.key)]
+    answer = {field.wire: _written(field, value_of(snapshot, field.key)) for field in told}
     answer |= {
         "name": snapshot.name,
         "minTotalAcceleratorCount": snapshot.gpus,

@@ -159,7 +159,7 @@ def _within(field: SnapshotField, value: object) -> bool:
 
 def _division(snapshot: Snapshot) -> Iterator[Violation]:
     scheme = snapshot.trainer_sharding_scheme
-    if scheme is None:
+    if scheme is None or snapshot.hide_specs:
         return
     degrees = scheme.degrees
     product = _product(degrees.values())

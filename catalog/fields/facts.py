@@ -24,14 +24,14 @@ class Fact:
 
 def shape_facts(snapshot: Snapshot) -> list[Fact]:
     """Every field that the shape owns, in the order of its page."""
-    nodes = snapshot.node_count
+    nodes, hidden = snapshot.node_count, snapshot.hide_specs
     tokens = snapshot.max_supported_context_length
     facts = [
         Fact("trainer_mode", "Trainer mode", MODE_LABELS[snapshot.trainer_mode]),
         Fact("accelerator_type", "GPU type", _gpu_type(snapshot)),
-        Fact("accelerator_count", "GPUs per node", str(snapshot.accelerator_count)),
-        Fact("node_count", "Nodes", str(nodes)),
-        Fact("gpus", "GPUs in all", str(snapshot.gpus), "for each trainer replica" if snapshot.gpus else ""),
+        Fact("accelerator_count", "GPUs per node", None if hidden else str(snapshot.accelerator_count)),
+        Fact("node_count", "Nodes", None if hidden else str(nodes)),
+        Fact("gpus", "GPUs in all", None if hidden else str(snapshot.gpus), _of_gpus(snapshot)),
         Fact("max_supported_context_length", "Context", context_label(tokens), f"{tokens:,} tokens at most"),
         Fact("trainer_image_tag", "Image", snapshot.trainer_image_tag),
         Fact("trainer_sharding_scheme", "Parallelism", _parallelism(snapshot.trainer_sharding_scheme)),
@@ -54,7 +54,16 @@ def parameters(snapshot: Snapshot) -> str:
     return parameter_label(snapshot.parameter_count) if snapshot.parameter_count else ""
 
 
+def _of_gpus(snapshot: Snapshot) -> str:
+    """What the number of GPUs counts."""
+    words = "not told by who runs it" if snapshot.hide_specs else "for each trainer replica" if snapshot.gpus else ""
+    count = snapshot.rl_accelerator_count
+    return "; ".join(filter(None, (words, f"{count:,} with the rollouts of RL" if count else "")))
+
+
 def _gpu_type(snapshot: Snapshot) -> str | None:
+    if snapshot.hide_specs:
+        return None
     if not snapshot.gpus:
         return "No GPU"
     return accelerator_label(snapshot.accelerator_type) if snapshot.accelerator_type else None

@@ -14,8 +14,8 @@ from catalog.enums import AcceleratorType, WeightPrecision, known_or_text
 from connections.providers.spec import ShardingScheme, TrainerMode
 from wire.casing import camel_keys, snake
 
-ADDED: frozenset[str] = frozenset()
-"""Fields that came later, None by default: where unknown they are left out of what is stored, whose digests so stay."""
+ADDED = frozenset({"hide_specs", "rl_accelerator_count"})
+"""Fields that came later, None or False by default: then they are left out of what is stored, whose digests so stay."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Snapshot:
     """One published training shape.
 
     `accelerator_count` is GPUs per node; `max_supported_context_length` is tokens; `parameter_count` is parameters.
+    `rl_accelerator_count` is GPUs of trainer and rollouts together. With `hide_specs` counts and type say nothing.
     GPU type and precision are those of `catalog.enums`, or a newer one as text: a shape that runs elsewhere may say it.
     """
 
@@ -42,6 +43,8 @@ class Snapshot:
     trainer_image_tag: str | None = None
     deployment_shape_version: str | None = None
     deployment_image_tag: str | None = None
+    hide_specs: bool = False
+    rl_accelerator_count: int | None = None
 
     @property
     def gpus(self) -> int:
@@ -50,7 +53,7 @@ class Snapshot:
 
     def as_json(self) -> dict[str, Any]:
         """The stored form: camelCase, int64 as a string, None for what is unknown."""
-        known = {name: value for name, value in asdict(self).items() if value is not None or name not in ADDED}
+        known = {name: value for name, value in asdict(self).items() if value or name not in ADDED}
         stored: dict[str, Any] = camel_keys(known)
         return stored | {"parameterCount": None if self.parameter_count is None else str(self.parameter_count)}
 

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
 from catalog.enums import IdSource
 from catalog.fields.checks import problems
@@ -180,8 +181,8 @@ def _new(shape: OfferedShape, before: ShapeEntry | None) -> ShapeEntry:
 
 def _told(known: Snapshot, said: Snapshot) -> Snapshot:
     """What is said now, without what nobody knew to ask for when the version was brought."""
-    later = {name: None for name in ADDED if getattr(known, name) is None}
-    return replace(said, **later)  # type: ignore[arg-type]
+    later: dict[str, Any] = {name: getattr(known, name) for name in ADDED if not getattr(known, name)}
+    return replace(said, **later)
 
 
 def _kept_warning(before: ShapeEntry) -> Deprecation | None:

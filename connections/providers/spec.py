@@ -68,6 +68,8 @@ class TrainerSpec:
     deployment_shape_version: str | None
     deployment_image_tag: str | None
     recipe_steps: int | None = None
+    hide_specs: bool = False
+    rl_accelerator_count: int | None = None
 
     @property
     def gpus_per_replica(self) -> int:
@@ -81,8 +83,8 @@ class TrainerSpec:
 
     def as_json(self) -> dict[str, Any]:
         """The recorded form; what came later (it has a default here) is left out where it says nothing, as before."""
-        later = {field.name for field in fields(self) if field.default is None}
-        return {name: value for name, value in asdict(self).items() if value is not None or name not in later}
+        later = {field.name for field in fields(self) if field.default in (None, False)}
+        return {name: value for name, value in asdict(self).items() if value not in (None, False) or name not in later}
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> TrainerSpec:

@@ -17,9 +17,13 @@ def gpu_total(spec: TrainerSpec) -> str:
     """GPUs of the whole launch in words: what the shape takes, times the replicas, and what stays open."""
     total, replicas = spec.trainer_gpus, spec.trainer_replica_count
     words = f"{quantity(total, 'GPU')} in all" if total else "no GPU: runs on the CPU"
+    if spec.hide_specs:
+        return "GPUs that who runs it does not tell"
     if total and (replicas > 1 or spec.node_count > 1):
         nodes = quantity(spec.node_count, "node")
         words += f" ({spec.accelerator_count} a node x {nodes} x {quantity(replicas, 'replica')})"
+    if spec.rl_accelerator_count:
+        words += f", {spec.rl_accelerator_count:,} with the rollouts of RL"
     if spec.deployment_replica_count:
         words += ", and those of the deployment, which its own shape decides"
     return words

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from catalog.enums import Architecture
+from catalog.fields.checks import problems
+from catalog.fields.facts import shape_facts
+from catalog.fields.launch_fields import common_fields
 from catalog.fields.snapshots import Snapshot
 from catalog.labels import accelerator_label
 from catalog.sync.reading import LeftOut, read_facts, read_version
@@ -117,6 +120,21 @@ def test_what_is_not_said_is_unknown() -> None:
     unknown = (found.accelerator_type, found.base_model_weight_precision, found.trainer_image_tag)
     assert (*unknown, found.parameter_count) == (None, None, None, None)
     assert found.node_count == 1
+
+
+def test_hidden_gpus_say_so_and_those_for_rl_stand_beside_the_trainers() -> None:
+    scheme = {"tensorParallelism": 8}
+    hidden = read_version(
+        remote("s", hideSpecs=True, acceleratorType=None, acceleratorCount=None, trainerShardingScheme=scheme)
+    ).snapshot
+    assert hidden.hide_specs and problems(hidden, common_fields(TrainerMode.LORA_TRAINER)) == ()
+    facts = {fact.key: fact for fact in shape_facts(hidden)}
+    assert (facts["gpus"].value, facts["gpus"].note) == (None, "not told by who runs it")
+    assert facts["accelerator_type"].value is None
+    told = read_version(remote("s", rlAcceleratorCount=12)).snapshot
+    gpus = next(fact for fact in shape_facts(told) if fact.key == "gpus")
+    assert (gpus.value, gpus.note) == ("8", "for each trainer replica; 12 with the rollouts of RL")
+    assert "hideSpecs" not in told.as_json() and Snapshot.from_json(told.as_json()) == told
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,9 @@ def reasons_against(spec: TrainerSpec, models: Path, *, others: Callable[[], boo
 
     It is asked last, and only where it matters: to find that out takes longer than all the rest.
     """
-    if gpus := spec.gpus_per_replica:
+    if spec.hide_specs:
+        yield "The shape does not tell its GPUs; this machine's provider runs shapes without GPUs only."
+    elif gpus := spec.gpus_per_replica:
         needs = f"The shape needs {quantity(gpus, 'GPU')} a replica"
         yield f"{needs}; this machine's provider runs shapes without GPUs only."
     if spec.trainer_replica_count != 1:
