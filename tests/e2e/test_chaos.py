@@ -34,7 +34,7 @@ READY_SECONDS = 30
 START_SECONDS = 120  # of processes, on a machine that others keep busy, too
 END_SECONDS = 120
 RESTARTS = 10
-KILLS = 3
+KILLS = 2
 OUTCOMES = {"COMPLETED", "FAILED", "CANCELLED"}
 
 # What Slipway says of a launch, the code (negative: the signal) that its trainer ended with, and how many it had.
