@@ -21,7 +21,7 @@ from launches.pages.facts import gpu_total, locked_facts
 from launches.pages.forms import LaunchPlace, form_fields
 from launches.pages.render import Address, RenderedRequest, render_request
 from launches.placement import Offer, connections_of, names_of, offer_for, refusal_sentence
-from launches.resolve import CONNECTION, resolve
+from launches.resolve import CONNECTION, RECIPE, resolve
 from launches.subjects import default_offer, subject_of
 from wire.errors import Violation
 
@@ -65,14 +65,19 @@ def preview_launch(
     owner: int | None,
     key: str,
     extra: tuple[Violation, ...] = (),
+    is_draft: bool = False,
 ) -> LaunchPreview:
     """Resolve `inputs` against the version as a launch by `owner` (primary key) in `account` under the key would be.
 
-    `extra` are violations that the caller found before; they are shown with the others.
+    `extra` are violations that the caller found before; they are shown with the others. While somebody still fills in
+    the form (`is_draft`), a recipe that only another connection offers makes room for the default one of the connection
+    that was chosen: they see that. Once it is sent it is refused.
     """
     subject = subject_of(version, account)
     connections, wanted = connections_of(account), str(inputs.get(CONNECTION) or "")
     default, offered = default_offer(subject, connections, wanted=wanted)
+    if is_draft and _is_of_another(inputs.get(RECIPE), offered):
+        inputs = {name: value for name, value in inputs.items() if name != RECIPE}
     resolved = resolve(subject, inputs, recipes=offered.recipe_names, connections=names_of(connections))
     found = () if isinstance(resolved, TrainerSpec) else resolved
     violations = (*extra, *(violation for violation in found if violation not in extra))
@@ -89,6 +94,12 @@ def preview_launch(
         offer=offered if found else offer_for(spec, connections, wanted=wanted),
         default_refusal=refusal_sentence(offered) if offered.connection is None else "",
     )
+
+
+def _is_of_another(recipe: Any, offer: Offer) -> bool:
+    """Whether the connection that takes the launch does not offer the recipe, and another one does."""
+    elsewhere = {each.name for verdict in offer.verdicts for each in verdict.recipes}
+    return recipe in elsewhere and recipe not in offer.recipe_names
 
 
 def _places(offer: Offer) -> list[LaunchPlace]:

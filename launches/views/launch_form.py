@@ -49,6 +49,7 @@ class Posted:
     inputs: dict[str, Any]
     key: str
     repeated: tuple[Violation, ...] = ()
+    is_draft: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def launch_preview(request: SlipwayRequest, account_id: str, shape_id: str) -> H
     data = request.POST if request.method == "POST" else request.GET
     version = _version(request, account_id, shape_id, data.get("version", ""))
     inputs, repeated = read_inputs(data.lists())
-    posted = Posted(inputs, data.get("idempotency_key", ""), repeated)
+    posted = Posted(inputs, data.get("idempotency_key", ""), repeated, is_draft=True)
     return render(request, "launches/preview.html", _context(request, version, posted))
 
 
@@ -211,7 +212,13 @@ def _context(
     if isinstance(refusal, InvalidArgument):
         extra = (*extra, *refusal.violations)
     preview = preview_launch(
-        version, request.standing.account, posted.inputs, owner=request.user.pk, key=posted.key, extra=extra
+        version,
+        request.standing.account,
+        posted.inputs,
+        owner=request.user.pk,
+        key=posted.key,
+        extra=extra,
+        is_draft=posted.is_draft,
     )
     labels = {field.name: field.label for field in preview.fields}
     successor = successor_of(member_of(request), version)

@@ -95,6 +95,7 @@ def running_slipway(home: Path, redis_url: str, **settings: str) -> Iterator[Sli
                 "SLIPWAY_HOME": str(home),
                 "SLIPWAY_EMBEDDED": "1",
                 "SLIPWAY_TRAINER_ENV": str(KEPT / "trainer"),
+                "SLIPWAY_CONNECTION_NETWORKS": "127.0.0.0/8",
                 "PORT": str(port),
                 "SLIPWAY_ADMIN_USER": "admin",
                 "SLIPWAY_ADMIN_PASSWORD": "a good long pass phrase",

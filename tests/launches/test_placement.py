@@ -149,3 +149,16 @@ def test_the_launch_page_says_where(client: Client, far: Connection, local: Acco
     sign_in(client, owner)
     assert "Far" in client.get(f"/launches/{launch.uid}").text
     assert local_connection().name not in launch.connection.name
+
+
+def test_a_recipe_that_only_another_connection_has_makes_room_while_somebody_fills_in_and_is_refused_once_sent(
+    client: Client, far: Connection, launcher: User, tiny: ShapeVersion
+) -> None:
+    sign_in(client, launcher)
+    chosen = {"connection": "far", "recipe": "sample-sft"}
+    preview = client.post(form_url(tiny) + "/preview", chosen).text
+    assert "is not a recipe here" not in preview
+    sent = client.post(form_url(tiny), chosen)
+    assert sent.status_code == 422
+    assert "is not a recipe here" in sent.text
+    assert Launch.objects.count() == 0

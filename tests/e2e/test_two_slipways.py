@@ -1,0 +1,109 @@
+"""One Slipway launches on another: the connection is added in the browser, and the SDK trains through the first."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.conftest import E2E_OFFSET, broker_url, worker_number
+from tests.e2e.conftest import ROOT, SlipwayServer, running_slipway
+from tests.sdk.environments import ensure_environment
+
+DRIVER = ROOT / "tests" / "sdk" / "drive_trainer.py"
+SHAPE = "/shapes/local/tiny-qwen3-2k-lora/launch"
+STEPS = 3
+READY_MILLISECONDS = 600_000
+SEEN_MILLISECONDS = 60_000
+
+
+@pytest.fixture(scope="module")
+def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlipwayServer]:
+    """The other one, with real trainers; its broker database is the fourth from this worker's server."""
+    redis_url = broker_url(E2E_OFFSET + (worker_number() + 4) % E2E_OFFSET)
+    with running_slipway(tmp_path_factory.mktemp("far"), redis_url) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def key_there(far: SlipwayServer) -> str:
+    return new_key(far)
+
+
+def new_key(server: SlipwayServer) -> str:
+    return server.manage("create_api_key", "--account", "local", "--user", server.username, "--scope", "launch")
+
+
+def jobs_there(far: SlipwayServer, key: str) -> list[dict[str, str]]:
+    answer = httpx.get(f"{far.url}/v1/accounts/local/rlorTrainerJobs", headers={"X-Api-Key": key}, timeout=30)
+    found: list[dict[str, str]] = answer.json()["rlorTrainerJobs"]
+    return found
+
+
+def add_connection(page: Page, far: SlipwayServer, key: str) -> None:
+    page.goto("/connections")
+    page.get_by_role("link", name="Add a connection").click()
+    page.get_by_role("link", name="Another control plane").click()
+    page.get_by_label("Name", exact=True).fill("far")
+    page.get_by_label("Display name").fill("The far one")
+    page.get_by_label("Address").fill(far.url)
+    page.get_by_label("Catalogs").fill("local=local")
+    page.get_by_label("API key").fill(key)
+    page.locator("main").get_by_role("button", name="Add").click()
+    expect(page.get_by_role("heading", name="The far one")).to_be_visible()
+    page.get_by_role("button", name="Test", exact=True).click()
+    expect(page.locator("#tested")).to_contain_text("Jobs are made in")
+    expect(page.locator("#tested")).to_contain_text("quota")
+    page.get_by_role("link", name="Say who may").click()
+    page.get_by_label("every account").check()
+    page.locator("main").get_by_role("button", name="Save").click()
+    assert key not in page.content()
+
+
+def train(slipway: SlipwayServer, job: str) -> list[float]:
+    """A short loop of the official SDK through the first Slipway's gateway; the losses."""
+    done = subprocess.run(
+        [
+            *(str(ensure_environment("sdk")), str(DRIVER), "train", "--mode", "lora", "--steps", str(STEPS)),
+            *("--base-url", f"{slipway.url}/training/v1/rlorTrainerJobs/local/{job}"),
+        ],
+        env=os.environ | {"SLIPWAY_TRAINER_TOKEN": new_key(slipway)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return [event["loss_per_token"] for event in events if event["event"] in ("step", "evaluated")]
+
+
+def test_a_shape_runs_where_the_connection_is(
+    admin_page: Page, slipway_server: SlipwayServer, far: SlipwayServer, key_there: str
+) -> None:
+    page = admin_page
+    add_connection(page, far, key_there)
+
+    page.goto(SHAPE)
+    page.get_by_label("Where it runs").select_option("far")
+    expect(page.get_by_label("Recipe")).to_have_value("none")  # which is all that it offers
+    page.get_by_role("button", name="Launch trainer").click()
+    expect(page.locator("[data-ready='true']").first).to_be_attached(timeout=READY_MILLISECONDS)
+    job = page.locator("[data-copy^='launch-']").first.get_attribute("data-copy")
+    assert job
+    (there,) = jobs_there(far, key_there)
+    assert there["state"] == "JOB_STATE_RUNNING"
+    assert not there["name"].endswith(job)  # its id there is made of ours, which may be anybody's there
+
+    losses = train(slipway_server, job)
+    assert losses[-1] < losses[0], "the loss falls"
+
+    page.get_by_role("button", name="Cancel").first.click()
+    page.get_by_role("button", name="Cancel the launch").click()
+    expect(page.locator("[data-state='CANCELLED']").first).to_be_attached(timeout=SEEN_MILLISECONDS)
+    assert [each["state"] for each in jobs_there(far, key_there)] == ["JOB_STATE_CANCELLED"]
