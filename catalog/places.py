@@ -9,6 +9,7 @@ from typing import Any
 from catalog.fields.launch_fields import PLACES
 from catalog.fields.snapshot_fields import spec_of
 from catalog.fields.snapshots import Snapshot
+from catalog.sync_queries import not_offered
 from connections.models import Connection
 from connections.opened import open_provider
 from connections.providers.base import ProviderError
@@ -46,13 +47,15 @@ def _reasons(connection: Connection, spec: TrainerSpec) -> Iterator[str]:
         yield connection.closed_because
         return
     try:
-        yield from open_provider(connection).fits(spec)
+        yield from tuple(open_provider(connection).fits(spec)) or not_offered(connection, spec.training_shape_version)
     except ProviderError as error:
         yield str(error)
 
 
 def _lacking(snapshot: Snapshot) -> str:
     """Which kind of connection it would take."""
+    if snapshot.hide_specs:
+        return "needs a connection that offers it"
     if snapshot.gpus:
         return f"needs a connection with {quantity(snapshot.gpus, 'GPU')}"
     return "needs a connection that has its base model"

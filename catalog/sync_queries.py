@@ -63,13 +63,17 @@ def catalog_of(connection: Connection) -> dict[tuple[str, str], datetime | None]
     return kept
 
 
-def not_offered_because(connection: Connection, version: str) -> str:
-    """Why a shape of that version's name cannot be launched there, as the last sync found; "" where it may."""
-    catalog, parsed = catalog_of(connection), parse_version_name(version)
+def not_offered(connection: Connection, name: str) -> tuple[str, ...]:
+    """Why a shape (by its name or a version's) cannot be launched there, as the last sync found; empty where it may.
+
+    One query at most for each connection that has a catalog, however many shapes are asked of.
+    """
+    catalog = catalog_of(connection) if offers_catalog(connection) else {}
+    parsed = parse_version_name(name)
     if not catalog or parsed is None:
-        return ""
+        return ()
     shape = (parsed[0], parsed[1])
     if shape not in catalog:
-        return "Its catalog does not have this shape."
+        return ("Its catalog does not have this shape.",)
     since = catalog[shape]
-    return f"It has not offered this shape since {since.date().isoformat()}." if since else ""
+    return (f"It has not offered this shape since {since.date().isoformat()}.",) if since else ()

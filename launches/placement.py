@@ -10,11 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from accounts.models import Account
-from catalog.sync_queries import not_offered_because
+from catalog.sync_queries import not_offered
 from connections.models import Connection
 from connections.opened import open_provider
-from connections.providers.base import Provider, ProviderError, Recipe
-from connections.providers.catalogs import OffersCatalog
+from connections.providers.base import ProviderError, Recipe
 from connections.providers.spec import NO_RECIPE, TrainerSpec
 from connections.queries import usable_connections
 
@@ -76,16 +75,10 @@ def offer_for(spec: TrainerSpec, connections: Iterable[Connection], *, wanted: s
 def _judge(connection: Connection, spec: TrainerSpec) -> Verdict:
     try:
         provider = open_provider(connection)
-        reasons = tuple(provider.fits(spec)) or _not_offered(connection, provider, spec)
+        reasons = tuple(provider.fits(spec)) or not_offered(connection, spec.training_shape_version)
         return Verdict(connection, reasons, () if reasons else tuple(provider.recipes(spec)))
     except ProviderError as error:  # its row cannot be used as it stands
         return Verdict(connection, (str(error),))
-
-
-def _not_offered(connection: Connection, provider: Provider, spec: TrainerSpec) -> tuple[str, ...]:
-    """That its catalog, as it was last seen, has not the shape."""
-    why = not_offered_because(connection, spec.training_shape_version) if isinstance(provider, OffersCatalog) else ""
-    return (why,) if why else ()
 
 
 def _closed(connection: Connection) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from catalog.domain.withdraw_version import withdraw_version
 from catalog.enums import IdSource
 from catalog.models import BaseModel, Offering, ShapeVersion, SyncRun, TrainingShape
 from catalog.states import SyncOutcome
-from catalog.sync_queries import due_connections, not_offered_because
+from catalog.sync_queries import due_connections, not_offered
 from connections.models import Connection
 from connections.providers.catalogs import Following, RemoteCatalog, RemoteVersion
 from connections.states import ConnectionState
@@ -108,15 +108,15 @@ def test_what_vanished_is_deprecated_and_lifted_when_it_returns(engine: Offering
     today = timezone.now().date().isoformat()
     assert head("gone").deprecation_message == f"Not offered by Far since {today}."
     assert getattr(head("gone").successor, "shape_id", None) == "stays-0"
-    assert not_offered_because(far, head("gone").name) == f"It has not offered this shape since {today}."
+    assert not_offered(far, head("gone").name) == (f"It has not offered this shape since {today}.",)
     assert synced(far).outcome == SyncOutcome.UNCHANGED
     engine.offer(remote("gone"), *OTHERS)
     assert synced(far).counts["restore"] == 1
     assert head("gone").deprecated_at is None
     far = Connection.objects.get(pk=far.pk)
-    assert not_offered_because(far, head("gone").name) == ""
-    assert not_offered_because(far, f"accounts/{ACCOUNT}/trainingShapes/other/versions/aaaaaaa1").startswith("Its cat")
-    assert not_offered_because(local_connection(), head("gone").name) == ""
+    assert not_offered(far, head("gone").name) == ()
+    assert not_offered(far, f"accounts/{ACCOUNT}/trainingShapes/other") == ("Its catalog does not have this shape.",)
+    assert not_offered(local_connection(), head("gone").name) == ()
 
 
 def test_a_publishers_word_stays(engine: OfferingEngine, far: Connection) -> None:
@@ -195,8 +195,8 @@ def test_what_another_connection_offers_is_not_deprecated(engine: OfferingEngine
     engine.offer(*OTHERS)
     synced(far)
     assert head("a").deprecated_at is None
-    assert not_offered_because(far, head("a").name)
-    assert not not_offered_because(near, head("a").name)
+    assert not_offered(far, head("a").name)
+    assert not not_offered(near, head("a").name)
     synced(near)
     assert head("a").deprecation_message.startswith("Not offered by Near")
 
