@@ -15,6 +15,8 @@ from connections.models import Connection
 
 SYNC_DUE = "catalog.sync_due"
 SYNC = "catalog.sync"
+LONGEST_SECONDS = 600
+"""A thousand new shapes take about half a minute of a busy machine, after the minute and a half of a slow answer."""
 
 
 @shared_task(name=SYNC_DUE)
@@ -25,7 +27,7 @@ def sync_due() -> None:
         sync.apply_async(args=[pk], expires=300)
 
 
-@shared_task(name=SYNC)
+@shared_task(name=SYNC, time_limit=LONGEST_SECONDS)
 def sync(connection_pk: int) -> None:
     """Let the catalog follow one of them."""
     sync_catalog(actor=SYSTEM, connection=Connection.objects.get(pk=connection_pk))
