@@ -107,7 +107,7 @@ def launch_inputs(snapshot: Snapshot, body: Mapping[str, Any], *, named: bool) -
         inputs["inactivity_timeout"] = f"{whole[1]}s"
     if snapshot.trainer_mode is TrainerMode.FORWARD_ONLY:
         del inputs["learning_rate"]  # the SDK always sends one
-    if not inputs["forward_only"] or snapshot.trainer_mode is TrainerMode.FORWARD_ONLY:
+    if not inputs["forward_only"] or _may_only_go_forward(snapshot, inputs):
         del inputs["forward_only"]
     if not named:
         del inputs["max_context_length"]  # by which the shape was chosen
@@ -117,6 +117,12 @@ def launch_inputs(snapshot: Snapshot, body: Mapping[str, Any], *, named: bool) -
         if name in inputs and _says_nothing(inputs[name]):
             del inputs[name]
     return {name: value for name, value in inputs.items() if value is not None} | {RECIPE: NO_RECIPE}
+
+
+def _may_only_go_forward(snapshot: Snapshot, inputs: Mapping[str, Any]) -> bool:
+    """Whether the shape is forward-only, or is a LoRA shape asked for at rank 0: the base model alone."""
+    is_bare = snapshot.trainer_mode is TrainerMode.LORA_TRAINER and read_whole(inputs["lora_rank"]) == 0
+    return is_bare or snapshot.trainer_mode is TrainerMode.FORWARD_ONLY
 
 
 def labels_in(body: Mapping[str, Any]) -> Labels:

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from connections.models import Connection
 from connections.opened import provider_to_act
-from connections.providers.base import ProviderError, Reference
+from connections.providers.base import NEWEST_ATTEMPT, ProviderError, Reference
 from connections.providers.states import AttemptState
 from connections.queries import living_connections
 from launches.domain.note_unknown_trainers import note_unknown_trainers
@@ -45,12 +45,14 @@ def _reconcile(connection: Connection) -> int:
 
 
 def _attempt_of(connection: Connection, reference: Reference) -> Attempt | None:
-    return Attempt.objects.filter(
-        launch__account__account_id=reference.account,
-        launch__job_id=reference.job,
-        launch__connection=connection,
-        number=reference.attempt,
-    ).first()
+    """The newest one where the engine counts none; by the engine's own id where it keeps no account."""
+    there = Attempt.objects.filter(launch__connection=connection)
+    if not reference.account:
+        return there.filter(remote_id=reference.job).order_by("-number").first()
+    ours = there.filter(launch__account__account_id=reference.account, launch__job_id=reference.job)
+    if reference.attempt == NEWEST_ATTEMPT:
+        return ours.order_by("-number").first()
+    return ours.filter(number=reference.attempt).first()
 
 
 def _words(connection: Connection, reference: Reference) -> dict[str, object]:

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 import structlog
@@ -119,7 +119,8 @@ class Admission:
 def _look_up(secret: str, account: str, job: str, origin: Origin) -> Admitted:
     try:
         attempt = _attempt_for(secret, account, job, origin)
-        return Admitted(_endpoint_of(attempt), _credential_for(attempt.launch).encode())
+        token, is_own = _credential_for(attempt.launch)
+        return Admitted(replace(_endpoint_of(attempt), is_own=is_own), token.encode())
     except UNASKABLE as error:
         log.warning("gateway.database_lost", error=str(error))
         sentence = outage(error) or explain(error) or NO_ANSWER
@@ -128,12 +129,12 @@ def _look_up(secret: str, account: str, job: str, origin: Origin) -> Admitted:
         connections.close_all()
 
 
-def _credential_for(launch: Launch) -> str:
-    """What opens the endpoint: the trainer's own token, or the secret of the connection that it is reached through."""
+def _credential_for(launch: Launch) -> tuple[str, bool]:
+    """What opens the endpoint: the token of a trainer of ours (and whether it is one), or the connection's secret."""
     try:
         if open_provider(launch.connection).capabilities.credential is Credential.TRAINER_TOKEN:
-            return trainer_token(launch)
-        return unseal(launch.connection.secret)
+            return trainer_token(launch), True
+        return unseal(launch.connection.secret), False
     except (ProviderError, Unsealable) as error:
         log.warning("gateway.connection_unusable", connection=launch.connection.name, error=str(error))
         raise Refused(Code.UNAVAILABLE, f"The connection {launch.connection} cannot be used: {error}") from error

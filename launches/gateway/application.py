@@ -161,7 +161,9 @@ class Gateway:
         exchange = Exchange(
             method=scope["method"],
             target=endpoint.path + asked.target,
-            fields=headers.request_fields(scope["headers"], host=endpoint.host_field, token=admitted.token),
+            fields=headers.request_fields(
+                scope["headers"], host=endpoint.host_field, token=admitted.token, is_bearer=not endpoint.is_own
+            ),
             body=body,
             origin=endpoint.origin + endpoint.path,
             prefix=asked.prefix,

@@ -80,12 +80,15 @@ def announces_body(fields: Iterable[tuple[bytes, bytes]]) -> bool:
     return _is_chunked(given) or any(name == b"content-length" and value != b"0" for name, value in given)
 
 
-def request_fields(fields: Iterable[tuple[bytes, bytes]], *, host: bytes, token: bytes) -> Fields:
-    """What the trainer is sent; the framing of the body is not in it."""
+def request_fields(
+    fields: Iterable[tuple[bytes, bytes]], *, host: bytes, token: bytes, is_bearer: bool = False
+) -> Fields:
+    """What the trainer is sent; the framing of the body is not in it. `is_bearer` shows the token both ways."""
     given = [(name.lower(), value) for name, value in fields]
     dropped = HOP_BY_HOP | CALLERS_OWN | _listed_by_connection(given) | {b"content-length"}
     kept = [field for field in given if field[0] not in dropped and not field[0].startswith(b"x-forwarded-")]
-    return [(b"host", host), (b"x-api-key", token), *kept]
+    bearer = [(b"authorization", b"Bearer " + token)] if is_bearer else []
+    return [(b"host", host), (b"x-api-key", token), *bearer, *kept]
 
 
 def response_fields(fields: Iterable[tuple[bytes, bytes]], *, origin: bytes, prefix: bytes) -> Fields:

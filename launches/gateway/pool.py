@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import time
 from collections import deque
 from dataclasses import dataclass
 from functools import cache
+from ipaddress import ip_address
 
+from django.conf import settings
+
+from connections.providers.control_plane.transport import may_connect
 from launches.gateway.upstream import Upstream
 
 CONNECT_SECONDS = 3.0
@@ -20,12 +25,17 @@ MOST_IDLE = 64
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a trainer listens, or what passes on to it; `path` stands before the trainer's own."""
+    """Where a trainer listens, or what passes on to it; `path` stands before the trainer's own.
+
+    `is_own` says that a trainer of ours listens there, where a provider of ours put it; else only public addresses and
+    those of SLIPWAY_CONNECTION_NETWORKS are connected to.
+    """
 
     host: str
     port: int
     tls: bool = False
     path: bytes = b""
+    is_own: bool = True
 
     @property
     def origin(self) -> bytes:
@@ -44,6 +54,16 @@ def _tls_context() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+async def _allowed_address(endpoint: Endpoint) -> str:
+    """The address that is connected to, looked up once. Errors: `OSError` where there is none that may be."""
+    found = await asyncio.get_running_loop().getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    for _, _, _, _, place in found:
+        address = str(place[0]).partition("%")[0]
+        if may_connect(ip_address(address), settings.SLIPWAY_CONNECTION_NETWORKS):
+            return address
+    raise OSError(f"{endpoint.host} is where connections may not go.")
 
 
 class Pool:
@@ -68,7 +88,9 @@ class Pool:
         async with asyncio.timeout(CONNECT_SECONDS):
             loop = asyncio.get_running_loop()
             context = _tls_context() if endpoint.tls else None
-            _, upstream = await loop.create_connection(Upstream, endpoint.host, endpoint.port, ssl=context)
+            host = endpoint.host if endpoint.is_own else await _allowed_address(endpoint)
+            name = endpoint.host if context else None
+            _, upstream = await loop.create_connection(Upstream, host, endpoint.port, ssl=context, server_hostname=name)
             return upstream
 
     def give(self, endpoint: Endpoint, upstream: Upstream) -> None:

@@ -22,6 +22,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterField(
+            model_name="attempt",
+            name="endpoint",
+            field=models.CharField(blank=True, max_length=400),
+        ),
         migrations.AddField(
             model_name="attempt",
             name="estimated_start",

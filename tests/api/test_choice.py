@@ -160,3 +160,13 @@ def test_a_request_may_say_which_connection_it_runs_on(
         status, refusal = caller.post(f"{jobs}&connection=nowhere", {})
     assert status == 400
     assert "'nowhere' is not a connection that this account may use. Use one of local, far, farther" in str(refusal)
+
+
+def test_a_lora_shape_at_rank_0_is_a_reference_and_may_be_asked_for_as_such(caller: Caller) -> None:
+    shape = make_tiny_version().shape.name
+    path = f"/v1/accounts/local/rlorTrainerJobs?trainingShape={shape}"
+    body = {"forwardOnly": True, "trainingConfig": {"baseModel": TINY, "loraRank": 0}}
+    assert caller.post(path, body)[0] == 200
+    body["trainingConfig"] = {"baseModel": TINY, "loraRank": 8}
+    status, refusal = caller.post(path, body)
+    assert (status, "forwardOnly" in str(refusal)) == (400, True)

@@ -160,3 +160,23 @@ def test_a_request_is_passed_on_as_one_request_or_not_at_all(
     for request in requests:
         assert request.target == b"/" + below + (b"?" + query if query else b"")
         assert [value for name, value in request.headers if name == b"host"] == [b"127.0.0.1:9"]
+
+
+def test_the_key_of_a_connection_is_shown_both_ways_and_the_callers_own_never() -> None:
+    given = [(b"Authorization", b"Bearer theirs"), (b"X-Api-Key", b"theirs"), (b"Accept", b"*/*")]
+    sent = headers.request_fields(given, host=b"far:443", token=b"ours", is_bearer=True)
+    expected = {b"host": b"far:443", b"x-api-key": b"ours", b"authorization": b"Bearer ours", b"accept": b"*/*"}
+    assert dict(sent) == expected
+    assert b"authorization" not in dict(headers.request_fields(given, host=b"127.0.0.1:9", token=b"ours"))
+
+
+def test_a_redirection_stays_below_the_path_of_the_endpoint() -> None:
+    for place, passed in {
+        b"/base/job/x": b"/prefix/x",
+        b"https://far/base/job/x": b"/prefix/x",
+        b"/other": b"",
+        b"/base/jobless": b"",
+        b"https://far.example/base/job/x": b"",
+    }.items():
+        seen = dict(headers.response_fields([(b"location", place)], origin=b"https://far/base/job", prefix=b"/prefix"))
+        assert seen.get(b"location", b"") == passed, place

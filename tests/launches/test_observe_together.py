@@ -15,14 +15,15 @@ from accounts.actors import user_actor
 from connections.domain.note_answer import note_silence
 from connections.domain.refresh_capacity import refresh_capacity
 from connections.models import Connection
-from connections.providers.base import Observation, Reference
+from connections.providers.base import NEWEST_ATTEMPT, Observation, Reference
 from connections.providers.states import AttemptState, Reason
 from launches.domain import observe_connection as observing
 from launches.domain.advance_launch import advance_launch
 from launches.domain.cancel_launch import cancel_launch
 from launches.domain.observe_connection import observe_connection
+from launches.domain.reconcile_launches import reconcile_launches
 from launches.domain.sweep_launches import sweep_launches
-from launches.models import Attempt, Launch
+from launches.models import Attempt, Launch, UnknownTrainer
 from tests.connections.remote import RemoteEngine, make_connection, remote_kind
 from tests.launches.makers import attempt_of, make_launch
 from tests.makers import make_account, make_member, make_version
@@ -197,6 +198,21 @@ def test_the_sweep_hints_a_connection_once_and_others_one_by_one(
     monkeypatch.setattr(sweeping, "hint", lambda task, row: hinted.append((task, row)))
     sweep_launches()
     assert hinted == [("launches.observe", far.pk), ("launches.advance", attempt_of(queued).pk)]
+
+
+def test_what_an_engine_lists_without_attempts_is_the_newest_one_and_nobody_unknown(
+    far: Connection, engine: RemoteEngine
+) -> None:
+    first, over = running(2)
+    Attempt.objects.filter(launch=over).update(state="CANCELLED", finished_at=timezone.now())
+    Attempt.objects.filter(launch=first).update(remote_id="cut-short-1")
+    engine.jobs = {
+        Reference("", "cut-short-1", NEWEST_ATTEMPT): Observation(AttemptState.RUNNING),
+        Reference("local", over.job_id, NEWEST_ATTEMPT): Observation(AttemptState.RUNNING),
+        Reference("local", "of-nobody", NEWEST_ATTEMPT): Observation(AttemptState.RUNNING),
+    }
+    assert reconcile_launches() == 1  # what is over here, and runs there still
+    assert list(UnknownTrainer.objects.values_list("job_id", flat=True)) == ["of-nobody"]
 
 
 def test_a_version_that_the_engine_resolved_otherwise_is_told(far: Connection, engine: RemoteEngine) -> None:
