@@ -11,6 +11,8 @@ from catalog.fields.snapshots import Snapshot
 from catalog.labels import accelerator_label, context_label, parameter_label
 from connections.providers.spec import ShardingScheme
 
+HIDDEN = "not told by who runs it"
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -24,14 +26,14 @@ class Fact:
 
 def shape_facts(snapshot: Snapshot) -> list[Fact]:
     """Every field that the shape owns, in the order of its page."""
-    nodes, hidden = snapshot.node_count, snapshot.hide_specs
+    nodes, hidden = snapshot.node_count, HIDDEN if snapshot.hide_specs else ""
     tokens = snapshot.max_supported_context_length
     facts = [
         Fact("trainer_mode", "Trainer mode", MODE_LABELS[snapshot.trainer_mode]),
         Fact("accelerator_type", "GPU type", _gpu_type(snapshot)),
-        Fact("accelerator_count", "GPUs per node", None if hidden else str(snapshot.accelerator_count)),
-        Fact("node_count", "Nodes", None if hidden else str(nodes)),
-        Fact("gpus", "GPUs in all", None if hidden else str(snapshot.gpus), _of_gpus(snapshot)),
+        Fact("accelerator_count", "GPUs per node", hidden or str(snapshot.accelerator_count)),
+        Fact("node_count", "Nodes", hidden or str(nodes)),
+        Fact("gpus", "GPUs in all", hidden or str(snapshot.gpus), _of_gpus(snapshot)),
         Fact("max_supported_context_length", "Context", context_label(tokens), f"{tokens:,} tokens at most"),
         Fact("trainer_image_tag", "Image", snapshot.trainer_image_tag),
         Fact("trainer_sharding_scheme", "Parallelism", _parallelism(snapshot.trainer_sharding_scheme)),
@@ -56,14 +58,14 @@ def parameters(snapshot: Snapshot) -> str:
 
 def _of_gpus(snapshot: Snapshot) -> str:
     """What the number of GPUs counts."""
-    words = "not told by who runs it" if snapshot.hide_specs else "for each trainer replica" if snapshot.gpus else ""
+    words = "for each trainer replica" if snapshot.gpus and not snapshot.hide_specs else ""
     count = snapshot.rl_accelerator_count
     return "; ".join(filter(None, (words, f"{count:,} with the rollouts of RL" if count else "")))
 
 
 def _gpu_type(snapshot: Snapshot) -> str | None:
     if snapshot.hide_specs:
-        return None
+        return HIDDEN
     if not snapshot.gpus:
         return "No GPU"
     return accelerator_label(snapshot.accelerator_type) if snapshot.accelerator_type else None

@@ -129,12 +129,12 @@ def test_hidden_gpus_say_so_and_those_for_rl_stand_beside_the_trainers() -> None
     ).snapshot
     assert hidden.hide_specs and problems(hidden, common_fields(TrainerMode.LORA_TRAINER)) == ()
     facts = {fact.key: fact for fact in shape_facts(hidden)}
-    assert (facts["gpus"].value, facts["gpus"].note) == (None, "not told by who runs it")
-    assert facts["accelerator_type"].value is None
-    told = read_version(remote("s", rlAcceleratorCount=12)).snapshot
-    gpus = next(fact for fact in shape_facts(told) if fact.key == "gpus")
+    told = {facts[key].value for key in ("gpus", "accelerator_count", "node_count", "accelerator_type")}
+    assert (told, facts["gpus"].note) == ({"not told by who runs it"}, "")
+    with_rl = read_version(remote("s", rlAcceleratorCount=12)).snapshot
+    gpus = next(fact for fact in shape_facts(with_rl) if fact.key == "gpus")
     assert (gpus.value, gpus.note) == ("8", "for each trainer replica; 12 with the rollouts of RL")
-    assert "hideSpecs" not in told.as_json() and Snapshot.from_json(told.as_json()) == told
+    assert "hideSpecs" not in with_rl.as_json() and Snapshot.from_json(with_rl.as_json()) == with_rl
 
 
 @pytest.mark.parametrize(
