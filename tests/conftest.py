@@ -77,7 +77,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones first, so that two workers end at about the same time."""
+    """The long ones first, so that the workers end at about the same time."""
     items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
 
 
