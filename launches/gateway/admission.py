@@ -71,10 +71,14 @@ class AdmissionRequest:
 
 @dataclass(frozen=True)
 class Admitted:
-    """The trainer that a caller may talk to, and what to show it."""
+    """The trainer that a caller may talk to, and what to show it.
+
+    `curve_of` is the attempt (primary key) whose records are read from what passes, None where the trainer's own are.
+    """
 
     endpoint: Endpoint
     token: bytes
+    curve_of: int | None = None
 
 
 class Admission:
@@ -120,7 +124,8 @@ def _look_up(secret: str, account: str, job: str, origin: Origin) -> Admitted:
     try:
         attempt = _attempt_for(secret, account, job, origin)
         token, is_own = _credential_for(attempt.launch)
-        return Admitted(replace(_endpoint_of(attempt), is_own=is_own), token.encode())
+        curve_of = None if is_own else attempt.pk
+        return Admitted(replace(_endpoint_of(attempt), is_own=is_own), token.encode(), curve_of)
     except UNASKABLE as error:
         log.warning("gateway.database_lost", error=str(error))
         sentence = outage(error) or explain(error) or NO_ANSWER

@@ -24,6 +24,7 @@ import structlog
 from accounts.origins import Origin, origin_in
 from launches.gateway import headers
 from launches.gateway.admission import Admission, Admitted, Refused
+from launches.gateway.curves import Curves
 from launches.gateway.exchange import Body, CallerGone, CutOff, Exchange, NoAnswer, Receive, Send, WrongTrainer
 from launches.gateway.pool import Pool
 from launches.gateway.upstream import Upstream
@@ -63,6 +64,7 @@ class Gateway:
     def __init__(self) -> None:
         self._admission = Admission()
         self._pool = Pool()
+        self._curves = Curves()
         self._open = 0
         self._held: Counter[str] = Counter()
         """Requests in progress by account, of those who were let through."""
@@ -169,6 +171,7 @@ class Gateway:
             prefix=asked.prefix,
             send=send,
             release=partial(self._pool.give, endpoint),
+            copy=self._curves.copy_for(admitted.curve_of, asked.target, scope["headers"]),
         )
         try:
             await exchange.run(upstream)

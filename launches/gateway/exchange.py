@@ -12,6 +12,7 @@ from typing import Any
 import h11
 
 from launches.gateway import headers
+from launches.gateway.curves import AnswerCopy
 from launches.gateway.upstream import Broken, Received, Upstream
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -82,7 +83,8 @@ class Body:
 class Exchange:
     """One request, as the trainer shall see it, and how its answer is changed for the caller.
 
-    `release` is told when the trainer's part is over, which may be long before the caller has read all of it.
+    `release` is told when the trainer's part is over, which may be long before the caller has read all of it. `copy`
+    gets the answer, too, where a curve is drawn from it.
     """
 
     method: str
@@ -93,6 +95,7 @@ class Exchange:
     prefix: bytes
     send: Send
     release: Callable[[Upstream], None]
+    copy: AnswerCopy | None = None
 
     async def run(self, upstream: Upstream) -> None:
         """Do it.
@@ -106,6 +109,8 @@ class Exchange:
             raise
         self.release(upstream)
         await self._pass(last, more=False)
+        if self.copy is not None:
+            self.copy.finish()
 
     async def _exchange(self, upstream: Upstream) -> bytes:
         """Everything but to pass on the answer's last piece, which is the result."""
@@ -163,6 +168,8 @@ class Exchange:
         fields = headers.response_fields(response.headers, origin=self.origin, prefix=self.prefix)
         if not self.body.is_over:
             fields.append(headers.LAST)
+        if self.copy is not None:
+            self.copy.begin(response.status_code)
         await self._tell({"type": "http.response.start", "status": response.status_code, "headers": fields})
 
     async def _all_but_the_last(self, upstream: Upstream, event: Received | None) -> bytes:
@@ -183,6 +190,8 @@ class Exchange:
         return b""
 
     async def _pass(self, data: bytes, *, more: bool = True) -> None:
+        if self.copy is not None:
+            self.copy.add(data)
         await self._tell({"type": "http.response.body", "body": data, "more_body": more})
 
     async def _tell(self, message: MutableMapping[str, Any]) -> None:

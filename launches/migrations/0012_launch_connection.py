@@ -34,6 +34,16 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="attempt",
+            name="passed_loss",
+            field=models.FloatField(db_default=0, default=0, help_text="Seen in the gateway since the last step."),
+        ),
+        migrations.AddField(
+            model_name="attempt",
+            name="passed_tokens",
+            field=models.BigIntegerField(db_default=0, default=0, help_text="Over which that loss is a sum."),
+        ),
+        migrations.AddField(
+            model_name="attempt",
             name="remote_id",
             field=models.CharField(blank=True, db_default="", help_text="The engine's own id.", max_length=200),
         ),

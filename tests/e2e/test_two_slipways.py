@@ -102,6 +102,8 @@ def test_a_shape_runs_where_the_connection_is(
 
     losses = train(slipway_server, job)
     assert losses[-1] < losses[0], "the loss falls"
+    drawn = page.locator("#records tbody tr")
+    expect(drawn).to_have_count(STEPS, timeout=SEEN_MILLISECONDS)
 
     page.get_by_role("button", name="Cancel").first.click()
     page.get_by_role("button", name="Cancel the launch").click()
