@@ -8,9 +8,19 @@ from __future__ import annotations
 
 from django.utils.crypto import salted_hmac
 
+from connections.opened import open_provider
+from connections.providers.base import Credential
 from launches.models import Launch
 
 
 def trainer_token(launch: Launch) -> str:
     """A prefix and 64 hexadecimal digits; the same for every attempt of the launch."""
     return "slt-" + salted_hmac("launches.trainer_token", str(launch.uid), algorithm="sha256").hexdigest()
+
+
+def takes_own_token(launch: Launch) -> bool:
+    """Whether its trainer takes that token; else it is reached through a connection, by that one's secret.
+
+    Needs `connection` loaded. Errors: `Retryable` where the connection cannot be used.
+    """
+    return open_provider(launch.connection).capabilities.credential is Credential.TRAINER_TOKEN

@@ -26,13 +26,12 @@ from accounts.domain.create_api_key import hash_secret
 from accounts.origins import UNKNOWN, Origin
 from accounts.tables import explain
 from api.outages import RETRY_SECONDS, UNASKABLE, outage
-from connections.opened import open_provider
-from connections.providers.base import Credential, ProviderError
+from connections.providers.base import ProviderError
 from connections.sealing import Unsealable, unseal
 from launches.domain.control import right_to_control
 from launches.gateway.pool import Endpoint
 from launches.models import Attempt, Launch
-from launches.tokens import trainer_token
+from launches.tokens import takes_own_token, trainer_token
 from launches.validation_runs import is_validation_run
 from wire.errors import NotFound, PermissionDenied
 from wire.names import job_name
@@ -137,7 +136,7 @@ def _look_up(secret: str, account: str, job: str, origin: Origin) -> Admitted:
 def _credential_for(launch: Launch) -> tuple[str, bool]:
     """What opens the endpoint: the token of a trainer of ours (and whether it is one), or the connection's secret."""
     try:
-        if open_provider(launch.connection).capabilities.credential is Credential.TRAINER_TOKEN:
+        if takes_own_token(launch):
             return trainer_token(launch), True
         return unseal(launch.connection.secret), False
     except (ProviderError, Unsealable) as error:

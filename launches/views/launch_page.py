@@ -23,6 +23,7 @@ from accounts.roles import Right
 from catalog.labels import duration_label, value_label
 from catalog.usage import environment
 from catalog.views.access import member_of
+from connections.providers.base import ProviderError
 from connections.providers.spec import TrainerSpec
 from connections.providers.states import AttemptState, Reason
 from launches.domain.control import right_to_control
@@ -44,7 +45,7 @@ from launches.queries import (
 )
 from launches.series import Position, curve_of, newest_of, records_by_attempt
 from launches.states import RESUMABLE
-from launches.tokens import trainer_token
+from launches.tokens import takes_own_token, trainer_token
 from lists.pages import show
 from wire.errors import Refusal
 
@@ -188,9 +189,17 @@ def _rights(request: SlipwayRequest, launch: Launch, attempt: Attempt, spec: Tra
     if attempt.endpoint and not attempt.is_final:
         rights |= {"code": connection_code(spec, launch.job_id), "environment": environment(settings.SLIPWAY_URL)}
         if not control and launch.deleted_at is None:
-            rights["token"] = trainer_token(launch)
+            rights["token"] = _own_token(launch)
             rights["gateway"] = f"{settings.SLIPWAY_URL}{PREFIX}{launch.account.account_id}/{launch.job_id}"
     return rights
+
+
+def _own_token(launch: Launch) -> str:
+    """What opens the trainer without Slipway in between; "" where nothing does, or the connection cannot be used."""
+    try:
+        return trainer_token(launch) if takes_own_token(launch) else ""
+    except ProviderError:
+        return ""
 
 
 def _refusal(request: SlipwayRequest, launch: Launch, right: Right) -> str:

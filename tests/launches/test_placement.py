@@ -16,7 +16,6 @@ from catalog.models import ShapeVersion
 from connections.models import Connection
 from connections.states import ConnectionState
 from launches.models import Launch
-from tests.connections.makers import local_connection
 from tests.connections.remote import RemoteEngine, make_connection, remote_kind
 from tests.launches.makers import make_launch, make_tiny_version
 from tests.makers import make_account, make_member, make_version, sign_in
@@ -148,7 +147,20 @@ def test_the_launch_page_says_where(client: Client, far: Connection, local: Acco
     launch = make_launch(owner=owner, version=make_version(gpus=8))
     sign_in(client, owner)
     assert "Far" in client.get(f"/launches/{launch.uid}").text
-    assert local_connection().name not in launch.connection.name
+
+
+def test_how_to_reach_a_trainer_elsewhere_is_told_without_a_token_that_it_would_not_take(
+    client: Client, far: Connection, local: Account
+) -> None:
+    owner = make_member(account=local, role=Role.LAUNCHER)
+    launch = make_launch(owner=owner, version=make_version(gpus=8))
+    launch.attempts.update(state="RUNNING", endpoint="https://far.example/x", ready=True)
+    Launch.objects.update(state="RUNNING")
+    sign_in(client, owner)
+    page = client.get(f"/launches/{launch.uid}").text
+    assert "Without Slipway in between" not in page
+    assert "It takes a key of the owner" not in page
+    assert f"/training/v1/rlorTrainerJobs/local/{launch.job_id}" in page
 
 
 def test_a_recipe_that_only_another_connection_has_makes_room_while_somebody_fills_in_and_is_refused_once_sent(
