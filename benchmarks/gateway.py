@@ -47,9 +47,9 @@ GOAL_SECONDS, GOAL_SHARE = 0.003, 0.10
 GOAL_BYTES = 100_000_000
 STAND_IN = """
 INSERT INTO launches_launch (uid, account_id, job_id, owner_id, shape_version_id, display_name, spec, inputs,
-    provider, idempotency_key, state, attempt_count, last_event, created_at)
+    connection_id, idempotency_key, state, attempt_count, last_event, created_at, search_text)
 SELECT gen_random_uuid(), account_id, 'bench-bare', owner_id, shape_version_id, '', spec, inputs,
-    provider, 'bench-bare', 'RUNNING', 1, 1, now() FROM launches_launch WHERE job_id = %(job)s;
+    connection_id, 'bench-bare', 'RUNNING', 1, 1, now(), search_text FROM launches_launch WHERE job_id = %(job)s;
 INSERT INTO launches_attempt (launch_id, number, state, reason, detail, ready, endpoint, resume_from, failures,
     progress_read, log_tail, log_offset, metrics_read, metrics_offset, created_at, next_check_at)
 SELECT id, 1, 'RUNNING', '', '', true, %(endpoint)s, '', 0, 0, '', 0, 0, 0, now(), now() + interval '1 day'

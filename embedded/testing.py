@@ -44,15 +44,12 @@ def forget_settings() -> None:
 
 
 def pytest_options(arguments: list[str]) -> list[str]:
-    """Three processes that share the files out, unless the caller speaks of it or wants a debugger or a list.
-
-    One more than the least machine has processors: the long tests wait as much as they compute.
-    """
+    """Two processes that share the files out, unless the caller speaks of it or wants a debugger or a list."""
     own = ("--numprocesses", "--dist", "--pdb", "--trace", "--collect-only", "--co", "-p")
     spoken = any(argument.startswith("-n") or argument.partition("=")[0] in own for argument in arguments)
     if (os.cpu_count() or 1) < 2 or spoken:
         return arguments
-    return ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", *arguments]
+    return ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", *arguments]
 
 
 def run(arguments: list[str]) -> int:

@@ -21,18 +21,18 @@ def told_counts(outcome: str, counts: Mapping[str, int]) -> str:
 
 
 @dataclass(frozen=True)
-class StepGroup:
+class SyncStepGroup:
     """The differences of one kind, with what they are called."""
 
     title: str
     steps: tuple[Mapping[str, Any], ...]
 
 
-def grouped(outcome: str, differences: Sequence[Mapping[str, Any]]) -> list[StepGroup]:
+def grouped(outcome: str, differences: Sequence[Mapping[str, Any]]) -> list[SyncStepGroup]:
     """By kind, what adds first."""
     done = outcome == SyncOutcome.APPLIED
     found = [
-        StepGroup(WORDS[kind][done].capitalize(), tuple(step for step in differences if step["kind"] == kind))
+        SyncStepGroup(WORDS[kind][done].capitalize(), tuple(step for step in differences if step["kind"] == kind))
         for kind in StepKind
     ]
     return [group for group in found if group.steps]

@@ -13,6 +13,7 @@ from connections.queries import living_connections
 from launches.domain.note_unknown_trainers import note_unknown_trainers
 from launches.models import Attempt
 
+_NOT_OURS_TO_END = frozenset({AttemptState.REJECTED, AttemptState.LOST})
 log = structlog.get_logger(__name__)
 
 
@@ -20,7 +21,8 @@ def reconcile_launches() -> int:
     """Cancel what a provider runs though its attempt is over here, which a worker that died at the wrong moment leaves.
 
     What nobody recorded here is left alone until an admin asks for its end: it may be another Slipway's. So is what the
-    provider has under the id of an attempt that it refused: of that it took nothing. Answers how many were cancelled.
+    provider has under the id of an attempt that it refused: of that it took nothing; and what was lost and is there
+    again, since it may have trained all the while. Answers how many were cancelled.
     """
     return sum(_reconcile(connection) for connection in living_connections())
 
@@ -32,7 +34,7 @@ def _reconcile(connection: Connection) -> int:
         provider = provider_to_act(connection)
         for reference in provider.list_references():
             attempt = _attempt_of(connection, reference)
-            if attempt is None or attempt.state == AttemptState.REJECTED:
+            if attempt is None or attempt.state in _NOT_OURS_TO_END:
                 unknown.append(reference)
             elif attempt.is_final:
                 provider.cancel(reference)

@@ -34,7 +34,7 @@ def _fail(job: Launch, trainer: StandIn) -> None:
 
 
 def _move_elsewhere(job: Launch, trainer: StandIn) -> None:
-    observe(job, AttemptState.RUNNING, endpoint="https://trainer.example")
+    observe(job, AttemptState.RUNNING, endpoint="unix:///run/trainer")
 
 
 def _load(job: Launch, trainer: StandIn) -> None:

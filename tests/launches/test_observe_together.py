@@ -215,6 +215,15 @@ def test_what_an_engine_lists_without_attempts_is_the_newest_one_and_nobody_unkn
     assert list(UnknownTrainer.objects.values_list("job_id", flat=True)) == ["of-nobody"]
 
 
+def test_what_was_lost_and_is_there_again_is_shown_and_not_ended(far: Connection, engine: RemoteEngine) -> None:
+    (launch,) = running(1)
+    Attempt.objects.filter(launch=launch).update(state="LOST", finished_at=timezone.now())
+    engine.calls.clear()
+    assert reconcile_launches() == 0
+    assert "cancel" not in engine.calls
+    assert UnknownTrainer.objects.get().job_id == launch.job_id
+
+
 def test_a_version_that_the_engine_resolved_otherwise_is_told(far: Connection, engine: RemoteEngine) -> None:
     (launch,) = running(1)
     other = "accounts/fireworks/trainingShapes/x/versions/zzzz9999"
