@@ -30,7 +30,7 @@ def whereabouts(snapshots: Iterable[Snapshot], connections: Sequence[Connection]
     """Of each shape, with nothing set by a user."""
     for snapshot in snapshots:
         spec = _plain_spec(snapshot)
-        refusals = {connection: tuple(_reasons(connection, spec)) for connection in connections}
+        refusals = {connection: _refusal(connection, spec) for connection in connections}
         willing = tuple(str(connection) for connection, reasons in refusals.items() if not reasons)
         told = " ".join(f"{connection}: {' '.join(reasons)}" for connection, reasons in refusals.items())
         yield Whereabouts(willing) if willing else Whereabouts((), _lacking(snapshot), told)
@@ -42,14 +42,17 @@ def _plain_spec(snapshot: Snapshot) -> TrainerSpec:
     return TrainerSpec(training_shape_version=snapshot.name, recipe=NO_RECIPE, **unset | owned)
 
 
-def _reasons(connection: Connection, spec: TrainerSpec) -> Iterator[str]:
-    if connection.closed_because:
-        yield connection.closed_because
-        return
+def _refusal(connection: Connection, spec: TrainerSpec) -> tuple[str, ...]:
+    return (connection.closed_because,) if connection.closed_because else reasons_against(connection, spec)
+
+
+def reasons_against(connection: Connection, spec: TrainerSpec) -> tuple[str, ...]:
+    """Why the spec can never run there, one sentence a reason; empty where it may. Without the network."""
     try:
-        yield from tuple(open_provider(connection).fits(spec)) or not_offered(connection, spec.training_shape_version)
-    except ProviderError as error:
-        yield str(error)
+        fit = tuple(open_provider(connection).fits(spec))
+    except ProviderError as error:  # its row cannot be used as it stands
+        return (str(error),)
+    return fit or not_offered(connection, spec.training_shape_version)
 
 
 def _lacking(snapshot: Snapshot) -> str:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from accounts.models import Account, User
 from catalog.models import ShapeVersion
 from connections.models import Connection
+from connections.providers.base import Reference
 from connections.providers.states import FINAL, AttemptState, Reason
 from launches.labels import LONGEST
 from launches.leases import LeasedRow
@@ -169,6 +170,11 @@ class Attempt(LeasedRow):
 
     def __str__(self) -> str:
         return f"attempt {self.number} of {self.launch_id}"
+
+    @property
+    def reference(self) -> Reference:
+        """What a provider knows it by. Needs the launch with its `account` loaded."""
+        return Reference(self.launch.account.account_id, self.launch.job_id, self.number)
 
     @property
     def is_final(self) -> bool:

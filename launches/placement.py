@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from accounts.models import Account
-from catalog.sync_queries import not_offered
+from catalog.places import reasons_against
 from connections.models import Connection
 from connections.opened import open_provider
-from connections.providers.base import ProviderError, Recipe
+from connections.providers.base import Recipe
 from connections.providers.spec import NO_RECIPE, TrainerSpec
 from connections.queries import usable_connections
 
@@ -73,12 +73,8 @@ def offer_for(spec: TrainerSpec, connections: Iterable[Connection], *, wanted: s
 
 
 def _judge(connection: Connection, spec: TrainerSpec) -> Verdict:
-    try:
-        provider = open_provider(connection)
-        reasons = tuple(provider.fits(spec)) or not_offered(connection, spec.training_shape_version)
-        return Verdict(connection, reasons, () if reasons else tuple(provider.recipes(spec)))
-    except ProviderError as error:  # its row cannot be used as it stands
-        return Verdict(connection, (str(error),))
+    reasons = reasons_against(connection, spec)
+    return Verdict(connection, reasons, () if reasons else tuple(open_provider(connection).recipes(spec)))
 
 
 def _closed(connection: Connection) -> tuple[str, ...]:

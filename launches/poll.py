@@ -117,9 +117,13 @@ def _read(provider: Provider, question: PollRequest, observation: Observation) -
         batch = _batch(provider, reference, position)
     saved = provider.checkpoints(reference.account, reference.job)
     limits = (*observation.limits, *batch.limits, *saved.limits)
-    poll_seconds = provider.capabilities.poll_seconds
-    whole = replace(batch, observation=observation, checkpoints=saved.records, limits=limits)
-    yield replace(whole, poll_seconds=poll_seconds)
+    yield replace(
+        batch,
+        observation=observation,
+        checkpoints=saved.records,
+        limits=limits,
+        poll_seconds=provider.capabilities.poll_seconds,
+    )
 
 
 def _batch(provider: Provider, reference: Reference, position: ReadOffsets) -> Report:

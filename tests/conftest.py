@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +19,8 @@ from hypothesis import settings as hypothesis_settings
 from accounts.models import Account, User
 from accounts.roles import Role
 from config.health import recent
+from connections.models import Connection
+from tests.connections.remote import REMOTE, RemoteEngine, make_connection, registered
 from tests.makers import make_account, make_member
 
 HERE = Path(__file__).resolve().parent
@@ -137,3 +140,17 @@ def launcher(local: Account) -> User:
 def team(db: None) -> Account:
     """Somebody's own account."""
     return make_account(account_id="team-a")
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[RemoteEngine]:
+    """The engine in memory of a kind that this Slipway knows for as long as the test runs."""
+    engine = RemoteEngine()
+    with registered(monkeypatch, REMOTE, engine):
+        yield engine
+
+
+@pytest.fixture
+def far(engine: RemoteEngine, db: None) -> Connection:
+    """A connection of that kind, for everyone."""
+    return make_connection()

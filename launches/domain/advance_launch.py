@@ -10,15 +10,13 @@ import structlog
 from django.db import DataError
 from django.utils import timezone
 
-from connections.domain.note_answer import note_answer, note_silence
-from connections.models import Connection
 from connections.opened import provider_to_act
-from connections.providers.base import ProviderError, Reference, Submission
+from connections.providers.base import ProviderError, Submission
 from connections.providers.spec import TrainerSpec
 from launches.domain.apply_reading import apply_reading, put_off
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import AttemptClaim, claim_attempt
-from launches.models import Attempt
+from launches.domain.note_reach import note_reach
 from launches.poll import PollRequest, ReadOffsets, Report, poll_attempt
 from launches.tokens import trainer_token
 
@@ -49,7 +47,10 @@ def _advance(claim: AttemptClaim) -> timedelta | None:
     """Apply batch by batch, the outcome last; what takes longer than a step is put off to the next one."""
     began = time.monotonic()
     for report in _reports(claim):
-        _note_reach(claim.launch.connection, report)
+        if report.unreachable:
+            note_reach(claim.launch.connection, error=report.error)
+        elif report.observation is not None:
+            note_reach(claim.launch.connection)
         if not report.more:
             return apply_report(claim, report, now=timezone.now())
         if not apply_reading(claim, report):
@@ -57,16 +58,6 @@ def _advance(claim: AttemptClaim) -> timedelta | None:
         if time.monotonic() - began > STEP_SECONDS:
             return put_off(claim, due=timezone.now(), heard_at=timezone.now())
     raise AssertionError("the last report has no more")
-
-
-def _note_reach(connection: Connection, report: Report) -> None:
-    """Whether the connection answers; what was put off because it did not is due again once it does."""
-    now = timezone.now()
-    if report.unreachable:
-        note_silence(connection=connection, error=report.error, now=now)
-    elif report.observation is not None and note_answer(connection=connection):
-        waiting = Attempt.objects.filter(launch__connection=connection, finished_at=None, lease_token=None)
-        waiting.filter(next_check_at__gt=now).update(next_check_at=now)
 
 
 def _reports(claim: AttemptClaim) -> Iterator[Report]:
@@ -79,9 +70,8 @@ def _reports(claim: AttemptClaim) -> Iterator[Report]:
 
 def _question(claim: AttemptClaim) -> PollRequest:
     launch, attempt = claim.launch, claim.attempt
-    reference = Reference(launch.account.account_id, launch.job_id, attempt.number)
     return PollRequest(
-        submission=Submission(reference, TrainerSpec.from_json(launch.spec), trainer_token(launch)),
+        submission=Submission(attempt.reference, TrainerSpec.from_json(launch.spec), trainer_token(launch)),
         submitted=attempt.submitted_at is not None,
         cancel_requested=attempt.cancel_requested_at is not None,
         position=ReadOffsets(attempt.log_offset, attempt.metrics_offset),

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-import structlog
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from connections.domain.look_at_connection import begin_look, end_look
-from connections.domain.note_answer import note_answer, note_silence
 from connections.models import Connection
 from connections.opened import provider_to_act
-from connections.providers.base import Observation, Provider, ProviderError, Reference, Unreachable
+from connections.providers.base import Observation, Provider, ProviderError
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import claim_attempt
+from launches.domain.note_reach import note_reach
 from launches.leases import due
 from launches.live.hints import ADVANCE, hint
 from launches.models import Attempt
 from launches.poll import Report
 
 MOST_AT_ONCE = 5000
-log = structlog.get_logger(__name__)
+_KEPT = ("state", "ready", "detail", "endpoint", "queue_position", "remote_state", "estimated_start")
+"""What an attempt keeps of an observation, under the same names."""
 
 
 def observe_connection(connection_pk: int) -> int:
@@ -47,19 +47,16 @@ def observed_together(now: datetime) -> QuerySet[Attempt]:
 
 def _observe(connection: Connection, now: datetime) -> int:
     rows = observed_together(now).filter(launch__connection=connection).select_related("launch__account")
-    attempts = {_reference(row): row for row in rows.defer("log_tail").order_by("next_check_at")[:MOST_AT_ONCE]}
+    attempts = {row.reference: row for row in rows.defer("log_tail").order_by("next_check_at")[:MOST_AT_ONCE]}
     if not attempts:
         return 0
     try:
         provider = provider_to_act(connection)
         seen = provider.observe_many(list(attempts))
-    except Unreachable as error:
-        note_silence(connection=connection, error=str(error), now=now)
+    except ProviderError as error:  # a key that is refused, too: asking again at once would not help
+        note_reach(connection, error=str(error))
         return 0
-    except ProviderError as error:
-        log.warning("connection.unread", connection=connection.name, error=str(error))
-        return 0
-    note_answer(connection=connection)
+    note_reach(connection)
     unchanged = []
     for reference, attempt in attempts.items():
         match seen.get(reference):
@@ -83,26 +80,7 @@ def _apply(provider: Provider, attempt_pk: int, observation: Observation) -> Non
         apply_report(claim, report, now=now)
 
 
-def _reference(attempt: Attempt) -> Reference:
-    return Reference(attempt.launch.account.account_id, attempt.launch.job_id, attempt.number)
-
-
 def _is_as_it_was(attempt: Attempt, seen: Observation) -> bool:
     """Whether the row says already what was seen."""
-    return (
-        attempt.state,
-        attempt.ready,
-        attempt.detail,
-        attempt.endpoint,
-        attempt.queue_position,
-        attempt.remote_state,
-        attempt.estimated_start,
-    ) == (
-        seen.state,
-        seen.ready,
-        seen.detail,
-        seen.endpoint,
-        seen.queue_position,
-        seen.remote_state,
-        seen.estimated_start,
-    ) and (attempt.remote_version == seen.remote_version or not seen.remote_version)
+    same_version = attempt.remote_version == seen.remote_version or not seen.remote_version
+    return same_version and all(getattr(attempt, name) == getattr(seen, name) for name in _KEPT)

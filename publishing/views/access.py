@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from http import HTTPStatus
-from typing import Concatenate, ParamSpec
-
-from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.cache import never_cache
-
+from accounts.guards import guarded_page
 from accounts.models import Account
 from accounts.requests import NO_ACCOUNT, SlipwayRequest, actor_of
 from catalog.models import ShapeVersion, TrainingShape
@@ -20,26 +11,7 @@ from catalog.views.access import member_of
 from publishing.queries import find_shape, own_version
 from wire.errors import NotFound, PermissionDenied
 
-Rest = ParamSpec("Rest")
-View = Callable[Concatenate[SlipwayRequest, Rest], HttpResponse]
-
-
-def publishers_page(view: View[Rest]) -> Callable[Concatenate[HttpRequest, Rest], HttpResponse]:
-    """Sign-in first; a `PermissionDenied` of the view is a page that says why, a `NotFound` is no page."""
-
-    @never_cache
-    @login_required
-    @functools.wraps(view)
-    def guarded(request: SlipwayRequest, *args: Rest.args, **kwargs: Rest.kwargs) -> HttpResponse:
-        try:
-            return view(request, *args, **kwargs)
-        except PermissionDenied as refusal:
-            context = {"section": "publish", "reason": refusal.message}
-            return render(request, "403.html", context, status=HTTPStatus.FORBIDDEN)
-        except NotFound as refusal:
-            raise Http404(refusal.message) from None
-
-    return guarded  # type: ignore[return-value]
+publishers_page = guarded_page("publish")
 
 
 def publishing_account(request: SlipwayRequest) -> Account:

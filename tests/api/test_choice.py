@@ -11,11 +11,12 @@ from accounts.models import Account
 from accounts.roles import Role
 from accounts.scopes import Scope
 from catalog.models import BaseModel, ShapeVersion
+from connections.models import Connection
 from connections.providers.spec import TrainerMode
 from launches.models import Launch
 from tests.api.makers import Caller, make_caller
 from tests.api.test_jobs import TINY, create, made, reason, violations
-from tests.connections.remote import make_connection, remote_kind
+from tests.connections.remote import make_connection
 from tests.launches.makers import make_tiny_version
 from tests.makers import make_account, make_member, make_model, make_shape, make_version
 
@@ -145,19 +146,15 @@ def test_another_accounts_shapes_are_neither_chosen_nor_near(caller: Caller) -> 
         assert reason(create(caller, trainingShape=name))[:2] == (404, 5)
 
 
-def test_a_request_may_say_which_connection_it_runs_on(
-    caller: Caller, local: Account, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_request_may_say_which_connection_it_runs_on(caller: Caller, local: Account, far: Connection) -> None:
     version = make_version(shape=make_shape(base_model=make_model(account=local)), gpus=8)
     jobs = f"/v1/accounts/local/rlorTrainerJobs?trainingShape={version.shape.name}"
-    with remote_kind(monkeypatch):
-        make_connection()
-        make_connection(name="farther", position=2)
-        for asked, expected in {"": "far", "&connection=": "far", "&connection=farther": "farther"}.items():
-            status, job = caller.post(f"{jobs}{asked}", {})
-            assert status == 200, job
-            assert Launch.objects.get(job_id=job["name"].rpartition("/")[2]).connection.name == expected
-        status, refusal = caller.post(f"{jobs}&connection=nowhere", {})
+    make_connection(name="farther", position=2)
+    for asked, expected in {"": "far", "&connection=": "far", "&connection=farther": "farther"}.items():
+        status, job = caller.post(f"{jobs}{asked}", {})
+        assert status == 200, job
+        assert Launch.objects.get(job_id=job["name"].rpartition("/")[2]).connection.name == expected
+    status, refusal = caller.post(f"{jobs}&connection=nowhere", {})
     assert status == 400
     assert "'nowhere' is not a connection that this account may use. Use one of local, far, farther" in str(refusal)
 

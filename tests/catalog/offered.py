@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
-
-from connections.kinds import KINDS, Kind
 from connections.models import Connection
-from connections.opened import forget_opened
 from connections.providers.base import Unreachable
 from connections.providers.catalogs import Following, RemoteCatalog, RemoteModel, RemoteVersion
-from tests.connections.remote import RemoteConfig, RemoteEngine
+from tests.connections.remote import RemoteEngine, make_connection
 
 OFFERING = "offering"
 ACCOUNT = "far-team"
@@ -56,24 +51,6 @@ def remote(
     return RemoteVersion(name, f"accounts/{account}/models/{model}", True, kept)
 
 
-@contextmanager
-def offering_kind(monkeypatch: pytest.MonkeyPatch) -> Iterator[OfferingEngine]:
-    """Register the kind; all its connections lead to the one engine."""
-    engine = OfferingEngine()
-    kind = Kind(OFFERING, "Offering", "An engine in memory.", RemoteConfig, lambda _: engine, secret_label="Key")
-    monkeypatch.setitem(KINDS, OFFERING, kind)
-    forget_opened()
-    yield engine
-    forget_opened()
-
-
-def make_offering(name: str = "far", **facts: Any) -> Connection:
+def make_offering(name: str = "far") -> Connection:
     """A connection of the kind, for everyone."""
-    given: dict[str, Any] = {
-        "kind": OFFERING,
-        "display_name": name.capitalize(),
-        "config": {"url": "x"},
-        "position": 1,
-        "for_everyone": True,
-    }
-    return Connection.objects.create(name=name, **given | facts)
+    return make_connection(name=name, kind=OFFERING)

@@ -27,8 +27,9 @@ from catalog.sync_queries import due_connections, not_offered
 from connections.models import Connection
 from connections.providers.catalogs import Following, RemoteCatalog, RemoteVersion
 from connections.states import ConnectionState
-from tests.catalog.offered import ACCOUNT, OfferingEngine, make_offering, offering_kind, remote
+from tests.catalog.offered import ACCOUNT, OFFERING, OfferingEngine, make_offering, remote
 from tests.connections.makers import local_connection
+from tests.connections.remote import registered
 from tests.makers import make_account, make_member, make_model, make_shape, make_user, make_version
 from wire.errors import FailedPrecondition, PermissionDenied
 
@@ -39,7 +40,8 @@ OTHERS = tuple(remote(f"stays-{n}") for n in range(4))
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[OfferingEngine]:
-    with offering_kind(monkeypatch) as engine:
+    engine = OfferingEngine()
+    with registered(monkeypatch, OFFERING, engine):
         yield engine
 
 

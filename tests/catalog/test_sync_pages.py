@@ -15,7 +15,8 @@ from catalog.models import ShapeVersion, SyncRun, TrainingShape
 from catalog.states import SyncOutcome
 from connections.models import Connection
 from connections.providers.catalogs import Following
-from tests.catalog.offered import OfferingEngine, make_offering, offering_kind, remote
+from tests.catalog.offered import OFFERING, OfferingEngine, make_offering, remote
+from tests.connections.remote import registered
 from tests.launches.makers import make_launch
 from tests.makers import make_account, make_member, make_user, sign_in
 from wire.errors import FailedPrecondition
@@ -26,7 +27,8 @@ PAGE = "/connections/far/catalog"
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[OfferingEngine]:
-    with offering_kind(monkeypatch) as engine:
+    engine = OfferingEngine()
+    with registered(monkeypatch, OFFERING, engine):
         yield engine
 
 

@@ -125,18 +125,17 @@ class RemoteEngine:
 
 
 @contextmanager
-def remote_kind(monkeypatch: pytest.MonkeyPatch) -> Iterator[RemoteEngine]:
-    """Register the kind; all its connections lead to the one engine."""
-    engine = RemoteEngine()
-    kind = Kind(REMOTE, "Stand-in", "An engine in memory.", RemoteConfig, lambda _: engine, secret_label="Key")
-    monkeypatch.setitem(KINDS, REMOTE, kind)
+def registered(monkeypatch: pytest.MonkeyPatch, name: str, engine: RemoteEngine) -> Iterator[None]:
+    """Know a kind of that name; all its connections lead to the one engine."""
+    kind = Kind(name, name.capitalize(), "An engine in memory.", RemoteConfig, lambda _: engine, secret_label="Key")
+    monkeypatch.setitem(KINDS, name, kind)
     forget_opened()
-    yield engine
+    yield
     forget_opened()
 
 
 def make_connection(*accounts: Account, name: str = "far", **facts: Any) -> Connection:
-    """A connection of the kind, for those accounts, or for everyone where none is given."""
+    """A connection of the kind (or of another one), for those accounts, or for everyone where none is given."""
     given: dict[str, Any] = {"kind": REMOTE, "display_name": name.capitalize(), "config": {"url": "x"}, "position": 1}
     connection = Connection.objects.create(name=name, for_everyone=not accounts, **given | facts)
     connection.accounts.add(*accounts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,23 +18,12 @@ from connections.opened import open_provider, provider_to_act
 from connections.providers.base import Retryable
 from launches.domain.advance_launch import advance_launch
 from tests.connections.makers import local_connection
-from tests.connections.remote import RemoteEngine, make_connection, remote_kind
+from tests.connections.remote import RemoteEngine
 from tests.launches.makers import attempt_of, make_launch
 from tests.makers import make_account, make_user, make_version, sign_in
 from wire.errors import PermissionDenied
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[RemoteEngine]:
-    with remote_kind(monkeypatch) as engine:
-        yield engine
-
-
-@pytest.fixture
-def far(engine: RemoteEngine) -> Connection:
-    return make_connection()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from itertools import pairwise
 
@@ -15,7 +14,7 @@ from accounts.actors import user_actor
 from connections.domain.note_answer import note_silence
 from connections.domain.refresh_capacity import refresh_capacity
 from connections.models import Connection
-from connections.providers.base import NEWEST_ATTEMPT, Observation, Reference
+from connections.providers.base import NEWEST_ATTEMPT, Observation, Reference, Retryable
 from connections.providers.states import AttemptState, Reason
 from launches.domain import observe_connection as observing
 from launches.domain.advance_launch import advance_launch
@@ -24,22 +23,11 @@ from launches.domain.observe_connection import observe_connection
 from launches.domain.reconcile_launches import reconcile_launches
 from launches.domain.sweep_launches import sweep_launches
 from launches.models import Attempt, Launch, UnknownTrainer
-from tests.connections.remote import RemoteEngine, make_connection, remote_kind
+from tests.connections.remote import RemoteEngine
 from tests.launches.makers import attempt_of, make_launch
 from tests.makers import make_account, make_member, make_version
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[RemoteEngine]:
-    with remote_kind(monkeypatch) as engine:
-        yield engine
-
-
-@pytest.fixture
-def far(engine: RemoteEngine) -> Connection:
-    return make_connection()
 
 
 def running(count: int) -> list[Launch]:
@@ -135,6 +123,24 @@ def test_silence_is_the_connections_and_nothing_of_its_launches_changes(far: Con
     assert observe_connection(far.pk) == 1
     there = Connection.objects.get(pk=far.pk)
     assert (there.unreachable_since, there.failures, there.next_try_at) == (None, 0, None)
+
+
+def test_a_refusal_of_all_leaves_the_connection_alone_for_a_while_too(
+    far: Connection, engine: RemoteEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (launch,) = running(1)
+    refusals: list[str] = []
+
+    def refuse(_: object) -> None:
+        refusals.append("asked")
+        raise Retryable("The key is refused (401).")
+
+    monkeypatch.setattr(engine, "observe_many", refuse)
+    for _ in range(3):
+        observe_connection(far.pk)
+    assert refusals == ["asked"]
+    assert Connection.objects.get(pk=far.pk).last_error == "The key is refused (401)."
+    assert attempt_of(launch).state == "PENDING"
 
 
 def test_an_accepted_launch_waits_for_a_connection_that_is_away_and_is_due_once_it_answers(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,23 +15,12 @@ from catalog.models import ShapeVersion
 from connections.models import Connection
 from connections.states import ConnectionState
 from launches.models import Launch
-from tests.connections.remote import RemoteEngine, make_connection, remote_kind
+from tests.connections.remote import RemoteEngine, make_connection
 from tests.launches.makers import make_launch, make_tiny_version
 from tests.makers import make_account, make_member, make_version, sign_in
 from wire.errors import FailedPrecondition, InvalidArgument
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[RemoteEngine]:
-    with remote_kind(monkeypatch) as engine:
-        yield engine
-
-
-@pytest.fixture
-def far(engine: RemoteEngine) -> Connection:
-    return make_connection()
 
 
 @pytest.fixture
