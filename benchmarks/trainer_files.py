@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from connections.providers.local import files, observation, records
+from connections.providers.local import observation
+from connections.providers.trainer_files import files, records
 
 FIRST, AGAIN = 5.0, 1.0
 """Seconds."""

@@ -9,9 +9,10 @@ from pathlib import Path
 import psutil
 
 from connections.providers.base import Reference, Submission
-from connections.providers.local import files, processes
+from connections.providers.local import processes
 from connections.providers.local.limits import Limits
 from connections.providers.local.provider import LocalProvider
+from connections.providers.trainer_files import files
 from tests.connections.rig import StoodIn
 
 STAND_IN = Path(__file__).parent / "stand_in"

@@ -9,20 +9,21 @@ from typing import Any
 
 import pytest
 
-from connections.providers.local import plan
-from connections.providers.local.limits import Exceeded
-from connections.providers.local.outcome import (
+from connections.providers.local.capability import model_path
+from connections.providers.spec import TrainerMode
+from connections.providers.states import AttemptState, Reason
+from connections.providers.trainer_files.config import RECIPE_STEPS, make_config
+from connections.providers.trainer_files.outcome import (
     CONTAINER_RESTARTED,
     KILLED,
     MAX_DETAIL,
     RESTARTED,
     UNSTARTED,
     WRAPPER_STAGE,
+    Exceeded,
     ProcessExit,
     explain,
 )
-from connections.providers.spec import TrainerMode
-from connections.providers.states import AttemptState, Reason
 from tests.connections.local_rig import LocalRig
 from tests.connections.rig import make_spec
 
@@ -63,16 +64,17 @@ def test_the_recipe_of_validations_runs_and_is_not_offered(local: LocalRig) -> N
     assert "validation" not in {recipe.name for recipe in local.provider.recipes(make_spec())}
     told = config(local, recipe="validation", recipe_steps=7)
     assert (told["recipe"], told["recipe_steps"]) == ("validation", 7)
-    assert config(local)["recipe_steps"] == plan.RECIPE_STEPS
+    assert config(local)["recipe_steps"] == RECIPE_STEPS
 
 
 def config(rig: LocalRig, **changes: Any) -> dict[str, Any]:
     job = Path("/jobs/team-a/job-1")
-    return plan.make_config(
-        make_spec(**changes),
+    spec = make_spec(**changes)
+    return make_config(
+        spec,
         directory=job / "attempts" / "1",
         job_directory=job,
-        models=rig.provider.models,
+        model_directory=model_path(rig.provider.models, spec.base_model),
         model_cache=Path("/cache"),
         bind="127.0.0.1",
         resume_from="",

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from connections.providers.base import Gone, Retryable
-from connections.providers.local import files
 from connections.providers.states import AttemptState, Reason
+from connections.providers.trainer_files import files
 from tests.connections.local_rig import LocalRig, is_alive, make_rig
 from tests.connections.rig import make_reference, make_submission, until, wait_for, wait_ready
 from tests.disks import fill, small_disk

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from connections.providers.base import MetricRecord
-from connections.providers.local import files, outcome, reading, records
 from connections.providers.local.observation import ended, live
 from connections.providers.states import AttemptState
+from connections.providers.trainer_files import files, outcome, reading, records
 from tests.connections.local_rig import LocalRig
 from tests.connections.rig import make_reference, make_submission
 

@@ -14,8 +14,9 @@ import psutil
 import pytest
 
 from connections.providers.base import Reference, Retryable
-from connections.providers.local import files, plan, processes
+from connections.providers.local import plan, processes
 from connections.providers.states import FINAL, AttemptState, Reason
+from connections.providers.trainer_files import files
 from tests.connections.local_rig import LocalRig, is_alive, make_rig
 from tests.connections.rig import make_reference, make_submission, until, wait_for, wait_ready
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connections.providers.base import CheckpointList, LogChunk, MetricPage
-from connections.providers.local import records
-from connections.providers.local.files import ENDPOINT, METRICS, RECORDS, SESSION
 from connections.providers.states import AttemptState
+from connections.providers.trainer_files import records
+from connections.providers.trainer_files.files import ENDPOINT, METRICS, RECORDS, SESSION
 from tests.connections.local_rig import LocalRig
 from tests.connections.rig import make_reference, make_submission, until, wait_ready
 

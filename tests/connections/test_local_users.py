@@ -14,9 +14,10 @@ import psutil
 import pytest
 
 from connections.providers.base import Reference, Retryable
-from connections.providers.local import files, reach
+from connections.providers.local import reach
 from connections.providers.local.users import JobUsers
 from connections.providers.states import AttemptState
+from connections.providers.trainer_files import files
 from tests.connections.local_rig import LocalRig, is_alive, make_rig
 from tests.connections.rig import make_reference, make_submission, until, wait_for, wait_ready
 

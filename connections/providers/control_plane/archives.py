@@ -7,7 +7,7 @@ import tarfile
 import zlib
 from collections.abc import Mapping
 
-from connections.providers.local.tokenizers import MOST_BYTES, NAMES
+from connections.providers.trainer_files.tokenizers import MOST_BYTES, NAMES
 
 
 def read_archive(packed: bytes, *, folder: str) -> Mapping[str, bytes]:

@@ -1,15 +1,12 @@
 """The `local` provider: each attempt is a process on this machine, in a directory of its own under a small wrapper.
 
 provider.py   the interface: what is asked of the machine, in the words of connections/providers/base.py
-plan.py       what a submission becomes: the trainer's configuration, the commands, the environment they see
+plan.py       what a submission becomes: the wrapper's commands, the environment they see
 capability.py which specs can run here
 queue.py      tickets, slots, and the one place that starts wrappers and settles what died
 wrapper.py    the process that outlives the worker: prepares the environment, runs the trainer, writes how it ended
-outcome.py    what an ending means. Pure.
 observation.py  what is said of an attempt, from its files
-records.py    log, metrics, progress and checkpoints, read from files that somebody may be writing
 processes.py  finding and signalling processes without ever meeting a recycled pid
-files.py      the names of an attempt's files, and writes that are whole or absent
 
 The file system is the only memory: <root>/jobs/<account>/<job>/{attempts/<number>/, checkpoints/}, and
 <root>/queue/, one empty file per attempt that is not over. An attempt is over when its exit.json exists; it is live

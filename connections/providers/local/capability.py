@@ -1,23 +1,20 @@
-"""Which specs can run on this machine, and what may drive a trainer here."""
+"""Which specs can run on this machine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from connections.providers.base import VALIDATION_RECIPE, Recipe
+from connections.providers.base import VALIDATION_RECIPE
 from connections.providers.local.users import closed_model
-from connections.providers.spec import NO_RECIPE, TrainerSpec
+from connections.providers.spec import TrainerSpec
+from connections.providers.trainer_files.recipes import RECIPES
 from wire.counts import quantity
 from wire.names import parse_model_name
 
 ACCOUNT = "local"
 DEMO_MODELS = ("accounts/local/models/tiny-qwen3", "accounts/local/models/tiny-qwen3-chat")
 """The trainer makes them by itself; the folders of their tokenizers in its package have the models' ids."""
-RECIPES: Sequence[Recipe] = (
-    Recipe("sample-sft", "Sample fine-tuning: the trainer drives itself"),
-    Recipe(NO_RECIPE, "None: my own loop drives it"),
-)
 
 
 def model_directory(models: Path, base_model: str) -> Path | None:

@@ -1,4 +1,4 @@
-"""What one trainer may use of this machine, and how its wrapper finds out that it uses more. Standard library only.
+"""What one trainer may use of this machine, and how its wrapper finds out that it uses more.
 
 Address space is no measure of memory: torch and CUDA reserve far more than they use. So what is resident is looked at
 every few seconds. The log goes through a pipe, of which the wrapper keeps what the limit allows.
@@ -16,6 +16,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
+
+from connections.providers.trainer_files.outcome import Exceeded
 
 MEMORY_SECONDS, DISK_SECONDS = 2.0, 10.0
 LEISURE = 20
@@ -47,15 +49,6 @@ class Limits:
             "memory_bytes": self.memory_bytes or memory * 9 // 10,
             "disk_bytes": self.disk_bytes or shutil.disk_usage(root).total * 9 // 10,
         }
-
-
-@dataclass(frozen=True)
-class Exceeded:
-    """Of which limit a trainer used more: memory, disk or files; bytes, or a number of files."""
-
-    what: str
-    used: int
-    allowed: int
 
 
 class LimitWatch:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import socket
-import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from connections.providers.base import Observation
-from connections.providers.local import files, outcome, reading, records
-from connections.providers.local.limits import Exceeded
 from connections.providers.states import AttemptState
+from connections.providers.trainer_files import files, liveness, outcome, records
+from connections.providers.trainer_files.outcome import Exceeded
 from wire.counts import quantity
 from wire.names import is_id
 
-HEALTHZ = "/api/v1/healthz"
-HEALTHZ_SECONDS = 1.0
-LONGEST_TOKEN = 1024
-_OK = b"HTTP/1.1 200"
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (what to call where one listens on all)
 
 
@@ -39,20 +33,20 @@ def waiting(directory: Path, ahead: int, slots: int, shortage: str) -> Observati
 def live(directory: Path, host: str, bind: str) -> Observation:
     """Of an attempt whose wrapper is alive; its trainer listens on `bind`, and `host` is where others reach it."""
     progress, limits = records.read_progress(directory / files.PROGRESS)
-    port = _port(directory)
+    port = liveness.port_of(directory)
     ready = False
     if (directory / files.CANCELLED).exists():
         state, detail = AttemptState.CANCELLING, "Asked to end."
     elif not (directory / files.TRAINER).exists():
         state, detail = AttemptState.CREATING, progress[-1].message if progress else "Starting"
     else:
-        ready = port is not None and _answers(_ANY_ADDRESS.get(bind, bind), port, _token(directory))
+        ready = port is not None and liveness.answers(_ANY_ADDRESS.get(bind, bind), port, liveness.token_of(directory))
         state, detail = AttemptState.RUNNING, "" if ready else "The trainer loads the model."
     return Observation(
         state,
         detail,
         ready=ready,
-        endpoint=f"http://{_in_url(host)}:{port}" if port else "",
+        endpoint=f"http://{liveness.in_url(host)}:{port}" if port else "",
         resumed_from=_resumed_from(directory),
         session_opened=files.read_json(files.records_of(directory) / files.SESSION) is not None,
         progress=progress,
@@ -96,41 +90,6 @@ def _exceeded(facts: Any) -> Exceeded | None:
         case {"what": str(what), "used": int(used), "allowed": int(allowed)}:
             return Exceeded(what, used, allowed)
     return None
-
-
-def _port(directory: Path) -> int | None:
-    """Where the trainer says that it listens. Of its host nothing is believed: it was told which one to take."""
-    match files.read_json(files.records_of(directory) / files.ENDPOINT):
-        case {"host": str(), "port": int(port)} if 0 < port < 2**16:
-            return port
-    return None
-
-
-def _token(directory: Path) -> str:
-    with reading.open_regular(directory / files.TOKEN) as file:
-        return file.read(LONGEST_TOKEN).decode("ascii", "replace")
-
-
-def _answers(address: str, port: int, token: str) -> bool:
-    """Whether the trainer's healthz answers 200 within a second, however slowly it sends."""
-    deadline = time.monotonic() + HEALTHZ_SECONDS
-    request = f"GET {HEALTHZ} HTTP/1.1\r\nHost: {_in_url(address)}\r\nX-Api-Key: {token}\r\nConnection: close\r\n\r\n"
-    said = b""
-    try:
-        with socket.create_connection((address, port), timeout=HEALTHZ_SECONDS) as connection:
-            connection.sendall(request.encode())
-            while len(said) < len(_OK) and (left := deadline - time.monotonic()) > 0:
-                connection.settimeout(left)
-                if not (piece := connection.recv(len(_OK) - len(said))):
-                    return False
-                said += piece
-    except OSError:
-        return False
-    return said in {_OK, _OK.replace(b"1.1", b"1.0")}
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def _since(directory: Path) -> datetime | None:

@@ -1,4 +1,4 @@
-"""What a submission becomes: the trainer's configuration, the wrapper's commands, the environment that they see.
+"""What a submission becomes: the wrapper's commands, the environment that they see.
 
 Written when the attempt starts, not when it is submitted: so a queue goes on after an upgrade, or where the state
 folder was moved to.
@@ -12,12 +12,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from connections.providers.local import files
-from connections.providers.local.capability import model_path
 from connections.providers.local.users import ROOT, UMASK, JobUser
-from connections.providers.spec import TrainerMode, TrainerSpec
+from connections.providers.trainer_files import files
 
-RECIPE_STEPS = 60
 USER_NAME = "trainer"
 
 # Nothing else of the worker's environment reaches a trainer: that holds the database's address and the secret key.
@@ -88,45 +85,6 @@ def make_plan(
 def _homely(home: Path) -> dict[str, str]:
     """What libraries ask the passwd file for where no variable tells them. No other trainer reads these folders."""
     return {"HOME": str(home), "TMPDIR": str(home), "USER": USER_NAME, "LOGNAME": USER_NAME}
-
-
-def make_config(
-    spec: TrainerSpec,
-    *,
-    directory: Path,
-    job_directory: Path,
-    models: Path,
-    model_cache: Path,
-    bind: str,
-    resume_from: str,
-) -> dict[str, Any]:
-    """The trainer's CONFIG.json; trainer/config.py says what each field means."""
-    model = model_path(models, spec.base_model)
-    return {
-        "directory": str(directory / files.RECORDS),
-        "checkpoints": str(job_directory / files.CHECKPOINTS),
-        "jobs_root": str(job_directory.parent),
-        "job": job_directory.name,
-        "base_model": spec.base_model,
-        "model_directory": str(model) if model else None,
-        "model_cache": str(model_cache),
-        "trainer_mode": _mode(spec),
-        "lora_rank": spec.lora_rank,
-        "learning_rate": spec.learning_rate,
-        "max_context_length": spec.max_context_length,
-        "recipe": spec.recipe,
-        "recipe_steps": spec.recipe_steps or RECIPE_STEPS,
-        "inactivity_timeout_s": spec.inactivity_timeout_seconds,
-        "host": bind,
-        "port": 0,
-        "resume_from": resume_from or None,
-    }
-
-
-def _mode(spec: TrainerSpec) -> str:
-    """A LoRA trainer without a rank has nothing to train: it serves forward passes."""
-    frozen = spec.trainer_mode == TrainerMode.LORA_TRAINER and spec.lora_rank == 0
-    return TrainerMode.FORWARD_ONLY if frozen else spec.trainer_mode
 
 
 def _is_basic(name: str) -> bool:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from connections.providers.local import files
+from connections.providers.trainer_files import files
 
 MARK = "SLIPWAY_ATTEMPT"
 END_SECONDS = 3.0

@@ -32,11 +32,13 @@ from connections.providers.base import (
     Retryable,
     Submission,
 )
-from connections.providers.local import capability, files, observation, plan, processes, records, tokenizers
+from connections.providers.local import capability, observation, plan, processes
 from connections.providers.local.limits import Limits
 from connections.providers.local.queue import Queue, settle
 from connections.providers.local.users import JobUsers
 from connections.providers.spec import TrainerSpec
+from connections.providers.trainer_files import files, recipes, records, tokenizers
+from connections.providers.trainer_files.config import make_config
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -98,7 +100,7 @@ class LocalProvider:
 
     def recipes(self, spec: TrainerSpec) -> Sequence[Recipe]:  # noqa: ARG002  (the same for every spec)
         """The recipes, the default one first."""
-        return capability.RECIPES
+        return recipes.RECIPES
 
     def fits(self, spec: TrainerSpec) -> Sequence[str]:
         """Why the spec cannot run here; empty where it can."""
@@ -283,11 +285,12 @@ class LocalProvider:
         files.make_directory(job_directory / files.SAMPLER)
         obstacle = self._users.obstacle()
         user = None if obstacle else self._users.of(job_directory)
-        config = plan.make_config(
-            TrainerSpec.from_json(recorded["spec"]),
+        spec = TrainerSpec.from_json(recorded["spec"])
+        config = make_config(
+            spec,
             directory=directory,
             job_directory=job_directory,
-            models=self.models,
+            model_directory=capability.model_path(self.models, spec.base_model),
             model_cache=(directory / files.HOME if user else self.root) / "model-cache",
             bind=self.bind,
             resume_from=saved[-1].name if saved and int(directory.name) > 1 else "",

@@ -16,7 +16,8 @@ from enum import Enum, auto
 from pathlib import Path
 
 from connections.providers.base import Gone, Reference, Retryable
-from connections.providers.local import files, outcome, processes
+from connections.providers.local import processes
+from connections.providers.trainer_files import files, outcome
 from wire.names import is_id
 
 TURN_SECONDS = 10.0

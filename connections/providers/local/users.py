@@ -35,8 +35,8 @@ from pathlib import Path
 import psutil
 
 from connections.providers.base import Retryable
-from connections.providers.local import files
 from connections.providers.local.reach import can_cover, closed_parent, closed_to_others
+from connections.providers.trainer_files import files
 
 ROOT = 0
 _CAPABILITIES = {"chown": 0, "dac_override": 1, "kill": 5, "setgid": 6, "setuid": 7}

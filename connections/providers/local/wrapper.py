@@ -24,7 +24,9 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-from connections.providers.local import files, limits, reach
+from connections.providers.local import limits, reach
+from connections.providers.trainer_files import files
+from connections.providers.trainer_files.outcome import Exceeded
 
 RETRY_SECONDS = 1.0
 LOCK_SECONDS = 2.0  # others look at the lock for microseconds; a wrapper that has it never lets go
@@ -125,7 +127,7 @@ class Wrapper:
         self._plan = plan
         self._group = group
         self._told = 0
-        self._exceeded: limits.Exceeded | None = None
+        self._exceeded: Exceeded | None = None
 
     def run(self, log: IO[bytes]) -> dict[str, Any]:
         """What exit.json shall say: `stage`, `code` or `signal`, and which limit was `exceeded`."""

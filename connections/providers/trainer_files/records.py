@@ -21,7 +21,7 @@ from connections.providers.base import (
     Progress,
     Truncation,
 )
-from connections.providers.local import reading
+from connections.providers.trainer_files import reading
 from wire.names import is_id
 
 LOG_CHUNK = 64 * 1024

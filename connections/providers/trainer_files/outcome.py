@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 
-from connections.providers.local.limits import Exceeded
 from connections.providers.states import AttemptState, Reason
 from wire.counts import quantity
 
@@ -16,6 +15,15 @@ MAX_DETAIL = 2000
 # Endings that the wrapper could not write itself; queue.py writes them.
 WRAPPER_STAGE = "wrapper"
 RESTARTED, CONTAINER_RESTARTED, KILLED, UNSTARTED = "restarted", "container-restarted", "killed", "unstarted"
+
+
+@dataclass(frozen=True)
+class Exceeded:
+    """Of which limit a trainer used more: memory, disk or files; bytes, or a number of files."""
+
+    what: str
+    used: int
+    allowed: int
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from connections.providers.local.reading import open_regular, read_object
+from connections.providers.trainer_files.reading import open_regular, read_object
 
 CONFIG = "config.json"  # what the trainer reads
 PLAN = "plan.json"  # what the wrapper runs

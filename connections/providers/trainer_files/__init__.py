@@ -1,0 +1,11 @@
+"""What Slipway's own trainer reads and writes on a file system: every kind of connection that runs it reads it here.
+
+files.py       the names of an attempt's files, and writes that are whole or absent
+config.py      the trainer's configuration, made of a spec
+recipes.py     what may drive a trainer
+reading.py     opening what a trainer may have written
+records.py     log, metrics, progress and checkpoints
+liveness.py    where a trainer listens, and whether it answers
+outcome.py     what an ending means
+tokenizers.py  the tokenizer in a model's directory
+"""

@@ -1,0 +1,49 @@
+"""The configuration of a trainer, made of its spec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from connections.providers.spec import TrainerMode, TrainerSpec
+from connections.providers.trainer_files import files
+
+RECIPE_STEPS = 60
+
+
+def make_config(
+    spec: TrainerSpec,
+    *,
+    directory: Path,
+    job_directory: Path,
+    model_directory: Path | None,
+    model_cache: Path,
+    bind: str,
+    resume_from: str,
+) -> dict[str, Any]:
+    """The trainer's CONFIG.json; trainer/config.py says what each field means."""
+    return {
+        "directory": str(directory / files.RECORDS),
+        "checkpoints": str(job_directory / files.CHECKPOINTS),
+        "jobs_root": str(job_directory.parent),
+        "job": job_directory.name,
+        "base_model": spec.base_model,
+        "model_directory": str(model_directory) if model_directory else None,
+        "model_cache": str(model_cache),
+        "trainer_mode": _mode(spec),
+        "lora_rank": spec.lora_rank,
+        "learning_rate": spec.learning_rate,
+        "max_context_length": spec.max_context_length,
+        "recipe": spec.recipe,
+        "recipe_steps": spec.recipe_steps or RECIPE_STEPS,
+        "inactivity_timeout_s": spec.inactivity_timeout_seconds,
+        "host": bind,
+        "port": 0,
+        "resume_from": resume_from or None,
+    }
+
+
+def _mode(spec: TrainerSpec) -> str:
+    """A LoRA trainer without a rank has nothing to train: it serves forward passes."""
+    frozen = spec.trainer_mode == TrainerMode.LORA_TRAINER and spec.lora_rank == 0
+    return TrainerMode.FORWARD_ONLY if frozen else spec.trainer_mode
