@@ -17,8 +17,8 @@ from connections.models import Connection
 from connections.providers.base import Reference
 from connections.providers.states import FINAL, AttemptState, Reason
 from launches.labels import LONGEST
-from launches.leases import LeasedRow
 from launches.states import ACTIVE
+from queues.leases import LeasedRow
 from wire import names
 
 STATE_CHOICES = [(state.value, state.value) for state in AttemptState]

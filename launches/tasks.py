@@ -11,7 +11,8 @@ from launches.domain.observe_connection import observe_connection
 from launches.domain.purge_launch import purge_launch
 from launches.domain.reconcile_launches import reconcile_launches
 from launches.domain.sweep_launches import sweep_launches
-from launches.live.hints import ADVANCE, OBSERVE, PURGE, RECONCILE, hint
+from launches.live.hints import ADVANCE, OBSERVE, PURGE, RECONCILE
+from queues.hints import hint
 
 LONG = timedelta(seconds=30)
 """What is due later than that is left to the sweep: a message that waits in a worker fills its memory."""

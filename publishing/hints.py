@@ -1,4 +1,4 @@
-"""The names of this app's tasks; `launches.live.hints` sends them."""
+"""The names of this app's tasks; `queues.hints` sends them."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ from django.db.models.functions import Now
 
 from accounts.models import Account, User
 from catalog.models import ShapeVersion
-from launches.leases import LeasedRow
 from launches.models import Launch
 from publishing.states import ACTIVE, FINAL, ValidationKind, ValidationState
+from queues.leases import LeasedRow
 
 _FINAL_VALUES = sorted(state.value for state in FINAL)
 _ACTIVE_VALUES = sorted(state.value for state in ACTIVE)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from launches.live.hints import hint
 from publishing.domain.advance_validation import advance_validation
 from publishing.domain.sweep_validations import sweep_validations
 from publishing.hints import ADVANCE
+from queues.hints import hint
 
 
 @shared_task(name=ADVANCE)

@@ -26,6 +26,7 @@ ROOMS = (
         "launches",
         "lists",
         "proofs",
+        "queues",
     ),
     *("publishing", "requirements", "static", "templates", "tests", "trainer", "wire"),
 )

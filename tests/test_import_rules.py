@@ -22,6 +22,7 @@ BREAKS = {
     "api": ("api/fields.py", "import api.views"),
     "accounts": ("accounts/domain/add_member.py", "import accounts.requests"),
     "lists": ("lists/pages.py", "import lists.orders"),
+    "queues": ("queues/leases.py", "import queues.hints"),
     "wire": ("wire/errors.py", "import wire.status"),
     "pure": ("catalog/fields/checks.py", "import django.conf"),
     "supervisor": ("embedded/home.py", "import config.environment"),

@@ -14,12 +14,13 @@ from launches.domain.apply_reading import write_reading
 from launches.domain.claim_attempt import AttemptClaim, hold_attempt
 from launches.domain.end_unclaimed import end_unclaimed, unclaimed_sentence
 from launches.domain.move import move
-from launches.leases import backoff
-from launches.live.hints import PURGE, hint_on_commit
+from launches.live.hints import PURGE
 from launches.live.wake import wake
 from launches.models import Attempt, Launch
 from launches.poll import Report
 from launches.states import may_move
+from queues.hints import hint_on_commit
+from queues.leases import backoff
 
 LONGEST_WAIT = timedelta(seconds=10)
 """Between two looks at an attempt that is far back in the queue."""

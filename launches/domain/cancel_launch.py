@@ -10,8 +10,9 @@ from accounts.domain.record import record
 from connections.providers.states import AttemptState, Reason
 from launches.domain.control import lock_for
 from launches.domain.move import move
-from launches.live.hints import ADVANCE, hint_on_commit
+from launches.live.hints import ADVANCE
 from launches.models import Attempt, Launch
+from queues.hints import hint_on_commit
 from wire.errors import FailedPrecondition
 
 

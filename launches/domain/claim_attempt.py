@@ -7,8 +7,8 @@ from datetime import datetime
 
 from django.db import transaction
 
-from launches import leases
 from launches.models import Attempt, Launch
+from queues import leases
 
 
 @dataclass(frozen=True)

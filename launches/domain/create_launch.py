@@ -19,7 +19,7 @@ from connections.domain.held import require_open
 from connections.providers.spec import TrainerSpec
 from launches.domain.append_event import append_event
 from launches.labels import Labels
-from launches.live.hints import ADVANCE, hint_on_commit
+from launches.live.hints import ADVANCE
 from launches.live.wake import wake
 from launches.models import Attempt, Launch
 from launches.placement import connections_of, names_of, offer_for, refusal_sentence
@@ -28,6 +28,7 @@ from launches.search import launch_search_text
 from launches.space import require_space
 from launches.subjects import default_offer, subject_of
 from launches.validation_runs import ValidationRun, refuse_validation_run, validation_spec
+from queues.hints import hint_on_commit
 from wire.errors import (
     AlreadyExists,
     Conflict,

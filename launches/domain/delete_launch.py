@@ -10,9 +10,10 @@ from accounts.domain.record import record
 from launches.domain.append_event import append_event
 from launches.domain.cancel_launch import request_cancel
 from launches.domain.control import lock_for
-from launches.live.hints import PURGE, hint_on_commit
+from launches.live.hints import PURGE
 from launches.live.wake import wake
 from launches.models import Launch
+from queues.hints import hint_on_commit
 
 
 @transaction.atomic

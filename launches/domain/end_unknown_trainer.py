@@ -10,8 +10,9 @@ from django.utils import timezone
 from accounts.actors import Actor, require_manager
 from accounts.domain.record import record
 from accounts.models import Account
-from launches.live.hints import RECONCILE, hint, hint_on_commit
+from launches.live.hints import RECONCILE
 from launches.models import UnknownTrainer
+from queues.hints import hint, hint_on_commit
 from wire.errors import NotFound
 
 GONE_SECONDS = 8

@@ -18,10 +18,11 @@ from connections.providers.base import Observation, Provider, ProviderError
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import claim_attempt
 from launches.domain.note_reach import note_reach
-from launches.leases import due
-from launches.live.hints import ADVANCE, hint
+from launches.live.hints import ADVANCE
 from launches.models import Attempt
 from launches.poll import Report
+from queues.hints import hint
+from queues.leases import due
 
 MOST_AT_ONCE = 5000
 _KEPT = ("state", "ready", "detail", "endpoint", "queue_position", "remote_state", "estimated_start")

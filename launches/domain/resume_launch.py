@@ -11,12 +11,13 @@ from connections.providers.spec import NO_RECIPE
 from connections.providers.states import AttemptState
 from launches.domain.append_event import append_event
 from launches.domain.control import lock_for
-from launches.live.hints import ADVANCE, hint_on_commit
+from launches.live.hints import ADVANCE
 from launches.live.wake import wake
 from launches.models import Attempt, Launch
 from launches.space import require_space
 from launches.states import RESUMABLE
 from launches.validation_runs import MEASURED_ONCE, is_validation_run
+from queues.hints import hint_on_commit
 from wire.errors import FailedPrecondition
 
 RUN_TO_ITS_END = "Its recipe has run to its end, so there is nothing left to resume. Clone it to train again."

@@ -12,9 +12,10 @@ from connections.opened import open_provider
 from connections.providers.base import ProviderError
 from connections.queries import living_connections
 from launches.domain.observe_connection import observed_together
-from launches.leases import OVERDUE, overdue
-from launches.live.hints import ADVANCE, OBSERVE, PURGE, hint
+from launches.live.hints import ADVANCE, OBSERVE, PURGE
 from launches.models import Attempt, Launch
+from queues.hints import hint
+from queues.leases import OVERDUE, overdue
 
 MOST_AT_ONCE = 500
 

@@ -12,8 +12,8 @@ import redis
 from django.conf import settings
 from django.db import transaction
 
-from launches.live.broker import broker
 from launches.models import Launch
+from queues.broker import broker
 
 CHANNEL_PREFIX = "slipway:wake:"
 

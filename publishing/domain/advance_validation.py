@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from accounts.actors import SYSTEM
 from catalog.domain.shape_lock import lock_version
-from launches import leases
 from launches.domain.cancel_launch import cancel_launch
 from launches.models import Launch
 from publishing.domain.claim_validation import ValidationClaim, claim_validation
@@ -20,6 +19,7 @@ from publishing.findings import LogEntry, ValidationStep, find_next
 from publishing.log import append, append_fault, newest_fault
 from publishing.models import Validation
 from publishing.states import FINAL, ValidationState, may_move
+from queues import leases
 from wire.errors import FailedPrecondition, InvalidArgument, NotFound
 
 log = structlog.get_logger(__name__)

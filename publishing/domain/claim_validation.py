@@ -7,9 +7,9 @@ from datetime import datetime
 
 from django.db import transaction
 
-from launches import leases
 from publishing.log import append_fault
 from publishing.models import Validation
+from queues import leases
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from catalog.fields.checks import problems
 from catalog.models import ShapeVersion
 from catalog.rights import require_publisher
 from catalog.states import VersionState
-from launches.live.hints import hint_on_commit
 from launches.placement import refusal_sentence
 from launches.space import require_space
 from launches.validation_runs import ValidationRun, validation_offer
@@ -25,6 +24,7 @@ from publishing.hints import ADVANCE
 from publishing.log import append
 from publishing.models import Validation
 from publishing.states import ValidationKind
+from queues.hints import hint_on_commit
 from wire.errors import FailedPrecondition, InvalidArgument, PermissionDenied
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from launches.leases import overdue
-from launches.live.hints import hint
 from publishing.hints import ADVANCE
 from publishing.models import Validation
+from queues.hints import hint
+from queues.leases import overdue
 
 MOST_AT_ONCE = 200
 

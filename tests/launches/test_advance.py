@@ -18,9 +18,9 @@ from launches.domain.advance_launch import advance_launch
 from launches.domain.apply_report import apply_report
 from launches.domain.cancel_launch import cancel_launch
 from launches.domain.claim_attempt import AttemptClaim, claim_attempt
-from launches.leases import LEASE
 from launches.models import Launch
 from launches.poll import LOG_TAIL_CHARACTERS, Report
+from queues.leases import LEASE
 from tests.launches.makers import NOW, attempt_of, make_launch, metric, seen
 
 pytestmark = pytest.mark.django_db

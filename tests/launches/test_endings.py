@@ -29,13 +29,13 @@ from connections.providers.base import (
 )
 from connections.providers.spec import TrainerSpec
 from connections.providers.states import AttemptState, Reason
-from launches import leases
 from launches.domain import advance_launch as advancing
 from launches.domain.advance_launch import advance_launch
 from launches.domain.apply_reading import apply_reading
 from launches.domain.cancel_launch import cancel_launch
 from launches.domain.claim_attempt import claim_attempt
 from launches.models import Attempt
+from queues import leases
 from tests.launches.makers import NOW, attempt_of, make_launch, metric
 
 pytestmark = pytest.mark.django_db

@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from benchmarks.filling import FILL_LAUNCHES
 from launches.filters import LAUNCHES
-from launches.leases import due
 from launches.models import Attempt, Launch
 from launches.queries import list_launches
+from queues.leases import due
 from tests import plans
 from tests.launches.makers import make_launch
 

@@ -19,13 +19,13 @@ from connections.providers.states import AttemptState, Reason
 from launches.domain.cancel_launch import cancel_launch
 from launches.domain.delete_launch import delete_launch
 from launches.domain.resume_launch import resume_launch
-from launches.leases import LEASE, LONGEST_BACKOFF
 from launches.models import Event, Launch
 from publishing.domain.advance_validation import MOST_TRIES, advance_validation, apply_finding, note_fault
 from publishing.domain.cancel_validation import cancel_validation
 from publishing.domain.claim_validation import claim_validation
 from publishing.findings import find_next
 from publishing.models import Validation
+from queues.leases import LEASE, LONGEST_BACKOFF
 from tests.launches.makers import attempt_of, make_tiny_version
 from tests.publishing.makers import (
     complete,
