@@ -3,7 +3,7 @@ from django.db.models.signals import pre_migrate
 
 
 class AccountsConfig(AppConfig):
-    """Accounts, members, the audit log."""
+    """Accounts, members, signing in, the audit log."""
 
     name = "accounts"
 

@@ -1,4 +1,4 @@
-"""Whether the database's tables are those of this release: all of its migrations are applied, and none beyond them."""
+"""Whether the database's tables are those of this release: all of its migrations are applied, none beyond them."""
 
 from __future__ import annotations
 

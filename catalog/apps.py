@@ -2,6 +2,6 @@ from django.apps import AppConfig
 
 
 class CatalogConfig(AppConfig):
-    """Base models, training shapes and their versions."""
+    """Base models, training shapes and their versions, and following what connections offer."""
 
     name = "catalog"

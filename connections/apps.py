@@ -5,7 +5,7 @@ from django.db.models.signals import post_migrate
 
 
 class ConnectionsConfig(AppConfig):
-    """Where trainers run."""
+    """Connections: where trainers run."""
 
     name = "connections"
 

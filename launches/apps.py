@@ -2,6 +2,6 @@ from django.apps import AppConfig
 
 
 class LaunchesConfig(AppConfig):
-    """Launches, attempts, events, providers."""
+    """Launches, attempts, events."""
 
     name = "launches"

@@ -2,6 +2,6 @@ from django.apps import AppConfig
 
 
 class PublishingConfig(AppConfig):
-    """The pages of publishers: drafts, validation, publishing."""
+    """Drafts, validation, publishing, and their pages."""
 
     name = "publishing"

@@ -1,4 +1,4 @@
-"""The bundled catalog, read and planned once for each pytest worker."""
+"""The bundled catalog, read and planned once in each pytest worker."""
 
 from __future__ import annotations
 

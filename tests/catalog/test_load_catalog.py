@@ -1,4 +1,4 @@
-"""Loading documents: idempotence, what a change does, and that a bad file changes nothing."""
+"""Loading documents: that it is idempotent, what a change does, and that a bad file changes nothing."""
 
 from __future__ import annotations
 
