@@ -185,8 +185,8 @@ def _legitimate() -> None:
     from catalog.domain.apply_catalog import apply_catalog  # noqa: PLC0415
     from catalog.domain.plan_catalog import plan_catalog  # noqa: PLC0415
     from catalog.files.current import read_current  # noqa: PLC0415
-    from catalog.files.document import read_document  # noqa: PLC0415
     from catalog.files.export import write_document  # noqa: PLC0415
+    from catalog.files.reader import read_document  # noqa: PLC0415
 
     text, other = many_shapes(SHAPES, gpus=8), many_shapes(SHAPES, gpus=4)
     documents = cycle([read_document(text, source="bench"), read_document(other, source="bench")])

@@ -18,27 +18,19 @@ from typing import Any
 from catalog.fields.checks import joint_problems, range_problem
 from catalog.fields.launch_fields import MAX_HELP, MAX_VALUES, FieldType, LaunchField, common_fields
 from catalog.fields.narrowing import NARROWED, Widened, try_narrowing
-from catalog.fields.snapshot_fields import FIELDS, SCHEME, SnapshotField, ValueKind, value_of
+from catalog.fields.snapshot_fields import BY_KEY, FIELDS, SCHEME, SnapshotField, ValueKind, value_of
 from catalog.fields.snapshots import Snapshot
 from catalog.fields.texts import bound_text, part_text
 from catalog.fields.values import broken_limit, read
 from catalog.labels import read_tokens
 from catalog.text_rules import refuse_length
-from connections.providers.spec import ShardingScheme, TrainerMode
+from connections.providers.spec import ShardingScheme
 from wire.errors import Violation
 from wire.numbers import read_whole
 
 NOTE, LAUNCH_FIELDS = "note", "launch_fields"
 ON = "on"
 
-_EMPTY = {f.name: f.default for f in dataclasses.fields(Snapshot) if f.default is not dataclasses.MISSING}
-_STAND_INS = {
-    "trainer_mode": TrainerMode.LORA_TRAINER,
-    "max_supported_context_length": 1,
-    "accelerator_count": 0,
-    "node_count": 1,
-}
-"""What a snapshot cannot be without, where it cannot be read."""
 _GROUPED = re.compile(r"-?[0-9]{1,3}(,[0-9]{3}){1,5}")
 _SHORTENED = re.compile(r"[0-9.,]+ ?[kKmMbBtT]")
 _IN_FULL = {"parameters": "8000000000"}
@@ -88,7 +80,7 @@ def read_content(values: Mapping[str, str], *, name: str, base_model: str, editi
     fields = _read_fields(common_fields(mode, edition), values, widened) if mode else ()
     note = values.get(NOTE, "").replace("\r\n", "\n").strip()
     unread = frozenset(violation.field for violation in wrong)
-    known = _snapshot(owned | {key: _STAND_INS.get(key) for key in unread}, name=name, base_model=base_model)
+    known = _snapshot(owned | {key: _stand_in(BY_KEY[key]) for key in unread}, name=name, base_model=base_model)
     if unread:
         return Content(None, fields, note, (*wrong, *widened), joint_problems(known, unread=unread))
     return Content(known, fields, note, tuple(widened))
@@ -100,6 +92,13 @@ def _snapshot(owned: Mapping[str, Any], *, name: str, base_model: str) -> Snapsh
     others = {key: value for key, value in owned.items() if not key.startswith(SCHEME)}
     scheme = ShardingScheme(**given) if given else None
     return Snapshot(name=name, base_model=base_model, trainer_sharding_scheme=scheme, **others)
+
+
+def _stand_in(field: SnapshotField) -> Any:
+    """For a value that cannot be read, where a snapshot cannot be without one."""
+    if field.optional:
+        return None
+    return field.choices[0] if field.kind is ValueKind.CHOICE else field.minimum
 
 
 def parts_of(field: LaunchField) -> tuple[str, ...]:
@@ -121,7 +120,7 @@ def _read(field: SnapshotField, text: str, found: list[Violation]) -> Any:
     if field.kind is ValueKind.FLAG:
         return bool(text)
     if not text:
-        return _EMPTY.get(field.key)
+        return None if field.head == SCHEME else field.unset
     if field.kind is ValueKind.WHOLE:
         return _read_whole(field, text, found)
     if field.kind is ValueKind.CHOICE:

@@ -16,8 +16,8 @@ from catalog.fields.facts import shape_facts
 from catalog.fields.launch_fields import PLACES, FieldType, LaunchField, edition_fields, every_field
 from catalog.fields.snapshot_fields import FIELDS, SnapshotField, ValueKind, value_of
 from catalog.fields.snapshots import Snapshot
-from catalog.files.document import read_document
 from catalog.files.export import write_document
+from catalog.files.reader import read_document
 from connections.providers.spec import ShardingScheme, TrainerMode, TrainerSpec
 from launches.api.bodies import WIRE, launch_inputs, value_at
 from launches.api.resources import TrainerJobSerializer, TrainingConfigSerializer

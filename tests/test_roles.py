@@ -24,7 +24,7 @@ from accounts.actors import SYSTEM
 from accounts.models import User
 from accounts.roles import Role
 from catalog.domain.plan_catalog import plan_catalog
-from catalog.files.document import read_document
+from catalog.files.reader import read_document
 from publishing.models import CatalogImport
 from tests.catalog.test_catalog_code import PUBLIC
 from tests.makers import make_account, make_member

@@ -10,7 +10,8 @@ from accounts.queries import memberships_of
 from accounts.roles import Right
 from catalog.files.current import empty_catalog, read_current
 from catalog.files.document import Document, ShapeEntry
-from catalog.files.plan import CurrentCatalog, Plan, make_plan
+from catalog.files.plan import CurrentCatalog, Plan
+from catalog.files.planning import make_plan
 from catalog.files.problems import DocumentError, Problem
 from catalog.models import BaseModel, ShapeVersion
 from catalog.queries import listed, visible_models

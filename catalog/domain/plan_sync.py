@@ -11,7 +11,8 @@ from accounts.models import Account
 from catalog.domain.carry_out import lock_catalog
 from catalog.fields.snapshots import Snapshot
 from catalog.files.current import empty_catalog, read_current
-from catalog.files.plan import Plan, StepKind, make_plan
+from catalog.files.plan import Plan, StepKind
+from catalog.files.planning import make_plan
 from catalog.models import BaseModel, Offering, ShapeVersion
 from catalog.states import VersionState
 from catalog.sync.reading import OfferedShape

@@ -7,7 +7,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalog.files.document import Document, read_file
+from catalog.files.document import Document
+from catalog.files.reader import read_file
 
 _FOLDER = Path(__file__).resolve().parent.parent / "bundled"
 BUNDLED_FILES = (_FOLDER / "local.yaml", _FOLDER / "fireworks-public.yaml")

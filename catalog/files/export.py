@@ -1,10 +1,11 @@
-"""Write a catalog document that `catalog.files.document` reads back to the same values. Pure: values in, text out.
+"""Write a catalog document that `catalog.files.reader` reads back to the same values. Pure: values in, text out.
 
 The same document is the same bytes: keys in one order, what is unknown or the default left out.
 """
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import yaml
@@ -12,7 +13,8 @@ import yaml
 from catalog.enums import IdSource
 from catalog.fields.narrowing import changes_of
 from catalog.fields.snapshot_fields import FIELDS, SCHEME, SCHEME_FIELDS, value_of
-from catalog.files.document import KEYS, Document, ModelEntry, ModelFacts, ShapeEntry, usual
+from catalog.files.document import Document, ModelEntry, ModelFacts, ShapeEntry
+from catalog.files.reader import KEYS, usual
 from catalog.files.yaml_readings import stays_text
 
 _FIRST = (
@@ -56,17 +58,8 @@ def _model(model: ModelEntry) -> dict[str, Any]:
 
 
 def _facts(facts: ModelFacts) -> dict[str, Any]:
-    plain = {
-        "title": facts.title,
-        "family": facts.family,
-        "section": facts.section or None,
-        "architecture": facts.architecture and str(facts.architecture),
-        "model_type": facts.model_type,
-        "parameter_count": facts.parameter_count,
-        "aliases": list(facts.aliases) or None,
-        "named_here": facts.named_here or None,
-    }
-    return {key: value for key, value in plain.items() if value is not None}
+    said = ((fact, getattr(facts, fact.name)) for fact in fields(ModelFacts))
+    return {fact.name: _plain(value) for fact, value in said if value != fact.default}
 
 
 def _shape(shape: ShapeEntry, facts: ModelFacts | None) -> dict[str, Any]:
@@ -90,15 +83,14 @@ def _shape(shape: ShapeEntry, facts: ModelFacts | None) -> dict[str, Any]:
     return plain
 
 
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, str) else value
-
-
 def _launch_fields(shape: ShapeEntry) -> dict[str, Any]:
     """What was narrowed; null for a field that is not offered."""
     changes = changes_of(shape.snapshot.trainer_mode, shape.edition, shape.launch_fields)
-    return {name: change and {part: _part(value) for part, value in change.items()} for name, change in changes.items()}
+    return {name: change and {part: _plain(said) for part, said in change.items()} for name, change in changes.items()}
 
 
-def _part(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+def _plain(value: Any) -> Any:
+    """As YAML has it: a choice as its text, several values as a list."""
+    if isinstance(value, tuple):
+        return list(value)
+    return str(value) if isinstance(value, str) else value

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from django.core.management import CommandError, CommandParser
 
-from catalog.files.document import Document, read_file
+from catalog.files.document import Document
 from catalog.files.problems import DocumentError
+from catalog.files.reader import read_file
 from catalog.files.scan import read_limited
 
 

@@ -6,8 +6,8 @@ from django.db import transaction
 
 from accounts.actors import Actor
 from catalog.domain.apply_catalog import apply_catalog
-from catalog.files.document import read_document
 from catalog.files.plan import Plan
+from catalog.files.reader import read_document
 from publishing.models import CatalogImport
 
 

@@ -10,8 +10,8 @@ from django.db import transaction
 from accounts.actors import Actor
 from accounts.models import Account, User
 from accounts.roles import Role, allows, publishing_right
-from catalog.files.document import read_document
 from catalog.files.problems import DocumentError
+from catalog.files.reader import read_document
 from catalog.files.scan import decode
 from catalog.rights import require_publisher
 from publishing.domain.forget_imports import forget_imports

@@ -23,11 +23,11 @@ from catalog.domain.dismiss_bundled import dismiss_bundled
 from catalog.domain.plan_catalog import plan_catalog
 from catalog.files.bundled import bundled_files
 from catalog.files.current import read_current
-from catalog.files.document import read_document
 from catalog.files.export import write_document
 from catalog.files.plan import Plan, PlanStep, StepKind
 from catalog.files.plan_text import plan_text, summary
 from catalog.files.problems import DocumentError
+from catalog.files.reader import read_document
 from catalog.files.scan import MAX_BYTES, read_limited
 from publishing.bundled import applied_file, offer_for
 from publishing.domain.apply_import import apply_import

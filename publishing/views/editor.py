@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
@@ -19,13 +18,11 @@ from accounts.requests import SlipwayRequest, actor_of, see_other, wrong_account
 from catalog.domain.create_draft import create_draft
 from catalog.domain.edit_draft import edit_draft
 from catalog.domain.start_shape import start_shape
-from catalog.facets import chips
 from catalog.fields.differences import FieldDifference, differences
 from catalog.fields.launch_fields import edition_fields, newest_edition
 from catalog.fields.snapshots import Snapshot
-from catalog.forms import read_filters
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
-from catalog.queries import find_model, find_version, visible_models
+from catalog.queries import find_model, find_version
 from catalog.states import VersionState
 from catalog.views.access import member_of
 from connections.providers.spec import TrainerMode
@@ -35,11 +32,11 @@ from publishing.pages.forms import narrowings, sections
 from publishing.pages.preview import preview_content
 from publishing.queries import newest_version, own_version
 from publishing.views.access import published_shape, publishers_page, publishing_account, version_of
+from publishing.views.choose_model import choose_model
 from wire.errors import Conflict, InvalidArgument, NotFound, PermissionDenied, Refusal, Violation
 from wire.names import is_id, refuse_id, shape_name
 
 METHODS = ["GET", "HEAD", "POST"]
-MOST_MODELS = 60
 NEW_SHAPE = "new-shape"
 """Stands for the shape's id in the preview as long as none is typed."""
 CONTEXT = 32_768
@@ -98,7 +95,7 @@ def publish_new(request: SlipwayRequest) -> HttpResponse:
     name = request.GET.get("model", "")
     model = find_model(member_of(request), name) if name else None
     if model is None:
-        return _choose_model(request, account, name)
+        return choose_model(request, account, name)
     editing = Editing(account=account, model=model, values=_start(model, account, request.GET.get("mode", "")))
     return _answer(request, replace(editing, shape_id=request.POST.get("shape_id", "").strip()))
 
@@ -148,23 +145,6 @@ def _visible_source(request: SlipwayRequest, draft: ShapeVersion) -> ShapeVersio
     return find_version(member_of(request), shape.account.account_id, shape.shape_id, draft.based_on.version_id)
 
 
-def _choose_model(request: SlipwayRequest, account: Account, name: str) -> HttpResponse:
-    filters, problems = read_filters(request.GET)
-    found = list(visible_models(member_of(request), filters)[: MOST_MODELS + 1])
-    context = {
-        "section": "publish",
-        "account": account,
-        "models": [(model, "?" + urlencode({"model": model.name}, safe="/")) for model in found[:MOST_MODELS]],
-        "more": len(found) > MOST_MODELS,
-        "filters": filters,
-        "problems": problems,
-        "chips": chips(filters),
-        "unknown": name,
-    }
-    status = HTTPStatus.NOT_FOUND if name else HTTPStatus.OK
-    return render(request, "publishing/choose_model.html", context, status=status)
-
-
 def _start(model: BaseModel, account: Account, mode: str) -> dict[str, str]:
     """What a new shape starts with: what is known of its model, one GPU, and the common launch fields."""
     chosen = TrainerMode(mode) if mode in TrainerMode.__members__ else TrainerMode.LORA_TRAINER
@@ -190,7 +170,7 @@ def _answer(request: SlipwayRequest, editing: Editing) -> HttpResponse:
     if "check" in request.POST:
         return _form(request, editing, refusal=GONE if editing.gone else "", checked=True)
     if editing.gone:
-        return _form(request, editing, status=HTTPStatus.CONFLICT, refusal=GONE, bound=True)
+        return _gone(request, editing)
     content = editing.content
     try:
         if editing.shape is None and (moved := wrong_account(request)):
@@ -201,9 +181,7 @@ def _answer(request: SlipwayRequest, editing: Editing) -> HttpResponse:
     except NotFound:
         if editing.draft is None:
             raise
-        return _form(
-            request, replace(editing, draft=None, gone=True), status=HTTPStatus.CONFLICT, refusal=GONE, bound=True
-        )
+        return _gone(request, editing)
     except PermissionDenied:
         raise
     except InvalidArgument as refusal:
@@ -215,6 +193,11 @@ def _answer(request: SlipwayRequest, editing: Editing) -> HttpResponse:
         return _form(request, editing, status=status_of(refusal), refusal=refusal.message, bound=True)
     messages.success(request, f"Draft {saved.version_id} of {saved.shape.shape_id} is saved.")
     return see_other(shape_page(saved.shape))
+
+
+def _gone(request: SlipwayRequest, editing: Editing) -> HttpResponse:
+    gone = replace(editing, draft=None, gone=True)
+    return _form(request, gone, status=HTTPStatus.CONFLICT, refusal=GONE, bound=True)
 
 
 def _save(request: SlipwayRequest, editing: Editing, snapshot: Snapshot, content: Content) -> ShapeVersion:
@@ -276,7 +259,6 @@ def _form(
     wrong = refuse_id(editing.shape_id) if editing.shape is None and editing.shape_id and not extra else ""
     if wrong:
         violations = (*violations, Violation("shape_id", f"{wrong}."))
-    content = replace(content, violations=violations)
     context = {
         "section": "publish",
         "editing": editing,
@@ -287,7 +269,7 @@ def _form(
         "note": editing.values.get(NOTE, ""),
         "note_errors": [found.description for found in violations if found.field == NOTE],
         "preview": preview_content(
-            content,
+            replace(content, violations=violations),
             model=editing.model,
             account=editing.account,
             based_on=editing.based_on,

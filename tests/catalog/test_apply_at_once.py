@@ -15,8 +15,8 @@ from catalog.domain.create_shape import create_shape
 from catalog.domain.deprecate_version import deprecate_version
 from catalog.domain.plan_catalog import plan_catalog
 from catalog.domain.shape_lock import lock_version, point_latest
-from catalog.files.document import read_document
 from catalog.files.plan import Plan
+from catalog.files.reader import read_document
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from tests.accounts.races import before_commit
 from tests.catalog.test_catalog_code import PUBLIC, SECOND

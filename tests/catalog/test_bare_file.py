@@ -9,7 +9,7 @@ from accounts.actors import SYSTEM
 from accounts.models import Account
 from accounts.roles import Role
 from catalog.domain.apply_catalog import apply_catalog
-from catalog.files.document import read_document
+from catalog.files.reader import read_document
 from tests.api.makers import make_caller
 from tests.makers import make_account, make_member, make_model, make_shape, make_version, sign_in
 

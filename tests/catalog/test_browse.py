@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from catalog.files.bundled import BUNDLED_FILES
-from catalog.files.document import ShapeEntry, read_document
+from catalog.files.document import ShapeEntry
+from catalog.files.reader import read_document
 from catalog.filters import MODES
 from connections.providers.spec import TrainerMode
 

@@ -12,9 +12,11 @@ from django.core.management import call_command
 
 from accounts.actors import SYSTEM
 from catalog.domain.plan_catalog import plan_catalog
-from catalog.files.document import KEYS, ModelFacts, read_document
+from catalog.files.document import ModelFacts
 from catalog.files.export import write_document
-from catalog.files.plan import GONE_MESSAGE, StepKind
+from catalog.files.plan import StepKind
+from catalog.files.planning import GONE_MESSAGE
+from catalog.files.reader import KEYS, read_document
 from catalog.files.scan import MAX_BYTES, MAX_NODES
 from tests.makers import make_model
 from wire.casing import camel

@@ -19,8 +19,8 @@ from accounts.models import Account, AuditEntry
 from accounts.roles import Role
 from catalog.domain.apply_catalog import apply_catalog
 from catalog.domain.plan_catalog import plan_catalog
-from catalog.files.document import read_document
 from catalog.files.problems import DocumentError
+from catalog.files.reader import read_document
 from tests.catalog.test_catalog_code import PUBLIC, SECOND, everything, plan, run, write
 from tests.makers import make_account, make_member, make_user
 from wire.errors import NotFound, PermissionDenied, Refusal

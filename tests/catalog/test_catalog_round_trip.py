@@ -30,8 +30,8 @@ from catalog.fields.launch_fields import FieldType, LaunchField, common_fields
 from catalog.fields.narrowing import NARROWED, Widened
 from catalog.fields.snapshots import Snapshot
 from catalog.files.current import read_current
-from catalog.files.document import read_document
 from catalog.files.export import write_document
+from catalog.files.reader import read_document
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from connections.providers.spec import ShardingScheme, TrainerMode
 from tests.makers import make_account, make_model, make_version, narrow_field

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from catalog.enums import AcceleratorType, IdSource
 from catalog.files.bundled import BUNDLED_FILES
-from catalog.files.document import Document, read_document
+from catalog.files.document import Document
 from catalog.files.export import write_document
 from catalog.files.problems import DocumentError
+from catalog.files.reader import read_document
 from connections.providers.spec import ShardingScheme, TrainerMode
 
 GOOD = """\

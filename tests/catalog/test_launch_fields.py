@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from catalog.fields.launch_fields import LaunchField, common_fields
 from catalog.fields.narrowing import Widened, problems_of_fields
 from catalog.fields.texts import limits_text, part_text
-from catalog.files.document import read_document
 from catalog.files.problems import DocumentError
+from catalog.files.reader import read_document
 from catalog.labels import value_label
 from connections.providers.spec import TrainerMode
 from tests.makers import narrow_field

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from catalog.files.document import ModelFacts, read_document
+from catalog.files.document import ModelFacts
 from catalog.files.export import write_document
+from catalog.files.reader import read_document
 from catalog.files.yaml_readings import readings, stays_text
 from embedded.checks import find_node
 from embedded.console import Trouble
