@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django import template
 from django.templatetags.static import static
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -27,9 +28,13 @@ def icon(name: str, size: str = "") -> SafeString:
 
 @register.simple_tag
 def moment(when: datetime | None, style: str = "relative") -> SafeString | str:
-    """A time: UTC without scripts, the reader's own zone with them. `style` is "relative", "time" or "date"."""
+    """A time: UTC without scripts, the reader's own zone with them. `style`: "relative", "time", "date", or "coming".
+
+    What is coming is never past: "now" where its time has come.
+    """
     if when is None:
         return "-"
-    return format_html(
-        '<time datetime="{}" data-style="{}">{}</time>', when.isoformat(), style, when.strftime("%Y-%m-%d %H:%M:%S UTC")
-    )
+    written = when.strftime("%Y-%m-%d %H:%M:%S UTC")
+    if style == "coming":
+        written = f"at {written}" if when > timezone.now() else "now"
+    return format_html('<time datetime="{}" data-style="{}">{}</time>', when.isoformat(), style, written)

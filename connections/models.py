@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -21,8 +23,9 @@ class Connection(models.Model):
     """One place where trainers run: a kind, its configuration, and who may use it.
 
     `config` is what the kind's own dataclass reads (`connections.kinds`); `secret` is sealed (`connections.sealing`).
-    `capacity` is what the provider last answered, with its time. `unreachable_since`, `failures`, `next_try_at` and
-    `last_error` say that it did not answer: a state of the connection, never of its launches.
+    `capacity` is what the provider last answered, with its time. `unreachable_since`, `refused_since`, `failures`,
+    `next_try_at` and `last_error` say that it did not answer, or did not take the secret: a state of the connection,
+    never of its launches.
     """
 
     name = models.CharField(max_length=NAME_LENGTH, unique=True)
@@ -42,6 +45,7 @@ class Connection(models.Model):
     capacity = models.JSONField(null=True, blank=True)
     capacity_at = models.DateTimeField(null=True, blank=True)
     unreachable_since = models.DateTimeField(null=True, blank=True)
+    refused_since = models.DateTimeField(null=True, blank=True, help_text="When it last began to refuse its secret.")
     failures = models.PositiveIntegerField(default=0, help_text="In a row.")
     next_try_at = models.DateTimeField(null=True, blank=True)
     last_error = models.TextField(blank=True)
@@ -58,7 +62,8 @@ class Connection(models.Model):
                 name="retired_connection_has_no_secret",
             ),
             models.CheckConstraint(
-                condition=Q(unreachable_since__isnull=True) | Q(failures__gt=0), name="unreachable_connection_failed"
+                condition=Q(unreachable_since__isnull=True, refused_since__isnull=True) | Q(failures__gt=0),
+                name="unreachable_connection_failed",
             ),
         ]
 
@@ -80,10 +85,18 @@ class Connection(models.Model):
         """Why it takes no new launches, in a sentence; "" where it does."""
         match self.state:
             case ConnectionState.OPEN:
-                return ""
+                return self.refused_because
             case ConnectionState.PAUSED:
                 return f"It is paused: {self.pause_reason}" if self.pause_reason else "It is paused."
         return "It was retired."
+
+    @property
+    def refused_because(self) -> str:
+        """Since when it does not take its secret, and who mends that, in a sentence; "" where it takes it."""
+        if self.refused_since is None:
+            return ""
+        since = f"{self.refused_since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        return f"Its key was not accepted since {since}: a superuser has to put another in."
 
     @property
     def free(self) -> str:

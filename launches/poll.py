@@ -17,6 +17,7 @@ from connections.providers.base import (
     ProviderError,
     Reference,
     Rejected,
+    SecretRefused,
     Submission,
     Truncation,
     Unreachable,
@@ -50,8 +51,9 @@ class Report:
     """One batch of what came back: an observation with what was read beside it, or the error, after which we try again.
 
     `more` says that the attempt is over and that this batch is not the last: the observation, which holds the outcome,
-    comes with the last. `metrics_offset` is None where no records were read. `unreachable` says that the connection did
-    not answer, which says nothing of the attempt; `poll_seconds` is how soon to look again where nothing speeds it up.
+    comes with the last. `metrics_offset` is None where no records were read. `connection_error` is why the connection
+    did not answer, or not to us, which says nothing of the attempt; `poll_seconds` is how soon to look again where
+    nothing speeds it up.
     """
 
     observation: Observation | None
@@ -62,7 +64,7 @@ class Report:
     checkpoints: tuple[CheckpointRecord, ...] | None = None
     limits: tuple[Truncation, ...] = ()
     more: bool = False
-    unreachable: bool = False
+    connection_error: ProviderError | None = None
     poll_seconds: float = 1.0
 
 
@@ -73,8 +75,8 @@ def poll_attempt(provider: Provider, question: PollRequest) -> Iterator[Report]:
     """
     try:
         observation = _observe(provider, question)
-    except Unreachable as error:
-        yield Report(None, error=_sentence(error), unreachable=True)
+    except (Unreachable, SecretRefused) as error:
+        yield Report(None, error=_sentence(error), connection_error=error)
         return
     except Exception as error:  # a fault in a provider must not take the sweep down with it
         yield Report(None, error=_sentence(error))

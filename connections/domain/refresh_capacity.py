@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from connections.capacities import stored_capacity
-from connections.domain.note_answer import note_answer, note_silence
+from connections.domain.note_answer import note_answer, note_failure
 from connections.models import Connection
 from connections.opened import open_provider
-from connections.providers.base import ProviderError, Unreachable
+from connections.providers.base import ProviderError, SecretRefused, Unreachable
 
 
 def refresh_capacity(*, connection: Connection, now: datetime) -> None:
@@ -17,8 +17,8 @@ def refresh_capacity(*, connection: Connection, now: datetime) -> None:
         return
     try:
         capacity = open_provider(connection).capacity()
-    except Unreachable as error:
-        note_silence(connection=connection, error=str(error), now=now)
+    except (Unreachable, SecretRefused) as error:
+        note_failure(connection=connection, error=error, now=now)
         return
     except ProviderError:
         return

@@ -34,6 +34,10 @@ class Unreachable(Retryable):
     """There was no answer at all, or none that makes sense: the connection is away, whatever runs there."""
 
 
+class SecretRefused(Retryable):
+    """It answered, and does not take the connection's secret: a state of the connection, whatever runs there."""
+
+
 class Rejected(ProviderError):
     """The provider refuses the spec; trying again will not help."""
 
@@ -246,7 +250,7 @@ class Provider(Protocol):
         """What it can do. Never touches the network."""
 
     def identify(self) -> Identity:
-        """Who we are there: what a person who tests the connection reads. Errors: `Rejected`, `Retryable`."""
+        """Who we are there: what a person who tests the connection reads. Errors: `Retryable`."""
 
     def capacity(self) -> Capacity:
         """What it has and what is free, asked in the background. Errors: `Retryable`."""

@@ -9,15 +9,17 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from accounts.requests import SlipwayRequest, actor_of, see_other
-from connections.domain.note_answer import note_answer
+from connections.domain.note_answer import note_answer, note_failure
 from connections.domain.order_connections import order_connections
 from connections.domain.reopen_connection import reopen_connection
 from connections.domain.settle_instance import settle_instance
 from connections.opened import open_provider
-from connections.providers.base import Identity, ProviderError
+from connections.providers.base import Identity, ProviderError, SecretRefused
+from connections.shown import ShownConnection
 from connections.views.access import connections_page, own_connection
 from connections.views.overview import connection_page
 
@@ -35,9 +37,13 @@ def connection_test(request: SlipwayRequest, name: str) -> HttpResponse:
         note_answer(connection=row)
     except ProviderError as error:
         trouble = str(error)
+        if isinstance(error, SecretRefused):
+            note_failure(connection=row, error=error, now=timezone.now())
     found = {"tested": True, "identity": identity, "trouble": trouble, "seconds": time.monotonic() - began}
+    row.refresh_from_db()
     if request.htmx:
-        return render(request, "connections/tested.html", found)
+        standing = {"row": row, "shown": ShownConnection(row), "writes": True, "oob": True}
+        return render(request, "connections/tested.html", found | standing)
     return connection_page(request, row, status=HTTPStatus.OK, more=found)
 
 

@@ -47,8 +47,8 @@ def _advance(claim: AttemptClaim) -> timedelta | None:
     """Apply batch by batch, the outcome last; what takes longer than a step is put off to the next one."""
     began = time.monotonic()
     for report in _reports(claim):
-        if report.unreachable:
-            note_reach(claim.launch.connection, error=report.error)
+        if report.connection_error is not None:
+            note_reach(claim.launch.connection, error=report.connection_error)
         elif report.observation is not None:
             note_reach(claim.launch.connection)
         if not report.more:

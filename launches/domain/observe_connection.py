@@ -55,7 +55,7 @@ def _observe(connection: Connection, now: datetime) -> int:
         provider = provider_to_act(connection)
         seen = provider.observe_many(list(attempts))
     except ProviderError as error:  # a key that is refused, too: asking again at once would not help
-        note_reach(connection, error=str(error))
+        note_reach(connection, error=error)
         return 0
     note_reach(connection)
     unchanged = []

@@ -70,13 +70,14 @@ class AdmissionRequest:
 
 @dataclass(frozen=True)
 class Admitted:
-    """The trainer that a caller may talk to, and what to show it.
+    """The trainer that a caller may talk to, and what to show it; `connection` is what people call where it runs.
 
     `curve_of` is the attempt (primary key) whose records are read from what passes, None where the trainer's own are.
     """
 
     endpoint: Endpoint
     token: bytes
+    connection: str = ""
     curve_of: int | None = None
 
 
@@ -124,7 +125,8 @@ def _look_up(secret: str, account: str, job: str, origin: Origin) -> Admitted:
         attempt = _attempt_for(secret, account, job, origin)
         token, is_own = _credential_for(attempt.launch)
         curve_of = None if is_own else attempt.pk
-        return Admitted(replace(_endpoint_of(attempt), is_own=is_own), token.encode(), curve_of)
+        endpoint = replace(_endpoint_of(attempt), is_own=is_own)
+        return Admitted(endpoint, token.encode(), str(attempt.launch.connection), curve_of)
     except UNASKABLE as error:
         log.warning("gateway.database_lost", error=str(error))
         sentence = outage(error) or explain(error) or NO_ANSWER

@@ -178,7 +178,17 @@ class Gateway:
         except h11.LocalProtocolError as error:
             raise Refused(Code.INVALID_ARGUMENT, f"This is no request that can be passed on: {error}.") from error
         except WrongTrainer as error:
-            raise self._unreachable(asked, "Another process answers at its address.") from error
+            raise self._wrong(asked, admitted) from error
+
+    def _wrong(self, asked: TrainerRequest, admitted: Admitted) -> Refused:
+        """The refusal for a trainer that does not take what is shown to it, which is never the caller's key."""
+        if admitted.endpoint.is_own:
+            return self._unreachable(asked, "Another process answers at its address.")
+        name = job_name(asked.account, asked.job)
+        log.warning("gateway.key_refused", job=name, connection=admitted.connection)
+        told = f"The connection {admitted.connection}, where the trainer of {name} runs, does not accept the key that"
+        whose = "Slipway shows there. That is not yours, which is in force: a superuser has to put another in."
+        return Refused(Code.UNAVAILABLE, f"{told} {whose}", http_status=502)
 
     def _unreachable(self, asked: TrainerRequest, why: str) -> Refused:
         """The refusal for a trainer that does not answer; where it is will be looked up anew."""

@@ -18,8 +18,8 @@ from connections.providers.base import (
     Provider,
     Recipe,
     Reference,
-    Rejected,
     Retryable,
+    SecretRefused,
 )
 from connections.providers.configs import positive, setting
 from connections.providers.spec import TrainerSpec
@@ -58,7 +58,7 @@ class ElsewhereProvider:
 
     def identify(self) -> Identity:
         if self.secret != SECRET:
-            raise Rejected("It does not know this key. Make another there, and give it here.")
+            raise SecretRefused("It does not know this key. Make another there, and give it here.")
         return Identity((("Account", "team-north"),), ("quota", "tier"))
 
     def capacity(self) -> Capacity:

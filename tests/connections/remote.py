@@ -31,6 +31,7 @@ from connections.providers.base import (
     ProviderError,
     Recipe,
     Reference,
+    SecretRefused,
     Submission,
     Unreachable,
 )
@@ -60,6 +61,7 @@ class RemoteEngine:
     jobs: dict[Reference, Observation] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     away: str = ""
+    locked: str = ""
     refusal: str = ""
     capabilities: Capabilities = CAPABILITIES
 
@@ -122,6 +124,8 @@ class RemoteEngine:
         self.calls.append(call)
         if self.away:
             raise Unreachable(self.away)
+        if self.locked:
+            raise SecretRefused(self.locked)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from pytest_django.fixtures import Settings
 from accounts.actors import SYSTEM
 from accounts.models import Account, User
 from accounts.roles import Role
+from connections.domain.edit_connection import edit_connection
 from connections.domain.lend_connection import lend_connection
 from connections.domain.pause_connection import pause_connection
 from connections.models import Connection
@@ -147,6 +148,24 @@ def test_how_it_stands_is_said_on_the_list_and_on_its_page(pages: Client) -> Non
             assert words in page, path
     assert "It has not answered since" in page and "4 times in a row" in page and "It answers 503." in page
     assert "Nothing is decided about them until it answers" in page
+
+
+def test_a_refused_key_is_said_with_what_to_do_until_a_test_finds_it_taken(pages: Client) -> None:
+    now = timezone.now()
+    row = make_connection()
+    Connection.objects.filter(pk=row.pk).update(refused_since=now, failures=1, next_try_at=now, last_error="No (401).")
+    for path in ("/connections", "/connections/north"):
+        page = said(pages, path)
+        assert "key refused" in page and 'href="/connections/north/edit"' in page, path
+    assert ">open<" not in page and "the key was not accepted since" in page and "No (401)." in page
+    assert re.search(r'Next look <time [^>]*data-style="coming">now</time>', page)  # its time has come
+    part = pages.post("/connections/north/test", headers={"HX-Request": "true"}).content.decode()
+    assert "team-north" in part and 'id="trouble" hx-swap-oob="true"' in part and ">open<" in part
+    assert "key refused" not in said(pages, "/connections/north")
+    edit_connection(actor=SYSTEM, connection=row, config=row.config, secret="revoked")
+    part = pages.post("/connections/north/test", headers={"HX-Request": "true"}).content.decode()
+    assert "key refused" in part and "the key was not accepted since" in part
+    assert "key refused" in said(pages, "/connections")
 
 
 def test_a_setting_that_shuts_it_off_is_said(pages: Client, settings: Settings) -> None:

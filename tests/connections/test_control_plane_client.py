@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from connections.providers.base import Observation, Reference, Retryable, Unreachable
+from connections.providers.base import Observation, Reference, Retryable, SecretRefused, Unreachable
 from connections.providers.control_plane import client as client_module
 from connections.providers.control_plane import readiness
 from connections.providers.control_plane.account import AccountThere
@@ -335,6 +335,15 @@ def test_refusals_are_sorted_by_reason_and_status(status: int, body: Any, obstac
     assert str(refused).startswith(f"there.example refuses ({status}): ")
     assert REMEDIES[obstacle] in str(refused)
     assert refused.is_said == isinstance((body or {}).get("code"), int)
+
+
+def test_a_key_that_may_not_even_look_is_not_taken() -> None:
+    for status, body in (("401 Unauthorized", 16), ("403 Forbidden", 7)):
+        with server(answering(json.dumps({"code": body, "message": "No."}).encode(), status)) as (url, _):
+            there = AccountThere(ControlPlaneClient(url, "key", LOOPBACK), "i" * 10, "team")
+            for look in (there.look, lambda there=there: list(there.under_way())):
+                with pytest.raises(SecretRefused, match="No"):
+                    look()
 
 
 def test_every_trouble_has_a_remedy_and_only_what_lasts_is_final() -> None:

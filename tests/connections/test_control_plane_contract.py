@@ -33,6 +33,7 @@ from connections.providers.base import (
     Reference,
     Rejected,
     Retryable,
+    SecretRefused,
     Unreachable,
 )
 from connections.providers.control_plane.names import remote_id
@@ -111,8 +112,9 @@ class TestControlPlane(ProviderContract):
     def test_a_key_that_is_none_is_said_and_ends_nothing(self, rig: ControlPlaneRig, slipway: SecondSlipway) -> None:
         reference = make_reference()
         stranger = make_provider(slipway.url, "fw_nobody")
-        with pytest.raises(Rejected, match=r"refuses \(401\)"):
-            stranger.identify()
+        for look in (stranger.identify, stranger.capacity, stranger.list_references):
+            with pytest.raises(SecretRefused, match=r"refuses \(401\)"):
+                look()
         for verb in (lambda: stranger.observe(reference), lambda: stranger.submit(make_submission(reference))):
             with pytest.raises(Retryable, match="a key that is in force"):
                 verb()

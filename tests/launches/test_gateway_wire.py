@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from connections.models import Connection
 from connections.providers.states import AttemptState
+from connections.sealing import seal
 from launches.models import Launch
 from launches.tokens import trainer_token
 from tests.launches.gateway_parts import (
@@ -33,8 +35,10 @@ MEGABYTE = 2**20
 
 @pytest.fixture(scope="module")
 def port(django_db_setup: None) -> Iterator[int]:
-    with front_door() as port:
-        yield port
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("SLIPWAY_CONNECTION_NETWORKS", "127.0.0.0/8")
+        with front_door() as port:
+            yield port
 
 
 @dataclass
@@ -517,6 +521,26 @@ def test_whoever_refuses_the_launchs_token_is_not_its_trainer(caller: Driver, tr
     answer = caller.ask()
     assert answer.status_code == 502
     assert "who are you" not in answer.text
+
+
+def far_from(launch: Launch) -> Launch:
+    """The launch, as one that another control plane runs."""
+    config = {"url": "http://127.0.0.1:1"}
+    far = Connection.objects.create(
+        name="far", kind="control_plane", display_name="Far", config=config, secret=seal("far-key")
+    )
+    launch.connection = far
+    launch.save(update_fields=["connection"])
+    return launch
+
+
+def test_who_refuses_the_connections_key_is_not_said_to_refuse_the_callers(caller: Driver, trainer: StandIn) -> None:
+    far_from(caller.launch)
+    trainer.script = lambda call: call.answer(b"who are you?", status=b"401 Unauthorized")
+    answer = caller.ask()
+    assert (answer.status_code, answer.json()["code"]) == (502, 14)
+    assert "Far, where the trainer of" in answer.text and "does not accept the key that Slipway shows" in answer.text
+    assert "who are you" not in answer.text and "far-key" not in answer.text
 
 
 def test_a_trainer_that_died_is_a_502_and_one_that_came_back_elsewhere_is_found(

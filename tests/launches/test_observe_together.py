@@ -11,10 +11,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.actors import user_actor
-from connections.domain.note_answer import note_silence
+from connections.domain.note_answer import note_failure
 from connections.domain.refresh_capacity import refresh_capacity
 from connections.models import Connection
-from connections.providers.base import NEWEST_ATTEMPT, Observation, Reference, Retryable
+from connections.providers.base import NEWEST_ATTEMPT, Observation, Reference, Retryable, Unreachable
 from connections.providers.states import AttemptState, Reason
 from launches.domain import observe_connection as observing
 from launches.domain.advance_launch import advance_launch
@@ -26,6 +26,7 @@ from launches.models import Attempt, Launch, UnknownTrainer
 from tests.connections.remote import RemoteEngine
 from tests.launches.makers import attempt_of, make_launch
 from tests.makers import make_account, make_member, make_version
+from wire.errors import FailedPrecondition
 
 pytestmark = pytest.mark.django_db
 
@@ -125,6 +126,36 @@ def test_silence_is_the_connections_and_nothing_of_its_launches_changes(far: Con
     assert (there.unreachable_since, there.failures, there.next_try_at) == (None, 0, None)
 
 
+def test_a_key_that_is_refused_is_a_state_of_the_connection_until_it_is_taken(
+    far: Connection, engine: RemoteEngine
+) -> None:
+    (launch,) = running(1)
+    engine.locked = "far refuses (401): revoked."
+    now = timezone.now()
+    refresh_capacity(connection=far, now=now)
+    far.refresh_from_db()
+    assert (far.refused_since, far.unreachable_since, far.last_error) == (now, None, "far refuses (401): revoked.")
+    assert f"Its key was not accepted since {now:%Y-%m-%d %H:%M} UTC" in far.closed_because
+    with pytest.raises(FailedPrecondition, match=r"Far: Its key was not accepted .* superuser has to put another in"):
+        make_launch(version=launch.shape_version, owner=launch.owner)
+
+    for look in (lambda: observe_connection(far.pk), lambda: advance_launch(attempt_of(launch).pk)):
+        Connection.objects.update(next_try_at=None)
+        make_due()
+        look()
+        far.refresh_from_db()
+        assert (far.refused_since, attempt_of(launch).state) == (now, "PENDING")
+
+    engine.away, far.next_try_at = "No route.", None
+    refresh_capacity(connection=far, now=timezone.now() + timedelta(hours=1))
+    far.refresh_from_db()
+    assert not far.is_reachable and far.refused_since == now  # of the key there is no news
+    engine.away, engine.locked, far.next_try_at = "", "", None
+    refresh_capacity(connection=far, now=timezone.now())
+    there = Connection.objects.get(pk=far.pk)
+    assert (there.refused_since, there.failures, there.last_error, there.closed_because) == (None, 0, "", "")
+
+
 def test_a_refusal_of_all_leaves_the_connection_alone_for_a_while_too(
     far: Connection, engine: RemoteEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,10 +194,10 @@ def test_an_accepted_launch_waits_for_a_connection_that_is_away_and_is_due_once_
 
 
 def test_each_failure_in_a_row_leaves_it_alone_for_longer_up_to_two_minutes(far: Connection) -> None:
-    now, pauses = timezone.now(), []
+    now, pauses, error = timezone.now(), [], Unreachable("No.")
     for _ in range(9):
-        until = note_silence(connection=far, error="No.", now=now)
-        assert note_silence(connection=far, error="No.", now=now) == until  # two that find the same count once
+        until = note_failure(connection=far, error=error, now=now)
+        assert note_failure(connection=far, error=error, now=now) == until  # two that find the same count once
         pauses.append((until - now).total_seconds())
         now = until
     assert pauses[0] < 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from connections.providers.base import Gone, Reference, Retryable
 from connections.providers.control_plane import names, states
 from connections.providers.control_plane.client import ControlPlaneClient
-from connections.providers.control_plane.refusals import Obstacle, RemoteRefusal
+from connections.providers.control_plane.refusals import KeyRefusal, Obstacle, RemoteRefusal
 from wire.names import account_name, is_id, job_name
 
 _UNDER_WAY = " AND ".join(f'state!="{states.PREFIX}{word}"' for word in ("COMPLETED", "FAILED", "CANCELLED"))
@@ -83,16 +84,22 @@ class AccountThere:
             raise Gone(f"The job {self.id_of(reference)} was deleted at {self.client.host}.")
         return job
 
+    def look(self) -> RemoteJob:
+        """The list of its jobs, of which one is enough to see that there is one. Errors: `KeyRefusal`, `Retryable`."""
+        with _may_look():
+            return self.client.call("GET", self.path_of(), {"pageSize": 1})
+
     def under_way(self) -> Iterator[RemoteJob]:
-        """All that is not over, whoever made it. Errors: `Retryable`."""
+        """All that is not over, whoever made it. Errors: `KeyRefusal`, `Retryable`."""
         path = self.path_of()
-        try:
-            rows = list(self.client.pages(path, "rlorTrainerJobs", {"filter": _UNDER_WAY}))
-        except RemoteRefusal as error:
-            if error.obstacle is not Obstacle.INPUT:
-                raise
-            # it cannot leave out what is over
-            rows = list(self.client.pages(path, "rlorTrainerJobs", {"orderBy": "create_time desc"}))
+        with _may_look():
+            try:
+                rows = list(self.client.pages(path, "rlorTrainerJobs", {"filter": _UNDER_WAY}))
+            except RemoteRefusal as error:
+                if error.obstacle is not Obstacle.INPUT:
+                    raise
+                # it cannot leave out what is over
+                rows = list(self.client.pages(path, "rlorTrainerJobs", {"orderBy": "create_time desc"}))
         return (job for job in rows if states.word_in(job) not in states.OVER | states.TOMBSTONES)
 
     def create(self, reference: Reference, shape: str, body: Mapping[str, Any]) -> None:
@@ -112,6 +119,17 @@ class AccountThere:
         if id_in(job) != self.id_of(reference):
             raise Retryable(f"{self.client.host} answered for another job than was asked for. This is tried again.")
         return job
+
+
+@contextmanager
+def _may_look() -> Iterator[None]:
+    """A key that may not even look at the jobs is one that is not taken."""
+    try:
+        yield
+    except RemoteRefusal as error:
+        if error.obstacle is Obstacle.PERMISSION:
+            raise KeyRefusal(str(error), error.obstacle, is_said=error.is_said) from None
+        raise
 
 
 def id_in(job: RemoteJob) -> str:

@@ -61,15 +61,10 @@ class ControlPlaneProvider:
         )
 
     def identify(self) -> Identity:
-        """The account and what its key shows. Errors: `Rejected` where the key is not taken, `Retryable`."""
-        try:
-            shown = ", ".join(self.there.shown()) or "none"
-            account = self.there.account
-            listed = self.there.client.call("GET", self.there.path_of(), {"pageSize": 1})
-        except RemoteRefusal as error:
-            if error.obstacle in (Obstacle.KEY, Obstacle.PERMISSION):
-                raise Rejected(str(error)) from None
-            raise
+        """The account and what its key shows. Errors: `Retryable`."""
+        shown = ", ".join(self.there.shown()) or "none"
+        account = self.there.account
+        listed = self.there.look()
         return Identity(
             (
                 ("Address", self.there.client.url),
@@ -83,7 +78,7 @@ class ControlPlaneProvider:
 
     def capacity(self) -> Capacity:
         """The wire tells none; that it answers is worth to know, too. Errors: `Retryable`."""
-        self.there.client.call("GET", self.there.path_of(), {"pageSize": 1})
+        self.there.look()
         return Capacity()
 
     def recipes(self, spec: TrainerSpec) -> Sequence[Recipe]:  # noqa: ARG002  (the same for every spec)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
-from connections.providers.base import Retryable
+from connections.providers.base import Retryable, SecretRefused
 
 LONGEST_TEXT = 600
 _MOST_VIOLATIONS = 5
@@ -100,6 +100,10 @@ class RemoteRefusal(Retryable):
         self.is_said = is_said
 
 
+class KeyRefusal(RemoteRefusal, SecretRefused):
+    """It does not take the connection's key, or not even for a look at the jobs of the account."""
+
+
 def refusal(host: str, status: int, body: Any) -> RemoteRefusal:
     """The answer in a sentence: the control plane's own words, and what to do. `body` is its JSON, None where none."""
     said = body if isinstance(body, Mapping) else {}
@@ -107,7 +111,8 @@ def refusal(host: str, status: int, body: Any) -> RemoteRefusal:
     words = clean(said.get("message")) or ("It sent no reason." if said else "What it sent is no answer of its API.")
     words += "".join(f" {line}" for line in _violations(said) if line not in words)
     sentence = f"{host} refuses ({status}): {words.rstrip('. ')}. {REMEDIES[obstacle]}"
-    return RemoteRefusal(sentence, obstacle, is_said=isinstance(said.get("code"), int))
+    kind = KeyRefusal if obstacle is Obstacle.KEY else RemoteRefusal
+    return kind(sentence, obstacle, is_said=isinstance(said.get("code"), int))
 
 
 def sort_refusal(status: int, said: Mapping[str, Any]) -> Obstacle:
