@@ -23,6 +23,7 @@ from catalog.fields.snapshots import Snapshot
 from catalog.states import SyncOutcome, VersionState
 from connections.models import Connection
 from connections.providers.spec import TrainerMode
+from queues.leases import LeasedRow
 from wire import names
 
 
@@ -268,17 +269,18 @@ class Offering(models.Model):
         return f"{self.shape_id} of {self.connection_id}"
 
 
-class SyncRun(models.Model):
-    """What looking at a connection's catalog came to. One that finds the same as the one before is counted there.
+class SyncRun(LeasedRow):
+    """A look at a connection's catalog, asked for or over. One that finds the same as the one before is counted there.
 
     `differences` are the steps by account, `refused` the lines that were left out, each with its reason;
-    `fingerprint` is that of the plan: of a PLANNED run what is agreed to.
+    `fingerprint` is that of the plan: of a PLANNED run what is agreed to. Of an ASKED one `expected` and `plan_only`
+    say what is to be done, and `detail` how far it is.
     """
 
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="sync_runs")
     outcome = models.CharField(max_length=9, choices=[(o.value, o.value) for o in SyncOutcome])
     began_at = models.DateTimeField(help_text="When what it compared was asked for.")
-    ended_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
     first_at = models.DateTimeField(help_text="When it was first found so.")
     times = models.PositiveIntegerField(default=1)
     counts = models.JSONField(default=dict)
@@ -287,9 +289,25 @@ class SyncRun(models.Model):
     fingerprint = models.CharField(max_length=64, blank=True)
     detail = models.TextField(blank=True, help_text="Why it failed, or waits for somebody.")
     started_by = models.CharField(max_length=150, blank=True)
+    asked_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    expected = models.CharField(max_length=64, blank=True, help_text="The fingerprint of the plan that was agreed to.")
+    plan_only = models.BooleanField(default=False)
 
     class Meta:
-        indexes = [models.Index(fields=["connection", "-id"], name="sync_runs_of_connection")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["connection"], condition=Q(outcome=SyncOutcome.ASKED), name="one_look_asked_for"
+            ),
+            models.CheckConstraint(
+                condition=Q(outcome=SyncOutcome.ASKED, finished_at__isnull=True)
+                | (~Q(outcome=SyncOutcome.ASKED) & Q(finished_at__isnull=False)),
+                name="look_finished_unless_asked_for",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["connection", "-id"], name="sync_runs_of_connection"),
+            models.Index(fields=["next_check_at"], condition=Q(finished_at__isnull=True), name="looks_to_do"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.outcome} of {self.connection_id}"

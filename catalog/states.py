@@ -46,8 +46,9 @@ def may_move(current: VersionState, new: VersionState) -> bool:
 
 
 class SyncOutcome(StrEnum):
-    """What a look at a connection's catalog came to."""
+    """What a look at a connection's catalog came to; ASKED: nothing yet, it waits for a worker or one looks."""
 
+    ASKED = "ASKED"
     APPLIED = "APPLIED"
     UNCHANGED = "UNCHANGED"
     PLANNED = "PLANNED"

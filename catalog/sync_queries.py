@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import Exists, OuterRef, Subquery
 
 from catalog.models import Offering, SyncRun
 from catalog.states import SyncOutcome
@@ -29,11 +29,14 @@ def offers_catalog(connection: Connection) -> OffersCatalog | None:
     return provider if isinstance(provider, OffersCatalog) else None
 
 
-def due_connections(now: datetime, *, every: timedelta) -> Iterator[int]:
-    """The open connections whose catalog is followed and was last looked at longer ago than that."""
-    last = SyncRun.objects.filter(connection=OuterRef("pk")).order_by("-pk")
-    rows = Connection.objects.filter(state=ConnectionState.OPEN).annotate(
-        looked_at=Subquery(last.values("ended_at")[:1]), came_to=Subquery(last.values("outcome")[:1])
+def due_connections(now: datetime, *, every: timedelta) -> Iterator[Connection]:
+    """The open connections whose catalog is followed, was last looked at longer ago than that, and by nobody now."""
+    looks = SyncRun.objects.filter(connection=OuterRef("pk"))
+    last = looks.filter(finished_at__isnull=False).order_by("-pk")
+    rows = (
+        Connection.objects.filter(state=ConnectionState.OPEN)
+        .exclude(Exists(looks.filter(finished_at__isnull=True)))
+        .annotate(looked_at=Subquery(last.values("finished_at")[:1]), came_to=Subquery(last.values("outcome")[:1]))
     )
     for row in rows:
         pause = min(every, SOON) if row.came_to == SyncOutcome.FAILED else every
@@ -41,12 +44,17 @@ def due_connections(now: datetime, *, every: timedelta) -> Iterator[int]:
             continue
         provider = offers_catalog(row)
         if provider is not None and provider.following is not Following.OFF:
-            yield row.pk
+            yield row
 
 
 def last_runs(connection: Connection, number: int) -> list[SyncRun]:
-    """The newest first."""
-    return list(SyncRun.objects.filter(connection=connection).order_by("-pk")[:number])
+    """Those that are over, the newest first."""
+    return list(SyncRun.objects.filter(connection=connection, finished_at__isnull=False).order_by("-pk")[:number])
+
+
+def asked_for(connection: Connection) -> SyncRun | None:
+    """The look that somebody waits for."""
+    return SyncRun.objects.filter(connection=connection, finished_at__isnull=True).first()
 
 
 def catalog_of(connection: Connection) -> dict[tuple[str, str], datetime | None]:

@@ -298,7 +298,7 @@ CELERY_BEAT_SCHEDULE = {
     "validations": {"task": "publishing.sweep", "schedule": 5.0, "options": {"expires": 10}},
     "reconcile": {"task": "launches.reconcile", "schedule": 30.0, "options": {"expires": 30}},
     "connections": {"task": "connections.look_around", "schedule": 30.0, "options": {"expires": 30}},
-    "catalogs": {"task": "catalog.sync_due", "schedule": 60.0, "options": {"expires": 60}},
+    "catalogs": {"task": "catalog.sync_due", "schedule": 10.0, "options": {"expires": 10}},
     "tidy": {"task": "config.tidy", "schedule": 3600.0, "options": {"expires": 3600}},
     "pulse": {"task": "config.pulse", "schedule": 5.0, "options": {"expires": 20}},
 }

@@ -1,8 +1,8 @@
 """A row that is its own entry in the queue: when it is due, who works on it, and how often that went wrong in a row.
 
-Attempts and validations are such rows. Whoever works on one holds its lease under a token: results count under that
-token alone, and the lease says how long the row is left alone after its worker died. It is renewed for as long as the
-worker works, however long that takes.
+Attempts, validations and looks at catalogs are such rows. Whoever works on one holds its lease under a token: results
+count under that token alone, and the lease says how long the row is left alone after its worker died. It is renewed for
+as long as the worker works, however long that takes.
 """
 
 from __future__ import annotations

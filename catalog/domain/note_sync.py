@@ -14,6 +14,8 @@ from catalog.files.plan import PlanStep, StepKind
 from catalog.models import SyncRun
 from catalog.states import SyncOutcome
 from connections.models import Connection
+from queues.leases import Lease
+from wire.errors import Conflict
 
 KEPT_RUNS = 100
 MOST_STEPS = 2_000
@@ -23,20 +25,34 @@ _NAMED_ONLY = frozenset({StepKind.ADD, StepKind.ADD_MODEL})
 
 @dataclass(frozen=True)
 class Look:
-    """Who asked which connection and when; `started_by` is "" where it was Slipway itself."""
+    """Who asked which connection and when; `started_by` is "" where it was Slipway itself.
+
+    `asked` is the lease of the row that a worker works off; None where nobody asked for it beforehand.
+    """
 
     connection: Connection
     began_at: datetime
     started_by: str
+    asked: Lease | None = None
+
+
+def tell_look(look: Look, words: str) -> None:
+    """How far it is, for who waits."""
+    if look.asked:
+        SyncRun.objects.filter(pk=look.asked.pk, lease_token=look.asked.token).update(detail=words)
 
 
 @transaction.atomic
 def note_sync(look: Look, *, outcome: SyncOutcome, plan: SyncPlan | None = None, detail: str = "") -> SyncRun:
-    """A run that found what the one before it found is counted there, unless something was done."""
+    """A run that found what the one before it found is counted there, unless something was done.
+
+    Errors: `Conflict` where another worker has taken the row that was asked for since.
+    """
     connection, now = look.connection, timezone.now()
+    run = _held(look)
     refused = [{"name": line.name, "reason": line.reason} for line in plan.refused] if plan else []
     fingerprint = plan.fingerprint if plan else ""
-    last = SyncRun.objects.filter(connection=connection).order_by("-pk").first()
+    last = SyncRun.objects.filter(connection=connection, finished_at__isnull=False).order_by("-pk").first()
     same = last and (last.outcome, last.fingerprint, last.detail, last.refused) == (
         outcome,
         fingerprint,
@@ -44,25 +60,31 @@ def note_sync(look: Look, *, outcome: SyncOutcome, plan: SyncPlan | None = None,
         refused,
     )
     if last and same and outcome != SyncOutcome.APPLIED:
-        last.began_at, last.ended_at, last.times = look.began_at, now, last.times + 1
+        if run.pk:
+            run.delete()
+        last.began_at, last.finished_at, last.times = look.began_at, now, last.times + 1
         last.counts = plan.counts if plan else {}
-        last.save(update_fields=["began_at", "ended_at", "times", "counts"])
+        last.save(update_fields=["began_at", "finished_at", "times", "counts"])
         return last
-    run = SyncRun.objects.create(
-        connection=connection,
-        outcome=outcome,
-        began_at=look.began_at,
-        ended_at=now,
-        first_at=now,
-        counts=plan.counts if plan else {},
-        differences=_differences(plan) if plan else [],
-        refused=refused,
-        fingerprint=fingerprint,
-        detail=detail,
-        started_by=look.started_by,
-    )
+    run.outcome, run.detail, run.fingerprint = outcome, detail, fingerprint
+    run.began_at, run.finished_at, run.first_at = look.began_at, now, now
+    run.counts = plan.counts if plan else {}
+    run.differences, run.refused = _differences(plan) if plan else [], refused
+    run.started_by = look.started_by
+    run.give_back(due=now)
+    run.save()
     kept = SyncRun.objects.filter(connection=connection).order_by("-pk").values("pk")[:KEPT_RUNS]
     SyncRun.objects.filter(connection=connection).exclude(pk__in=list(kept.values_list("pk", flat=True))).delete()
+    return run
+
+
+def _held(look: Look) -> SyncRun:
+    """The row that was asked for, locked; a new one where nobody asked."""
+    if look.asked is None:
+        return SyncRun(connection=look.connection)
+    run = SyncRun.objects.select_for_update().filter(pk=look.asked.pk, lease_token=look.asked.token).first()
+    if run is None:
+        raise Conflict("Another worker has taken this look since.")
     return run
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.actors import SYSTEM, Actor, require_superuser
 from accounts.domain.record import record
 from catalog.domain.carry_out import carry_out
-from catalog.domain.note_sync import Look, note_sync
+from catalog.domain.note_sync import Look, note_sync, tell_look
 from catalog.domain.plan_sync import AccountSync, SyncPlan, plan_sync
 from catalog.models import Offering, SyncRun, TrainingShape
 from catalog.states import SyncOutcome
@@ -20,6 +20,7 @@ from connections.opened import open_provider
 from connections.providers.base import ProviderError
 from connections.providers.catalogs import Following, OffersCatalog, RemoteCatalog
 from connections.states import ConnectionState
+from wire.counts import quantity
 from wire.errors import Conflict, FailedPrecondition, Refusal
 
 REVIEW = "Somebody has to agree to it first: the connection's catalog is followed once it was reviewed."
@@ -41,10 +42,22 @@ def sync_catalog(
     FAILED. Errors: `PermissionDenied` for all but superusers, `FailedPrecondition` where it has no catalog.
     """
     require_superuser(actor)
-    provider = open_catalog(connection)
+    open_catalog(connection)
     look = Look(connection, timezone.now(), "" if actor.user is None else actor.label)
+    return follow_catalog(actor, look, expected=expected, plan_only=plan_only)
+
+
+def follow_catalog(actor: Actor, look: Look, *, expected: str | None, plan_only: bool) -> SyncRun:
+    """The same for a look that began already; whatever refuses it, the run is FAILED and says so.
+
+    Errors: `Conflict` where another worker has taken the look's row since; then nothing is done.
+    """
     try:
+        require_superuser(actor)
+        provider = open_catalog(look.connection)
+        tell_look(look, f"Asking {look.connection} what it offers.")
         catalog = provider.list_catalog()
+        tell_look(look, f"{quantity(len(catalog.versions), 'shape')} offered; comparing them with what is here.")
         with transaction.atomic():
             return _follow(actor, look, provider.following, catalog, expected=expected, plan_only=plan_only)
     except (ProviderError, Refusal) as error:

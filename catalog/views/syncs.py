@@ -6,18 +6,16 @@ from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
-from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.requests import SlipwayRequest, actor_of, see_other
-from catalog.domain.sync_catalog import sync_catalog
-from catalog.models import SyncRun
+from catalog.domain.request_sync import request_sync
 from catalog.states import SyncOutcome
 from catalog.sync.told import grouped, told_counts
-from catalog.sync_queries import catalog_of, last_runs, offers_catalog
+from catalog.sync_queries import asked_for, catalog_of, last_runs, offers_catalog
 from connections.models import Connection
 from connections.views.access import connections_page, own_connection
 from wire.errors import FailedPrecondition
@@ -35,32 +33,20 @@ def sync_runs(request: SlipwayRequest, name: str) -> HttpResponse:
 @require_POST
 @connections_page
 def sync_now(request: SlipwayRequest, name: str) -> HttpResponse:
-    """Look now and follow; only plan where the form says so, or do exactly the plan whose fingerprint it has."""
+    """Ask for a look: to follow, only to plan where the form says so, or to do exactly the plan that it names."""
     row = own_connection(request, name)
     expected = request.POST.get("plan") or None
+    plan_only = bool(request.POST.get("look"))
     try:
-        run = sync_catalog(
-            actor=actor_of(request), connection=row, expected=expected, plan_only=bool(request.POST.get("look"))
-        )
+        request_sync(actor=actor_of(request), connection=row, expected=expected, plan_only=plan_only)
     except FailedPrecondition as refusal:
         return _page(request, row, "", refusal=refusal.message)
-    if run.outcome == SyncOutcome.FAILED:
-        return _page(request, row, str(run.pk), refusal=run.detail)
-    messages.success(request, _said(run))
-    return see_other(f"{reverse('sync_runs', args=[row.name])}?run={run.pk}")
-
-
-def _said(run: SyncRun) -> str:
-    match run.outcome:
-        case SyncOutcome.APPLIED:
-            return "The catalog here is as it is offered there."
-        case SyncOutcome.PLANNED:
-            return "Nothing was changed yet: this is what would be done."
-    return "Nothing is to be done: the catalog here is as it is offered there."
+    return see_other(reverse("sync_runs", args=[row.name]))
 
 
 def _page(request: SlipwayRequest, row: Connection, wanted: str, *, refusal: str = "") -> HttpResponse:
     runs = last_runs(row, RUNS)
+    asked = asked_for(row)
     shown = next((run for run in runs if str(run.pk) == wanted), runs[0] if runs else None)
     provider = offers_catalog(row)
     offered = catalog_of(row).values()
@@ -73,7 +59,9 @@ def _page(request: SlipwayRequest, row: Connection, wanted: str, *, refusal: str
         "gone": sum(missing is not None for missing in offered),
         "runs": [(run, told_counts(run.outcome, run.counts)) for run in runs],
         "run": shown,
-        "may_apply": shown is not None and shown == runs[0] and shown.outcome == SyncOutcome.PLANNED,
+        "asked": asked,
+        "wanted": shown.pk if shown and str(shown.pk) == wanted else "",
+        "may_apply": asked is None and shown is not None and shown == runs[0] and shown.outcome == SyncOutcome.PLANNED,
         "groups": grouped(shown.outcome, shown.differences[:STEPS]) if shown else [],
         "more": max(0, len(shown.differences) - STEPS) if shown else 0,
         "refusal": refusal,

@@ -270,13 +270,13 @@ def test_superusers_and_slipway_only(engine: OfferingEngine, far: Connection) ->
 
 def test_who_is_due(engine: OfferingEngine, far: Connection) -> None:
     hour, now = timedelta(hours=1), timezone.now()
-    assert list(due_connections(now, every=hour)) == [far.pk]
+    assert list(due_connections(now, every=hour)) == [far]
     synced(far)
     assert list(due_connections(now, every=hour)) == []
-    assert list(due_connections(now + hour + timedelta(minutes=1), every=hour)) == [far.pk]
+    assert list(due_connections(now + hour + timedelta(minutes=1), every=hour)) == [far]
     engine.broken = "away"
     synced(far)
-    assert list(due_connections(now + timedelta(minutes=11), every=hour)) == [far.pk]
+    assert list(due_connections(now + timedelta(minutes=11), every=hour)) == [far]
     engine.following = Following.OFF
     assert list(due_connections(now + 2 * hour, every=hour)) == []
     engine.following = Following.AUTOMATIC
