@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
 
 from django.db import models
 from django.db.models import Q
@@ -89,6 +89,11 @@ class Connection(models.Model):
             case ConnectionState.PAUSED:
                 return f"It is paused: {self.pause_reason}" if self.pause_reason else "It is paused."
         return "It was retired."
+
+    @property
+    def silent_since(self) -> datetime | None:
+        """Since when it does not answer, or not to us; None where it does."""
+        return self.unreachable_since or self.refused_since
 
     @property
     def refused_because(self) -> str:

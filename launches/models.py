@@ -138,6 +138,10 @@ class Attempt(LeasedRow):
         max_length=300, blank=True, db_default="", help_text="The shape version that the engine resolved by itself."
     )
     observed_at = models.DateTimeField(null=True, blank=True)
+    absent_since = models.DateTimeField(
+        null=True, blank=True, help_text="Since when the connection says that it knows no such job."
+    )
+    absences = models.PositiveSmallIntegerField(default=0, db_default=0, help_text="How often in a row it said so.")
     submitted_at = models.DateTimeField(null=True, blank=True, help_text="When the provider confirmed that it has it.")
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())

@@ -53,7 +53,7 @@ class Report:
     `more` says that the attempt is over and that this batch is not the last: the observation, which holds the outcome,
     comes with the last. `metrics_offset` is None where no records were read. `connection_error` is why the connection
     did not answer, or not to us, which says nothing of the attempt; `poll_seconds` is how soon to look again where
-    nothing speeds it up.
+    nothing speeds it up; `looks_before_lost` how often in a row an observation has to say LOST before it is believed.
     """
 
     observation: Observation | None
@@ -66,6 +66,7 @@ class Report:
     more: bool = False
     connection_error: ProviderError | None = None
     poll_seconds: float = 1.0
+    looks_before_lost: int = 1
 
 
 def poll_attempt(provider: Provider, question: PollRequest) -> Iterator[Report]:
@@ -82,7 +83,8 @@ def poll_attempt(provider: Provider, question: PollRequest) -> Iterator[Report]:
         yield Report(None, error=_sentence(error))
         return
     if observation.state in (AttemptState.REJECTED, AttemptState.LOST):
-        yield Report(observation)
+        told = provider.capabilities
+        yield Report(observation, poll_seconds=told.poll_seconds, looks_before_lost=told.looks_before_lost)
         return
     try:
         yield from _read(provider, question, observation)

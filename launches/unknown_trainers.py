@@ -1,12 +1,13 @@
-"""Reads of the trainers of which nothing is recorded here, for those who may end them."""
+"""Reads of what does not match: trainers of which nothing is recorded here, and attempts that are not found there."""
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
+from accounts.actors import Actor, require_manager
 from accounts.models import Membership, User
 from accounts.roles import Role
-from launches.models import UnknownTrainer
+from launches.models import Attempt, UnknownTrainer
 from wire.errors import NotFound, PermissionDenied
 
 MOST = 200
@@ -30,6 +31,39 @@ def list_unknown_trainers(user: User) -> QuerySet[UnknownTrainer]:
 def count_unknown_trainers(user: User) -> int:
     """How many of them the user sees."""
     return _visible(user).count()
+
+
+def list_missing(user: User) -> QuerySet[Attempt]:
+    """Attempts that are not over and that their connection has no word of, the longest first; of the same accounts.
+
+    Either it says that it knows no such job, or it does not answer at all.
+    """
+    attempts = _missing(user).select_related("launch__account", "launch__owner", "launch__connection")
+    return attempts.defer("log_tail", "launch__inputs").order_by("absent_since", "pk")[:MOST]
+
+
+def count_missing(user: User) -> int:
+    """How many of them the user sees that their connection says it does not know."""
+    return _missing(user).filter(absent_since__isnull=False).count()
+
+
+def find_missing(actor: Actor, pk: int) -> Attempt:
+    """One of them, for who manages its account. Errors: `NotFound`, `PermissionDenied`."""
+    rows = Attempt.objects.filter(_MISSING, pk=pk).select_related("launch__account", "launch__connection")
+    found = rows.defer("log_tail").first()
+    if found is None:
+        raise NotFound("There is no such launch, or its connection has answered for it meanwhile.")
+    require_manager(actor, found.launch.account)
+    return found
+
+
+_SILENT = Q(launch__connection__unreachable_since__isnull=False) | Q(launch__connection__refused_since__isnull=False)
+_MISSING = Q(finished_at=None) & (Q(absent_since__isnull=False) | _SILENT & Q(submitted_at__isnull=False))
+
+
+def _missing(user: User) -> QuerySet[Attempt]:
+    found = Attempt.objects.filter(_MISSING)
+    return found if user.is_superuser else found.filter(launch__account__in=_administered(user).values("account"))
 
 
 def find_unknown_trainer(user: User, pk: int) -> UnknownTrainer:

@@ -9,6 +9,7 @@ from launches.views.launch_actions import launch_cancel, launch_delete, launch_r
 from launches.views.launch_form import launch_clone, launch_new, launch_preview
 from launches.views.launch_list import launches, shape_launches
 from launches.views.launch_page import launch, launch_metrics, launch_panel
+from launches.views.missing_launches import missing_end, missing_look
 from launches.views.on_connection import (
     connection_cancel_waiting,
     connection_launches,
@@ -29,6 +30,8 @@ urlpatterns = [
     path("launches", launches, name="launches"),
     path("launches/unknown", unknown_trainers, name="unknown_trainers"),
     path("launches/unknown/<int:number>/end", unknown_trainer_end, name="unknown_trainer_end"),
+    path("launches/missing/<int:number>/look", missing_look, name="missing_look"),
+    path("launches/missing/<int:number>/end", missing_end, name="missing_end"),
     path("launches/<uuid:uid>", launch, name="launch"),
     path("launches/<uuid:uid>/panel", launch_panel, name="launch_panel"),
     path("launches/<uuid:uid>/metrics", launch_metrics, name="launch_metrics"),

@@ -20,9 +20,9 @@ from catalog.domain.deprecate_version import deprecate_version
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from connections.providers.states import AttemptState
-from launches.models import Launch, UnknownTrainer
+from launches.models import Attempt, Launch, UnknownTrainer
 from tests.connections.makers import local_connection
-from tests.launches.makers import bring_to, make_launch
+from tests.launches.makers import attempt_of, bring_to, make_launch
 from tests.makers import make_account, make_member, make_model, make_shape, make_user, make_version, sign_in
 from tests.publishing.makers import make_validation
 from tests.publishing.pages import KNOWN, at, editor_in, form_in
@@ -53,6 +53,7 @@ class World:
     invitation: Invitation
     key: ApiKey
     viewer: Membership
+    missing: Attempt
     unknown: UnknownTrainer
     sessions: dict[int, SimpleCookie]
     forms: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -107,6 +108,7 @@ def make_world() -> World:
         invitation=invitation,
         key=key,
         viewer=Membership.objects.get(user=people[Role.VIEWER]),
+        missing=_missing(make_launch(owner=launcher, account=team, version=private)),
         unknown=UnknownTrainer.objects.create(
             connection=local_connection(),
             account_name="team-a",
@@ -116,6 +118,14 @@ def make_world() -> World:
         ),
         sessions={user.pk: sign_in(Client(), user).cookies for user in people.values() if user},
     )
+
+
+def _missing(launch: Launch) -> Attempt:
+    """Of which its connection says that it does not know it."""
+    attempt = attempt_of(launch)
+    attempt.absent_since, attempt.absences = timezone.now(), 1
+    attempt.save()
+    return attempt
 
 
 def _ready(shape: TrainingShape, publisher: User) -> dict[str, ShapeVersion]:
@@ -264,3 +274,8 @@ def of_key(end: str) -> Callable[[World], str]:
 def of_unknown(end: str) -> Callable[[World], str]:
     """A path below the page of trainers that are not known, of the one of team-a."""
     return lambda world: f"/launches/unknown/{world.unknown.pk}{end}"
+
+
+def of_missing(end: str) -> Callable[[World], str]:
+    """Of the launch that is not found where it runs."""
+    return lambda world: f"/launches/missing/{world.missing.pk}{end}"

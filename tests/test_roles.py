@@ -52,6 +52,7 @@ from tests.roles import (
     of_key,
     of_launch,
     of_member,
+    of_missing,
     of_private_shape,
     of_private_version,
     of_public_shape,
@@ -175,6 +176,11 @@ TABLE: dict[str, list[Case]] = {
     "unknown_trainer_end": [
         get(of_unknown("/end"), at_least(Role.ADMIN, OK)),
         post(of_unknown("/end"), at_least(Role.ADMIN, FOUND)),
+    ],
+    "missing_look": [post(of_missing("/look"), at_least(Role.ADMIN, SEE_OTHER))],
+    "missing_end": [
+        get(of_missing("/end"), at_least(Role.ADMIN, OK)),
+        post(of_missing("/end"), at_least(Role.ADMIN, SEE_OTHER)),
     ],
     "connections": [get("/connections", superusers(OK, admin=OK))],
     "connection": [

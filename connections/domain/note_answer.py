@@ -46,6 +46,11 @@ def note_answer(*, connection: Connection) -> bool:
     return True
 
 
+def try_at_once(*, connection: Connection, now: datetime) -> None:
+    """Somebody wants to know: where it is left alone for a while, that is over."""
+    Connection.objects.filter(pk=connection.pk, next_try_at__gt=now).update(next_try_at=now)
+
+
 def _pause(failures: int) -> timedelta:
     """About 2 s, 4 s, 8 s ... up to two minutes."""
     seconds = min(LONGEST_PAUSE_SECONDS, 2.0 ** min(failures, 10))

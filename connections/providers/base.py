@@ -60,7 +60,8 @@ class Capabilities:
     `poll_seconds` is how often an attempt that runs is observed. `observes_many` says that one call sees all attempts
     of the connection, so they are observed together. `has_files` says that it runs our own trainer, whose log, records
     and checkpoints can be read: where it does not, curves come from what passes through the gateway. `runs_here` says
-    that it needs nothing but this machine.
+    that it needs nothing but this machine. `looks_before_lost` is how often in a row, each time later, it has to say
+    that it knows no such job before that counts: what moves house, or was restored, may say so for a while.
     """
 
     poll_seconds: float
@@ -69,6 +70,7 @@ class Capabilities:
     has_files: bool = True
     runs_samplers: bool = False
     runs_here: bool = False
+    looks_before_lost: int = 4
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from launches.domain.apply_reading import write_reading
 from launches.domain.claim_attempt import AttemptClaim, hold_attempt
 from launches.domain.end_unclaimed import end_unclaimed, unclaimed_sentence
 from launches.domain.move import move
+from launches.domain.note_absence import is_only_absent, note_absence, note_presence
 from launches.live.hints import PURGE
 from launches.live.wake import wake
 from launches.models import Attempt, Launch
@@ -40,9 +41,12 @@ def apply_report(claim: AttemptClaim, report: Report, *, now: datetime) -> timed
     before = _visible(attempt)
     if report.observation is None:
         delay = _note_failure(launch, attempt, report.error)
+    elif is_only_absent(attempt, report):
+        delay = note_absence(launch, attempt, report, now=now)
     else:
         delay = _next_look(report)
         attempt.failures, attempt.observed_at = 0, now
+        note_presence(launch, attempt, report.observation)
         write_reading(launch, attempt, report, claim.claimed_at)
         _apply_observation(launch, attempt, report.observation, now)
     attempt.give_back(due=now + delay)
@@ -75,6 +79,7 @@ def _visible(attempt: Attempt) -> tuple[object, ...]:
         attempt.log_offset,
         attempt.endpoint,
         attempt.failures,
+        attempt.absences,
     )
 
 

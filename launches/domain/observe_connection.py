@@ -84,4 +84,6 @@ def _apply(provider: Provider, attempt_pk: int, observation: Observation) -> Non
 def _is_as_it_was(attempt: Attempt, seen: Observation) -> bool:
     """Whether the row says already what was seen."""
     same_version = attempt.remote_version == seen.remote_version or not seen.remote_version
-    return same_version and all(getattr(attempt, name) == getattr(seen, name) for name in _KEPT)
+    return (
+        same_version and not attempt.absences and all(getattr(attempt, name) == getattr(seen, name) for name in _KEPT)
+    )

@@ -21,7 +21,7 @@ from catalog.queries import find_newest
 from catalog.views.access import member_of
 from launches.filters import LAUNCHES
 from launches.queries import NEWEST_FIRST, launched_shapes, list_launches, listed_launches, vanished_shapes
-from launches.unknown_trainers import count_unknown_trainers
+from launches.unknown_trainers import count_missing, count_unknown_trainers
 from lists.filters import CURSOR
 from lists.orders import PAGE, count_up_to
 from lists.pages import show
@@ -41,7 +41,7 @@ def launches(request: SlipwayRequest) -> HttpResponse:
     asked = LAUNCHES.read(request.GET)
     context: dict[str, Any] = {
         "section": "launches",
-        "unknown": _unknown(request),
+        **_unmatched(request),
         "vanished": [] if request.htmx or request.user.pk is None else vanished_shapes(request.user.pk, accounts),
         "account": account,
         "asked": asked,
@@ -85,12 +85,12 @@ def shape_launches(request: SlipwayRequest, account_id: str, shape_id: str) -> H
     return render(request, "launches/of_shape_rows.html" if request.htmx else "launches/of_shape.html", context)
 
 
-def _unknown(request: SlipwayRequest) -> int:
-    """How many trainers run that nothing here knows of, for those who may end them."""
+def _unmatched(request: SlipwayRequest) -> dict[str, int]:
+    """How much runs that nothing here knows of, and is not found there, for those who may do something about it."""
     user = request.user
     if not isinstance(user, User) or not (user.is_superuser or request.standing.role == Role.ADMIN) or request.htmx:
-        return 0
-    return count_unknown_trainers(user)
+        return {}
+    return {"unknown": count_unknown_trainers(user), "missing": count_missing(user)}
 
 
 def _named(shape: TrainingShape) -> str:

@@ -1,4 +1,4 @@
-"""The trainers that run although nothing of them is recorded here, and the end of one."""
+"""What does not match: trainers that run although nothing of them is recorded here, and launches not found there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from accounts.models import User
 from accounts.refusals import status_of
 from accounts.requests import SlipwayRequest, actor_of
 from launches.domain.end_unknown_trainer import end_unknown_trainer
-from launches.unknown_trainers import find_unknown_trainer, list_unknown_trainers
+from launches.unknown_trainers import find_unknown_trainer, list_missing, list_unknown_trainers
 from wire.errors import Refusal
 
 
@@ -24,8 +24,8 @@ from wire.errors import Refusal
 @login_required
 @never_cache
 def unknown_trainers(request: SlipwayRequest) -> HttpResponse:
-    """All that the reader may end."""
-    return _page(request)
+    """All that the reader may do something about."""
+    return unmatched_page(request)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -34,21 +34,24 @@ def unknown_trainers(request: SlipwayRequest) -> HttpResponse:
 def unknown_trainer_end(request: SlipwayRequest, number: int) -> HttpResponse:
     """Ask whether to end it; on POST do."""
     try:
-        trainer = find_unknown_trainer(_user(request), number)
+        trainer = find_unknown_trainer(reader(request), number)
         if request.method != "POST":
-            list_unknown_trainers(_user(request))  # a member who is no admin is told so before they press the button
+            list_unknown_trainers(reader(request))  # a member who is no admin is told so before they press the button
             return render(request, "launches/unknown_end.html", {"section": "launches", "trainer": trainer})
         end_unknown_trainer(actor=actor_of(request), trainer=trainer)
     except Refusal as refusal:
-        return _page(request, refusal=refusal)
+        return unmatched_page(request, refusal=refusal)
     messages.success(request, f"{trainer.job_id} was asked to end. It leaves this list once it has.")
     return HttpResponseRedirect(reverse("unknown_trainers"))
 
 
-def _page(request: SlipwayRequest, *, refusal: Refusal | None = None) -> HttpResponse:
+def unmatched_page(request: SlipwayRequest, *, refusal: Refusal | None = None) -> HttpResponse:
+    """The page, with why something was refused on top."""
     context: dict[str, object] = {"section": "launches"}
     try:
-        context["rows"] = list_unknown_trainers(_user(request))
+        context["rows"] = list_unknown_trainers(reader(request))
+        context["missing"] = list_missing(reader(request))
+        context["own"] = {membership.account_id for membership in request.standing.memberships}
     except Refusal as closed:
         refusal = refusal or closed
         context["closed"] = True
@@ -57,6 +60,7 @@ def _page(request: SlipwayRequest, *, refusal: Refusal | None = None) -> HttpRes
     return render(request, "launches/unknown.html", context, status=status)
 
 
-def _user(request: SlipwayRequest) -> User:
+def reader(request: SlipwayRequest) -> User:
+    """Who asks."""
     assert isinstance(request.user, User), "login_required lets nobody else in"
     return request.user

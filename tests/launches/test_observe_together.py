@@ -45,6 +45,10 @@ def make_due() -> None:
     Attempt.objects.update(next_check_at=timezone.now() - timedelta(seconds=10))
 
 
+def messages(launch: Launch) -> list[str]:
+    return list(launch.events.order_by("sequence").values_list("message", flat=True))
+
+
 def say(engine: RemoteEngine, launch: Launch, observation: Observation) -> None:
     engine.jobs[Reference(launch.account.account_id, launch.job_id, 1)] = observation
 
@@ -95,7 +99,33 @@ def test_an_empty_answer_decides_nothing_and_each_is_asked_for_by_itself(
     engine.jobs = held
     for pk in hinted:
         advance_launch(pk)
-    assert (attempt_of(kept).state, attempt_of(gone).state) == ("PENDING", "LOST")
+    assert (attempt_of(kept).state, attempt_of(gone).state) == ("PENDING", "PENDING")
+    for _ in range(engine.capabilities.looks_before_lost - 1):
+        assert attempt_of(gone).state == "PENDING"
+        make_due()
+        advance_launch(attempt_of(gone).pk)
+    assert (attempt_of(gone).state, attempt_of(gone).reason) == ("LOST", Reason.UNKNOWN_TO_PROVIDER)
+
+
+def test_what_is_found_again_was_never_lost(far: Connection, engine: RemoteEngine) -> None:
+    (launch,) = running(1)
+    held, engine.jobs = engine.jobs, {}
+    for count in (1, 2):
+        make_due()
+        delay = advance_launch(attempt_of(launch).pk)
+        seen = attempt_of(launch)
+        assert (seen.state, seen.absences, seen.absent_since is None) == ("PENDING", count, False)
+        assert delay == timedelta(seconds=10 * 2**count)
+    assert f"Asked 2 times; after {engine.capabilities.looks_before_lost} times in a row" in seen.detail
+    engine.jobs = held
+    make_due()
+    observe_connection(far.pk)
+    found = attempt_of(launch)
+    assert (found.state, found.absences, found.absent_since, found.detail) == ("PENDING", 0, None, "")
+    assert [line for line in messages(launch) if "ound" in line] == [
+        f"Not found on Far: It knows no {launch.job_id}.",
+        "Found again on Far",
+    ]
 
 
 def test_silence_is_the_connections_and_nothing_of_its_launches_changes(far: Connection, engine: RemoteEngine) -> None:
