@@ -94,7 +94,7 @@ def _open_control_plane(opening: Opening) -> Provider:
     config: ControlPlaneConfig = opening.config
     client = ControlPlaneClient(config.url, opening.secret, settings.SLIPWAY_CONNECTION_NETWORKS)
     there = AccountThere(client, opening.instance, config.account)
-    return ControlPlaneProvider(there, Catalogs(config.accounts_there), Following(config.following))
+    return ControlPlaneProvider(there, Catalogs(config.accounts_there), Following(config.following), config.published)
 
 
 def _bytes(gigabytes: int | None) -> int | None:

@@ -15,10 +15,9 @@ from catalog.files.plan import Plan, StepKind
 from catalog.files.planning import make_plan
 from catalog.models import BaseModel, Offering, ShapeVersion
 from catalog.states import VersionState
-from catalog.sync.reading import OfferedShape
-from catalog.sync.wanted import KnownVersion, RefusedLine, Standing, Wanted, read_offered, want
+from catalog.sync.offers import Offered, OfferedShape, RefusedLine
+from catalog.sync.wanted import KnownVersion, Standing, Wanted, want
 from connections.models import Connection
-from connections.providers.catalogs import RemoteCatalog
 from connections.states import ConnectionState
 
 FEW = 0.5
@@ -70,23 +69,22 @@ class SyncPlan:
         )
 
 
-def plan_sync(connection: Connection, catalog: RemoteCatalog, *, today: date) -> SyncPlan:
+def plan_sync(connection: Connection, offered: Offered, *, today: date) -> SyncPlan:
     """The plan for what the connection offers now, with the accounts and their shapes locked. Needs a transaction.
 
     A few queries for each account, whatever the number of shapes.
     """
-    shapes, listed, refused = read_offered(catalog)
-    models = {model.name: model for model in catalog.models}
+    refused = list(offered.refused)
     known: set[str] = set()
     syncs, had = [], 0
-    for account_id in catalog.accounts:
+    for account_id, shapes in offered.shapes.items():
         account = lock_catalog(account_id)
-        standing = _standing(connection, account, account_id, shapes[account_id], known)
+        standing = _standing(connection, account, account_id, shapes, known)
         wanted = want(
             standing,
-            shapes[account_id],
-            listed=listed[account_id],
-            models=models,
+            shapes,
+            listed=offered.listed[account_id],
+            facts=offered.facts,
             source=str(connection),
             today=today,
         )

@@ -15,10 +15,12 @@ from catalog.domain.note_sync import Look, note_sync, tell_look
 from catalog.domain.plan_sync import AccountSync, SyncPlan, plan_sync
 from catalog.models import Offering, SyncRun, TrainingShape
 from catalog.states import SyncOutcome
+from catalog.sync.filed import read_offered
+from catalog.sync.offers import Offered
 from connections.models import Connection
 from connections.opened import open_provider
 from connections.providers.base import ProviderError
-from connections.providers.catalogs import Following, OffersCatalog, RemoteCatalog
+from connections.providers.catalogs import Following, OffersCatalog
 from connections.states import ConnectionState
 from wire.counts import quantity
 from wire.errors import Conflict, FailedPrecondition, Refusal
@@ -56,10 +58,10 @@ def follow_catalog(actor: Actor, look: Look, *, expected: str | None, plan_only:
         require_superuser(actor)
         provider = open_catalog(look.connection)
         tell_look(look, f"Asking {look.connection} what it offers.")
-        catalog = provider.list_catalog()
-        tell_look(look, f"{quantity(len(catalog.versions), 'shape')} offered; comparing them with what is here.")
+        offered = read_offered(provider.list_catalog(), source=str(look.connection))
+        tell_look(look, f"{quantity(offered.count, 'shape')} offered; comparing them with what is here.")
         with transaction.atomic():
-            return _follow(actor, look, provider.following, catalog, expected=expected, plan_only=plan_only)
+            return _follow(actor, look, provider.following, offered, expected=expected, plan_only=plan_only)
     except (ProviderError, Refusal) as error:
         return note_sync(look, outcome=SyncOutcome.FAILED, detail=str(error))
     except Exception:
@@ -81,10 +83,10 @@ def open_catalog(connection: Connection) -> OffersCatalog:
 
 
 def _follow(
-    actor: Actor, look: Look, following: Following, catalog: RemoteCatalog, *, expected: str | None, plan_only: bool
+    actor: Actor, look: Look, following: Following, offered: Offered, *, expected: str | None, plan_only: bool
 ) -> SyncRun:
     connection = look.connection
-    plan = plan_sync(connection, catalog, today=look.began_at.date())
+    plan = plan_sync(connection, offered, today=look.began_at.date())
     later = SyncRun.objects.filter(connection=connection, outcome__in=_DONE, began_at__gt=look.began_at)
     if later.exists():
         raise Conflict("Somebody asked later and was done before; nothing was changed.")

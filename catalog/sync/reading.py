@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from catalog.enums import Architecture, known_or_text
 from catalog.fields.snapshot_fields import FIELDS, MAX_PARAMETERS, SCHEME, SCHEME_FIELDS, SnapshotField, ValueKind
 from catalog.fields.snapshots import Snapshot
 from catalog.files.document import ModelFacts
+from catalog.sync.offers import NOT_PUBLIC, Offered, OfferedShape, RefusedLine
 from catalog.sync.titles import spell
-from connections.providers.catalogs import RemoteModel, RemoteVersion
+from connections.providers.catalogs import RemoteCatalog, RemoteModel, RemoteVersion
 from connections.providers.spec import ShardingScheme
 from wire.names import parse_model_name, parse_version_name, shape_name
 from wire.numbers import read_whole
@@ -32,14 +32,28 @@ class LeftOut(ValueError):
     """Why a line of the catalog there is not brought here, in a sentence."""
 
 
-@dataclass(frozen=True)
-class OfferedShape:
-    """A shape that is offered there, as its version here would be. `account` is the one here."""
-
-    account: str
-    shape_id: str
-    version_id: str
-    snapshot: Snapshot
+def read_listed(catalog: RemoteCatalog) -> Offered:
+    """What is listed, line by line."""
+    shapes: dict[str, list[OfferedShape]] = {account: [] for account in catalog.accounts}
+    listed: dict[str, set[str]] = {account: set() for account in catalog.accounts}
+    refused = []
+    for remote in catalog.versions:
+        named = parse_version_name(remote.name)
+        if named and named[0] not in shapes:
+            refused.append(
+                RefusedLine(remote.name, f"It is of {named[0]}, which the connection's Catalogs do not name.")
+            )
+            continue
+        if named:
+            listed[named[0]].add(named[1])
+        try:
+            shape = read_version(remote)
+        except LeftOut as error:
+            refused.append(RefusedLine(remote.name[:200], str(error)))
+        else:
+            shapes[shape.account].append(shape)
+    facts = {model.name: read_facts(model.name, model) for model in catalog.models}
+    return Offered(shapes, listed, tuple(refused), facts)
 
 
 def read_version(remote: RemoteVersion) -> OfferedShape:
@@ -48,7 +62,7 @@ def read_version(remote: RemoteVersion) -> OfferedShape:
     if parsed is None or not parsed[2]:
         raise LeftOut("It is no name of a version.")
     if not remote.public:
-        raise LeftOut("It is not public there, and here everybody would see it.")
+        raise LeftOut(NOT_PUBLIC)
     if parse_model_name(remote.base_model) is None:
         raise LeftOut(f"Its base model {_shown(remote.base_model)} is no name of a model.")
     account, shape_id, version_id = parsed
@@ -64,8 +78,8 @@ def read_version(remote: RemoteVersion) -> OfferedShape:
     return OfferedShape(account, shape_id, version_id, snapshot)
 
 
-def read_facts(name: str, remote: RemoteModel | None, snapshot: Snapshot | None = None) -> ModelFacts:
-    """What is known of a base model: what is said, what its shape says, and for the rest what its id spells."""
+def read_facts(name: str, remote: RemoteModel | None) -> ModelFacts:
+    """What is known of a base model: what is said, and for the rest what its id spells."""
     said = remote.said if remote else {}
     details = said.get("baseModelDetails")
     details = details if isinstance(details, Mapping) else {}
@@ -80,8 +94,8 @@ def read_facts(name: str, remote: RemoteModel | None, snapshot: Snapshot | None 
         family=spelled.family[:63],
         section=spelled.section[:120],
         architecture=spelled.architecture,
-        model_type=_text(details.get("modelType"), LONGEST_TYPE) or (snapshot.model_type if snapshot else None),
-        parameter_count=_count(details.get("parameterCount")) or (snapshot.parameter_count if snapshot else None),
+        model_type=_text(details.get("modelType"), LONGEST_TYPE) or None,
+        parameter_count=_count(details.get("parameterCount")),
         named_here=not title,
     )
 

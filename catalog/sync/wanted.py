@@ -18,10 +18,11 @@ from catalog.fields.narrowing import newest_fit
 from catalog.fields.snapshots import ADDED, Snapshot
 from catalog.files.document import Deprecation, Document, ModelEntry, ModelFacts, ShapeEntry
 from catalog.files.plan import CurrentCatalog
-from catalog.sync.reading import LeftOut, OfferedShape, read_facts, read_version
-from connections.providers.catalogs import RemoteCatalog, RemoteModel
+from catalog.sync.filed import SAID
+from catalog.sync.offers import OfferedShape, RefusedLine
+from catalog.sync.reading import LeftOut, read_facts
 from connections.providers.spec import TrainerMode
-from wire.names import parse_model_name, parse_version_name
+from wire.names import parse_model_name
 
 NOT_OFFERED = "Not offered by "
 """How the deprecations begin that a sync writes, and lifts again."""
@@ -54,14 +55,6 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class RefusedLine:
-    """A line of the catalog there that was left out."""
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class Wanted:
     """The document, and of which shapes it says what: those `offered` there, those `missing`, those left out."""
 
@@ -71,41 +64,19 @@ class Wanted:
     refused: tuple[RefusedLine, ...]
 
 
-def read_offered(
-    catalog: RemoteCatalog,
-) -> tuple[dict[str, list[OfferedShape]], dict[str, set[str]], list[RefusedLine]]:
-    """By account the shapes, and the ids of all shapes that are named there; and what cannot be read."""
-    shapes: dict[str, list[OfferedShape]] = {account: [] for account in catalog.accounts}
-    listed: dict[str, set[str]] = {account: set() for account in catalog.accounts}
-    refused = []
-    for remote in catalog.versions:
-        named = parse_version_name(remote.name)
-        if named and named[0] not in shapes:
-            refused.append(
-                RefusedLine(remote.name, f"It is of {named[0]}, which the connection's Catalogs do not name.")
-            )
-            continue
-        if named:
-            listed[named[0]].add(named[1])
-        try:
-            shape = read_version(remote)
-        except LeftOut as error:
-            refused.append(RefusedLine(remote.name[:200], str(error)))
-        else:
-            shapes[shape.account].append(shape)
-    return shapes, listed, refused
-
-
 def want(
     standing: Standing,
     offered: Iterable[OfferedShape],
     *,
     listed: set[str],
-    models: Mapping[str, RemoteModel],
+    facts: Mapping[str, ModelFacts],
     source: str,
     today: date,
 ) -> Wanted:
-    """The document for an account of which `source` offers that; `listed` also has what was not readable."""
+    """The document for an account of which `source` offers that; `listed` also has what was not readable.
+
+    `facts` are what is said there of base models.
+    """
     there = {shape.shape_id: shape for shape in standing.current.document.shapes}
     entries, refused = dict(there), []
     taken: dict[str, OfferedShape] = {}
@@ -113,7 +84,7 @@ def want(
         try:
             entries[shape.shape_id] = _entry(standing, shape, there.get(shape.shape_id))
         except LeftOut as error:
-            name = f"{shape.snapshot.name}/versions/{shape.version_id}"
+            name = f"{shape.snapshot.name}/versions/{shape.version_id}" if shape.version_id else shape.snapshot.name
             refused.append(RefusedLine(name, str(error)))
         else:
             taken[shape.shape_id] = shape
@@ -123,7 +94,7 @@ def want(
             message = f"{NOT_OFFERED}{source} since {today.isoformat()}."
             successor = _successor(entry, [entries[each] for each in taken])
             entries[shape_id] = replace(entry, deprecated=Deprecation(message, successor))
-    document = _arranged(standing.current.document, entries, taken, models)
+    document = _arranged(standing.current.document, _succeeded(entries), taken, facts)
     return Wanted(document, tuple(taken), missing, tuple(refused))
 
 
@@ -142,6 +113,8 @@ def _entry(standing: Standing, shape: OfferedShape, before: ShapeEntry | None) -
     owner = parse_model_name(shape.snapshot.base_model)
     if owner and owner[0] != shape.account and shape.snapshot.base_model not in standing.models:
         raise LeftOut(f"Its base model {shape.snapshot.base_model} is of another account, and not here.")
+    if shape.filed:
+        return _filed(shape.filed, before)
     if before and standing.current.versions[shape.shape_id] == shape.version_id:
         return _same(before, shape)
     known = (standing.older or {}).get((shape.shape_id, shape.version_id))
@@ -150,6 +123,27 @@ def _entry(standing: Standing, shape: OfferedShape, before: ShapeEntry | None) -
     if known and _told(known.snapshot, shape.snapshot) != known.snapshot:
         raise LeftOut("It says something else than the version of that id here; a version never changes.")
     return _new(shape, before)
+
+
+def _filed(said: ShapeEntry, before: ShapeEntry | None) -> ShapeEntry:
+    """All that a file says; of launch fields only where it narrows them."""
+    entry = replace(said, id_source=IdSource.PUBLISHED if said.id_source is IdSource.OWN else said.id_source)
+    if before is None:
+        return entry
+    if not said.changes and before.snapshot.trainer_mode is said.snapshot.trainer_mode:
+        entry = replace(entry, launch_fields=before.launch_fields, edition=before.edition)
+    return replace(entry, deprecated=said.deprecated or _kept_warning(before))
+
+
+def _succeeded(entries: Mapping[str, ShapeEntry]) -> dict[str, ShapeEntry]:
+    """Without successors that are said there and are not here."""
+    names = {entry.snapshot.name for entry in entries.values()}
+    return {
+        shape_id: replace(entry, deprecated=replace(entry.deprecated, successor=""))
+        if entry.deprecated and entry.deprecated.message.startswith(SAID) and entry.deprecated.successor not in names
+        else entry
+        for shape_id, entry in entries.items()
+    }
 
 
 def _same(before: ShapeEntry, shape: OfferedShape) -> ShapeEntry:
@@ -188,7 +182,7 @@ def _told(known: Snapshot, said: Snapshot) -> Snapshot:
 def _kept_warning(before: ShapeEntry) -> Deprecation | None:
     """A publisher's warning stays; that of a sync is lifted."""
     warned = before.deprecated
-    return None if warned and warned.message.startswith(NOT_OFFERED) else warned
+    return None if warned and warned.message.startswith((NOT_OFFERED, SAID)) else warned
 
 
 def _successor(gone: ShapeEntry, offered: Iterable[ShapeEntry]) -> str:
@@ -211,7 +205,7 @@ def _arranged(
     current: Document,
     entries: Mapping[str, ShapeEntry],
     taken: Mapping[str, OfferedShape],
-    models: Mapping[str, RemoteModel],
+    facts: Mapping[str, ModelFacts],
 ) -> Document:
     """What is there in its order, what is new behind it."""
     there = {shape.shape_id for shape in current.shapes}
@@ -222,12 +216,12 @@ def _arranged(
     kept = [
         replace(
             model,
-            facts=_better(model.facts, models.get(model.name)) if model.facts else None,
+            facts=_better(model.facts, facts.get(model.name)) if model.facts else None,
             shapes=(*(entries[shape.shape_id] for shape in model.shapes), *added.pop(model.name, ())),
         )
         for model in current.models
     ]
-    new = [_model(current.account_id, name, tuple(shapes), models.get(name)) for name, shapes in added.items()]
+    new = [_model(current.account_id, name, tuple(shapes), facts.get(name)) for name, shapes in added.items()]
     return replace(current, public=True, models=(*kept, *new))
 
 
@@ -237,17 +231,23 @@ def _order(entry: ShapeEntry) -> tuple[str, int, int, str]:
     return snapshot.base_model, place, snapshot.max_supported_context_length, entry.shape_id
 
 
-def _model(account: str, name: str, shapes: tuple[ShapeEntry, ...], remote: RemoteModel | None) -> ModelEntry:
+def _model(account: str, name: str, shapes: tuple[ShapeEntry, ...], said: ModelFacts | None) -> ModelEntry:
     parsed = parse_model_name(name)
-    own = parsed is not None and parsed[0] == account
-    return ModelEntry(name, read_facts(name, remote, shapes[0].snapshot) if own else None, shapes)
+    if parsed is None or parsed[0] != account:
+        return ModelEntry(name, None, shapes)
+    snapshot, facts = shapes[0].snapshot, said or read_facts(name, None)
+    facts = replace(
+        facts,
+        model_type=facts.model_type or snapshot.model_type,
+        parameter_count=facts.parameter_count or snapshot.parameter_count,
+    )
+    return ModelEntry(name, facts, shapes)
 
 
-def _better(facts: ModelFacts, remote: RemoteModel | None) -> ModelFacts:
+def _better(facts: ModelFacts, said: ModelFacts | None) -> ModelFacts:
     """What is known here stays; a title that was made here gives way to one that is said."""
-    if remote is None:
+    if said is None:
         return facts
-    said = read_facts(remote.name, remote)
     if facts.named_here and not said.named_here:
         facts = replace(facts, title=said.title, named_here=False)
     return replace(

@@ -46,6 +46,26 @@ class RemoteCatalog:
     models: tuple[RemoteModel, ...]
 
 
+@dataclass(frozen=True)
+class CatalogFile:
+    """A published catalog file as it was found: of which account there, it says itself; that is whose here, `accounts`.
+
+    `source` is where it was found, for people.
+    """
+
+    source: str
+    data: bytes
+    accounts: Mapping[str, str]
+
+    def name_here(self, name: str) -> str:
+        """A resource name in it under the account's id here; as it stands where it is of nobody here."""
+        here = {there: here for here, there in self.accounts.items()}
+        match name.split("/"):
+            case ["accounts", account, *rest] if account in here:
+                return "/".join(("accounts", here[account], *rest))
+        return name
+
+
 @runtime_checkable
 class OffersCatalog(Protocol):
     """A provider that tells what it offers: a kind that has no catalog of its own simply is none."""
@@ -54,5 +74,5 @@ class OffersCatalog(Protocol):
     def following(self) -> Following:
         """What the connection's configuration says."""
 
-    def list_catalog(self) -> RemoteCatalog:
+    def list_catalog(self) -> RemoteCatalog | CatalogFile:
         """All or nothing: half an answer is an error. Takes at most a minute and a half. Errors: `Retryable`."""

@@ -13,6 +13,8 @@ from wire.names import ID_RULE, is_id
 
 PUBLIC = "fireworks"
 LONGEST_URL = 100
+LONGEST_SOURCE = 300
+_FILE_REMEDY = "use a path on the worker's machine that starts with /, or https://HOST/PATH"
 
 
 def read_url(written: str) -> str:
@@ -31,7 +33,7 @@ def read_url(written: str) -> str:
         raise ValueError(f"use at most {LONGEST_URL} characters")
     if parts.path or parts.query or parts.fragment or parts.scheme not in ("http", "https"):
         raise ValueError(remedy)
-    if parts.scheme == "http" and not _is_this_machine(host):
+    if parts.scheme == "http" and not is_this_machine(host):
         raise ValueError("without TLS the key could be read on its way: use https://")
     return f"{parts.scheme}://{plain}"
 
@@ -54,6 +56,25 @@ def read_accounts(written: str) -> str:
         if pairs.setdefault(here, there) != there:
             raise ValueError(f"{here} stands there twice, for {pairs[here]} and for {there}")
     return ", ".join(f"{here}={there}" for here, there in pairs.items())
+
+
+def read_source(written: str) -> str:
+    """Where a catalog file is, as it is kept; "" for nowhere. Errors: `ValueError`."""
+    text = written.strip()
+    if len(text) > LONGEST_SOURCE:
+        raise ValueError(f"use at most {LONGEST_SOURCE} characters")
+    if not text or text.startswith("/"):
+        return text
+    try:
+        parts = urlsplit(text)
+        host, has_login, _ = parts.hostname, "@" in parts.netloc, parts.port
+    except ValueError:
+        raise ValueError(_FILE_REMEDY) from None
+    if not host or has_login or parts.fragment or not text.isascii() or any(letter.isspace() for letter in text):
+        raise ValueError(_FILE_REMEDY)
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_this_machine(host)):
+        raise ValueError(_FILE_REMEDY)
+    return text
 
 
 def read_following(written: str) -> Following:
@@ -97,6 +118,13 @@ class ControlPlaneConfig:
         read=read_following,
         choices=tuple(Following),
     )
+    published: str = setting(
+        "Catalog file",
+        "Where its catalog is published as a file, for a key that may not list it: a path on the worker's machine, or "
+        "an https address, which is asked without the key. Empty: its API lists what it offers.",
+        read=read_source,
+        placeholder="https://catalog.example/fireworks.yaml",
+    )
 
     @property
     def accounts_there(self) -> Mapping[str, str]:
@@ -105,7 +133,8 @@ class ControlPlaneConfig:
         return {here: there for here, _, there in pairs}
 
 
-def _is_this_machine(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
+    """Whether the name is one of this machine's own, without asking anybody."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -24,9 +24,10 @@ from connections.providers.base import (
     Retryable,
     Submission,
 )
-from connections.providers.catalogs import Following, RemoteCatalog
+from connections.providers.catalogs import CatalogFile, Following, RemoteCatalog
 from connections.providers.control_plane import archives, jobs, names, offered, states
 from connections.providers.control_plane.account import AccountThere, RemoteJob, id_in
+from connections.providers.control_plane.published import read_published
 from connections.providers.control_plane.readiness import Readiness
 from connections.providers.control_plane.refusals import FINAL_FOR_A_SUBMISSION, Obstacle, RemoteRefusal, refusal
 from connections.providers.spec import NO_RECIPE, TrainerSpec
@@ -43,11 +44,13 @@ class ControlPlaneProvider:
     there      the account there
     catalogs   whose shapes and models here are whose there
     following  how the catalog here follows the one there
+    published  where its catalog is published as a file, "" where it is listed
     """
 
     there: AccountThere
     catalogs: jobs.Catalogs
     following: Following = Following.AUTOMATIC
+    published: str = ""
     readiness: Readiness = field(default_factory=Readiness, repr=False, compare=False)
 
     @property
@@ -89,8 +92,11 @@ class ControlPlaneProvider:
         """Why the spec can never run there, as far as can be said from here."""
         return tuple(jobs.reasons_against(spec, self.catalogs))
 
-    def list_catalog(self) -> RemoteCatalog:
-        """Whatever the key may see of the accounts of `catalogs`. Errors: `Retryable`."""
+    def list_catalog(self) -> RemoteCatalog | CatalogFile:
+        """The published file, or whatever the key may see of the accounts of `catalogs`. Errors: `Retryable`."""
+        if self.published:
+            data = read_published(self.published, self.there.client.networks)
+            return CatalogFile(self.published, data, self.catalogs.accounts)
         return offered.list_offered(self.there.client, self.catalogs)
 
     def tokenizer(self, base_model: str) -> Mapping[str, bytes]:
