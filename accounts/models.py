@@ -41,6 +41,9 @@ class Account(models.Model):
 
     account_id = models.SlugField(max_length=63, unique=True)
     display_name = models.CharField(max_length=DISPLAY_NAME_LENGTH)
+    checkpoint_retention_days = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="How long checkpoints of deleted launches are kept; empty: as anywhere here."
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -204,7 +204,14 @@ _SETTINGS = [
         "SLIPWAY_RECORDS_DAYS",
         positive,
         365,
-        "Days after its end for which an attempt's metrics, log and folder are kept; checkpoints are kept for good.",
+        "Days after its end for which an attempt's metrics, log and folder are kept; checkpoints stay as long as the "
+        "launch does.",
+    ),
+    Setting(
+        "SLIPWAY_CHECKPOINT_RETENTION_DAYS",
+        positive,
+        30,
+        "Days after a launch was deleted for which its checkpoints are kept, where its account says nothing else.",
     ),
     Setting("SLIPWAY_LOG_LEVEL", str, "INFO", "Least level that is logged."),
 ]

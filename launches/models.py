@@ -14,7 +14,8 @@ from django.utils import timezone
 from accounts.models import Account, User
 from catalog.models import ShapeVersion
 from connections.models import Connection
-from connections.providers.base import Reference
+from connections.providers.base import CheckpointKind, Reference
+from connections.providers.spec import TrainerMode
 from connections.providers.states import FINAL, AttemptState, Reason
 from launches.labels import LONGEST
 from launches.states import ACTIVE
@@ -59,7 +60,11 @@ class Launch(models.Model):
     )
     created_at = models.DateTimeField(db_default=Now())
     deleted_at = models.DateTimeField(null=True, blank=True)
-    purged_at = models.DateTimeField(null=True, blank=True, help_text="When the provider had removed its files.")
+    kept_until = models.DateTimeField(
+        null=True, blank=True, help_text="Until when the checkpoints of a deleted one are kept."
+    )
+    purge_due_at = models.DateTimeField(null=True, blank=True, help_text="When there is something of it to remove.")
+    purged_at = models.DateTimeField(null=True, blank=True, help_text="When the provider had removed all its files.")
 
     class Meta:
         verbose_name_plural = "launches"
@@ -98,9 +103,7 @@ class Launch(models.Model):
             ),
             GinIndex(fields=["search_text"], opclasses=["gin_trgm_ops"], name="launch_search_trigrams"),
             models.Index(
-                fields=["deleted_at"],
-                condition=Q(deleted_at__isnull=False, purged_at__isnull=True),
-                name="launches_to_purge",
+                fields=["purge_due_at"], condition=Q(purge_due_at__isnull=False), name="launches_due_for_purge"
             ),
         ]
 
@@ -277,19 +280,45 @@ class UnknownTrainer(models.Model):
 
 
 class Checkpoint(models.Model):
-    """A checkpoint of a launch, as the provider last listed it."""
+    """A checkpoint of a launch, as the provider last listed it.
+
+    It outlives the deletion of its launch until `Launch.kept_until`. What the provider does not tell is NULL or empty.
+    """
 
     launch = models.ForeignKey(Launch, on_delete=models.CASCADE, related_name="checkpoints")
+    kind = models.CharField(
+        max_length=8,
+        choices=[(kind.value, kind.value) for kind in CheckpointKind],
+        default=CheckpointKind.TRAINING.value,
+        db_default=CheckpointKind.TRAINING.value,
+    )
     name = models.CharField(max_length=63)
     requested_name = models.CharField(max_length=200, blank=True, help_text="What the client asked to save it as.")
     step = models.PositiveIntegerField()
     size_bytes = models.PositiveBigIntegerField()
+    writing = models.BooleanField(default=False, db_default=False, help_text="Whether its bytes are not all there yet.")
+    lora_rank = models.PositiveIntegerField(null=True, blank=True, help_text="0: all parameters.")
+    lora_alpha = models.PositiveIntegerField(null=True, blank=True)
+    precision = models.CharField(max_length=16, blank=True, db_default="")
+    files = models.JSONField(default=list, db_default=[], help_text="Of each file: path, size_bytes, sha256.")
     saved_at = models.DateTimeField()
     listed_at = models.DateTimeField(default=timezone.now, help_text="When the provider was first seen to list it.")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["launch", "name"], name="checkpoint_name_unique")]
+        constraints = [models.UniqueConstraint(fields=["launch", "kind", "name"], name="checkpoint_unique")]
         ordering = ["step", "saved_at"]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def promotable(self) -> bool:
+        """Whether a model of the account can be made of it."""
+        return self.kind == CheckpointKind.SAMPLER and not self.writing and bool(self.files)
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether it holds a LoRA adapter; as the launch was, where the provider does not say. Needs `launch`."""
+        spec = self.launch.spec
+        rank = spec["lora_rank"] if self.lora_rank is None else self.lora_rank
+        return rank > 0 and (self.lora_rank is not None or spec["trainer_mode"] == TrainerMode.LORA_TRAINER)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from launches.views.connect import connect
-from launches.views.launch_actions import launch_cancel, launch_delete, launch_resume
+from launches.views.launch_actions import launch_cancel, launch_delete, launch_discard, launch_resume
 from launches.views.launch_form import launch_clone, launch_new, launch_preview
 from launches.views.launch_list import launches, shape_launches
 from launches.views.launch_page import launch, launch_metrics, launch_panel
@@ -38,5 +38,6 @@ urlpatterns = [
     path("launches/<uuid:uid>/cancel", launch_cancel, name="launch_cancel"),
     path("launches/<uuid:uid>/resume", launch_resume, name="launch_resume"),
     path("launches/<uuid:uid>/delete", launch_delete, name="launch_delete"),
+    path("launches/<uuid:uid>/checkpoints/discard", launch_discard, name="launch_discard"),
     path("launches/<uuid:uid>/clone", launch_clone, name="launch_clone"),
 ]

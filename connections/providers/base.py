@@ -214,11 +214,29 @@ class MetricPage:
     limits: tuple[Truncation, ...] = ()
 
 
+class CheckpointKind(StrEnum):
+    """What a checkpoint is for: to go on training from, or to be sampled from and promoted to a model."""
+
+    TRAINING = "TRAINING"
+    SAMPLER = "SAMPLER"
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """One file of a checkpoint, as its trainer noted it down: path below the checkpoint, bytes, and sha256 in hex."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+
+
 @dataclass(frozen=True)
 class CheckpointRecord:
     """One checkpoint of a job; `size_bytes` counts all its files.
 
     `requested_name` is what the client asked to save it as: another where that was taken, or was no DNS label.
+    `writing` says that its bytes are not all there yet. What the provider does not tell is None or empty; a rank of 0
+    means all parameters.
     """
 
     name: str
@@ -226,6 +244,12 @@ class CheckpointRecord:
     size_bytes: int
     saved_at: datetime
     requested_name: str = ""
+    kind: CheckpointKind = CheckpointKind.TRAINING
+    writing: bool = False
+    lora_rank: int | None = None
+    lora_alpha: int | None = None
+    precision: str = ""
+    files: tuple[CheckpointFile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -287,8 +311,11 @@ class Provider(Protocol):
     def cancel(self, reference: Reference) -> None:
         """Ask for the end; returns at once, `observe` tells when it is over. Errors: `Gone`, `Retryable`."""
 
-    def delete(self, account: str, job: str) -> None:
-        """Remove everything kept of a job that is over, its checkpoints too; nothing where it is gone already."""
+    def delete(self, account: str, job: str, *, keep_checkpoints: bool = False) -> None:
+        """Remove everything kept of a job that is over, or all but its checkpoints; nothing where it is gone already.
+
+        Errors: `Gone`, `Retryable`.
+        """
 
     def list_references(self) -> Sequence[Reference]:
         """Every attempt that is known here and not over, for reconciliation. Errors: `Retryable`.

@@ -13,6 +13,7 @@ from api.fields import WholeField
 from api.sentences import OWN
 from catalog.fields.launch_fields import PLACES, FieldType, every_field
 from catalog.fields.snapshot_fields import LONGEST_TAG, MAX_TOKENS
+from connections.providers.base import CheckpointKind
 from connections.providers.spec import TrainerMode, TrainerSpec
 from connections.providers.states import FINAL, AttemptState
 from launches.labels import LONGEST
@@ -221,32 +222,60 @@ class TrainerJobSerializer(SettingsSerializer):
         return in_order(answer, self.fields)
 
 
+class CheckpointFileSerializer(serializers.Serializer[dict[str, Any]]):
+    """One file of a checkpoint, as its trainer noted it down."""
+
+    path = serializers.CharField(read_only=True)
+    sizeBytes = serializers.CharField(read_only=True, help_text="int64 as a string")
+    sha256 = serializers.CharField(read_only=True, help_text="in hexadecimal")
+
+
 class CheckpointSerializer(serializers.Serializer[Checkpoint]):
     """A checkpoint of a job, as its provider last listed it."""
 
     name = serializers.CharField(read_only=True)
     createTime = serializers.DateTimeField(read_only=True)
     updateTime = serializers.DateTimeField(read_only=True)
+    expireTime = serializers.DateTimeField(read_only=True, help_text="Of a deleted job: until when it is kept.")
     checkpointType = serializers.CharField(read_only=True)
     promotable = serializers.BooleanField(read_only=True)
     requestedName = serializers.CharField(read_only=True, help_text="What the client asked to save it as.")
     step = serializers.IntegerField(read_only=True)
+    loraRank = serializers.IntegerField(read_only=True, help_text="0 where it holds all parameters")
+    loraAlpha = serializers.IntegerField(read_only=True)
+    precision = serializers.CharField(read_only=True)
     sizeBytes = serializers.CharField(read_only=True, help_text="int64 as a string")
+    files = CheckpointFileSerializer(many=True, read_only=True)
 
     def to_representation(self, checkpoint: Checkpoint) -> dict[str, Any]:
-        """Training state; nothing here promotes it to a model."""
+        """What its trainer did not tell is 0 or empty. Needs `launch` with its account."""
         launch = checkpoint.launch
-        adapter = launch.spec["trainer_mode"] == TrainerMode.LORA_TRAINER and launch.spec["lora_rank"] > 0
         return {
             "name": f"{launch.name}/checkpoints/{checkpoint.name}",
             "createTime": rfc3339(checkpoint.saved_at),
             "updateTime": rfc3339(checkpoint.saved_at),
-            "checkpointType": "CHECKPOINT_TYPE_TRAINING_LORA" if adapter else "CHECKPOINT_TYPE_TRAINING",
-            "promotable": False,
+            "expireTime": rfc3339(launch.kept_until) if launch.kept_until else None,
+            "checkpointType": _TYPES[CheckpointKind(checkpoint.kind), checkpoint.is_adapter],
+            "promotable": checkpoint.promotable,
             "requestedName": checkpoint.requested_name or checkpoint.name,
             "step": checkpoint.step,
+            "loraRank": checkpoint.lora_rank or 0,
+            "loraAlpha": checkpoint.lora_alpha or 0,
+            "precision": checkpoint.precision,
             "sizeBytes": str(checkpoint.size_bytes),
+            "files": [
+                {"path": file["path"], "sizeBytes": str(file["size_bytes"]), "sha256": file["sha256"]}
+                for file in checkpoint.files
+            ],
         }
+
+
+_TYPES = {
+    (CheckpointKind.TRAINING, False): "CHECKPOINT_TYPE_TRAINING",
+    (CheckpointKind.TRAINING, True): "CHECKPOINT_TYPE_TRAINING_LORA",
+    (CheckpointKind.SAMPLER, False): "CHECKPOINT_TYPE_INFERENCE_BASE",
+    (CheckpointKind.SAMPLER, True): "CHECKPOINT_TYPE_INFERENCE_LORA",
+}
 
 
 def _status(attempt: Attempt) -> dict[str, Any]:

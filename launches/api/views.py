@@ -150,10 +150,13 @@ class CheckpointsView(ResourceView):
 
     @extend_schema(**answers_list(CHECKPOINTS))
     def get(self, request: Request, account: str, job: str) -> Response:  # noqa: ARG002
-        """List them, the oldest first; those of a job that is not over as its trainer has them now."""
+        """List them, the oldest first; those of a job that is not over as its trainer has them now.
+
+        A deleted job's are listed until they expire. One that is still being written is not listed.
+        """
         launch = find_job(self, account, job)
         refresh_checkpoints(launch)
-        rows = Checkpoint.objects.filter(launch=launch)
+        rows = Checkpoint.objects.filter(launch=launch, writing=False)
         return answer_list(self, rows.select_related("launch__account"), CHECKPOINTS)
 
 

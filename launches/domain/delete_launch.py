@@ -1,4 +1,7 @@
-"""Delete a launch: hide it, end it where it runs, and remove its files. Its row stays as a tombstone."""
+"""Delete a launch: hide it, end it where it runs, and remove its files, its checkpoints later.
+
+Its row stays as a tombstone.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from launches.domain.control import lock_for
 from launches.live.hints import PURGE
 from launches.live.wake import wake
 from launches.models import Launch
+from launches.retention import retention_of
 from queues.hints import hint_on_commit
 
 
@@ -27,8 +31,9 @@ def delete_launch(*, actor: Actor, launch: Launch) -> None:
         return
     if not attempt.is_final:
         request_cancel(actor, locked, attempt)
-    locked.deleted_at = timezone.now()
-    locked.save(update_fields=["deleted_at"])
+    locked.deleted_at = locked.purge_due_at = timezone.now()
+    locked.kept_until = locked.deleted_at + retention_of(locked.account)
+    locked.save(update_fields=["deleted_at", "kept_until", "purge_due_at"])
     append_event(locked, kind="deleted", message="Deleted", actor=actor)
     record(actor=actor, verb="delete_launch", target=locked.name, account=locked.account, before={"spec": locked.spec})
     wake(locked)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 
 import structlog
@@ -12,13 +12,15 @@ from django.utils import timezone
 
 from accounts.actors import SYSTEM
 from connections.opened import open_provider
-from connections.providers.base import CheckpointRecord, ProviderError
+from connections.providers.base import CheckpointKind, CheckpointRecord, ProviderError
 from connections.providers.states import FINAL, AttemptState
 from launches.domain.append_event import TimelineLine, append_events
 from launches.live.wake import wake
 from launches.models import Checkpoint, Launch
 
 BATCH = 1000
+_KEY = {"kind", "name"}
+_TOLD = [field.name for field in fields(CheckpointRecord) if field.name not in _KEY]
 log = structlog.get_logger(__name__)
 
 
@@ -49,27 +51,33 @@ def mirror_checkpoints(launch: Launch, listed: Sequence[CheckpointRecord], *, as
 
     A row that appeared since then stays: two who ask at a time may hold answers of different age.
     """
-    known = {checkpoint.name: checkpoint for checkpoint in launch.checkpoints.all()}
-    missing = known.keys() - {record.name for record in listed}
+    known = {_key(checkpoint): checkpoint for checkpoint in launch.checkpoints.all()}
+    missing = known.keys() - {_key(record) for record in listed}
     if missing:
-        launch.checkpoints.filter(name__in=missing, listed_at__lt=asked_at).delete()
-    fresh = [record for record in listed if record.name not in known or _said(known[record.name]) != _said(record)]
+        gone = [known[key].pk for key in missing]
+        launch.checkpoints.filter(pk__in=gone, listed_at__lt=asked_at).delete()
+    fresh = [record for record in listed if _key(record) not in known or _said(known[_key(record)]) != _said(record)]
     Checkpoint.objects.bulk_create(
         [Checkpoint(launch=launch, **asdict(record)) for record in fresh],
         batch_size=BATCH,
         update_conflicts=True,
-        unique_fields=["launch", "name"],
-        update_fields=["step", "size_bytes", "saved_at", "requested_name"],
+        unique_fields=["launch", "kind", "name"],
+        update_fields=_TOLD,
     )
-    append_events(launch, map(_line, fresh), actor=SYSTEM)
+    append_events(launch, (_line(record) for record in fresh if not record.writing), actor=SYSTEM)
 
 
-def _said(checkpoint: Checkpoint | CheckpointRecord) -> tuple[str, datetime, int]:
-    return checkpoint.name, checkpoint.saved_at, checkpoint.size_bytes
+def _key(checkpoint: Checkpoint | CheckpointRecord) -> tuple[str, str]:
+    return checkpoint.kind, checkpoint.name
+
+
+def _said(checkpoint: Checkpoint | CheckpointRecord) -> tuple[str, str, datetime, int, bool]:
+    return (*_key(checkpoint), checkpoint.saved_at, checkpoint.size_bytes, checkpoint.writing)
 
 
 def _line(record: CheckpointRecord) -> TimelineLine:
     renamed = record.requested_name not in ("", record.name)
     asked_for = f" (asked for as {record.requested_name})" if renamed else ""
-    message = f"Checkpoint {record.name}{asked_for} saved at step {record.step}"
+    what = "Checkpoint" if record.kind == CheckpointKind.TRAINING else "Sampler weights"
+    message = f"{what} {record.name}{asked_for} saved at step {record.step}"
     return TimelineLine("checkpoint", message, {"name": record.name})

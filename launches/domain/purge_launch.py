@@ -1,6 +1,8 @@
-"""Remove the files of a deleted launch once it is over."""
+"""Remove what is kept of a deleted launch: all but its checkpoints once it is over, those when their time is over."""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from django.utils import timezone
 
@@ -11,28 +13,47 @@ from launches.models import Launch
 
 
 def purge_launch(launch_pk: int) -> bool:
-    """Whether its files are gone now. Removing twice is harmless, so this needs no lease."""
+    """Whether something was removed now. Removing twice is harmless, so this needs no lease."""
+    now = timezone.now()
     launch = (
         Launch.objects.select_related("account", "connection")
-        .filter(pk=launch_pk, deleted_at__isnull=False, purged_at__isnull=True)
+        .filter(pk=launch_pk, purge_due_at__lte=now)
         .exclude(attempts__finished_at__isnull=True)
         .first()
     )
     if launch is None:
         return False
-    if launch.attempts.filter(submitted_at__isnull=False).exists() and not _remove(launch):
-        return False  # where the provider never took it, what has its id there is another's
+    keeps = _keeps_checkpoints(launch, now)
+    # Where the provider never took it, what has its id there is another's.
+    if launch.attempts.filter(submitted_at__isnull=False).exists() and not _remove(launch, keep_checkpoints=keeps):
+        return False
+    if keeps:
+        _due_again(launch)
+        return True
     launch.checkpoints.all().delete()
-    Launch.objects.filter(pk=launch.pk).update(purged_at=timezone.now())
+    Launch.objects.filter(pk=launch.pk).update(purged_at=timezone.now(), purge_due_at=None)
     return True
 
 
-def _remove(launch: Launch) -> bool:
-    """Whether the provider keeps nothing of it any more, or can never be asked again."""
+def _keeps_checkpoints(launch: Launch, now: datetime) -> bool:
+    """Not where their time is over, and not where nobody could ask for them any more."""
+    if launch.kept_until is None or launch.kept_until <= now or launch.connection.state == ConnectionState.RETIRED:
+        return False
+    return launch.checkpoints.exists()
+
+
+def _due_again(launch: Launch) -> None:
+    """When their time is over, unless somebody meanwhile said that it is now."""
+    Launch.objects.filter(pk=launch.pk, kept_until=launch.kept_until).update(purge_due_at=launch.kept_until)
+
+
+def _remove(launch: Launch, *, keep_checkpoints: bool) -> bool:
+    """Whether the provider keeps nothing else of it any more, or can never be asked again."""
     if launch.connection.state == ConnectionState.RETIRED:
         return True
+    provider = provider_to_act(launch.connection)
     try:
-        provider_to_act(launch.connection).delete(launch.account.account_id, launch.job_id)
+        provider.delete(launch.account.account_id, launch.job_id, keep_checkpoints=keep_checkpoints)
     except Gone:
         pass
     except Retryable:

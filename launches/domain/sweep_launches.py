@@ -21,7 +21,7 @@ MOST_AT_ONCE = 500
 
 
 def sweep_launches() -> int:
-    """Hint every attempt that is overdue or whose lease has run out, and every deleted launch that has files left.
+    """Hint every attempt that is overdue or whose lease ran out, and every deleted launch that has something to remove.
 
     Answers how many were hinted.
     """
@@ -29,9 +29,7 @@ def sweep_launches() -> int:
     hinted = [(OBSERVE, pk) for pk in together]
     hinted += [(ADVANCE, pk) for pk in overdue(_one_by_one(together), most=MOST_AT_ONCE)]
     tombstones = (
-        Launch.objects.filter(deleted_at__isnull=False, purged_at__isnull=True)
-        .order_by("deleted_at")
-        .values_list("pk", flat=True)
+        Launch.objects.filter(purge_due_at__lte=timezone.now()).order_by("purge_due_at").values_list("pk", flat=True)
     )
     hinted += [(PURGE, pk) for pk in tombstones[:MOST_AT_ONCE]]
     for task, pk in hinted:

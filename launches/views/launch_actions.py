@@ -1,4 +1,4 @@
-"""Cancel, resume and delete: each one verb, then back to where its effect is seen."""
+"""Cancel, resume, delete, discard what is kept of a deleted one: each one verb, then back to where it is seen."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from accounts.refusals import status_of
 from accounts.requests import SlipwayRequest, actor_of
 from launches.domain.cancel_launch import cancel_launch
 from launches.domain.delete_launch import delete_launch
+from launches.domain.discard_checkpoints import discard_checkpoints
 from launches.domain.resume_launch import resume_launch
 from launches.models import Launch
 from launches.views.launch_page import launch_page, look_at
@@ -50,6 +51,14 @@ def launch_delete(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
         return reverse("launches")
 
     return _act(request, uid, lambda actor, launch: delete_launch(actor=actor, launch=launch), to_list)
+
+
+@require_POST
+@login_required
+@never_cache
+def launch_discard(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
+    """Remove the checkpoints of a deleted launch before their time is over."""
+    return _act(request, uid, lambda actor, launch: discard_checkpoints(actor=actor, launch=launch), _to_page)
 
 
 def _to_page(launch: Launch) -> str:

@@ -31,6 +31,7 @@ from launches.domain.resume_launch import never_resumed, recipe_is_done
 from launches.gateway.application import PREFIX
 from launches.models import Attempt, Launch, Metric
 from launches.pages.actions import actions_for
+from launches.pages.checkpoints import shown_checkpoints
 from launches.pages.connection_code import connection_code
 from launches.pages.facts import gpu_total, locked_facts
 from launches.pages.preview import recorded_json
@@ -154,7 +155,7 @@ def _context(request: SlipwayRequest, seen: LaunchView) -> dict[str, Any]:
         "newest_metric": metrics[0] if metrics else None,
         "speed": _tokens_per_second(metrics),
         "learning_rate": _learning_rate(spec, metrics),
-        "checkpoints": list(launch.checkpoints.order_by("-step", "-saved_at")),
+        **shown_checkpoints(launch),
         "spec": spec,
         "settings": _settings(spec),
         "recorded": recorded_json(launch, spec),

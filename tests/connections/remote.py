@@ -100,7 +100,7 @@ class RemoteEngine:
         self._answer("cancel")
         self.jobs[reference] = Observation(AttemptState.CANCELLED)
 
-    def delete(self, account: str, job: str) -> None:
+    def delete(self, account: str, job: str, *, keep_checkpoints: bool = False) -> None:
         self._answer("delete")
         for reference in [each for each in self.jobs if (each.account, each.job) == (account, job)]:
             del self.jobs[reference]

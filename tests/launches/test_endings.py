@@ -64,7 +64,7 @@ class Ended:
 
     def cancel(self, reference: Reference) -> None: ...
 
-    def delete(self, account: str, job: str) -> None:
+    def delete(self, account: str, job: str, *, keep_checkpoints: bool = False) -> None:
         raise NotImplementedError
 
     def list_references(self) -> Sequence[Reference]:

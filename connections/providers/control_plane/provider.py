@@ -147,8 +147,11 @@ class ControlPlaneProvider:
             if _state_of(self.there.living(reference)) not in {*FINAL, AttemptState.CANCELLING}:
                 raise
 
-    def delete(self, account: str, job: str) -> None:
-        """Delete a job that is over. Errors: `Gone` for what is no id, `Retryable` while it is not over."""
+    def delete(self, account: str, job: str, *, keep_checkpoints: bool = False) -> None:  # noqa: ARG002
+        """Delete a job that is over. How long its checkpoints are kept is for whoever keeps them to say.
+
+        Errors: `Gone` for what is no id, `Retryable` while it is not over.
+        """
         reference = Reference(account, job, NEWEST_ATTEMPT)
         remote = self.there.find(reference)
         if remote is None or states.word_in(remote) in states.TOMBSTONES:

@@ -162,15 +162,15 @@ class LocalProvider:
                 files.mark(directory / files.CANCELLED)  # first: a wrapper that is just starting looks for it
                 processes.ask_wrapper(directory)
 
-    def delete(self, account: str, job: str) -> None:
-        """Remove a job that is over, its checkpoints too. Errors: `Retryable` while an attempt is not over."""
+    def delete(self, account: str, job: str, *, keep_checkpoints: bool = False) -> None:
+        """Remove a job that is over, or its attempts alone. Errors: `Retryable` while an attempt is not over."""
         with _faults():
             directory = self._queue.job_directory(account, job)
             with self._queue.turn():
                 self._queue.advance()
                 if self._queue.holds(account, job):
                     raise Retryable(f"Job {job} is not over yet; its files are removed when it is.")
-                self._throw_away(directory)
+                self._throw_away(directory / files.ATTEMPTS if keep_checkpoints else directory)
             self._empty_trash()
 
     def forget_attempts(self, before: datetime) -> None:

@@ -69,7 +69,7 @@ class Queue:
         """Where an attempt lives, whether it exists or not. Errors: `Gone` for names that no attempt can have."""
         if reference.attempt < 1:
             raise Gone(f"There is no attempt {reference.attempt}: the first is 1.")
-        return self.job_directory(reference.account, reference.job) / "attempts" / str(reference.attempt)
+        return self.job_directory(reference.account, reference.job) / files.ATTEMPTS / str(reference.attempt)
 
     def holds(self, account: str, job: str) -> bool:
         """Whether an attempt of the job is not over."""

@@ -36,6 +36,7 @@ EXIT_REASON = "exit-reason.json"
 SESSION = "session.json"
 HOME = "home"  # what its libraries take for a home folder; removed when it is over
 PLACE = "place"  # in the provider's root: its own path, by which a copy knows that it is one
+ATTEMPTS = "attempts"  # of the job, with the next two: one folder each, by number
 CHECKPOINTS = "checkpoints"  # of the job, beside its attempts
 SAMPLER = "sampler"  # the same: weights alone, for a sampler
 

@@ -1,0 +1,34 @@
+"""What a launch has saved, as its page shows it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from connections.providers.base import CheckpointKind
+from launches.models import Checkpoint, Launch
+from launches.retention import retention_of
+
+
+def shown_checkpoints(launch: Launch) -> dict[str, Any]:
+    """The checkpoints, the newest first; which one a resumed launch goes on from; how much, and until when it is kept.
+
+    `kept_days` is for how long they would be kept if the launch were deleted now. One query.
+    """
+    found = list(launch.checkpoints.order_by("-step", "-saved_at", "-pk"))
+    whole = [checkpoint for checkpoint in found if not checkpoint.writing]
+    return {
+        "checkpoints": found,
+        "resumes_from": next((one for one in whole if one.kind == CheckpointKind.TRAINING), None),
+        "kept_bytes": sum(checkpoint.size_bytes for checkpoint in found),
+        "kept_until": _kept_until(launch, found),
+        "kept_days": retention_of(launch.account) // timedelta(days=1),
+    }
+
+
+def _kept_until(launch: Launch, found: list[Checkpoint]) -> Any:
+    """None where the launch was not deleted, or nothing of it is kept any more."""
+    kept = launch.kept_until if found and launch.purged_at is None else None
+    return kept if kept and kept > timezone.now() else None
