@@ -129,6 +129,7 @@ class Attempt(LeasedRow):
     detail = models.TextField(blank=True, help_text="What a person should know about the state, in a sentence.")
     ready = models.BooleanField(default=False)
     ready_at = models.DateTimeField(null=True, blank=True, help_text="Since when it answers; empty where it does not.")
+    silent_since = models.DateTimeField(null=True, blank=True, help_text="Since when it answers no more.")
     endpoint = models.CharField(max_length=400, blank=True)
     resume_from = models.CharField(max_length=63, blank=True, help_text="Name of the checkpoint it started from.")
     queue_position = models.PositiveIntegerField(null=True, blank=True)

@@ -69,6 +69,6 @@ def status_body(code: Code, message: str, *, reason: str = "", violations: Seque
     return {"code": int(code), "message": message, "details": details}
 
 
-def error_info(reason: str) -> dict[str, Any]:
-    """A program's word for why something is so."""
-    return {"@type": f"{_TYPE}ErrorInfo", "reason": reason, "domain": DOMAIN, "metadata": {}}
+def error_info(reason: str, **metadata: str) -> dict[str, Any]:
+    """A program's word for why something is so, and what else a program should know of it."""
+    return {"@type": f"{_TYPE}ErrorInfo", "reason": reason, "domain": DOMAIN, "metadata": metadata}

@@ -40,8 +40,40 @@ class Reason(StrEnum):
     INACTIVE = "INACTIVE"
     UNCLAIMED = "UNCLAIMED"
     HOST_STOPPED = "HOST_STOPPED"
+    NODE_FAIL = "NODE_FAIL"
+    PREEMPTED = "PREEMPTED"
     EXIT_CODE = "EXIT_CODE"
     ENVIRONMENT = "ENVIRONMENT"
     LIMIT = "LIMIT"
     SPEC_REFUSED = "SPEC_REFUSED"
     UNKNOWN_TO_PROVIDER = "UNKNOWN_TO_PROVIDER"
+
+
+class ReasonOwner(StrEnum):
+    """Who has to act after such an end: who launched it, whoever runs the connection, or nobody can tell."""
+
+    YOURS = "YOURS"
+    PLATFORM = "PLATFORM"
+    UNKNOWN = "UNKNOWN"
+
+
+OWNERS: dict[Reason, ReasonOwner] = {
+    Reason.DONE: ReasonOwner.YOURS,
+    Reason.USER: ReasonOwner.YOURS,
+    Reason.INACTIVE: ReasonOwner.YOURS,
+    Reason.UNCLAIMED: ReasonOwner.YOURS,
+    Reason.HOST_STOPPED: ReasonOwner.PLATFORM,
+    Reason.NODE_FAIL: ReasonOwner.PLATFORM,
+    Reason.PREEMPTED: ReasonOwner.PLATFORM,
+    Reason.EXIT_CODE: ReasonOwner.UNKNOWN,
+    Reason.ENVIRONMENT: ReasonOwner.PLATFORM,
+    Reason.LIMIT: ReasonOwner.YOURS,
+    Reason.SPEC_REFUSED: ReasonOwner.YOURS,
+    Reason.UNKNOWN_TO_PROVIDER: ReasonOwner.PLATFORM,
+}
+"""A trainer that ended with an error may have met the user's data or its own fault: its exit code does not tell."""
+
+
+def owner_of(reason: Reason | None) -> ReasonOwner:
+    """Whose an end is; nobody's that anybody could name where no reason is known."""
+    return ReasonOwner.UNKNOWN if reason is None else OWNERS[reason]

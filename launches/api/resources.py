@@ -15,7 +15,7 @@ from catalog.fields.launch_fields import PLACES, FieldType, every_field
 from catalog.fields.snapshot_fields import LONGEST_TAG, MAX_TOKENS
 from connections.providers.base import CheckpointKind
 from connections.providers.spec import TrainerMode, TrainerSpec
-from connections.providers.states import FINAL, AttemptState
+from connections.providers.states import FINAL, AttemptState, Reason, owner_of
 from launches.labels import LONGEST
 from launches.models import Attempt, Checkpoint, Launch
 from launches.settings_on_wire import written_values
@@ -282,9 +282,20 @@ def _status(attempt: Attempt) -> dict[str, Any]:
     """OK with the last thing to know, or why it failed; the reason's word stands in the details."""
     state = AttemptState(attempt.state)
     code = Code.FAILED_PRECONDITION if state in FAILURES else 0
-    message = attempt.detail or (f"The trainer ended as {state}." if state in FAILURES else "")
-    details = [error_info(attempt.reason)] if attempt.reason and state in FINAL else []
+    message = " ".join(filter(None, (_readiness(attempt), attempt.detail)))
+    message = message or (f"The trainer ended as {state}." if state in FAILURES else "")
+    reason = Reason(attempt.reason) if attempt.reason and state in FINAL else None
+    owner = {"owner": owner_of(reason)} if state in FAILURES else {}
+    details = [error_info(reason, **owner)] if reason else []
     return {"code": int(code), "message": message, "details": details}
+
+
+def _readiness(attempt: Attempt) -> str:
+    """What RUNNING does not say: that its trainer does not answer yet, or since when it does not any more."""
+    if attempt.silent_since is not None:
+        return f"The trainer has not answered since {rfc3339(attempt.silent_since)}."
+    starting = attempt.state == AttemptState.RUNNING and not attempt.ready
+    return "The trainer is starting: it does not answer yet." if starting else ""
 
 
 def _training_config(spec: TrainerSpec) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from accounts.actors import SYSTEM
 from connections.providers.base import Observation
-from connections.providers.states import AttemptState, Reason
+from connections.providers.states import FINAL, AttemptState, Reason
 from launches.domain.append_event import TimelineLine, append_event, append_events
 from launches.domain.apply_reading import write_reading
 from launches.domain.claim_attempt import AttemptClaim, hold_attempt
@@ -104,10 +104,7 @@ def _apply_observation(launch: Launch, attempt: Attempt, seen: Observation, now:
     attempt.queue_position, attempt.endpoint = seen.queue_position, seen.endpoint
     attempt.estimated_start = seen.estimated_start
     _note_remote(launch, attempt, seen)
-    answers = seen.ready and seen.state is AttemptState.RUNNING
-    became_ready = answers and not attempt.ready
-    attempt.ready = answers
-    attempt.ready_at = (attempt.ready_at or now) if answers else None
+    became_ready = _note_readiness(launch, attempt, seen, now)
     _note_session(launch, seen, now)
     if seen.state is not current and may_move(current, seen.state):
         _move_as_seen(launch, attempt, seen, now)
@@ -115,8 +112,21 @@ def _apply_observation(launch: Launch, attempt: Attempt, seen: Observation, now:
         attempt.detail = seen.detail
     if became_ready and attempt.ready:
         append_event(launch, kind="ready", message="Ready: the trainer answers", actor=SYSTEM)
-        wake(launch)
     end_unclaimed(launch, attempt, seen, now=now)
+
+
+def _note_readiness(launch: Launch, attempt: Attempt, seen: Observation, now: datetime) -> bool:
+    """Whether its trainer answers; where it did and does no more, since when. Answers whether it just began to."""
+    answers = seen.ready and seen.state is AttemptState.RUNNING
+    runs = attempt.state == AttemptState.RUNNING and seen.state not in FINAL
+    lost = attempt.ready and not answers and runs
+    began = answers and not attempt.ready
+    if lost:
+        append_event(launch, kind="silent", message="The trainer does not answer any more", actor=SYSTEM)
+    attempt.silent_since = now if lost else attempt.silent_since if runs and not answers else None
+    attempt.ready = answers
+    attempt.ready_at = (attempt.ready_at or now) if answers else None
+    return began
 
 
 def _note_remote(launch: Launch, attempt: Attempt, seen: Observation) -> None:

@@ -48,6 +48,7 @@ def move(
         attempt.started_at = now
     if state in FINAL:
         attempt.finished_at, attempt.ready, attempt.endpoint, attempt.queue_position = now, False, "", None
+        attempt.silent_since = None
         if attempt.started_at is not None:
             launch.run_seconds += max(0.0, (now - attempt.started_at).total_seconds())
     attempt.save()

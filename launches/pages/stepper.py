@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from catalog.labels import duration_label
-from connections.providers.states import FINAL, AttemptState, Reason
+from connections.providers.states import FINAL, AttemptState
 from launches.states import FAILURES, TRAINING_PATH
 
 LABELS = {
@@ -27,34 +27,20 @@ MEANINGS = {
     AttemptState.QUEUED: "Accepted; a worker is about to tell the provider.",
     AttemptState.PENDING: "The provider has it and waits for a free place.",
     AttemptState.CREATING: "The provider prepares the trainer.",
-    AttemptState.RUNNING: "The trainer's process runs.",
+    AttemptState.RUNNING: "It is starting: the trainer's process runs, and does not answer yet.",
     AttemptState.CANCELLING: "{who} asked for the end; the provider has not confirmed it yet.",
 }
 """What a state means; `{who}` asked for it."""
-REASONS = {
-    Reason.DONE: "done",
-    Reason.USER: "asked for by {who}",
-    Reason.INACTIVE: "inactive for too long",
-    Reason.UNCLAIMED: "nobody came for it",
-    Reason.HOST_STOPPED: "its machine was stopped",
-    Reason.EXIT_CODE: "it ended with an error",
-    Reason.ENVIRONMENT: "its environment could not be prepared",
-    Reason.LIMIT: "it used more than it may",
-    Reason.SPEC_REFUSED: "the provider refuses the spec",
-    Reason.UNKNOWN_TO_PROVIDER: "unknown to the provider",
-}
+SILENT = "It runs, as far as the provider knows, and its trainer, which did answer, does not any more."
 
 
-def meaning_of(state: AttemptState, *, ready: bool, asked: str) -> str:
+def meaning_of(state: AttemptState, *, ready: bool, asked: str, silent: bool = False) -> str:
     """What an unfinished state means. `asked`: the label of who asked for the end, "" where that is not known."""
     if ready and state is AttemptState.RUNNING:
         return "It runs and answers."
+    if silent:
+        return SILENT
     return MEANINGS.get(state, "").format(who=asked or "Somebody")
-
-
-def reason_label(reason: Reason, *, asked: str) -> str:
-    """Why an attempt ended, in words. `asked` as above."""
-    return REASONS[reason].format(who=asked or "a user")
 
 
 @dataclass(frozen=True)

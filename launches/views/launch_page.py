@@ -33,9 +33,10 @@ from launches.models import Attempt, Launch, Metric
 from launches.pages.actions import actions_for
 from launches.pages.checkpoints import shown_checkpoints
 from launches.pages.connection_code import connection_code
+from launches.pages.endings import ending_of
 from launches.pages.facts import gpu_total, locked_facts
 from launches.pages.preview import recorded_json
-from launches.pages.stepper import LABELS, meaning_of, reason_label, steps_of
+from launches.pages.stepper import LABELS, meaning_of, steps_of
 from launches.queries import (
     attempts_of,
     deleted_by,
@@ -141,8 +142,12 @@ def _context(request: SlipwayRequest, seen: LaunchView) -> dict[str, Any]:
         "state_label": "Deleted" if launch.deleted_at else LABELS[AttemptState(launch.state)],
         "steps": steps_of([(state, at) for state, at, _ in history]),
         "as_of": _as_of(attempt),
-        "meaning": meaning_of(AttemptState(attempt.state), ready=attempt.ready, asked=asked),
-        "reason": reason_label(Reason(attempt.reason), asked=asked) if attempt.reason else "",
+        "meaning": meaning_of(
+            AttemptState(attempt.state), ready=attempt.ready, silent=attempt.silent_since is not None, asked=asked
+        ),
+        "ending": ending_of(
+            AttemptState(attempt.state), Reason(attempt.reason) if attempt.reason else None, asked=asked
+        ),
         "deleted_by": deleted_by(launch) if launch.deleted_at else "",
         "detail": detail,
         "more_detail": more_detail,

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from connections.providers.base import Reference
 from connections.providers.control_plane.jobs import (
-    NOT_ANSWERING,
     Catalogs,
     checkpoint,
     creation,
@@ -135,8 +134,9 @@ def test_what_is_unknown_is_neither_running_nor_over() -> None:
 
 
 def test_running_is_not_ready_until_it_answers() -> None:
-    assert observation(job("RUNNING"), CATALOGS).detail == NOT_ANSWERING
-    assert observation(job("RUNNING"), CATALOGS, ready=True).detail == ""
+    for ready in (False, True):  # which is said beside the detail
+        seen = observation(job("RUNNING"), CATALOGS, ready=ready)
+        assert (seen.ready, seen.detail) == (ready, "")
 
 
 def test_an_end_keeps_the_other_sides_words_and_reason() -> None:

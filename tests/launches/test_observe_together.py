@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 from django.db import connection as database
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.actors import user_actor
+from accounts.scopes import Scope
 from connections.domain.note_answer import note_failure
 from connections.domain.refresh_capacity import refresh_capacity
 from connections.models import Connection
@@ -23,10 +26,12 @@ from launches.domain.observe_connection import observe_connection
 from launches.domain.reconcile_launches import reconcile_launches
 from launches.domain.sweep_launches import sweep_launches
 from launches.models import Attempt, Launch, UnknownTrainer
+from tests.api.makers import make_caller
 from tests.connections.remote import RemoteEngine
 from tests.launches.makers import attempt_of, make_launch
-from tests.makers import make_account, make_member, make_version
+from tests.makers import make_account, make_member, make_version, sign_in
 from wire.errors import FailedPrecondition
+from wire.times import rfc3339
 
 pytestmark = pytest.mark.django_db
 
@@ -76,6 +81,43 @@ def test_what_changed_is_applied_and_moves_the_launch(far: Connection, engine: R
     seen = attempt_of(first)
     assert (seen.state, seen.ready, seen.endpoint, seen.remote_id) == ("RUNNING", True, "https://far/x", "r-1")
     assert (attempt_of(second).state, attempt_of(second).detail) == ("FAILED", "It broke.")
+
+
+def test_running_is_starting_until_it_answers_and_silent_since_it_does_no_more(
+    far: Connection, engine: RemoteEngine, client: Client
+) -> None:
+    (launch,) = running(1)
+    pages = sign_in(client, launch.owner)
+    caller = make_caller(account=launch.account, user=launch.owner, scope=Scope.LAUNCH)
+
+    def look(observation: Observation) -> tuple[str, str, str]:
+        """The list, the page, and what the API says of it."""
+        say(engine, launch, observation)
+        make_due()
+        observe_connection(far.pk)
+        _, job = caller.get(f"/v1/{launch.name}")
+        shown = [pages.get(path).content.decode() for path in ("/launches", f"/launches/{launch.uid}")]
+        return shown[0], shown[1], job["status"]["message"]
+
+    runs = Observation(AttemptState.RUNNING, endpoint="https://far/x")
+    for said in look(runs):
+        assert "starting" in said
+    for said in look(replace(runs, ready=True)):
+        assert not any(words in said for words in ("starting", "not answering", "has not answered"))
+    lost = look(runs)
+    since = attempt_of(launch).silent_since
+    assert since is not None
+    assert all("not answering since" in said for said in lost[:2])
+    assert lost[2] == f"The trainer has not answered since {rfc3339(since)}."
+    look(replace(runs, detail="Hm."))
+    look(Observation(AttemptState.PENDING, remote_state="RE_QUEUEING"))  # a state never goes back here
+    assert (attempt_of(launch).silent_since, attempt_of(launch).state) == (since, "RUNNING")
+    assert "not answering" not in "".join(look(replace(runs, ready=True)))
+    look(runs)
+    look(Observation(AttemptState.FAILED))
+    assert attempt_of(launch).silent_since is None
+    kinds = [kind for kind in launch.events.values_list("kind", flat=True) if kind in ("ready", "silent")]
+    assert sorted(kinds) == ["ready", "ready", "silent", "silent"]
 
 
 def test_an_engine_state_that_nobody_knows_is_shown_and_runs_nothing(far: Connection, engine: RemoteEngine) -> None:

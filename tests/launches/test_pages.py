@@ -135,6 +135,7 @@ def test_a_failure_is_told_with_its_reason_and_the_end_of_its_log(signed_in: Cli
     page = text(signed_in.get(url("launch", launch)))
     assert STATE.findall(page) == ["FAILED"]
     assert "it ended with an error" in page
+    assert "Whose fault it is, nobody can tell yet." in page and "launch a clone; else resume" in page
     assert "Traceback: x" in page
     assert trainer_token(launch) not in page
 
@@ -201,6 +202,8 @@ def test_both_attempts_can_be_seen(signed_in: Client, owner: User) -> None:
     run(launch, log="second log\n", resumed_from="step-20")
     newest, first = text(signed_in.get(url("launch", launch))), text(signed_in.get(url("launch", launch, "?attempt=1")))
     assert "second log" in newest and "first log" not in newest
+    assert "The platform's fault, not yours." in first and "it goes on from its last checkpoint" in first
+    assert "fault" not in newest
     assert "first log" in first and "second log" not in first
     assert STATE.findall(newest) == STATE.findall(first) == ["RUNNING"]
     assert "went on from checkpoint" in newest

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connections.providers.states import FINAL, AttemptState
+from connections.providers.states import FINAL, AttemptState, Reason, ReasonOwner, owner_of
+from launches.pages.endings import WHOSE, ending_of
 from launches.pages.stepper import LABELS, steps_of
 from launches.states import LEGAL_MOVES, TRAINING_PATH
 
@@ -44,3 +45,14 @@ def test_every_way_shows_where_it_was_and_where_it_stands(seen: list[tuple[Attem
 def test_a_state_that_was_not_seen_is_skipped() -> None:
     seen = [(AttemptState.QUEUED, START), (AttemptState.RUNNING, START)]
     assert [step.look for step in steps_of(seen)] == ["done", "skipped", "skipped", "now", "next"]
+
+
+def test_every_reason_has_its_words_and_one_owner_and_a_failure_what_to_do() -> None:
+    for reason in Reason:
+        ending = ending_of(AttemptState.FAILED, reason, asked="petra")
+        assert ending.reason and ending.whose == WHOSE[owner_of(reason)] and ending.next
+    platform = {reason for reason in Reason if owner_of(reason) is ReasonOwner.PLATFORM}
+    assert {Reason.NODE_FAIL, Reason.PREEMPTED, Reason.HOST_STOPPED} <= platform
+    assert ending_of(AttemptState.FAILED, None, asked="").whose == WHOSE[ReasonOwner.UNKNOWN]
+    for state, reason in ((AttemptState.COMPLETED, Reason.DONE), (AttemptState.CANCELLED, Reason.USER)):
+        assert (ending_of(state, reason, asked="petra").whose, ending_of(state, reason, asked="").next) == ("", "")

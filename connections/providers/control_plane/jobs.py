@@ -15,7 +15,6 @@ from connections.providers.spec import NO_RECIPE, TrainerMode, TrainerSpec
 from connections.providers.states import FINAL, AttemptState, Reason
 from wire.names import is_id, model_name, parse_model_name, parse_version_name, shape_name
 
-NOT_ANSWERING = "It runs there, and its trainer does not answer (yet)."
 _COMPARED = ("trainingConfig.baseModel", "trainingConfig.loraRank", "trainingConfig.learningRate", "displayName")
 _REASONS = frozenset(Reason)
 
@@ -99,7 +98,7 @@ def observation(job: Mapping[str, Any], catalogs: Catalogs, *, endpoint: str = "
     status = job.get("status")
     said = status if isinstance(status, Mapping) else {}
     runs = meaning.state is AttemptState.RUNNING
-    detail = clean_lines(said.get("message")) or ("" if not runs or ready else NOT_ANSWERING) or meaning.sentence
+    detail = clean_lines(said.get("message")) or meaning.sentence
     name = str(job.get("name", "")).rpartition("/")[2]
     version = job.get("trainingShapeVersion")
     return Observation(
