@@ -71,8 +71,8 @@ def _some_spec() -> str:
     """The spec of a real shape, resolved as the form does."""
     set_up_django()
     from catalog.models import ShapeVersion  # noqa: PLC0415 -- models can be imported only once Django is set up
-    from launches.placement import connections_of  # noqa: PLC0415
-    from launches.subjects import default_offer, subject_of  # noqa: PLC0415
+    from launches.placement import connections_of, default_offer  # noqa: PLC0415
+    from launches.subjects import subject_of  # noqa: PLC0415
 
     version = ShapeVersion.objects.select_related("shape__account", "shape__base_model__account").earliest("pk")
     spec, _ = default_offer(subject_of(version, None), connections_of(None))

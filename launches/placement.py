@@ -6,8 +6,9 @@ connections, those before the others that take launches and answered when they w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from accounts.models import Account
 from catalog.places import reasons_against
@@ -16,6 +17,8 @@ from connections.opened import open_provider
 from connections.providers.base import Recipe
 from connections.providers.spec import NO_RECIPE, TrainerSpec
 from connections.queries import usable_connections
+from launches.resolve import CONNECTION, RECIPE, Subject, read_recipe, resolve
+from wire.errors import Violation
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,10 @@ class Offer:
         return tuple(verdict for verdict in self.verdicts if verdict.may_run)
 
 
+NOBODY = Offer(None, (), ())
+"""Of a spec that there is not."""
+
+
 def connections_of(account: Account | None) -> tuple[Connection, ...]:
     """What the account may use, in the order in which launches try them. One query; give it to what follows."""
     return tuple(usable_connections(account))
@@ -70,6 +77,51 @@ def offer_for(spec: TrainerSpec, connections: Iterable[Connection], *, wanted: s
     if not willing:
         return Offer(None, (), verdicts)
     return Offer(willing[0].connection, willing[0].recipes, verdicts)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What was asked for as a spec, or all that is wrong with it; and who takes it.
+
+    Of what is wrong `offer` is that of the spec with nothing set.
+    """
+
+    spec: TrainerSpec | tuple[Violation, ...]
+    offer: Offer
+
+
+def place(
+    subject: Subject, inputs: Mapping[str, Any], connections: Sequence[Connection], *, defaults: Offer | None = None
+) -> Placement:
+    """Resolve what a user set and ask every connection, each once; the recipe is one of where it goes.
+
+    `defaults` is the offer of the spec with nothing set, where the caller has asked for it.
+    """
+    wanted = str(inputs.get(CONNECTION) or "")
+    others = {name: value for name, value in inputs.items() if name != RECIPE}
+    spec = resolve(subject, others, connections=names_of(connections))
+    offer = offer_for(spec, connections, wanted=wanted) if isinstance(spec, TrainerSpec) else NOBODY
+    usual = offer if offer.connection else defaults or default_offer(subject, connections, wanted=wanted)[1]
+    recipe, wrong = read_recipe(inputs.get(RECIPE), usual.recipe_names)
+    if not isinstance(spec, TrainerSpec):
+        return Placement((*spec, *wrong), usual)
+    return Placement(tuple(wrong) or replace(spec, recipe=recipe), usual if wrong else offer)
+
+
+def default_offer(
+    subject: Subject, connections: Sequence[Connection], *, wanted: str = ""
+) -> tuple[TrainerSpec, Offer]:
+    """The spec with nothing set, and which of the connections takes it: the wanted one where one is.
+
+    Without the fields whose default the form would refuse, which versions may have that were frozen before defaults
+    were checked: what users have to set instead, `resolve` says.
+    """
+    spec = resolve(subject, {})
+    if isinstance(spec, TrainerSpec):
+        return spec, offer_for(spec, connections, wanted=wanted)
+    refused = {violation.field for violation in spec}
+    allowed = tuple(field for field in subject.fields if field.name not in refused)
+    return default_offer(replace(subject, fields=allowed), connections, wanted=wanted)
 
 
 def _judge(connection: Connection, spec: TrainerSpec) -> Verdict:

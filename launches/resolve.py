@@ -54,7 +54,7 @@ def resolve(
     may use.
     """
     values, violations = _read_fields(subject, inputs)
-    recipe, recipe_violations = _read_recipe(inputs.get(RECIPE), list(recipes))
+    recipe, recipe_violations = read_recipe(inputs.get(RECIPE), list(recipes))
     violations = [
         *_foreign(subject, inputs),
         *violations,
@@ -98,7 +98,8 @@ def _blank(given: Any) -> bool:
     return given is None or (isinstance(given, str) and given.strip() == "")
 
 
-def _read_recipe(given: Any, recipes: Sequence[str]) -> tuple[str, list[Violation]]:
+def read_recipe(given: Any, recipes: Sequence[str]) -> tuple[str, list[Violation]]:
+    """The recipe that was given, the first where none was; and that it is none of them."""
     if _blank(given):
         return (recipes[0] if recipes else NO_RECIPE), []
     if given in recipes:

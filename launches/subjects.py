@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 from django.db.models import Q
 
 from accounts.models import Account
 from catalog.fields.snapshots import Snapshot
 from catalog.models import BaseModel, ShapeVersion
-from connections.models import Connection
-from connections.providers.spec import TrainerSpec
-from launches.placement import Offer, offer_for
-from launches.resolve import Subject, resolve
+from launches.resolve import Subject
 
 MOST_FITTING_MODELS = 100
 
@@ -26,22 +20,6 @@ def subject_of(version: ShapeVersion, account: Account | None) -> Subject:
         fields=tuple(version.fields),
         fitting_models=fitting_models(version.shape.base_model, version.frozen_snapshot, account),
     )
-
-
-def default_offer(
-    subject: Subject, connections: Sequence[Connection], *, wanted: str = ""
-) -> tuple[TrainerSpec, Offer]:
-    """The spec with nothing set, and which of the connections takes it: the wanted one where one is.
-
-    Without the fields whose default the form would refuse, which versions may have that were frozen before defaults
-    were checked: what users have to set instead, `resolve` says.
-    """
-    spec = resolve(subject, {})
-    if isinstance(spec, TrainerSpec):
-        return spec, offer_for(spec, connections, wanted=wanted)
-    refused = {violation.field for violation in spec}
-    allowed = tuple(field for field in subject.fields if field.name not in refused)
-    return default_offer(replace(subject, fields=allowed), connections, wanted=wanted)
 
 
 def fitting_models(own: BaseModel, snapshot: Snapshot, account: Account | None) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from catalog.states import VersionState
 from connections.providers.base import VALIDATION_RECIPE
 from connections.providers.spec import TrainerSpec
 from launches.models import Launch
-from launches.placement import Offer, connections_of, offer_for
+from launches.placement import Offer, Placement, connections_of, offer_for
 from launches.resolve import resolve
 from launches.subjects import subject_of
 from wire.errors import FailedPrecondition, InvalidArgument
@@ -42,7 +42,7 @@ def refuse_validation_run(actor: Actor, version: ShapeVersion) -> None:
         raise FailedPrecondition(f"{version.name} was withdrawn, so there is nothing left to measure.")
 
 
-def validation_spec(spec: TrainerSpec, version: ShapeVersion, validation_run: ValidationRun) -> TrainerSpec:
+def _measuring(spec: TrainerSpec, version: ShapeVersion, validation_run: ValidationRun) -> TrainerSpec:
     """The resolved spec as a validation runs it."""
     name = f"Validation of {version.version_id}"
     return replace(spec, recipe=VALIDATION_RECIPE, recipe_steps=validation_run.steps, display_name=name)
@@ -53,10 +53,16 @@ def is_validation_run(launch: Launch) -> bool:
     return bool(launch.spec["recipe"] == VALIDATION_RECIPE)
 
 
-def validation_offer(version: ShapeVersion, validation_run: ValidationRun) -> Offer:
-    """Who would run a validation of the version. Errors: `InvalidArgument` where its defaults do not resolve."""
+def place_validation(version: ShapeVersion, validation_run: ValidationRun) -> Placement:
+    """The spec of a validation of the version, and who runs it. Errors: `InvalidArgument` where it has no defaults."""
     account = version.shape.account
     spec = resolve(subject_of(version, account), {})
     if not isinstance(spec, TrainerSpec):
         raise InvalidArgument(spec)
-    return offer_for(validation_spec(spec, version, validation_run), connections_of(account))
+    spec = _measuring(spec, version, validation_run)
+    return Placement(spec, offer_for(spec, connections_of(account)))
+
+
+def validation_offer(version: ShapeVersion, validation_run: ValidationRun) -> Offer:
+    """Who would run a validation of the version. Errors: as in `place_validation`."""
+    return place_validation(version, validation_run).offer

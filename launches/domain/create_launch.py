@@ -22,12 +22,11 @@ from launches.labels import Labels
 from launches.live.hints import ADVANCE
 from launches.live.wake import wake
 from launches.models import Attempt, Launch
-from launches.placement import connections_of, names_of, offer_for, refusal_sentence
-from launches.resolve import CONNECTION, resolve
+from launches.placement import connections_of, place, refusal_sentence
 from launches.search import launch_search_text
 from launches.space import require_space
-from launches.subjects import default_offer, subject_of
-from launches.validation_runs import ValidationRun, refuse_validation_run, validation_spec
+from launches.subjects import subject_of
+from launches.validation_runs import ValidationRun, place_validation, refuse_validation_run
 from queues.hints import hint_on_commit
 from wire.errors import (
     AlreadyExists,
@@ -73,15 +72,13 @@ def create_launch(
         raise PermissionDenied("A launch has an owner: only a signed-in user can make one.")
     _permit(actor, version, validation_run)
     job = job_id or job_id_from(actor.user.pk, idempotency_key)
-    connections, wanted = connections_of(account), str(inputs.get(CONNECTION) or "")
-    subject = subject_of(version, account)
-    _, offer = default_offer(subject, connections, wanted=wanted)
-    spec = resolve(subject, inputs, recipes=offer.recipe_names, connections=names_of(connections))
-    spec = _complete(spec, job=job, key=idempotency_key, labels=labels)
-    spec = validation_spec(spec, version, validation_run) if validation_run else spec
+    if validation_run:
+        placement = place_validation(version, validation_run)
+    else:
+        placement = place(subject_of(version, account), inputs, connections_of(account))
+    spec, offer = _complete(placement.spec, job=job, key=idempotency_key, labels=labels), placement.offer
     if found := _made_before(actor, account, idempotency_key, spec, version):
         return found
-    offer = offer_for(spec, connections, wanted=wanted)
     if offer.connection is None:
         raise FailedPrecondition(refusal_sentence(offer))
     require_space()

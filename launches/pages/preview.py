@@ -20,9 +20,9 @@ from launches.models import Launch
 from launches.pages.facts import gpu_total, locked_facts
 from launches.pages.forms import LaunchPlace, form_fields
 from launches.pages.render import Address, RenderedRequest, render_request
-from launches.placement import Offer, connections_of, names_of, offer_for, refusal_sentence
-from launches.resolve import CONNECTION, RECIPE, resolve
-from launches.subjects import default_offer, subject_of
+from launches.placement import Offer, connections_of, default_offer, place, refusal_sentence
+from launches.resolve import CONNECTION, RECIPE
+from launches.subjects import subject_of
 from wire.errors import Violation
 
 PUBLIC_CONTROL_PLANE = Address(
@@ -78,10 +78,10 @@ def preview_launch(
     default, offered = default_offer(subject, connections, wanted=wanted)
     if is_draft and _is_of_another(inputs.get(RECIPE), offered):
         inputs = {name: value for name, value in inputs.items() if name != RECIPE}
-    resolved = resolve(subject, inputs, recipes=offered.recipe_names, connections=names_of(connections))
-    found = () if isinstance(resolved, TrainerSpec) else resolved
+    placement = place(subject, inputs, connections, defaults=offered)
+    found = () if isinstance(placement.spec, TrainerSpec) else placement.spec
     violations = (*extra, *(violation for violation in found if violation not in extra))
-    spec = resolved if isinstance(resolved, TrainerSpec) else default
+    spec = placement.spec if isinstance(placement.spec, TrainerSpec) else default
     job, address = job_id_from(owner, key), _address(version)
     request = None if found else render_request(spec, account=_id(account), job=job, address=address)
     return LaunchPreview(
@@ -91,7 +91,7 @@ def preview_launch(
         request=request,
         recipe="" if spec.recipe == NO_RECIPE else spec.recipe,
         gpus=gpu_total(spec),
-        offer=offered if found else offer_for(spec, connections, wanted=wanted),
+        offer=placement.offer,
         default_refusal=refusal_sentence(offered) if offered.connection is None else "",
     )
 

@@ -15,9 +15,9 @@ from accounts.models import Account
 from accounts.requests import SlipwayRequest
 from catalog.usage import KEY_VARIABLE, URL_VARIABLE, Example
 from launches.pages.quickstart import quickstart
-from launches.placement import connections_of, refusal_sentence
+from launches.placement import connections_of, default_offer, refusal_sentence
 from launches.queries import example_version
-from launches.subjects import default_offer, subject_of
+from launches.subjects import subject_of
 
 
 @require_safe

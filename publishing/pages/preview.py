@@ -15,9 +15,9 @@ from catalog.fields.snapshot_fields import BY_KEY, SCHEME, SCHEME_FIELDS
 from catalog.fields.snapshots import Snapshot
 from catalog.models import BaseModel, ShapeVersion
 from launches.pages.forms import form_fields
-from launches.placement import Offer, connections_of
+from launches.placement import Offer, connections_of, default_offer
 from launches.resolve import Subject
-from launches.subjects import default_offer, fitting_models
+from launches.subjects import fitting_models
 from publishing.content import LAUNCH_FIELDS, Content
 from publishing.pages.forms import PREFIX, label_of
 from wire.errors import Violation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from accounts.roles import Role
 from catalog.models import ShapeVersion
 from connections.models import Connection
 from connections.states import ConnectionState
+from launches import placement
 from launches.models import Launch
 from tests.connections.remote import RemoteEngine, make_connection
 from tests.launches.makers import make_launch, make_tiny_version
@@ -162,3 +164,23 @@ def test_a_recipe_that_only_another_connection_has_makes_room_while_somebody_fil
     assert sent.status_code == 422
     assert "is not a recipe here" in sent.text
     assert Launch.objects.count() == 0
+
+
+def test_a_launch_is_resolved_once_asks_each_connection_once_and_has_a_recipe_of_where_it_goes(
+    far: Connection, engine: RemoteEngine, tiny: ShapeVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def counted(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def ask(*given: Any, **more: Any) -> Any:
+            asked.append(name)
+            return call(*given, **more)
+
+        return ask
+
+    for name in ("resolve", "reasons_against"):
+        monkeypatch.setattr(placement, name, counted(name, getattr(placement, name)))
+    launch = make_launch(version=tiny, trainer_replica_count="2")  # more than this machine runs
+    assert sorted(asked) == ["reasons_against", "reasons_against", "resolve"]
+    assert (launch.connection.name, launch.spec["recipe"]) == ("far", "none")
+    assert make_launch(version=tiny, owner=launch.owner).spec["recipe"] == "sample-sft"
