@@ -181,3 +181,14 @@ class KeyForm(RefusableForm):
         """Days until it expires, None for never, once the form is valid."""
         days = self.cleaned_data["days"]
         return None if days == NEVER else int(days)
+
+
+class AccountSettingsForm(RefusableForm):
+    """What an account decides for its members."""
+
+    checkpoint_retention_days = forms.IntegerField(
+        label="Kept for",
+        required=False,
+        help_text="Empty: as long as anywhere on this Slipway. 0: removed together with the launch.",
+        widget=forms.NumberInput(attrs={"class": "input", "inputmode": "numeric", "autocomplete": "off"}),
+    )

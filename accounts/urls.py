@@ -5,6 +5,7 @@ from __future__ import annotations
 from allauth.account import views as allauth
 from django.urls import path
 
+from accounts.views.account_settings import account_settings
 from accounts.views.audit import audit, audit_csv
 from accounts.views.invitations import invitation
 from accounts.views.keys import key_revoke, keys
@@ -20,6 +21,7 @@ urlpatterns = [
     path("inactive", allauth.account_inactive, name="account_inactive"),
     path("invitations/<str:token>", invitation, name="invitation"),
     path("account", switch_account, name="switch_account"),
+    path("account/settings", account_settings, name="account_settings"),
     path("members", members, name="members"),
     path("members/<int:number>/role", member_role, name="member_role"),
     path("members/<int:number>/remove", member_remove, name="member_remove"),

@@ -54,6 +54,7 @@ SIGNED_IN = {
     "connection-kinds": "/connections/new",
     "connection-new": "/connections/new?kind=control_plane",
     "members": "/members",
+    "account-settings": "/account/settings",
     "keys": "/keys",
     "api-docs-signed-in": "/api/docs",
     "connect": "/connect",

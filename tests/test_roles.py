@@ -115,6 +115,15 @@ TABLE: dict[str, list[Case]] = {
         get("/invitations/made-up", everybody(MISSING)),
     ],
     "switch_account": [post("/account", members(FOUND), account="team-a")],
+    "account_settings": [
+        get("/account/settings", signed_in(OK)),
+        post("/account/settings", at_least(Role.ADMIN, FOUND) | {OTHER: FORBIDDEN}, checkpoint_retention_days="7"),
+        post(
+            "/account/settings",
+            at_least(Role.ADMIN, UNPROCESSABLE) | {OTHER: FORBIDDEN},
+            checkpoint_retention_days="soon",
+        ),
+    ],
     "members": [
         get("/members", signed_in(OK)),
         post("/members", at_least(Role.ADMIN, OK) | {OTHER: FORBIDDEN}, role="viewer"),

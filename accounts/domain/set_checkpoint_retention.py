@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from accounts.actors import Actor, require
+from accounts.actors import Actor, require_manager
 from accounts.domain.record import record
 from accounts.models import Account
-from accounts.roles import Right
 from wire.errors import InvalidArgument, Violation
 
 LONGEST_DAYS = 3650
@@ -19,7 +18,7 @@ def set_checkpoint_retention(*, actor: Actor, account: Account, days: int | None
 
     Errors: `NotFound`, `PermissionDenied` below admin, `InvalidArgument`.
     """
-    require(actor, account, Right.MANAGE_MEMBERS)
+    require_manager(actor, account)
     if days is not None and not 0 <= days <= LONGEST_DAYS:
         words = f"{days} is not between 0 and {LONGEST_DAYS:,} days; 0 removes checkpoints together with the launch."
         raise InvalidArgument([Violation("checkpoint_retention_days", words)])
