@@ -34,12 +34,19 @@ class Right(StrEnum):
     PUBLISH_SHARED = "publish_to_the_shared_account"
     MANAGE_MEMBERS = "manage_members"
     SEE_CONNECTIONS = "see_connections"
+    ORDER_CONNECTIONS = "order_connections"
 
 
 _VIEWER = frozenset({Right.VIEW, Right.MAKE_KEYS})
 _LAUNCHER = _VIEWER | {Right.LAUNCH}
 _PUBLISHER = _LAUNCHER | {Right.PUBLISH, Right.CONTROL_ANY_LAUNCH, Right.READ_AUDIT}
-_ADMIN = _PUBLISHER | {Right.PUBLISH_SHARED, Right.MANAGE_MEMBERS, Right.READ_SIGN_INS, Right.SEE_CONNECTIONS}
+_ADMIN = _PUBLISHER | {
+    Right.PUBLISH_SHARED,
+    Right.MANAGE_MEMBERS,
+    Right.READ_SIGN_INS,
+    Right.SEE_CONNECTIONS,
+    Right.ORDER_CONNECTIONS,
+}
 
 RIGHTS: dict[Role, frozenset[Right]] = {
     Role.VIEWER: _VIEWER,

@@ -114,6 +114,20 @@ class Connection(models.Model):
         return self.unreachable_since is None
 
 
+class PlaceForAccount(models.Model):
+    """The place of a connection in the order of an account that has one of its own."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+")
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="+")
+    position = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "connection"], name="one_place_for_an_account")]
+
+    def __str__(self) -> str:
+        return f"{self.position}: {self.connection_id} for {self.account_id}"
+
+
 class Instance(models.Model):
     """Which Slipway this is, in one row: its id is part of every id that a shared engine knows us by.
 

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 
 from accounts.actors import Actor, require
 from accounts.models import Account
 from accounts.roles import Right
-from connections.models import Connection, Instance
+from connections.models import Connection, Instance, PlaceForAccount
 from connections.states import ConnectionState
 from wire.errors import NotFound, PermissionDenied
 
 
 def usable_connections(account: Account | None) -> QuerySet[Connection]:
-    """Those that the account may use, in the order in which launches try them, paused ones too.
+    """Those that the account may use, in the order in which its launches try them, paused ones too.
 
-    Of nobody's account (a visitor who looks at a form) those that every account may use.
+    That is the account's own order where it has one, and behind what that has the common one. Of nobody's account (a
+    visitor who looks at a form) those that every account may use.
     """
-    lent = Q(for_everyone=True)
-    if account is not None:
-        lent |= Q(owner=account) | Q(pk__in=account.connections.values("pk"))
-    return Connection.objects.filter(lent).exclude(state=ConnectionState.RETIRED).order_by("position", "id")
+    if account is None:
+        return living_connections().filter(for_everyone=True)
+    lent = Q(for_everyone=True) | Q(owner=account) | Q(pk__in=account.connections.values("pk"))
+    own = PlaceForAccount.objects.filter(account=account, connection=OuterRef("pk"))
+    placed = living_connections().filter(lent).annotate(own_place=Subquery(own.values("position")))
+    return placed.order_by(F("own_place").asc(nulls_last=True), "position", "id")
+
+
+def has_own_order(account: Account) -> bool:
+    """Whether the account's launches try connections in an order of its own."""
+    return PlaceForAccount.objects.filter(account=account).exists()
 
 
 def living_connections() -> QuerySet[Connection]:
@@ -39,6 +47,11 @@ def visible_connections(actor: Actor, account: Account | None) -> QuerySet[Conne
         return living_connections()
     if account is None:
         raise PermissionDenied("Only superusers and admins of accounts see where trainers run.")
+    return lent_connections(actor, account)
+
+
+def lent_connections(actor: Actor, account: Account) -> QuerySet[Connection]:
+    """Those that the account may use, for its admins. Errors: `NotFound`, `PermissionDenied`."""
     require(actor, account, Right.SEE_CONNECTIONS)
     return usable_connections(account)
 

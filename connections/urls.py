@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from django.urls import path
 
-from connections.views.acts import connection_move, connection_reopen, connection_test, instance_settle
+from connections.views.acts import (
+    connection_move,
+    connection_move_for_account,
+    connection_reopen,
+    connection_test,
+    connections_common_order,
+    instance_settle,
+)
 from connections.views.editing import connection_edit, connection_lend, connection_new, connection_pause
 from connections.views.overview import connection, connections
 
@@ -17,6 +24,8 @@ urlpatterns = [
     path("connections/<slug:name>/pause", connection_pause, name="connection_pause"),
     path("connections/<slug:name>/reopen", connection_reopen, name="connection_reopen"),
     path("connections/<slug:name>/move", connection_move, name="connection_move"),
+    path("connections/<slug:name>/move-for-account", connection_move_for_account, name="connection_move_for_account"),
+    path("connections-common-order", connections_common_order, name="connections_common_order"),
     path("connections/<slug:name>/test", connection_test, name="connection_test"),
     path("instance", instance_settle, name="instance_settle"),
 ]

@@ -216,6 +216,10 @@ TABLE: dict[str, list[Case]] = {
     "connection_reopen": [post("/connections/local/reopen", superusers(SEE_OTHER))],
     "connection_move": [post("/connections/local/move", superusers(SEE_OTHER), to="down")],
     "instance_settle": [post("/instance", superusers(SEE_OTHER), **{"is": "original"})],
+    "connection_move_for_account": [  # of the active account, by its admins; a superuser in person is none here
+        post("/connections/local/move-for-account", superusers(FORBIDDEN, admin=SEE_OTHER), to="down"),
+    ],
+    "connections_common_order": [post("/connections-common-order", superusers(FORBIDDEN, admin=SEE_OTHER))],
     "connection_test": [post("/connections/local/test", superusers(OK))],
     "sync_runs": [get("/connections/local/catalog", superusers(OK))],
     "sync_now": [post("/connections/local/catalog/sync", superusers(UNPROCESSABLE))],  # it has no catalog

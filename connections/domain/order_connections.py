@@ -1,4 +1,4 @@
-"""Change the order in which launches try the connections."""
+"""Change the common order in which launches try the connections."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from django.db import transaction
 from accounts.actors import Actor, require_superuser
 from accounts.domain.record import record
 from connections.domain.held import hold, hold_order
+from connections.domain.places import move_by_one
 from connections.models import Connection
 from connections.queries import living_connections
 
@@ -21,11 +22,9 @@ def order_connections(*, actor: Actor, connection: Connection, up: bool) -> None
     hold_order()
     moved = hold(connection)
     row = list(living_connections())
-    here = row.index(moved)
-    there = here - 1 if up else here + 1
-    if not 0 <= there < len(row):
+    places = move_by_one(row, moved, up=up)
+    if places is None:
         return
-    row[here], row[there] = row[there], row[here]
     for position, each in enumerate(row, 1):
         each.position = position
     Connection.objects.bulk_update(row, ["position"])
@@ -34,6 +33,6 @@ def order_connections(*, actor: Actor, connection: Connection, up: bool) -> None
         verb="order_connections",
         target=moved.resource_name,
         account=None,
-        before={"place": here + 1},
-        after={"place": there + 1},
+        before={"place": places[0]},
+        after={"place": places[1]},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 
 from django.contrib import messages
@@ -12,16 +13,21 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from accounts.requests import SlipwayRequest, actor_of, see_other
+from accounts.models import Account
+from accounts.requests import SlipwayRequest, actor_of, see_other, wrong_account
+from connections.domain.follow_common_order import follow_common_order
 from connections.domain.note_answer import note_answer, note_failure
 from connections.domain.order_connections import order_connections
+from connections.domain.order_for_account import order_for_account
 from connections.domain.reopen_connection import reopen_connection
 from connections.domain.settle_instance import settle_instance
 from connections.opened import open_provider
 from connections.providers.base import Identity, ProviderError, SecretRefused
+from connections.queries import lent_connections
 from connections.shown import ShownConnection
 from connections.views.access import connections_page, own_connection
-from connections.views.overview import connection_page
+from connections.views.overview import address_of_order, connection_page
+from wire.errors import NotFound, PermissionDenied
 
 
 @require_POST
@@ -54,6 +60,45 @@ def connection_move(request: SlipwayRequest, name: str) -> HttpResponse:
     up = request.POST.get("to") != "down"
     order_connections(actor=actor_of(request), connection=own_connection(request, name), up=up)
     return see_other(reverse("connections"))
+
+
+@require_POST
+@connections_page
+def connection_move_for_account(request: SlipwayRequest, name: str) -> HttpResponse:
+    """The same in the order of the active account alone."""
+
+    def move(account: Account) -> None:
+        row = lent_connections(actor_of(request), account).filter(name=name).first()
+        if row is None:
+            raise NotFound(f"{account} may not use a connection {name!r} (any more).")
+        up = request.POST.get("to") != "down"
+        order_for_account(actor=actor_of(request), account=account, connection=row, up=up)
+
+    return _for_account(request, move)
+
+
+@require_POST
+@connections_page
+def connections_common_order(request: SlipwayRequest) -> HttpResponse:
+    """The active account tries connections in the common order again."""
+
+    def follow(account: Account) -> None:
+        follow_common_order(actor=actor_of(request), account=account)
+        messages.success(request, f"Launches of {account} try connections in the common order again.")
+
+    return _for_account(request, follow)
+
+
+def _for_account(request: SlipwayRequest, act: Callable[[Account], None]) -> HttpResponse:
+    """What is done for the account that the form showed, where that is still the active one."""
+    account = request.standing.account
+    if account is None:
+        raise PermissionDenied("Only admins of an account order its connections.")
+    if moved := wrong_account(request):
+        messages.error(request, moved.message)
+    else:
+        act(account)
+    return see_other(address_of_order(request))
 
 
 @require_POST

