@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 import transformers
 
-from trainer.checkpoints import Checkpoints
+from trainer.checkpoints import FOLDERS, SAMPLER, Checkpoints
 from trainer.config import TrainerConfig
 from trainer.metrics import MetricsLog
 from trainer.models import ModelHost
@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 def load_parts(config: TrainerConfig, checkpoints: Checkpoints, sessions: Sessions) -> tuple[Parts, Path]:
     """Load the base model, on the GPU where there is one. Returns what operations need, and the model's directory."""
     started = time.monotonic()
+    sampler = Checkpoints(config.checkpoints.parent / FOLDERS[SAMPLER], config.jobs_root, config.job, SAMPLER)
+    for store in (checkpoints, sampler):
+        store.remove_unfinished()
     device = choose_device()
     if config.model_directory is not None and not (config.model_directory / "config.json").is_file():
         raise FileNotFoundError(
@@ -44,7 +47,7 @@ def load_parts(config: TrainerConfig, checkpoints: Checkpoints, sessions: Sessio
         facts.vocabulary,
         seconds,
     )
-    return Parts(config, host, checkpoints, MetricsLog(config.directory / "metrics.jsonl")), directory
+    return Parts(config, host, checkpoints, sampler, MetricsLog(config.directory / "metrics.jsonl")), directory
 
 
 def choose_device() -> torch.device:

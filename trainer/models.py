@@ -100,7 +100,7 @@ class ModelHost:
     def __init__(self, config: TrainerConfig, sessions: Sessions, device: torch.device) -> None:
         self._config = config
         self._sessions = sessions
-        self._directory = Path()
+        self.directory = Path()
         self._unused: Any = None
         self._shared: Any = None
         self._models: dict[str, HeldModel] = {}
@@ -108,7 +108,7 @@ class ModelHost:
 
     def load(self, directory: Path) -> BaseFacts:
         """Load the base from a Hugging Face model directory. Raises OSError or ValueError where it is not one."""
-        self._directory = directory
+        self.directory = directory
         self._unused = self._load_base()
         self.facts = base_facts(self._unused)
         return self.facts
@@ -204,7 +204,7 @@ class ModelHost:
     def _load_base(self) -> Any:
         trained = self._config.trainer_mode == POLICY
         dtype = torch.float32 if trained or self.device.type == "cpu" else "auto"
-        module = AutoModelForCausalLM.from_pretrained(self._directory, local_files_only=True, dtype=dtype)
+        module = AutoModelForCausalLM.from_pretrained(self.directory, local_files_only=True, dtype=dtype)
         # Evaluation mode throughout: a loss that a client differentiates must not depend on dropout.
         module.to(self.device)  # type: ignore[arg-type]  # its stubs leave out devices
         return module.requires_grad_(False).eval()

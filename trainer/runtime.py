@@ -101,7 +101,6 @@ class Runtime:
         from trainer.operations.table import RUNNERS  # noqa: PLC0415
 
         try:
-            self.checkpoints.remove_unfinished()
             parts, directory = load_parts(self.config, self.checkpoints, self.sessions)
         except Exception as error:
             self._fail("The model could not be loaded", error)

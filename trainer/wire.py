@@ -22,6 +22,7 @@ OPTIONAL_INPUTS = ("weights",)
 ID_LIMIT = 2**63
 IGNORED = -100
 """A target that is no token: it has weight 0, log-probability 0.0, and is not counted, as everywhere in PyTorch."""
+EXPORT_PRECISIONS = ("source", "bf16")
 NORMALIZATIONS = ("none", "num_loss_tokens", "num_sequences")
 CLIP_DEFAULTS = {"clip_low_threshold": 0.8, "clip_high_threshold": 1.2}
 
@@ -75,6 +76,14 @@ class OptimStep:
 class SaveWeights:
     model_id: str
     name: str | None
+
+
+@dataclass(frozen=True)
+class SaveForSampler(SaveWeights):
+    """merged: the adapter folded into its base, in the base's precision, or in bfloat16 where `bf16`."""
+
+    merged: bool = False
+    bf16: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,11 +154,13 @@ def parse_save_weights(body: Any) -> SaveWeights:
     return SaveWeights(model_id=fields.text("model_id"), name=name)
 
 
-def parse_save_for_sampler(body: Any) -> SaveWeights:
-    request = parse_save_weights(body)
-    if (kind := Fields(body).value.get("checkpoint_type")) == "merged_base":
-        raise OperationError(f"checkpoint_type {shown(kind)} is not supported by this trainer; use 'base'.")
-    return request
+def parse_save_for_sampler(body: Any) -> SaveForSampler:
+    saved = parse_save_weights(body)
+    merged = Fields(body).value.get("checkpoint_type") == "merged_base"
+    precision = Fields(body).value.get("export_precision")
+    if precision not in (None, *EXPORT_PRECISIONS):
+        raise refuse("export_precision", f"one of {', '.join(EXPORT_PRECISIONS)} here", precision)
+    return SaveForSampler(saved.model_id, saved.name, merged, precision == "bf16")
 
 
 def parse_load_weights(body: Any) -> LoadWeights:

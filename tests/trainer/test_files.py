@@ -21,8 +21,11 @@ def make_checkpoints(root: Path, job: str = "job-1") -> Checkpoints:
 
 
 def save(store: Checkpoints, name: str, step: int = 1, write: Callable[[Path], object] | None = None) -> CheckpointInfo:
-    fill = write or (lambda directory: (directory / "weights").write_bytes(b"12345"))
-    return store.save(name, fill, step=step, trainer_mode="POLICY_TRAINER", lora_rank=0, lora_alpha=0, base_model="b")  # type: ignore[arg-type]
+    def fill(directory: Path) -> str:
+        write(directory) if write else (directory / "weights").write_bytes(b"12345")
+        return "float32"
+
+    return store.save(name, fill, step=step, trainer_mode="POLICY_TRAINER", lora_rank=0, lora_alpha=0, base_model="b")
 
 
 def test_a_checkpoint_describes_itself(tmp_path: Path) -> None:
@@ -33,8 +36,25 @@ def test_a_checkpoint_describes_itself(tmp_path: Path) -> None:
     info = json.loads((store.directory / "late" / "checkpoint.json").read_text())
     assert info.pop("created_at").endswith("Z")
     kept = {"name": "late", "requested_name": "late", "step": 10, "size_bytes": 5}
-    kept |= {"lora_rank": 0, "lora_alpha": 0, "base_model": "b"}
-    assert info == kept | {"trainer_mode": "POLICY_TRAINER"}
+    kept |= {"lora_rank": 0, "lora_alpha": 0, "base_model": "b", "trainer_mode": "POLICY_TRAINER"}
+    kept |= {"kind": "TRAINING", "state": "READY", "precision": "float32"}
+    digest = "5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5"  # of 12345
+    assert info == kept | {"files": {"weights": {"size_bytes": 5, "sha256": digest}}}
+
+
+def test_what_is_being_written_says_so_before_its_first_byte(tmp_path: Path) -> None:
+    store = make_checkpoints(tmp_path)
+    seen = {}
+
+    def look(directory: Path) -> None:
+        seen.update(json.loads((directory / "checkpoint.json").read_text()))
+        (directory / "inner").mkdir()
+        (directory / "inner" / "weights").touch()
+
+    info = save(store, "Step 7", step=7, write=look)
+    assert (seen["state"], seen["name"], seen["kind"], seen["step"]) == ("WRITING", "step-7", "TRAINING", 7)
+    assert (seen["size_bytes"], seen["files"], seen["created_at"]) == (0, {}, info.created_at)
+    assert (info.state, list(info.files)) == ("READY", ["inner/weights"])
 
 
 def test_whoever_may_read_the_directory_may_read_its_files(tmp_path: Path) -> None:
@@ -133,10 +153,12 @@ def test_what_earlier_and_later_releases_wrote_is_read(tmp_path: Path) -> None:
     save(store, "step-1")
     path = store.directory / "step-1" / "checkpoint.json"
     content = json.loads(path.read_text())
-    del content["lora_alpha"], content["requested_name"]
-    path.write_text(json.dumps(content | {"sha256": "of a later release"}))
+    for name in ("lora_alpha", "requested_name", "kind", "state", "precision", "files"):
+        del content[name]
+    path.write_text(json.dumps(content | {"licence": "of a later release"}))
     info = store.find("step-1")[1]
     assert (info.step, info.lora_alpha, info.requested_name) == (1, None, None)
+    assert (info.kind, info.state, info.precision, info.files) == ("TRAINING", "READY", "", {})
 
 
 def test_another_jobs_checkpoint_is_found_there_and_nowhere_else(tmp_path: Path) -> None:
@@ -145,8 +167,10 @@ def test_another_jobs_checkpoint_is_found_there_and_nowhere_else(tmp_path: Path)
     save(other, "step-2")
     assert mine.find("cross_job://other/step-2")[0] == other.directory / "step-2"
     assert mine.find("cross_job://mine/step-1") == mine.find("step-1")
+    save(Checkpoints(tmp_path / "other" / "sampler", tmp_path, "other", "SAMPLER"), "final")
     for reference, message in [
         ("cross_job://other/step-1", "no checkpoint step-1 in job other"),
+        ("cross_job://other/final", "weights for a sampler, from which training does not go on"),
         ("step-2", "Saved in this job: step-1"),
     ]:
         with pytest.raises(OperationError, match=message) as caught:

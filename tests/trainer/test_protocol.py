@@ -344,14 +344,6 @@ def test_one_refused_call_costs_that_call_only(policy: RunningTrainer) -> None:
     policy.call("unload_model", {"model_id": model})
 
 
-def test_sampler_weights_are_in_the_common_formats(policy: RunningTrainer, lora: RunningTrainer) -> None:
-    for trainer, rank, file in [(policy, 0, "model.safetensors"), (lora, 8, "adapter_model.safetensors")]:
-        model = trainer.create(rank)
-        name = trainer.call("save_weights_for_sampler", {"model_id": model, "path": "step-0-a1b2"})["path"]
-        assert (trainer.checkpoints.parent / "sampler" / name / file).stat().st_size > 1000
-        trainer.call("unload_model", {"model_id": model})
-
-
 def test_a_full_trainer_says_so(lora: RunningTrainer) -> None:
     models = [lora.create(1) for _ in range(4)]
     refused(lora, "create_model", {"session_id": "s", "base_model": BASE_MODEL}, 400, "Unload one")

@@ -15,4 +15,5 @@ class Parts:
     config: TrainerConfig
     host: ModelHost
     checkpoints: Checkpoints
+    sampler: Checkpoints
     metrics: MetricsLog

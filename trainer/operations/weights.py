@@ -1,25 +1,29 @@
 """save_weights, save_weights_for_sampler and load_weights.
 
 A checkpoint holds `weights.safetensors` (all parameters, or the adapter's) and `optimizer.pt` where there were steps;
-sampler weights are an ordinary Hugging Face model or PEFT adapter directory, beside the checkpoints in `sampler/`.
+sampler weights are an ordinary Hugging Face model or PEFT adapter directory, beside the checkpoints in `sampler/`: what
+becomes a model of the account.
 """
 
 from __future__ import annotations
 
 import logging
-import shutil
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, load_model, save_file, save_model
 
+from trainer.adapters import read_adapter
 from trainer.checkpoints import CheckpointInfo, Checkpoints
 from trainer.errors import OperationError
+from trainer.export import precision_name, write_adapter, write_merged, write_model
 from trainer.models import HeldModel
 from trainer.operations.parts import Parts
-from trainer.wire import LoadWeights, SaveWeights
+from trainer.wire import LoadWeights, SaveForSampler, SaveWeights
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +41,14 @@ def save_weights(parts: Parts, request: SaveWeights) -> dict[str, Any]:
     return {"type": "save_weights", "path": info.name}
 
 
-def save_for_sampler(parts: Parts, request: SaveWeights) -> dict[str, Any]:
-    """Save the weights alone, for a sampler to serve."""
+def save_for_sampler(parts: Parts, request: SaveForSampler) -> dict[str, Any]:
+    """Save the weights alone, for a sampler to serve: the model, the adapter, or the base with the adapter merged."""
     model = _trained(parts, request.model_id, "saved")
-    store = Checkpoints(parts.config.checkpoints.parent / "sampler", parts.config.jobs_root, parts.config.job)
-    info = _save(parts, store, model, request, lambda directory: _write_for_sampler(parts, model, directory))
+    merged = request.merged and model.rank > 0
+    write = _write_merged if merged else _write_for_sampler
+    info = _save(
+        parts, parts.sampler, model, request, lambda directory: write(parts, model, request, directory), merged=merged
+    )
     log.info("saved sampler weights %s: step %d, %s bytes", info.name, info.step, f"{info.size_bytes:,}")
     return {"type": "save_weights_for_sampler", "path": info.name}
 
@@ -109,19 +116,27 @@ def _load_adapter(model: HeldModel, module: Any, saved: dict[str, torch.Tensor],
     set_peft_model_state_dict(module, saved, adapter_name=model.id)
 
 
-def _save(parts: Parts, store: Checkpoints, model: HeldModel, request: SaveWeights, write: Any) -> CheckpointInfo:
+def _save(
+    parts: Parts,
+    store: Checkpoints,
+    model: HeldModel,
+    request: SaveWeights,
+    write: Callable[[Path], str],
+    *,
+    merged: bool = False,
+) -> CheckpointInfo:
     return store.save(
         request.name or f"step-{model.step}",
         write,
         step=model.step,
         trainer_mode=parts.config.trainer_mode,
-        lora_rank=model.rank,
-        lora_alpha=model.alpha,
+        lora_rank=0 if merged else model.rank,
+        lora_alpha=0 if merged else model.alpha,
         base_model=parts.config.base_model,
     )
 
 
-def _write_state(parts: Parts, model: HeldModel, directory: Path) -> None:
+def _write_state(parts: Parts, model: HeldModel, directory: Path) -> str:
     with parts.host.active(model) as module:
         if model.rank:
             save_file(get_peft_model_state_dict(module, adapter_name=model.id), directory / WEIGHTS)
@@ -129,15 +144,23 @@ def _write_state(parts: Parts, model: HeldModel, directory: Path) -> None:
             save_model(module, str(directory / WEIGHTS))
     if model.optimizer is not None:
         torch.save(model.optimizer.state_dict(), directory / OPTIMIZER)
+    return precision_name(model.parameters[0].dtype)
 
 
-def _write_for_sampler(parts: Parts, model: HeldModel, directory: Path) -> None:
+def _write_for_sampler(parts: Parts, model: HeldModel, _: SaveForSampler, directory: Path) -> str:
     with parts.host.active(model) as module:
         if not model.rank:
-            module.save_pretrained(directory)
-            return
-        module.save_pretrained(directory, selected_adapters=[model.id])
-    inner = directory / model.id
-    for path in list(inner.iterdir()):
-        shutil.move(path, directory / path.name)
-    inner.rmdir()
+            return write_model(module, parts.host.directory, directory)
+        return write_adapter(module, model.id, parts.host.directory, parts.config.base_model, directory)
+
+
+def _write_merged(parts: Parts, model: HeldModel, request: SaveForSampler, directory: Path) -> str:
+    with TemporaryDirectory(dir=directory) as name:
+        _write_for_sampler(parts, model, request, Path(name))
+        adapter = read_adapter(Path(name))
+    if not adapter.changes:
+        raise OperationError(
+            "There is nothing to merge: the adapter changes nothing yet. Train it or load one first (load_adapter)."
+        )
+    dtype = torch.bfloat16 if request.bf16 else "auto"
+    return write_merged(parts.host.directory, adapter, directory, dtype)
