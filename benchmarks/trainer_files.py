@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from connections.providers.local import observation
-from connections.providers.trainer_files import files, records
+from connections.providers.trainer_files import checkpoints, files, records
 
 FIRST, AGAIN = 5.0, 1.0
 """Seconds."""
@@ -52,7 +52,7 @@ def measure() -> list[str]:
             (folder / files.TOKEN).write_text("token")
             files.write_json(folder / files.TRAINER, {"pid": 1})
             write(folder)
-            time.sleep(records.SETTLED_SECONDS)
+            time.sleep(checkpoints.SETTLED_SECONDS)
             first, again = _look(folder), _look(folder)
         print(f"{name:38}{first:9.3f}{again:9.3f}")
         if first > FIRST or again > AGAIN:
@@ -67,7 +67,7 @@ def _look(folder: Path) -> float:
     observation.ended(folder, files.read_json(folder / files.EXIT) or {})
     records.read_log(folder / files.LOG, 0)
     records.read_metrics(_records(folder) / files.METRICS, 0)
-    records.read_checkpoints(_saved(folder))
+    checkpoints.read_checkpoints(_saved(folder))
     return time.perf_counter() - began
 
 

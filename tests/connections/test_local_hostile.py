@@ -15,7 +15,7 @@ import pytest
 from connections.providers.base import MetricRecord
 from connections.providers.local.observation import ended, live
 from connections.providers.states import AttemptState
-from connections.providers.trainer_files import files, outcome, reading, records
+from connections.providers.trainer_files import checkpoints, files, outcome, reading, records
 from tests.connections.local_rig import LocalRig
 from tests.connections.rig import make_reference, make_submission
 
@@ -93,9 +93,9 @@ def test_a_checkpoint_that_is_no_folder_of_files_is_left_out_and_told(attempt: P
     OBSTACLES[obstacle](folder / "odd" / "checkpoint.json")
     if obstacle != "a folder":
         OBSTACLES[obstacle](folder / "odder")
-    found = records.read_checkpoints(folder)
+    found = checkpoints.read_checkpoints(folder)
     assert [record.name for record in found.records] == ["good"]
-    assert records.IRREGULAR_CHECKPOINT in found.limits
+    assert checkpoints.IRREGULAR_CHECKPOINT in found.limits
 
 
 def test_a_folder_that_is_a_link_leads_nowhere(attempt: Path, tmp_path: Path) -> None:
@@ -108,11 +108,11 @@ def test_a_folder_that_is_a_link_leads_nowhere(attempt: Path, tmp_path: Path) ->
     folder = attempt.parent.parent / files.CHECKPOINTS
     (folder / "linked").symlink_to(other / "a")
     assert records.read_metrics(attempt / files.RECORDS / files.METRICS, 0).records == ()
-    assert records.read_checkpoints(folder).records == ()
+    assert checkpoints.read_checkpoints(folder).records == ()
     folder.joinpath("linked").unlink()
     folder.rmdir()
     folder.symlink_to(other)
-    assert records.read_checkpoints(folder).records == ()
+    assert checkpoints.read_checkpoints(folder).records == ()
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_json_that_means_harm_says_nothing(attempt: Path, content: bytes) -> Non
     assert live(attempt, "127.0.0.1", "127.0.0.1").endpoint == ""
     assert ended(attempt, {}).state is AttemptState.FAILED
     assert records.read_metrics(attempt / files.RECORDS / files.METRICS, 0).records == ()
-    assert records.read_checkpoints(folder.parent).records == ()
+    assert checkpoints.read_checkpoints(folder.parent).records == ()
 
 
 @pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "1969-12-31", "x", 5, None])
@@ -176,14 +176,14 @@ def test_an_end_that_cannot_be_read_is_a_failure_still(local: LocalRig) -> None:
 
 
 def test_more_than_the_limits_is_told_and_the_rest_is_read(attempt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "MOST_CHECKPOINTS", 3)
+    monkeypatch.setattr(checkpoints, "MOST_CHECKPOINTS", 3)
     monkeypatch.setattr(records, "MOST_METRICS", 5)
     folder = attempt.parent.parent / files.CHECKPOINTS
     for number in range(5):
         (folder / f"step-{number}").mkdir()
         (folder / f"step-{number}" / "checkpoint.json").write_text(json.dumps(WHOLE))
-    saved = records.read_checkpoints(folder)
-    assert (len(saved.records), saved.limits) == (3, (records.TOO_MANY_CHECKPOINTS,))
+    saved = checkpoints.read_checkpoints(folder)
+    assert (len(saved.records), saved.limits) == (3, (checkpoints.TOO_MANY_CHECKPOINTS,))
 
     lines = [json.dumps({"number": number, "message": "m"}) for number in range(1, 1000)]
     (attempt / files.PROGRESS).write_text("\n".join(lines) + "\n")
@@ -259,15 +259,15 @@ def test_checkpoints_are_read_anew_only_where_one_came_or_went(
 
     save("first")
     with monkeypatch.context() as idle:
-        idle.setattr(records, "SETTLED_SECONDS", -1)
-        assert len(records.read_checkpoints(folder).records) == 1
-        idle.setattr(records, "_checkpoint", lambda *_: pytest.fail("it is read again"))
-        assert len(records.read_checkpoints(folder).records) == 1
+        idle.setattr(checkpoints, "SETTLED_SECONDS", -1)
+        assert len(checkpoints.read_checkpoints(folder).records) == 1
+        idle.setattr(checkpoints, "_checkpoint", lambda *_: pytest.fail("it is read again"))
+        assert len(checkpoints.read_checkpoints(folder).records) == 1
     for number in range(3):
         save(f"next-{number}")
-        assert len(records.read_checkpoints(folder).records) == number + 2, "what came just now is not waited for"
-    monkeypatch.setattr(records, "SETTLED_SECONDS", -1)
-    assert len(records.read_checkpoints(folder).records) == 4
+        assert len(checkpoints.read_checkpoints(folder).records) == number + 2, "what came just now is not waited for"
+    monkeypatch.setattr(checkpoints, "SETTLED_SECONDS", -1)
+    assert len(checkpoints.read_checkpoints(folder).records) == 4
     (folder / "first" / "checkpoint.json").unlink()
     (folder / "first").rmdir()
-    assert len(records.read_checkpoints(folder).records) == 3
+    assert len(checkpoints.read_checkpoints(folder).records) == 3

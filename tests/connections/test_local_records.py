@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from connections.providers.base import CheckpointList, LogChunk, MetricPage
 from connections.providers.states import AttemptState
-from connections.providers.trainer_files import records
+from connections.providers.trainer_files import checkpoints, records
 from connections.providers.trainer_files.files import ENDPOINT, METRICS, RECORDS, SESSION
 from tests.connections.local_rig import LocalRig
 from tests.connections.rig import make_reference, make_submission, until, wait_ready
@@ -55,7 +55,7 @@ def test_no_file_yet_is_nothing_yet(tmp_path: Path) -> None:
     assert records.read_log(path, 7) == LogChunk("", 7)
     assert records.read_metrics(path, 7) == MetricPage((), 7)
     assert (records.read_progress(path), records.log_tail(path)) == (((), ()), "")
-    assert records.read_checkpoints(path) == CheckpointList(())
+    assert checkpoints.read_checkpoints(path) == CheckpointList(())
 
 
 def metric(number: Any, **changes: Any) -> bytes:
@@ -125,7 +125,7 @@ def test_only_whole_checkpoints_with_names_are_listed(tmp_path: Path) -> None:
         (tmp_path / name / "checkpoint.json").write_text(content)
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
-    assert [(record.name, record.step) for record in records.read_checkpoints(tmp_path).records] == [("good", 3)]
+    assert [(record.name, record.step) for record in checkpoints.read_checkpoints(tmp_path).records] == [("good", 3)]
 
 
 @pytest.mark.parametrize("content", ["", '{"host": "127', "[]", '{"host": "127.0.0.1", "port": 0}', '{"port": 80}'])

@@ -9,7 +9,7 @@ from typing import Any
 
 from connections.providers.base import Observation
 from connections.providers.states import AttemptState
-from connections.providers.trainer_files import files, liveness, outcome, records
+from connections.providers.trainer_files import files, liveness, outcome, records, values
 from connections.providers.trainer_files.outcome import Exceeded
 from wire.counts import quantity
 from wire.names import is_id
@@ -68,7 +68,7 @@ def ended(directory: Path, exit_facts: dict[str, Any]) -> Observation:
         cause=str(exit_facts.get("cause", "")),
         cancelled=(directory / files.CANCELLED).exists(),
         host_stopped=(directory / files.HOST_STOPPED).exists(),
-        message=records.plain(str(told.get("message", ""))[: outcome.MAX_DETAIL]),
+        message=values.plain(str(told.get("message", ""))[: outcome.MAX_DETAIL]),
         log_tail=records.log_tail(directory / files.LOG),
         exceeded=_exceeded(exit_facts.get("exceeded")),
         inactivity_timeout_seconds=submission["spec"]["inactivity_timeout_seconds"],

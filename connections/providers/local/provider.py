@@ -37,7 +37,7 @@ from connections.providers.local.limits import Limits
 from connections.providers.local.queue import Queue, settle
 from connections.providers.local.users import JobUsers
 from connections.providers.spec import TrainerSpec
-from connections.providers.trainer_files import files, recipes, records, tokenizers
+from connections.providers.trainer_files import checkpoints, files, recipes, records, tokenizers
 from connections.providers.trainer_files.config import make_config
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -214,7 +214,7 @@ class LocalProvider:
             directory = self._queue.job_directory(account, job)
             if not directory.is_dir():
                 raise Gone(f"There is no job {job} of account {account} on this machine.")
-            return records.read_checkpoints(directory / files.CHECKPOINTS)
+            return checkpoints.read_checkpoints(directory / files.CHECKPOINTS)
 
     def stop_all(self, grace_seconds: float) -> Sequence[Reference]:
         """End every trainer because the host stops: SIGTERM, and SIGKILL for what is left after the grace period.
@@ -280,7 +280,7 @@ class LocalProvider:
         """Start the wrapper of an attempt, with paths and rights as they are now. Errors: `OSError`, `Retryable`."""
         recorded = json.loads((directory / files.SUBMISSION).read_bytes())
         job_directory = directory.parent.parent
-        saved = records.read_checkpoints(job_directory / files.CHECKPOINTS).records
+        saved = checkpoints.read_checkpoints(job_directory / files.CHECKPOINTS).records
         files.make_directory(directory / files.RECORDS)
         files.make_directory(job_directory / files.SAMPLER)
         obstacle = self._users.obstacle()

@@ -4,7 +4,9 @@ files.py       the names of an attempt's files, and writes that are whole or abs
 config.py      the trainer's configuration, made of a spec
 recipes.py     what may drive a trainer
 reading.py     opening what a trainer may have written
-records.py     log, metrics, progress and checkpoints
+values.py      numbers, times and words that it wrote
+records.py     log, metrics and progress
+checkpoints.py the checkpoints of a job
 liveness.py    where a trainer listens, and whether it answers
 outcome.py     what an ending means
 tokenizers.py  the tokenizer in a model's directory
