@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from connections.providers.spec import TrainerSpec
 from connections.providers.states import AttemptState, Reason
@@ -59,15 +59,17 @@ class Capabilities:
 
     `poll_seconds` is how often an attempt that runs is observed. `observes_many` says that one call sees all attempts
     of the connection, so they are observed together. `has_files` says that it runs our own trainer, whose log, records
-    and checkpoints can be read: where it does not, curves come from what passes through the gateway. `runs_here` says
-    that it needs nothing but this machine. `looks_before_lost` is how often in a row, each time later, it has to say
-    that it knows no such job before that counts: what moves house, or was restored, may say so for a while.
+    and checkpoints can be read: where it does not, curves come from what passes through the gateway. `holds_weights`
+    says that checkpoints can be opened and removed through it. `runs_here` says that it needs nothing but this machine.
+    `looks_before_lost` is how often in a row, each time later, it has to say that it knows no such job before that
+    counts: what moves house, or was restored, may say so for a while.
     """
 
     poll_seconds: float
     observes_many: bool = False
     credential: Credential = Credential.TRAINER_TOKEN
     has_files: bool = True
+    holds_weights: bool = True
     runs_samplers: bool = False
     runs_here: bool = False
     looks_before_lost: int = 4
@@ -314,7 +316,8 @@ class Provider(Protocol):
     def delete(self, account: str, job: str, *, keep_checkpoints: bool = False) -> None:
         """Remove everything kept of a job that is over, or all but its checkpoints; nothing where it is gone already.
 
-        Errors: `Gone`, `Retryable`.
+        Checkpoints that are kept are listed, loaded and removed as before; nothing runs under the job's id again. Where
+        the job is another side's, they stay for as long as that side keeps them. Errors: `Gone`, `Retryable`.
         """
 
     def list_references(self) -> Sequence[Reference]:
@@ -331,7 +334,19 @@ class Provider(Protocol):
         """At most 1,000 records from the offset on, 0 for the first. Errors: `Gone`, `Retryable`."""
 
     def checkpoints(self, account: str, job: str) -> CheckpointList:
-        """The job's checkpoints. Errors: `Gone`, `Retryable`."""
+        """The job's checkpoints of both kinds, those being written too. Errors: `Gone`, `Retryable`."""
+
+    def delete_checkpoint(self, account: str, job: str, kind: CheckpointKind, name: str) -> None:
+        """Remove one checkpoint; nothing where it is gone.
+
+        Errors: `Gone`, `Retryable`; `Rejected` where the connection does not hold the weights.
+        """
+
+    def open_artifact(self, account: str, job: str, kind: CheckpointKind, name: str, path: str) -> BinaryIO:
+        """A file of a checkpoint by its path there, open for reading; the caller closes it.
+
+        Errors: `Gone`, `Retryable`; `Rejected` where the connection does not hold the weights.
+        """
 
     def forget_attempts(self, before: datetime) -> None:
         """Remove the log and the records kept of attempts that ended before then; never a checkpoint."""

@@ -5,18 +5,31 @@ A kind that runs our own trainer subclasses `FilesContract` besides; the contrac
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import ClassVar
 
 import pytest
 
-from connections.providers.base import NEWEST_ATTEMPT, Gone, Reference, Rejected, Retryable
+from connections.providers.base import (
+    NEWEST_ATTEMPT,
+    CheckpointFile,
+    CheckpointKind,
+    Gone,
+    Reference,
+    Rejected,
+    Retryable,
+)
 from connections.providers.states import AttemptState, Reason
 from launches.states import ACTIVE
 from tests.connections.rig import Rig, make_reference, make_submission, until, wait_for, wait_ready
 
 HOSTILE = ["..", "../x", "a/b", "", "A", "x" * 64, "-a", "a\x00", ".1.part"]
+
+WEIGHTS = b"0123456789"
+"""What the stand-in trainer writes into each checkpoint."""
 
 
 class ProviderContract:
@@ -33,6 +46,7 @@ class ProviderContract:
 
     def test_says_whether_there_are_files(self, rig: Rig) -> None:
         assert rig.provider.capabilities.has_files == isinstance(self, FilesContract)
+        assert rig.provider.capabilities.holds_weights == isinstance(self, FilesContract)
 
     def test_runs_an_attempt_to_its_end(self, rig: Rig) -> None:
         reference = make_reference()
@@ -256,6 +270,93 @@ class FilesContract:
         second = make_reference(first.job, attempt=2)
         rig.provider.submit(make_submission(second))
         assert wait_for(rig.provider, second, {AttemptState.FAILED}).resumed_from == "step-10"
+
+    def test_lists_checkpoints_of_both_kinds_and_what_is_being_written(self, rig: Rig) -> None:
+        reference = make_reference()
+        account, job = reference.account, reference.job
+        rig.tell(job, checkpoints={"step-2": 2}, sampler={"final": 2, "early": 1}, writing={"step-3": 3, "step-2": 2})
+        rig.provider.submit(make_submission(reference))
+        wait_ready(rig.provider, reference)
+        listed = rig.provider.checkpoints(account, job).records
+        kinds = [(record.name, record.kind, record.writing) for record in listed]
+        training, sampler = CheckpointKind.TRAINING, CheckpointKind.SAMPLER
+        whole = [("early", sampler, False), ("final", sampler, False), ("step-2", training, False)]
+        assert kinds == [*whole, ("step-3", training, True)]
+        assert listed[0].files == (CheckpointFile("weights.safetensors", 10, hashlib.sha256(WEIGHTS).hexdigest()),)
+
+        rig.finish(job)
+        wait_for(rig.provider, reference, {AttemptState.COMPLETED})
+        over = rig.provider.checkpoints(account, job).records
+        assert [(record.name, record.kind, record.writing) for record in over] == whole
+
+    def test_opens_the_files_of_a_checkpoint_and_no_others(self, rig: Rig) -> None:
+        reference = make_reference()
+        rig.tell(reference.job, checkpoints={"step-1": 1}, sampler={"final": 1})
+        rig.finish(reference.job)
+        rig.provider.submit(make_submission(reference))
+        wait_for(rig.provider, reference, {AttemptState.COMPLETED})
+        open_ = partial(rig.provider.open_artifact, reference.account, reference.job)
+        for kind, name in ((CheckpointKind.TRAINING, "step-1"), (CheckpointKind.SAMPLER, "final")):
+            with open_(kind, name, "weights.safetensors") as file:
+                assert file.read() == WEIGHTS
+        for name, path in [
+            ("final", "weights.safetensors"),
+            ("step-1", "nothing"),
+            *(("step-1", f"{climb}config.json") for climb in ("../../attempts/1/", "/", "./", "a//", "")),
+            *((hostile, "weights.safetensors") for hostile in HOSTILE),
+        ]:
+            with pytest.raises(Gone):
+                open_(CheckpointKind.TRAINING, name, path)
+        for stranger in (partial(rig.provider.open_artifact, "..", reference.job), partial(open_.func, "team-b", "x")):
+            with pytest.raises(Gone):
+                stranger(CheckpointKind.TRAINING, "step-1", "weights.safetensors")
+
+    def test_keeps_the_checkpoints_of_a_job_that_is_deleted(self, rig: Rig) -> None:
+        reference = make_reference()
+        account, job = reference.account, reference.job
+        rig.tell(job, checkpoints={"step-1": 1, "step-2": 2}, sampler={"final": 2}, writing={"step-3": 3})
+        rig.finish(job)
+        rig.provider.submit(make_submission(reference))
+        wait_for(rig.provider, reference, {AttemptState.COMPLETED})
+        before = rig.provider.checkpoints(account, job)
+        for _ in range(2):
+            rig.provider.delete(account, job, keep_checkpoints=True)
+            assert rig.provider.checkpoints(account, job) == before
+        for look in (
+            rig.provider.observe,
+            partial(rig.provider.logs, after=0),
+            partial(rig.provider.metrics, offset=0),
+        ):
+            with pytest.raises(Gone):
+                look(reference)
+        for attempt in (1, 2):
+            with pytest.raises(Rejected, match=f"{job} was deleted"):
+                rig.provider.submit(make_submission(replace(reference, attempt=attempt)))
+
+        remove = partial(rig.provider.delete_checkpoint, account, job)
+        for _ in range(2):
+            remove(CheckpointKind.TRAINING, "step-1")
+        left = [record.name for record in rig.provider.checkpoints(account, job).records]
+        assert left == ["final", "step-2"]
+        with rig.provider.open_artifact(account, job, CheckpointKind.SAMPLER, "final", "weights.safetensors") as file:
+            remove(CheckpointKind.SAMPLER, "final")
+            assert file.read() == WEIGHTS, "what is open stays readable"
+        for name in HOSTILE:
+            with pytest.raises(Gone):
+                remove(CheckpointKind.TRAINING, name)
+        remove(CheckpointKind.TRAINING, "step-2")
+        with pytest.raises(Gone):
+            rig.provider.checkpoints(account, job)
+        rig.provider.delete(account, job)
+
+    def test_keeps_nothing_of_a_job_without_checkpoints(self, rig: Rig) -> None:
+        reference = make_reference()
+        rig.finish(reference.job)
+        rig.provider.submit(make_submission(reference))
+        wait_for(rig.provider, reference, {AttemptState.COMPLETED})
+        rig.provider.delete(reference.account, reference.job, keep_checkpoints=True)
+        with pytest.raises(Gone):
+            rig.provider.checkpoints(reference.account, reference.job)
 
     def test_forgets_attempts_that_ended_long_ago_and_no_checkpoint(self, rig: Rig) -> None:
         over, running = make_reference(), make_reference()

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -20,6 +20,7 @@ from connections.opened import forget_opened
 from connections.providers.base import (
     Capabilities,
     Capacity,
+    CheckpointKind,
     CheckpointList,
     Credential,
     Gone,
@@ -31,6 +32,7 @@ from connections.providers.base import (
     ProviderError,
     Recipe,
     Reference,
+    Rejected,
     SecretRefused,
     Submission,
     Unreachable,
@@ -43,7 +45,7 @@ REMOTE = "stand-in"
 
 
 CAPABILITIES = Capabilities(
-    poll_seconds=10.0, observes_many=True, credential=Credential.CONNECTION_SECRET, has_files=False
+    poll_seconds=10.0, observes_many=True, credential=Credential.CONNECTION_SECRET, has_files=False, holds_weights=False
 )
 
 
@@ -117,6 +119,12 @@ class RemoteEngine:
 
     def checkpoints(self, account: str, job: str) -> CheckpointList:
         return CheckpointList(())
+
+    def delete_checkpoint(self, account: str, job: str, kind: CheckpointKind, name: str) -> None:
+        raise Rejected("It holds no weights.")
+
+    def open_artifact(self, account: str, job: str, kind: CheckpointKind, name: str, path: str) -> BinaryIO:
+        raise Rejected("It holds no weights.")
 
     def forget_attempts(self, before: datetime) -> None: ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from connections.providers.base import MetricRecord
+from connections.providers.base import CheckpointKind, MetricRecord
 from connections.providers.local.observation import ended, live
 from connections.providers.states import AttemptState
 from connections.providers.trainer_files import checkpoints, files, outcome, reading, records
@@ -113,6 +114,58 @@ def test_a_folder_that_is_a_link_leads_nowhere(attempt: Path, tmp_path: Path) ->
     folder.rmdir()
     folder.symlink_to(other)
     assert checkpoints.read_checkpoints(folder).records == ()
+
+
+def test_the_files_of_a_manifest_are_taken_whole_or_not_at_all(attempt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = attempt.parent.parent / files.CHECKPOINTS / "a"
+    folder.mkdir()
+    monkeypatch.setattr(checkpoints, "SETTLED_SECONDS", float("inf"))  # what is rewritten here is looked at anew
+    good: dict[str, object] = {"size_bytes": 7, "sha256": "a" * 64}
+
+    def told(listed: object) -> tuple[int, int]:
+        (folder / "checkpoint.json").write_text(json.dumps(WHOLE | {"files": listed}))
+        (record,) = checkpoints.read_checkpoints(folder.parent).records
+        return len(record.files), record.size_bytes
+
+    assert told({"b/c.json": good, "model.safetensors": good}) == (2, 14)
+    paths = ["..", "/etc/passwd", "a/../b", ".hidden", "a//b", "", "a/b/c/d/e", "x" * 201, "a\x00", "\u202ea", "a b"]
+    wrong: list[dict[str, object]] = [
+        {"size_bytes": -1},
+        {"size_bytes": 2**63 - 1},
+        {"sha256": "A" * 64},
+        {"sha256": "a" * 65},
+        {"sha256": None},
+    ]
+    for listed in (
+        *({path: good, "fine": good} for path in paths),
+        *({"odd": good | change, "fine": good} for change in wrong),
+        *([], "x", {"odd": 1}),
+    ):
+        assert told(listed) == (0, WHOLE["size_bytes"]), listed
+    monkeypatch.setattr(checkpoints, "MOST_FILES", 1)
+    assert told({"b": good, "c": good}) == (0, 14)
+    assert checkpoints.read_checkpoints(folder.parent).limits == (checkpoints.TOO_MANY_FILES,)
+
+
+def test_a_file_is_opened_and_a_checkpoint_removed_through_no_link(attempt: Path, tmp_path: Path) -> None:
+    job, other = attempt.parent.parent, tmp_path / "other"
+    (other / "inner").mkdir(parents=True)
+    (other / "inner" / "secret").write_text("secret")
+    folder = job / files.CHECKPOINTS
+    (folder / "a").mkdir()
+    (folder / "linked").symlink_to(other / "inner")
+    (folder / "a" / "secret").symlink_to(other / "inner" / "secret")
+    (folder / "a" / "inner").symlink_to(other / "inner")
+    os.mkfifo(folder / "a" / "pipe")
+    for name, path in (("linked", "secret"), ("a", "secret"), ("a", "inner/secret"), ("a", "inner"), ("a", "pipe")):
+        with pytest.raises(FileNotFoundError):
+            checkpoints.open_file(job, CheckpointKind.TRAINING, name, path)
+    checkpoints.move_away(job, CheckpointKind.TRAINING, "linked", tmp_path / "gone")
+    assert (tmp_path / "gone").is_symlink() and (other / "inner" / "secret").exists()
+    shutil.rmtree(folder)
+    folder.symlink_to(other)
+    checkpoints.move_away(job, CheckpointKind.TRAINING, "inner", tmp_path / "gone-too")
+    assert (other / "inner" / "secret").exists()
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ def test_a_trainer_reaches_its_own_and_the_checkpoints_of_its_account_only(local
         wait_ready(local.provider, other)
     local.finish(mate.job)
     wait_for(local.provider, mate, {AttemptState.COMPLETED})
+    local.provider.delete(mate.account, mate.job, keep_checkpoints=True)
 
     home = local.provider.root.parent
     (home / "secret-key").write_text("secret")

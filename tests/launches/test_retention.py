@@ -82,7 +82,7 @@ def test_checkpoints_outlive_their_launch(over: Launch) -> None:
     assert over.kept_until and over.deleted_at
     assert over.kept_until - over.deleted_at == timedelta(days=settings.SLIPWAY_CHECKPOINT_RETENTION_DAYS)
     left = sorted(path.name for path in job_directory(over).iterdir())
-    assert left == ["checkpoints", "sampler"], "its attempts are gone, its checkpoints are not"
+    assert left == ["checkpoints", "deleted", "sampler"], "its attempts are gone, its checkpoints are not"
 
 
 def test_they_are_listed_until_their_time_is_over_and_go_then(over: Launch) -> None:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from connections.providers.base import CheckpointRecord, Observation
+from connections.providers.base import CheckpointKind, CheckpointRecord, Observation
 from connections.providers.control_plane.refusals import clean, clean_lines, reason_in
 from connections.providers.control_plane.states import meaning_of, word_of
 from connections.providers.spec import NO_RECIPE, TrainerMode, TrainerSpec
 from connections.providers.states import FINAL, AttemptState, Reason
 from wire.names import is_id, model_name, parse_model_name, parse_version_name, shape_name
 
+_INFERENCE = "_INFERENCE_"  # in the types of checkpoints that a sampler serves
 _COMPARED = ("trainingConfig.baseModel", "trainingConfig.loraRank", "trainingConfig.learningRate", "displayName")
 _REASONS = frozenset(Reason)
 
@@ -121,7 +122,17 @@ def checkpoint(row: Mapping[str, Any]) -> CheckpointRecord | None:
         return None
     asked = clean(row.get("requestedName"))
     saved_at = read_time(row.get("createTime")) or datetime.fromtimestamp(0, UTC)
-    return CheckpointRecord(name, _whole(row.get("step")), _whole(row.get("sizeBytes")), saved_at, asked or name)
+    return CheckpointRecord(
+        name,
+        _whole(row.get("step")),
+        _whole(row.get("sizeBytes")),
+        saved_at,
+        asked or name,
+        kind=CheckpointKind.SAMPLER if _INFERENCE in clean(row.get("checkpointType")) else CheckpointKind.TRAINING,
+        lora_rank=_whole(row.get("loraRank")),
+        lora_alpha=_whole(row.get("loraAlpha")),
+        precision=clean(row.get("precision"))[:20],
+    )
 
 
 def read_time(text: Any) -> datetime | None:

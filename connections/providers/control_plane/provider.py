@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, BinaryIO
 
 from connections.providers.base import (
     NEWEST_ATTEMPT,
     Capabilities,
     Capacity,
+    CheckpointKind,
     CheckpointList,
     Credential,
     Identity,
@@ -35,6 +36,7 @@ from connections.providers.states import FINAL, AttemptState
 from wire.names import is_id, parse_model_name
 
 POLL_SECONDS = 10.0
+_THEIRS = "This is not offered by this connection: the weights lie with the control plane that the launch ran on."
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class ControlPlaneProvider:
             observes_many=True,
             credential=Credential.CONNECTION_SECRET,
             has_files=False,
+            holds_weights=False,
         )
 
     def identify(self) -> Identity:
@@ -187,6 +190,14 @@ class ControlPlaneProvider:
             self.there.living(reference)  # nothing is listed of a job that is gone, either
         records = sorted((row for row in rows if row), key=lambda record: (record.step, record.saved_at))
         return CheckpointList(tuple(records))
+
+    def delete_checkpoint(self, account: str, job: str, kind: CheckpointKind, name: str) -> None:  # noqa: ARG002
+        """The wire has no such call. Errors: `Rejected`."""
+        raise Rejected(_THEIRS)
+
+    def open_artifact(self, account: str, job: str, kind: CheckpointKind, name: str, path: str) -> BinaryIO:  # noqa: ARG002
+        """The wire has no such call. Errors: `Rejected`."""
+        raise Rejected(_THEIRS)
 
     def forget_attempts(self, before: datetime) -> None:
         """Nothing is kept here."""

@@ -8,7 +8,8 @@ wrapper.py    the process that outlives the worker: prepares the environment, ru
 observation.py  what is said of an attempt, from its files
 processes.py  finding and signalling processes without ever meeting a recycled pid
 
-The file system is the only memory: <root>/jobs/<account>/<job>/{attempts/<number>/, checkpoints/}, and
-<root>/queue/, one empty file per attempt that is not over. An attempt is over when its exit.json exists; it is live
+The file system is the only memory: <root>/jobs/<account>/<job>/{attempts/<number>/, checkpoints/, sampler/}, and
+<root>/queue/, one empty file per attempt that is not over. Of a job that was deleted its checkpoints may be kept; the
+file `deleted` beside them says so. An attempt is over when its exit.json exists; it is live
 while its wrapper holds the lock on its directory, which the kernel lets go when the wrapper dies in whatever way.
 """

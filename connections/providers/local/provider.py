@@ -15,10 +15,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from connections.providers.base import (
     Capabilities,
     Capacity,
+    CheckpointKind,
     CheckpointList,
     Gone,
     Identity,
@@ -39,6 +41,7 @@ from connections.providers.local.users import JobUsers
 from connections.providers.spec import TrainerSpec
 from connections.providers.trainer_files import checkpoints, files, recipes, records, tokenizers
 from connections.providers.trainer_files.config import make_config
+from wire.names import is_id
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -124,6 +127,11 @@ class LocalProvider:
         except Gone as error:
             raise Rejected(str(error)) from None
         with _faults(), self._queue.turn():
+            if (directory.parent.parent / files.DELETED).exists():
+                raise Rejected(
+                    f"The job {reference.job} was deleted; of it, checkpoints alone are kept. Launch it under another "
+                    "id, and load one of them there."
+                )
             if _is_anothers(submission, directory):
                 raise Rejected(
                     f"The job id {reference.job} belongs to files of another launch on this machine, of which this "
@@ -163,14 +171,34 @@ class LocalProvider:
                 processes.ask_wrapper(directory)
 
     def delete(self, account: str, job: str, *, keep_checkpoints: bool = False) -> None:
-        """Remove a job that is over, or its attempts alone. Errors: `Retryable` while an attempt is not over."""
+        """Remove a job that is over, but for its checkpoints where these are to be kept: its id stays taken then.
+
+        Errors: `Retryable` while an attempt is not over.
+        """
         with _faults():
             directory = self._queue.job_directory(account, job)
             with self._queue.turn():
                 self._queue.advance()
                 if self._queue.holds(account, job):
                     raise Retryable(f"Job {job} is not over yet; its files are removed when it is.")
-                self._throw_away(directory / files.ATTEMPTS if keep_checkpoints else directory)
+                if keep_checkpoints and checkpoints.holds_any(directory):
+                    files.mark(directory / files.DELETED)
+                    for remains in checkpoints.remains_of(directory):
+                        self._throw_away(remains)
+                else:
+                    self._throw_away(directory)
+            self._empty_trash()
+
+    def delete_checkpoint(self, account: str, job: str, kind: CheckpointKind, name: str) -> None:
+        """Remove one checkpoint; of a deleted job the last one takes the rest with it. Errors: `Gone`, `Retryable`."""
+        with _faults():
+            directory = self._queue.job_directory(account, job)
+            if not is_id(name):
+                raise Gone(f"There is no checkpoint {name[:80]!r} of job {job}.")
+            with self._queue.turn():
+                checkpoints.move_away(directory, kind, name, self._place_in_trash())
+                if (directory / files.DELETED).exists() and not checkpoints.holds_any(directory):
+                    self._throw_away(directory)
             self._empty_trash()
 
     def forget_attempts(self, before: datetime) -> None:
@@ -183,15 +211,21 @@ class LocalProvider:
 
     def _throw_away(self, directory: Path) -> None:
         """Gone at once and as a whole, whatever dies now."""
+        with suppress(FileNotFoundError):
+            directory.rename(self._place_in_trash())
+
+    def _place_in_trash(self) -> Path:
         trash = self.root / "trash"
         files.make_directory(trash)
-        with suppress(FileNotFoundError):
-            directory.rename(trash / uuid.uuid4().hex)
+        return trash / uuid.uuid4().hex
 
     def _empty_trash(self) -> None:
         trash = self.root / "trash"
         for remains in trash.iterdir() if trash.is_dir() else ():
-            shutil.rmtree(remains, ignore_errors=True)  # what stays is taken by the next removal
+            if remains.is_symlink() or not remains.is_dir():
+                remains.unlink(missing_ok=True)
+            else:
+                shutil.rmtree(remains, ignore_errors=True)  # what stays is taken by the next removal
 
     def list_references(self) -> Sequence[Reference]:
         """Every attempt that is not over. Errors: `Retryable`."""
@@ -209,12 +243,20 @@ class LocalProvider:
             return records.read_metrics(files.records_of(self._find(reference)) / files.METRICS, offset)
 
     def checkpoints(self, account: str, job: str) -> CheckpointList:
-        """The job's checkpoints. Errors: `Gone`, `Retryable`."""
+        """The job's checkpoints, also of one that was deleted but for them. Errors: `Gone`, `Retryable`."""
         with _faults():
             directory = self._queue.job_directory(account, job)
             if not directory.is_dir():
                 raise Gone(f"There is no job {job} of account {account} on this machine.")
-            return checkpoints.read_checkpoints(directory / files.CHECKPOINTS)
+            return checkpoints.read_all(directory, live=self._queue.holds(account, job))
+
+    def open_artifact(self, account: str, job: str, kind: CheckpointKind, name: str, path: str) -> BinaryIO:
+        """A file of a checkpoint, open for reading. Errors: `Gone`, `Retryable`."""
+        with _faults():
+            try:
+                return checkpoints.open_file(self._queue.job_directory(account, job), kind, name, path)
+            except FileNotFoundError:
+                raise Gone(f"There is no file {path[:200]!r} in checkpoint {name[:80]!r} of job {job}.") from None
 
     def stop_all(self, grace_seconds: float) -> Sequence[Reference]:
         """End every trainer because the host stops: SIGTERM, and SIGKILL for what is left after the grace period.
@@ -318,8 +360,7 @@ def _is_anothers(submission: Submission, directory: Path) -> bool:
     """Whether what lies here under the job's id was left by another launch, which an older database has forgotten."""
     if directory.exists():
         return (directory / files.TOKEN).read_text() != submission.token
-    checkpoints = directory.parent.parent / files.CHECKPOINTS
-    return submission.reference.attempt == 1 and checkpoints.is_dir() and any(checkpoints.iterdir())
+    return submission.reference.attempt == 1 and checkpoints.holds_any(directory.parent.parent)
 
 
 @contextmanager

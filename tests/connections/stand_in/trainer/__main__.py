@@ -63,6 +63,18 @@ def spy(path: str) -> str:
     return allowed
 
 
+def save(folder: Path, name: str, step: int, *, whole: bool) -> None:
+    """A checkpoint with one file of 10 bytes; one that is not whole has no file yet."""
+    checkpoint = folder / (name if whole else f".part-{name}")
+    checkpoint.mkdir(parents=True, exist_ok=True)
+    about = {"name": name, "step": step, "created_at": "2026-01-01T00:00:00Z", "size_bytes": 0, "files": {}}
+    if whole:
+        (checkpoint / "weights.safetensors").write_bytes(b"0123456789")
+        digest = "84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882"
+        about |= {"size_bytes": 10, "files": {"weights.safetensors": {"size_bytes": 10, "sha256": digest}}}
+    write(checkpoint / "checkpoint.json", about)
+
+
 class Face(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         allowed = self.headers.get("X-Api-Key") == os.environ["SLIPWAY_TRAINER_TOKEN"]
@@ -85,11 +97,9 @@ if wanted.get("stray"):
     stray = [sys.executable, "-c", "import time; time.sleep(600)"]
     note("child", subprocess.Popen(stray, start_new_session=True, env={}).pid)
 print(wanted.get("log", "hello"), flush=True)
-for name, step in wanted.get("checkpoints", {}).items():
-    checkpoint = Path(config["checkpoints"]) / name
-    checkpoint.mkdir(parents=True, exist_ok=True)
-    about = {"name": name, "step": step, "size_bytes": 10, "created_at": "2026-01-01T00:00:00Z"}
-    write(checkpoint / "checkpoint.json", about)
+for kind, folder in (("checkpoints", "checkpoints"), ("sampler", "sampler"), ("writing", "checkpoints")):
+    for name, step in wanted.get(kind, {}).items():
+        save(Path(config["checkpoints"]).parent / folder, name, step, whole=kind != "writing")
 held = b"m" * (wanted.get("memory_mb", 0) * 1_000_000)
 if "files_mb" in wanted:
     (Path(config["checkpoints"]) / "large").write_bytes(b"f" * wanted["files_mb"] * 1_000_000)
