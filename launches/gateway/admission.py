@@ -72,13 +72,14 @@ class AdmissionRequest:
 class Admitted:
     """The trainer that a caller may talk to, and what to show it; `connection` is what people call where it runs.
 
-    `curve_of` is the attempt (primary key) whose records are read from what passes, None where the trainer's own are.
+    `attempt_elsewhere` is the attempt (primary key) where no trainer of ours runs it: its records are read from what
+    passes, and jobs have other ids there. None where one of ours does.
     """
 
     endpoint: Endpoint
     token: bytes
     connection: str = ""
-    curve_of: int | None = None
+    attempt_elsewhere: int | None = None
 
 
 class Admission:
@@ -124,9 +125,9 @@ def _look_up(secret: str, account: str, job: str, origin: Origin) -> Admitted:
     try:
         attempt = _attempt_for(secret, account, job, origin)
         token, is_own = _credential_for(attempt.launch)
-        curve_of = None if is_own else attempt.pk
+        elsewhere = None if is_own else attempt.pk
         endpoint = replace(_endpoint_of(attempt), is_own=is_own)
-        return Admitted(endpoint, token.encode(), str(attempt.launch.connection), curve_of)
+        return Admitted(endpoint, token.encode(), str(attempt.launch.connection), elsewhere)
     except UNASKABLE as error:
         log.warning("gateway.database_lost", error=str(error))
         sentence = outage(error) or explain(error) or NO_ANSWER
@@ -163,7 +164,7 @@ def _attempt_for(secret: str, account: str, job: str, origin: Origin) -> Attempt
         .first()
     )
     if attempt is None:
-        raise Refused(Code.NOT_FOUND, f"There is no job {job_name(account, job)} that this API key is for.")
+        raise no_such_job(account, job)
     launch, actor = attempt.launch, key_actor(key)
     try:
         require(actor, launch.account, right_to_control(actor, launch))
@@ -177,6 +178,11 @@ def _attempt_for(secret: str, account: str, job: str, origin: Origin) -> Attempt
             f"{launch.name} measures a version for its validation, which alone drives it. Launch a validated version.",
         )
     return attempt
+
+
+def no_such_job(account: str, job: str) -> Refused:
+    """The refusal for a job that is not there, or not for the key."""
+    return Refused(Code.NOT_FOUND, f"There is no job {job_name(account, job)[:200]} that this API key is for.")
 
 
 def _endpoint_of(attempt: Attempt) -> Endpoint:

@@ -26,6 +26,7 @@ from launches.gateway import headers
 from launches.gateway.admission import Admission, Admitted, Refused
 from launches.gateway.curves import Curves
 from launches.gateway.exchange import Body, CallerGone, CutOff, Exchange, NoAnswer, Receive, Send, WrongTrainer
+from launches.gateway.loading import is_load, translated_body
 from launches.gateway.pool import Pool
 from launches.gateway.upstream import Upstream
 from wire.names import account_name, is_id, job_name
@@ -95,9 +96,9 @@ class Gateway:
             asked = _read(scope)
             if self._open > MOST_OPEN:
                 raise Refused(Code.RESOURCE_EXHAUSTED, "Too many requests at once; repeat it shortly.", retry_after=1)
-            await self._admission.admit(asked.secret, asked.account, asked.job, asked.origin)
+            admitted = await self._admission.admit(asked.secret, asked.account, asked.job, asked.origin)
             with self._place(asked.account):
-                await self._forward(asked, scope, receive, send)
+                await self._forward(asked, scope, receive, send, admitted.attempt_elsewhere)
         except Refused as refusal:
             await _refuse(send, refusal, last=headers.announces_body(scope["headers"]))
         except CutOff:
@@ -122,9 +123,16 @@ class Gateway:
                 del self._held[account]
 
     async def _forward(
-        self, asked: TrainerRequest, scope: MutableMapping[str, Any], receive: Receive, send: Send
+        self,
+        asked: TrainerRequest,
+        scope: MutableMapping[str, Any],
+        receive: Receive,
+        send: Send,
+        attempt_elsewhere: int | None,
     ) -> None:
         body = Body(receive, _content_length(scope), announced=headers.announces_body(scope["headers"]))
+        if attempt_elsewhere is not None and is_load(asked.target):
+            body = await translated_body(body, scope["headers"], attempt_elsewhere)
         admitted, upstream = await self._connect(asked, again=False)
         try:
             await self._exchange(asked, admitted, upstream, scope, body, send)
@@ -171,7 +179,7 @@ class Gateway:
             prefix=asked.prefix,
             send=send,
             release=partial(self._pool.give, endpoint),
-            copy=self._curves.copy_for(admitted.curve_of, asked.target, scope["headers"]),
+            copy=self._curves.copy_for(admitted.attempt_elsewhere, asked.target, scope["headers"]),
         )
         try:
             await exchange.run(upstream)

@@ -58,6 +58,12 @@ class Body:
         self.is_over = bool(self._empty)
         """Whether all of it came."""
 
+    def replaced(self, data: bytes) -> Body:
+        """Another body in its place, once all of it came; whether the caller hangs up is still seen."""
+        body = Body(self._receive, str(len(data)).encode(), announced=True)
+        body._first = {"type": "http.request", "body": data, "more_body": False}
+        return body
+
     async def is_empty(self) -> bool:
         """Whether there is none. Errors: `CallerGone`."""
         if self._empty is None:

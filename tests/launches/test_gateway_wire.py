@@ -14,7 +14,7 @@ import pytest
 from connections.models import Connection
 from connections.providers.states import AttemptState
 from connections.sealing import seal
-from launches.models import Launch
+from launches.models import Attempt, Launch
 from launches.tokens import trainer_token
 from tests.launches.gateway_parts import (
     PATIENCE,
@@ -541,6 +541,18 @@ def test_who_refuses_the_connections_key_is_not_said_to_refuse_the_callers(calle
     assert (answer.status_code, answer.json()["code"]) == (502, 14)
     assert "Far, where the trainer of" in answer.text and "does not accept the key that Slipway shows" in answer.text
     assert "who are you" not in answer.text and "far-key" not in answer.text
+
+
+def test_load_calls_elsewhere_name_jobs_by_their_ids_there(caller: Driver, trainer: StandIn) -> None:
+    far_from(caller.launch)
+    Attempt.objects.filter(launch=caller.launch).update(remote_id="s1-there")
+    trainer.script = lambda call: call.answer(call.body())
+    raw = json.dumps({"path": f"cross_job://{caller.launch.job_id}/step-1"}, indent=1).encode()
+    loaded = caller.ask("POST", "/api/v1/load_weights", content=raw)
+    assert (loaded.status_code, loaded.json()) == (200, {"path": "cross_job://s1-there/step-1"})
+    assert caller.ask("POST", "/api/v1/save_weights", content=raw).content == raw
+    refused = caller.ask("POST", "/api/v1/load_weights", json={"path": "cross_job://theirs/step-1"})
+    assert (refused.status_code, refused.json()["code"]) == (404, 5)
 
 
 def test_a_trainer_that_died_is_a_502_and_one_that_came_back_elsewhere_is_found(

@@ -1,0 +1,129 @@
+"""Load calls to another control plane: `cross_job://JOB/NAME` names a job by its id here, which is another one there.
+
+Of load calls alone, which are short, the body is read before it is passed on. Only jobs of the caller's own account are
+known by a reference: on the other side several accounts may share one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from asgiref.sync import sync_to_async
+from django.db import connections
+from django.db.models import Q
+
+from launches.gateway.admission import Refused, no_such_job
+from launches.gateway.exchange import Body, CallerGone, CutOff
+from launches.models import Attempt
+from wire.names import is_id
+from wire.status import Code
+
+LOAD = b"load_weights"
+"""The last part of the path. Source: the official SDK, which has no other call that takes a reference."""
+SCHEME = "cross_job://"
+LARGEST = 64 * 1024
+MOST_REFERENCES = 8
+
+
+def is_load(target: bytes) -> bool:
+    """Whether a request for the target loads a checkpoint, however its path is written."""
+    path = unquote_to_bytes(target.partition(b"?")[0]).rstrip(b"/")
+    return path.rpartition(b"/")[2].partition(b";")[0].lower() == LOAD
+
+
+async def translated_body(body: Body, fields: Iterable[tuple[bytes, bytes]], attempt: int) -> Body:
+    """The body with the ids that the jobs have there. `attempt` is the one (primary key) whose trainer is asked.
+
+    Errors: `Refused`, `CallerGone`, `CutOff`.
+    """
+    if any(name.lower() == b"content-encoding" and value.strip().lower() != b"identity" for name, value in fields):
+        raise Refused(Code.INVALID_ARGUMENT, "Send the body of a load call as it is, without Content-Encoding.")
+    try:
+        asked = json.loads(await _whole(body))
+    except (ValueError, RecursionError):
+        raise Refused(Code.INVALID_ARGUMENT, "The body of a load call has to be JSON.") from None
+    jobs = {job for job, _ in _references(asked)}
+    if len(jobs) > MOST_REFERENCES:
+        raise Refused(Code.INVALID_ARGUMENT, f"{len(jobs)} jobs in one load call; name at most {MOST_REFERENCES}.")
+    there = await _ids_there(attempt, jobs) if jobs else {}
+    return body.replaced(json.dumps(_rewritten(asked, there)).encode())
+
+
+async def _whole(body: Body) -> bytes:
+    """All of it. Errors: `Refused` where it is long, `CallerGone`, `CutOff`."""
+    if await body.is_empty():
+        return b""
+    came = bytearray()
+    async for data, _ in body.pieces():
+        came += data
+        if len(came) > LARGEST:
+            sentence = f"A load call has a body of at most {LARGEST // 1024} KiB."
+            raise Refused(Code.INVALID_ARGUMENT, sentence, http_status=413)
+        if body.is_over:
+            return bytes(came)
+    raise CutOff if came else CallerGone
+
+
+def _parse(text: str) -> tuple[str, str] | None:
+    """Job and the rest of a reference; None for any other text."""
+    plain = text.strip()
+    if not plain.lower().startswith(SCHEME):
+        return None
+    job, _, rest = plain[len(SCHEME) :].partition("/")
+    return job, rest
+
+
+def _references(value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str) and (found := _parse(value)):
+        yield found
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _references(inner)
+
+
+def _rewritten(value: Any, there: Mapping[str, str]) -> Any:
+    if isinstance(value, str) and (found := _parse(value)):
+        return f"{SCHEME}{there[found[0]]}/{found[1]}"
+    if isinstance(value, Mapping):
+        return {name: _rewritten(inner, there) for name, inner in value.items()}
+    return [_rewritten(inner, there) for inner in value] if isinstance(value, list) else value
+
+
+@sync_to_async(thread_sensitive=False)
+def _ids_there(attempt: int, jobs: Iterable[str]) -> Mapping[str, str]:
+    try:
+        return ids_there(attempt, jobs)
+    finally:
+        connections.close_all()
+
+
+def ids_there(attempt: int, jobs: Iterable[str]) -> Mapping[str, str]:
+    """By its id here, or the one there where somebody knows that, the job's id on the attempt's connection.
+
+    Errors: `Refused`, for a job of another account as for one that there is not.
+    """
+    mine = Attempt.objects.select_related("launch__account", "launch__connection").get(pk=attempt).launch
+    named = [job for job in jobs if is_id(job)]
+    rows = Attempt.objects.select_related("launch__account", "launch__connection").defer("log_tail")
+    rows = rows.filter(Q(launch__job_id__in=named) | Q(remote_id__in=named), launch__account=mine.account_id)
+    found = list(rows.order_by("number"))
+    ids: dict[str, str] = {}
+    for job in jobs:
+        its = [each for each in found if job in (each.launch.job_id, each.remote_id)]
+        if not its:
+            raise no_such_job(mine.account.account_id, job)
+        launch = its[-1].launch
+        if launch.connection_id != mine.connection_id:
+            sentence = f"The checkpoints of {launch.name} lie on {launch.connection}, and this trainer is on"
+            raise Refused(Code.NOT_FOUND, f"{sentence} {mine.connection}, which cannot load them.")
+        known = [each.remote_id for each in its if each.remote_id]
+        if not known:
+            raise Refused(Code.NOT_FOUND, f"{launch.name} was never on {mine.connection}, and has no checkpoint there.")
+        ids[job] = known[-1]
+    return ids

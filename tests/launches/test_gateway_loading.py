@@ -1,0 +1,117 @@
+"""References to other jobs' checkpoints in load calls to another control plane."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import MutableMapping
+from typing import Any
+
+import pytest
+
+from connections.models import Connection
+from launches.gateway import loading
+from launches.gateway.admission import Refused
+from launches.gateway.exchange import Body, CallerGone, CutOff
+from launches.gateway.loading import LARGEST, ids_there, is_load, translated_body
+from launches.models import Attempt, Launch
+from tests.connections.remote import make_connection
+from tests.launches.makers import attempt_of, make_launch
+from tests.makers import make_account
+
+
+@pytest.mark.parametrize(
+    ("target", "loads"),
+    [
+        (b"/api/v1/load_weights", True),
+        (b"/api/v1/load_weights/?x=1", True),
+        (b"//api/v1/%6coad%5Fweights", True),
+        (b"/api/v1/Load_Weights;x=1", True),
+        (b"/api/v1/save_weights", False),
+        (b"/api/v1/forward_backward?load_weights", False),
+        (b"/api/v1/load_weights/more", False),
+    ],
+)
+def test_a_load_call_is_known_however_its_path_is_written(target: bytes, loads: bool) -> None:
+    assert is_load(target) == loads
+
+
+def translate(monkeypatch: pytest.MonkeyPatch, *pieces: bytes, whole: bool = True, **fields: str) -> Any:
+    """What is passed on, where a job is there under its own id in capitals."""
+
+    async def ids(_: int, jobs: set[str]) -> dict[str, str]:
+        return {job: job.upper() for job in jobs}
+
+    monkeypatch.setattr(loading, "_ids_there", ids)
+    messages = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
+    if whole:
+        messages[-1]["more_body"] = False
+    messages.append({"type": "http.disconnect"})
+
+    async def receive() -> MutableMapping[str, Any]:
+        return messages.pop(0)
+
+    async def run() -> Any:
+        body = Body(receive, None, announced=True)
+        given = [(name.replace("_", "-").encode(), value.encode()) for name, value in fields.items()]
+        sent = await translated_body(body, given, 1)
+        [(data, more)] = [piece async for piece in sent.pieces()]
+        assert (more, sent.length, messages) == (False, str(len(data)).encode(), [])  # and the hang-up was heard
+        return json.loads(data)
+
+    return asyncio.run(run())
+
+
+def test_every_reference_is_brought_to_the_ids_there_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {"model_id": "m", "path": " cross_job://job-1/step-1", "optimizer": True, "seq_id": 3, "more": ["a", None]}
+    raw = json.dumps(asked).encode()
+    expected = asked | {"path": "cross_job://JOB-1/step-1"}
+    assert translate(monkeypatch, raw[:9], raw[9:]) == expected
+    assert translate(monkeypatch, b'{"path": "step-1"}') == {"path": "step-1"}
+    assert translate(monkeypatch, b'{"path": "cross_job://a/x", "path": "mine"}') == {"path": "mine"}
+    nested = translate(monkeypatch, b'{"x": [{"y": "CROSS_JOB://a/x/y"}]}')
+    assert nested == {"x": [{"y": "cross_job://A/x/y"}]}
+
+
+def test_what_cannot_be_read_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    for raw, words in (
+        (b"{", "has to be JSON"),
+        (b"[" * 50_000, "has to be JSON"),
+        (b" " * (LARGEST + 1), "at most 64 KiB"),
+        (json.dumps([f"cross_job://j{number}/x" for number in range(9)]).encode(), "name at most 8"),
+    ):
+        with pytest.raises(Refused, match=words):
+            translate(monkeypatch, raw)
+    with pytest.raises(Refused, match="without Content-Encoding"):
+        translate(monkeypatch, b"{}", content_encoding="gzip")
+    with pytest.raises(CutOff):
+        translate(monkeypatch, b"{", whole=False)
+    with pytest.raises(CallerGone):
+        translate(monkeypatch, whole=False)
+
+
+@pytest.mark.django_db
+def test_a_job_is_known_by_its_id_here_within_its_account_and_connection() -> None:
+    far, farther = make_connection(), make_connection(name="farther")
+
+    def there(connection: Connection, remote_id: str, **given: Any) -> Launch:
+        launch = make_launch(**given)
+        Launch.objects.filter(pk=launch.pk).update(connection=connection)
+        Attempt.objects.filter(launch=launch).update(remote_id=remote_id)
+        return launch
+
+    mine, other = there(far, "s1-mine"), there(far, "s1-other")
+    waiting, away = there(far, ""), there(farther, "s1-away")
+    strangers = there(far, "s1-stranger", account=make_account(account_id="team-x"))
+    pk = attempt_of(mine).pk
+    assert ids_there(pk, {other.job_id, mine.job_id}) == {other.job_id: "s1-other", mine.job_id: "s1-mine"}
+    assert ids_there(pk, {"s1-other"}) == {"s1-other": "s1-other"}  # somebody kept what it is called there
+    for job in (strangers.job_id, "s1-stranger", "of-nobody", "no/id", ""):
+        with pytest.raises(
+            Refused, match=r"^There is no job accounts/local/rlorTrainerJobs/.* that this API key is for"
+        ):
+            ids_there(pk, {job})
+    with pytest.raises(Refused, match="lie on Farther, and this trainer is on Far,"):
+        ids_there(pk, {away.job_id})
+    with pytest.raises(Refused, match="was never on Far"):
+        ids_there(pk, {waiting.job_id})
