@@ -8,21 +8,17 @@ too much waits, is left out, and the timeline says so.
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
 
 import structlog
 from asgiref.sync import sync_to_async
 from django.db import connections
 
 from launches.domain.note_exchange import note_loss, note_step, note_unread
+from launches.gateway.answers import LARGEST, AnswerForm, form_of, read_metrics
 
-LARGEST = 8 * 1024 * 1024
-"""Bytes of an answer that is read: the log-probabilities of some hundred thousand tokens."""
-LARGEST_FIGURE = 2**53
 MOST_WAITING = 256
 ANSWERS = b"/api/v1/retrieve_future"
 KIND = b"x-tinker-request-type"
@@ -39,11 +35,16 @@ class AnswerCopy:
     kind: bytes
     curves: Curves
     body: bytearray | None = field(default_factory=bytearray)
+    form: AnswerForm | None = None
 
-    def begin(self, status: int) -> None:
-        """The answer's status: what is no result is not looked at."""
+    def begin(self, status: int, fields: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """The answer's status and fields: what is no result is not looked at, nor what nobody here unpacks."""
+        self.form = form_of(fields)
         if status != HTTPStatus.OK:
             self.body = None
+        elif self.form is None:
+            self.body = None
+            self.curves.leave_out(self.attempt)
 
     def add(self, data: bytes) -> None:
         """The next piece."""
@@ -103,7 +104,10 @@ def _record(copy: AnswerCopy, has_gap: bool) -> None:
     try:
         if has_gap:
             note_unread(copy.attempt)
-        metrics = read_metrics(bytes(copy.body or b""))
+        try:
+            metrics = read_metrics(bytes(copy.body or b""), copy.form)
+        except OverflowError:
+            return note_unread(copy.attempt)
         if copy.kind == FORWARD_BACKWARD and "loss:sum" in metrics:
             note_loss(copy.attempt, loss=metrics["loss:sum"], tokens=int(metrics.get("loss_tokens:sum", 0)))
         elif copy.kind == OPTIM_STEP:
@@ -115,35 +119,3 @@ def _record(copy: AnswerCopy, has_gap: bool) -> None:
             )
     finally:
         connections.close_all()
-
-
-def read_metrics(body: bytes) -> dict[str, float]:
-    """The finite figures of a result's metrics; where it counts no loss tokens, those whose log-probability it has.
-
-    Whatever else the answer is, there are none.
-    """
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(answer, Mapping) or not isinstance(answer.get("metrics"), Mapping):
-        return {}
-    told = {str(name): value for name, value in answer["metrics"].items() if _is_figure(value)}
-    if "loss:sum" in told and "loss_tokens:sum" not in told:
-        told["loss_tokens:sum"] = float(sum(_tokens(output) for output in _outputs(answer)))
-    return told
-
-
-def _is_figure(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_FIGURE
-
-
-def _outputs(answer: Mapping[str, Any]) -> list[Any]:
-    outputs = answer.get("loss_fn_outputs")
-    return outputs if isinstance(outputs, list) else []
-
-
-def _tokens(output: Any) -> int:
-    logprobs = output.get("logprobs") if isinstance(output, Mapping) else None
-    data = logprobs.get("data") if isinstance(logprobs, Mapping) else None
-    return len(data) if isinstance(data, list) else 0

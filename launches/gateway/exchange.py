@@ -175,7 +175,7 @@ class Exchange:
         if not self.body.is_over:
             fields.append(headers.LAST)
         if self.copy is not None:
-            self.copy.begin(response.status_code)
+            self.copy.begin(response.status_code, response.headers)
         await self._tell({"type": "http.response.start", "status": response.status_code, "headers": fields})
 
     async def _all_but_the_last(self, upstream: Upstream, event: Received | None) -> bytes:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
+import struct
+import zlib
 from typing import Any
 
 import pytest
@@ -12,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from launches.domain.note_exchange import note_loss, note_step, note_unread
-from launches.gateway import curves
-from launches.gateway.curves import ANSWERS, FORWARD_BACKWARD, KIND, OPTIM_STEP, AnswerCopy, Curves, read_metrics
+from launches.gateway import answers, curves
+from launches.gateway.answers import AnswerForm, form_of, read_metrics
+from launches.gateway.curves import ANSWERS, FORWARD_BACKWARD, KIND, OPTIM_STEP, AnswerCopy, Curves
 from launches.models import Attempt, Launch
 from tests.launches.makers import attempt_of, make_launch
 
@@ -97,9 +101,75 @@ def test_figures_are_read_and_everything_else_is_none() -> None:
     assert read_metrics(f'{{"metrics": {{"a": true, "b": {10**400}}}}}'.encode()) == {}
 
 
-@given(st.binary(max_size=200))
-def test_no_answer_breaks_the_reader(body: bytes) -> None:
-    assert all(abs(value) < 2**53 for value in read_metrics(body).values())
+def part(number: int, kind: int, content: bytes) -> bytes:
+    """A field of protobuf, below 128 bytes."""
+    return bytes([number << 3 | kind, *([len(content)] if kind == 2 else [])]) + content
+
+
+def figure(name: str, value: float) -> bytes:
+    return part(3, 2, part(1, 2, name.encode()) + part(2, 1, struct.pack("<d", value)))
+
+
+def logprobs(name: str, data: bytes, dtype: int) -> bytes:
+    tensor = part(1, 2, data) + part(3, 0, bytes([dtype]))
+    return part(2, 2, part(2, 2, part(1, 2, name.encode()) + part(2, 2, tensor)) + part(3, 0, b"\x01"))
+
+
+PROTOBUF = part(1, 2, b"Record") + figure("loss:sum", 6.0) + logprobs("logprobs", bytes(12), 1)
+
+
+def test_protobuf_is_read_as_json_is() -> None:
+    """As the official SDK's own classes write it: tinker_public.ForwardBackwardOutput."""
+    form = form_of([(b"Content-Type", b"application/x-protobuf; v=1")])
+    assert form == AnswerForm(is_protobuf=True)
+    assert read_metrics(PROTOBUF, form) == {"loss:sum": 6.0, "loss_tokens:sum": 3.0}
+    two = PROTOBUF + logprobs("logprobs", bytes(6), 4) + logprobs("entropy", bytes(40), 1)
+    assert read_metrics(two, form)["loss_tokens:sum"] == 6.0
+    assert read_metrics(two + figure("loss_tokens:sum", 4.0) + figure("x", float("nan")), form) == {
+        "loss:sum": 6.0,
+        "loss_tokens:sum": 4.0,
+    }
+    assert read_metrics(PROTOBUF[:-3], form) == read_metrics(b"{}", form) == {}
+
+
+def test_packed_answers_are_unpacked_and_what_bursts_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = json.dumps(ANSWER).encode()
+    bare = zlib.compressobj(wbits=-15)
+    packed = {
+        b"gzip": gzip.compress(plain),
+        b"deflate": zlib.compress(plain),
+        b"Deflate": bare.compress(plain) + bare.flush(),
+    }
+    for packing, body in packed.items():
+        form = form_of([(b"content-encoding", packing)])
+        assert read_metrics(body, form) == read_metrics(plain)
+        assert read_metrics(body[:9], form) == {}
+    assert form_of([(b"content-encoding", b"br")]) is None
+    said = written(monkeypatch)
+    monkeypatch.setattr(answers, "LARGEST", 100)
+
+    async def pass_some() -> None:
+        made = Curves()
+        for fields, body in (
+            ([(b"content-encoding", b"br")], b"x"),
+            ([(b"content-encoding", b"gzip")], gzip.compress(b" " * 101)),
+            ([], plain),
+        ):
+            copy = AnswerCopy(7, FORWARD_BACKWARD, made)
+            copy.begin(200, fields)
+            copy.add(body)
+            copy.finish()
+        await until_read(made)
+
+    asyncio.run(pass_some())
+    assert said == [("gap", 7), ("gap", 7), ("loss", 7, 4)]
+
+
+@given(st.binary(max_size=200), st.booleans(), st.booleans())
+def test_no_answer_breaks_the_reader(body: bytes, is_protobuf: bool, is_packed: bool) -> None:
+    body = gzip.compress(body) if is_packed and is_protobuf else body
+    figures = read_metrics(body, AnswerForm(is_protobuf, is_packed))
+    assert all(abs(value) < 2**53 for value in figures.values())
 
 
 def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
