@@ -17,7 +17,7 @@ from django.db.models.functions import Cast, Now
 
 from accounts.models import Account, User
 from catalog.enums import ARCHITECTURE_LABELS, IdSource
-from catalog.fields.launch_fields import LaunchField
+from catalog.fields.launch_fields import LaunchField, refuse_edition
 from catalog.fields.narrowing import renewed
 from catalog.fields.snapshots import Snapshot
 from catalog.states import SyncOutcome, VersionState
@@ -25,6 +25,7 @@ from connections.models import Connection
 from connections.providers.spec import TrainerMode
 from queues.leases import LeasedRow
 from wire import names
+from wire.errors import FailedPrecondition
 
 
 def _is_id(field: str) -> Q:
@@ -220,8 +221,15 @@ class ShapeVersion(models.Model):
         return Snapshot.from_json(self.snapshot)
 
     @property
+    def unreadable(self) -> str:
+        """Why its launch fields cannot be read, which a newer Slipway wrote then; "" where they can."""
+        return refuse_edition(self.fields_edition)
+
+    @property
     def fields(self) -> list[LaunchField]:
-        """The launch fields as values, in the order of the form."""
+        """The launch fields as values, in the order of the form. Errors: `FailedPrecondition` of an unknown edition."""
+        if self.unreadable:
+            raise FailedPrecondition(f"{self.name}: {self.unreadable}")
         return [LaunchField.from_json(stored) for stored in self.launch_fields]
 
     @property

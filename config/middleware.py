@@ -8,13 +8,15 @@ import structlog
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import resolve_url
+from django.shortcuts import render, resolve_url
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
 
+from accounts.refusals import status_of
 from config.access import request_id_of
 from config.bodies import is_cut_off, is_too_large
 from config.errors import cut_off, is_api, too_large
+from wire.errors import Refusal
 
 Respond = Callable[[HttpRequest], HttpResponse]
 
@@ -53,6 +55,21 @@ def refuse_unread(get_response: Respond) -> Respond:
             return cut_off(request)
         return too_large(request) if is_too_large(request) else get_response(request)
 
+    return middleware
+
+
+def tell_refusals(get_response: Respond) -> Respond:
+    """Answer a refusal that no view awaited with its own words, such as of a version that a newer Slipway wrote."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        return get_response(request)
+
+    def tell(request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, Refusal):
+            return None
+        return render(request, "refused.html", {"reason": error.message}, status=status_of(error))
+
+    middleware.process_exception = tell  # type: ignore[attr-defined]
     return middleware
 
 

@@ -140,6 +140,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "config.middleware.sign_in_as_a_page",
     "config.middleware.vary_on_htmx",
+    "config.middleware.tell_refusals",
     "config.middleware.refuse_unread",
 ]
 

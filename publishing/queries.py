@@ -13,6 +13,7 @@ from typing import Any
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 
 from accounts.models import Account, User
+from catalog.fields.launch_fields import newest_edition
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from connections.providers.states import FINAL
@@ -161,6 +162,12 @@ def records_of(versions: Sequence[ShapeVersion]) -> Mapping[int, LaunchHistory]:
         row["shape_version_id"]: LaunchHistory(row["own"], row["over"], row["failed"], row["validation_runs"])
         for row in rows
     }
+
+
+def has_older_fields(account: Account) -> bool:
+    """Whether a shape of the account offers launch fields of an edition that is not the newest one."""
+    latest = ShapeVersion.objects.filter(shape__account=account, is_latest_validated=True)
+    return latest.filter(fields_edition__lt=newest_edition()).exists()
 
 
 def find_import(account: Account, user: User, number: str, *, now: datetime) -> CatalogImport | None:

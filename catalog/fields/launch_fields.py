@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from connections.providers.spec import TrainerMode
+from wire.errors import FailedPrecondition
 
 MAX_INACTIVITY_SECONDS = 3 * 60 * 60
 MAX_DISPLAY_NAME = 63
@@ -212,8 +213,20 @@ def newest_edition() -> int:
     return len(EDITIONS)
 
 
+def refuse_edition(edition: int) -> str:
+    """Why this Slipway cannot read fields of the edition; "" where it can."""
+    if edition <= newest_edition():
+        return ""
+    return (
+        f"Its launch fields are of edition {edition} of the common ones, and this Slipway knows {newest_edition()}: "
+        "a newer Slipway wrote it. Upgrade this one, or choose another version."
+    )
+
+
 def edition_fields(edition: int | None = None) -> tuple[LaunchField, ...]:
-    """The fields of all trainer modes in an edition, the newest unless told."""
+    """The fields of all trainer modes in an edition, the newest unless told. Errors: `FailedPrecondition`."""
+    if edition and (sentence := refuse_edition(edition)):
+        raise FailedPrecondition(sentence)
     return EDITIONS[(edition or newest_edition()) - 1]
 
 

@@ -38,7 +38,7 @@ def shape(request: SlipwayRequest, account: str, shape_id: str) -> HttpResponse:
     )
     if version is None:
         raise Http404(f"no shape {account}/{shape_id} that you may see")
-    snapshot, fields = version.frozen_snapshot, version.fields
+    snapshot, fields = version.frozen_snapshot, [] if version.unreadable else version.fields
     connections = tuple(usable_connections(request.standing.account))
     context = {
         "section": "catalog",
@@ -67,7 +67,7 @@ def shape(request: SlipwayRequest, account: str, shape_id: str) -> HttpResponse:
 
 def _snippets(version: ShapeVersion) -> list[Snippet]:
     """Code that uses the version; none where it cannot be launched."""
-    if not version.is_launchable:
+    if not version.is_launchable or version.unreadable:
         return []
     snapshot, pinned = version.frozen_snapshot, not version.is_latest_validated
     public = version.shape.account.account_id == PUBLIC_ACCOUNT

@@ -118,6 +118,8 @@ def check_launchable(version: ShapeVersion) -> None:
         raise FailedPrecondition(
             f"{version.name} was withdrawn by its publisher. Choose another version or shape.", reason=NOT_VALIDATED
         )
+    if version.unreadable:
+        raise FailedPrecondition(f"{version.name}: {version.unreadable}")
 
 
 def _permit(actor: Actor, version: ShapeVersion, validation_run: ValidationRun | None) -> None:

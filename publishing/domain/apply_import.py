@@ -12,8 +12,8 @@ from publishing.models import CatalogImport
 
 
 @transaction.atomic
-def apply_import(*, actor: Actor, kept: CatalogImport, expected: str) -> Plan:
-    """Do the plan with the fingerprint `expected`, and forget the upload. Errors: as in `apply_catalog`."""
+def apply_import(*, actor: Actor, kept: CatalogImport, expected: str, renew: bool = False) -> Plan:
+    """Do the plan with the fingerprint `expected`, and forget the upload. `renew` and errors: as in `apply_catalog`."""
     document = read_document(kept.text, source=kept.source)
     plan = apply_catalog(
         actor=actor,
@@ -22,6 +22,7 @@ def apply_import(*, actor: Actor, kept: CatalogImport, expected: str) -> Plan:
         source=kept.source,
         expected=expected,
         prune=not kept.bundled,
+        renew=renew,
     )
     kept.delete()
     return plan

@@ -34,7 +34,7 @@ from publishing.domain.apply_import import apply_import
 from publishing.domain.keep_import import keep_import
 from publishing.impact import TouchedShape, touched_shapes
 from publishing.models import CatalogImport
-from publishing.queries import find_import
+from publishing.queries import find_import, has_older_fields
 from publishing.views.access import publishers_page, publishing_account
 from wire.errors import Conflict, FailedPrecondition, NotFound
 
@@ -85,6 +85,7 @@ def catalog_export(request: SlipwayRequest) -> HttpResponse:
 def catalog_import(request: SlipwayRequest) -> HttpResponse:
     """Upload a file; with `?upload=`, review what it would do, all of it in a file with `&plan=text` or `&plan=json`.
 
+    With `&renew=1` the plan brings the shapes that are there to the newest common launch fields, too.
     A POST without a file applies what was reviewed; one of `bundled` reviews, or dismisses, what came with Slipway.
     """
     account = publishing_account(request)
@@ -154,17 +155,27 @@ def _kept(request: SlipwayRequest, account: Account, number: str) -> CatalogImpo
     return found
 
 
+def _renews(request: SlipwayRequest) -> bool:
+    return (request.POST if request.method == "POST" else request.GET).get("renew") == "1"
+
+
 def _plan(request: SlipwayRequest, kept: CatalogImport) -> Plan:
     """What applying the upload would do now. Errors: `DocumentError`."""
     document = read_document(kept.text, source=kept.source)
     return plan_catalog(
-        actor=actor_of(request), document=document, file=kept.sha256, source=kept.source, prune=not kept.bundled
+        actor=actor_of(request),
+        document=document,
+        file=kept.sha256,
+        source=kept.source,
+        prune=not kept.bundled,
+        renew=_renews(request),
     )
 
 
 def _apply(request: SlipwayRequest, kept: CatalogImport) -> HttpResponse:
     try:
-        done = apply_import(actor=actor_of(request), kept=kept, expected=request.POST.get("plan", ""))
+        expected = request.POST.get("plan", "")
+        done = apply_import(actor=actor_of(request), kept=kept, expected=expected, renew=_renews(request))
     except Conflict as refusal:
         return _review(request, kept, refusal=refusal.message, status=HTTPStatus.CONFLICT)
     except DocumentError as error:
@@ -189,6 +200,8 @@ def _review(
         "kept": kept,
         "plan": plan,
         "groups": _groups(plan, kept.account),
+        "older_fields": has_older_fields(kept.account),
+        "asked": urlencode({"upload": kept.pk} | ({"renew": 1} if plan.renew else {})),
         "refusal": refusal,
     }
     return render(request, "publishing/import_review.html", context, status=status)

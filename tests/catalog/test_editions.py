@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import Client
 
 from accounts.actors import SYSTEM
 from accounts.models import Account
+from accounts.roles import Role
 from catalog.domain.accept_version import accept_version
 from catalog.domain.clone_shape import clone_shape
 from catalog.domain.create_draft import create_draft
@@ -29,7 +31,9 @@ from catalog.verify import verify_versions
 from connections.providers.spec import TrainerMode
 from launches.resolve import Subject, resolve
 from tests.catalog.test_catalog_code import run
-from tests.makers import make_shape, make_version
+from tests.launches.makers import make_launch, make_tiny_version
+from tests.makers import make_account, make_member, make_shape, make_version
+from wire.errors import FailedPrecondition
 
 PUBLISHED = {
     1: "697ffa28144178144d8d161e7ee4650bcd62d2f33d564c8b8419a7577cfd6c35",
@@ -39,14 +43,19 @@ SEED = LaunchField("seed", "Seed", FieldType.INTEGER, "Where random numbers star
 RANK = "tiny-qwen3-2k-lora"
 
 
-@pytest.fixture
-def second_edition(monkeypatch: pytest.MonkeyPatch) -> None:
+def add_edition(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another edition: a field `seed`, and other defaults of two fields."""
     defaults: dict[str, str | int] = {"lora_rank": 32, "inactivity_timeout": "30m"}
     first = launch_fields.EDITIONS[-1]
     second = (*(replace(field, default=defaults.get(field.name, field.default)) for field in first), SEED)
     monkeypatch.setattr(launch_fields, "EDITIONS", (*launch_fields.EDITIONS, second))
     monkeypatch.setitem(launch_fields.PLACES, "seed", FieldPlaces("recipe_steps"))
+
+
+@pytest.fixture
+def second_edition(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It, for the whole of a test."""
+    add_edition(monkeypatch)
 
 
 def head(shape_id: str) -> ShapeVersion:
@@ -177,3 +186,34 @@ def test_what_only_the_newest_edition_has_takes_a_shape_there(
     run("apply_catalog", file)
     assert head(RANK).fields_edition == edition
     assert run("apply_catalog", file) == "Nothing to do.\n"
+
+
+@pytest.mark.django_db
+def test_a_version_that_a_newer_slipway_wrote_is_refused_in_words_wherever_its_fields_are_read(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = make_member(account=make_account(account_id="local"), role=Role.ADMIN)
+    with monkeypatch.context() as newer:
+        add_edition(newer)
+        version = make_tiny_version()
+    client.force_login(admin)
+    told = "Its launch fields are of edition 2 of the common ones, and this Slipway knows 1: a newer Slipway wrote it."
+    page = client.get(f"/shapes/local/{version.shape.shape_id}")
+    assert (page.status_code, told in page.text, ">Launch<" in page.text) == (200, True, False)
+    pages = {
+        "launch": f"/shapes/local/{version.shape.shape_id}/launch",
+        "compare": f"/compare?shape=local/{version.shape.shape_id}",
+        "new draft": f"/publish/local/{version.shape.shape_id}/new",
+        "export": "/publish/export",
+    }
+    found = {name: client.get(url) for name, url in pages.items()}
+    assert {name: (answer.status_code, told in answer.text) for name, answer in found.items()} == dict.fromkeys(
+        pages, (422, True)
+    )
+    assert client.get("/").status_code == client.get(f"/publish/local/{version.shape.shape_id}").status_code == 200
+    with pytest.raises(FailedPrecondition, match="a newer Slipway wrote it"):
+        make_launch(version=version)
+    with pytest.raises(CommandError, match="a newer Slipway wrote it"):
+        call_command("export_catalog", "--account", "local")
+    with pytest.raises(FailedPrecondition, match="edition 2"):
+        common_fields(TrainerMode.LORA_TRAINER, 2)

@@ -21,6 +21,7 @@ from catalog.domain.deprecate_version import deprecate_version
 from catalog.models import ShapeVersion
 from publishing.models import CatalogImport
 from tests.catalog.test_catalog_code import PUBLIC, SECOND
+from tests.catalog.test_editions import add_edition
 from tests.makers import make_account, make_member
 
 pytestmark = pytest.mark.django_db
@@ -62,7 +63,7 @@ def shown(answer: Any, status: int = 200) -> str:
 def fields_of(text: str) -> dict[str, str]:
     """What the Apply button sends."""
     form = text[text.index('name="upload"') - 300 :]
-    return dict(re.findall(r'name="(account|upload|plan)" value="([^"]*)"', form))
+    return dict(re.findall(r'name="(account|upload|renew|plan)" value="([^"]*)"', form))
 
 
 def counts_of(text: str) -> dict[str, str]:
@@ -217,6 +218,26 @@ def test_the_export_is_the_file_that_changes_nothing(paula: Client) -> None:
     answer = paula.get("/publish/export")
     assert answer["Content-Disposition"] == 'attachment; filename="catalog-team-a.yaml"'
     assert "There is nothing to do." in review(paula, answer.content.decode())
+
+
+def test_the_review_brings_shapes_to_the_newest_launch_fields_where_it_is_asked_to(
+    paula: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = review(paula, PUBLIC)
+    assert "data-renew" not in text  # nothing is there, so nothing is of an older edition
+    paula.post(URL, fields_of(text))
+    add_edition(monkeypatch)
+    kept = review(paula, PUBLIC)
+    assert "There is nothing to do." in kept
+    more = re.findall(r'href="([^"]*renew=1[^"]*)"', kept)
+    text = shown(paula.get(more[0]))
+    assert counts_of(text) == {"change": "1"} and "Seed" in text
+    assert "Seed: not offered -> offered" in shown(paula.get(f"{more[0]}&plan=text"))
+    answer = paula.post(URL, fields_of(text) | {"renew": ""})
+    assert answer.status_code == 409  # without the switch it is another plan
+    assert paula.post(URL, fields_of(text)).status_code == 303
+    assert ShapeVersion.objects.get(is_latest_validated=True).fields_edition == 2
+    assert "data-renew" not in review(paula, PUBLIC)
 
 
 def test_queries_of_the_review_do_not_grow_with_the_file(paula: Client) -> None:

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from accounts.queries import account_by_id
 from catalog.files.current import read_current
 from catalog.files.export import write_document
-from wire.errors import NotFound
+from wire.errors import Refusal
 
 
 class Command(BaseCommand):
@@ -25,7 +25,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, account: str, output: Path | None, **options: Any) -> None:
         try:
             text = write_document(read_current(account_by_id(account), public=True).document)
-        except NotFound as refusal:
+        except Refusal as refusal:
             raise CommandError(refusal.message) from None
         if output is None:
             self.stdout.write(text, ending="")
