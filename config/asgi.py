@@ -1,4 +1,7 @@
-"""The front door: the event stream and the trainer gateway are plain ASGI apps, everything else goes to Django."""
+"""The front door: the event stream and the trainer gateway are plain ASGI apps, everything else goes to Django.
+
+The bytes of a download are sent here, too, once Django has settled everything else about it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 from django.core.asgi import get_asgi_application
 
 from config.bodies import bounded
+from downloads.handover import sending_downloads
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -26,7 +30,7 @@ def _open_many_files() -> None:
 
 
 _open_many_files()
-django_application = bounded(get_asgi_application())  # type: ignore[arg-type]
+django_application = bounded(sending_downloads(get_asgi_application()))  # type: ignore[arg-type]
 
 # Models can be imported only once Django is set up.
 from config.access import logged  # noqa: E402

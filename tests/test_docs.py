@@ -22,6 +22,7 @@ ROOMS = (
         "config",
         "connections",
         "docs",
+        "downloads",
         "embedded",
         "launches",
         "lists",

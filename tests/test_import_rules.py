@@ -23,6 +23,7 @@ BREAKS = {
     "accounts": ("accounts/domain/add_member.py", "import accounts.requests"),
     "lists": ("lists/pages.py", "import lists.orders"),
     "queues": ("queues/leases.py", "import queues.hints"),
+    "downloads": ("downloads/contents.py", "import downloads.ranges"),
     "wire": ("wire/errors.py", "import wire.status"),
     "pure": ("catalog/fields/checks.py", "import django.conf"),
     "supervisor": ("embedded/home.py", "import config.environment"),
