@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wire.client_address import read_networks
+from wire.manifests import public_half
 
 
 class SettingError(Exception):
@@ -76,6 +77,15 @@ def fernet_keys(raw: str) -> tuple[str, ...]:
     return keys
 
 
+def signing_key(raw: str) -> str:
+    """A private key of ECDSA on P-256, as PEM."""
+    try:
+        public_half(raw)
+    except (ValueError, TypeError):  # whose own words may quote it
+        raise ValueError("use a private key of ECDSA on P-256 as PEM, without a password") from None
+    return raw
+
+
 def address(raw: str) -> str:
     """A public http(s) address without a path, such as https://slipway.example."""
     if not raw.startswith(("http://", "https://")) or raw.rstrip("/").count("/") != 2:
@@ -111,6 +121,14 @@ _SETTINGS = [
         None,
         "Fernet keys, between commas, that seal the secrets of connections: the first seals, each opens. "
         "One is made and kept in SLIPWAY_HOME where not set.",
+        is_secret=True,
+    ),
+    Setting(
+        "SLIPWAY_SIGNING_KEY",
+        signing_key,
+        "",
+        "Private key (ECDSA on P-256, PEM) that signs the manifests of models. One is made and kept in SLIPWAY_HOME "
+        "where not set.",
         is_secret=True,
     ),
     Setting(

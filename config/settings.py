@@ -18,6 +18,7 @@ from kombu.entity import Queue
 from config import logs
 from config.environment import SettingError, read, set_variables
 from wire.client_address import Network
+from wire.manifests import new_signing_key
 
 django_stubs_ext.monkeypatch()
 
@@ -63,6 +64,7 @@ SECRET_KEY: str = read("SLIPWAY_SECRET_KEY") or _kept("secret-key", lambda: secr
 SLIPWAY_SEALING_KEYS: tuple[str, ...] = read("SLIPWAY_SEALING_KEYS") or (
     _kept("sealing-key", lambda: Fernet.generate_key().decode()),
 )
+SLIPWAY_SIGNING_KEY: str = read("SLIPWAY_SIGNING_KEY") or _kept("signing-key", new_signing_key)
 SLIPWAY_CONNECTION_NETWORKS: Sequence[Network] = read("SLIPWAY_CONNECTION_NETWORKS") or ()
 DEBUG: bool = read("SLIPWAY_DEBUG")
 SLIPWAY_URL: str = read("SLIPWAY_URL") or f"http://127.0.0.1:{read('PORT')}"

@@ -23,7 +23,7 @@ SCOPE = {"type": "http", "path": "/", "headers": []}
 Message = dict[str, Any]
 
 
-class Caller:
+class Downloader:
     """Whoever downloads: what they were sent, and until when they are there."""
 
     def __init__(self, *, gone_after: int | None = None, stalls: bool = False) -> None:
@@ -72,7 +72,7 @@ class Caller:
 
 def test_it_comes_behind_the_head_once_django_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contents, "CHUNK_BYTES", 4)
-    caller = Caller()
+    caller = Downloader()
     caller.download(make_file().chunks(0, 10))
     assert caller.sent[0] == HEAD
     assert [message["body"] for message in caller.sent[1:]] == [b"0123", b"4567", b"89", b""]
@@ -81,7 +81,7 @@ def test_it_comes_behind_the_head_once_django_is_done(monkeypatch: pytest.Monkey
 
 
 def test_what_is_no_download_passes_as_it_is() -> None:
-    caller = Caller()
+    caller = Downloader()
     caller.django_is_done = True
 
     async def django(scope: Message, receive: Any, send: Callable[[Message], Awaitable[None]]) -> None:
@@ -98,7 +98,7 @@ def test_where_nothing_stands_in_front_nothing_is_left() -> None:
 
 def test_an_altered_file_breaks_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contents, "CHUNK_BYTES", 4)
-    caller = Caller()
+    caller = Downloader()
     with pytest.raises(AlteredFile):
         caller.download(make_file(content=b"0123456789", now=b"012345678X").chunks(0, 10))
     assert caller.body == b"01234567"
@@ -108,7 +108,7 @@ def test_an_altered_file_breaks_the_stream(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_caller_who_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handover, "LONGEST_STALL_SECONDS", 0.01)
-    caller = Caller(stalls=True)
+    caller = Downloader(stalls=True)
     with pytest.raises(TimeoutError):
         caller.download(make_file().chunks(0, 10))
     assert not caller.has_all
@@ -116,7 +116,7 @@ def test_a_caller_who_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_caller_who_hung_up_costs_no_more_reading(tmp_path: Path) -> None:
-    caller = Caller(gone_after=1_000_000)
+    caller = Downloader(gone_after=1_000_000)
     caller.download(make_sparse_file(tmp_path / "weights", 10_000_000_000).chunks(0, 10_000_000_000))
     assert 1_000_000 <= caller.length < 20_000_000
     assert not caller.has_all
@@ -124,7 +124,7 @@ def test_a_caller_who_hung_up_costs_no_more_reading(tmp_path: Path) -> None:
 
 
 def test_nothing_is_held(tmp_path: Path) -> None:
-    size, caller = 100_000_000, Caller()
+    size, caller = 100_000_000, Downloader()
     download = file_download(make_sparse_file(tmp_path / "weights", size + 1))
     tracemalloc.start()
     try:
