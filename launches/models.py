@@ -46,6 +46,13 @@ class Launch(models.Model):
     purpose = models.CharField(max_length=LONGEST, blank=True, db_default="", help_text="A label: see launches.labels.")
     managed_by = models.CharField(max_length=LONGEST, blank=True, db_default="", help_text="A label, too.")
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="launches")
+    adopted_account = models.CharField(max_length=63, blank=True, db_default="", help_text="See adopted_job.")
+    adopted_job = models.CharField(
+        max_length=63,
+        blank=True,
+        db_default="",
+        help_text="What its connection knows the job as, where that is not account and job id: it was adopted.",
+    )
     idempotency_key = models.CharField(max_length=64)
     state = models.CharField(max_length=12, choices=STATE_CHOICES, default=AttemptState.QUEUED)
     attempt_count = models.PositiveIntegerField(default=1)
@@ -71,6 +78,11 @@ class Launch(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["account", "job_id"], name="job_id_unique_for_ever"),
             models.UniqueConstraint(fields=["owner", "idempotency_key"], name="one_launch_per_key"),
+            models.UniqueConstraint(
+                fields=["connection", "adopted_account", "adopted_job"],
+                condition=~Q(adopted_job=""),
+                name="adopted_once",
+            ),
             models.CheckConstraint(condition=Q(job_id__regex=f"^{names.ID_PATTERN}$"), name="job_id_is_an_id"),
         ]
         indexes = [
@@ -115,6 +127,11 @@ class Launch(models.Model):
         """The resource name. Needs `account` loaded."""
         return names.job_name(self.account.account_id, self.job_id)
 
+    @property
+    def known_as(self) -> tuple[str, str]:
+        """The account and the job that its connection knows it by. Needs `account` loaded."""
+        return (self.adopted_account, self.adopted_job) if self.adopted_job else (self.account.account_id, self.job_id)
+
 
 class Attempt(LeasedRow):
     """One try at running a launch. At most one of a launch is unfinished.
@@ -147,6 +164,9 @@ class Attempt(LeasedRow):
     )
     absences = models.PositiveSmallIntegerField(default=0, db_default=0, help_text="How often in a row it said so.")
     submitted_at = models.DateTimeField(null=True, blank=True, help_text="When the provider confirmed that it has it.")
+    adopted_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it was taken over from its connection, where it ran already."
+    )
     cancel_requested_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True, blank=True)
@@ -182,7 +202,7 @@ class Attempt(LeasedRow):
     @property
     def reference(self) -> Reference:
         """What a provider knows it by. Needs the launch with its `account` loaded."""
-        return Reference(self.launch.account.account_id, self.launch.job_id, self.number)
+        return Reference(*self.launch.known_as, self.number)
 
     @property
     def is_final(self) -> bool:
@@ -259,6 +279,8 @@ class UnknownTrainer(models.Model):
     attempt_number = models.PositiveIntegerField()
     state = models.CharField(max_length=12, blank=True, choices=STATE_CHOICES)
     since = models.DateTimeField(null=True, blank=True, help_text="When the provider started or took it.")
+    kept = models.JSONField(null=True, blank=True, help_text="What it was asked for, as far as the connection tells.")
+    gpus = models.PositiveIntegerField(null=True, blank=True, help_text="Of all its trainers, where that is known.")
     seen_at = models.DateTimeField(help_text="When it was noticed here.")
     end_requested_at = models.DateTimeField(null=True, blank=True)
     end_requested_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")

@@ -9,13 +9,28 @@ from __future__ import annotations
 from django.utils.crypto import salted_hmac
 
 from connections.opened import open_provider
-from connections.providers.base import Credential
-from launches.models import Launch
+from connections.providers.base import Credential, Retryable
+from connections.providers.submissions import KeepsSubmissions
+from launches.models import Attempt, Launch
 
 
 def trainer_token(launch: Launch) -> str:
     """A prefix and 64 hexadecimal digits; the same for every attempt of the launch."""
     return "slt-" + salted_hmac("launches.trainer_token", str(launch.uid), algorithm="sha256").hexdigest()
+
+
+def token_of(attempt: Attempt) -> str:
+    """The same, of the trainer of this attempt: one that was adopted keeps the token that it was started with.
+
+    Needs the launch with `account` and `connection` loaded. Errors: `ProviderError`.
+    """
+    if attempt.adopted_at is None:
+        return trainer_token(attempt.launch)
+    provider = open_provider(attempt.launch.connection)
+    kept = provider.kept_submission(attempt.reference) if isinstance(provider, KeepsSubmissions) else None
+    if kept is None:
+        raise Retryable(f"{attempt.launch.connection} does not tell what opens a trainer that was adopted there.")
+    return kept.token
 
 
 def takes_own_token(launch: Launch) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from launches.views.adopt_trainer import unknown_trainer_adopt
 from launches.views.connect import connect
 from launches.views.launch_actions import launch_cancel, launch_delete, launch_discard, launch_resume
 from launches.views.launch_form import launch_clone, launch_new, launch_preview
@@ -30,6 +31,7 @@ urlpatterns = [
     path("launches", launches, name="launches"),
     path("launches/unknown", unknown_trainers, name="unknown_trainers"),
     path("launches/unknown/<int:number>/end", unknown_trainer_end, name="unknown_trainer_end"),
+    path("launches/unknown/<int:number>/adopt", unknown_trainer_adopt, name="unknown_trainer_adopt"),
     path("launches/missing/<int:number>/look", missing_look, name="missing_look"),
     path("launches/missing/<int:number>/end", missing_end, name="missing_end"),
     path("launches/<uuid:uid>", launch, name="launch"),

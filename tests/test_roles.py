@@ -186,6 +186,10 @@ TABLE: dict[str, list[Case]] = {
         get(of_unknown("/end"), at_least(Role.ADMIN, OK)),
         post(of_unknown("/end"), at_least(Role.ADMIN, FOUND)),
     ],
+    "unknown_trainer_adopt": [
+        get(of_unknown("/adopt"), superusers(OK) | {STRANGER: MISSING, OTHER: MISSING}),
+        post(of_unknown("/adopt"), superusers(UNPROCESSABLE) | {STRANGER: MISSING, OTHER: MISSING}),  # nothing is told
+    ],
     "missing_look": [post(of_missing("/look"), at_least(Role.ADMIN, SEE_OTHER))],
     "missing_end": [
         get(of_missing("/end"), at_least(Role.ADMIN, OK)),

@@ -33,7 +33,7 @@ def refresh_checkpoints(launch: Launch) -> None:
         return
     asked_at = timezone.now()
     try:
-        listed = open_provider(launch.connection).checkpoints(launch.account.account_id, launch.job_id).records
+        listed = open_provider(launch.connection).checkpoints(*launch.known_as).records
     except ProviderError as error:
         log.info("checkpoints.unlisted", job=launch.job_id, error=str(error))
         return

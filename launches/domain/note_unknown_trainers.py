@@ -9,6 +9,8 @@ import structlog
 
 from connections.models import Connection
 from connections.providers.base import Provider, ProviderError, Reference
+from connections.providers.submissions import KeepsSubmissions
+from launches.adoption import known_gpus
 from launches.models import UnknownTrainer
 
 log = structlog.get_logger(__name__)
@@ -50,5 +52,16 @@ def _note(connection: Connection, provider: Provider, reference: Reference, now:
     )
     if is_new:
         log.warning("reconcile.unknown", connection=connection.name, job=reference.job, attempt=reference.attempt)
+    if row.kept is None and isinstance(provider, KeepsSubmissions):
+        _note_kept(row, provider)
     if row.end_requested_at is not None:
         provider.cancel(reference)
+
+
+def _note_kept(row: UnknownTrainer, provider: KeepsSubmissions) -> None:
+    """What it was asked for, once it is told. Errors: `ProviderError`."""
+    kept = provider.kept_submission(reference_of(row))
+    if kept is not None:
+        row.kept = kept.as_json()
+        row.gpus = known_gpus(row)
+        row.save(update_fields=["kept", "gpus"])

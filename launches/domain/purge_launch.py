@@ -53,7 +53,7 @@ def _remove(launch: Launch, *, keep_checkpoints: bool) -> bool:
         return True
     provider = provider_to_act(launch.connection)
     try:
-        provider.delete(launch.account.account_id, launch.job_id, keep_checkpoints=keep_checkpoints)
+        provider.delete(*launch.known_as, keep_checkpoints=keep_checkpoints)
     except Gone:
         pass
     except Retryable:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import structlog
 from django.utils import timezone
 
@@ -11,7 +13,7 @@ from connections.providers.base import NEWEST_ATTEMPT, ProviderError, Reference
 from connections.providers.states import AttemptState
 from connections.queries import living_connections
 from launches.domain.note_unknown_trainers import note_unknown_trainers
-from launches.models import Attempt
+from launches.models import Attempt, Launch
 
 _NOT_OURS_TO_END = frozenset({AttemptState.REJECTED, AttemptState.LOST})
 log = structlog.get_logger(__name__)
@@ -32,8 +34,9 @@ def _reconcile(connection: Connection) -> int:
     unknown = []
     try:
         provider = provider_to_act(connection)
+        adopted = _adopted_on(connection)
         for reference in provider.list_references():
-            attempt = _attempt_of(connection, reference)
+            attempt = _attempt_of(connection, reference, adopted)
             if attempt is None or attempt.state in _NOT_OURS_TO_END:
                 unknown.append(reference)
             elif attempt.is_final:
@@ -46,15 +49,26 @@ def _reconcile(connection: Connection) -> int:
     return cancelled
 
 
-def _attempt_of(connection: Connection, reference: Reference) -> Attempt | None:
+def _attempt_of(connection: Connection, reference: Reference, adopted: Mapping[tuple[str, str], int]) -> Attempt | None:
     """The newest one where the engine counts none; by the engine's own id where it keeps no account."""
     there = Attempt.objects.filter(launch__connection=connection)
-    if not reference.account:
+    if launch := adopted.get((reference.account, reference.job)):
+        ours = there.filter(launch=launch)
+    elif not reference.account:
         return there.filter(remote_id=reference.job).order_by("-number").first()
-    ours = there.filter(launch__account__account_id=reference.account, launch__job_id=reference.job)
+    else:
+        ours = there.filter(
+            launch__account__account_id=reference.account, launch__job_id=reference.job, launch__adopted_job=""
+        )
     if reference.attempt == NEWEST_ATTEMPT:
         return ours.order_by("-number").first()
     return ours.filter(number=reference.attempt).first()
+
+
+def _adopted_on(connection: Connection) -> dict[tuple[str, str], int]:
+    """The launches there that it knows by another name than ours."""
+    found = Launch.objects.filter(connection=connection).exclude(adopted_job="")
+    return {(account, job): pk for account, job, pk in found.values_list("adopted_account", "adopted_job", "pk")}
 
 
 def _words(connection: Connection, reference: Reference) -> dict[str, object]:

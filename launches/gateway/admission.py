@@ -30,8 +30,8 @@ from connections.providers.base import ProviderError
 from connections.sealing import Unsealable, unseal
 from launches.domain.control import right_to_control
 from launches.gateway.pool import Endpoint
-from launches.models import Attempt, Launch
-from launches.tokens import takes_own_token, trainer_token
+from launches.models import Attempt
+from launches.tokens import takes_own_token, token_of
 from launches.validation_runs import is_validation_run
 from wire.errors import NotFound, PermissionDenied
 from wire.names import job_name
@@ -124,7 +124,7 @@ class Admission:
 def _look_up(secret: str, account: str, job: str, origin: Origin) -> Admitted:
     try:
         attempt = _attempt_for(secret, account, job, origin)
-        token, is_own = _credential_for(attempt.launch)
+        token, is_own = _credential_for(attempt)
         elsewhere = None if is_own else attempt.pk
         endpoint = replace(_endpoint_of(attempt), is_own=is_own)
         return Admitted(endpoint, token.encode(), str(attempt.launch.connection), elsewhere)
@@ -136,11 +136,12 @@ def _look_up(secret: str, account: str, job: str, origin: Origin) -> Admitted:
         connections.close_all()
 
 
-def _credential_for(launch: Launch) -> tuple[str, bool]:
+def _credential_for(attempt: Attempt) -> tuple[str, bool]:
     """What opens the endpoint: the token of a trainer of ours (and whether it is one), or the connection's secret."""
+    launch = attempt.launch
     try:
         if takes_own_token(launch):
-            return trainer_token(launch), True
+            return token_of(attempt), True
         return unseal(launch.connection.secret), False
     except (ProviderError, Unsealable) as error:
         log.warning("gateway.connection_unusable", connection=launch.connection.name, error=str(error))

@@ -47,7 +47,7 @@ from launches.queries import (
 )
 from launches.series import Position, curve_of, newest_of, records_by_attempt
 from launches.states import RESUMABLE
-from launches.tokens import takes_own_token, trainer_token
+from launches.tokens import takes_own_token, token_of
 from lists.pages import show
 from wire.errors import Refusal
 
@@ -195,15 +195,15 @@ def _rights(request: SlipwayRequest, launch: Launch, attempt: Attempt, spec: Tra
     if attempt.endpoint and not attempt.is_final:
         rights |= {"code": connection_code(spec, launch.job_id), "environment": environment(settings.SLIPWAY_URL)}
         if not control and launch.deleted_at is None:
-            rights["token"] = _own_token(launch)
+            rights["token"] = _own_token(attempt)
             rights["gateway"] = f"{settings.SLIPWAY_URL}{PREFIX}{launch.account.account_id}/{launch.job_id}"
     return rights
 
 
-def _own_token(launch: Launch) -> str:
+def _own_token(attempt: Attempt) -> str:
     """What opens the trainer without Slipway in between; "" where nothing does, or the connection cannot be used."""
     try:
-        return trainer_token(launch) if takes_own_token(launch) else ""
+        return token_of(attempt) if takes_own_token(attempt.launch) else ""
     except ProviderError:
         return ""
 

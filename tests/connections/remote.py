@@ -40,6 +40,7 @@ from connections.providers.base import (
 from connections.providers.configs import setting
 from connections.providers.spec import TrainerSpec
 from connections.providers.states import AttemptState
+from connections.providers.submissions import KeptSubmission
 
 REMOTE = "stand-in"
 
@@ -61,6 +62,7 @@ class RemoteEngine:
     """The engine, and what was asked of it. `runs` says which trainer modes it takes, all of them where empty."""
 
     jobs: dict[Reference, Observation] = field(default_factory=dict)
+    kept: dict[Reference, KeptSubmission] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     away: str = ""
     locked: str = ""
@@ -110,6 +112,9 @@ class RemoteEngine:
     def list_references(self) -> Sequence[Reference]:
         self._answer("list_references")
         return list(self.jobs)
+
+    def kept_submission(self, reference: Reference) -> KeptSubmission | None:
+        return self.kept.get(reference)
 
     def logs(self, reference: Reference, after: int) -> LogChunk:
         return LogChunk("", after)

@@ -15,6 +15,7 @@ from connections.providers.control_plane.jobs import (
     checkpoint,
     creation,
     differences,
+    kept_submission,
     observation,
     reasons_against,
 )
@@ -180,3 +181,24 @@ def test_asks_all_that_are_silent_and_few_of_the_others() -> None:
     assert choose([*ready, *silent], known, 5_000.0) == [*silent, *ready[:AGAIN_AT_A_TIME]]
     known |= dict.fromkeys(silent[:50], (False, 50.0))
     assert choose(silent, known, 60.0) == [*silent[50:], *silent[:50]], "who was asked comes last"
+
+
+def test_what_a_job_was_asked_for_is_read_back_under_the_names_here() -> None:
+    told = {"trainingShapeVersion": "accounts/local/trainingShapes/a/versions/abcd1234"}
+    asked = creation(make_spec(base_model="accounts/team/models/tiny", lora_rank=16, display_name="Found"), CATALOGS)
+    kept = kept_submission(asked | told, CATALOGS)
+    assert kept is not None
+    assert kept.version == "accounts/team/trainingShapes/a/versions/abcd1234"
+    assert kept.settings == {
+        "base_model": "accounts/team/models/tiny",
+        "lora_rank": 16,
+        "learning_rate": make_spec().learning_rate,
+        "trainer_replica_count": 1,
+        "inactivity_timeout_seconds": 3600,
+        "display_name": "Found",
+    }
+    hostile = {"trainingConfig": {"loraRank": {"a": 1}, "region": "x" * 5000}, "inactivityTimeout": "-1s"}
+    read = kept_submission(hostile | told, CATALOGS)
+    assert read is not None
+    assert read.settings == {}
+    assert kept_submission(asked, CATALOGS) is None

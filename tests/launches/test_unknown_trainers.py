@@ -11,22 +11,26 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.actors import user_actor
-from accounts.models import Account, AuditEntry, User
+from accounts.models import Account, AuditEntry, Membership, User
 from accounts.roles import Role
 from connections.providers.states import AttemptState, Reason
+from launches import tokens
 from launches.domain import advance_launch as advancing
 from launches.domain import purge_launch as purging
 from launches.domain import reconcile_launches as reconciling
+from launches.domain.adopt_trainer import adopt_trainer
 from launches.domain.advance_launch import advance_launch
+from launches.domain.cancel_launch import cancel_launch
 from launches.domain.delete_launch import delete_launch
 from launches.domain.end_unknown_trainer import end_unknown_trainer
 from launches.domain.purge_launch import purge_launch
 from launches.domain.reconcile_launches import reconcile_launches
 from launches.models import UnknownTrainer
+from launches.tokens import token_of, trainer_token
 from tests.connections.local_rig import LocalRig, make_rig
 from tests.connections.makers import local_connection
-from tests.connections.rig import make_reference, make_submission, until, wait_for, wait_ready
-from tests.launches.makers import attempt_of, make_launch
+from tests.connections.rig import TOKEN, make_reference, make_submission, until, wait_for, wait_ready
+from tests.launches.makers import attempt_of, make_launch, make_tiny_version
 from tests.makers import make_account, make_member, make_user, sign_in
 from wire.errors import NotFound, PermissionDenied
 
@@ -105,6 +109,37 @@ def test_a_launch_under_the_id_of_a_forgotten_one_is_refused_and_touches_nothing
     assert UnknownTrainer.objects.get().job_id == running.job_id
     assert rig.provider.observe(forgotten).ready
     assert checkpoint.is_dir()
+
+
+@pytest.mark.e2e
+def test_what_was_forgotten_is_adopted_with_the_token_that_it_was_started_with(
+    rig: LocalRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(advancing, "provider_to_act", lambda _connection: rig.provider)
+    monkeypatch.setattr(tokens, "open_provider", lambda _connection: rig.provider)
+    version = make_tiny_version()
+    owner = make_member(account=make_account(account_id="team-a"), role=Role.LAUNCHER)
+    forgotten = make_reference(attempt=2)
+    rig.provider.submit(make_submission(forgotten, training_shape_version=version.name, display_name="Found"))
+    wait_ready(rig.provider, forgotten)
+    reconcile_launches()
+    row = UnknownTrainer.objects.get()
+    assert row.gpus == 0
+    assert TOKEN not in str(row.kept)
+
+    membership = Membership.objects.get(user=owner)
+    launch = adopt_trainer(actor=user_actor(make_user(superuser=True)), trainer=row, owner=membership)
+    advance_launch(attempt_of(launch).pk)
+    attempt = attempt_of(launch)
+    assert (launch.job_id, str(launch), attempt.number) == (forgotten.job, "Found", 2)
+    assert (attempt.state, attempt.ready) == (AttemptState.RUNNING, True)
+    assert token_of(attempt) == TOKEN
+    assert token_of(attempt) != trainer_token(launch)
+    assert reconcile_launches() == 0
+    assert not UnknownTrainer.objects.exists()
+    cancel_launch(actor=user_actor(owner), launch=launch)
+    advance_launch(attempt.pk)
+    wait_for(rig.provider, forgotten, {AttemptState.CANCELLED})
 
 
 @pytest.mark.e2e

@@ -13,11 +13,21 @@ from connections.providers.control_plane.refusals import clean, clean_lines, rea
 from connections.providers.control_plane.states import meaning_of, word_of
 from connections.providers.spec import NO_RECIPE, TrainerMode, TrainerSpec
 from connections.providers.states import FINAL, AttemptState, Reason
+from connections.providers.submissions import KeptSubmission
 from wire.names import is_id, model_name, parse_model_name, parse_version_name, shape_name
 
 _INFERENCE = "_INFERENCE_"  # in the types of checkpoints that a sampler serves
 _COMPARED = ("trainingConfig.baseModel", "trainingConfig.loraRank", "trainingConfig.learningRate", "displayName")
 _REASONS = frozenset(Reason)
+_KEPT = {
+    "lora_rank": "trainingConfig.loraRank",
+    "learning_rate": "trainingConfig.learningRate",
+    "region": "trainingConfig.region",
+    "trainer_replica_count": "trainerReplicaCount",
+    "inactivity_timeout_seconds": "inactivityTimeout",
+    "display_name": "displayName",
+}
+"""What a user set, by attribute of the spec, and where a job tells it."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +125,21 @@ def observation(job: Mapping[str, Any], catalogs: Catalogs, *, endpoint: str = "
     )
 
 
+def kept_submission(job: Mapping[str, Any], catalogs: Catalogs) -> KeptSubmission | None:
+    """What the job says that it was asked for, under the names here; None where it tells no shape version."""
+    version = catalogs.version_here(clean(job.get("trainingShapeVersion"))[:200])
+    if parse_version_name(version) is None:
+        return None
+    config = job.get("trainingConfig")
+    told = {name: value for name, path in _KEPT.items() if _is_plain(value := _at(job, path))}
+    if isinstance(config, Mapping) and isinstance(config.get("baseModel"), str):
+        told["base_model"] = catalogs.version_here(config["baseModel"][:200])
+    seconds = str(told.pop("inactivity_timeout_seconds", "")).removesuffix("s")
+    if seconds.isascii() and seconds.isdecimal():
+        told["inactivity_timeout_seconds"] = int(seconds[:9])
+    return KeptSubmission(version, told)
+
+
 def checkpoint(row: Mapping[str, Any]) -> CheckpointRecord | None:
     """A row of the list of checkpoints; None where it has no name. Not every control plane tells step and size."""
     name = str(row.get("name", "")).rpartition("/")[2]
@@ -155,6 +180,10 @@ def _is_reference(spec: TrainerSpec) -> bool:
 def _reason(known: Reason | None, status: Mapping[str, Any]) -> Reason | None:
     word = reason_in(status.get("details"))
     return Reason(word) if word in _REASONS else known
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool) and len(str(value)) <= 200
 
 
 def _at(body: Mapping[str, Any], path: str) -> Any:

@@ -33,7 +33,8 @@ from connections.providers.control_plane.readiness import Readiness
 from connections.providers.control_plane.refusals import FINAL_FOR_A_SUBMISSION, Obstacle, RemoteRefusal, refusal
 from connections.providers.spec import NO_RECIPE, TrainerSpec
 from connections.providers.states import FINAL, AttemptState
-from wire.names import is_id, parse_model_name
+from connections.providers.submissions import KeptSubmission
+from wire.names import parse_model_name
 
 POLL_SECONDS = 10.0
 _THEIRS = "This is not offered by this connection: the weights lie with the control plane that the launch ran on."
@@ -120,7 +121,7 @@ class ControlPlaneProvider:
         the next try, it is resumed once more. There is never more than one trainer at a time.
         """
         reference = submission.reference
-        if not (is_id(reference.account) and is_id(reference.job)):
+        if not self.there.knows(reference):
             raise Rejected(f"{reference.account[:70]!r} and {reference.job[:70]!r} are no ids of an account and a job.")
         if reasons := self.fits(submission.spec):
             raise Rejected(" ".join(reasons))
@@ -167,6 +168,10 @@ class ControlPlaneProvider:
         """Every job of this Slipway that is not over, as its newest attempt. Errors: `Retryable`."""
         ours = (names.read_remote_id(self.there.instance, id_in(job)) for job in self.there.under_way())
         return [reference for reference in ours if reference]
+
+    def kept_submission(self, reference: Reference) -> KeptSubmission | None:
+        """As the job tells it; None where it tells no shape version. Errors: `Gone`, `Retryable`."""
+        return jobs.kept_submission(self.there.living(reference), self.catalogs)
 
     def logs(self, reference: Reference, after: int) -> LogChunk:  # noqa: ARG002
         """The wire has none."""

@@ -39,6 +39,7 @@ from connections.providers.local.limits import Limits
 from connections.providers.local.queue import Queue, settle
 from connections.providers.local.users import JobUsers
 from connections.providers.spec import TrainerSpec
+from connections.providers.submissions import KeptSubmission
 from connections.providers.trainer_files import checkpoints, files, recipes, records, tokenizers
 from connections.providers.trainer_files.config import make_config
 from wire.names import is_id
@@ -231,6 +232,18 @@ class LocalProvider:
         """Every attempt that is not over. Errors: `Retryable`."""
         with _faults():
             return self._queue.references()
+
+    def kept_submission(self, reference: Reference) -> KeptSubmission | None:
+        """What the attempt was started with; None where its file cannot be read. Errors: `Gone`, `Retryable`."""
+        with _faults():
+            directory = self._find(reference)
+            recorded = files.read_json(directory / files.SUBMISSION)
+            try:
+                spec = TrainerSpec.from_json(recorded["spec"]) if recorded else None
+                token = (directory / files.TOKEN).read_text()
+            except (KeyError, TypeError, ValueError, FileNotFoundError):
+                return None
+            return KeptSubmission(spec.training_shape_version, {}, spec, token) if spec else None
 
     def logs(self, reference: Reference, after: int) -> LogChunk:
         """At most 64 KiB of log from the byte offset on. Errors: `Gone`, `Retryable`."""
