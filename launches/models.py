@@ -329,10 +329,22 @@ class Checkpoint(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["launch", "kind", "name"], name="checkpoint_unique")]
+        indexes = [
+            models.Index(
+                fields=["-saved_at", "-id"],
+                condition=Q(kind=CheckpointKind.TRAINING.value, writing=False),
+                name="checkpoints_to_go_on_from",
+            )
+        ]
         ordering = ["step", "saved_at"]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def resource_name(self) -> str:
+        """Needs `launch` with its account."""
+        return names.checkpoint_name(self.launch.name, self.name)
 
     @property
     def promotable(self) -> bool:

@@ -29,16 +29,40 @@ OWNED_BY_SHAPE = frozenset(
 RECIPE = "recipe"
 CONNECTION = "connection"
 """Where it runs: as the recipe, no field of the shape."""
+CONTINUE_FROM = "continue_from"
+"""What the recipe goes on from: a checkpoint of the account, by its resource name."""
+
+
+@dataclass(frozen=True)
+class StartingPoint:
+    """A checkpoint to go on from: its resource name, of which model and rank, at which step, where it lies."""
+
+    name: str
+    base_model: str
+    lora_rank: int
+    step: int
+    connection: str
+
+    @property
+    def label(self) -> str:
+        """`JOB, NAME (step 60)`."""
+        *_, job, _, checkpoint = self.name.split("/")
+        return f"{job}, {checkpoint} (step {self.step:,})"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is launched: a version under its resource name, and the models that its shape fits."""
+    """What is launched: a version under its resource name, the models that its shape fits, what it may go on from."""
 
     version_name: str
     snapshot: Snapshot
     fields: tuple[LaunchField, ...]
     fitting_models: tuple[str, ...]
+    checkpoints: tuple[StartingPoint, ...] = ()
+
+    def checkpoint(self, name: Any) -> StartingPoint | None:
+        """The one of that name."""
+        return next((point for point in self.checkpoints if point.name == name), None)
 
 
 def resolve(
@@ -60,14 +84,18 @@ def resolve(
         *violations,
         *recipe_violations,
         *_refuse_connection(inputs.get(CONNECTION), connections),
+        *_refuse_checkpoint(subject, inputs.get(CONTINUE_FROM), values),
     ]
     if violations:
         return tuple(violations)
+    point = subject.checkpoint(inputs.get(CONTINUE_FROM))
     return TrainerSpec(
         training_shape_version=subject.version_name,
         recipe=recipe,
         **_set_by_user(subject.snapshot, values),
         **spec_of(subject.snapshot),
+        continue_from=point.name if point else None,
+        continue_step=point.step if point else None,
     )
 
 
@@ -114,9 +142,30 @@ def _refuse_connection(given: Any, connections: Collection[str]) -> list[Violati
     return [Violation(CONNECTION, f"{shown(given)} is not a connection that this account may use. {instead}.")]
 
 
+def _refuse_checkpoint(subject: Subject, given: Any, values: Mapping[str, Value]) -> list[Violation]:
+    """Why the launch cannot go on from the checkpoint, given what else was set and can be read."""
+    if _blank(given):
+        return []
+    point = subject.checkpoint(given)
+    if point is None:
+        known = [point.name for point in subject.checkpoints]
+        instead = f"Use {one_of(known)}, or leave it out" if known else "There is none; leave it out"
+        return [Violation(CONTINUE_FROM, f"{shown(given)} is no checkpoint that this shape can go on from. {instead}.")]
+    found = []
+    model = values.get("base_model", subject.snapshot.base_model)
+    if model != point.base_model:
+        sentence = f"{point.label} was trained on {point.base_model}, and the base model here is {model}."
+        found.append(Violation(CONTINUE_FROM, f"{sentence} Choose that base model, or another checkpoint."))
+    rank = values.get("lora_rank", 0)
+    if rank != point.lora_rank:
+        sentence = f"{point.label} has LoRA rank {point.lora_rank}, and the rank here is {rank}."
+        found.append(Violation(CONTINUE_FROM, f"{sentence} Set the rank to {point.lora_rank}, or choose another."))
+    return found
+
+
 def _foreign(subject: Subject, inputs: Mapping[str, Any]) -> list[Violation]:
     """Violations of the names that are not fields of this version."""
-    known = {field.name for field in subject.fields} | {RECIPE, CONNECTION}
+    known = {field.name for field in subject.fields} | {RECIPE, CONNECTION, CONTINUE_FROM}
     found = [
         Violation(shortened(name), sentence)
         for name in inputs

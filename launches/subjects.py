@@ -2,23 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from django.db.models import Q
 
 from accounts.models import Account
 from catalog.fields.snapshots import Snapshot
 from catalog.models import BaseModel, ShapeVersion
-from launches.resolve import Subject
+from connections.providers.base import CheckpointKind
+from connections.providers.spec import TrainerMode
+from launches.models import Checkpoint
+from launches.resolve import StartingPoint, Subject
+from wire.names import parse_checkpoint_name
 
 MOST_FITTING_MODELS = 100
+MOST_STARTING_POINTS = 50
 
 
-def subject_of(version: ShapeVersion, account: Account | None) -> Subject:
-    """The version as `resolve` takes it, with the models that its shape fits and the account may see."""
+def subject_of(version: ShapeVersion, account: Account | None, *, continue_from: Any = None) -> Subject:
+    """The version as `resolve` takes it, with the models that its shape fits and the account may see.
+
+    With them the newest checkpoints of the account that it can go on from, and the one that was asked for.
+    """
+    snapshot = version.frozen_snapshot
+    models = fitting_models(version.shape.base_model, snapshot, account)
     return Subject(
         version_name=version.name,
-        snapshot=version.frozen_snapshot,
+        snapshot=snapshot,
         fields=tuple(version.fields),
-        fitting_models=fitting_models(version.shape.base_model, version.frozen_snapshot, account),
+        fitting_models=models,
+        checkpoints=starting_points(snapshot, account, models, wanted=continue_from),
+    )
+
+
+def starting_points(
+    snapshot: Snapshot, account: Account | None, models: Sequence[str], *, wanted: Any = None
+) -> tuple[StartingPoint, ...]:
+    """Checkpoints for training, of the same mode and of one of the models, the newest first; the wanted one, too."""
+    if account is None or snapshot.trainer_mode is TrainerMode.FORWARD_ONLY:
+        return ()
+    found = Checkpoint.objects.filter(
+        launch__account=account,
+        kind=CheckpointKind.TRAINING,
+        writing=False,
+        launch__spec__trainer_mode=snapshot.trainer_mode,
+        launch__spec__base_model__in=list(models),
+    ).select_related("launch__account", "launch__connection")
+    newest = list(found.order_by("-saved_at", "-pk")[:MOST_STARTING_POINTS])
+    if isinstance(wanted, str) and (parsed := parse_checkpoint_name(wanted)):
+        owner, job, name = parsed
+        asked_for = found.filter(launch__account__account_id=owner, launch__job_id=job, name=name)
+        newest += asked_for.exclude(pk__in=[one.pk for one in newest])
+    return tuple(map(_starting_point, newest))
+
+
+def _starting_point(checkpoint: Checkpoint) -> StartingPoint:
+    launch = checkpoint.launch
+    rank = launch.spec["lora_rank"] if checkpoint.lora_rank is None else checkpoint.lora_rank
+    return StartingPoint(
+        checkpoint.resource_name, launch.spec["base_model"], rank, checkpoint.step, launch.connection.name
     )
 
 

@@ -30,7 +30,9 @@ class TrainerConfig:
     max_context_length   tokens of one sequence, at most
     inactivity_timeout_s seconds without a call (probes excepted) after which the process stops itself
     port                 0: any free one; endpoint.json says which
-    resume_from          checkpoint from which the recipe goes on
+    resume_from          checkpoint of this job from which the recipe goes on
+    start_from           cross_job://JOB/NAME: where there is no such checkpoint yet, it goes on from this one
+    start_step           the step at which that was saved; the recipe does recipe_steps steps from there
     """
 
     directory: Path
@@ -50,18 +52,21 @@ class TrainerConfig:
     host: str = "127.0.0.1"
     port: int = 0
     resume_from: str | None = None
+    start_from: str | None = None
+    start_step: int = 0
 
 
 _PATHS = ("directory", "checkpoints", "jobs_root", "model_cache", "model_directory")
-_TEXTS = ("job", "base_model", "host", "resume_from")
+_TEXTS = ("job", "base_model", "host", "resume_from", "start_from")
 _CHOICES = {"trainer_mode": MODES, "recipe": RECIPES}
 _INTEGERS = {
     "lora_rank": (0, 1024),
     "max_context_length": (1, 10_000_000),
     "recipe_steps": (1, 1_000_000),
     "port": (0, 65535),
+    "start_step": (0, 2**31 - 1),
 }
-_NULLABLE = ("model_directory", "learning_rate", "resume_from")
+_NULLABLE = ("model_directory", "learning_rate", "resume_from", "start_from")
 
 
 def load_config(path: Path) -> TrainerConfig:

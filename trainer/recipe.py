@@ -21,6 +21,7 @@ from transformers import AutoTokenizer
 from trainer.checkpoints import Checkpoints
 from trainer.config import FORWARD_ONLY, LORA, VALIDATION, TrainerConfig
 from trainer.errors import NoSpaceError
+from trainer.operations.weights import OPTIMIZER
 
 log = logging.getLogger(__name__)
 
@@ -55,29 +56,39 @@ class SampleRecipe:
             for step in range(self.config.recipe_steps):
                 self._pass("forward", model_id, pairs, step)
             return f"Recipe {self.config.recipe} finished after {self.config.recipe_steps} forward passes."
-        first = self._resume(model_id)
-        for step in range(first, self.config.recipe_steps):
+        first, last = self._resume(model_id), self.config.start_step + self.config.recipe_steps
+        for step in range(first, last):
             self._train(model_id, pairs, step)
-            if (step + 1) % SAVE_EVERY == 0 or step + 1 == self.config.recipe_steps:
+            if (step + 1) % SAVE_EVERY == 0 or step + 1 == last:
                 self._save(model_id, step + 1)
-        return f"Recipe {self.config.recipe} finished at step {self.config.recipe_steps}."
+        return f"Recipe {self.config.recipe} finished at step {last}."
 
     def _create_model(self) -> str:
         rank = self.config.lora_rank if self.config.trainer_mode == LORA else 0
         body = {
             "session_id": "recipe",
             "base_model": self.config.base_model,
-            "lora_config": {"rank": rank, "alpha": LORA_ALPHA, "seed": 0},
+            "lora_config": {"rank": rank, "alpha": self._alpha(), "seed": 0},
         }
         return str(self.call("create_model", body)["model_id"])
 
+    def _alpha(self) -> int:
+        """As the checkpoint to go on from was trained: with another one its adapter would be scaled differently."""
+        name = self.config.resume_from or self.config.start_from
+        return (self.checkpoints.find(name)[1].lora_alpha if name else None) or LORA_ALPHA
+
     def _resume(self, model_id: str) -> int:
-        """Load the checkpoint to go on from, if any, and return its step."""
-        name = self.config.resume_from
+        """Load the checkpoint to go on from, if any, and return its step.
+
+        One of another job may come without the state of an optimizer, which then begins anew.
+        """
+        name = self.config.resume_from or self.config.start_from
         if name is None:
             return 0
-        self.call("load_weights", {"model_id": model_id, "path": name, "optimizer": True})
-        return self.checkpoints.find(name)[1].step
+        directory, info = self.checkpoints.find(name)
+        with_optimizer = name == self.config.resume_from or (directory / OPTIMIZER).is_file()
+        self.call("load_weights", {"model_id": model_id, "path": name, "optimizer": with_optimizer})
+        return info.step
 
     def _pass(self, operation: str, model_id: str, pairs: list[Pair], step: int) -> None:
         if self.config.recipe == VALIDATION and step == full_context_step(self.config.recipe_steps):

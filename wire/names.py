@@ -122,6 +122,19 @@ def job_name(account: str, job: str) -> str:
     return f"accounts/{account}/rlorTrainerJobs/{job}"
 
 
+def checkpoint_name(job: str, checkpoint: str) -> str:
+    """The name of a checkpoint of the job of that name."""
+    return f"{job}/checkpoints/{checkpoint}"
+
+
+def parse_checkpoint_name(name: str) -> tuple[str, str, str] | None:
+    """(account, job, checkpoint) of a checkpoint's name, or None where the text is no such name."""
+    match name.split("/"):
+        case ["accounts", account, "rlorTrainerJobs", job, "checkpoints", checkpoint]:
+            return (account, job, checkpoint) if all(map(is_id, (account, job, checkpoint))) else None
+    return None
+
+
 def parse_model_name(name: str) -> tuple[str, str] | None:
     """(account, model) of `accounts/{account}/models/{model}`, or None where the text is no such name."""
     match name.split("/"):

@@ -45,6 +45,7 @@ class TrainerSpec:
 
     `accelerator_count` is GPUs per node; `max_context_length` is tokens; `inactivity_timeout_seconds` is seconds.
     `learning_rate` is None for a forward-only trainer. None elsewhere means that the provider chooses.
+    `continue_from` is the resource name of a checkpoint that the recipe goes on from, saved at `continue_step`.
     """
 
     training_shape_version: str
@@ -70,6 +71,8 @@ class TrainerSpec:
     recipe_steps: int | None = None
     hide_specs: bool = False
     rl_accelerator_count: int | None = None
+    continue_from: str | None = None
+    continue_step: int | None = None
 
     @property
     def gpus_per_replica(self) -> int:

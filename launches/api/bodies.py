@@ -60,7 +60,7 @@ UNAVAILABLE = {
     "trainingConfig.optimizerWeightDecay": _LOOP,
     "trainingConfig.samplerCheckpointSaveIntervalSteps": _LOOP,
     "trainingConfig.outputModel": "no job here makes a model by itself",
-    "trainingConfig.warmStartFrom": "a job starts from its base model; load a checkpoint from the loop",
+    "trainingConfig.warmStartFrom": "a job of the API runs no recipe; its own loop loads a checkpoint, by load_state",
 }
 """What an SDK can ask for and no trainer here has, with why; asking for nothing by it is taken.
 

@@ -251,7 +251,7 @@ class CheckpointSerializer(serializers.Serializer[Checkpoint]):
         """What its trainer did not tell is 0 or empty. Needs `launch` with its account."""
         launch = checkpoint.launch
         return {
-            "name": f"{launch.name}/checkpoints/{checkpoint.name}",
+            "name": checkpoint.resource_name,
             "createTime": rfc3339(checkpoint.saved_at),
             "updateTime": rfc3339(checkpoint.saved_at),
             "expireTime": rfc3339(launch.kept_until) if launch.kept_until else None,

@@ -23,6 +23,7 @@ from launches.live.hints import ADVANCE
 from launches.live.wake import wake
 from launches.models import Attempt, Launch
 from launches.placement import connections_of, place, refusal_sentence
+from launches.resolve import CONTINUE_FROM
 from launches.search import launch_search_text
 from launches.space import require_space
 from launches.subjects import subject_of
@@ -75,7 +76,8 @@ def create_launch(
     if validation_run:
         placement = place_validation(version, validation_run)
     else:
-        placement = place(subject_of(version, account), inputs, connections_of(account))
+        subject = subject_of(version, account, continue_from=inputs.get(CONTINUE_FROM))
+        placement = place(subject, inputs, connections_of(account))
     spec, offer = _complete(placement.spec, job=job, key=idempotency_key, labels=labels), placement.offer
     if found := _made_before(actor, account, idempotency_key, spec, version):
         return found

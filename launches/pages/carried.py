@@ -12,14 +12,19 @@ from urllib.parse import urlencode
 from catalog.fields.inputs import Input
 from catalog.fields.launch_fields import every_field
 from launches.pages.forms import read_inputs
-from launches.resolve import CONNECTION, RECIPE
+from launches.resolve import CONNECTION, CONTINUE_FROM, RECIPE
 from wire.errors import Violation
 
 LONGEST = 300
 """Characters of a value that an address takes; no field takes as many. static/js/launch-form.js knows it, too."""
 LEFT = "left"
 """The parameter that names what was left behind because it was longer."""
-LABELS = {RECIPE: "Recipe", CONNECTION: "Where it runs", **{name: field.label for name, field in every_field().items()}}
+LABELS = {
+    RECIPE: "Recipe",
+    CONNECTION: "Where it runs",
+    CONTINUE_FROM: "Continue from",
+    **{name: field.label for name, field in every_field().items()},
+}
 """Names that are carried, with the labels of their fields, which the other form may not have."""
 
 

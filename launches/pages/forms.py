@@ -15,7 +15,7 @@ from catalog.fields.texts import limits_text
 from catalog.labels import value_label
 from catalog.text_rules import shortened
 from connections.providers.base import Recipe
-from launches.resolve import CONNECTION, RECIPE, Subject
+from launches.resolve import CONNECTION, CONTINUE_FROM, RECIPE, Subject
 from wire.errors import Violation, capped
 
 OWN_NAMES = frozenset({"account", "csrfmiddlewaretoken", "decided", "idempotency_key", "latest", "version"})
@@ -67,6 +67,8 @@ def form_fields(
     fields = [_input(field, subject, inputs, tuple(errors.get(field.name, ()))) for field in subject.fields]
     if len(places) > 1 or errors.get(CONNECTION):
         fields.append(_place(places, inputs.get(CONNECTION), tuple(errors.get(CONNECTION, ()))))
+    if subject.checkpoints or errors.get(CONTINUE_FROM):
+        fields.append(_continue_from(subject, inputs.get(CONTINUE_FROM), tuple(errors.get(CONTINUE_FROM, ()))))
     if recipes:
         fields.append(_recipe(recipes, inputs.get(RECIPE), tuple(errors.get(RECIPE, ()))))
     return tuple(fields)
@@ -107,6 +109,25 @@ def _place(places: Sequence[LaunchPlace], given: Any, errors: tuple[str, ...]) -
         value=value,
         default="",
         options=options_of([("", first), *choices], value, odd="cannot run it"),
+        errors=errors,
+    )
+
+
+def _continue_from(subject: Subject, given: Any, errors: tuple[str, ...]) -> Input:
+    value = value_label(given)
+    return Input(
+        prefix=PREFIX,
+        name=CONTINUE_FROM,
+        label="Continue from",
+        help="A checkpoint of this account, of the same base model and LoRA rank, that the recipe goes on from.",
+        value=value,
+        default="",
+        wide=True,
+        options=options_of(
+            [("", "the base model"), *((point.name, point.label) for point in subject.checkpoints)],
+            value,
+            odd="cannot be gone on from",
+        ),
         errors=errors,
     )
 

@@ -271,4 +271,5 @@ def _settings(spec: TrainerSpec) -> list[tuple[str, str]]:
         ("Region", spec.region or "chosen by the provider"),
         ("Inactivity timeout", duration_label(spec.inactivity_timeout_seconds)),
         ("Recipe", spec.recipe),
+        *([("Continues from", spec.continue_from)] if spec.continue_from else []),
     ]

@@ -41,6 +41,20 @@ def test_the_recipe_trains_saves_and_ends(start: Starter, mode: str) -> None:
     assert [record["step"] for record in records] == [26, 27] and records[0]["loss_per_token"] < losses[-2]
 
 
+def test_the_recipe_goes_on_from_a_checkpoint_of_another_job(start: Starter) -> None:
+    told = {"trainer_mode": "LORA_TRAINER", "recipe": "sample-sft", "max_context_length": 256}
+    first = start("first-run", wait="exit", recipe_steps=3, **told)
+    more = start(
+        "second-run", wait="exit", recipe_steps=2, start_from="cross_job://first-run/step-3", start_step=3, **told
+    )
+    assert more.process.returncode == 0, more.log.read_text()
+    assert more.exit_reason()["message"] == "Recipe sample-sft finished at step 5."
+    records = more.metrics()
+    assert [record["step"] for record in records] == [4, 5]
+    assert records[0]["loss_per_token"] < first.metrics()[0]["loss_per_token"]
+    assert [path.name for path in more.checkpoints.iterdir()] == ["step-5"]
+
+
 def test_the_recipe_of_a_forward_only_trainer_only_looks(start: Starter) -> None:
     trainer = start("recipe-frozen", wait="exit", trainer_mode="FORWARD_ONLY", recipe="sample-sft", recipe_steps=3)
     assert trainer.process.returncode == 0, trainer.log.read_text()

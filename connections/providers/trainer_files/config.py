@@ -7,6 +7,7 @@ from typing import Any
 
 from connections.providers.spec import TrainerMode, TrainerSpec
 from connections.providers.trainer_files import files
+from wire.names import parse_checkpoint_name
 
 RECIPE_STEPS = 60
 
@@ -40,6 +41,8 @@ def make_config(
         "host": bind,
         "port": 0,
         "resume_from": resume_from or None,
+        "start_from": _start_from(spec),
+        "start_step": spec.continue_step or 0,
     }
 
 
@@ -47,3 +50,9 @@ def _mode(spec: TrainerSpec) -> str:
     """A LoRA trainer without a rank has nothing to train: it serves forward passes."""
     frozen = spec.trainer_mode == TrainerMode.LORA_TRAINER and spec.lora_rank == 0
     return TrainerMode.FORWARD_ONLY if frozen else spec.trainer_mode
+
+
+def _start_from(spec: TrainerSpec) -> str | None:
+    """The checkpoint as our trainer calls it: those of the account's jobs lie beside each other."""
+    parsed = parse_checkpoint_name(spec.continue_from or "")
+    return f"cross_job://{parsed[1]}/{parsed[2]}" if parsed else None
