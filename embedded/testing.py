@@ -20,6 +20,7 @@ from embedded.servers import start_servers
 from embedded.services import environment, programs_path
 
 KEPT_SETTINGS = ("SLIPWAY_PYTHON", "SLIPWAY_ENV_DIR", "SLIPWAY_CHROMIUM", "SLIPWAY_TEST_ENVIRONMENTS")
+FORGOTTEN_SETTINGS = {"PORT", "DATABASE_URL", "REDIS_URL", "PYTHONDONTWRITEBYTECODE"}
 NO_BROWSER = (
     "NO BROWSER: the browser tests were skipped, because there is no Chromium and it could not be installed.\n"
     "Install chromium, or set SLIPWAY_CHROMIUM to one, to run them."
@@ -37,9 +38,12 @@ def temporary_home() -> Iterator[Home]:
 
 
 def forget_settings() -> None:
-    """Drop the caller's own settings, so that tests mean the same everywhere and touch no running Slipway."""
+    """Drop the caller's own settings, so that tests mean the same everywhere and touch no running Slipway.
+
+    And what forbids Python to keep compiled modules: hundreds would be compiled anew in every process of every test.
+    """
     for name in list(os.environ):
-        if name in {"PORT", "DATABASE_URL", "REDIS_URL"} or (name.startswith("SLIPWAY_") and name not in KEPT_SETTINGS):
+        if name in FORGOTTEN_SETTINGS or (name.startswith("SLIPWAY_") and name not in KEPT_SETTINGS):
             del os.environ[name]
 
 

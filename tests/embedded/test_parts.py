@@ -206,11 +206,11 @@ def test_pytest_runs_in_parallel_unless_told_how() -> None:
 
 
 def test_the_callers_settings_do_not_reach_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PORT", "SLIPWAY_URL", "SLIPWAY_ENV_DIR"):
+    for name in ("PORT", "SLIPWAY_URL", "SLIPWAY_ENV_DIR", "PYTHONDONTWRITEBYTECODE"):
         monkeypatch.setenv(name, "x")
     monkeypatch.setattr(os, "environ", dict(os.environ))
     forget_settings()
-    assert "PORT" not in os.environ
+    assert not {"PORT", "PYTHONDONTWRITEBYTECODE"} & set(os.environ)
     assert "SLIPWAY_URL" not in os.environ
     assert os.environ["SLIPWAY_ENV_DIR"] == "x"
 
