@@ -48,12 +48,16 @@ def forget_settings() -> None:
 
 
 def pytest_options(arguments: list[str]) -> list[str]:
-    """Two processes that share the files out, unless the caller speaks of it or wants a debugger or a list."""
+    """Two processes that share the files out, unless the caller speaks of it or wants a debugger or a list.
+
+    The quick suite does without the plugin for one test that it leaves out, which takes a second to load.
+    """
     own = ("--numprocesses", "--dist", "--pdb", "--trace", "--collect-only", "--co", "-p")
     spoken = any(argument.startswith("-n") or argument.partition("=")[0] in own for argument in arguments)
     if (os.cpu_count() or 1) < 2 or spoken:
         return arguments
-    return ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", *arguments]
+    shared = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", *arguments]
+    return ["-p", "no:schemathesis", *shared] if "not e2e" in arguments else shared
 
 
 def run(arguments: list[str]) -> int:

@@ -201,6 +201,7 @@ def test_services_get_the_addresses_and_listen_on_loopback(state: Home, monkeypa
 def test_pytest_runs_in_parallel_unless_told_how() -> None:
     assert pytest_options(["-k", "x"])[-2:] == ["-k", "x"]
     assert pytest_options(["--color=no"])[:2] == ["-n", "2"]
+    assert "no:schemathesis" in pytest_options(["-m", "not e2e"])
     for own in (["-n", "0"], ["-n4"], ["--numprocesses=1"], ["--pdb"], ["--co"]):
         assert pytest_options(own) == own
 
