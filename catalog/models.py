@@ -46,6 +46,13 @@ class BaseModel(models.Model):
     model_type = models.CharField(max_length=63, null=True, blank=True)
     parameter_count = models.BigIntegerField(null=True, blank=True)
     aliases = ArrayField(models.CharField(max_length=120), default=list, blank=True, help_text="Its other names.")
+    former_ids = ArrayField(
+        models.CharField(max_length=63),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="What it was called before; they go on resolving.",
+    )
     named_here = models.BooleanField(
         default=False, db_default=False, help_text="Nobody said the title: it was made from the id."
     )
@@ -62,6 +69,7 @@ class BaseModel(models.Model):
         indexes = [
             models.Index(fields=["position", "id"], name="base_model_order"),
             GinIndex(fields=["search_text"], opclasses=["gin_trgm_ops"], name="base_model_search_trigrams"),
+            GinIndex(fields=["former_ids"], name="base_model_former_ids"),
         ]
 
     def __str__(self) -> str:
@@ -71,6 +79,11 @@ class BaseModel(models.Model):
     def name(self) -> str:
         """The resource name. Needs `account` loaded."""
         return names.model_name(self.account.account_id, self.model_id)
+
+    @property
+    def former_names(self) -> tuple[str, ...]:
+        """The resource names that it had before. Needs `account` loaded."""
+        return tuple(names.model_name(self.account.account_id, former) for former in self.former_ids)
 
 
 class TrainingShape(models.Model):

@@ -8,7 +8,7 @@ from catalog.search import search_text
 
 def model_search_text(model: BaseModel) -> str:
     """All names of a base model, in the form of `catalog.search`."""
-    return search_text(model.title, model.model_id, model.family, model.section, *model.aliases)
+    return search_text(model.title, model.model_id, model.family, model.section, *model.aliases, *model.former_ids)
 
 
 def shape_search_text(*, display_name: str, shape_id: str, base_model: BaseModel) -> str:

@@ -272,11 +272,12 @@ def models_matching(member_of: Collection[int], filters: CatalogFilters) -> Q:
 
 
 def find_model(member_of: Collection[int], name: str) -> BaseModel | None:
-    """The base model of that resource name, if it may be seen."""
+    """The base model that has that resource name, or else had it before, if it may be seen."""
     parsed = parse_model_name(name)
     if parsed is None:
         return None
-    return visible_models(member_of).filter(account__account_id=parsed[0], model_id=parsed[1]).first()
+    seen = visible_models(member_of).filter(account__account_id=parsed[0])
+    return seen.filter(model_id=parsed[1]).first() or seen.filter(former_ids__contains=[parsed[1]]).first()
 
 
 def versions_of(

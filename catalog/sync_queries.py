@@ -52,6 +52,13 @@ def last_runs(connection: Connection, number: int) -> list[SyncRun]:
     return list(SyncRun.objects.filter(connection=connection, finished_at__isnull=False).order_by("-pk")[:number])
 
 
+def proposed_renames(connection: Connection) -> list[tuple[str, str]]:
+    """Base models that the newest look found under another name: by both, for a superuser to agree."""
+    newest = next(iter(last_runs(connection, 1)), None)
+    lines = newest.refused if newest and newest.outcome != SyncOutcome.FAILED else []
+    return list(dict.fromkeys((line["from"], line["to"]) for line in lines if "from" in line))
+
+
 def asked_for(connection: Connection) -> SyncRun | None:
     """The look that somebody waits for."""
     return SyncRun.objects.filter(connection=connection, finished_at__isnull=True).first()

@@ -7,7 +7,7 @@ from django.urls import path
 from catalog.views.browse import browse
 from catalog.views.compare import compare_shapes, compare_versions
 from catalog.views.shape import shape
-from catalog.views.syncs import sync_now, sync_runs
+from catalog.views.syncs import model_rename, sync_now, sync_runs
 
 urlpatterns = [
     path("", browse, name="catalog"),
@@ -16,4 +16,5 @@ urlpatterns = [
     path("compare", compare_shapes, name="compare"),
     path("connections/<slug:name>/catalog", sync_runs, name="sync_runs"),
     path("connections/<slug:name>/catalog/sync", sync_now, name="sync_now"),
+    path("connections/<slug:name>/catalog/rename", model_rename, name="model_rename"),
 ]

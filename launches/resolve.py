@@ -6,6 +6,7 @@ the task and every other door go through it, so they refuse the same things in t
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,17 +53,26 @@ class StartingPoint:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is launched: a version under its resource name, the models that its shape fits, what it may go on from."""
+    """What is launched: a version under its resource name, the models that its shape fits, what it may go on from.
+
+    `renamed` has the names that models had before, which mean them still.
+    """
 
     version_name: str
     snapshot: Snapshot
     fields: tuple[LaunchField, ...]
     fitting_models: tuple[str, ...]
     checkpoints: tuple[StartingPoint, ...] = ()
+    renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def checkpoint(self, name: Any) -> StartingPoint | None:
         """The one of that name."""
         return next((point for point in self.checkpoints if point.name == name), None)
+
+    @property
+    def base_model(self) -> str:
+        """The shape's own, under the name that it has now."""
+        return self.renamed.get(self.snapshot.base_model, self.snapshot.base_model)
 
 
 def resolve(
@@ -92,17 +102,17 @@ def resolve(
     return TrainerSpec(
         training_shape_version=subject.version_name,
         recipe=recipe,
-        **_set_by_user(subject.snapshot, values),
+        **_set_by_user(subject, values),
         **spec_of(subject.snapshot),
         continue_from=point.name if point else None,
         continue_step=point.step if point else None,
     )
 
 
-def _set_by_user(snapshot: Snapshot, values: Mapping[str, Value]) -> dict[str, Any]:
+def _set_by_user(subject: Subject, values: Mapping[str, Value]) -> dict[str, Any]:
     """By the spec's attributes what the fields hold; what is not offered has its place's own value."""
     found = {place.spec: values.get(name, place.unset) for name, place in PLACES.items()}
-    return found | {"base_model": values.get("base_model", snapshot.base_model)}
+    return found | {"base_model": values.get("base_model", subject.base_model)}
 
 
 def _read_fields(subject: Subject, inputs: Mapping[str, Any]) -> tuple[dict[str, Value], list[Violation]]:
@@ -152,7 +162,7 @@ def _refuse_checkpoint(subject: Subject, given: Any, values: Mapping[str, Value]
         instead = f"Use {one_of(known)}, or leave it out" if known else "There is none; leave it out"
         return [Violation(CONTINUE_FROM, f"{shown(given)} is no checkpoint that this shape can go on from. {instead}.")]
     found = []
-    model = values.get("base_model", subject.snapshot.base_model)
+    model = values.get("base_model", subject.base_model)
     if model != point.base_model:
         sentence = f"{point.label} was trained on {point.base_model}, and the base model here is {model}."
         found.append(Violation(CONTINUE_FROM, f"{sentence} Choose that base model, or another checkpoint."))
@@ -203,10 +213,11 @@ def _read_value(field: LaunchField, given: Any, subject: Subject) -> Value:
 
 def _read_model(given: Any, subject: Subject) -> str:
     if _blank(given):
-        return subject.snapshot.base_model
-    if given in subject.fitting_models or given == subject.snapshot.base_model:
-        return str(given)
+        return subject.base_model
+    name = subject.renamed.get(str(given), given)
+    if name in subject.fitting_models or name == subject.base_model:
+        return str(name)
     raise ValueError(
-        f"{shown(given)} does not fit this shape, which is made for {subject.snapshot.base_model}. "
-        f"Use {one_of(subject.fitting_models or (subject.snapshot.base_model,))}."
+        f"{shown(given)} does not fit this shape, which is made for {subject.base_model}. "
+        f"Use {one_of(subject.fitting_models or (subject.base_model,))}."
     )

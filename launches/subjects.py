@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db.models import Q
@@ -31,44 +31,52 @@ def subject_of(version: ShapeVersion, account: Account | None, *, continue_from:
         version_name=version.name,
         snapshot=snapshot,
         fields=tuple(version.fields),
-        fitting_models=models,
+        fitting_models=tuple(model.name for model in models),
         checkpoints=starting_points(snapshot, account, models, wanted=continue_from),
+        renamed=_renamed(models),
     )
 
 
 def starting_points(
-    snapshot: Snapshot, account: Account | None, models: Sequence[str], *, wanted: Any = None
+    snapshot: Snapshot, account: Account | None, models: Sequence[BaseModel], *, wanted: Any = None
 ) -> tuple[StartingPoint, ...]:
     """Checkpoints for training, of the same mode and of one of the models, the newest first; the wanted one, too."""
     if account is None or snapshot.trainer_mode is TrainerMode.FORWARD_ONLY:
         return ()
+    renamed = _renamed(models)
     found = Checkpoint.objects.filter(
         launch__account=account,
         kind=CheckpointKind.TRAINING,
         writing=False,
         launch__spec__trainer_mode=snapshot.trainer_mode,
-        launch__spec__base_model__in=list(models),
+        launch__spec__base_model__in=[*(model.name for model in models), *renamed],
     ).select_related("launch__account", "launch__connection")
     newest = list(found.order_by("-saved_at", "-pk")[:MOST_STARTING_POINTS])
     if isinstance(wanted, str) and (parsed := parse_checkpoint_name(wanted)):
         owner, job, name = parsed
         asked_for = found.filter(launch__account__account_id=owner, launch__job_id=job, name=name)
         newest += asked_for.exclude(pk__in=[one.pk for one in newest])
-    return tuple(map(_starting_point, newest))
+    return tuple(_starting_point(checkpoint, renamed) for checkpoint in newest)
 
 
-def _starting_point(checkpoint: Checkpoint) -> StartingPoint:
+def _renamed(models: Sequence[BaseModel]) -> dict[str, str]:
+    """By their former names those that they have now."""
+    return {former: model.name for model in models for former in model.former_names}
+
+
+def _starting_point(checkpoint: Checkpoint, renamed: Mapping[str, str]) -> StartingPoint:
     launch = checkpoint.launch
+    base_model = launch.spec["base_model"]
     rank = launch.spec["lora_rank"] if checkpoint.lora_rank is None else checkpoint.lora_rank
     return StartingPoint(
-        checkpoint.resource_name, launch.spec["base_model"], rank, checkpoint.step, launch.connection.name
+        checkpoint.resource_name, renamed.get(base_model, base_model), rank, checkpoint.step, launch.connection.name
     )
 
 
-def fitting_models(own: BaseModel, snapshot: Snapshot, account: Account | None) -> tuple[str, ...]:
+def fitting_models(own: BaseModel, snapshot: Snapshot, account: Account | None) -> tuple[BaseModel, ...]:
     """The shape's own base model first, then models of the same type and parameter count, where both are known."""
     if snapshot.model_type is None or snapshot.parameter_count is None:
-        return (own.name,)
+        return (own,)
     alike = (
         BaseModel.objects.filter(model_type=snapshot.model_type, parameter_count=snapshot.parameter_count)
         .filter(Q(account=account) | Q(account=own.account_id))
@@ -76,4 +84,4 @@ def fitting_models(own: BaseModel, snapshot: Snapshot, account: Account | None) 
         .select_related("account")
         .order_by("position", "id")[: MOST_FITTING_MODELS - 1]
     )
-    return (own.name, *(model.name for model in alike))
+    return (own, *alike)

@@ -71,8 +71,16 @@ def _base_model(operator_: str, value: filters.Value) -> Q:
     if operator_ not in ("=", "!=") or parsed is None:
         return compare("wire_base_model", operator_, value)
     account, model = parsed
-    wanted = Q(shape__base_model__account__account_id=account, shape__base_model__model_id=model)
+    wanted = Q(shape__base_model__account__account_id=account, shape__base_model__model_id=_id_now(account, model))
     return ~wanted if operator_ == "!=" else wanted
+
+
+def _id_now(account: str, model: str) -> str:
+    """The id that the base model has now: another one where only a former name is asked for. By indexes."""
+    of_account = BaseModel.objects.filter(account__account_id=account)
+    if of_account.filter(model_id=model).exists():
+        return model
+    return of_account.filter(former_ids__contains=[model]).values_list("model_id", flat=True).first() or model
 
 
 def _containing(names: str, value: filters.Value) -> Q:

@@ -9,7 +9,7 @@ from accounts.actors import Actor
 from accounts.domain.record import record
 from accounts.models import Account
 from catalog.domain.carry_out import STALE, carry_out, lock_catalog
-from catalog.domain.plan_catalog import plan_for
+from catalog.domain.plan_catalog import of_today, plan_for
 from catalog.files.bundled import bundled_files
 from catalog.files.document import Document
 from catalog.files.plan import Plan
@@ -38,6 +38,7 @@ def apply_catalog(
     `FailedPrecondition` where a public shape would be superseded by a version that is not.
     """
     there = lock_catalog(document.account_id)
+    document = of_today(document)
     plan = plan_for(actor, there, document, file=file, source=source, prune=prune, renew=renew)
     if expected not in (None, plan.fingerprint):
         raise Conflict(STALE)

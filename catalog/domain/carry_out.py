@@ -109,15 +109,15 @@ def _put_models(actor: Actor, account: Account, document: Document, plan: Plan) 
 def _put_model(account: Account, entry: ModelEntry, facts: ModelFacts, model: BaseModel | None) -> BaseModel:
     parsed = parse_model_name(entry.name)
     assert parsed, "the reader takes names only"
-    columns = _columns(parsed[1], facts)
+    columns = _columns(parsed[1], facts, model.former_ids if model else [])
     if model is None:
         return BaseModel.objects.create(account=account, position=0, **columns)
     if _update(model, columns):
-        _refresh_search(model)
+        refresh_search(model)
     return model
 
 
-def _columns(model_id: str, facts: ModelFacts) -> dict[str, Any]:
+def _columns(model_id: str, facts: ModelFacts, former_ids: list[str]) -> dict[str, Any]:
     columns = {
         "model_id": model_id,
         "title": facts.title,
@@ -129,10 +129,10 @@ def _columns(model_id: str, facts: ModelFacts) -> dict[str, Any]:
         "aliases": list(facts.aliases),
         "named_here": facts.named_here,
     }
-    return columns | {"search_text": model_search_text(BaseModel(**columns))}
+    return columns | {"search_text": model_search_text(BaseModel(**columns, former_ids=former_ids))}
 
 
-def _refresh_search(base_model: BaseModel) -> None:
+def refresh_search(base_model: BaseModel) -> None:
     """Let free text find all shapes of the model under its new names, those of other accounts too."""
     shapes = list(TrainingShape.objects.select_for_update().filter(base_model=base_model).order_by("pk"))
     for shape in shapes:

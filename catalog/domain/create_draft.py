@@ -75,7 +75,7 @@ def refuse_wrong_content(shape: TrainingShape, snapshot: Snapshot, note: str) ->
     found = range_problems(snapshot)
     if snapshot.name != shape.name:
         found.append(Violation("name", f"{snapshot.name} is not {shape.name}."))
-    if snapshot.base_model != shape.base_model.name:
+    if snapshot.base_model not in (shape.base_model.name, *shape.base_model.former_names):
         found.append(
             Violation("base_model", f"{shape.name} is made for {shape.base_model.name}; clone it for another model.")
         )

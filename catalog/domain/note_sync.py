@@ -50,7 +50,7 @@ def note_sync(look: Look, *, outcome: SyncOutcome, plan: SyncPlan | None = None,
     """
     connection, now = look.connection, timezone.now()
     run = _held(look)
-    refused = [{"name": line.name, "reason": line.reason} for line in plan.refused] if plan else []
+    refused = [line.as_json() for line in plan.refused] if plan else []
     fingerprint = plan.fingerprint if plan else ""
     last = SyncRun.objects.filter(connection=connection, finished_at__isnull=False).order_by("-pk").first()
     same = last and (last.outcome, last.fingerprint, last.detail, last.refused) == (

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from django.db import transaction
 
-from accounts.actors import Actor, require
+from accounts.actors import SYSTEM, Actor, require
 from accounts.models import Account
 from accounts.queries import memberships_of
 from accounts.roles import Right
 from catalog.files.current import empty_catalog, read_current
-from catalog.files.document import Document, ShapeEntry
+from catalog.files.document import Document, ModelEntry, ShapeEntry
 from catalog.files.plan import CurrentCatalog, Plan
 from catalog.files.planning import make_plan
 from catalog.files.problems import DocumentError, Problem
@@ -31,7 +33,27 @@ def plan_catalog(
     once.
     """
     account = Account.objects.filter(account_id=document.account_id).first()
-    return plan_for(actor, account, document, file=file, source=source, prune=prune, renew=renew)
+    return plan_for(actor, account, of_today(document), file=file, source=source, prune=prune, renew=renew)
+
+
+def of_today(document: Document) -> Document:
+    """The document with base models that were renamed since under their names of today, unless it says those, too."""
+    owners = {model.name: parsed for model in document.models if (parsed := parse_model_name(model.name))}
+    rows = BaseModel.objects.select_related("account").filter(
+        account__account_id__in={account for account, _ in owners.values()},
+        former_ids__overlap=[model for _, model in owners.values()],
+    )
+    today = {former: row.name for row in rows if row.name not in owners for former in row.former_names}
+    real = set(_names(visible_to(SYSTEM, [name for name in today if name in owners])))
+    renamed = {former: name for former, name in today.items() if former not in real}
+    return replace(document, models=tuple(_under(model, renamed.get(model.name)) for model in document.models))
+
+
+def _under(model: ModelEntry, name: str | None) -> ModelEntry:
+    if name is None:
+        return model
+    shapes = tuple(replace(each, snapshot=replace(each.snapshot, base_model=name)) for each in model.shapes)
+    return replace(model, name=name, shapes=shapes)
 
 
 def plan_for(

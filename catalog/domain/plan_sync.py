@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from accounts.models import Account
@@ -126,11 +126,11 @@ def _older(account: Account, offered: Sequence[OfferedShape]) -> dict[tuple[str,
     versions = (
         ShapeVersion.objects.filter(shape__account=account, version_id__in={version for _, version in wanted})
         .exclude(is_latest_validated=True)
-        .select_related("shape")
+        .select_related("shape__base_model__account")
     )
     return {
         key: KnownVersion(
-            Snapshot.from_json(version.snapshot),
+            replace(Snapshot.from_json(version.snapshot), base_model=version.shape.base_model.name),
             is_open=version.state == VersionState.VALIDATED
             and version.published_at is not None
             and version.withdrawn_at is None,

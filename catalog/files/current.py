@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import replace
 
 from django.db.models import Exists, OuterRef
 
@@ -69,7 +70,7 @@ def _shape_entry(version: ShapeVersion) -> ShapeEntry:
     return ShapeEntry(
         shape_id=version.shape.shape_id,
         id_source=IdSource(version.shape.id_source),
-        snapshot=version.frozen_snapshot,
+        snapshot=replace(version.frozen_snapshot, base_model=version.shape.base_model.name),  # which has that name now
         launch_fields=tuple(version.fields),
         edition=version.fields_edition,
         deprecated=_deprecation(version) if version.deprecated_at else None,

@@ -27,10 +27,19 @@ class OfferedShape:
 
 @dataclass(frozen=True)
 class RefusedLine:
-    """A line of the catalog there that was left out."""
+    """A line of the catalog there that was left out.
+
+    `renames` are the names of its base model, here and there, where that may be one model under a new name.
+    """
 
     name: str
     reason: str
+    renames: tuple[str, str] | None = None
+
+    def as_json(self) -> dict[str, str]:
+        """As a run keeps it."""
+        told = {"name": self.name, "reason": self.reason}
+        return told | ({"from": self.renames[0], "to": self.renames[1]} if self.renames else {})
 
 
 @dataclass(frozen=True)

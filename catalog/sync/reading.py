@@ -29,7 +29,17 @@ _AT_LEAST_ONE = frozenset({"node_count", *(field.key for field in SCHEME_FIELDS)
 
 
 class LeftOut(ValueError):
-    """Why a line of the catalog there is not brought here, in a sentence."""
+    """Why a line of the catalog there is not brought here, in a sentence; `renames` as in `RefusedLine`."""
+
+    renames: tuple[str, str] | None = None
+
+
+class RenamedThere(LeftOut):
+    """Its base model is another one there than here."""
+
+    def __init__(self, sentence: str, renames: tuple[str, str] | None) -> None:
+        super().__init__(sentence)
+        self.renames = renames
 
 
 def read_listed(catalog: RemoteCatalog) -> Offered:

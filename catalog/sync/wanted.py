@@ -7,7 +7,7 @@ what is here of it stays as it is, too.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -20,7 +20,7 @@ from catalog.files.document import Deprecation, Document, ModelEntry, ModelFacts
 from catalog.files.plan import CurrentCatalog
 from catalog.sync.filed import SAID
 from catalog.sync.offers import OfferedShape, RefusedLine
-from catalog.sync.reading import LeftOut, read_facts
+from catalog.sync.reading import LeftOut, RenamedThere, read_facts
 from connections.providers.spec import TrainerMode
 from wire.names import parse_model_name
 
@@ -79,13 +79,15 @@ def want(
     """
     there = {shape.shape_id: shape for shape in standing.current.document.shapes}
     entries, refused = dict(there), []
+    offered = tuple(offered)
+    heirs = _heirs(standing, offered)
     taken: dict[str, OfferedShape] = {}
     for shape in offered:
         try:
-            entries[shape.shape_id] = _entry(standing, shape, there.get(shape.shape_id))
+            entries[shape.shape_id] = _entry(standing, shape, there.get(shape.shape_id), heirs)
         except LeftOut as error:
             name = f"{shape.snapshot.name}/versions/{shape.version_id}" if shape.version_id else shape.snapshot.name
-            refused.append(RefusedLine(name, str(error)))
+            refused.append(RefusedLine(name, str(error), error.renames))
         else:
             taken[shape.shape_id] = shape
     missing = tuple(shape_id for shape_id, was in standing.brought.items() if was and shape_id not in listed)
@@ -98,15 +100,31 @@ def want(
     return Wanted(document, tuple(taken), missing, tuple(refused))
 
 
-def _entry(standing: Standing, shape: OfferedShape, before: ShapeEntry | None) -> ShapeEntry:
+def _heirs(standing: Standing, offered: Sequence[OfferedShape]) -> dict[str, str]:
+    """By base model here what it may be called there now: all shapes of it that are offered agree on one other name."""
+    said: defaultdict[str, set[str]] = defaultdict(set)
+    for shape in offered:
+        if named := standing.current.base_models.get(shape.shape_id):
+            said[named].add(shape.snapshot.base_model)
+    trained = {shape.snapshot.base_model for shape in offered}
+    return {
+        named: name
+        for named, (name, *others) in ((each, sorted(names)) for each, names in said.items())
+        if not others and named not in trained and named.rpartition("/")[0] == name.rpartition("/")[0]
+    }
+
+
+def _entry(standing: Standing, shape: OfferedShape, before: ShapeEntry | None, heirs: Mapping[str, str]) -> ShapeEntry:
     """The shape as it is offered. Errors: `LeftOut`."""
     named = standing.current.base_models.get(shape.shape_id)
     if named is not None and before is None:
         raise LeftOut("There is a shape of that name here which not everybody sees, or which was withdrawn.")
     if named not in (None, shape.snapshot.base_model):
-        raise LeftOut(
+        may_be_new = "" if named not in heirs else " It may be the same model under a new name; a superuser says so."
+        raise RenamedThere(
             f"It trains {shape.snapshot.base_model} there and {named} here: a shape keeps its base model. What is here "
-            "stays as it is."
+            f"stays as it is.{may_be_new}",
+            (named, heirs[named]) if named in heirs else None,
         )
     if before and before.id_source is IdSource.OWN and shape.shape_id not in standing.brought:
         raise LeftOut("There is a shape of that name here which was made here; no sync changes it.")

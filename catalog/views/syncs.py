@@ -6,19 +6,21 @@ from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.requests import SlipwayRequest, actor_of, see_other
+from catalog.domain.rename_model import rename_model
 from catalog.domain.request_sync import request_sync
 from catalog.states import SyncOutcome
 from catalog.sync.told import grouped, told_counts
-from catalog.sync_queries import asked_for, catalog_of, last_runs, offers_catalog
+from catalog.sync_queries import asked_for, catalog_of, last_runs, offers_catalog, proposed_renames
 from connections.models import Connection
 from connections.views.access import connections_page, own_connection
-from wire.errors import FailedPrecondition
+from wire.errors import Conflict, FailedPrecondition
 
 RUNS, STEPS = 20, 200
 
@@ -44,6 +46,21 @@ def sync_now(request: SlipwayRequest, name: str) -> HttpResponse:
     return see_other(reverse("sync_runs", args=[row.name]))
 
 
+@require_POST
+@connections_page
+def model_rename(request: SlipwayRequest, name: str) -> HttpResponse:
+    """Agree that a base model has another name there now, and look again, which brings its shapes."""
+    row = own_connection(request, name)
+    former, new = request.POST.get("from", ""), request.POST.get("to", "")
+    try:
+        model = rename_model(actor=actor_of(request), connection=row, former=former, name=new)
+        request_sync(actor=actor_of(request), connection=row)
+    except (Conflict, FailedPrecondition) as refusal:
+        return _page(request, row, "", refusal=refusal.message)
+    messages.success(request, f"{former} is called {model.name} from now on; the old name goes on resolving.")
+    return see_other(reverse("sync_runs", args=[row.name]))
+
+
 def _page(request: SlipwayRequest, row: Connection, wanted: str, *, refusal: str = "") -> HttpResponse:
     runs = last_runs(row, RUNS)
     asked = asked_for(row)
@@ -62,6 +79,7 @@ def _page(request: SlipwayRequest, row: Connection, wanted: str, *, refusal: str
         "asked": asked,
         "wanted": shown.pk if shown and str(shown.pk) == wanted else "",
         "may_apply": asked is None and shown is not None and shown == runs[0] and shown.outcome == SyncOutcome.PLANNED,
+        "renames": proposed_renames(row) if asked is None and shown and shown == runs[0] else [],
         "groups": grouped(shown.outcome, shown.differences[:STEPS]) if shown else [],
         "more": max(0, len(shown.differences) - STEPS) if shown else 0,
         "refusal": refusal,

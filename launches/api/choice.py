@@ -54,7 +54,7 @@ def _wanted(account: Account, mine: list[int], body: Mapping[str, Any]) -> Shape
     mode = TrainerMode.POLICY_TRAINER if whole else TrainerMode.LORA_TRAINER
     model = find_model(mine, name)
     return ShapeRequirements(
-        base_model=name,
+        base_model=model.name if model else name,
         mode=TrainerMode.FORWARD_ONLY if body.get("forwardOnly") else mode,
         context=value_at(body, WIRE["max_context_length"]) or 0,
         model_type=model.model_type if model else None,
@@ -94,7 +94,7 @@ def _closest_first(rows: QuerySet[ShapeVersion], wanted: ShapeRequirements, *nee
     image = [Q(snapshot__trainerImageTag=wanted.image)] if wanted.image else []
     needed = (*needed, Q(trainer_mode=wanted.mode), Q(max_context__gte=wanted.context), *image)
     account = "shape__account__account_id"
-    return rows.select_related("shape__account").order_by(
+    return rows.select_related("shape__account", "shape__base_model__account").order_by(
         sum((Case(When(condition, then=0), default=1) for condition in needed), start=Value(0)),
         Case(When(**{account: wanted.account}, then=0), When(**{account: wanted.model_account}, then=1), default=2),
         F("deprecated_at").asc(nulls_first=True),
@@ -111,7 +111,7 @@ def _candidate(version: ShapeVersion) -> Candidate:
         pk=version.pk,
         shape=version.shape.name,
         account=version.shape.account.account_id,
-        base_model=snapshot.base_model,
+        base_model=version.shape.base_model.name,
         mode=snapshot.trainer_mode,
         context=snapshot.max_supported_context_length,
         gpus=snapshot.gpus,

@@ -76,7 +76,7 @@ def form_fields(
 
 def _input(field: LaunchField, subject: Subject, inputs: Mapping[str, Any], errors: tuple[str, ...]) -> Input:
     of_a_model = field.type is FieldType.MODEL
-    default = subject.snapshot.base_model if of_a_model else field.default
+    default = subject.base_model if of_a_model else field.default
     value = value_label(inputs.get(field.name, default))
     choices = [value_label(choice) for choice in (subject.fitting_models if of_a_model else field.choices)]
     return Input(

@@ -99,7 +99,7 @@ def _subject(snapshot: Snapshot, fields: Sequence[LaunchField], model: BaseModel
         version_name=version_name(parts[1], parts[3], NEW_VERSION),
         snapshot=snapshot,
         fields=tuple(fields),
-        fitting_models=fitting_models(model, snapshot, account),
+        fitting_models=tuple(each.name for each in fitting_models(model, snapshot, account)),
     )
 
 
