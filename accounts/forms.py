@@ -192,3 +192,9 @@ class AccountSettingsForm(RefusableForm):
         help_text="Empty: as long as anywhere on this Slipway. 0: removed together with the launch.",
         widget=forms.NumberInput(attrs={"class": "input", "inputmode": "numeric", "autocomplete": "off"}),
     )
+    asks_about_versions = forms.BooleanField(
+        label="Wait for a yes",
+        required=False,
+        help_text="Else the launch tells the difference and goes on.",
+        widget=forms.CheckboxInput(attrs={"class": "checkbox"}),
+    )

@@ -44,6 +44,11 @@ class Account(models.Model):
     checkpoint_retention_days = models.PositiveSmallIntegerField(
         null=True, blank=True, help_text="How long checkpoints of deleted launches are kept; empty: as anywhere here."
     )
+    asks_about_versions = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="A trainer of another version than its form showed waits until somebody keeps it.",
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -61,6 +61,9 @@ class Launch(models.Model):
     run_seconds = models.FloatField(default=0, db_default=0, help_text="How long its attempts that are over have run.")
     last_loss = models.FloatField(null=True, blank=True, help_text="Of the newest record of its series.")
     last_step = models.PositiveIntegerField(null=True, blank=True, help_text="Of the same record.")
+    agreed_version = models.CharField(
+        max_length=300, blank=True, db_default="", help_text="What the engine resolved, where somebody agreed to that."
+    )
     made_by_program = models.BooleanField(default=False, db_default=False, help_text="By the API, with a key.")
     claimed_at = models.DateTimeField(
         null=True, blank=True, help_text="When a client was first seen to have opened a session, in any attempt."
@@ -157,6 +160,9 @@ class Attempt(LeasedRow):
     passed_tokens = models.BigIntegerField(default=0, db_default=0, help_text="Over which that loss is a sum.")
     remote_version = models.CharField(
         max_length=300, blank=True, db_default="", help_text="The shape version that the engine resolved by itself."
+    )
+    version_asked_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when it waits for a yes to that version."
     )
     observed_at = models.DateTimeField(null=True, blank=True)
     absent_since = models.DateTimeField(

@@ -6,7 +6,7 @@ from django.urls import path
 
 from launches.views.adopt_trainer import unknown_trainer_adopt
 from launches.views.connect import connect
-from launches.views.launch_actions import launch_cancel, launch_delete, launch_discard, launch_resume
+from launches.views.launch_actions import launch_cancel, launch_delete, launch_discard, launch_keep, launch_resume
 from launches.views.launch_form import launch_clone, launch_new, launch_preview
 from launches.views.launch_list import launches, shape_launches
 from launches.views.launch_page import launch, launch_metrics, launch_panel
@@ -38,6 +38,7 @@ urlpatterns = [
     path("launches/<uuid:uid>/panel", launch_panel, name="launch_panel"),
     path("launches/<uuid:uid>/metrics", launch_metrics, name="launch_metrics"),
     path("launches/<uuid:uid>/cancel", launch_cancel, name="launch_cancel"),
+    path("launches/<uuid:uid>/keep", launch_keep, name="launch_keep"),
     path("launches/<uuid:uid>/resume", launch_resume, name="launch_resume"),
     path("launches/<uuid:uid>/delete", launch_delete, name="launch_delete"),
     path("launches/<uuid:uid>/checkpoints/discard", launch_discard, name="launch_discard"),

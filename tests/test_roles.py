@@ -244,6 +244,7 @@ TABLE: dict[str, list[Case]] = {
         post(of_launch("/resume"), at_least(Role.LAUNCHER, UNPROCESSABLE)),  # it is not over
         post(lambda world: f"/launches/{world.failed.uid}/resume", at_least(Role.LAUNCHER, FOUND)),
     ],
+    "launch_keep": [post(of_launch("/keep"), at_least(Role.LAUNCHER, FOUND))],
     "launch_discard": [post(of_launch("/checkpoints/discard"), at_least(Role.LAUNCHER, UNPROCESSABLE))],
     "launch_delete": [post(of_launch("/delete"), at_least(Role.LAUNCHER, FOUND))],
     "launch_clone": [get(of_launch("/clone"), members(FOUND))],

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.forms import model_to_dict
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -14,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts.actors import manages, require_manager
+from accounts.domain.ask_about_versions import ask_about_versions
 from accounts.domain.set_checkpoint_retention import set_checkpoint_retention
 from accounts.forms import AccountSettingsForm
 from accounts.models import Account
@@ -28,8 +30,7 @@ from wire.errors import InvalidArgument, Refusal
 def account_settings(request: SlipwayRequest) -> HttpResponse:
     """Show them to every member; on POST change them, as an admin."""
     account = request.standing.account
-    days = account.checkpoint_retention_days if account else None
-    form = AccountSettingsForm(request.POST or None, initial={"checkpoint_retention_days": days})
+    form = AccountSettingsForm(request.POST or None, initial=model_to_dict(account) if account else None)
     if request.method != "POST":
         return _page(request, account, form)
     try:
@@ -38,9 +39,9 @@ def account_settings(request: SlipwayRequest) -> HttpResponse:
         assert account is not None, "wrong_account() refuses who has none"
         require_manager(actor_of(request), account)
         if form.is_valid():
-            set_checkpoint_retention(
-                actor=actor_of(request), account=account, days=form.cleaned_data["checkpoint_retention_days"]
-            )
+            said, actor = form.cleaned_data, actor_of(request)
+            set_checkpoint_retention(actor=actor, account=account, days=said["checkpoint_retention_days"])
+            ask_about_versions(actor=actor, account=account, asks=said["asks_about_versions"])
             messages.success(request, f"The settings of {account} were saved.")
             return HttpResponseRedirect(reverse("account_settings"))
     except InvalidArgument as refusal:

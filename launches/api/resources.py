@@ -18,6 +18,7 @@ from connections.providers.spec import TrainerMode, TrainerSpec
 from connections.providers.states import FINAL, AttemptState, Reason, owner_of
 from launches.labels import LONGEST
 from launches.models import Attempt, Checkpoint, Launch
+from launches.other_versions import waiting_for_a_yes
 from launches.settings_on_wire import written_values
 from launches.states import FAILURES
 from wire.order import in_order
@@ -205,7 +206,7 @@ class TrainerJobSerializer(SettingsSerializer):
             "completedTime": rfc3339(newest.finished_at),
             "createdBy": launch.owner.get_username(),
             "state": DELETED if launch.deleted_at else WIRE_STATES[AttemptState(newest.state)],
-            "status": _status(newest),
+            "status": _status(launch, newest),
             "trainingConfig": _training_config(spec),
             "nodeCount": spec.node_count,
             "serviceMode": True,
@@ -278,11 +279,11 @@ _TYPES = {
 }
 
 
-def _status(attempt: Attempt) -> dict[str, Any]:
+def _status(launch: Launch, attempt: Attempt) -> dict[str, Any]:
     """OK with the last thing to know, or why it failed; the reason's word stands in the details."""
     state = AttemptState(attempt.state)
     code = Code.FAILED_PRECONDITION if state in FAILURES else 0
-    message = " ".join(filter(None, (_readiness(attempt), attempt.detail)))
+    message = " ".join(filter(None, (waiting_for_a_yes(launch, attempt), _readiness(attempt), attempt.detail)))
     message = message or (f"The trainer ended as {state}." if state in FAILURES else "")
     reason = Reason(attempt.reason) if attempt.reason and state in FINAL else None
     owner = {"owner": owner_of(reason)} if state in FAILURES else {}

@@ -18,6 +18,7 @@ from launches.domain.note_absence import is_only_absent, note_absence, note_pres
 from launches.live.hints import PURGE
 from launches.live.wake import wake
 from launches.models import Attempt, Launch
+from launches.other_versions import otherwise_resolved
 from launches.poll import Report
 from launches.states import may_move
 from queues.hints import hint_on_commit
@@ -76,6 +77,7 @@ def _visible(attempt: Attempt) -> tuple[object, ...]:
         attempt.ready,
         attempt.detail,
         attempt.queue_position,
+        attempt.version_asked_at,
         attempt.log_offset,
         attempt.endpoint,
         attempt.failures,
@@ -103,7 +105,7 @@ def _apply_observation(launch: Launch, attempt: Attempt, seen: Observation, now:
     current = AttemptState(attempt.state)
     attempt.queue_position, attempt.endpoint = seen.queue_position, seen.endpoint
     attempt.estimated_start = seen.estimated_start
-    _note_remote(launch, attempt, seen)
+    _note_remote(launch, attempt, seen, now)
     became_ready = _note_readiness(launch, attempt, seen, now)
     _note_session(launch, seen, now)
     if seen.state is not current and may_move(current, seen.state):
@@ -129,16 +131,19 @@ def _note_readiness(launch: Launch, attempt: Attempt, seen: Observation, now: da
     return began
 
 
-def _note_remote(launch: Launch, attempt: Attempt, seen: Observation) -> None:
-    """What the engine calls it; and where it resolved the shape to another version than the launch's, that it did."""
+def _note_remote(launch: Launch, attempt: Attempt, seen: Observation, now: datetime) -> None:
+    """What the engine calls it; and where it resolved the shape to another version than the launch's, that it did.
+
+    Where the account asks for that, the trainer is then kept from its users until somebody agrees.
+    """
     attempt.remote_id = seen.remote_id or attempt.remote_id
     attempt.remote_state = seen.remote_state
     if seen.remote_version and seen.remote_version != attempt.remote_version:
         attempt.remote_version = seen.remote_version
-        expected = launch.spec["training_shape_version"].rpartition("/")[2]
-        resolved = seen.remote_version.rpartition("/")[2]
-        if resolved != expected:
-            message = f"{launch.connection} resolved the shape to version {resolved}; the launch form showed {expected}"
+        message = otherwise_resolved(launch, attempt)
+        asks = launch.account.asks_about_versions and launch.agreed_version != seen.remote_version
+        attempt.version_asked_at = now if message and asks else None
+        if message:
             append_event(launch, kind="warning", message=message, actor=SYSTEM, data={"version": seen.remote_version})
 
 

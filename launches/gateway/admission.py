@@ -31,6 +31,7 @@ from connections.sealing import Unsealable, unseal
 from launches.domain.control import right_to_control
 from launches.gateway.pool import Endpoint
 from launches.models import Attempt
+from launches.other_versions import waiting_for_a_yes
 from launches.tokens import takes_own_token, token_of
 from launches.validation_runs import is_validation_run
 from wire.errors import NotFound, PermissionDenied
@@ -190,6 +191,8 @@ def _endpoint_of(attempt: Attempt) -> Endpoint:
     name = attempt.launch.name
     if attempt.is_final:
         raise Refused(Code.NOT_FOUND, f"{name} is over ({attempt.state}). Resume it to train on.")
+    if sentence := waiting_for_a_yes(attempt.launch, attempt):
+        raise Refused(Code.UNAVAILABLE, sentence, retry_after=RETRY_SECONDS)
     if not attempt.endpoint:
         raise Refused(
             Code.UNAVAILABLE,

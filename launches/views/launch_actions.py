@@ -18,6 +18,7 @@ from accounts.requests import SlipwayRequest, actor_of
 from launches.domain.cancel_launch import cancel_launch
 from launches.domain.delete_launch import delete_launch
 from launches.domain.discard_checkpoints import discard_checkpoints
+from launches.domain.keep_version import keep_version
 from launches.domain.resume_launch import resume_launch
 from launches.models import Launch
 from launches.views.launch_page import launch_page, look_at
@@ -38,6 +39,14 @@ def launch_cancel(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
 def launch_resume(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
     """Open the next attempt."""
     return _act(request, uid, lambda actor, launch: resume_launch(actor=actor, launch=launch), _to_page)
+
+
+@require_POST
+@login_required
+@never_cache
+def launch_keep(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
+    """Agree to the version that the launch's connection resolved."""
+    return _act(request, uid, lambda actor, launch: keep_version(actor=actor, launch=launch), _to_page)
 
 
 @require_POST

@@ -12,7 +12,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.actors import user_actor
+from accounts.actors import SYSTEM, user_actor
+from accounts.domain.ask_about_versions import ask_about_versions
+from accounts.models import AuditEntry
+from accounts.roles import Role
 from accounts.scopes import Scope
 from connections.domain.note_answer import note_failure
 from connections.domain.refresh_capacity import refresh_capacity
@@ -22,15 +25,18 @@ from connections.providers.states import AttemptState, Reason
 from launches.domain import observe_connection as observing
 from launches.domain.advance_launch import advance_launch
 from launches.domain.cancel_launch import cancel_launch
+from launches.domain.keep_version import keep_version
 from launches.domain.observe_connection import observe_connection
 from launches.domain.reconcile_launches import reconcile_launches
+from launches.domain.resume_launch import resume_launch
 from launches.domain.sweep_launches import sweep_launches
+from launches.gateway.admission import Refused, _endpoint_of
 from launches.models import Attempt, Launch, UnknownTrainer
 from tests.api.makers import make_caller
 from tests.connections.remote import RemoteEngine
 from tests.launches.makers import attempt_of, make_launch
 from tests.makers import make_account, make_member, make_version, sign_in
-from wire.errors import FailedPrecondition
+from wire.errors import FailedPrecondition, PermissionDenied
 from wire.times import rfc3339
 
 pytestmark = pytest.mark.django_db
@@ -344,6 +350,59 @@ def test_a_version_that_the_engine_resolved_otherwise_is_told(far: Connection, e
     make_due()
     observe_connection(far.pk)
     assert launch.events.filter(kind="warning").count() == 1
+
+
+def test_where_the_account_asks_the_trainer_of_another_version_waits_for_a_yes(
+    far: Connection, engine: RemoteEngine, client: Client
+) -> None:
+    (launch,) = running(1)
+    ask_about_versions(actor=SYSTEM, account=launch.account, asks=True)
+    other = make_version(shape=launch.shape_version.shape, gpus=16)
+    pages = sign_in(client, launch.owner)
+    caller = make_caller(account=launch.account, user=launch.owner, scope=Scope.LAUNCH)
+
+    def admitted() -> str:
+        """What the gateway says of a call to the trainer; "" where it takes it."""
+        try:
+            rows = Attempt.objects.select_related("launch__account", "launch__connection").filter(launch=launch)
+            _endpoint_of(rows.latest("number"))
+        except Refused as refused:
+            return refused.message
+        return ""
+
+    runs = Observation(AttemptState.RUNNING, ready=True, endpoint="https://far/x", remote_version=other.name)
+    say(engine, launch, runs)
+    observe_connection(far.pk)
+    waits = f"Far resolved the shape to version {other.version_id}; the launch form showed"
+    page = pages.get(f"/launches/{launch.uid}").content.decode()
+    assert "Keep this version" in page and waits in page and "waits for a yes" in page and "data-difference" in page
+    assert "waits for a yes" in pages.get("/launches").content.decode()
+    assert waits in admitted() and waits in caller.get(f"/v1/{launch.name}")[1]["status"]["message"]
+
+    stranger = make_member(account=launch.account, role=Role.VIEWER)
+    with pytest.raises(PermissionDenied):
+        keep_version(actor=user_actor(stranger), launch=launch)
+    assert pages.post(f"/launches/{launch.uid}/keep").status_code == 302
+    assert admitted() == "" and AuditEntry.objects.filter(verb="keep_version").count() == 1
+    page = pages.get(f"/launches/{launch.uid}").content.decode()
+    assert waits in page and "Keep this version" not in page and "waits for a yes" not in page
+    keep_version(actor=user_actor(launch.owner), launch=launch)  # a second click changes nothing
+    assert launch.events.filter(kind="agreed").count() == 1
+
+    say(engine, launch, Observation(AttemptState.FAILED, remote_version=other.name))
+    make_due()
+    observe_connection(far.pk)
+    with pytest.raises(FailedPrecondition, match="no version to keep"):
+        keep_version(actor=user_actor(launch.owner), launch=launch)
+    attempt = resume_launch(actor=user_actor(launch.owner), launch=launch)
+    engine.jobs[attempt.reference] = runs
+    advance_launch(attempt.pk)
+    assert attempt_of(launch).state == "RUNNING" and admitted() == ""  # that version was agreed to
+    engine.jobs[attempt.reference] = replace(runs, remote_version=f"{other.name[:-8]}zzzz9999")
+    make_due()
+    observe_connection(far.pk)
+    assert "zzzz9999" in admitted()
+    assert "not in the catalog here (yet)" in pages.get(f"/launches/{launch.uid}").content.decode()
 
 
 def test_what_is_free_is_kept_with_its_time_and_stays_while_it_is_silent(far: Connection, engine: RemoteEngine) -> None:
