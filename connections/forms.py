@@ -71,7 +71,8 @@ def _said(kind: Kind, row: Connection | None) -> Mapping[str, str]:
 def _config_field(field: ConfigField, said: str) -> forms.Field:
     attrs = _PLAIN | ({"placeholder": field.placeholder} if field.placeholder else {})
     choices = [(choice, choice) for choice in field.choices]
-    widget = forms.Select(choices=choices) if choices else forms.TextInput(attrs=attrs)
+    plain = forms.Textarea(attrs=attrs | {"rows": 3}) if field.is_long else forms.TextInput(attrs=attrs)
+    widget = forms.Select(choices=choices) if choices else plain
     return WrittenField(label=field.label, help_text=field.help, initial=said, required=field.required, widget=widget)
 
 

@@ -20,6 +20,7 @@ from connections.providers.control_plane.provider import ControlPlaneProvider
 from connections.providers.local.config import LocalConfig
 from connections.providers.local.limits import Limits
 from connections.providers.local.provider import LocalProvider
+from connections.providers.trainer_files.base_models import directories_in
 from wire.errors import Violation
 
 
@@ -73,6 +74,7 @@ def _open_local(opening: Opening) -> Provider:
         bind=config.bind,
         host=config.host,
         models=settings.SLIPWAY_HOME / "models",
+        mapped=directories_in(config.models),
         trainer_package=settings.BASE_DIR / "trainer",
         environment=Path(config.environment or settings.SLIPWAY_HOME / "trainer-env"),
         users=settings.SLIPWAY_TRAINER_USERS,

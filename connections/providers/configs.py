@@ -22,7 +22,7 @@ class ConfigField:
     """One thing that a connection's configuration says.
 
     `read` makes the value of what was written, and raises `ValueError` with what to write instead. `variable` is the
-    environment variable that wins where it is set. `suggestions` are offered, not demanded.
+    environment variable that wins where it is set. `is_long` says that it has lines.
     """
 
     name: str
@@ -34,6 +34,7 @@ class ConfigField:
     variable: str = ""
     placeholder: str = ""
     choices: tuple[str, ...] = ()
+    is_long: bool = False
 
 
 def setting(
@@ -46,6 +47,7 @@ def setting(
     variable: str = "",
     placeholder: str = "",
     choices: tuple[str, ...] = (),
+    is_long: bool = False,
 ) -> Any:
     """A field of a kind's dataclass."""
     told = {
@@ -56,6 +58,7 @@ def setting(
         "variable": variable,
         "placeholder": placeholder,
         "choices": choices,
+        "is_long": is_long,
     }
     return dataclasses.field(default=default, metadata={_TOLD: told})
 

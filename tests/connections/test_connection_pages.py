@@ -90,6 +90,16 @@ def test_a_locked_setting_is_shown_with_its_variable_and_is_no_field(pages: Clie
     assert (row.display_name, row.config) == ("Here", {})  # a form that was opened before does not write it either
 
 
+def test_where_base_models_lie_is_written_in_lines(pages: Client) -> None:
+    assert "<textarea" in said(pages, "/connections/local/edit")
+    answer = pages.post("/connections/local/edit", {"config.models": "accounts/x/models/y = here"})
+    assert answer.status_code == 422 and "is no whole path" in answer.content.decode()
+    assert pages.post("/connections/local/edit", {"config.models": "accounts/x/models/y = /srv/y"}).status_code == 303
+    assert Connection.objects.get(name="local").config == {"models": "accounts/x/models/y = /srv/y"}
+    part = pages.post("/connections/local/test", headers={"HX-Request": "true"}).content.decode()
+    assert "accounts/x/models/y" in part and "has no config.json at /srv/y" in part
+
+
 def test_the_test_shows_who_we_are_there_and_what_is_not_told(pages: Client) -> None:
     make_connection()
     answer = pages.post("/connections/north/test", headers={"HX-Request": "true"})

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from connections.providers.local.capability import model_path
+from connections.providers.local.capability import ModelPlaces, model_path
 from connections.providers.spec import TrainerMode
 from connections.providers.states import AttemptState, Reason
+from connections.providers.trainer_files.base_models import directories_in, read_directories
 from connections.providers.trainer_files.config import RECIPE_STEPS, make_config
 from connections.providers.trainer_files.outcome import (
     CONTAINER_RESTARTED,
@@ -74,7 +75,7 @@ def config(rig: LocalRig, **changes: Any) -> dict[str, Any]:
         spec,
         directory=job / "attempts" / "1",
         job_directory=job,
-        model_directory=model_path(rig.provider.models, spec.base_model),
+        model_directory=model_path(ModelPlaces(rig.provider.models, rig.provider.mapped), spec.base_model),
         model_cache=Path("/cache"),
         bind="127.0.0.1",
         resume_from="",
@@ -89,6 +90,41 @@ def test_a_model_of_ones_own_is_used_where_it_lies(local: LocalRig) -> None:
     assert local.provider.fits(make_spec(base_model=HERE)) == []
     assert config(local, base_model=HERE)["model_directory"] == str(directory)
     assert config(local)["model_directory"] is None
+
+
+def test_a_public_model_runs_from_where_the_connection_says(local: LocalRig, tmp_path: Path) -> None:
+    public, directory = "accounts/fireworks/models/qwen3-8b", tmp_path / "weights"
+    kept = read_directories(f"\n {public}={directory}/ \naccounts/x/models/y = /y\n")
+    assert kept == f"{public} = {directory}\naccounts/x/models/y = /y"
+    rig = replace(local, provider=replace(local.provider, mapped=directories_in(kept)))
+    for _ in range(2):  # nothing there, and a folder without a model
+        (reason,) = rig.provider.fits(make_spec(base_model=public))
+        assert "is not where the connection says" in reason and str(directory) not in reason
+        assert rig.provider.tokenizer(public) == {}
+        directory.mkdir(exist_ok=True)
+    (directory / "config.json").write_text("{}")
+    (directory / "tokenizer.json").write_text("{}")
+    assert rig.provider.fits(make_spec(base_model=public)) == []
+    assert config(rig, base_model=public)["model_directory"] == str(directory)
+    assert rig.provider.tokenizer(public) == {"tokenizer.json": b"{}"}
+    facts = dict(rig.provider.identify().facts)
+    assert facts[public] == f"at {directory}"
+    assert facts["accounts/x/models/y"] == "has no config.json at /y"
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("qwen3 = /srv", "is no line such as"),
+        ("accounts/x/models/y", "is no line such as"),
+        ("accounts/x/models/y = srv/y", "is no whole path"),
+        ("accounts/x/models/y = /srv/../etc", "is no whole path"),
+        ("accounts/x/models/y = /a\naccounts/x/models/y = /b", "stands there twice"),
+    ],
+)
+def test_what_names_no_directory_of_a_model_is_refused(written: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        read_directories(written)
 
 
 def test_a_lora_trainer_without_a_rank_serves_forward_passes(local: LocalRig) -> None:

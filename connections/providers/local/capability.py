@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from connections.providers.base import VALIDATION_RECIPE
 from connections.providers.local.users import closed_model
 from connections.providers.spec import TrainerSpec
+from connections.providers.trainer_files.base_models import is_model
 from connections.providers.trainer_files.recipes import RECIPES
 from wire.counts import quantity
 from wire.names import parse_model_name
@@ -17,28 +19,55 @@ DEMO_MODELS = ("accounts/local/models/tiny-qwen3", "accounts/local/models/tiny-q
 """The trainer makes them by itself; the folders of their tokenizers in its package have the models' ids."""
 
 
-def model_directory(models: Path, base_model: str) -> Path | None:
+@dataclass(frozen=True)
+class ModelPlaces:
+    """Where base models lie: those of one's own in a folder, by id; others, by name, where the connection says."""
+
+    folder: Path
+    mapped: Mapping[str, Path] = field(default_factory=dict)
+
+
+def model_directory(places: ModelPlaces, base_model: str) -> Path | None:
     """The Hugging Face directory of a base model; None for a demo model.
 
     Errors: `FileNotFoundError` with a sentence that says what to do where the model is not here.
     """
-    if base_model in DEMO_MODELS:
+    path = model_path(places, base_model)
+    if path is None and base_model in DEMO_MODELS:
         return None
-    path = model_path(models, base_model)
-    if path and (path / "config.json").is_file():
+    if path and is_model(path):
         return path
+    if base_model in places.mapped:
+        raise FileNotFoundError(
+            f"The base model {base_model} is not where the connection says: a superuser has to put its Hugging Face "
+            "directory there, with its config.json, or change the connection."
+        )
     remedy = f"it keeps base models of account {ACCOUNT} only, such as {DEMO_MODELS[0]}"
     if path:
         remedy = f"put its Hugging Face directory at models/{path.name} in SLIPWAY_HOME"
     raise FileNotFoundError(f"The base model {base_model} is not on this machine: {remedy}.")
 
 
-def model_path(models: Path, base_model: str) -> Path | None:
-    """Where the base model's directory lies or would lie; None for a demo model and for those of other accounts."""
+def model_path(places: ModelPlaces, base_model: str) -> Path | None:
+    """Where the base model's directory lies or would lie; None for a demo model, and where nobody says where."""
+    if base_model in places.mapped:
+        return places.mapped[base_model]
     match parse_model_name(base_model):
         case (account, model) if account == ACCOUNT and base_model not in DEMO_MODELS:
-            return models / model
+            return places.folder / model
     return None
+
+
+def mapped_models(mapped: Mapping[str, Path], *, others: bool) -> list[tuple[str, str]]:
+    """By model that the connection maps, whether it is there; `others` says that trainers are other users than we."""
+    return [(model, _standing(directory, others=others)) for model, directory in mapped.items()]
+
+
+def _standing(directory: Path, *, others: bool) -> str:
+    if not is_model(directory):
+        return f"has no config.json at {directory}"
+    closed = closed_model(directory) if others else None
+    return f"cannot be read by trainers: open {closed} to them (chmod o+rX)" if closed else f"at {directory}"
 
 
 def model_folders(directory: str | None) -> set[Path]:
@@ -48,7 +77,7 @@ def model_folders(directory: str | None) -> set[Path]:
     return {Path(directory), *(path.resolve().parent for path in Path(directory).iterdir())}
 
 
-def reasons_against(spec: TrainerSpec, models: Path, *, others: Callable[[], bool]) -> Iterator[str]:
+def reasons_against(spec: TrainerSpec, places: ModelPlaces, *, others: Callable[[], bool]) -> Iterator[str]:
     """Why the spec cannot run here, one sentence a reason; `others` says whether trainers are other users than we.
 
     It is asked last, and only where it matters: to find that out takes longer than all the rest.
@@ -67,7 +96,7 @@ def reasons_against(spec: TrainerSpec, models: Path, *, others: Callable[[], boo
     if spec.recipe not in {*(recipe.name for recipe in RECIPES), VALIDATION_RECIPE}:
         yield f"The recipe {spec.recipe} is not one of {', '.join(recipe.name for recipe in RECIPES)}."
     try:
-        directory = model_directory(models, spec.base_model)
+        directory = model_directory(places, spec.base_model)
         if directory and others() and (closed := closed_model(directory)):
             words = "cannot be read by trainers, which are other users than Slipway itself here"
             yield f"The base model {spec.base_model} {words}: open {closed} to them (chmod o+rX)."

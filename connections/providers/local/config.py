@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from connections.providers.configs import positive, setting
+from connections.providers.trainer_files.base_models import directories_setting
 
 
 @dataclass(frozen=True)
@@ -32,3 +33,4 @@ class LocalConfig:
         "The folder of the trainer's Python environment; trainer-env in SLIPWAY_HOME where empty.",
         variable="SLIPWAY_TRAINER_ENV",
     )
+    models: str = directories_setting()

@@ -54,6 +54,7 @@ class LocalProvider:
     root             all its files
     bind, host       the address that trainers listen on, and the host under which others reach them
     models           Hugging Face directories of base models, by model id
+    mapped           those of other base models, by name, as the connection says
     trainer_package  the directory of the package `trainer`
     environment      the trainer's Python environment, made by the first launch
     users            the first and the last of the user ids that trainers get where we are root
@@ -73,6 +74,11 @@ class LocalProvider:
     limits: Limits = field(default_factory=Limits)
     least_free_bytes: int = 0
     grace_seconds: float = 3.0
+    mapped: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def _models(self) -> capability.ModelPlaces:
+        return capability.ModelPlaces(self.models, self.mapped)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -83,7 +89,9 @@ class LocalProvider:
         """The machine. Errors: `Retryable`."""
         with _faults():
             others = self._users.obstacle()
-        return Identity((("Machine", socket.gethostname()), ("Trainers run as", others or "a user of their own each")))
+            models = capability.mapped_models(self.mapped, others=not others)
+        machine = ("Machine", socket.gethostname())
+        return Identity((machine, ("Trainers run as", others or "a user of their own each"), *models))
 
     def capacity(self) -> Capacity:
         """The slots, and what fills them. Errors: `Retryable`."""
@@ -108,13 +116,13 @@ class LocalProvider:
 
     def fits(self, spec: TrainerSpec) -> Sequence[str]:
         """Why the spec cannot run here; empty where it can."""
-        return list(capability.reasons_against(spec, self.models, others=lambda: not self._users.obstacle()))
+        return list(capability.reasons_against(spec, self._models, others=lambda: not self._users.obstacle()))
 
     def tokenizer(self, base_model: str) -> Mapping[str, bytes]:
         """The files of the model's tokenizer, by name; none where the model is not here. Errors: `Retryable`."""
         with _faults():
             try:
-                directory = capability.model_directory(self.models, base_model)
+                directory = capability.model_directory(self._models, base_model)
             except FileNotFoundError:
                 return {}
             demo = self.trainer_package / "tiny_models" / base_model.rpartition("/")[2]
@@ -345,7 +353,7 @@ class LocalProvider:
             spec,
             directory=directory,
             job_directory=job_directory,
-            model_directory=capability.model_path(self.models, spec.base_model),
+            model_directory=capability.model_path(self._models, spec.base_model),
             model_cache=(directory / files.HOME if user else self.root) / "model-cache",
             bind=self.bind,
             resume_from=saved[-1].name if saved and int(directory.name) > 1 else "",
