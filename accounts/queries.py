@@ -14,8 +14,6 @@ from lists.orders import Order, page_of
 from lists.pages import Page
 from wire.errors import NotFound
 
-BY_USER_NAME = Order(("user__username", "pk"))
-NEWEST_KEYS = Order(("-pk",))
 MOST_INVITATIONS = 100
 
 
@@ -48,9 +46,9 @@ def user_by_name(username: str) -> User | None:
     return User.objects.filter(username__iexact=username).first()
 
 
-def list_members(account: Account, cursor: str = "") -> Page[Membership]:
-    """The account's memberships with their users, by user name. Errors: `NoSuchPage`."""
-    return page_of(account.memberships.select_related("user"), BY_USER_NAME, cursor)
+def list_members(account: Account, wanted: Q, order: Order, cursor: str = "") -> Page[Membership]:
+    """The account's memberships with their users. Errors: `NoSuchPage`."""
+    return page_of(account.memberships.filter(wanted).select_related("user"), order, cursor)
 
 
 def find_member(account: Account | None, number: int) -> Membership:
@@ -75,10 +73,10 @@ def find_invitation(account: Account | None, number: int) -> Invitation:
     return found
 
 
-def list_keys(account: Account, user: User | None, cursor: str = "") -> Page[ApiKey]:
-    """The user's keys of the account (None: everybody's), revoked ones too, newest first. Errors: `NoSuchPage`."""
-    keys = account.api_keys.select_related("user")
-    return page_of(keys if user is None else keys.filter(user=user), NEWEST_KEYS, cursor)
+def list_keys(account: Account, user: User | None, wanted: Q, order: Order, cursor: str = "") -> Page[ApiKey]:
+    """The user's keys of the account (None: everybody's), revoked ones too. Errors: `NoSuchPage`."""
+    keys = account.api_keys.filter(wanted).select_related("user")
+    return page_of(keys if user is None else keys.filter(user=user), order, cursor)
 
 
 def find_key(account: Account | None, user: User | None, number: int) -> ApiKey:

@@ -23,7 +23,6 @@ MODES = {
     "lora": TrainerMode.LORA_TRAINER,
     "forward-only": TrainerMode.FORWARD_ONLY,
 }
-SORTS = ("name", "-name", "context", "-context", "gpus", "-gpus")
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from django.http import QueryDict
 
-from catalog.filters import FACETS, SORTS, CatalogFilters, Facet, keep_known
+from catalog.filters import FACETS, CatalogFilters, Facet, keep_known
 from catalog.labels import least_context
+from catalog.queries import SORTS
 from catalog.search import patterns
 from catalog.search_words import ParsedSearch, read_words
+from lists.filters import refuse_sort
 from wire.errors import Violation
 
 LONGEST_TEXT = 200
@@ -100,7 +102,7 @@ def _gpus(text: str, problems: list[Violation]) -> int | None:
 
 
 def _sort(text: str, problems: list[Violation]) -> str:
-    if text and text not in SORTS:
-        problems.append(Violation("sort", f"{text!r} is no order; use {', '.join(SORTS)}."))
+    if sentence := refuse_sort(text, SORTS):
+        problems.append(Violation("sort", sentence))
         return ""
     return text

@@ -16,6 +16,7 @@ from catalog.facets import EXACT_UP_TO, FacetBucket
 from catalog.filters import FACETS, NO_GPU, UNSPECIFIED, CatalogFilters, Facet
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from catalog.states import VersionState
+from lists.filters import SortColumn
 from lists.orders import Order, behind, page_of
 from lists.pages import Page
 from wire.names import is_id, is_version_id, parse_model_name
@@ -47,11 +48,13 @@ _COLUMNS = {
 }
 _PLAIN = ("trainer_mode", "max_context", "gpus", "accelerator_type", "deprecated_at", "snapshot")
 BY_MODEL = Order((f"{_MODEL}__position", f"{_MODEL}_id"))
-ORDERS = {
-    "name": Order(("shape__shape_id", "shape_id")),
-    "context": Order(("max_context", "shape_id")),
-    "gpus": Order(("gpus", "shape_id")),
-}
+SORTS = (
+    SortColumn("name", "Name", Order(("shape__shape_id", "shape_id"))),
+    SortColumn("context", "Context", Order(("max_context", "shape_id")), down_first=True),
+    SortColumn("gpus", "GPUs", Order(("gpus", "shape_id"))),
+)
+"""Of the flat list; else it is by family."""
+ORDERS = {column.word: column.order for column in SORTS}
 NEWEST_FIRST = Order(("-created_at", "-pk"))
 
 Row = dict[str, Any]

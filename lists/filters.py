@@ -61,6 +61,18 @@ class SortColumn:
     order: Order
     down_first: bool = False
 
+    def link(self, sort: str, address: Callable[[str], str]) -> SortLink:
+        """The column's head where `sort` is in force, which turns round; `address` is that of the list sorted so."""
+        chosen, down = sort.removeprefix("-") == self.word, sort.startswith("-")
+        turn = not down if chosen else self.down_first
+        return SortLink(self.label, address(f"{'-' if turn else ''}{self.word}"), chosen, chosen and down)
+
+
+def refuse_sort(sort: str, columns: Sequence[SortColumn]) -> str:
+    """Why the list cannot be sorted so; "" where it can, by a column or against it."""
+    words = [turn + column.word for column in columns for turn in ("", "-")]
+    return "" if sort in ("", *words) else f"{sort!r} is no order; use {', '.join(words)}."
+
 
 @dataclass(frozen=True)
 class DeclaredList:
@@ -91,10 +103,9 @@ class DeclaredList:
         if (since := values.get(SINCE)) and (until := values.get(UNTIL)) and since > until:
             sentence = f"The last day, {until}, is before the first, {since}. Exchange them."
             problems.append(Violation(UNTIL, sentence))
-        words = [turn + column.word for column in self.sorts for turn in ("", "-")]
         sort = asked.get(SORT, "")
-        if sort not in ("", *words):
-            problems.append(Violation(SORT, f"{sort!r} is no order; use {', '.join(words)}."))
+        if sentence := refuse_sort(sort, self.sorts):
+            problems.append(Violation(SORT, sentence))
             sort = ""
         return ListQuery(self, typed, values, sort, asked.get(CURSOR, ""), tuple(problems))
 
@@ -161,14 +172,12 @@ class ListQuery:
     @property
     def sort_links(self) -> dict[str, SortLink]:
         """The columns that can be sorted by, each with the address that does; the one in force turns round."""
-        links = {}
-        for column in self.declared.sorts:
-            chosen, down = column is self.column, self.sort.startswith("-")
-            turn = not down if chosen else column.down_first
-            first = column is self.declared.sorts[0] and not turn
-            url = self.address(**{SORT: "" if first else f"{'-' if turn else ''}{column.word}"})
-            links[column.word] = SortLink(column.label, url, chosen, chosen and down)
-        return links
+        usual = self.declared.sorts[0].word
+
+        def address(sort: str) -> str:
+            return self.address(**{SORT: "" if sort == usual else sort})
+
+        return {column.word: column.link(self.sort or usual, address) for column in self.declared.sorts}
 
 
 @dataclass(frozen=True)

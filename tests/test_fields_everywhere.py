@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from catalog.api.lists import SHAPES
 from catalog.api.resources import TrainingShapeSerializer, snapshot_json
 from catalog.fields.differences import compare
 from catalog.fields.facts import shape_facts
@@ -241,6 +242,7 @@ SHAPE_DOORS: dict[str, Callable[[SnapshotField], bool]] = {
     "the editor": is_edited,
     "a request to the API": is_written_by_the_api,
     "an answer of the API": lambda field: on_wire(field, changed(field)) != on_wire(field, SHAPE),
+    "a filter of the API": lambda field: field.head != field.key or field.key in SHAPES.filters,
     "a catalog file": is_in_a_file,
     "the comparison": lambda field: any(
         line.key == field.key and line.differs for line in compare([(SHAPE, ()), (changed(field), ())])

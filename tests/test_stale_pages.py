@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 import accounts.audit_filters
-import accounts.queries
+import accounts.list_filters
 import catalog.queries
 import launches.queries
 import publishing.queries
@@ -80,15 +80,15 @@ LISTS: dict[str, tuple[Callable[[World], str], str, str, str]] = {
     ),
     "members": (
         lambda w: reverse("members"),
-        "after",
+        "before",
         r'aria-label="Role of ',
-        _behind_all(accounts.queries.BY_USER_NAME, "zzz", 1),
+        _behind_all(accounts.list_filters.MEMBERS.sorts[0].order, "zzz", 1),
     ),
     "keys": (
         lambda w: reverse("keys"),
         "before",
         r'aria-label="Revoke ',
-        _behind_all(accounts.queries.NEWEST_KEYS, 0),
+        _behind_all(accounts.list_filters.KEYS.sorts[0].order, 0),
     ),
     "audit": (
         lambda w: reverse("audit"),

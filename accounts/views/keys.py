@@ -19,6 +19,7 @@ from accounts.actors import manages
 from accounts.domain.create_api_key import create_api_key
 from accounts.domain.revoke_api_key import revoke_api_key
 from accounts.forms import KeyForm
+from accounts.list_filters import KEYS
 from accounts.models import Account, ApiKey, User
 from accounts.queries import find_key, list_keys
 from accounts.refusals import status_of
@@ -102,16 +103,21 @@ def _page(
 ) -> HttpResponse:
     account = request.standing.account
     whose = _whose(request, account)
-    asked, here = request.GET.get("before", ""), reverse("keys")
-    page = show(asked, lambda cursor: list_keys(account, whose, cursor) if account else Page((), ""))
+    asked, here, now = KEYS.read(request.GET), reverse("keys"), timezone.now()
+    wanted, order = asked.condition(now), asked.order
+    page = show(
+        asked.cursor, lambda cursor: list_keys(account, whose, wanted, order, cursor) if account else Page((), "")
+    )
     context = {
         "account": account,
         "everybodys": whose is None,
         "rows": page.rows,
-        "now": timezone.now(),
+        "now": now,
         "form": (form or KeyForm()).for_role(request.standing.role),
         "refusal": refusal.message if refusal else "",
-        **page.links(lambda cursor: f"{here}?before={cursor}" if cursor else here),
+        "asked": asked,
+        "controls": asked.controls(),
+        **page.links(lambda cursor: here + asked.page_address(cursor)),
     }
     template = "accounts/key_rows.html" if request.htmx else "accounts/keys.html"
     return render(request, template, context | (more or {}), status=status_of(refusal) if refusal else status)

@@ -22,6 +22,7 @@ from accounts.domain.create_invitation import create_invitation
 from accounts.domain.remove_member import remove_member
 from accounts.domain.revoke_invitation import revoke_invitation
 from accounts.forms import InviteForm, RoleForm
+from accounts.list_filters import MEMBERS
 from accounts.models import Account
 from accounts.queries import (
     MOST_INVITATIONS,
@@ -158,8 +159,9 @@ def _page(
     more: dict[str, Any] | None = None,
 ) -> HttpResponse:
     account = request.standing.account
-    asked, here = request.GET.get("after", ""), reverse("members")
-    page = show(asked, lambda cursor: list_members(account, cursor) if account else Page((), ""))
+    asked, here = MEMBERS.read(request.GET), reverse("members")
+    wanted, order = asked.condition(account), asked.order
+    page = show(asked.cursor, lambda cursor: list_members(account, wanted, order, cursor) if account else Page((), ""))
     invitations = open_invitations(account, timezone.now()) if account else []
     context = {
         "account": account,
@@ -170,7 +172,9 @@ def _page(
         "most_invitations": MOST_INVITATIONS if len(invitations) == MOST_INVITATIONS else 0,
         "form": form or InviteForm(initial={"role": Role.LAUNCHER}),
         "refusal": refusal.message if refusal else "",
-        **page.links(lambda cursor: f"{here}?after={cursor}" if cursor else here),
+        "asked": asked,
+        "controls": asked.controls(),
+        **page.links(lambda cursor: here + asked.page_address(cursor)),
     }
     template = "accounts/member_rows.html" if request.htmx else "accounts/members.html"
     return render(request, template, context | (more or {}), status=status_of(refusal) if refusal else status)

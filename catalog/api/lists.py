@@ -7,20 +7,18 @@ import operator
 from collections.abc import Collection
 from typing import Any
 
-from django.db.models import BigIntegerField, CharField, Q, QuerySet, TextField, Value
+from django.db.models import BigIntegerField, BooleanField, CharField, Q, QuerySet, TextField, Value
 from django.db.models.expressions import Combinable
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Coalesce
 
 from api.listing import Filterable, Listing, Sortable, column, compare
 from catalog.api.resources import (
-    ACCELERATORS,
-    MODES,
-    PRECISIONS,
     BaseModelSerializer,
     ShapeVersionSerializer,
     TrainingShapeSerializer,
 )
+from catalog.fields.snapshot_fields import FIELDS, SnapshotField, ValueKind
 from catalog.forms import read_search
 from catalog.models import BaseModel, ShapeVersion
 from catalog.queries import matching, models_matching
@@ -38,26 +36,23 @@ def with_wire_columns(versions: QuerySet[ShapeVersion]) -> QuerySet[ShapeVersion
     return versions.alias(**_WIRE_COLUMNS)
 
 
-def _words(key: str, unknown: str = "") -> Combinable:
-    return Coalesce(Cast(KT(f"snapshot__{key}"), TextField()), Value(unknown), output_field=CharField())
+_OWNED = [field for field in FIELDS if field.head == field.key]
+_INDEXED = {"trainer_mode": "trainer_mode", "max_supported_context_length": "max_context"}
+"""Fields with a column of their own, which is never null."""
 
 
-def _figure(key: str) -> Combinable:
-    return Cast(Coalesce(KT(f"snapshot__{key}"), Value("0")), BigIntegerField())
+def _fact(field: SnapshotField) -> Combinable:
+    """What the snapshot holds, and for what is unknown what the wire says."""
+    held = KT(f"snapshot__{field.wire}")
+    if field.kind is ValueKind.WHOLE:
+        return Cast(Coalesce(held, Value("0")), BigIntegerField())
+    if field.kind is ValueKind.FLAG:
+        return Cast(Coalesce(held, Value("false")), BooleanField())
+    unknown = field.unspecified if field.kind is ValueKind.CHOICE else ""
+    return Coalesce(Cast(held, TextField()), Value(unknown), output_field=CharField())
 
 
-_WIRE_COLUMNS: dict[str, Any] = {
-    "wire_base_model": _words("baseModel"),
-    "wire_display_name": _words("displayName"),
-    "wire_model_type": _words("modelType"),
-    "wire_parameter_count": _figure("parameterCount"),
-    "wire_accelerator_type": _words("acceleratorType", ACCELERATORS[0]),
-    "wire_accelerator_count": _figure("acceleratorCount"),
-    "wire_node_count": _figure("nodeCount"),
-    "wire_weight_precision": _words("baseModelWeightPrecision", PRECISIONS[0]),
-    "wire_image_tag": _words("trainerImageTag"),
-    "wire_deployment_shape": _words("deploymentShapeVersion"),
-}
+_WIRE_COLUMNS: dict[str, Any] = {f"wire_{field.key}": _fact(field) for field in _OWNED if field.key not in _INDEXED}
 
 
 def _base_model(operator_: str, value: filters.Value) -> Q:
@@ -111,20 +106,22 @@ def _validated(operator_: str, value: filters.Value) -> Q:
     return IS_VALIDATED if value == (operator_ == "=") else ~IS_VALIDATED
 
 
-_FACTS: dict[str, Filterable] = {
-    "base_model": Filterable(FilterField(FilterKind.TEXT), _base_model),
-    "display_name": column("wire_display_name", FilterKind.TEXT),
-    "model_type": column("wire_model_type", FilterKind.TEXT),
-    "parameter_count": column("wire_parameter_count", FilterKind.WHOLE),
-    "trainer_mode": column("trainer_mode", FilterKind.CHOICE, MODES),
-    "accelerator_type": column("wire_accelerator_type", FilterKind.CHOICE, ACCELERATORS),
-    "accelerator_count": column("wire_accelerator_count", FilterKind.WHOLE),
-    "node_count": column("wire_node_count", FilterKind.WHOLE),
-    "max_supported_context_length": column("max_context", FilterKind.WHOLE),
-    "base_model_weight_precision": column("wire_weight_precision", FilterKind.CHOICE, PRECISIONS),
-    "trainer_image_tag": column("wire_image_tag", FilterKind.TEXT),
-    "deployment_shape_version": column("wire_deployment_shape", FilterKind.TEXT),
+_KINDS = {
+    ValueKind.TEXT: FilterKind.TEXT,
+    ValueKind.WHOLE: FilterKind.WHOLE,
+    ValueKind.CHOICE: FilterKind.CHOICE,
+    ValueKind.FLAG: FilterKind.BOOLEAN,
 }
+
+
+def _of_fact(field: SnapshotField) -> Filterable:
+    if field.key == "base_model":
+        return Filterable(FilterField(FilterKind.TEXT), _base_model)
+    choices = (field.unspecified, *field.choices) if field.choices else ()
+    return column(_INDEXED.get(field.key, f"wire_{field.key}"), _KINDS[field.kind], choices)
+
+
+_FACTS = {field.key: _of_fact(field) for field in _OWNED}
 _BY_SHAPE = Sortable(("shape__account__account_id", "shape__shape_id"))
 
 VERSIONS = Listing(

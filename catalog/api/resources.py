@@ -11,17 +11,14 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from api.fields import Int64Field, WholeField
-from catalog.enums import AcceleratorType, Architecture, WeightPrecision
+from catalog.enums import Architecture
 from catalog.fields.snapshot_fields import FIELDS, SCHEME_FIELDS, SnapshotField, ValueKind, value_of
 from catalog.fields.snapshots import ADDED, Snapshot
 from catalog.models import BaseModel, ShapeVersion
-from connections.providers.spec import ShardingScheme, TrainerMode
+from connections.providers.spec import ShardingScheme
 from wire.order import in_order
 from wire.times import rfc3339
 
-MODES = ("TRAINER_MODE_UNSPECIFIED", *TrainerMode)
-ACCELERATORS = ("ACCELERATOR_TYPE_UNSPECIFIED", *AcceleratorType)
-PRECISIONS = ("WEIGHT_PRECISION_UNSPECIFIED", *WeightPrecision)
 _OWNED = [field for field in FIELDS if field.head == field.key]
 _FIRST = (
     *("name", "displayName", "description", "baseModel", "modelType", "parameterCount", "trainerMode"),

@@ -22,12 +22,12 @@ from catalog.queries import Row
 from catalog.rows import rows_for_template
 from catalog.views.access import catalog_reader, member_of
 from connections.queries import usable_connections
+from lists.filters import SortLink
 from lists.pages import show
 
 HERE = "Runs on this machine"
 SIDE = [name for name in IN_ORDER if name != "q"]
 BOUND_HINTS = {"context": "Any, or such as 200k", "gpus": "Any number"}
-_SORTS = (("name", "Name", "name"), ("context", "Context", "-context"), ("gpus", "GPUs", "gpus"))
 
 
 @dataclass(frozen=True)
@@ -106,16 +106,14 @@ def _families(rows: Sequence[Row]) -> list[Family]:
     ]
 
 
-def _sorts(filters: CatalogFilters) -> list[dict[str, Any]]:
-    """The orders as links; the one in force turns round."""
-    links = [{"label": "Family", "url": reverse("catalog") + filters.sorted_by("").query(), "chosen": not filters.sort}]
-    for name, label, start in _SORTS:
-        chosen = filters.sort.removeprefix("-") == name
-        turned = name if filters.sort.startswith("-") else f"-{name}"
-        query = filters.sorted_by(turned if chosen else start).query()
-        down = filters.sort.startswith("-")
-        links.append({"label": label, "url": reverse("catalog") + query, "chosen": chosen, "down": down})
-    return links
+def _sorts(filters: CatalogFilters) -> list[SortLink]:
+    """The orders as links: by family, or by a column."""
+
+    def address(sort: str) -> str:
+        return reverse("catalog") + filters.sorted_by(sort).query()
+
+    by_family = SortLink("Family", address(""), chosen=not filters.sort, down=False)
+    return [by_family, *(column.link(filters.sort, address) for column in queries.SORTS)]
 
 
 def _loosenings(mine: Collection[int], groups: Sequence[FacetBucket], filters: CatalogFilters) -> list[Loosening]:

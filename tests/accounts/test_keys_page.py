@@ -172,6 +172,18 @@ def test_pages_hold_fifty_and_leave_none_out(team: Account) -> None:
         following = re.search(r'href="(/keys\?before=[^"]+)" rel="next"', page)
         path = following[1] if following else None
     assert seen == [f"k{number:03}" for number in reversed(range(120))]
+    assert 'name="state"' in said(client, "/keys")
+    ApiKey.objects.filter(name__startswith="k00").update(revoked_at=timezone.now())
+    ApiKey.objects.filter(name__startswith="k01").update(expires_at=timezone.now())
+    for asked, found in {
+        "q=K11": 10,
+        "state=revoked": 10,
+        "state=expired&q=k": 10,
+        "state=live": 50,
+        "q=no": 0,
+    }.items():
+        page = said(client, f"/keys?{asked}")
+        assert (len(re.findall(r">(k\d{3})</span>", page)), "No key matches" in page) == (found, not found), asked
 
 
 def test_asking_costs_the_same_for_few_and_for_many(team: Account) -> None:

@@ -252,14 +252,26 @@ def test_pages_hold_fifty_and_leave_nobody_out(admin: Client, team: Account) -> 
     while path:
         page = said(admin, path)
         seen += re.findall(r">(m\d{3}|admin)</span>", page.split("</header>")[-1])
-        following = re.search(r'href="(/members\?after=[^"]+)" rel="next"', page)
+        following = re.search(r'href="(/members\?before=[^"]+)" rel="next"', page)
         path = following[1] if following else None
     assert seen == ["admin", *(f"m{number:03}" for number in range(120))]
+    assert 'name="role"' in said(admin, "/members")
+    for asked, found in {
+        "q=M11": 10,
+        "role=admin": 1,
+        "q=m&role=viewer": 50,
+        "q=m&role=admin": 1,
+        "role=no": 50,
+    }.items():
+        page = said(admin, f"/members?{asked}")
+        assert len(re.findall(r">(m\d{3}|admin)</span>", page.split("</header>")[-1])) == found, asked
+        assert ("no is no role" in page) is (asked == "role=no"), asked
+    assert "No member matches" in said(admin, "/members?q=nobody")
 
 
-@pytest.mark.parametrize("after", ["x", "-1", "9" * 30, "²", "0", "%00"])
-def test_a_made_up_cursor_shows_the_first_page(admin: Client, after: str) -> None:
-    assert "admin" in said(admin, f"/members?after={after}")
+@pytest.mark.parametrize("before", ["x", "-1", "9" * 30, "²", "0", "%00"])
+def test_a_made_up_cursor_shows_the_first_page(admin: Client, before: str) -> None:
+    assert "admin" in said(admin, f"/members?before={before}")
 
 
 def test_asking_costs_the_same_for_few_and_for_many(admin: Client, team: Account) -> None:

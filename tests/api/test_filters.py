@@ -108,9 +108,9 @@ def jobs() -> None:
 
 
 def value_at(row: Any, field: str, kind: FilterKind) -> Any:
-    """What the row says of the field, as the filter compares it."""
+    """What the row says of the field, as the filter compares it; fields that came later only say what they have."""
     for part in field.split("."):
-        row = row[camel(part)]
+        row = row.get(camel(part), kind is FilterKind.WHOLE and "0")
     if kind is FilterKind.TIME:
         return datetime.fromisoformat(row)
     return int(row) if kind is FilterKind.WHOLE else row
