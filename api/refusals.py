@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from api.outages import RETRY_SECONDS, outage
-from wire.errors import InvalidArgument, Refusal, Violation
+from wire.errors import InvalidArgument, Refusal, TooMany, Violation
 from wire.status import Code, status_body
 
 log = structlog.get_logger(__name__)
@@ -44,7 +44,8 @@ def _answer(error: Exception) -> Response | None:
         code = Code[error.code]
         violations = error.violations if isinstance(error, InvalidArgument) else ()
         body = status_body(code, error.message, reason=error.reason, violations=violations)
-        return Response(body, status=code.http_status)
+        waiting = {"Retry-After": str(error.retry_after)} if isinstance(error, TooMany) else None
+        return Response(body, status=code.http_status, headers=waiting)
     if isinstance(error, Http404):
         return Response(status_body(Code.NOT_FOUND, "There is no such thing."), status=404)
     if isinstance(error, exceptions.APIException):

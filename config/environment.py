@@ -190,6 +190,7 @@ _SETTINGS = [
         10,
         "Minutes that the trainer of an API job without inactivityTimeout, once ready, waits for its first session.",
     ),
+    Setting("SLIPWAY_DOWNLOAD_MINUTES", positive, 15, "Minutes for which a signed link to a download works."),
     Setting(
         "SLIPWAY_SYNC_MINUTES",
         positive,

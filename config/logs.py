@@ -17,7 +17,8 @@ SHARED: list[Processor] = [
 drop_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
 render = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "logger", "event"], bool_as_flag=False)
 
-_INVITATION = re.compile(r"(?<!members)((?:/|%2F)invitations(?:/|%2F|\?|%3F))[^\s\"'?&#]*", re.IGNORECASE)
+_LINK = re.compile(r"(?<!members)((?:/|%2F)(?:invitations|downloads)(?:/|%2F|\?|%3F))[^\s\"'?&#]*", re.IGNORECASE)
+"""The address of an invitation or of a signed download."""
 _KEY = re.compile(r"slpw_[\w-]{7,}", re.ASCII)
 """More of a key than what people tell keys apart by, which is its first eleven characters."""
 _TOKEN = re.compile(r"(?<![\w-])(?=[\w-]*[A-Z])[\w-]{20,}", re.ASCII)
@@ -25,17 +26,17 @@ _TOKEN = re.compile(r"(?<![\w-])(?=[\w-]*[A-Z])[\w-]{20,}", re.ASCII)
 
 
 def hide_secrets(_logger: WrappedLogger, _method: str, line: str) -> str:
-    """The rendered line without API keys, and without the tokens of invitations: whoever has one can join.
+    """The rendered line without API keys, and without the tokens of invitations and downloads: whoever has one gets in.
 
     A key belongs into a header and is in an address by mistake; a token is in its link. This comes last, so that it
     sees what libraries logged, tracebacks and addresses inside of addresses, too. A link may have been pasted with
-    something before the token, so what follows an invitation's address is looked at, too.
+    something before the token, so what follows such an address is looked at, too.
     """
     line = _KEY.sub("slpw_***", line)
-    found = _INVITATION.search(line)
+    found = _LINK.search(line)
     if found is None:
         return line
-    return line[: found.start()] + _TOKEN.sub("***", _INVITATION.sub(r"\1***", line[found.start() :]))
+    return line[: found.start()] + _TOKEN.sub("***", _LINK.sub(r"\1***", line[found.start() :]))
 
 
 def configure() -> None:

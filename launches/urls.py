@@ -6,6 +6,7 @@ from django.urls import path
 
 from launches.views.adopt_trainer import unknown_trainer_adopt
 from launches.views.connect import connect
+from launches.views.downloads import checkpoint, checkpoint_archive, checkpoint_file, signed_download
 from launches.views.launch_actions import launch_cancel, launch_delete, launch_discard, launch_keep, launch_resume
 from launches.views.launch_form import launch_clone, launch_new, launch_preview
 from launches.views.launch_list import launches, shape_launches
@@ -18,6 +19,8 @@ from launches.views.on_connection import (
     connections_running,
 )
 from launches.views.unknown_trainers import unknown_trainer_end, unknown_trainers
+
+_CHECKPOINT = "launches/<uuid:uid>/saves/<slug:kind>/<slug:name>"
 
 urlpatterns = [
     path("shapes/<slug:account_id>/<slug:shape_id>/launch", launch_new, name="launch_new"),
@@ -42,5 +45,9 @@ urlpatterns = [
     path("launches/<uuid:uid>/resume", launch_resume, name="launch_resume"),
     path("launches/<uuid:uid>/delete", launch_delete, name="launch_delete"),
     path("launches/<uuid:uid>/checkpoints/discard", launch_discard, name="launch_discard"),
+    path(_CHECKPOINT, checkpoint, name="checkpoint"),
+    path(f"{_CHECKPOINT}/archive", checkpoint_archive, name="checkpoint_archive"),
+    path(f"{_CHECKPOINT}/files/<path:path>", checkpoint_file, name="checkpoint_file"),
     path("launches/<uuid:uid>/clone", launch_clone, name="launch_clone"),
+    path("downloads/<str:token>/<str:name>", signed_download, name="signed_download"),
 ]

@@ -20,7 +20,7 @@ from catalog.domain.deprecate_version import deprecate_version
 from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from connections.providers.states import AttemptState
-from launches.models import Attempt, Launch, UnknownTrainer
+from launches.models import Attempt, Checkpoint, Launch, UnknownTrainer
 from tests.connections.makers import local_connection
 from tests.launches.makers import attempt_of, bring_to, make_launch
 from tests.makers import make_account, make_member, make_model, make_shape, make_user, make_version, sign_in
@@ -254,6 +254,17 @@ def of_validation(verb: str) -> Callable[[World], str]:
 def of_launch(end: str) -> Callable[[World], str]:
     """A path below the launch's page."""
     return lambda world: f"/launches/{world.launch.uid}{end}"
+
+
+def saved_by(launch: Launch) -> Checkpoint:
+    """A checkpoint of the launch that is still being written."""
+    facts = {"step": 1, "size_bytes": 0, "saved_at": timezone.now(), "writing": True}
+    return Checkpoint.objects.get_or_create(launch=launch, name="step-1", defaults=facts)[0]
+
+
+def of_saved(end: str) -> Callable[[World], str]:
+    """A path below the page of the checkpoint that the launch is writing."""
+    return lambda world: f"/launches/{world.launch.uid}/saves/training/{saved_by(world.launch).name}{end}"
 
 
 def of_member(end: str) -> Callable[[World], str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from django.core.signing import TimestampSigner
 from django.utils import timezone
 
 from accounts.actors import SYSTEM
@@ -75,6 +76,18 @@ def test_an_invitation_that_still_works_is_in_no_log(tmp_path: Path, monkeypatch
     assert any("path=/invitations/*** status=422" in line and "method=POST" in line for line in lines)
     assert any("path=/sign-in status=200" in line for line in lines)
     assert token not in said
+
+
+def test_a_signed_download_is_in_no_line() -> None:
+    token = TimestampSigner(key="k", sep=".").sign_object(["checkpoint", 7, "model.safetensors"])
+    for line in (
+        "path=/downloads/{}/m.tar status=200",
+        'event="Not Found: /downloads/{}"',
+        "next=%2Fdownloads%2F{}%2Fm",
+    ):
+        hidden = hide_secrets(None, "", line.format(token))
+        assert "downloads" in hidden
+        assert not any(part in hidden for part in token.split("."))
 
 
 @pytest.mark.parametrize("pasted", ["{}", " {}", '"{}"', "&{}", "x&{}", "a {} b", "?next={}", "%20{}", "?{}", "%3F{}"])

@@ -59,6 +59,7 @@ from tests.roles import (
     of_public_version,
     of_publishing,
     of_ready,
+    of_saved,
     of_unknown,
     of_validation,
     post,
@@ -245,6 +246,10 @@ TABLE: dict[str, list[Case]] = {
         post(lambda world: f"/launches/{world.failed.uid}/resume", at_least(Role.LAUNCHER, FOUND)),
     ],
     "launch_keep": [post(of_launch("/keep"), at_least(Role.LAUNCHER, FOUND))],
+    "checkpoint": [get(of_saved(""), members(OK)), get(of_launch("/saves/training/none"), signed_in(MISSING))],
+    "checkpoint_archive": [get(of_saved("/archive"), at_least(Role.LAUNCHER, UNPROCESSABLE))],  # not whole yet
+    "checkpoint_file": [get(of_saved("/files/model.safetensors"), at_least(Role.LAUNCHER, UNPROCESSABLE))],
+    "signed_download": [get("/downloads/made-up/model.safetensors", everybody(MISSING))],
     "launch_discard": [post(of_launch("/checkpoints/discard"), at_least(Role.LAUNCHER, UNPROCESSABLE))],
     "launch_delete": [post(of_launch("/delete"), at_least(Role.LAUNCHER, FOUND))],
     "launch_clone": [get(of_launch("/clone"), members(FOUND))],

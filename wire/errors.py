@@ -72,6 +72,12 @@ class ResourceExhausted(Refusal):
     code = "RESOURCE_EXHAUSTED"
 
 
+class Unavailable(Refusal):
+    """What it takes does not answer now; the same may be tried again shortly."""
+
+    code = "UNAVAILABLE"
+
+
 class Unimplemented(Refusal):
     """Nobody here can do that (yet)."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from launches.api import tokenizers, views
+from launches.api import downloads, tokenizers, views
 
 _JOB = r"^accounts/(?P<account>[^/]+)/rlorTrainerJobs/(?P<job>[^/:]+)"
+_CHECKPOINT = rf"{_JOB}/checkpoints/(?P<checkpoint>[^/:]+)"
 
 urlpatterns = [
     path("accounts/<str:account>/rlorTrainerJobs", views.TrainerJobsView.as_view(), name="api_jobs"),
@@ -14,6 +15,10 @@ urlpatterns = [
     re_path(rf"{_JOB}:cancel\Z", views.CancelTrainerJobView.as_view(), name="api_job_cancel"),
     re_path(rf"{_JOB}:resume\Z", views.ResumeTrainerJobView.as_view(), name="api_job_resume"),
     re_path(rf"{_JOB}/checkpoints\Z", views.CheckpointsView.as_view(), name="api_checkpoints"),
+    re_path(rf"{_CHECKPOINT}:download\Z", downloads.DownloadCheckpointView.as_view(), name="api_checkpoint_download"),
+    re_path(
+        rf"{_CHECKPOINT}:getDownloadEndpoint\Z", downloads.CheckpointLinksView.as_view(), name="api_checkpoint_links"
+    ),
     path(
         "accounts/<str:account>/models/<str:model>/tokenizer", tokenizers.TokenizerView.as_view(), name="api_tokenizer"
     ),

@@ -22,6 +22,7 @@ from launches.models import Launch
 from tests.api.makers import Caller, make_caller
 from tests.launches.makers import bring_to, make_launch
 from tests.makers import make_account, make_member, make_model, make_shape, make_version
+from tests.roles import saved_by
 from tests.test_roles import API_PREFIX
 
 ANONYMOUS, BAD, OTHER, READER = "no key", "a made-up key", "publisher of another account", "admin with a read key"
@@ -127,6 +128,11 @@ def job(end: str = "") -> Callable[[ApiWorld], str]:
     return lambda world: f"/v1/{world.launch.name}{end}"
 
 
+def saved(end: str) -> Callable[[ApiWorld], str]:
+    """A path below the checkpoint that the launch is writing."""
+    return lambda world: f"/v1/{world.launch.name}/checkpoints/{saved_by(world.launch).name}{end}"
+
+
 def new_shape(world: ApiWorld) -> dict[str, Any]:
     """The body of a shape for the model that everybody sees."""
     return SHAPE | {"baseModel": world.public.snapshot["baseModel"]}
@@ -192,6 +198,11 @@ TABLE: dict[str, list[ApiCase]] = {
         ApiCase("post", lambda world: f"/v1/{world.failed.name}:resume", at_least(Role.LAUNCHER, OK)),
     ],
     "api_checkpoints": [ApiCase("get", job("/checkpoints"), members(OK))],
+    "api_checkpoint_download": [
+        ApiCase("get", saved(":download"), at_least(Role.LAUNCHER, BAD_REQUEST)),  # not whole yet
+        ApiCase("get", job("/checkpoints/none:download"), members(MISSING)),
+    ],
+    "api_checkpoint_links": [ApiCase("get", saved(":getDownloadEndpoint"), at_least(Role.LAUNCHER, BAD_REQUEST))],
     "api_deployments": [ApiCase("post", team("/deployments"), members(UNIMPLEMENTED))],
     "api_deployment": [
         ApiCase(method, team("/deployments/none"), everybody(MISSING)) for method in ("get", "patch", "delete")
