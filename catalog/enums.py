@@ -71,7 +71,5 @@ class IdSource(StrEnum):
     OWN = "own"
 
 
-LOCAL_ACCOUNT = "local"
-"""The account whose shapes run on the worker's own machine."""
 PUBLIC_ACCOUNT = SHARED_ACCOUNT
 """The account of the public control plane's shapes, which the SDK finds at its own default address."""

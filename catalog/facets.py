@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import quote
 
-from catalog.enums import LOCAL_ACCOUNT
 from catalog.filters import BOUNDS, FACETS, TITLES, CatalogFilters, Facet
 from catalog.labels import context_label, least_context
 
@@ -22,6 +21,8 @@ class FacetBucket(NamedTuple):
     """Of each facet."""
     tokens: int
     gpus: int
+    here: bool
+    """Whether a connection of this machine may run a shape of their base models."""
     shapes: int
     first: int = 0
     """Smallest position of their base models; families are listed by it."""
@@ -142,9 +143,7 @@ def _in_order(groups: Sequence[FacetBucket], facet: Facet) -> list[str]:
     """The values that there are; what says nothing is none."""
     if facet.always:
         return list(facet.always)
-    ranked = sorted(
-        groups, key=lambda group: facet.rank(group.of(facet.name), group.first, group.of("account") == LOCAL_ACCOUNT)
-    )
+    ranked = sorted(groups, key=lambda group: facet.rank(group.of(facet.name), group.first, group.here))
     return [value for value in dict.fromkeys(group.of(facet.name) for group in ranked) if value]
 
 

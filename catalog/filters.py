@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 
-from catalog.enums import ARCHITECTURE_LABELS, LOCAL_ACCOUNT, MODE_LABELS, AcceleratorType, Architecture
+from catalog.enums import ARCHITECTURE_LABELS, MODE_LABELS, AcceleratorType, Architecture
 from catalog.labels import accelerator_label
 from catalog.search import patterns
 from connections.providers.spec import TrainerMode
@@ -32,7 +32,7 @@ class Facet:
     `column` is the ORM's path from a version. `spellings` are the values by what may be written for them, in lower
     case; where there are none, every text is a value. `stored` is what rows hold where that is another word than the
     value. Values are offered in the order of `rank`, which gets one with the position of its first base model and
-    whether that is this machine's; with `always`, all of them.
+    whether that may run on this machine; with `always`, all of them.
     """
 
     name: str
@@ -84,7 +84,7 @@ FACETS = (
         "account",
         "Account",
         "shape__account__account_id",
-        rank=lambda value, _first, _here: (value != LOCAL_ACCOUNT, value),
+        rank=lambda value, _first, here: (not here, value),
     ),
 )
 BOUNDS = {"context": "Context at least", "gpus": "GPUs at most"}

@@ -56,6 +56,9 @@ class BaseModel(models.Model):
     named_here = models.BooleanField(
         default=False, db_default=False, help_text="Nobody said the title: it was made from the id."
     )
+    runs_here = models.BooleanField(
+        default=False, db_default=False, help_text="A connection of this machine may run a shape of it."
+    )
     position = models.PositiveIntegerField(help_text="Order of the source document, over all accounts.")
     search_text = models.TextField(help_text="Of `catalog.search`: its title, id, family, section and other names.")
     created_at = models.DateTimeField(db_default=Now())

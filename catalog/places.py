@@ -29,14 +29,15 @@ class Whereabouts:
 def whereabouts(snapshots: Iterable[Snapshot], connections: Sequence[Connection]) -> Iterator[Whereabouts]:
     """Of each shape, with nothing set by a user."""
     for snapshot in snapshots:
-        spec = _plain_spec(snapshot)
+        spec = plain_spec(snapshot)
         refusals = {connection: _refusal(connection, spec) for connection in connections}
         willing = tuple(str(connection) for connection, reasons in refusals.items() if not reasons)
         told = " ".join(f"{connection}: {' '.join(reasons)}" for connection, reasons in refusals.items())
         yield Whereabouts(willing) if willing else Whereabouts((), _lacking(snapshot), told)
 
 
-def _plain_spec(snapshot: Snapshot) -> TrainerSpec:
+def plain_spec(snapshot: Snapshot) -> TrainerSpec:
+    """The spec with nothing set by a user."""
     unset: dict[str, Any] = {place.spec: place.unset for place in PLACES.values()}
     owned = spec_of(snapshot) | {"base_model": snapshot.base_model}
     return TrainerSpec(training_shape_version=snapshot.name, recipe=NO_RECIPE, **unset | owned)

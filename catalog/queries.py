@@ -45,6 +45,7 @@ _COLUMNS = {
     "family": F(f"{_MODEL}__family"),
     "section": F(f"{_MODEL}__section"),
     "architecture": F(f"{_MODEL}__architecture"),
+    "here": F(f"{_MODEL}__runs_here"),
 }
 _PLAIN = ("trainer_mode", "max_context", "gpus", "accelerator_type", "deprecated_at", "snapshot")
 BY_MODEL = Order((f"{_MODEL}__position", f"{_MODEL}_id"))
@@ -106,7 +107,7 @@ def read_groups(member_of: Collection[int], filters: CatalogFilters) -> list[Fac
     rows = (
         listed(member_of)
         .filter(matching_text(filters))
-        .values_list(*map(_column, FACETS), "max_context", "gpus")
+        .values_list(*map(_column, FACETS), "max_context", "gpus", f"{_MODEL}__runs_here")
         .annotate(shapes=Count("pk"), first=Min(f"{_MODEL}__position"))
         .order_by("first")
     )
@@ -115,8 +116,9 @@ def read_groups(member_of: Collection[int], filters: CatalogFilters) -> list[Fac
 
 def read_values(member_of: Collection[int]) -> list[FacetBucket]:
     """What can be chosen among all that the reader may see, as groups that count nothing. One query."""
-    rows = listed(member_of).values_list(*map(_column, FACETS)).annotate(first=Min(f"{_MODEL}__position"))
-    return [FacetBucket(_values(row), tokens=0, gpus=0, shapes=0, first=row[-1]) for row in rows.order_by("first")]
+    rows = listed(member_of).values_list(*map(_column, FACETS), f"{_MODEL}__runs_here")
+    rows = rows.annotate(first=Min(f"{_MODEL}__position")).order_by("first")
+    return [FacetBucket(_values(row), tokens=0, gpus=0, here=row[-2], shapes=0, first=row[-1]) for row in rows]
 
 
 def _values(row: tuple[Any, ...]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from catalog.enums import ARCHITECTURE_LABELS, LOCAL_ACCOUNT, MODE_LABELS, Architecture, IdSource
+from catalog.enums import ARCHITECTURE_LABELS, MODE_LABELS, Architecture, IdSource
 from catalog.fields.snapshots import Snapshot
 from catalog.labels import accelerator_label, context_label
 from catalog.places import whereabouts
@@ -32,5 +32,4 @@ def _row_for_template(row: dict[str, Any]) -> dict[str, Any]:
         "variant": row["label"].partition("(")[2].removesuffix(")"),
         "model_name": model_name(row["model_account"], row["model"]),
         "architecture_label": ARCHITECTURE_LABELS[Architecture(architecture)] if architecture else "",
-        "here": row["account"] == LOCAL_ACCOUNT,
     }

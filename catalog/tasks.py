@@ -5,6 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from catalog.domain.advance_sync import advance_sync
+from catalog.domain.arrange_models import arrange_models
 from catalog.domain.sweep_syncs import sweep_syncs
 from catalog.hints import SYNC
 
@@ -16,6 +17,12 @@ LONGEST_SECONDS = 600
 def sync_due() -> None:
     """Find what is due."""
     sweep_syncs()
+
+
+@shared_task(name="catalog.arrange")
+def arrange() -> None:
+    """Look again at what runs on this machine: somebody may have put weights there."""
+    arrange_models()
 
 
 @shared_task(name=SYNC, time_limit=LONGEST_SECONDS)

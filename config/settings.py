@@ -304,6 +304,7 @@ CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "launches.reconcile", "schedule": 30.0, "options": {"expires": 30}},
     "connections": {"task": "connections.look_around", "schedule": 30.0, "options": {"expires": 30}},
     "catalogs": {"task": "catalog.sync_due", "schedule": 10.0, "options": {"expires": 10}},
+    "models": {"task": "catalog.arrange", "schedule": 600.0, "options": {"expires": 600}},
     "tidy": {"task": "config.tidy", "schedule": 3600.0, "options": {"expires": 3600}},
     "pulse": {"task": "config.pulse", "schedule": 5.0, "options": {"expires": 20}},
 }

@@ -40,6 +40,14 @@ def provider_to_act(connection: Connection) -> Provider:
     return _open(*_key(connection), instance.pk)
 
 
+def runs_here(connection: Connection) -> bool:
+    """Whether it says that it needs nothing but this machine."""
+    try:
+        return open_provider(connection).capabilities.runs_here
+    except Retryable:
+        return False
+
+
 def _key(connection: Connection) -> tuple[str, str, str]:
     return connection.kind, json.dumps(connection.config, sort_keys=True), connection.secret
 

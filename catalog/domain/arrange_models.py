@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
-from catalog.enums import LOCAL_ACCOUNT
-from catalog.models import BaseModel
+from django.db import transaction
+
+from catalog.domain.catalog_lock import hold_models
+from catalog.fields.snapshots import Snapshot
+from catalog.models import BaseModel, ShapeVersion
 from catalog.ordering import in_groups
+from catalog.places import plain_spec, reasons_against
+from connections.models import Connection
+from connections.opened import runs_here
+from connections.queries import living_connections
 
 
+@transaction.atomic
 def arrange_models() -> None:
-    """Renumber `position` so that pages can be cut from (position, id) alone.
+    """Renumber `position` so that pages can be cut from (position, id) alone, and note what runs on this machine.
 
-    What runs on this machine first; then families in order of first appearance, within them sections, within them
-    models. Repeating it changes nothing. Call it in the transaction that added or moved models.
+    What a connection of this machine says that it can run comes first; then families in order of first appearance,
+    within them sections, within them models. Repeating it changes nothing. Call it after models or shapes came or
+    moved; what connections can do changes without a word, so it is called now and then, too.
     """
-    models = sorted(BaseModel.objects.select_related("account").order_by("position", "pk"), key=_elsewhere)
+    hold_models()
+    here = _models_here([row for row in living_connections() if runs_here(row)])
+    rows = BaseModel.objects.select_related("account").order_by("position", "pk")
+    models = sorted(rows, key=lambda model: model.pk not in here)
     moved = []
-    arranged = in_groups(models, lambda model: (_elsewhere(model), model.family, model.section))
+    arranged = in_groups(models, lambda model: (model.pk in here, model.family, model.section))
     for position, model in enumerate(arranged, start=1):
-        if model.position != position:
-            model.position = position
+        if (model.position, model.runs_here) != (position, model.pk in here):
+            model.position, model.runs_here = position, model.pk in here
             moved.append(model)
-    BaseModel.objects.bulk_update(moved, ["position"], batch_size=1000)
+    BaseModel.objects.bulk_update(moved, ["position", "runs_here"], batch_size=1000)
 
 
-def _elsewhere(model: BaseModel) -> bool:
-    return model.account.account_id != LOCAL_ACCOUNT
+def _models_here(connections: list[Connection]) -> set[int]:
+    """The base models of which one of the connections may run a shape as it stands now."""
+    found: set[int] = set()
+    if not connections:
+        return found
+    latest = ShapeVersion.objects.filter(is_latest_validated=True).values_list("shape__base_model", "snapshot")
+    for model, snapshot in latest.order_by("shape__base_model").iterator(chunk_size=500):
+        if model not in found:
+            spec = plain_spec(Snapshot.from_json(snapshot))
+            if not all(reasons_against(connection, spec) for connection in connections):
+                found.add(model)
+    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import connection
 from django.db.models import Max, Min
 
 from accounts.actors import Actor
@@ -13,6 +12,7 @@ from accounts.domain.record import record
 from accounts.domain.rename_account import rename_account
 from accounts.models import Account
 from catalog.domain.arrange_models import arrange_models
+from catalog.domain.catalog_lock import hold_models
 from catalog.domain.create_shape import create_shape
 from catalog.domain.deprecate_version import deprecate_version
 from catalog.domain.import_version import import_version
@@ -35,8 +35,7 @@ def lock_catalog(account_id: str) -> Account | None:
 
     Plans are carried out one at a time, those of other accounts too: each may renumber everybody's base models.
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('slipway.apply_catalog'))")
+    hold_models()
     account = Account.objects.select_for_update(no_key=True).filter(account_id=account_id).first()
     list(TrainingShape.objects.select_for_update().filter(account=account).order_by("pk").values_list("pk"))
     return account
@@ -62,6 +61,8 @@ def carry_out(*, actor: Actor, account: Account | None, document: Document, plan
             _deprecate(actor, shapes[step.entry.shape_id], step.entry, by)
     for step in plan.steps:
         _record_facts(actor, account, step)
+    if plan.steps:
+        arrange_models()
     return account
 
 
@@ -101,7 +102,6 @@ def _put_models(actor: Actor, account: Account, document: Document, plan: Plan) 
             known[model.name] = _put_model(account, model, model.facts, known.get(model.name))
     if changing or any(step.kind is StepKind.ORDER and step.name == account.name for step in plan.steps):
         _place(account, [known[model.name] for model in document.models if model.facts])
-        arrange_models()
     foreign = visible_to(actor, [model.name for model in document.models if model.facts is None])
     return known | {model.name: model for model in foreign}
 

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from accounts.actors import SYSTEM
 from catalog.domain.apply_catalog import apply_catalog
+from catalog.domain.arrange_models import arrange_models
 from catalog.files import bundled as bundled_files
 from catalog.files.document import Document
 from catalog.files.plan import Plan
@@ -33,6 +34,7 @@ class Command(BaseCommand):
     @transaction.atomic
     def handle(self, *args: Any, files: list[Path], if_empty: bool, **options: Any) -> None:
         if if_empty and TrainingShape.objects.exists():
+            arrange_models()  # what connections can do may be another now
             self.stdout.write("The catalog has shapes already; nothing was loaded.")
             return
         for file in [read_catalog(path) for path in files or bundled_files.BUNDLED_FILES]:
