@@ -21,6 +21,20 @@ LISTS = {
     "checkpoints": ("/v1/accounts/local/rlorTrainerJobs/job-00/checkpoints", "checkpoints"),
     "models": ("/v1/accounts/fireworks/models", "models"),
 }
+ORDERS = [
+    ("jobs", "", "createTime", True),
+    ("jobs", "create_time", "createTime", False),
+    ("jobs", "create_time desc, name", "createTime", True),
+    ("jobs", "name", "name", False),
+    ("jobs", "name desc", "name", True),
+    ("checkpoints", "", "createTime", False),
+    ("checkpoints", "create_time desc", "createTime", True),
+    ("models", "", "name", False),
+    ("models", "name desc", "name", True),
+    ("models", "create_time desc", "createTime", True),
+    ("models", "create_time, name desc", "createTime", False),
+]
+"""A list, an order of it, and the field by which its rows then follow one another, falling or not."""
 pytestmark = pytest.mark.django_db
 
 
@@ -39,33 +53,17 @@ def rows(launcher: User) -> None:
         make_version(shape=make_shape(base_model=model))
 
 
-@pytest.mark.parametrize(
-    ("kind", "order", "field", "down"),
-    [
-        ("jobs", "", "createTime", True),
-        ("jobs", "create_time", "createTime", False),
-        ("jobs", "create_time desc, name", "createTime", True),
-        ("jobs", "name", "name", False),
-        ("jobs", "name desc", "name", True),
-        ("checkpoints", "", "createTime", False),
-        ("checkpoints", "create_time desc", "createTime", True),
-        ("models", "", "name", False),
-        ("models", "name desc", "name", True),
-        ("models", "create_time desc", "createTime", True),
-        ("models", "create_time, name desc", "createTime", False),
-    ],
-)
-def test_pages_are_complete_and_in_order(
-    caller: Caller, rows: None, kind: str, order: str, field: str, down: bool
-) -> None:
-    path, key = LISTS[kind]
-    shown, body = page(caller, path, key, orderBy=order)
-    assert (len(shown), body["totalSize"], body["nextPageToken"]) == (ROWS, ROWS, "")
-    values = [row[field] for row in shown]
-    assert values == sorted(values, reverse=down)
-    names = [row["name"] for row in shown]
-    for size in (1, 4, ROWS - 1):
-        assert all_pages(caller, path, key, orderBy=order, pageSize=size) == names
+def test_pages_are_complete_and_in_order(caller: Caller, rows: None, subtests: pytest.Subtests) -> None:
+    for kind, order, field, down in ORDERS:
+        with subtests.test(f"{kind} by {order or 'default'}"):
+            path, key = LISTS[kind]
+            shown, body = page(caller, path, key, orderBy=order)
+            assert (len(shown), body["totalSize"], body["nextPageToken"]) == (ROWS, ROWS, "")
+            values = [row[field] for row in shown]
+            assert values == sorted(values, reverse=down)
+            names = [row["name"] for row in shown]
+            for size in (1, 4, ROWS - 1):
+                assert all_pages(caller, path, key, orderBy=order, pageSize=size) == names
 
 
 def test_a_dash_stands_for_the_keys_own_account(caller: Caller, launcher: User) -> None:

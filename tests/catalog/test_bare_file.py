@@ -56,10 +56,11 @@ def bare() -> Account:
     return account
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_every_page_can_be_read(bare: Account, client: Client, path: str) -> None:
+def test_every_page_can_be_read(bare: Account, client: Client, subtests: pytest.Subtests) -> None:
     sign_in(client, make_member(account=bare, role=Role.PUBLISHER))
-    assert client.get(path).status_code == 200
+    for path in PAGES:
+        with subtests.test(path):
+            assert client.get(path).status_code == 200
 
 
 def test_the_api_lists_it(bare: Account) -> None:

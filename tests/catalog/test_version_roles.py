@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.actors import Actor, user_actor
-from accounts.models import Account, AuditEntry
+from accounts.models import Account, AuditEntry, User
 from accounts.roles import Role
 from catalog.domain.accept_version import accept_version
 from catalog.domain.apply_catalog import apply_catalog
@@ -165,25 +166,36 @@ IN_TEAM: dict[str, type[Refusal] | None] = {
 IN_SHARED = IN_TEAM | {"publisher": PermissionDenied}
 
 
+def somebody(who: str, account: Account) -> User:
+    """A new user who is that."""
+    if who == "stranger":
+        return make_user()
+    if who in {role.value for role in Role}:
+        return make_member(account=account, role=Role(who))
+    return make_member(role=Role.PUBLISHER)
+
+
 @pytest.mark.parametrize("name", VERBS)
-@pytest.mark.parametrize("who", IN_TEAM)
 @pytest.mark.parametrize(
     ("account_id", "table"), [("team-a", IN_TEAM), ("fireworks", IN_SHARED)], ids=["own", "shared"]
 )
-def test_who_may_do_what(name: str, who: str, account_id: str, table: dict[str, type[Refusal] | None]) -> None:
+def test_who_may_do_what(
+    name: str, account_id: str, table: dict[str, type[Refusal] | None], subtests: pytest.Subtests
+) -> None:
     account = make_account(account_id=account_id)
-    version = VERBS[name].version(make_shape(base_model=make_model(account=account)))
-    if who == "stranger":
-        user = make_user()
-    elif who in {role.value for role in Role}:
-        user = make_member(account=account, role=Role(who))
-    else:
-        user = make_member(role=Role.PUBLISHER)
-    expected, entries = table[who], AuditEntry.objects.count()
-    if expected is None:
-        VERBS[name].call(user_actor(user), version)
-        assert AuditEntry.objects.filter(actor=user, account=account).exists()
-    else:
-        with pytest.raises(expected):
-            VERBS[name].call(user_actor(user), version)
-        assert AuditEntry.objects.count() == entries
+    made = VERBS[name].version(make_shape(base_model=make_model(account=account)))
+    for who, expected in table.items():
+        with subtests.test(who), transaction.atomic():
+            user, version, entries = (
+                somebody(who, account),
+                ShapeVersion.objects.get(pk=made.pk),
+                AuditEntry.objects.count(),
+            )
+            if expected is None:
+                VERBS[name].call(user_actor(user), version)
+                assert AuditEntry.objects.filter(actor=user, account=account).exists()
+            else:
+                with pytest.raises(expected):
+                    VERBS[name].call(user_actor(user), version)
+                assert AuditEntry.objects.count() == entries
+            transaction.set_rollback(True)
