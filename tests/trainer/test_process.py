@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from bodies import forward_body, make_datum, step_body
-from processes import ROOT, TOKEN, Starter, wait_until
+from processes import ROOT, TOKEN, RunningTrainer, Starter, wait_until
 
 
 @pytest.mark.parametrize("mode", ["POLICY_TRAINER", "LORA_TRAINER"])
@@ -141,12 +141,11 @@ def test_a_kill_loses_nothing_that_was_saved(start: Starter) -> None:
     assert again.answer("forward", forward_body(model, [make_datum([1])])).status_code == 404
 
 
-def test_the_token_stands_in_no_file_no_log_and_no_environment_of_the_process(start: Starter) -> None:
-    trainer = start("secret")
-    trainer.http.get("/api/v1/healthz")
-    command = Path(f"/proc/{trainer.process.pid}/cmdline").read_bytes()
+def test_the_token_stands_in_no_file_no_log_and_no_environment_of_the_process(policy: RunningTrainer) -> None:
+    policy.http.get("/api/v1/healthz")
+    command = Path(f"/proc/{policy.process.pid}/cmdline").read_bytes()
     assert TOKEN.encode() not in command
-    for path in trainer.directory.rglob("*"):
+    for path in policy.directory.rglob("*"):
         assert TOKEN not in path.read_text(), path
 
 
