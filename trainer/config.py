@@ -24,6 +24,8 @@ class TrainerConfig:
     directory            this attempt's own files: endpoint.json, metrics.jsonl, exit-reason.json
     checkpoints          this job's checkpoints, shared by its attempts
     jobs_root            parent of the account's job directories: cross_job://JOB/NAME is jobs_root/JOB/checkpoints/NAME
+    models_root          the models of the account: accounts/ACCOUNT/models/ID is models_root/ID, where models_root is
+                         named like the account; None: there are none
     model_directory      a Hugging Face model directory; None: base_model is a demo model, made or found in model_cache
     lora_rank            the largest rank a client may ask for (LORA_TRAINER only)
     learning_rate        what the recipe uses; None: the recipe's own default for the mode
@@ -43,6 +45,7 @@ class TrainerConfig:
     model_cache: Path
     trainer_mode: str
     model_directory: Path | None = None
+    models_root: Path | None = None
     lora_rank: int = 0
     learning_rate: float | None = None
     max_context_length: int = 2048
@@ -56,7 +59,7 @@ class TrainerConfig:
     start_step: int = 0
 
 
-_PATHS = ("directory", "checkpoints", "jobs_root", "model_cache", "model_directory")
+_PATHS = ("directory", "checkpoints", "jobs_root", "model_cache", "model_directory", "models_root")
 _TEXTS = ("job", "base_model", "host", "resume_from", "start_from")
 _CHOICES = {"trainer_mode": MODES, "recipe": RECIPES}
 _INTEGERS = {
@@ -66,7 +69,7 @@ _INTEGERS = {
     "port": (0, 65535),
     "start_step": (0, 2**31 - 1),
 }
-_NULLABLE = ("model_directory", "learning_rate", "resume_from", "start_from")
+_NULLABLE = ("model_directory", "models_root", "learning_rate", "resume_from", "start_from")
 
 
 def load_config(path: Path) -> TrainerConfig:

@@ -27,6 +27,7 @@ PARSERS: dict[str, Callable[[Any], Any]] = {
     "save_weights": wire.parse_save_weights,
     "save_weights_for_sampler": wire.parse_save_for_sampler,
     "load_weights": wire.parse_load_weights,
+    "load_adapter": wire.parse_load_adapter,
     "unload_model": wire.parse_unload_model,
 }
 

@@ -94,6 +94,12 @@ class LoadWeights:
 
 
 @dataclass(frozen=True)
+class LoadAdapter:
+    model_id: str
+    name: str
+
+
+@dataclass(frozen=True)
 class UnloadModel:
     model_id: str
 
@@ -166,6 +172,11 @@ def parse_save_for_sampler(body: Any) -> SaveForSampler:
 def parse_load_weights(body: Any) -> LoadWeights:
     fields = Fields(body)
     return LoadWeights(fields.text("model_id"), fields.text("path"), fields.flag("optimizer", False))
+
+
+def parse_load_adapter(body: Any) -> LoadAdapter:
+    fields = Fields(body)
+    return LoadAdapter(fields.text("model_id"), fields.text("adapter_path"))
 
 
 def parse_unload_model(body: Any) -> UnloadModel:

@@ -121,6 +121,7 @@ def make_config(root: Path, job: str, directory: Path, **changes: Any) -> dict[s
         "job": job,
         "base_model": BASE_MODEL,
         "model_directory": None,
+        "models_root": str(root / "weights" / "team-a"),
         "model_cache": str(root / "models"),
         "trainer_mode": "POLICY_TRAINER",
         "lora_rank": 8,

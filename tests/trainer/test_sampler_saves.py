@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from bodies import BASE_MODEL, forward_body, make_datum, step_body
-from peft import PeftModel
-from processes import RunningTrainer
+from peft import LoraConfig, PeftModel, get_peft_model
+from processes import ROOT, RunningTrainer
+from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from trainer.adapters import read_adapter
+from trainer.errors import OperationError
+from trainer.export import write_adapter, write_merged
+from trainer.tiny_model import ensure_tiny_model
 
 TOKENS = [5, 6, 7, 8, 9, 10, 11, 12]
 
@@ -95,3 +105,116 @@ def test_an_adapter_is_merged_into_its_base_and_the_trainer_keeps_its_own(lora: 
     assert logprobs(lora, model) == said
     assert save(lora, model, **merged, export_precision="bf16")[1]["precision"] == "bfloat16"
     lora.call("unload_model", {"model_id": model})
+
+
+def put(trainer: RunningTrainer, directory: Path, model_id: str) -> str:
+    """Make a model of the account of what was saved. Returns its resource name."""
+    shutil.copytree(directory, trainer.directory.parents[2] / "weights" / "team-a" / model_id)
+    return f"accounts/team-a/models/{model_id}"
+
+
+def test_a_model_of_the_account_is_gone_on_from(lora: RunningTrainer, policy: RunningTrainer) -> None:
+    model = lora.create(4)
+    said = train(lora, model)
+    name = put(lora, save(lora, model)[0], "mine")
+    lora.call("unload_model", {"model_id": model})
+    for config in ({"rank": 4, "alpha": 8}, {"rank": 8, "alpha": 5}):  # the same, and wider with another alpha
+        fresh = lora.create(lora_config=config)
+        train(lora, fresh)
+        answer = lora.call("load_adapter", {"model_id": fresh, "adapter_path": name, "seq_id": 7})
+        assert answer == {"type": "load_adapter", "model_id": fresh, "adapter_path": name}
+        assert logprobs(lora, fresh) == pytest.approx(said, abs=1e-5)
+        assert train(lora, fresh) != pytest.approx(said, abs=1e-2), "it is trained on"
+        lora.call("unload_model", {"model_id": fresh})
+
+    full = policy.create()
+    whole = put(policy, save(policy, full)[0], "whole")
+    narrow, partial = lora.create(2), lora.create(lora_config={"rank": 4, "train_mlp": False})
+    for trainer, session, path, status, text in [
+        (lora, narrow, name, 400, "has rank 4, this model 2"),
+        (lora, partial, name, 400, "which this model does not train"),
+        (lora, narrow, whole, 400, "is a whole model and no adapter"),
+        (lora, narrow, "accounts/team-a/models/none", 404, "There is no model"),
+        (lora, narrow, "accounts/team-b/models/mine", 404, "models of accounts/team-a/models/... only"),
+        (lora, narrow, "accounts/team-a/models/..", 404, "There is no adapter"),
+        (lora, narrow, "gs://bucket/adapter", 404, "There is no adapter"),
+        (policy, full, name, 400, "is no LoRA adapter"),
+    ]:
+        answer = trainer.answer("load_adapter", {"model_id": session, "adapter_path": path})
+        assert (answer.status_code, text in answer.json()["detail"]) == (status, True), answer.text
+    for trainer, session in [(policy, full), (lora, narrow), (lora, partial)]:
+        trainer.call("unload_model", {"model_id": session})
+
+
+def merged(tmp_path: Path, **config: Any) -> tuple[int, dict[str, str], list[str]]:
+    """Exit code, last line and warnings of a merge in a process of its own."""
+    path = tmp_path / "merge.json"
+    path.write_text(json.dumps(config))
+    done = subprocess.run(
+        [sys.executable, "-m", "trainer.merge", str(path)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return done.returncode, json.loads(done.stdout.splitlines()[-1]), done.stderr.splitlines()
+
+
+def test_an_adapter_is_merged_by_a_process_of_its_own(lora: RunningTrainer, tmp_path: Path) -> None:
+    model = lora.create(8)
+    said = train(lora, model)
+    adapter = tmp_path / "adapter"
+    shutil.copytree(save(lora, model)[0], adapter)
+    lora.call("unload_model", {"model_id": model})
+    (output := tmp_path / "output").mkdir()
+    cache = lora.directory.parents[2] / "models"
+    config = {"base_model": BASE_MODEL, "model_directory": None, "model_cache": str(cache), "output": str(output)}
+    code, told, _ = merged(tmp_path, **config, adapter=str(adapter))
+    assert (code, told["reason"]) == (0, "COMPLETED"), told
+    assert plain_logprobs(AutoModelForCausalLM.from_pretrained(output)) == pytest.approx(said, abs=1e-5)
+    assert AutoTokenizer.from_pretrained(output).encode("a ship")
+    code, told, _ = merged(tmp_path, **config, adapter=str(adapter))
+    assert (code, "is not empty" in told["message"]) == (2, True)
+    (fresh := tmp_path / "fresh").mkdir()
+    (adapter / "adapter_model.safetensors").rename(adapter / "adapter_model.bin")
+    code, told, _ = merged(tmp_path, **config | {"output": str(fresh)}, adapter=str(adapter))
+    assert (code, "other formats are not read" in told["message"], list(fresh.iterdir())) == (1, True, [])
+
+
+def test_a_tied_output_is_parted_from_the_input_when_it_is_merged(tmp_path: Path) -> None:
+    """Else the delta of the output would change what goes in, too."""
+    tiny = ensure_tiny_model(tmp_path / "cache", BASE_MODEL)
+    base = AutoModelForCausalLM.from_pretrained(tiny, tie_word_embeddings=True)
+    base.tie_weights()
+    base.save_pretrained(tied := tmp_path / "tied")
+    adapted = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(tied),
+        LoraConfig(r=2, lora_alpha=8, target_modules=["lm_head", "q_proj"], init_lora_weights=False),
+    )
+    (directory := tmp_path / "adapter").mkdir()
+    write_adapter(adapted, "default", tied, BASE_MODEL, directory)
+    (output := tmp_path / "output").mkdir()
+    write_merged(tied, read_adapter(directory), output)
+    assert plain_logprobs(AutoModelForCausalLM.from_pretrained(output)) == pytest.approx(
+        plain_logprobs(adapted), abs=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"peft_type": "VERA"}, "only LORA is supported"),
+        ({"megatron_core": "os", "use_dora": True}, "use_dora is not supported"),
+        ({"modules_to_save": ["lm_head"]}, "modules_to_save is not supported"),
+        ({"rank_pattern": {"q": 1}}, "rank_pattern is not supported"),
+        ({"bias": "all"}, "bias is not supported"),
+        ({"r": None}, "adapter_config.json.r is missing"),
+        ({"r": 3}, "is none of a LoRA adapter of rank 3"),
+        ({"lora_alpha": "8"}, "must be a whole number"),
+    ],
+)
+def test_an_adapter_that_would_be_more_than_ba_is_refused(tmp_path: Path, change: dict[str, Any], text: str) -> None:
+    tensors = {f"base_model.model.q.lora_{side}.weight": torch.ones(2, 2) for side in "AB"}
+    save_file(tensors, tmp_path / "adapter_model.safetensors")
+    good = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "base_model_name_or_path": "x", "bias": "none"}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(good))
+    assert read_adapter(tmp_path).modules == ("q",)
+    (tmp_path / "adapter_config.json").write_text(json.dumps(good | change))
+    with pytest.raises(OperationError, match=re.escape(text)):
+        read_adapter(tmp_path)

@@ -7,6 +7,7 @@ from typing import Any
 
 from trainer.operations.create_model import create_model, unload_model
 from trainer.operations.forward import run_pass
+from trainer.operations.load_adapter import load_adapter
 from trainer.operations.optim_step import optim_step
 from trainer.operations.parts import Parts
 from trainer.operations.weights import load_weights, save_for_sampler, save_weights
@@ -19,5 +20,6 @@ RUNNERS: dict[str, Callable[[Parts, Any], dict[str, Any]]] = {
     "save_weights": save_weights,
     "save_weights_for_sampler": save_for_sampler,
     "load_weights": load_weights,
+    "load_adapter": load_adapter,
     "unload_model": unload_model,
 }
