@@ -75,6 +75,7 @@ def _open_local(opening: Opening) -> Provider:
         host=config.host,
         models=settings.SLIPWAY_HOME / "models",
         mapped=directories_in(config.models),
+        weights=settings.SLIPWAY_HOME / "weights",
         trainer_package=settings.BASE_DIR / "trainer",
         environment=Path(config.environment or settings.SLIPWAY_HOME / "trainer-env"),
         users=settings.SLIPWAY_TRAINER_USERS,

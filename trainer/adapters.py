@@ -81,7 +81,9 @@ def _read_config(path: Path) -> Fields:
             content: Any = json.loads(file.read(LARGEST_CONFIG))
     except FileNotFoundError as error:
         raise OperationError(f"There is no adapter: {path.name} is missing.") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise OperationError(f"The adapter's {path.name} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
         raise OperationError(f"The adapter's {path.name} cannot be read: it is no JSON.") from error
     return Fields(content, path.name)
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from connections.providers.spec import TrainerSpec
@@ -346,6 +347,14 @@ class Provider(Protocol):
         """A file of a checkpoint by its path there, open for reading; the caller closes it.
 
         Errors: `Gone`, `Retryable`; `Rejected` where the connection does not hold the weights.
+        """
+
+    def merge(self, base_model: str, adapter_directory: Path, output_directory: Path) -> None:
+        """Fold a LoRA adapter into its base model: a Hugging Face directory, written into an empty one.
+
+        It may take half an hour and is cheap to repeat with another empty directory; what a failure left there is for
+        the caller to remove. The adapter is read as hostile. Errors: `Rejected`, where the same will never do, as where
+        the adapter is of another base model or the connection does not hold the weights; `Retryable`.
         """
 
     def forget_attempts(self, before: datetime) -> None:

@@ -62,6 +62,7 @@ def make_rig(directory: Path, *, slots: int = 2, grace_seconds: float = 0.3, lim
         bind="127.0.0.1",
         host="127.0.0.1",
         models=directory / "models",
+        weights=directory / "weights",
         trainer_package=code / "trainer",
         environment=directory / "trainer-env",
         limits=limits or Limits(),

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
@@ -129,6 +130,9 @@ class RemoteEngine:
         raise Rejected("It holds no weights.")
 
     def open_artifact(self, account: str, job: str, kind: CheckpointKind, name: str, path: str) -> BinaryIO:
+        raise Rejected("It holds no weights.")
+
+    def merge(self, base_model: str, adapter_directory: Path, output_directory: Path) -> None:
         raise Rejected("It holds no weights.")
 
     def forget_attempts(self, before: datetime) -> None: ...

@@ -70,13 +70,15 @@ def test_the_recipe_of_validations_runs_and_is_not_offered(local: LocalRig) -> N
 
 def config(rig: LocalRig, **changes: Any) -> dict[str, Any]:
     job = Path("/jobs/team-a/job-1")
+    places = ModelPlaces(rig.provider.models, rig.provider.weights, rig.provider.mapped)
     spec = make_spec(**changes)
     return make_config(
         spec,
         directory=job / "attempts" / "1",
         job_directory=job,
-        model_directory=model_path(ModelPlaces(rig.provider.models, rig.provider.mapped), spec.base_model),
+        model_directory=model_path(places, spec.base_model),
         model_cache=Path("/cache"),
+        models_root=Path("/weights/team-a"),
         bind="127.0.0.1",
         resume_from="",
     )
@@ -125,6 +127,22 @@ def test_a_public_model_runs_from_where_the_connection_says(local: LocalRig, tmp
 def test_what_names_no_directory_of_a_model_is_refused(written: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         read_directories(written)
+
+
+def test_a_model_that_an_account_made_is_used_where_it_lies_and_an_adapter_is_none(local: LocalRig) -> None:
+    for account in ("local", "team-a"):
+        name = f"accounts/{account}/models/made"
+        directory = local.provider.weights / account / "made"
+        directory.mkdir(parents=True)
+        (directory / "adapter_config.json").write_text("{}")
+        (reason,) = local.provider.fits(make_spec(base_model=name))
+        assert "is an adapter and no base model: launch its base model, and load it there" in reason
+        (directory / "config.json").write_text("{}")
+        (directory / "tokenizer.json").write_text("{}")
+        assert local.provider.fits(make_spec(base_model=name)) == []
+        assert config(local, base_model=name)["model_directory"] == str(directory)
+        assert local.provider.tokenizer(name) == {"tokenizer.json": b"{}"}
+    assert config(local)["models_root"] == "/weights/team-a"
 
 
 def test_a_lora_trainer_without_a_rank_serves_forward_passes(local: LocalRig) -> None:

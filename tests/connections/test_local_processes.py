@@ -32,7 +32,7 @@ from connections.providers.local.provider import LocalProvider
 from tests.connections.rig import make_submission
 
 told = json.loads(sys.argv[1])
-paths = {name: Path(told["provider"][name]) for name in ("root", "models", "trainer_package", "environment")}
+paths = {name: Path(told["provider"][name]) for name in ("root", "models", "weights", "trainer_package", "environment")}
 limits = Limits(**told["provider"]["limits"])
 provider = LocalProvider(**told["provider"] | paths | {"limits": limits})
 sys.stdin.readline()

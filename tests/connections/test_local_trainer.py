@@ -5,19 +5,25 @@ from __future__ import annotations
 import json
 import os
 import signal
+import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
 
+from connections.providers.base import Rejected
 from connections.providers.local import processes
+from connections.providers.local.capability import DEMO_MODELS
 from connections.providers.local.provider import LocalProvider
 from connections.providers.states import AttemptState, Reason
+from tests.connections.local_rig import open_to_trainers
 from tests.connections.rig import make_reference, make_submission, until, wait_for
 from tests.sdk.environments import KEPT
 
 S = AttemptState
+DEMO = DEMO_MODELS[0]
 PREPARED_SECONDS = 600
 
 
@@ -30,6 +36,7 @@ def provider(tmp_path: Path) -> Iterator[LocalProvider]:
         bind="127.0.0.1",
         host="127.0.0.1",
         models=tmp_path / "models",
+        weights=tmp_path / "weights",
         trainer_package=settings.BASE_DIR / "trainer",
         environment=KEPT / "trainer",
     )
@@ -82,3 +89,46 @@ def _trainer_pid(provider: LocalProvider, job: str) -> int:
     pid = json.loads(path.read_text())["pid"]
     assert isinstance(pid, int)
     return pid
+
+
+def write_adapter(directory: Path, **config: Any) -> Path:
+    """An adapter of one module of the demo model, as peft writes it."""
+    directory.mkdir(parents=True)
+    told = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "base_model_name_or_path": DEMO, **config}
+    (directory / "adapter_config.json").write_text(json.dumps(told))
+    header, offset = {}, 0
+    for side, shape in (("A", [2, 64]), ("B", [64, 2])):
+        name = f"base_model.model.model.layers.0.self_attn.q_proj.lora_{side}.weight"
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [offset, offset + 512]}
+        offset += 512
+    text = json.dumps(header).encode()
+    weights = struct.pack("<Q", len(text)) + text + struct.pack("<256f", *([0.5] * 256))
+    (directory / "adapter_model.safetensors").write_bytes(weights)
+    return directory
+
+
+@pytest.mark.e2e
+def test_an_adapter_is_merged_into_a_fresh_folder_by_somebody_else(provider: LocalProvider, tmp_path: Path) -> None:
+    open_to_trainers(tmp_path)
+    adapter = write_adapter(tmp_path / "adapter")
+    (target := tmp_path / "target").mkdir()
+    provider.merge(DEMO, adapter, target)
+    written = {path.name: path.stat() for path in target.iterdir()}
+    assert written.keys() >= {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+    assert {(stat.st_uid, stat.st_mode & 0o777) for stat in written.values()} == {(os.geteuid(), 0o644)}
+    assert list((provider.root / "merging").iterdir()) == []
+
+    (fresh := tmp_path / "fresh").mkdir()
+    other = write_adapter(tmp_path / "other", base_model_name_or_path="accounts/local/models/tiny-qwen3-chat")
+    linked = write_adapter(tmp_path / "linked")
+    (linked / "adapter_config.json").unlink()
+    (linked / "adapter_config.json").symlink_to(adapter / "adapter_config.json")
+    for base, given, folder, words in [
+        (DEMO, adapter, target, "is not empty"),
+        (DEMO, other, fresh, f"of base model accounts/local/models/tiny-qwen3-chat, not {DEMO}"),
+        (DEMO, linked, fresh, "adapter_config.json is missing"),
+        ("accounts/team-a/models/none", adapter, fresh, "is not on this machine"),
+    ]:
+        with pytest.raises(Rejected, match=words):
+            provider.merge(base, given, folder)
+    assert list(fresh.iterdir()) == list((provider.root / "merging").iterdir()) == []

@@ -52,6 +52,13 @@ def test_a_trainer_reaches_its_own_and_the_checkpoints_of_its_account_only(local
     home = local.provider.root.parent
     (home / "secret-key").write_text("secret")
     (home / "secret-key").chmod(0o600)
+    models = {
+        account: local.provider.weights / account / "made" / "adapter_config.json" for account in ("team-a", "team-b")
+    }
+    for model in models.values():
+        model.parent.mkdir(parents=True)
+        model.write_text("{}")
+        model.parents[1].chmod(0o750)
     mine, theirs, strange = (local.directory(reference) for reference in (spy, mate, stranger))
     running = psutil.Process(local.pids(stranger.job)[0])
     assert local.provider.root.stat().st_mode & 0o777 == 0o711
@@ -61,11 +68,13 @@ def test_a_trainer_reaches_its_own_and_the_checkpoints_of_its_account_only(local
         str(mine.parent.parent / files.SAMPLER): "lw",
         str(mine / files.CONFIG): "r",
         str(mine / files.PROGRESS): "r",
+        str(models["team-a"]): "r",
         str(theirs.parent.parent / files.CHECKPOINTS): "l",
         str(theirs.parent.parent / files.CHECKPOINTS / "step-1" / "checkpoint.json"): "r",
     }
     refused = [
         home / "secret-key",
+        models["team-b"],
         *(mine, mine.parent, mine / files.TOKEN, mine / files.PLAN, mine / files.EXIT),
         *(theirs.parent.parent, theirs, theirs / files.CONFIG, theirs / files.LOG, theirs / files.RECORDS),
         *(strange.parent.parent.parent, strange.parent.parent / files.CHECKPOINTS, strange / files.TOKEN),

@@ -59,6 +59,7 @@ def test_the_trainer_is_told_which_one_and_at_which_step(first: Launch) -> None:
         job_directory=JOB,
         model_directory=None,
         model_cache=Path("/cache"),
+        models_root=Path("/weights/team-a"),
         bind="127.0.0.1",
         resume_from="",
     )

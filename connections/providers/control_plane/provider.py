@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from connections.providers.base import (
@@ -201,6 +202,10 @@ class ControlPlaneProvider:
         raise Rejected(_THEIRS)
 
     def open_artifact(self, account: str, job: str, kind: CheckpointKind, name: str, path: str) -> BinaryIO:  # noqa: ARG002
+        """The wire has no such call. Errors: `Rejected`."""
+        raise Rejected(_THEIRS)
+
+    def merge(self, base_model: str, adapter_directory: Path, output_directory: Path) -> None:  # noqa: ARG002
         """The wire has no such call. Errors: `Rejected`."""
         raise Rejected(_THEIRS)
 

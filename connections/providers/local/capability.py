@@ -21,9 +21,13 @@ DEMO_MODELS = ("accounts/local/models/tiny-qwen3", "accounts/local/models/tiny-q
 
 @dataclass(frozen=True)
 class ModelPlaces:
-    """Where base models lie: those of one's own in a folder, by id; others, by name, where the connection says."""
+    """Where base models lie: one's own in a folder, by id; others, by name, where the connection says.
+
+    `made` has those that accounts made, by account and id.
+    """
 
     folder: Path
+    made: Path
     mapped: Mapping[str, Path] = field(default_factory=dict)
 
 
@@ -42,20 +46,26 @@ def model_directory(places: ModelPlaces, base_model: str) -> Path | None:
             f"The base model {base_model} is not where the connection says: a superuser has to put its Hugging Face "
             "directory there, with its config.json, or change the connection."
         )
-    remedy = f"it keeps base models of account {ACCOUNT} only, such as {DEMO_MODELS[0]}"
-    if path:
+    if path and (path / "adapter_config.json").is_file():
+        raise FileNotFoundError(
+            f"{base_model} is an adapter and no base model: launch its base model, and load it there (load_adapter)."
+        )
+    remedy = f"it keeps base models of account {ACCOUNT}, such as {DEMO_MODELS[0]}, and models that were made here"
+    if path and path.parent == places.folder:
         remedy = f"put its Hugging Face directory at models/{path.name} in SLIPWAY_HOME"
     raise FileNotFoundError(f"The base model {base_model} is not on this machine: {remedy}.")
 
 
 def model_path(places: ModelPlaces, base_model: str) -> Path | None:
-    """Where the base model's directory lies or would lie; None for a demo model, and where nobody says where."""
+    """Where the base model's directory lies or would lie; None for a demo model, and where there can be none."""
     if base_model in places.mapped:
         return places.mapped[base_model]
-    match parse_model_name(base_model):
-        case (account, model) if account == ACCOUNT and base_model not in DEMO_MODELS:
-            return places.folder / model
-    return None
+    parsed = parse_model_name(base_model)
+    if parsed is None or base_model in DEMO_MODELS:
+        return None
+    account, model = parsed
+    made = places.made / account / model
+    return made if account != ACCOUNT or made.is_dir() else places.folder / model
 
 
 def mapped_models(mapped: Mapping[str, Path], *, others: bool) -> list[tuple[str, str]]:
@@ -70,11 +80,12 @@ def _standing(directory: Path, *, others: bool) -> str:
     return f"cannot be read by trainers: open {closed} to them (chmod o+rX)" if closed else f"at {directory}"
 
 
-def model_folders(directory: str | None) -> set[Path]:
-    """Where the files of a base model lie: its directory, and the caches into which that has links."""
-    if directory is None or not Path(directory).is_dir():
+def linked_folders(places: ModelPlaces, base_model: str) -> set[Path]:
+    """Where the files lie of a base model that no account made: its directory, and caches into which it has links."""
+    directory = model_path(places, base_model)
+    if directory is None or places.made in directory.parents or not directory.is_dir():
         return set()
-    return {Path(directory), *(path.resolve().parent for path in Path(directory).iterdir())}
+    return {directory, *(path.resolve().parent for path in directory.iterdir())}
 
 
 def reasons_against(spec: TrainerSpec, places: ModelPlaces, *, others: Callable[[], bool]) -> Iterator[str]:
@@ -97,7 +108,7 @@ def reasons_against(spec: TrainerSpec, places: ModelPlaces, *, others: Callable[
         yield f"The recipe {spec.recipe} is not one of {', '.join(recipe.name for recipe in RECIPES)}."
     try:
         directory = model_directory(places, spec.base_model)
-        if directory and others() and (closed := closed_model(directory)):
+        if directory and places.made not in directory.parents and others() and (closed := closed_model(directory)):
             words = "cannot be read by trainers, which are other users than Slipway itself here"
             yield f"The base model {spec.base_model} {words}: open {closed} to them (chmod o+rX)."
     except FileNotFoundError as error:

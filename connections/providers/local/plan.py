@@ -58,16 +58,18 @@ def make_plan(
     obstacle: str,
     reached: Iterable[Path],
     limits: Mapping[str, int],
+    program: str = "",
 ) -> dict[str, Any]:
     """What the wrapper in `directory` runs, see wrapper.py. Without a user, because of the obstacle, it has ours.
 
-    `reached` is what the user has to get to, `limits` is what limits.py says.
+    `reached` is what the user has to get to, `limits` is what limits.py says, `program` a module of the trainer's
+    package where it is another than that itself.
     """
     interpreter = trainer_environment / "bin" / "python"
     return {
         "prepare": [sys.executable, str(trainer_package / "prepare.py"), str(trainer_environment)],
         "prepare_only": sorted(name for name in environment if _is_for_preparation(name)),
-        "trainer": [str(interpreter), "-m", trainer_package.name, str(directory / files.CONFIG)],
+        "trainer": [str(interpreter), "-m", f"{trainer_package.name}{program}", str(directory / files.CONFIG)],
         "cwd": str(trainer_package.parent),
         "grace_seconds": grace_seconds,
         "limits": dict(limits),

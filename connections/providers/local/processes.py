@@ -28,8 +28,25 @@ _CODE = Path(__file__).resolve().parents[3]
 
 def start_wrapper(directory: Path, environment: dict[str, str]) -> int:
     """Start the wrapper of an attempt, detached from this process; returns its pid. Errors: `OSError`."""
+    process = _start(directory, environment)
+    # Somebody must take note of its end, else it stays in the process table for as long as this process lives.
+    threading.Thread(target=process.wait, name=f"reap-{process.pid}", daemon=True).start()
+    return process.pid
+
+
+def run_wrapper(directory: Path, environment: dict[str, str], seconds: float) -> bool:
+    """The same, and wait for its end; False where it took longer, and was ended. Errors: `OSError`."""
+    try:
+        _start(directory, environment).wait(seconds)
+    except subprocess.TimeoutExpired:
+        end_all(directory)
+        return False
+    return True
+
+
+def _start(directory: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     with (directory / files.LOG).open("ab") as log:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", "connections.providers.local.wrapper", str(directory)],
             cwd=_CODE,
             env=environment | {MARK: str(directory)},
@@ -38,9 +55,6 @@ def start_wrapper(directory: Path, environment: dict[str, str]) -> int:
             stderr=log,
             start_new_session=True,
         )
-    # Somebody must take note of its end, else it stays in the process table for as long as this process lives.
-    threading.Thread(target=process.wait, name=f"reap-{process.pid}", daemon=True).start()
-    return process.pid
 
 
 def ask_wrapper(directory: Path) -> None:

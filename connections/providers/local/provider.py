@@ -36,6 +36,7 @@ from connections.providers.base import (
 )
 from connections.providers.local import capability, observation, plan, processes
 from connections.providers.local.limits import Limits
+from connections.providers.local.merging import Merge
 from connections.providers.local.queue import Queue, settle
 from connections.providers.local.users import JobUsers
 from connections.providers.spec import TrainerSpec
@@ -55,6 +56,7 @@ class LocalProvider:
     bind, host       the address that trainers listen on, and the host under which others reach them
     models           Hugging Face directories of base models, by model id
     mapped           those of other base models, by name, as the connection says
+    weights          those of the models that accounts made, by account and model id
     trainer_package  the directory of the package `trainer`
     environment      the trainer's Python environment, made by the first launch
     users            the first and the last of the user ids that trainers get where we are root
@@ -68,6 +70,7 @@ class LocalProvider:
     bind: str
     host: str
     models: Path
+    weights: Path
     trainer_package: Path
     environment: Path
     users: tuple[int, int] = (20_000, 59_999)
@@ -78,7 +81,7 @@ class LocalProvider:
 
     @property
     def _models(self) -> capability.ModelPlaces:
-        return capability.ModelPlaces(self.models, self.mapped)
+        return capability.ModelPlaces(self.models, self.weights, self.mapped)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -209,6 +212,14 @@ class LocalProvider:
                 if (directory / files.DELETED).exists() and not checkpoints.holds_any(directory):
                     self._throw_away(directory)
             self._empty_trash()
+
+    def merge(self, base_model: str, adapter_directory: Path, output_directory: Path) -> None:
+        """Fold an adapter into its base, in minutes at most. Errors: `Rejected`, `Retryable`."""
+        with _faults():
+            Merge(
+                self.root, self._models, self._users, self._queue.turn, self.trainer_package, self.environment,
+                self.limits,
+            ).run(base_model, adapter_directory, output_directory)  # fmt: skip
 
     def forget_attempts(self, before: datetime) -> None:
         """Remove the folders of attempts that ended before then; checkpoints lie elsewhere. Errors: `Retryable`."""
@@ -349,12 +360,16 @@ class LocalProvider:
         obstacle = self._users.obstacle()
         user = None if obstacle else self._users.of(job_directory)
         spec = TrainerSpec.from_json(recorded["spec"])
+        shared = self.weights / job_directory.parent.name
+        if user:
+            self._users.share(shared, user.account_group)
         config = make_config(
             spec,
             directory=directory,
             job_directory=job_directory,
             model_directory=capability.model_path(self._models, spec.base_model),
             model_cache=(directory / files.HOME if user else self.root) / "model-cache",
+            models_root=shared,
             bind=self.bind,
             resume_from=saved[-1].name if saved and int(directory.name) > 1 else "",
         )
@@ -368,7 +383,12 @@ class LocalProvider:
             user,
             obstacle,
             limits=self.limits.in_force(self.root),
-            reached=(self.root, *self._users.needed, *capability.model_folders(config["model_directory"])),
+            reached=(
+                self.root,
+                shared,
+                *self._users.needed,
+                *capability.linked_folders(self._models, spec.base_model),
+            ),
         )
         files.write_json(directory / files.PLAN, commands)
         if user:

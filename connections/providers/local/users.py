@@ -43,6 +43,8 @@ _CAPABILITIES = {"chown": 0, "dac_override": 1, "kill": 5, "setgid": 6, "setuid"
 SHARED_FOLDER, SHARED_FILE = 0o2750, 0o640
 PASSED, PRIVATE = 0o710, 0o700
 UMASK = 0o027
+LENT = "merging"
+"""The folder of what processes that belong to no job work on."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,28 @@ class JobUsers:
             _give(directory / name, user.uid, user.uid, PRIVATE)
         _give(directory.parent.parent / files.SAMPLER, user.uid, user.account_group, SHARED_FOLDER)
 
+    def lend(self, directory: Path, account: str, own: Iterable[str]) -> JobUser:
+        """A user for one process that belongs to no job: its own for as long as the directory is there.
+
+        It may write to the folders `own` in it, and reads the rest, and the account's models. Errors: as `of`. Hold the
+        turn.
+        """
+        uid = next(self._free())
+        for folder in (self.root, directory.parent):
+            folder.chmod(0o711)
+        for path in (directory, *directory.rglob("*")):
+            _give(path, ROOT, uid, PASSED if path.is_dir() else SHARED_FILE)
+        for name in own:
+            _give(directory / name, uid, uid, PRIVATE)
+        owner = self.root / "jobs" / account
+        group = owner.stat().st_gid if owner.is_dir() and self._owns(owner.stat().st_gid) else uid
+        return JobUser(uid, group)
+
+    def share(self, folder: Path, account_group: int) -> None:
+        """Let the account's trainers pass into a folder of its own, and to nothing that it keeps to itself."""
+        if folder.is_dir():
+            _give(folder, ROOT, account_group, PASSED)
+
     def _forget_elsewhere(self) -> None:
         """Where this folder is a copy, take back what it says: in the original its users may be running."""
         here = self.root / files.PLACE
@@ -132,9 +156,11 @@ class JobUsers:
         )
 
     def _taken(self) -> Iterator[int]:
-        for account in (self.root / "jobs").iterdir():
+        for account in (self.root / "jobs").glob("*"):
             yield account.stat().st_gid
             yield from map(_user_of, account.iterdir())
+        for lent in (self.root / LENT).glob("*"):
+            yield lent.stat().st_gid
 
 
 def closed_model(directory: Path) -> Path | None:

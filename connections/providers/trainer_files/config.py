@@ -19,6 +19,7 @@ def make_config(
     job_directory: Path,
     model_directory: Path | None,
     model_cache: Path,
+    models_root: Path,
     bind: str,
     resume_from: str,
 ) -> dict[str, Any]:
@@ -31,6 +32,7 @@ def make_config(
         "base_model": spec.base_model,
         "model_directory": str(model_directory) if model_directory else None,
         "model_cache": str(model_cache),
+        "models_root": str(models_root),
         "trainer_mode": _mode(spec),
         "lora_rank": spec.lora_rank,
         "learning_rate": spec.learning_rate,
