@@ -47,6 +47,7 @@ SIGNED_IN = {
     "unknown-trainers-none": "/launches/unknown",
     "launches-empty": "/launches?state=LOST",
     "connections": "/connections",
+    "connections-of-account": "/connections?of=account",
     "connection": "/connections/local",
     "connection-launches": "/connections/local/launches",
     "connection-catalog": "/connections/local/catalog",

@@ -76,6 +76,7 @@ def _page(request: SlipwayRequest, row: Connection, wanted: str, *, refusal: str
         "gone": sum(missing is not None for missing in offered),
         "runs": [(run, told_counts(run.outcome, run.counts)) for run in runs],
         "run": shown,
+        "words": told_counts(shown.outcome, shown.counts) if shown else "",
         "asked": asked,
         "wanted": shown.pk if shown and str(shown.pk) == wanted else "",
         "may_apply": asked is None and shown is not None and shown == runs[0] and shown.outcome == SyncOutcome.PLANNED,

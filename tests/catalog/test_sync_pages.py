@@ -64,6 +64,7 @@ def test_nothing_yet_then_what_was_brought_and_what_was_left_out(pages: Client, 
     page = worked_off(pages)
     assert "every 1s" not in page and "Waiting for" not in page
     assert "applied</span>" in page
+    assert "1 shape offered; accounts added: 1; base models added: 1; shapes added: 1; 1 left out." in page
     assert "accounts/far-team/trainingShapes/a-64k" in page and "Shapes added" in page
     assert "knows no trainer mode DREAMER" in page and "1 shape offered" in page
 
