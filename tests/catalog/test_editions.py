@@ -39,17 +39,19 @@ PUBLISHED = {
     1: "697ffa28144178144d8d161e7ee4650bcd62d2f33d564c8b8419a7577cfd6c35",
 }
 """The sha256 of every edition's fields, by trainer mode: what was published once never changes."""
-SEED = LaunchField("seed", "Seed", FieldType.INTEGER, "Where random numbers start.", default=0, minimum=0, maximum=9)
+DICE = LaunchField("dice", "Dice", FieldType.INTEGER, "Where random numbers start.", default=0, minimum=0, maximum=9)
 RANK = "tiny-qwen3-2k-lora"
+NOW = launch_fields.newest_edition()
+NEXT = NOW + 1
 
 
 def add_edition(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another edition: a field `seed`, and other defaults of two fields."""
+    """Another edition: a field `dice`, and other defaults of two fields."""
     defaults: dict[str, str | int] = {"lora_rank": 32, "inactivity_timeout": "30m"}
     first = launch_fields.EDITIONS[-1]
-    second = (*(replace(field, default=defaults.get(field.name, field.default)) for field in first), SEED)
+    second = (*(replace(field, default=defaults.get(field.name, field.default)) for field in first), DICE)
     monkeypatch.setattr(launch_fields, "EDITIONS", (*launch_fields.EDITIONS, second))
-    monkeypatch.setitem(launch_fields.PLACES, "seed", FieldPlaces("recipe_steps"))
+    monkeypatch.setitem(launch_fields.PLACES, "dice", FieldPlaces("recipe_steps"))
 
 
 @pytest.fixture
@@ -105,8 +107,8 @@ def test_what_was_frozen_is_launched_as_before(bundled: None, second_edition: No
     subject = Subject(version.name, version.frozen_snapshot, tuple(version.fields), ())
     spec = resolve(subject, {})
     assert getattr(spec, "inactivity_timeout_seconds", None) == 3600
-    (found,) = resolve(subject, {"seed": "1"})  # type: ignore[misc]
-    assert found.field == "seed"
+    (found,) = resolve(subject, {"dice": "1"})  # type: ignore[misc]
+    assert found.field == "dice"
 
 
 @pytest.mark.django_db
@@ -123,7 +125,7 @@ def test_a_draft_of_the_first_edition_is_edited_and_validated_as_one(request: py
         expected_digest=draft.digest,
     )
     accepted = accept_version(actor=SYSTEM, version=edited, reason="It runs elsewhere.")
-    assert (accepted.fields_edition, "seed" in names(accepted)) == (1, False)
+    assert (accepted.fields_edition, "dice" in names(accepted)) == (NOW, False)
 
 
 @pytest.mark.django_db
@@ -137,7 +139,7 @@ def test_a_new_draft_takes_the_newest_edition_and_keeps_what_was_narrowed(reques
     request.getfixturevalue("second_edition")
     for source, default, maximum in ((plain, 32, 128), (narrowed, 8, 64)):
         draft = clone_shape(actor=SYSTEM, source=source, account=source.shape.account, shape_id=f"of-{source.pk}")
-        assert (draft.fields_edition, names(draft)[-1]) == (2, "seed")
+        assert (draft.fields_edition, names(draft)[-1]) == (NEXT, "dice")
         assert (rank_of(draft).default, rank_of(draft).maximum) == (default, maximum)
         assert ("region" in names(draft)) is (source is plain)
     fresh = create_draft(
@@ -146,19 +148,19 @@ def test_a_new_draft_takes_the_newest_edition_and_keeps_what_was_narrowed(reques
         snapshot=plain.frozen_snapshot,
         launch_fields=common_fields(TrainerMode.LORA_TRAINER),
     )
-    assert (fresh.fields_edition, names(fresh)[-1]) == (2, "seed")
+    assert (fresh.fields_edition, names(fresh)[-1]) == (NEXT, "dice")
 
 
 def test_a_plan_moves_to_the_newest_edition_where_it_is_asked_to(bundled: None, second_edition: None) -> None:
     path = BUNDLED_FILES[0]
     text = run("plan_catalog", path, code=2, renew_fields=True)
     assert "shapes to change: 5" in text
-    assert "    Seed: not offered -> offered\n" in text
+    assert "    Dice: not offered -> offered\n" in text
     assert "    Inactivity timeout: default: 60m -> 30m\n" in text
     fingerprint = text.rpartition("--plan ")[2].removesuffix(" --renew-fields\n")
     assert text.endswith(f"--plan {fingerprint} --renew-fields\n")
     run("apply_catalog", path, plan=fingerprint, renew_fields=True)
-    assert (head(RANK).fields_edition, names(head(RANK))[-1], rank_of(head(RANK)).default) == (2, "seed", 8)
+    assert (head(RANK).fields_edition, names(head(RANK))[-1], rank_of(head(RANK)).default) == (NEXT, "dice", 8)
     for options in ({}, {"renew_fields": True}):
         assert "Nothing to do." in run("plan_catalog", path, **options)
     assert [found for found in verify_versions() if found.wrong] == []
@@ -167,10 +169,10 @@ def test_a_plan_moves_to_the_newest_edition_where_it_is_asked_to(bundled: None, 
 @pytest.mark.parametrize(
     ("change", "edition", "wrong"),
     [
-        ("region: null", 1, ""),
-        ("seed: {default: 7}", 2, ""),
-        ("seed: null", 2, ""),
-        ("seed: {maximum: 10}", 0, "launch_fields.seed.maximum: seed: maximum 10 is above the common maximum 9"),
+        ("region: null", NOW, ""),
+        ("dice: {default: 7}", NEXT, ""),
+        ("dice: null", NEXT, ""),
+        ("dice: {maximum: 10}", 0, "launch_fields.dice.maximum: dice: maximum 10 is above the common maximum 9"),
     ],
 )
 def test_what_only_the_newest_edition_has_takes_a_shape_there(
@@ -197,7 +199,7 @@ def test_a_version_that_a_newer_slipway_wrote_is_refused_in_words_wherever_its_f
         add_edition(newer)
         version = make_tiny_version()
     client.force_login(admin)
-    told = "Its launch fields are of edition 2 of the common ones, and this Slipway knows 1: a newer Slipway wrote it."
+    told = f"Its launch fields are of edition {NEXT} of the common ones, and this Slipway knows {NOW}: a newer Slipway"
     page = client.get(f"/shapes/local/{version.shape.shape_id}")
     assert (page.status_code, told in page.text, ">Launch<" in page.text) == (200, True, False)
     pages = {
@@ -215,5 +217,5 @@ def test_a_version_that_a_newer_slipway_wrote_is_refused_in_words_wherever_its_f
         make_launch(version=version)
     with pytest.raises(CommandError, match="a newer Slipway wrote it"):
         call_command("export_catalog", "--account", "local")
-    with pytest.raises(FailedPrecondition, match="edition 2"):
-        common_fields(TrainerMode.LORA_TRAINER, 2)
+    with pytest.raises(FailedPrecondition, match=f"edition {NEXT}"):
+        common_fields(TrainerMode.LORA_TRAINER, NEXT)

@@ -17,17 +17,7 @@ from tests.makers import narrow_field
 from wire.errors import Violation
 
 MODEL = "accounts/local/models/tiny-qwen3"
-LABELS = {
-    "base_model": "Base model",
-    "lora_rank": "LoRA rank",
-    "learning_rate": "Learning rate",
-    "display_name": "Display name",
-    "trainer_replica_count": "Trainer replicas",
-    "deployment_replica_count": "Deployment replicas",
-    "region": "Region",
-    "inactivity_timeout": "Inactivity timeout",
-    "recipe": "Recipe",
-}
+LABELS = {field.name: field.label for field in common_fields(TrainerMode.LORA_TRAINER)} | {"recipe": "Recipe"}
 RECIPES = (Recipe("sample-sft", "Sample"), Recipe("none", "None"))
 
 

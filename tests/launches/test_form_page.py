@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
+from catalog.fields.facts import shape_facts
 from catalog.fields.launch_fields import common_fields
 from catalog.models import ShapeVersion
 from connections.providers.spec import TrainerMode
@@ -70,27 +71,8 @@ def test_it_shows_the_users_fields_and_the_shapes_facts(signed_in: Client) -> No
     version = make_tiny_version()
     page = signed_in.get(form_url(version))
     assert page.status_code == 200
-    assert FIELD.findall(text(page)) == [
-        "base_model",
-        "lora_rank",
-        "learning_rate",
-        "display_name",
-        "trainer_replica_count",
-        "deployment_replica_count",
-        "region",
-        "inactivity_timeout",
-        "recipe",
-    ]
-    for label in (
-        "GPU type",
-        "GPUs per node",
-        "Nodes",
-        "Context",
-        "Image",
-        "Parallelism",
-        "Deployment shape",
-        "Version",
-    ):
+    assert FIELD.findall(text(page)) == [*(field.name for field in version.fields), "recipe"]
+    for label in (*(fact.label for fact in shape_facts(version.frozen_snapshot)), "Version"):
         assert f"{label}<span" in text(page)
     assert version.digest[:16] in text(page)
     assert "Launch trainer" in text(page)

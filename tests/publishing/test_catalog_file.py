@@ -21,7 +21,7 @@ from catalog.domain.deprecate_version import deprecate_version
 from catalog.models import ShapeVersion
 from publishing.models import CatalogImport
 from tests.catalog.test_catalog_code import PUBLIC, SECOND
-from tests.catalog.test_editions import add_edition
+from tests.catalog.test_editions import NEXT, add_edition
 from tests.makers import make_account, make_member
 
 pytestmark = pytest.mark.django_db
@@ -231,12 +231,12 @@ def test_the_review_brings_shapes_to_the_newest_launch_fields_where_it_is_asked_
     assert "There is nothing to do." in kept
     more = re.findall(r'href="([^"]*renew=1[^"]*)"', kept)
     text = shown(paula.get(more[0]))
-    assert counts_of(text) == {"change": "1"} and "Seed" in text
-    assert "Seed: not offered -> offered" in shown(paula.get(f"{more[0]}&plan=text"))
+    assert counts_of(text) == {"change": "1"} and "Dice" in text
+    assert "Dice: not offered -> offered" in shown(paula.get(f"{more[0]}&plan=text"))
     answer = paula.post(URL, fields_of(text) | {"renew": ""})
     assert answer.status_code == 409  # without the switch it is another plan
     assert paula.post(URL, fields_of(text)).status_code == 303
-    assert ShapeVersion.objects.get(is_latest_validated=True).fields_edition == 2
+    assert ShapeVersion.objects.get(is_latest_validated=True).fields_edition == NEXT
     assert "data-renew" not in review(paula, PUBLIC)
 
 

@@ -67,17 +67,17 @@ def test_a_draft_keeps_its_edition_of_the_launch_fields_and_a_new_one_takes_the_
     signed_in: Client, draft: ShapeVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seed = LaunchField(
-        "seed", "Seed", FieldType.INTEGER, "Where random numbers start.", default=0, minimum=0, maximum=9
+        "dice", "Dice", FieldType.INTEGER, "Where random numbers start.", default=0, minimum=0, maximum=9
     )
     monkeypatch.setattr(launch_fields, "EDITIONS", (*launch_fields.EDITIONS, (*launch_fields.EDITIONS[-1], seed)))
-    monkeypatch.setitem(launch_fields.PLACES, "seed", FieldPlaces("recipe_steps"))
-    assert "launch_fields.seed" not in editor_in(signed_in.get(at(draft, "edit")))
+    monkeypatch.setitem(launch_fields.PLACES, "dice", FieldPlaces("recipe_steps"))
+    assert "launch_fields.dice" not in editor_in(signed_in.get(at(draft, "edit")))
     address = f"/publish/team-a/{draft.shape.shape_id}/new?from={draft.version_id}"
     form = editor_in(signed_in.get(address))
-    assert form["launch_fields.seed"] == "on"
+    assert form["launch_fields.dice"] == "on"
     signed_in.post(address, form)
     made = ShapeVersion.objects.exclude(pk=draft.pk).get()
-    assert (made.fields_edition, made.fields[-1], made.fields[:-1]) == (2, seed, draft.fields)
+    assert (made.fields_edition, made.fields[-1], made.fields[:-1]) == (draft.fields_edition + 1, seed, draft.fields)
 
 
 def test_a_model_that_one_may_not_see_is_not_offered(signed_in: Client) -> None:
