@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 
+import redis
 from celery import current_app
+from django.conf import settings
 from django.db import transaction
 
 from queues.broker import broker
@@ -14,6 +16,25 @@ def hint(task: str, row: int, *, delay: float = 0) -> None:
     """Send the task for the row after `delay` seconds; a broker that is down is noted and forgotten."""
     send = partial(current_app.send_task, args=[row], countdown=delay or None, retry=False, ignore_result=True)
     broker.tell("hint.lost", lambda: send(task), task=task, row=row)
+
+
+def room(most: int) -> int:
+    """How many more hints make sense: `most`, less those that wait for a worker already.
+
+    What sweeps would otherwise send for the same rows again, every few seconds, while workers are slow or die, would
+    wait in front of the rows that nobody was hinted of. Where the broker does not say, there is room.
+    """
+    options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
+    try:
+        waiting = _broker().llen(f"{options['global_keyprefix']}{settings.CELERY_TASK_DEFAULT_QUEUE}")
+    except redis.RedisError:
+        return most
+    return max(0, most - int(waiting))  # type: ignore[arg-type]
+
+
+@cache
+def _broker() -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=1)
 
 
 def hint_on_commit(task: str, row: int) -> None:

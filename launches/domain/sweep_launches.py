@@ -14,7 +14,7 @@ from connections.queries import living_connections
 from launches.domain.observe_connection import observed_together
 from launches.live.hints import ADVANCE, OBSERVE, PURGE
 from launches.models import Attempt, Launch
-from queues.hints import hint
+from queues.hints import hint, room
 from queues.leases import OVERDUE, overdue
 
 MOST_AT_ONCE = 500
@@ -25,13 +25,13 @@ def sweep_launches() -> int:
 
     Answers how many were hinted.
     """
-    together = _connections_to_observe()
+    together, most = _connections_to_observe(), room(MOST_AT_ONCE)
     hinted = [(OBSERVE, pk) for pk in together]
-    hinted += [(ADVANCE, pk) for pk in overdue(_one_by_one(together), most=MOST_AT_ONCE)]
+    hinted += [(ADVANCE, pk) for pk in overdue(_one_by_one(together), most=most)]
     tombstones = (
         Launch.objects.filter(purge_due_at__lte=timezone.now()).order_by("purge_due_at").values_list("pk", flat=True)
     )
-    hinted += [(PURGE, pk) for pk in tombstones[:MOST_AT_ONCE]]
+    hinted += [(PURGE, pk) for pk in tombstones[:most]]
     for task, pk in hinted:
         hint(task, pk)
     return len(hinted)

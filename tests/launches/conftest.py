@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from celery import current_app
+from django.conf import settings
 
 from connections.providers.states import AttemptState
 from launches.models import Launch
@@ -17,6 +19,13 @@ def trainer() -> Iterator[StandIn]:
     standing_in = StandIn()
     yield standing_in
     standing_in.close()
+
+
+@pytest.fixture
+def empty_queue() -> None:
+    """What tests before this one hinted, and no worker takes, is gone."""
+    with current_app.connection_for_write() as connection:
+        connection.default_channel.queue_purge(settings.CELERY_TASK_DEFAULT_QUEUE)
 
 
 @pytest.fixture

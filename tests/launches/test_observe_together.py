@@ -32,6 +32,7 @@ from launches.domain.resume_launch import resume_launch
 from launches.domain.sweep_launches import sweep_launches
 from launches.gateway.admission import Refused, _endpoint_of
 from launches.models import Attempt, Launch, UnknownTrainer
+from queues.hints import room
 from tests.api.makers import make_caller
 from tests.connections.remote import RemoteEngine
 from tests.launches.makers import attempt_of, make_launch
@@ -302,7 +303,7 @@ def test_what_was_asked_to_end_is_not_only_looked_at(far: Connection, engine: Re
 
 
 def test_the_sweep_hints_a_connection_once_and_others_one_by_one(
-    far: Connection, engine: RemoteEngine, monkeypatch: pytest.MonkeyPatch
+    far: Connection, engine: RemoteEngine, empty_queue: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from launches.domain import sweep_launches as sweeping
 
@@ -313,6 +314,19 @@ def test_the_sweep_hints_a_connection_once_and_others_one_by_one(
     monkeypatch.setattr(sweeping, "hint", lambda task, row: hinted.append((task, row)))
     sweep_launches()
     assert hinted == [("launches.observe", far.pk), ("launches.advance", attempt_of(queued).pk)]
+
+
+def test_the_sweep_hints_no_more_than_workers_have_not_taken_yet(
+    empty_queue: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from launches.domain import sweep_launches as sweeping
+
+    monkeypatch.setattr(sweeping, "MOST_AT_ONCE", 3)
+    for _ in range(5):
+        make_launch()
+    make_due()
+    assert [sweep_launches(), sweep_launches()] == [3, 0]  # no worker takes any
+    assert room(10) == 7
 
 
 def test_what_an_engine_lists_without_attempts_is_the_newest_one_and_nobody_unknown(

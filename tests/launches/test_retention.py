@@ -107,7 +107,9 @@ def test_they_are_listed_until_their_time_is_over_and_go_then(over: Launch) -> N
     assert not job_directory(over).exists()
 
 
-def test_the_sweep_hints_what_is_due_and_nothing_else(over: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sweep_hints_what_is_due_and_nothing_else(
+    over: Launch, empty_queue: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hinted: list[tuple[str, int]] = []
     monkeypatch.setattr("launches.domain.sweep_launches.hint", lambda task, pk: hinted.append((task, pk)))
     delete(over)
