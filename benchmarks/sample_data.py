@@ -37,6 +37,8 @@ from connections.domain.add_connection import add_connection
 from connections.domain.lend_connection import lend_connection
 from connections.domain.pause_connection import pause_connection
 from connections.kinds import CONTROL_PLANE
+from connections.models import Connection
+from launches.models import UnknownTrainer
 from publishing.domain.cancel_validation import cancel_validation
 from publishing.domain.keep_import import keep_import
 from publishing.domain.request_validation import request_validation
@@ -94,7 +96,26 @@ def _connections(actor: Actor, account: Account) -> dict[str, str]:
     lend_connection(actor=actor, connection=north, for_everyone=False, accounts=[account])
     verbs = ("lend", "pause", "retire", "cancel-waiting")
     here = f"/connections/{north.name}"
-    return {"connection-paused": here} | {f"connection-{verb}": f"{here}/{verb}" for verb in verbs}
+    pages = {"connection-paused": here} | {f"connection-{verb}": f"{here}/{verb}" for verb in verbs}
+    return pages | _unknown_trainers(north, account)
+
+
+def _unknown_trainers(connection: Connection, account: Account) -> dict[str, str]:
+    """One of the account, of which is known what it was asked for, and one of an account that is not here."""
+    found: dict[str, Any] = {"connection": connection, "attempt_number": 1, "seen_at": timezone.now()}
+    told = {"version": _latest(TINY).name, "settings": {"lora_rank": 16, "display_name": "Found"}, "spec": None}
+    ours = UnknownTrainer.objects.create(
+        **found,
+        account_name=account.account_id,
+        job_id="forgotten-by-a-restore",
+        state="RUNNING",
+        since=timezone.now() - timedelta(hours=7),
+        kept=told,
+        gpus=8,
+    )
+    UnknownTrainer.objects.create(**found, account_name="nobodys", job_id="of-another-slipway", state="PENDING")
+    here = f"/launches/unknown/{ours.pk}"
+    return {"unknown-trainers": "/launches/unknown", "unknown-adopt": f"{here}/adopt", "unknown-end": f"{here}/end"}
 
 
 def _keys(actor: Actor, account: Account, admin: User) -> dict[str, str]:
