@@ -33,7 +33,7 @@ def slipway(home: Home) -> Iterator[dict[str, str]]:
         Trouble: it did not start; what it said stands on the terminal.
     """
     port = free_port()
-    os.environ |= {"SLIPWAY_HOME": str(home.path), "PORT": str(port)}
+    os.environ |= {"SLIPWAY_HOME": str(home.path), "PORT": str(port), "SLIPWAY_CONNECTION_NETWORKS": "127.0.0.0/8"}
     os.environ |= {"SLIPWAY_ADMIN_USER": "admin", "SLIPWAY_ADMIN_PASSWORD": secrets.token_urlsafe(12)}
     prepare = before_exec(None, signal.SIGTERM)
     argv = [sys.executable, "-P", "-m", "embedded", "start"]
