@@ -29,7 +29,7 @@ def room(most: int) -> int:
         waiting = _broker().llen(f"{options['global_keyprefix']}{settings.CELERY_TASK_DEFAULT_QUEUE}")
     except redis.RedisError:
         return most
-    return max(0, most - int(waiting))  # type: ignore[arg-type]
+    return max(0, most - int(waiting))
 
 
 @cache
