@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connections.providers.base import Reference
+from connections.providers.base import CheckpointKind, Reference
 from connections.providers.control_plane.jobs import (
     Catalogs,
     checkpoint,
@@ -169,6 +169,18 @@ def test_reads_checkpoints_with_and_without_what_only_slipway_tells() -> None:
     bare = checkpoint({"name": name, "sizeBytes": "9" * 99})
     assert bare is not None
     assert (bare.step, bare.size_bytes, bare.requested_name) == (0, 0, "step-9")
+
+
+def test_reads_of_which_kind_a_checkpoint_is_and_no_more_than_a_row_holds() -> None:
+    told = {"name": "accounts/local/rlorTrainerJobs/j/checkpoints/final", "loraRank": 8, "precision": "float32"}
+    for word, kind in (("INFERENCE_LORA", CheckpointKind.SAMPLER), ("TRAINING_LORA", CheckpointKind.TRAINING)):
+        read = checkpoint(told | {"checkpointType": f"CHECKPOINT_TYPE_{word}"})
+        assert read is not None
+        assert (read.kind, read.lora_rank, read.precision, read.files) == (kind, 8, "float32", ())
+    large = {"step": 2**31, "loraRank": 2**40, "precision": "x" * 99, "requestedName": "y" * 999}
+    read = checkpoint(told | large)
+    assert read is not None
+    assert (read.step, read.lora_rank, len(read.precision), len(read.requested_name)) == (0, 0, 16, 200)
 
 
 def test_asks_all_that_are_silent_and_few_of_the_others() -> None:

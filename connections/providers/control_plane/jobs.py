@@ -19,6 +19,7 @@ from wire.names import is_id, model_name, parse_model_name, parse_version_name, 
 _INFERENCE = "_INFERENCE_"  # in the types of checkpoints that a sampler serves
 _COMPARED = ("trainingConfig.baseModel", "trainingConfig.loraRank", "trainingConfig.learningRate", "displayName")
 _REASONS = frozenset(Reason)
+LONGEST_NAME, LONGEST_PRECISION = 200, 16
 _KEPT = {
     "lora_rank": "trainingConfig.loraRank",
     "learning_rate": "trainingConfig.learningRate",
@@ -145,18 +146,18 @@ def checkpoint(row: Mapping[str, Any]) -> CheckpointRecord | None:
     name = str(row.get("name", "")).rpartition("/")[2]
     if not is_id(name):
         return None
-    asked = clean(row.get("requestedName"))
+    asked = clean(row.get("requestedName"))[:LONGEST_NAME]
     saved_at = read_time(row.get("createTime")) or datetime.fromtimestamp(0, UTC)
     return CheckpointRecord(
         name,
-        _whole(row.get("step")),
+        _number(row.get("step")),
         _whole(row.get("sizeBytes")),
         saved_at,
         asked or name,
         kind=CheckpointKind.SAMPLER if _INFERENCE in clean(row.get("checkpointType")) else CheckpointKind.TRAINING,
-        lora_rank=_whole(row.get("loraRank")),
-        lora_alpha=_whole(row.get("loraAlpha")),
-        precision=clean(row.get("precision"))[:20],
+        lora_rank=_number(row.get("loraRank")),
+        lora_alpha=_number(row.get("loraAlpha")),
+        precision=clean(row.get("precision"))[:LONGEST_PRECISION],
     )
 
 
@@ -197,6 +198,12 @@ def _alike(there: Any, asked: Any) -> bool:
         return there == asked or math.isclose(float(there), float(asked), rel_tol=1e-6)
     except (TypeError, ValueError, OverflowError):
         return False
+
+
+def _number(written: Any) -> int:
+    """A whole number that four bytes hold; 0 where it is none."""
+    number = _whole(written)
+    return number if number < 2**31 else 0
 
 
 def _whole(written: Any) -> int:

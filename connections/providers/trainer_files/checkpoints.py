@@ -31,7 +31,7 @@ _listed: dict[tuple[int, int, int], CheckpointList] = {}
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 _MOST_FOLDERS = 3
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_PRECISION = re.compile(r"[a-z0-9_]{1,20}")
+_PRECISION = re.compile(r"[a-z0-9_]{1,16}")
 
 TOO_MANY_CHECKPOINTS = Truncation(
     "checkpoints",
