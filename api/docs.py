@@ -22,16 +22,19 @@ from wire.status import Code
 
 RESOURCES = {
     "accounts": "Accounts",
-    "models": "Base models",
+    "models": "Models",
     "trainingShapes": "Training shapes",
     "versions": "Versions of shapes",
     "rlorTrainerJobs": "Trainer jobs",
     "checkpoints": "Checkpoints",
+    "operations": "Operations",
     "deploymentShapes": "Deployment shapes",
     "deployments": "Deployments",
 }
 """Collections of the paths, in the order of the page."""
 _METHODS = ("get", "post", "patch", "delete")
+TAKEN = "Request"
+"""What the names of objects that are taken end with."""
 _SUCCESS = "200"
 NOTHING = "Nothing"
 """Stands for an object without fields."""
@@ -138,12 +141,17 @@ def resources_of(document: Json) -> list[Resource]:
 def objects_of(document: Json) -> list[ApiObject]:
     """What requests and answers hold. What is taken has the fields of what is given, but for the read-only ones."""
     schemas = document["components"]["schemas"]
-    names = [name for name, schema in schemas.items() if "properties" in schema and not name.endswith("Request")]
+    names = [name for name, schema in schemas.items() if "properties" in schema and not _also_given(name, schemas)]
     return [
-        ApiObject(name, _plain(schemas[name]), tuple(_fields(schemas[name], schemas)))
+        ApiObject(name.removesuffix(TAKEN), _plain(schemas[name]), tuple(_fields(schemas[name], schemas)))
         for name in names
         if not name.startswith("List") and schemas[name]["properties"]
     ]
+
+
+def _also_given(name: str, schemas: Json) -> bool:
+    """Whether it is taken only, and told of where it is given."""
+    return name.endswith(TAKEN) and name.removesuffix(TAKEN) in schemas
 
 
 def _operation(path: str, method: str, said: Json) -> Operation:

@@ -16,7 +16,7 @@ from api.refusals import invalid
 from api.views import ResourceView, asked, read_mask
 from lists import orders
 from lists.orders import PAGE, count_up_to, page_of
-from lists.pages import NoSuchPage
+from lists.pages import NoSuchPage, Page
 from wire.filters import FREE_TEXT, FilterError, FilterField, FilterKind, Value, parse_filter
 from wire.masks import MaskError, OrderBy, apply_mask, parse_order
 from wire.numbers import read_whole
@@ -83,8 +83,12 @@ def compare(name: str, operator_: str, value: Value) -> Q:
     return ~wanted if operator_ == "!=" else wanted
 
 
-def answer_list(view: ResourceView, rows: QuerySet[Any], listing: Listing) -> Response:
-    """One page of `rows`, as the query parameters ask.
+Part = tuple[QuerySet[Any], Listing]
+"""Rows of a list that consists of several: the same filters and orders, of other tables."""
+
+
+def answer_list(view: ResourceView, rows: QuerySet[Any], listing: Listing, *behind: Part) -> Response:
+    """One page of `rows`, and of what comes behind the last of them, as the query parameters ask.
 
     Errors: `InvalidArgument` naming pageSize, pageToken, filter, orderBy or readMask.
     """
@@ -94,18 +98,38 @@ def answer_list(view: ResourceView, rows: QuerySet[Any], listing: Listing) -> Re
     text = asked(request, "filter")
     order_text = asked(request, "orderBy") or listing.default_order
     question = [request.path, text, order_text, str(view.key.account_id)]
-    matched = rows.filter(_condition(text, listing))
-    order = _order(order_text, listing)
+    parts = [(part.filter(_condition(text, of)), _order(order_text, of)) for part, of in ((rows, listing), *behind)]
     try:
-        page = page_of(matched, order, asked(request, "pageToken"), size=size, question=question)
+        page = _page_across(parts, asked(request, "pageToken"), size, question)
     except NoSuchPage:
         raise invalid("pageToken", _NOT_OF_THIS_REQUEST) from None
     bodies = [apply_mask(dict(body), mask) for body in listing.serializer(page.rows, many=True).data]
     answer: dict[str, Any] = {listing.key: bodies, "nextPageToken": page.next}
-    total = count_up_to(matched, EXACT_UP_TO)
+    total = sum(count_up_to(part, EXACT_UP_TO) for part, _ in parts)
     if total <= EXACT_UP_TO:
         answer["totalSize"] = total
     return Response(answer)
+
+
+def _page_across(
+    parts: Sequence[tuple[QuerySet[Any], orders.Order]], token: str, size: int, question: Sequence[str]
+) -> Page[Any]:
+    """A page of the parts one after the other; a token stands behind a row of one of them. Errors: `NoSuchPage`."""
+    found: list[Any] = []
+    for number, (rows, order) in enumerate(parts):
+        mine = [*question, *([str(number)] if number else [])]
+        try:
+            page = page_of(rows, order, token, size=size - len(found), question=mine)
+        except NoSuchPage:  # the token is of a later part
+            continue
+        token = ""
+        found += page.rows
+        if len(found) == size:
+            more = any(later.exists() for later, _ in parts[number + 1 :])
+            return Page(found, page.next or (order.cursor(order.place_of(found[-1]), mine) if more else ""))
+    if token:
+        raise NoSuchPage
+    return Page(found, "")
 
 
 def _page_size(text: str) -> int:

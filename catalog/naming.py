@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from catalog.models import BaseModel
+from catalog.models import BaseModel, TrainedModel
 from catalog.search import search_text
 
 
@@ -14,3 +14,9 @@ def model_search_text(model: BaseModel) -> str:
 def shape_search_text(*, display_name: str, shape_id: str, base_model: BaseModel) -> str:
     """The names of a shape and those of its base model."""
     return search_text(display_name, shape_id) + base_model.search_text
+
+
+def trained_search_text(model: TrainedModel) -> str:
+    """The names of a model that people made, also as they are written."""
+    as_written = f"{model.display_name}\n{model.model_id}".lower()
+    return f"{search_text(model.display_name, model.model_id)}\n{as_written}"

@@ -1,4 +1,4 @@
-"""The life of a shape version. Pure.
+"""The life of a shape version; of syncs and of models that people made, the states. Pure.
 
     DRAFT --> VALIDATING --> VALIDATED
       |         |    ^           ^
@@ -53,3 +53,24 @@ class SyncOutcome(StrEnum):
     UNCHANGED = "UNCHANGED"
     PLANNED = "PLANNED"
     FAILED = "FAILED"
+
+
+class ModelState(StrEnum):
+    """Where a model that people made stands.
+
+    CREATING --> READY
+        +------> FAILED
+
+    A failed one holds nothing, and its id is free.
+    """
+
+    CREATING = "CREATING"
+    READY = "READY"
+    FAILED = "FAILED"
+
+
+class ModelKind(StrEnum):
+    """What its files are: an adapter for a base model, or all the parameters of a model."""
+
+    ADAPTER = "adapter"
+    FULL = "full"

@@ -210,3 +210,23 @@ def _tokenizer(example: Example) -> str:
 
 def _quoted(requirements: tuple[str, ...]) -> str:
     return " ".join(f"'{requirement}'" for requirement in requirements)
+
+
+LOADED_WHOLE = """from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model = AutoModelForCausalLM.from_pretrained({folder})
+tokenizer = AutoTokenizer.from_pretrained({folder})"""
+LOADED_ADAPTER = """from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+base = AutoModelForCausalLM.from_pretrained({base})  # the folder of {base_name}
+model = PeftModel.from_pretrained(base, {folder})
+tokenizer = AutoTokenizer.from_pretrained({folder})"""
+
+
+def loading_code(folder: str, *, base_model: str, adapter: bool) -> str:
+    """Python that loads a model's folder; an adapter's base model is named by its resource name, for it has no path."""
+    if not adapter:
+        return LOADED_WHOLE.format(folder=json.dumps(folder))
+    base = json.dumps(base_model.rpartition("/")[2])
+    return LOADED_ADAPTER.format(folder=json.dumps(folder), base=base, base_name=base_model)

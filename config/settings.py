@@ -303,6 +303,7 @@ CELERY_BEAT_SCHEDULE = {
     "validations": {"task": "publishing.sweep", "schedule": 5.0, "options": {"expires": 10}},
     "reconcile": {"task": "launches.reconcile", "schedule": 30.0, "options": {"expires": 30}},
     "connections": {"task": "connections.look_around", "schedule": 30.0, "options": {"expires": 30}},
+    "promotions": {"task": "catalog.sweep_promotions", "schedule": 5.0, "options": {"expires": 10}},
     "catalogs": {"task": "catalog.sync_due", "schedule": 10.0, "options": {"expires": 10}},
     "models": {"task": "catalog.arrange", "schedule": 600.0, "options": {"expires": 600}},
     "tidy": {"task": "config.tidy", "schedule": 3600.0, "options": {"expires": 3600}},

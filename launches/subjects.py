@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from accounts.models import Account
 from catalog.fields.snapshots import Snapshot
-from catalog.models import BaseModel, ShapeVersion
+from catalog.models import BaseModel, ShapeVersion, TrainedModel
+from catalog.trained_queries import startable_fitting
 from connections.providers.base import CheckpointKind
 from connections.providers.spec import TrainerMode
 from launches.models import Checkpoint
 from launches.resolve import StartingPoint, Subject
-from wire.names import parse_checkpoint_name
+from wire.names import parse_checkpoint_name, parse_model_name
 
 MOST_FITTING_MODELS = 100
-MOST_STARTING_POINTS = 50
+"""With the models that people made there are half as many more at most."""
+MOST_STARTING_POINTS, MOST_SHAPES = 50, 12
 
 
 def subject_of(version: ShapeVersion, account: Account | None, *, continue_from: Any = None) -> Subject:
@@ -26,21 +28,31 @@ def subject_of(version: ShapeVersion, account: Account | None, *, continue_from:
     With them the newest checkpoints of the account that it can go on from, and the one that was asked for.
     """
     snapshot = version.frozen_snapshot
-    models = fitting_models(version.shape.base_model, snapshot, account)
+    own = version.shape.base_model
+    models = fitting_models(own, snapshot, account)
+    made = tuple(model.name for model in made_models(own, snapshot, account))
     return Subject(
         version_name=version.name,
         snapshot=snapshot,
         fields=tuple(version.fields),
-        fitting_models=tuple(model.name for model in models),
-        checkpoints=starting_points(snapshot, account, models, wanted=continue_from),
+        fitting_models=(*(model.name for model in models), *made),
+        checkpoints=starting_points(snapshot, account, models, made, wanted=continue_from),
         renamed=_renamed(models),
     )
 
 
 def starting_points(
-    snapshot: Snapshot, account: Account | None, models: Sequence[BaseModel], *, wanted: Any = None
+    snapshot: Snapshot,
+    account: Account | None,
+    models: Sequence[BaseModel],
+    made: Sequence[str] = (),
+    *,
+    wanted: Any = None,
 ) -> tuple[StartingPoint, ...]:
-    """Checkpoints for training, of the same mode and of one of the models, the newest first; the wanted one, too."""
+    """Checkpoints for training, of the same mode and of one of the models, the newest first; the wanted one, too.
+
+    `made` are the names of models that people made.
+    """
     if account is None or snapshot.trainer_mode is TrainerMode.FORWARD_ONLY:
         return ()
     renamed = _renamed(models)
@@ -49,7 +61,7 @@ def starting_points(
         kind=CheckpointKind.TRAINING,
         writing=False,
         launch__spec__trainer_mode=snapshot.trainer_mode,
-        launch__spec__base_model__in=[*(model.name for model in models), *renamed],
+        launch__spec__base_model__in=[*(model.name for model in models), *renamed, *made],
     ).select_related("launch__account", "launch__connection")
     newest = list(found.order_by("-saved_at", "-pk")[:MOST_STARTING_POINTS])
     if isinstance(wanted, str) and (parsed := parse_checkpoint_name(wanted)):
@@ -85,3 +97,25 @@ def fitting_models(own: BaseModel, snapshot: Snapshot, account: Account | None) 
         .order_by("position", "id")[: MOST_FITTING_MODELS - 1]
     )
     return (own, *alike)
+
+
+def made_models(own: BaseModel, snapshot: Snapshot, account: Account | None) -> Sequence[TrainedModel]:
+    """Models that the account made and that the shape takes, the newest first."""
+    names = (own.name, *own.former_names)
+    if account is None:
+        return ()
+    return startable_fitting(account, names, model_type=snapshot.model_type, parameter_count=snapshot.parameter_count)
+
+
+def shapes_for(listed: QuerySet[ShapeVersion], model: TrainedModel) -> list[ShapeVersion]:
+    """Of the latest versions of shapes those that a launch from the model can take; the smallest first, twelve at most.
+
+    The other way round than `made_models`.
+    """
+    account, model_id = parse_model_name(model.root_model) or ("", "")
+    named = Q(shape__base_model__model_id=model_id) | Q(shape__base_model__former_ids__contains=[model_id])
+    fits = named & Q(shape__base_model__account__account_id=account)
+    if model.model_type is not None and model.parameter_count is not None:
+        fits |= Q(snapshot__modelType=model.model_type, snapshot__parameterCount=model.parameter_count)
+    rows = listed.filter(fits, deprecated_at__isnull=True).select_related("shape__account")
+    return list(rows.order_by("gpus", "max_context", "shape__shape_id", "pk")[:MOST_SHAPES])

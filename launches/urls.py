@@ -12,12 +12,15 @@ from launches.views.launch_form import launch_clone, launch_new, launch_preview
 from launches.views.launch_list import launches, shape_launches
 from launches.views.launch_page import launch, launch_metrics, launch_panel
 from launches.views.missing_launches import missing_end, missing_look
+from launches.views.model_list import models
+from launches.views.model_page import model, model_delete, model_rename
 from launches.views.on_connection import (
     connection_cancel_waiting,
     connection_launches,
     connection_retire,
     connections_running,
 )
+from launches.views.promote import checkpoint_promote
 from launches.views.unknown_trainers import unknown_trainer_end, unknown_trainers
 
 _CHECKPOINT = "launches/<uuid:uid>/saves/<slug:kind>/<slug:name>"
@@ -48,6 +51,11 @@ urlpatterns = [
     path(_CHECKPOINT, checkpoint, name="checkpoint"),
     path(f"{_CHECKPOINT}/archive", checkpoint_archive, name="checkpoint_archive"),
     path(f"{_CHECKPOINT}/files/<path:path>", checkpoint_file, name="checkpoint_file"),
+    path("launches/<uuid:uid>/checkpoints/<slug:name>/promote", checkpoint_promote, name="checkpoint_promote"),
+    path("models", models, name="models"),
+    path("models/<slug:account>/<slug:model_id>", model, name="model"),
+    path("models/<slug:account>/<slug:model_id>/rename", model_rename, name="trained_model_rename"),
+    path("models/<slug:account>/<slug:model_id>/delete", model_delete, name="model_delete"),
     path("launches/<uuid:uid>/clone", launch_clone, name="launch_clone"),
     path("downloads/<str:token>/<str:name>", signed_download, name="signed_download"),
 ]

@@ -16,9 +16,9 @@ from catalog.fields import snapshots
 from catalog.fields.launch_fields import LaunchField, common_fields, newest_edition
 from catalog.fields.narrowing import try_narrowing
 from catalog.fields.snapshots import Snapshot
-from catalog.models import BaseModel, ShapeVersion, TrainingShape
-from catalog.naming import model_search_text, shape_search_text
-from catalog.states import VersionState
+from catalog.models import BaseModel, ShapeVersion, TrainedModel, TrainingShape
+from catalog.naming import model_search_text, shape_search_text, trained_search_text
+from catalog.states import ModelKind, ModelState, VersionState
 from connections.providers.spec import TrainerMode
 from wire.names import new_version_id
 
@@ -68,6 +68,33 @@ def make_model(*, account: Account | None = None, model_id: str | None = None, *
     } | fields
     model = BaseModel(account=account or make_account(account_id="fireworks"), **given)
     model.search_text = model_search_text(model)
+    model.save()
+    return model
+
+
+def make_trained_model(
+    *, account: Account | None = None, model_id: str | None = None, files: Sequence[dict[str, Any]] = (), **fields: Any
+) -> TrainedModel:
+    """A model that somebody made, ready and an adapter where nothing else is said; its files do not lie anywhere."""
+    number = next(_numbers)
+    job = fields.pop("job_id", f"job-{number}")
+    owner = account or make_account()
+    held = list(files) or [{"path": "adapter_model.safetensors", "size_bytes": 4096, "sha256": "a" * 64}]
+    state = fields.get("state", ModelState.READY)
+    launch = f"accounts/{owner.account_id}/rlorTrainerJobs/{job}"
+    given: dict[str, Any] = {
+        "state": state,
+        "kind": ModelKind.ADAPTER,
+        "base_model": "accounts/local/models/tiny-qwen3",
+        "root_model": "accounts/local/models/tiny-qwen3",
+        "lora_rank": 16 if fields.get("kind", ModelKind.ADAPTER) == ModelKind.ADAPTER else 0,
+        "provenance": {"launch": launch, "checkpoint": f"{launch}/checkpoints/final", "by": "lena", "step": 20},
+        "size_bytes": sum(file["size_bytes"] for file in held),
+        "checkpoint": "final",
+        "finished_at": None if state == ModelState.CREATING else timezone.now(),
+    }
+    model = TrainedModel(account=owner, model_id=model_id or f"made-{number}", job_id=job, files=held, **given | fields)
+    model.search_text = trained_search_text(model)
     model.save()
     return model
 

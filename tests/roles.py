@@ -17,13 +17,23 @@ from accounts.models import ApiKey, Invitation, Membership, User
 from accounts.roles import Role
 from accounts.scopes import Scope
 from catalog.domain.deprecate_version import deprecate_version
-from catalog.models import ShapeVersion, TrainingShape
+from catalog.models import ShapeVersion, TrainedModel, TrainingShape
 from catalog.states import VersionState
 from connections.providers.states import AttemptState
 from launches.models import Attempt, Checkpoint, Launch, UnknownTrainer
 from tests.connections.makers import local_connection
 from tests.launches.makers import attempt_of, bring_to, make_launch
-from tests.makers import make_account, make_member, make_model, make_shape, make_user, make_version, sign_in
+from tests.launches.weights import make_checkpoint
+from tests.makers import (
+    make_account,
+    make_member,
+    make_model,
+    make_shape,
+    make_trained_model,
+    make_user,
+    make_version,
+    sign_in,
+)
 from tests.publishing.makers import make_validation
 from tests.publishing.pages import KNOWN, at, editor_in, form_in
 
@@ -49,6 +59,7 @@ class World:
     ready: dict[str, ShapeVersion]
     launch: Launch
     failed: Launch
+    trained: TrainedModel
     token: str
     invitation: Invitation
     key: ApiKey
@@ -96,6 +107,7 @@ def make_world() -> World:
     )
     failed = make_launch(owner=launcher, account=team, version=private)
     bring_to(failed, AttemptState.FAILED)
+    make_checkpoint(failed)
     return World(
         people=people,
         private=private,
@@ -104,6 +116,7 @@ def make_world() -> World:
         ready=_ready(make_shape(base_model=model, account=team), publisher),
         launch=make_launch(owner=launcher, account=team, version=private),
         failed=failed,
+        trained=make_trained_model(account=team, created_by=launcher),
         token=token,
         invitation=invitation,
         key=key,

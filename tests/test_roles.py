@@ -11,7 +11,7 @@ tests/launches/test_streams.py, the trainer gateway in tests/launches/test_gatew
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -95,6 +95,16 @@ def an_upload(_: World, user: User | None) -> dict[str, Any]:
     document = read_document(PUBLIC, source=FILE)
     plan = plan_catalog(actor=SYSTEM, document=document, file=kept.sha256, source=FILE)
     return {"upload": str(kept.pk), "plan": plan.fingerprint}
+
+
+def of_failed(end: str) -> Callable[[World], str]:
+    """A path below the page of the launch that failed, and has saved `final` for sampling."""
+    return lambda world: f"/launches/{world.failed.uid}{end}"
+
+
+def of_trained(end: str) -> Callable[[World], str]:
+    """A path below the page of the model that the launcher made."""
+    return lambda world: f"/models/team-a/{world.trained.model_id}{end}"
 
 
 IN_ONES_OWN = {STRANGER: MISSING}
@@ -253,6 +263,22 @@ TABLE: dict[str, list[Case]] = {
     "launch_discard": [post(of_launch("/checkpoints/discard"), at_least(Role.LAUNCHER, UNPROCESSABLE))],
     "launch_delete": [post(of_launch("/delete"), at_least(Role.LAUNCHER, FOUND))],
     "launch_clone": [get(of_launch("/clone"), members(FOUND))],
+    "checkpoint_promote": [
+        get(of_failed("/checkpoints/final/promote"), at_least(Role.LAUNCHER, OK)),
+        get(of_failed("/checkpoints/none/promote"), signed_in(MISSING)),
+        post(of_failed("/checkpoints/final/promote"), at_least(Role.LAUNCHER, SEE_OTHER), model_id="new"),
+        post(of_failed("/checkpoints/final/promote"), at_least(Role.LAUNCHER, UNPROCESSABLE), model_id="A B"),
+    ],
+    "models": [get("/models", signed_in(OK)), get("/models?kind=odd", signed_in(UNPROCESSABLE))],
+    "model": [get(of_trained(""), members(OK)), get("/models/local/tiny-qwen3", signed_in(MISSING))],
+    "trained_model_rename": [
+        post(of_trained("/rename"), at_least(Role.LAUNCHER, SEE_OTHER), display_name="Ours"),
+        post(of_trained("/rename"), at_least(Role.LAUNCHER, UNPROCESSABLE), display_name="a" * 121),
+    ],
+    "model_delete": [
+        get(of_trained("/delete"), at_least(Role.LAUNCHER, OK)),
+        post(of_trained("/delete"), at_least(Role.LAUNCHER, SEE_OTHER)),
+    ],
     "validation": [
         get(of_private_version("/validation"), members(OK)),
         get(of_public_version("/validation"), signed_in(MISSING)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.db.models import BigIntegerField, BooleanField, CharField, Q, QuerySet, TextField, Value
@@ -12,18 +12,23 @@ from django.db.models.expressions import Combinable
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Coalesce
 
-from api.listing import Filterable, Listing, Sortable, column, compare
+from api.listing import Condition, Filterable, Listing, Sortable, column, compare
 from catalog.api.resources import (
-    BaseModelSerializer,
+    KIND_ON_WIRE,
+    MODEL_KINDS,
+    MODEL_STATES,
+    STATE_ON_WIRE,
+    ModelSerializer,
     ShapeVersionSerializer,
     TrainingShapeSerializer,
 )
 from catalog.fields.snapshot_fields import FIELDS, SnapshotField, ValueKind
 from catalog.forms import read_search
-from catalog.models import BaseModel, ShapeVersion
+from catalog.models import BaseModel, ShapeVersion, TrainedModel
 from catalog.queries import matching, models_matching
 from catalog.search import patterns
 from catalog.states import VersionState
+from catalog.trained_queries import trained_found
 from wire import filters
 from wire.filters import FilterField, FilterKind
 from wire.names import parse_model_name
@@ -158,12 +163,27 @@ SHAPES = Listing(
     tie="shape_id",
     search=shapes_found,
 )
+
+
+def _of_every_base_model(fact: str) -> Condition:
+    """What a comparison means with something that is the same of all base models."""
+    return lambda operator_, value: Q() if (value == fact) == (operator_ == "=") else Q(pk__in=[])
+
+
+def _stored(column_: str, on_wire: Mapping[Any, str]) -> Condition:
+    """A column whose values the wire writes in other words."""
+    words = {word: stored for stored, word in on_wire.items()}
+    return lambda operator_, value: compare(column_, operator_, words[str(value)])
+
+
 MODELS = Listing(
     key="models",
     model=BaseModel,
-    serializer=BaseModelSerializer,
+    serializer=ModelSerializer,
     filters={
         "display_name": Filterable(FilterField(FilterKind.TEXT), _model_title),
+        "kind": Filterable(FilterField(FilterKind.CHOICE, MODEL_KINDS), _of_every_base_model(MODEL_KINDS[0])),
+        "state": Filterable(FilterField(FilterKind.CHOICE, MODEL_STATES), _of_every_base_model("READY")),
         "create_time": column("created_at", FilterKind.TIME),
     },
     orders={
@@ -172,4 +192,19 @@ MODELS = Listing(
     },
     default_order="name",
     search=functools.partial(models_found, ()),
+)
+TRAINED = Listing(
+    key="models",
+    model=TrainedModel,
+    scope=("account",),
+    serializer=ModelSerializer,
+    filters={
+        "display_name": column("display_name", FilterKind.TEXT),
+        "kind": Filterable(FilterField(FilterKind.CHOICE, MODEL_KINDS), _stored("kind", KIND_ON_WIRE)),
+        "state": Filterable(FilterField(FilterKind.CHOICE, MODEL_STATES), _stored("state", STATE_ON_WIRE)),
+        "create_time": column("created_at", FilterKind.TIME),
+    },
+    orders={"create_time": Sortable(("created_at",)), "name": Sortable(("model_id",))},
+    default_order="name",
+    search=trained_found,
 )

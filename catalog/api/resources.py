@@ -14,11 +14,17 @@ from api.fields import Int64Field, WholeField
 from catalog.enums import Architecture
 from catalog.fields.snapshot_fields import FIELDS, SCHEME_FIELDS, SnapshotField, ValueKind, value_of
 from catalog.fields.snapshots import ADDED, Snapshot
-from catalog.models import BaseModel, ShapeVersion
+from catalog.models import BaseModel, ShapeVersion, TrainedModel
+from catalog.states import ModelKind, ModelState
 from connections.providers.spec import ShardingScheme
+from wire.casing import camel_keys
 from wire.order import in_order
+from wire.status import Code
 from wire.times import rfc3339
 
+KIND_ON_WIRE = {ModelKind.FULL: "HF_BASE_MODEL", ModelKind.ADAPTER: "HF_PEFT_ADDON"}
+STATE_ON_WIRE = {ModelState.CREATING: "UPLOADING", ModelState.READY: "READY", ModelState.FAILED: "FAILED"}
+MODEL_KINDS, MODEL_STATES = tuple(KIND_ON_WIRE.values()), tuple(STATE_ON_WIRE.values())
 _OWNED = [field for field in FIELDS if field.head == field.key]
 _FIRST = (
     *("name", "displayName", "description", "baseModel", "modelType", "parameterCount", "trainerMode"),
@@ -99,38 +105,84 @@ class ShapeVersionSerializer(serializers.Serializer[ShapeVersion]):
         }
 
 
-class BaseModelDetailsSerializer(serializers.Serializer[BaseModel]):
-    """What is known of a base model."""
+class BaseModelDetailsSerializer(serializers.Serializer[Any]):
+    """What is known of a base model, or of what a model was trained from."""
 
     modelType = serializers.CharField(read_only=True)
     parameterCount = serializers.CharField(read_only=True, help_text="int64 as a string")
     moe = serializers.BooleanField(read_only=True, allow_null=True)
 
 
-class BaseModelSerializer(serializers.Serializer[BaseModel]):
-    """A base model."""
+class PeftDetailsSerializer(serializers.Serializer[Any]):
+    """What an adapter is."""
+
+    baseModel = serializers.CharField(read_only=True)
+    r = serializers.IntegerField(read_only=True)
+    targetModules = serializers.ListField(child=serializers.CharField(), read_only=True)
+
+
+class ModelSerializer(serializers.Serializer[BaseModel | TrainedModel]):
+    """A base model, or a model that was made of a checkpoint; of the latter `displayName` can be patched."""
 
     name = serializers.CharField(read_only=True)
-    displayName = serializers.CharField(read_only=True)
-    kind = serializers.CharField(read_only=True)
-    state = serializers.CharField(read_only=True)
+    displayName = serializers.CharField(required=False, allow_blank=True)
+    kind = serializers.ChoiceField(MODEL_KINDS, read_only=True)
+    state = serializers.ChoiceField(MODEL_STATES, read_only=True)
+    status = serializers.DictField(read_only=True, help_text="google.rpc.Status of one that was made here")
     createTime = serializers.DateTimeField(read_only=True)
     baseModelDetails = BaseModelDetailsSerializer(read_only=True)
+    peftDetails = PeftDetailsSerializer(read_only=True)
+    baseModel = serializers.CharField(read_only=True, help_text="what it was trained from")
+    sizeBytes = serializers.CharField(read_only=True, help_text="int64 as a string")
+    provenance = serializers.DictField(read_only=True, help_text="names: of launch, shape version and checkpoint")
 
-    def to_representation(self, model: BaseModel) -> dict[str, Any]:
+    def to_representation(self, model: BaseModel | TrainedModel) -> dict[str, Any]:
         """Every base model of the catalog can be trained, so it is READY."""
-        return {
-            "name": model.name,
-            "displayName": model.title,
-            "kind": "HF_BASE_MODEL",
-            "state": "READY",
-            "createTime": rfc3339(model.created_at),
-            "baseModelDetails": {
-                "modelType": model.model_type or "",
-                "parameterCount": str(model.parameter_count or 0),
-                "moe": model.architecture == Architecture.MOE if model.architecture else None,
-            },
+        return _trained_json(model) if isinstance(model, TrainedModel) else _base_json(model)
+
+
+def _base_json(model: BaseModel) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "displayName": model.title,
+        "kind": MODEL_KINDS[0],
+        "state": "READY",
+        "createTime": rfc3339(model.created_at),
+        "baseModelDetails": {
+            "modelType": model.model_type or "",
+            "parameterCount": str(model.parameter_count or 0),
+            "moe": model.architecture == Architecture.MOE if model.architecture else None,
+        },
+    }
+
+
+def _trained_json(model: TrainedModel) -> dict[str, Any]:
+    """Of what a worker still writes the state is UPLOADING, as the public API has it."""
+    failed, adapter = model.state == ModelState.FAILED, model.kind == ModelKind.ADAPTER
+    answer = {
+        "name": model.name,
+        "displayName": model.display_name,
+        "kind": KIND_ON_WIRE[ModelKind(model.kind)],
+        "state": STATE_ON_WIRE[ModelState(model.state)],
+        "status": {"code": int(Code.FAILED_PRECONDITION) if failed else 0, "message": model.detail, "details": []},
+        "createTime": rfc3339(model.created_at),
+        "baseModelDetails": {
+            "modelType": model.model_type or "",
+            "parameterCount": str(model.parameter_count or 0),
+            "moe": None,
+        },
+    }
+    if adapter:
+        answer["peftDetails"] = {
+            "baseModel": model.base_model,
+            "r": model.lora_rank,
+            "targetModules": model.target_modules,
         }
+    return answer | {
+        "baseModel": model.base_model,
+        "sizeBytes": str(model.size_bytes),
+        "provenance": camel_keys(model.provenance),
+    }
 
 
 class DeploymentShapeVersionSerializer(serializers.Serializer[dict[str, Any]]):

@@ -1,4 +1,7 @@
-"""URLs of the catalog's resources, below /v1/. Shapes and versions stand with their writers, in publishing."""
+"""URLs of the catalog's resources, below /v1/.
+
+Shapes and versions stand with their writers, in publishing, and a single model with its own, in launches.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from catalog.api import views
 
 urlpatterns = [
     path("accounts/<str:account>/models", views.ModelsView.as_view(), name="api_models"),
-    path("accounts/<str:account>/models/<str:model>", views.ModelView.as_view(), name="api_model"),
     path(
         "accounts/<str:account>/deploymentShapes/<str:shape>/versions/<str:version>",
         views.DeploymentShapeVersionView.as_view(),

@@ -13,15 +13,16 @@ from rest_framework.response import Response
 from api.listing import answer_list
 from api.schema import answers_list, answers_one
 from api.views import WILDCARD, ResourceView
-from catalog.api.lists import MODELS, SHAPES, VERSIONS, models_found, with_wire_columns
+from catalog.api.lists import MODELS, SHAPES, TRAINED, VERSIONS, models_found, with_wire_columns
 from catalog.api.resources import (
-    BaseModelSerializer,
     DeploymentShapeVersionSerializer,
+    ModelSerializer,
     ShapeVersionSerializer,
     TrainingShapeSerializer,
 )
-from catalog.models import ShapeVersion
+from catalog.models import BaseModel, ShapeVersion, TrainedModel
 from catalog.queries import find_model, listed, may_see, visible_models
+from catalog.trained_queries import find_trained, trained_models
 from wire.errors import NotFound
 from wire.names import LATEST, is_id, is_version_id, model_name, shape_name, version_name
 
@@ -113,27 +114,34 @@ class ShapeVersionView(ResourceView):
 
 
 class ModelsView(ResourceView):
-    """Base models."""
+    """Base models, and the models that people made of checkpoints."""
 
     @extend_schema(**answers_list(MODELS))
     def get(self, request: Request, account: str) -> Response:  # noqa: ARG002
-        """List the base models of an account, or (`-`) of all."""
-        rows = visible_models(self.mine)
+        """List the models of an account, or (`-`) of all: base models first, then those that the key's account made."""
+        rows, made = visible_models(self.mine), trained_models(self.mine)
         if account != WILDCARD:
             rows = rows.filter(account__account_id=_id(account, "account"))
-        return answer_list(self, rows, replace(MODELS, search=partial(models_found, self.mine)))
+            made = made if account == self.key.account.account_id else made.none()
+        return answer_list(self, rows, replace(MODELS, search=partial(models_found, self.mine)), (made, TRAINED))
+
+
+def find_any_model(view: ResourceView, account: str, model: str) -> BaseModel | TrainedModel:
+    """The base model of that name, or the one that was made under it. Errors: `NotFound`."""
+    name = model_name(account, model)
+    found = find_model(view.mine, name) or find_trained(view.mine, name)
+    if found is None:
+        raise NotFound(f"There is no {name[:300]} that this API key may see.")
+    return found
 
 
 class ModelView(ResourceView):
-    """One base model."""
+    """One model."""
 
-    @extend_schema(**answers_one("GetModel", BaseModelSerializer))
+    @extend_schema(**answers_one("GetModel", ModelSerializer))
     def get(self, request: Request, account: str, model: str) -> Response:  # noqa: ARG002
         """What is known of it."""
-        found = find_model(self.mine, model_name(account, model))
-        if found is None:
-            raise NotFound(f"There is no {model_name(account, model)[:300]} that this API key may see.")
-        return self.answer(BaseModelSerializer, found)
+        return self.answer(ModelSerializer, find_any_model(self, account, model))
 
 
 class DeploymentShapeVersionView(ResourceView):

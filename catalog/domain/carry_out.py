@@ -22,9 +22,10 @@ from catalog.domain.roll_back import roll_back
 from catalog.domain.shape_lock import latest_of
 from catalog.files.document import Document, ModelEntry, ModelFacts, ShapeEntry
 from catalog.files.plan import ID_SOURCE, Plan, PlanStep, StepKind
-from catalog.models import BaseModel, ShapeVersion, TrainingShape
+from catalog.models import BaseModel, ShapeVersion, TrainedModel, TrainingShape
 from catalog.naming import model_search_text, shape_search_text
-from wire.errors import AlreadyExists, Conflict
+from catalog.states import ModelState
+from wire.errors import AlreadyExists, Conflict, FailedPrecondition
 from wire.names import parse_model_name, parse_shape_name
 
 STALE = "The catalog changed since this plan was made. See what the file would do now, and decide."
@@ -111,6 +112,8 @@ def _put_model(account: Account, entry: ModelEntry, facts: ModelFacts, model: Ba
     assert parsed, "the reader takes names only"
     columns = _columns(parsed[1], facts, model.former_ids if model else [])
     if model is None:
+        if TrainedModel.objects.filter(account=account, model_id=parsed[1]).exclude(state=ModelState.FAILED).exists():
+            raise FailedPrecondition(f"{entry.name} is a model that was made here of a checkpoint. Delete that first.")
         return BaseModel.objects.create(account=account, position=0, **columns)
     if _update(model, columns):
         refresh_search(model)

@@ -14,6 +14,7 @@ from api.refusals import invalid
 from catalog.models import ShapeVersion
 from catalog.queries import find_model, listed
 from catalog.selection import BILLION, Candidate, ShapeRequirements, bucket, choose, near_misses
+from catalog.trained_queries import find_trained
 from connections.providers.spec import TrainerMode
 from launches.api.bodies import WIRE, value_at
 from launches.resolve import no_rank
@@ -52,9 +53,10 @@ def _wanted(account: Account, mine: list[int], body: Mapping[str, Any]) -> Shape
         raise invalid(WIRE["base_model"], f"{sentence}. Or name a shape.")
     whole = no_rank(value_at(body, WIRE["lora_rank"]))
     mode = TrainerMode.POLICY_TRAINER if whole else TrainerMode.LORA_TRAINER
-    model = find_model(mine, name)
+    made = find_trained(mine, name)
+    model = made or find_model(mine, name)
     return ShapeRequirements(
-        base_model=model.name if model else name,
+        base_model=made.root_model if made else model.name if model else name,
         mode=TrainerMode.FORWARD_ONLY if body.get("forwardOnly") else mode,
         context=value_at(body, WIRE["max_context_length"]) or 0,
         model_type=model.model_type if model else None,

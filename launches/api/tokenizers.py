@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from api.schema import refusals
 from api.views import ResourceView
 from catalog.queries import find_model
+from catalog.trained_queries import find_trained
 from connections.opened import open_provider
 from connections.providers.base import ProviderError
 from launches.placement import connections_of
@@ -32,7 +33,7 @@ class TokenizerView(ResourceView):
     def get(self, request: Request, account: str, model: str) -> HttpResponse:  # noqa: ARG002
         """A gzipped tar of one folder, named as the model's id, which transformers loads as a tokenizer."""
         name = model_name(account, model)
-        if find_model(self.mine, name) is None:
+        if find_model(self.mine, name) is None and find_trained(self.mine, name) is None:
             raise NotFound(f"There is no {name[:300]} that this API key may see.")
         for connection in connections_of(self.key.account):
             try:

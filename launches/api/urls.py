@@ -1,10 +1,10 @@
-"""URLs of trainer jobs, below /v1/, and of what providers have of base models."""
+"""URLs of trainer jobs, below /v1/, of what providers have of base models, and of the models made of checkpoints."""
 
 from __future__ import annotations
 
 from django.urls import path, re_path
 
-from launches.api import downloads, tokenizers, views
+from launches.api import downloads, models, tokenizers, views
 
 _JOB = r"^accounts/(?P<account>[^/]+)/rlorTrainerJobs/(?P<job>[^/:]+)"
 _CHECKPOINT = rf"{_JOB}/checkpoints/(?P<checkpoint>[^/:]+)"
@@ -19,6 +19,13 @@ urlpatterns = [
     re_path(
         rf"{_CHECKPOINT}:getDownloadEndpoint\Z", downloads.CheckpointLinksView.as_view(), name="api_checkpoint_links"
     ),
+    re_path(
+        r"^accounts/(?P<account>[^/]+)/checkpoints/(?P<checkpoint>[^/:]+):promote\Z",
+        models.PromoteView.as_view(),
+        name="api_promote",
+    ),
+    path("accounts/<str:account>/operations/<str:operation>", models.OperationView.as_view(), name="api_operation"),
+    path("accounts/<str:account>/models/<str:model>", models.WritableModelView.as_view(), name="api_model"),
     path(
         "accounts/<str:account>/models/<str:model>/tokenizer", tokenizers.TokenizerView.as_view(), name="api_tokenizer"
     ),

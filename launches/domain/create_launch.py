@@ -12,8 +12,8 @@ from accounts.actors import SYSTEM, Actor, require
 from accounts.domain.record import record
 from accounts.models import Account
 from accounts.roles import Right
-from catalog.models import ShapeVersion
-from catalog.queries import successor_of
+from catalog.models import ShapeVersion, TrainedModel
+from catalog.queries import find_model, successor_of
 from catalog.states import VersionState
 from connections.domain.held import require_open
 from connections.providers.spec import TrainerSpec
@@ -38,7 +38,7 @@ from wire.errors import (
     PermissionDenied,
     Violation,
 )
-from wire.names import refuse_id
+from wire.names import parse_model_name, refuse_id
 
 MAX_KEY = 64
 NO_LABELS = Labels()
@@ -143,6 +143,20 @@ def _hold(actor: Actor, version: ShapeVersion, validation_run: ValidationRun | N
     return found
 
 
+def _hold_base(launch: Launch, version: ShapeVersion) -> None:
+    """Where it starts from a model that people made, nobody deletes that before the launch is written.
+
+    Errors: `FailedPrecondition` where somebody just did.
+    """
+    name = launch.spec["base_model"]
+    if name == version.frozen_snapshot.base_model or find_model([launch.account_id], name):
+        return
+    _, model_id = parse_model_name(name) or ("", "")
+    held = TrainedModel.objects.select_for_update(no_key=True).filter(account=launch.account, model_id=model_id)
+    if held.first() is None:
+        raise FailedPrecondition(f"{name} was deleted. Choose another base model.")
+
+
 def _complete(spec: TrainerSpec | tuple[Violation, ...], *, job: str, key: str, labels: Labels) -> TrainerSpec:
     """The spec where nothing is wrong with it, nor with what stands beside it. Errors: `InvalidArgument`."""
     violations = [*(spec if not isinstance(spec, TrainerSpec) else ()), *labels.problems()]
@@ -183,6 +197,7 @@ def _made_before(actor: Actor, account: Account, key: str, spec: TrainerSpec, ve
 def _write(actor: Actor, launch: Launch, *, validation_run: ValidationRun | None, as_latest: bool) -> Launch:
     version = _hold(actor, launch.shape_version, validation_run, as_latest)
     require_open(launch.connection)
+    _hold_base(launch, version)
     launch.save(force_insert=True)
     attempt = Attempt.objects.create(launch=launch, number=1)
     append_event(launch, kind="state", message="Accepted", actor=actor, data={"state": launch.state})

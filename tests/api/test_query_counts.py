@@ -15,7 +15,7 @@ from tests.makers import make_account, make_member, make_model, make_shape, make
 KEY, RIGHT, ROWS, TOTAL = 1, 1, 1, 1
 LISTS = {
     "/v1/accounts": KEY + ROWS + TOTAL,
-    "/v1/accounts/-/models": KEY + ROWS + TOTAL,
+    "/v1/accounts/-/models": KEY + 2 * (ROWS + TOTAL),
     "/v1/accounts/-/trainingShapes": KEY + ROWS + TOTAL,
     "/v1/accounts/local/trainingShapes": KEY + ROWS + TOTAL,
     "/v1/accounts/-/trainingShapes/-/versions": KEY + ROWS + TOTAL,

@@ -15,13 +15,14 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.roles import Role
 from accounts.scopes import Scope
-from catalog.models import ShapeVersion
+from catalog.models import ShapeVersion, TrainedModel
 from catalog.states import VersionState
 from connections.providers.states import AttemptState
 from launches.models import Launch
 from tests.api.makers import Caller, make_caller
 from tests.launches.makers import bring_to, make_launch
-from tests.makers import make_account, make_member, make_model, make_shape, make_version
+from tests.launches.weights import make_checkpoint
+from tests.makers import make_account, make_member, make_model, make_shape, make_trained_model, make_version
 from tests.roles import saved_by
 from tests.test_roles import API_PREFIX
 
@@ -51,10 +52,12 @@ class ApiWorld:
     draft: ShapeVersion
     launch: Launch
     failed: Launch
+    trained: TrainedModel
 
 
 @pytest.fixture
-def world() -> ApiWorld:
+def world(monkeypatch: pytest.MonkeyPatch) -> ApiWorld:
+    monkeypatch.setattr("launches.api.models.FINISHED_SOON", 0)  # no worker runs here
     team = make_account(account_id="team-a")
     members = {role: make_member(account=team, role=role) for role in Role}
     callers = {role.value: make_caller(account=team, user=user, scope=LARGEST[role]) for role, user in members.items()}
@@ -71,6 +74,7 @@ def world() -> ApiWorld:
     draft = make_version(shape=make_shape(base_model=model, account=team), gpus=8, state=VersionState.DRAFT)
     failed = make_launch(owner=members[Role.LAUNCHER], account=team, version=private)
     bring_to(failed, AttemptState.FAILED)
+    make_checkpoint(failed)
     return ApiWorld(
         callers=callers,
         private=private,
@@ -78,6 +82,7 @@ def world() -> ApiWorld:
         draft=draft,
         launch=make_launch(owner=members[Role.LAUNCHER], account=team, version=private),
         failed=failed,
+        trained=make_trained_model(account=team, created_by=members[Role.LAUNCHER]),
     )
 
 
@@ -143,6 +148,26 @@ def new_job(world: ApiWorld) -> dict[str, Any]:
     return {"trainingConfig": {"baseModel": world.private.snapshot["baseModel"], "loraRank": 8}}
 
 
+def trained(world: ApiWorld) -> str:
+    """The path of the model that the launcher made."""
+    return f"/v1/{world.trained.name}"
+
+
+def renamed(_: ApiWorld) -> dict[str, Any]:
+    """The body that gives a model another name."""
+    return {"displayName": "Ours"}
+
+
+def promotion(world: ApiWorld) -> dict[str, Any]:
+    """What the SDK sends to promote what the failed launch saved."""
+    return {
+        "output_model": "accounts/team-a/models/new",
+        "trainer_job_id": world.failed.name,
+        "base_model": "accounts/local/models/tiny-qwen3",
+        "async_promotion": True,
+    }
+
+
 PRIVATE, PUBLIC, DRAFT = (lambda w: w.private), (lambda w: w.public), (lambda w: w.draft)
 TABLE: dict[str, list[ApiCase]] = {
     "api_nothing": [ApiCase("get", lambda _: "/v1/nothing", everybody(MISSING))],
@@ -153,7 +178,21 @@ TABLE: dict[str, list[ApiCase]] = {
         ApiCase("get", lambda _: "/v1/accounts/local/models", everybody(OK)),
         ApiCase("get", lambda _: "/v1/accounts/-/models", everybody(OK)),
     ],
-    "api_model": [ApiCase("get", lambda w: f"/v1/{w.public.snapshot['baseModel']}", everybody(OK))],
+    "api_model": [
+        ApiCase("get", lambda w: f"/v1/{w.public.snapshot['baseModel']}", everybody(OK)),
+        ApiCase("patch", lambda w: f"/v1/{w.public.snapshot['baseModel']}", everybody(BAD_REQUEST), renamed),
+        ApiCase("get", trained, members(OK)),
+        ApiCase("patch", trained, at_least(Role.LAUNCHER, OK), renamed),
+        ApiCase("delete", trained, at_least(Role.LAUNCHER, OK)),
+    ],
+    "api_promote": [
+        ApiCase("post", team("/checkpoints/final:promote"), at_least(Role.LAUNCHER, OK), promotion),
+        ApiCase("post", team("/checkpoints/none:promote"), at_least(Role.LAUNCHER, MISSING), promotion),
+    ],
+    "api_operation": [
+        ApiCase("get", lambda w: f"/v1/accounts/team-a/operations/promote-{w.trained.uid.hex}", members(OK)),
+        ApiCase("get", team("/operations/none"), everybody(MISSING)),
+    ],
     "api_deployment_shape_version": [
         ApiCase("get", team("/deploymentShapes/none/versions/abcdefgh"), everybody(MISSING)),
     ],

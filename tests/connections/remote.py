@@ -5,7 +5,8 @@ It stands for a remote third party; `test_control_plane_*` runs against a real o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +24,7 @@ from connections.providers.base import (
     Capacity,
     CheckpointKind,
     CheckpointList,
+    CheckpointRecord,
     Credential,
     Gone,
     GpuPool,
@@ -60,7 +62,11 @@ class RemoteConfig:
 
 @dataclass
 class RemoteEngine:
-    """The engine, and what was asked of it. `runs` says which trainer modes it takes, all of them where empty."""
+    """The engine, and what was asked of it.
+
+    `saved` are its checkpoints by account and job; `artifacts` their files, by what `open_artifact` is asked for, as
+    bytes or as what opens them: without any it holds no weights.
+    """
 
     jobs: dict[Reference, Observation] = field(default_factory=dict)
     kept: dict[Reference, KeptSubmission] = field(default_factory=dict)
@@ -69,6 +75,8 @@ class RemoteEngine:
     locked: str = ""
     refusal: str = ""
     capabilities: Capabilities = CAPABILITIES
+    saved: dict[tuple[str, str], list[CheckpointRecord]] = field(default_factory=dict)
+    artifacts: dict[tuple[str, ...], bytes | Callable[[], BinaryIO]] = field(default_factory=dict)
 
     def identify(self) -> Identity:
         self._answer("identify")
@@ -124,12 +132,18 @@ class RemoteEngine:
         return MetricPage((), offset)
 
     def checkpoints(self, account: str, job: str) -> CheckpointList:
-        return CheckpointList(())
-
-    def delete_checkpoint(self, account: str, job: str, kind: CheckpointKind, name: str) -> None:
-        raise Rejected("It holds no weights.")
+        return CheckpointList(tuple(self.saved.get((account, job), ())))
 
     def open_artifact(self, account: str, job: str, kind: CheckpointKind, name: str, path: str) -> BinaryIO:
+        self._answer("open_artifact")
+        if not self.artifacts:
+            raise Rejected("It holds no weights.")
+        found = self.artifacts.get((account, job, kind, name, path))
+        if found is None:
+            raise Gone(f"It has no {path} of {name}.")
+        return found() if callable(found) else io.BytesIO(found)
+
+    def delete_checkpoint(self, account: str, job: str, kind: CheckpointKind, name: str) -> None:
         raise Rejected("It holds no weights.")
 
     def merge(self, base_model: str, adapter_directory: Path, output_directory: Path) -> None:

@@ -27,7 +27,7 @@ NOT_INDEXED = {
     ("trainingShapes", "name"): "of two tables; sorted where a program asks for it",
     ("trainingShapes", "create_time"): "of the shape, which has an index for it",
     ("models", "name"): "of two tables; there are few base models",
-    ("models", "create_time"): "there are few base models",
+    ("models", "create_time"): "there are few base models; of those that people made, an index has it",
     ("Membership", "name"): "of two tables; an account has few members",
     ("checkpoints", "create_time"): "of one launch, which has few",
 }

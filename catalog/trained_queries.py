@@ -1,0 +1,70 @@
+"""Reads of the models that people made, for the accounts (primary keys) that the reader is a member of."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Collection, Sequence
+
+from django.db.models import Q, QuerySet
+
+from accounts.models import Account
+from catalog.models import TrainedModel
+from catalog.search import patterns
+from catalog.states import ModelKind, ModelState
+from lists.orders import PAGE, Order, page_of
+from lists.pages import Page
+from wire.names import parse_model_name
+
+NEWEST_FIRST = Order(("-created_at", "-pk"))
+MOST_STARTS = 50
+
+
+def trained_models(member_of: Collection[int]) -> QuerySet[TrainedModel]:
+    """All of them, with their accounts."""
+    return TrainedModel.objects.filter(account__in=list(member_of)).select_related("account")
+
+
+def list_trained(
+    member_of: Collection[int], wanted: Q, order: Order, cursor: str = "", *, size: int = PAGE
+) -> Page[TrainedModel]:
+    """A page of them in that order. Errors: `NoSuchPage`."""
+    rows = trained_models(member_of).filter(wanted).select_related("created_by").defer("files", "search_text")
+    return page_of(rows, order, cursor, size=size)
+
+
+def trained_found(text: str) -> Q:
+    """Models in whose names all of the text occurs, by whichever spelling or as it stands."""
+    wanted = [Q(search_text__contains=each) for each in patterns(text)]
+    spelled = functools.reduce(operator.and_, wanted) if wanted else Q(pk__in=[])
+    return spelled | Q(search_text__contains=text.strip().lower())
+
+
+def find_trained(member_of: Collection[int], name: str) -> TrainedModel | None:
+    """The one of that resource name, if it may be seen."""
+    parsed = parse_model_name(name)
+    if parsed is None:
+        return None
+    rows = trained_models(member_of).select_related("created_by")
+    return rows.filter(account__account_id=parsed[0], model_id=parsed[1]).first()
+
+
+def startable(account: Account) -> QuerySet[TrainedModel]:
+    """Those of the account that a launch can start from: ready, and with all their parameters; the newest first."""
+    rows = TrainedModel.objects.filter(account=account, state=ModelState.READY, kind=ModelKind.FULL)
+    return rows.select_related("account").order_by(*NEWEST_FIRST.columns)
+
+
+def startable_fitting(
+    account: Account, base_models: Collection[str], *, model_type: str | None, parameter_count: int | None
+) -> Sequence[TrainedModel]:
+    """Of these what a shape for the base model of those names takes: it began there, or has the same type and size."""
+    fits = Q(root_model__in=list(base_models))
+    if model_type is not None and parameter_count is not None:
+        fits |= Q(model_type=model_type, parameter_count=parameter_count)
+    return list(startable(account).filter(fits)[:MOST_STARTS])
+
+
+def being_made_of(account: Account, job_id: str) -> Sequence[TrainedModel]:
+    """Those that are copied from a checkpoint of the job just now."""
+    return list(trained_models([account.pk]).filter(job_id=job_id, state=ModelState.CREATING))

@@ -1,0 +1,67 @@
+"""What a list of models that people made can be asked for. Conditions are for a user as their reader."""
+
+from __future__ import annotations
+
+from django import forms
+from django.db.models import Q
+
+from catalog.models import TrainedModel
+from catalog.states import ModelKind, ModelState
+from catalog.trained_queries import NEWEST_FIRST, trained_found
+from launches.filters import LONGEST_TEXT, ME
+from launches.pages.models import KIND_LABELS, STATE_LABELS
+from lists.filters import DeclaredList, ListFilter, SortColumn, day_filters
+from lists.orders import Order
+
+TRAINED_MODELS = DeclaredList(
+    model=TrainedModel,
+    scope=("account",),
+    sorts=(
+        SortColumn("age", "Age", NEWEST_FIRST),
+        SortColumn("size", "Size", Order(("size_bytes", "pk")), down_first=True),
+    ),
+    filters=(
+        ListFilter(
+            "q",
+            forms.CharField(label="Search", max_length=LONGEST_TEXT),
+            lambda text, _: trained_found(text),
+            lambda text: f"text {text}",
+            hint="Name or id",
+            wide=True,
+        ),
+        ListFilter(
+            "kind",
+            forms.ChoiceField(
+                label="Kind",
+                choices=[(kind.value, label) for kind, label in KIND_LABELS.items()],
+                error_messages={"invalid_choice": f"%(value)s is no kind; use {', '.join(ModelKind)}."},
+            ),
+            lambda kind, _: Q(kind=kind),
+            lambda kind: f"kind {KIND_LABELS[ModelKind(kind)]}",
+            anything="Any kind",
+        ),
+        ListFilter(
+            "state",
+            forms.ChoiceField(
+                label="State",
+                choices=[(state.value, label) for state, label in STATE_LABELS.items()],
+                error_messages={"invalid_choice": f"%(value)s is no state; use {', '.join(ModelState)}."},
+            ),
+            lambda state, _: Q(state=state),
+            lambda state: f"state {STATE_LABELS[ModelState(state)]}",
+            anything="Any state",
+        ),
+        ListFilter(
+            "owner",
+            forms.ChoiceField(
+                label="Owner",
+                choices=[(ME, "Me")],
+                error_messages={"invalid_choice": f"%(value)s is no owner to filter by; use {ME}."},
+            ),
+            lambda _, reader: Q(created_by=reader),
+            lambda word: f"owner {word}",
+            anything="Anyone",
+        ),
+        *day_filters("created_at"),
+    ),
+)

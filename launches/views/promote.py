@@ -1,0 +1,94 @@
+"""Promote a checkpoint of a launch to a model of its account."""
+
+from __future__ import annotations
+
+import uuid
+from http import HTTPStatus
+from typing import Any
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from accounts.actors import require
+from accounts.guards import guarded_page
+from accounts.refusals import status_of
+from accounts.requests import SlipwayRequest, actor_of, see_other
+from catalog.domain.rename_trained_model import LONGEST_NAME
+from catalog.fields.inputs import Input
+from catalog.views.access import member_of
+from catalog.weights import sorted_out
+from connections.providers.base import CheckpointFile, CheckpointKind
+from launches.domain.control import right_to_control
+from launches.domain.promote_checkpoint import promote_checkpoint
+from launches.models import Checkpoint, Launch
+from launches.queries import find_launch
+from wire.errors import InvalidArgument, Refusal
+from wire.names import near_id
+
+NAME, ID = "display_name", "model_id"
+OF_ID = "What programs call it by, for ever; below the models of account"
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@guarded_page("launches")
+def checkpoint_promote(request: SlipwayRequest, uid: uuid.UUID, name: str) -> HttpResponse:
+    """The form, with an id that would do; or start it and go to the model's page."""
+    launch = find_launch(member_of(request), uid)
+    if launch is None:
+        raise Http404("There is no such launch.")
+    found = launch.checkpoints.filter(kind=CheckpointKind.SAMPLER, name=name).first()
+    if found is None:
+        raise Http404("There is no such checkpoint.")
+    require(actor_of(request), launch.account, right_to_control(actor_of(request), launch))
+    if request.method != "POST":
+        typed = {NAME: launch.display_name, ID: near_id(f"{launch.display_name or launch.job_id}-{found.name}")}
+        return _form(request, launch, found, typed)
+    typed = {key: request.POST.get(key, "") for key in (NAME, ID)}
+    try:
+        model = promote_checkpoint(
+            actor=actor_of(request),
+            launch=launch,
+            checkpoint=name,
+            model_id=typed[ID].strip(),
+            display_name=typed[NAME],
+        )
+    except InvalidArgument as refusal:
+        errors = {violation.field: violation.description for violation in refusal.violations}
+        return _form(request, launch, found, typed, errors, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    except Refusal as refusal:
+        return _form(request, launch, found, typed, {"": refusal.message}, status=status_of(refusal))
+    return see_other(reverse("model", args=[model.account.account_id, model.model_id]))
+
+
+def _form(
+    request: SlipwayRequest,
+    launch: Launch,
+    found: Checkpoint,
+    typed: dict[str, str],
+    errors: dict[str, str] | None = None,
+    *,
+    status: int = HTTPStatus.OK,
+) -> HttpResponse:
+    errors = errors or {}
+    taken, left_out = sorted_out(CheckpointFile(**file) for file in found.files)
+    context: dict[str, Any] = {
+        "section": "launches",
+        "launch": launch,
+        "checkpoint": found,
+        "taken": taken,
+        "size": sum(file.size_bytes for file in taken),
+        "left_out": left_out,
+        "refusal": errors.get("", ""),
+        "inputs": [
+            _input(NAME, typed, errors, label="Display name", limits=f"up to {LONGEST_NAME} characters", optional=True),
+            _input(ID, typed, errors, label="Model id", limits="a-z, 0-9, -", help=f"{OF_ID} {launch.account}."),
+        ],
+    }
+    return render(request, "launches/promote.html", context, status=status)
+
+
+def _input(name: str, typed: dict[str, str], errors: dict[str, str], **words: Any) -> Input:
+    wrong = (errors[name],) if name in errors else ()
+    return Input(prefix="id_", name=name, value=typed[name], errors=wrong, **{"help": "", **words})
