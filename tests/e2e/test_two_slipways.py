@@ -1,14 +1,17 @@
-"""One Slipway launches on another: the connection is added in the browser, and the SDK trains through the first."""
+"""One Slipway launches on another: connection and catalog come by the browser, and the SDK trains through the first."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
+from copy import deepcopy
 
 import httpx
 import pytest
+import yaml
 from playwright.sync_api import Page, expect
 
 from tests.conftest import E2E_OFFSET, broker_url, worker_number
@@ -16,7 +19,7 @@ from tests.e2e.conftest import ROOT, SlipwayServer, running_slipway
 from tests.sdk.environments import ensure_environment
 
 DRIVER = ROOT / "tests" / "sdk" / "drive_trainer.py"
-SHAPE = "/shapes/local/tiny-qwen3-2k-lora/launch"
+OFFERED_THERE = "only-there-lora"
 STEPS = 3
 READY_MILLISECONDS = 600_000
 SEEN_MILLISECONDS = 60_000
@@ -65,6 +68,25 @@ def add_connection(page: Page, far: SlipwayServer, key: str) -> None:
     assert key not in page.content()
 
 
+def offer_another_shape(far: SlipwayServer) -> None:
+    """A shape that the first one does not have: a LoRA shape of its bundled catalog under another id."""
+    document = yaml.safe_load(far.manage("export_catalog", "--account", "local"))
+    shapes = next(model["shapes"] for model in document["models"] if model["model"].endswith("/tiny-qwen3"))
+    bundled = next(shape for shape in shapes if shape["id"] == "tiny-qwen3-2k-lora")
+    shapes.append(deepcopy(bundled) | {"id": OFFERED_THERE})  # YAML writes anchors for twins, which a file refuses
+    far.manage("apply_catalog", "-", stdin=yaml.safe_dump(document))
+
+
+def sync_catalog(page: Page) -> None:
+    """Ask for what it offers; the page shows by itself what that came to."""
+    page.goto("/connections/far/catalog")
+    page.get_by_role("button", name="Sync now").click()
+    outcome = page.locator("#this")
+    expect(outcome).to_contain_text(re.compile("applied|nothing new"), timeout=SEEN_MILLISECONDS)
+    page.goto(f"/?q={OFFERED_THERE}")
+    expect(page.get_by_role("link", name=OFFERED_THERE).first).to_be_visible()
+
+
 def train(slipway: SlipwayServer, job: str) -> list[float]:
     """A short loop of the official SDK through the first Slipway's gateway; the losses."""
     done = subprocess.run(
@@ -87,9 +109,11 @@ def test_a_shape_runs_where_the_connection_is(
     admin_page: Page, slipway_server: SlipwayServer, far: SlipwayServer, key_there: str
 ) -> None:
     page = admin_page
+    offer_another_shape(far)
     add_connection(page, far, key_there)
+    sync_catalog(page)
 
-    page.goto(SHAPE)
+    page.goto(f"/shapes/local/{OFFERED_THERE}/launch")
     page.get_by_label("Where it runs").select_option("far")
     expect(page.get_by_label("Recipe")).to_have_value("none")  # which is all that it offers
     page.get_by_role("button", name="Launch trainer").click()
