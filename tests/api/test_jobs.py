@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -149,26 +150,26 @@ WRONG: dict[str, tuple[str, list[Any]]] = {
 """Values that some field cannot take (or, the blank ones, can), as texts and as numbers."""
 
 
-@pytest.mark.parametrize(
-    ("field", "value"), [pytest.param(field, value) for field, (_, values) in WRONG.items() for value in values]
-)
 def test_the_form_and_the_api_refuse_the_same_values_in_the_same_words(
-    caller: Caller, client: Client, launcher: User, field: str, value: Any
+    caller: Caller, client: Client, launcher: User, subtests: pytest.Subtests
 ) -> None:
     version = make_tiny_version()
     url = reverse("launch_new", args=[version.shape.account.account_id, version.shape.shape_id])
     sign_in(client, launcher)
-    form = client.post(url, hidden(client.get(url)) | {field: str(value)})
-    path = WRONG[field][0]
-    head, _, inner = path.partition(".")
-    answer = create(caller, {head: {inner: value} if inner else value}, trainingShape=version.name)
-    if form.status_code == 422:
-        found = violations(answer)
-        assert set(found) == {path}
-        if not isinstance(value, bool):
-            assert found[path] in unescape(form.content.decode())
-    elif not isinstance(value, bool):
-        assert answer[0] == 200, answer
+    given = hidden(client.get(url))
+    for field, path, value in [(field, path, value) for field, (path, values) in WRONG.items() for value in values]:
+        with subtests.test(f"{field} {value!r}"), transaction.atomic():
+            form = client.post(url, given | {field: str(value)})
+            head, _, inner = path.partition(".")
+            answer = create(caller, {head: {inner: value} if inner else value}, trainingShape=version.name)
+            if form.status_code == 422:
+                found = violations(answer)
+                assert set(found) == {path}
+                if not isinstance(value, bool):
+                    assert found[path] in unescape(form.content.decode())
+            elif not isinstance(value, bool):
+                assert answer[0] == 200, answer
+            transaction.set_rollback(True)
 
 
 def test_every_wrong_field_is_named_at_once(caller: Caller) -> None:

@@ -11,8 +11,7 @@ from accounts.roles import Role
 from launches.api.bodies import UNAVAILABLE
 from launches.models import Launch
 from tests.api.makers import Caller, make_caller
-from tests.launches.makers import make_tiny_version
-from tests.makers import make_account, make_member, sign_in
+from tests.makers import make_account, make_member, make_model, make_shape, make_version, sign_in
 
 pytestmark = pytest.mark.django_db
 JOBS = "/v1/accounts/team-a/rlorTrainerJobs"
@@ -22,12 +21,14 @@ SOMETHING: tuple[Any, ...] = (True, 1, "x", ["--x"], {"a": "b"}, {"a": {"b": 1}}
 
 @pytest.fixture
 def caller() -> Caller:
+    model = make_model(account=make_account(account_id="local"), model_id="tiny-qwen3")
+    make_version(shape=make_shape(base_model=model, shape_id="tiny"), gpus=0, context=2048)
     team = make_account(account_id="team-a")
     return make_caller(account=team, user=make_member(account=team, role=Role.PUBLISHER))
 
 
 def create(caller: Caller, body: dict[str, Any], more: str = "") -> tuple[int, Any]:
-    return caller.post(f"{JOBS}?trainingShape={make_tiny_version().shape.name}{more}", body)
+    return caller.post(f"{JOBS}?trainingShape=accounts/local/trainingShapes/tiny{more}", body)
 
 
 def at(path: str, value: object) -> dict[str, Any]:
