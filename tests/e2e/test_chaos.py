@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 import psutil
+import psycopg
 import pytest
 import redis
 
@@ -37,6 +38,11 @@ RESTARTS = 10
 KILLS = 2
 OUTCOMES = {"COMPLETED", "FAILED", "CANCELLED"}
 
+TIMELINES_WITH_GAPS = """
+SELECT l.job_id, l.last_event, count(e.sequence) FROM launches_launch l LEFT JOIN launches_event e ON e.launch_id = l.id
+GROUP BY l.id HAVING (count(e.sequence), min(e.sequence), max(e.sequence)) <> (l.last_event, 1, l.last_event)
+    OR count(*) FILTER (WHERE e.kind = 'state') > count(DISTINCT e.data->>'state') FILTER (WHERE e.kind = 'state')
+"""
 # What Slipway says of a launch, the code (negative: the signal) that its trainer ended with, and how many it had.
 COMPLETED = ("COMPLETED", 0, 1)
 FAILED = ("FAILED", 3, 1)
@@ -112,6 +118,11 @@ class Installation:
         """Whether Slipway says so of each."""
         states = self.states()
         return all(states[job] == "RUNNING" for job in jobs)
+
+    def gaps(self) -> list[tuple[str, int, int]]:
+        """Of each launch whose timeline misses a number, or has a state twice: id, newest number, numbers there."""
+        with psycopg.connect(self.server.environment["DATABASE_URL"]) as database:
+            return database.execute(TIMELINES_WITH_GAPS).fetchall()
 
     def exit_code(self, job: str) -> int:
         """What the wrapper of the job's only attempt wrote down; a signal is negative. Fails where it did neither."""
@@ -189,6 +200,7 @@ def end_truly(world: Installation, expected: dict[str, tuple[str, int, int]]) ->
     assert {
         job: (state, world.exit_code(job), len(world.trainers.pids(job))) for job, state in states.items()
     } == expected
+    assert world.gaps() == []
     print({job: state for job, (state, _, _) in expected.items()})  # noqa: T201  (shown by pytest -rP)
 
 
