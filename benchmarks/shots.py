@@ -44,6 +44,7 @@ SIGNED_IN = {
     "launch-form": "/shapes/local/tiny-qwen3-2k-lora/launch",
     "launch-form-public": "/shapes/fireworks/qwen3p5-9b-256k/launch",
     "launches": "/launches",
+    "models-empty": "/models?q=nothing",
     "launches-empty": "/launches?state=LOST",
     "connections": "/connections",
     "connections-of-account": "/connections?of=account",

@@ -219,7 +219,8 @@ tokenizer = AutoTokenizer.from_pretrained({folder})"""
 LOADED_ADAPTER = """from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-base = AutoModelForCausalLM.from_pretrained({base})  # the folder of {base_name}
+# the folder of {base_name}
+base = AutoModelForCausalLM.from_pretrained({base})
 model = PeftModel.from_pretrained(base, {folder})
 tokenizer = AutoTokenizer.from_pretrained({folder})"""
 

@@ -24,7 +24,7 @@ from tests.launches.weights import TINY, make_saved_launch, promote, whole_files
 from tests.makers import make_account, make_member, make_model, make_trained_model
 
 pytestmark = pytest.mark.django_db
-_FIXED = {"launchUid": "a uid", "shapeVersion": "a version", "at": "now"}
+_FIXED = {"launchUid": "a uid", "shapeVersion": "a version", "at": "now", "by": "lena"}
 BASE = "/v1/accounts/team-a"
 MODELS = f"{BASE}/models"
 

@@ -25,7 +25,7 @@ from tests.launches.makers import make_launch, make_tiny_version
 from tests.makers import make_account, make_member, make_shape, make_user, make_version, sign_in
 
 pytestmark = pytest.mark.django_db
-FORM_QUERIES = 6  # session, user, memberships, version, role, connections
+FORM_QUERIES = 8  # session, user, memberships, version, models made, checkpoints, role, connections
 HIDDEN = re.compile(r'<input type="hidden" name="(idempotency_key|version|account)" value="([^"]*)"')
 FIELD = re.compile(r'<(?:input|select) class="(?:input|select)" id="id_\w+" name="(\w+)"')
 
