@@ -32,7 +32,7 @@ from catalog.enums import AcceleratorType, WeightPrecision
 from catalog.fields.launch_fields import LaunchField
 from catalog.files.current import read_current
 from catalog.files.export import write_document
-from catalog.models import ShapeVersion
+from catalog.models import ShapeVersion, TrainedModel
 from connections.domain.add_connection import add_connection
 from connections.domain.lend_connection import lend_connection
 from connections.domain.pause_connection import pause_connection
@@ -62,7 +62,7 @@ def make_sample_data() -> SampleData:
     admin = User.objects.get(username=os.environ["SLIPWAY_ADMIN_USER"])
     actor = user_actor(admin)
     pages = _people(actor, account) | _keys(actor, account, admin) | _upload(actor, account, admin)
-    pages |= _connections(actor, account)
+    pages |= _connections(actor, account) | _models(account, admin)
     pages |= _versions(actor, account) | _by_hand(actor, account) | _rejected(actor)
     return SampleData(pages, _validating(actor))
 
@@ -79,6 +79,42 @@ def _people(actor: Actor, account: Account) -> dict[str, str]:
         "member-remove": f"/members/{member.pk}/remove",
         "invitation-revoke": f"/members/invitations/{invitation.pk}/revoke",
         "invitation": f"/invitations/{token}",
+    }
+
+
+def _models(account: Account, admin: User) -> dict[str, str]:
+    """One that is ready and one that a worker would be copying, was it not put off; their files do not lie anywhere."""
+    now, launch = timezone.now(), f"{account.name}/rlorTrainerJobs/support-tone"
+    base = "accounts/local/models/tiny-qwen3"
+    facts: dict[str, Any] = {
+        "account": account,
+        "base_model": base,
+        "root_model": base,
+        "job_id": "support-tone",
+        "checkpoint": "final",
+        "size_bytes": 84_000_000,
+        "files": [{"path": "model.safetensors", "size_bytes": 84_000_000, "sha256": "5b" * 32}],
+        "provenance": {"launch": launch, "checkpoint": f"{launch}/checkpoints/final", "step": 400, "by": str(admin)},
+        "created_by": admin,
+        "search_text": "",
+    }
+    TrainedModel.objects.create(
+        model_id="support-tone", display_name="Support tone", kind="full", state="READY", finished_at=now, **facts
+    )
+    TrainedModel.objects.create(
+        model_id="being-made",
+        kind="adapter",
+        lora_rank=16,
+        copied_bytes=30_000_000,
+        next_check_at=now + timedelta(days=1),
+        **facts,
+    )
+    here = f"/models/{account.account_id}"
+    return {
+        "models": "/models",
+        "model": f"{here}/support-tone",
+        "model-being-made": f"{here}/being-made",
+        "model-delete": f"{here}/support-tone/delete",
     }
 
 

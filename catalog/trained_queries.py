@@ -63,8 +63,3 @@ def startable_fitting(
     if model_type is not None and parameter_count is not None:
         fits |= Q(model_type=model_type, parameter_count=parameter_count)
     return list(startable(account).filter(fits)[:MOST_STARTS])
-
-
-def being_made_of(account: Account, job_id: str) -> Sequence[TrainedModel]:
-    """Those that are copied from a checkpoint of the job just now."""
-    return list(trained_models([account.pk]).filter(job_id=job_id, state=ModelState.CREATING))
