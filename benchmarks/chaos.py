@@ -84,7 +84,7 @@ def pair() -> None:
 
 
 @dataclass
-class Slipway:
+class Victim:
     """One that is to suffer: where its processes are written down, where it answers, and its database."""
 
     home: Home
@@ -125,17 +125,17 @@ class Slipway:
         raise AssertionError(f"{job} was never accepted")
 
 
-def _measured(key: str) -> Slipway:
+def _measured(key: str) -> Victim:
     """The one that this program was started for."""
     home = Home(Path(os.environ["SLIPWAY_HOME"]))
-    return Slipway(home, BASE_URL, make_api_key(key), os.environ["DATABASE_URL"])
+    return Victim(home, BASE_URL, make_api_key(key), os.environ["DATABASE_URL"])
 
 
 @dataclass
 class Chaos:
     """Kills until it is told to stop, and counts."""
 
-    victims: tuple[Slipway, ...]
+    victims: tuple[Victim, ...]
     share: Callable[[], float]
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("pool", "worker", "broker", "postgres"), 0))
 
@@ -162,7 +162,7 @@ class Chaos:
                     os.kill(victim.child(name), signal_number)
                 self.counts[name] += 1
 
-    def _kill_worker(self, victim: Slipway) -> None:
+    def _kill_worker(self, victim: Victim) -> None:
         """What runs long enough to have work: killed while it starts, it would only start again, for ever."""
         now = time.time()
         with suppress(psutil.NoSuchProcess, AssertionError, KeyError):
@@ -176,7 +176,7 @@ class Chaos:
                 self.counts["pool"] += 1
 
 
-def _many(near: Slipway, there: str) -> None:
+def _many(near: Victim, there: str) -> None:
     began = time.perf_counter()
     chaos = Chaos((near,), lambda: near.submitted("many-%") / MANY)
     with chaos.reigning():
@@ -194,7 +194,7 @@ def _many(near: Slipway, there: str) -> None:
     _observe(near, there)
 
 
-def _observe(near: Slipway, there: str) -> None:
+def _observe(near: Victim, there: str) -> None:
     """What a minute of looking at all of them costs, once the worker is there again."""
     _wait(lambda: near.ask(LONGEST_UNSEEN, "many-%")[0][0] < 30, "all were looked at after the chaos")
     before = httpx.get(f"{there}{COUNTS}").json()
@@ -210,7 +210,7 @@ def _observe(near: Slipway, there: str) -> None:
     )
 
 
-def _few(near: Slipway, far: Slipway, trainers: Any) -> None:
+def _few(near: Victim, far: Victim, trainers: Any) -> None:
     from connections.providers.control_plane.names import remote_id  # noqa: PLC0415 -- after Django is set up
     from connections.queries import instance_id  # noqa: PLC0415
 
@@ -233,7 +233,7 @@ def _few(near: Slipway, far: Slipway, trainers: Any) -> None:
     print(f"submitted after {took:.0f} s, completed after {ended:.0f} s; killed on both: {_words(chaos.counts)}")
 
 
-def _check(slipway: Slipway, like: str, number: int) -> None:
+def _check(slipway: Victim, like: str, number: int) -> None:
     assert slipway.ask(ATTEMPTS, like)[0] == (number, number, number if like != "s%" else 1), slipway.ask(
         ATTEMPTS, like
     )
@@ -241,7 +241,7 @@ def _check(slipway: Slipway, like: str, number: int) -> None:
     assert slipway.ask(REPEATED, like) == [(0,)], "a state came twice"
 
 
-def _launch_all(near: Slipway, jobs: list[str], connection: str) -> int:
+def _launch_all(near: Victim, jobs: list[str], connection: str) -> int:
     """A few at a time; how often was asked."""
     left, asked = list(reversed(jobs)), [0] * CLIENTS
 
@@ -283,7 +283,7 @@ def bare_control_plane() -> Iterator[int]:
 
 
 @contextmanager
-def second_slipway() -> Iterator[tuple[Slipway, Any]]:
+def second_slipway() -> Iterator[tuple[Victim, Any]]:
     """Another one, with its own servers, whose trainers do as they are told."""
     from tests.standing_in import StandIns  # noqa: PLC0415 -- needs what only tests have
 
@@ -298,7 +298,7 @@ def second_slipway() -> Iterator[tuple[Slipway, Any]]:
             with slipway(home) as env:
                 os.environ |= kept
                 key = _new_key(env)
-                yield Slipway(home, env["SLIPWAY_BASE_URL"], key, env["DATABASE_URL"]), trainers
+                yield Victim(home, env["SLIPWAY_BASE_URL"], key, env["DATABASE_URL"]), trainers
         finally:
             os.environ.clear()
             os.environ |= kept

@@ -16,7 +16,7 @@ from catalog.files.scan import read_limited
 
 
 @dataclass(frozen=True)
-class CatalogFile:
+class ReadCatalogFile:
     """A document with the name of its file and the sha256 of the file's bytes."""
 
     document: Document
@@ -33,7 +33,7 @@ def add_renewing(parser: CommandParser) -> None:
     )
 
 
-def read_catalog(path: Path) -> CatalogFile:
+def read_catalog(path: Path) -> ReadCatalogFile:
     """The file's document; `-` reads standard input. Errors: `CommandError`, every problem a line."""
     source = "standard input" if str(path) == "-" else str(path)
     try:
@@ -45,6 +45,6 @@ def read_catalog(path: Path) -> CatalogFile:
     except OSError as error:
         raise CommandError(f"{source}: cannot be read: {error.strerror or error}") from None
     try:
-        return CatalogFile(read_file(data, source=source), source, hashlib.sha256(data).hexdigest())
+        return ReadCatalogFile(read_file(data, source=source), source, hashlib.sha256(data).hexdigest())
     except DocumentError as error:
         raise CommandError(f"Nothing was changed.\n{error}") from None
