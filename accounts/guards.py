@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Concatenate, ParamSpec
 
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 
@@ -16,8 +16,8 @@ from accounts.requests import SlipwayRequest
 from wire.errors import NotFound, PermissionDenied
 
 Rest = ParamSpec("Rest")
-View = Callable[Concatenate[SlipwayRequest, Rest], HttpResponse]
-Guarded = Callable[Concatenate[HttpRequest, Rest], HttpResponse]
+View = Callable[Concatenate[SlipwayRequest, Rest], HttpResponseBase]
+Guarded = Callable[Concatenate[HttpRequest, Rest], HttpResponseBase]
 
 
 def guarded_page(section: str) -> Callable[[View[Rest]], Guarded[Rest]]:
@@ -27,7 +27,7 @@ def guarded_page(section: str) -> Callable[[View[Rest]], Guarded[Rest]]:
         @never_cache
         @login_required
         @functools.wraps(view)
-        def guarded(request: SlipwayRequest, *args: Rest.args, **kwargs: Rest.kwargs) -> HttpResponse:
+        def guarded(request: SlipwayRequest, *args: Rest.args, **kwargs: Rest.kwargs) -> HttpResponseBase:
             try:
                 return view(request, *args, **kwargs)
             except PermissionDenied as refusal:

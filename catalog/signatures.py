@@ -9,7 +9,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from wire.manifests import ModelManifest, public_half
+from wire.manifests import ModelManifest, key_digest, public_half
 
 MOST_TOLD = 20
 
@@ -17,6 +17,11 @@ MOST_TOLD = 20
 def own_public_key() -> str:
     """The public half of the key that this Slipway signs with, as PEM."""
     return public_half(settings.SLIPWAY_SIGNING_KEY)
+
+
+def own_key_digest() -> str:
+    """What that key is known by."""
+    return key_digest(own_public_key())
 
 
 def differences(folder: Path, manifest: ModelManifest) -> list[str]:

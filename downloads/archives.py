@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from downloads.contents import Download, StoredFile, length_of
 
 
-def archive_download(folder: str, files: Sequence[StoredFile], *, modified: datetime) -> Download:
-    """`{folder}.tar` of the files, by path, each below the folder. The same files make the same bytes."""
+def archive_download(
+    folder: str, files: Sequence[StoredFile], *, modified: datetime, beside: Mapping[str, bytes] | None = None
+) -> Download:
+    """`{folder}.tar` of the files, by path, each below the folder, and of what is `beside` it. The same files make the
+    same bytes.
+    """
     parts: list[bytes | StoredFile] = []
     for file in sorted(files, key=lambda each: each.path):
         header = _header(f"{folder}/{file.path}", file.size_bytes, modified)
         parts += [header, file, bytes(-file.size_bytes % tarfile.BLOCKSIZE)]
+    for name, content in (beside or {}).items():
+        parts += [_header(name, len(content), modified), content, bytes(-len(content) % tarfile.BLOCKSIZE)]
     end = 2 * tarfile.BLOCKSIZE
     end += -(sum(map(length_of, parts)) + end) % tarfile.RECORDSIZE
     kept = tuple(part for part in (*parts, bytes(end)) if length_of(part))

@@ -12,6 +12,7 @@ from launches.views.launch_form import launch_clone, launch_new, launch_preview
 from launches.views.launch_list import launches, shape_launches
 from launches.views.launch_page import launch, launch_metrics, launch_panel
 from launches.views.missing_launches import missing_end, missing_look
+from launches.views.model_downloads import model_archive, model_file, model_manifest, signing_key
 from launches.views.model_list import models
 from launches.views.model_page import model, model_delete, model_rename
 from launches.views.on_connection import (
@@ -54,6 +55,10 @@ urlpatterns = [
     path("launches/<uuid:uid>/checkpoints/<slug:name>/promote", checkpoint_promote, name="checkpoint_promote"),
     path("models", models, name="models"),
     path("models/<slug:account>/<slug:model_id>", model, name="model"),
+    path("models/<slug:account>/<slug:model_id>/archive", model_archive, name="trained_model_archive"),
+    path("models/<slug:account>/<slug:model_id>/files/<path:path>", model_file, name="trained_model_file"),
+    path("models/<slug:account>/<slug:model_id>/manifest", model_manifest, name="trained_model_manifest"),
+    path("signing-key.pem", signing_key, name="signing_key"),
     path("models/<slug:account>/<slug:model_id>/rename", model_rename, name="trained_model_rename"),
     path("models/<slug:account>/<slug:model_id>/delete", model_delete, name="model_delete"),
     path("launches/<uuid:uid>/clone", launch_clone, name="launch_clone"),

@@ -275,6 +275,11 @@ TABLE: dict[str, list[Case]] = {
         post(of_trained("/rename"), at_least(Role.LAUNCHER, SEE_OTHER), display_name="Ours"),
         post(of_trained("/rename"), at_least(Role.LAUNCHER, UNPROCESSABLE), display_name="a" * 121),
     ],
+    # Its files lie nowhere here: who may take them finds none.
+    "trained_model_archive": [get(of_trained("/archive"), at_least(Role.LAUNCHER, MISSING))],
+    "trained_model_file": [get(of_trained("/files/adapter_model.safetensors"), at_least(Role.LAUNCHER, MISSING))],
+    "trained_model_manifest": [get(of_trained("/manifest"), signed_in(MISSING))],
+    "signing_key": [get("/signing-key.pem", everybody(OK))],
     "model_delete": [
         get(of_trained("/delete"), at_least(Role.LAUNCHER, OK)),
         post(of_trained("/delete"), at_least(Role.LAUNCHER, SEE_OTHER)),

@@ -13,12 +13,14 @@ from rest_framework.response import Response
 
 from api.schema import UNDONE, refusals
 from api.views import ResourceView, asked
+from catalog.trained_queries import find_trained
 from connections.providers.base import CheckpointKind
 from launches.api.views import find_job
-from launches.domain.release_weights import Weights, release_checkpoint
+from launches.domain.release_weights import Weights, release_checkpoint, release_model
 from launches.models import Checkpoint
 from launches.sending import send_weights, signed_links
 from wire.errors import InvalidArgument, NotFound, Violation
+from wire.names import model_name
 from wire.times import rfc3339
 
 TOO_MANY, UNAVAILABLE = 429, 503
@@ -71,9 +73,35 @@ class WeightsView(ResourceView):
             raise InvalidArgument([Violation("kind", f"There are two of that name; say which, by {_EITHER}.")])
         return release_checkpoint(actor=self.actor, checkpoint=found[0])
 
+    def model(self, account: str, model: str) -> Weights:
+        """A model that the key's account made. Errors: `NotFound`, and those of `release_model`."""
+        owner = self.own_account(account)
+        found = find_trained([owner.pk], model_name(account, model))
+        if found is None:
+            raise NotFound(f"There is no {model_name(account, model)[:300]} that people made.")
+        return release_model(actor=self.actor, model=found)
+
 
 _KINDS = tuple(kind.value for kind in CheckpointKind)
 _EITHER = " or ".join(_KINDS)
+
+
+class DownloadModelView(WeightsView):
+    """`:download`"""
+
+    @extend_schema(operation_id="DownloadModel", parameters=[PATH], **DOWNLOAD)
+    def get(self, request: Request, account: str, model: str) -> HttpResponseBase:
+        """The model's files as one tar with its signed manifest beside them, or one of them."""
+        return self.send(request, self.model(account, model))
+
+
+class ModelLinksView(WeightsView):
+    """`:getDownloadEndpoint`"""
+
+    @extend_schema(operation_id="GetModelDownloadEndpoint", **LINKS)
+    def get(self, request: Request, account: str, model: str) -> Response:  # noqa: ARG002
+        """Links to its files, for whoever has them, and for some minutes."""
+        return self.links(self.model(account, model))
 
 
 class DownloadCheckpointView(WeightsView):

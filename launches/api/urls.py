@@ -7,6 +7,7 @@ from django.urls import path, re_path
 from launches.api import downloads, models, tokenizers, views
 
 _JOB = r"^accounts/(?P<account>[^/]+)/rlorTrainerJobs/(?P<job>[^/:]+)"
+_MODEL = r"^accounts/(?P<account>[^/]+)/models/(?P<model>[^/:]+)"
 _CHECKPOINT = rf"{_JOB}/checkpoints/(?P<checkpoint>[^/:]+)"
 
 urlpatterns = [
@@ -25,6 +26,8 @@ urlpatterns = [
         name="api_promote",
     ),
     path("accounts/<str:account>/operations/<str:operation>", models.OperationView.as_view(), name="api_operation"),
+    re_path(rf"{_MODEL}:download\Z", downloads.DownloadModelView.as_view(), name="api_model_download"),
+    re_path(rf"{_MODEL}:getDownloadEndpoint\Z", downloads.ModelLinksView.as_view(), name="api_model_links"),
     path("accounts/<str:account>/models/<str:model>", models.WritableModelView.as_view(), name="api_model"),
     path(
         "accounts/<str:account>/models/<str:model>/tokenizer", tokenizers.TokenizerView.as_view(), name="api_tokenizer"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import BinaryIO
 
 from django.utils import timezone
@@ -14,6 +15,10 @@ from django.utils import timezone
 from accounts.actors import Actor, require
 from accounts.domain.record import record
 from accounts.models import Account
+from catalog.domain.hold_model import right_to_change
+from catalog.models import TrainedModel
+from catalog.states import ModelState
+from catalog.weights import folder_of, manifest_of
 from connections.opened import open_provider
 from connections.providers.base import CheckpointFile, CheckpointKind, Gone, ProviderError, Rejected
 from downloads.archives import archive_download
@@ -30,7 +35,7 @@ ARCHIVE = ""
 class Weights:
     """What may be taken away: its resource name, the folder that its files belong in, and the files.
 
-    `target` says to a signed link what it is.
+    `target` says to a signed link what it is; `manifest` is signed, and goes beside the folder in the archive.
     """
 
     name: str
@@ -39,11 +44,13 @@ class Weights:
     files: tuple[StoredFile, ...]
     saved_at: datetime
     target: tuple[str, ...]
+    manifest: bytes = b""
 
     def download(self, path: str) -> Download:
         """One of the files, or the ARCHIVE of all. Errors: `NotFound`."""
         if path == ARCHIVE:
-            return archive_download(self.folder, self.files, modified=self.saved_at)
+            beside = {f"{self.folder}.manifest.json": self.manifest} if self.manifest else {}
+            return archive_download(self.folder, self.files, modified=self.saved_at, beside=beside)
         found = next((file for file in self.files if file.path == path), None)
         if found is None:
             raise NotFound(f"{self.name} has no file {path[:200]!r}.")
@@ -79,6 +86,39 @@ def release_checkpoint(*, actor: Actor, checkpoint: Checkpoint) -> Weights:
         )
 
 
+def release_model(*, actor: Actor, model: TrainedModel) -> Weights:
+    """A model that is ready, for whoever may change it, with its signed manifest beside its folder. Needs `account`.
+
+    Errors: `NotFound`, `PermissionDenied`, `FailedPrecondition`.
+    """
+    require(actor, model.account, right_to_change(actor, model))
+    if model.state != ModelState.READY:
+        raise FailedPrecondition(f"{model.name} is not ready, so there is nothing whole to download yet.")
+    folder = folder_of(model.account.account_id, model.model_id)
+    with refused_in_words(model.name):
+        return Weights(
+            name=model.name,
+            account=model.account,
+            folder=model.model_id,
+            files=stored(model.name, model.contents, lambda path: partial(_open, folder / path)),
+            saved_at=model.finished_at or model.created_at,
+            target=("model", str(model.pk)),
+            manifest=_beside(model),
+        )
+
+
+def _open(path: Path) -> BinaryIO:
+    """A file of a model, in a folder that Slipway alone writes."""
+    return path.open("rb")
+
+
+def _beside(model: TrainedModel) -> bytes:
+    """What was signed about it; nothing where that is gone. Errors: `OSError`."""
+    with suppress(FileNotFoundError):
+        return manifest_of(model.account.account_id, model.model_id).read_bytes()
+    return b""
+
+
 def stored(
     name: str, files: Sequence[CheckpointFile], opening: Callable[[str], Callable[[], BinaryIO]]
 ) -> tuple[StoredFile, ...]:
@@ -110,8 +150,11 @@ def refused_in_words(name: str) -> Iterator[None]:
     except AlteredFile as error:
         raise FailedPrecondition(f"{name} is not as it was saved, so nothing of it is sent: {error}") from None
     except (Gone, FileNotFoundError) as error:
-        raise NotFound(f"{name} is not where it was saved any more: {error}") from None
+        why = str(error) if isinstance(error, Gone) else "A file of it is gone."
+        raise NotFound(f"{name} is not where it was saved any more: {why}") from None
     except Rejected as error:
         raise Unimplemented(str(error)) from None
-    except (ProviderError, OSError) as error:
+    except ProviderError as error:
         raise Unavailable(f"{name} cannot be read now: {error}") from None
+    except OSError as error:  # whose own words name folders of the machine
+        raise Unavailable(f"{name} cannot be read now: {error.strerror or 'the disk failed'}.") from None

@@ -18,8 +18,9 @@ from accounts.domain.sign_link import open_link
 from accounts.origins import origin_of
 from accounts.refusals import status_of
 from accounts.requests import SlipwayRequest, actor_of
+from catalog.models import TrainedModel
 from connections.providers.base import CheckpointKind
-from launches.domain.release_weights import ARCHIVE, Weights, release_checkpoint
+from launches.domain.release_weights import ARCHIVE, Weights, release_checkpoint, release_model
 from launches.models import Checkpoint
 from launches.pages.download_code import download_code
 from launches.sending import send_weights
@@ -110,6 +111,10 @@ def _released(actor: Actor, what: str, pk: str) -> Weights:
             )
             if found is not None:
                 return release_checkpoint(actor=actor, checkpoint=found)
+        case "model":
+            model = TrainedModel.objects.select_related("account").filter(pk=int(pk)).first()
+            if model is not None:
+                return release_model(actor=actor, model=model)
     raise NotFound("What this link was made for is gone.")
 
 

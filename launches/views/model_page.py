@@ -21,12 +21,15 @@ from catalog.domain.hold_model import right_to_change
 from catalog.domain.rename_trained_model import LONGEST_NAME, rename_trained_model
 from catalog.models import TrainedModel
 from catalog.queries import listed
+from catalog.signatures import own_key_digest
 from catalog.states import ModelKind, ModelState
 from catalog.trained_queries import find_trained
 from catalog.usage import loading_code
 from catalog.views.access import member_of
+from catalog.weights import manifest_of
 from launches.domain.delete_model import delete_model
 from launches.model_uses import uses_of
+from launches.pages.download_code import download_code
 from launches.pages.models import ShownModel
 from launches.subjects import shapes_for
 from launches.views.form_links import form_address
@@ -50,7 +53,7 @@ def model(request: SlipwayRequest, account: str, model_id: str) -> HttpResponse:
     """The page; while the model is being made, what changes of it is fetched again and again."""
     found = own_model(request, account, model_id)
     template = "models/panel.html" if request.htmx else "models/page.html"
-    return render(request, template, _context(request, found))
+    return render(request, template, model_context(request, found))
 
 
 @require_POST
@@ -61,7 +64,7 @@ def model_rename(request: SlipwayRequest, account: str, model_id: str) -> HttpRe
     try:
         rename_trained_model(actor=actor_of(request), model=found, display_name=typed)
     except InvalidArgument as refusal:
-        context = _context(request, found) | {"typed": typed, "wrong": refusal.violations[0].description}
+        context = model_context(request, found) | {"typed": typed, "wrong": refusal.violations[0].description}
         return render(request, "models/page.html", context, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     return see_other(reverse("model", args=[account, model_id]))
 
@@ -85,7 +88,7 @@ def model_delete(request: SlipwayRequest, account: str, model_id: str) -> HttpRe
     return render(request, "models/delete.html", context, status=status)
 
 
-def _context(request: SlipwayRequest, found: TrainedModel) -> dict[str, Any]:
+def model_context(request: SlipwayRequest, found: TrainedModel) -> dict[str, Any]:
     whole = found.kind == ModelKind.FULL
     return {
         "section": "models",
@@ -96,6 +99,9 @@ def _context(request: SlipwayRequest, found: TrainedModel) -> dict[str, Any]:
         "may_change": _may_change(request, found),
         "typed": found.display_name,
         "longest_name": LONGEST_NAME,
+        "manifest": manifest_of(found.account.account_id, found.model_id).is_file(),
+        "key_digest": own_key_digest(),
+        "lines": download_code(found.name, folder=found.model_id),
         "code": loading_code(found.model_id, base_model=found.base_model, adapter=not whole),
         "starts": _starts(request, found) if whole and found.state == ModelState.READY else [],
     }

@@ -185,6 +185,13 @@ TABLE: dict[str, list[ApiCase]] = {
         ApiCase("patch", trained, at_least(Role.LAUNCHER, OK), renamed),
         ApiCase("delete", trained, at_least(Role.LAUNCHER, OK)),
     ],
+    "api_model_download": [  # its files lie nowhere here: who may take them finds none
+        ApiCase("get", lambda world: f"{trained(world)}:download", at_least(Role.LAUNCHER, MISSING)),
+        ApiCase("get", lambda w: f"/v1/{w.public.snapshot['baseModel']}:download", everybody(MISSING)),
+    ],
+    "api_model_links": [
+        ApiCase("get", lambda world: f"{trained(world)}:getDownloadEndpoint", at_least(Role.LAUNCHER, OK))
+    ],
     "api_promote": [
         ApiCase("post", team("/checkpoints/final:promote"), at_least(Role.LAUNCHER, OK), promotion),
         ApiCase("post", team("/checkpoints/none:promote"), at_least(Role.LAUNCHER, MISSING), promotion),

@@ -334,5 +334,5 @@ def test_the_command_leaves_nothing_that_is_half(saved: Checkpoint, tmp_path: Pa
     assert [each.name for each in (target / "sub").iterdir()] == []
     with pytest.raises(CommandError, match="There is no"):
         download(saved, target, kind="TRAINING")
-    with pytest.raises(CommandError, match="is no name of a checkpoint"):
+    with pytest.raises(CommandError, match="is no name to download"):
         call_command("download", "accounts/a/nonsense", str(target))

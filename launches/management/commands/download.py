@@ -1,4 +1,4 @@
-"""`manage download NAME DIRECTORY`: the files of a checkpoint, checked, in a folder that transformers or peft opens."""
+"""`manage download NAME DIRECTORY`: a checkpoint's or a model's files, checked, as a folder that transformers opens."""
 
 from __future__ import annotations
 
@@ -9,12 +9,21 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.actors import SYSTEM
+from catalog.models import TrainedModel
 from connections.providers.base import CheckpointKind
 from downloads.contents import StoredFile
-from launches.domain.release_weights import ARCHIVE, Weights, note_release, refused_in_words, release_checkpoint
+from launches.domain.release_weights import (
+    ARCHIVE,
+    Weights,
+    note_release,
+    refused_in_words,
+    release_checkpoint,
+    release_model,
+)
 from launches.models import Checkpoint
 from wire.counts import quantity
 from wire.errors import NotFound, Refusal
+from wire.names import MODEL_FORM, parse_model_name
 
 CHECKPOINT_FORM = "accounts/ACCOUNT/rlorTrainerJobs/JOB/checkpoints/CHECKPOINT"
 
@@ -22,10 +31,10 @@ CHECKPOINT_FORM = "accounts/ACCOUNT/rlorTrainerJobs/JOB/checkpoints/CHECKPOINT"
 class Command(BaseCommand):
     """May be repeated: what is there already, and right, is left as it is."""
 
-    help = "Download a checkpoint into a folder, file by file, each compared with its recorded digest."
+    help = "Download a checkpoint or a model into a folder, file by file, each compared with its recorded digest."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", help=CHECKPOINT_FORM)
+        parser.add_argument("name", help=f"{CHECKPOINT_FORM} or {MODEL_FORM}")
         parser.add_argument("directory", type=Path, help="made where it is not there")
         parser.add_argument("--kind", choices=list(CheckpointKind), help="where two checkpoints have one name")
 
@@ -39,6 +48,8 @@ class Command(BaseCommand):
                     self._keep(directory / file.path, file, chunks)
         except Refusal as refusal:
             raise CommandError(refusal.message) from None
+        if weights.manifest:
+            directory.resolve().with_name(f"{directory.resolve().name}.manifest.json").write_bytes(weights.manifest)
         self.stdout.write(f"{directory}: {quantity(len(weights.files), 'file')} of {weights.name}")
 
     def _keep(self, path: Path, file: StoredFile, chunks: Any) -> None:
@@ -81,8 +92,17 @@ def _has(path: Path, file: StoredFile) -> bool:
 def _find(name: str, kind: str | None) -> Weights:
     """Errors: `Refusal`s."""
     parts = name.split("/")
+    if parse_model_name(name):
+        model = (
+            TrainedModel.objects.select_related("account")
+            .filter(account__account_id=parts[1], model_id=parts[3])
+            .first()
+        )
+        if model is None:
+            raise NotFound(f"There is no {name} that people made.")
+        return release_model(actor=SYSTEM, model=model)
     if parts[::2] != ["accounts", "rlorTrainerJobs", "checkpoints"] or len(parts) != 6:
-        raise NotFound(f"{name[:300]!r} is no name of a checkpoint; use {CHECKPOINT_FORM}.")
+        raise NotFound(f"{name[:300]!r} is no name to download; use {CHECKPOINT_FORM} or {MODEL_FORM}.")
     rows = Checkpoint.objects.select_related("launch__account", "launch__connection").filter(
         launch__account__account_id=parts[1], launch__job_id=parts[3], name=parts[5]
     )
