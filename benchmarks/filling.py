@@ -72,8 +72,8 @@ def _some_spec() -> str:
     set_up_django()
     from catalog.models import ShapeVersion  # noqa: PLC0415 -- models can be imported only once Django is set up
     from launches.placement import connections_of, default_offer  # noqa: PLC0415
-    from launches.subjects import subject_of  # noqa: PLC0415
+    from launches.subjects import bare_subject  # noqa: PLC0415
 
     version = ShapeVersion.objects.select_related("shape__account", "shape__base_model__account").earliest("pk")
-    spec, _ = default_offer(subject_of(version, None), connections_of(None))
+    spec, _ = default_offer(bare_subject(version), connections_of(None))
     return json.dumps(spec.as_json())

@@ -41,6 +41,18 @@ def subject_of(version: ShapeVersion, account: Account | None, *, continue_from:
     )
 
 
+def bare_subject(version: ShapeVersion) -> Subject:
+    """The version as `resolve` takes it where nothing is set: with its shape's own base model alone. No queries."""
+    own = version.shape.base_model
+    return Subject(
+        version_name=version.name,
+        snapshot=version.frozen_snapshot,
+        fields=tuple(version.fields),
+        fitting_models=(own.name,),
+        renamed=_renamed([own]),
+    )
+
+
 def starting_points(
     snapshot: Snapshot,
     account: Account | None,

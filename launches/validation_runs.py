@@ -16,7 +16,7 @@ from connections.providers.spec import TrainerSpec
 from launches.models import Launch
 from launches.placement import Offer, Placement, connections_of, offer_for
 from launches.resolve import resolve
-from launches.subjects import subject_of
+from launches.subjects import bare_subject
 from wire.errors import FailedPrecondition, InvalidArgument
 
 MEASURED_ONCE = "It is the launch of a validation, which measures once. Validate the version again instead of resuming."
@@ -56,7 +56,7 @@ def is_validation_run(launch: Launch) -> bool:
 def place_validation(version: ShapeVersion, validation_run: ValidationRun) -> Placement:
     """The spec of a validation of the version, and who runs it. Errors: `InvalidArgument` where it has no defaults."""
     account = version.shape.account
-    spec = resolve(subject_of(version, account), {})
+    spec = resolve(bare_subject(version), {})
     if not isinstance(spec, TrainerSpec):
         raise InvalidArgument(spec)
     spec = _measuring(spec, version, validation_run)

@@ -17,7 +17,7 @@ from catalog.usage import KEY_VARIABLE, URL_VARIABLE, Example
 from launches.pages.quickstart import quickstart
 from launches.placement import connections_of, default_offer, refusal_sentence
 from launches.queries import example_version
-from launches.subjects import subject_of
+from launches.subjects import bare_subject
 
 
 @require_safe
@@ -41,7 +41,7 @@ def _example(account: Account) -> dict[str, Any]:
     version = example_version(account)
     if version is None:
         return {}
-    spec, offer = default_offer(subject_of(version, account), connections_of(account))
+    spec, offer = default_offer(bare_subject(version), connections_of(account))
     example = Example(
         shape=version.shape.name,
         base_model=spec.base_model,
