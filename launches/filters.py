@@ -12,7 +12,7 @@ from launches.pages.stepper import LABELS
 from launches.queries import NEWEST_FIRST, find_shape
 from launches.search import found_by
 from launches.states import ACTIVE
-from lists.filters import DeclaredList, ListFilter, SortColumn, day_filters
+from lists.filters import DeclaredList, ListFilter, SortColumn, day_filters, owner_filter
 from lists.orders import Order
 
 LONGEST_TEXT = 200
@@ -21,7 +21,6 @@ STATES: dict[str, tuple[str, frozenset[AttemptState]]] = {
     "over": ("Over", FINAL),
     **{state.value: (LABELS[state], frozenset({state})) for state in AttemptState},
 }
-ME = "me"
 
 
 def _of_shape(name: str, _: User) -> Q:
@@ -66,17 +65,7 @@ LAUNCHES = DeclaredList(
             lambda word: f"state {STATES[word][0]}",
             anything="Any state",
         ),
-        ListFilter(
-            "owner",
-            forms.ChoiceField(
-                label="Owner",
-                choices=[(ME, "Me")],
-                error_messages={"invalid_choice": f"%(value)s is no owner to filter by; use {ME}."},
-            ),
-            lambda _, reader: Q(owner=reader),
-            lambda word: f"owner {word}",
-            anything="Anyone",
-        ),
+        owner_filter("owner"),
         *day_filters("created_at"),
     ),
 )

@@ -8,9 +8,9 @@ from django.db.models import Q
 from catalog.models import TrainedModel
 from catalog.states import ModelKind, ModelState
 from catalog.trained_queries import NEWEST_FIRST, trained_found
-from launches.filters import LONGEST_TEXT, ME
+from launches.filters import LONGEST_TEXT
 from launches.pages.models import KIND_LABELS, STATE_LABELS
-from lists.filters import DeclaredList, ListFilter, SortColumn, day_filters
+from lists.filters import DeclaredList, ListFilter, SortColumn, day_filters, owner_filter
 from lists.orders import Order
 
 TRAINED_MODELS = DeclaredList(
@@ -51,17 +51,7 @@ TRAINED_MODELS = DeclaredList(
             lambda state: f"state {STATE_LABELS[ModelState(state)]}",
             anything="Any state",
         ),
-        ListFilter(
-            "owner",
-            forms.ChoiceField(
-                label="Owner",
-                choices=[(ME, "Me")],
-                error_messages={"invalid_choice": f"%(value)s is no owner to filter by; use {ME}."},
-            ),
-            lambda _, reader: Q(created_by=reader),
-            lambda word: f"owner {word}",
-            anything="Anyone",
-        ),
+        owner_filter("created_by"),
         *day_filters("created_at"),
     ),
 )

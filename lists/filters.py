@@ -23,6 +23,8 @@ from lists.orders import Order
 from wire.errors import Violation
 
 SORT, CURSOR = "sort", "before"
+ME = "me"
+"""The reader, as the owner to filter by."""
 SINCE, UNTIL = "since", "until"
 
 Choices = Sequence[tuple[str, str]]
@@ -231,4 +233,19 @@ def day_filters(column: str) -> tuple[ListFilter, ListFilter]:
     return (
         ListFilter(SINCE, day("From"), first, lambda since: f"from {since}"),
         ListFilter(UNTIL, day("To"), last, lambda until: f"to {until}"),
+    )
+
+
+def owner_filter(column: str) -> ListFilter:
+    """Whose it is: the reader's, or anyone's."""
+    return ListFilter(
+        "owner",
+        forms.ChoiceField(
+            label="Owner",
+            choices=[(ME, "Me")],
+            error_messages={"invalid_choice": f"%(value)s is no owner to filter by; use {ME}."},
+        ),
+        lambda _, reader: Q(**{column: reader}),
+        lambda word: f"owner {word}",
+        anything="Anyone",
     )

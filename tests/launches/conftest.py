@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from celery import current_app
 from django.conf import settings
 
+from connections.opened import forget_opened
 from connections.providers.states import AttemptState
 from launches.models import Launch
 from tests.launches.gateway_parts import StandIn, observe
@@ -19,6 +21,15 @@ def trainer() -> Iterator[StandIn]:
     standing_in = StandIn()
     yield standing_in
     standing_in.close()
+
+
+@pytest.fixture
+def local_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A local provider whose folder is this test's."""
+    monkeypatch.setattr(settings, "SLIPWAY_HOME", tmp_path)
+    forget_opened()
+    yield
+    forget_opened()
 
 
 @pytest.fixture

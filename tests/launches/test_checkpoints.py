@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -13,7 +11,6 @@ from django.utils import timezone
 
 from accounts.roles import Role
 from accounts.scopes import Scope
-from connections.opened import forget_opened
 from connections.providers.base import CheckpointRecord, Observation
 from connections.providers.states import AttemptState, Reason
 from launches.domain.apply_report import apply_report
@@ -25,16 +22,7 @@ from tests.api.makers import Caller, make_caller
 from tests.launches.makers import attempt_of, bring_to, make_launch, make_tiny_version, seen
 from tests.makers import make_account, make_member
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _local_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A local provider whose folder is this test's."""
-    monkeypatch.setattr(settings, "SLIPWAY_HOME", tmp_path)
-    forget_opened()
-    yield
-    forget_opened()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("local_home")]
 
 
 @pytest.fixture

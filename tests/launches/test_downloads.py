@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -23,7 +22,6 @@ from accounts.domain.revoke_api_key import revoke_api_key
 from accounts.models import ApiKey, AuditEntry
 from accounts.roles import Role
 from accounts.scopes import Scope
-from connections.opened import forget_opened
 from connections.providers.base import CheckpointKind
 from connections.providers.states import AttemptState
 from launches.domain.delete_launch import delete_launch
@@ -33,17 +31,8 @@ from tests.connections.remote import RemoteEngine, make_connection
 from tests.launches.makers import bring_to, make_launch, make_tiny_version
 from tests.makers import make_account, make_member, make_user, sign_in
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("local_home")]
 FILES = {"config.json": b"{}", "sub/model.safetensors": b"0123456789" * 100_000, "empty.txt": b""}
-
-
-@pytest.fixture(autouse=True)
-def _local_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A local provider whose folder is this test's."""
-    monkeypatch.setattr(settings, "SLIPWAY_HOME", tmp_path)
-    forget_opened()
-    yield
-    forget_opened()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from accounts.actors import user_actor
 from accounts.domain.set_checkpoint_retention import set_checkpoint_retention
 from accounts.roles import Role
 from accounts.scopes import Scope
-from connections.opened import forget_opened
 from connections.providers.base import CheckpointKind
 from connections.providers.states import AttemptState
 from launches.domain.delete_launch import delete_launch
@@ -29,16 +27,7 @@ from tests.launches.makers import bring_to, make_launch, make_tiny_version
 from tests.makers import make_account, make_member
 from wire.errors import FailedPrecondition, InvalidArgument
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _local_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A local provider whose folder is this test's."""
-    monkeypatch.setattr(settings, "SLIPWAY_HOME", tmp_path)
-    forget_opened()
-    yield
-    forget_opened()
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("local_home")]
 
 
 @pytest.fixture
