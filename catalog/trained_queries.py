@@ -12,6 +12,7 @@ from accounts.models import Account
 from catalog.models import TrainedModel
 from catalog.search import patterns
 from catalog.states import ModelKind, ModelState
+from connections.models import Connection
 from lists.orders import PAGE, Order, page_of
 from lists.pages import Page
 from wire.names import parse_model_name
@@ -23,6 +24,12 @@ MOST_STARTS = 50
 def trained_models(member_of: Collection[int]) -> QuerySet[TrainedModel]:
     """All of them, with their accounts."""
     return TrainedModel.objects.filter(account__in=list(member_of)).select_related("account")
+
+
+def is_being_promoted(account: Account, connection: Connection, job_id: str) -> bool:
+    """Whether a model is made right now of what the job saved there."""
+    making = TrainedModel.objects.filter(finished_at=None, account=account, connection=connection, job_id=job_id)
+    return making.exists()
 
 
 def list_trained(

@@ -78,13 +78,15 @@ def _belongs(path: PurePosixPath) -> bool:
 
 
 def open_part(account_id: str, row: uuid.UUID) -> Path:
-    """The folder to copy into, with what was copied before. Errors: `OSError`."""
+    """The folder to copy into, with what was copied before, without what a killed copy left. Errors: `OSError`."""
     part = part_of(account_id, row)
     weights_root().mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
     if not part.parent.is_dir():
         part.parent.mkdir(mode=_ACCOUNT_MODE, exist_ok=True)
     part.mkdir(exist_ok=True)
     part.chmod(_FOLDER_MODE)
+    for stray in part.rglob(".*"):
+        stray.unlink(missing_ok=True)
     return part
 
 

@@ -42,10 +42,9 @@ def answer_download(request: HttpRequest, download: Download) -> HttpResponseBas
     return _headed(answer, download, f"{start}-{stop - 1}/{download.size}" if wanted else "")
 
 
-def begins(request: HttpRequest, answer: HttpResponseBase) -> bool:
-    """Whether the answer is the beginning of a download: neither a question about it, nor its continuation."""
-    first = answer.get("Content-Range", "bytes 0-").startswith("bytes 0-")
-    return request.method == "GET" and first and answer.status_code in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}
+def gives(request: HttpRequest, answer: HttpResponseBase) -> bool:
+    """Whether the answer gives some of it away, and is no question about it."""
+    return request.method == "GET" and answer.status_code in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}
 
 
 def _wanted(request: HttpRequest, download: Download) -> tuple[int, int] | None:

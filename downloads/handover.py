@@ -29,6 +29,7 @@ READERS = 4
 LONGEST_STALL_SECONDS = 120.0
 """How long a caller may take nothing of what is there."""
 _KEY = "slipway.download"
+_GIVEN = {200, 206}
 
 log = structlog.get_logger(__name__)
 _readers = ThreadPoolExecutor(READERS, thread_name_prefix="download")
@@ -67,7 +68,12 @@ def sending_downloads(application: Application) -> Application:
             if handover.chunks is None:
                 await send(message)
             elif message["type"] == "http.response.start":
-                handover.head = message
+                if message["status"] in _GIVEN:
+                    handover.head = message
+                else:  # something failed behind the view: that answer stands, and nothing is given away
+                    _readers.submit(_close, handover.chunks)
+                    handover.chunks = None
+                    await send(message)
 
         await application({**scope, _KEY: handover}, receive, passed)
         if handover.chunks is not None and handover.head is not None:

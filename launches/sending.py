@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.actors import Actor
 from accounts.domain.sign_link import sign_link
 from accounts.models import ApiKey
-from downloads.answers import answer_download, begins
+from downloads.answers import answer_download, gives
 from launches.domain.release_weights import ARCHIVE, Weights, note_release, refused_in_words
 
 
@@ -20,7 +20,7 @@ def send_weights(request: HttpRequest, *, actor: Actor, weights: Weights, path: 
     """A file, or the ARCHIVE. Errors: `Refusal`s, before anything is sent."""
     with refused_in_words(weights.name):
         answer = answer_download(request, weights.download(path))
-    if begins(request, answer):
+    if gives(request, answer):
         note_release(actor=actor, weights=weights, path=path)
     return answer
 

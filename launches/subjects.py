@@ -70,6 +70,7 @@ def starting_points(
     renamed = _renamed(models)
     found = Checkpoint.objects.filter(
         launch__account=account,
+        launch__adopted_job="",  # of an adopted one they lie under another name, which trainers do not know
         kind=CheckpointKind.TRAINING,
         writing=False,
         launch__spec__trainer_mode=snapshot.trainer_mode,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from typing import Any, ClassVar
@@ -31,6 +32,8 @@ from wire.status import Code, status_body
 FINISHED_SOON, PATIENCE = 2.0, 25.0
 """Seconds that an answer waits for the model: where the client polls, and where it does not."""
 LOOK_SECONDS = 0.1
+MOST_WAITING = 2
+_waiting = threading.BoundedSemaphore(MOST_WAITING)
 OPERATION = "promote-"
 _WIRE_NAMES = {"model_id": "outputModel", "display_name": "displayName", "base_model": "baseModel"}
 
@@ -141,7 +144,19 @@ def _model_id(account_id: str, name: str) -> str:
 
 
 def _wait_for(model: TrainedModel, seconds: float) -> TrainedModel:
-    """The model as it is when it is made, or the time is up."""
+    """The model as it is when it is made, or the time is up; at once where enough others wait in this process.
+
+    Who waits holds a connection to the database, of which there are few.
+    """
+    if not _waiting.acquire(blocking=False):
+        return model
+    try:
+        return _watch(model, seconds)
+    finally:
+        _waiting.release()
+
+
+def _watch(model: TrainedModel, seconds: float) -> TrainedModel:
     until = time.monotonic() + seconds
     while model.state == ModelState.CREATING and time.monotonic() < until:
         time.sleep(LOOK_SECONDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from accounts.actors import Actor, require
 from catalog.domain.start_promotion import PromotionSource, start_promotion
@@ -57,7 +58,7 @@ def _promote(
     source = PromotionSource(
         name=found.resource_name,
         connection=locked.connection,
-        job_id=locked.job_id,
+        job_id=locked.known_as[1],
         checkpoint=found.name,
         base_model=spec.base_model,
         lora_rank=rank,
@@ -84,6 +85,13 @@ def find_promotable(launch: Launch, name: str) -> Checkpoint:
         )
     if found is None:
         raise NotFound(f"There is no {launch.name}/checkpoints/{name[:200]}.")
+    if launch.kept_until is not None and launch.kept_until <= timezone.now():
+        raise NotFound(f"{launch.name}/checkpoints/{name} was kept until {launch.kept_until:%Y-%m-%d %H:%M} UTC.")
+    if launch.known_as[0] != launch.account.account_id:
+        raise FailedPrecondition(
+            f"{launch.name} was adopted from account {launch.known_as[0]}, under which its checkpoints lie. "
+            "Download it, or train in this account."
+        )
     if found.writing:
         raise FailedPrecondition(f"{launch.name}/checkpoints/{name} is being written. Promote it once that is done.")
     if not found.promotable:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from catalog.trained_queries import is_being_promoted
 from connections.opened import provider_to_act
 from connections.providers.base import Gone, Retryable
 from connections.states import ConnectionState
 from launches.models import Launch
+
+PAUSE = timedelta(minutes=1)
+"""Until it is tried again where it could not be done: the sweep must not fill the queue with what cannot be."""
 
 
 def purge_launch(launch_pk: int) -> bool:
@@ -23,16 +27,25 @@ def purge_launch(launch_pk: int) -> bool:
     )
     if launch is None:
         return False
+    if is_being_promoted(launch.account, launch.connection, launch.known_as[1]):
+        return _put_off(launch)  # its files are what is copied
     keeps = _keeps_checkpoints(launch, now)
     # Where the provider never took it, what has its id there is another's.
     if launch.attempts.filter(submitted_at__isnull=False).exists() and not _remove(launch, keep_checkpoints=keeps):
-        return False
+        return _put_off(launch)
     if keeps:
         _due_again(launch)
         return True
     launch.checkpoints.all().delete()
     Launch.objects.filter(pk=launch.pk).update(purged_at=timezone.now(), purge_due_at=None)
     return True
+
+
+def _put_off(launch: Launch) -> bool:
+    """Not before its connection is asked again either."""
+    due = max(timezone.now() + PAUSE, launch.connection.next_try_at or timezone.now())
+    Launch.objects.filter(pk=launch.pk, purge_due_at=launch.purge_due_at).update(purge_due_at=due)
+    return False
 
 
 def _keeps_checkpoints(launch: Launch, now: datetime) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from accounts.actors import Actor, require
 from accounts.domain.record import record
-from accounts.models import Account
+from accounts.models import Account, AuditEntry
 from catalog.domain.hold_model import right_to_change
 from catalog.models import TrainedModel
 from catalog.states import ModelState
@@ -29,6 +29,7 @@ from wire.errors import FailedPrecondition, NotFound, Unavailable, Unimplemented
 
 ARCHIVE = ""
 """Stands for all files in one where a path of one of them would."""
+SAME_DOWNLOAD = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def release_checkpoint(*, actor: Actor, checkpoint: Checkpoint) -> Weights:
         if not provider.capabilities.holds_weights:
             raise Unimplemented(f"Download is not offered by this connection: {launch.connection} keeps {name}.")
         files = [CheckpointFile(**each) for each in checkpoint.files]
-        place = (launch.account.account_id, launch.job_id, CheckpointKind(checkpoint.kind), checkpoint.name)
+        place = (*launch.known_as, CheckpointKind(checkpoint.kind), checkpoint.name)
         return Weights(
             name=name,
             account=launch.account,
@@ -132,13 +133,17 @@ def stored(
 
 
 def note_release(*, actor: Actor, weights: Weights, path: str) -> None:
-    """Write down that it begins to leave."""
+    """Write down that it leaves; once an hour for one who takes it in many parts."""
+    noted = AuditEntry.objects.filter(target=weights.name, verb="download_weights", actor_label=actor.label)
+    file = path or weights.download(ARCHIVE).file_name
+    if noted.filter(after={"file": file}, created_at__gt=timezone.now() - SAME_DOWNLOAD).exists():
+        return
     record(
         actor=actor,
         verb="download_weights",
         target=weights.name,
         account=weights.account,
-        after={"file": path or weights.download(ARCHIVE).file_name},
+        after={"file": file},
     )
 
 

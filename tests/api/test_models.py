@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from accounts.models import Account, User
 from accounts.scopes import Scope
 from catalog.domain.advance_promotion import advance_promotion
 from catalog.models import TrainedModel
+from catalog.states import ModelState
 from connections.providers.base import CheckpointKind
 from connections.providers.spec import TrainerMode
+from launches.api import models
 from launches.models import Launch
 from tests.api.makers import Caller, make_caller
 from tests.api.test_golden import GOLDEN, settled
@@ -208,3 +211,10 @@ def test_a_job_starts_from_a_model_and_finds_its_shape_by_it(
     assert caller.get(f"{MODELS}/mine")[1]["kind"] == "HF_BASE_MODEL"
     status, refused = caller.delete(f"{MODELS}/mine")
     assert (status, "1 launch not over yet: next" in refused["message"]) == (400, True)
+
+
+def test_only_a_few_answers_wait_for_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "_waiting", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(models, "_watch", lambda model, _: models._wait_for(model, 25))
+    model = TrainedModel(state=ModelState.CREATING)
+    assert models._wait_for(model, 25) is model, "the second is answered at once"

@@ -324,3 +324,17 @@ def test_checkpoints_are_read_anew_only_where_one_came_or_went(
     (folder / "first" / "checkpoint.json").unlink()
     (folder / "first").rmdir()
     assert len(checkpoints.read_checkpoints(folder).records) == 3
+
+
+def test_a_folder_that_is_too_deep_for_a_path_goes_with_its_job(local: LocalRig) -> None:
+    folder = local.provider.root / "jobs" / "team-a" / "job-deep"
+    folder.mkdir(parents=True)
+    below = os.open(folder, os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("a-deep-folder", dir_fd=below)
+        deeper = os.open("a-deep-folder", os.O_RDONLY, dir_fd=below)
+        os.close(below)
+        below = deeper
+    os.close(below)
+    local.provider.delete("team-a", "job-deep")
+    assert list((local.provider.root / "trash").iterdir()) == []

@@ -9,7 +9,7 @@ from django.http import HttpResponseBase
 from django.test import RequestFactory
 
 from downloads import handover
-from downloads.answers import answer_download, begins
+from downloads.answers import answer_download, gives
 from downloads.contents import AlteredFile, Download, file_download
 from tests.downloads.makers import make_file
 from wire.errors import TooMany
@@ -92,16 +92,16 @@ def test_more_than_are_served_at_a_time_are_refused_in_words(monkeypatch: pytest
 
 
 @pytest.mark.parametrize(
-    ("method", "headers", "is_first"),
+    ("method", "headers", "is_given"),
     [
         ("GET", {}, True),
         ("GET", {"Range": "bytes=0-"}, True),
-        ("GET", {"Range": "bytes=1-"}, False),
+        ("GET", {"Range": "bytes=1-"}, True),
         ("GET", {"If-None-Match": TAG}, False),
-        ("GET", {"Range": "bytes=10-"}, False),
+        ("GET", {"Range": "bytes=10-"}, False),  # past the end
         ("HEAD", {}, False),
     ],
 )
-def test_a_download_begins_once(method: str, headers: dict[str, str], is_first: bool) -> None:
+def test_what_gives_some_of_it_away(method: str, headers: dict[str, str], is_given: bool) -> None:
     request = RequestFactory().generic(method, "/")
-    assert begins(request, ask(method, headers=headers)) is is_first
+    assert gives(request, ask(method, headers=headers)) is is_given

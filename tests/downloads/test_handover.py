@@ -135,3 +135,19 @@ def test_nothing_is_held(tmp_path: Path) -> None:
     assert caller.length == size
     assert caller.has_all
     assert peak < 25 * contents.CHUNK_BYTES  # the caller keeps the last twenty
+
+
+def test_nothing_is_given_away_behind_an_answer_that_failed() -> None:
+    caller, given = Downloader(), iter([b"weights"])
+    failed = {"type": "http.response.start", "status": 503, "headers": []}
+
+    async def django(scope: Message, receive: Any, send: Callable[[Message], Awaitable[None]]) -> None:
+        request = HttpRequest()
+        request.scope = scope  # type: ignore[attr-defined]
+        assert leave(request, given)
+        caller.django_is_done = True
+        await send(failed)
+        await send({"type": "http.response.body", "body": b"refused"})
+
+    async_to_sync(sending_downloads(django))(SCOPE, caller.receive, caller.send)  # type: ignore[arg-type]
+    assert caller.sent == [failed, {"type": "http.response.body", "body": b"refused"}]

@@ -27,11 +27,15 @@ from catalog.domain.tidy_weights import tidy_weights
 from catalog.models import TrainedModel
 from catalog.queries import listed
 from catalog.states import ModelState
+from catalog.weights import open_part
 from connections.providers.base import CheckpointKind, Retryable
 from connections.providers.spec import TrainerMode
 from connections.providers.states import AttemptState
 from launches.domain.create_launch import create_launch
+from launches.domain.delete_launch import delete_launch
 from launches.domain.delete_model import delete_model
+from launches.domain.discard_checkpoints import discard_checkpoints
+from launches.domain.purge_launch import purge_launch
 from launches.models import Launch
 from launches.subjects import shapes_for, subject_of
 from queues import leases
@@ -433,3 +437,32 @@ def test_the_command(engine: RemoteEngine, saved: Launch, capsys: pytest.Capture
     for wrong, sentence in [("mine", "is no checkpoint; use accounts/ACCOUNT"), (f"{name}-2", "There is no accounts")]:
         with pytest.raises(CommandError, match=sentence):
             call_command("promote", wrong)
+
+
+def test_a_checkpoint_is_kept_while_a_model_is_made_of_it(saved: Launch, home: Path) -> None:
+    model = promote(saved, made=False)
+    Launch.objects.filter(pk=saved.pk).update(state=AttemptState.COMPLETED)
+    saved.attempts.update(state=AttemptState.COMPLETED, submitted_at=timezone.now(), finished_at=timezone.now())
+    delete_launch(actor=user_actor(saved.owner), launch=saved)
+    discard_checkpoints(actor=user_actor(saved.owner), launch=saved)
+    assert not purge_launch(saved.pk)
+    assert saved.checkpoints.count() == 1
+    saved.refresh_from_db()
+    assert saved.purge_due_at is not None
+    assert saved.purge_due_at > timezone.now(), "the sweep leaves it alone for a while"
+    with pytest.raises(NotFound, match="was kept until"):
+        promote(saved, model_id="another")
+    advance_promotion(model.pk)
+    model.refresh_from_db()
+    assert model.state == ModelState.READY
+    Launch.objects.update(purge_due_at=timezone.now())
+    assert purge_launch(saved.pk)
+    assert not saved.checkpoints.exists()
+
+
+def test_a_killed_copy_leaves_nothing_behind(saved: Launch, home: Path) -> None:
+    model = promote(saved, made=False)
+    part = open_part("team-a", model.uid)
+    (part / ".model.safetensors.killed").write_bytes(b"half")
+    advance_promotion(model.pk)
+    assert sorted(lying(home, "team-a/mine")) == sorted(adapter_files())

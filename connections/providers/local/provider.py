@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import time
 import uuid
@@ -242,10 +243,8 @@ class LocalProvider:
     def _empty_trash(self) -> None:
         trash = self.root / "trash"
         for remains in trash.iterdir() if trash.is_dir() else ():
-            if remains.is_symlink() or not remains.is_dir():
-                remains.unlink(missing_ok=True)
-            else:
-                shutil.rmtree(remains, ignore_errors=True)  # what stays is taken by the next removal
+            # Not by shutil, which a trainer's folders can be too deep for; what stays is taken by the next removal.
+            subprocess.run(["rm", "-rf", "--", str(remains)], check=False, capture_output=True)
 
     def list_references(self) -> Sequence[Reference]:
         """Every attempt that is not over. Errors: `Retryable`."""

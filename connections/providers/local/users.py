@@ -122,9 +122,9 @@ class JobUsers:
         return JobUser(uid, group)
 
     def share(self, folder: Path, account_group: int) -> None:
-        """Let the account's trainers pass into a folder of its own, and to nothing that it keeps to itself."""
-        if folder.is_dir():
-            _give(folder, ROOT, account_group, PASSED)
+        """Let the account's trainers pass into a folder of its own, also where it holds nothing yet."""
+        folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        _give(folder, ROOT, account_group, PASSED)
 
     def _forget_elsewhere(self) -> None:
         """Where this folder is a copy, take back what it says: in the original its users may be running."""
