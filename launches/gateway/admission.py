@@ -130,9 +130,7 @@ def _look_up(secret: str, account: str, job: str, origin: Origin) -> Admitted:
         endpoint = replace(_endpoint_of(attempt), is_own=is_own)
         return Admitted(endpoint, token.encode(), str(attempt.launch.connection), elsewhere)
     except UNASKABLE as error:
-        log.warning("gateway.database_lost", error=str(error))
-        sentence = outage(error) or explain(error) or NO_ANSWER
-        raise Refused(Code.UNAVAILABLE, sentence, retry_after=RETRY_SECONDS) from error
+        raise database_away(error) from error
     finally:
         connections.close_all()
 
@@ -180,6 +178,12 @@ def _attempt_for(secret: str, account: str, job: str, origin: Origin) -> Attempt
             f"{launch.name} measures a version for its validation, which alone drives it. Launch a validated version.",
         )
     return attempt
+
+
+def database_away(error: Exception) -> Refused:
+    """The refusal where the database cannot be asked."""
+    log.warning("gateway.database_lost", error=str(error))
+    return Refused(Code.UNAVAILABLE, outage(error) or explain(error) or NO_ANSWER, retry_after=RETRY_SECONDS)
 
 
 def no_such_job(account: str, job: str) -> Refused:

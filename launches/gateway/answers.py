@@ -17,6 +17,8 @@ from typing import Any
 LARGEST = 8 * 1024 * 1024
 """Bytes of an answer that is read, unpacked: the log-probabilities of some hundred thousand tokens."""
 LARGEST_FIGURE = 2**53
+MOST_FIELDS = 50_000
+"""Of an answer in protobuf, with those of the messages inside: each is gone through by itself."""
 _PACKED = frozenset({b"gzip", b"x-gzip", b"deflate"})
 _PROTOBUF = b"application/x-protobuf"
 _TOKEN_BYTES = {1: 4, 2: 8, 3: 4, 4: 2}
@@ -45,7 +47,8 @@ def form_of(fields: Iterable[tuple[bytes, bytes]]) -> AnswerForm | None:
 def read_metrics(body: bytes, form: AnswerForm | None = None) -> dict[str, float]:
     """The finite figures of a result's metrics; where it counts no loss tokens, those whose log-probability it has.
 
-    Whatever else the answer is, there are none. Errors: `OverflowError` for what is too long when it is unpacked.
+    Whatever else the answer is, there are none. Errors: `OverflowError` for what is too long when it is unpacked, or
+    has too many fields.
     """
     form = form or AnswerForm()
     try:
@@ -95,23 +98,23 @@ def _tokens(output: Any) -> int:
 
 def _of_protobuf(body: bytes) -> tuple[Mapping[str, Any], int]:
     metrics: dict[str, Any] = {}
-    tokens = 0
-    for number, value in _fields(body):
+    tokens, left = 0, iter(range(MOST_FIELDS))
+    for number, value in _fields(body, left):
         if number == _METRICS and isinstance(value, bytes):
-            entry = dict(_fields(value))
+            entry = dict(_fields(value, left))
             metrics[_text(entry.get(_KEY))] = entry.get(_VALUE, 0.0)
         elif number == _RECORDS and isinstance(value, bytes):
-            tokens += sum(_logprobs(inner) for place, inner in _fields(value) if place == _RECORD_FIELDS)
+            tokens += sum(_logprobs(inner, left) for place, inner in _fields(value, left) if place == _RECORD_FIELDS)
     return metrics, tokens
 
 
-def _logprobs(entry: Any) -> int:
+def _logprobs(entry: Any, left: Iterator[int]) -> int:
     """How many there are in an entry of a record's fields; 0 where it is another field's."""
-    said = dict(_fields(entry)) if isinstance(entry, bytes) else {}
+    said = dict(_fields(entry, left)) if isinstance(entry, bytes) else {}
     tensor = said.get(_VALUE)
     if _text(said.get(_KEY)) != "logprobs" or not isinstance(tensor, bytes):
         return 0
-    facts = dict(_fields(tensor))
+    facts = dict(_fields(tensor, left))
     data, size = facts.get(_DATA), _TOKEN_BYTES.get(int(facts.get(_DTYPE, 0)) if facts else 0)
     return len(data) // size if isinstance(data, bytes) and size else 0
 
@@ -120,10 +123,15 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else ""
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
-    """The fields of a message by number, in the order of the wire. Errors: `ValueError`, `struct.error`."""
+def _fields(message: bytes, left: Iterator[int]) -> Iterator[tuple[int, Any]]:
+    """The fields of a message by number, in the order of the wire, each of which takes one of what is `left`.
+
+    Errors: `ValueError`, `struct.error`, `OverflowError` where nothing is left.
+    """
     place = 0
     while place < len(message):
+        if next(left, None) is None:
+            raise OverflowError(f"More than {MOST_FIELDS:,} fields.")
         tag, place = _varint(message, place)
         kind = tag & 7
         if kind == _VARINT:

@@ -3,6 +3,7 @@
 A plain ASGI app beside Django, like the event stream: long polls are open for half a minute each, a thousand at a time.
 What lies below the job is passed on byte for byte; where to is looked up by the job, never read from the request.
 
+400 no request that can be passed on, or a path to a trainer elsewhere that may lead out of its job (`targets`),
 401 no key that is in use, 403 may not control the launch or it is a validation's, 404 no such job or it is over,
 503 it does not listen yet or the database cannot be asked, 502 it does not answer, 429 too much at once. Bodies are
 google.rpc.Status.
@@ -28,6 +29,7 @@ from launches.gateway.curves import Curves
 from launches.gateway.exchange import Body, CallerGone, CutOff, Exchange, NoAnswer, Receive, Send, WrongTrainer
 from launches.gateway.loading import is_load, translated_body
 from launches.gateway.pool import Pool
+from launches.gateway.targets import PLAIN_PATHS_ALONE, may_lead_out
 from launches.gateway.upstream import Upstream
 from wire.names import account_name, is_id, job_name
 from wire.status import CUT_OFF, FAULT, Code, status_body
@@ -130,6 +132,8 @@ class Gateway:
         send: Send,
         attempt_elsewhere: int | None,
     ) -> None:
+        if attempt_elsewhere is not None and may_lead_out(asked.target):
+            raise Refused(Code.INVALID_ARGUMENT, f"{job_name(asked.account, asked.job)} {PLAIN_PATHS_ALONE}")
         body = Body(receive, _content_length(scope), announced=headers.announces_body(scope["headers"]))
         if attempt_elsewhere is not None and is_load(asked.target):
             body = await translated_body(body, scope["headers"], attempt_elsewhere)

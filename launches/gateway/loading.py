@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -15,7 +16,8 @@ from asgiref.sync import sync_to_async
 from django.db import connections
 from django.db.models import Q
 
-from launches.gateway.admission import Refused, no_such_job
+from api.outages import UNASKABLE
+from launches.gateway.admission import Refused, database_away, no_such_job
 from launches.gateway.exchange import Body, CallerGone, CutOff
 from launches.models import Attempt
 from wire.names import is_id
@@ -41,15 +43,23 @@ async def translated_body(body: Body, fields: Iterable[tuple[bytes, bytes]], att
     """
     if any(name.lower() == b"content-encoding" and value.strip().lower() != b"identity" for name, value in fields):
         raise Refused(Code.INVALID_ARGUMENT, "Send the body of a load call as it is, without Content-Encoding.")
-    try:
+    with _read_as_json():
         asked = json.loads(await _whole(body))
-    except (ValueError, RecursionError):
-        raise Refused(Code.INVALID_ARGUMENT, "The body of a load call has to be JSON.") from None
-    jobs = {job for job, _ in _references(asked)}
+        jobs = {job for job, _ in _references(asked)}
     if len(jobs) > MOST_REFERENCES:
         raise Refused(Code.INVALID_ARGUMENT, f"{len(jobs)} jobs in one load call; name at most {MOST_REFERENCES}.")
     there = await _ids_there(attempt, jobs) if jobs else {}
-    return body.replaced(json.dumps(_rewritten(asked, there)).encode())
+    with _read_as_json():
+        return body.replaced(json.dumps(_rewritten(asked, there)).encode())
+
+
+@contextmanager
+def _read_as_json() -> Iterator[None]:
+    """Errors: `Refused` where the block finds no JSON, or such as nests too deep to be gone through."""
+    try:
+        yield
+    except (ValueError, RecursionError):
+        raise Refused(Code.INVALID_ARGUMENT, "The body of a load call has to be JSON.") from None
 
 
 async def _whole(body: Body) -> bytes:
@@ -99,6 +109,8 @@ def _rewritten(value: Any, there: Mapping[str, str]) -> Any:
 def _ids_there(attempt: int, jobs: Iterable[str]) -> Mapping[str, str]:
     try:
         return ids_there(attempt, jobs)
+    except UNASKABLE as error:
+        raise database_away(error) from error
     finally:
         connections.close_all()
 

@@ -132,6 +132,15 @@ def test_protobuf_is_read_as_json_is() -> None:
     assert read_metrics(PROTOBUF[:-3], form) == read_metrics(b"{}", form) == {}
 
 
+def test_what_has_too_many_fields_is_not_gone_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    form = AnswerForm(is_protobuf=True)
+    monkeypatch.setattr(answers, "MOST_FIELDS", 14)
+    assert "loss:sum" in read_metrics(PROTOBUF, form)
+    for more in (part(9, 0, b"\x01") * 14, logprobs("logprobs", bytes(12), 1) * 2):
+        with pytest.raises(OverflowError, match="More than 14 fields"):
+            read_metrics(PROTOBUF + more, form)
+
+
 def test_packed_answers_are_unpacked_and_what_bursts_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = json.dumps(ANSWER).encode()
     bare = zlib.compressobj(wbits=-15)

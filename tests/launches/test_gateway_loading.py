@@ -8,11 +8,14 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
+from accounts.origins import UNKNOWN
 from connections.models import Connection
 from launches.gateway import loading
 from launches.gateway.admission import Refused
-from launches.gateway.exchange import Body, CallerGone, CutOff
+from launches.gateway.application import Gateway, TrainerRequest
+from launches.gateway.exchange import Body, CallerGone, CutOff, NoAnswer
 from launches.gateway.loading import LARGEST, ids_there, is_load, translated_body
 from launches.models import Attempt, Launch
 from tests.connections.remote import make_connection
@@ -77,6 +80,7 @@ def test_what_cannot_be_read_is_refused_in_words(monkeypatch: pytest.MonkeyPatch
     for raw, words in (
         (b"{", "has to be JSON"),
         (b"[" * 50_000, "has to be JSON"),
+        (b"[" * 900 + b"]" * 900, "has to be JSON"),
         (b" " * (LARGEST + 1), "at most 64 KiB"),
         (json.dumps([f"cross_job://j{number}/x" for number in range(9)]).encode(), "name at most 8"),
     ):
@@ -88,6 +92,49 @@ def test_what_cannot_be_read_is_refused_in_words(monkeypatch: pytest.MonkeyPatch
         translate(monkeypatch, b"{", whole=False)
     with pytest.raises(CallerGone):
         translate(monkeypatch, whole=False)
+
+
+def test_a_database_that_cannot_be_asked_is_no_fault_of_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise OperationalError("the connection is lost")
+
+    monkeypatch.setattr(loading, "ids_there", away)
+    with pytest.raises(Refused, match="cannot ask its database") as told:
+        asyncio.run(loading._ids_there(1, ["job-1"]))
+    assert (told.value.http_status, told.value.retry_after) == (503, 2)
+
+
+@pytest.mark.parametrize(
+    ("target", "refused"),
+    [
+        (b"/../../other/./job", True),
+        (b"/api/v1/.", True),
+        (b"/%2e%2E/x", True),
+        (b"/.%252e/x", True),
+        (b"/..;/x", True),
+        (b"/a%2Fb", True),
+        (b"/a%252fb", True),
+        (b"/\\..", True),
+        (b"/a%5cb", True),
+        (b"/api/v1/x.y/..z?a=../%2f", False),
+        (b"//api/v1/healthz", False),
+        (b"/", False),
+    ],
+)
+def test_where_the_connections_secret_goes_along_paths_stay_below_the_job(
+    monkeypatch: pytest.MonkeyPatch, target: bytes, refused: bool
+) -> None:
+    async def connect(*_: object, **__: object) -> None:
+        raise NoAnswer("It is asked.", repeatable=True)
+
+    gateway, asked = Gateway(), TrainerRequest("", "team-a", "job-1", target, UNKNOWN)
+    monkeypatch.setattr(gateway, "_connect", connect)
+    for elsewhere in (7, None):
+        expected = Refused if refused and elsewhere else NoAnswer
+        with pytest.raises(expected) as told:
+            asyncio.run(gateway._forward(asked, {"headers": []}, None, None, elsewhere))  # type: ignore[arg-type]
+        if isinstance(told.value, Refused):
+            assert told.value.http_status == 400 and "job-1 does not run on this Slipway" in told.value.message
 
 
 @pytest.mark.django_db
