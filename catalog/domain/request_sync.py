@@ -34,7 +34,8 @@ def request_sync(
     if run and run.lease_until and run.lease_until > now:
         raise FailedPrecondition(f"{row} is being looked at just now. Ask again once that is done.")
     run = run or SyncRun(connection=row, outcome=SyncOutcome.ASKED)
-    run.began_at = run.first_at = run.next_check_at = now
+    run.began_at = run.first_at = now
+    run.give_back(due=now)  # a worker that died may have left its lease
     run.expected, run.plan_only = expected or "", plan_only
     run.asked_by, run.started_by = actor.user, "" if actor.user is None else actor.label
     run.failures = 0

@@ -16,6 +16,7 @@ from catalog.models import ShapeVersion, TrainedModel
 from catalog.queries import find_model, successor_of
 from catalog.states import VersionState
 from connections.domain.held import require_open
+from connections.models import Connection
 from connections.providers.spec import TrainerSpec
 from launches.domain.append_event import append_event
 from launches.labels import Labels
@@ -83,6 +84,8 @@ def create_launch(
         return found
     if offer.connection is None:
         raise FailedPrecondition(refusal_sentence(offer))
+    if _is_taken_there(offer.connection, account, job):
+        raise AlreadyExists(_taken(account, job))
     require_space()
     launch = Launch(
         account=account,
@@ -109,7 +112,7 @@ def create_launch(
             return found
         if not Launch.objects.filter(account=account, job_id=job).exists():
             raise
-        raise AlreadyExists(f"The job id {job} is taken in {account.account_id}. Choose another.") from None
+        raise AlreadyExists(_taken(account, job)) from None
 
 
 def check_launchable(version: ShapeVersion) -> None:
@@ -167,6 +170,16 @@ def _complete(spec: TrainerSpec | tuple[Violation, ...], *, job: str, key: str, 
     if violations or not isinstance(spec, TrainerSpec):
         raise InvalidArgument(violations)
     return spec
+
+
+def _is_taken_there(connection: Connection, account: Account, job: str) -> bool:
+    """Whether the connection runs a launch under that name already, which was adopted and has another one here."""
+    adopted = Launch.objects.filter(connection=connection, adopted_account=account.account_id, adopted_job=job)
+    return adopted.exists()
+
+
+def _taken(account: Account, job: str) -> str:
+    return f"The job id {job} is taken in {account.account_id}. Choose another."
 
 
 def job_id_from(owner_pk: int | None, key: str) -> str:

@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 def note_unknown_trainers(
     *, connection: Connection, provider: Provider, references: Collection[Reference], now: datetime
 ) -> None:
-    """Make the rows of this connection be just these references. Errors: `ProviderError`.
+    """Make the rows of this connection be just these references; what goes wrong with one leaves out that one alone.
 
     Each step may be repeated, so it needs no transaction around the provider's calls.
     """
@@ -28,7 +28,12 @@ def note_unknown_trainers(
         if reference_of(row) not in listed:
             row.delete()
     for reference in references:
-        _note(connection, provider, reference, now)
+        try:
+            _note(connection, provider, reference, now)
+        except ProviderError as error:  # gone meanwhile, or for the next time
+            log.warning("reconcile.unobserved", connection=connection.name, job=reference.job, error=str(error))
+        except Exception as error:  # what it says of this one cannot be kept
+            log.exception("reconcile.unnoted", connection=connection.name, job=reference.job, error=repr(error))
 
 
 def reference_of(row: UnknownTrainer) -> Reference:
@@ -37,11 +42,8 @@ def reference_of(row: UnknownTrainer) -> Reference:
 
 
 def _note(connection: Connection, provider: Provider, reference: Reference, now: datetime) -> None:
-    try:
-        seen = provider.observe(reference)
-    except ProviderError as error:  # gone meanwhile, or for the next time; the others are noted
-        log.warning("reconcile.unobserved", connection=connection.name, job=reference.job, error=str(error))
-        return
+    """Errors: `ProviderError`."""
+    seen = provider.observe(reference)
     row, is_new = UnknownTrainer.objects.update_or_create(
         connection=connection,
         account_name=reference.account,
@@ -52,10 +54,10 @@ def _note(connection: Connection, provider: Provider, reference: Reference, now:
     )
     if is_new:
         log.warning("reconcile.unknown", connection=connection.name, job=reference.job, attempt=reference.attempt)
-    if row.kept is None and isinstance(provider, KeepsSubmissions):
-        _note_kept(row, provider)
     if row.end_requested_at is not None:
         provider.cancel(reference)
+    if row.kept is None and isinstance(provider, KeepsSubmissions):
+        _note_kept(row, provider)
 
 
 def _note_kept(row: UnknownTrainer, provider: KeepsSubmissions) -> None:

@@ -21,10 +21,11 @@ from launches.domain.note_reach import note_reach
 from launches.live.hints import ADVANCE
 from launches.models import Attempt
 from launches.poll import Report
-from queues.hints import hint
+from queues.hints import hint, room
 from queues.leases import due
 
 MOST_AT_ONCE = 5000
+MOST_HINTS = 500
 _KEPT = ("state", "ready", "detail", "endpoint", "queue_position", "remote_state", "estimated_start")
 """What an attempt keeps of an observation, under the same names."""
 
@@ -58,7 +59,7 @@ def _observe(connection: Connection, now: datetime) -> int:
         note_reach(connection, error=error)
         return 0
     note_reach(connection)
-    unchanged = []
+    unchanged, untold = [], []
     for reference, attempt in attempts.items():
         match seen.get(reference):
             case Observation() as observation if _is_as_it_was(attempt, observation):
@@ -66,7 +67,9 @@ def _observe(connection: Connection, now: datetime) -> int:
             case Observation() as observation:
                 _apply(provider, attempt.pk, observation)
             case _:  # not told, or with an error of its own
-                hint(ADVANCE, attempt.pk)
+                untold.append(attempt.pk)
+    for pk in untold[: room(MOST_HINTS)]:  # the others are due, and looked at again soon
+        hint(ADVANCE, pk)
     following = timezone.now() + timedelta(seconds=provider.capabilities.poll_seconds)
     held = Attempt.objects.filter(pk__in=unchanged, lease_token=None, cancel_requested_at=None)
     held.update(observed_at=now, next_check_at=following, failures=0)

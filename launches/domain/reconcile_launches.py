@@ -46,6 +46,8 @@ def _reconcile(connection: Connection) -> int:
         note_unknown_trainers(connection=connection, provider=provider, references=unknown, now=timezone.now())
     except ProviderError as error:
         log.warning("reconcile.postponed", connection=connection.name, error=str(error))
+    except Exception as error:  # whatever it says, the other connections are compared
+        log.exception("reconcile.fault", connection=connection.name, error=repr(error))
     return cancelled
 
 
@@ -55,7 +57,9 @@ def _attempt_of(connection: Connection, reference: Reference, adopted: Mapping[t
     if launch := adopted.get((reference.account, reference.job)):
         ours = there.filter(launch=launch)
     elif not reference.account:
-        return there.filter(remote_id=reference.job).order_by("-number").first()
+        found = there.filter(remote_id=reference.job).order_by("-number").first()
+        # which may be over while its launch, resumed, has a newer one that has not heard the id yet
+        return there.filter(launch=found.launch_id).order_by("-number").first() if found else None
     else:
         ours = there.filter(
             launch__account__account_id=reference.account, launch__job_id=reference.job, launch__adopted_job=""

@@ -53,8 +53,10 @@ def left_by_a_worker(run: SyncRun) -> None:
 def test_who_asks_last_says_what_is_done_and_it_is_done_in_their_name(far: Connection) -> None:
     boss = make_user(superuser=True)
     first = request_sync(actor=SYSTEM, connection=far)
+    left_by_a_worker(first)
     asked = request_sync(actor=user_actor(boss), connection=far, plan_only=True)
     assert (asked.pk, SyncRun.objects.count()) == (first.pk, 1)
+    assert (asked.lease_token, asked.lease_until) == (None, None)
     advance_sync(asked.pk)
     run = SyncRun.objects.get()
     assert (run.outcome, run.started_by) == (SyncOutcome.PLANNED, boss.username)

@@ -134,6 +134,15 @@ def test_what_is_unknown_is_neither_running_nor_over() -> None:
         assert word in meaning_of(word).sentence
 
 
+def test_what_no_row_holds_is_left_out() -> None:
+    for moment in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "soon", 7):
+        assert observation(job("PENDING", createTime=moment), CATALOGS).since is None
+    assert observation(job("PENDING", createTime="2026-01-01T00:00:00Z"), CATALOGS).since == datetime(
+        2026, 1, 1, tzinfo=UTC
+    )
+    assert observation(job("DREAM\x00ING"), CATALOGS).remote_state == "DREAMING"
+
+
 def test_running_is_not_ready_until_it_answers() -> None:
     for ready in (False, True):  # which is said beside the detail
         seen = observation(job("RUNNING"), CATALOGS, ready=ready)
@@ -213,4 +222,8 @@ def test_what_a_job_was_asked_for_is_read_back_under_the_names_here() -> None:
     read = kept_submission(hostile | told, CATALOGS)
     assert read is not None
     assert read.settings == {}
+    poison = {"displayName": "A\x00\u202eb", "trainingConfig": {"learningRate": float("inf"), "baseModel": "m\x00"}}
+    read = kept_submission(poison | told, CATALOGS)
+    assert read is not None
+    assert read.settings == {"display_name": "Ab", "base_model": "m"}
     assert kept_submission(asked, CATALOGS) is None

@@ -20,6 +20,7 @@ from connections.providers.submissions import KeptSubmission
 from launches.domain.adopt_trainer import adopt_trainer
 from launches.domain.advance_launch import advance_launch
 from launches.domain.cancel_launch import cancel_launch
+from launches.domain.create_launch import create_launch
 from launches.domain.observe_connection import observe_connection
 from launches.domain.reconcile_launches import reconcile_launches
 from launches.models import Attempt, Launch, UnknownTrainer
@@ -83,6 +84,17 @@ def test_on_its_page_it_becomes_a_launch_of_the_chosen_owner_and_is_one_like_all
     assert (launch.spec["learning_rate"], launch.spec["inactivity_timeout_seconds"]) == (2e-4, 1800)
     assert launch.inputs["inactivity_timeout"] == "1800s"
     assert AuditEntry.objects.filter(verb="adopt_trainer", actor=root, account=owner.account).count() == 1
+    Launch.objects.filter(pk=launch.pk).update(adopted_account="team-a")
+    with pytest.raises(AlreadyExists, match="forgotten is taken in team-a"):
+        create_launch(
+            actor=user_actor(owner.user),
+            account=owner.account,
+            version=version,
+            inputs={},
+            idempotency_key="x",
+            job_id="forgotten",
+        )
+    Launch.objects.filter(pk=launch.pk).update(adopted_account="gone")
     assert reconcile_launches() == 0
     assert not UnknownTrainer.objects.exists()
 

@@ -135,7 +135,7 @@ def test_an_engine_state_that_nobody_knows_is_shown_and_runs_nothing(far: Connec
 
 
 def test_an_empty_answer_decides_nothing_and_each_is_asked_for_by_itself(
-    far: Connection, engine: RemoteEngine, monkeypatch: pytest.MonkeyPatch
+    far: Connection, engine: RemoteEngine, empty_queue: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept, gone = running(2)
     del engine.jobs[Reference("local", gone.job_id, 1)]
@@ -145,8 +145,11 @@ def test_an_empty_answer_decides_nothing_and_each_is_asked_for_by_itself(
     observe_connection(far.pk)
     assert {attempt_of(each).state for each in (kept, gone)} == {"PENDING"}
     assert sorted(hinted) == sorted([attempt_of(kept).pk, attempt_of(gone).pk])
+    monkeypatch.setattr(observing, "room", lambda most: min(most, 1))
+    observe_connection(far.pk)
+    assert len(hinted) == 3  # no more than workers have room for
     engine.jobs = held
-    for pk in hinted:
+    for pk in hinted[:2]:
         advance_launch(pk)
     assert (attempt_of(kept).state, attempt_of(gone).state) == ("PENDING", "PENDING")
     for _ in range(engine.capabilities.looks_before_lost - 1):
@@ -342,6 +345,29 @@ def test_what_an_engine_lists_without_attempts_is_the_newest_one_and_nobody_unkn
     }
     assert reconcile_launches() == 1  # what is over here, and runs there still
     assert list(UnknownTrainer.objects.values_list("job_id", flat=True)) == ["of-nobody"]
+    Attempt.objects.filter(launch=first).update(state="FAILED", finished_at=timezone.now())
+    Attempt.objects.create(launch=first, number=2)  # resumed just now: it has not heard the engine's id yet
+    engine.jobs = {Reference("", "cut-short-1", NEWEST_ATTEMPT): Observation(AttemptState.RUNNING)}
+    assert reconcile_launches() == 0
+    assert not UnknownTrainer.objects.exists()
+
+
+def test_what_one_trainer_or_connection_says_keeps_nobody_from_the_others(
+    far: Connection, engine: RemoteEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("Nobody reads that.")
+
+    first, second = (Reference("gone", job, 1) for job in ("job-a", "job-b"))
+    engine.jobs = dict.fromkeys((first, second), Observation(AttemptState.RUNNING))
+    monkeypatch.setattr(engine, "kept_submission", broken)
+    reconcile_launches()
+    assert set(UnknownTrainer.objects.values_list("job_id", flat=True)) == {"job-a", "job-b"}
+    UnknownTrainer.objects.filter(job_id="job-a").update(end_requested_at=timezone.now())
+    reconcile_launches()
+    assert [engine.jobs[each].state for each in (first, second)] == ["CANCELLED", "RUNNING"]
+    monkeypatch.setattr(engine, "list_references", broken)
+    assert reconcile_launches() == 0
 
 
 def test_what_was_lost_and_is_there_again_is_shown_and_not_ended(far: Connection, engine: RemoteEngine) -> None:

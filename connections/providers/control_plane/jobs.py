@@ -14,6 +14,7 @@ from connections.providers.control_plane.states import meaning_of, word_of
 from connections.providers.spec import NO_RECIPE, TrainerMode, TrainerSpec
 from connections.providers.states import FINAL, AttemptState, Reason
 from connections.providers.submissions import KeptSubmission
+from connections.providers.trainer_files.values import finite, moment
 from wire.names import is_id, model_name, parse_model_name, parse_version_name, shape_name
 
 _INFERENCE = "_INFERENCE_"  # in the types of checkpoints that a sampler serves
@@ -132,9 +133,10 @@ def kept_submission(job: Mapping[str, Any], catalogs: Catalogs) -> KeptSubmissio
     if parse_version_name(version) is None:
         return None
     config = job.get("trainingConfig")
-    told = {name: value for name, path in _KEPT.items() if _is_plain(value := _at(job, path))}
+    read = {name: _plain(_at(job, path)) for name, path in _KEPT.items()}
+    told = {name: value for name, value in read.items() if value is not None}
     if isinstance(config, Mapping) and isinstance(config.get("baseModel"), str):
-        told["base_model"] = catalogs.version_here(config["baseModel"][:200])
+        told["base_model"] = catalogs.version_here(clean(config["baseModel"])[:200])
     seconds = str(told.pop("inactivity_timeout_seconds", "")).removesuffix("s")
     if seconds.isascii() and seconds.isdecimal():
         told["inactivity_timeout_seconds"] = int(seconds[:9])
@@ -162,14 +164,8 @@ def checkpoint(row: Mapping[str, Any]) -> CheckpointRecord | None:
 
 
 def read_time(text: Any) -> datetime | None:
-    """A moment as the wire writes it; None where it is none."""
-    if not isinstance(text, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00")[:40])
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None
+    """A moment as the wire writes it; None where it is none, or one that not every zone has."""
+    return moment(text[:40]) if isinstance(text, str) else None
 
 
 def _is_reference(spec: TrainerSpec) -> bool:
@@ -183,8 +179,11 @@ def _reason(known: Reason | None, status: Mapping[str, Any]) -> Reason | None:
     return Reason(word) if word in _REASONS else known
 
 
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, str | int | float) and not isinstance(value, bool) and len(str(value)) <= 200
+def _plain(value: Any) -> str | float | None:
+    """A short text that hides nothing, or a number that is one; None for all else."""
+    if isinstance(value, str):
+        return clean(value) if len(value) <= LONGEST_NAME else None
+    return value if finite(value) is not None else None
 
 
 def _at(body: Mapping[str, Any], path: str) -> Any:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from connections.providers.control_plane.refusals import clean
 from connections.providers.states import FINAL, AttemptState, Reason
 
 PREFIX = "JOB_STATE_"
@@ -55,7 +56,7 @@ OVER = frozenset(word for word, meaning in MEANINGS.items() if meaning.state in 
 
 def word_of(state: object) -> str:
     """The state's word without the prefix, as far as it is one."""
-    return state.removeprefix(PREFIX)[:40] if isinstance(state, str) else ""
+    return clean(state).removeprefix(PREFIX)[:40]
 
 
 def meaning_of(word: str) -> Meaning:
