@@ -46,7 +46,8 @@ def launch_resume(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
 @never_cache
 def launch_keep(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
     """Agree to the version that the launch's connection resolved."""
-    return _act(request, uid, lambda actor, launch: keep_version(actor=actor, launch=launch), _to_page)
+    version = request.POST.get("version", "")
+    return _act(request, uid, lambda actor, launch: keep_version(actor=actor, launch=launch, version=version), _to_page)
 
 
 @require_POST

@@ -32,12 +32,14 @@ from launches.domain.resume_launch import resume_launch
 from launches.domain.sweep_launches import sweep_launches
 from launches.gateway.admission import Refused, _endpoint_of
 from launches.models import Attempt, Launch, UnknownTrainer
+from launches.other_versions import otherwise_resolved
 from queues.hints import room
 from tests.api.makers import make_caller
 from tests.connections.remote import RemoteEngine
 from tests.launches.makers import attempt_of, make_launch
 from tests.makers import make_account, make_member, make_version, sign_in
 from wire.errors import FailedPrecondition, PermissionDenied
+from wire.names import parse_version_name
 from wire.times import rfc3339
 
 pytestmark = pytest.mark.django_db
@@ -392,6 +394,21 @@ def test_a_version_that_the_engine_resolved_otherwise_is_told(far: Connection, e
     assert launch.events.filter(kind="warning").count() == 1
 
 
+def test_a_version_is_the_same_where_its_shape_is_the_same_whatever_account_it_is_told_under() -> None:
+    launch = make_launch()
+    name = launch.spec["training_shape_version"]
+    _, shape, version = parse_version_name(name) or ("", "", "")
+    table = {
+        "": "",
+        name: "",
+        f"accounts/there/trainingShapes/{shape}/versions/{version}": "",
+        f"accounts/there/trainingShapes/x/versions/{version}": f"trainingShapes/x/versions/{version}; the launch form",
+    }
+    for told, words in table.items():
+        said = otherwise_resolved(launch, Attempt(remote_version=told))
+        assert words in said and bool(words) == bool(said)
+
+
 def test_where_the_account_asks_the_trainer_of_another_version_waits_for_a_yes(
     far: Connection, engine: RemoteEngine, client: Client
 ) -> None:
@@ -422,7 +439,10 @@ def test_where_the_account_asks_the_trainer_of_another_version_waits_for_a_yes(
     stranger = make_member(account=launch.account, role=Role.VIEWER)
     with pytest.raises(PermissionDenied):
         keep_version(actor=user_actor(stranger), launch=launch)
-    assert pages.post(f"/launches/{launch.uid}/keep").status_code == 302
+    assert f'name="version" value="{other.name}"' in page
+    changed = pages.post(f"/launches/{launch.uid}/keep", {"version": f"{other.name[:-8]}zzzz9999"})
+    assert changed.status_code == 409 and "of another version by now" in changed.content.decode() and admitted()
+    assert pages.post(f"/launches/{launch.uid}/keep", {"version": other.name}).status_code == 302
     assert admitted() == "" and AuditEntry.objects.filter(verb="keep_version").count() == 1
     page = pages.get(f"/launches/{launch.uid}").content.decode()
     assert waits in page and "Keep this version" not in page and "waits for a yes" not in page
