@@ -317,8 +317,7 @@ class TestBehindFaults:
         proxy.fail(refused_by_something_else(503), "GET", endpoint_path(reference), times=2)
         insist(lambda: faulty.provider.submit(make_submission(reference)))
         seen = until(lambda: _calm(lambda: wait_for(faulty.provider, reference, {AttemptState.RUNNING})))
-        assert not seen.ready
-        assert "does not answer" in seen.detail
+        assert not seen.ready  # what that means is said by whoever shows it, who knows whether it ever was
         until(lambda: _calm(lambda: wait_ready(faulty.provider, reference)))
 
     def test_cancels_and_resumes_once(self, faulty: ControlPlaneRig, proxy: FaultProxy) -> None:

@@ -33,6 +33,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "save_weights": {"model_id": "m", "path": "step-1", "overwrite": False},
     "save_weights_for_sampler": {"model_id": "m", "path": "step-1", "checkpoint_type": "base"},
     "load_weights": {"model_id": "m", "path": "step-1", "optimizer": True},
+    "load_adapter": {"model_id": "m", "adapter_path": "accounts/a/models/b"},
     "unload_model": {"model_id": "m"},
 }
 
