@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
 from accounts.actors import Actor, require
 from catalog.domain.start_promotion import PromotionSource, start_promotion
@@ -17,6 +16,7 @@ from launches.domain.control import right_to_control
 from launches.domain.mirror_checkpoints import refresh_checkpoints
 from launches.live.wake import wake
 from launches.models import Checkpoint, Launch
+from launches.retention import require_kept
 from wire.errors import FailedPrecondition, InvalidArgument, NotFound, Violation
 
 
@@ -85,8 +85,7 @@ def find_promotable(launch: Launch, name: str) -> Checkpoint:
         )
     if found is None:
         raise NotFound(f"There is no {launch.name}/checkpoints/{name[:200]}.")
-    if launch.kept_until is not None and launch.kept_until <= timezone.now():
-        raise NotFound(f"{launch.name}/checkpoints/{name} was kept until {launch.kept_until:%Y-%m-%d %H:%M} UTC.")
+    require_kept(launch.kept_until, f"{launch.name}/checkpoints/{name}")
     if launch.known_as[0] != launch.account.account_id:
         raise FailedPrecondition(
             f"{launch.name} was adopted from account {launch.known_as[0]}, under which its checkpoints lie. "

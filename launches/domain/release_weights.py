@@ -25,6 +25,7 @@ from downloads.archives import archive_download
 from downloads.contents import AlteredFile, Download, StoredFile, file_download
 from launches.domain.control import right_to_control
 from launches.models import Checkpoint
+from launches.retention import require_kept
 from wire.errors import FailedPrecondition, NotFound, Unavailable, Unimplemented
 
 ARCHIVE = ""
@@ -66,9 +67,8 @@ def release_checkpoint(*, actor: Actor, checkpoint: Checkpoint) -> Weights:
     """
     launch = checkpoint.launch
     require(actor, launch.account, right_to_control(actor, launch))
-    name = f"{launch.name}/checkpoints/{checkpoint.name}"
-    if launch.kept_until is not None and launch.kept_until <= timezone.now():
-        raise NotFound(f"{name} was kept until {launch.kept_until:%Y-%m-%d %H:%M} UTC.")
+    name = checkpoint.resource_name
+    require_kept(launch.kept_until, name)
     if checkpoint.writing:
         raise FailedPrecondition(f"{name} is still being written. Download it once it is saved.")
     with refused_in_words(name):
