@@ -18,11 +18,7 @@ def hint(task: str, row: int, *, delay: float = 0) -> None:
     broker.tell("hint.lost", lambda: send(task), task=task, row=row)
 
 
-MOST_WAITING = 500
-"""Hints that workers have not taken, beyond which no sweep and no look adds others."""
-
-
-def room(most: int = MOST_WAITING) -> int:
+def room(most: int) -> int:
     """How many more hints make sense: `most`, less those that wait for a worker already.
 
     What sweeps would otherwise send for the same rows again, every few seconds, while workers are slow or die, would

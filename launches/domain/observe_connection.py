@@ -25,6 +25,7 @@ from queues.hints import hint, room
 from queues.leases import due
 
 MOST_AT_ONCE = 5000
+MOST_HINTS = 500
 _KEPT = ("state", "ready", "detail", "endpoint", "queue_position", "remote_state", "estimated_start")
 """What an attempt keeps of an observation, under the same names."""
 
@@ -67,7 +68,7 @@ def _observe(connection: Connection, now: datetime) -> int:
                 _apply(provider, attempt.pk, observation)
             case _:  # not told, or with an error of its own
                 untold.append(attempt.pk)
-    for pk in untold[: room()]:  # the others are due, and looked at again soon
+    for pk in untold[: room(MOST_HINTS)]:  # the others are due, and looked at again soon
         hint(ADVANCE, pk)
     following = timezone.now() + timedelta(seconds=provider.capabilities.poll_seconds)
     held = Attempt.objects.filter(pk__in=unchanged, lease_token=None, cancel_requested_at=None)

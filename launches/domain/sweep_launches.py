@@ -17,13 +17,15 @@ from launches.models import Attempt, Launch
 from queues.hints import hint, room
 from queues.leases import OVERDUE, overdue
 
+MOST_AT_ONCE = 500
+
 
 def sweep_launches() -> int:
     """Hint every attempt that is overdue or whose lease ran out, and every deleted launch that has something to remove.
 
     Answers how many were hinted.
     """
-    together, most = _connections_to_observe(), room()
+    together, most = _connections_to_observe(), room(MOST_AT_ONCE)
     hinted = [(OBSERVE, pk) for pk in together]
     hinted += [(ADVANCE, pk) for pk in overdue(_one_by_one(together), most=most)]
     tombstones = (
