@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -96,7 +97,7 @@ def test_a_copy_on_another_path_goes_on_and_leaves_the_original_alone(original: 
     wait_for_state(there, "trained", "RUNNING")
     assert copy.query("SELECT resume_from FROM launches_attempt WHERE number = 2") == [("step-3",)]
     for job in ("trained", "waits"):
-        assert len(code_there.pids(job)) == 1
+        assert len(wait_for(partial(code_there.pids, job), 60, f"the start of {job}'s trainer")) == 1
         code_there.finish(job)
         wait_for_state(there, job, "COMPLETED")
     copy.stop()
