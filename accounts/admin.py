@@ -11,18 +11,15 @@ from allauth.account.models import EmailAddress
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.forms import AdminPasswordChangeForm, AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
-from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
-from django.forms import BooleanField, ModelForm
+from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.views.generic import RedirectView
 
-from accounts.actors import Actor
+from accounts.admin_forms import AddForm, ChangeForm, PasswordChangeForm
 from accounts.domain.add_member import add_member
-from accounts.domain.change_password import change_password
 from accounts.domain.create_account import create_account
 from accounts.domain.deactivate_user import deactivate_user
 from accounts.domain.reactivate_user import reactivate_user
@@ -30,7 +27,7 @@ from accounts.domain.record import record
 from accounts.domain.remove_member import remove_member
 from accounts.domain.revoke_api_key import revoke_api_key
 from accounts.models import Account, ApiKey, AuditEntry, Invitation, Membership, User
-from accounts.names import accounts_alike, users_alike, wrong_name
+from accounts.names import accounts_alike, users_alike
 from accounts.requests import actor_of
 from accounts.roles import Role
 from accounts.views.signing_in import sign_out
@@ -67,49 +64,6 @@ def _to_each(
             messages.error(request, refusal.message)
         else:
             messages.success(request, done(row))
-
-
-class AddForm(AdminUserCreationForm):  # type: ignore[type-arg]
-    """Who is new has no name that looks like another one."""
-
-    def clean_username(self) -> str:
-        """Errors: `ValidationError`."""
-        return _clean_name(super().clean_username())
-
-
-class PasswordChangeForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
-    """A new password, by the verb; and whether the user's API keys end with it."""
-
-    revoke_keys = BooleanField(required=False, label="Revoke the user's API keys, too")
-    actor: Actor
-
-    def save(self, commit: bool = True) -> User:
-        """Set it. What can be wrong with it was said by the form, which asks the same validators."""
-        user: User = self.user
-        change_password(
-            actor=self.actor,
-            user=user,
-            password=self.cleaned_data["password1"],
-            revoke_keys=self.cleaned_data["revoke_keys"],
-            now=timezone.now(),
-        )
-        return user
-
-
-class ChangeForm(UserChangeForm):  # type: ignore[type-arg]
-    """Who has such a name keeps it, and takes no other one."""
-
-    def clean_username(self) -> str:
-        """Errors: `ValidationError`."""
-        username: str = self.cleaned_data["username"]
-        unchanged = username.casefold() == self.instance.username.casefold()
-        return username if unchanged else _clean_name(username)
-
-
-def _clean_name(username: str) -> str:
-    for violation in wrong_name(username):
-        raise ValidationError(violation.description)
-    return username
 
 
 def _tell_alike(request: HttpRequest, what: str, groups: list[list[str]]) -> None:

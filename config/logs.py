@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import structlog
 from structlog.typing import Processor, WrappedLogger
@@ -46,3 +47,33 @@ def configure() -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def logging_of(level: str) -> dict[str, Any]:
+    """Django's LOGGING: everything from the level on goes to standard error, a line each."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "line": {
+                "()": "structlog.stdlib.ProcessorFormatter",
+                "processors": [drop_meta, render, hide_secrets],
+                "foreign_pre_chain": SHARED,
+            }
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            # A line for every look at every running launch, and for every task that is sent, would fill the disk.
+            "celery.app.trace": {"level": "WARNING"},
+            "celery.worker.strategy": {"level": "WARNING"},
+            "celery.beat": {"level": "WARNING"},
+            # Their own handlers would write a second line with the path as it is: Django's and its server's in
+            # development, the web server's where somebody turns its access log on.
+            "django": {"handlers": []},
+            "django.server": {"handlers": ["stderr"], "level": "WARNING"},
+            "granian.access": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+            "httpx": {"level": "WARNING"},
+            "httpcore": {"level": "WARNING"},
+        },
+    }

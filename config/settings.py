@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -17,6 +15,7 @@ from kombu.entity import Queue
 
 from config import logs
 from config.environment import SettingError, read, set_variables
+from config.keys import kept_key
 from wire.client_address import Network
 from wire.manifests import new_signing_key
 
@@ -26,20 +25,6 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 HOME = Path(read("SLIPWAY_HOME"))
 SLIPWAY_HOME = HOME if HOME.is_absolute() else BASE_DIR / HOME
 EMBEDDED: bool = read("SLIPWAY_EMBEDDED")
-
-
-def _kept(name: str, make: Callable[[], str]) -> str:
-    """A key that is made once and kept in SLIPWAY_HOME under that name, readable by the owner only."""
-    path = SLIPWAY_HOME / name
-    SLIPWAY_HOME.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{name}.{os.getpid()}")
-    if not path.exists():
-        part.touch(mode=0o600)
-        part.write_text(make())
-        with contextlib.suppress(FileExistsError):
-            os.link(part, path)  # link, not rename: of two processes that start together the first one's key stays
-        part.unlink()
-    return path.read_text()
 
 
 def _database(url: str) -> dict[str, Any]:
@@ -60,11 +45,11 @@ def _database(url: str) -> dict[str, Any]:
     }
 
 
-SECRET_KEY: str = read("SLIPWAY_SECRET_KEY") or _kept("secret-key", lambda: secrets.token_urlsafe(48))
+SECRET_KEY: str = read("SLIPWAY_SECRET_KEY") or kept_key(SLIPWAY_HOME, "secret-key", lambda: secrets.token_urlsafe(48))
 SLIPWAY_SEALING_KEYS: tuple[str, ...] = read("SLIPWAY_SEALING_KEYS") or (
-    _kept("sealing-key", lambda: Fernet.generate_key().decode()),
+    kept_key(SLIPWAY_HOME, "sealing-key", lambda: Fernet.generate_key().decode()),
 )
-SLIPWAY_SIGNING_KEY: str = read("SLIPWAY_SIGNING_KEY") or _kept("signing-key", new_signing_key)
+SLIPWAY_SIGNING_KEY: str = read("SLIPWAY_SIGNING_KEY") or kept_key(SLIPWAY_HOME, "signing-key", new_signing_key)
 SLIPWAY_CONNECTION_NETWORKS: Sequence[Network] = read("SLIPWAY_CONNECTION_NETWORKS") or ()
 DEBUG: bool = read("SLIPWAY_DEBUG")
 SLIPWAY_URL: str = read("SLIPWAY_URL") or f"http://127.0.0.1:{read('PORT')}"
@@ -311,29 +296,4 @@ CELERY_BEAT_SCHEDULE = {
 }
 
 logs.configure()
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {
-            "()": "structlog.stdlib.ProcessorFormatter",
-            "processors": [logs.drop_meta, logs.render, logs.hide_secrets],
-            "foreign_pre_chain": logs.SHARED,
-        }
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": read("SLIPWAY_LOG_LEVEL")},
-    "loggers": {
-        # A line for every look at every running launch, and for every task that is sent, would fill the disk.
-        "celery.app.trace": {"level": "WARNING"},
-        "celery.worker.strategy": {"level": "WARNING"},
-        "celery.beat": {"level": "WARNING"},
-        # Their own handlers would write a second line with the path as it is: Django's and its server's in development,
-        # the web server's where somebody turns its access log on.
-        "django": {"handlers": []},
-        "django.server": {"handlers": ["stderr"], "level": "WARNING"},
-        "granian.access": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-        "httpx": {"level": "WARNING"},
-        "httpcore": {"level": "WARNING"},
-    },
-}
+LOGGING = logs.logging_of(read("SLIPWAY_LOG_LEVEL"))
