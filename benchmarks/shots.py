@@ -25,6 +25,7 @@ WIDTHS = {1280: 860, 360: 740}
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
 RUN_MILLISECONDS = 400_000
+SAVED = "training/step-20"
 
 SIGNED_OUT = {"catalog-signed-out": "/", "sign-in": "/sign-in", "not-found": "/nowhere", "api-docs": "/api/docs"}
 SIGNED_IN = {
@@ -74,7 +75,8 @@ def main(folder: Path) -> None:
             _take_all(browser, None, folder, name, path)
         state, launch = _make_launch(browser, folder)
         _wait_for_validation(browser, state, sample.measured["validation"])
-        pages = SIGNED_IN | sample.pages | sample.measured | {"launch-completed": launch}
+        pages = SIGNED_IN | sample.pages | sample.measured
+        pages |= {"launch-completed": launch, "checkpoint": f"{launch}/saves/{SAVED}"}
         for name, path in pages.items():
             _take_all(browser, state, folder, name, path)
         for name, act in ACTS.items():
