@@ -273,9 +273,16 @@ CELERY_TASK_ACKS_LATE = False
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "slipway"
-# The pulse has a queue of its own, so that a long queue of launches does not look like a dead worker.
+# What only finds work, and the pulse, have a queue of their own, of which workers take in turns with the other: a long
+# queue of hints must not look like a dead worker, nor keep waiting what finds the rows that nobody was hinted of.
 CELERY_TASK_QUEUES = [Queue("slipway"), Queue("pulse")]  # type: ignore[no-untyped-call]
-CELERY_TASK_ROUTES = {"config.pulse": {"queue": "pulse"}}
+CELERY_TASK_ROUTES = {
+    name: {"queue": "pulse"}
+    for name in (
+        *("launches.sweep", "launches.reconcile_all", "publishing.sweep", "connections.look_around"),
+        *("catalog.sweep_promotions", "catalog.sync_due", "config.pulse"),
+    )
+}
 CELERY_TASK_TIME_LIMIT = 120
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -286,7 +293,7 @@ CELERY_IMPORTS = ["config.tidying"]
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "launches.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "validations": {"task": "publishing.sweep", "schedule": 5.0, "options": {"expires": 10}},
-    "reconcile": {"task": "launches.reconcile", "schedule": 30.0, "options": {"expires": 30}},
+    "reconcile": {"task": "launches.reconcile_all", "schedule": 30.0, "options": {"expires": 30}},
     "connections": {"task": "connections.look_around", "schedule": 30.0, "options": {"expires": 30}},
     "promotions": {"task": "catalog.sweep_promotions", "schedule": 5.0, "options": {"expires": 10}},
     "catalogs": {"task": "catalog.sync_due", "schedule": 10.0, "options": {"expires": 10}},

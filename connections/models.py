@@ -50,6 +50,7 @@ class Connection(models.Model):
     next_try_at = models.DateTimeField(null=True, blank=True)
     last_error = models.TextField(blank=True)
     observing_until = models.DateTimeField(null=True, blank=True, help_text="While all that runs there is looked at.")
+    comparing_until = models.DateTimeField(null=True, blank=True, help_text="While that is compared with our rows.")
     created_at = models.DateTimeField(db_default=Now())
     retired_at = models.DateTimeField(null=True, blank=True)
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from celery import shared_task
 
+from connections.queries import living_connections
 from launches.domain.advance_launch import advance_launch
 from launches.domain.observe_connection import observe_connection
 from launches.domain.purge_launch import purge_launch
@@ -14,15 +15,15 @@ from launches.domain.sweep_launches import sweep_launches
 from launches.live.hints import ADVANCE, OBSERVE, PURGE, RECONCILE
 from queues.hints import hint
 
-LONG = timedelta(seconds=30)
-"""What is due later than that is left to the sweep: a message that waits in a worker fills its memory."""
+SOON = timedelta(seconds=5)
+"""What is due later than that is left to the sweep: messages that wait in a worker come due in front of all others."""
 
 
 @shared_task(name=ADVANCE)
 def advance(attempt_pk: int) -> None:
     """One step of an attempt, and a hint for the next."""
     delay = advance_launch(attempt_pk)
-    if delay is not None and delay < LONG:
+    if delay is not None and delay < SOON:
         hint(ADVANCE, attempt_pk, delay=delay.total_seconds())
 
 
@@ -44,7 +45,14 @@ def sweep() -> None:
     sweep_launches()
 
 
+@shared_task(name="launches.reconcile_all")
+def reconcile_all() -> None:
+    """Each connection by itself, so that one that does not answer keeps no other waiting."""
+    for pk in living_connections().values_list("pk", flat=True):
+        reconcile.apply_async(args=[pk], expires=30)
+
+
 @shared_task(name=RECONCILE)
-def reconcile(_unknown_trainer_pk: int = 0) -> None:
-    """Compare with the providers, because it is time or because of a trainer that is to end."""
-    reconcile_launches()
+def reconcile(connection_pk: int) -> None:
+    """Compare with one, because it is time or because of a trainer there that is to end."""
+    reconcile_launches(connection_pk)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -66,24 +66,32 @@ class Lease:
     @contextmanager
     def kept(self) -> Iterator[None]:
         """Renew the lease beside the block, so that a single slow call in it does not lose the row."""
-        done = threading.Event()
-        keeper = threading.Thread(target=self._keep, args=(done,), name=f"lease-{self.pk}", daemon=True)
-        keeper.start()
-        try:
+        with renewed(self.renew, f"lease-{self.pk}"):
             yield
-        finally:
-            done.set()
-            keeper.join()
 
-    def _keep(self, done: threading.Event) -> None:
-        while not done.wait(LEASE.total_seconds() / 3):
-            try:
-                if not self.renew():
-                    return
-            except DatabaseError as error:
-                log.warning("lease.unrenewed", row=self.pk, error=str(error))
-            finally:
-                connection.close()
+
+@contextmanager
+def renewed(renew: Callable[[], bool], name: str) -> Iterator[None]:
+    """Renew what is held for a lease, again and again beside the block, until it says that it is lost."""
+    done = threading.Event()
+    keeper = threading.Thread(target=_keep, args=(renew, name, done), name=name, daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        done.set()
+        keeper.join()
+
+
+def _keep(renew: Callable[[], bool], name: str, done: threading.Event) -> None:
+    while not done.wait(LEASE.total_seconds() / 3):
+        try:
+            if not renew():
+                return
+        except DatabaseError as error:
+            log.warning("lease.unrenewed", held=name, error=str(error))
+        finally:
+            connection.close()
 
 
 def due(now: datetime) -> Q:

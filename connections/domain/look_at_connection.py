@@ -1,25 +1,41 @@
-"""Take turns at looking at all that runs on a connection, so that two workers do not ask it the same."""
+"""Take turns at asking a connection about all that runs there, so that two workers do not ask it the same."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from enum import StrEnum
 
 from django.db.models import Q
+from django.utils import timezone
 
 from connections.models import Connection
+from connections.queries import living_connections
+from queues.leases import LEASE, renewed
 
-LONGEST_LOOK = timedelta(seconds=110)
-"""Below the time limit of a task, after which its worker is gone for sure."""
+
+class Turn(StrEnum):
+    """What is asked, as the column that says until when a worker is about it."""
+
+    OBSERVE = "observing_until"
+    COMPARE = "comparing_until"
 
 
-def begin_look(connection_pk: int, *, now: datetime) -> Connection | None:
-    """Take the turn; None where another worker has it, or the connection is left alone for a while."""
-    free = Q(observing_until=None) | Q(observing_until__lte=now)
+@contextmanager
+def turn_at(connection_pk: int, turn: Turn, *, now: datetime) -> Iterator[Connection | None]:
+    """Have the turn; None where another worker has it, or the connection is retired, or left alone for a while.
+
+    It is held for as long as the block takes, and free again soon after its worker died.
+    """
+    rows = living_connections().filter(pk=connection_pk)
+    free = Q(**{turn: None}) | Q(**{f"{turn}__lte": now})
     tried = Q(next_try_at=None) | Q(next_try_at__lte=now)
-    rows = Connection.objects.filter(free & tried, pk=connection_pk)
-    return Connection.objects.get(pk=connection_pk) if rows.update(observing_until=now + LONGEST_LOOK) else None
-
-
-def end_look(connection: Connection) -> None:
-    """Give the turn back."""
-    Connection.objects.filter(pk=connection.pk).update(observing_until=None)
+    if not rows.filter(free & tried).update(**{turn: now + LEASE}):
+        yield None
+        return
+    try:
+        with renewed(lambda: bool(rows.update(**{turn: timezone.now() + LEASE})), f"{turn}-{connection_pk}"):
+            yield Connection.objects.get(pk=connection_pk)
+    finally:
+        rows.update(**{turn: None})

@@ -42,5 +42,5 @@ def end_unknown_trainer(*, actor: Actor, trainer: UnknownTrainer) -> None:
         account=account,
         before={"attempt": row.attempt_number, "state": row.state},
     )
-    hint_on_commit(RECONCILE, row.pk)
-    transaction.on_commit(partial(hint, RECONCILE, row.pk, delay=GONE_SECONDS))
+    hint_on_commit(RECONCILE, row.connection_id)
+    transaction.on_commit(partial(hint, RECONCILE, row.connection_id, delay=GONE_SECONDS))

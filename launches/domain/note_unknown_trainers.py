@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Collection
 from datetime import datetime
 
 import structlog
 
 from connections.models import Connection
-from connections.providers.base import Provider, ProviderError, Reference
+from connections.providers.base import Provider, ProviderError, Reference, SecretRefused, Unreachable
 from connections.providers.submissions import KeepsSubmissions
 from launches.adoption import known_gpus
 from launches.models import UnknownTrainer
@@ -17,19 +19,27 @@ log = structlog.get_logger(__name__)
 
 
 def note_unknown_trainers(
-    *, connection: Connection, provider: Provider, references: Collection[Reference], now: datetime
+    *, connection: Connection, provider: Provider, references: Collection[Reference], now: datetime, until: float
 ) -> None:
     """Make the rows of this connection be just these references; what goes wrong with one leaves out that one alone.
 
-    Each step may be repeated, so it needs no transaction around the provider's calls.
+    Each step may be repeated, so it needs no transaction around the provider's calls. What it does not get to `until`
+    (monotonic seconds) waits for the next time, which begins with others.
+    Errors: `Unreachable`, `SecretRefused`.
     """
-    listed = set(references)
-    for row in UnknownTrainer.objects.filter(connection=connection):
-        if reference_of(row) not in listed:
-            row.delete()
-    for reference in references:
+    rows = {reference_of(row): row for row in UnknownTrainer.objects.filter(connection=connection)}
+    for reference in rows.keys() - set(references):
+        rows.pop(reference).delete()
+    ending = {reference for reference, row in rows.items() if row.end_requested_at is not None}
+    order = sorted(references, key=lambda each: (each not in ending, each in rows, random.random()))  # noqa: S311
+    for reference in order:
+        if time.monotonic() > until:
+            log.warning("reconcile.unfinished", connection=connection.name, listed=len(references))
+            return
         try:
             _note(connection, provider, reference, now)
+        except (Unreachable, SecretRefused):
+            raise
         except ProviderError as error:  # gone meanwhile, or for the next time
             log.warning("reconcile.unobserved", connection=connection.name, job=reference.job, error=str(error))
         except Exception as error:  # what it says of this one cannot be kept

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from connections.domain.look_at_connection import begin_look, end_look
+from connections.domain.look_at_connection import Turn, turn_at
 from connections.models import Connection
 from connections.opened import provider_to_act
 from connections.providers.base import Observation, Provider, ProviderError
@@ -33,13 +33,8 @@ _KEPT = ("state", "ready", "detail", "endpoint", "queue_position", "remote_state
 def observe_connection(connection_pk: int) -> int:
     """Look once, where nobody else does just now. Answers how many attempts were looked at."""
     now = timezone.now()
-    connection = begin_look(connection_pk, now=now)
-    if connection is None:
-        return 0
-    try:
-        return _observe(connection, now)
-    finally:
-        end_look(connection)
+    with turn_at(connection_pk, Turn.OBSERVE, now=now) as connection:
+        return _observe(connection, now) if connection is not None else 0
 
 
 def observed_together(now: datetime) -> QuerySet[Attempt]:
@@ -59,20 +54,23 @@ def _observe(connection: Connection, now: datetime) -> int:
         note_reach(connection, error=error)
         return 0
     note_reach(connection)
+    changed: dict[int, Observation] = {}
     unchanged, untold = [], []
     for reference, attempt in attempts.items():
         match seen.get(reference):
             case Observation() as observation if _is_as_it_was(attempt, observation):
                 unchanged.append(attempt.pk)
             case Observation() as observation:
-                _apply(provider, attempt.pk, observation)
+                changed[attempt.pk] = observation
             case _:  # not told, or with an error of its own
                 untold.append(attempt.pk)
-    for pk in untold[: room(MOST_HINTS)]:  # the others are due, and looked at again soon
-        hint(ADVANCE, pk)
     following = timezone.now() + timedelta(seconds=provider.capabilities.poll_seconds)
     held = Attempt.objects.filter(pk__in=unchanged, lease_token=None, cancel_requested_at=None)
     held.update(observed_at=now, next_check_at=following, failures=0)
+    for pk in untold[: room(MOST_HINTS)]:  # the others are due, and looked at again soon
+        hint(ADVANCE, pk)
+    for pk, observation in changed.items():  # what takes long comes last: a worker that dies there loses only that
+        _apply(provider, pk, observation)
     return len(attempts)
 
 

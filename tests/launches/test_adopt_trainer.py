@@ -48,7 +48,7 @@ def found(engine: RemoteEngine, version: ShapeVersion | None, reference: Referen
     engine.jobs[reference] = Observation(AttemptState.RUNNING, ready=True, endpoint="https://far/x")
     if version is not None:
         engine.kept[reference] = KeptSubmission(version.name, SETTINGS | settings)
-    assert reconcile_launches() == 0
+    assert reconcile_launches(Connection.objects.get(name="far").pk) == 0
     return UnknownTrainer.objects.get(account_name=reference.account, job_id=reference.job)
 
 
@@ -95,7 +95,7 @@ def test_on_its_page_it_becomes_a_launch_of_the_chosen_owner_and_is_one_like_all
             job_id="forgotten",
         )
     Launch.objects.filter(pk=launch.pk).update(adopted_account="gone")
-    assert reconcile_launches() == 0
+    assert reconcile_launches(Connection.objects.get(name="far").pk) == 0
     assert not UnknownTrainer.objects.exists()
 
     Attempt.objects.update(next_check_at=timezone.now() - timedelta(seconds=10))

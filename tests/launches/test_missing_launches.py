@@ -113,7 +113,7 @@ def test_it_is_ended_here_by_a_persons_word_and_a_worker_that_is_late_changes_no
     assert engine.calls == []
     assert AuditEntry.objects.filter(verb="end_here", actor=admin, account=team).count() == 1
     engine.jobs = held  # it shows again: nobody ends it, and it is told
-    assert reconcile_launches() == 0
+    assert reconcile_launches(far.pk) == 0
     assert UnknownTrainer.objects.get().job_id == launch.job_id
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from django.db import connection as database
@@ -22,7 +23,9 @@ from connections.domain.refresh_capacity import refresh_capacity
 from connections.models import Connection
 from connections.providers.base import NEWEST_ATTEMPT, Observation, Reference, Retryable, Unreachable
 from connections.providers.states import AttemptState, Reason
+from launches.domain import note_unknown_trainers as noting
 from launches.domain import observe_connection as observing
+from launches.domain import reconcile_launches as reconciling
 from launches.domain.advance_launch import advance_launch
 from launches.domain.cancel_launch import cancel_launch
 from launches.domain.keep_version import keep_version
@@ -33,9 +36,10 @@ from launches.domain.sweep_launches import sweep_launches
 from launches.gateway.admission import Refused, _endpoint_of
 from launches.models import Attempt, Launch, UnknownTrainer
 from launches.other_versions import otherwise_resolved
+from launches.tasks import reconcile_all
 from queues.hints import room
 from tests.api.makers import make_caller
-from tests.connections.remote import RemoteEngine
+from tests.connections.remote import RemoteEngine, make_connection, registered
 from tests.launches.makers import attempt_of, make_launch
 from tests.makers import make_account, make_member, make_version, sign_in
 from wire.errors import FailedPrecondition, PermissionDenied
@@ -345,12 +349,12 @@ def test_what_an_engine_lists_without_attempts_is_the_newest_one_and_nobody_unkn
         Reference("local", over.job_id, NEWEST_ATTEMPT): Observation(AttemptState.RUNNING),
         Reference("local", "of-nobody", NEWEST_ATTEMPT): Observation(AttemptState.RUNNING),
     }
-    assert reconcile_launches() == 1  # what is over here, and runs there still
+    assert reconcile_launches(far.pk) == 1  # what is over here, and runs there still
     assert list(UnknownTrainer.objects.values_list("job_id", flat=True)) == ["of-nobody"]
     Attempt.objects.filter(launch=first).update(state="FAILED", finished_at=timezone.now())
     Attempt.objects.create(launch=first, number=2)  # resumed just now: it has not heard the engine's id yet
     engine.jobs = {Reference("", "cut-short-1", NEWEST_ATTEMPT): Observation(AttemptState.RUNNING)}
-    assert reconcile_launches() == 0
+    assert reconcile_launches(far.pk) == 0
     assert not UnknownTrainer.objects.exists()
 
 
@@ -363,20 +367,74 @@ def test_what_one_trainer_or_connection_says_keeps_nobody_from_the_others(
     first, second = (Reference("gone", job, 1) for job in ("job-a", "job-b"))
     engine.jobs = dict.fromkeys((first, second), Observation(AttemptState.RUNNING))
     monkeypatch.setattr(engine, "kept_submission", broken)
-    reconcile_launches()
+    reconcile_launches(far.pk)
     assert set(UnknownTrainer.objects.values_list("job_id", flat=True)) == {"job-a", "job-b"}
     UnknownTrainer.objects.filter(job_id="job-a").update(end_requested_at=timezone.now())
-    reconcile_launches()
+    reconcile_launches(far.pk)
     assert [engine.jobs[each].state for each in (first, second)] == ["CANCELLED", "RUNNING"]
     monkeypatch.setattr(engine, "list_references", broken)
-    assert reconcile_launches() == 0
+    assert reconcile_launches(far.pk) == 0
+
+
+def test_a_connection_that_hangs_keeps_no_other_from_being_compared_and_decides_nothing(
+    far: Connection, engine: RemoteEngine, empty_queue: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near_engine = RemoteEngine()
+    with registered(monkeypatch, "near-kind", near_engine):
+        near = make_connection(name="near", kind="near-kind")
+        reconcile_all()
+        assert room(10) == 10 - Connection.objects.count()  # a hint each
+        (launch,) = running(1)
+        lost = Reference("gone", "job-a", 1)
+        near_engine.jobs[lost] = Observation(AttemptState.RUNNING)
+        known = UnknownTrainer.objects.create(
+            connection=far, account_name="gone", job_id="of-far", attempt_number=1, seen_at=timezone.now()
+        )
+        before = attempt_of(launch)
+        meanwhile: list[int] = []
+
+        def hang() -> None:
+            """What other workers do until this one gives up."""
+            asked.append("far")
+            meanwhile.extend(reconcile_launches(pk) for pk in (far.pk, near.pk))
+            raise Unreachable("It did not answer within 15 s.")
+
+        asked: list[str] = []
+        with monkeypatch.context() as patched:
+            patched.setattr(engine, "list_references", hang)
+            assert reconcile_launches(far.pk) == 0
+            assert reconcile_launches(far.pk) == 0  # it is left alone for a while
+        assert (asked, near_engine.calls.count("list_references")) == (["far"], 1)
+        assert set(UnknownTrainer.objects.values_list("job_id", flat=True)) == {"job-a", known.job_id}
+        far.refresh_from_db()
+        assert (far.last_error, far.failures, far.comparing_until) == ("It did not answer within 15 s.", 1, None)
+        assert (attempt_of(launch).state, attempt_of(launch).observed_at) == (before.state, before.observed_at)
+        Connection.objects.update(next_try_at=None, comparing_until=timezone.now())  # or its worker died
+    reconcile_launches(far.pk)
+    assert not UnknownTrainer.objects.filter(connection=far).exists()
+
+
+def test_what_takes_too_long_to_compare_goes_on_with_others_the_next_time(
+    far: Connection, engine: RemoteEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.jobs = {Reference("gone", f"job-{number}", 1): Observation(AttemptState.RUNNING) for number in range(3)}
+    monkeypatch.setattr(reconciling, "time", SimpleNamespace(monotonic=lambda: 0.0))
+    monkeypatch.setattr(reconciling, "COMPARE_SECONDS", 1.5)
+    for seen in (1, 2, 3):
+        monkeypatch.setattr(noting, "time", SimpleNamespace(monotonic=iter([1, 2]).__next__))
+        reconcile_launches(far.pk)
+        assert UnknownTrainer.objects.count() == seen
+    UnknownTrainer.objects.filter(job_id="job-1").update(end_requested_at=timezone.now())
+    monkeypatch.setattr(noting, "time", SimpleNamespace(monotonic=iter([1, 2]).__next__))
+    reconcile_launches(far.pk)  # who was asked to end comes first
+    assert engine.jobs[Reference("gone", "job-1", 1)].state == "CANCELLED"
 
 
 def test_what_was_lost_and_is_there_again_is_shown_and_not_ended(far: Connection, engine: RemoteEngine) -> None:
     (launch,) = running(1)
     Attempt.objects.filter(launch=launch).update(state="LOST", finished_at=timezone.now())
     engine.calls.clear()
-    assert reconcile_launches() == 0
+    assert reconcile_launches(far.pk) == 0
     assert "cancel" not in engine.calls
     assert UnknownTrainer.objects.get().job_id == launch.job_id
 

@@ -66,8 +66,8 @@ def test_what_a_restored_database_does_not_know_is_listed_and_ends_when_asked(ri
         rig.provider.submit(make_submission(reference))
     wait_ready(rig.provider, running)
 
-    assert reconcile_launches() == 0
-    assert reconcile_launches() == 0
+    assert reconcile_launches(local_connection().pk) == 0
+    assert reconcile_launches(local_connection().pk) == 0
     first, second = UnknownTrainer.objects.order_by("pk")
     assert (first.name, first.state) == (f"accounts/team-a/rlorTrainerJobs/{running.job}", AttemptState.RUNNING)
     assert (second.account_name, second.state) == ("gone", AttemptState.PENDING)
@@ -76,10 +76,10 @@ def test_what_a_restored_database_does_not_know_is_listed_and_ends_when_asked(ri
     assert rig.provider.observe(running).ready  # nobody asked for its end
 
     end_unknown_trainer(actor=user_actor(admin), trainer=first)
-    reconcile_launches()
+    reconcile_launches(local_connection().pk)
     wait_for(rig.provider, running, {AttemptState.CANCELLED})
     wait_ready(rig.provider, waiting)
-    reconcile_launches()
+    reconcile_launches(local_connection().pk)
     assert list(UnknownTrainer.objects.values_list("job_id", flat=True)) == [waiting.job]
     (entry,) = AuditEntry.objects.filter(verb="end_unknown_trainer")
     assert (entry.target, entry.account, entry.actor) == (first.name, team, admin)
@@ -105,7 +105,7 @@ def test_a_launch_under_the_id_of_a_forgotten_one_is_refused_and_touches_nothing
         assert "Launch it under another job id." in attempt.detail
         delete_launch(actor=user_actor(launch.owner), launch=launch)
         assert purge_launch(launch.pk)
-    assert reconcile_launches() == 0
+    assert reconcile_launches(local_connection().pk) == 0
     assert UnknownTrainer.objects.get().job_id == running.job_id
     assert rig.provider.observe(forgotten).ready
     assert checkpoint.is_dir()
@@ -122,7 +122,7 @@ def test_what_was_forgotten_is_adopted_with_the_token_that_it_was_started_with(
     forgotten = make_reference(attempt=2)
     rig.provider.submit(make_submission(forgotten, training_shape_version=version.name, display_name="Found"))
     wait_ready(rig.provider, forgotten)
-    reconcile_launches()
+    reconcile_launches(local_connection().pk)
     row = UnknownTrainer.objects.get()
     assert row.gpus == 0
     assert TOKEN not in str(row.kept)
@@ -135,7 +135,7 @@ def test_what_was_forgotten_is_adopted_with_the_token_that_it_was_started_with(
     assert (attempt.state, attempt.ready) == (AttemptState.RUNNING, True)
     assert token_of(attempt) == TOKEN
     assert token_of(attempt) != trainer_token(launch)
-    assert reconcile_launches() == 0
+    assert reconcile_launches(local_connection().pk) == 0
     assert not UnknownTrainer.objects.exists()
     cancel_launch(actor=user_actor(owner), launch=launch)
     advance_launch(attempt.pk)
@@ -148,7 +148,7 @@ def test_what_is_recorded_here_is_not_listed(rig: LocalRig) -> None:
     reference = make_reference(launch.job_id, account=launch.account.account_id)
     rig.provider.submit(make_submission(reference))
     until(lambda: rig.provider.list_references() == [reference])
-    reconcile_launches()
+    reconcile_launches(local_connection().pk)
     assert not UnknownTrainer.objects.exists()
 
 
