@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from enum import StrEnum
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import yaml
 
-from catalog.files.problems import Place, Problem, Reporter, cut, odd_space, shown
+from catalog.files.kinds import Meaning, ScalarKind, text
+from catalog.files.problems import Place, Problem, Reporter, cut, odd_space
 from catalog.files.yaml_readings import difference, number_with_exponent
-from catalog.labels import read_tokens
-from wire import names
-from wire.numbers import read_whole
-from wire.texts import unseen_in
 
-Choice = TypeVar("Choice", bound=StrEnum)
+Default = TypeVar("Default")
+REQUIRED: Any = object()
+"""In place of a default: the value must be there, and say something."""
 MAX_RECORDS = 10_000
 _SHOWN_ENTRIES = 5
 """Of a list or mapping that a message repeats."""
@@ -34,14 +32,14 @@ class Record:
         self._read: set[str] = set()
         if not isinstance(node, yaml.MappingNode):
             found = f"{_written(node)} is no mapping{odd_space(_text_of(node))}" if node else "is empty"
-            self._note(self.place.line, path, f"{found}; write a mapping of keys and values")
+            report.note(Problem(self.place.line, path, f"{found}; write a mapping of keys and values"))
             return
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                self._note(_line(key), path, f"{_written(key)} cannot be a key; write a word")
+                report.note(Problem(_line(key), path, f"{_written(key)} cannot be a key; write a word"))
             elif key.value in self._values:
                 both = f"{_written(self._values[key.value])} and {_written(value)}"
-                self._note(_line(key), self.place.at(key.value), f"is given twice, as {both}; keep one")
+                report.note(Problem(_line(key), self.place.at(key.value), f"is given twice, as {both}; keep one"))
             else:
                 self._values[key.value] = value
 
@@ -61,9 +59,11 @@ class Record:
         self._read.update(self._values)
         return list(self._values)
 
-    def wrong(self, key: str, text: str) -> None:
-        """Note that the value of `key` cannot be used."""
-        self._report.note(self.place.problem(key, f"{text}{_as_it_stands(self._values.get(key), text)}"))
+    def wrong(self, key: str, text: str, node: yaml.Node | None = None) -> None:
+        """Note that the value of `key` cannot be used; `node` is the value where the key is no more than its name."""
+        node = node or self._values.get(key)
+        line = _line(node) if node else self.place.line_of(key)
+        self._report.note(Problem(line, self.place.at(key), f"{text}{_as_it_stands(node, text)}"))
 
     def finish(self) -> None:
         """Note every key that nobody asked for."""
@@ -73,89 +73,40 @@ class Record:
                 odd = odd_space(name)
                 self.wrong(name, f"is not known here, where {_written(value)} is given{odd}; there are {known}")
 
-    def text(self, key: str, *, longest: int, default: str | None = None, lines: bool = False) -> str:
-        """A text of 1 to `longest` characters, several lines with `lines`; without a default it must say something."""
-        found = self._scalar(key, required=default is None)
-        if found is None:
-            return default or ""
-        if not isinstance(found, str) or not 0 < len(found) <= longest:
-            quotes = "" if isinstance(found, str) else "; put it in quotes"
-            self.wrong(key, f"{self._shown(key)} is no text of 1 to {longest} characters{quotes}")
-            return default or ""
-        if unseen := unseen_in(found, lines=lines):
-            self.wrong(key, f"{shown(found)} holds {unseen}; remove it")
-            return default or ""
-        if default is None and not found.strip():
-            self.wrong(key, f"{shown(found)} is blank; write what people shall read")
-            return ""
-        return found
+    def take(self, key: str, kind: ScalarKind[Meaning], default: Default = REQUIRED) -> Meaning | Default:
+        """What the value means; where it is absent or null `default`, and without one it must be there."""
+        self._read.add(key)
+        return self._meaning(key, self._values.get(key), kind, default)
 
-    def maybe_text(self, key: str, *, longest: int) -> str | None:
-        """A text, which may be empty, or None where it is absent or null."""
-        return "" if self._scalar(key, required=False) == "" else self.text(key, longest=longest, default="") or None
+    def _meaning(
+        self, key: str, node: yaml.Node | None, kind: ScalarKind[Meaning], default: Default = REQUIRED
+    ) -> Meaning | Default:
+        required = default is REQUIRED
+        if node is None:
+            sentence = kind.missing if required else ""
+        elif not isinstance(node, yaml.ScalarNode):
+            sentence = f"{_written(node)} is no single value; write one, no list or mapping"
+        elif not (sentence := _doubt(node)):
+            value = _construct(node)
+            try:
+                if value is not None:
+                    found = kind.read(value)
+                    if not required or str(found).strip():
+                        return found
+                    raise ValueError("is blank; write what people shall read")
+                sentence = kind.empty if required else ""
+            except ValueError as error:
+                sentence = f"{_written(node)} {error}"
+        if sentence:
+            self.wrong(key, sentence, node)
+        return kind.stand_in if required else default
 
-    def identifier(self, key: str) -> str:
-        """An id as the wire has them."""
-        found = self.text(key, longest=200)
-        if found and (sentence := names.refuse_id(found)):
+    def named(self, key: str, refuse: Callable[[str], str], default: str = REQUIRED) -> str:
+        """A name; one of which `refuse` says why it is none stays as it is, so that others can be held against it."""
+        found = self.take(key, text(200), default)
+        if found and (sentence := refuse(found)):
             self.wrong(key, sentence)
         return found
-
-    def whole(self, key: str, *, least: int, most: int, default: int | None = None) -> int:
-        """A whole number within the bounds; without a default it must be there."""
-        found = self._scalar(key, required=default is None)
-        if found is None:
-            return default or 0
-        number = None if isinstance(found, str) else read_whole(found)
-        if number is None or not least <= number <= most:
-            self.wrong(key, f"{self._shown(key)} is no whole number from {least} to {most}")
-            return least
-        return number
-
-    def tokens(self, key: str, *, most: int) -> int:
-        """A length in tokens, from 1, written as a number or as lengths are shown, such as 256k; it must be there."""
-        found = self._scalar(key, required=False)
-        if not isinstance(found, str):
-            return self.whole(key, least=1, most=most)
-        try:
-            number = read_tokens(found)
-        except ValueError as error:
-            self.wrong(key, f"{self._shown(key)} is no length from 1 to {most}; {error}")
-            return 1
-        if not 1 <= number <= most:
-            self.wrong(key, f"{self._shown(key)} is {number} tokens, and no length from 1 to {most}")
-        return number
-
-    def maybe_whole(self, key: str, *, least: int, most: int) -> int | None:
-        """A whole number, or None where it is absent or null."""
-        return self.whole(key, least=least, most=most, default=0) or None
-
-    def flag(self, key: str, *, default: bool) -> bool:
-        """true or false."""
-        found = self._scalar(key, required=False)
-        if found is None:
-            return default
-        if not isinstance(found, bool):
-            self.wrong(key, f"{self._shown(key)} is neither true nor false")
-            return default
-        return found
-
-    def choice(self, key: str, choices: type[Choice]) -> Choice:
-        """One of the enumeration's values; it must be there."""
-        found = self.maybe_choice(key, choices)
-        if found is None and not self.has_value(key):
-            self.wrong(key, f"is missing; write one of {', '.join(choices)}")
-        return found or next(iter(choices))
-
-    def maybe_choice(self, key: str, choices: type[Choice]) -> Choice | None:
-        """One of the enumeration's values, or None where it is absent or null."""
-        found = self._scalar(key, required=False)
-        if found is None:
-            return None
-        if found not in list(choices):
-            self.wrong(key, f"{self._shown(key)} is none of {', '.join(choices)}")
-            return None
-        return choices(found)
 
     def records(self, key: str, *, least: int) -> Iterator[Record]:
         """The mappings of a list that must be there."""
@@ -170,18 +121,16 @@ class Record:
             for index, entry in enumerate(node.value):
                 yield Record(entry, f"{self.place.at(key)}[{index}]", self._report)
 
-    def texts(self, key: str, *, longest: int, most: int) -> tuple[str, ...]:
-        """Up to `most` different texts of 1 to `longest` characters; none where it is absent or null."""
+    def texts(self, key: str, kind: ScalarKind[str], *, most: int) -> tuple[str, ...]:
+        """Up to `most` different texts; none where it is absent or null."""
         if not self.has_value(key):
             return ()
         node = self._values[key]
         if not isinstance(node, yaml.SequenceNode) or len(node.value) > most:
             self.wrong(key, f"{_written(node)} is no list of up to {most} texts")
             return ()
-        named = {f"{key}[{index}]": entry for index, entry in enumerate(node.value)}
-        pairs = [(yaml.ScalarNode("tag:yaml.org,2002:str", name), entry) for name, entry in named.items()]
-        entries = Record(yaml.MappingNode(node.tag, pairs, node.start_mark), self.place.path, self._report)
-        return tuple(dict.fromkeys(entries.text(name, longest=longest) for name in named))
+        entries = enumerate(node.value)
+        return tuple(dict.fromkeys(self._meaning(f"{key}[{index}]", entry, kind) for index, entry in entries))
 
     def maybe_record(self, key: str) -> Record | None:
         """A mapping inside this one, or None where it is absent or null."""
@@ -191,46 +140,21 @@ class Record:
         """A single value or a list of single values, by YAML's own rules; with `number` also numbers such as 1e-5."""
         self._read.add(key)
         node = self._values[key]
-        if isinstance(node, yaml.ScalarNode):
-            return self._value(key, node, number=number)
-        if isinstance(node, yaml.SequenceNode) and all(isinstance(each, yaml.ScalarNode) for each in node.value):
-            return [self._value(key, each, number=number) for each in node.value]
-        self.wrong(key, f"{_written(node)} is neither a single value nor a list of single values")
-        return None
-
-    def _scalar(self, key: str, *, required: bool) -> Any:
-        self._read.add(key)
-        node = self._values.get(key)
-        if node is None:
-            if required:
-                self.wrong(key, "is missing")
+        entries = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        single = [each for each in entries if isinstance(each, yaml.ScalarNode)]
+        if len(single) < len(entries):
+            self.wrong(key, f"{_written(node)} is neither a single value nor a list of single values")
             return None
-        if not isinstance(node, yaml.ScalarNode):
-            self.wrong(key, f"{_written(node)} is no single value; write one, no list or mapping")
-            return None
-        before = len(self._report.problems)
-        found = self._value(key, node)
-        if found is None and required and len(self._report.problems) == before:
-            self.wrong(key, "is empty")
-        return found
-
-    def _value(self, key: str, node: yaml.ScalarNode, *, number: bool = False) -> Any:
-        """The single value; None, and a problem noted, where readers of YAML differ on it."""
-        if not _is_plain(node):
-            return _construct(node)
-        if number and (found := number_with_exponent(node.value)) is not None:
-            return found
-        if sentence := difference(node.value):
+        for sentence in filter(None, (_doubt(each, number=number) for each in single)):
             self.wrong(key, sentence)
-            return None
-        return _construct(node)
+        found = [_construct(each, number=number) for each in single]
+        return found if isinstance(node, yaml.SequenceNode) else found[0]
 
-    def _shown(self, key: str) -> str:
-        """The key's value as a message repeats it."""
-        return _written(self._values[key])
 
-    def _note(self, line: int, path: str, text: str) -> None:
-        self._report.note(Problem(line, path, text))
+def _doubt(node: yaml.ScalarNode, *, number: bool = False) -> str:
+    """That readers of YAML differ on the value, both readings told; "" where they do not."""
+    exempt = not _is_plain(node) or (number and number_with_exponent(node.value) is not None)
+    return "" if exempt else difference(node.value)
 
 
 def _line(node: yaml.Node) -> int:
@@ -291,9 +215,12 @@ def _brief(node: yaml.Node, depth: int) -> str:
     return f"{brackets[0]}{', '.join([*entries, *rest])}{brackets[1]}"
 
 
-def _construct(node: yaml.Node) -> Any:
+def _construct(node: yaml.Node, *, number: bool = False) -> Any:
     """The node's value by YAML's own rules. A number that cannot be one stays the text that was written."""
-    return _value_of(node.tag, node.value) if isinstance(node, yaml.ScalarNode) else None
+    if not isinstance(node, yaml.ScalarNode):
+        return None
+    found = number_with_exponent(node.value) if number and _is_plain(node) else None
+    return _value_of(node.tag, node.value) if found is None else found
 
 
 @functools.lru_cache(maxsize=4096)

@@ -1,23 +1,7 @@
 """Read a catalog document (YAML) into values: one reader with one schema, for the bundled catalog and for others.
 
 Strict: an unknown key, a wrong type or a figure out of range is an error with its line and field, and all errors of a
-document are told at once. Pure: text in, values out. docs/CATALOG.md explains every key.
-
-    account: fireworks            # its owner; every shape belongs to it
-    display_name: Fireworks       # optional; of the account
-    public: true                  # optional, false by default: whether everybody may see and use the shapes
-    models:
-      - model: accounts/fireworks/models/qwen3-8b
-        title, family             # texts; of a model of another account only `model` and `shapes` are written
-        section, architecture, model_type, parameter_count, aliases, named_here   # optional
-        shapes:
-          - id, trainer_mode, max_supported_context_length   # tokens
-            gpus                  # per node; 8 where only nodes is given
-            nodes                 # optional, 1 by default
-            label, description, id_source, context_label, accelerator_type, weight_precision, image_tag,
-            deployment_shape_version, deployment_image_tag, parallelism, launch_fields      # optional
-            model_type, parameter_count                      # optional, the model's by default
-            deprecated: {message, successor}                 # optional; successor is a shape's resource name
+document are told at once. Pure: text in, values out. docs/CATALOG.md shows a document and explains every key.
 """
 
 from __future__ import annotations
@@ -33,7 +17,8 @@ from catalog.fields.snapshot_fields import FIELDS, MAX_PARAMETERS, SCHEME, SCHEM
 from catalog.fields.snapshots import Snapshot
 from catalog.fields.values import kept
 from catalog.files.document import Deprecation, Document, ModelEntry, ModelFacts, ShapeEntry
-from catalog.files.nodes import Record
+from catalog.files.kinds import FLAG, ScalarKind, choice, text, tokens, whole
+from catalog.files.nodes import REQUIRED, Record
 from catalog.files.problems import DocumentError, Enough, Reporter
 from catalog.files.scan import compose, decode
 from catalog.labels import context_label
@@ -66,9 +51,9 @@ def read_document(text: str, *, source: str) -> Document:
 
 
 def _document(record: Record, report: Reporter) -> Document:
-    account = record.identifier("account")
-    display_name = record.text("display_name", longest=63, default="")
-    public = record.flag("public", default=False)
+    account = record.named("account", names.refuse_id)
+    display_name = record.take("display_name", text(63), "")
+    public = record.take("public", FLAG, False)
     models = tuple(_model(entry, account, report) for entry in record.records("models", least=0))
     record.finish()
     document = Document(account, display_name, public, models, record.place)
@@ -78,10 +63,8 @@ def _document(record: Record, report: Reporter) -> Document:
 
 
 def _model(record: Record, account: str, report: Reporter) -> ModelEntry:
-    name = record.text("model", longest=200)
+    name = record.named("model", lambda name: names.refuse_name(name, names.MODEL_FORM))
     parsed = names.parse_model_name(name)
-    if name and (sentence := names.refuse_name(name, names.MODEL_FORM)):
-        record.wrong("model", sentence)
     facts = None
     if parsed and parsed[0] != account:
         _refuse_facts(record, account, name)
@@ -94,14 +77,14 @@ def _model(record: Record, account: str, report: Reporter) -> ModelEntry:
 
 def _facts(record: Record) -> ModelFacts:
     return ModelFacts(
-        title=record.text("title", longest=120),
-        family=record.text("family", longest=63),
-        section=record.text("section", longest=120, default=""),
-        architecture=record.maybe_choice("architecture", Architecture),
-        model_type=record.maybe_text("model_type", longest=63),
-        parameter_count=record.maybe_whole("parameter_count", least=1, most=MAX_PARAMETERS),
-        aliases=record.texts("aliases", longest=120, most=MOST_ALIASES),
-        named_here=record.flag("named_here", default=False),
+        title=record.take("title", text(120)),
+        family=record.take("family", text(63)),
+        section=record.take("section", text(120), ""),
+        architecture=record.take("architecture", choice(Architecture), None),
+        model_type=record.take("model_type", text(63, empty=True), None),
+        parameter_count=record.take("parameter_count", whole(1, MAX_PARAMETERS), None),
+        aliases=record.texts("aliases", text(120), most=MOST_ALIASES),
+        named_here=record.take("named_here", FLAG, False),
     )
 
 
@@ -115,19 +98,19 @@ def _refuse_facts(record: Record, account: str, name: str) -> None:
 
 def _shape(record: Record, account: str, model: str, facts: ModelFacts | None, report: Reporter) -> ShapeEntry:
     before = len(report.problems)
-    shape_id = record.identifier("id")
+    shape_id = record.named("id", names.refuse_id)
     owned = {field.key: _owned(record, field, facts) for field in FIELDS if field.head == field.key and not field.fixed}
-    mode, tokens = owned["trainer_mode"], owned["max_supported_context_length"]
-    label = record.maybe_text("context_label", longest=12)
-    if label and tokens and label != context_label(tokens):
-        record.wrong("context_label", f"{label!r} does not fit {tokens} tokens, which are {context_label(tokens)}")
+    mode, context = owned["trainer_mode"], owned["max_supported_context_length"]
+    label = record.take("context_label", text(12, empty=True), None)
+    if label and context and label != context_label(context):
+        record.wrong("context_label", f"{label!r} does not fit {context} tokens, which are {context_label(context)}")
     snapshot = Snapshot(
         name=names.shape_name(account, shape_id),
         base_model=model,
         trainer_sharding_scheme=_parallelism(record),
         **owned,
     )
-    source = record.maybe_choice("id_source", IdSource) or IdSource.OWN
+    source = record.take("id_source", choice(IdSource), IdSource.OWN)
     changes, fit = _launch_fields(record, mode, report)
     deprecated = _deprecated(record, snapshot.name)
     record.finish()
@@ -144,28 +127,27 @@ def usual(field: SnapshotField, facts: ModelFacts | None) -> Any:
     return getattr(facts, field.key, field.unset) if facts else field.unset
 
 
-def _owned(record: Record, field: SnapshotField, facts: ModelFacts | None) -> Any:
-    """What the record says of the field, or else what is usual."""
-    key, most = field.in_file.rpartition(".")[2], field.maximum or 0
-    default = usual(field, facts)
+def _kind(field: SnapshotField) -> ScalarKind[Any]:
     if field.kind is ValueKind.FLAG:
-        return record.flag(key, default=default)
-    if not record.has(key) and default is not None:
-        return default
+        return FLAG
     if field.kind is ValueKind.CHOICE:
-        return record.maybe_choice(key, field.enumeration) if field.optional else record.choice(key, field.enumeration)
-    if field.kind is ValueKind.TEXT and field.unset is None:
-        return record.maybe_text(key, longest=most)
+        return choice(field.enumeration)
+    most = field.maximum or 0
     if field.kind is ValueKind.TEXT:
-        return record.text(key, longest=most, default=field.unset, lines=field.lines)
-    if field.unit == "tokens":
-        return record.tokens(key, most=most)
-    least = field.minimum or 0
-    if field.optional and field.unset is None:
-        return record.maybe_whole(key, least=least, most=most)
+        return text(most, lines=field.lines, empty=field.unset is None)
+    return tokens(most) if field.unit == "tokens" else whole(field.minimum or 0, most)
+
+
+_KINDS = {field.key: _kind(field) for field in FIELDS}
+
+
+def _owned(record: Record, field: SnapshotField, facts: ModelFacts | None) -> Any:
+    """What the record says of the field, or else what is usual; null says that nobody knows it."""
+    key = field.in_file.rpartition(".")[2]
+    default = field.unset if field.optional and record.has(key) else usual(field, facts)
     if field.key == "accelerator_count" and record.has_value("nodes"):
         default = GPUS_PER_NODE
-    return record.whole(key, least=least, most=most, default=default)
+    return record.take(key, _KINDS[field.key], REQUIRED if default is None and not field.optional else default)
 
 
 def _parallelism(record: Record) -> ShardingScheme | None:
@@ -213,11 +195,9 @@ def _deprecated(record: Record, own: str) -> Deprecation | None:
     inner = record.maybe_record("deprecated")
     if inner is None:
         return None
-    message = inner.text("message", longest=LONGEST_MESSAGE, lines=True).strip()
-    successor = inner.text("successor", longest=200, default="")
-    if successor and (sentence := names.refuse_name(successor, names.SHAPE_FORM)):
-        inner.wrong("successor", sentence)
-    elif successor and successor == own:
+    message = inner.take("message", text(LONGEST_MESSAGE, lines=True)).strip()
+    successor = inner.named("successor", lambda name: names.refuse_name(name, names.SHAPE_FORM), "")
+    if successor and successor == own:
         inner.wrong("successor", f"{successor} is this shape itself; name another one")
     inner.finish()
     return Deprecation(message, successor)

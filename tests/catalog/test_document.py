@@ -287,6 +287,14 @@ def test_what_cannot_be_read_leads_to_no_second_problem() -> None:
     assert len(told.splitlines()) == 2 and "None" not in told
 
 
+def test_what_readers_differ_on_is_told_once_and_nothing_is_held_against_its_stand_in() -> None:
+    told = complaints(f"{GOOD.replace('8192', '1e3')}        context_label: 8k\n        image_tag: off\n")
+    assert [line.split(": ")[1].rpartition(".")[2] for line in told.splitlines()] == [
+        "max_supported_context_length",
+        "image_tag",
+    ]
+
+
 def test_a_problem_stands_in_the_line_of_its_key() -> None:
     more = """\
         launch_fields:
