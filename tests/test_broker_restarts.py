@@ -23,7 +23,7 @@ def test_a_connection_to_a_broker_that_is_gone_can_be_closed(tmp_path: Path) -> 
     orders = connection.SimpleQueue("orders", channel=connection.channel())  # as for the worker's remote control
     orders.consumer.consume()
     hints.put({})
-    assert hints.get(timeout=5), "the worker holds a message that it has not acknowledged"
+    assert hints.get(timeout=60), "the worker holds a message that it has not acknowledged"
     with pytest.raises(hints.Empty):
         hints.get(timeout=0.05)  # and asks for the next one, as it always does
     broker.stop(process, time.monotonic() + 5)

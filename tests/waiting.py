@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
     """Until the condition holds; fails the test where it does not in time."""
     deadline = time.monotonic() + seconds
     while not condition():

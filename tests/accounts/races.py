@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from wire.errors import Refusal
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 
 
 def before_commit(first: Callable[[], object], second: Callable[[], object]) -> str:

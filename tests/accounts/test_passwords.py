@@ -41,7 +41,7 @@ def test_a_password_takes_no_time_to_judge() -> None:
     wrong_password(User(username="anna"), WEAK)  # reads the lists
     begun = time.perf_counter()
     wrong_password(User(username="anna"), "4@8({[</369&#!1|0$5+7%2" * 40)
-    assert time.perf_counter() - begun < 3  # a minute and more, were all of it judged
+    assert time.perf_counter() - begun < 20  # a minute and more, were all of it judged
 
 
 def by_page(password: str) -> str:

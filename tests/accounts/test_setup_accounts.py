@@ -68,7 +68,7 @@ def test_two_starts_at_once_make_one_admin(settings: Settings) -> None:
 
     def start() -> None:
         try:
-            together.wait(10)
+            together.wait(60)
             said.append(run())
         except CommandError as error:
             said.append(f"refused: {error}")

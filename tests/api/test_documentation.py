@@ -43,7 +43,7 @@ def test_the_examples_work_as_pasted(live_server: LiveServer) -> None:
     for example in EXAMPLES:
         command = example.replace("curl ", "curl -s -S --fail-with-body ", 1)
         done = subprocess.run(
-            ["sh", "-c", command], env=environment, capture_output=True, text=True, timeout=30, check=False
+            ["sh", "-c", command], env=environment, capture_output=True, text=True, timeout=300, check=False
         )
         assert done.returncode == 0, f"{example}\n{done.stdout}{done.stderr}"
         assert done.stdout.startswith("{"), done.stdout

@@ -108,7 +108,7 @@ def make_submission(reference: Reference, **spec: Any) -> Submission:
     return Submission(reference, make_spec(**spec), TOKEN)
 
 
-def until(look: Callable[[], T], seconds: float = 20, *, pause: float = 0.02) -> T:
+def until(look: Callable[[], T], seconds: float = 120, *, pause: float = 0.02) -> T:
     """The first true value that the look gives; an error after the deadline."""
     deadline = time.monotonic() + seconds
     while not (value := look()):

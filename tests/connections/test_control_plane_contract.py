@@ -68,8 +68,8 @@ from tests.connections.fault_proxy import (
 from tests.connections.rig import make_reference, make_submission, until, wait_for, wait_ready
 
 pytestmark = pytest.mark.e2e
-PATIENCE = 1.5
-"""Seconds that a request behind the proxy may take: those that are to get lost cost so many each."""
+PATIENCE, HASTE = 60.0, 1.5
+"""Seconds that a request behind the proxy may take, and one that is to get lost, which costs so many."""
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +91,12 @@ def proxy(slipway: SecondSlipway) -> Iterator[FaultProxy]:
 def faulty(slipway: SecondSlipway, proxy: FaultProxy) -> ControlPlaneRig:
     """A rig whose provider reaches the second Slipway through the proxy."""
     return make_rig(slipway, proxy.url, patience=PATIENCE)
+
+
+@pytest.fixture
+def hasty(slipway: SecondSlipway, proxy: FaultProxy) -> ControlPlaneRig:
+    """The same, which waits for no answer that is to get lost."""
+    return make_rig(slipway, proxy.url, patience=HASTE)
 
 
 class TestControlPlane(ProviderContract):
@@ -128,7 +134,7 @@ class TestControlPlane(ProviderContract):
         assert ready.remote_state == "RUNNING"
         assert ready.remote_version.startswith("accounts/local/trainingShapes/tiny-qwen3-2k-lora/versions/")
         assert rig.provider.capabilities.credential is Credential.CONNECTION_SECRET
-        answer = httpx.get(f"{ready.endpoint}/api/v1/healthz", headers={"X-Api-Key": slipway.key})
+        answer = httpx.get(f"{ready.endpoint}/api/v1/healthz", headers={"X-Api-Key": slipway.key}, timeout=60)
         assert answer.status_code == httpx.codes.OK
 
     def test_brings_a_tokenizer_that_is_there(self, rig: ControlPlaneRig) -> None:
@@ -198,6 +204,7 @@ SUBMISSIONS: dict[str, Fault] = {
     "another job": lied(with_name),
 }
 """What may happen to the request that makes a job."""
+LOST = ("timed out before", "timed out after", "dripped")
 
 
 def answered(body: Any) -> Fault:
@@ -210,7 +217,7 @@ def with_state(state: Any, job: dict[str, Any]) -> dict[str, Any]:
     return {**job, "state": state}
 
 
-def insist(verb: Callable[[], None], seconds: float = 60) -> None:
+def insist(verb: Callable[[], None], seconds: float = 300) -> None:
     """As a worker does: again, as long as that may help."""
     deadline = time.monotonic() + seconds
     while True:
@@ -230,19 +237,23 @@ def end_of(provider: Provider, reference: Reference) -> AttemptState:
 
 
 class TestBehindFaults:
-    def test_every_submission_makes_one_trainer(self, faulty: ControlPlaneRig, proxy: FaultProxy) -> None:
+    def test_every_submission_makes_one_trainer(
+        self, faulty: ControlPlaneRig, hasty: ControlPlaneRig, proxy: FaultProxy
+    ) -> None:
         references = {name: make_reference() for name in SUBMISSIONS}
         for name, fault in SUBMISSIONS.items():
             there = remote_id(INSTANCE, ACCOUNT, references[name].job)
             proxy.fail(fault, "POST", f"rlorTrainerJobId={there}", times=2)
 
-        def launch(reference: Reference) -> AttemptState:
-            insist(lambda: faulty.provider.submit(make_submission(reference)))
+        def launch(name: str) -> AttemptState:
+            reference = references[name]
+            provider = hasty.provider if name in LOST else faulty.provider
+            insist(lambda: provider.submit(make_submission(reference)))
             faulty.finish(reference.job)
             return end_of(faulty.provider, reference)
 
         with ThreadPoolExecutor(max_workers=6) as pool:
-            ended = dict(zip(references, pool.map(launch, references.values()), strict=True))
+            ended = dict(zip(references, pool.map(launch, references), strict=True))
         assert ended == dict.fromkeys(SUBMISSIONS, AttemptState.COMPLETED)
         started = {name: len(faulty.pids(reference.job)) for name, reference in references.items()}
         assert started == dict.fromkeys(SUBMISSIONS, 1)
@@ -256,7 +267,7 @@ class TestBehindFaults:
             with pytest.raises(Gone):
                 faulty.provider.observe(reference)
 
-    def test_no_answer_ends_what_runs(self, faulty: ControlPlaneRig, proxy: FaultProxy) -> None:
+    def test_no_answer_ends_what_runs(self, faulty: ControlPlaneRig, hasty: ControlPlaneRig, proxy: FaultProxy) -> None:
         reference = make_reference()
         there = remote_id(INSTANCE, ACCOUNT, reference.job)
         insist(lambda: faulty.provider.submit(make_submission(reference)))
@@ -272,17 +283,17 @@ class TestBehindFaults:
             "404 of a balancer": refused_by_something_else(404),
             "another job": lied(with_name),
         }
-        for fault in silences.values():
+        for name, fault in silences.items():
             proxy.fail(fault, "GET", f"/{there}")
             with pytest.raises(Retryable):
-                faulty.provider.observe(reference)
+                (hasty if name == "timed out" else faulty).provider.observe(reference)
         proxy.fail(refused(404, 5), "GET", f"/{there}")
         assert faulty.provider.observe(reference) == ready, "one answer is not enough to say that a job is gone"
         proxy.fail(refused(404, 5), "GET", f"/{there}", times=2)
         with pytest.raises(Gone):
             faulty.provider.observe(reference)
 
-    def test_an_empty_list_is_no_news(self, faulty: ControlPlaneRig, proxy: FaultProxy) -> None:
+    def test_an_empty_list_is_no_news(self, faulty: ControlPlaneRig, hasty: ControlPlaneRig, proxy: FaultProxy) -> None:
         reference = make_reference()
         insist(lambda: faulty.provider.submit(make_submission(reference)))
         until(lambda: _calm(lambda: wait_ready(faulty.provider, reference)))
@@ -290,10 +301,14 @@ class TestBehindFaults:
         for answer in empty:
             proxy.fail(answered(answer), "GET", "rlorTrainerJobs?pageSize")
             assert faulty.provider.observe_many([reference]) == {}
-        for fault in (half_answered, refused_by_something_else(502), timed_out_before):
+        for rig, fault in (
+            (faulty, half_answered),
+            (faulty, refused_by_something_else(502)),
+            (hasty, timed_out_before),
+        ):
             proxy.fail(fault, "GET", "rlorTrainerJobs?pageSize")
             with pytest.raises(Unreachable):
-                faulty.provider.observe_many([reference])
+                rig.provider.observe_many([reference])
         proxy.fail(refused(400, 3), "GET", "filter=")
         (seen,) = faulty.provider.observe_many([reference]).values()
         assert isinstance(seen, Observation), "a list without filters does, too"
@@ -320,7 +335,7 @@ class TestBehindFaults:
         assert not seen.ready  # what that means is said by whoever shows it, who knows whether it ever was
         until(lambda: _calm(lambda: wait_ready(faulty.provider, reference)))
 
-    def test_cancels_and_resumes_once(self, faulty: ControlPlaneRig, proxy: FaultProxy) -> None:
+    def test_cancels_and_resumes_once(self, faulty: ControlPlaneRig, hasty: ControlPlaneRig, proxy: FaultProxy) -> None:
         first = make_reference()
         second = replace(first, attempt=2)
         there = remote_id(INSTANCE, ACCOUNT, first.job)
@@ -328,7 +343,7 @@ class TestBehindFaults:
         until(lambda: _calm(lambda: wait_ready(faulty.provider, first)))
         for fault in (timed_out_before, half_answered, refused(500, 13, after=True), timed_out_after):
             proxy.fail(fault, "POST", f"{there}:cancel")
-        insist(lambda: faulty.provider.cancel(first))
+        insist(lambda: hasty.provider.cancel(first))
         until(lambda: _calm(lambda: wait_for(faulty.provider, first, {AttemptState.CANCELLED})))
         proxy.heal()
         proxy.fail(refused(412, 9), "POST", f"{there}:resume")
@@ -336,6 +351,8 @@ class TestBehindFaults:
             faulty.provider.submit(make_submission(second))
         for fault in (timed_out_before, refused(500, 13), refused(400, 9, after=True)):
             proxy.fail(fault, "POST", f"{there}:resume")
+        with pytest.raises(Retryable):
+            hasty.provider.submit(make_submission(second))
         insist(lambda: faulty.provider.submit(make_submission(second)))
         until(lambda: _calm(lambda: wait_ready(faulty.provider, second)))
         assert len(faulty.pids(first.job)) == 2
@@ -357,7 +374,7 @@ def test_its_catalog_comes_here_under_its_own_names(slipway: SecondSlipway, sett
     run = sync_catalog(actor=SYSTEM, connection=peer)
     assert (run.outcome, run.refused) == (SyncOutcome.APPLIED, [])
     headers = {"X-Api-Key": slipway.key}
-    listed = httpx.get(f"{slipway.url}/v1/accounts/local/trainingShapes/-/versions", headers=headers).json()
+    listed = httpx.get(f"{slipway.url}/v1/accounts/local/trainingShapes/-/versions", headers=headers, timeout=60).json()
     there = {row["name"] for row in listed["trainingShapeVersions"] if row["latestValidated"]}
     here = ShapeVersion.objects.filter(shape__account__account_id="peer").select_related("shape__account")
     assert {version.name.replace("accounts/peer/", "accounts/local/") for version in here} == there

@@ -15,7 +15,7 @@ import pytest
 from connections.providers.local.limits import FIRST_TO_GO, Limits
 from connections.providers.states import AttemptState, Reason
 from tests.connections.local_rig import LocalRig, is_alive, make_rig
-from tests.connections.rig import make_reference, make_submission, wait_for, wait_ready
+from tests.connections.rig import make_reference, make_submission, until, wait_for, wait_ready
 
 LIMITS = Limits(memory_bytes=140_000_000, disk_bytes=20_000_000, files=200, log_bytes=1_000_000)
 
@@ -47,7 +47,7 @@ def test_a_trainer_that_uses_too_much_is_ended_and_told_why(narrow: LocalRig, us
     failed = wait_for(narrow.provider, greedy, {AttemptState.FAILED})
     assert failed.reason is Reason.LIMIT
     assert re.search(words, failed.detail), failed.detail
-    assert not is_alive(narrow.pids(greedy.job, "child")[0])
+    until(lambda: not is_alive(narrow.pids(greedy.job, "child")[0]))
     assert [record.name for record in narrow.provider.checkpoints(greedy.account, greedy.job).records] == ["step-5"]
     assert wait_ready(narrow.provider, modest).ready
 

@@ -50,21 +50,23 @@ def test_the_sample_recipe_trains_and_goes_on_after_a_kill(provider: LocalProvid
     first = make_reference()
     provider.submit(make_submission(first, recipe="sample-sft", learning_rate=1e-2))
     until(lambda: provider.observe(first).state is not S.CREATING, PREPARED_SECONDS)
-    until(lambda: wait_for(provider, first, {S.RUNNING}).ready, 120)
-    until(lambda: provider.checkpoints(first.account, first.job).records, 120)
+    until(lambda: wait_for(provider, first, {S.RUNNING}).ready, 600)
+    until(lambda: provider.checkpoints(first.account, first.job).records, 600)
     until(lambda: len(provider.metrics(first, 0).records) > 20)
     os.kill(_trainer_pid(provider, first.job), signal.SIGKILL)
     failed = wait_for(provider, first, {S.FAILED})
     assert failed.reason is Reason.EXIT_CODE
     assert "SIGKILL" in failed.detail
+    saved = max(record.step for record in provider.checkpoints(first.account, first.job).records if not record.writing)
+    assert saved in (20, 40), "it saves every 20 steps"
 
     second = make_reference(first.job, attempt=2)
     provider.submit(make_submission(second, recipe="sample-sft", learning_rate=1e-2))
-    done = until(lambda: (seen := provider.observe(second)).reason and seen, 180)
+    done = until(lambda: (seen := provider.observe(second)).reason and seen, 600)
     assert done
-    assert (done.state, done.reason, done.resumed_from) == (S.COMPLETED, Reason.DONE, "step-20")
+    assert (done.state, done.reason, done.resumed_from) == (S.COMPLETED, Reason.DONE, f"step-{saved}")
     before, after = provider.metrics(first, 0).records, provider.metrics(second, 0).records
-    assert after[0].step == 21
+    assert after[0].step == saved + 1
     assert after[-1].step == 60
     losses = [record.loss_per_token for record in (before[0], after[0], after[-1])]
     assert all(losses)
@@ -79,7 +81,7 @@ def test_an_idle_trainer_stops_itself(provider: LocalProvider) -> None:
     reference = make_reference()
     provider.submit(make_submission(reference, inactivity_timeout_seconds=3))
     until(lambda: provider.observe(reference).state is not S.CREATING, PREPARED_SECONDS)
-    idle = until(lambda: (seen := provider.observe(reference)).reason and seen, 120)
+    idle = until(lambda: (seen := provider.observe(reference)).reason and seen, 600)
     assert idle
     assert (idle.state, idle.reason) == (S.CANCELLED, Reason.INACTIVE)
 

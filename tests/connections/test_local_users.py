@@ -126,7 +126,7 @@ def test_its_user_is_nobody_known_and_has_a_home_for_as_long_as_it_runs(local: L
     assert home.stat().st_uid == uid
     local.finish(reference.job)
     wait_for(local.provider, reference, {AttemptState.COMPLETED})
-    assert not home.exists()
+    until(lambda: not home.exists())
 
 
 def test_what_left_its_group_and_its_mark_ends_with_it(local: LocalRig) -> None:
@@ -141,7 +141,7 @@ def test_what_left_its_group_and_its_mark_ends_with_it(local: LocalRig) -> None:
     wait_for(local.provider, ended, {AttemptState.COMPLETED})
     psutil.Process(local.wrapper_pid(killed)).kill()
     wait_for(local.provider, killed, {AttemptState.FAILED})
-    assert not any(map(is_alive, strays))
+    until(lambda: not any(map(is_alive, strays)))
 
 
 def test_a_job_of_roots_is_handed_over_resumed_and_read_by_others(local: LocalRig) -> None:

@@ -18,7 +18,7 @@ class Browser:
     """Signed in as the server's admin."""
 
     def __init__(self, server: SlipwayServer) -> None:
-        self.client = httpx.Client(base_url=server.url, headers={"Referer": server.url}, timeout=30)
+        self.client = httpx.Client(base_url=server.url, headers={"Referer": server.url}, timeout=60)
         self.post("/sign-in", "/sign-in", login=server.username, password=server.password)
 
     def read(self, path: str) -> str:

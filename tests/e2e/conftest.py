@@ -24,8 +24,11 @@ from tests.sdk.environments import KEPT
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-READY_SECONDS = 120
-STOP_SECONDS = 15
+READY_SECONDS = 300
+STOP_SECONDS = 60
+PATIENCE_MS = 60_000
+"""Of whoever waits for a page: how fast a busy machine is proves nothing."""
+expect.set_options(timeout=PATIENCE_MS)
 BROWSER_ARGUMENTS = [
     "--no-sandbox",
     "--disable-dev-shm-usage",
@@ -63,7 +66,7 @@ class SlipwayServer:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, f"manage {' '.join(arguments)}: {done.stderr}"
@@ -136,7 +139,7 @@ def _wait_until_ready(server: SlipwayServer, process: subprocess.Popen[bytes], o
     last = "no answer yet"
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            answer = httpx.get(f"{server.url}/readyz", timeout=5)
+            answer = httpx.get(f"{server.url}/readyz", timeout=30)
         except httpx.HTTPError as error:
             last = str(error)
         else:
@@ -167,6 +170,7 @@ def browser() -> Iterator[Browser]:
 def context(browser: Browser, slipway_server: SlipwayServer) -> Iterator[BrowserContext]:
     """A session of its own; `page.goto("/")` is relative to the server."""
     context = browser.new_context(base_url=slipway_server.url)
+    context.set_default_timeout(PATIENCE_MS)
     yield context
     context.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -12,8 +13,8 @@ from tests.e2e.conftest import SlipwayServer
 SHAPE = "/shapes/fireworks/qwen3p5-9b-256k-forward"
 
 
-def total(page: Page) -> str:
-    return page.locator("[data-total]").inner_text()
+def expect_total(page: Page, total: str) -> None:
+    expect(page.locator("[data-total]")).to_have_text(total)
 
 
 def box(page: Page, name: str) -> Locator:
@@ -179,15 +180,15 @@ def test_without_scripts_the_same_form_filters_and_sorts(plain_page: Page) -> No
     box(plain_page, "Gemma").check()
     plain_page.get_by_label("Search shapes").fill("31b")
     plain_page.get_by_role("button", name="Apply filters").click()
-    assert total(plain_page) == "3"
+    expect_total(plain_page, "3")
     plain_page.get_by_role("link", name="GPUs", exact=True).click()
-    assert total(plain_page) == "3"
-    assert "sort=gpus" in plain_page.url
+    expect(plain_page).to_have_url(re.compile("sort=gpus"))
+    expect_total(plain_page, "3")
     plain_page.get_by_role("link", name="gemma-4-31b-256k-b200", exact=True).click()
-    assert "TrainerConfig(" in plain_page.content()
+    expect(plain_page.locator("body")).to_contain_text("TrainerConfig(")
     plain_page.get_by_label("Search shapes").fill("kimi")
     plain_page.get_by_label("Search shapes").press("Enter")
-    assert total(plain_page) == "6"
+    expect_total(plain_page, "6")
 
 
 def test_copying_the_resource_name(page: Page) -> None:

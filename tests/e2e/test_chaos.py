@@ -31,9 +31,9 @@ from tests.standing_in import StandIns
 JOBS = "/v1/accounts/local/rlorTrainerJobs"
 SHAPE = "accounts/local/trainingShapes/tiny-qwen3-2k-lora"
 SLOTS = 8
-READY_SECONDS = 30
-START_SECONDS = 120  # of processes, on a machine that others keep busy, too
-END_SECONDS = 120
+READY_SECONDS = 120
+START_SECONDS = 300  # of processes, on a machine that others keep busy, too
+END_SECONDS = 300
 RESTARTS = 10
 KILLS = 2
 OUTCOMES = {"COMPLETED", "FAILED", "CANCELLED"}
@@ -76,7 +76,7 @@ class FragileBroker:
                 client.save()
             assert self._dump.exists()
         self._process.send_signal(number)
-        self._process.wait(10)
+        self._process.wait(60)
 
 
 @dataclass
@@ -170,7 +170,7 @@ def world(tmp_path: Path) -> Iterator[Installation]:
         other = stack.enter_context(second_worker(server, tmp_path / "worker.log"))
         key = server.manage("create_api_key", *("--account", "local", "--user", server.username, "--scope", "launch"))
         headers = {"X-Api-Key": key.split()[-1]}
-        api = stack.enter_context(httpx.Client(base_url=server.url, headers=headers, timeout=30))
+        api = stack.enter_context(httpx.Client(base_url=server.url, headers=headers, timeout=60))
         world = Installation(server, trainers, broker, other, api)
         until(lambda: world.works(0, 2), START_SECONDS, "two workers")
         yield world
@@ -216,7 +216,7 @@ def test_ten_restarts_of_the_broker_end_no_worker(world: Installation) -> None:
             world.cancel("cancelled")
             world.launch("launched-without-a-broker")
         if number == 6:
-            os.kill(world.trainers.pids("killed")[0], signal.SIGKILL)
+            os.kill(until(partial(world.trainers.pids, "killed"), START_SECONDS, "its start")[0], signal.SIGKILL)
         if number == 8:
             world.trainers.end("failed", 3)
         world.broker.start()

@@ -50,7 +50,7 @@ def job(server: SlipwayServer, key: str, said: str) -> dict[str, Any]:
     """The one job that the output names."""
     (name,) = set(re.findall(r"\b(?:training-api-service|from-curl|launch)-[0-9a-f]+\b", said))
     address = f"{server.url}/v1/accounts/local/rlorTrainerJobs/{name}"
-    answer = httpx.get(address, headers={"X-Api-Key": key}, timeout=30).raise_for_status()
+    answer = httpx.get(address, headers={"X-Api-Key": key}, timeout=60).raise_for_status()
     found: dict[str, Any] = answer.json()
     return found
 
@@ -107,7 +107,7 @@ def test_the_request_of_the_launch_form(
     made = job(slipway_server, key, done.stdout)
     assert made["trainingConfig"]["loraRank"] == 8
     address = f"{slipway_server.url}/v1/{made['name']}"
-    httpx.delete(address, headers={"X-Api-Key": key}, timeout=30).raise_for_status()
+    httpx.delete(address, headers={"X-Api-Key": key}, timeout=60).raise_for_status()
 
 
 def test_curl(slipway_server: SlipwayServer, key: str, desk: Desk, connect: str) -> None:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.disks import fill, small_disk
-from tests.e2e.test_run import PARTS, Slipway, wait_for
+from tests.e2e.test_run import BACK_SECONDS, PARTS, Slipway, wait_for
 from tests.sdk.environments import ensure_environment
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("run")]
@@ -44,16 +44,16 @@ def test_a_full_disk_is_lived_through(small: Slipway) -> None:
     small.start(SLIPWAY_TRAINER_ENV=str(ensure_environment("trainer").parents[1]), SLIPWAY_LEAST_FREE_MB="60")
     made = small.once("manage", "create_api_key", *("--account", "local", "--user", "admin", "--scope", "launch"))
     key = made.stdout.split()[-1] if made.stdout.split() else ""
-    with httpx.Client(base_url=small.url, headers={"X-Api-Key": key}, timeout=30) as api:
+    with httpx.Client(base_url=small.url, headers={"X-Api-Key": key}, timeout=60) as api:
         job = f"{JOBS}/before"
         created = api.post(JOBS, params={"trainingShape": SHAPE, "rlorTrainerJobId": "before"}, json={})
         assert created.status_code == 200, (created.text, made.stdout, made.stderr)
-        wait_for(lambda: api.get(job).json()["state"] == "JOB_STATE_RUNNING", 120, "the start of the trainer")
+        wait_for(lambda: api.get(job).json()["state"] == "JOB_STATE_RUNNING", 300, "the start of the trainer")
         trainer = json.loads((small.home / "local/jobs/local/before/attempts/1/trainer.json").read_text())["pid"]
-        wait_for((small.home / "reserve").exists, 10, "the reserve")
+        wait_for((small.home / "reserve").exists, BACK_SECONDS, "the reserve")
 
         filler = fill(small.home)
-        assert "nearly full" in wait_for(lambda: httpx.get(f"{small.url}/readyz").json()["space"], 5, "the word")
+        assert "nearly full" in wait_for(lambda: api.get("/readyz").json()["space"], BACK_SECONDS, "the word")
         refused = api.post(JOBS, params={"trainingShape": SHAPE}, json={})
         assert (refused.status_code, "nearly full" in refused.text) == (429, True), refused.text
         os.kill(trainer, signal.SIGTERM)
@@ -61,19 +61,19 @@ def test_a_full_disk_is_lived_through(small: Slipway) -> None:
             said = small.output.read_text().count(f"{part} stopped")
             os.kill(small.pid(part), signal.SIGKILL)
             remembered = time.monotonic() + 2  # what /readyz found before may be told for a moment
-            wait_for(partial(has_said, small, f"{part} stopped", said + 1), 10, f"the end of {part}")
-            wait_for(partial(is_back, small, remembered), 60, f"{part} back on a full disk")
+            wait_for(partial(has_said, small, f"{part} stopped", said + 1), BACK_SECONDS, f"the end of {part}")
+            wait_for(partial(is_back, small, remembered), BACK_SECONDS, f"{part} back on a full disk")
             fill(small.home)
-        assert httpx.get(f"{small.url}/").status_code == httpx.codes.OK
+        assert api.get("/").status_code == httpx.codes.OK
         assert api.get(job).status_code == httpx.codes.OK
         assert small.process
         assert small.process.poll() is None
 
         filler.unlink()
-        wait_for(lambda: httpx.get(f"{small.url}/readyz").json()["space"] == "ok", 60, "the space")
-        wait_for(small.ready, 60, "readiness")
-        wait_for(lambda: api.get(job).json()["state"] == "JOB_STATE_FAILED", 60, "the end of the trainer")
+        wait_for(lambda: api.get("/readyz").json()["space"] == "ok", BACK_SECONDS, "the space")
+        small.wait_until_ready()
+        wait_for(lambda: api.get(job).json()["state"] == "JOB_STATE_FAILED", BACK_SECONDS, "the end of the trainer")
         after = api.post(JOBS, params={"trainingShape": SHAPE, "rlorTrainerJobId": "after"}, json={})
         assert after.status_code == 200, after.text
-        wait_for(lambda: api.get(f"{JOBS}/after").json()["state"] == "JOB_STATE_RUNNING", 120, "another trainer")
+        wait_for(lambda: api.get(f"{JOBS}/after").json()["state"] == "JOB_STATE_RUNNING", 300, "another trainer")
     assert "Traceback" not in small.output.read_text()

@@ -35,7 +35,7 @@ def wait_for(url: str, key: str, wanted: int, meanwhile: set[int]) -> httpx.Resp
     """The trainer's answer once it has that status; only those of `meanwhile` may come before."""
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
-        answer = httpx.get(f"{url}/api/v1/healthz", headers={"Authorization": f"Bearer {key}"}, timeout=30)
+        answer = httpx.get(f"{url}/api/v1/healthz", headers={"Authorization": f"Bearer {key}"}, timeout=60)
         if answer.status_code == wanted:
             return answer
         assert answer.status_code in meanwhile, answer.text
@@ -46,7 +46,7 @@ def wait_for(url: str, key: str, wanted: int, meanwhile: set[int]) -> httpx.Resp
 def test_train_and_save_through_the_gateway(slipway_server: SlipwayServer, key: str) -> None:
     jobs = f"{slipway_server.url}/v1/accounts/local/rlorTrainerJobs"
     shape = "accounts/local/trainingShapes/tiny-qwen3-2k-lora"
-    control_plane = httpx.Client(headers={"X-Api-Key": key}, timeout=30)
+    control_plane = httpx.Client(headers={"X-Api-Key": key}, timeout=60)
     made = control_plane.post(jobs, params={"rlorTrainerJobId": JOB, "trainingShape": shape}, json={})
     assert made.status_code == httpx.codes.OK, made.text
     trainer = f"{slipway_server.url}/training/v1/rlorTrainerJobs/local/{JOB}"
@@ -60,7 +60,7 @@ def test_train_and_save_through_the_gateway(slipway_server: SlipwayServer, key: 
         env=os.environ | {"SLIPWAY_TRAINER_TOKEN": key},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=READY_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

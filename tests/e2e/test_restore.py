@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.connections.local_rig import is_alive
-from tests.e2e.test_run import Slipway, wait_for
+from tests.e2e.test_run import BACK_SECONDS, Slipway, wait_for
 from tests.standing_in import CodeFolder, make_code
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("run")]
@@ -41,7 +41,7 @@ def elsewhere(tmp_path: Path) -> Iterator[Place]:
 
 
 def client(slipway: Slipway, key: str) -> httpx.Client:
-    return httpx.Client(base_url=slipway.url, headers={"X-Api-Key": key}, timeout=30)
+    return httpx.Client(base_url=slipway.url, headers={"X-Api-Key": key}, timeout=60)
 
 
 def launch(api: httpx.Client, job: str) -> None:
@@ -61,7 +61,7 @@ def wait_for_state(api: httpx.Client, job: str, state: str) -> None:
         return answer.status_code == httpx.codes.OK and answer.json()["state"] == f"JOB_STATE_{state}"
 
     try:
-        wait_for(look, 60, f"{state} of {job}")
+        wait_for(look, BACK_SECONDS, f"{state} of {job}")
     except AssertionError as error:
         raise AssertionError(f"{error}: {last}") from None
 
@@ -83,7 +83,7 @@ def test_a_copy_on_another_path_goes_on_and_leaves_the_original_alone(original: 
     shutil.copytree(slipway.home, copy.home, symlinks=True)  # without its owners, where we are root
     slipway.start(SLIPWAY_LOCAL_SLOTS="1")
     wait_for_state(api, "waits", "RUNNING")
-    (trainer,) = code.pids("waits")
+    (trainer,) = wait_for(partial(code.pids, "waits"), BACK_SECONDS, "the start of its trainer")
 
     copy.start(SLIPWAY_LOCAL_SLOTS="2")
     there = client(copy, key)
@@ -97,7 +97,7 @@ def test_a_copy_on_another_path_goes_on_and_leaves_the_original_alone(original: 
     wait_for_state(there, "trained", "RUNNING")
     assert copy.query("SELECT resume_from FROM launches_attempt WHERE number = 2") == [("step-3",)]
     for job in ("trained", "waits"):
-        assert len(wait_for(partial(code_there.pids, job), 60, f"the start of {job}'s trainer")) == 1
+        assert len(wait_for(partial(code_there.pids, job), BACK_SECONDS, f"the start of {job}'s trainer")) == 1
         code_there.finish(job)
         wait_for_state(there, job, "COMPLETED")
     copy.stop()

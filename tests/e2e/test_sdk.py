@@ -36,7 +36,7 @@ def drive(html: str, *arguments: str) -> list[dict[str, Any]]:
         env=os.environ | {"SLIPWAY_TRAINER_TOKEN": token[0]},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

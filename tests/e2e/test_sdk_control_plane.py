@@ -103,7 +103,7 @@ class Sdk:
 
     def post(self, path: str, body: dict[str, Any]) -> None:
         """Ask the API for what the SDK has no call for."""
-        answer = httpx.post(f"{self.server.url}/v1/{path}", json=body, headers={"X-Api-Key": self.key}, timeout=30)
+        answer = httpx.post(f"{self.server.url}/v1/{path}", json=body, headers={"X-Api-Key": self.key}, timeout=60)
         assert answer.is_success, answer.text
 
 
@@ -123,7 +123,7 @@ def job(request: pytest.FixtureRequest, sdk: Sdk) -> Iterator[str]:
     name = "sdk-" + request.function.__name__.removeprefix("test_").replace("_", "-")[:50]
     yield name
     address = f"{sdk.server.url}/v1/accounts/local/rlorTrainerJobs/{name}"
-    httpx.delete(address, headers={"X-Api-Key": sdk.key}, timeout=30)
+    httpx.delete(address, headers={"X-Api-Key": sdk.key}, timeout=60)
 
 
 def one(events: Events, name: str) -> dict[str, Any]:
@@ -269,7 +269,7 @@ def test_the_server_chooses_a_shape_and_an_id_is_taken_once(sdk: Sdk, job: str) 
     assert created["job_name"] == repeated["job_name"] == f"accounts/local/rlorTrainerJobs/{job}"
     assert created["base_url"] == f"{sdk.server.url}/training/v1/rlorTrainerJobs/local/{job}"
     assert created["max_context_length"] == 2048
-    assert repeated["seconds"] < 1, "the SDK takes the job that is there"
+    assert repeated["seconds"] < created["seconds"], "the SDK takes the job that is there"
     found = one(sdk.run("get", job), "got")["job"]
     assert found["trainingShapeVersion"].startswith(f"{LORA}/versions/")
     assert found["trainingConfig"]["loraRank"] == 16
@@ -286,7 +286,7 @@ def test_a_launch_by_the_form_is_the_sdks_too(sdk: Sdk, visitor: Browser) -> Non
     visitor.wait_for(page, r'data-ready="true"')
     assert one(sdk.run("reconnect", job), "reconnected")["job_id"] == job, "one that runs is there at once"
     assert one(sdk.run("delete", job), "deleted")["job"]["state"] == "JOB_STATE_DELETED"
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + MOST_SECONDS
     while job in visitor.read("/launches") and time.monotonic() < deadline:
         time.sleep(0.2)
     assert job not in visitor.read("/launches")

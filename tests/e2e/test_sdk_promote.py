@@ -74,7 +74,7 @@ def test_the_sdk_promotes(
         env=os.environ | {"KEY": key, "URL": live_server.url},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.conftest import SlipwayServer
+from tests.e2e.conftest import PATIENCE_MS, SlipwayServer
 from tests.e2e.test_launch_live import ENVIRONMENT_MS, findings
-from tests.e2e.test_run import wait_for
+from tests.e2e.test_run import BACK_SECONDS, wait_for
 
 LORA, FORWARD = "tiny-qwen3-2k-lora", "tiny-qwen3-2k-forward"
 NEW_DRAFT = """
@@ -39,7 +39,7 @@ def start_validation(page: Page, server: SlipwayServer, shape: str) -> str:
     version_id = server.manage("shell", "--no-imports", stdin=NEW_DRAFT.format(shape=shape)).splitlines()[-1]
     page.goto(f"/shapes/local/{shape}/versions/{version_id}/validation")
     page.get_by_role("button", name="Validate").click()
-    expect_state(page, "RUNNING", within_ms=30_000)
+    expect_state(page, "RUNNING", within_ms=PATIENCE_MS)
     return version_id
 
 
@@ -121,7 +121,7 @@ def test_a_worker_that_is_killed_costs_time_only(admin_page: Page, slipway_serve
         expect_steps(admin_page)
     killed = worker_of(slipway_server)
     os.kill(killed, signal.SIGKILL)
-    wait_for(lambda: worker_of(slipway_server) != killed, 20, "the restart of the worker")
+    wait_for(lambda: worker_of(slipway_server) != killed, BACK_SECONDS, "the restart of the worker")
     expect_state(admin_page, "PASSED", within_ms=ENVIRONMENT_MS)
     expect_measured(admin_page.get_by_role("region", name="Passport"))
     launched = slipway_server.manage("shell", "--no-imports", stdin=LAUNCHED.format(version_id=version_id))

@@ -88,7 +88,7 @@ def test_they_die_with_whoever_started_them(home: Home) -> None:
     assert len(children) > 2
     owner.kill()
     owner.wait()
-    gone, alive = psutil.wait_procs(children, timeout=10)
+    gone, alive = psutil.wait_procs(children, timeout=60)
     assert not alive
     assert gone
 

@@ -29,7 +29,7 @@ from launches.domain.claim_attempt import claim_attempt
 from launches.models import Launch
 from tests.launches.makers import attempt_of, seen
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -92,13 +92,13 @@ def connect(monkeypatch: pytest.MonkeyPatch, provider: Ended) -> Ended:
     return provider
 
 
-@pytest.mark.e2e  # ten leases, if short ones
+@pytest.mark.e2e  # several leases, if short ones
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(("records", "seconds"), [(0, 2.5), (9 * PAGE, 0.5)])
-def test_a_read_of_ten_leases_is_left_to_its_worker(
+@pytest.mark.parametrize(("records", "seconds"), [(0, 5.0), (9 * PAGE, 0.5)])
+def test_a_read_of_several_leases_is_left_to_its_worker(
     monkeypatch: pytest.MonkeyPatch, records: int, seconds: float
 ) -> None:
-    monkeypatch.setattr(leases, "LEASE", timedelta(seconds=0.5))
+    monkeypatch.setattr(leases, "LEASE", timedelta(seconds=1.5))
     connect(monkeypatch, Ended(records=records, seconds=seconds))
     attempt = attempt_of(make_launch())
 

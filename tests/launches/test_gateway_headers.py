@@ -151,7 +151,7 @@ def test_a_request_is_passed_on_as_one_request_or_not_at_all(
         gateway._admission, gateway._pool.open = Desk(), recorder.open  # type: ignore[assignment, method-assign]
         raw = f"{PREFIX}local/job/".encode() + below
         scope = {"type": "http", "method": "GET", "raw_path": raw, "query_string": query, "headers": fields}
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await gateway(scope, messages.get, send)
 
     asyncio.run(run())

@@ -10,7 +10,7 @@ import h11
 from launches.gateway.upstream import Upstream
 
 ANSWER = b"HTTP/1.1 413 Payload Too Large\r\nconnection: close\r\ncontent-length: 9\r\n\r\ntoo large"
-PATIENCE = 10
+PATIENCE = 60
 
 
 def test_an_answer_that_came_before_the_connection_broke_is_read() -> None:

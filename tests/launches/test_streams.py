@@ -24,7 +24,7 @@ from tests.launches.makers import make_launch
 from tests.makers import make_account, make_member, make_user, sign_in
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.e2e]  # for how long it takes
-PATIENCE = 10
+PATIENCE = 60
 
 
 class Stream:

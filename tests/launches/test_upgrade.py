@@ -68,7 +68,7 @@ def launch(job):
     )
 
 def bring(launch, done):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not done(found := launch.attempts.order_by("-number").first()):
         assert time.monotonic() < deadline, (launch.job_id, found.state, found.detail, found.log_tail)
         Attempt.objects.filter(pk=found.pk).update(next_check_at=timezone.now(), lease_until=None)
@@ -134,7 +134,7 @@ jobs = "/v1/accounts/local/rlorTrainerJobs"
 
 def bring(job, done):
     launch = Launch.objects.get(job_id=job)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not done(found := launch.attempts.order_by("-number").first()):
         assert time.monotonic() < deadline, (job, found.state, found.detail, found.log_tail)
         Attempt.objects.filter(pk=found.pk).update(next_check_at=timezone.now(), lease_until=None)
@@ -218,7 +218,7 @@ def manage(code: CodeFolder, environment: dict[str, str], *arguments: str, stdin
     """A management command of the code that is there, with the Python that runs this; its output."""
     command = [sys.executable, "manage.py", *arguments]
     done = subprocess.run(
-        command, cwd=code.path, env=environment, input=stdin, capture_output=True, text=True, timeout=120, check=False
+        command, cwd=code.path, env=environment, input=stdin, capture_output=True, text=True, timeout=900, check=False
     )
     assert done.returncode == 0, f"{' '.join(arguments)}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
     return done.stdout.strip()

@@ -93,19 +93,19 @@ def test_a_signal_ends_it_at_once(start: Starter, state: str) -> None:
         assert trainer.http.get("/api/v1/healthz").status_code == (503 if state == "listening" else 200)
     started = time.monotonic()
     trainer.process.send_signal(signal.SIGTERM)
-    assert trainer.process.wait(timeout=10) == 143
-    assert time.monotonic() - started < 2
+    assert trainer.process.wait(timeout=60) == 143
+    assert time.monotonic() - started < 10, "it waits for nothing"
     assert trainer.exit_reason()["reason"] == "TERMINATED"
 
 
 def test_an_idle_trainer_stops_itself_and_a_probe_is_no_activity(start: Starter) -> None:
-    trainer = start("idle", inactivity_timeout_s=1.5)
+    trainer = start("idle", inactivity_timeout_s=5)
     session = {"session_id": "s"}
-    busy_until = time.monotonic() + 2.5
+    busy_until = time.monotonic() + 6
     while time.monotonic() < busy_until:
         assert trainer.http.post("/api/v1/session_heartbeat", json=session).status_code == 200
         time.sleep(0.2)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while trainer.process.poll() is None and time.monotonic() < deadline:
         try:
             trainer.http.get("/api/v1/healthz")
@@ -114,8 +114,8 @@ def test_an_idle_trainer_stops_itself_and_a_probe_is_no_activity(start: Starter)
         except Exception:  # the connection ended with the process
             break
         time.sleep(0.1)
-    assert trainer.process.wait(timeout=10) == 20
-    assert trainer.exit_reason() == {"reason": "INACTIVE", "message": "No call for 1.5 s (the inactivity timeout)."}
+    assert trainer.process.wait(timeout=60) == 20
+    assert trainer.exit_reason() == {"reason": "INACTIVE", "message": "No call for 5 s (the inactivity timeout)."}
 
 
 def test_calls_that_come_before_the_model_wait_for_it(start: Starter) -> None:

@@ -23,7 +23,7 @@ def test_operations_run_one_at_a_time_in_order() -> None:
 
     ids = [work.submit("forward", lambda number=number: run(number)) for number in range(50)]
     for request_id in ids:
-        work.ticket(request_id).future.result(timeout=10)
+        work.ticket(request_id).future.result(timeout=60)
     assert seen == list(range(50))
 
 
@@ -34,7 +34,7 @@ def test_a_repeat_runs_once() -> None:
     ids = {work.submit("forward", lambda: runs.append(1) or {}, keys) for keys in same}
     ids.add(work.submit("forward", lambda: runs.append(1) or {}, repeat_keys("forward", {}, b"other", "key-1")))
     assert len(ids) == 1
-    work.ticket(ids.pop()).future.result(timeout=10)
+    work.ticket(ids.pop()).future.result(timeout=60)
     assert runs == [1]
 
 
@@ -54,7 +54,7 @@ def test_answers_are_forgotten_and_said_to_be_gone(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(work_module, "KEEP_FETCHED_S", -1.0)
     work = Work()
     first = work.submit("forward", dict, ("key",))
-    work.ticket(first).future.result(timeout=10)
+    work.ticket(first).future.result(timeout=60)
     work.ticket(first).mark_fetched()
     second = work.submit("forward", dict, ("key",))
     assert second != first
@@ -68,7 +68,7 @@ def test_a_full_queue_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work_module, "WAITING_LIMIT", 2)
     work, release = Work(), threading.Event()
     for _ in range(2):
-        work.submit("forward", lambda: {"waited": release.wait(10)})
+        work.submit("forward", lambda: {"waited": release.wait(60)})
     with pytest.raises(OperationError) as caught:
         work.submit("forward", dict)
     release.set()
