@@ -8,6 +8,8 @@ from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
+from celery import current_app
+from django.conf import settings
 from django.db import connection as database
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -21,7 +23,15 @@ from accounts.scopes import Scope
 from connections.domain.note_answer import note_failure
 from connections.domain.refresh_capacity import refresh_capacity
 from connections.models import Connection
-from connections.providers.base import NEWEST_ATTEMPT, Observation, Reference, Retryable, Unreachable
+from connections.providers.base import (
+    NEWEST_ATTEMPT,
+    CheckpointRecord,
+    LogChunk,
+    Observation,
+    Reference,
+    Retryable,
+    Unreachable,
+)
 from connections.providers.states import AttemptState, Reason
 from launches.domain import note_unknown_trainers as noting
 from launches.domain import observe_connection as observing
@@ -94,6 +104,42 @@ def test_what_changed_is_applied_and_moves_the_launch(far: Connection, engine: R
     seen = attempt_of(first)
     assert (seen.state, seen.ready, seen.endpoint, seen.remote_id) == ("RUNNING", True, "https://far/x", "r-1")
     assert (attempt_of(second).state, attempt_of(second).detail) == ("FAILED", "It broke.")
+
+
+def test_what_has_files_is_read_while_it_runs_and_to_the_end_before_its_outcome(
+    far: Connection, engine: RemoteEngine, empty_queue: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (launch,) = running(1)
+    engine.capabilities = replace(engine.capabilities, has_files=True)
+    monkeypatch.setattr(engine, "logs", lambda _, after: LogChunk("line\n", 5) if after < 5 else LogChunk("", after))
+    for state in (AttemptState.RUNNING, AttemptState.COMPLETED):
+        say(engine, launch, Observation(state))
+        make_due()
+        before = attempt_of(launch).state
+        observe_connection(far.pk)
+        assert (attempt_of(launch).state, room(10)) == (before, 9)  # but for a hint nothing happened
+        advance_launch(attempt_of(launch).pk)
+        assert (attempt_of(launch).state, attempt_of(launch).log_tail) == (state, "line\n")
+        with current_app.connection_for_write() as connection:
+            connection.default_channel.queue_purge(settings.CELERY_TASK_DEFAULT_QUEUE)
+
+
+def test_checkpoints_of_what_runs_are_listed_by_and_by_where_there_are_no_files(
+    far: Connection, engine: RemoteEngine, empty_queue: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launches = running(3)
+    for launch in launches:
+        say(engine, launch, Observation(AttemptState.RUNNING, ready=True))
+        engine.saved["local", launch.job_id] = [CheckpointRecord("ten", 10, 1, timezone.now())]
+    observe_connection(far.pk)
+    hinted: list[int] = []
+    monkeypatch.setattr(observing, "hint", lambda _task, row: hinted.append(row))
+    make_due()
+    observe_connection(far.pk)
+    (pk,) = hinted  # of a thousand, too
+    advance_launch(pk)
+    assert [launch.checkpoints.count() for launch in launches if attempt_of(launch).pk == pk] == [1]
+    assert Attempt.objects.filter(next_check_at__lte=timezone.now()).count() == 0
 
 
 def test_running_is_starting_until_it_answers_and_silent_since_it_does_no_more(
