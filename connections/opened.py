@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache, lru_cache
 
-from connections.kinds import KINDS, LOCAL, Opening
+from connections.kinds import KINDS, Opening
 from connections.models import Connection, Instance
 from connections.providers.base import Provider, Retryable
 from connections.queries import instance_id
@@ -76,8 +76,3 @@ def forget_opened() -> None:
     """Open everything anew: for tests that change settings."""
     _open.cache_clear()
     _known_instance_id.cache_clear()
-
-
-def is_local(connection: Connection) -> bool:
-    """Whether its trainers are processes of this machine, which end with it."""
-    return connection.kind == LOCAL

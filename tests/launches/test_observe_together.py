@@ -186,6 +186,16 @@ def test_an_engine_state_that_nobody_knows_is_shown_and_runs_nothing(far: Connec
     assert (attempt_of(launch).state, attempt_of(launch).remote_state) == ("PENDING", "DREAMING")
 
 
+def test_when_an_engine_expects_to_start_it_is_shown(far: Connection, engine: RemoteEngine, client: Client) -> None:
+    (launch,) = running(1)
+    start = timezone.now() + timedelta(hours=2)
+    say(engine, launch, Observation(AttemptState.PENDING, detail="It waits for 8 GPUs.", estimated_start=start))
+    observe_connection(far.pk)
+    page = sign_in(client, launch.owner).get(f"/launches/{launch.uid}").content.decode()
+    assert "It waits for 8 GPUs." in page
+    assert f'Expected to start <time datetime="{start.isoformat()[:16]}' in page
+
+
 def test_an_empty_answer_decides_nothing_and_each_is_asked_for_by_itself(
     far: Connection, engine: RemoteEngine, empty_queue: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
