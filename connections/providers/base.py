@@ -9,12 +9,12 @@ by (account, job, attempt) anyway, so one verb serves both, and a crash half-way
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from connections.providers.spec import TrainerSpec
 from connections.providers.states import AttemptState, Reason
@@ -359,3 +359,11 @@ class Provider(Protocol):
 
     def forget_attempts(self, before: datetime) -> None:
         """Remove the log and the records kept of attempts that ended before then; never a checkpoint."""
+
+
+@runtime_checkable
+class RecallsAnswering(Protocol):
+    """A provider that asks trainers one by one whether they answer, and remembers that as long as its process lives."""
+
+    def recall(self, answered: Collection[Reference]) -> None:
+        """Of those it remembers nothing of, these answered when they were last asked, before the process began."""

@@ -18,7 +18,7 @@ from django.utils import timezone
 from connections.domain.look_at_connection import Turn, turn_at
 from connections.models import Connection
 from connections.opened import provider_to_act
-from connections.providers.base import Observation, Provider, ProviderError, Reference
+from connections.providers.base import Observation, Provider, ProviderError, RecallsAnswering, Reference
 from connections.providers.states import FINAL, AttemptState
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import claim_attempt
@@ -55,6 +55,8 @@ def _observe(connection: Connection, now: datetime) -> int:
         return 0
     try:
         provider = provider_to_act(connection)
+        if isinstance(provider, RecallsAnswering):
+            provider.recall([reference for reference, attempt in attempts.items() if attempt.ready])
         seen = provider.observe_many(list(attempts))
     except ProviderError as error:  # a key that is refused, too: asking again at once would not help
         note_reach(connection, error=error)

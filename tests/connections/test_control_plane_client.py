@@ -208,6 +208,11 @@ def test_a_thousand_cost_no_more_than_their_list(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(readiness, "AGAIN_SECONDS", 0.0)
         provider.observe_many(references)
         assert len(heads) == 4 + readiness.AGAIN_AT_A_TIME
+        heads.clear()
+        another = ControlPlaneProvider(account, Catalogs({}))  # of a worker that begins, told what is known
+        another.recall(references)
+        assert all(isinstance(one, Observation) and one.ready for one in another.observe_many(references).values())
+        assert len(heads) == 2 + readiness.AGAIN_AT_A_TIME
 
 
 def test_a_healthz_answers_or_not() -> None:

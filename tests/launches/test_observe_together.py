@@ -106,6 +106,20 @@ def test_what_changed_is_applied_and_moves_the_launch(far: Connection, engine: R
     assert (attempt_of(second).state, attempt_of(second).detail) == ("FAILED", "It broke.")
 
 
+def test_a_worker_that_begins_is_told_who_answered(
+    far: Connection, engine: RemoteEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers, starts = running(2)
+    say(engine, answers, Observation(AttemptState.RUNNING, ready=True))
+    say(engine, starts, Observation(AttemptState.RUNNING))
+    observe_connection(far.pk)
+    told: list[Reference] = []
+    monkeypatch.setattr(engine, "recall", told.extend, raising=False)
+    make_due()
+    observe_connection(far.pk)
+    assert told == [attempt_of(answers).reference]
+
+
 def test_what_has_files_is_read_while_it_runs_and_to_the_end_before_its_outcome(
     far: Connection, engine: RemoteEngine, empty_queue: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

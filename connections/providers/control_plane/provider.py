@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -143,6 +143,10 @@ class ControlPlaneProvider:
         wanted = {self.there.id_of(reference): reference for reference in references if self.there.knows(reference)}
         listed = ((wanted.get(id_in(job)), job) for job in self.there.under_way())
         return dict(self._observations({reference: job for reference, job in listed if reference}))
+
+    def recall(self, answered: Collection[Reference]) -> None:
+        """What a worker before this one found out, so that a new one asks a few trainers a look, too."""
+        self.readiness.recall(answered)
 
     def cancel(self, reference: Reference) -> None:
         """Ask for the end; nothing where it is over. Errors: `Gone`, `Retryable`."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -47,6 +47,13 @@ class Readiness:
             while len(self._known) > MOST_KNOWN:
                 del self._known[next(iter(self._known))]
             return {reference: self._known[reference][0] for reference in paths if reference in self._known}
+
+    def recall(self, answered: Collection[Reference]) -> None:
+        """Those of which nothing is known answered once; they are asked again in turns, like all others that did."""
+        once = (True, time.monotonic() - AGAIN_SECONDS)
+        with self._lock:
+            for reference in answered:
+                self._known.setdefault(reference, once)
 
     def _note(self, reference: Reference, answer: bool | None) -> None:
         with self._lock:
