@@ -2,6 +2,7 @@
 
     SLIPWAY_HOME/weights/ACCOUNT/MODEL/           a Hugging Face directory that belongs to Slipway
     SLIPWAY_HOME/weights/ACCOUNT/.part-ROW/       what is being copied: renamed once all of it is there and checked
+    SLIPWAY_HOME/weights/ACCOUNT/.part-ROW.merged-RANDOM/    the adapter there folded into its base: renamed instead
     SLIPWAY_HOME/weights/ACCOUNT/.gone-RANDOM/    what is being removed
 
 What is copied comes from a trainer and is hostile: files are taken by their ends, none that Python would run, and each
@@ -24,13 +25,14 @@ from django.conf import settings
 from connections.providers.base import CheckpointFile
 
 CHUNK = 4 * 1024 * 1024
-TAKEN = (".safetensors", ".json", ".txt", ".jinja")
+_WEIGHTS = ".safetensors"
+TAKEN = (_WEIGHTS, ".json", ".txt", ".jinja")
 TOKENIZERS = frozenset({"tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "merges.txt", "vocab.txt"})
 MANIFEST = "checkpoint.json"
 """The trainer's own note about a checkpoint, which is no part of a model."""
 CONFIG, ADAPTER_CONFIG = "config.json", "adapter_config.json"
 DEPTH = 3
-_PART, _GONE, _UNNAMED = ".part-", ".gone-", ".manifest"
+_PART, _GONE, _UNNAMED, _MERGED = ".part-", ".gone-", ".manifest", ".merged-"
 _HEAD, _LARGEST_HEAD = 9, 100_000_000
 _ACCOUNT_MODE, _FOLDER_MODE, _FILE_MODE = 0o750, 0o755, 0o644
 
@@ -90,6 +92,47 @@ def open_part(account_id: str, row: uuid.UUID) -> Path:
     return part
 
 
+def open_merged(account_id: str, row: uuid.UUID) -> Path:
+    """An empty folder for the adapter in the part merged into its base; those of merges before go. Errors: `OSError`.
+
+    Each has one of its own: who merged in vain goes on writing for a while.
+    """
+    part = part_of(account_id, row)
+    for before in part.parent.glob(f"{part.name}{_MERGED}*"):
+        remove(before)
+    merged = part.with_name(f"{part.name}{_MERGED}{uuid.uuid4().hex}")
+    merged.mkdir()
+    merged.chmod(_FOLDER_MODE)
+    return merged
+
+
+def take_merged(merged: Path) -> tuple[list[CheckpointFile], list[str]]:
+    """The files that a merge left, each with its digest and on the disk, and the names of those that no model has.
+
+    The latter are removed. Errors: `WrongWeights`, `OSError`.
+    """
+    found = [_noted(path) for path in sorted(merged.iterdir()) if path.is_file()]
+    taken, left = sorted_out(found)
+    for name in left:
+        (merged / name).unlink()
+    paths = {file.path for file in taken}
+    if CONFIG not in paths or not any(path.endswith(_WEIGHTS) for path in paths):
+        raise WrongWeights("What the merge left is no model.")
+    return taken, left
+
+
+def _noted(path: Path) -> CheckpointFile:
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        os.fsync(file.fileno())
+        noted = CheckpointFile(path.name, size, digest)
+        file.seek(0)
+        if path.suffix == _WEIGHTS:
+            _refuse_other_formats(file.read(_HEAD), noted)
+    return noted
+
+
 def is_there(part: Path, file: CheckpointFile) -> bool:
     """Whether the file was copied and checked: it has its name from then on."""
     return (part / file.path).is_file()
@@ -120,7 +163,7 @@ def copy_file(source: BinaryIO, part: Path, file: CheckpointFile, *, told: Calla
 def _copy(source: BinaryIO, copy: BinaryIO, file: CheckpointFile, told: Callable[[int], None]) -> None:
     digest, size = hashlib.sha256(), 0
     while piece := source.read(CHUNK):
-        if not size and file.path.endswith(".safetensors"):
+        if not size and file.path.endswith(_WEIGHTS):
             _refuse_other_formats(piece, file)
         size += len(piece)
         if size > file.size_bytes:
@@ -181,11 +224,19 @@ def remove(folder: Path) -> None:
         shutil.rmtree(gone, ignore_errors=True)  # what stays is taken by the next tidying
 
 
+def remove_parts(account_id: str, row: uuid.UUID) -> None:
+    """Remove whatever lies there of a model that is not being made any more. Errors: `OSError`."""
+    for entry, part in leftovers(account_id):
+        if part == part_of(account_id, row):
+            discard(entry)
+
+
 def leftovers(account_id: str) -> Iterator[tuple[Path, Path]]:
     """What is being made and removed, or was when somebody died; each with the part that it belongs to."""
-    for entry in (weights_root() / account_id).iterdir():
+    folder = weights_root() / account_id
+    for entry in folder.iterdir() if folder.is_dir() else ():
         if entry.name.startswith((_PART, _GONE)):
-            yield entry, entry.with_name(entry.name.removesuffix(_UNNAMED))
+            yield entry, entry.with_name("." + entry.name[1:].partition(".")[0])
 
 
 def discard(entry: Path) -> None:

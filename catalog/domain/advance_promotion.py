@@ -1,4 +1,6 @@
-"""Take the making of a model one step further: claim its row, copy what is missing, and say that it is there."""
+"""Take the making of a model one step further: claim its row, copy what is missing, merge it where that was asked for,
+and say that it is there.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +31,14 @@ from catalog.weights import (
     free_bytes,
     is_there,
     manifest_of,
+    open_merged,
     open_part,
-    part_of,
-    remove,
+    remove_parts,
     settle,
+    take_merged,
 )
 from connections.opened import open_provider
-from connections.providers.base import CheckpointKind, Gone, ProviderError, Rejected
+from connections.providers.base import CheckpointKind, Gone, Provider, ProviderError, Rejected, Retryable
 from connections.states import ConnectionState
 from queues import leases
 from wire.counts import quantity
@@ -42,6 +47,8 @@ from wire.manifests import ModelManifest, Unverified, read_manifest, sign_manife
 STEP_SECONDS = 20.0
 """After which a worker goes on to other rows, between two files."""
 TOLD_SECONDS = 1.0
+MOST_MERGES = 5
+"""Failures in a row after which a merge is given up: each may have taken half an hour."""
 MEGABYTE = 1_000_000
 MOST_MODULES, LONGEST_MODULE, LARGEST_CONFIG = 100, 120, 1_000_000
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -55,7 +62,7 @@ class _Overtaken(Exception):
 def advance_promotion(model_pk: int) -> timedelta | None:
     """One step. Answers when the next one is due; None where there is none, or another worker sees to it.
 
-    What is copied is copied: whoever dies meanwhile costs one file.
+    What is copied is copied: whoever dies meanwhile costs one file, or one merge.
     """
     claimed = _claim(model_pk)
     if claimed is None:
@@ -89,23 +96,51 @@ def _claim(model_pk: int) -> tuple[TrainedModel, leases.Lease] | None:
 def _advance(model: TrainedModel, lease: leases.Lease) -> timedelta | None:
     began = time.monotonic()
     part = open_part(model.account.account_id, model.uid)
-    missing = [file for file in model.contents if not is_there(part, file)]
+    missing = [file for file in model.sources if not is_there(part, file)]
     copied = model.size_bytes - sum(file.size_bytes for file in missing)
-    told = _teller(lease, copied)
+    told = _teller(lease, copied, model.size_bytes)
     if missing:
         _require_room(sum(file.size_bytes for file in missing))
-        connection = model.connection
-        if connection is None or connection.state == ConnectionState.RETIRED:
-            raise Gone("The connection that its checkpoint lies at was retired.")
-        provider = open_provider(connection)
+        provider = _provider(model)
         place = (model.account.account_id, model.job_id, CheckpointKind.SAMPLER, model.checkpoint)
         for file in missing:
             with provider.open_artifact(*place, file.path) as source:
                 copy_file(source, part, file, told=told)
             if time.monotonic() - began > STEP_SECONDS:
                 return _put_off(lease)
-    _finish(lease, _facts(part, model))
+    facts = _adapter_facts(part, model)
+    if not model.merged_from:
+        _finish(lease, part, facts)
+    elif missing:
+        return _put_off(lease)  # of its failures only those count from here on that are the merge's
+    else:
+        _finish(lease, *_merged(part, model))
     return None
+
+
+def _provider(model: TrainedModel) -> Provider:
+    """What its checkpoint lies at. Errors: `Gone`, `Retryable`."""
+    connection = model.connection
+    if connection is None or connection.state == ConnectionState.RETIRED:
+        raise Gone("The connection that its checkpoint lies at was retired.")
+    return open_provider(connection)
+
+
+def _merged(part: Path, model: TrainedModel) -> tuple[Path, dict[str, Any]]:
+    """The folder of the adapter folded into its base, and what it holds. Errors: `WrongWeights`, `ProviderError`."""
+    provider, folder = _provider(model), open_merged(model.account.account_id, model.uid)
+    try:
+        provider.merge(model.base_model, part, folder)
+    except Retryable as error:
+        if model.failures < MOST_MERGES - 1:
+            raise
+        raise WrongWeights(f"{error} That was the last of {MOST_MERGES} tries; promote it again.") from error
+    taken, left_out = take_merged(folder)
+    return folder, {
+        "files": [asdict(file) for file in taken],
+        "left_out": [*model.left_out, *left_out],
+        "size_bytes": sum(file.size_bytes for file in taken),
+    }
 
 
 def _require_room(needed: int) -> None:
@@ -118,14 +153,17 @@ def _require_room(needed: int) -> None:
         )
 
 
-def _teller(lease: leases.Lease, copied: int) -> Callable[[int], None]:
-    """Write down how far it is, once a second. Errors: `_Overtaken`, so that nobody copies for nothing."""
+def _teller(lease: leases.Lease, copied: int, whole: int) -> Callable[[int], None]:
+    """Write down how far it is, once a second, and that all is copied.
+
+    Errors: `_Overtaken`, so that nobody copies for nothing.
+    """
     told_at, done = 0.0, copied
 
     def tell(size: int) -> None:
         nonlocal told_at, done
         done += size
-        if time.monotonic() - told_at < TOLD_SECONDS:
+        if time.monotonic() - told_at < TOLD_SECONDS and done < whole:
             return
         told_at = time.monotonic()
         rows = TrainedModel.objects.filter(pk=lease.pk, lease_token=lease.token)
@@ -135,9 +173,9 @@ def _teller(lease: leases.Lease, copied: int) -> Callable[[int], None]:
     return tell
 
 
-def _facts(part: Path, model: TrainedModel) -> dict[str, Any]:
+def _adapter_facts(part: Path, model: TrainedModel) -> dict[str, Any]:
     """What an adapter says of itself; of a hostile file only what has the right type."""
-    if model.kind != ModelKind.ADAPTER:
+    if model.kind != ModelKind.ADAPTER and not model.merged_from:
         return {}
     with (part / ADAPTER_CONFIG).open("rb") as file:
         content = file.read(LARGEST_CONFIG + 1)
@@ -149,6 +187,8 @@ def _facts(part: Path, model: TrainedModel) -> dict[str, Any]:
     rank, modules, base = said.get("r"), said.get("target_modules"), said.get("base_model_name_or_path")
     if type(rank) is not int or not 0 < rank < 2**31:
         raise WrongWeights(f"{ADAPTER_CONFIG} says no rank of an adapter: its r is {str(rank)[:40]!r}.")
+    if rank != (noted := model.lora_rank or model.provenance.get("lora_rank", 0)):
+        raise WrongWeights(f"{ADAPTER_CONFIG} says rank {rank}; its trainer noted {noted}.")
     if base != model.base_model:
         raise WrongWeights(
             f"{ADAPTER_CONFIG} is for {str(base)[:100]!r}; this adapter was trained on {model.base_model}."
@@ -162,8 +202,8 @@ def _is_module(name: object) -> bool:
 
 
 @transaction.atomic
-def _finish(lease: leases.Lease, facts: dict[str, Any]) -> None:
-    """The files get their name and the row its outcome under the row's lock: never one by one of several workers.
+def _finish(lease: leases.Lease, folder: Path, facts: dict[str, Any]) -> None:
+    """The folder gets its name and the row its outcome under the row's lock: never one by one of several workers.
 
     Where the commit is lost, the files lie there without a row that is ready, and the next step makes them anew.
     """
@@ -172,7 +212,8 @@ def _finish(lease: leases.Lease, facts: dict[str, Any]) -> None:
         setattr(model, column, value)
     _refuse_strangers(model)
     manifest = _signed(model)
-    settle(part_of(model.account.account_id, model.uid), model.account.account_id, model.model_id, manifest=manifest)
+    settle(folder, model.account.account_id, model.model_id, manifest=manifest)
+    transaction.on_commit(partial(remove_parts, model.account.account_id, model.uid))
     model.state, model.detail, model.finished_at = ModelState.READY, "", timezone.now()
     model.copied_bytes = model.size_bytes
     model.failures = 0
@@ -209,7 +250,7 @@ def _fail(model: TrainedModel, lease: leases.Lease, why: str) -> None:
         made.copied_bytes = 0
         made.give_back(due=made.finished_at)
         made.save()
-        transaction.on_commit(lambda: remove(part_of(model.account.account_id, model.uid)))
+        transaction.on_commit(partial(remove_parts, model.account.account_id, model.uid))
 
 
 def _put_off(lease: leases.Lease, why: str = "") -> timedelta | None:

@@ -11,7 +11,7 @@ from accounts.domain.record import record
 from catalog.domain.hold_model import hold_model
 from catalog.models import TrainedModel
 from catalog.states import ModelState
-from catalog.weights import discard_model, part_of, remove
+from catalog.weights import discard_model, remove_parts
 
 
 @transaction.atomic
@@ -21,7 +21,7 @@ def remove_model(*, actor: Actor, model: TrainedModel) -> int:
     Answers the bytes that this frees: the model's files are its own. Errors: `NotFound`, `PermissionDenied`.
     """
     made = hold_model(actor, model)
-    account, model_id, part = made.account.account_id, made.model_id, part_of(made.account.account_id, made.uid)
+    account, model_id, uid = made.account.account_id, made.model_id, made.uid
     freed = made.size_bytes if made.state == ModelState.READY else made.copied_bytes
     record(
         actor=actor,
@@ -37,5 +37,5 @@ def remove_model(*, actor: Actor, model: TrainedModel) -> int:
     made.delete()
     if was_ready:
         transaction.on_commit(partial(discard_model, account, model_id))
-    transaction.on_commit(partial(remove, part))
+    transaction.on_commit(partial(remove_parts, account, uid))
     return freed

@@ -47,13 +47,21 @@ class PromotionSource:
 
 @transaction.atomic
 def start_promotion(
-    *, actor: Actor, account: Account, source: PromotionSource, model_id: str = "", display_name: str = ""
+    *,
+    actor: Actor,
+    account: Account,
+    source: PromotionSource,
+    model_id: str = "",
+    display_name: str = "",
+    merged: bool = False,
 ) -> tuple[TrainedModel, bool]:
     """The model, CREATING, which a worker takes from there; and whether it is new.
 
-    The same checkpoint to the same id answers what there is. Without an id one is made of the display name, else of job
-    and checkpoint. The id of one that failed is free. Errors: `NotFound`, `PermissionDenied`, `InvalidArgument`,
-    `AlreadyExists` for an id that is taken by something else, `FailedPrecondition` where the checkpoint holds no model.
+    An adapter that is `merged` is folded into its base, and so becomes a full model; what is whole is taken as it is.
+    The same checkpoint to the same id answers what there is, where that was made in the same way. Without an id one is
+    made of the display name, else of job and checkpoint. The id of one that failed is free. Errors: `NotFound`,
+    `PermissionDenied`, `InvalidArgument`, `AlreadyExists` for an id that is taken by something else,
+    `FailedPrecondition` where the checkpoint holds no model.
     """
     require(actor, account, Right.LAUNCH)
     display_name = refuse_display_name(display_name)
@@ -61,20 +69,24 @@ def start_promotion(
         raise InvalidArgument([Violation("model_id", f"{sentence}.")])
     taken, left_out = sorted_out(source.files)
     kind = _kind_of(source, taken)
+    merged = merged and kind is ModelKind.ADAPTER
     account = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
-    chosen, found = _place(account, source, model_id, display_name)
+    chosen, found = _place(account, source, model_id, display_name, merged=merged)
     if found is not None:
         return found, False
-    now = timezone.now()
+    now, files = timezone.now(), [asdict(file) for file in taken]
     made = TrainedModel(
         account=account,
         model_id=chosen,
         display_name=display_name,
-        kind=kind,
+        kind=ModelKind.FULL if merged else kind,
         base_model=source.base_model,
-        lora_rank=source.lora_rank if kind is ModelKind.ADAPTER else 0,
-        provenance=dict(source.provenance) | {"checkpoint": source.name, "by": actor.label, "at": now.isoformat()},
-        files=[asdict(file) for file in taken],
+        lora_rank=source.lora_rank if kind is ModelKind.ADAPTER and not merged else 0,
+        provenance=dict(source.provenance)
+        | {"checkpoint": source.name, "by": actor.label, "at": now.isoformat()}
+        | (_merging(source) if merged else {}),
+        files=[] if merged else files,
+        merged_from=files if merged else [],
         left_out=left_out,
         size_bytes=sum(file.size_bytes for file in taken),
         connection=source.connection,
@@ -90,7 +102,8 @@ def start_promotion(
         verb="promote_checkpoint",
         target=made.name,
         account=account,
-        after={"checkpoint": source.name, "files": {file.path: file.sha256 for file in taken}},
+        after={"checkpoint": source.name, "files": {file.path: file.sha256 for file in taken}}
+        | ({"merged": True} if merged else {}),
     )
     hint_on_commit(PROMOTE, made.pk)
     return made, True
@@ -113,39 +126,51 @@ def _kind_of(source: PromotionSource, taken: list[CheckpointFile]) -> ModelKind:
     )
 
 
+def _merging(source: PromotionSource) -> dict[str, Any]:
+    sentence = f"merged from the adapter {source.name} on base {source.base_model}"
+    return {"merged": sentence, "lora_rank": source.lora_rank}
+
+
 def _place(
-    account: Account, source: PromotionSource, model_id: str, display_name: str
+    account: Account, source: PromotionSource, model_id: str, display_name: str, *, merged: bool
 ) -> tuple[str, TrainedModel | None]:
     """The id, and the model that was made of the same checkpoint under it before."""
     made = TrainedModel.objects.select_related("account")
-    for candidate in [model_id] if model_id else _free_ids(source, display_name):
+    for candidate in [model_id] if model_id else _free_ids(source, display_name, merged):
         there = made.filter(account=account, model_id=candidate).first()
         if there is not None and there.state == ModelState.FAILED:
             there.delete()
             return candidate, None
-        if there is not None and _is_same(there, source):
+        if there is not None and _is_same(there, source, merged):
             return candidate, there
         base = BaseModel.objects.filter(named(candidate), account=account).exists()
         if there is None and not base:
             return candidate, None
         if model_id:
-            whose = "a base model of the catalog" if base else f"made of {there.provenance['checkpoint']}"  # type: ignore[union-attr]
+            whose = _made_of(there) if there else "a base model of the catalog"
             name = model_name(account.account_id, model_id)
             raise AlreadyExists(f"{name} is there already, {whose}. Choose another id, or delete that one first.")
     raise AssertionError("there is always another id")
 
 
-def _free_ids(source: PromotionSource, display_name: str) -> Iterator[str]:
-    first = near_id(display_name) or near_id(f"{source.job_id}-{source.checkpoint}")
+def _made_of(there: TrainedModel) -> str:
+    how = " as an adapter" if there.kind == ModelKind.ADAPTER else ", merged into its base" if there.merged_from else ""
+    return f"made of {there.provenance['checkpoint']}{how}"
+
+
+def _free_ids(source: PromotionSource, display_name: str, merged: bool) -> Iterator[str]:
+    how = "-merged" if merged else ""
+    first = near_id(display_name) or near_id(f"{source.job_id}-{source.checkpoint}{how}")
     yield first
     for number in count(2):
         yield f"{first[: 63 - len(str(number)) - 1].rstrip('-')}-{number}"
 
 
-def _is_same(made: TrainedModel, source: PromotionSource) -> bool:
+def _is_same(made: TrainedModel, source: PromotionSource, merged: bool) -> bool:
     """By the digests, too: a name may have been given again once the checkpoint was deleted."""
     taken, _ = sorted_out(source.files)
-    return made.provenance["checkpoint"] == source.name and set(made.contents) == set(taken)
+    is_of_it = made.provenance["checkpoint"] == source.name and set(made.sources) == set(taken)
+    return is_of_it and bool(made.merged_from) == merged
 
 
 def _base_facts(base_model: str) -> dict[str, Any]:

@@ -44,6 +44,9 @@ class TrainedModel(LeasedRow):
     provenance = models.JSONField(help_text="Launch, shape version, checkpoint, who and when: names, each in words.")
     files = models.JSONField(help_text="Of each file its path, bytes and sha256, as the trainer noted them.")
     left_out = models.JSONField(default=list, help_text="Paths of the checkpoint's files that were not taken.")
+    merged_from = models.JSONField(
+        default=list, db_default=[], blank=True, help_text="As `files`, those of the adapter that it was merged from."
+    )
     size_bytes = models.PositiveBigIntegerField()
     copied_bytes = models.PositiveBigIntegerField(default=0)
     connection = models.ForeignKey(Connection, on_delete=models.SET_NULL, null=True, related_name="+")
@@ -85,3 +88,8 @@ class TrainedModel(LeasedRow):
     def contents(self) -> tuple[CheckpointFile, ...]:
         """Its files as values."""
         return tuple(CheckpointFile(**each) for each in self.files)
+
+    @property
+    def sources(self) -> tuple[CheckpointFile, ...]:
+        """What is copied to make it: its own files, or those of the adapter that is folded into its base."""
+        return tuple(CheckpointFile(**each) for each in self.merged_from or self.files)

@@ -35,6 +35,8 @@ LOOK_SECONDS = 0.1
 MOST_WAITING = 2
 _waiting = threading.BoundedSemaphore(MOST_WAITING)
 OPERATION = "promote-"
+BASE, MERGED_BASE = "base", "merged_base"
+"""What becomes of an adapter, in the words of the SDK's saves for sampling."""
 _WIRE_NAMES = {"model_id": "outputModel", "display_name": "displayName", "base_model": "baseModel"}
 
 
@@ -47,6 +49,12 @@ class PromoteSerializer(serializers.Serializer[Any]):
     trainerJobId = serializers.CharField(help_text="Resource name of the job that saved the checkpoint.")
     baseModel = serializers.CharField(required=False, allow_blank=True, help_text="What the job trained.")
     displayName = serializers.CharField(required=False, allow_blank=True)
+    checkpointType = serializers.ChoiceField(
+        [BASE, MERGED_BASE],
+        required=False,
+        allow_blank=True,
+        help_text=f"`{MERGED_BASE}` folds an adapter into its base model; else it is taken as it was saved.",
+    )
     asyncPromotion = serializers.BooleanField(required=False, help_text="Answer an operation that can be polled.")
 
 
@@ -108,6 +116,7 @@ class PromoteView(ResourceView):
                 model_id=_model_id(owner.account_id, body.get("outputModel", "")),
                 display_name=body.get("displayName", ""),
                 base_model=body.get("baseModel", ""),
+                merged=body.get("checkpointType") == MERGED_BASE,
             )
         except InvalidArgument as error:
             named = [Violation(_WIRE_NAMES.get(v.field, v.field), v.description) for v in error.violations]
@@ -168,7 +177,8 @@ def _progress(model: TrainedModel) -> str:
     if model.state != ModelState.CREATING:
         return ""
     copied = f"{model.copied_bytes:,} of {model.size_bytes:,} bytes copied"
-    return f"{copied}. {model.detail}" if model.detail else copied
+    done = f"{copied}, to be merged into {model.base_model}" if model.merged_from else copied
+    return f"{done}. {model.detail}" if model.detail else done
 
 
 class OperationView(ResourceView):

@@ -28,9 +28,11 @@ def promote_checkpoint(
     model_id: str = "",
     display_name: str = "",
     base_model: str = "",
+    merged: bool = False,
 ) -> TrainedModel:
     """The model, which a worker makes from here on; what the same checkpoint became under that id before.
 
+    An adapter stays one, or is `merged` into its base.
     `base_model`, where it is told, has to be what the launch trained. The provider is asked first, so that a checkpoint
     can be promoted once its save was answered. Errors: as in `start_promotion`; `NotFound` for a checkpoint that is not
     there, `FailedPrecondition` where it is being written, or cannot be promoted.
@@ -41,13 +43,11 @@ def promote_checkpoint(
         sentence = f"{base_model[:200]} is not what {launch.name} trained. Use {spec.base_model}, or leave it out."
         raise InvalidArgument([Violation("base_model", sentence)])
     refresh_checkpoints(launch)
-    return _promote(actor, launch, spec, checkpoint, model_id, display_name)
+    return _promote(actor, launch, spec, checkpoint, model_id=model_id, display_name=display_name, merged=merged)
 
 
 @transaction.atomic
-def _promote(
-    actor: Actor, launch: Launch, spec: TrainerSpec, name: str, model_id: str, display_name: str
-) -> TrainedModel:
+def _promote(actor: Actor, launch: Launch, spec: TrainerSpec, name: str, **asked: Any) -> TrainedModel:
     locked = (
         Launch.objects.select_for_update(of=("self",))
         .select_related("account", "connection", "shape_version__shape__account")
@@ -65,11 +65,10 @@ def _promote(
         files=tuple(CheckpointFile(**file) for file in found.files),
         provenance=_provenance(locked, spec, found),
     )
-    model, is_new = start_promotion(
-        actor=actor, account=locked.account, source=source, model_id=model_id, display_name=display_name
-    )
+    model, is_new = start_promotion(actor=actor, account=locked.account, source=source, **asked)
     if is_new:
-        message = f"Checkpoint {found.name} promoted to {model.model_id}"
+        how = ", merged into its base model" if model.merged_from else ""
+        message = f"Checkpoint {found.name} promoted to {model.model_id}{how}"
         append_event(locked, kind="promoted", message=message, actor=actor, data={"model": model.name})
         wake(locked)
     return model

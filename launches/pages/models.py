@@ -36,3 +36,9 @@ class ShownModel:
     def percent(self) -> int:
         """0 to 100."""
         return min(100, 100 * self.model.copied_bytes // max(1, self.model.size_bytes))
+
+    @property
+    def is_merging(self) -> bool:
+        """Whether its adapter is copied, and is folded into its base model now."""
+        making = self.model.state == ModelState.CREATING and bool(self.model.merged_from)
+        return making and self.model.copied_bytes >= self.model.size_bytes

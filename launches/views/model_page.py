@@ -94,7 +94,7 @@ def model_context(request: SlipwayRequest, found: TrainedModel) -> dict[str, Any
         "section": "models",
         "model": found,
         "shown": ShownModel(found),
-        "files": found.contents,
+        "files": found.contents or found.sources,
         "from_launch": found.provenance.get("launch_uid"),
         "may_change": _may_change(request, found),
         "typed": found.display_name,

@@ -16,9 +16,9 @@ from accounts.guards import guarded_page
 from accounts.refusals import status_of
 from accounts.requests import SlipwayRequest, actor_of, see_other
 from catalog.domain.rename_trained_model import LONGEST_NAME
-from catalog.fields.inputs import Input
+from catalog.fields.inputs import Input, options_of
 from catalog.views.access import member_of
-from catalog.weights import sorted_out
+from catalog.weights import ADAPTER_CONFIG, sorted_out
 from connections.providers.base import CheckpointFile, CheckpointKind
 from launches.domain.control import right_to_control
 from launches.domain.promote_checkpoint import promote_checkpoint
@@ -27,7 +27,8 @@ from launches.queries import find_launch
 from wire.errors import InvalidArgument, Refusal
 from wire.names import near_id
 
-NAME, ID = "display_name", "model_id"
+NAME, ID, BECOMES = "display_name", "model_id", "becomes"
+ADAPTER, MERGED = "adapter", "merged"
 OF_ID = "What programs call it by, for ever; below the models of account"
 
 
@@ -44,8 +45,11 @@ def checkpoint_promote(request: SlipwayRequest, uid: uuid.UUID, name: str) -> Ht
     require(actor_of(request), launch.account, right_to_control(actor_of(request), launch))
     if request.method != "POST":
         typed = {NAME: launch.display_name, ID: near_id(f"{launch.display_name or launch.job_id}-{found.name}")}
-        return _form(request, launch, found, typed)
-    typed = {key: request.POST.get(key, "") for key in (NAME, ID)}
+        return _form(request, launch, found, typed | {BECOMES: request.GET.get(BECOMES, ADAPTER)})
+    typed = {key: request.POST.get(key, "") for key in (NAME, ID, BECOMES)}
+    if typed[BECOMES] not in ("", ADAPTER, MERGED):
+        odd = {BECOMES: f"{typed[BECOMES][:40]!r} is neither {ADAPTER} nor {MERGED}."}
+        return _form(request, launch, found, typed, odd, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     try:
         model = promote_checkpoint(
             actor=actor_of(request),
@@ -53,6 +57,7 @@ def checkpoint_promote(request: SlipwayRequest, uid: uuid.UUID, name: str) -> Ht
             checkpoint=name,
             model_id=typed[ID].strip(),
             display_name=typed[NAME],
+            merged=typed[BECOMES] == MERGED,
         )
     except InvalidArgument as refusal:
         errors = {violation.field: violation.description for violation in refusal.violations}
@@ -73,6 +78,7 @@ def _form(
 ) -> HttpResponse:
     errors = errors or {}
     taken, left_out = sorted_out(CheckpointFile(**file) for file in found.files)
+    is_adapter = any(file.path == ADAPTER_CONFIG for file in taken)
     context: dict[str, Any] = {
         "section": "launches",
         "launch": launch,
@@ -84,9 +90,22 @@ def _form(
         "inputs": [
             _input(NAME, typed, errors, label="Display name", limits=f"up to {LONGEST_NAME} characters", optional=True),
             _input(ID, typed, errors, label="Model id", limits="a-z, 0-9, -", help=f"{OF_ID} {launch.account}."),
+            *([_becomes(typed, errors)] if is_adapter else []),
         ],
     }
     return render(request, "launches/promote.html", context, status=status)
+
+
+def _becomes(typed: dict[str, str], errors: dict[str, str]) -> Input:
+    choices = [(ADAPTER, "an adapter, as it is"), (MERGED, "a full model, merged into its base")]
+    return _input(
+        BECOMES,
+        typed,
+        errors,
+        label="It becomes",
+        options=options_of(choices, typed[BECOMES], odd="is neither"),
+        help="An adapter is small and needs its base model; a full model is loaded, and launched from, by itself.",
+    )
 
 
 def _input(name: str, typed: dict[str, str], errors: dict[str, str], **words: Any) -> Input:

@@ -104,6 +104,19 @@ def test_promoting_as_the_sdk_does_it(caller: Caller, saved: Launch, engine: Rem
     assert [row["promotable"] for row in listed] == [True]
 
 
+def test_an_adapter_is_promoted_merged_where_that_is_asked_for(caller: Caller, saved: Launch) -> None:
+    path = f"{BASE}/checkpoints/final:promote"
+    _, answer = caller.post(path, asked(checkpoint_type="merged_base", async_promotion=True))
+    operation = answer["operation"]
+    assert operation["metadata"]["statusMessage"].endswith(f"copied, to be merged into {TINY}")
+    model = caller.get(f"{MODELS}/mine")[1]
+    assert (model["kind"], "peftDetails" in model) == ("HF_BASE_MODEL", False)
+    assert model["provenance"]["merged"].startswith("merged from the adapter accounts/team-a/rlorTrainerJobs/job-done")
+    again = caller.post(path, asked(checkpointType="merged_base", asyncPromotion=True))
+    assert again[1]["operation"]["name"] == operation["name"]
+    assert caller.post(path, asked(checkpoint_type="base", async_promotion=True))[0] == 409
+
+
 def test_a_promotion_that_fails_says_why_however_it_was_asked_for(
     caller: Caller, saved: Launch, engine: RemoteEngine
 ) -> None:
@@ -130,6 +143,7 @@ def test_a_promotion_that_fails_says_why_however_it_was_asked_for(
         ("final", {"output_model": "My model"}, 400, "outputModel", "such as my-model"),
         ("final", {"base_model": "accounts/fireworks/models/x"}, 400, "baseModel", f"Use {TINY}"),
         ("final", {"hot_load_deployment_id": "x"}, 400, "hotLoadDeploymentId", "There is no such field"),
+        ("final", {"checkpoint_type": "delta"}, 400, "checkpointType", "base, merged_base"),
         ("final", {"trainerJobId": "x"}, 400, "trainer_job_id", "there twice"),
         ("final", {"output_model": "taken"}, 409, "", "taken is there already"),
     ],

@@ -65,7 +65,7 @@ class RemoteEngine:
     """The engine, and what was asked of it.
 
     `saved` are its checkpoints by account and job; `artifacts` their files, by what `open_artifact` is asked for, as
-    bytes or as what opens them: without any it holds no weights.
+    bytes or as what opens them: without any it holds no weights. `merger` merges.
     """
 
     jobs: dict[Reference, Observation] = field(default_factory=dict)
@@ -77,6 +77,7 @@ class RemoteEngine:
     capabilities: Capabilities = CAPABILITIES
     saved: dict[tuple[str, str], list[CheckpointRecord]] = field(default_factory=dict)
     artifacts: dict[tuple[str, ...], bytes | Callable[[], BinaryIO]] = field(default_factory=dict)
+    merger: Callable[[Path, Path], None] | None = None
 
     def identify(self) -> Identity:
         self._answer("identify")
@@ -147,7 +148,9 @@ class RemoteEngine:
         raise Rejected("It holds no weights.")
 
     def merge(self, base_model: str, adapter_directory: Path, output_directory: Path) -> None:
-        raise Rejected("It holds no weights.")
+        if self.merger is None:
+            raise Rejected("It holds no weights.")
+        self.merger(adapter_directory, output_directory)
 
     def forget_attempts(self, before: datetime) -> None: ...
 

@@ -43,6 +43,7 @@ from tests.connections.remote import RemoteEngine
 from tests.launches.makers import bring_to, make_launch, make_tiny_version
 from tests.launches.weights import (
     TINY,
+    Killed,
     adapter_files,
     make_saved_launch,
     promote,
@@ -280,12 +281,9 @@ def due_again(model: TrainedModel) -> None:
     TrainedModel.objects.filter(pk=model.pk).update(next_check_at=timezone.now(), lease_until=None)
 
 
-class Killed(BaseException):
-    """The worker dies here, and nothing of it runs any more."""
-
-
 @pytest.mark.parametrize(
-    "step", ["open_part", "copy_file", "_copy", "_sync_folder", "is_there", "settle", "_facts", "_finish", "renamed"]
+    "step",
+    ["open_part", "copy_file", "_copy", "_sync_folder", "is_there", "settle", "_adapter_facts", "_finish", "-"],
 )
 def test_a_worker_that_dies_anywhere_leaves_a_whole_model_or_none(
     engine: RemoteEngine, saved: Launch, home: Path, monkeypatch: pytest.MonkeyPatch, step: str
@@ -299,7 +297,7 @@ def test_a_worker_that_dies_anywhere_leaves_a_whole_model_or_none(
 
     model = promote(saved, made=False)
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        if step == "renamed":
+        if step == "-":
             patch.setattr(worker, "settle", rename_and_die)
         else:
             patch.setattr(worker if hasattr(worker, step) else weights, step, die)

@@ -24,6 +24,10 @@ SAVED = datetime(2026, 3, 4, 9, 30, tzinfo=UTC)
 TINY = "accounts/local/models/tiny-qwen3"
 
 
+class Killed(BaseException):
+    """The worker dies here, and nothing of it runs any more."""
+
+
 def tensors(content: bytes = b"\0" * 64) -> bytes:
     """A file of safetensors with one tensor."""
     head = json.dumps({"w": {"dtype": "U8", "shape": [len(content)], "data_offsets": [0, len(content)]}}).encode()

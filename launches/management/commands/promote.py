@@ -1,4 +1,4 @@
-"""`manage promote CHECKPOINT [--id ID] [--name NAME]`: make a model of what a launch saved for sampling."""
+"""`manage promote CHECKPOINT [--id ID] [--name NAME] [--merged]`: make a model of what a launch saved for sampling."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class Command(BaseCommand):
         parser.add_argument("checkpoint", help=f"its resource name, {FORM}")
         parser.add_argument("--id", default="", help="the model's id; made of the name, or of job and checkpoint")
         parser.add_argument("--name", default="", help="what people read")
+        parser.add_argument("--merged", action="store_true", help="fold an adapter into its base: a full model")
         parser.add_argument("--no-wait", action="store_true", help="do not wait until it is ready")
 
     def handle(self, *args: Any, checkpoint: str, **options: Any) -> None:
@@ -41,7 +42,12 @@ class Command(BaseCommand):
             raise CommandError(f"There is no accounts/{account}/rlorTrainerJobs/{job}.")
         try:
             model = promote_checkpoint(
-                actor=SYSTEM, launch=launch, checkpoint=name, model_id=options["id"], display_name=options["name"]
+                actor=SYSTEM,
+                launch=launch,
+                checkpoint=name,
+                model_id=options["id"],
+                display_name=options["name"],
+                merged=options["merged"],
             )
         except InvalidArgument as refusal:
             raise CommandError("\n".join(each.description for each in refusal.violations)) from None
