@@ -37,12 +37,13 @@ from connections.domain.add_connection import add_connection
 from connections.domain.lend_connection import lend_connection
 from connections.domain.pause_connection import pause_connection
 from connections.kinds import CONTROL_PLANE
-from connections.models import Connection
+from connections.models import Connection, Destination
 from launches.models import UnknownTrainer
 from publishing.domain.cancel_validation import cancel_validation
 from publishing.domain.keep_import import keep_import
 from publishing.domain.request_validation import request_validation
 from publishing.domain.validate_by_hand import validate_by_hand
+from pushes.models import Push
 
 TINY, LARGE = "local/tiny-qwen3-2k-lora", "fireworks/qwen3p5-9b-256k"
 OURS = "local/tiny-qwen3-2k-lora-ours"
@@ -98,7 +99,7 @@ def _models(account: Account, admin: User) -> dict[str, str]:
         "created_by": admin,
         "search_text": "",
     }
-    TrainedModel.objects.create(
+    made = TrainedModel.objects.create(
         model_id="support-tone", display_name="Support tone", kind="full", state="READY", finished_at=now, **facts
     )
     TrainedModel.objects.create(
@@ -109,13 +110,50 @@ def _models(account: Account, admin: User) -> dict[str, str]:
         next_check_at=now + timedelta(days=1),
         **facts,
     )
+    _pushes(made)
     here = f"/models/{account.account_id}"
     return {
         "models": "/models",
         "model": f"{here}/support-tone",
         "model-being-made": f"{here}/being-made",
         "model-delete": f"{here}/support-tone/delete",
+        "model-pushes": f"{here}/support-tone/pushes",
+        "destinations": "/destinations",
+        "destination-edit": "/destinations/store/edit",
+        "destination-remove": "/destinations/store/remove",
     }
+
+
+def _pushes(made: TrainedModel) -> None:
+    """One in each state, which no worker takes further."""
+    now = timezone.now()
+    archive = Destination.objects.create(name="archive", address="/srv/models")
+    store = Destination.objects.create(
+        name="store", address="s3://models/slipway", endpoint="https://s3.example.com", key_id="of-no-use", secret="x"
+    )
+    facts: dict[str, Any] = {
+        "account": made.account,
+        "model": made,
+        "place": f"{made.account.account_id}/models/{made.model_id}",
+        "size_bytes": made.size_bytes,
+        "started_by": made.created_by,
+    }
+    for where, state, sent, detail in (
+        (archive, "DONE", made.size_bytes, ""),
+        (store, "FAILED", 0, "s3://models/slipway did not take it: there is no such bucket."),
+        (store, "PUSHING", 30_000_000, ""),
+    ):
+        over = {} if state == "PUSHING" else {"finished_at": now}
+        Push.objects.create(
+            destination=where,
+            destination_name=where.name,
+            state=state,
+            sent_bytes=sent,
+            detail=detail,
+            next_check_at=now + timedelta(days=1),
+            **facts,
+            **over,
+        )
 
 
 def _connections(actor: Actor, account: Account) -> dict[str, str]:

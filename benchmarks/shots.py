@@ -48,6 +48,7 @@ SIGNED_IN = {
     "models-empty": "/models?q=nothing",
     "launches-empty": "/launches?state=LOST",
     "connections": "/connections",
+    "destination-new": "/destinations/new",
     "connections-of-account": "/connections?of=account",
     "connection": "/connections/local",
     "connection-launches": "/connections/local/launches",

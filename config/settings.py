@@ -108,6 +108,7 @@ INSTALLED_APPS = [
     "connections",
     "launches",
     "publishing",
+    "pushes",
 ]
 
 MIDDLEWARE = [
@@ -296,6 +297,7 @@ CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "launches.reconcile_all", "schedule": 30.0, "options": {"expires": 30}},
     "connections": {"task": "connections.look_around", "schedule": 30.0, "options": {"expires": 30}},
     "promotions": {"task": "catalog.sweep_promotions", "schedule": 5.0, "options": {"expires": 10}},
+    "pushes": {"task": "pushes.sweep", "schedule": 5.0, "options": {"expires": 10}},
     "catalogs": {"task": "catalog.sync_due", "schedule": 10.0, "options": {"expires": 10}},
     "models": {"task": "catalog.arrange", "schedule": 600.0, "options": {"expires": 600}},
     "tidy": {"task": "config.tidy", "schedule": 3600.0, "options": {"expires": 3600}},

@@ -31,4 +31,5 @@ urlpatterns = [
     path("", include("connections.urls")),
     path("", include("launches.urls")),
     path("", include("publishing.urls")),
+    path("", include("pushes.urls")),
 ]

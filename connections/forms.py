@@ -12,11 +12,13 @@ from accounts.forms import RefusableForm
 from accounts.models import Account
 from connections.domain.checks import CONFIG
 from connections.kinds import Kind
-from connections.models import Connection
+from connections.models import Connection, Destination
 from connections.providers.configs import ConfigField
 from wire.errors import InvalidArgument, Violation, capped
 
 _PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
+_KEPT = "One is set; it is never shown. Leave this empty to keep it."
+_SEALED = "Sealed, and never shown again."
 _BETWEEN = re.compile(r"[\s,]+")
 
 
@@ -77,7 +79,7 @@ def _config_field(field: ConfigField, said: str) -> forms.Field:
 
 
 def _secret_field(kind: Kind, *, is_set: bool) -> forms.Field:
-    kept = "One is set; it is never shown. Leave this empty to keep it." if is_set else "Sealed, and never shown again."
+    kept = _KEPT if is_set else _SEALED
     return WrittenField(
         label=kind.secret_label,
         required=not is_set,
@@ -123,6 +125,49 @@ class LendForm(RefusableForm):
 
 def _no_account(field: str, written: str) -> Violation:
     return Violation(field, f"There is no account {written[:80]!r}; a superuser makes accounts under Administration.")
+
+
+class DestinationForm(RefusableForm):
+    """A directory or a bucket that weights are pushed to; of a new one its name, too."""
+
+    name = WrittenField(
+        help_text="Its id, for ever: a-z, 0-9 and hyphen.",
+        widget=forms.TextInput(attrs=_PLAIN | {"placeholder": "archive"}),
+    )
+    address = WrittenField(
+        help_text="A directory that the workers can write to, by its whole path, or a bucket as s3://BUCKET/PREFIX.",
+        widget=forms.TextInput(attrs=_PLAIN | {"placeholder": "s3://models/slipway"}),
+    )
+    endpoint = WrittenField(
+        required=False,
+        help_text="Of a bucket: the address of its S3 interface; Amazon's where empty.",
+        widget=forms.TextInput(attrs=_PLAIN | {"placeholder": "https://s3.example.com"}),
+    )
+    region = WrittenField(
+        required=False,
+        help_text="Of a bucket; us-east-1 where empty, which most others than Amazon take.",
+        widget=forms.TextInput(attrs=_PLAIN),
+    )
+    key_id = WrittenField(
+        label="Access key's id",
+        required=False,
+        help_text="Of a bucket: of a key that may list, read, write and delete there, and nothing else.",
+        widget=forms.TextInput(attrs=_PLAIN),
+    )
+    secret = WrittenField(
+        label="Secret of the access key",
+        required=False,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def __init__(self, data: Any = None, *, row: Destination | None = None) -> None:
+        told = ("address", "endpoint", "region", "key_id")
+        super().__init__(data, initial={name: getattr(row, name) for name in told} if row else None)
+        is_set = row is not None and bool(row.secret)
+        self.fields["secret"].help_text = _KEPT if is_set else _SEALED
+        if row is not None:
+            del self.fields["name"]
 
 
 class PauseForm(RefusableForm):

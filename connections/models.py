@@ -16,6 +16,7 @@ from wire import names
 NAME_LENGTH = 32
 TITLE_LENGTH = 63
 REASON_LENGTH = 200
+ADDRESS_LENGTH, REGION_LENGTH, KEY_ID_LENGTH = 400, 63, 128
 STATE_CHOICES = [(state.value, state.value) for state in ConnectionState]
 
 
@@ -127,6 +128,32 @@ class PlaceForAccount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.position}: {self.connection_id} for {self.account_id}"
+
+
+class Destination(models.Model):
+    """A directory or a bucket that a superuser set, for every account to push its weights to (`connections.stores`)."""
+
+    name = models.CharField(max_length=NAME_LENGTH, unique=True)
+    address = models.CharField(max_length=ADDRESS_LENGTH, help_text="The directory's path, or s3://BUCKET/PREFIX.")
+    endpoint = models.CharField(max_length=ADDRESS_LENGTH, blank=True, help_text="Of a bucket that is not Amazon's.")
+    region = models.CharField(max_length=REGION_LENGTH, blank=True)
+    key_id = models.CharField(max_length=KEY_ID_LENGTH, blank=True, help_text="The id of the access key; no secret.")
+    secret = models.TextField(blank=True, help_text="Sealed; never shown.")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(condition=Q(name__regex=f"^{names.ID_PATTERN}$"), name="destination_name_is_an_id")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def resource_name(self) -> str:
+        """What the audit log calls it."""
+        return names.destination_name(self.name)
 
 
 class Instance(models.Model):

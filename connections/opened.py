@@ -6,10 +6,11 @@ import json
 from functools import cache, lru_cache
 
 from connections.kinds import KINDS, Opening
-from connections.models import Connection, Instance
+from connections.models import Connection, Destination, Instance
 from connections.providers.base import Provider, Retryable
 from connections.queries import instance_id
 from connections.sealing import Unsealable, unseal
+from connections.stores import Store, StoreAddress, StoreRefusal
 
 OPENED_AT_MOST = 64
 DOUBTED = (
@@ -38,6 +39,15 @@ def provider_to_act(connection: Connection) -> Provider:
     if instance.doubted_at is not None:
         raise Retryable(DOUBTED)
     return _open(*_key(connection), instance.pk)
+
+
+def open_destination(row: Destination) -> Store:
+    """Where weights are pushed to. Errors: `StoreRefusal` where its secret cannot be opened."""
+    try:
+        secret = unseal(row.secret)
+    except Unsealable as error:
+        raise StoreRefusal(str(error)) from None
+    return Store(StoreAddress(row.address, row.endpoint, row.region, row.key_id, secret))
 
 
 def runs_here(connection: Connection) -> bool:

@@ -12,6 +12,7 @@ from connections.views.acts import (
     connections_common_order,
     instance_settle,
 )
+from connections.views.destinations import destination_edit, destination_new, destination_remove, destinations
 from connections.views.editing import connection_edit, connection_lend, connection_new, connection_pause
 from connections.views.overview import connection, connections
 
@@ -27,5 +28,9 @@ urlpatterns = [
     path("connections/<slug:name>/move-for-account", connection_move_for_account, name="connection_move_for_account"),
     path("connections-common-order", connections_common_order, name="connections_common_order"),
     path("connections/<slug:name>/test", connection_test, name="connection_test"),
+    path("destinations", destinations, name="destinations"),
+    path("destinations/new", destination_new, name="destination_new"),
+    path("destinations/<slug:name>/edit", destination_edit, name="destination_edit"),
+    path("destinations/<slug:name>/remove", destination_remove, name="destination_remove"),
     path("instance", instance_settle, name="instance_settle"),
 ]

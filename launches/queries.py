@@ -16,15 +16,17 @@ from django.utils import timezone
 
 from accounts.models import Account
 from catalog.labels import duration_label
-from catalog.models import ShapeVersion, TrainingShape
+from catalog.models import ShapeVersion, TrainedModel, TrainingShape
 from catalog.queries import listed
 from catalog.sync.wanted import NOT_OFFERED
+from connections.providers.base import CheckpointKind
 from connections.providers.spec import TrainerMode, TrainerSpec
 from connections.providers.states import AttemptState
-from launches.models import Attempt, Event, Launch
+from launches.models import Attempt, Checkpoint, Event, Launch
 from lists.orders import PAGE, Order, page_of
 from lists.pages import Page
-from wire.names import is_id
+from wire.errors import NotFound
+from wire.names import CHECKPOINT_FORM, MODEL_FORM, is_id, parse_checkpoint_name, parse_model_name
 
 NEWEST_FIRST = Order(("-created_at", "-pk"))
 NEWEST_EVENTS = Order(("-sequence",))
@@ -160,3 +162,29 @@ def vanished_shapes(owner_pk: int, accounts: Collection[int]) -> list[ShapeVersi
         deprecation_message__startswith=NOT_OFFERED,
     )
     return list(gone.select_related("shape__account", "successor__account").order_by("-deprecated_at")[:MOST_VANISHED])
+
+
+def find_weights(name: str, kind: str | None) -> Checkpoint | TrainedModel:
+    """What has that resource name, whoever may have it: for commands. `kind` tells two checkpoints of one name apart.
+
+    Errors: `NotFound`.
+    """
+    if model := parse_model_name(name):
+        rows = TrainedModel.objects.select_related("account")
+        made = rows.filter(account__account_id=model[0], model_id=model[1]).first()
+        if made is None:
+            raise NotFound(f"There is no {name} that people made.")
+        return made
+    parsed = parse_checkpoint_name(name)
+    if parsed is None:
+        raise NotFound(f"{name[:300]!r} is no name to download or push; use {CHECKPOINT_FORM} or {MODEL_FORM}.")
+    account, job, checkpoint = parsed
+    saved = Checkpoint.objects.select_related("launch__account", "launch__connection").filter(
+        launch__account__account_id=account, launch__job_id=job, name=checkpoint
+    )
+    found = [row for row in saved if kind in (None, row.kind)]
+    if not found:
+        raise NotFound(f"There is no {name}.")
+    if len(found) > 1:
+        raise NotFound(f"There are two of the name {name}; say which, by --kind {' or '.join(CheckpointKind)}.")
+    return found[0]

@@ -29,9 +29,9 @@ ROOMS = (
         "proofs",
         "queues",
     ),
-    *("publishing", "requirements", "static", "templates", "tests", "trainer", "wire"),
+    *("publishing", "pushes", "requirements", "static", "templates", "tests", "trainer", "wire"),
 )
-APPS = ("accounts", "catalog", "connections", "launches", "publishing", "wire")
+APPS = ("accounts", "catalog", "connections", "launches", "publishing", "pushes", "wire")
 READS_ENVIRONMENT = re.compile(r"(environ|getenv)\b.*\b(SLIPWAY_\w+|DATABASE_URL|REDIS_URL|PORT)\b")
 
 

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BREAKS = {
     "rooms": ("wire/names.py", "import accounts.roles"),
     "publishing": ("publishing/states.py", "import publishing.models"),
+    "pushes": ("pushes/states.py", "import pushes.models"),
     "launches": ("launches/pages/stepper.py", "import launches.gateway.headers"),
     "catalog": ("catalog/files/scan.py", "import catalog.forms"),
     "connections": ("connections/sealing.py", "import connections.models"),

@@ -239,6 +239,24 @@ TABLE: dict[str, list[Case]] = {
     "sync_runs": [get("/connections/local/catalog", superusers(OK))],
     "model_rename": [post("/connections/local/catalog/rename", superusers(UNPROCESSABLE))],  # nothing was proposed
     "sync_now": [post("/connections/local/catalog/sync", superusers(UNPROCESSABLE))],  # it has no catalog
+    "destinations": [get("/destinations", superusers(OK))],
+    "destination_new": [
+        get("/destinations/new", superusers(OK)),
+        post("/destinations/new", superusers(UNPROCESSABLE)),  # nothing is told
+    ],
+    "destination_edit": [get("/destinations/made-up/edit", superusers(MISSING))],
+    "destination_remove": [
+        get("/destinations/made-up/remove", superusers(MISSING)),
+        post("/destinations/made-up/remove", superusers(MISSING)),
+    ],
+    "model_pushes": [
+        get(of_trained("/pushes"), members(OK)),
+        post(of_trained("/pushes"), at_least(Role.LAUNCHER, UNPROCESSABLE), destination="made-up"),
+    ],
+    "checkpoint_pushes": [
+        get(of_saved("/pushes"), members(OK)),
+        post(of_saved("/pushes"), at_least(Role.LAUNCHER, UNPROCESSABLE)),  # it is being written
+    ],
     "connection_cancel_waiting": [
         get("/connections/local/cancel-waiting", superusers(OK)),
         post("/connections/local/cancel-waiting", superusers(SEE_OTHER)),

@@ -10,7 +10,7 @@ RULE = (
     "A verb stands in the `domain/` of the room whose rows it writes: a version changes in `catalog/domain/` alone, "
     "and `publishing/domain/` writes validations and uploaded files."
 )
-APPS = ("accounts", "catalog", "connections", "launches", "publishing")
+APPS = ("accounts", "catalog", "connections", "launches", "publishing", "pushes")
 WRITES = {
     *("create", "bulk_create", "get_or_create", "update_or_create"),
     *("save", "update", "bulk_update", "delete"),
@@ -27,7 +27,8 @@ def rows() -> dict[str, str]:
     models = {
         node.name: app
         for app in APPS
-        for node in ast.parse((ROOT / app / "models.py").read_text()).body
+        for path in (*(ROOT / app).glob("models.py"), *(ROOT / app / "models").glob("*.py"))
+        for node in ast.parse(path.read_text()).body
         if isinstance(node, ast.ClassDef)
     }
     variables = {name.lower(): app for name, app in models.items()}

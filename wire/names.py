@@ -13,6 +13,7 @@ _ID = re.compile(ID_PATTERN)
 ID_RULE = "use 1 to 63 characters of a-z, 0-9 and hyphen, starting and ending with a letter or digit"
 VERSION_RULE = "use its 8 characters of a-z and 0-9"
 MODEL_FORM = "accounts/ACCOUNT/models/MODEL"
+CHECKPOINT_FORM = "accounts/ACCOUNT/rlorTrainerJobs/JOB/checkpoints/CHECKPOINT"
 SHAPE_FORM = "accounts/ACCOUNT/trainingShapes/SHAPE"
 VERSION_FORM = f"{SHAPE_FORM}/versions/VERSION"
 DEPLOYMENT_VERSION_FORM = "accounts/ACCOUNT/deploymentShapes/SHAPE/versions/VERSION"
@@ -100,6 +101,11 @@ def user_name(username: str) -> str:
 def connection_name(connection: str) -> str:
     """`connections/{connection}`"""
     return f"connections/{connection}"
+
+
+def destination_name(destination: str) -> str:
+    """Resource name of a place that weights are pushed to."""
+    return f"destinations/{destination}"
 
 
 def model_name(account: str, model: str) -> str:

@@ -6,7 +6,7 @@ from django.db import transaction
 
 from accounts.actors import Actor, require_superuser
 from accounts.domain.record import record
-from connections.models import Connection
+from connections.models import Connection, Destination
 from connections.sealing import Unsealable, seal_again
 
 
@@ -14,11 +14,16 @@ from connections.sealing import Unsealable, seal_again
 def seal_connections(*, actor: Actor) -> tuple[list[str], list[str]]:
     """The names of those that were sealed again, and of those whose secret no key opens, which stay as they are.
 
-    Errors: `PermissionDenied` for all but superusers.
+    Destinations, too. Errors: `PermissionDenied` for all but superusers.
     """
     require_superuser(actor)
     sealed, closed = [], []
-    for row in Connection.objects.select_for_update(of=("self",)).exclude(secret="").order_by("pk"):
+    rows = [
+        row
+        for model in (Connection, Destination)
+        for row in model.objects.select_for_update(of=("self",)).exclude(secret="").order_by("pk")
+    ]
+    for row in rows:
         try:
             row.secret = seal_again(row.secret)
         except Unsealable:

@@ -59,6 +59,13 @@ class Weights:
         return file_download(found)
 
 
+def release(*, actor: Actor, source: Checkpoint | TrainedModel) -> Weights:
+    """Either of them. Errors: as of `release_checkpoint` and `release_model`."""
+    if isinstance(source, TrainedModel):
+        return release_model(actor=actor, model=source)
+    return release_checkpoint(actor=actor, checkpoint=source)
+
+
 def release_checkpoint(*, actor: Actor, checkpoint: Checkpoint) -> Weights:
     """A checkpoint for whoever may act on its launch. Needs `launch` with its account and connection.
 

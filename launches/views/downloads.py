@@ -39,7 +39,7 @@ OVER = (
 @never_cache
 def checkpoint(request: SlipwayRequest, uid: uuid.UUID, kind: str, name: str) -> HttpResponse:
     """A checkpoint's page: facts, files, and a line to copy for each way to take it away."""
-    found = _find(request, uid, kind, name)
+    found = own_checkpoint(request, uid, kind, name)
     refusal = ""
     try:
         release_checkpoint(actor=actor_of(request), checkpoint=found)
@@ -73,7 +73,7 @@ def checkpoint_archive(request: SlipwayRequest, uid: uuid.UUID, kind: str, name:
 @login_required
 def checkpoint_file(request: SlipwayRequest, uid: uuid.UUID, kind: str, name: str, path: str) -> HttpResponseBase:
     """One of its files."""
-    found, actor = _find(request, uid, kind, name), actor_of(request)
+    found, actor = own_checkpoint(request, uid, kind, name), actor_of(request)
     try:
         weights = release_checkpoint(actor=actor, checkpoint=found)
         return send_weights(request, actor=actor, weights=weights, path=path)
@@ -118,8 +118,8 @@ def _released(actor: Actor, what: str, pk: str) -> Weights:
     raise NotFound("What this link was made for is gone.")
 
 
-def _find(request: SlipwayRequest, uid: uuid.UUID, kind: str, name: str) -> Checkpoint:
-    """Errors: `Http404` for what is not there or belongs to somebody else's account."""
+def own_checkpoint(request: SlipwayRequest, uid: uuid.UUID, kind: str, name: str) -> Checkpoint:
+    """What the address names. Errors: `Http404` for what is not there or belongs to somebody else's account."""
     launch = look_at(request, uid).launch
     known = {each.lower(): each.value for each in CheckpointKind}
     found = launch.checkpoints.filter(kind=known.get(kind, ""), name=name).first()

@@ -9,23 +9,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.actors import SYSTEM
-from catalog.models import TrainedModel
 from connections.providers.base import CheckpointKind
 from downloads.contents import StoredFile
-from launches.domain.release_weights import (
-    ARCHIVE,
-    Weights,
-    note_release,
-    refused_in_words,
-    release_checkpoint,
-    release_model,
-)
-from launches.models import Checkpoint
+from launches.domain.release_weights import ARCHIVE, note_release, refused_in_words, release
+from launches.queries import find_weights
 from wire.counts import quantity
-from wire.errors import NotFound, Refusal
-from wire.names import MODEL_FORM, parse_model_name
-
-CHECKPOINT_FORM = "accounts/ACCOUNT/rlorTrainerJobs/JOB/checkpoints/CHECKPOINT"
+from wire.errors import Refusal
+from wire.names import CHECKPOINT_FORM, MODEL_FORM
 
 
 class Command(BaseCommand):
@@ -40,7 +30,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, name: str, directory: Path, kind: str | None, **options: Any) -> None:
         try:
-            weights = _find(name, kind)
+            weights = release(actor=SYSTEM, source=find_weights(name, kind))
             note_release(actor=SYSTEM, weights=weights, path=ARCHIVE)
             for file in weights.files:
                 with refused_in_words(weights.name):
@@ -87,28 +77,3 @@ def _has(path: Path, file: StoredFile) -> bool:
         return False
     with path.open("rb") as there:
         return hashlib.file_digest(there, "sha256").hexdigest() == file.sha256
-
-
-def _find(name: str, kind: str | None) -> Weights:
-    """Errors: `Refusal`s."""
-    parts = name.split("/")
-    if parse_model_name(name):
-        model = (
-            TrainedModel.objects.select_related("account")
-            .filter(account__account_id=parts[1], model_id=parts[3])
-            .first()
-        )
-        if model is None:
-            raise NotFound(f"There is no {name} that people made.")
-        return release_model(actor=SYSTEM, model=model)
-    if parts[::2] != ["accounts", "rlorTrainerJobs", "checkpoints"] or len(parts) != 6:
-        raise NotFound(f"{name[:300]!r} is no name to download; use {CHECKPOINT_FORM} or {MODEL_FORM}.")
-    rows = Checkpoint.objects.select_related("launch__account", "launch__connection").filter(
-        launch__account__account_id=parts[1], launch__job_id=parts[3], name=parts[5]
-    )
-    found = [row for row in rows if kind in (None, row.kind)]
-    if not found:
-        raise NotFound(f"There is no {name}.")
-    if len(found) > 1:
-        raise NotFound(f"There are two of the name {name}; say which, by --kind {' or '.join(CheckpointKind)}.")
-    return release_checkpoint(actor=SYSTEM, checkpoint=found[0])
