@@ -163,13 +163,13 @@ def test_a_body_that_never_comes_is_given_up(launch: Launch, secret: str, traine
 
 
 def test_a_long_upload_is_no_silence(launch: Launch, secret: str, trainer: StandIn, monkeypatch: Any) -> None:
-    monkeypatch.setattr("launches.gateway.upstream.LONGEST_SILENCE_SECONDS", 1.0)
+    monkeypatch.setattr("launches.gateway.upstream.LONGEST_SILENCE_SECONDS", 3.0)
     left = [b"x"] * 8
 
     async def slowly() -> Message:
         if not left:
             return await asyncio.Future()
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.5)
         return {"type": "http.request", "body": left.pop(), "more_body": bool(left)}
 
     async def test(gateway: Gateway) -> None:
