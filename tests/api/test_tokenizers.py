@@ -11,7 +11,7 @@ import pytest
 
 from accounts.roles import Role
 from accounts.scopes import Scope
-from connections.providers.local.capability import DEMO_MODELS
+from connections.providers.trainer_files.demo_models import DEMO_MODELS
 from connections.providers.trainer_files.tokenizers import MOST_BYTES, read_tokenizer
 from tests.api.makers import Caller, make_caller
 from tests.makers import make_account, make_member, make_model, make_shape, make_version

@@ -10,7 +10,7 @@ from pytest_django.fixtures import Settings
 
 from catalog.domain.arrange_models import arrange_models
 from catalog.models import BaseModel
-from connections.providers.local.capability import DEMO_MODELS
+from connections.providers.trainer_files.demo_models import DEMO_MODELS
 from tests.connections.remote import RemoteEngine, make_connection, registered
 from tests.makers import make_account, make_member, make_model, make_shape, make_version, sign_in
 

@@ -15,9 +15,9 @@ from django.conf import settings
 
 from connections.providers.base import Rejected
 from connections.providers.local import processes
-from connections.providers.local.capability import DEMO_MODELS
 from connections.providers.local.provider import LocalProvider
 from connections.providers.states import AttemptState, Reason
+from connections.providers.trainer_files.demo_models import DEMO_MODELS
 from tests.connections.local_rig import open_to_trainers
 from tests.connections.rig import make_reference, make_submission, until, wait_for
 from tests.sdk.environments import KEPT

@@ -10,13 +10,12 @@ from connections.providers.base import VALIDATION_RECIPE
 from connections.providers.local.users import closed_model
 from connections.providers.spec import TrainerSpec
 from connections.providers.trainer_files.base_models import is_model
+from connections.providers.trainer_files.demo_models import DEMO_MODELS
 from connections.providers.trainer_files.recipes import RECIPES
 from wire.counts import quantity
 from wire.names import parse_model_name
 
 ACCOUNT = "local"
-DEMO_MODELS = ("accounts/local/models/tiny-qwen3", "accounts/local/models/tiny-qwen3-chat")
-"""The trainer makes them by itself; the folders of their tokenizers in its package have the models' ids."""
 
 
 @dataclass(frozen=True)

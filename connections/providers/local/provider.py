@@ -7,13 +7,11 @@ import json
 import os
 import shutil
 import socket
-import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -23,7 +21,6 @@ from connections.providers.base import (
     Capacity,
     CheckpointKind,
     CheckpointList,
-    Gone,
     Identity,
     LogChunk,
     MetricPage,
@@ -42,9 +39,9 @@ from connections.providers.local.queue import Queue, settle
 from connections.providers.local.users import JobUsers
 from connections.providers.spec import TrainerSpec
 from connections.providers.submissions import KeptSubmission
-from connections.providers.trainer_files import checkpoints, files, recipes, records, tokenizers
+from connections.providers.trainer_files import files, recipes, tokenizers
 from connections.providers.trainer_files.config import make_config
-from wire.names import is_id
+from connections.providers.trainer_files.job_folders import JobFolders
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -135,34 +132,21 @@ class LocalProvider:
     def submit(self, submission: Submission) -> None:
         """Take the attempt, and start it where a slot is free. Errors: `Rejected`, `Retryable`."""
         reference = submission.reference
-        try:
-            directory = self._queue.directory(reference)
-        except Gone as error:
-            raise Rejected(str(error)) from None
         with _faults(), self._queue.turn():
-            if (directory.parent.parent / files.DELETED).exists():
-                raise Rejected(
-                    f"The job {reference.job} was deleted; of it, checkpoints alone are kept. Launch it under another "
-                    "id, and load one of them there."
-                )
-            if _is_anothers(submission, directory):
-                raise Rejected(
-                    f"The job id {reference.job} belongs to files of another launch on this machine, of which this "
-                    f"Slipway knows nothing (any more): {directory.parent.parent}. Launch it under another job id."
-                )
+            directory = self._folders.place_for(submission)
             if not directory.exists():
                 if reasons := self.fits(submission.spec):
                     raise Rejected(" ".join(reasons))
                 self._queue.advance()
                 if self._queue.holds(reference.account, reference.job):
                     raise Retryable(f"Another attempt of job {reference.job} is not over yet.")
-                self._queue.append(reference, self._write(submission, directory))
+                self._queue.append(reference, self._folders.write(submission, directory))
             self._queue.advance()
 
     def observe(self, reference: Reference) -> Observation:
         """The state right now; also starts what waits for a slot that has become free. Errors: `Gone`, `Retryable`."""
         with _faults():
-            directory = self._find(reference)
+            directory = self._folders.find(reference)
             with self._queue.turn():
                 standing = self._queue.advance()
             if (directory / files.EXIT).exists():
@@ -178,7 +162,7 @@ class LocalProvider:
     def cancel(self, reference: Reference) -> None:
         """Ask for the end. Errors: `Gone`, `Retryable`."""
         with _faults():
-            directory = self._find(reference)
+            directory = self._folders.find(reference)
             if not (directory / files.EXIT).exists():
                 files.mark(directory / files.CANCELLED)  # first: a wrapper that is just starting looks for it
                 processes.ask_wrapper(directory)
@@ -189,30 +173,21 @@ class LocalProvider:
         Errors: `Retryable` while an attempt is not over.
         """
         with _faults():
-            directory = self._queue.job_directory(account, job)
+            self._folders.job_directory(account, job)
             with self._queue.turn():
                 self._queue.advance()
                 if self._queue.holds(account, job):
                     raise Retryable(f"Job {job} is not over yet; its files are removed when it is.")
-                if keep_checkpoints and checkpoints.holds_any(directory):
-                    files.mark(directory / files.DELETED)
-                    for remains in checkpoints.remains_of(directory):
-                        self._throw_away(remains)
-                else:
-                    self._throw_away(directory)
-            self._empty_trash()
+                self._folders.remove(account, job, keep_checkpoints=keep_checkpoints)
+            self._folders.empty_trash()
 
     def delete_checkpoint(self, account: str, job: str, kind: CheckpointKind, name: str) -> None:
         """Remove one checkpoint; of a deleted job the last one takes the rest with it. Errors: `Gone`, `Retryable`."""
         with _faults():
-            directory = self._queue.job_directory(account, job)
-            if not is_id(name):
-                raise Gone(f"There is no checkpoint {name[:80]!r} of job {job}.")
+            self._folders.job_directory(account, job)
             with self._queue.turn():
-                checkpoints.move_away(directory, kind, name, self._place_in_trash())
-                if (directory / files.DELETED).exists() and not checkpoints.holds_any(directory):
-                    self._throw_away(directory)
-            self._empty_trash()
+                self._folders.remove_checkpoint(account, job, kind, name)
+            self._folders.empty_trash()
 
     def merge(self, base_model: str, adapter_directory: Path, output_directory: Path) -> None:
         """Fold an adapter into its base, in minutes at most. Errors: `Rejected`, `Retryable`."""
@@ -225,26 +200,7 @@ class LocalProvider:
     def forget_attempts(self, before: datetime) -> None:
         """Remove the folders of attempts that ended before then; checkpoints lie elsewhere. Errors: `Retryable`."""
         with _faults():
-            for exit_file in self.root.glob(f"jobs/*/*/attempts/*/{files.EXIT}"):
-                if exit_file.stat().st_mtime < before.timestamp():
-                    self._throw_away(exit_file.parent)
-            self._empty_trash()
-
-    def _throw_away(self, directory: Path) -> None:
-        """Gone at once and as a whole, whatever dies now."""
-        with suppress(FileNotFoundError):
-            directory.rename(self._place_in_trash())
-
-    def _place_in_trash(self) -> Path:
-        trash = self.root / "trash"
-        files.make_directory(trash)
-        return trash / uuid.uuid4().hex
-
-    def _empty_trash(self) -> None:
-        trash = self.root / "trash"
-        for remains in trash.iterdir() if trash.is_dir() else ():
-            # Not by shutil, which a trainer's folders can be too deep for; what stays is taken by the next removal.
-            subprocess.run(["rm", "-rf", "--", str(remains)], check=False, capture_output=True)
+            self._folders.forget_attempts(before, files.EXIT)
 
     def list_references(self) -> Sequence[Reference]:
         """Every attempt that is not over. Errors: `Retryable`."""
@@ -254,40 +210,27 @@ class LocalProvider:
     def kept_submission(self, reference: Reference) -> KeptSubmission | None:
         """What the attempt was started with; None where its file cannot be read. Errors: `Gone`, `Retryable`."""
         with _faults():
-            directory = self._find(reference)
-            recorded = files.read_json(directory / files.SUBMISSION)
-            try:
-                spec = TrainerSpec.from_json(recorded["spec"]) if recorded else None
-                token = (directory / files.TOKEN).read_text()
-            except (KeyError, TypeError, ValueError, FileNotFoundError):
-                return None
-            return KeptSubmission(spec.training_shape_version, {}, spec, token) if spec else None
+            return self._folders.kept_submission(reference)
 
     def logs(self, reference: Reference, after: int) -> LogChunk:
         """At most 64 KiB of log from the byte offset on. Errors: `Gone`, `Retryable`."""
         with _faults():
-            return records.read_log(self._find(reference) / files.LOG, after)
+            return self._folders.logs(reference, after)
 
     def metrics(self, reference: Reference, offset: int) -> MetricPage:
         """At most 1,000 records from the byte offset on. Errors: `Gone`, `Retryable`."""
         with _faults():
-            return records.read_metrics(files.records_of(self._find(reference)) / files.METRICS, offset)
+            return self._folders.metrics(reference, offset)
 
     def checkpoints(self, account: str, job: str) -> CheckpointList:
         """The job's checkpoints, also of one that was deleted but for them. Errors: `Gone`, `Retryable`."""
         with _faults():
-            directory = self._queue.job_directory(account, job)
-            if not directory.is_dir():
-                raise Gone(f"There is no job {job} of account {account} on this machine.")
-            return checkpoints.read_all(directory, live=self._queue.holds(account, job))
+            return self._folders.checkpoints(account, job, live=self._queue.holds(account, job))
 
     def open_artifact(self, account: str, job: str, kind: CheckpointKind, name: str, path: str) -> BinaryIO:
         """A file of a checkpoint, open for reading. Errors: `Gone`, `Retryable`."""
         with _faults():
-            try:
-                return checkpoints.open_file(self._queue.job_directory(account, job), kind, name, path)
-            except FileNotFoundError:
-                raise Gone(f"There is no file {path[:200]!r} in checkpoint {name[:80]!r} of job {job}.") from None
+            return self._folders.open_artifact(account, job, kind, name, path)
 
     def stop_all(self, grace_seconds: float) -> Sequence[Reference]:
         """End every trainer because the host stops: SIGTERM, and SIGKILL for what is left after the grace period.
@@ -313,8 +256,12 @@ class LocalProvider:
             return stopped
 
     @property
+    def _folders(self) -> JobFolders:
+        return JobFolders(self.root, "on this machine")
+
+    @property
     def _queue(self) -> Queue:
-        return Queue(self.root, 0 if self._shortage() else self.slots, self._begin)
+        return Queue(self._folders, 0 if self._shortage() else self.slots, self._begin)
 
     def _shortage(self) -> str:
         """Why nothing is started now though a slot may be free; "" where there is space enough."""
@@ -330,30 +277,10 @@ class LocalProvider:
         needed = (Path(sys.base_prefix), self.trainer_package.parent, self.trainer_package, self.environment)
         return JobUsers(self.root, *self.users, needed=needed)
 
-    def _find(self, reference: Reference) -> Path:
-        directory = self._queue.directory(reference)
-        if not directory.is_dir():
-            raise Gone(f"Attempt {reference.attempt} of job {reference.job} is not on this machine (any more).")
-        return directory
-
-    def _write(self, submission: Submission, directory: Path) -> Path:
-        """What a new attempt needs until it starts, in a directory beside its final one. Errors: `OSError`."""
-        files.make_directory(directory.parent.parent / files.CHECKPOINTS)
-        files.make_directory(directory.parent)
-        part = directory.with_name(f".{directory.name}.part")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(mode=0o700)
-        files.write_text(part / files.TOKEN, submission.token)
-        recorded = {"reference": asdict(submission.reference), "spec": submission.spec.as_json()}
-        files.write_json(part / files.SUBMISSION, recorded)
-        files.make_room(part)
-        return part
-
     def _begin(self, directory: Path) -> int:
         """Start the wrapper of an attempt, with paths and rights as they are now. Errors: `OSError`, `Retryable`."""
         recorded = json.loads((directory / files.SUBMISSION).read_bytes())
         job_directory = directory.parent.parent
-        saved = checkpoints.read_checkpoints(job_directory / files.CHECKPOINTS).records
         files.make_directory(directory / files.RECORDS)
         files.make_directory(job_directory / files.SAMPLER)
         obstacle = self._users.obstacle()
@@ -370,7 +297,7 @@ class LocalProvider:
             model_cache=(directory / files.HOME if user else self.root) / "model-cache",
             models_root=shared,
             bind=self.bind,
-            resume_from=saved[-1].name if saved and int(directory.name) > 1 else "",
+            resume_from=self._folders.newest_checkpoint(directory),
         )
         files.write_json(directory / files.CONFIG, config)
         commands = plan.make_plan(
@@ -394,13 +321,6 @@ class LocalProvider:
             files.make_directory(directory / files.HOME)
             self._users.prepare(directory, user)
         return processes.start_wrapper(directory, plan.wrapper_environment(os.environ))
-
-
-def _is_anothers(submission: Submission, directory: Path) -> bool:
-    """Whether what lies here under the job's id was left by another launch, which an older database has forgotten."""
-    if directory.exists():
-        return (directory / files.TOKEN).read_text() != submission.token
-    return submission.reference.attempt == 1 and checkpoints.holds_any(directory.parent.parent)
 
 
 @contextmanager

@@ -15,9 +15,10 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from pathlib import Path
 
-from connections.providers.base import Gone, Reference, Retryable
+from connections.providers.base import Reference, Retryable
 from connections.providers.local import processes
 from connections.providers.trainer_files import files, outcome
+from connections.providers.trainer_files.job_folders import JobFolders
 from wire.names import is_id
 
 TURN_SECONDS = 10.0
@@ -46,9 +47,14 @@ class QueueState:
 class Queue:
     """The attempts of one provider's root that are not over."""
 
-    root: Path
+    folders: JobFolders
     slots: int
     start: Callable[[Path], int]
+
+    @property
+    def root(self) -> Path:
+        """Of all files."""
+        return self.folders.root
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -59,17 +65,9 @@ class Queue:
                 raise Retryable("Another process is starting or stopping trainers here; this is tried again.")
             yield
 
-    def job_directory(self, account: str, job: str) -> Path:
-        """Where a job lives, whether it exists or not. Errors: `Gone` for names that no job can have."""
-        if not (is_id(account) and is_id(job)):
-            raise Gone(f"There is no job {job[:80]!r} of account {account[:80]!r} on this machine.")
-        return self.root / "jobs" / account / job
-
     def directory(self, reference: Reference) -> Path:
         """Where an attempt lives, whether it exists or not. Errors: `Gone` for names that no attempt can have."""
-        if reference.attempt < 1:
-            raise Gone(f"There is no attempt {reference.attempt}: the first is 1.")
-        return self.job_directory(reference.account, reference.job) / files.ATTEMPTS / str(reference.attempt)
+        return self.folders.directory(reference)
 
     def holds(self, account: str, job: str) -> bool:
         """Whether an attempt of the job is not over."""

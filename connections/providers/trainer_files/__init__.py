@@ -2,6 +2,8 @@
 
 files.py       the names of an attempt's files, and writes that are whole or absent
 config.py      the trainer's configuration, made of a spec
+job_folders.py what lies of jobs under one root
+demo_models.py the models that it makes by itself
 recipes.py     what may drive a trainer
 reading.py     opening what a trainer may have written
 values.py      numbers, times and words that it wrote
