@@ -20,6 +20,9 @@ from connections.providers.control_plane.provider import ControlPlaneProvider
 from connections.providers.local.config import LocalConfig
 from connections.providers.local.limits import Limits
 from connections.providers.local.provider import LocalProvider
+from connections.providers.slurm.client import SlurmClient
+from connections.providers.slurm.config import SlurmConfig
+from connections.providers.slurm.provider import SlurmProvider
 from connections.providers.trainer_files.base_models import directories_in
 from wire.errors import Violation
 
@@ -100,12 +103,18 @@ def _open_control_plane(opening: Opening) -> Provider:
     return ControlPlaneProvider(there, Catalogs(config.accounts_there), Following(config.following), config.published)
 
 
+def _open_slurm(opening: Opening) -> Provider:
+    config: SlurmConfig = opening.config
+    return SlurmProvider(SlurmClient(config.conf), config, opening.instance, settings.BASE_DIR / "trainer")
+
+
 def _bytes(gigabytes: int | None) -> int | None:
     return None if gigabytes is None else gigabytes * 1_000_000_000
 
 
 LOCAL = "local"
 CONTROL_PLANE = "control_plane"
+SLURM = "slurm"
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -125,6 +134,13 @@ KINDS: dict[str, Kind] = {
             config=ControlPlaneConfig,
             open=_open_control_plane,
             secret_label="API key",  # noqa: S106  (what it is called)
+        ),
+        Kind(
+            name=SLURM,
+            label="Slurm cluster",
+            help="Trainers run as jobs of a Slurm cluster that is already there.",
+            config=SlurmConfig,
+            open=_open_slurm,
         ),
     )
 }

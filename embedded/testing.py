@@ -18,6 +18,7 @@ from embedded.home import ROOT, Home
 from embedded.postgres import find_binaries
 from embedded.servers import start_servers
 from embedded.services import environment, programs_path
+from embedded.slurm import find_or_install_slurm
 
 KEPT_SETTINGS = ("SLIPWAY_PYTHON", "SLIPWAY_ENV_DIR", "SLIPWAY_CHROMIUM", "SLIPWAY_TEST_ENVIRONMENTS")
 FORGOTTEN_SETTINGS = {"PORT", "DATABASE_URL", "REDIS_URL", "PYTHONDONTWRITEBYTECODE"}
@@ -25,6 +26,12 @@ NO_BROWSER = (
     "NO BROWSER: the browser tests were skipped, because there is no Chromium and it could not be installed.\n"
     "Install chromium, or set SLIPWAY_CHROMIUM to one, to run them."
 )
+NO_SLURM = (
+    "NO SLURM: the tests of connections to a Slurm cluster were skipped, because there is none and it could not be "
+    "installed.\nInstall slurmctld, slurmd and slurm-client to run them; they start a cluster of their own."
+)
+DEMANDING = "SLIPWAY_TEST_EVERYTHING"
+"""Set, no test may be skipped because a program is missing: how .ci/run calls."""
 
 
 @contextmanager
@@ -68,6 +75,8 @@ def run(arguments: list[str]) -> int:
     """
     console = Console()
     browser = find_or_install_browser(console)
+    slurm = find_or_install_slurm(console)
+    demanding = bool(os.environ.get(DEMANDING))
     os.environ["SLIPWAY_ENV_DIR"] = str(environments.folder())
     forget_settings()
     with temporary_home() as home:
@@ -79,6 +88,7 @@ def run(arguments: list[str]) -> int:
             code = run_in_foreground(argv, env=env, cwd=ROOT)
         finally:
             servers.stop(time.monotonic() + 3)
-    if not browser:
-        console.say(f"\n{NO_BROWSER}")
-    return code
+    missing = [words for found, words in ((browser, NO_BROWSER), (slurm, NO_SLURM)) if not found]
+    for words in missing:
+        console.say(f"\n{words}")
+    return code or int(demanding and not slurm)

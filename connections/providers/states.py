@@ -42,6 +42,11 @@ class Reason(StrEnum):
     HOST_STOPPED = "HOST_STOPPED"
     NODE_FAIL = "NODE_FAIL"
     PREEMPTED = "PREEMPTED"
+    TIME_LIMIT = "TIME_LIMIT"
+    OUT_OF_MEMORY = "OUT_OF_MEMORY"
+    BOOT_FAIL = "BOOT_FAIL"
+    DEADLINE = "DEADLINE"
+    LAUNCH_FAILED = "LAUNCH_FAILED"
     EXIT_CODE = "EXIT_CODE"
     ENVIRONMENT = "ENVIRONMENT"
     LIMIT = "LIMIT"
@@ -65,6 +70,11 @@ OWNERS: dict[Reason, ReasonOwner] = {
     Reason.HOST_STOPPED: ReasonOwner.PLATFORM,
     Reason.NODE_FAIL: ReasonOwner.PLATFORM,
     Reason.PREEMPTED: ReasonOwner.PLATFORM,
+    Reason.TIME_LIMIT: ReasonOwner.YOURS,
+    Reason.OUT_OF_MEMORY: ReasonOwner.YOURS,
+    Reason.BOOT_FAIL: ReasonOwner.PLATFORM,
+    Reason.DEADLINE: ReasonOwner.PLATFORM,
+    Reason.LAUNCH_FAILED: ReasonOwner.PLATFORM,
     Reason.EXIT_CODE: ReasonOwner.UNKNOWN,
     Reason.ENVIRONMENT: ReasonOwner.PLATFORM,
     Reason.LIMIT: ReasonOwner.YOURS,

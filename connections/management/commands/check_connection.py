@@ -1,4 +1,4 @@
-"""`manage check_connection NAME`: whether a connection can be used, and what it says; nothing is submitted."""
+"""`manage check_connection NAME`: whether a connection can be used, and what it says; no launch is submitted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from connections.states import ConnectionState
 class Command(BaseCommand):
     """Each step is a line; the first that fails is the last, with exit code 1."""
 
-    help = "Open a connection, ask who we are there and what is free. Submits nothing."
+    help = "Open a connection, ask who we are there and what is free. Submits no launch."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Name the arguments."""

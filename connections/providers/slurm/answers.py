@@ -1,0 +1,171 @@
+"""What Slurm's programs answer in JSON, read: its shape differs between releases. Pure.
+
+22.05 writes a state as a word and a number as a number; since 23.02 a state is a list of words and a number may be
+{"set", "infinite", "number"}. Since 23.11 `sinfo` answers rows under "sinfo" instead of nodes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from connections.providers.base import Unreachable
+
+_GRES = re.compile(r"(gpu(?::[\w.-]+)?):(\d+)(?![\w.])")
+_LAST_SECOND = 253_402_214_400
+"""Of the year 9999, roughly: later times are none."""
+
+
+@dataclass(frozen=True)
+class SlurmJob:
+    """A job as the controller lists it; times are None where it has none yet. `exit_code` is the script's.
+
+    `gpus` are those that it has, by gres.
+    """
+
+    job_id: str
+    name: str
+    state: str
+    reason: str
+    partition: str
+    priority: int = 0
+    submitted: datetime | None = None
+    starts: datetime | None = None
+    ended: datetime | None = None
+    node: str = ""
+    nodes: str = ""
+    restarts: int = 0
+    exit_code: int = 0
+    signal_number: int = 0
+    gpus: Mapping[str, int] | None = None
+
+    @property
+    def words(self) -> str:
+        """State and reason as Slurm writes them."""
+        return f"{self.state} ({self.reason})" if self.reason not in ("", "None") else self.state
+
+
+@dataclass(frozen=True)
+class SlurmNode:
+    """A node with its GPUs by gres; `is_out` says that it starts nothing, `reason` why."""
+
+    name: str
+    partitions: frozenset[str]
+    gpus: Mapping[str, int]
+    used: Mapping[str, int]
+    is_out: bool
+    reason: str = ""
+
+
+def read_jobs(text: str) -> Sequence[SlurmJob]:
+    """Of `squeue --json`. Errors: `Unreachable` where it is none."""
+    return [_job(row) for row in _rows(text, "jobs")]
+
+
+def read_nodes(text: str) -> Sequence[SlurmNode]:
+    """Of `sinfo --json`. Errors: `Unreachable` where it is none."""
+    nodes = {node.name: node for row in _rows(text, "nodes", "sinfo") for node in _nodes(row)}
+    return list(nodes.values())
+
+
+def _rows(text: str, *names: str) -> list[Mapping[str, Any]]:
+    """An answer that breaks off or says that something went wrong is none: it would look as if nothing were there."""
+    try:
+        answer = json.loads(text)
+        if answer.get("errors"):
+            raise Unreachable(f"Slurm answered with an error: {str(answer['errors'])[:200]}")
+        return [row for name in names for row in answer.get(name, ()) if isinstance(row, Mapping)]
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        raise Unreachable("Slurm's answer is no JSON that can be read.") from None
+
+
+def _job(row: Mapping[str, Any]) -> SlurmJob:
+    exit_code, signal_number = _exit(row.get("exit_code"))
+    return SlurmJob(
+        job_id=str(row.get("job_id", "")),
+        name=str(row.get("name", "")),
+        state=_words(row.get("job_state"))[0],
+        reason=str(row.get("state_reason", "")),
+        partition=str(row.get("partition", "")),
+        priority=_number(row.get("priority")),
+        submitted=_time(row.get("submit_time")),
+        starts=_time(row.get("start_time")),
+        ended=_time(row.get("end_time")),
+        node=str(row.get("batch_host", "")),
+        nodes=str(row.get("nodes", "")),
+        restarts=_number(row.get("restart_cnt")),
+        exit_code=exit_code,
+        signal_number=signal_number,
+        gpus=_gpus(str(row.get("gres_detail", ""))),
+    )
+
+
+def _nodes(row: Mapping[str, Any]) -> Iterator[SlurmNode]:
+    if "name" in row:
+        states = {*_words(row.get("state")), *_words(row.get("state_flags"))}
+        names = [str(row["name"])]
+        gres, used = row.get("gres"), row.get("gres_used")
+        partitions, reason = row.get("partitions"), row.get("reason")
+    else:
+        node, many, gpus = (_mapping(row.get(name)) for name in ("node", "nodes", "gres"))
+        states, names = set(_words(node.get("state"))), [str(name) for name in _list(many.get("nodes"))]
+        gres, used = gpus.get("total"), gpus.get("used")
+        partitions = [_mapping(row.get("partition")).get("name", "")]
+        reason = _mapping(row.get("reason")).get("description", row.get("reason"))
+    is_out = not states.isdisjoint({"DOWN", "DRAIN", "DRAINED", "DRAINING", "FAIL", "ERROR", "MAINT", "UNKNOWN"})
+    for name in names:
+        yield SlurmNode(
+            name,
+            frozenset(map(str, _list(partitions))),
+            _gpus(str(gres or "")),
+            _gpus(str(used or "")),
+            is_out or "NOT_RESPONDING" in states,
+            str(reason or "") if isinstance(reason, str) else "",
+        )
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _words(value: Any) -> list[str]:
+    """States in capitals; the base state stands first."""
+    listed = value if isinstance(value, list) else [value]
+    return [str(word).upper() for word in listed if word] or [""]
+
+
+def _number(value: Any) -> int:
+    """0 where there is none."""
+    if isinstance(value, Mapping):
+        value = value.get("number") if value.get("set", True) and not value.get("infinite") else 0
+    return value if type(value) is int else 0
+
+
+def _time(value: Any) -> datetime | None:
+    seconds = _number(value)
+    return datetime.fromtimestamp(seconds, UTC) if 0 < seconds < _LAST_SECOND else None
+
+
+def _exit(value: Any) -> tuple[int, int]:
+    """Exit code and signal: of a wait status, or of what later releases make of it."""
+    if isinstance(value, Mapping):
+        signal_number = _mapping(value.get("signal"))
+        return _number(value.get("return_code")), _number(signal_number.get("id", signal_number.get("signal_id")))
+    status = _number(value)
+    return status >> 8 & 0xFF, status & 0x7F
+
+
+def _gpus(text: str) -> Mapping[str, int]:
+    """By gres, such as gpu:h100, how many."""
+    found: dict[str, int] = {}
+    for gres, count in _GRES.findall(text):
+        found[gres] = found.get(gres, 0) + int(count)
+    return found

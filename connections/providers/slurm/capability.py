@@ -1,0 +1,50 @@
+"""Which specs can run on the cluster, as far as the connection says. Pure but for looking at the models' folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from connections.providers.base import VALIDATION_RECIPE
+from connections.providers.slurm.config import SlurmConfig
+from connections.providers.slurm.script import gres_for
+from connections.providers.spec import TrainerSpec
+from connections.providers.trainer_files.base_models import is_model
+from connections.providers.trainer_files.demo_models import DEMO_MODELS
+from connections.providers.trainer_files.recipes import RECIPES
+from wire.counts import quantity
+
+
+def reasons_against(spec: TrainerSpec, config: SlurmConfig, models: Mapping[str, Path]) -> Iterator[str]:
+    """Why the spec can never run there, one sentence a reason."""
+    if spec.hide_specs:
+        yield "The shape does not tell its GPUs, so nobody could ask Slurm for them."
+    elif spec.gpus_per_replica > 1:
+        yield (
+            f"The shape needs {quantity(spec.gpus_per_replica, 'GPU')} a replica; the trainer runs as one process so "
+            "far, which uses one: the others would be held and idle."
+        )
+    elif gres_for(spec, config) is None and spec.accelerator_type:
+        known = ", ".join(config.gres_by_type) or "none"
+        yield f"The connection does not say how Slurm calls {spec.accelerator_type}; it knows {known}."
+    elif gres_for(spec, config) is None:
+        yield "The shape does not say which GPU it needs, and the connection not which to give then."
+    if spec.trainer_replica_count != 1:
+        yield f"It asks for {spec.trainer_replica_count} trainer replicas; this connection runs 1 replica only."
+    if spec.deployment_replica_count:
+        yield f"It asks for {spec.deployment_replica_count} deployment replicas; this connection has none: ask for 0."
+    if spec.region:
+        yield f"It asks for region {spec.region}; this connection has no regions: leave the region empty."
+    if spec.recipe not in {*(recipe.name for recipe in RECIPES), VALIDATION_RECIPE}:
+        yield f"The recipe {spec.recipe} is not one of {', '.join(recipe.name for recipe in RECIPES)}."
+    if spec.base_model not in models and spec.base_model not in DEMO_MODELS:
+        yield (
+            f"The base model {spec.base_model} is not on the cluster as far as the connection says: a superuser can "
+            "add the line with its folder there."
+        )
+
+
+def mapped_models(models: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
+    """By model that the connection maps, whether it is there, as seen from this side."""
+    for model, directory in models.items():
+        yield model, f"at {directory}" if is_model(directory) else f"has no config.json at {directory}"

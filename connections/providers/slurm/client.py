@@ -1,0 +1,120 @@
+"""Slurm by its command line: the one place that runs its programs, each call with a time limit.
+
+Another way to the same cluster, such as a login node or slurmrestd, would be another class with these methods.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from connections.providers.base import ProviderError, Rejected, Retryable, Unreachable
+from connections.providers.slurm.answers import SlurmJob, SlurmNode, read_jobs, read_nodes
+from connections.providers.trainer_files import values
+
+SECONDS = 15.0
+LARGEST_ANSWER = 128 * 1024 * 1024
+_SHOWN = 400
+# Nothing else of our environment: sbatch hands its own on to the job, and ours holds the database's address and keys.
+_KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "SLURM_CONF")
+_AWAY = re.compile(
+    r"Unable to contact slurm|connect failure|Connection refused|Socket timed out|Communication connection"
+    r"|not responding|Zero Bytes were transmitted|Insane message length|backup controller",
+    re.IGNORECASE,
+)
+_NEVER = re.compile(
+    r"configuration is not available|Node count specification invalid|More processors requested|CPU count per node"
+    r"|Memory specification can not be satisfied",
+    re.IGNORECASE,
+)
+"""What no node and no partition there can hold. Whatever else is refused, whoever runs the connection can mend."""
+
+
+@dataclass(frozen=True)
+class SlurmClient:
+    """Slurm's programs on this machine; `conf` is the path of its configuration, "" for the programs' own."""
+
+    conf: str = ""
+    seconds: float = SECONDS
+
+    def version(self) -> str:
+        """The programs' own version. Errors: `Retryable`."""
+        return self._run("sinfo", "--version").strip()
+
+    def setting(self, name: str) -> str:
+        """One line of the cluster's configuration, "" where there is none. Errors: `Retryable`."""
+        found = re.search(rf"^{re.escape(name)}\s*= (.*)$", self._run("scontrol", "show", "config"), re.MULTILINE)
+        return found[1].strip() if found else ""
+
+    def jobs(self) -> Sequence[SlurmJob]:
+        """Every job that the controller knows, those that ended lately too. Errors: `Retryable`."""
+        return read_jobs(self._run("squeue", "--all", "--states=all", "--json"))
+
+    def nodes(self) -> Sequence[SlurmNode]:
+        """Every node. Errors: `Retryable`."""
+        return read_nodes(self._run("sinfo", "--all", "--json"))
+
+    def submit(self, options: Sequence[str], script: str) -> str:
+        """Slurm's id of the new job. Errors: `Rejected` where the same would be refused again, `Retryable`."""
+        said = self._run("sbatch", "--parsable", *options, stdin=script, submits=True)
+        job_id = said.strip().partition(";")[0]
+        if not job_id.isdecimal():
+            raise Retryable(f"sbatch answered {values.plain(said[:80])!r}, which is no job's number.")
+        return job_id
+
+    def try_out(self, options: Sequence[str], script: str) -> str:
+        """What the scheduler says of such a job, which is not submitted. Errors: as `submit`."""
+        return self._run("sbatch", "--test-only", *options, stdin=script, submits=True, of_errors=True)
+
+    def cancel(self, job_id: str) -> None:
+        """Ask for a job's end; nothing where it is over. Errors: `Retryable`."""
+        self._run("scancel", "--quiet", job_id)
+
+    def address(self, node: str) -> str:
+        """Where Slurm reaches a node. Errors: `Retryable`."""
+        found = re.search(r"\bNodeAddr=(\S+)", self._run("scontrol", "show", "node", node, "--oneliner"))
+        if not found:
+            raise Retryable(f"Slurm knows no address of node {node[:80]}.")
+        return found[1]
+
+    def _run(
+        self, program: str, *arguments: str, stdin: str = "", submits: bool = False, of_errors: bool = False
+    ) -> str:
+        try:
+            done = subprocess.run(
+                [program, *arguments],
+                input=stdin,
+                env=self._environment(),
+                check=False,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=self.seconds,
+            )
+        except FileNotFoundError:
+            raise Retryable(f"{program} is not on this machine's PATH: install Slurm's client programs.") from None
+        except subprocess.TimeoutExpired:
+            raise Unreachable(f"Slurm did not answer {program} within {self.seconds:g} s.") from None
+        if done.returncode:
+            raise _refusal(program, done.stderr or done.stdout, submits=submits)
+        if len(done.stdout) > LARGEST_ANSWER:
+            raise Retryable(f"{program} answered with more than {LARGEST_ANSWER // 2**20} MiB.")
+        return done.stderr if of_errors else done.stdout
+
+    def _environment(self) -> Mapping[str, str]:
+        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        return kept | ({"SLURM_CONF": self.conf} if self.conf else {})
+
+
+def _refusal(program: str, said: str, *, submits: bool) -> ProviderError:
+    """Why a program did not do it, with its own words."""
+    lines = [line.removeprefix(f"{program}: ").removeprefix("error: ").strip() for line in said.splitlines()]
+    words = values.plain(" ".join(filter(None, lines)))[:_SHOWN] or "it gave no reason"
+    if _AWAY.search(words):
+        return Unreachable(f"Slurm's controller did not answer: {words}")
+    if submits and _NEVER.search(words):
+        return Rejected(f"Slurm refuses the job: {words}")
+    return Retryable(f"Slurm refused: {words}")

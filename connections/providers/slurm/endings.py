@@ -1,0 +1,125 @@
+"""How an attempt ended: of what job.py wrote, what was asked for here, and Slurm's word. Written down once."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from connections.providers.slurm.answers import SlurmJob
+from connections.providers.slurm.job import REQUEUED, TIME_LIMIT, WRAPPER_STAGE
+from connections.providers.slurm.states import ASKED, ENDS, LAUNCH_FAILED, UNFINISHED, EngineEnd, end_of
+from connections.providers.slurm.states import REQUEUED as REQUEUED_END
+from connections.providers.states import FINAL, AttemptState, Reason
+from connections.providers.trainer_files import files, outcome, records, values
+
+ENDING = "ending.json"  # by the provider: the attempt is over
+_START_CODES = {126, 127}
+_LAUNCH_SIGNAL = 53
+"""Slurm's number for a log or a directory that it cannot open."""
+_OWN_ACCORD = {0, outcome.INACTIVE_CODE}
+
+
+@dataclass(frozen=True)
+class AttemptEnding:
+    """The final state; `engine` is Slurm's own word."""
+
+    state: AttemptState
+    reason: Reason
+    detail: str
+    engine: str = ""
+
+
+def read_ending(directory: Path) -> AttemptEnding | None:
+    """What was written down; None while the attempt is not over."""
+    match files.read_json(directory / ENDING):
+        case {"state": str(state), "reason": str(reason), "detail": str(detail), "engine": str(engine)}:
+            if state in FINAL and reason in set(Reason):
+                words = values.printable(detail)[: outcome.MAX_DETAIL]
+                return AttemptEnding(AttemptState(state), Reason(reason), words, values.plain(engine)[:64])
+    return None
+
+
+def write_ending(directory: Path, ended: AttemptEnding, job: SlurmJob | None) -> None:
+    """For good; with what Slurm said, for people who look there. Errors: `OSError`."""
+    told = {"state": ended.state, "reason": ended.reason, "detail": ended.detail, "engine": ended.engine}
+    files.write_json(directory / ENDING, told | _record(job))
+
+
+def ending_of(directory: Path, job: SlurmJob | None, settled: datetime) -> AttemptEnding | None:
+    """How it ended; None where it did not, or where somebody has still to say how.
+
+    What a node wrote before `settled` can be seen from here.
+    """
+    facts = files.read_json(directory / files.EXIT)
+    engine = job.words if job else ""
+    if facts and facts.get("stage") == "trainer" and facts.get("code") in _OWN_ACCORD:
+        return _explained(directory, facts, engine)
+    over = job is not None and job.state not in UNFINISHED
+    if (directory / files.CANCELLED).exists() and (facts or over):
+        return AttemptEnding(AttemptState.CANCELLED, Reason.USER, "", engine)
+    if facts and facts.get("cause") == TIME_LIMIT:
+        return _said(ENDS["TIMEOUT"], directory, engine)
+    asked = facts is not None and facts.get("asked") is True
+    if facts and (facts.get("cause") == REQUEUED or (asked and job and job.restarts)):
+        return _said(REQUEUED_END, directory, engine)
+    if job and (said := end_of(job)):
+        return _said(said, directory, engine)
+    if facts and job and not over and (asked or facts.get("signal") == signal.SIGKILL):
+        return None  # preempted, requeued, cancelled or out of memory: Slurm is about to say which
+    if asked:
+        return _said(ASKED, directory, engine)
+    if facts:
+        return _explained(directory, facts, engine)
+    if job is None or not over or (job.ended and job.ended > settled):
+        return None
+    return _unsaid(directory, job, engine)
+
+
+def _unsaid(directory: Path, job: SlurmJob, engine: str) -> AttemptEnding:
+    """Of a job that is over and wrote nothing."""
+    started = (directory / files.WRAPPER).exists()
+    if not started and (job.exit_code in _START_CODES or job.signal_number == _LAUNCH_SIGNAL or job.state == "FAILED"):
+        return _said(LAUNCH_FAILED, directory, f"{engine}, exit code {job.exit_code}:{job.signal_number}")
+    return _explained(directory, {"stage": WRAPPER_STAGE, "cause": outcome.KILLED}, engine)
+
+
+def _said(said: EngineEnd, directory: Path, engine: str) -> AttemptEnding:
+    """Slurm's word with its own, and the log's last lines where it did not end of itself."""
+    words = f"{said.sentence} (Slurm: {engine})" if engine else said.sentence
+    if said.state is AttemptState.FAILED and (tail := records.log_tail(directory / files.LOG)):
+        words = f"{words}\nLast lines of its log:\n{tail}"
+    return AttemptEnding(said.state, said.reason, words[: outcome.MAX_DETAIL], engine)
+
+
+def _explained(directory: Path, facts: dict[str, Any], engine: str) -> AttemptEnding:
+    """As every trainer of ours is explained."""
+    submission = files.read_json(directory / files.SUBMISSION) or {}
+    told = files.read_json(files.records_of(directory) / files.EXIT_REASON) or {}
+    stage, code, number = (facts.get(name) for name in ("stage", "code", "signal"))
+    said = outcome.explain(
+        outcome.ProcessExit(
+            stage=stage if isinstance(stage, str) else WRAPPER_STAGE,
+            code=code if isinstance(code, int) else None,
+            signal_number=number if isinstance(number, int) else None,
+            asked=False,
+            cause=str(facts.get("cause", "")),
+            cancelled=False,
+            host_stopped=False,
+            message=values.plain(str(told.get("message", ""))[: outcome.MAX_DETAIL]),
+            log_tail=records.log_tail(directory / files.LOG),
+            inactivity_timeout_seconds=submission["spec"]["inactivity_timeout_seconds"],
+        )
+    )
+    return AttemptEnding(said.state, said.reason, said.detail, engine)
+
+
+def _record(job: SlurmJob | None) -> dict[str, Any]:
+    """What the engine counted, for who asks later."""
+    if job is None:
+        return {}
+    seconds = int((job.ended - job.starts).total_seconds()) if job.ended and job.starts else 0
+    gpus = sum((job.gpus or {}).values())
+    return {"job": job.job_id, "nodes": job.nodes, "seconds": max(0, seconds), "gpu_seconds": max(0, seconds) * gpus}

@@ -1,0 +1,73 @@
+"""The Slurm provider on a virtual cluster, with the stand-in trainer."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connections.providers.base import Reference, Submission
+from connections.providers.slurm.client import SlurmClient
+from connections.providers.slurm.config import SlurmConfig
+from connections.providers.slurm.provider import SlurmProvider
+from connections.providers.slurm.release import put_release
+from tests.connections.local_rig import STAND_IN
+from tests.connections.rig import StoodIn
+from tests.connections.slurm_cluster import MISSING, SlurmCluster
+
+INSTANCE = "k7m2qx9ab1"
+H100 = "NVIDIA_H100_80GB"
+needs_slurm = pytest.mark.skipif(bool(MISSING), reason=f"No Slurm on this machine: {', '.join(MISSING)} not found.")
+
+
+@dataclass(frozen=True)
+class SlurmRig(StoodIn):
+    """A provider whose trainers do as they are told, and the cluster that they run on."""
+
+    provider: SlurmProvider
+    behaviour: Path
+    cluster: SlurmCluster
+
+    def stranger(self, submission: Submission) -> Submission:
+        """With another token."""
+        return replace(submission, token="another-launch")
+
+    def directory(self, reference: Reference) -> Path:
+        """The attempt's directory."""
+        job = self.provider.root / "jobs" / reference.account / reference.job
+        return job / "attempts" / str(reference.attempt)
+
+    def job_ids(self, reference: Reference) -> list[str]:
+        """The numbers of all jobs that Slurm has under the attempt's name."""
+        name = ".".join(("slipway", INSTANCE, reference.account, reference.job, str(reference.attempt)))
+        return self.cluster.run("squeue", "--states=all", "-h", "-a", f"--name={name}", "-o", "%i").split()
+
+    def with_config(self, **changes: Any) -> SlurmRig:
+        """The same with another configuration, such as another partition."""
+        return replace(self, provider=replace(self.provider, config=replace(self.provider.config, **changes)))
+
+
+def make_slurm_rig(folder: Path, cluster: SlurmCluster) -> SlurmRig:
+    """A rig whose shared directory is the folder."""
+    environment = folder / "trainer-env"
+    (environment / "bin").mkdir(parents=True)
+    (environment / "bin" / "python").symlink_to(sys.executable)
+    config = SlurmConfig(
+        shared=str(folder),
+        partition="train",
+        gres=f"{H100} = gpu:h100",
+        cpus_per_gpu=1,
+        memory_per_gpu=1,
+        time_limit=30,
+        environment=str(environment),
+        bind="127.0.0.1",
+        conf=str(cluster.conf),
+    )
+    provider = SlurmProvider(SlurmClient(str(cluster.conf)), config, INSTANCE, STAND_IN / "trainer", timedelta(0))
+    behaviour = put_release(provider.root, provider.trainer_package) / "behaviour"
+    behaviour.mkdir()
+    return SlurmRig(provider, behaviour, cluster)
