@@ -50,9 +50,12 @@ def _refusal(connection: Connection, spec: TrainerSpec) -> tuple[str, ...]:
 def reasons_against(connection: Connection, spec: TrainerSpec) -> tuple[str, ...]:
     """Why the spec can never run there, one sentence a reason; empty where it may. Without the network."""
     try:
-        fit = tuple(open_provider(connection).fits(spec))
+        provider = open_provider(connection)
+        fit = tuple(provider.fits(spec))
     except ProviderError as error:  # its row cannot be used as it stands
         return (str(error),)
+    if spec.adapter and not provider.capabilities.has_files:
+        fit = (*fit, f"Its trainers are not ours, and cannot load {spec.adapter}.")
     return fit or not_offered(connection, spec.training_shape_version)
 
 

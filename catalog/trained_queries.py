@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from django.db.models import Q, QuerySet
 
@@ -18,7 +19,7 @@ from lists.pages import Page
 from wire.names import parse_model_name
 
 NEWEST_FIRST = Order(("-created_at", "-pk"))
-MOST_STARTS = 50
+MOST_STARTS = 100
 
 
 def trained_models(member_of: Collection[int]) -> QuerySet[TrainedModel]:
@@ -56,17 +57,24 @@ def find_trained(member_of: Collection[int], name: str) -> TrainedModel | None:
     return rows.filter(account__account_id=parsed[0], model_id=parsed[1]).first()
 
 
-def startable(account: Account) -> QuerySet[TrainedModel]:
-    """Those of the account that a launch can start from: ready, and with all their parameters; the newest first."""
-    rows = TrainedModel.objects.filter(account=account, state=ModelState.READY, kind=ModelKind.FULL)
-    return rows.select_related("account").order_by(*NEWEST_FIRST.columns)
-
-
 def startable_fitting(
-    account: Account, base_models: Collection[str], *, model_type: str | None, parameter_count: int | None
+    account: Account,
+    base_models: Collection[str],
+    *,
+    model_type: str | None,
+    parameter_count: int | None,
+    wanted: Collection[Any] = (),
 ) -> Sequence[TrainedModel]:
-    """Of these what a shape for the base model of those names takes: it began there, or has the same type and size."""
+    """What a launch from a shape for the base model of those names can start from: ready, and it began there, or has
+    the same type and size. The newest first; then whatever has a wanted name, an adapter also where it does not fit.
+    """
     fits = Q(root_model__in=list(base_models))
     if model_type is not None and parameter_count is not None:
         fits |= Q(model_type=model_type, parameter_count=parameter_count)
-    return list(startable(account).filter(fits)[:MOST_STARTS])
+    rows = TrainedModel.objects.filter(account=account, state=ModelState.READY).select_related("account")
+    newest = list(rows.filter(fits).order_by(*NEWEST_FIRST.columns)[:MOST_STARTS])
+    parsed = [parse_model_name(name) for name in wanted if isinstance(name, str)]
+    ids = {model_id for owner, model_id in filter(None, parsed) if owner == account.account_id}
+    if missing := ids - {model.model_id for model in newest}:
+        newest += rows.filter(fits | Q(kind=ModelKind.ADAPTER), model_id__in=missing)
+    return newest

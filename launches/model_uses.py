@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.db.models import Q
+
 from catalog.models import TrainedModel
 from catalog.trained_queries import trained_models
 from launches.models import Launch
@@ -28,6 +30,7 @@ def uses_of(model: TrainedModel) -> ModelUses:
 
 
 def launches_on(model: TrainedModel) -> Sequence[Launch]:
-    """Launches that are not over and have it as their base model."""
-    active = Launch.objects.filter(account=model.account_id, state__in=sorted(ACTIVE), spec__base_model=model.name)
+    """Launches that are not over and have it as their base model, or go on from it."""
+    starts = Q(spec__base_model=model.name) | Q(spec__continue_from=model.name)
+    active = Launch.objects.filter(starts, account=model.account_id, state__in=sorted(ACTIVE))
     return list(active.only("pk", "uid", "job_id", "display_name")[:MOST])

@@ -17,7 +17,7 @@ from connections.opened import open_provider
 from connections.providers.base import Recipe
 from connections.providers.spec import NO_RECIPE, TrainerSpec
 from connections.queries import usable_connections
-from launches.resolve import CONNECTION, CONTINUE_FROM, RECIPE, StartingPoint, Subject, read_recipe, resolve
+from launches.resolve import CONNECTION, CONTINUE_FROM, RECIPE, StartingPoint, Subject, read_recipe, resolve, settled
 from wire.errors import Violation
 
 
@@ -97,16 +97,17 @@ def place(
 
     `defaults` is the offer of the spec with nothing set, where the caller has asked for it.
     """
+    inputs = settled(subject, inputs)
     point = subject.checkpoint(inputs.get(CONTINUE_FROM))
     wanted = str(inputs.get(CONNECTION) or (point.connection if point else ""))
     others = {name: value for name, value in inputs.items() if name != RECIPE}
     spec = resolve(subject, others, connections=names_of(connections))
-    if point and wanted != point.connection and isinstance(spec, TrainerSpec):
+    if point and point.connection not in ("", wanted) and isinstance(spec, TrainerSpec):
         spec = (Violation(CONTINUE_FROM, f"{point.label} lies on {point.connection}. Let it run there."),)
     offer = offer_for(spec, connections, wanted=wanted) if isinstance(spec, TrainerSpec) else NOBODY
     usual = offer if offer.connection else defaults or default_offer(subject, connections, wanted=wanted)[1]
     recipe, wrong = read_recipe(inputs.get(RECIPE), usual.recipe_names)
-    if point and recipe == NO_RECIPE and isinstance(spec, TrainerSpec) and not wrong:
+    if point and not point.is_adapter and recipe == NO_RECIPE and isinstance(spec, TrainerSpec) and not wrong:
         wrong = [Violation(CONTINUE_FROM, _load_it_yourself(point))]
     if not isinstance(spec, TrainerSpec):
         return Placement((*spec, *wrong), usual)

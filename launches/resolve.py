@@ -19,6 +19,7 @@ from catalog.fields.values import Value, one_of, read_value, shown
 from catalog.text_rules import shortened
 from connections.providers.spec import NO_RECIPE, TrainerMode, TrainerSpec
 from wire.errors import Violation, capped
+from wire.names import parse_model_name
 from wire.numbers import read_whole
 
 OWNED_BY_SHAPE = frozenset(
@@ -27,28 +28,39 @@ OWNED_BY_SHAPE = frozenset(
         *("custom_image_tag", "forward_only", "deployment_shape"),  # as programs call the same
     }
 )
+MERGE_IT = "promote its checkpoint merged into the base model, and launch from that"
 RECIPE = "recipe"
 CONNECTION = "connection"
 """Where it runs: as the recipe, no field of the shape."""
 CONTINUE_FROM = "continue_from"
-"""What the recipe goes on from: a checkpoint of the account, by its resource name."""
+"""What training goes on from: a checkpoint or an adapter of the account, by its resource name."""
 
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """A checkpoint to go on from: its resource name, of which model and rank, at which step, where it lies."""
+    """A checkpoint to go on from: its resource name, of which model and rank, at which step, where it lies.
+
+    Or a model of the account that is an adapter, which has no step and lies on no connection.
+    """
 
     name: str
     base_model: str
     lora_rank: int
-    step: int
-    connection: str
+    step: int = 0
+    connection: str = ""
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether it is a model."""
+        return parse_model_name(self.name) is not None
 
     @property
     def label(self) -> str:
-        """`JOB, NAME (step 60)`."""
-        *_, job, _, checkpoint = self.name.split("/")
-        return f"{job}, {checkpoint} (step {self.step:,})"
+        """`JOB, NAME (step 60)`, or `MODEL (adapter of rank 16)`."""
+        *_, job, _, last = self.name.split("/")
+        if self.is_adapter:
+            return f"{last} (adapter of rank {self.lora_rank})"
+        return f"{job}, {last} (step {self.step:,})"
 
 
 @dataclass(frozen=True)
@@ -69,10 +81,33 @@ class Subject:
         """The one of that name."""
         return next((point for point in self.checkpoints if point.name == name), None)
 
+    def adapter(self, name: Any) -> StartingPoint | None:
+        """The same, where it is an adapter."""
+        point = self.checkpoint(name)
+        return point if point and point.is_adapter else None
+
     @property
     def base_model(self) -> str:
         """The shape's own, under the name that it has now."""
         return self.renamed.get(self.snapshot.base_model, self.snapshot.base_model)
+
+
+def settled(subject: Subject, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs with what they mean where training goes on from something.
+
+    An adapter that is named as the base model stands for its own base model, and is what is gone on from. Where base
+    model and rank are left blank, they are those of what is gone on from.
+    """
+    meant = dict(inputs)
+    named = subject.adapter(meant.get("base_model"))
+    if named and (_blank(meant.get(CONTINUE_FROM)) or meant[CONTINUE_FROM] == named.name):
+        del meant["base_model"]
+        meant[CONTINUE_FROM] = named.name
+    if point := subject.checkpoint(meant.get(CONTINUE_FROM)):
+        offered = {field.name for field in subject.fields}
+        its = {"base_model": point.base_model, "lora_rank": point.lora_rank}
+        meant |= {name: value for name, value in its.items() if name in offered and _blank(meant.get(name))}
+    return meant
 
 
 def resolve(
@@ -105,7 +140,7 @@ def resolve(
         **_set_by_user(subject, values),
         **spec_of(subject.snapshot),
         continue_from=point.name if point else None,
-        continue_step=point.step if point else None,
+        continue_step=point.step if point and not point.is_adapter else None,
     )
 
 
@@ -161,6 +196,10 @@ def _refuse_checkpoint(subject: Subject, given: Any, values: Mapping[str, Value]
         known = [point.name for point in subject.checkpoints]
         instead = f"Use {one_of(known)}, or leave it out" if known else "There is none; leave it out"
         return [Violation(CONTINUE_FROM, f"{shown(given)} is no checkpoint that this shape can go on from. {instead}.")]
+    if point.is_adapter and subject.snapshot.trainer_mode is not TrainerMode.LORA_TRAINER:
+        mode = MODE_LABELS[subject.snapshot.trainer_mode]
+        sentence = f"{point.label} needs a LoRA shape of {point.base_model}; this is a {mode} shape."
+        return [Violation(CONTINUE_FROM, f"{sentence} Choose one, or {MERGE_IT}.")]
     found = []
     model = values.get("base_model", subject.base_model)
     if model != point.base_model:
@@ -169,7 +208,8 @@ def _refuse_checkpoint(subject: Subject, given: Any, values: Mapping[str, Value]
     rank = values.get("lora_rank", 0)
     if rank != point.lora_rank:
         sentence = f"{point.label} has LoRA rank {point.lora_rank}, and the rank here is {rank}."
-        found.append(Violation(CONTINUE_FROM, f"{sentence} Set the rank to {point.lora_rank}, or choose another."))
+        instead = MERGE_IT if point.is_adapter else "choose another"
+        found.append(Violation(CONTINUE_FROM, f"{sentence} Set the rank to {point.lora_rank}, or {instead}."))
     return found
 
 
@@ -217,6 +257,10 @@ def _read_model(given: Any, subject: Subject) -> str:
     name = subject.renamed.get(str(given), given)
     if name in subject.fitting_models or name == subject.base_model:
         return str(name)
+    if subject.adapter(name):
+        raise ValueError(
+            f"{shown(given)} is an adapter, and the launch goes on from something else. Leave out one of them."
+        )
     raise ValueError(
         f"{shown(given)} does not fit this shape, which is made for {subject.base_model}. "
         f"Use {one_of(subject.fitting_models or (subject.base_model,))}."

@@ -2,43 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db.models import Q, QuerySet
 
 from accounts.models import Account
 from catalog.fields.snapshots import Snapshot
+from catalog.fields.values import read_value
 from catalog.models import BaseModel, ShapeVersion, TrainedModel
+from catalog.states import ModelKind
 from catalog.trained_queries import startable_fitting
 from connections.providers.base import CheckpointKind
 from connections.providers.spec import TrainerMode
 from launches.models import Checkpoint
-from launches.resolve import StartingPoint, Subject
+from launches.resolve import CONTINUE_FROM, StartingPoint, Subject
 from wire.names import parse_checkpoint_name, parse_model_name
 
+NOTHING_SET: Mapping[str, Any] = {}
 MOST_FITTING_MODELS = 100
 """With the models that people made there are half as many more at most."""
 MOST_STARTING_POINTS, MOST_SHAPES = 50, 12
 
 
-def subject_of(version: ShapeVersion, account: Account | None, *, continue_from: Any = None) -> Subject:
+def subject_of(version: ShapeVersion, account: Account | None, inputs: Mapping[str, Any] = NOTHING_SET) -> Subject:
     """The version as `resolve` takes it, with the models that its shape fits and the account may see.
 
-    With them the newest checkpoints of the account that it can go on from, and the one that was asked for.
+    With them the newest checkpoints and adapters of the account that it can go on from, and what the inputs ask for.
     """
     snapshot = version.frozen_snapshot
     own = version.shape.base_model
     models = fitting_models(own, snapshot, account)
-    made = tuple(model.name for model in made_models(own, snapshot, account))
+    continue_from = inputs.get(CONTINUE_FROM)
+    wanted = (inputs.get("base_model"), continue_from)
+    found = made_models(own, snapshot, account, wanted)
+    made = tuple(model.name for model in found if model.kind == ModelKind.FULL)
     return Subject(
         version_name=version.name,
         snapshot=snapshot,
         fields=tuple(version.fields),
         fitting_models=(*(model.name for model in models), *made),
-        checkpoints=starting_points(snapshot, account, models, made, wanted=continue_from),
+        checkpoints=(
+            *starting_points(snapshot, account, models, made, wanted=continue_from),
+            *_adapters(found, snapshot, {*(model.name for model in models), *made}, wanted),
+        ),
         renamed=_renamed(models),
     )
+
+
+def _adapters(
+    found: Sequence[TrainedModel], snapshot: Snapshot, names: Collection[str], wanted: Collection[Any]
+) -> Iterator[StartingPoint]:
+    """Those of the models that are adapters: for a LoRA shape those on one of the names; what is wanted in any case."""
+    for model in found:
+        fits = snapshot.trainer_mode is TrainerMode.LORA_TRAINER and model.base_model in names
+        if model.kind == ModelKind.ADAPTER and (fits or model.name in wanted):
+            yield StartingPoint(model.name, model.base_model, model.lora_rank)
 
 
 def bare_subject(version: ShapeVersion) -> Subject:
@@ -112,18 +131,22 @@ def fitting_models(own: BaseModel, snapshot: Snapshot, account: Account | None) 
     return (own, *alike)
 
 
-def made_models(own: BaseModel, snapshot: Snapshot, account: Account | None) -> Sequence[TrainedModel]:
-    """Models that the account made and that the shape takes, the newest first."""
+def made_models(
+    own: BaseModel, snapshot: Snapshot, account: Account | None, wanted: Collection[Any] = ()
+) -> Sequence[TrainedModel]:
+    """Models that the account made and that the shape takes, the newest first; then adapters that are wanted."""
     names = (own.name, *own.former_names)
     if account is None:
         return ()
-    return startable_fitting(account, names, model_type=snapshot.model_type, parameter_count=snapshot.parameter_count)
+    return startable_fitting(
+        account, names, model_type=snapshot.model_type, parameter_count=snapshot.parameter_count, wanted=wanted
+    )
 
 
 def shapes_for(listed: QuerySet[ShapeVersion], model: TrainedModel) -> list[ShapeVersion]:
     """Of the latest versions of shapes those that a launch from the model can take; the smallest first, twelve at most.
 
-    The other way round than `made_models`.
+    The other way round than `made_models`; an adapter takes a LoRA shape that offers its rank.
     """
     account, model_id = parse_model_name(model.root_model) or ("", "")
     named = Q(shape__base_model__model_id=model_id) | Q(shape__base_model__former_ids__contains=[model_id])
@@ -131,4 +154,16 @@ def shapes_for(listed: QuerySet[ShapeVersion], model: TrainedModel) -> list[Shap
     if model.model_type is not None and model.parameter_count is not None:
         fits |= Q(snapshot__modelType=model.model_type, snapshot__parameterCount=model.parameter_count)
     rows = listed.filter(fits, deprecated_at__isnull=True).select_related("shape__account")
-    return list(rows.order_by("gpus", "max_context", "shape__shape_id", "pk")[:MOST_SHAPES])
+    rows = rows.order_by("gpus", "max_context", "shape__shape_id", "pk")
+    if model.kind == ModelKind.FULL:
+        return list(rows[:MOST_SHAPES])
+    lora = rows.filter(trainer_mode=TrainerMode.LORA_TRAINER)[:MOST_FITTING_MODELS]
+    return [version for version in lora if _offers_rank(version, model.lora_rank)][:MOST_SHAPES]
+
+
+def _offers_rank(version: ShapeVersion, rank: int) -> bool:
+    ranks = [] if version.unreadable else [field for field in version.fields if field.name == "lora_rank"]
+    try:
+        return [read_value(field, rank) for field in ranks] == [rank]
+    except ValueError:
+        return False

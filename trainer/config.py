@@ -33,7 +33,8 @@ class TrainerConfig:
     inactivity_timeout_s seconds without a call (probes excepted) after which the process stops itself
     port                 0: any free one; endpoint.json says which
     resume_from          checkpoint of this job from which the recipe goes on
-    start_from           cross_job://JOB/NAME: where there is no such checkpoint yet, it goes on from this one
+    start_from           cross_job://JOB/NAME: where there is no such checkpoint yet, it goes on from this one; or
+                         accounts/ACCOUNT/models/ID, an adapter that every LoRA model begins as
     start_step           the step at which that was saved; the recipe does recipe_steps steps from there
     """
 
@@ -57,6 +58,10 @@ class TrainerConfig:
     resume_from: str | None = None
     start_from: str | None = None
     start_step: int = 0
+
+    @property
+    def adapter(self) -> str | None:
+        return self.start_from if self.start_from and self.start_from.startswith("accounts/") else None
 
 
 _PATHS = ("directory", "checkpoints", "jobs_root", "model_cache", "model_directory", "models_root")

@@ -212,7 +212,7 @@ class ModelHost:
 
 def check_create(request: CreateModel, config: TrainerConfig) -> None:
     """Raise OperationError where the launch fixed something other than what is asked for."""
-    if request.base_model != config.base_model:
+    if request.base_model not in (config.base_model, config.adapter):
         raise OperationError(
             f"This trainer was launched with base model {config.base_model}, not {request.base_model[:200]}."
         )

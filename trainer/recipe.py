@@ -74,15 +74,19 @@ class SampleRecipe:
 
     def _alpha(self) -> int:
         """As the checkpoint to go on from was trained: with another one its adapter would be scaled differently."""
-        name = self.config.resume_from or self.config.start_from
+        name = self._checkpoint()
         return (self.checkpoints.find(name)[1].lora_alpha if name else None) or LORA_ALPHA
+
+    def _checkpoint(self) -> str | None:
+        """What to go on from; an adapter is what the model is created as."""
+        return self.config.resume_from or (None if self.config.adapter else self.config.start_from)
 
     def _resume(self, model_id: str) -> int:
         """Load the checkpoint to go on from, if any, and return its step.
 
         One of another job may come without the state of an optimizer, which then begins anew.
         """
-        name = self.config.resume_from or self.config.start_from
+        name = self._checkpoint()
         if name is None:
             return 0
         directory, info = self.checkpoints.find(name)

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any
 
+from wire.names import parse_model_name
+
 NO_RECIPE = "none"
 """The recipe of a trainer that the user's own loop drives."""
 
@@ -45,7 +47,8 @@ class TrainerSpec:
 
     `accelerator_count` is GPUs per node; `max_context_length` is tokens; `inactivity_timeout_seconds` is seconds.
     `learning_rate` is None for a forward-only trainer. None elsewhere means that the provider chooses.
-    `continue_from` is the resource name of a checkpoint that the recipe goes on from, saved at `continue_step`.
+    `continue_from` is the resource name of a checkpoint that the recipe goes on from, saved at `continue_step`; or of
+    an adapter, a model of the account, that every LoRA model of the trainer begins as.
     """
 
     training_shape_version: str
@@ -73,6 +76,11 @@ class TrainerSpec:
     rl_accelerator_count: int | None = None
     continue_from: str | None = None
     continue_step: int | None = None
+
+    @property
+    def adapter(self) -> str:
+        """Resource name of the adapter that training goes on from; "" where it is none."""
+        return self.continue_from if self.continue_from and parse_model_name(self.continue_from) else ""
 
     @property
     def gpus_per_replica(self) -> int:

@@ -10,7 +10,7 @@ from catalog.fields.launch_fields import PLACES
 from catalog.fields.snapshots import Snapshot
 from connections.providers.spec import NO_RECIPE, TrainerMode
 from launches.labels import Labels
-from launches.resolve import RECIPE
+from launches.resolve import CONTINUE_FROM, RECIPE
 from wire.errors import InvalidArgument, Violation
 from wire.numbers import read_whole
 
@@ -21,6 +21,7 @@ WIRE = {
     "forward_only": "forwardOnly",
     "accelerator_type": "trainingConfig.acceleratorType",
     "accelerator_count": "trainingConfig.acceleratorCount",
+    CONTINUE_FROM: "trainingConfig.warmStartFrom",
     "purpose": "purpose",
     "managed_by": "managedBy",
     "max_context_length": "trainingConfig.maxContextLength",
@@ -60,7 +61,6 @@ UNAVAILABLE = {
     "trainingConfig.optimizerWeightDecay": _LOOP,
     "trainingConfig.samplerCheckpointSaveIntervalSteps": _LOOP,
     "trainingConfig.outputModel": "no job here makes a model by itself",
-    "trainingConfig.warmStartFrom": "a job of the API runs no recipe; its own loop loads a checkpoint, by load_state",
 }
 """What an SDK can ask for and no trainer here has, with why; asking for nothing by it is taken.
 

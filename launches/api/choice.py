@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from django.db.models import BigIntegerField, Case, F, Q, QuerySet, Value, When
@@ -14,13 +15,15 @@ from api.refusals import invalid
 from catalog.models import ShapeVersion
 from catalog.queries import find_model, listed
 from catalog.selection import BILLION, Candidate, ShapeRequirements, bucket, choose, near_misses
+from catalog.states import ModelKind
 from catalog.trained_queries import find_trained
 from connections.providers.spec import TrainerMode
 from launches.api.bodies import WIRE, value_at
-from launches.resolve import no_rank
+from launches.resolve import CONTINUE_FROM, no_rank
 from wire.errors import FailedPrecondition
 from wire.names import MODEL_FORM, parse_model_name, refuse_name
 
+_STARTS = (WIRE[CONTINUE_FROM], WIRE["base_model"])
 MOST_CONSIDERED = 100
 """Shapes of each kind that are compared; the database puts the closest first, but sorts names in its own way."""
 
@@ -47,13 +50,12 @@ def choose_version(account: Account, mine: list[int], body: Mapping[str, Any]) -
 
 
 def _wanted(account: Account, mine: list[int], body: Mapping[str, Any]) -> ShapeRequirements:
-    name = value_at(body, WIRE["base_model"])
-    name = "" if name is None else str(name)
-    if sentence := refuse_name(name, MODEL_FORM, what="base model"):
+    start = next((str(given) for given in map(partial(value_at, body), _STARTS) if given), "")
+    if sentence := refuse_name(start, MODEL_FORM, what="base model"):
         raise invalid(WIRE["base_model"], f"{sentence}. Or name a shape.")
-    whole = no_rank(value_at(body, WIRE["lora_rank"]))
-    mode = TrainerMode.POLICY_TRAINER if whole else TrainerMode.LORA_TRAINER
-    made = find_trained(mine, name)
+    made, name, rank = find_trained(mine, start), start, value_at(body, WIRE["lora_rank"])
+    goes_on = made is not None and made.kind == ModelKind.ADAPTER and rank is None
+    mode = TrainerMode.POLICY_TRAINER if no_rank(rank) and not goes_on else TrainerMode.LORA_TRAINER
     model = made or find_model(mine, name)
     return ShapeRequirements(
         base_model=made.root_model if made else model.name if model else name,

@@ -138,7 +138,9 @@ class TrainingConfigSerializer(SettingsSerializer):
     optimizerWeightDecay = UnsupportedInput()
     samplerCheckpointSaveIntervalSteps = UnsupportedInput()
     outputModel = UnsupportedInput()
-    warmStartFrom = UnsupportedInput()
+    warmStartFrom = serializers.CharField(
+        required=False, allow_null=True, allow_blank=True, help_text="an adapter of the account to train on from"
+    )
 
 
 class JobStatusSerializer(serializers.Serializer[dict[str, Any]]):
@@ -306,6 +308,7 @@ def _training_config(spec: TrainerSpec) -> dict[str, Any]:
         "acceleratorType": spec.accelerator_type or "ACCELERATOR_TYPE_UNSPECIFIED",
         "acceleratorCount": spec.accelerator_count,
     }
+    answer |= {"warmStartFrom": spec.adapter} if spec.adapter else {}
     return in_order(answer, TrainingConfigSerializer.first)
 
 

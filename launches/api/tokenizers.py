@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from api.schema import refusals
 from api.views import ResourceView
 from catalog.queries import find_model
+from catalog.states import ModelKind
 from catalog.trained_queries import find_trained
 from connections.opened import open_provider
 from connections.providers.base import ProviderError
@@ -33,11 +34,13 @@ class TokenizerView(ResourceView):
     def get(self, request: Request, account: str, model: str) -> HttpResponse:  # noqa: ARG002
         """A gzipped tar of one folder, named as the model's id, which transformers loads as a tokenizer."""
         name = model_name(account, model)
-        if find_model(self.mine, name) is None and find_trained(self.mine, name) is None:
+        made = find_trained(self.mine, name)
+        if made is None and find_model(self.mine, name) is None:
             raise NotFound(f"There is no {name[:300]} that this API key may see.")
+        holder = made.base_model if made and made.kind == ModelKind.ADAPTER else name
         for connection in connections_of(self.key.account):
             try:
-                files = open_provider(connection).tokenizer(name)
+                files = open_provider(connection).tokenizer(holder)
             except ProviderError:  # another one may have it
                 continue
             if files:

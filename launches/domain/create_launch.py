@@ -24,7 +24,6 @@ from launches.live.hints import ADVANCE
 from launches.live.wake import wake
 from launches.models import Attempt, Launch
 from launches.placement import connections_of, place, refusal_sentence
-from launches.resolve import CONTINUE_FROM
 from launches.search import launch_search_text
 from launches.space import require_space
 from launches.subjects import subject_of
@@ -77,8 +76,7 @@ def create_launch(
     if validation_run:
         placement = place_validation(version, validation_run)
     else:
-        subject = subject_of(version, account, continue_from=inputs.get(CONTINUE_FROM))
-        placement = place(subject, inputs, connections_of(account))
+        placement = place(subject_of(version, account, inputs), inputs, connections_of(account))
     spec, offer = _complete(placement.spec, job=job, key=idempotency_key, labels=labels), placement.offer
     if found := _made_before(actor, account, idempotency_key, spec, version):
         return found
@@ -147,17 +145,18 @@ def _hold(actor: Actor, version: ShapeVersion, validation_run: ValidationRun | N
 
 
 def _hold_base(launch: Launch, version: ShapeVersion) -> None:
-    """Where it starts from a model that people made, nobody deletes that before the launch is written.
+    """Where it starts from models that people made, nobody deletes one before the launch is written.
 
     Errors: `FailedPrecondition` where somebody just did.
     """
-    name = launch.spec["base_model"]
-    if name == version.frozen_snapshot.base_model or find_model([launch.account_id], name):
-        return
-    _, model_id = parse_model_name(name) or ("", "")
-    held = TrainedModel.objects.select_for_update(no_key=True).filter(account=launch.account, model_id=model_id)
-    if held.first() is None:
-        raise FailedPrecondition(f"{name} was deleted. Choose another base model.")
+    spec = TrainerSpec.from_json(launch.spec)
+    base = spec.base_model
+    is_known = base == version.frozen_snapshot.base_model or find_model([launch.account_id], base)
+    for name in filter(None, ("" if is_known else base, spec.adapter)):
+        _, model_id = parse_model_name(name) or ("", "")
+        held = TrainedModel.objects.select_for_update(no_key=True).filter(account=launch.account, model_id=model_id)
+        if held.first() is None:
+            raise FailedPrecondition(f"{name} was deleted. Choose another model.")
 
 
 def _complete(spec: TrainerSpec | tuple[Violation, ...], *, job: str, key: str, labels: Labels) -> TrainerSpec:

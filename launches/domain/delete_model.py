@@ -8,6 +8,7 @@ from accounts.actors import Actor
 from catalog.domain.hold_model import hold_model
 from catalog.domain.remove_model import remove_model
 from catalog.models import TrainedModel
+from catalog.states import ModelKind
 from launches.model_uses import launches_on
 from wire.counts import quantity
 from wire.errors import FailedPrecondition
@@ -26,5 +27,6 @@ def delete_model(*, actor: Actor, model: TrainedModel) -> int:
     if found:
         named = ", ".join(launch.job_id for launch in found[:MOST_NAMED])
         many = quantity(len(found), "launch", "launches")
-        raise FailedPrecondition(f"It is the base model of {many} not over yet: {named}. End what runs first.")
+        what = "base model" if held.kind == ModelKind.FULL else "adapter"
+        raise FailedPrecondition(f"It is the {what} of {many} not over yet: {named}. End what runs first.")
     return remove_model(actor=actor, model=held)

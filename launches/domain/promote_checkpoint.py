@@ -39,7 +39,7 @@ def promote_checkpoint(
     """
     require(actor, launch.account, right_to_control(actor, launch))
     spec = TrainerSpec.from_json(launch.spec)
-    if base_model not in ("", spec.base_model):
+    if base_model not in ("", spec.base_model, spec.adapter):
         sentence = f"{base_model[:200]} is not what {launch.name} trained. Use {spec.base_model}, or leave it out."
         raise InvalidArgument([Violation("base_model", sentence)])
     refresh_checkpoints(launch)

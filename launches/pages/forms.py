@@ -119,7 +119,7 @@ def _continue_from(subject: Subject, given: Any, errors: tuple[str, ...]) -> Inp
         prefix=PREFIX,
         name=CONTINUE_FROM,
         label="Continue from",
-        help="A checkpoint of this account, of the same base model and LoRA rank, that the recipe goes on from.",
+        help="A checkpoint or an adapter of this account, of the same base model and LoRA rank, to train on from.",
         value=value,
         default="",
         wide=True,

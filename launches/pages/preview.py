@@ -21,7 +21,7 @@ from launches.pages.facts import gpu_total, locked_facts
 from launches.pages.forms import LaunchPlace, form_fields
 from launches.pages.render import Address, RenderedRequest, render_request
 from launches.placement import Offer, connections_of, default_offer, place, refusal_sentence
-from launches.resolve import CONNECTION, CONTINUE_FROM, RECIPE
+from launches.resolve import CONNECTION, RECIPE, settled
 from launches.subjects import subject_of
 from wire.errors import Violation
 
@@ -73,7 +73,8 @@ def preview_launch(
     the form (`is_draft`), a recipe that only another connection offers makes room for the default one of the connection
     that was chosen: they see that. Once it is sent it is refused.
     """
-    subject = subject_of(version, account, continue_from=inputs.get(CONTINUE_FROM))
+    subject = subject_of(version, account, inputs)
+    inputs = settled(subject, inputs)
     connections, wanted = connections_of(account), str(inputs.get(CONNECTION) or "")
     default, offered = default_offer(subject, connections, wanted=wanted)
     if is_draft and _is_of_another(inputs.get(RECIPE), offered):

@@ -70,6 +70,8 @@ def _body(spec: TrainerSpec) -> dict[str, Any]:
         part, _, last = place.wire.rpartition(".")
         if last and (value := written_value(spec, name)) not in (None, ""):
             (body.setdefault(part, {}) if part else body)[last] = value
+    if spec.adapter:
+        body["trainingConfig"]["warmStartFrom"] = spec.adapter
     return body | ({"forwardOnly": True} if spec.trainer_mode is TrainerMode.FORWARD_ONLY else {})
 
 

@@ -27,8 +27,10 @@ from catalog.trained_queries import find_trained
 from catalog.usage import loading_code
 from catalog.views.access import member_of
 from catalog.weights import manifest_of
+from connections.providers.base import CheckpointKind
 from launches.domain.delete_model import delete_model
 from launches.model_uses import uses_of
+from launches.models import Checkpoint
 from launches.pages.download_code import download_code
 from launches.pages.models import ShownModel
 from launches.subjects import shapes_for
@@ -103,7 +105,8 @@ def model_context(request: SlipwayRequest, found: TrainedModel) -> dict[str, Any
         "key_digest": own_key_digest(),
         "lines": download_code(found.name, folder=found.model_id),
         "code": loading_code(found.model_id, base_model=found.base_model, adapter=not whole),
-        "starts": _starts(request, found) if whole and found.state == ModelState.READY else [],
+        "starts": _starts(request, found) if found.state == ModelState.READY else [],
+        "merge_address": "" if whole else _merge_address(found),
     }
 
 
@@ -114,6 +117,15 @@ def _may_change(request: SlipwayRequest, found: TrainedModel) -> bool:
     except Refusal:
         return False
     return True
+
+
+def _merge_address(found: TrainedModel) -> str:
+    """The form that promotes the checkpoint of an adapter merged; "" where that is gone."""
+    uid = found.provenance.get("launch_uid")
+    saved = Checkpoint.objects.filter(launch__account=found.account_id, kind=CheckpointKind.SAMPLER)
+    if not uid or not saved.filter(launch__uid=uid, name=found.checkpoint).exists():
+        return ""
+    return reverse("checkpoint_promote", args=[uid, found.checkpoint]) + "?becomes=merged"
 
 
 def _starts(request: SlipwayRequest, found: TrainedModel) -> list[dict[str, Any]]:

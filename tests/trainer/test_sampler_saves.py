@@ -15,7 +15,7 @@ import pytest
 import torch
 from bodies import BASE_MODEL, forward_body, make_datum, step_body
 from peft import LoraConfig, PeftModel, get_peft_model
-from processes import ROOT, RunningTrainer
+from processes import ROOT, RunningTrainer, Starter
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -144,6 +144,22 @@ def test_a_model_of_the_account_is_gone_on_from(lora: RunningTrainer, policy: Ru
         assert (answer.status_code, text in answer.json()["detail"]) == (status, True), answer.text
     for trainer, session in [(policy, full), (lora, narrow), (lora, partial)]:
         trainer.call("unload_model", {"model_id": session})
+
+
+def test_a_trainer_that_starts_from_an_adapter_creates_every_model_as_it(lora: RunningTrainer, start: Starter) -> None:
+    model = lora.create(4)
+    said = train(lora, model)
+    name = put(lora, save(lora, model)[0], "to-start-from")
+    lora.call("unload_model", {"model_id": model})
+    told = {"trainer_mode": "LORA_TRAINER", "lora_rank": 4, "start_from": name}
+    trainer = start("from-adapter", recipe="sample-sft", recipe_steps=100_000, **told)
+    assert logprobs(trainer, trainer.create(4)) == pytest.approx(said, abs=1e-5)
+    assert logprobs(trainer, trainer.create(4, base_model=name)) == pytest.approx(said, abs=1e-5)
+    session = trainer.http.post("/api/v1/create_session", json={"tags": []}).json()["session_id"]
+    narrow = {"session_id": session, "base_model": BASE_MODEL, "lora_config": {"rank": 2}}
+    for _ in range(3):  # what was made in vain is not held
+        assert "has rank 4, this model 2" in trainer.answer("create_model", narrow).json()["detail"]
+    assert trainer.log.read_text().count(f"loaded adapter {name}: rank 4") == 3, "the recipe's own model, too"
 
 
 def merged(tmp_path: Path, **config: Any) -> tuple[int, dict[str, str], list[str]]:

@@ -5,15 +5,26 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from trainer.errors import OperationError
+from trainer.operations.load_adapter import load_adapter
 from trainer.operations.parts import Parts
-from trainer.wire import CreateModel, UnloadModel
+from trainer.wire import CreateModel, LoadAdapter, UnloadModel
 
 log = logging.getLogger(__name__)
 
 
 def create_model(parts: Parts, request: CreateModel) -> dict[str, Any]:
-    """Make a model of the base weights: all parameters, an adapter, or frozen."""
+    """Make a model of the base weights: all parameters, an adapter, or frozen.
+
+    An adapter begins as the one that the trainer starts from, where it starts from one.
+    """
     model = parts.host.create(request)
+    if parts.config.adapter and model.rank:
+        try:
+            load_adapter(parts, LoadAdapter(model.id, parts.config.adapter))
+        except OperationError:
+            parts.host.unload(model.id)
+            raise
     trained = sum(parameter.numel() for parameter in model.parameters)
     kind = f"LoRA rank {model.rank}" if model.rank else "full parameter" if model.trainable else "frozen"
     log.info("created %s: %s, %s trained parameters", model.id, kind, f"{trained:,}")

@@ -16,6 +16,7 @@ from wire.counts import quantity
 from wire.names import parse_model_name
 
 ACCOUNT = "local"
+ADAPTER_CONFIG = "adapter_config.json"
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def model_directory(places: ModelPlaces, base_model: str) -> Path | None:
             f"The base model {base_model} is not where the connection says: a superuser has to put its Hugging Face "
             "directory there, with its config.json, or change the connection."
         )
-    if path and (path / "adapter_config.json").is_file():
+    if path and (path / ADAPTER_CONFIG).is_file():
         raise FileNotFoundError(
             f"{base_model} is an adapter and no base model: launch its base model, and load it there (load_adapter)."
         )
@@ -79,6 +80,11 @@ def _standing(directory: Path, *, others: bool) -> str:
     return f"cannot be read by trainers: open {closed} to them (chmod o+rX)" if closed else f"at {directory}"
 
 
+def _is_adapter(places: ModelPlaces, name: str) -> bool:
+    account, model = parse_model_name(name) or ("", "")
+    return (places.made / account / model / ADAPTER_CONFIG).is_file()
+
+
 def linked_folders(places: ModelPlaces, base_model: str) -> set[Path]:
     """Where the files lie of a base model that no account made: its directory, and caches into which it has links."""
     directory = model_path(places, base_model)
@@ -105,6 +111,8 @@ def reasons_against(spec: TrainerSpec, places: ModelPlaces, *, others: Callable[
         yield f"It asks for region {spec.region}; this machine has no regions: leave the region empty."
     if spec.recipe not in {*(recipe.name for recipe in RECIPES), VALIDATION_RECIPE}:
         yield f"The recipe {spec.recipe} is not one of {', '.join(recipe.name for recipe in RECIPES)}."
+    if spec.adapter and not _is_adapter(places, spec.adapter):
+        yield f"The adapter {spec.adapter} is not on this machine (any more): choose another one, or none."
     try:
         directory = model_directory(places, spec.base_model)
         if directory and places.made not in directory.parents and others() and (closed := closed_model(directory)):

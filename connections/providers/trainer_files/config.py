@@ -55,6 +55,6 @@ def _mode(spec: TrainerSpec) -> str:
 
 
 def _start_from(spec: TrainerSpec) -> str | None:
-    """The checkpoint as our trainer calls it: those of the account's jobs lie beside each other."""
+    """The checkpoint as our trainer calls it (those of the account's jobs lie beside each other), or the adapter."""
     parsed = parse_checkpoint_name(spec.continue_from or "")
-    return f"cross_job://{parsed[1]}/{parsed[2]}" if parsed else None
+    return f"cross_job://{parsed[1]}/{parsed[2]}" if parsed else spec.adapter or None
