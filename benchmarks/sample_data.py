@@ -116,6 +116,7 @@ def _models(account: Account, admin: User) -> dict[str, str]:
         "models": "/models",
         "model": f"{here}/support-tone",
         "model-being-made": f"{here}/being-made",
+        "models-compared": "/models/compare?model=support-tone&model=being-made",
         "model-delete": f"{here}/support-tone/delete",
         "model-pushes": f"{here}/support-tone/pushes",
         "destinations": "/destinations",

@@ -54,8 +54,8 @@ def reasons_against(connection: Connection, spec: TrainerSpec) -> tuple[str, ...
         fit = tuple(provider.fits(spec))
     except ProviderError as error:  # its row cannot be used as it stands
         return (str(error),)
-    if spec.adapter and not provider.capabilities.has_files:
-        fit = (*fit, f"Its trainers are not ours, and cannot load {spec.adapter}.")
+    if spec.adapter and not provider.capabilities.runs_here:
+        fit = (*fit, f"The adapter {spec.adapter} lies on this machine, and its trainers run elsewhere.")
     return fit or not_offered(connection, spec.training_shape_version)
 
 

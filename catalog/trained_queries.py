@@ -57,6 +57,14 @@ def find_trained(member_of: Collection[int], name: str) -> TrainedModel | None:
     return rows.filter(account__account_id=parsed[0], model_id=parsed[1]).first()
 
 
+def named_trained(member_of: Collection[int], names: Collection[str]) -> dict[str, TrainedModel]:
+    """By resource name those of the named ones that may be seen."""
+    parsed = [each for each in map(parse_model_name, names) if each]
+    wanted = [Q(account__account_id=account, model_id=model_id) for account, model_id in parsed]
+    rows = trained_models(member_of).filter(functools.reduce(operator.or_, wanted, Q(pk__in=[])))
+    return {model.name: model for model in rows}
+
+
 def startable_fitting(
     account: Account,
     base_models: Collection[str],

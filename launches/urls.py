@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from launches.views.adopt_trainer import unknown_trainer_adopt
+from launches.views.compare_models import models_compare
 from launches.views.connect import connect
 from launches.views.downloads import checkpoint, checkpoint_archive, checkpoint_file, signed_download
 from launches.views.launch_actions import launch_cancel, launch_delete, launch_discard, launch_keep, launch_resume
@@ -54,6 +55,7 @@ urlpatterns = [
     path(f"{_CHECKPOINT}/files/<path:path>", checkpoint_file, name="checkpoint_file"),
     path("launches/<uuid:uid>/checkpoints/<slug:name>/promote", checkpoint_promote, name="checkpoint_promote"),
     path("models", models, name="models"),
+    path("models/compare", models_compare, name="models_compare"),
     path("models/<slug:account>/<slug:model_id>", model, name="model"),
     path("models/<slug:account>/<slug:model_id>/archive", model_archive, name="trained_model_archive"),
     path("models/<slug:account>/<slug:model_id>/files/<path:path>", model_file, name="trained_model_file"),

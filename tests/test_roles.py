@@ -289,6 +289,7 @@ TABLE: dict[str, list[Case]] = {
     ],
     "models": [get("/models", signed_in(OK)), get("/models?kind=odd", signed_in(UNPROCESSABLE))],
     "model": [get(of_trained(""), members(OK)), get("/models/local/tiny-qwen3", signed_in(MISSING))],
+    "models_compare": [get("/models/compare", signed_in(OK)), get("/models/compare?model=none", signed_in(OK))],
     "trained_model_rename": [
         post(of_trained("/rename"), at_least(Role.LAUNCHER, SEE_OTHER), display_name="Ours"),
         post(of_trained("/rename"), at_least(Role.LAUNCHER, UNPROCESSABLE), display_name="a" * 121),
