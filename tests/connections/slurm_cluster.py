@@ -84,14 +84,14 @@ class SlurmCluster:
         done = subprocess.run(command, env=self._environment(), check=True, capture_output=True, text=True, timeout=30)
         return done.stdout
 
-    def start_controller(self) -> None:
-        """Start slurmctld, with whatever it knew before, and wait until it answers."""
-        self.run("slurmctld")
+    def start_controller(self, *, forgetful: bool = False) -> None:
+        """Start slurmctld, with whatever it knew before or nothing of it, and wait until it answers."""
+        self.run("slurmctld", *(["-c"] if forgetful else []))
         until(self._answers)
 
-    def kill_controller(self) -> None:
-        """SIGKILL, as a machine does that loses its power."""
-        self._kill(self.folder / "slurmctld.pid")
+    def stop_controller(self) -> None:
+        """End slurmctld, which saves what it knows: killed, it would start anew what it started in its last minute."""
+        self._end_process(self.folder / "slurmctld.pid", signal.SIGTERM)
 
     def start_node(self, node: str) -> None:
         """Start a node's slurmd."""
@@ -100,12 +100,13 @@ class SlurmCluster:
     def bring_back(self, node: str) -> None:
         """Start a node that was killed, and wait until it takes jobs."""
         self.start_node(node)
-        self.run("scontrol", "update", f"nodename={node}", "state=resume")
+        with suppress(subprocess.CalledProcessError):  # it has come back by itself
+            self.run("scontrol", "update", f"nodename={node}", "state=resume")
         until(lambda: self.run("sinfo", "-h", "-p", "train", "-n", node, "-o", "%T").strip() in ("idle", "mixed"))
 
     def kill_node(self, node: str) -> None:
         """SIGKILL to a node's slurmd and to all that runs of jobs there; the controller is told that it is down."""
-        self._kill(self.folder / f"slurmd-{node}.pid")
+        self._end_process(self.folder / f"slurmd-{node}.pid", signal.SIGKILL)
         for process in self.processes():
             with suppress(psutil.Error):
                 environment = process.environ()
@@ -137,9 +138,9 @@ class SlurmCluster:
     def _environment(self) -> dict[str, str]:
         return {"PATH": os.environ["PATH"], "SLURM_CONF": str(self.conf), "HOME": str(self.folder)}
 
-    def _kill(self, pid_file: Path) -> None:
+    def _end_process(self, pid_file: Path, number: int) -> None:
         process = psutil.Process(int(pid_file.read_text()))
-        process.send_signal(signal.SIGKILL)
+        process.send_signal(number)
         until(lambda: not psutil.pid_exists(process.pid) or process.status() == psutil.STATUS_ZOMBIE)
 
 

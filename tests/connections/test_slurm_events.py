@@ -113,7 +113,7 @@ def test_of_two_jobs_of_one_name_one_runs(rig: SlurmRig) -> None:
 def test_a_controller_that_is_away_says_nothing_of_the_job(rig: SlurmRig) -> None:
     reference = start(rig)
     hasty = replace(rig.provider, client=replace(rig.provider.client, seconds=0.5))
-    rig.cluster.kill_controller()
+    rig.cluster.stop_controller()
     try:
         for ask in (lambda: hasty.observe(reference), lambda: hasty.submit(make_submission(make_reference()))):
             with pytest.raises(Unreachable):
@@ -122,6 +122,16 @@ def test_a_controller_that_is_away_says_nothing_of_the_job(rig: SlurmRig) -> Non
     finally:
         rig.cluster.start_controller()
     assert wait_ready(rig.provider, reference).remote_id == rig.job_ids(reference)[0]
+
+
+def test_what_a_controller_forgot_before_it_started_is_submitted_again(rig: SlurmRig, drained: None) -> None:
+    reference = make_reference()
+    rig.provider.submit(make_submission(reference))
+    rig.cluster.stop_controller()
+    rig.cluster.start_controller(forgetful=True)
+    assert not rig.job_ids(reference)
+    wait_ready(rig.provider, reference)
+    assert len(rig.pids(reference.job)) == len(rig.job_ids(reference)) == 1
 
 
 def test_a_node_that_dies_is_the_platforms_fault(rig: SlurmRig) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -46,6 +47,8 @@ from connections.providers.trainer_files.job_folders import JobFolders
 
 POLL_SECONDS = 5.0
 TURN_SECONDS = 10.0
+REMEMBERED_SECONDS = 120.0
+"""For less than that no Slurm forgets a job by itself (MinJobAge, 300 unless set)."""
 LOOKS_AT_ONCE = 32
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -128,7 +131,13 @@ class SlurmProvider:
             directory = self._folders.find(reference)
             if ended := read_ending(directory):
                 return standing.over(directory, ended)
-            return self._observation(reference, tuple(self.client.jobs()))
+            try:
+                return self._observation(reference, tuple(self.client.jobs()))
+            except Gone:
+                if not self._was_forgotten(directory):
+                    raise
+                self._send_again(reference, directory)
+                return self._observation(reference, tuple(self.client.jobs()))
 
     def observe_many(self, references: Sequence[Reference]) -> Mapping[Reference, Observation | ProviderError]:
         """By one squeue for all of them. Errors: `Retryable`."""
@@ -267,6 +276,25 @@ class SlurmProvider:
             if kept and job.job_id != kept.job_id and job.state in states.UNFINISHED:
                 self.client.cancel(job.job_id)
         return kept.job_id if kept else owner_of(directory)
+
+    def _was_forgotten(self, directory: Path) -> bool:
+        """Whether Slurm took the job a moment ago, nothing has started, and it knows nothing of it any more.
+
+        A controller that is killed loses what it took in its last seconds.
+        """
+        with suppress(FileNotFoundError):
+            taken = (directory / standing.NUMBER).stat().st_mtime
+            return time.time() - taken < REMEMBERED_SECONDS and not owner_of(directory)
+        return False
+
+    def _send_again(self, reference: Reference, directory: Path) -> None:
+        """Should both run after all, one claims the attempt. Errors: as `_send`."""
+        spec = self._folders.kept_submission(reference)
+        if spec is None or spec.spec is None:
+            return
+        with self._turn():
+            job_id = self._find_job(reference, directory) or self._send(reference, directory, spec.spec)
+            files.write_text(directory / standing.NUMBER, job_id)
 
     def _send(self, reference: Reference, directory: Path, spec: TrainerSpec) -> str:
         """Write what the job runs, and submit it; its number. Errors: `OSError`, `Rejected`, `Retryable`."""
