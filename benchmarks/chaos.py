@@ -26,9 +26,8 @@ import psycopg
 
 from benchmarks.bare_control_plane import ACCOUNT, COUNTS
 from benchmarks.session import BASE_URL, make_api_key, set_up_django
-from embedded.home import Home
+from embedded.home import Home, temporary_home
 from embedded.temporary import slipway
-from embedded.testing import temporary_home
 
 MANY, FEW = 1000, 50
 KILL_SECONDS, YOUNG_SECONDS, LIFE_SECONDS = 2.0, 1.5, 40.0

@@ -16,10 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from embedded.console import Console, Trouble
-from embedded.home import ROOT
+from embedded.home import ROOT, temporary_home
 from embedded.servers import start_servers
 from embedded.services import MANAGE, environment, programs_path
-from embedded.testing import temporary_home
 
 
 def _complaints(argv: Sequence[str], env: Mapping[str, str]) -> str:

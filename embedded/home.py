@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -120,3 +121,13 @@ class Home:
 
     def forget_running(self) -> None:
         self._record.unlink(missing_ok=True)
+
+
+@contextmanager
+def temporary_home() -> Iterator[Home]:
+    """A state folder that is removed afterwards and that the servers' account can pass through."""
+    with tempfile.TemporaryDirectory(prefix="slipway-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)
+        home = Home(Path(folder) / "var")
+        home.prepare()
+        yield home

@@ -16,10 +16,10 @@ from embedded.addresses import free_port
 from embedded.browser import find_browser, find_or_install_browser
 from embedded.console import Console, Trouble
 from embedded.foreground import run_in_foreground
-from embedded.home import ROOT, Home
+from embedded.home import ROOT, Home, temporary_home
 from embedded.processes import before_exec
 from embedded.services import environment
-from embedded.testing import forget_settings, temporary_home
+from embedded.testing import forget_settings
 
 PROGRAMS = {"shots": "benchmarks.shots", "bench": "benchmarks", "prove": "proofs"}
 STOP_SECONDS = 12

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 from embedded import environment as environments
+from embedded import kept_tables
 from embedded.browser import find_or_install_browser
 from embedded.console import Console
 from embedded.foreground import run_in_foreground
-from embedded.home import ROOT, Home
+from embedded.home import ROOT, temporary_home
 from embedded.postgres import find_binaries
 from embedded.servers import start_servers
 from embedded.services import environment, programs_path
@@ -32,16 +29,6 @@ NO_SLURM = (
 )
 DEMANDING = "SLIPWAY_TEST_EVERYTHING"
 """Set, no test may be skipped because a program is missing: how .ci/run calls."""
-
-
-@contextmanager
-def temporary_home() -> Iterator[Home]:
-    """A state folder that is removed afterwards and that the servers' account can pass through."""
-    with tempfile.TemporaryDirectory(prefix="slipway-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o711)
-        home = Home(Path(folder) / "var")
-        home.prepare()
-        yield home
 
 
 def forget_settings() -> None:
@@ -80,10 +67,12 @@ def run(arguments: list[str]) -> int:
     os.environ["SLIPWAY_ENV_DIR"] = str(environments.folder())
     forget_settings()
     with temporary_home() as home:
+        kept_tables.bring(home, environments.folder())
         servers = start_servers(home, Console(silent=True), durable=False, given=False)
         try:
             env = environment(home, database_url=servers.database_url, redis_url=servers.redis_url)
             env |= {"SLIPWAY_CHROMIUM": browser or "", "PATH": programs_path(find_binaries())}
+            env["SLIPWAY_TEST_TABLES"] = kept_tables.DATABASE
             argv = [sys.executable, "-m", "pytest", *pytest_options(arguments)]
             code = run_in_foreground(argv, env=env, cwd=ROOT)
         finally:

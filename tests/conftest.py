@@ -68,6 +68,8 @@ def pytest_configure(config: pytest.Config) -> None:
             options["LOCATION"] = os.environ["REDIS_URL"]
     # Emptied by TRUNCATE after tests that commit, which the catalog refuses everybody else.
     settings.DATABASES["default"]["OPTIONS"]["options"] = "-c slipway.truncating=on"
+    if tables := os.environ.get("SLIPWAY_TEST_TABLES"):
+        settings.DATABASES["default"].setdefault("TEST", {})["TEMPLATE"] = tables
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}

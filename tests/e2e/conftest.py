@@ -85,7 +85,7 @@ def slipway_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slipway
 def running_slipway(home: Path, redis_url: str, **settings: str) -> Iterator[SlipwayServer]:
     """A Slipway in the folder, with a new database, that broker and settings; it has ended afterwards."""
     port = free_port()
-    with new_database(f"slipway_e2e_{worker_number()}_{os.getpid()}_{port}") as database_url:
+    with new_database(f"slipway_e2e_{worker_number()}_{os.getpid()}_{port}", tables=True) as database_url:
         server = SlipwayServer(
             url=f"http://127.0.0.1:{port}",
             home=home,
