@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 
 from django import template
 from django.templatetags.static import static
@@ -14,6 +15,7 @@ register = template.Library()
 
 
 @register.simple_tag
+@cache  # a page has fifty of them, and nothing but a new process changes them
 def icon(name: str, size: str = "") -> SafeString:
     """A decorative icon of static/img/icons.svg; `size` is "", "sm" or "lg"."""
     sized = f" icon-{size}" if size else ""
