@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import time
+from pathlib import Path
 
 from embedded import environment as environments
 from embedded import kept_tables
 from embedded.browser import find_or_install_browser
 from embedded.console import Console
 from embedded.foreground import run_in_foreground
-from embedded.home import ROOT, temporary_home
+from embedded.home import ROOT, Home, temporary_home
 from embedded.postgres import find_binaries
 from embedded.servers import start_servers
 from embedded.services import environment, programs_path
@@ -39,6 +40,13 @@ def forget_settings() -> None:
     for name in list(os.environ):
         if name in FORGOTTEN_SETTINGS or (name.startswith("SLIPWAY_") and name not in KEPT_SETTINGS):
             del os.environ[name]
+
+
+def folder_of_its_own(home: Home) -> Path:
+    """Where the folders of one run's tests go: another that begins shuts a shared one to the users of trainers."""
+    folder = home.path.with_name("pytest")
+    folder.mkdir(mode=0o711)
+    return folder
 
 
 def pytest_options(arguments: list[str]) -> list[str]:
@@ -73,6 +81,7 @@ def run(arguments: list[str]) -> int:
             env = environment(home, database_url=servers.database_url, redis_url=servers.redis_url)
             env |= {"SLIPWAY_CHROMIUM": browser or "", "PATH": programs_path(find_binaries())}
             env["SLIPWAY_TEST_TABLES"] = kept_tables.DATABASE
+            env.setdefault("PYTEST_DEBUG_TEMPROOT", str(folder_of_its_own(home)))
             argv = [sys.executable, "-m", "pytest", *pytest_options(arguments)]
             code = run_in_foreground(argv, env=env, cwd=ROOT)
         finally:
