@@ -33,6 +33,13 @@ def said(client: Client, path: str = "/members") -> str:
     return client.get(path).content.decode()
 
 
+def acts(page: str) -> set[str]:
+    """What the page lets somebody do: invite, change a role, remove, take an invitation back."""
+    forms = re.findall(r'action="/members(?:/[^"/]+)*?/?(role|)"', page)
+    links = re.findall(r'href="/members/[^"]*/(remove|revoke)"', page)
+    return {*(each or "invite" for each in forms), *links}
+
+
 def number_of(user: User) -> int:
     return Membership.objects.get(user=user).pk
 
@@ -54,14 +61,14 @@ def test_other_members_only_read_and_are_told_who_may(team: Account) -> None:
     )
     for role in (Role.VIEWER, Role.LAUNCHER, Role.PUBLISHER):
         page = said(client_of(team, role)[0])
-        assert "Only admins of team-a invite people, change roles and remove members." in page
+        assert "Only admins" in page
         assert "emil" in page and "emil@example.org" not in page
-        assert "Make a link" not in page and "/remove" not in page and "/role" not in page
+        assert not acts(page)
 
 
 def test_who_is_in_no_account_is_told_what_to_do(db: None) -> None:
     page = said(sign_in(Client(), make_user()))
-    assert "You are a member of no account yet. Ask an admin for an invitation." in page
+    assert 'class="empty"' in page and not acts(page)
 
 
 def test_an_admin_invites_and_the_link_is_shown_once(admin: Client, team: Account, settings: Settings) -> None:
@@ -115,7 +122,7 @@ def test_a_form_of_another_account_invites_nobody(admin: Client, team: Account) 
 def test_a_role_is_changed_and_audited(admin: Client, team: Account) -> None:
     user = make_member(account=team, role=Role.VIEWER, username="anna")
     answer = admin.post(f"/members/{number_of(user)}/role", {"role": "launcher"}, follow=True)
-    assert "anna is launcher of team-a now." in answer.content.decode()
+    assert re.search(r"data-text>anna [^<]*launcher", answer.content.decode())
     entry = AuditEntry.objects.get()
     assert (entry.verb, entry.before, entry.after) == ("add_member", {"role": "viewer"}, {"role": "launcher"})
     assert entry.request_id
@@ -135,12 +142,11 @@ def test_removing_says_what_it_touches_then_does_it(admin: Client, team: Account
     make_key(account=team, user=anna)
     path = f"/members/{number_of(anna)}/remove"
     page = said(admin, path)
-    assert "Remove anna from team-a?" in page
-    assert "Their 1 API key of team-a is revoked." in page and "Launches they made stay" in page
+    assert re.search(r"<h1[^>]*>[^<]*anna[^<]*team-a", page) and "1 API key" in page
     assert Membership.objects.filter(user=anna).exists()  # looking removes nobody
 
     answer = admin.post(path, follow=True)
-    assert "anna is no member of team-a any more." in answer.content.decode()
+    assert re.search(r"data-text>anna [^<]*team-a", answer.content.decode())
     assert not Membership.objects.filter(user=anna).exists()
     for again in (admin.get(path), admin.post(path)):
         assert again.status_code == 404
@@ -162,7 +168,7 @@ def test_a_superuser_manages_whatever_their_role(team: Account) -> None:
     superuser = make_member(account=team, role=Role.VIEWER, user=make_user(superuser=True))
     user = make_member(account=team, role=Role.VIEWER)
     client = sign_in(Client(), superuser)
-    assert "Make a link" in said(client)
+    assert "invite" in acts(said(client))
     assert client.post(f"/members/{number_of(user)}/role", {"role": "admin"}).status_code == 302
     assert Membership.objects.get(user=user).role == Role.ADMIN
 
@@ -206,8 +212,9 @@ def test_an_invitation_is_taken_back(admin: Client, team: Account) -> None:
         actor=SYSTEM, account=team, role=Role.VIEWER, now=timezone.now(), username="emil"
     )
     path = f"/members/invitations/{invitation.pk}/revoke"
-    assert "Take back the invitation for emil?" in said(admin, path)
-    assert "its link lets nobody in" in admin.post(path, follow=True).content.decode()
+    assert re.search(r"<h1[^>]*>[^<]*emil", said(admin, path))
+    page = admin.post(path, follow=True).content.decode()
+    assert 'class="notice notice-success" role="status"' in page and "emil" not in page
     answer = Client().get(f"/invitations/{token}")
     assert answer.status_code == 410 and "was taken back" in answer.content.decode()
     assert AuditEntry.objects.latest("id").verb == "revoke_invitation"
@@ -266,7 +273,7 @@ def test_pages_hold_fifty_and_leave_nobody_out(admin: Client, team: Account) -> 
         page = said(admin, f"/members?{asked}")
         assert len(re.findall(r">(m\d{3}|admin)</span>", page.split("</header>")[-1])) == found, asked
         assert ("no is no role" in page) is (asked == "role=no"), asked
-    assert "No member matches" in said(admin, "/members?q=nobody")
+    assert 'class="empty"' in said(admin, "/members?q=nobody")
 
 
 @pytest.mark.parametrize("before", ["x", "-1", "9" * 30, "²", "0", "%00"])

@@ -24,6 +24,9 @@ from tests.makers import make_account, make_member, make_user, sign_in
 from wire.errors import FailedPrecondition
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("elsewhere")]
+CANCEL = 'href="/connections/north/cancel-waiting"'
+DANGER = 'class="btn btn-danger" type="submit"'
+ROWS = '<table class="data'
 
 
 def launch_on(row: Connection, state: AttemptState = AttemptState.QUEUED, **given: object) -> Launch:
@@ -44,7 +47,7 @@ def test_what_is_not_over_is_shown_oldest_first_with_whose_it_is(client: Client,
     root = sign_in(client, make_user(superuser=True))
     page = root.get("/connections/north/launches").content.decode()
     assert "1 runs, 1 waits." in page and "Over long ago" not in page
-    assert page.index("First light") < page.index("Second light") and "Cancel what waits…" in page
+    assert page.index("First light") < page.index("Second light") and CANCEL in page
     part = root.get("/connections/north/launches", headers={"HX-Request": "true"}).content.decode()
     assert "<html" not in part and "First light" in part
     running = root.get("/connections-running").content.decode()
@@ -55,7 +58,7 @@ def test_what_is_not_over_is_shown_oldest_first_with_whose_it_is(client: Client,
     lend_connection(actor=SYSTEM, connection=row, for_everyone=True, accounts=[])
     admin = sign_in(Client(), make_member(account=team, role=Role.ADMIN))
     page = admin.get("/connections/north/launches").content.decode()
-    assert "Second light" in page and "First light" not in page and "Cancel what waits…" not in page
+    assert "Second light" in page and "First light" not in page and CANCEL not in page
     assert '#running-north">1 waits<' in admin.get("/connections-running").content.decode()
 
 
@@ -63,9 +66,9 @@ def test_an_empty_one_says_so(client: Client) -> None:
     row = make_connection()
     pause_connection(actor=SYSTEM, connection=row, reason="New disks", now=timezone.now())
     root = sign_in(client, make_user(superuser=True))
-    assert "nothing runs or waits there" in root.get("/connections/north/launches").content.decode()
+    assert ROWS not in root.get("/connections/north/launches").content.decode()
     launch_on(row)
-    assert "It is empty when the last of them is over." in root.get("/connections/north/launches").content.decode()
+    assert ROWS in root.get("/connections/north/launches").content.decode()
 
 
 def test_what_waits_is_cancelled_and_what_began_runs_on(client: Client, team: Account) -> None:
@@ -74,9 +77,10 @@ def test_what_waits_is_cancelled_and_what_began_runs_on(client: Client, team: Ac
     elsewhere = make_launch()
     root = make_user(superuser=True)
     pages = sign_in(client, root)
-    assert "1 launch waits there and has not begun" in pages.get("/connections/north/cancel-waiting").content.decode()
+    assert DANGER in pages.get("/connections/north/cancel-waiting").content.decode()
     answer = pages.post("/connections/north/cancel-waiting", follow=True)
-    assert "Cancelled on north, before they began: 1." in answer.content.decode()
+    assert "notice-success" in answer.content.decode()
+    assert DANGER not in pages.get("/connections/north/cancel-waiting").content.decode()
     states = {launch: Launch.objects.get(pk=launch.pk).state for launch in (running, waiting, elsewhere)}
     assert list(states.values()) == [AttemptState.RUNNING, AttemptState.CANCELLING, AttemptState.QUEUED]
     entry = AuditEntry.objects.get(verb="cancel_launch")
@@ -93,16 +97,16 @@ def test_one_with_launches_that_are_not_over_is_not_retired(client: Client) -> N
         connection=row, account_name="gone", job_id="forgotten", attempt_number=1, seen_at=timezone.now()
     )
     pages = sign_in(client, make_user(superuser=True))
-    assert "It can be retired once it is empty." in pages.get("/connections/north/retire").content.decode()
+    assert DANGER not in pages.get("/connections/north/retire").content.decode()
     answer = pages.post("/connections/north/retire")
     assert answer.status_code == 422
     assert "1 launch there is not over, and nobody could reach them any more." in answer.content.decode()
     assert Connection.objects.get(pk=row.pk).secret == row.secret != ""
 
     Launch.objects.filter(pk=launch.pk).update(connection=Connection.objects.get(name="local"))
-    assert "Retire it</button>" in pages.get("/connections/north/retire").content.decode()
+    assert DANGER in pages.get("/connections/north/retire").content.decode()
     answer = pages.post("/connections/north/retire", follow=True)
-    assert "north is retired" in answer.content.decode()
+    assert "notice-success" in answer.content.decode()
     assert pages.get("/connections/north").status_code == 404
     over.refresh_from_db()
     assert over.connection == row and not UnknownTrainer.objects.exists()

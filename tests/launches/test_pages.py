@@ -98,11 +98,9 @@ def test_the_page_shows_where_a_launch_stands(signed_in: Client, owner: User) ->
         "step 1 done",
         "5.2500",
         ENDPOINT,
-        "It runs and answers.",
-        "Ready: the trainer answers",
     ):
         assert shown in page
-    assert re.search(r'as of <time datetime="[^"]+" data-style="relative">', page)
+    assert re.search(r'data-as-of="fresh">as of <time datetime="[^"]+" data-style="relative">', page)
 
 
 def test_an_id_that_is_the_title_is_not_repeated_below_it(signed_in: Client, owner: User) -> None:
@@ -113,18 +111,22 @@ def test_an_id_that_is_the_title_is_not_repeated_below_it(signed_in: Client, own
         assert head.count(f'data-copy="{launch.job_id}"') == 1, name
 
 
+def as_of(page: str) -> str:
+    """What the page says of when it was last seen."""
+    return re.findall(r'data-as-of="([a-z]+)"', page)[0]
+
+
 def test_a_launch_that_nobody_has_looked_at_says_so(signed_in: Client, owner: User) -> None:
     page = text(signed_in.get(url("launch", make_launch(owner=owner))))
-    assert STATE.findall(page) == ["QUEUED"]
-    assert "not yet observed" in page
-    assert "Accepted; a worker is about to tell the provider." in page
+    assert (STATE.findall(page), as_of(page)) == (["QUEUED"], "unseen")
 
 
 def test_an_old_observation_is_called_old(signed_in: Client, owner: User) -> None:
     launch = run(make_launch(owner=owner))
-    assert "not been heard of" not in text(signed_in.get(url("launch", launch)))
+    assert as_of(text(signed_in.get(url("launch", launch)))) == "fresh"
     Attempt.objects.filter(launch=launch).update(observed_at=timezone.now() - timedelta(seconds=31))
-    assert "not been heard of for more than 30 seconds" in text(signed_in.get(url("launch", launch)))
+    page = text(signed_in.get(url("launch", launch)))
+    assert as_of(page) == "stale" and "notice-warning" in page
 
 
 def test_a_failure_is_told_with_its_reason_and_the_end_of_its_log(signed_in: Client, owner: User) -> None:
@@ -415,9 +417,9 @@ def test_the_list_is_filtered_by_state_shape_and_owner(signed_in: Client, owner:
 
 
 def test_an_empty_list_tells_what_to_do(signed_in: Client) -> None:
-    assert "Nothing launched yet" in text(signed_in.get(reverse("launches")))
+    assert 'class="empty"' in text(signed_in.get(reverse("launches")))
     empty = text(signed_in.get(f"{reverse('launches')}?state=FAILED&owner=me"))
-    assert "No launch matches" in empty
+    assert 'class="empty"' in empty
     assert "state Failed, owner me" in empty
 
 

@@ -56,36 +56,55 @@ def read(client: Client, user: User, version: ShapeVersion, end: str = "/validat
     return " ".join(answer.content.decode().split())
 
 
+def acts(page: str) -> set[str]:
+    """What the page's forms would do to the validation."""
+    return set(re.findall(r'action="[^"]*/validation/([a-z-]+)"', page))
+
+
+def state_of(page: str) -> tuple[str, str]:
+    """The validation's state, and what it looks like: that of its launch until the trainer runs."""
+    look = re.search(r'class="state state-([a-z]+) text-base!"', page)
+    return (re.findall(r'<div id="validation" data-state="([A-Z]*)"', page)[0], look[1] if look else "")
+
+
+def steps(page: str) -> list[str]:
+    """What has become of each step: done, now, next or skipped, good or bad."""
+    return re.findall(r'<li class="step step-([a-z]+)"', page)
+
+
+def passport_in(page: str) -> str:
+    """Whether there is a passport on the page, and whether it counts."""
+    return re.findall(r'data-passport="([a-z]+)"', page)[0]
+
+
 def make_gpu_draft() -> ShapeVersion:
     return make_version(shape=make_tiny_version().shape, gpus=8, state=VersionState.DRAFT)
 
 
 def test_from_the_button_to_the_passport(client: Client) -> None:
     user, draft = make_publisher(), make_draft()
-    assert "Not validated by a run yet" in read(client, user, draft)
+    assert state_of(read(client, user, draft)) == ("", "")
     answer = client.post(address(draft, "/validation/start"))
     assert (answer.status_code, answer["Location"]) == (303, address(draft))
     validation = Validation.objects.get()
     page = read(client, user, draft)
     assert f"<title>Validation 1 of {draft.shape.shape_id}" in page
     assert 'hx-trigger="every 2s"' in page
-    assert ">Stop<" in page.replace("</svg>", "<>")
-    assert "Validate again" not in page
+    assert acts(page) == {"stop"}
     for _ in range(3):
         step(validation)
     say(validation, AttemptState.RUNNING, metrics=records()[:7], detail="The trainer loads the model.")
     page = read(client, user, draft, **HTMX)
     assert "<html" not in page
-    assert "Running 7 of 20 steps" in page
+    assert re.search(r'<progress [^>]*value="7" max="20"', page)
     assert "The trainer loads the model." in page
     assert f"/launches/{launch_of(validation).uid}" in page
-    assert "Launch: The trainer runs" in page
     say(validation, AttemptState.COMPLETED, metrics=records())
     step(validation)
     page = read(client, user, draft)
     assert 'hx-trigger="every 2s"' not in page
     assert "6.0000 → 4.1000" in page
-    assert "Validate again" in page
+    assert acts(page) == {"start"}
     publish = f"/publish/local/{draft.shape.shape_id}/versions/{draft.version_id}/publish"
     assert filled(page) == [f'href="{publish}"']
 
@@ -100,16 +119,14 @@ def test_it_waits_until_its_trainer_runs(client: Client) -> None:
     validation = running(user=user)
     say(validation, AttemptState.PENDING, detail="Waiting for a free slot: 1 ahead")
     page = read(client, user, validation.version)
-    assert 'class="state state-pending text-base!">Waiting for a place<' in page
-    assert re.search(r'step-now" aria-current="step">Waiting for a place<small>&nbsp;</small>', page)
+    assert (state_of(page), steps(page)) == (("RUNNING", "pending"), ["done", "done", "done", "now", "next"])
     assert "<progress" not in page
     say(validation, AttemptState.CREATING)
-    assert ">Preparing<" in read(client, user, validation.version)
+    assert state_of(read(client, user, validation.version)) == ("RUNNING", "creating")
     say(validation, AttemptState.RUNNING)
     page = read(client, user, validation.version)
-    assert ">Running<" in page
-    assert re.search(r'step-now" aria-current="step">Running 0 of 20 steps<small><time', page)
-    assert "<progress" in page
+    assert state_of(page) == ("RUNNING", "running")
+    assert re.search(r'<progress [^>]*value="0" max="20"', page)
 
 
 def test_what_never_ran_says_so(client: Client) -> None:
@@ -117,18 +134,18 @@ def test_what_never_ran_says_so(client: Client) -> None:
     validation = running(user=user)
     say(validation, AttemptState.PENDING)
     sign_in(client, user).post(address(validation.version, "/validation/stop"))
-    assert "Running<small>not reached</small>" in read(client, user, validation.version)
+    assert steps(read(client, user, validation.version)) == ["done", "done", "done", "skipped", "bad"]
 
 
 def test_the_end_of_editing_is_said_before_and_what_is_left_after(client: Client) -> None:
     user, draft = make_publisher(), make_draft()
-    ends = "Validating ends editing"
+    ends = "data-ends-editing"
     assert ends in read(client, user, draft)
     assert ends in read(client, user, make_gpu_draft())
     client.post(address(draft, "/validation/start"))
     page = read(client, user, draft)
     assert ends not in page
-    assert "It can be validated again as it stands, but not edited; changes need a new version." in page
+    assert 'id="confirm-stop"' in page
     client.post(address(draft, "/validation/stop"))
     page = read(client, user, draft)
     assert ends not in page
@@ -152,8 +169,7 @@ def test_a_failure_explains_itself(client: Client) -> None:
     page = read(client, user, validation.version)
     assert "Its launch ended as failed. It ended with exit code 1." in page
     assert "RuntimeError: out of memory" in page
-    assert "the version is rejected" in page
-    assert "Validate again" in page
+    assert (state_of(page), acts(page)) == (("FAILED", "failed"), {"start"})
 
 
 def test_a_step_that_breaks_is_on_the_page(client: Client) -> None:
@@ -163,7 +179,7 @@ def test_a_step_that_breaks_is_on_the_page(client: Client) -> None:
     step(validation)
     launch_of(validation).attempts.update(number=1)
     page = read(client, user, validation.version)
-    assert 'class="text-warning"><span class="sr-only">fault: </span>Try 1 of this step broke. DoesNotExist' in page
+    assert re.search(r'class="text-warning"><span class="sr-only">fault: </span>[^<]*DoesNotExist', page)
 
 
 def test_a_failed_renewal_leaves_the_passport_that_counts_on_the_page(client: Client) -> None:
@@ -171,15 +187,16 @@ def test_a_failed_renewal_leaves_the_passport_that_counts_on_the_page(client: Cl
     complete(running(version=version, user=user))
     complete(running(version=version, user=user), records()[:2])
     page = read(client, user, version)
-    assert "It recorded 2 of 20 steps." in page
+    why = Validation.objects.latest("pk").outcome
+    assert why in page
     assert "6.0000 → 4.1000" in page
-    assert "Earlier validations" in page
-    for reader, told in ((user, ": It recorded 2 of 20 steps."), (make_user(), ".</p>")):
+    assert 'id="earlier-title"' in page
+    for reader, told in ((user, True), (make_user(), False)):
         card = read(client, reader, version, "/passport")
-        assert "counts until" in card
-        assert re.search(f"A later validation failed on <time[^>]*>[^<]+</time>{re.escape(told)}", card)
+        assert passport_in(card) == "counts"
+        assert ("data-failed-since" in card, why in card) == (True, told)
     complete(running(version=version, user=user))
-    assert "A later validation failed" not in read(client, user, version, "/passport")
+    assert "data-failed-since" not in read(client, user, version, "/passport")
 
 
 def test_stop(client: Client) -> None:
@@ -187,7 +204,8 @@ def test_stop(client: Client) -> None:
     validation = make_validation(user=user)
     sign_in(client, user)
     assert client.post(address(validation.version, "/validation/stop")).status_code == 303
-    assert f"Stopped by {user.username}." in read(client, user, validation.version)
+    page = read(client, user, validation.version)
+    assert (state_of(page)[0], user.username in page.partition("</header>")[2]) == ("FAILED", True)
     again = client.post(address(validation.version, "/validation/stop"))
     assert again.status_code == 422
     assert "nothing to stop" in again.content.decode()
@@ -202,7 +220,7 @@ def test_by_hand_keeps_what_was_typed_and_names_the_limit(client: Client) -> Non
     user, draft = make_publisher(), make_gpu_draft()
     page = read(client, user, draft)
     assert "needs 8 GPUs a replica" in page
-    assert "Validate by hand" in page
+    assert "by-hand" in acts(page)
     answer = client.post(address(draft, "/validation/by-hand"), {"reason": "too short"})
     assert answer.status_code == 422
     text = answer.content.decode()
@@ -213,13 +231,13 @@ def test_by_hand_keeps_what_was_typed_and_names_the_limit(client: Client) -> Non
     assert client.post(address(draft, "/validation/by-hand"), {"reason": REASON}).status_code == 303
     page = read(client, user, draft)
     assert REASON in page
-    assert "Validate by hand" not in page
+    assert "by-hand" not in acts(page)
 
 
 def test_what_can_be_run_offers_no_vouching(client: Client) -> None:
     user, draft = make_publisher(), make_draft()
     page = read(client, user, draft)
-    assert "Validate by hand" not in page
+    assert acts(page) == {"start"}
     assert client.post(address(draft, "/validation/by-hand"), {"reason": REASON}).status_code == 422
 
 
@@ -229,15 +247,14 @@ def test_problems_are_told_field_by_field(client: Client) -> None:
     answer = client.post(address(draft, "/validation/start"))
     assert answer.status_code == 422
     text = answer.content.decode()
-    assert "Before it can be validated" in text
+    assert 'id="problems-title"' in text
     assert "do not divide by context parallelism 3" in text
 
 
 def test_who_may_not_publish_sees_why_and_no_button(client: Client) -> None:
     validation = make_validation()
     page = read(client, make_publisher(Role.LAUNCHER), validation.version)
-    assert "this needs the right to publish" in page
-    assert "/validation/stop" not in page
+    assert ("data-locked" in page, acts(page)) == (True, set())
 
 
 def test_the_page_of_a_public_version_is_its_accounts(client: Client) -> None:
@@ -258,11 +275,12 @@ def test_a_passport_names_people_to_members_only(client: Client) -> None:
         assert "0.50 s" in page
         assert "GPUs asked for</dt><dd>none<small>by the shape; the provider does not say what it used" in page
         assert "Image asked for</dt><dd>none: the provider chooses<small>" in page
-        assert "counts until" in page
+        assert passport_in(page) == "counts"
+    launch = f'href="/launches/{Validation.objects.get().launch.uid}"'  # type: ignore[union-attr]
     assert f"for {user.username}" in inside
-    assert "Its launch" in inside
+    assert launch in inside
     assert user.username not in outside
-    assert "Its launch" not in outside
+    assert launch not in outside
 
 
 def test_a_passport_by_hand_gives_the_reason_and_to_members_the_name(client: Client) -> None:
@@ -271,32 +289,30 @@ def test_a_passport_by_hand_gives_the_reason_and_to_members_the_name(client: Cli
     ShapeVersion.objects.filter(pk=draft.pk).update(is_public=True)
     outside = read(client, make_user(), draft, "/passport", **HTMX)
     assert "<html" not in outside
-    assert "A publisher of local vouched for it" in outside
+    assert (passport_in(outside), "data-by-hand" in outside) == ("counts", True)
     assert REASON in outside
     assert user.username not in outside
-    assert "counts until" in outside
-    assert f"{user.username} vouched for it" in read(client, user, draft, "/passport")
+    assert user.username in read(client, user, draft, "/passport", **HTMX)
 
 
 def test_what_was_vouched_for_expires_and_can_be_vouched_for_again(client: Client) -> None:
     user, draft = make_publisher(), make_gpu_draft()
     old = timezone.now() - timedelta(days=91)
     validate_by_hand(actor=user_actor(user), version=draft, reason=REASON, now=old)
-    assert "may not hold any more" in read(client, user, draft, "/passport")
-    assert "Validate by hand" in read(client, user, draft)
+    assert passport_in(read(client, user, draft, "/passport")) == "expired"
+    assert "by-hand" in acts(read(client, user, draft))
     assert client.post(address(draft, "/validation/by-hand"), {"reason": "It still runs there."}).status_code == 303
     page = read(client, user, draft)
     assert "It still runs there." in page
-    assert "counts until" in page
-    assert "Validate by hand" not in page
+    assert (passport_in(page), "by-hand" in acts(page)) == ("counts", False)
 
 
-def test_a_passport_expires_in_words(client: Client) -> None:
+def test_a_passport_expires(client: Client) -> None:
     user, version = make_publisher(), make_tiny_version()
     validation = running(version=version, user=user)
     complete(validation)
     Validation.objects.filter(pk=validation.pk).update(expires_at=timezone.now() - timedelta(days=1))
-    assert "may not hold any more" in read(client, user, version, "/passport")
+    assert passport_in(read(client, user, version, "/passport")) == "expired"
 
 
 def test_forwards_are_counted_on_a_forward_only_passport(client: Client) -> None:
@@ -311,11 +327,10 @@ def test_forwards_are_counted_on_a_forward_only_passport(client: Client) -> None
 def test_without_a_validation_the_passport_says_where_the_word_comes_from(client: Client) -> None:
     user, version = make_publisher(), make_tiny_version(state=VersionState.VALIDATED)
     ShapeVersion.objects.filter(pk=version.pk).update(note="by file local.yaml")
-    assert "Validated without a run: by file local.yaml" in read(client, user, version, "/passport")
+    assert "by file local.yaml" in read(client, user, version, "/passport")
     outside = read(client, make_user(), version, "/passport")
-    assert "vouched for by the catalog that it came from" in outside
-    assert "by file" not in outside
-    assert "Not validated yet" in read(client, user, make_draft(), "/passport")
+    assert (passport_in(outside), "by file" in outside) == ("none", False)
+    assert passport_in(read(client, user, make_draft(), "/passport")) == "none"
 
 
 def test_what_one_may_not_see_has_no_passport(client: Client) -> None:
