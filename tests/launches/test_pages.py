@@ -113,7 +113,7 @@ def test_an_id_that_is_the_title_is_not_repeated_below_it(signed_in: Client, own
 
 def as_of(page: str) -> str:
     """What the page says of when it was last seen."""
-    return re.findall(r'data-as-of="([a-z]+)"', page)[0]
+    return str(re.findall(r'data-as-of="([a-z]+)"', page)[0])
 
 
 def test_a_launch_that_nobody_has_looked_at_says_so(signed_in: Client, owner: User) -> None:

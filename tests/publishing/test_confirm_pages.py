@@ -57,7 +57,7 @@ def confirm(client: Client, version: ShapeVersion, verb: str, **typed: str) -> s
 
 def done(page: str) -> str:
     """What the page says was done."""
-    return re.findall(r'notice-success" role="status">.*?data-text>([^<]*)<', page, re.DOTALL)[0]
+    return str(re.findall(r'notice-success" role="status">.*?data-text>([^<]*)<', page, re.DOTALL)[0])
 
 
 def touches(page: str) -> set[str]:

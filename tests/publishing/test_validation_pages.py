@@ -74,7 +74,7 @@ def steps(page: str) -> list[str]:
 
 def passport_in(page: str) -> str:
     """Whether there is a passport on the page, and whether it counts."""
-    return re.findall(r'data-passport="([a-z]+)"', page)[0]
+    return str(re.findall(r'data-passport="([a-z]+)"', page)[0])
 
 
 def make_gpu_draft() -> ShapeVersion:
