@@ -16,10 +16,13 @@ from lists.filters import DeclaredList, ListFilter, SortColumn, day_filters, own
 from lists.orders import Order
 
 LONGEST_TEXT = 200
+DELETED = "deleted"
+"""Asks for launches that were deleted and of which something is kept, whatever they had come to."""
 STATES: dict[str, tuple[str, frozenset[AttemptState]]] = {
     "active": ("Active", ACTIVE),
     "over": ("Over", FINAL),
     **{state.value: (LABELS[state], frozenset({state})) for state in AttemptState},
+    DELETED: ("Deleted, checkpoints kept", frozenset(AttemptState)),
 }
 
 

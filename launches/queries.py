@@ -55,16 +55,22 @@ class LaunchRow:
         return TrainerSpec.from_json(self.launch.spec)
 
 
-def listed_launches(member_of: Collection[int], wanted: Q) -> QuerySet[Launch]:
-    """Launches that were not deleted, and are wanted."""
-    return Launch.objects.filter(wanted, account__in=list(member_of), deleted_at__isnull=True)
+LIVING = Q(deleted_at__isnull=True)
+KEPT = Q(deleted_at__isnull=False, purge_due_at__isnull=False)
+"""Deleted, with something left of it."""
+
+
+def listed_launches(member_of: Collection[int], wanted: Q, among: Q = LIVING) -> QuerySet[Launch]:
+    """Launches that are wanted, among those that were not deleted or among `KEPT`."""
+    return Launch.objects.filter(wanted, among, account__in=list(member_of))
 
 
 def list_launches(
-    member_of: Collection[int], wanted: Q, order: Order, cursor: str = "", *, size: int = PAGE
+    member_of: Collection[int], wanted: Q, order: Order, cursor: str = "", *, among: Q = LIVING, size: int = PAGE
 ) -> Page[LaunchRow]:
     """A page of them in that order. Errors: `NoSuchPage`."""
-    found = listed_launches(member_of, wanted).select_related("account", "owner", "shape_version__shape__account")
+    found = listed_launches(member_of, wanted, among)
+    found = found.select_related("account", "owner", "connection", "shape_version__shape__account")
     found = found.defer("inputs", "search_text", "shape_version__snapshot", "shape_version__launch_fields")
     page: Page[Launch] = page_of(found, order, cursor, size=size)
     attempts = {attempt.launch_id: attempt for attempt in _newest_attempts(page.rows)}

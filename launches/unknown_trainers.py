@@ -43,8 +43,8 @@ def list_missing(user: User) -> QuerySet[Attempt]:
 
 
 def count_missing(user: User) -> int:
-    """How many of them the user sees that their connection says it does not know."""
-    return _missing(user).filter(absent_since__isnull=False).count()
+    """How many of them the user sees."""
+    return _missing(user).count()
 
 
 def find_missing(actor: Actor, pk: int) -> Attempt:

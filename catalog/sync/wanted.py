@@ -127,7 +127,10 @@ def _entry(standing: Standing, shape: OfferedShape, before: ShapeEntry | None, h
             (named, heirs[named]) if named in heirs else None,
         )
     if before and before.id_source is IdSource.OWN and shape.shape_id not in standing.brought:
-        raise LeftOut("There is a shape of that name here which was made here; no sync changes it.")
+        raise LeftOut(
+            "This Slipway has a shape of that name of its own, which no sync changes. Map that account to another one "
+            "here."
+        )
     owner = parse_model_name(shape.snapshot.base_model)
     if owner and owner[0] != shape.account and shape.snapshot.base_model not in standing.models:
         raise LeftOut(f"Its base model {shape.snapshot.base_model} is of another account, and not here.")

@@ -33,6 +33,7 @@ def purge_launch(launch_pk: int) -> bool:
     # Where the provider never took it, what has its id there is another's.
     if launch.attempts.filter(submitted_at__isnull=False).exists() and not _remove(launch, keep_checkpoints=keeps):
         return _put_off(launch)
+    launch.attempts.exclude(log_tail="").update(log_tail="")
     if keeps:
         _due_again(launch)
         return True

@@ -57,6 +57,8 @@ def checkpoint(request: SlipwayRequest, uid: uuid.UUID, kind: str, name: str) ->
             "name": resource,
             "files": found.files,
             "refusal": refusal,
+            "promotes": found.promotable and not refusal,
+            "base_model": found.launch.spec["base_model"],
             "code": download_code(resource, folder=found.name, kind=found.kind),
         },
     )

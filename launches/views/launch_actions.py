@@ -57,7 +57,10 @@ def launch_delete(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
     """Delete the launch and go to the list, which no longer shows it."""
 
     def to_list(launch: Launch) -> str:
-        messages.success(request, f"{launch} was deleted.")
+        launch.refresh_from_db(fields=["kept_until"])
+        kept = launch.checkpoints.exists() and launch.kept_until
+        until = f" Its checkpoints are kept until {kept:%Y-%m-%d}: look under State, Deleted." if kept else ""
+        messages.success(request, f"{launch} was deleted.{until}")
         return reverse("launches")
 
     return _act(request, uid, lambda actor, launch: delete_launch(actor=actor, launch=launch), to_list)

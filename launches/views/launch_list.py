@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -19,8 +20,16 @@ from accounts.roles import Role
 from catalog.models import TrainingShape
 from catalog.queries import find_newest
 from catalog.views.access import member_of
-from launches.filters import LAUNCHES
-from launches.queries import NEWEST_FIRST, launched_shapes, list_launches, listed_launches, vanished_shapes
+from launches.filters import DELETED, LAUNCHES
+from launches.queries import (
+    KEPT,
+    LIVING,
+    NEWEST_FIRST,
+    launched_shapes,
+    list_launches,
+    listed_launches,
+    vanished_shapes,
+)
 from launches.unknown_trainers import count_missing, count_unknown_trainers
 from lists.filters import CURSOR
 from lists.orders import PAGE, count_up_to
@@ -50,8 +59,10 @@ def launches(request: SlipwayRequest) -> HttpResponse:
     status = HTTPStatus.UNPROCESSABLE_ENTITY if asked.problems else HTTPStatus.OK
     if not asked.problems:
         wanted = asked.condition(request.user)
-        page = show(asked.cursor, lambda cursor: list_launches(accounts, wanted, asked.order, cursor, size=PAGE))
-        total = count_up_to(listed_launches(accounts, wanted), COUNTED)
+        among = KEPT if asked.values.get("state") == DELETED else LIVING
+        rows = partial(list_launches, accounts, wanted, asked.order, among=among, size=PAGE)
+        page = show(asked.cursor, rows)
+        total = count_up_to(listed_launches(accounts, wanted, among), COUNTED)
         context |= {
             "page": page,
             "total": f"{total:,}" if total <= COUNTED else f"more than {COUNTED:,}",
@@ -71,10 +82,10 @@ def shape_launches(request: SlipwayRequest, account_id: str, shape_id: str) -> H
     version = find_newest(accounts, account_id, shape_id)
     if version is None:
         raise Http404("There is no such shape.")
-    size = {"size": FRAGMENT_ROWS} if request.htmx else {}
+    size = FRAGMENT_ROWS if request.htmx else PAGE
     wanted = Q(shape_version__shape=version.shape)
     asked = request.GET.get(CURSOR, "")
-    page = show(asked, lambda cursor: list_launches(accounts, wanted, NEWEST_FIRST, cursor, **size))
+    page = show(asked, lambda cursor: list_launches(accounts, wanted, NEWEST_FIRST, cursor, size=size))
     context = {
         "section": "catalog",
         "shape": version.shape,

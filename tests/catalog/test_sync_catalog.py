@@ -144,7 +144,8 @@ def test_only_what_it_brought_is_touched(engine: OfferingEngine, far: Connection
     engine.offer(remote("own"), remote("listed"), remote("hidden"), *OTHERS)
     run = synced(far)
     assert reasons(run) == {
-        "own": "There is a shape of that name here which was made here; no sync changes it.",
+        "own": "This Slipway has a shape of that name of its own, which no sync changes. "
+        "Map that account to another one here.",
         "hidden": "There is a shape of that name here which not everybody sees, or which was withdrawn.",
     }
     for version in (own, absent, hidden):

@@ -108,6 +108,16 @@ def test_another_accounts_launch_is_not_found(reader: Client) -> None:
     assert Launch.objects.filter(found_by("hidden")).count() == 1
 
 
+def test_what_is_kept_of_deleted_launches_is_found(reader: Client, owner: User) -> None:
+    make_all(owner, here=(1.0, None), kept=(2.0, None), gone=(3.0, None))
+    now = timezone.now()
+    week = now + timedelta(days=7)
+    Launch.objects.filter(display_name="kept").update(deleted_at=now, kept_until=week, purge_due_at=week)
+    Launch.objects.filter(display_name="gone").update(deleted_at=now, purged_at=now)
+    assert (asked(reader), asked(reader, "state=deleted")) == (["here"], ["kept"])
+    assert f"{week:%Y-%m-%d}" in text(reader.get("/launches?state=deleted"))
+
+
 def test_days_are_both_included(reader: Client, owner: User) -> None:
     make_all(owner, today=(0, None), before=(0, None), earlier=(0, None))
     Launch.objects.filter(display_name="before").update(created_at=DAY - timedelta(microseconds=1))

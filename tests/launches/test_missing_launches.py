@@ -72,7 +72,7 @@ def test_what_is_not_found_there_is_shown_with_what_is_done_about_it(
         assert "It knows no" in page
         assert "after 4 times in a row it counts as lost" in page
         assert "Ask again now" in page
-    assert "1 launch is not found" in page_of(admin, "/launches")
+    assert "1 launch that is not over: there is no word of it" in page_of(admin, "/launches")
     assert "Everything matches" in page_of(other)
 
 

@@ -63,8 +63,10 @@ def end_of_time(launch: Launch) -> None:
 
 
 def test_checkpoints_outlive_their_launch(over: Launch) -> None:
+    over.attempts.update(log_tail="a secret, perhaps")
     delete(over)
     assert purge_launch(over.pk)
+    assert set(over.attempts.values_list("log_tail", flat=True)) == {""}, "a log that was removed is nowhere"
     assert not purge_launch(over.pk), "there is nothing more to remove for now"
     over.refresh_from_db()
     assert (over.purged_at, over.purge_due_at) == (None, over.kept_until)

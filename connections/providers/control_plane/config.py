@@ -105,15 +105,16 @@ class ControlPlaneConfig:
     accounts: str = setting(
         "Catalogs",
         "Whose shapes and models here are whose there: pairs HERE=THERE between commas. Only those can be launched "
-        "through it.",
+        "through it. A shape that was made here is never changed: where both have an account local of their own, "
+        "map that one to another account here, such as north=local.",
         default=f"{PUBLIC}={PUBLIC}",
         read=read_accounts,
         placeholder=f"{PUBLIC}={PUBLIC}, team=local",
     )
     following: str = setting(
         "Catalog follows",
-        "automatic: what is offered there is looked at regularly, and the catalogs above follow it; reviewed: a "
-        "superuser agrees to each difference first; off: only when somebody asks.",
+        "automatic: what is offered there is looked at regularly, from the first minute on, and the catalogs above "
+        "follow it; reviewed: a superuser agrees to each difference first; off: only when somebody asks.",
         default=Following.AUTOMATIC,
         read=read_following,
         choices=tuple(Following),
