@@ -53,7 +53,7 @@ def find_trained(member_of: Collection[int], name: str) -> TrainedModel | None:
     parsed = parse_model_name(name)
     if parsed is None:
         return None
-    rows = trained_models(member_of).select_related("created_by")
+    rows = trained_models(member_of).select_related("created_by", "connection")
     return rows.filter(account__account_id=parsed[0], model_id=parsed[1]).first()
 
 
@@ -73,13 +73,14 @@ def startable_fitting(
     parameter_count: int | None,
     wanted: Collection[Any] = (),
 ) -> Sequence[TrainedModel]:
-    """What a launch from a shape for the base model of those names can start from: ready, and it began there, or has
+    """What a launch from a shape for the base model of those names can start from: ready and here, and it began there, or has
     the same type and size. The newest first; then whatever has a wanted name, an adapter also where it does not fit.
     """
     fits = Q(root_model__in=list(base_models))
     if model_type is not None and parameter_count is not None:
         fits |= Q(model_type=model_type, parameter_count=parameter_count)
-    rows = TrainedModel.objects.filter(account=account, state=ModelState.READY).select_related("account")
+    here = TrainedModel.objects.filter(account=account, state=ModelState.READY, elsewhere__isnull=True)
+    rows = here.select_related("account")
     newest = list(rows.filter(fits).order_by(*NEWEST_FIRST.columns)[:MOST_STARTS])
     parsed = [parse_model_name(name) for name in wanted if isinstance(name, str)]
     ids = {model_id for owner, model_id in filter(None, parsed) if owner == account.account_id}

@@ -20,6 +20,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from catalog.domain.ask_elsewhere import ask_elsewhere
 from catalog.models import TrainedModel
 from catalog.signatures import own_public_key
 from catalog.states import ModelKind, ModelState
@@ -37,13 +38,17 @@ from catalog.weights import (
     settle,
     take_merged,
 )
+from connections.models import Connection
 from connections.opened import open_provider
 from connections.providers.base import CheckpointKind, Gone, Provider, ProviderError, Rejected, Retryable
+from connections.providers.promotions import PromotionThere
 from connections.states import ConnectionState
 from queues import leases
 from wire.counts import quantity
 from wire.manifests import ModelManifest, Unverified, read_manifest, sign_manifest
 
+LOOK_AGAIN = timedelta(seconds=2)
+"""At a model that its connection makes."""
 STEP_SECONDS = 20.0
 """After which a worker goes on to other rows, between two files."""
 TOLD_SECONDS = 1.0
@@ -94,6 +99,8 @@ def _claim(model_pk: int) -> tuple[TrainedModel, leases.Lease] | None:
 
 
 def _advance(model: TrainedModel, lease: leases.Lease) -> timedelta | None:
+    if model.elsewhere is not None:
+        return _note_elsewhere(lease, ask_elsewhere(model, _connection(model)))
     began = time.monotonic()
     part = open_part(model.account.account_id, model.uid)
     missing = [file for file in model.sources if not is_there(part, file)]
@@ -120,10 +127,29 @@ def _advance(model: TrainedModel, lease: leases.Lease) -> timedelta | None:
 
 def _provider(model: TrainedModel) -> Provider:
     """What its checkpoint lies at. Errors: `Gone`, `Retryable`."""
+    return open_provider(_connection(model))
+
+
+def _connection(model: TrainedModel) -> Connection:
     connection = model.connection
     if connection is None or connection.state == ConnectionState.RETIRED:
         raise Gone("The connection that its checkpoint lies at was retired.")
-    return open_provider(connection)
+    return connection
+
+
+@transaction.atomic
+def _note_elsewhere(lease: leases.Lease, said: PromotionThere) -> timedelta | None:
+    made, now = _held(lease), timezone.now()
+    made.elsewhere = {"name": said.name, "operation": said.operation}
+    made.failures, made.detail = 0, ""
+    made.give_back(due=now if said.done else now + LOOK_AGAIN)
+    if said.done:
+        made.state, made.finished_at = ModelState.READY, now
+        made.provenance |= {"model_there": said.name}
+        if made.kind == ModelKind.ADAPTER:
+            made.lora_rank, made.target_modules = said.lora_rank or made.lora_rank, list(said.target_modules)
+    made.save()
+    return None if said.done else LOOK_AGAIN
 
 
 def _merged(part: Path, model: TrainedModel) -> tuple[Path, dict[str, Any]]:

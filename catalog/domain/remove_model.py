@@ -18,11 +18,12 @@ from catalog.weights import discard_model, remove_parts
 def remove_model(*, actor: Actor, model: TrainedModel) -> int:
     """Its row, then its files, also where it is only being made; its id is free from then on.
 
-    Answers the bytes that this frees: the model's files are its own. Errors: `NotFound`, `PermissionDenied`.
+    Answers the bytes that this frees: the model's files are its own, and what its connection keeps stays there.
+    Errors: `NotFound`, `PermissionDenied`.
     """
     made = hold_model(actor, model)
     account, model_id, uid = made.account.account_id, made.model_id, made.uid
-    freed = made.size_bytes if made.state == ModelState.READY else made.copied_bytes
+    freed = made.kept_bytes
     record(
         actor=actor,
         verb="delete_model",

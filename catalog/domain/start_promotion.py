@@ -32,7 +32,8 @@ from wire.names import model_name, near_id, parse_model_name, refuse_id
 class PromotionSource:
     """The sampler checkpoint that becomes a model, as the account knows it.
 
-    `name` is its resource name; where its bytes are is told by connection, job and checkpoint.
+    `name` is its resource name; where its bytes are is told by connection, job and checkpoint. What is made `elsewhere`
+    stays at the connection, and nobody here knows its files.
     """
 
     name: str
@@ -43,6 +44,8 @@ class PromotionSource:
     lora_rank: int
     files: tuple[CheckpointFile, ...]
     provenance: Mapping[str, Any]
+    elsewhere: bool = False
+    size_bytes: int = 0
 
 
 @transaction.atomic
@@ -70,6 +73,8 @@ def start_promotion(
     taken, left_out = sorted_out(source.files)
     kind = _kind_of(source, taken)
     merged = merged and kind is ModelKind.ADAPTER
+    if merged and source.elsewhere:
+        raise FailedPrecondition(f"{source.connection} makes the model, and does not merge. Promote it as an adapter.")
     account = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
     chosen, found = _place(account, source, model_id, display_name, merged=merged)
     if found is not None:
@@ -88,7 +93,8 @@ def start_promotion(
         files=[] if merged else files,
         merged_from=files if merged else [],
         left_out=left_out,
-        size_bytes=sum(file.size_bytes for file in taken),
+        elsewhere={} if source.elsewhere else None,
+        size_bytes=source.size_bytes if source.elsewhere else sum(file.size_bytes for file in taken),
         connection=source.connection,
         job_id=source.job_id,
         checkpoint=source.checkpoint,
@@ -111,6 +117,8 @@ def start_promotion(
 
 def _kind_of(source: PromotionSource, taken: list[CheckpointFile]) -> ModelKind:
     paths = {file.path for file in taken}
+    if source.elsewhere:
+        return ModelKind.ADAPTER if source.lora_rank else ModelKind.FULL
     if not source.files:
         raise FailedPrecondition(
             f"{source.name} does not say what it holds: a trainer of a release before saved it. Save it again."

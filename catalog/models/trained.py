@@ -23,7 +23,7 @@ class TrainedModel(LeasedRow):
 
     It owns its files (`catalog.weights`). While they are copied it is CREATING, and the row is its own queue; results
     count under its lease alone. `provenance` is names, which outlive what they name; `job_id` and `checkpoint` say
-    where the bytes come from on the connection.
+    where the bytes come from on the connection. Where that keeps weights to itself, the model is made there and stays.
     """
 
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -46,6 +46,9 @@ class TrainedModel(LeasedRow):
     left_out = models.JSONField(default=list, help_text="Paths of the checkpoint's files that were not taken.")
     merged_from = models.JSONField(
         default=list, db_default=[], blank=True, help_text="As `files`, those of the adapter that it was merged from."
+    )
+    elsewhere = models.JSONField(
+        null=True, blank=True, help_text="Of a model that stays at its connection: its name and operation there."
     )
     size_bytes = models.PositiveBigIntegerField()
     copied_bytes = models.PositiveBigIntegerField(default=0)
@@ -83,6 +86,17 @@ class TrainedModel(LeasedRow):
     def name(self) -> str:
         """The resource name. Needs `account` loaded."""
         return names.model_name(self.account.account_id, self.model_id)
+
+    @property
+    def kept_bytes(self) -> int:
+        """What it takes of the disk here."""
+        whole = self.state == ModelState.READY and self.elsewhere is None
+        return self.size_bytes if whole else self.copied_bytes
+
+    @property
+    def name_elsewhere(self) -> str:
+        """Its resource name at the connection that it stays at; "" where that is not known yet, and of all others."""
+        return str((self.elsewhere or {}).get("name", ""))
 
     @property
     def contents(self) -> tuple[CheckpointFile, ...]:

@@ -238,8 +238,8 @@ class CheckpointRecord:
     """One checkpoint of a job; `size_bytes` counts all its files.
 
     `requested_name` is what the client asked to save it as: another where that was taken, or was no DNS label.
-    `writing` says that its bytes are not all there yet. What the provider does not tell is None or empty; a rank of 0
-    means all parameters.
+    `writing` says that its bytes are not all there yet; `promotable_there` that the connection, which keeps its files,
+    can make a model of it. What the provider does not tell is None or empty; a rank of 0 means all parameters.
     """
 
     name: str
@@ -253,6 +253,7 @@ class CheckpointRecord:
     lora_alpha: int | None = None
     precision: str = ""
     files: tuple[CheckpointFile, ...] = ()
+    promotable_there: bool = False
 
 
 @dataclass(frozen=True)

@@ -71,8 +71,14 @@ def _key(checkpoint: Checkpoint | CheckpointRecord) -> tuple[str, str]:
     return checkpoint.kind, checkpoint.name
 
 
-def _said(checkpoint: Checkpoint | CheckpointRecord) -> tuple[str, str, datetime, int, bool]:
-    return (*_key(checkpoint), checkpoint.saved_at, checkpoint.size_bytes, checkpoint.writing)
+def _said(checkpoint: Checkpoint | CheckpointRecord) -> tuple[str, str, datetime, int, bool, bool]:
+    return (
+        *_key(checkpoint),
+        checkpoint.saved_at,
+        checkpoint.size_bytes,
+        checkpoint.writing,
+        checkpoint.promotable_there,
+    )
 
 
 def _line(record: CheckpointRecord) -> TimelineLine:

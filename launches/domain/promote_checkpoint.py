@@ -64,6 +64,8 @@ def _promote(actor: Actor, launch: Launch, spec: TrainerSpec, name: str, **asked
         lora_rank=rank,
         files=tuple(CheckpointFile(**file) for file in found.files),
         provenance=_provenance(locked, spec, found),
+        elsewhere=found.promotable_there,
+        size_bytes=found.size_bytes,
     )
     model, is_new = start_promotion(actor=actor, account=locked.account, source=source, **asked)
     if is_new:
@@ -94,7 +96,8 @@ def find_promotable(launch: Launch, name: str) -> Checkpoint:
         raise FailedPrecondition(f"{launch.name}/checkpoints/{name} is being written. Promote it once that is done.")
     if not found.promotable:
         raise FailedPrecondition(
-            f"{launch.name}/checkpoints/{name} cannot be promoted: where it lies nobody says which files it has."
+            f"{launch.name}/checkpoints/{name} cannot be promoted: where it lies nobody says which files it has, "
+            "or that a model can be made of it."
         )
     return found
 

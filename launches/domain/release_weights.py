@@ -102,6 +102,11 @@ def release_model(*, actor: Actor, model: TrainedModel) -> Weights:
     require(actor, model.account, right_to_change(actor, model))
     if model.state != ModelState.READY:
         raise FailedPrecondition(f"{model.name} is not ready, so there is nothing whole to download yet.")
+    if model.elsewhere is not None:
+        raise Unimplemented(
+            f"Download is not offered by this connection: {model.connection or 'what it was promoted at'} keeps "
+            f"{model.name}, as {model.name_elsewhere}."
+        )
     folder = folder_of(model.account.account_id, model.model_id)
     with refused_in_words(model.name):
         return Weights(

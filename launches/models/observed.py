@@ -74,6 +74,9 @@ class Checkpoint(models.Model):
     lora_alpha = models.PositiveIntegerField(null=True, blank=True)
     precision = models.CharField(max_length=16, blank=True, db_default="")
     files = models.JSONField(default=list, db_default=[], help_text="Of each file: path, size_bytes, sha256.")
+    promotable_there = models.BooleanField(
+        default=False, db_default=False, help_text="Whether the connection, which keeps its files, makes a model of it."
+    )
     saved_at = models.DateTimeField()
     listed_at = models.DateTimeField(default=timezone.now, help_text="When the provider was first seen to list it.")
 
@@ -99,7 +102,8 @@ class Checkpoint(models.Model):
     @property
     def promotable(self) -> bool:
         """Whether a model of the account can be made of it."""
-        return self.kind == CheckpointKind.SAMPLER and not self.writing and bool(self.files)
+        known = bool(self.files) or self.promotable_there
+        return self.kind == CheckpointKind.SAMPLER and not self.writing and known
 
     @property
     def is_adapter(self) -> bool:

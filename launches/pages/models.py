@@ -28,6 +28,11 @@ class ShownModel:
         return STATE_LABELS[ModelState(self.model.state)]
 
     @property
+    def is_here(self) -> bool:
+        """Whether it is ready, and its files lie here."""
+        return self.model.state == ModelState.READY and self.model.elsewhere is None
+
+    @property
     def base(self) -> str:
         """Id of what was trained."""
         return self.model.base_model.rpartition("/")[2]

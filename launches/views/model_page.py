@@ -22,7 +22,7 @@ from catalog.domain.rename_trained_model import LONGEST_NAME, rename_trained_mod
 from catalog.models import TrainedModel
 from catalog.queries import listed
 from catalog.signatures import own_key_digest
-from catalog.states import ModelKind, ModelState
+from catalog.states import ModelKind
 from catalog.trained_queries import find_trained
 from catalog.usage import loading_code
 from catalog.views.access import member_of
@@ -105,8 +105,8 @@ def model_context(request: SlipwayRequest, found: TrainedModel) -> dict[str, Any
         "key_digest": own_key_digest(),
         "lines": download_code(found.name, folder=found.model_id),
         "code": loading_code(found.model_id, base_model=found.base_model, adapter=not whole),
-        "starts": _starts(request, found) if found.state == ModelState.READY else [],
-        "merge_address": "" if whole else _merge_address(found),
+        "starts": _starts(request, found) if ShownModel(found).is_here else [],
+        "merge_address": "" if whole or found.elsewhere is not None else _merge_address(found),
     }
 
 

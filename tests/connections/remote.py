@@ -41,6 +41,7 @@ from connections.providers.base import (
     Unreachable,
 )
 from connections.providers.configs import setting
+from connections.providers.promotions import PromotionThere
 from connections.providers.spec import TrainerSpec
 from connections.providers.states import AttemptState
 from connections.providers.submissions import KeptSubmission
@@ -76,6 +77,7 @@ class RemoteEngine:
     refusal: str = ""
     capabilities: Capabilities = CAPABILITIES
     saved: dict[tuple[str, str], list[CheckpointRecord]] = field(default_factory=dict)
+    promotions: dict[str, PromotionThere] = field(default_factory=dict)
     artifacts: dict[tuple[str, ...], bytes | Callable[[], BinaryIO]] = field(default_factory=dict)
     merger: Callable[[Path, Path], None] | None = None
 
@@ -134,6 +136,15 @@ class RemoteEngine:
 
     def checkpoints(self, account: str, job: str) -> CheckpointList:
         return CheckpointList(tuple(self.saved.get((account, job), ())))
+
+    def promote(self, account: str, job: str, checkpoint: str, *, model: str, base_model: str) -> PromotionThere:
+        self._answer("promote")
+        begun = PromotionThere(f"accounts/north/models/{model}", f"accounts/north/operations/{model}")
+        return self.promotions.setdefault(model, begun)
+
+    def promotion(self, account: str, model: str, operation: str) -> PromotionThere | None:
+        self._answer("promotion")
+        return self.promotions.get(model)
 
     def open_artifact(self, account: str, job: str, kind: CheckpointKind, name: str, path: str) -> BinaryIO:
         self._answer("open_artifact")

@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from connections.providers.base import Observation, Reference, Retryable, SecretRefused, Unreachable
 from connections.providers.control_plane import client as client_module
-from connections.providers.control_plane import readiness
+from connections.providers.control_plane import exchange, readiness
 from connections.providers.control_plane.account import AccountThere
 from connections.providers.control_plane.client import ControlPlaneClient
 from connections.providers.control_plane.jobs import Catalogs
@@ -270,7 +270,7 @@ def test_tls_is_for_the_name_and_for_who_is_believed(monkeypatch: pytest.MonkeyP
         assert heads == []
 
         believing = ssl.create_default_context(cafile=str(certificate))
-        monkeypatch.setattr(client_module, "tls_context", lambda: believing)
+        monkeypatch.setattr(exchange, "tls_context", lambda: believing)
         assert ControlPlaneClient(f"https://there.example:{port}", "key", LOOPBACK).call("GET", "/v1/x") == {"a": 1}
         with pytest.raises(Unreachable, match=r"other\.example"):
             ControlPlaneClient(f"https://other.example:{port}", "key", LOOPBACK).call("GET", "/v1/accounts")

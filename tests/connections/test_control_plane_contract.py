@@ -150,6 +150,29 @@ class TestControlPlane(ProviderContract):
         with pytest.raises(Rejected, match=r"not-offered.*choose another"):
             rig.provider.submit(make_submission(make_reference(), training_shape_version=missing))
 
+    def test_has_a_model_made_of_what_was_saved_there(self, rig: ControlPlaneRig) -> None:
+        reference = make_reference()
+        account, job = reference.account, reference.job
+        rig.tell(job, models={"final": 3}, checkpoints={"step-3": 3})
+        rig.provider.submit(make_submission(reference))
+        wait_ready(rig.provider, reference)
+        listed = {record.name: record for record in rig.provider.checkpoints(account, job).records}
+        assert {name: record.promotable_there for name, record in listed.items()} == {"final": True, "step-3": False}
+        asked = {"model": f"of-{job}"[:63], "base_model": "accounts/local/models/tiny-qwen3"}
+        found = rig.provider.promote(account, job, "final", **asked)
+        name = found.name
+        assert name == f"accounts/local/models/{remote_id(INSTANCE, account, asked['model'])}"
+        until = time.monotonic() + PATIENCE
+        while not found.done and time.monotonic() < until:
+            again = rig.provider.promotion(account, asked["model"], found.operation)
+            assert again is not None
+            found = again
+        assert (found.done, found.failure) == (True, "")
+        assert rig.provider.promote(account, job, "final", **asked).name == name  # the same again is the same model
+        with pytest.raises(Rejected, match="to train on from"):
+            rig.provider.promote(account, job, "step-3", model="never", base_model="")
+        assert rig.provider.promotion(account, "mine", "accounts/local/operations/promote-none") is None
+
     def test_an_id_that_was_deleted_is_not_used_again(self, rig: ControlPlaneRig) -> None:
         reference = make_reference()
         rig.finish(reference.job)

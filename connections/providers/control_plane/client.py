@@ -9,11 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-import httpcore
-
 from connections.providers.base import Retryable, Unreachable
+from connections.providers.control_plane.exchange import HttpAnswer, ask
 from connections.providers.control_plane.refusals import refusal
-from connections.providers.control_plane.transport import CONNECT_SECONDS, CheckedBackend, tls_context
 from wire.client_address import Network
 
 PATIENCE_SECONDS = 15.0
@@ -23,19 +21,6 @@ MOST_BYTES = 16 * 1024 * 1024
 PAGE_SIZE = 200
 MOST_PAGES = 50
 """So that a list that never ends does."""
-
-
-@dataclass(frozen=True)
-class HttpAnswer:
-    """A status and at most as many bytes as were asked for."""
-
-    status: int
-    body: bytes
-
-    @property
-    def is_good(self) -> bool:
-        """Whether it is what was asked for."""
-        return 200 <= self.status < 300
 
 
 @dataclass(frozen=True)
@@ -101,24 +86,20 @@ class ControlPlaneClient:
         """Whatever it answers. Errors: `Retryable`."""
         if not self.secret.isascii() or not self.secret.isprintable():
             raise Retryable("The connection's key holds a character that no key has: a superuser has to set it anew.")
-        seconds = min(self.patience, seconds or self.patience)
-        deadline = time.monotonic() + seconds
         target = f"{self.url}{quote(path, safe='/:')}" + (f"?{urlencode(query)}" if query else "")
         content = None if body is None else json.dumps(body).encode()
-        timeouts = {"connect": min(CONNECT_SECONDS, seconds), "read": seconds, "write": seconds, "pool": seconds}
-        backend = CheckedBackend(self.networks, deadline, loopback_only=self.url.startswith("http:"))
-        try:
-            with (
-                httpcore.ConnectionPool(ssl_context=tls_context(), network_backend=backend) as pool,
-                pool.stream(
-                    method, target, headers=self._headers(content), content=content, extensions={"timeout": timeouts}
-                ) as response,
-            ):
-                return HttpAnswer(response.status, self._read(response))
-        except (httpcore.TimeoutException, TimeoutError):
-            raise Unreachable(f"{self.host} did not answer within {seconds:g} s. This is tried again.") from None
-        except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
-            raise Unreachable(f"{self.host} cannot be reached: {error or type(error).__name__}.") from None
+        answer = ask(
+            method,
+            target,
+            networks=self.networks,
+            seconds=min(self.patience, seconds or self.patience),
+            most_bytes=MOST_BYTES,
+            headers=self._headers(content),
+            content=content,
+        )
+        if len(answer.body) > MOST_BYTES:
+            raise Unreachable(f"{self.host} sent more than {MOST_BYTES // 1024**2} MiB. This is tried again.")
+        return answer
 
     def answers(self, path: str) -> bool | None:
         """Whether something there answers with 200; None where that was not found out."""
@@ -131,18 +112,7 @@ class ControlPlaneClient:
     def _headers(self, content: bytes | None) -> list[tuple[str, str]]:
         headers = [
             ("Accept", "application/json"),
-            ("Accept-Encoding", "identity"),
-            ("Connection", "close"),
-            ("User-Agent", "slipway"),
             ("X-Api-Key", self.secret),
             ("Authorization", f"Bearer {self.secret}"),  # which a gateway to trainers may ask for instead
         ]
         return headers if content is None else [*headers, ("Content-Type", "application/json")]
-
-    def _read(self, response: httpcore.Response) -> bytes:
-        body = bytearray()
-        for piece in response.iter_stream():
-            body += piece
-            if len(body) > MOST_BYTES:
-                raise Unreachable(f"{self.host} sent more than {MOST_BYTES // 1024**2} MiB. This is tried again.")
-        return bytes(body)

@@ -157,7 +157,8 @@ def checkpoint(row: Mapping[str, Any]) -> CheckpointRecord | None:
         saved_at,
         asked or name,
         kind=CheckpointKind.SAMPLER if _INFERENCE in clean(row.get("checkpointType")) else CheckpointKind.TRAINING,
-        lora_rank=_number(row.get("loraRank")),
+        promotable_there=row.get("promotable") is True,
+        lora_rank=_number(row["loraRank"]) if "loraRank" in row else None,
         lora_alpha=_number(row.get("loraAlpha")),
         precision=clean(row.get("precision"))[:LONGEST_PRECISION],
     )

@@ -27,11 +27,12 @@ from connections.providers.base import (
     Submission,
 )
 from connections.providers.catalogs import CatalogFile, Following, RemoteCatalog
-from connections.providers.control_plane import archives, jobs, names, offered, states
+from connections.providers.control_plane import archives, jobs, names, offered, promoting, states
 from connections.providers.control_plane.account import AccountThere, RemoteJob, id_in
 from connections.providers.control_plane.published import read_published
 from connections.providers.control_plane.readiness import Readiness
 from connections.providers.control_plane.refusals import FINAL_FOR_A_SUBMISSION, Obstacle, RemoteRefusal, refusal
+from connections.providers.promotions import PromotionThere
 from connections.providers.spec import NO_RECIPE, TrainerSpec
 from connections.providers.states import FINAL, AttemptState
 from connections.providers.submissions import KeptSubmission
@@ -208,6 +209,15 @@ class ControlPlaneProvider:
     def open_artifact(self, account: str, job: str, kind: CheckpointKind, name: str, path: str) -> BinaryIO:  # noqa: ARG002
         """The wire has no such call. Errors: `Rejected`."""
         raise Rejected(_THEIRS)
+
+    def promote(self, account: str, job: str, checkpoint: str, *, model: str, base_model: str) -> PromotionThere:
+        """By its own `:promote`. Errors: `Gone`, `Rejected`, `Retryable`."""
+        reference, base = Reference(account, job, NEWEST_ATTEMPT), self.catalogs.model_there(base_model)
+        return promoting.promote(self.there, reference, checkpoint, model=model, base_model=base)
+
+    def promotion(self, account: str, model: str, operation: str) -> PromotionThere | None:
+        """As its operation answers. Errors: `Retryable`."""
+        return promoting.look(self.there, promoting.name_there(self.there, account, model), operation)
 
     def merge(self, base_model: str, adapter_directory: Path, output_directory: Path) -> None:  # noqa: ARG002
         """The wire has no such call. Errors: `Rejected`."""

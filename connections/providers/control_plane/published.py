@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-import httpcore
-
-from connections.providers.base import Retryable, Unreachable
-from connections.providers.control_plane.transport import CONNECT_SECONDS, CheckedBackend, tls_context
+from connections.providers.base import Retryable
+from connections.providers.control_plane.exchange import ask
 from wire.client_address import Network
 
 PATIENCE_SECONDS = 30.0
@@ -37,29 +34,11 @@ def _read_path(path: str) -> bytes:
 
 def _fetch(url: str, networks: Sequence[Network]) -> bytes:
     host = urlsplit(url).netloc
-    backend = CheckedBackend(
-        networks, time.monotonic() + PATIENCE_SECONDS, loopback_only=url.lower().startswith("http:")
-    )
-    patience = dict.fromkeys(("read", "write", "pool"), PATIENCE_SECONDS) | {"connect": CONNECT_SECONDS}
-    headers = [("Accept-Encoding", "identity"), ("Connection", "close"), ("User-Agent", "slipway")]
-    body = bytearray()
-    try:
-        with (
-            httpcore.ConnectionPool(ssl_context=tls_context(), network_backend=backend) as pool,
-            pool.stream("GET", url, headers=headers, extensions={"timeout": patience}) as response,
-        ):
-            if response.status != 200:
-                moved = " Redirects are not followed." if 300 <= response.status < 400 else ""
-                raise Retryable(f"{host} answered {response.status} for the catalog file.{moved}")
-            for piece in response.iter_stream():
-                body += piece
-                if len(body) > MOST_BYTES:
-                    break
-    except (httpcore.TimeoutException, TimeoutError):
-        raise Unreachable(f"{host} did not send the catalog file within {PATIENCE_SECONDS:g} s.") from None
-    except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
-        raise Unreachable(f"{host} cannot be reached: {error or type(error).__name__}.") from None
-    return _bounded(bytes(body), host)
+    answer = ask("GET", url, networks=networks, seconds=PATIENCE_SECONDS, most_bytes=MOST_BYTES)
+    if answer.status != 200:
+        moved = " Redirects are not followed." if 300 <= answer.status < 400 else ""
+        raise Retryable(f"{host} answered {answer.status} for the catalog file.{moved}")
+    return _bounded(answer.body, host)
 
 
 def _bounded(data: bytes, source: str) -> bytes:

@@ -1,6 +1,7 @@
 # ruff: noqa: T201
 """`python -m trainer CONFIG.json`, see the package."""
 
+import hashlib
 import json
 import os
 import signal
@@ -63,15 +64,22 @@ def spy(path: str) -> str:
     return allowed
 
 
-def save(folder: Path, name: str, step: int, *, whole: bool) -> None:
-    """A checkpoint with one file of 10 bytes; one that is not whole has no file yet."""
+MODEL = {"config.json": b"{}", "model.safetensors": b"\2\0\0\0\0\0\0\0{}"}
+"""What a model needs at the least."""
+
+
+def save(folder: Path, name: str, step: int, *, whole: bool, files: dict[str, bytes] | None = None) -> None:
+    """A checkpoint with one file of 10 bytes, or with those files; one that is not whole has no file yet."""
+    files = {"weights.safetensors": b"0123456789"} if files is None else files
     checkpoint = folder / (name if whole else f".part-{name}")
     checkpoint.mkdir(parents=True, exist_ok=True)
     about = {"name": name, "step": step, "created_at": "2026-01-01T00:00:00Z", "size_bytes": 0, "files": {}}
     if whole:
-        (checkpoint / "weights.safetensors").write_bytes(b"0123456789")
-        digest = "84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882"
-        about |= {"size_bytes": 10, "files": {"weights.safetensors": {"size_bytes": 10, "sha256": digest}}}
+        noted = {}
+        for path, content in files.items():
+            (checkpoint / path).write_bytes(content)
+            noted[path] = {"size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        about |= {"size_bytes": sum(map(len, files.values())), "files": noted}
     write(checkpoint / "checkpoint.json", about)
 
 
@@ -100,6 +108,8 @@ print(wanted.get("log", "hello"), flush=True)
 for kind, folder in (("checkpoints", "checkpoints"), ("sampler", "sampler"), ("writing", "checkpoints")):
     for name, step in wanted.get(kind, {}).items():
         save(Path(config["checkpoints"]).parent / folder, name, step, whole=kind != "writing")
+for name, step in wanted.get("models", {}).items():
+    save(Path(config["checkpoints"]).parent / "sampler", name, step, whole=True, files=MODEL)
 held = b"m" * (wanted.get("memory_mb", 0) * 1_000_000)
 if "files_mb" in wanted:
     (Path(config["checkpoints"]) / "large").write_bytes(b"f" * wanted["files_mb"] * 1_000_000)
