@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import api, chaos, gateway, hostile, live, pages
+from benchmarks import api, chaos, downloads, gateway, hostile, live, pages
 
 PROGRAMS = {
     "gateway": gateway.main,
     "hostile": hostile.main,
     "live": live.main,
+    "downloads": downloads.main,
     "pages": pages.main,
     "api": api.main,
     "chaos": chaos.main,

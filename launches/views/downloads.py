@@ -19,6 +19,7 @@ from accounts.origins import origin_of
 from accounts.refusals import status_of
 from accounts.requests import SlipwayRequest, actor_of
 from catalog.models import TrainedModel
+from catalog.usage import loading_code
 from connections.providers.base import CheckpointKind
 from launches.domain.release_weights import ARCHIVE, Weights, release_checkpoint, release_model
 from launches.models import Checkpoint
@@ -60,6 +61,7 @@ def checkpoint(request: SlipwayRequest, uid: uuid.UUID, kind: str, name: str) ->
             "promotes": found.promotable and not refusal,
             "base_model": found.launch.spec["base_model"],
             "code": download_code(resource, folder=found.name, kind=found.kind),
+            "loading": _loading(found),
         },
     )
 
@@ -102,6 +104,13 @@ def signed_download(request: HttpRequest, token: str, name: str) -> HttpResponse
         answer = JsonResponse(status_body(code, refusal.message, reason=refusal.reason), status=code.http_status)
         answer["Cache-Control"] = "no-store"
         return answer
+
+
+def _loading(found: Checkpoint) -> str:
+    """Code that opens its folder; "" for what is no Hugging Face directory."""
+    if found.kind != CheckpointKind.SAMPLER:
+        return ""
+    return loading_code(found.name, base_model=found.launch.spec["base_model"], adapter=found.is_adapter)
 
 
 def _released(actor: Actor, what: str, pk: str) -> Weights:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
+import shlex
+import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -15,14 +20,17 @@ from django.utils import timezone
 
 from accounts.roles import Role
 from accounts.scopes import Scope
+from catalog.usage import loading_code
 from connections.opened import forget_opened
 from connections.providers.base import CheckpointKind
 from connections.providers.states import AttemptState
-from launches.models import Checkpoint
+from launches.models import Checkpoint, Launch
+from launches.pages.download_code import download_code
 from tests.api.makers import make_key
 from tests.launches.gateway_parts import front_door
 from tests.launches.makers import bring_to, make_launch, make_tiny_version
 from tests.makers import make_account, make_member
+from tests.sdk.environments import ROOT, ensure_environment
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.e2e]  # a web server of its own
@@ -61,7 +69,63 @@ def test_a_download_holds_neither_memory_nor_the_database(tmp_path: Path, monkey
             assert answer.status_code == 200
             with pytest.raises(httpx.RemoteProtocolError):
                 answer.read()
+        monkeypatch.setattr(settings, "SLIPWAY_URL", f"http://127.0.0.1:{port}")
+        _run_each_line(tmp_path, address.removeprefix("/v1/").removesuffix("final:download") + "tiny", key)
     assert "download.broke_off" in (tmp_path / "log").read_text()
+
+
+def _run_each_line(home: Path, name: str, key: str) -> None:
+    """Each as the page shows it leaves the same folder, and what stands under Load it opens that."""
+    there = home / "models" / "tiny-qwen3-v1"
+    for line in download_code(name, folder="tiny", kind="SAMPLER"):
+        desk = home / line.id
+        desk.mkdir()
+        match line.text.partition(" ")[0]:
+            case "curl":
+                command = ["sh", "-e", "-c", line.text]
+            case "import":
+                command = [sys.executable, "-c", line.text]
+            case _:  # ./run, whose environment is this one
+                command = [sys.executable, str(ROOT / "manage.py"), *shlex.split(line.text)[2:]]
+        _run(command, desk, FIREWORKS_API_KEY=key)
+        left = {path.name: path.read_bytes() for path in (desk / "tiny").iterdir()}
+        assert left == {path.name: path.read_bytes() for path in there.iterdir()}, line.title
+    opening = loading_code("tiny", base_model="", adapter=False)
+    python = str(ensure_environment("trainer"))
+    _run([python, "-c", f"{opening}\nassert tokenizer('a ship')['input_ids']"], desk)
+
+
+def _run(command: list[str], folder: Path, **more: str) -> None:
+    database = settings.DATABASES["default"]
+    url = f"postgres://{database['USER']}:{database['PASSWORD']}@{database['HOST']}:{database['PORT']}"
+    known = {"DATABASE_URL": f"{url}/{database['NAME']}", "SLIPWAY_SECRET_KEY": settings.SECRET_KEY}
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | known | more, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _save_tiny(home: Path, launch: Launch) -> None:
+    """The demo model, as if the launch had saved it for sampling as `tiny`."""
+    program = "import sys; from pathlib import Path; from trainer.tiny_model import ensure_tiny_model as ensure; "
+    program += "ensure(Path(sys.argv[1]), 'tiny-qwen3')"
+    _run([str(ensure_environment("trainer")), "-c", program, str(home / "models")], ROOT)
+    made = home / "models" / "tiny-qwen3-v1"
+    folder = home / "local" / "jobs" / "local" / launch.job_id / "sampler" / "tiny"
+    shutil.copytree(made, folder)
+    files = [
+        {"path": path.name, "size_bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        for path in sorted(made.iterdir())
+    ]
+    Checkpoint.objects.create(
+        launch=launch,
+        kind=CheckpointKind.SAMPLER,
+        name="tiny",
+        step=1,
+        size_bytes=sum(path.stat().st_size for path in made.iterdir()),
+        saved_at=timezone.now(),
+        files=files,
+    )
 
 
 def _save(home: Path) -> tuple[str, str]:
@@ -92,6 +156,7 @@ def _save(home: Path) -> tuple[str, str]:
         saved_at=timezone.now(),
         files=files,
     )
+    _save_tiny(home, launch)
     address = f"/v1/{launch.name}/checkpoints/final:download"
     return address, make_key(account=account, user=owner, scope=Scope.LAUNCH)
 
