@@ -73,8 +73,8 @@ def startable_fitting(
     parameter_count: int | None,
     wanted: Collection[Any] = (),
 ) -> Sequence[TrainedModel]:
-    """What a launch from a shape for the base model of those names can start from: ready and here, and it began there, or has
-    the same type and size. The newest first; then whatever has a wanted name, an adapter also where it does not fit.
+    """What a launch from a shape for the base model of those names can start from: ready, here, and it began there, or
+    has the same type and size. The newest first; then what has a wanted name, an adapter where it does not fit, too.
     """
     fits = Q(root_model__in=list(base_models))
     if model_type is not None and parameter_count is not None:

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('launches', '0019_other_versions'),
+        ('launches', '0020_more_reasons'),
     ]
 
     operations = [
