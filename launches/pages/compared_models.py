@@ -88,7 +88,9 @@ def _lines(group: str, columns: Sequence[Mapping[str, Any]], *, missing: str = U
 def _files(columns: Sequence[Mapping[str, str]]) -> Iterator[FieldDifference]:
     """By path the beginning of each digest, before them that of all; of very many files the first."""
     whole = [hashlib.sha256(repr(sorted(column.items())).encode()).hexdigest() for column in columns]
-    yield FieldDifference("Files", "files", "All files", tuple(each[:SHORT] for each in whole))
+    known = zip(whole, columns, strict=True)
+    told = tuple(each[:SHORT] if column else UNKNOWN for each, column in known)  # of what lives elsewhere nobody knows
+    yield FieldDifference("Files", "files", "All files", told)
     for path in sorted({path for column in columns for path in column})[:MOST_FILES]:
         digests = tuple(column[path][:SHORT] if path in column else NOTHING for column in columns)
         yield FieldDifference("Files", f"files: {path}", path, digests)
