@@ -15,6 +15,7 @@ from accounts.models import Account
 from accounts.roles import Role
 from accounts.scopes import Scope
 from catalog.domain.advance_promotion import advance_promotion
+from catalog.fields.differences import UNKNOWN
 from catalog.models import TrainedModel
 from catalog.states import ModelState
 from catalog.trained_queries import startable_fitting
@@ -23,6 +24,7 @@ from connections.providers.base import Rejected
 from connections.providers.promotions import PromotionThere
 from launches.domain.delete_model import delete_model
 from launches.models import Launch
+from launches.pages.compared_models import compare_models
 from tests.api.makers import make_key
 from tests.connections.remote import RemoteEngine
 from tests.launches.weights import TINY, make_saved_launch, promote
@@ -68,6 +70,8 @@ def test_the_connection_makes_it_and_keeps_it(saved: Launch, engine: RemoteEngin
     assert promote(saved, made=False) == model  # the same again is the same model
     nothing = startable_fitting(saved.account, [TINY], model_type=None, parameter_count=None, wanted=[model.name])
     assert nothing == []
+    files = compare_models([model, model], {})[-1]
+    assert (files.label, files.values) == ("All files", (UNKNOWN, UNKNOWN))
 
 
 def test_a_worker_that_died_asks_again_for_the_same(saved: Launch, engine: RemoteEngine) -> None:
