@@ -116,7 +116,8 @@ def _take(base: str, path: str, key: str) -> None:
 
 def _processes(port: int) -> list[psutil.Process]:
     """The server at the port and what it started."""
-    held = {each.pid for each in psutil.net_connections("tcp") if each.status == "LISTEN" and each.laddr.port == port}
+    listening = [each for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
+    held = {each.pid for each in listening if getattr(each.laddr, "port", 0) == port}
     found = [psutil.Process(pid) for pid in held if pid]
     return list({process.pid: process for one in found for process in (one, *one.children(recursive=True))}.values())
 

@@ -52,9 +52,9 @@ def step(model: TrainedModel) -> TrainedModel:
     return model
 
 
-def finish(engine: RemoteEngine, **facts: str) -> None:
+def finish(engine: RemoteEngine, failure: str = "") -> None:
     """Let the other side be done."""
-    engine.promotions["mine"] = replace(engine.promotions["mine"], operation="", done=True, **facts)
+    engine.promotions["mine"] = replace(engine.promotions["mine"], operation="", done=True, failure=failure)
 
 
 def test_the_connection_makes_it_and_keeps_it(saved: Launch, engine: RemoteEngine) -> None:
