@@ -64,6 +64,7 @@ class EngineEnd:
 
 
 _FAILED = AttemptState.FAILED
+_CANCELLED = "It was cancelled on the cluster: by somebody (scancel), or by Slurm because no node could start it."
 ENDS: Mapping[str, EngineEnd] = {
     "NODE_FAIL": EngineEnd(_FAILED, Reason.NODE_FAIL, "The node that it ran on failed."),
     "PREEMPTED": EngineEnd(_FAILED, Reason.PREEMPTED, "The cluster took its GPUs for a job of higher priority."),
@@ -72,7 +73,11 @@ ENDS: Mapping[str, EngineEnd] = {
     "BOOT_FAIL": EngineEnd(_FAILED, Reason.BOOT_FAIL, "A node for it did not boot."),
     "DEADLINE": EngineEnd(_FAILED, Reason.DEADLINE, "It could not end before the deadline that the cluster set."),
     "REVOKED": EngineEnd(_FAILED, Reason.LAUNCH_FAILED, "Another cluster of the federation took it."),
-    "CANCELLED": EngineEnd(AttemptState.CANCELLED, Reason.USER, "Somebody cancelled it on the cluster (scancel)."),
+    "CANCELLED": EngineEnd(
+        AttemptState.CANCELLED,
+        Reason.USER,
+        _CANCELLED,
+    ),
 }
 """By what Slurm calls it; FAILED and COMPLETED are for the outcome file to say."""
 REQUEUED = EngineEnd(
