@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
 
-from wire.manifests import ModelManifest, key_digest, public_half
+from catalog.weights import manifest_of
+from wire.manifests import ModelManifest, Unverified, key_digest, public_half, read_manifest
 
 MOST_TOLD = 20
 
@@ -22,6 +24,13 @@ def own_public_key() -> str:
 def own_key_digest() -> str:
     """What that key is known by."""
     return key_digest(own_public_key())
+
+
+def own_manifest(account_id: str, model_id: str) -> ModelManifest | None:
+    """What this Slipway signed about the files under that id; None where nothing of it can be believed."""
+    with suppress(OSError, Unverified):
+        return read_manifest(manifest_of(account_id, model_id).read_bytes(), public=own_public_key())
+    return None
 
 
 def differences(folder: Path, manifest: ModelManifest) -> list[str]:

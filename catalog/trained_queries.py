@@ -5,17 +5,19 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from accounts.models import Account
+from accounts.models import Account, AuditEntry
 from catalog.models import TrainedModel
 from catalog.search import patterns
 from catalog.states import ModelKind, ModelState
 from connections.models import Connection
 from lists.orders import PAGE, Order, page_of
 from lists.pages import Page
+from wire.manifests import ModelManifest
 from wire.names import parse_model_name
 
 NEWEST_FIRST = Order(("-created_at", "-pk"))
@@ -31,6 +33,12 @@ def is_being_promoted(account: Account, connection: Connection, job_id: str) -> 
     """Whether a model is made right now of what the job saved there."""
     making = TrainedModel.objects.filter(finished_at=None, account=account, connection=connection, job_id=job_id)
     return making.exists()
+
+
+def was_deleted(manifest: ModelManifest) -> bool:
+    """Whether the model was deleted since that was signed: files of it are left of a process that died just then."""
+    since = datetime.fromisoformat(manifest.provenance["at"])
+    return AuditEntry.objects.filter(verb="delete_model", target=manifest.name, created_at__gte=since).exists()
 
 
 def list_trained(

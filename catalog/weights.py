@@ -32,7 +32,7 @@ MANIFEST = "checkpoint.json"
 """The trainer's own note about a checkpoint, which is no part of a model."""
 CONFIG, ADAPTER_CONFIG = "config.json", "adapter_config.json"
 DEPTH = 3
-_PART, _GONE, _UNNAMED, _MERGED = ".part-", ".gone-", ".manifest", ".merged-"
+_PART, _GONE, _UNNAMED, _MERGED, _SIGNED = ".part-", ".gone-", ".manifest", ".merged-", ".manifest.json"
 _HEAD, _LARGEST_HEAD = 9, 100_000_000
 _ACCOUNT_MODE, _FOLDER_MODE, _FILE_MODE = 0o750, 0o755, 0o644
 
@@ -53,7 +53,12 @@ def folder_of(account_id: str, model_id: str) -> Path:
 
 def manifest_of(account_id: str, model_id: str) -> Path:
     """Where what is signed about a model lies: beside its files, not among them."""
-    return weights_root() / account_id / f"{model_id}.manifest.json"
+    return weights_root() / account_id / f"{model_id}{_SIGNED}"
+
+
+def signed_ids(account_id: str) -> set[str]:
+    """The ids under which something was signed."""
+    return {path.name.removesuffix(_SIGNED) for path in (weights_root() / account_id).glob(f"[!.]*{_SIGNED}")}
 
 
 def part_of(account_id: str, row: uuid.UUID) -> Path:
@@ -211,9 +216,12 @@ def settle(part: Path, account_id: str, model_id: str, *, manifest: bytes) -> No
 
 
 def discard_model(account_id: str, model_id: str) -> None:
-    """Remove the files of a model, and what is signed about them. Errors: `OSError`."""
-    manifest_of(account_id, model_id).unlink(missing_ok=True)
+    """Remove the files of a model, and then what is signed about them: who dies leaves what says whose they were.
+
+    Errors: `OSError`.
+    """
     remove(folder_of(account_id, model_id))
+    manifest_of(account_id, model_id).unlink(missing_ok=True)
 
 
 def remove(folder: Path) -> None:

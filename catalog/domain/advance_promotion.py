@@ -22,8 +22,9 @@ from django.utils import timezone
 
 from catalog.domain.ask_elsewhere import ask_elsewhere
 from catalog.models import TrainedModel
-from catalog.signatures import own_public_key
+from catalog.signatures import own_manifest
 from catalog.states import ModelKind, ModelState
+from catalog.trained_queries import was_deleted
 from catalog.weights import (
     ADAPTER_CONFIG,
     WrongWeights,
@@ -31,7 +32,6 @@ from catalog.weights import (
     folder_of,
     free_bytes,
     is_there,
-    manifest_of,
     open_merged,
     open_part,
     remove_parts,
@@ -45,7 +45,7 @@ from connections.providers.promotions import PromotionThere
 from connections.states import ConnectionState
 from queues import leases
 from wire.counts import quantity
-from wire.manifests import ModelManifest, Unverified, read_manifest, sign_manifest
+from wire.manifests import ModelManifest, sign_manifest
 
 LOOK_AGAIN = timedelta(seconds=2)
 """At a model that its connection makes."""
@@ -248,18 +248,16 @@ def _finish(lease: leases.Lease, folder: Path, facts: dict[str, Any]) -> None:
 
 
 def _refuse_strangers(model: TrainedModel) -> None:
-    """Pass where nothing lies under its id, or itself, of whose renaming the row did not learn.
+    """Pass where nothing lies under its id, or itself, of whose renaming the row did not learn, or what was deleted.
 
     An older database may have been restored, which does not know the model there. Errors: `WrongWeights`.
     """
     folder = folder_of(model.account.account_id, model.model_id)
     if not folder.exists():
         return
-    with suppress(OSError, Unverified):
-        content = manifest_of(model.account.account_id, model.model_id).read_bytes()
-        signed = read_manifest(content, public=own_public_key())
-        if signed.provenance == model.provenance:
-            return
+    signed = own_manifest(model.account.account_id, model.model_id)
+    if signed is not None and (signed.provenance == model.provenance or was_deleted(signed)):
+        return
     raise WrongWeights(f"{folder} holds files of a model that is not known here (any more). Choose another id.")
 
 

@@ -36,10 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @contextmanager
 def front_door(*options: str, log: Path | None = None) -> Iterator[int]:
     """The port of a server with one process, as `./run` starts it, on the test database; `log` gets what it says."""
-    port, database = free_port(), settings.DATABASES["default"]
-    url = (
-        f"postgres://{database['USER']}:{database['PASSWORD']}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
-    )
+    port = free_port()
     command = [sys.executable, "-m", "granian", "--interface", "asginl", "--host", "127.0.0.1", "--port", str(port)]
     said = (log or Path(os.devnull)).open("ab")
     process = subprocess.Popen(
@@ -55,7 +52,7 @@ def front_door(*options: str, log: Path | None = None) -> Iterator[int]:
             "config.asgi:application",
         ],
         cwd=ROOT,
-        env=os.environ | {"DATABASE_URL": url, "SLIPWAY_SECRET_KEY": settings.SECRET_KEY},
+        env=os.environ | {"DATABASE_URL": database_address(), "SLIPWAY_SECRET_KEY": settings.SECRET_KEY},
         stdout=said,
         stderr=said if log else None,
     )
@@ -71,6 +68,13 @@ def front_door(*options: str, log: Path | None = None) -> Iterator[int]:
         process.terminate()
         process.wait(PATIENCE)
         said.close()
+
+
+def database_address() -> str:
+    """Of the test database, for processes of their own."""
+    database = settings.DATABASES["default"]
+    place = f"{database['USER']}:{database['PASSWORD']}@{database['HOST']}:{database['PORT']}"
+    return f"postgres://{place}/{database['NAME']}"
 
 
 class Wire:

@@ -379,6 +379,21 @@ def test_what_crashes_left_is_tidied_and_models_that_no_row_knows_stay(saved: La
     assert lying(home, "team-a/unknown") == ["model.safetensors"]
 
 
+def test_what_a_deletion_left_that_died_is_no_model_any_more(
+    saved: Launch, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row is gone, its files are not: the audit log says whose they were."""
+    with monkeypatch.context() as patch:
+        patch.setattr("catalog.domain.remove_model.discard_model", lambda *_: None)
+        for model_id in ("again", "mine"):
+            with TestCase.captureOnCommitCallbacks(execute=True):
+                delete_model(actor=user_actor(saved.owner), model=promote(saved, model_id=model_id))
+    assert promote(saved, model_id="again").state == ModelState.READY, "its id is free"
+    tidy_weights(now=timezone.now())
+    assert {each.partition("/")[0] for each in lying(home)} == {"again"}
+    assert {each.name for each in (home / "weights/team-a").iterdir()} == {"again", "again.manifest.json"}
+
+
 def test_launches_start_from_a_whole_model_that_fits(engine: RemoteEngine, team: Account) -> None:
     owner = make_member(account=team)
     version = make_tiny_version(mode=TrainerMode.POLICY_TRAINER)

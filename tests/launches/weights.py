@@ -54,7 +54,6 @@ def put_checkpoint(
 ) -> None:
     """Let the engine list it and hold its files."""
     account, job = launch.account.account_id, launch.job_id
-    noted = tuple(CheckpointFile(path, len(each), hashlib.sha256(each).hexdigest()) for path, each in files.items())
     record = CheckpointRecord(
         **{
             "name": name,
@@ -66,7 +65,7 @@ def put_checkpoint(
             "lora_rank": launch.spec["lora_rank"],
             "lora_alpha": 16,
             "precision": "bfloat16",
-            "files": noted,
+            "files": tuple(CheckpointFile(**each) for each in noted(files)),
             **facts,
         }
     )
@@ -112,8 +111,15 @@ def promote(launch: Launch, *, by: User | None = None, made: bool = True, **aske
 
 def make_checkpoint(launch: Launch, *, name: str = "final", **facts: Any) -> Checkpoint:
     """A row of what it saved for sampling, an adapter where nothing else is said; its files do not lie anywhere."""
-    noted = {path: (len(content), hashlib.sha256(content).hexdigest()) for path, content in adapter_files().items()}
-    files = [{"path": path, "size_bytes": size, "sha256": digest} for path, (size, digest) in noted.items()]
+    files = noted(adapter_files())
     given = {"kind": CheckpointKind.SAMPLER, "step": 20, "saved_at": SAVED, "files": files, "lora_rank": 16}
-    size = sum(size for size, _ in noted.values())
+    size = sum(file["size_bytes"] for file in files)
     return Checkpoint.objects.create(launch=launch, name=name, **{"size_bytes": size, **given, **facts})
+
+
+def noted(files: Mapping[str, bytes]) -> list[dict[str, Any]]:
+    """What a trainer notes of its files."""
+    return [
+        {"path": path, "size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        for path, content in files.items()
+    ]
