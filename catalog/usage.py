@@ -20,10 +20,11 @@ LORA_RANK = 16
 
 FOLDER = "slipway-sdk"
 TINKER = "tinker==0.23.0"
-SDK = ("fireworks-ai[training-sdk]==1.2.24", TINKER)
+SDK_VERSION = "1.2.24"
+SDK = (f"fireworks-ai[training-sdk]=={SDK_VERSION}", TINKER)
 COOKBOOK_ADDRESS = "https://github.com/fw-ai/cookbook.git"
 COOKBOOK = "76821fa1ded720d903029381b37d3c3ea7ce9ddd"
-COOKBOOK_NEEDS = ("fireworks-ai[training]==1.2.24", TINKER, "torch==2.13.0")
+COOKBOOK_NEEDS = (f"fireworks-ai[training]=={SDK_VERSION}", TINKER, "torch==2.13.0")
 RENDERERS = {
     "accounts/local/models/tiny-qwen3": "role_colon",
     "accounts/local/models/tiny-qwen3-chat": "qwen3_instruct",

@@ -54,7 +54,7 @@ def slipway(home: Home) -> Iterator[dict[str, str]]:
 def run(command: str, arguments: list[str]) -> int:
     """Run the program against a Slipway of its own; returns its exit code."""
     if command == "prove":  # it runs in another folder than its caller, who named a path
-        arguments = [*arguments[:1], *(str(Path(path).absolute()) for path in arguments[1:])]
+        arguments = [*arguments[:1], *(str(Path(path).absolute()) for path in arguments[1:2]), *arguments[2:]]
     console = Console()
     browser = find_or_install_browser(console) if command == "shots" else find_browser()
     if command == "shots" and not browser:

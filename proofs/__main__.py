@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 from proofs import cookbook, snippets
+from proofs.workplace import Workplace
 
 PROOFS = {"cookbook": cookbook.prove, "snippets": snippets.prove}
-USAGE = "usage: ./run prove cookbook|snippets PATH\nPATH is a checkout of the official cookbook."
+USAGE = (
+    "usage: ./run prove cookbook|snippets PATH [SDK]\n"
+    "PATH is a checkout of the official cookbook, SDK a version of the official SDK other than the one that pages name."
+)
 
 
 def main(arguments: list[str]) -> int:
     """Answers an exit code: 0 where all was as it should be, 1 where something was not, 2 for a wrong call."""
     match arguments:
-        case [name, path] if name in PROOFS and (Path(path) / "training" / "pyproject.toml").is_file():
-            return 0 if PROOFS[name](Path(path)) else 1
-        case [name, path] if name in PROOFS:
+        case [name, path, *sdk] if _is_right(name, sdk) and (Path(path) / "training" / "pyproject.toml").is_file():
+            return 0 if PROOFS[name](Workplace(Path(path), *sdk)) else 1
+        case [name, path, *sdk] if _is_right(name, sdk):
             print(f"{path} is no checkout of the cookbook: it has no training/pyproject.toml.", file=sys.stderr)
         case _:
             print(USAGE, file=sys.stderr)
     return 2
+
+
+def _is_right(name: str, sdk: list[str]) -> bool:
+    return name in PROOFS and len(sdk) <= 1 and all(re.fullmatch(r"[0-9]+(\.[0-9]+)+", version) for version in sdk)
 
 
 if __name__ == "__main__":

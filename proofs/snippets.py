@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from proofs.desk import code
 from proofs.workplace import Run, Workplace, last_words
 
@@ -16,9 +14,8 @@ PAGES = (
 )
 
 
-def prove(checkout: Path) -> bool:
+def prove(place: Workplace) -> bool:
     """Print a line for each page; whether all recipes trained and left no trainer."""
-    place = Workplace(checkout)
     went_well = [_one(place, page) for page in PAGES]
     return all(went_well)
 

@@ -9,11 +9,12 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from benchmarks.session import BASE_URL, make_api_key, sign_in
-from catalog.usage import COOKBOOK, COOKBOOK_ADDRESS
+from catalog.usage import COOKBOOK, COOKBOOK_ADDRESS, SDK_VERSION
 from proofs.desk import Desk, code
 
 FOLDER = Path("var/proofs").absolute()
@@ -33,40 +34,48 @@ class Run:
 
 
 class Workplace:
-    """A folder with the checkout's `training`, and a person there with an API key."""
+    """A folder with the checkout's `training`, and a person there with an API key and an SDK of that version."""
 
-    def __init__(self, checkout: Path) -> None:
+    def __init__(self, checkout: Path, sdk: str = SDK_VERSION) -> None:
         self._browser = sign_in()
         self._key = make_api_key("proof")
+        self._sdk = sdk
+        variables = {"COOKBOOK_METRICS_FILE": str(FOLDER / METRICS), "WANDB_MODE": "disabled"}
+        self._desk = Desk(self._key, FOLDER, variables)
         copy = FOLDER / "cookbook"
         shutil.rmtree(copy, ignore_errors=True)  # installing leaves files in it, which a checkout should not get
         shutil.copytree(checkout / "training", copy / "training", ignore=shutil.ignore_patterns(".venv", ".git"))
-        print(f"cookbook: {_commit(checkout)}, the pages name {COOKBOOK[:12]}")
+        print(f"cookbook: {_commit(checkout)}, the pages name {COOKBOOK[:12]}; SDK {sdk}")
 
     def read(self, path: str) -> str:
         """A page's HTML."""
         return self._browser.get(path).raise_for_status().text
 
-    def run(self, html: str, program: str) -> Run:
-        """Run a program in the environments of that page, one after the other, as its reader would."""
+    def run(self, html: str, program: str, *, by: str = "python", more: str = "") -> Run:
+        """Run a program in the environments of that page and then `more`, one after the other, as its reader would."""
         (FOLDER / METRICS).unlink(missing_ok=True)
         shutil.rmtree(FOLDER / "logs", ignore_errors=True)
         clone = f"git clone {COOKBOOK_ADDRESS}\ngit -C cookbook checkout {COOKBOOK}\n"
         recipe = code(html, "cookbook-environment")
         assert clone in recipe, "the page clones the cookbook"
-        desk = Desk(self._key, FOLDER, {"COOKBOOK_METRICS_FILE": str(FOLDER / METRICS), "WANDB_MODE": "disabled"})
+        commands = f"{code(html, 'environment')}{recipe.replace(clone, '')}{more}"
         started = time.monotonic()
-        commands = f"{code(html, 'environment')}{recipe.replace(clone, '')}"
-        done = desk.run(commands, program, seconds=LONGEST_SECONDS)
+        commands = commands.replace(f"]=={SDK_VERSION}", f"]=={self._sdk}")
+        done = self._desk.run(commands, program, by=by, seconds=LONGEST_SECONDS)
         seconds = time.monotonic() - started
         return Run(done.returncode, done.stdout + done.stderr, _metrics(), seconds)
 
     def jobs_left(self) -> list[str]:
         """The jobs that still run: programs of the cookbook delete theirs."""
-        jobs = f"{BASE_URL}/v1/accounts/local/rlorTrainerJobs"
-        found = httpx.get(jobs, headers={"X-Api-Key": self._key}, timeout=30).raise_for_status().json()
         over = ("COMPLETED", "CANCELLED", "CANCELLING", "FAILED", "DELETED")
-        return [job["name"] for job in found["rlorTrainerJobs"] if not job["state"].endswith(over)]
+        found = self.ask("accounts/local/rlorTrainerJobs")["rlorTrainerJobs"]
+        return [job["name"] for job in found if not job["state"].endswith(over)]
+
+    def ask(self, name: str) -> dict[str, Any]:
+        """What the API says of that resource, or list."""
+        answer = httpx.get(f"{BASE_URL}/v1/{name}", headers={"X-Api-Key": self._key}, timeout=30)
+        found: dict[str, Any] = answer.raise_for_status().json()
+        return found
 
 
 def last_words(said: str) -> str:

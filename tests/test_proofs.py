@@ -9,22 +9,34 @@ import pytest
 from proofs import cookbook
 from proofs.__main__ import main
 from proofs.desk import Desk
+from proofs.waits import waits_of
 
 
 @pytest.mark.parametrize("arguments", [[], ["cookbook"], ["nothing", "/tmp"], ["snippets", "/tmp", "/tmp"]])
 def test_a_wrong_call_is_told_the_right_one(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
-    assert "usage: ./run prove cookbook|snippets PATH" in capsys.readouterr().err
+    assert "usage: ./run prove cookbook|snippets PATH [SDK]" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_no_cookbook_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["snippets", str(tmp_path)]) == 2
+    assert main(["snippets", str(tmp_path), "1.2.9"]) == 2
     assert f"{tmp_path} is no checkout of the cookbook" in capsys.readouterr().err
 
 
 def test_programs_for_recipes_are_python() -> None:
-    for recipe, data in cookbook.RECIPES.items():
-        compile(cookbook._program(recipe, data), recipe, "exec")
+    for recipe in cookbook.RECIPES:
+        compile(cookbook._program(recipe, **cookbook._from_model(recipe)), recipe.name, "exec")
+    compile(cookbook._reading("model = None"), "reading", "exec")
+
+
+def test_what_a_recipe_waited_for_is_read_from_its_log() -> None:
+    said = """1000.0 Saving DCP checkpoint 'step-20'...
+1001.0 DCP checkpoint 'step-20' saved (1.0s)
+1016.5 Saving sampler checkpoint 'step-20'...
+1017.0 Sampler checkpoint 'step-20' saved (0.5s)
+1107.0 Promoting newest promotable checkpoint: step-20-abcdef01 -> sft-loop
+"""
+    assert waits_of(said) == {"waited for the one to train on": 0.5, "for the promotable one": 90.0}
 
 
 def test_a_desk_makes_its_environment_until_that_has_worked(tmp_path: Path) -> None:
