@@ -31,12 +31,17 @@ STEPS = 20
 
 @dataclass(frozen=True)
 class Recipe:
-    """One with its data and how it is told to take a few of them. Those that sample need a deployment."""
+    """One with its data, how it is told to take a few of them, and what else it is told.
+
+    Those that sample are none of them: no provider here runs samplers. Without `render_workers` one renders in as many
+    processes as there may be, each of which loads torch.
+    """
 
     name: str
     data: str
     few: str
     rank: int = 8
+    more: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def shape(self) -> str:
@@ -52,8 +57,8 @@ class Recipe:
 
 
 RECIPES = (
-    Recipe("sft_loop", "conversations.jsonl", "max_examples", rank=0),
-    Recipe("dpo_loop", "preferences.jsonl", "max_pairs"),
+    Recipe("sft_loop", "conversations.jsonl", "max_examples", rank=0, more={"render_workers": 1}),
+    Recipe("dpo_loop", "preferences.jsonl", "max_pairs", more={"render_workers": 1}),
     Recipe("orpo_loop", "preferences.jsonl", "max_pairs"),
 )
 
@@ -157,7 +162,7 @@ def _figures(record: Mapping[str, float]) -> dict[str, float]:
 
 def _program(recipe: Recipe, **more: Any) -> str:
     """The recipe with a configuration. What listens is a subclass of the class by which it keeps its checkpoints."""
-    configuration = {"base_model": BASE, "epochs": 2} | more
+    configuration = {"base_model": BASE, "epochs": 2, **recipe.more} | more
     told = "\n".join(f"            {name}={value!r}," for name, value in configuration.items())
     return f"""import json
 import logging
