@@ -1,4 +1,5 @@
-"""The official SDK drives trainers that were launched from the form: train, save, cancel, launch again, load, go on."""
+"""The official SDK drives trainers that were launched from the form: train, save, cancel, launch again, load, go on;
+and one that starts from the model that the first one's weights became."""
 
 from __future__ import annotations
 
@@ -51,7 +52,7 @@ def losses(events: list[dict[str, Any]], kind: str) -> list[float]:
 def test_train_save_cancel_launch_again_and_go_on(browser: Browser, shape: str, mode: str) -> None:
     first = browser.launch(shape, recipe="none", display_name=f"sdk {mode}")
     html = browser.wait_for(first, r'data-ready="true"')
-    trained = drive(html, "train", "--mode", mode, "--steps", str(STEPS), "--save", "ten")
+    trained = drive(html, "train", "--mode", mode, "--steps", str(STEPS), "--save", "ten", "--sampler", "last")
     steps, after_training = losses(trained, "step"), losses(trained, "evaluated")[-1]
     assert len(steps) == STEPS
     assert after_training < steps[0], "the loss falls"
@@ -63,6 +64,7 @@ def test_train_save_cancel_launch_again_and_go_on(browser: Browser, shape: str, 
     assert [event["path"] for event in trained if event["event"] == "saved"] == ["ten", "ten-2"]
 
     browser.wait_for(first, r">\s*ten\s*<")
+    model = promoted(browser, first, next(event["path"] for event in trained if event["event"] == "sampler"), mode)
     browser.post(first, f"{first}/cancel")
     browser.wait_for(first, r'data-state="CANCELLED"')
 
@@ -75,3 +77,25 @@ def test_train_save_cancel_launch_again_and_go_on(browser: Browser, shape: str, 
     assert at_the_end < after_loading
     browser.post(second, f"{second}/cancel")
     browser.wait_for(second, r'data-state="CANCELLED"')
+
+    if mode == "full":
+        start_from(browser, shape, f"accounts/local/models/{model}", loss=after_training)
+
+
+def start_from(browser: Browser, shape: str, model: str, *, loss: float) -> None:
+    """A launch of the model, whose first step says what the trainer said whose weights it has."""
+    third = browser.launch(shape, recipe="none", base_model=model)
+    html = browser.wait_for(third, r'data-ready="true"')
+    went_on = drive(html, "train", "--mode", "full", "--steps", "1", "--base-model", model)
+    assert losses(went_on, "step")[0] == pytest.approx(loss, rel=1e-5)
+    browser.post(third, f"{third}/cancel")
+    browser.wait_for(third, r'data-state="CANCELLED"')
+
+
+def promoted(browser: Browser, launch: str, checkpoint: str, mode: str) -> str:
+    """The id of the model that the checkpoint has become, by the form of the launch's page."""
+    page = f"{launch}/checkpoints/{checkpoint}/promote"
+    browser.wait_for(launch, re.escape(page))
+    answer = browser.post(page, page, model_id=f"sdk-{mode}", display_name="")
+    browser.wait_for(answer.headers["location"], r'data-state="READY"')
+    return f"sdk-{mode}"

@@ -6,9 +6,9 @@
 
 Events: {"event": "step", "step", "loss_per_token", "grad_norm"}, {"event": "refused", "message"} (of calls that are to
 be refused), {"event": "evaluated", "loss_per_token"} (a forward pass after the last step, and after loading before the
-first), {"event": "saved", "path"}, {"event": "loaded", "path"}, {"event": "listed", "checkpoints"},
-{"event": "finished", "seconds"}. It imports nothing of this project and runs in an environment of its own, made from
-tests/sdk/requirements.
+first), {"event": "saved", "path"}, {"event": "sampler", "path"}, {"event": "loaded", "path"},
+{"event": "listed", "checkpoints"}, {"event": "finished", "seconds"}. It imports nothing of this project and runs in an
+environment of its own, made from tests/sdk/requirements.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ def main() -> None:
         for _ in range(2):
             emit("saved", path=client.save_state(arguments.save).result().path)
         emit("listed", checkpoints=client.list_checkpoints())
+    if arguments.sampler:
+        emit("sampler", path=client.save_weights_for_sampler(arguments.sampler).result().path)
     client.unload_model().result()
     emit("finished", seconds=round(time.monotonic() - started, 3))
     sys.stdout.flush()
@@ -64,6 +66,7 @@ def parse_arguments() -> argparse.Namespace:
         command.add_argument("--steps", type=int, default=10)
         command.add_argument("--learning-rate", type=float, default=3e-3)
         command.add_argument("--save")
+        command.add_argument("--sampler", help="a name to save weights for sampling under")
         if name == "resume":
             command.add_argument("--load", required=True, help="NAME or cross_job://JOB/NAME")
     return parser.parse_args()
