@@ -30,7 +30,7 @@ STEPS = 20
 
 
 @dataclass(frozen=True)
-class Recipe:
+class CookbookRecipe:
     """One with its data, how it is told to take a few of them, and what else it is told.
 
     Those that sample are none of them: no provider here runs samplers. Without `render_workers` one renders in as many
@@ -57,9 +57,9 @@ class Recipe:
 
 
 RECIPES = (
-    Recipe("sft_loop", "conversations.jsonl", "max_examples", rank=0, more={"render_workers": 1}),
-    Recipe("dpo_loop", "preferences.jsonl", "max_pairs", more={"render_workers": 1}),
-    Recipe("orpo_loop", "preferences.jsonl", "max_pairs"),
+    CookbookRecipe("sft_loop", "conversations.jsonl", "max_examples", rank=0, more={"render_workers": 1}),
+    CookbookRecipe("dpo_loop", "preferences.jsonl", "max_pairs", more={"render_workers": 1}),
+    CookbookRecipe("orpo_loop", "preferences.jsonl", "max_pairs"),
 )
 
 
@@ -82,7 +82,7 @@ def prove(place: Workplace) -> bool:
     return all(went_well)
 
 
-def _one(place: Workplace, html: str, recipe: Recipe) -> bool:
+def _one(place: Workplace, html: str, recipe: CookbookRecipe) -> bool:
     run, told = _run(place, html, _program(recipe, output_model_id=recipe.model_id))
     steps = [record for record in run.metrics if any(name.startswith("train/") for name in record)]
     if run.code or len(steps) != STEPS or not told:
@@ -101,7 +101,7 @@ def _one(place: Workplace, html: str, recipe: Recipe) -> bool:
     return all(went_well)
 
 
-def _is_kept(place: Workplace, recipe: Recipe, job: str) -> bool:
+def _is_kept(place: Workplace, recipe: CookbookRecipe, job: str) -> bool:
     """The job is deleted, its checkpoints are listed with a time, and the model is there."""
     found = place.ask(f"accounts/local/rlorTrainerJobs/{job}")
     saved = place.ask(f"accounts/local/rlorTrainerJobs/{job}/checkpoints")["checkpoints"]
@@ -111,7 +111,7 @@ def _is_kept(place: Workplace, recipe: Recipe, job: str) -> bool:
     return _say(good, "its job", f"{found['state']}, {len(kept)} checkpoints kept; the model is {model['state']}")
 
 
-def _opens(place: Workplace, html: str, recipe: Recipe, last: Told) -> bool:
+def _opens(place: Workplace, html: str, recipe: CookbookRecipe, last: Told) -> bool:
     """The model's page says how it is downloaded and loaded; what is loaded says what the trainer said."""
     page = place.read(f"/models/local/{recipe.model_id}")
     fetched = place.run(html, f"cd {MODELS}\n{code(page, 'download-curl')}", by="sh -e")
@@ -122,7 +122,7 @@ def _opens(place: Workplace, html: str, recipe: Recipe, last: Told) -> bool:
     return _compare("downloaded and loaded", last.logprobs, found)
 
 
-def _goes_on(place: Workplace, html: str, recipe: Recipe, last: Told, what: str, **start: str) -> bool:
+def _goes_on(place: Workplace, html: str, recipe: CookbookRecipe, last: Told, what: str, **start: str) -> bool:
     few = {recipe.few: 4, "epochs": 1, "save_final_checkpoint": False}
     run, told = _run(place, html, _program(recipe, **few, **start))
     steps = [record for record in run.metrics if any(name.startswith("train/") for name in record)]
@@ -133,7 +133,7 @@ def _goes_on(place: Workplace, html: str, recipe: Recipe, last: Told, what: str,
     return _compare(f"{what}, {run.seconds:.0f} s; first {shown}", last.logprobs, told[0].logprobs)
 
 
-def _from_model(recipe: Recipe) -> dict[str, str]:
+def _from_model(recipe: CookbookRecipe) -> dict[str, str]:
     """A whole model is a base model, an adapter what the recipe calls a warm start."""
     return {"warm_start_from_adapter": recipe.model} if recipe.rank else {"base_model": recipe.model}
 
@@ -160,7 +160,7 @@ def _figures(record: Mapping[str, float]) -> dict[str, float]:
     return {name.removeprefix("train/"): record[name] for name in wanted if isinstance(record.get(name), float)}
 
 
-def _program(recipe: Recipe, **more: Any) -> str:
+def _program(recipe: CookbookRecipe, **more: Any) -> str:
     """The recipe with a configuration. What listens is a subclass of the class by which it keeps its checkpoints."""
     configuration = {"base_model": BASE, "epochs": 2, **recipe.more} | more
     told = "\n".join(f"            {name}={value!r}," for name, value in configuration.items())
