@@ -50,8 +50,8 @@ def bring(home: Home, folder: Path) -> None:
 
 
 def digest(root: Path) -> str:
-    """Of the migrations, ours and the installed ones, and of the Postgres that they run in."""
-    sha = hashlib.sha256(f"{environments.place('test').name}".encode())
+    """Of the migrations, ours and the installed ones, of the Postgres that they run in, and of how they are kept."""
+    sha = hashlib.sha256(f"{environments.place('test').name}".encode() + Path(__file__).read_bytes())
     if binaries := find_binaries():
         program = (binaries / "postgres").stat()
         sha.update(f"{binaries} {program.st_size} {program.st_mtime_ns}".encode())
@@ -66,6 +66,7 @@ def _make(kept: Path) -> None:
         try:
             address = _new_database(servers.database_url)
             _migrate(environment(home, database_url=address, redis_url=servers.redis_url))
+            _forget_home(address)
         finally:
             servers.stop(time.monotonic() + STOP_SECONDS)
         draft = kept.with_name(f"new-{kept.name}")  # the name comes last, so that a half-made one is never used
@@ -79,6 +80,12 @@ def _new_database(address: str) -> str:
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
     return f"{address.rpartition('/')[0]}/{DATABASE}"
+
+
+def _forget_home(address: str) -> None:
+    """So that a copy takes the place where it is for its own, and not itself for the copy of another Slipway."""
+    with psycopg.connect(address) as connection:
+        connection.execute("UPDATE connections_instance SET home = ''")
 
 
 def _migrate(env: dict[str, str]) -> None:
