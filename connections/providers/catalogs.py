@@ -76,3 +76,11 @@ class OffersCatalog(Protocol):
 
     def list_catalog(self) -> RemoteCatalog | CatalogFile:
         """All or nothing: half an answer is an error. Takes at most a minute and a half. Errors: `Retryable`."""
+
+
+@runtime_checkable
+class NamesModels(Protocol):
+    """A provider whose base models have other names where it leads to."""
+
+    def model_there(self, base_model: str) -> str:
+        """The base model under its name there; "" where it is not offered there."""

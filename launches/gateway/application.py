@@ -27,7 +27,7 @@ from launches.gateway import headers
 from launches.gateway.admission import Admission, Admitted, Refused
 from launches.gateway.curves import Curves
 from launches.gateway.exchange import Body, CallerGone, CutOff, Exchange, NoAnswer, Receive, Send, WrongTrainer
-from launches.gateway.loading import is_load, translated_body
+from launches.gateway.loading import may_name, translated_body
 from launches.gateway.pool import Pool
 from launches.gateway.targets import PLAIN_PATHS_ALONE, may_lead_out
 from launches.gateway.upstream import Upstream
@@ -135,7 +135,7 @@ class Gateway:
         if attempt_elsewhere is not None and may_lead_out(asked.target):
             raise Refused(Code.INVALID_ARGUMENT, f"{job_name(asked.account, asked.job)} {PLAIN_PATHS_ALONE}")
         body = Body(receive, _content_length(scope), announced=headers.announces_body(scope["headers"]))
-        if attempt_elsewhere is not None and is_load(asked.target):
+        if attempt_elsewhere is not None and may_name(asked.target):
             body = await translated_body(body, scope["headers"], attempt_elsewhere)
         admitted, upstream = await self._connect(asked, again=False)
         try:

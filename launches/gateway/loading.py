@@ -1,7 +1,8 @@
-"""Load calls to another control plane: `cross_job://JOB/NAME` names a job by its id here, which is another one there.
+"""Calls to another control plane that name what has another name there, which their bodies are brought to.
 
-Of load calls alone, which are short, the body is read before it is passed on. Only jobs of the caller's own account are
-known by a reference: on the other side several accounts may share one.
+`cross_job://JOB/NAME` of a load call names a job by its id here, and a model is created by its base model's name here.
+Of these calls alone, which are short, the body is read before it is passed on. Only jobs of the caller's own account
+are known by a reference: on the other side several accounts may share one.
 """
 
 from __future__ import annotations
@@ -17,40 +18,47 @@ from django.db import connections
 from django.db.models import Q
 
 from api.outages import UNASKABLE
+from connections.opened import open_provider
+from connections.providers.base import ProviderError
+from connections.providers.catalogs import NamesModels
 from launches.gateway.admission import Refused, database_away, no_such_job
 from launches.gateway.exchange import Body, CallerGone, CutOff
 from launches.models import Attempt
 from wire.names import is_id
 from wire.status import Code
 
-LOAD = b"load_weights"
-"""The last part of the path. Source: the official SDK, which has no other call that takes a reference."""
+LOAD, CREATE = b"load_weights", b"create_model"
+"""The last part of the path. Source: the official SDK; no other call takes a reference, or names a base model."""
+BASE_MODEL = "base_model"
 SCHEME = "cross_job://"
 LARGEST = 64 * 1024
 MOST_REFERENCES = 8
 
 
-def is_load(target: bytes) -> bool:
-    """Whether a request for the target loads a checkpoint, however its path is written."""
+def may_name(target: bytes) -> bool:
+    """Whether a request for the target may name a job or a base model, however its path is written."""
     path = unquote_to_bytes(target.partition(b"?")[0]).rstrip(b"/")
-    return path.rpartition(b"/")[2].partition(b";")[0].lower() == LOAD
+    return path.rpartition(b"/")[2].partition(b";")[0].lower() in (LOAD, CREATE)
 
 
 async def translated_body(body: Body, fields: Iterable[tuple[bytes, bytes]], attempt: int) -> Body:
-    """The body with the ids that the jobs have there. `attempt` is the one (primary key) whose trainer is asked.
+    """The body with the names that things have there. `attempt` is the one (primary key) whose trainer is asked.
 
     Errors: `Refused`, `CallerGone`, `CutOff`.
     """
     if any(name.lower() == b"content-encoding" and value.strip().lower() != b"identity" for name, value in fields):
-        raise Refused(Code.INVALID_ARGUMENT, "Send the body of a load call as it is, without Content-Encoding.")
+        raise Refused(Code.INVALID_ARGUMENT, "Send the body of this call as it is, without Content-Encoding.")
     with _read_as_json():
         asked = json.loads(await _whole(body))
         jobs = {job for job, _ in _references(asked)}
     if len(jobs) > MOST_REFERENCES:
-        raise Refused(Code.INVALID_ARGUMENT, f"{len(jobs)} jobs in one load call; name at most {MOST_REFERENCES}.")
+        raise Refused(Code.INVALID_ARGUMENT, f"{len(jobs)} jobs in one call; name at most {MOST_REFERENCES}.")
     there = await _ids_there(attempt, jobs) if jobs else {}
     with _read_as_json():
-        return body.replaced(json.dumps(_rewritten(asked, there)).encode())
+        told = _rewritten(asked, there)
+    if isinstance(told, dict) and isinstance(base := told.get(BASE_MODEL), str):
+        told[BASE_MODEL] = await _model_there(attempt, base) or base
+    return body.replaced(json.dumps(told).encode())
 
 
 @contextmanager
@@ -59,7 +67,7 @@ def _read_as_json() -> Iterator[None]:
     try:
         yield
     except (ValueError, RecursionError):
-        raise Refused(Code.INVALID_ARGUMENT, "The body of a load call has to be JSON.") from None
+        raise Refused(Code.INVALID_ARGUMENT, "The body of this call has to be JSON.") from None
 
 
 async def _whole(body: Body) -> bytes:
@@ -70,7 +78,7 @@ async def _whole(body: Body) -> bytes:
     async for data, _ in body.pieces():
         came += data
         if len(came) > LARGEST:
-            sentence = f"A load call has a body of at most {LARGEST // 1024} KiB."
+            sentence = f"This call has a body of at most {LARGEST // 1024} KiB."
             raise Refused(Code.INVALID_ARGUMENT, sentence, http_status=413)
         if body.is_over:
             return bytes(came)
@@ -113,6 +121,26 @@ def _ids_there(attempt: int, jobs: Iterable[str]) -> Mapping[str, str]:
         raise database_away(error) from error
     finally:
         connections.close_all()
+
+
+@sync_to_async(thread_sensitive=False)
+def _model_there(attempt: int, base_model: str) -> str:
+    try:
+        return model_there(attempt, base_model)
+    except UNASKABLE as error:
+        raise database_away(error) from error
+    finally:
+        connections.close_all()
+
+
+def model_there(attempt: int, base_model: str) -> str:
+    """The base model under its name on the attempt's connection; "" where that has none of its own for it."""
+    row = Attempt.objects.select_related("launch__connection").defer("log_tail").get(pk=attempt)
+    try:
+        provider = open_provider(row.launch.connection)
+    except ProviderError:  # the trainer is asked all the same, and says what it finds
+        return ""
+    return provider.model_there(base_model) if isinstance(provider, NamesModels) else ""
 
 
 def ids_there(attempt: int, jobs: Iterable[str]) -> Mapping[str, str]:

@@ -11,12 +11,14 @@ import pytest
 from django.db import OperationalError
 
 from accounts.origins import UNKNOWN
+from connections.kinds import CONTROL_PLANE
 from connections.models import Connection
+from connections.sealing import seal
 from launches.gateway import loading
 from launches.gateway.admission import Refused
 from launches.gateway.application import Gateway, TrainerRequest
 from launches.gateway.exchange import Body, CallerGone, CutOff, NoAnswer
-from launches.gateway.loading import LARGEST, ids_there, is_load, translated_body
+from launches.gateway.loading import LARGEST, ids_there, may_name, model_there, translated_body
 from launches.models import Attempt, Launch
 from tests.connections.remote import make_connection
 from tests.launches.makers import attempt_of, make_launch
@@ -24,19 +26,20 @@ from tests.makers import make_account
 
 
 @pytest.mark.parametrize(
-    ("target", "loads"),
+    ("target", "names"),
     [
         (b"/api/v1/load_weights", True),
         (b"/api/v1/load_weights/?x=1", True),
         (b"//api/v1/%6coad%5Fweights", True),
         (b"/api/v1/Load_Weights;x=1", True),
+        (b"/api/v1/create_model", True),
         (b"/api/v1/save_weights", False),
         (b"/api/v1/forward_backward?load_weights", False),
         (b"/api/v1/load_weights/more", False),
     ],
 )
-def test_a_load_call_is_known_however_its_path_is_written(target: bytes, loads: bool) -> None:
-    assert is_load(target) == loads
+def test_a_call_that_names_something_is_known_however_its_path_is_written(target: bytes, names: bool) -> None:
+    assert may_name(target) == names
 
 
 def translate(monkeypatch: pytest.MonkeyPatch, *pieces: bytes, whole: bool = True, **fields: str) -> Any:
@@ -45,7 +48,11 @@ def translate(monkeypatch: pytest.MonkeyPatch, *pieces: bytes, whole: bool = Tru
     async def ids(_: int, jobs: set[str]) -> dict[str, str]:
         return {job: job.upper() for job in jobs}
 
+    async def model(_: int, base_model: str) -> str:
+        return base_model.replace("team-a", "north") if "team-a" in base_model else ""
+
     monkeypatch.setattr(loading, "_ids_there", ids)
+    monkeypatch.setattr(loading, "_model_there", model)
     messages = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
     if whole:
         messages[-1]["more_body"] = False
@@ -74,6 +81,26 @@ def test_every_reference_is_brought_to_the_ids_there_and_nothing_else(monkeypatc
     assert translate(monkeypatch, b'{"path": "cross_job://a/x", "path": "mine"}') == {"path": "mine"}
     nested = translate(monkeypatch, b'{"x": [{"y": "CROSS_JOB://a/x/y"}]}')
     assert nested == {"x": [{"y": "cross_job://A/x/y"}]}
+
+
+def test_a_base_model_is_brought_to_its_name_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {"base_model": "accounts/team-a/models/tiny", "lora_config": {"base_model": "accounts/team-a/models/tiny"}}
+    there = translate(monkeypatch, json.dumps(asked).encode())
+    assert there == asked | {"base_model": "accounts/north/models/tiny"}
+    for other in ({"base_model": "accounts/other/models/x"}, {"base_model": 3}, ["base_model"]):
+        assert translate(monkeypatch, json.dumps(other).encode()) == other
+
+
+@pytest.mark.django_db
+def test_the_connection_knows_what_a_base_model_is_called_there() -> None:
+    config = {"url": "http://127.0.0.1:9", "account": "team", "accounts": "local=north", "following": "off"}
+    far = Connection.objects.create(name="far", kind=CONTROL_PLANE, config=config, secret=seal("a key"))
+    here, elsewhere = make_launch(), make_launch()
+    Launch.objects.filter(pk=elsewhere.pk).update(connection=far)
+    pks = [attempt_of(launch).pk for launch in (here, elsewhere)]
+    names = [model_there(pk, "accounts/local/models/tiny") for pk in pks]
+    assert names == ["", "accounts/north/models/tiny"]
+    assert model_there(pks[1], "accounts/of-nobody/models/tiny") == ""
 
 
 def test_what_cannot_be_read_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:

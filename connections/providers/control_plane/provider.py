@@ -105,6 +105,10 @@ class ControlPlaneProvider:
             return CatalogFile(self.published, data, self.catalogs.accounts)
         return offered.list_offered(self.there.client, self.catalogs)
 
+    def model_there(self, base_model: str) -> str:
+        """Under the account that the catalogs say; "" where none does."""
+        return self.catalogs.model_there(base_model)
+
     def tokenizer(self, base_model: str) -> Mapping[str, bytes]:
         """From another Slipway, which has this beyond the public wire; none from elsewhere. Errors: `Retryable`."""
         there = self.catalogs.model_there(base_model)
