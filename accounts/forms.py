@@ -189,7 +189,7 @@ class AccountSettingsForm(RefusableForm):
     checkpoint_retention_days = forms.IntegerField(
         label="Kept for",
         required=False,
-        help_text="Empty: as long as anywhere on this Slipway. 0: removed together with the launch.",
+        help_text="Empty: the days above. 0: removed together with the launch. What was deleted before keeps its date.",
         widget=forms.NumberInput(attrs={"class": "input", "inputmode": "numeric", "autocomplete": "off"}),
     )
     asks_about_versions = forms.BooleanField(

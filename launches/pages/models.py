@@ -28,6 +28,11 @@ class ShownModel:
         return STATE_LABELS[ModelState(self.model.state)]
 
     @property
+    def modules(self) -> list[str]:
+        """What an adapter changes, each kind of module once."""
+        return sorted({name.rpartition(".")[2] for name in self.model.target_modules})
+
+    @property
     def is_here(self) -> bool:
         """Whether it is ready, and its files lie here."""
         return self.model.state == ModelState.READY and self.model.elsewhere is None

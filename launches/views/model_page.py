@@ -64,10 +64,11 @@ def model_rename(request: SlipwayRequest, account: str, model_id: str) -> HttpRe
     """Another display name; the id stays."""
     found, typed = own_model(request, account, model_id), request.POST.get("display_name", "")
     try:
-        rename_trained_model(actor=actor_of(request), model=found, display_name=typed)
+        renamed = rename_trained_model(actor=actor_of(request), model=found, display_name=typed)
     except InvalidArgument as refusal:
         context = model_context(request, found) | {"typed": typed, "wrong": refusal.violations[0].description}
         return render(request, "models/page.html", context, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    messages.success(request, f"{found.model_id} is shown as {renamed} now.")
     return see_other(reverse("model", args=[account, model_id]))
 
 
