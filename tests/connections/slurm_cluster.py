@@ -105,13 +105,17 @@ class SlurmCluster:
         until(lambda: self.run("sinfo", "-h", "-p", "train", "-n", node, "-o", "%T").strip() in ("idle", "mixed"))
 
     def kill_node(self, node: str) -> None:
-        """SIGKILL to a node's slurmd and to all that runs of jobs there; the controller is told that it is down."""
+        """SIGKILL to a node's slurmd and to all that runs of jobs there; the controller is told that it is down.
+
+        All are stopped first, as on a machine that dies none of them tells the controller how another ended.
+        """
         self._end_process(self.folder / f"slurmd-{node}.pid", signal.SIGKILL)
-        for process in self.processes():
-            with suppress(psutil.Error):
-                environment = process.environ()
-                if environment.get("SLURMD_NODENAME") == node or f"[{node}" in " ".join(process.cmdline()):
-                    process.kill()
+        of_jobs = [process for process in self.processes() if _is_of(process, node)]
+        there = of_jobs + [step for process in of_jobs for step in process.parents() if step.name() == "slurmstepd"]
+        for stop in (psutil.Process.suspend, psutil.Process.kill):
+            for process in there:
+                with suppress(psutil.Error):
+                    stop(process)
         self.run("scontrol", "update", f"nodename={node}", "state=down", "reason=killed")
 
     def job(self, job_id: str) -> str:
@@ -120,7 +124,17 @@ class SlurmCluster:
 
     def processes(self) -> list[psutil.Process]:
         """All that runs of it: its daemons, and what they started."""
-        return [process for process in psutil.process_iter() if _conf_of(process) == str(self.conf)]
+        return [
+            process
+            for process in psutil.process_iter()
+            if _conf_of(process) == str(self.conf) or self._is_step(process)
+        ]
+
+    def _is_step(self, process: psutil.Process) -> bool:
+        """Whether it is what looks after a job there, which has no environment to tell it by."""
+        with suppress(psutil.Error):
+            return process.name() == "slurmstepd" and Path(process.cwd()).is_relative_to(self.folder)
+        return False
 
     def end(self) -> None:
         """Leave no process behind."""
@@ -164,6 +178,13 @@ def slurm_cluster(folder: Path) -> Iterator[SlurmCluster]:
         yield cluster
     finally:
         cluster.end()
+
+
+def _is_of(process: psutil.Process, node: str) -> bool:
+    """Whether it is a job's process on the node."""
+    with suppress(psutil.Error):
+        return process.environ().get("SLURMD_NODENAME") == node or f"[{node}" in " ".join(process.cmdline())
+    return False
 
 
 def _conf_of(process: psutil.Process) -> str:

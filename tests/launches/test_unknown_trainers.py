@@ -68,7 +68,7 @@ def test_what_a_restored_database_does_not_know_is_listed_and_ends_when_asked(ri
 
     assert reconcile_launches(local_connection().pk) == 0
     assert reconcile_launches(local_connection().pk) == 0
-    first, second = UnknownTrainer.objects.order_by("pk")
+    first, second = UnknownTrainer.objects.order_by("-account_name")  # they are noticed in any order
     assert (first.name, first.state) == (f"accounts/team-a/rlorTrainerJobs/{running.job}", AttemptState.RUNNING)
     assert (second.account_name, second.state) == ("gone", AttemptState.PENDING)
     assert first.since is not None
