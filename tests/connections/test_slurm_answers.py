@@ -113,6 +113,16 @@ def test_names_are_this_slipways_alone() -> None:
     assert read_name("j", name) is None
 
 
+def test_of_what_waits_the_description_says_more() -> None:
+    described = "Nodes_required_for_job_are_DOWN,_DRAINED_or_reserved_for_jobs_in_higher_priority_partitions"
+    told = {"job_id": 1, "state_reason": "Resources", "state_description": described}
+    waits, runs = read_jobs(json.dumps({"jobs": [told | {"job_state": state} for state in ("PENDING", "RUNNING")]}))
+    assert waiting_words(waits.reason).startswith(
+        "Nodes that it needs are drained, down or reserved. (Slurm: Nodes req"
+    )
+    assert runs.reason == "Resources"
+
+
 def test_every_reason_to_wait_is_said_in_words_with_slurms_own() -> None:
     for reason, words in PENDING_WORDS.items():
         assert waiting_words(reason) == f"{words} (Slurm: {reason})"

@@ -151,7 +151,7 @@ def test_says_why_it_waits_and_is_cancelled_while_it_does(rig: SlurmRig, drained
     first, second = make_reference(), make_reference()
     for reference in (first, second):
         rig.provider.submit(make_submission(reference))
-    until(lambda: "ReqNodeNotAvail" in rig.provider.observe(first).detail, pause=0.2)
+    until(lambda: "drained, down or reserved" in rig.provider.observe(first).detail, pause=0.2)
     seen = rig.provider.observe_many([first, second])
     for reference, position in ((first, 1), (second, 2)):
         waiting = seen[reference]

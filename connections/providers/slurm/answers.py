@@ -89,7 +89,7 @@ def _job(row: Mapping[str, Any]) -> SlurmJob:
         job_id=str(row.get("job_id", "")),
         name=str(row.get("name", "")),
         state=_words(row.get("job_state"))[0],
-        reason=str(row.get("state_reason", "")),
+        reason=_reason(row),
         partition=str(row.get("partition", "")),
         priority=_number(row.get("priority")),
         submitted=_time(row.get("submit_time")),
@@ -102,6 +102,12 @@ def _job(row: Mapping[str, Any]) -> SlurmJob:
         signal_number=signal_number,
         gpus=_gpus(str(row.get("gres_detail", ""))),
     )
+
+
+def _reason(row: Mapping[str, Any]) -> str:
+    """Why it is as it is. Of what waits the description, where there is one, says more: that nodes are out."""
+    described = str(row.get("state_description") or "") if "PENDING" in _words(row.get("job_state")) else ""
+    return described.replace("_", " ") or str(row.get("state_reason", ""))
 
 
 def _nodes(row: Mapping[str, Any]) -> Iterator[SlurmNode]:

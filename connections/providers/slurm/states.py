@@ -37,6 +37,7 @@ PENDING_WORDS: Mapping[str, str] = {
     "Licenses": "It waits for a licence.",
     "Reservation": "It waits for a reservation.",
     "ReqNodeNotAvail": "Nodes that it needs are drained, down or reserved.",
+    "Nodes required for job are DOWN": "Nodes that it needs are drained, down or reserved.",
     "NodeDown": "A node that it needs is down.",
     "BadConstraints": "No node can ever meet what it asks for.",
     "InvalidAccount": "The connection's Slurm account may not be used.",
