@@ -127,6 +127,10 @@ class Victim:
 def _measured(key: str) -> Victim:
     """The one that this program was started for."""
     home = Home(Path(os.environ["SLIPWAY_HOME"]))
+    set_up_django()
+    from django.db import connections  # noqa: PLC0415 -- after Django is set up
+
+    connections.close_all()  # of the part before, Postgres was restarted under them
     return Victim(home, BASE_URL, make_api_key(key), os.environ["DATABASE_URL"])
 
 
@@ -233,9 +237,7 @@ def _few(near: Victim, far: Victim, trainers: Any) -> None:
 
 
 def _check(slipway: Victim, like: str, number: int) -> None:
-    assert slipway.ask(ATTEMPTS, like)[0] == (number, number, number if like != "s%" else 1), slipway.ask(
-        ATTEMPTS, like
-    )
+    assert (found := slipway.ask(ATTEMPTS, like)) == [(number, number)], found
     assert slipway.ask(GAPS, like) == [(0,)], "a timeline has a gap"
     assert slipway.ask(REPEATED, like) == [(0,)], "a state came twice"
 
@@ -293,6 +295,7 @@ def second_slipway() -> Iterator[tuple[Victim, Any]]:
         for name in ("DATABASE_URL", "REDIS_URL"):
             del os.environ[name]
         os.environ |= {"SLIPWAY_TRAINER_ENV": str(trainers.environment), "SLIPWAY_LOCAL_SLOTS": "8"}
+        os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parent.parent)  # the first one's have none
         try:
             with slipway(home) as env:
                 os.environ |= kept
