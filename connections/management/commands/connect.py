@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import sys
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -16,6 +15,7 @@ from connections.domain.add_connection import add_connection
 from connections.domain.edit_connection import edit_connection
 from connections.domain.lend_connection import lend_connection
 from connections.kinds import KINDS
+from connections.management.secret_options import add_secret_options, told_secret
 from connections.models import Connection
 from connections.queries import find_connection
 from wire.errors import InvalidArgument, Refusal
@@ -36,9 +36,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--set", action="append", default=[], metavar="FIELD=VALUE", help="a setting of the kind; may be repeated"
         )
-        secret = parser.add_mutually_exclusive_group()
-        secret.add_argument("--secret-file", type=Path, metavar="FILE", help="the file that holds the secret")
-        secret.add_argument("--secret-stdin", action="store_true", help="read the secret from stdin")
+        add_secret_options(parser, holds="the secret")
         parser.add_argument(
             "--account", action="append", default=[], metavar="ID", help="an account that may use it; may be repeated"
         )
@@ -46,7 +44,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Refusals are a line each and exit code 1; then nothing was changed."""
-        written, secret = _settings(options["set"]), _secret(options)
+        written, secret = _settings(options["set"]), told_secret(options)
         try:
             with transaction.atomic():
                 self.stdout.write(self._connect(options, written, secret))
@@ -92,18 +90,6 @@ def _settings(given: list[str]) -> dict[str, str]:
         if "=" not in text:
             raise CommandError(f"--set {text!r} says nothing: write FIELD=VALUE.")
     return {field.strip(): value for field, _, value in (text.partition("=") for text in given)}
-
-
-def _secret(options: dict[str, Any]) -> str:
-    """What was told to read, "" where nothing was. Errors: `CommandError`."""
-    if options["secret_stdin"]:
-        return sys.stdin.read().strip()
-    if options["secret_file"] is None:
-        return ""
-    try:
-        return str(options["secret_file"].read_text()).strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"The secret cannot be read from {options['secret_file']}: {error}") from None
 
 
 def _asked(kind: str) -> str:

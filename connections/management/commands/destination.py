@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -11,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from accounts.actors import SYSTEM
 from connections.domain.remove_destination import remove_destination
 from connections.domain.set_destination import set_destination
+from connections.management.secret_options import add_secret_options, told_secret
 from connections.models import Destination
 from wire.errors import InvalidArgument
 
@@ -27,9 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("--endpoint", default="", help="of a bucket that is not Amazon's: https://HOST")
         parser.add_argument("--region", default="", help="of a bucket; us-east-1 unless told")
         parser.add_argument("--key-id", default="", help="of a bucket: the id of the access key")
-        secret = parser.add_mutually_exclusive_group()
-        secret.add_argument("--secret-file", type=Path, metavar="FILE", help="the file that holds the key's secret")
-        secret.add_argument("--secret-stdin", action="store_true", help="read it from stdin")
+        add_secret_options(parser, holds="the key's secret")
         parser.add_argument("--remove", action="store_true", help="take it away; what lies there stays")
 
     def handle(self, *args: Any, name: str, **options: Any) -> None:
@@ -41,7 +38,7 @@ class Command(BaseCommand):
             raise CommandError("Say where it is, by --address; or --remove it.")
         told = {field: options[field] for field in ("address", "endpoint", "region", "key_id")}
         try:
-            row = set_destination(actor=SYSTEM, name=name, secret=_secret(options), **told)
+            row = set_destination(actor=SYSTEM, name=name, secret=told_secret(options), **told)
         except InvalidArgument as refusal:
             raise CommandError("\n".join(f"{each.field}: {each.description}" for each in refusal.violations)) from None
         self.stdout.write(f"Weights can be pushed to {row.name}, at {row.address}.")
@@ -52,15 +49,3 @@ class Command(BaseCommand):
             raise CommandError(f"There is no destination {name!r}.")
         remove_destination(actor=SYSTEM, destination=row)
         self.stdout.write(f"{name} is no destination any more; what lies there stays.")
-
-
-def _secret(options: dict[str, Any]) -> str:
-    """What was told to read, "" where nothing was. Errors: `CommandError`."""
-    if options["secret_stdin"]:
-        return sys.stdin.read().strip()
-    if options["secret_file"] is None:
-        return ""
-    try:
-        return str(options["secret_file"].read_text()).strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"The secret cannot be read from {options['secret_file']}: {error}") from None
