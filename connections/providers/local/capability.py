@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from connections.providers.base import VALIDATION_RECIPE
 from connections.providers.local.users import closed_model
 from connections.providers.spec import TrainerSpec
 from connections.providers.trainer_files.base_models import is_model
 from connections.providers.trainer_files.demo_models import DEMO_MODELS
-from connections.providers.trainer_files.recipes import RECIPES
+from connections.providers.trainer_files.recipes import reasons_of_trainer
 from wire.counts import quantity
 from wire.names import parse_model_name
 
@@ -103,14 +102,7 @@ def reasons_against(spec: TrainerSpec, places: ModelPlaces, *, others: Callable[
     elif gpus := spec.gpus_per_replica:
         needs = f"The shape needs {quantity(gpus, 'GPU')} a replica"
         yield f"{needs}; this machine's provider runs shapes without GPUs only."
-    if spec.trainer_replica_count != 1:
-        yield f"It asks for {spec.trainer_replica_count} trainer replicas; this machine runs 1 replica only."
-    if spec.deployment_replica_count:
-        yield f"It asks for {spec.deployment_replica_count} deployment replicas; this machine has none: ask for 0."
-    if spec.region:
-        yield f"It asks for region {spec.region}; this machine has no regions: leave the region empty."
-    if spec.recipe not in {*(recipe.name for recipe in RECIPES), VALIDATION_RECIPE}:
-        yield f"The recipe {spec.recipe} is not one of {', '.join(recipe.name for recipe in RECIPES)}."
+    yield from reasons_of_trainer(spec, "this machine")
     if spec.adapter and not _is_adapter(places, spec.adapter):
         yield f"The adapter {spec.adapter} is not on this machine (any more): choose another one, or none."
     try:

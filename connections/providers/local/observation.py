@@ -10,9 +10,9 @@ from typing import Any
 from connections.providers.base import Observation
 from connections.providers.states import AttemptState
 from connections.providers.trainer_files import files, liveness, outcome, records, values
+from connections.providers.trainer_files.config import resumed_from
 from connections.providers.trainer_files.outcome import Exceeded
 from wire.counts import quantity
-from wire.names import is_id
 
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (what to call where one listens on all)
 
@@ -25,7 +25,7 @@ def waiting(directory: Path, ahead: int, slots: int, shortage: str) -> Observati
         AttemptState.PENDING,
         shortage or f"Waiting for a free slot: {line} ({runs} here at a time).",
         queue_position=ahead + 1,
-        resumed_from=_resumed_from(directory),
+        resumed_from=resumed_from(directory),
         since=_since(directory),
     )
 
@@ -47,7 +47,7 @@ def live(directory: Path, host: str, bind: str) -> Observation:
         detail,
         ready=ready,
         endpoint=f"http://{liveness.in_url(host)}:{port}" if port else "",
-        resumed_from=_resumed_from(directory),
+        resumed_from=resumed_from(directory),
         session_opened=files.read_json(files.records_of(directory) / files.SESSION) is not None,
         progress=progress,
         limits=limits,
@@ -79,7 +79,7 @@ def ended(directory: Path, exit_facts: dict[str, Any]) -> Observation:
         said.state,
         said.detail,
         said.reason,
-        resumed_from=_resumed_from(directory),
+        resumed_from=resumed_from(directory),
         progress=progress,
         limits=limits,
     )
@@ -97,9 +97,3 @@ def _since(directory: Path) -> datetime | None:
         with suppress(OSError):
             return datetime.fromtimestamp((directory / name).stat().st_mtime, UTC)
     return None
-
-
-def _resumed_from(directory: Path) -> str:
-    config = files.read_json(directory / files.CONFIG) or {}
-    name = config.get("resume_from")
-    return name if isinstance(name, str) and is_id(name) else ""

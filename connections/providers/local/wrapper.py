@@ -9,7 +9,6 @@ a grace period. Standard library only.
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import shutil
 import signal
@@ -19,7 +18,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
@@ -176,7 +174,7 @@ class Wrapper:
         reach.let_through(map(Path, self._plan["reached"]))
         process, pipe = self._start_trainer(environment, user)
         with suppress(OSError):  # it runs, noted or not
-            files.write_json(self._directory / files.TRAINER, {"pid": process.pid, "started_at": _now()})
+            files.write_json(self._directory / files.TRAINER, {"pid": process.pid, "started_at": files.now()})
         keeper = limits.LogKeeper(pipe, log, self._plan["limits"]["log_bytes"])
         folders = [Path(folder) for folder in self._plan["folders"]]
         watch = limits.LimitWatch(self._plan["limits"], folders, process.pid, user.get("user"))
@@ -214,10 +212,7 @@ class Wrapper:
         return process, read
 
     def _tell(self, message: str) -> None:
-        line = json.dumps({"number": self._told + 1, "message": message, "time": _now()})
-        with suppress(OSError), (self._directory / files.PROGRESS).open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
-            self._told += 1
+        self._told += files.tell_progress(self._directory, self._told + 1, message)
 
 
 def main(directory: Path) -> int:
@@ -229,11 +224,11 @@ def main(directory: Path) -> int:
     with files.locked(directory / files.LOCK, LOCK_SECONDS) as lock:
         if lock is None or _had_wrapper(directory):
             return 0
-        files.write_json(directory / files.WRAPPER, {"pid": os.getpid(), "started_at": _now()})
+        files.write_json(directory / files.WRAPPER, {"pid": os.getpid(), "started_at": files.now()})
         with (directory / files.LOG).open("ab", buffering=0) as log:
             ended = Wrapper(directory, plan, group).run(log)
         shutil.rmtree(directory / files.HOME, ignore_errors=True)
-        _write_ending(directory / files.EXIT, ended | {"asked": group.asked, "finished_at": _now()})
+        _write_ending(directory / files.EXIT, ended | {"asked": group.asked, "finished_at": files.now()})
     return 0
 
 
@@ -274,10 +269,6 @@ def _die_with(parent: int) -> None:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it died before we said so
             os._exit(1)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 if __name__ == "__main__":

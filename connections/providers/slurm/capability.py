@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from connections.providers.base import VALIDATION_RECIPE
 from connections.providers.slurm.config import SlurmConfig
 from connections.providers.slurm.script import gres_for
 from connections.providers.spec import TrainerSpec
 from connections.providers.trainer_files.base_models import is_model
 from connections.providers.trainer_files.demo_models import DEMO_MODELS
-from connections.providers.trainer_files.recipes import RECIPES
+from connections.providers.trainer_files.recipes import reasons_of_trainer
 from wire.counts import quantity
 
 
@@ -29,14 +28,7 @@ def reasons_against(spec: TrainerSpec, config: SlurmConfig, models: Mapping[str,
         yield f"The connection does not say how Slurm calls {spec.accelerator_type}; it knows {known}."
     elif gres_for(spec, config) is None:
         yield "The shape does not say which GPU it needs, and the connection not which to give then."
-    if spec.trainer_replica_count != 1:
-        yield f"It asks for {spec.trainer_replica_count} trainer replicas; this connection runs 1 replica only."
-    if spec.deployment_replica_count:
-        yield f"It asks for {spec.deployment_replica_count} deployment replicas; this connection has none: ask for 0."
-    if spec.region:
-        yield f"It asks for region {spec.region}; this connection has no regions: leave the region empty."
-    if spec.recipe not in {*(recipe.name for recipe in RECIPES), VALIDATION_RECIPE}:
-        yield f"The recipe {spec.recipe} is not one of {', '.join(recipe.name for recipe in RECIPES)}."
+    yield from reasons_of_trainer(spec, "this connection")
     if spec.base_model not in models and spec.base_model not in DEMO_MODELS:
         yield (
             f"The base model {spec.base_model} is not on the cluster as far as the connection says: a superuser can "

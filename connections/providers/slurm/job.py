@@ -10,7 +10,6 @@ then this one waits for that one's end, and passes on by a file what it is asked
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -18,7 +17,6 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -83,7 +81,7 @@ class Runner:
         environment = os.environ | {TOKEN_VARIABLE: token, "PYTHONUNBUFFERED": "1"}
         process = self._start(self._plan["trainer"], dict(environment))
         with suppress(OSError):  # it runs, noted or not
-            files.write_json(self._directory / files.TRAINER, {"pid": process.pid, "started_at": _now()})
+            files.write_json(self._directory / files.TRAINER, {"pid": process.pid, "started_at": files.now()})
         return self._wait(process)
 
     def _start(self, command: list[str], environment: dict[str, str], **streams: Any) -> subprocess.Popen[str]:
@@ -137,10 +135,7 @@ class Runner:
                 os.killpg(self._process.pid, number)
 
     def _tell(self, message: str) -> None:
-        line = json.dumps({"number": self._told + 1, "message": message, "time": _now()})
-        with suppress(OSError), (self._directory / files.PROGRESS).open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
-            self._told += 1
+        self._told += files.tell_progress(self._directory, self._told + 1, message)
 
 
 def main(directory: Path) -> int:
@@ -166,7 +161,7 @@ def _run(directory: Path, plan: dict[str, Any], job_id: str) -> int:
         _write_ending(directory / files.EXIT, _facts({"stage": WRAPPER_STAGE, "code": None, "signal": None}, REQUEUED))
         return 0
     runner = Runner(directory, plan)
-    files.write_json(directory / files.WRAPPER, {"job": job_id, "node": _node(), "started_at": _now()})
+    files.write_json(directory / files.WRAPPER, {"job": job_id, "node": _node(), "started_at": files.now()})
     ended = runner.run()
     _write_ending(directory / files.EXIT, _facts(ended, runner.cause) | {"asked": runner.asked})
     code = ended["code"]
@@ -197,7 +192,7 @@ def owner_of(directory: Path) -> str:
 
 
 def _facts(ended: dict[str, Any], cause: str) -> dict[str, Any]:
-    return ended | {"asked": False, "cause": cause, "finished_at": _now()}
+    return ended | {"asked": False, "cause": cause, "finished_at": files.now()}
 
 
 def _write_ending(path: Path, ended: dict[str, Any]) -> None:
@@ -217,10 +212,6 @@ def _say(line: str) -> None:
 
 def _node() -> str:
     return os.environ.get("SLURMD_NODENAME") or socket.gethostname()
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 if __name__ == "__main__":

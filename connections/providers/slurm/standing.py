@@ -13,7 +13,7 @@ from connections.providers.slurm.endings import AttemptEnding
 from connections.providers.slurm.job import owner_of
 from connections.providers.states import AttemptState
 from connections.providers.trainer_files import files, liveness, records
-from wire.names import is_id
+from connections.providers.trainer_files.config import resumed_from
 
 NUMBER = "slurm-job"  # by the provider: the job's number as sbatch answered it
 
@@ -95,12 +95,6 @@ def over(directory: Path, ended: AttemptEnding) -> Observation:
         remote_id=owner_of(directory) or number_of(directory),
         remote_state=ended.engine,
     )
-
-
-def resumed_from(directory: Path) -> str:
-    """The checkpoint that the attempt started from, "" for none."""
-    name = (files.read_json(directory / files.CONFIG) or {}).get("resume_from")
-    return name if isinstance(name, str) and is_id(name) else ""
 
 
 def _asked(directory: Path) -> AttemptState | None:

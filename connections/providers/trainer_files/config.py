@@ -7,7 +7,7 @@ from typing import Any
 
 from connections.providers.spec import TrainerMode, TrainerSpec
 from connections.providers.trainer_files import files
-from wire.names import parse_checkpoint_name
+from wire.names import is_id, parse_checkpoint_name
 
 RECIPE_STEPS = 60
 
@@ -58,3 +58,9 @@ def _start_from(spec: TrainerSpec) -> str | None:
     """The checkpoint as our trainer calls it (those of the account's jobs lie beside each other), or the adapter."""
     parsed = parse_checkpoint_name(spec.continue_from or "")
     return f"cross_job://{parsed[1]}/{parsed[2]}" if parsed else spec.adapter or None
+
+
+def resumed_from(directory: Path) -> str:
+    """The checkpoint that the attempt in the directory started from, "" for none."""
+    name = (files.read_json(directory / files.CONFIG) or {}).get("resume_from")
+    return name if isinstance(name, str) and is_id(name) else ""

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -115,6 +116,22 @@ def read_json(path: Path) -> dict[str, Any] | None:
             return read_object(file)
     except FileNotFoundError:
         return None
+
+
+def now() -> str:
+    """As the files of an attempt write it: UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def tell_progress(directory: Path, number: int, message: str) -> bool:
+    """Append a line to the attempt's progress; whether it could be written."""
+    line = json.dumps({"number": number, "message": message, "time": now()})
+    try:
+        with (directory / PROGRESS).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    except OSError:
+        return False
+    return True
 
 
 def make_directory(path: Path) -> None:
