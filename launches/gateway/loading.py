@@ -113,24 +113,27 @@ def _rewritten(value: Any, there: Mapping[str, str]) -> Any:
     return [_rewritten(inner, there) for inner in value] if isinstance(value, list) else value
 
 
-@sync_to_async(thread_sensitive=False)
-def _ids_there(attempt: int, jobs: Iterable[str]) -> Mapping[str, str]:
+@contextmanager
+def _database() -> Iterator[None]:
+    """Ask the database in the block, on a thread that keeps no connection. Errors: `Refused` where it is away."""
     try:
-        return ids_there(attempt, jobs)
+        yield
     except UNASKABLE as error:
         raise database_away(error) from error
     finally:
         connections.close_all()
+
+
+@sync_to_async(thread_sensitive=False)
+def _ids_there(attempt: int, jobs: Iterable[str]) -> Mapping[str, str]:
+    with _database():
+        return ids_there(attempt, jobs)
 
 
 @sync_to_async(thread_sensitive=False)
 def _model_there(attempt: int, base_model: str) -> str:
-    try:
+    with _database():
         return model_there(attempt, base_model)
-    except UNASKABLE as error:
-        raise database_away(error) from error
-    finally:
-        connections.close_all()
 
 
 def model_there(attempt: int, base_model: str) -> str:
