@@ -274,16 +274,7 @@ CELERY_TASK_ACKS_LATE = False
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "slipway"
-# What only finds work, and the pulse, have a queue of their own, of which workers take in turns with the other: a long
-# queue of hints must not look like a dead worker, nor keep waiting what finds the rows that nobody was hinted of.
 CELERY_TASK_QUEUES = [Queue("slipway"), Queue("pulse")]  # type: ignore[no-untyped-call]
-CELERY_TASK_ROUTES = {
-    name: {"queue": "pulse"}
-    for name in (
-        *("launches.sweep", "launches.reconcile_all", "publishing.sweep", "connections.look_around"),
-        *("catalog.sweep_promotions", "catalog.sync_due", "config.pulse"),
-    )
-}
 CELERY_TASK_TIME_LIMIT = 120
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -302,6 +293,14 @@ CELERY_BEAT_SCHEDULE = {
     "models": {"task": "catalog.arrange", "schedule": 600.0, "options": {"expires": 600}},
     "tidy": {"task": "config.tidy", "schedule": 3600.0, "options": {"expires": 3600}},
     "pulse": {"task": "config.pulse", "schedule": 5.0, "options": {"expires": 20}},
+}
+_LONG_WORK = {"catalog.arrange", "config.tidy"}
+# What only finds work, and the pulse, have a queue of their own, of which workers take in turns with the other: a long
+# queue of hints must not look like a dead worker, nor keep waiting what finds the rows that nobody was hinted of.
+CELERY_TASK_ROUTES = {
+    task: {"queue": "pulse"}
+    for task in (str(each["task"]) for each in CELERY_BEAT_SCHEDULE.values())
+    if task not in _LONG_WORK
 }
 
 logs.configure()

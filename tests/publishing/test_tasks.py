@@ -39,6 +39,13 @@ def test_everything_that_beat_sends_is_a_task(settings: Settings) -> None:
     assert {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()} <= set(app.tasks)
 
 
+def test_what_finds_work_waits_behind_no_hints(settings: Settings) -> None:
+    sent = {entry["task"]: entry["options"]["expires"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+    soon = {task for task, expires in sent.items() if expires <= 60}
+    assert {"launches.sweep", "pushes.sweep", "config.pulse"} <= soon
+    assert {task: route["queue"] for task, route in settings.CELERY_TASK_ROUTES.items()} == dict.fromkeys(soon, "pulse")
+
+
 def test_beat_has_overdue_validations_hinted_and_a_hint_takes_one_a_step_further(settings: Settings) -> None:
     validation = make_validation()
     beat = settings.CELERY_BEAT_SCHEDULE["validations"]
