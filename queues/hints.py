@@ -8,8 +8,10 @@ import redis
 from celery import current_app
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 
 from queues.broker import broker
+from queues.leases import Row, overdue
 
 
 def hint(task: str, row: int, *, delay: float = 0) -> None:
@@ -35,6 +37,14 @@ def room(most: int) -> int:
 @cache
 def _broker() -> redis.Redis:
     return redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=1)
+
+
+def hint_overdue(task: str, rows: QuerySet[Row], *, most: int) -> int:
+    """Hint those rows that no hint seems to be under way for. Answers how many."""
+    found = overdue(rows, most=most)
+    for pk in found:
+        hint(task, pk)
+    return len(found)
 
 
 def hint_on_commit(task: str, row: int) -> None:

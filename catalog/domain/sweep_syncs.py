@@ -13,8 +13,7 @@ from catalog.domain.request_sync import request_sync
 from catalog.hints import SYNC
 from catalog.models import SyncRun
 from catalog.sync_queries import due_connections
-from queues.hints import hint
-from queues.leases import overdue
+from queues.hints import hint_overdue
 from wire.errors import Refusal
 
 MOST_AT_ONCE = 100
@@ -22,8 +21,7 @@ MOST_AT_ONCE = 100
 
 def sweep_syncs() -> None:
     """Each connection by a row of its own, so that a slow one does not keep the others waiting."""
-    for pk in overdue(SyncRun.objects.all(), most=MOST_AT_ONCE):
-        hint(SYNC, pk)
+    hint_overdue(SYNC, SyncRun.objects.all(), most=MOST_AT_ONCE)
     every = timedelta(minutes=settings.SLIPWAY_SYNC_MINUTES)
     for connection in due_connections(timezone.now(), every=every):
         with suppress(Refusal):  # retired, or asked for, in between

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from publishing.hints import ADVANCE
 from publishing.models import Validation
-from queues.hints import hint
-from queues.leases import overdue
+from queues.hints import hint_overdue
 
 MOST_AT_ONCE = 200
 
 
 def sweep_validations() -> int:
     """Hint every validation that is overdue or whose lease has run out. Answers how many."""
-    found = overdue(Validation.objects.all(), most=MOST_AT_ONCE)
-    for pk in found:
-        hint(ADVANCE, pk)
-    return len(found)
+    return hint_overdue(ADVANCE, Validation.objects.all(), most=MOST_AT_ONCE)

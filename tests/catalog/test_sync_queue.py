@@ -131,7 +131,7 @@ def test_the_sweep_asks_for_what_is_due_and_hints_again_at_what_waits(
     far: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hinted: list[int] = []
-    monkeypatch.setattr("catalog.domain.sweep_syncs.hint", lambda _task, pk: hinted.append(pk))
+    monkeypatch.setattr("queues.hints.hint", lambda _task, pk: hinted.append(pk))
     sweep_syncs()
     asked = SyncRun.objects.get()
     assert (asked.outcome, asked.started_by, hinted) == (SyncOutcome.ASKED, "", [])
