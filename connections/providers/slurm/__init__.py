@@ -16,5 +16,8 @@ job.py         what runs inside the job
 endings.py     how an attempt ended, of its files and Slurm's word
 standing.py    what is said of an attempt
 capability.py  which specs can run there
+ground.py      what every verb stands on
+sending.py     an attempt on its way there
+observing.py   what is said of one right now
 provider.py    the verbs
 """

@@ -1,0 +1,66 @@
+"""What is said of an attempt right now; that it is over is written down."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from connections.providers.base import Gone, Observation, Reference, Retryable
+from connections.providers.slurm import standing, states
+from connections.providers.slurm.answers import SlurmJob
+from connections.providers.slurm.endings import AttemptEnding, ending_of, read_ending, write_ending
+from connections.providers.slurm.ground import SlurmGround
+from connections.providers.slurm.names import name_of
+from connections.providers.slurm.sending import send_again
+from connections.providers.states import Reason
+
+
+def look(ground: SlurmGround, reference: Reference) -> Observation:
+    """By a look of its own. Errors: `Gone`, `OSError`, `Retryable`."""
+    directory = ground.folders.find(reference)
+    if ended := read_ending(directory):
+        return standing.over(directory, ended)
+    try:
+        return observation(ground, reference, tuple(ground.client.jobs()))
+    except Gone:
+        if not send_again(ground, reference, directory):
+            raise
+        return observation(ground, reference, tuple(ground.client.jobs()))
+
+
+def observation(ground: SlurmGround, reference: Reference, jobs: tuple[SlurmJob, ...]) -> Observation:
+    """What is said of the attempt, given all jobs. Errors: as `look`."""
+    directory = ground.folders.find(reference)
+    if ended := read_ending(directory):
+        return standing.over(directory, ended)
+    job = standing.job_of(directory, ground.named(reference, jobs))
+    if ended := ending_of(directory, job, datetime.now(UTC) - ground.settling):
+        return _end(ground, directory, ended, job)
+    if job is None:
+        raise Gone(
+            f"Slurm knows no job {name_of(ground.instance, reference)} (any more), and nothing says how it ended."
+        )
+    if job.state in states.WAITING:
+        return standing.waiting(directory, job, jobs)
+    if job.state not in states.UNFINISHED:
+        raise Retryable(f"Slurm says {job.words} of job {job.job_id}; its own word is not there yet.")
+    return standing.live(directory, job, _host(ground, job))
+
+
+def _end(ground: SlurmGround, directory: Path, ended: AttemptEnding, job: SlurmJob | None) -> Observation:
+    write_ending(directory, ended, job)
+    if job and ended.reason is Reason.PREEMPTED and job.state in states.WAITING | states.ENDING:
+        # Put back into the queue, it would start once more to find that it is over.
+        ground.client.cancel(job.job_id)
+    return standing.over(directory, ended)
+
+
+def _host(ground: SlurmGround, job: SlurmJob) -> str:
+    """Where the job's first node is reached, "" while that is not known."""
+    if not job.node:
+        return ""
+    if ground.config.reach:
+        return ground.config.reach.replace("{node}", job.node)
+    if job.node not in ground.addresses:
+        ground.addresses[job.node] = ground.client.address(job.node)
+    return ground.addresses[job.node]
