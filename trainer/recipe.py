@@ -1,7 +1,7 @@
 """The trainer drives itself over a small bundled data set, with the bodies that a client would send.
 
-sample-sft  trains on the sample
-validation  the same, of which one step is a single sequence as long as the context allows
+sample-sft  trains on the sample, and at the end saves what it became for sampling, too, so that it can be promoted
+validation  trains on the sample; one step is a single sequence as long as the context allows
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ class SampleRecipe:
         for step in range(first, last):
             self._train(model_id, pairs, step)
             if (step + 1) % SAVE_EVERY == 0 or step + 1 == last:
-                self._save(model_id, step + 1)
+                self._save("save_weights", model_id, step + 1)
+        if self.config.recipe != VALIDATION:
+            self._save("save_weights_for_sampler", model_id, last)
         return f"Recipe {self.config.recipe} finished at step {last}."
 
     def _create_model(self) -> str:
@@ -110,11 +112,11 @@ class SampleRecipe:
             {"model_id": model_id, "adam_params": adam, "grad_accumulation_normalization": "num_loss_tokens"},
         )
 
-    def _save(self, model_id: str, step: int) -> None:
+    def _save(self, operation: str, model_id: str, step: int) -> None:
         """Save, and wait for space on a full disk: what was trained is in memory alone until then."""
         while True:
             try:
-                self.call("save_weights", {"model_id": model_id, "path": f"step-{step}"})
+                self.call(operation, {"model_id": model_id, "path": f"step-{step}"})
                 return
             except NoSpaceError as error:
                 log.warning("%s This is tried again every %g s.", error.detail, SPACE_PAUSE_S)

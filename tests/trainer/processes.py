@@ -30,6 +30,11 @@ class RunningTrainer:
     log: Path
     http: httpx.Client
 
+    @property
+    def sampler(self) -> Path:
+        """Where what is saved for sampling lies."""
+        return self.checkpoints.parent / "sampler"
+
     def submit(self, operation: str, body: dict[str, Any], **headers: str) -> httpx.Response:
         content = json.dumps(body)  # escaped, so that a lone surrogate can be sent as well
         return self.http.post(f"/api/v1/{operation}", content=content, headers=headers)

@@ -25,6 +25,7 @@ def test_the_recipe_trains_saves_and_ends(start: Starter, mode: str) -> None:
     losses = [record["loss_per_token"] for record in trainer.metrics()]
     assert len(losses) == 25 and losses[-1] < losses[0] - 1
     assert sorted(path.name for path in trainer.checkpoints.iterdir()) == ["step-20", "step-25"]
+    assert [path.name for path in trainer.sampler.iterdir()] == ["step-25"], "what it became can be promoted"
 
     resumed = start(
         job,
@@ -79,6 +80,7 @@ def test_a_validation_runs_one_step_at_the_full_context(start: Starter, mode: st
     assert records[full]["tokens"] == 700
     assert all(record["loss_per_token"] > 0 for record in records)
     saved = [] if mode == "FORWARD_ONLY" else [f"step-{steps}"]
+    assert list(trainer.sampler.glob("*")) == [], "nothing of a measurement is to be promoted"
     assert [path.name for path in trainer.checkpoints.iterdir()] == saved
 
 
