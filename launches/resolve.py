@@ -38,9 +38,10 @@ CONTINUE_FROM = "continue_from"
 
 @dataclass(frozen=True)
 class StartingPoint:
-    """A checkpoint to go on from: its resource name, of which model and rank, at which step, where it lies.
+    """A checkpoint to go on from: its resource name, of which model and rank, at which step, where it lies, whose.
 
-    Or a model of the account that is an adapter, which has no step and lies on no connection.
+    `launched` is the display name of its launch. Or a model of the account that is an adapter, which has no step and
+    lies on no connection.
     """
 
     name: str
@@ -48,6 +49,7 @@ class StartingPoint:
     lora_rank: int
     step: int = 0
     connection: str = ""
+    launched: str = ""
 
     @property
     def is_adapter(self) -> bool:
@@ -56,11 +58,12 @@ class StartingPoint:
 
     @property
     def label(self) -> str:
-        """`JOB, NAME (step 60)`, or `MODEL (adapter of rank 16)`."""
+        """`First light (JOB), NAME (step 60, rank 16)`, or `MODEL (adapter of rank 16)`."""
         *_, job, _, last = self.name.split("/")
         if self.is_adapter:
             return f"{last} (adapter of rank {self.lora_rank})"
-        return f"{job}, {last} (step {self.step:,})"
+        whose = f"{self.launched} ({job})" if self.launched else job
+        return f"{whose}, {last} (step {self.step:,}, {'rank ' + str(self.lora_rank) if self.lora_rank else 'full'})"
 
 
 @dataclass(frozen=True)

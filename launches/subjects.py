@@ -113,7 +113,12 @@ def _starting_point(checkpoint: Checkpoint, renamed: Mapping[str, str]) -> Start
     base_model = launch.spec["base_model"]
     rank = launch.spec["lora_rank"] if checkpoint.lora_rank is None else checkpoint.lora_rank
     return StartingPoint(
-        checkpoint.resource_name, renamed.get(base_model, base_model), rank, checkpoint.step, launch.connection.name
+        checkpoint.resource_name,
+        renamed.get(base_model, base_model),
+        rank,
+        checkpoint.step,
+        launch.connection.name,
+        launch.display_name,
     )
 
 

@@ -24,7 +24,9 @@ def note_failure(*, connection: Connection, error: ProviderError, now: datetime)
     row = Connection.objects.select_for_update().get(pk=connection.pk)
     refused = isinstance(error, SecretRefused)
     if row.next_try_at is not None and row.next_try_at > now and refused == row.is_reachable:
-        return row.next_try_at  # somebody else has just found the same
+        # somebody else has just found the same, if perhaps for another reason, such as an address that was changed
+        Connection.objects.filter(pk=row.pk).exclude(last_error=str(error)).update(last_error=str(error))
+        return row.next_try_at
     row.failures += 1
     row.unreachable_since = None if refused else row.unreachable_since or now
     row.refused_since = (row.refused_since or now) if refused else row.refused_since

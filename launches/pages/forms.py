@@ -15,7 +15,7 @@ from catalog.fields.texts import limits_text
 from catalog.labels import value_label
 from catalog.text_rules import shortened
 from connections.providers.base import Recipe
-from launches.resolve import CONNECTION, CONTINUE_FROM, RECIPE, Subject
+from launches.resolve import CONNECTION, CONTINUE_FROM, RECIPE, StartingPoint, Subject
 from wire.errors import Violation, capped
 
 OWN_NAMES = frozenset({"account", "csrfmiddlewaretoken", "decided", "idempotency_key", "latest", "version"})
@@ -124,12 +124,17 @@ def _continue_from(subject: Subject, given: Any, errors: tuple[str, ...]) -> Inp
         default="",
         wide=True,
         options=options_of(
-            [("", "the base model"), *((point.name, point.label) for point in subject.checkpoints)],
+            [("", "the base model"), *((point.name, _told(point, subject)) for point in subject.checkpoints)],
             value,
             odd="cannot be gone on from",
         ),
         errors=errors,
     )
+
+
+def _told(point: StartingPoint, subject: Subject) -> str:
+    """Its label, and its base model where the form's is another one until it is changed."""
+    return point.label if point.base_model == subject.base_model else f"{point.label}, of {point.base_model}"
 
 
 def _recipe(recipes: Sequence[Recipe], given: Any, errors: tuple[str, ...]) -> Input:

@@ -304,7 +304,7 @@ def test_a_key_that_cannot_be_sent_is_not_told() -> None:
 
 
 def test_nobody_there_is_said_in_words() -> None:
-    with pytest.raises(Unreachable, match=r"127\.0\.0\.1:1 cannot be reached"):
+    with pytest.raises(Unreachable, match=r"^127\.0\.0\.1:1 cannot be reached: Connection refused\.$"):
         ControlPlaneClient("http://127.0.0.1:1", "key", LOOPBACK).call("GET", "/v1/accounts")
 
 

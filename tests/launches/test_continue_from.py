@@ -72,6 +72,7 @@ def test_a_launch_without_one_records_nothing_of_it(first: Launch) -> None:
 
 
 def test_the_form_offers_what_fits_and_the_launch_page_tells(client: Client, first: Launch) -> None:
+    Launch.objects.update(display_name="First light")
     name = save(first, "step-60")
     save(first, "unfinished", writing=True)
     save(first, "for-a-sampler", kind=CheckpointKind.SAMPLER)
@@ -84,6 +85,7 @@ def test_the_form_offers_what_fits_and_the_launch_page_tells(client: Client, fir
     options = re.search(r'name="continue_from".*?</select>', page, re.S)
     assert options is not None
     assert re.findall(r'<option value="([^"]*)"', options[0]) == ["", name]
+    assert f"First light ({first.job_id}), step-60 (step 60, rank 16)" in options[0]
     launch = make_launch(owner=owner, version=first.shape_version, continue_from=name)
     assert name in client.get(f"/launches/{launch.uid}").text
     clone = client.get(f"/launches/{launch.uid}/clone", follow=True).text

@@ -363,6 +363,14 @@ def test_each_failure_in_a_row_leaves_it_alone_for_longer_up_to_two_minutes(far:
     assert max(pauses) <= 150
 
 
+def test_the_newest_reason_is_the_one_that_is_shown(far: Connection) -> None:
+    now = timezone.now()
+    for reason in ("It is away.", "It is somewhere else, where connections may not go."):
+        note_failure(connection=far, error=Unreachable(reason), now=now)
+    far.refresh_from_db()
+    assert (far.failures, far.last_error) == (1, "It is somewhere else, where connections may not go.")
+
+
 def test_one_worker_looks_at_a_time(far: Connection, engine: RemoteEngine) -> None:
     running(1)
     engine.calls.clear()

@@ -62,4 +62,11 @@ def ask(
     except (httpcore.TimeoutException, TimeoutError):
         raise Unreachable(f"{host} did not answer within {seconds:g} s. This is tried again.") from None
     except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
-        raise Unreachable(f"{host} cannot be reached: {error or type(error).__name__}.") from None
+        raise Unreachable(f"{host} cannot be reached: {_said_of(error)}.") from None
+
+
+def _said_of(error: BaseException) -> str:
+    """What the system says of it without its number, such as `Connection refused`; else its own words, or its kind."""
+    cause = error.__cause__ or error.__context__
+    system = next((one for one in (error, cause) if isinstance(one, OSError) and one.strerror), None)
+    return (system.strerror if system else None) or str(error) or type(error).__name__
