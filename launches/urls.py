@@ -8,7 +8,14 @@ from launches.views.adopt_trainer import unknown_trainer_adopt
 from launches.views.compare_models import models_compare
 from launches.views.connect import connect
 from launches.views.downloads import checkpoint, checkpoint_archive, checkpoint_file, signed_download
-from launches.views.launch_actions import launch_cancel, launch_delete, launch_discard, launch_keep, launch_resume
+from launches.views.launch_actions import (
+    launch_cancel,
+    launch_delete,
+    launch_discard,
+    launch_going_on,
+    launch_keep,
+    launch_resume,
+)
 from launches.views.launch_form import launch_clone, launch_new, launch_preview
 from launches.views.launch_list import launches, shape_launches
 from launches.views.launch_page import launch, launch_metrics, launch_panel
@@ -48,6 +55,7 @@ urlpatterns = [
     path("launches/<uuid:uid>/cancel", launch_cancel, name="launch_cancel"),
     path("launches/<uuid:uid>/keep", launch_keep, name="launch_keep"),
     path("launches/<uuid:uid>/resume", launch_resume, name="launch_resume"),
+    path("launches/<uuid:uid>/going-on", launch_going_on, name="launch_going_on"),
     path("launches/<uuid:uid>/delete", launch_delete, name="launch_delete"),
     path("launches/<uuid:uid>/checkpoints/discard", launch_discard, name="launch_discard"),
     path(_CHECKPOINT, checkpoint, name="checkpoint"),

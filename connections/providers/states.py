@@ -54,6 +54,10 @@ class Reason(StrEnum):
     UNKNOWN_TO_PROVIDER = "UNKNOWN_TO_PROVIDER"
 
 
+INTERRUPTIONS = frozenset({Reason.NODE_FAIL, Reason.BOOT_FAIL, Reason.PREEMPTED})
+"""Ends of which the same trainer, started once more, may see nothing."""
+
+
 class ReasonOwner(StrEnum):
     """Who has to act after such an end: who launched it, whoever runs the connection, or nobody can tell."""
 

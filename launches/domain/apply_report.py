@@ -13,6 +13,7 @@ from launches.domain.append_event import TimelineLine, append_event, append_even
 from launches.domain.apply_reading import write_reading
 from launches.domain.claim_attempt import AttemptClaim, hold_attempt
 from launches.domain.end_unclaimed import end_unclaimed, unclaimed_sentence
+from launches.domain.go_on import go_on
 from launches.domain.move import move
 from launches.domain.note_absence import is_only_absent, note_absence, note_presence
 from launches.live.hints import PURGE
@@ -53,6 +54,7 @@ def apply_report(claim: AttemptClaim, report: Report, *, now: datetime) -> timed
     attempt.give_back(due=now + delay)
     if attempt.is_final:
         attempt.save()
+        go_on(launch, attempt)
         if launch.deleted_at is not None:
             hint_on_commit(PURGE, launch.pk)
         return None

@@ -17,7 +17,7 @@ from catalog.queries import find_model, successor_of
 from catalog.states import VersionState
 from connections.domain.held import require_open
 from connections.models import Connection
-from connections.providers.spec import TrainerSpec
+from connections.providers.spec import NO_RECIPE, TrainerSpec
 from launches.domain.append_event import append_event
 from launches.labels import Labels
 from launches.live.hints import ADVANCE
@@ -100,6 +100,7 @@ def create_launch(
         purpose=labels.purpose,
         managed_by=labels.managed_by,
         connection=offer.connection,
+        goes_on=spec.recipe != NO_RECIPE and validation_run is None,
         idempotency_key=idempotency_key,
     )
     try:

@@ -5,19 +5,15 @@ from __future__ import annotations
 from django.db import transaction
 
 from accounts.actors import Actor
-from accounts.domain.record import record
 from connections.domain.held import require_open
 from connections.providers.spec import NO_RECIPE
 from connections.providers.states import AttemptState
-from launches.domain.append_event import append_event
 from launches.domain.control import lock_for
-from launches.live.hints import ADVANCE
-from launches.live.wake import wake
+from launches.domain.open_attempt import open_attempt
 from launches.models import Attempt, Launch
 from launches.space import require_space
 from launches.states import RESUMABLE
 from launches.validation_runs import MEASURED_ONCE, is_validation_run
-from queues.hints import hint_on_commit
 from wire.errors import FailedPrecondition
 
 RUN_TO_ITS_END = "Its recipe has run to its end, so there is nothing left to resume. Clone it to train again."
@@ -57,20 +53,5 @@ def resume_launch(*, actor: Actor, launch: Launch) -> Attempt:
         raise FailedPrecondition(refusal)
     require_open(locked.connection)
     require_space()
-    locked.attempt_count += 1
-    locked.state = AttemptState.QUEUED
-    locked.save(update_fields=["attempt_count", "state"])
-    attempt = Attempt.objects.create(launch=locked, number=locked.attempt_count)
-    append_event(
-        locked,
-        kind="state",
-        message=f"Resumed: attempt {attempt.number}",
-        actor=actor,
-        data={"state": AttemptState.QUEUED},
-    )
-    record(
-        actor=actor, verb="resume_launch", target=locked.name, account=locked.account, after={"attempt": attempt.number}
-    )
-    wake(locked)
-    hint_on_commit(ADVANCE, attempt.pk)
-    return attempt
+    locked.interruptions = 0
+    return open_attempt(locked, message=f"Resumed: attempt {locked.attempt_count + 1}", actor=actor)

@@ -65,6 +65,12 @@ class Launch(models.Model):
     claimed_at = models.DateTimeField(
         null=True, blank=True, help_text="When a client was first seen to have opened a session, in any attempt."
     )
+    goes_on = models.BooleanField(
+        default=False, db_default=False, help_text="Whether it goes on by itself where it is interrupted."
+    )
+    interruptions = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="How often in a row it was interrupted without a new checkpoint."
+    )
     created_at = models.DateTimeField(db_default=Now())
     deleted_at = models.DateTimeField(null=True, blank=True)
     kept_until = models.DateTimeField(

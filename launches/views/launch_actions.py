@@ -16,6 +16,7 @@ from accounts.actors import Actor
 from accounts.refusals import status_of
 from accounts.requests import SlipwayRequest, actor_of
 from launches.domain.cancel_launch import cancel_launch
+from launches.domain.choose_going_on import choose_going_on
 from launches.domain.delete_launch import delete_launch
 from launches.domain.discard_checkpoints import discard_checkpoints
 from launches.domain.keep_version import keep_version
@@ -39,6 +40,17 @@ def launch_cancel(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
 def launch_resume(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
     """Open the next attempt."""
     return _act(request, uid, lambda actor, launch: resume_launch(actor=actor, launch=launch), _to_page)
+
+
+@require_POST
+@login_required
+@never_cache
+def launch_going_on(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
+    """Say whether it goes on by itself where it is interrupted."""
+    goes_on = request.POST.get("goes_on") == "yes"
+    return _act(
+        request, uid, lambda actor, launch: choose_going_on(actor=actor, launch=launch, goes_on=goes_on), _to_page
+    )
 
 
 @require_POST

@@ -35,6 +35,7 @@ from launches.pages.checkpoints import shown_checkpoints
 from launches.pages.connection_code import connection_code
 from launches.pages.endings import ending_of
 from launches.pages.facts import gpu_total, locked_facts
+from launches.pages.going_on import going_on_sentence
 from launches.pages.other_version import other_version
 from launches.pages.preview import recorded_json
 from launches.pages.stepper import LABELS, meaning_of, steps_of
@@ -149,6 +150,7 @@ def _context(request: SlipwayRequest, seen: LaunchView) -> dict[str, Any]:
         "ending": ending_of(
             AttemptState(attempt.state), Reason(attempt.reason) if attempt.reason else None, asked=asked
         ),
+        "going_on": going_on_sentence(launch),
         "other": other_version(launch, attempt, member_of(request)),
         "deleted_by": deleted_by(launch) if launch.deleted_at else "",
         "detail": detail,

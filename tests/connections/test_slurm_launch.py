@@ -11,7 +11,6 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from accounts.actors import user_actor
 from connections.kinds import SLURM
 from connections.models import Connection
 from connections.opened import forget_opened, open_provider
@@ -21,7 +20,6 @@ from connections.providers.slurm.release import put_release
 from connections.providers.states import AttemptState
 from launches.domain.advance_launch import advance_launch
 from launches.domain.observe_connection import observe_connection
-from launches.domain.resume_launch import resume_launch
 from launches.models import Attempt, Launch
 from tests.connections.local_rig import STAND_IN
 from tests.connections.remote import make_connection
@@ -43,20 +41,23 @@ def row(slurm: SlurmRig, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection
     forget_opened()
 
 
-def look(launch: Launch, row: Connection, state: AttemptState) -> Attempt:
-    """Look as the sweep does until the launch is in that state."""
+def look(launch: Launch, row: Connection, state: AttemptState, *, attempt: int = 1) -> Attempt:
+    """Look as the sweep does until that attempt is in that state."""
 
     def reached() -> bool:
         Attempt.objects.update(next_check_at=timezone.now())
         observe_connection(row.pk)
         advance_launch(attempt_of(launch).pk)
-        return attempt_of(launch).state == state
+        newest = attempt_of(launch)
+        return (newest.number, newest.state) == (attempt, state)
 
     until(reached, pause=0.3)
     return attempt_of(launch)
 
 
-def test_a_launch_waits_runs_loses_its_node_and_is_resumed(slurm: SlurmRig, row: Connection, client: Client) -> None:
+def test_a_recipe_goes_on_by_itself_after_a_dead_node_and_a_preemption(
+    slurm: SlurmRig, row: Connection, client: Client
+) -> None:
     provider = cast("SlurmProvider", open_provider(row))
     behaviour = put_release(provider.root, provider.trainer_package) / "behaviour"
     behaviour.mkdir()
@@ -81,15 +82,21 @@ def test_a_launch_waits_runs_loses_its_node_and_is_resumed(slurm: SlurmRig, row:
 
     (node,) = rig.cluster.run("squeue", "-h", "-t", "RUNNING", "-o", "%N").split()
     rig.cluster.kill_node(node)
-    failed = look(launch, row, AttemptState.FAILED)
-    assert (failed.reason, failed.remote_state) == ("NODE_FAIL", "NODE_FAIL (NodeDown)")
-    shown = client.get(page).content.decode()
-    for words in ("its machine failed", "The platform&#x27;s fault, not yours", "NODE_FAIL"):
+    again = look(launch, row, AttemptState.RUNNING, attempt=2)
+    assert again.resume_from == "step-4"
+    failed = launch.attempts.get(number=1)
+    assert (failed.state, failed.reason, failed.remote_state) == ("FAILED", "NODE_FAIL", "NODE_FAIL (NodeDown)")
+    shown = client.get(page, {"attempt": "1"}).content.decode()
+    for words in ("its machine failed", "The platform&#x27;s fault, not yours", "NODE_FAIL", "Goes on by itself"):
         assert words in shown
     rig.cluster.bring_back(node)
 
-    resume_launch(actor=user_actor(owner), launch=launch)
-    assert look(launch, row, AttemptState.RUNNING).resume_from == "step-4"
+    everything = ("--exclusive", "-N", str(len(NODES)), "-t", "1", "-o", "/dev/null", "--wrap", "sleep 30")
+    rig.cluster.run("sbatch", "-p", "urgent", *everything)
+    assert look(launch, row, AttemptState.PENDING, attempt=3).detail
+    assert launch.attempts.get(number=2).reason == "PREEMPTED"
+    rig.cluster.run("scancel", "-p", "urgent")
+    assert look(launch, row, AttemptState.RUNNING, attempt=3).resume_from == "step-4"
     rig.finish(launch.job_id)
-    look(launch, row, AttemptState.COMPLETED)
-    assert len(rig.pids(launch.job_id)) == 2
+    look(launch, row, AttemptState.COMPLETED, attempt=3)
+    assert len(rig.pids(launch.job_id)) == 3

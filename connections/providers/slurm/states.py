@@ -82,7 +82,7 @@ ENDS: Mapping[str, EngineEnd] = {
 }
 """By what Slurm calls it; FAILED and COMPLETED are for the outcome file to say."""
 REQUEUED = EngineEnd(
-    _FAILED, Reason.PREEMPTED, "It was put back into the cluster's queue. Slipway's own attempts go on, so resume it."
+    _FAILED, Reason.PREEMPTED, "It was put back into the cluster's queue: Slipway opens attempts of its own."
 )
 ASKED = EngineEnd(_FAILED, Reason.HOST_STOPPED, "Somebody on the cluster ended it (SIGTERM).")
 LAUNCH_FAILED = EngineEnd(_FAILED, Reason.LAUNCH_FAILED, "Slurm could not start it.")
