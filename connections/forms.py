@@ -29,6 +29,14 @@ class WrittenField(forms.CharField):
         """Nothing to say."""
 
 
+class SealedLines(forms.Textarea):
+    """Lines that are taken and, as a password, never shown again: not with what is wrong with them either."""
+
+    def format_value(self, value: Any) -> str:  # noqa: ARG002
+        """Nothing."""
+        return ""
+
+
 class ConnectionForm(RefusableForm):
     """A connection of one kind: of a new one its name, too. Locked fields are no part of it."""
 
@@ -80,12 +88,13 @@ def _config_field(field: ConfigField, said: str) -> forms.Field:
 
 def _secret_field(kind: Kind, *, is_set: bool) -> forms.Field:
     kept = _KEPT if is_set else _SEALED
+    hidden = forms.PasswordInput(attrs={"autocomplete": "new-password"})
     return WrittenField(
         label=kind.secret_label,
-        required=not is_set,
+        required=not is_set and not kind.secret_help,
         strip=False,
-        help_text=kept,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text=f"{kind.secret_help} {kept}".strip(),
+        widget=SealedLines(attrs=_PLAIN | {"rows": 3}) if kind.secret_is_long else hidden,
     )
 
 

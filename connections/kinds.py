@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
-from connections.providers.base import Provider
+from connections.providers.base import Provider, Retryable
 from connections.providers.catalogs import Following
 from connections.providers.configs import ConfigField, config_fields, read_config
 from connections.providers.control_plane.account import AccountThere
@@ -22,7 +22,10 @@ from connections.providers.local.limits import Limits
 from connections.providers.local.provider import LocalProvider
 from connections.providers.slurm.client import SlurmClient
 from connections.providers.slurm.config import SlurmConfig
+from connections.providers.slurm.login import wrong_private_key
 from connections.providers.slurm.provider import SlurmProvider
+from connections.providers.slurm.shells import Shell, ThisMachine
+from connections.providers.slurm.ssh import LoginNode
 from connections.providers.trainer_files.base_models import directories_in
 from wire.errors import Violation
 
@@ -40,8 +43,10 @@ class Opening:
 class Kind:
     """A kind of connection.
 
-    `secret_label` says what its secret is, "" where it has none. `one_only` says that the set-up made the only one.
-    `closed_because` answers why a setting shuts all connections of the kind off, "" where none does.
+    `secret_label` says what its secret is, "" where it has none; `secret_help` when one is needed, "" for always;
+    `secret_is_long` that it has lines. `wrong_secret` answers why a secret is none, in a sentence. `one_only` says that
+    the set-up made the only one. `closed_because` answers why a setting shuts all connections of the kind off, "" where
+    none does.
     """
 
     name: str
@@ -50,6 +55,9 @@ class Kind:
     config: type
     open: Callable[[Opening], Provider]
     secret_label: str = ""
+    secret_help: str = ""
+    secret_is_long: bool = False
+    wrong_secret: Callable[[str], str] = lambda _: ""
     one_only: bool = False
     closed_because: Callable[[], str] = str
 
@@ -105,7 +113,13 @@ def _open_control_plane(opening: Opening) -> Provider:
 
 def _open_slurm(opening: Opening) -> Provider:
     config: SlurmConfig = opening.config
-    return SlurmProvider(SlurmClient(config.conf), config, opening.instance, settings.BASE_DIR / "trainer")
+    shell: Shell = ThisMachine()
+    if login := config.login_node:
+        if not opening.secret:
+            raise Retryable(f"The private key for {login} is not set: put it in, under Edit.")
+        shell = LoginNode(login, opening.secret)
+    client = SlurmClient(config.conf, shell=shell, programs=config.programs)
+    return SlurmProvider(client, config, opening.instance, settings.BASE_DIR / "trainer")
 
 
 def _bytes(gigabytes: int | None) -> int | None:
@@ -141,6 +155,10 @@ KINDS: dict[str, Kind] = {
             help="Trainers run as jobs of a Slurm cluster that is already there.",
             config=SlurmConfig,
             open=_open_slurm,
+            secret_label="Private key",  # noqa: S106  (what it is called)
+            secret_help="For a login node: of ssh, without a passphrase (ssh-keygen -t ed25519 -N '' -f slipway).",  # noqa: S106
+            secret_is_long=True,
+            wrong_secret=wrong_private_key,
         ),
     )
 }

@@ -17,6 +17,7 @@ from embedded.postgres import find_binaries
 from embedded.servers import start_servers
 from embedded.services import environment, programs_path
 from embedded.slurm import find_or_install_slurm
+from embedded.sshd import find_or_install_sshd
 
 KEPT_SETTINGS = ("SLIPWAY_PYTHON", "SLIPWAY_ENV_DIR", "SLIPWAY_CHROMIUM", "SLIPWAY_TEST_ENVIRONMENTS")
 FORGOTTEN_SETTINGS = {"PORT", "DATABASE_URL", "REDIS_URL", "PYTHONDONTWRITEBYTECODE"}
@@ -27,6 +28,10 @@ NO_BROWSER = (
 NO_SLURM = (
     "NO SLURM: the tests of connections to a Slurm cluster were skipped, because there is none and it could not be "
     "installed.\nInstall slurmctld, slurmd and slurm-client to run them; they start a cluster of their own."
+)
+NO_SSHD = (
+    "NO SSHD: the tests of login nodes were skipped, because there is no sshd and it could not be installed.\n"
+    "Install openssh-server to run them; they start one of their own on 127.0.0.1."
 )
 DEMANDING = "SLIPWAY_TEST_EVERYTHING"
 """Set, no test may be skipped because a program is missing: how .ci/run calls."""
@@ -70,7 +75,7 @@ def run(arguments: list[str]) -> int:
     """
     console = Console()
     browser = find_or_install_browser(console)
-    slurm = find_or_install_slurm(console)
+    slurm, sshd = find_or_install_slurm(console), find_or_install_sshd(console)
     demanding = bool(os.environ.get(DEMANDING))
     os.environ["SLIPWAY_ENV_DIR"] = str(environments.folder())
     forget_settings()
@@ -86,7 +91,7 @@ def run(arguments: list[str]) -> int:
             code = run_in_foreground(argv, env=env, cwd=ROOT)
         finally:
             servers.stop(time.monotonic() + 3)
-    missing = [words for found, words in ((browser, NO_BROWSER), (slurm, NO_SLURM)) if not found]
+    missing = [words for found, words in ((browser, NO_BROWSER), (slurm, NO_SLURM), (sshd, NO_SSHD)) if not found]
     for words in missing:
         console.say(f"\n{words}")
-    return code or int(demanding and not slurm)
+    return code or int(demanding and not (slurm and sshd))

@@ -48,8 +48,10 @@ def wrong_secret(kind: Kind, secret: str, *, is_set: bool) -> list[Violation]:
     """Why the secret cannot be taken, or cannot be missing."""
     if not kind.secret_label:
         return [Violation("secret", f"{kind.label} has no secret; leave it empty.")] if secret else []
-    if not secret.strip() and not is_set:
-        return [Violation("secret", f"{kind.secret_label} is missing.")]
+    if not secret.strip():
+        needed = not is_set and not kind.secret_help
+        return [Violation("secret", f"{kind.secret_label} is missing.")] if needed else []
     if len(secret) > LONGEST_SECRET:
         return [Violation("secret", f"{len(secret):,} characters are too many; {LONGEST_SECRET:,} is the limit.")]
-    return []
+    why = kind.wrong_secret(secret)
+    return [Violation("secret", why)] if why else []

@@ -93,8 +93,8 @@ def _settings(given: list[str]) -> dict[str, str]:
 
 
 def _asked(kind: str) -> str:
-    """The secret of a new connection, from whoever sits at the terminal; "" where nobody does or there is none."""
+    """The secret of a new connection, from whoever sits at the terminal; "" where nobody does or none is needed."""
     chosen = KINDS.get(kind)
-    if chosen is None or not chosen.secret_label or not sys.stdin.isatty():
+    if chosen is None or not chosen.secret_label or chosen.secret_help or not sys.stdin.isatty():
         return ""
     return getpass.getpass(f"{chosen.secret_label}: ").strip()

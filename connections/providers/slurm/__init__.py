@@ -6,7 +6,10 @@ starts job.py there, which claims the attempt, runs the trainer and writes how i
 counts where nobody could write that: then it is written down, because Slurm forgets a job minutes after its end.
 
 config.py      what a connection says
-client.py      Slurm's programs, the only place that runs them
+client.py      Slurm's programs, the only place that calls for them
+shells.py      where they run: on this machine
+ssh.py         or on a login node
+login.py       whose address, host key and private key people write
 answers.py     what they answer, read
 names.py       what a job is called there
 states.py      Slurm's states and reasons, in ours and in words

@@ -1,25 +1,23 @@
 """Slurm by its command line: the one place that runs its programs, each call with a time limit.
 
-Another way to the same cluster, such as a login node or slurmrestd, would be another class with these methods.
+They run on this machine or on a login node (`Shell`). slurmrestd would be another class with these methods.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from connections.providers.base import ProviderError, Rejected, Retryable, Unreachable
 from connections.providers.slurm.answers import SlurmJob, SlurmNode, read_jobs, read_nodes
+from connections.providers.slurm.shells import NOT_FOUND, Shell, ThisMachine
 from connections.providers.trainer_files import values
 
 SECONDS = 15.0
 LARGEST_ANSWER = 128 * 1024 * 1024
 _SHOWN = 400
-# Nothing else of our environment: sbatch hands its own on to the job, and ours holds the database's address and keys.
-_KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "SLURM_CONF")
 _AWAY = re.compile(
     r"Unable to contact slurm|connect failure|Connection refused|Socket timed out|Communication connection"
     r"|not responding|Zero Bytes were transmitted|Insane message length|backup controller",
@@ -35,10 +33,15 @@ _NEVER = re.compile(
 
 @dataclass(frozen=True)
 class SlurmClient:
-    """Slurm's programs on this machine; `conf` is the path of its configuration, "" for the programs' own."""
+    """Slurm's programs; `conf` is the path of their configuration, `programs` the folder that they are in.
+
+    Both are as the machine that runs them sees it, and "" where they, or its PATH, say it.
+    """
 
     conf: str = ""
     seconds: float = SECONDS
+    shell: Shell = field(default_factory=ThisMachine)
+    programs: str = ""
 
     def version(self) -> str:
         """The programs' own version. Errors: `Retryable`."""
@@ -83,30 +86,16 @@ class SlurmClient:
     def _run(
         self, program: str, *arguments: str, stdin: str = "", submits: bool = False, of_errors: bool = False
     ) -> str:
-        try:
-            done = subprocess.run(
-                [program, *arguments],
-                input=stdin,
-                env=self._environment(),
-                check=False,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=self.seconds,
-            )
-        except FileNotFoundError:
-            raise Retryable(f"{program} is not on this machine's PATH: install Slurm's client programs.") from None
-        except subprocess.TimeoutExpired:
-            raise Unreachable(f"Slurm did not answer {program} within {self.seconds:g} s.") from None
-        if done.returncode:
-            raise _refusal(program, done.stderr or done.stdout, submits=submits)
-        if len(done.stdout) > LARGEST_ANSWER:
+        path = str(PurePosixPath(self.programs) / program)
+        environment = {"SLURM_CONF": self.conf} if self.conf else {}
+        ran = self.shell.run([path, *arguments], environment, stdin, self.seconds)
+        if ran.code == NOT_FOUND:
+            raise Retryable(f"{path} {self.shell.remedy}")
+        if ran.code:
+            raise _refusal(program, ran.err or ran.out, submits=submits)
+        if len(ran.out) > LARGEST_ANSWER:
             raise Retryable(f"{program} answered with more than {LARGEST_ANSWER // 2**20} MiB.")
-        return done.stderr if of_errors else done.stdout
-
-    def _environment(self) -> Mapping[str, str]:
-        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        return kept | ({"SLURM_CONF": self.conf} if self.conf else {})
+        return ran.err if of_errors else ran.out
 
 
 def _refusal(program: str, said: str, *, submits: bool) -> ProviderError:

@@ -9,6 +9,14 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from connections.providers.configs import positive, setting
+from connections.providers.slurm.login import (
+    HOST_KEY_EXAMPLE,
+    LOGIN_EXAMPLE,
+    Login,
+    parse_login,
+    read_host_key,
+    read_login,
+)
 from connections.providers.trainer_files.base_models import directories_setting
 
 GRES_EXAMPLE = "NVIDIA_H100_80GB = gpu:h100"
@@ -80,6 +88,18 @@ class SlurmConfig:
         required=True,
         placeholder="/shared/slipway",
     )
+    login: str = setting(
+        "Login node",
+        "USER@HOST, where Slurm's programs are run over ssh with the private key below. Empty: on this machine.",
+        read=read_login,
+        placeholder=LOGIN_EXAMPLE,
+    )
+    host_key: str = setting(
+        "Host key",
+        "Of the login node, the only one that is believed. Empty: Test says which one it shows, for you to compare.",
+        read=read_host_key,
+        placeholder=HOST_KEY_EXAMPLE,
+    )
     partition: str = setting("Partition", "Empty: the cluster's default.", read=read_word)
     account: str = setting("Slurm account", "What jobs are charged to; empty: the user's default.", read=read_word)
     qos: str = setting("QOS", "Empty: the default.", read=read_word)
@@ -129,9 +149,15 @@ class SlurmConfig:
         read=read_reach,
         placeholder="{node}.cluster.internal",
     )
+    programs: str = setting(
+        "Slurm's programs",
+        "The folder that sbatch and the others are in; empty: where PATH finds them, of a shell without a terminal.",
+        read=read_path,
+        placeholder="/opt/slurm/bin",
+    )
     conf: str = setting(
         "slurm.conf",
-        "Where Slurm's clients find it on this machine; empty: where they look themselves.",
+        "Where Slurm's programs find it where they run; empty: where they look themselves.",
         read=read_path,
     )
     models: str = directories_setting()
@@ -141,6 +167,11 @@ class SlurmConfig:
         """By GPU type of shapes, Slurm's word."""
         pairs = (line.partition(" = ") for line in self.gres.splitlines())
         return {kind: gres for kind, _, gres in pairs}
+
+    @property
+    def login_node(self) -> Login | None:
+        """Where Slurm's programs run; None for this machine."""
+        return parse_login(self.login, self.host_key)
 
     def as_facts(self) -> Mapping[str, Any]:
         """What a person who tests the connection reads of it."""

@@ -32,6 +32,7 @@ def identify(client: SlurmClient, config: SlurmConfig, root: Path, instance: str
     """
     asked = _options(config, instance, root)
     facts = [
+        *([("Login node", config.login)] if config.login else []),
         ("Cluster", client.setting("ClusterName")),
         ("Slurm", client.version().rpartition(" ")[2]),
         ("Partition", config.partition or "the default"),
