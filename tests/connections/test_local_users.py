@@ -247,6 +247,18 @@ def test_a_closed_folder_is_covered_and_its_files_stay_closed(tmp_path: Path) ->
     assert hidden.exists()
 
 
+def test_the_python_behind_an_environment_is_reached_though_another_one_runs_slipway(local: LocalRig) -> None:
+    python, link = local.provider.root.parent / "another" / "bin" / "python3", local.provider.environment / "bin/python"
+    for path in (python, link):
+        path.parent.mkdir(parents=True)
+    python.touch()
+    link.symlink_to(python)
+    reference = make_reference()
+    local.provider.submit(make_submission(reference))
+    plan = json.loads((local.directory(reference) / files.PLAN).read_text())
+    assert {str(python.parents[1]), sys.base_prefix} <= set(plan["reached"])
+
+
 def test_a_model_that_other_users_cannot_read_is_said_beforehand(local: LocalRig) -> None:
     directory = local.provider.models / "my-model"
     directory.mkdir(parents=True)

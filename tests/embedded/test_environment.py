@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -139,3 +140,53 @@ def test_outdated_ones_go_unless_somebody_may_be_running_in_one(bench: Bench) ->
     bench.ensure("test")
     assert not outdated.exists()
     assert bench.ensure("app").stderr == ""
+
+
+@pytest.fixture
+def pythons(tmp_path: Path) -> Path:
+    """The only folder of a PATH, and ./run in it, which takes the distribution's Python from there, too."""
+    for name in ("dirname", "readlink"):
+        (tmp_path / name).symlink_to(shutil.which(name) or "")
+    script = tmp_path / "run"
+    script.write_text((ROOT / "run").read_text().replace("/usr/bin/python3", str(tmp_path / "distribution")))
+    return tmp_path
+
+
+def add_python(folder: Path, name: str, answers: str) -> None:
+    """One that answers ./run's questions: it is "optimised", "new" enough, or too "old"."""
+    refuses = {"optimised": "nothing", "new": "*optimizations*", "old": "*version_info*"}[answers]
+    script = folder / name
+    script.write_text(f'#!/bin/sh\ncase "$1$2" in {refuses}) exit 1 ;; -I*) echo {name} ;; esac\n')
+    script.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("found", "named", "chosen"),
+    [
+        ({"python3": "optimised", "python3.13": "optimised"}, "", "python3"),
+        ({"python3": "new", "python3.12": "optimised", "distribution": "optimised"}, "", "distribution"),
+        ({"python3": "new", "python3.13": "new", "python3.12": "optimised"}, "", "python3.12"),
+        ({"python3": "new", "python3.13": "new", "distribution": "new"}, "", "python3"),
+        ({"python3": "old", "python3.11": "new"}, "", "python3.11"),
+        ({"python3": "optimised", "python3.12": "new"}, "python3.12", "python3.12"),
+        ({"python3": "new", "python3.12": "old"}, "python3.12", "python3"),
+        ({"python3": "old"}, "", ""),
+    ],
+)
+def test_an_optimised_python_is_preferred_and_any_new_one_does(
+    pythons: Path, found: dict[str, str], named: str, chosen: str
+) -> None:
+    for name, answers in found.items():
+        add_python(pythons, name, answers)
+    env = {"PATH": str(pythons), "SLIPWAY_PYTHON": named}
+    argv = ["/bin/sh", str(pythons / "run"), "manage"]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == chosen
+    assert bool(done.returncode) != bool(chosen)
+    assert ("Python 3.11 or newer is needed" in done.stderr) != bool(chosen)
+
+
+def test_another_python_is_another_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    app, test = environment.place("app"), environment.place("test")
+    monkeypatch.setattr(sys, "base_prefix", "/elsewhere")
+    assert not {app, test} & {environment.place("app"), environment.place("test")}

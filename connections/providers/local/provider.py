@@ -274,7 +274,9 @@ class LocalProvider:
 
     @property
     def _users(self) -> JobUsers:
-        needed = (Path(sys.base_prefix), self.trainer_package.parent, self.trainer_package, self.environment)
+        behind = (self.environment / "bin" / "python").resolve().parents[1]  # the environment may be another Python's
+        pythons = (Path(sys.base_prefix), behind)
+        needed = (*pythons, self.trainer_package.parent, self.trainer_package, self.environment)
         return JobUsers(self.root, *self.users, needed=needed)
 
     def _begin(self, directory: Path) -> int:
