@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, cast
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -26,6 +26,7 @@ from wire.errors import InvalidArgument, NotFound, Violation, capped
 from wire.masks import MaskError, apply_mask, parse_mask
 
 WILDCARD = "-"
+UPDATE_MASK = OpenApiParameter("updateMask", str, description="Fields of the body to take; all of them by default.")
 WRITING = ("POST", "PATCH", "DELETE")
 NON_FIELD = api_settings.NON_FIELD_ERRORS_KEY
 
@@ -123,6 +124,23 @@ def read_body(serializer: type[Serializer[Any]], data: Any) -> dict[str, Any]:
     if found:
         raise InvalidArgument(found)
     return cast(dict[str, Any], reader.validated_data)
+
+
+def read_masked_body(view: ResourceView, serializer: type[Serializer[Any]]) -> dict[str, Any]:
+    """What the body says of the fields that `updateMask` names; of all of them where it names none."""
+    body = read_body(serializer, view.request.data)
+    try:
+        paths = parse_mask(asked(view.request, "updateMask"), fields_of(serializer))
+    except MaskError as error:
+        raise invalid("updateMask", str(error)) from None
+    if absent := sorted(".".join(path) for path in paths if not _stands_in(body, path)):
+        named = ", ".join(absent)[:80]
+        raise invalid("updateMask", f"{named} is not in the body, or cannot be set. Send a value, or leave it out.")
+    return apply_mask(body, paths)
+
+
+def _stands_in(body: Any, path: tuple[str, ...]) -> bool:
+    return not path or (isinstance(body, dict) and path[0] in body and _stands_in(body[path[0]], path[1:]))
 
 
 def refuse_body(request: Request) -> None:

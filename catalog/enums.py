@@ -6,16 +6,33 @@ from enum import StrEnum
 
 from accounts.roles import SHARED_ACCOUNT
 from connections.providers.spec import TrainerMode
+from wire.names import DEPLOYMENT_SHAPES, TRAINING_SHAPES
 
-MODE_LABELS = {
+
+class ShapeKind(StrEnum):
+    """What runs from a shape: trainers, or the samplers that serve what is trained."""
+
+    TRAINING = "training"
+    DEPLOYMENT = "deployment"
+
+    @property
+    def collection(self) -> str:
+        """Where its names stand on the wire."""
+        return DEPLOYMENT_SHAPES if self is ShapeKind.DEPLOYMENT else TRAINING_SHAPES
+
+
+MODE_LABELS: dict[TrainerMode | None, str] = {
     TrainerMode.POLICY_TRAINER: "Policy",
     TrainerMode.LORA_TRAINER: "LoRA",
     TrainerMode.FORWARD_ONLY: "Forward-only",
+    None: "Sampler",
 }
-MODE_MEANINGS = {
+"""None is that of a deployment shape."""
+MODE_MEANINGS: dict[TrainerMode | None, str] = {
     TrainerMode.POLICY_TRAINER: "Trains all parameters of the base model.",
     TrainerMode.LORA_TRAINER: "Trains a low-rank adapter; the base model stays frozen.",
     TrainerMode.FORWARD_ONLY: "Computes log-probabilities only: the frozen reference of reinforcement learning.",
+    None: "A deployment shape: serves the base model, or the newest weights of a trainer.",
 }
 
 
@@ -45,6 +62,13 @@ class WeightPrecision(StrEnum):
     NF4 = "NF4"
     FP8 = "FP8"
     FP4_FP8 = "FP4_FP8"
+
+
+class Engine(StrEnum):
+    """What a sampler serves with."""
+
+    TRANSFORMERS = "TRANSFORMERS"
+    VLLM = "VLLM"
 
 
 def known_or_text(kind: type[StrEnum], text: str) -> str:

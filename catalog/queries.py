@@ -12,14 +12,16 @@ from django.db.models import Case, CharField, Count, Exists, F, Min, OuterRef, Q
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import In
 
+from catalog.enums import ShapeKind
 from catalog.facets import EXACT_UP_TO, FacetBucket
+from catalog.fields.snapshots import Snapshot
 from catalog.filters import FACETS, NO_GPU, UNSPECIFIED, CatalogFilters, Facet
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from lists.filters import SortColumn
 from lists.orders import Order, behind, page_of
 from lists.pages import Page
-from wire.names import is_id, is_version_id, parse_model_name
+from wire.names import DEPLOYMENT_SHAPES, is_id, is_version_id, parse_model_name, parse_version_name
 
 PAGE = 100
 """A page ends with the base model that holds its hundredth shape; a flat page has just this many."""
@@ -68,9 +70,20 @@ def may_see(member_of: Collection[int]) -> Q:
     return Q(is_public=True, state=VersionState.VALIDATED) | Q(shape__account__in=list(member_of))
 
 
-def listed(member_of: Collection[int]) -> QuerySet[ShapeVersion]:
-    """What the catalog lists: of every shape the latest validated version, where the reader may see it."""
-    return ShapeVersion.objects.filter(may_see(member_of), is_latest_validated=True)
+def listed(member_of: Collection[int], *kinds: ShapeKind) -> QuerySet[ShapeVersion]:
+    """What the catalog lists: of every shape the latest validated version, where the reader may see it.
+
+    Of training shapes unless told otherwise.
+    """
+    found = ShapeVersion.objects.filter(may_see(member_of), is_latest_validated=True)
+    return found.filter(of_kind(*kinds or (ShapeKind.TRAINING,)))
+
+
+def of_kind(*kinds: ShapeKind) -> Q:
+    """Versions of shapes of these kinds: those of deployment shapes have no trainer mode."""
+    if len(set(kinds)) > 1:
+        return Q()
+    return Q(trainer_mode__isnull=ShapeKind.DEPLOYMENT in kinds)
 
 
 def matching_text(filters: CatalogFilters) -> Q:
@@ -159,6 +172,19 @@ def find_version(member_of: Collection[int], account: str, shape: str, version: 
         return None
     mine = _with_its_page(member_of, account, shape)
     return mine.filter(version_id=version).first() if version else mine.filter(is_latest_validated=True).first()
+
+
+def find_launched(member_of: Collection[int], account: str, shape: str, version: str = "") -> ShapeVersion | None:
+    """The same, where trainers run from it: no deployment shape's."""
+    found = find_version(member_of, account, shape, version)
+    return found if found and found.trainer_mode else None
+
+
+def find_linked(member_of: Collection[int], snapshot: Snapshot) -> ShapeVersion | None:
+    """The deployment shape's version that a training shape links, where it is here, may be seen and is offered."""
+    parsed = parse_version_name(snapshot.deployment_shape_version or "", DEPLOYMENT_SHAPES)
+    found = find_version(member_of, *parsed) if parsed and parsed[2] else None
+    return found if found and found.is_offered and found.trainer_mode is None else None
 
 
 def find_newest(member_of: Collection[int], account: str, shape: str) -> ShapeVersion | None:
@@ -310,4 +336,13 @@ def other_versions(member_of: Collection[int], version: ShapeVersion) -> Sequenc
 def siblings(member_of: Collection[int], shape: TrainingShape) -> list[Row]:
     """Up to 50 other shapes of the same base model, in the catalog's order."""
     rows = listed(member_of).filter(shape__base_model=shape.base_model_id).exclude(shape=shape.pk)
+    return _first_rows(rows)
+
+
+def linking(member_of: Collection[int], version: ShapeVersion) -> list[Row]:
+    """Up to 50 shapes whose latest version links that of a deployment shape, in the catalog's order."""
+    return _first_rows(listed(member_of).filter(snapshot__deploymentShapeVersion=version.name))
+
+
+def _first_rows(rows: QuerySet[ShapeVersion]) -> list[Row]:
     return list(rows.values(*_PLAIN, **_COLUMNS).order_by("shape__position", "shape_id")[:50])

@@ -9,7 +9,7 @@ from accounts.models import Account, Membership
 from accounts.roles import Right, Role, allows
 from catalog.fields.launch_fields import PLACES, FieldType, every_field
 from catalog.models import ShapeVersion
-from catalog.queries import find_version
+from catalog.queries import find_launched
 from connections.providers.base import VALIDATION_RECIPE
 from connections.providers.spec import TrainerSpec
 from connections.providers.submissions import KeptSubmission
@@ -53,7 +53,7 @@ def adoption_of(trainer: UnknownTrainer) -> Adoption:
 def resolved(kept: KeptSubmission, account: Account | None) -> tuple[ShapeVersion, TrainerSpec]:
     """The version and the spec of what was asked for, for that account. Errors: `FailedPrecondition`."""
     parsed = parse_version_name(kept.version)
-    version = find_version([account.pk] if account else [], *parsed) if parsed and parsed[2] else None
+    version = find_launched([account.pk] if account else [], *parsed) if parsed and parsed[2] else None
     if version is None:
         whose = f"the catalog of {account.account_id}" if account else "the catalog"
         raise FailedPrecondition(

@@ -29,6 +29,7 @@ OWNED_BY_SHAPE = frozenset(
     }
 )
 MERGE_IT = "promote its checkpoint merged into the base model, and launch from that"
+DEPLOYMENT_REPLICAS = "deployment_replica_count"
 RECIPE = "recipe"
 CONNECTION = "connection"
 """Where it runs: as the recipe, no field of the shape."""
@@ -70,7 +71,8 @@ class StartingPoint:
 class Subject:
     """What is launched: a version under its resource name, the models that its shape fits, what it may go on from.
 
-    `renamed` has the names that models had before, which mean them still.
+    `renamed` has the names that models had before, which mean them still. `serving` is what the deployment shape that
+    it links owns, None where that is not here.
     """
 
     version_name: str
@@ -79,6 +81,7 @@ class Subject:
     fitting_models: tuple[str, ...]
     checkpoints: tuple[StartingPoint, ...] = ()
     renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    serving: Snapshot | None = None
 
     def checkpoint(self, name: Any) -> StartingPoint | None:
         """The one of that name."""
@@ -133,6 +136,7 @@ def resolve(
         *recipe_violations,
         *_refuse_connection(inputs.get(CONNECTION), connections),
         *_refuse_checkpoint(subject, inputs.get(CONTINUE_FROM), values),
+        *_refuse_deployment(subject, values.get(DEPLOYMENT_REPLICAS)),
     ]
     if violations:
         return tuple(violations)
@@ -144,6 +148,7 @@ def resolve(
         **spec_of(subject.snapshot),
         continue_from=point.name if point else None,
         continue_step=point.step if point and not point.is_adapter else None,
+        deployment_gpus=subject.serving.gpus if subject.serving and values.get(DEPLOYMENT_REPLICAS) else None,
     )
 
 
@@ -214,6 +219,16 @@ def _refuse_checkpoint(subject: Subject, given: Any, values: Mapping[str, Value]
         instead = MERGE_IT if point.is_adapter else "choose another"
         found.append(Violation(CONTINUE_FROM, f"{sentence} Set the rank to {point.lora_rank}, or {instead}."))
     return found
+
+
+def _refuse_deployment(subject: Subject, replicas: Value | None) -> list[Violation]:
+    """Why there can be no samplers, where some are asked for."""
+    if not replicas or subject.serving:
+        return []
+    link = subject.snapshot.deployment_shape_version
+    because = f"{link}, which this shape links, is not here" if link else "this shape links no deployment shape"
+    sentence = f"{replicas} deployment replicas need a deployment shape, and {because}. Use 0, or another shape."
+    return [Violation(DEPLOYMENT_REPLICAS, sentence)]
 
 
 def _foreign(subject: Subject, inputs: Mapping[str, Any]) -> list[Violation]:

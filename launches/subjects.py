@@ -11,6 +11,7 @@ from accounts.models import Account
 from catalog.fields.snapshots import Snapshot
 from catalog.fields.values import read_value
 from catalog.models import BaseModel, ShapeVersion, TrainedModel
+from catalog.queries import find_linked
 from catalog.states import ModelKind
 from catalog.trained_queries import startable_fitting
 from connections.providers.base import CheckpointKind
@@ -47,7 +48,14 @@ def subject_of(version: ShapeVersion, account: Account | None, inputs: Mapping[s
             *_adapters(found, snapshot, {*(model.name for model in models), *made}, wanted),
         ),
         renamed=_renamed(models),
+        serving=_serving(snapshot, account),
     )
+
+
+def _serving(snapshot: Snapshot, account: Account | None) -> Snapshot | None:
+    """What the deployment shape owns that the shape links, where it is here and the account may see it."""
+    found = find_linked([account.pk] if account else [], snapshot)
+    return found.frozen_snapshot if found else None
 
 
 def _adapters(

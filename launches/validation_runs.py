@@ -14,11 +14,12 @@ from catalog.states import VersionState
 from connections.providers.base import VALIDATION_RECIPE
 from connections.providers.spec import TrainerSpec
 from launches.models import Launch
-from launches.placement import Offer, Placement, connections_of, offer_for
+from launches.placement import NOBODY, Offer, Placement, connections_of, offer_for
 from launches.resolve import resolve
 from launches.subjects import bare_subject
 from wire.errors import FailedPrecondition, InvalidArgument
 
+BY_HAND_ONLY = "No validation runs a sampler, so a deployment shape is validated by hand."
 MEASURED_ONCE = "It is the launch of a validation, which measures once. Validate the version again instead of resuming."
 _MEASURABLE = frozenset({VersionState.VALIDATING, VersionState.VALIDATED})
 
@@ -64,5 +65,7 @@ def place_validation(version: ShapeVersion, validation_run: ValidationRun) -> Pl
 
 
 def validation_offer(version: ShapeVersion, validation_run: ValidationRun) -> Offer:
-    """Who would run a validation of the version. Errors: as in `place_validation`."""
+    """Who would run a validation of the version: of a deployment shape nobody. Errors: as in `place_validation`."""
+    if version.trainer_mode is None:
+        return NOBODY
     return place_validation(version, validation_run).offer

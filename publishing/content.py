@@ -15,10 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from catalog.enums import ShapeKind
 from catalog.fields.checks import joint_problems, range_problem
 from catalog.fields.launch_fields import MAX_HELP, MAX_VALUES, FieldType, LaunchField, common_fields
 from catalog.fields.narrowing import NARROWED, Widened, try_narrowing
-from catalog.fields.snapshot_fields import BY_KEY, FIELDS, SCHEME, SnapshotField, ValueKind, value_of
+from catalog.fields.snapshot_fields import BY_KEY, FIELDS_OF, SCHEME, SnapshotField, ValueKind, value_of
 from catalog.fields.snapshots import Snapshot
 from catalog.fields.texts import bound_text, part_text
 from catalog.fields.values import broken_limit, read
@@ -55,7 +56,7 @@ class Content:
 def write_content(snapshot: Snapshot, fields: Sequence[LaunchField], note: str = "") -> dict[str, str]:
     """What stands in the inputs for a version: `read_content` of it gives the same version."""
     values = {NOTE: note}
-    for field in FIELDS:
+    for field in FIELDS_OF[snapshot.kind]:
         value = value_of(snapshot, field.key)
         if field.kind is ValueKind.FLAG:
             values |= {field.key: ON} if value else {}
@@ -68,15 +69,23 @@ def write_content(snapshot: Snapshot, fields: Sequence[LaunchField], note: str =
     return values
 
 
-def read_content(values: Mapping[str, str], *, name: str, base_model: str, edition: int | None = None) -> Content:
+def read_content(
+    values: Mapping[str, str],
+    *,
+    name: str,
+    base_model: str,
+    edition: int | None = None,
+    kind: ShapeKind = ShapeKind.TRAINING,
+) -> Content:
     """The version that the inputs describe, for the shape `name`, made for `base_model`.
 
     `edition` is the one of the common launch fields that it narrows, the newest unless told.
     """
     wrong: list[Violation] = []
-    owned = {field.key: _read_field(field, values.get(field.key, ""), wrong) for field in FIELDS if not field.fixed}
+    asked = [field for field in FIELDS_OF[kind] if not field.fixed]
+    owned = {field.key: _read_field(field, values.get(field.key, ""), wrong) for field in asked}
     widened: list[Violation] = []
-    mode = owned["trainer_mode"]
+    mode = owned.setdefault("trainer_mode", None)
     fields = _read_fields(common_fields(mode, edition), values, widened) if mode else ()
     note = values.get(NOTE, "").replace("\r\n", "\n").strip()
     unread = frozenset(violation.field for violation in wrong)

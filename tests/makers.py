@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import Account, Membership, User
 from accounts.roles import Role
-from catalog.enums import Architecture, IdSource
+from catalog.enums import Architecture, IdSource, ShapeKind
 from catalog.fields import snapshots
 from catalog.fields.launch_fields import LaunchField, common_fields, newest_edition
 from catalog.fields.narrowing import try_narrowing
@@ -114,6 +114,7 @@ def new_shape(
     display_name: str = "",
     id_source: IdSource = IdSource.DOCUMENT,
     position: int | None = None,
+    kind: ShapeKind = ShapeKind.TRAINING,
 ) -> TrainingShape:
     """A shape that is not saved yet, in its base model's account where none is given."""
     number = next(_numbers)
@@ -122,6 +123,7 @@ def new_shape(
     return TrainingShape(
         account=account or model.account,
         shape_id=identifier,
+        kind=kind,
         base_model=model,
         display_name=display_name,
         id_source=id_source,
@@ -151,7 +153,7 @@ def save_versions(versions: Sequence[ShapeVersion]) -> None:
 def new_version(
     *,
     shape: TrainingShape,
-    mode: TrainerMode = TrainerMode.LORA_TRAINER,
+    mode: TrainerMode | None = TrainerMode.LORA_TRAINER,
     context: int = 32_768,
     gpus: int = 1,
     nodes: int = 1,
@@ -165,8 +167,10 @@ def new_version(
 ) -> ShapeVersion:
     """A version that is not saved yet; other keywords go to its `Snapshot`.
 
-    Validated, public and the latest validated one unless told otherwise; `gpus` counts GPUs per node.
+    Validated, public and the latest validated one unless told otherwise; `gpus` counts GPUs per node. A deployment
+    shape's has no mode.
     """
+    mode = mode if shape.kind == ShapeKind.TRAINING else None
     validated = state == VersionState.VALIDATED
     newest = validated if latest is None else latest
     snapshot = Snapshot(

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from catalog.api.lists import SHAPES
-from catalog.api.resources import TrainingShapeSerializer, snapshot_json
+from catalog.api.resources import snapshot_json
+from catalog.api.views import SHAPE_LISTS
+from catalog.enums import ShapeKind
 from catalog.fields.differences import compare
 from catalog.fields.facts import shape_facts
 from catalog.fields.launch_fields import PLACES, FieldType, LaunchField, edition_fields, every_field
-from catalog.fields.snapshot_fields import FIELDS, SnapshotField, ValueKind, value_of
+from catalog.fields.snapshot_fields import EVERY_FIELD, FIELDS, SnapshotField, ValueKind, value_of
 from catalog.fields.snapshots import Snapshot
 from catalog.files.export import write_document
 from catalog.files.reader import read_document
@@ -42,6 +43,14 @@ SHAPE = Snapshot(
     node_count=1,
     trainer_sharding_scheme=ShardingScheme(),
 )
+SAMPLER = Snapshot(
+    name="accounts/team-a/deploymentShapes/small-sampler",
+    base_model=SHAPE.base_model,
+    trainer_mode=None,
+    max_supported_context_length=8192,
+    accelerator_count=2,
+    node_count=1,
+)
 FILE = """
 account: team-a
 models:
@@ -55,6 +64,19 @@ models:
     gpus: 2
     parallelism: {}
 """
+SAMPLER_FILE = (
+    FILE.partition("  shapes:")[0]
+    + """  deployment_shapes:
+  - id: small-sampler
+    version: abcd1234
+    max_supported_context_length: 8192
+    gpus: 2
+"""
+)
+FILES, SNAPSHOTS = (
+    {ShapeKind.TRAINING: FILE, ShapeKind.DEPLOYMENT: SAMPLER_FILE},
+    {ShapeKind.TRAINING: SHAPE, ShapeKind.DEPLOYMENT: SAMPLER},
+)
 
 
 def in_file(name: str) -> bool:
@@ -75,7 +97,8 @@ def sample(field: LaunchField) -> Any:
 
 
 def subject() -> Subject:
-    return Subject(f"{SHAPE.name}/versions/abcd1234", SHAPE, edition_fields(), (SHAPE.base_model, OTHER_MODEL))
+    names = (SHAPE.base_model, OTHER_MODEL)
+    return Subject(f"{SHAPE.name}/versions/abcd1234", SHAPE, edition_fields(), names, serving=SAMPLER)
 
 
 def spec_with(field: LaunchField) -> TrainerSpec:
@@ -160,57 +183,59 @@ def test_a_resolved_spec_has_an_attribute_for_whatever_it_is_told() -> None:
 # What the shape owns.
 
 
-def other(field: SnapshotField) -> Any:
-    """A value that SHAPE does not have."""
+def other(field: SnapshotField, shape: Snapshot) -> Any:
+    """A value that the shape does not have."""
     match field.kind:
         case ValueKind.FLAG:
             return True
         case ValueKind.CHOICE:
-            return next(choice for choice in field.choices if choice != value_of(SHAPE, field.key))
+            return next(choice for choice in field.choices if choice != value_of(shape, field.key))
         case ValueKind.WHOLE:
-            return 2 if value_of(SHAPE, field.key) != 2 else 4
+            return 2 if value_of(shape, field.key) != 2 else 4
     return OTHER_MODEL if field.fixed else DEPLOYMENT if field.key == "deployment_shape_version" else "other"
 
 
 DEPLOYMENT = "accounts/team-a/deploymentShapes/small/versions/abcd1234"
 
 
-def changed(field: SnapshotField) -> Snapshot:
-    inner, value = field.key.partition(".")[2], other(field)
+def changed(field: SnapshotField, shape: Snapshot) -> Snapshot:
+    inner, value = field.key.partition(".")[2], other(field, shape)
     if inner:
-        value = replace(SHAPE.trainer_sharding_scheme or ShardingScheme(), **{inner: value})
+        value = replace(shape.trainer_sharding_scheme or ShardingScheme(), **{inner: value})
     change: dict[str, Any] = {field.head: value}
-    return replace(SHAPE, **change)
+    return replace(shape, **change)
 
 
 def on_wire(field: SnapshotField, snapshot: Snapshot) -> Any:
     return value_at(snapshot_json(snapshot), field.wire)
 
 
-def is_written_by_the_api(field: SnapshotField) -> bool:
+def is_written_by_the_api(field: SnapshotField, shape: Snapshot) -> bool:
     part, _, last = field.wire.rpartition(".")
-    fields = TrainingShapeSerializer().fields
+    fields = SHAPE_LISTS[shape.kind].serializer().fields
     known = fields[part].fields if part else fields  # type: ignore[attr-defined]
-    value = on_wire(field, changed(field))
+    value = on_wire(field, changed(field, shape))
     body = known[last].to_internal_value(value)
-    return changed_snapshot(SHAPE, {part: {last: body}} if part else {last: body}) == changed(field)
+    return changed_snapshot(shape, {part: {last: body}} if part else {last: body}) == changed(field, shape)
 
 
-def is_edited(field: SnapshotField) -> bool:
-    inputs = {each.name for section in sections({}, (), base_model="m") for each in section.inputs}
-    snapshot = changed(field)
-    read = read_content(write_content(snapshot, ()), name=SHAPE.name, base_model=snapshot.base_model)
+def is_edited(field: SnapshotField, shape: Snapshot) -> bool:
+    shown = sections({}, (), base_model="m", kind=shape.kind)
+    inputs = {each.name for section in shown for each in section.inputs}
+    snapshot = changed(field, shape)
+    values = write_content(snapshot, ())
+    read = read_content(values, name=shape.name, base_model=snapshot.base_model, kind=shape.kind)
     return field.key in inputs and read.snapshot == snapshot
 
 
-def is_in_a_file(field: SnapshotField) -> bool:
+def is_in_a_file(field: SnapshotField, shape: Snapshot) -> bool:
     if field.fixed:
         return "- model:" in FILE
-    document = read_document(FILE, source="own.yaml")
+    document = read_document(FILES[shape.kind], source="own.yaml")
     (model,) = document.models
-    snapshot = changed(field)
+    snapshot = changed(field, shape)
     if field.kind is ValueKind.WHOLE and field.head == "trainer_sharding_scheme":
-        snapshot = replace(snapshot, accelerator_count=other(field))
+        snapshot = replace(snapshot, accelerator_count=other(field, shape))
     wanted = replace(document, models=(replace(model, shapes=(replace(model.shapes[0], snapshot=snapshot),)),))
     (read,) = read_document(write_document(wanted), source="own.yaml").shapes
     return read.snapshot == snapshot
@@ -222,43 +247,49 @@ SHOWN_ELSEWHERE = {"base_model", "display_name", "description", "model_type", "p
 """At the head of a page, of the shape or of its base model, or beside the number of its GPUs."""
 
 
-def is_a_fact(field: SnapshotField) -> bool:
-    facts = {fact.key: fact.value for fact in shape_facts(changed(field))}
-    before = {fact.key: fact.value for fact in shape_facts(SHAPE)}
+def is_a_fact(field: SnapshotField, shape: Snapshot) -> bool:
+    facts = {fact.key: fact.value for fact in shape_facts(changed(field, shape))}
+    before = {fact.key: fact.value for fact in shape_facts(shape)}
     if field.heads:
         return field.key in SHOWN_ELSEWHERE
     return field.head in facts and facts[field.head] != before[field.head]
 
 
-def is_told_to_a_launch(field: SnapshotField) -> bool:
+def is_told_to_a_launch(field: SnapshotField, shape: Snapshot) -> bool:
+    if shape.kind is ShapeKind.DEPLOYMENT:
+        return True  # nothing is launched from it
     if not field.spec:
         return field.key in SHOWN_ELSEWHERE
-    found = resolve(replace(subject(), snapshot=changed(field), fields=()), {})
+    found = resolve(replace(subject(), snapshot=changed(field, shape), fields=()), {})
     before = resolve(replace(subject(), fields=()), {})
     return getattr(found, field.spec) != getattr(before, field.spec) and field.spec in OWNED_BY_SHAPE
 
 
-SHAPE_DOORS: dict[str, Callable[[SnapshotField], bool]] = {
+def is_compared(field: SnapshotField, shape: Snapshot) -> bool:
+    lines = compare([(shape, ()), (changed(field, shape), ())])
+    return any(line.key == field.key and line.differs for line in lines)
+
+
+SHAPE_DOORS: dict[str, Callable[[SnapshotField, Snapshot], bool]] = {
     "the editor": is_edited,
     "a request to the API": is_written_by_the_api,
-    "an answer of the API": lambda field: on_wire(field, changed(field)) != on_wire(field, SHAPE),
-    "a filter of the API": lambda field: field.head != field.key or field.key in SHAPES.filters,
+    "an answer of the API": lambda field, shape: on_wire(field, changed(field, shape)) != on_wire(field, shape),
+    "a filter of the API": lambda field, shape: field.head != field.key or field.key in SHAPE_LISTS[shape.kind].filters,
     "a catalog file": is_in_a_file,
-    "the comparison": lambda field: any(
-        line.key == field.key and line.differs for line in compare([(SHAPE, ()), (changed(field), ())])
-    ),
+    "the comparison": is_compared,
     "the facts of the shape's page and the launch form": is_a_fact,
     "the resolved spec": is_told_to_a_launch,
-    "docs/CATALOG.md": lambda field: in_file(field.in_file.rpartition(".")[2]),
+    "docs/CATALOG.md": lambda field, shape: in_file(field.in_file.rpartition(".")[2]),
 }
 
 
 @pytest.mark.parametrize("door", SHAPE_DOORS)
-@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.key)
-def test_a_field_that_the_shape_owns_is_at_every_door(field: SnapshotField, door: str) -> None:
-    assert SHAPE_DOORS[door](field), f"{field.key} is missing at {door}"
+@pytest.mark.parametrize("field", EVERY_FIELD, ids=lambda field: field.key)
+def test_a_field_that_a_shape_owns_is_at_every_door(field: SnapshotField, door: str) -> None:
+    for kind in field.kinds:
+        assert SHAPE_DOORS[door](field, SNAPSHOTS[kind]), f"{field.key} of a {kind} shape is missing at {door}"
 
 
 def test_every_attribute_of_a_snapshot_is_in_the_table() -> None:
     attributes = {name for name in Snapshot.__dataclass_fields__ if name != "name"}
-    assert attributes == {field.head for field in FIELDS}
+    assert attributes == {field.head for field in EVERY_FIELD}

@@ -14,9 +14,11 @@ ID_RULE = "use 1 to 63 characters of a-z, 0-9 and hyphen, starting and ending wi
 VERSION_RULE = "use its 8 characters of a-z and 0-9"
 MODEL_FORM = "accounts/ACCOUNT/models/MODEL"
 CHECKPOINT_FORM = "accounts/ACCOUNT/rlorTrainerJobs/JOB/checkpoints/CHECKPOINT"
-SHAPE_FORM = "accounts/ACCOUNT/trainingShapes/SHAPE"
+TRAINING_SHAPES, DEPLOYMENT_SHAPES = "trainingShapes", "deploymentShapes"
+SHAPE_FORM = f"accounts/ACCOUNT/{TRAINING_SHAPES}/SHAPE"
 VERSION_FORM = f"{SHAPE_FORM}/versions/VERSION"
-DEPLOYMENT_VERSION_FORM = "accounts/ACCOUNT/deploymentShapes/SHAPE/versions/VERSION"
+DEPLOYMENT_SHAPE_FORM = f"accounts/ACCOUNT/{DEPLOYMENT_SHAPES}/SHAPE"
+DEPLOYMENT_VERSION_FORM = f"{DEPLOYMENT_SHAPE_FORM}/versions/VERSION"
 _LONGEST_SHOWN, _LONGEST_NAME = 70, 200
 _VERSION_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 LATEST = "latest"
@@ -57,9 +59,14 @@ def refuse_name(name: str, form: str, *, what: str = "resource name") -> str:
     return ""
 
 
+def refuse_version_id(text: str) -> str:
+    """Why the text is no id of a shape's version; "" where it is one."""
+    return "" if is_version_id(text) else f"{text[:_LONGEST_SHOWN]!r} is no version id; {VERSION_RULE}"
+
+
 def _refuse_part(part: str, word: str) -> str:
     if word == "VERSION":
-        return "" if is_version_id(part) else f"{part[:_LONGEST_SHOWN]!r} is no version id; {VERSION_RULE}"
+        return refuse_version_id(part)
     return refuse_id(part, what=f"{word.lower()} id")
 
 
@@ -113,14 +120,14 @@ def model_name(account: str, model: str) -> str:
     return f"accounts/{account}/models/{model}"
 
 
-def shape_name(account: str, shape: str) -> str:
-    """`accounts/{account}/trainingShapes/{shape}`"""
-    return f"accounts/{account}/trainingShapes/{shape}"
+def shape_name(account: str, shape: str, collection: str = TRAINING_SHAPES) -> str:
+    """`accounts/{account}/trainingShapes/{shape}`, or of the other collection."""
+    return f"accounts/{account}/{collection}/{shape}"
 
 
-def version_name(account: str, shape: str, version: str) -> str:
-    """`accounts/{account}/trainingShapes/{shape}/versions/{version}`"""
-    return f"{shape_name(account, shape)}/versions/{version}"
+def version_name(account: str, shape: str, version: str, collection: str = TRAINING_SHAPES) -> str:
+    """`accounts/{account}/trainingShapes/{shape}/versions/{version}`, or of the other collection."""
+    return f"{shape_name(account, shape, collection)}/versions/{version}"
 
 
 def job_name(account: str, job: str) -> str:
@@ -149,23 +156,28 @@ def parse_model_name(name: str) -> tuple[str, str] | None:
     return None
 
 
-def parse_shape_name(name: str) -> tuple[str, str] | None:
-    """(account, shape) of `accounts/{account}/trainingShapes/{shape}`, or of `account/shape` as people shorten it."""
+def parse_shape_name(name: str, *collections: str) -> tuple[str, str] | None:
+    """(account, shape) of `accounts/{account}/trainingShapes/{shape}`, or of `account/shape` as people shorten it.
+
+    `collections` are others that it may be of instead.
+    """
     match name.split("/"):
-        case ["accounts", account, "trainingShapes", shape] | [account, shape] if is_id(account) and is_id(shape):
+        case ["accounts", account, found, shape] if found in (collections or (TRAINING_SHAPES,)):
+            return (account, shape) if is_id(account) and is_id(shape) else None
+        case [account, shape] if is_id(account) and is_id(shape):
             return account, shape
     return None
 
 
-def parse_version_name(name: str) -> tuple[str, str, str] | None:
+def parse_version_name(name: str, *collections: str) -> tuple[str, str, str] | None:
     """(account, shape, version) of a shape's or a version's name; the version is "" for the latest validated one.
 
-    That is what a bare shape means, and `versions/latest`. None where the text is no such name.
+    That is what a bare shape means, and `versions/latest`. None where the text is no such name. `collections` as above.
     """
     match name.split("/"):
         case [*shape, "versions", version] if shape:
             known = version == LATEST or is_version_id(version)
-            parsed = parse_shape_name("/".join(shape)) if known else None
+            parsed = parse_shape_name("/".join(shape), *collections) if known else None
         case _:
-            version, parsed = "", parse_shape_name(name)
+            version, parsed = "", parse_shape_name(name, *collections)
     return (*parsed, "" if version == LATEST else version) if parsed else None

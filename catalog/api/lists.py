@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.db.models import BigIntegerField, BooleanField, CharField, Q, QuerySet, TextField, Value
@@ -18,11 +19,14 @@ from catalog.api.resources import (
     MODEL_KINDS,
     MODEL_STATES,
     STATE_ON_WIRE,
+    DeploymentShapeSerializer,
+    DeploymentShapeVersionSerializer,
     ModelSerializer,
     ShapeVersionSerializer,
     TrainingShapeSerializer,
 )
-from catalog.fields.snapshot_fields import FIELDS, SnapshotField, ValueKind
+from catalog.enums import ShapeKind
+from catalog.fields.snapshot_fields import EVERY_FIELD, FIELDS_OF, SnapshotField, ValueKind
 from catalog.forms import read_search
 from catalog.models import BaseModel, ShapeVersion, TrainedModel
 from catalog.queries import matching, models_matching
@@ -41,7 +45,6 @@ def with_wire_columns(versions: QuerySet[ShapeVersion]) -> QuerySet[ShapeVersion
     return versions.alias(**_WIRE_COLUMNS)
 
 
-_OWNED = [field for field in FIELDS if field.head == field.key]
 _INDEXED = {"trainer_mode": "trainer_mode", "max_supported_context_length": "max_context"}
 """Fields with a column of their own, which is never null."""
 
@@ -57,7 +60,9 @@ def _fact(field: SnapshotField) -> Combinable:
     return Coalesce(Cast(held, TextField()), Value(unknown), output_field=CharField())
 
 
-_WIRE_COLUMNS: dict[str, Any] = {f"wire_{field.key}": _fact(field) for field in _OWNED if field.key not in _INDEXED}
+_WIRE_COLUMNS: dict[str, Any] = {
+    f"wire_{field.key}": _fact(field) for field in EVERY_FIELD if field.head == field.key and field.key not in _INDEXED
+}
 
 
 def _base_model(operator_: str, value: filters.Value) -> Q:
@@ -126,7 +131,10 @@ def _of_fact(field: SnapshotField) -> Filterable:
     return column(_INDEXED.get(field.key, f"wire_{field.key}"), _KINDS[field.kind], choices)
 
 
-_FACTS = {field.key: _of_fact(field) for field in _OWNED}
+_FACTS = {
+    kind: {field.key: _of_fact(field) for field in fields if field.head == field.key}
+    for kind, fields in FIELDS_OF.items()
+}
 _BY_SHAPE = Sortable(("shape__account__account_id", "shape__shape_id"))
 
 VERSIONS = Listing(
@@ -139,7 +147,7 @@ VERSIONS = Listing(
         "validated": Filterable(FilterField(FilterKind.BOOLEAN), _validated),
         "create_time": column("created_at", FilterKind.TIME),
         "update_time": column("updated_at", FilterKind.TIME),
-        **{f"snapshot.{name}": fact for name, fact in _FACTS.items()},
+        **{f"snapshot.{name}": fact for name, fact in _FACTS[ShapeKind.TRAINING].items()},
     },
     orders={
         "create_time": Sortable(("created_at",)),
@@ -153,7 +161,7 @@ SHAPES = Listing(
     key="trainingShapes",
     model=ShapeVersion,
     serializer=TrainingShapeSerializer,
-    filters={**_FACTS, "create_time": column("shape__created_at", FilterKind.TIME)},
+    filters={**_FACTS[ShapeKind.TRAINING], "create_time": column("shape__created_at", FilterKind.TIME)},
     orders={
         "create_time": Sortable(("shape__created_at",)),
         "name": _BY_SHAPE,
@@ -162,6 +170,19 @@ SHAPES = Listing(
     default_order="create_time desc",
     tie="shape_id",
     search=shapes_found,
+)
+DEPLOYMENT_VERSIONS = replace(
+    VERSIONS,
+    key="deploymentShapeVersions",
+    serializer=DeploymentShapeVersionSerializer,
+    filters={name: found for name, found in VERSIONS.filters.items() if not name.startswith("snapshot.")}
+    | {f"snapshot.{name}": fact for name, fact in _FACTS[ShapeKind.DEPLOYMENT].items()},
+)
+DEPLOYMENT_SHAPES = replace(
+    SHAPES,
+    key="deploymentShapes",
+    serializer=DeploymentShapeSerializer,
+    filters={**_FACTS[ShapeKind.DEPLOYMENT], "create_time": SHAPES.filters["create_time"]},
 )
 
 

@@ -5,14 +5,14 @@ A fact that nobody knows is UNSPECIFIED, "", 0, or null for the sharding scheme;
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from api.fields import Int64Field, WholeField
-from catalog.enums import Architecture
-from catalog.fields.snapshot_fields import FIELDS, SCHEME_FIELDS, SnapshotField, ValueKind, value_of
+from catalog.enums import Architecture, ShapeKind
+from catalog.fields.snapshot_fields import FIELDS_OF, SCHEME_FIELDS, SnapshotField, ValueKind, value_of
 from catalog.fields.snapshots import ADDED, Snapshot
 from catalog.models import BaseModel, ShapeVersion, TrainedModel
 from catalog.states import ModelKind, ModelState
@@ -25,7 +25,7 @@ from wire.times import rfc3339
 KIND_ON_WIRE = {ModelKind.FULL: "HF_BASE_MODEL", ModelKind.ADAPTER: "HF_PEFT_ADDON"}
 STATE_ON_WIRE = {ModelState.CREATING: "UPLOADING", ModelState.READY: "READY", ModelState.FAILED: "FAILED"}
 MODEL_KINDS, MODEL_STATES = tuple(KIND_ON_WIRE.values()), tuple(STATE_ON_WIRE.values())
-_OWNED = [field for field in FIELDS if field.head == field.key]
+_OWNED = {kind: [field for field in fields if field.head == field.key] for kind, fields in FIELDS_OF.items()}
 _FIRST = (
     *("name", "displayName", "description", "baseModel", "modelType", "parameterCount", "trainerMode"),
     *("acceleratorType", "acceleratorCount", "nodeCount", "minTotalAcceleratorCount", "trainerShardingScheme"),
@@ -62,6 +62,8 @@ class ShardingSchemeSerializer(serializers.Serializer[ShardingScheme]):
 class TrainingShapeSerializer(serializers.Serializer[ShapeVersion]):
     """A training shape, or the snapshot of a version of one."""
 
+    kind: ClassVar = ShapeKind.TRAINING
+
     name = serializers.CharField(read_only=True)
     minTotalAcceleratorCount = serializers.IntegerField(read_only=True, help_text="GPUs of one replica")
     trainerShardingScheme = ShardingSchemeSerializer(required=False, allow_null=True)
@@ -70,7 +72,7 @@ class TrainingShapeSerializer(serializers.Serializer[ShapeVersion]):
 
     def get_fields(self) -> dict[str, Any]:
         """With all of the table of what a shape owns."""
-        return in_order({field.wire: _input(field) for field in _OWNED} | super().get_fields(), _FIRST)
+        return in_order({field.wire: _input(field) for field in _OWNED[self.kind]} | super().get_fields(), _FIRST)
 
     def to_representation(self, version: ShapeVersion) -> dict[str, Any]:
         """The version's snapshot, with the times of its shape and of itself."""
@@ -78,6 +80,14 @@ class TrainingShapeSerializer(serializers.Serializer[ShapeVersion]):
             "createTime": rfc3339(version.shape.created_at),
             "updateTime": rfc3339(version.updated_at),
         }
+
+
+class DeploymentShapeSerializer(TrainingShapeSerializer):
+    """A deployment shape, or the snapshot of a version of one."""
+
+    kind: ClassVar = ShapeKind.DEPLOYMENT
+
+    trainerShardingScheme = None  # type: ignore[assignment]  # how a field is left out
 
 
 @extend_schema_serializer(component_name="TrainingShapeVersion")
@@ -98,8 +108,8 @@ class ShapeVersionSerializer(serializers.Serializer[ShapeVersion]):
             "name": version.name,
             "createTime": rfc3339(version.created_at),
             "updateTime": rfc3339(version.updated_at),
-            "snapshot": TrainingShapeSerializer().to_representation(version),
-            "validated": version.is_launchable,
+            "snapshot": self.fields["snapshot"].to_representation(version),
+            "validated": version.is_offered,
             "public": version.is_public,
             "latestValidated": version.is_latest_validated,
         }
@@ -185,24 +195,35 @@ def _trained_json(model: TrainedModel) -> dict[str, Any]:
     }
 
 
-class DeploymentShapeVersionSerializer(serializers.Serializer[dict[str, Any]]):
-    """A deployment shape's version, as far as the training shapes that link it tell."""
+@extend_schema_serializer(component_name="DeploymentShapeVersion")
+class DeploymentShapeVersionSerializer(ShapeVersionSerializer):
+    """A deployment shape's version; of one that nobody here has, what the training shapes that link it tell."""
 
-    name = serializers.CharField(read_only=True)
+    snapshot = DeploymentShapeSerializer(read_only=True)
     baseModel = serializers.CharField(read_only=True)
     deploymentImageTag = serializers.CharField(read_only=True)
+
+    def to_representation(self, version: ShapeVersion) -> dict[str, Any]:
+        """Its facts, or of a training shape's version those of the one that it links."""
+        snapshot = version.frozen_snapshot
+        told = {"baseModel": snapshot.base_model, "deploymentImageTag": snapshot.deployment_image_tag or ""}
+        linked = snapshot.deployment_shape_version
+        return ({"name": linked} if linked else super().to_representation(version)) | told
 
 
 def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
     """A snapshot on the wire, without times; of fields that came later only what is said."""
-    told = [field for field in _OWNED if field.key not in ADDED or value_of(snapshot, field.key)]
+    told = [field for field in _OWNED[snapshot.kind] if _is_told(field, snapshot)]
     answer = {field.wire: _written(field, value_of(snapshot, field.key)) for field in told}
-    answer |= {
-        "name": snapshot.name,
-        "minTotalAcceleratorCount": snapshot.gpus,
-        "trainerShardingScheme": snapshot.as_json()["trainerShardingScheme"],
-    }
+    answer |= {"name": snapshot.name, "minTotalAcceleratorCount": snapshot.gpus}
+    if snapshot.kind is ShapeKind.TRAINING:
+        answer["trainerShardingScheme"] = snapshot.as_json()["trainerShardingScheme"]
     return in_order(answer, _FIRST)
+
+
+def _is_told(field: SnapshotField, snapshot: Snapshot) -> bool:
+    later = snapshot.kind is ShapeKind.TRAINING and field.key in ADDED
+    return not later or bool(value_of(snapshot, field.key))
 
 
 def _written(field: SnapshotField, value: Any) -> Any:

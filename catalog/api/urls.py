@@ -11,9 +11,4 @@ from catalog.api import views
 
 urlpatterns = [
     path("accounts/<str:account>/models", views.ModelsView.as_view(), name="api_models"),
-    path(
-        "accounts/<str:account>/deploymentShapes/<str:shape>/versions/<str:version>",
-        views.DeploymentShapeVersionView.as_view(),
-        name="api_deployment_shape_version",
-    ),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import ClassVar
 
 from django.db.models import Case, Q, QuerySet, When
 from drf_spectacular.utils import extend_schema
@@ -13,19 +14,30 @@ from rest_framework.response import Response
 from api.listing import answer_list
 from api.schema import answers_list, answers_one
 from api.views import WILDCARD, ResourceView
-from catalog.api.lists import MODELS, SHAPES, TRAINED, VERSIONS, models_found, with_wire_columns
+from catalog.api.lists import (
+    DEPLOYMENT_SHAPES,
+    DEPLOYMENT_VERSIONS,
+    MODELS,
+    SHAPES,
+    TRAINED,
+    VERSIONS,
+    models_found,
+    with_wire_columns,
+)
 from catalog.api.resources import (
-    DeploymentShapeVersionSerializer,
     ModelSerializer,
     ShapeVersionSerializer,
     TrainingShapeSerializer,
 )
+from catalog.enums import ShapeKind
 from catalog.models import BaseModel, ShapeVersion, TrainedModel
-from catalog.queries import find_model, listed, may_see, visible_models
+from catalog.queries import find_model, listed, may_see, of_kind, visible_models
 from catalog.trained_queries import find_trained, trained_models
 from wire.errors import NotFound
 from wire.names import LATEST, is_id, is_version_id, model_name, shape_name, version_name
 
+SHAPE_LISTS = {ShapeKind.TRAINING: SHAPES, ShapeKind.DEPLOYMENT: DEPLOYMENT_SHAPES}
+VERSION_LISTS = {ShapeKind.TRAINING: VERSIONS, ShapeKind.DEPLOYMENT: DEPLOYMENT_VERSIONS}
 _RELATED = ("shape__account", "shape__base_model__account")
 
 
@@ -37,10 +49,45 @@ def shown(view: ResourceView) -> Q:
     return may_see(view.mine) & (Q(withdrawn_at__isnull=True) | Q(shape__account__in=view.mine))
 
 
-def versions_in(view: ResourceView, account: str, shape: str) -> QuerySet[ShapeVersion]:
-    """The versions that the caller may see of the shape, or of all of them."""
-    rows = ShapeVersion.objects.filter(shown(view)).select_related(*_RELATED)
-    return rows.filter(_within(account, shape))
+class ShapeResourceView(ResourceView):
+    """A view of the shapes of one kind."""
+
+    kind: ClassVar = ShapeKind.TRAINING
+
+    @property
+    def shape_serializer(self) -> type[TrainingShapeSerializer]:
+        """How a shape is written."""
+        return SHAPE_LISTS[self.kind].serializer  # type: ignore[return-value]
+
+    @property
+    def version_serializer(self) -> type[ShapeVersionSerializer]:
+        """How a version is written."""
+        return VERSION_LISTS[self.kind].serializer  # type: ignore[return-value]
+
+    def versions_in(self, account: str, shape: str) -> QuerySet[ShapeVersion]:
+        """The versions that the caller may see of the shape, or of all of them."""
+        rows = ShapeVersion.objects.filter(shown(self), of_kind(self.kind)).select_related(*_RELATED)
+        return rows.filter(_within(account, shape))
+
+    def version_named(self, account: str, shape: str, version: str) -> ShapeVersion:
+        """The version; `latest` is the latest validated one. Errors: `NotFound`."""
+        rows = self.versions_in(account, shape)
+        wanted = Q(is_latest_validated=True) if version == LATEST else Q(version_id=version)
+        known = version == LATEST or is_version_id(version)
+        found = rows.filter(wanted).first() if known and WILDCARD not in (account, shape) else None
+        if found is None:
+            name = version_name(account, shape, version, self.kind.collection)
+            raise NotFound(f"There is no {name[:300]} that this API key may see.")
+        return found
+
+    def find_shape(self, account: str, shape: str) -> ShapeVersion:
+        """The version that stands for the shape: the latest validated one, else the newest. Errors: `NotFound`."""
+        rows = self.versions_in(account, shape) if WILDCARD not in (account, shape) else ShapeVersion.objects.none()
+        found = rows.order_by("-is_latest_validated", "-created_at", "-pk").first()
+        if found is None:
+            name = shape_name(account, shape, self.kind.collection)
+            raise NotFound(f"There is no {name[:300]} that this API key may see.")
+        return found
 
 
 def _within(account: str, shape: str) -> Q:
@@ -54,63 +101,43 @@ def _id(text: str, what: str) -> str:
     return text
 
 
-def version_named(view: ResourceView, account: str, shape: str, version: str) -> ShapeVersion:
-    """The version; `latest` is the latest validated one. Errors: `NotFound`."""
-    rows = versions_in(view, account, shape)
-    wanted = Q(is_latest_validated=True) if version == LATEST else Q(version_id=version)
-    known = version == LATEST or is_version_id(version)
-    found = rows.filter(wanted).first() if known and WILDCARD not in (account, shape) else None
-    if found is None:
-        raise NotFound(f"There is no {version_name(account, shape, version)[:300]} that this API key may see.")
-    return found
-
-
-def find_shape(view: ResourceView, account: str, shape: str) -> ShapeVersion:
-    """The version that stands for the shape: the latest validated one, else the newest. Errors: `NotFound`."""
-    rows = versions_in(view, account, shape) if WILDCARD not in (account, shape) else ShapeVersion.objects.none()
-    found = rows.order_by("-is_latest_validated", "-created_at", "-pk").first()
-    if found is None:
-        raise NotFound(f"There is no {shape_name(account, shape)[:300]} that this API key may see.")
-    return found
-
-
-class TrainingShapesView(ResourceView):
+class TrainingShapesView(ShapeResourceView):
     """Shapes by the latest validated version; drafts are found by name."""
 
     @extend_schema(**answers_list(SHAPES))
     def get(self, request: Request, account: str) -> Response:  # noqa: ARG002
         """List the shapes of an account, or (`-`) of all."""
-        rows = with_wire_columns(listed(self.mine).filter(_within(account, WILDCARD)))
-        return answer_list(self, rows.select_related(*_RELATED), SHAPES)
+        rows = with_wire_columns(listed(self.mine, self.kind).filter(_within(account, WILDCARD)))
+        return answer_list(self, rows.select_related(*_RELATED), SHAPE_LISTS[self.kind])
 
 
-class TrainingShapeView(ResourceView):
+class TrainingShapeView(ShapeResourceView):
     """One shape."""
 
     @extend_schema(**answers_one("GetTrainingShape", TrainingShapeSerializer))
     def get(self, request: Request, account: str, shape: str) -> Response:  # noqa: ARG002
         """What its latest validated version says, else its newest."""
-        return self.answer(TrainingShapeSerializer, find_shape(self, account, shape))
+        return self.answer(self.shape_serializer, self.find_shape(account, shape))
 
 
-class ShapeVersionsView(ResourceView):
+class ShapeVersionsView(ShapeResourceView):
     """Versions of a shape, or of all."""
 
     @extend_schema(**answers_list(VERSIONS))
     def get(self, request: Request, account: str, shape: str) -> Response:  # noqa: ARG002
         """List the versions; account and shape may be `-`."""
         if WILDCARD not in (account, shape):
-            find_shape(self, account, shape)
-        return answer_list(self, with_wire_columns(versions_in(self, account, shape)), VERSIONS)
+            self.find_shape(account, shape)
+        return answer_list(self, with_wire_columns(self.versions_in(account, shape)), VERSION_LISTS[self.kind])
 
 
-class ShapeVersionView(ResourceView):
+class ShapeVersionView(ShapeResourceView):
     """One version."""
 
     @extend_schema(**answers_one("GetTrainingShapeVersion", ShapeVersionSerializer))
     def get(self, request: Request, account: str, shape: str, version: str) -> Response:  # noqa: ARG002
         """The version of that id, or `latest`."""
-        return self.answer(ShapeVersionSerializer, version_named(self, account, shape, version))
+        return self.answer(self.version_serializer, self.version_named(account, shape, version))
 
 
 class ModelsView(ResourceView):
@@ -144,23 +171,25 @@ class ModelView(ResourceView):
         return self.answer(ModelSerializer, find_any_model(self, account, model))
 
 
-class DeploymentShapeVersionView(ResourceView):
-    """The samplers' shapes that training shapes link; read-only, known by those links alone."""
+class DeploymentShapeVersionView(ShapeVersionView):
+    """One version of a deployment shape; read, too, where training shapes link it and nobody here has it."""
 
-    @extend_schema(**answers_one("GetDeploymentShapeVersion", DeploymentShapeVersionSerializer))
-    def get(self, request: Request, account: str, shape: str, version: str) -> Response:  # noqa: ARG002
-        """What the newest training shape says of it, of the account named where one of its own links it."""
-        name = f"accounts/{account}/deploymentShapes/{shape}/versions/{version}"
+    kind: ClassVar = ShapeKind.DEPLOYMENT
+
+    def version_named(self, account: str, shape: str, version: str) -> ShapeVersion:
+        """The version; else that of the training shape which tells of it. Errors: `NotFound`."""
+        try:
+            return super().version_named(account, shape, version)
+        except NotFound:
+            if linking := self._linking(account, version_name(account, shape, version, self.kind.collection)):
+                return linking
+            raise
+
+    def _linking(self, account: str, name: str) -> ShapeVersion | None:
+        """The newest training shape that links it, of the account named where one of its own does."""
+        if self.request.method != "GET" or "\0" in name:
+            return None
         rows = ShapeVersion.objects.filter(shown(self), snapshot__deploymentShapeVersion=name)
         # whose deployment shape it is knows it best
         rows = rows.annotate(own=Case(When(shape__account__account_id=account, then=True), default=False))
-        found = rows.order_by("-own", "-created_at", "-pk").first() if "\0" not in name else None
-        if found is None:
-            raise NotFound(f"There is no {name[:300]} that a training shape links which this API key may see.")
-        snapshot = found.frozen_snapshot
-        body = {
-            "name": name,
-            "baseModel": snapshot.base_model,
-            "deploymentImageTag": snapshot.deployment_image_tag or "",
-        }
-        return self.answer(DeploymentShapeVersionSerializer, body)
+        return rows.order_by("-own", "-created_at", "-pk").first()

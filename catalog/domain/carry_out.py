@@ -26,7 +26,7 @@ from catalog.models import BaseModel, ShapeVersion, TrainedModel, TrainingShape
 from catalog.naming import model_search_text, shape_search_text
 from catalog.states import ModelState
 from wire.errors import AlreadyExists, Conflict, FailedPrecondition
-from wire.names import parse_model_name, parse_shape_name
+from wire.names import DEPLOYMENT_SHAPES, TRAINING_SHAPES, parse_model_name, parse_shape_name
 
 STALE = "The catalog changed since this plan was made. See what the file would do now, and decide."
 
@@ -175,6 +175,7 @@ def _put_shapes(
                     display_name=entry.snapshot.display_name,
                     id_source=entry.id_source,
                     position=position,
+                    kind=entry.snapshot.kind,
                 )
             elif added or model.name in moved:
                 _update(shape, {"id_source": entry.id_source, "position": position})
@@ -212,7 +213,7 @@ def _deprecate(actor: Actor, shape: TrainingShape, entry: ShapeEntry, by: str) -
 
 
 def _shape_named(name: str) -> TrainingShape | None:
-    parsed = parse_shape_name(name)
+    parsed = parse_shape_name(name, TRAINING_SHAPES, DEPLOYMENT_SHAPES)
     if parsed is None:
         return None
     return TrainingShape.objects.select_related("account").get(account__account_id=parsed[0], shape_id=parsed[1])

@@ -34,6 +34,7 @@ def clone_shape(
         base_model=model,
         shape_id=shape_id,
         display_name=source.frozen_snapshot.display_name,
+        kind=source.frozen_snapshot.kind,
     )
     snapshot = replace(source.frozen_snapshot, name=shape.name, base_model=model.name)
     if model.pk != source.shape.base_model_id:

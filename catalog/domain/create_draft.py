@@ -73,6 +73,8 @@ def free_version_id(shape: TrainingShape) -> str:
 def refuse_wrong_content(shape: TrainingShape, snapshot: Snapshot, note: str) -> None:
     """Errors: `InvalidArgument` where a figure is out of its limits, or the snapshot is another shape's."""
     found = range_problems(snapshot)
+    if snapshot.kind != shape.kind:
+        found.append(Violation("trainer_mode", f"{shape.name} is no shape of that kind. Make a new one."))
     if snapshot.name != shape.name:
         found.append(Violation("name", f"{snapshot.name} is not {shape.name}."))
     if snapshot.base_model not in (shape.base_model.name, *shape.base_model.former_names):

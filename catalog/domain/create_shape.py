@@ -1,4 +1,4 @@
-"""Create a training shape, without a version yet."""
+"""Create a shape, of trainers or of samplers, without a version yet."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from django.db import transaction
 from accounts.actors import Actor
 from accounts.domain.record import record
 from accounts.models import Account
-from catalog.enums import IdSource
+from catalog.enums import IdSource, ShapeKind
 from catalog.models import BaseModel, TrainingShape
 from catalog.naming import shape_search_text
 from catalog.rights import require_publisher
 from wire.errors import AlreadyExists, InvalidArgument, Violation
-from wire.names import refuse_id, shape_name
+from wire.names import refuse_id
 
 
 @transaction.atomic
@@ -25,6 +25,7 @@ def create_shape(
     display_name: str = "",
     id_source: IdSource = IdSource.OWN,
     position: int = 0,
+    kind: ShapeKind = ShapeKind.TRAINING,
 ) -> TrainingShape:
     """A new shape of the account; `position` is its place among the shapes of its base model.
 
@@ -37,6 +38,7 @@ def create_shape(
         account=account,
         shape_id=shape_id,
         defaults={
+            "kind": kind,
             "base_model": base_model,
             "display_name": display_name,
             "id_source": id_source,
@@ -45,6 +47,6 @@ def create_shape(
         },
     )
     if not created:
-        raise AlreadyExists(f"{shape_name(account.account_id, shape_id)} is there already; choose another id.")
+        raise AlreadyExists(f"{shape.name} is there already; choose another id.")
     record(actor=actor, verb="create_shape", target=shape.name, account=account, after={"baseModel": base_model.name})
     return shape

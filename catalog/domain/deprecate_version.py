@@ -70,8 +70,11 @@ def _wrong_message(message: str) -> list[Violation]:
 def _wrong_successor(version: ShapeVersion, successor: TrainingShape | ShapeVersion | None) -> list[Violation]:
     if successor is None:
         return []
+    named = successor.shape if isinstance(successor, ShapeVersion) else successor
     refuse = (
-        _refuse_version(version, successor)
+        f"{named.name} is no {version.shape.kind} shape. Name one."
+        if named.kind != version.shape.kind
+        else _refuse_version(version, successor)
         if isinstance(successor, ShapeVersion)
         else _refuse_shape(version, successor)
     )

@@ -10,6 +10,7 @@ from accounts.actors import SYSTEM, Actor, require
 from accounts.models import Account
 from accounts.queries import memberships_of
 from accounts.roles import Right
+from catalog.enums import ShapeKind
 from catalog.files.current import empty_catalog, read_current
 from catalog.files.document import Document, ModelEntry, ShapeEntry
 from catalog.files.plan import CurrentCatalog, Plan
@@ -19,7 +20,7 @@ from catalog.models import BaseModel, ShapeVersion
 from catalog.queries import listed, visible_models
 from catalog.rights import require_publisher
 from wire.errors import NotFound, PermissionDenied
-from wire.names import parse_model_name, parse_shape_name
+from wire.names import DEPLOYMENT_SHAPES, TRAINING_SHAPES, parse_model_name, parse_shape_name
 
 
 @transaction.atomic
@@ -72,6 +73,8 @@ def plan_for(
         *(_public_asked_for(document) if prune else []),
         *(_other_name(actor, account, document) if account else []),
         *_base_models(document, current),
+        *_kinds(document, current),
+        *(_other_content(account, document) if account else []),
         *_foreign_models(actor, document),
         *_successors(document, current),
     ]
@@ -114,6 +117,27 @@ def _base_models(document: Document, current: CurrentCatalog) -> list[Problem]:
         for model in document.models
         for shape in model.shapes
         if current.base_models.get(shape.shape_id, model.name) != model.name
+    ]
+
+
+def _kinds(document: Document, current: CurrentCatalog) -> list[Problem]:
+    """Shapes whose id is that of a shape of the other kind."""
+    return [
+        shape.place.problem("id", f"{shape.shape_id} is a {there} shape of the account; choose another id")
+        for shape in document.shapes
+        if (there := current.kinds.get(shape.shape_id, shape.snapshot.kind)) != shape.snapshot.kind
+    ]
+
+
+def _other_content(account: Account, document: Document) -> list[Problem]:
+    """Versions that are named by their id and are there with other content."""
+    named = {(shape.shape_id, shape.version_id): shape for shape in document.shapes if shape.version_id}
+    rows = ShapeVersion.objects.filter(shape__account=account, version_id__in={version for _, version in named})
+    return [
+        shape.place.problem("version", f"{version.version_id} is there and says otherwise; a new version has a new id")
+        for version in rows.select_related("shape__base_model__account")
+        if (shape := named.get((version.shape.shape_id, version.version_id)))
+        and replace(version.frozen_snapshot, base_model=version.shape.base_model.name) != shape.snapshot
     ]
 
 
@@ -164,8 +188,9 @@ def _successor(shape: ShapeEntry) -> str:
 
 
 def _public(shape_names: set[str]) -> list[ShapeVersion]:
-    parsed = [found for name in shape_names if (found := parse_shape_name(name))]
-    wanted = listed(()).filter(
+    both = (TRAINING_SHAPES, DEPLOYMENT_SHAPES)
+    parsed = [found for name in shape_names if (found := parse_shape_name(name, *both))]
+    wanted = listed((), *ShapeKind).filter(
         shape__account__account_id__in={account for account, _ in parsed}, shape__shape_id__in={s for _, s in parsed}
     )
     return list(wanted.select_related("shape__account")) if parsed else []

@@ -36,5 +36,6 @@ def start_shape(
         base_model=base_model,
         shape_id=shape_id,
         display_name=snapshot.display_name,
+        kind=snapshot.kind,
     )
     return create_draft(actor=actor, shape=shape, snapshot=snapshot, launch_fields=launch_fields, note=note)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from catalog.enums import AcceleratorType, WeightPrecision
+from catalog.enums import AcceleratorType, ShapeKind, WeightPrecision
 from catalog.fields.launch_fields import LaunchField
 from catalog.fields.narrowing import problems_of_fields
-from catalog.fields.snapshot_fields import FIELDS, SCHEME, SCHEME_FIELDS, SnapshotField, ValueKind, value_of
+from catalog.fields.snapshot_fields import FIELDS_OF, SCHEME, SCHEME_FIELDS, SnapshotField, ValueKind, value_of
 from catalog.fields.snapshots import Snapshot
 from catalog.labels import accelerator_label, parameter_label
 from catalog.text_rules import LONGEST_SHOWN, refuse_length, refuse_unseen
@@ -51,7 +51,9 @@ TRAINED_BYTES = 14
 
 def range_problems(snapshot: Snapshot) -> list[Violation]:
     """Fields that are out of their limits, which not even a draft may have."""
-    return [found for field in FIELDS if (found := range_problem(field, value_of(snapshot, field.key)))]
+    return [
+        found for field in FIELDS_OF[snapshot.kind] if (found := range_problem(field, value_of(snapshot, field.key)))
+    ]
 
 
 def problems(snapshot: Snapshot, fields: Sequence[LaunchField], edition: int | None = None) -> tuple[Violation, ...]:
@@ -77,10 +79,15 @@ def missing_facts(snapshot: Snapshot) -> tuple[Violation, ...]:
         return ()
     asked = {
         "accelerator_type": "Say which GPU it runs on.",
-        "trainer_image_tag": "Say which trainer image it runs.",
         "base_model_weight_precision": "Say in which precision the weights are kept.",
+        "trainer_image_tag": "Say which trainer image it runs.",
+        "deployment_image_tag": "Say which image its samplers run.",
+        "engine": "Say what its samplers serve with.",
     }
-    return tuple(Violation(key, f"It is unknown. {ask}") for key, ask in asked.items() if not value_of(snapshot, key))
+    linked = {"deployment_image_tag"} if snapshot.kind is ShapeKind.TRAINING else set()  # what it links says it
+    own = {field.key for field in FIELDS_OF[snapshot.kind]} - linked
+    unknown = (key for key in asked if key in own and not value_of(snapshot, key))
+    return tuple(Violation(key, f"It is unknown. {asked[key]}") for key in unknown)
 
 
 def warnings(snapshot: Snapshot, *, model_parameters: int | None) -> tuple[Violation, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 from catalog.enums import MODE_LABELS
 from catalog.fields.launch_fields import LaunchField
 from catalog.fields.narrowing import NARROWED
-from catalog.fields.snapshot_fields import FIELDS, SnapshotField, value_of
+from catalog.fields.snapshot_fields import EVERY_FIELD, SnapshotField, value_of
 from catalog.fields.snapshots import Snapshot
 from catalog.fields.texts import part_text
 from catalog.labels import accelerator_label, context_label, parameter_label
@@ -44,11 +44,13 @@ def compare(versions: Sequence[tuple[Snapshot, Sequence[LaunchField]]]) -> list[
     The figures that follow from others (GPUs in all) are left out, since they differ only where those do.
     """
     snapshots = [snapshot for snapshot, _ in versions]
+    kinds = {snapshot.kind for snapshot in snapshots}
     lines = [
         FieldDifference(
             field.group, field.key, field.label, tuple(written(field, value_of(s, field.key)) for s in snapshots)
         )
-        for field in FIELDS
+        for field in EVERY_FIELD
+        if field.kinds & kinds
     ]
     offered = [{field.name: field for field in fields} for _, fields in versions]
     by_name = {name: field for fields in reversed(offered) for name, field in fields.items()}

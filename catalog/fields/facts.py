@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from catalog.enums import MODE_LABELS
+from catalog.enums import MODE_LABELS, ShapeKind
 from catalog.fields.differences import written
-from catalog.fields.snapshot_fields import FIELDS, SnapshotField, value_of
+from catalog.fields.snapshot_fields import FIELDS_OF, SnapshotField, value_of
 from catalog.fields.snapshots import Snapshot
 from catalog.labels import accelerator_label, context_label, parameter_label
 from connections.providers.spec import ShardingScheme
@@ -16,12 +16,13 @@ HIDDEN = "not told by who runs it"
 
 @dataclass(frozen=True)
 class Fact:
-    """One locked line: value None means that nobody knows it before the launch."""
+    """One locked line: value None means that nobody knows it before the launch; `url` leads to what it names."""
 
     key: str
     label: str
     value: str | None
     note: str = ""
+    url: str = ""
 
 
 def shape_facts(snapshot: Snapshot) -> list[Fact]:
@@ -35,15 +36,20 @@ def shape_facts(snapshot: Snapshot) -> list[Fact]:
         Fact("node_count", "Nodes", hidden or str(nodes)),
         Fact("gpus", "GPUs in all", hidden or str(snapshot.gpus), _of_gpus(snapshot)),
         Fact("max_supported_context_length", "Context", context_label(tokens), f"{tokens:,} tokens at most"),
+        Fact("engine", "Engine", snapshot.engine),
         Fact("trainer_image_tag", "Image", snapshot.trainer_image_tag),
         Fact("trainer_sharding_scheme", "Parallelism", _parallelism(snapshot.trainer_sharding_scheme)),
         Fact("base_model_weight_precision", "Weight precision", snapshot.base_model_weight_precision),
         Fact("deployment_shape_version", "Deployment shape", snapshot.deployment_shape_version),
         Fact("deployment_image_tag", "Deployment image", snapshot.deployment_image_tag),
     ]
-    shown = {fact.key for fact in facts}
-    others = [field for field in FIELDS if not field.heads and field.head not in shown]
-    return [*facts, *(Fact(each.key, each.label, _value(each, snapshot)) for each in others)]
+    shown, fields = {fact.key for fact in facts}, FIELDS_OF[snapshot.kind]
+    own = {"gpus", *(field.head for field in fields)}
+    others = [field for field in fields if not field.heads and field.head not in shown]
+    return [
+        *(fact for fact in facts if fact.key in own),
+        *(Fact(each.key, each.label, _value(each, snapshot)) for each in others),
+    ]
 
 
 def _value(field: SnapshotField, snapshot: Snapshot) -> str | None:
@@ -58,7 +64,8 @@ def parameters(snapshot: Snapshot) -> str:
 
 def _of_gpus(snapshot: Snapshot) -> str:
     """What the number of GPUs counts."""
-    words = "for each trainer replica" if snapshot.gpus and not snapshot.hide_specs else ""
+    trains = snapshot.kind is ShapeKind.TRAINING
+    words = f"for each {'trainer ' if trains else ''}replica" if snapshot.gpus and not snapshot.hide_specs else ""
     count = snapshot.rl_accelerator_count
     return "; ".join(filter(None, (words, f"{count:,} with the rollouts of RL" if count else "")))
 

@@ -230,8 +230,8 @@ def edition_fields(edition: int | None = None) -> tuple[LaunchField, ...]:
     return EDITIONS[(edition or newest_edition()) - 1]
 
 
-def common_fields(mode: TrainerMode, edition: int | None = None) -> tuple[LaunchField, ...]:
-    """The default set for a trainer mode: fields that make no sense for the mode are absent."""
+def common_fields(mode: TrainerMode | None, edition: int | None = None) -> tuple[LaunchField, ...]:
+    """The default set for a trainer mode: fields that make no sense for the mode are absent; none without a mode."""
     return tuple(field for field in edition_fields(edition) if mode in PLACES[field.name].modes)
 
 

@@ -42,7 +42,7 @@ class FittedFields:
     wrong: tuple[Widened, ...] = ()
 
 
-def narrow(mode: TrainerMode, edition: int, changes: Changes) -> FittedFields:
+def narrow(mode: TrainerMode | None, edition: int, changes: Changes) -> FittedFields:
     """The common fields of an edition with the changes; what is wrong is left as it is there."""
     fields = {field.name: field for field in common_fields(mode, edition)}
     known = ", ".join(fields)
@@ -59,14 +59,16 @@ def narrow(mode: TrainerMode, edition: int, changes: Changes) -> FittedFields:
     return FittedFields(edition, tuple(fields.values()), tuple(wrong))
 
 
-def newest_fit(mode: TrainerMode, changes: Changes) -> FittedFields:
+def newest_fit(mode: TrainerMode | None, changes: Changes) -> FittedFields:
     """The newest edition that has all that is changed; what is wrong with the newest of all where none has."""
     fits = (narrow(mode, edition, changes) for edition in range(newest_edition(), 0, -1))
     newest = next(fits)
     return next((fit for fit in fits if not fit.wrong), newest) if newest.wrong else newest
 
 
-def changes_of(mode: TrainerMode, edition: int, fields: Iterable[LaunchField]) -> dict[str, dict[str, Any] | None]:
+def changes_of(
+    mode: TrainerMode | None, edition: int, fields: Iterable[LaunchField]
+) -> dict[str, dict[str, Any] | None]:
     """What makes the fields of an edition's common ones, as `narrow` takes it."""
     offered = {field.name: field for field in fields}
     changes: dict[str, dict[str, Any] | None] = {}
@@ -84,7 +86,7 @@ def _differs(field: LaunchField, common: LaunchField, part: str) -> bool:
     return repr(getattr(field, part)) != repr(getattr(common, part))
 
 
-def renewed(mode: TrainerMode, edition: int, fields: Iterable[LaunchField]) -> tuple[LaunchField, ...]:
+def renewed(mode: TrainerMode | None, edition: int, fields: Iterable[LaunchField]) -> tuple[LaunchField, ...]:
     """The fields of an edition brought to the newest one; a field's change that does not fit there is given up."""
     if edition == newest_edition():
         return tuple(fields)
@@ -115,7 +117,9 @@ def try_narrowing(field: LaunchField, change: Mapping[str, Any]) -> tuple[Launch
     return changed, tuple(Widened(field.name, part, sentence) for part, sentence in wrong.items())
 
 
-def problems_of_fields(mode: TrainerMode, fields: Iterable[LaunchField], edition: int | None = None) -> list[Violation]:
+def problems_of_fields(
+    mode: TrainerMode | None, fields: Iterable[LaunchField], edition: int | None = None
+) -> list[Violation]:
     """What is wrong with a version's launch fields: one that its mode does not have, widened, or with a bad default.
 
     `edition` is the one that they narrow, None for the newest.

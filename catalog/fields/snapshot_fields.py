@@ -1,7 +1,8 @@
 """Every field that a shape owns: its meaning, unit, limits, and the group that it is edited and compared in. Pure.
 
 One table for the editor, the checks, the difference of two versions, the comparison of shapes, the API, catalog files,
-the facts on pages and what a launch is told. A key with a dot is a degree of `trainer_sharding_scheme`.
+the facts on pages and what a launch is told. A key with a dot is a degree of `trainer_sharding_scheme`. `FIELDS` are
+those of a training shape; a deployment shape has most of them, and the engine beside.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import MISSING, dataclass, fields
 from enum import StrEnum
 from typing import Any
 
-from catalog.enums import AcceleratorType, WeightPrecision
+from catalog.enums import AcceleratorType, Engine, ShapeKind, WeightPrecision
 from catalog.fields.launch_fields import MAX_DISPLAY_NAME
 from catalog.fields.snapshots import Snapshot
 from connections.providers.spec import ShardingScheme, TrainerMode
@@ -54,7 +55,7 @@ class SnapshotField:
     An optional field may be unknown (None); `fixed` ones are the shape's own and the same in all of its versions.
     `spec` is the attribute of a launch's resolved spec that carries it, "" where a launch is not told; `file` its key
     in a catalog file, where that is another one; `note` tells readers of the API more. Where `heads` is set, pages have
-    it at their head, and not among the facts.
+    it at their head, and not among the facts. `kinds` of shapes have it.
     """
 
     key: str
@@ -75,6 +76,7 @@ class SnapshotField:
     file: str = ""
     note: str = ""
     heads: bool = False
+    kinds: frozenset[ShapeKind] = frozenset(ShapeKind)
 
     @property
     def in_file(self) -> str:
@@ -112,6 +114,9 @@ class SnapshotField:
         return ".".join(camel(part) for part in self.key.split("."))
 
 
+_OF_TRAINERS = frozenset({ShapeKind.TRAINING})
+
+
 def _degree(kind: str, meaning: str) -> SnapshotField:
     return SnapshotField(
         f"{SCHEME}.{kind}_parallelism",
@@ -124,10 +129,11 @@ def _degree(kind: str, meaning: str) -> SnapshotField:
         maximum=MAX_GPUS,
         spec=SCHEME,
         file=f"parallelism.{kind}",
+        kinds=_OF_TRAINERS,
     )
 
 
-FIELDS: tuple[SnapshotField, ...] = (
+EVERY_FIELD: tuple[SnapshotField, ...] = (
     SnapshotField(
         "base_model",
         "Base model",
@@ -149,13 +155,14 @@ FIELDS: tuple[SnapshotField, ...] = (
         choices=tuple(TrainerMode),
         optional=False,
         spec="trainer_mode",
+        kinds=_OF_TRAINERS,
     ),
     SnapshotField(
         "max_supported_context_length",
         "Context",
         FieldGroup.MODEL,
         ValueKind.WHOLE,
-        "The longest sequence that a trainer of the shape takes: a number, or a size such as 256k, which is 262144.",
+        "The longest sequence that the shape takes: a number, or a size such as 256k, which is 262144.",
         unit="tokens",
         minimum=1,
         maximum=MAX_TOKENS,
@@ -218,7 +225,7 @@ FIELDS: tuple[SnapshotField, ...] = (
         "GPUs per node",
         FieldGroup.HARDWARE,
         ValueKind.WHOLE,
-        "0 for a trainer that needs no GPU.",
+        "0 for a shape that needs no GPU.",
         unit="GPUs",
         minimum=0,
         maximum=MAX_GPUS,
@@ -232,7 +239,7 @@ FIELDS: tuple[SnapshotField, ...] = (
         "Nodes",
         FieldGroup.HARDWARE,
         ValueKind.WHOLE,
-        "Machines of one trainer replica.",
+        "Machines of one replica.",
         unit="nodes",
         minimum=1,
         maximum=MAX_NODES,
@@ -248,6 +255,7 @@ FIELDS: tuple[SnapshotField, ...] = (
         "Whether who runs the shape tells neither which GPUs it takes nor how many.",
         spec="hide_specs",
         heads=True,
+        kinds=_OF_TRAINERS,
     ),
     SnapshotField(
         "rl_accelerator_count",
@@ -260,6 +268,7 @@ FIELDS: tuple[SnapshotField, ...] = (
         maximum=MAX_GPUS * MAX_NODES,
         spec="rl_accelerator_count",
         heads=True,
+        kinds=_OF_TRAINERS,
     ),
     _degree("tensor", "GPUs that share each layer's matrices."),
     _degree("pipeline", "Stages that the layers are divided into."),
@@ -273,6 +282,7 @@ FIELDS: tuple[SnapshotField, ...] = (
         "Whether the tensor-parallel GPUs also divide what stands between the matrices, along the sequence.",
         spec=SCHEME,
         file="parallelism.sequence",
+        kinds=_OF_TRAINERS,
     ),
     SnapshotField(
         "trainer_image_tag",
@@ -285,6 +295,7 @@ FIELDS: tuple[SnapshotField, ...] = (
         rule=TAG_RULE,
         spec="trainer_image_tag",
         file="image_tag",
+        kinds=_OF_TRAINERS,
     ),
     SnapshotField(
         "base_model_weight_precision",
@@ -305,6 +316,7 @@ FIELDS: tuple[SnapshotField, ...] = (
         "accounts/{account}/deploymentShapes/{shape}/versions/{version}.",
         maximum=300,
         spec="deployment_shape_version",
+        kinds=_OF_TRAINERS,
     ),
     SnapshotField(
         "deployment_image_tag",
@@ -317,8 +329,19 @@ FIELDS: tuple[SnapshotField, ...] = (
         rule=TAG_RULE,
         spec="deployment_image_tag",
     ),
+    SnapshotField(
+        "engine",
+        "Engine",
+        FieldGroup.SERVING,
+        ValueKind.CHOICE,
+        "What the samplers serve with.",
+        choices=tuple(Engine),
+        kinds=frozenset({ShapeKind.DEPLOYMENT}),
+    ),
 )
-BY_KEY = {field.key: field for field in FIELDS}
+FIELDS_OF = {kind: tuple(field for field in EVERY_FIELD if kind in field.kinds) for kind in ShapeKind}
+FIELDS = FIELDS_OF[ShapeKind.TRAINING]
+BY_KEY = {field.key: field for field in EVERY_FIELD}
 SCHEME_FIELDS = tuple(field for field in FIELDS if field.head == SCHEME)
 
 

@@ -10,17 +10,17 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from catalog.enums import AcceleratorType, WeightPrecision, known_or_text
+from catalog.enums import AcceleratorType, Engine, ShapeKind, WeightPrecision, known_or_text
 from connections.providers.spec import ShardingScheme, TrainerMode
 from wire.casing import camel_keys, snake
 
-ADDED = frozenset({"hide_specs", "rl_accelerator_count"})
+ADDED = frozenset({"hide_specs", "rl_accelerator_count", "engine"})
 """Fields that came later, None or False by default: then they are left out of what is stored, whose digests so stay."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One published training shape.
+    """One published shape: a training shape, or with no trainer mode a deployment shape, without a trainer's facts.
 
     `accelerator_count` is GPUs per node; `max_supported_context_length` is tokens; `parameter_count` is parameters.
     `rl_accelerator_count` is GPUs of trainer and rollouts together. With `hide_specs` counts and type say nothing.
@@ -29,7 +29,7 @@ class Snapshot:
 
     name: str
     base_model: str
-    trainer_mode: TrainerMode
+    trainer_mode: TrainerMode | None
     max_supported_context_length: int
     accelerator_count: int
     node_count: int
@@ -45,6 +45,12 @@ class Snapshot:
     deployment_image_tag: str | None = None
     hide_specs: bool = False
     rl_accelerator_count: int | None = None
+    engine: Engine | None = None
+
+    @property
+    def kind(self) -> ShapeKind:
+        """What runs from it."""
+        return ShapeKind.DEPLOYMENT if self.trainer_mode is None else ShapeKind.TRAINING
 
     @property
     def gpus(self) -> int:
@@ -60,19 +66,22 @@ class Snapshot:
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Snapshot:
         """Read the stored form. Errors: `KeyError`, `TypeError` or `ValueError` where it is not one."""
-        scheme, precision, accelerator, count = (
+        scheme, precision, accelerator, count, mode, engine = (
             stored["trainerShardingScheme"],
             stored["baseModelWeightPrecision"],
             stored["acceleratorType"],
             stored["parameterCount"],
+            stored["trainerMode"],
+            stored.get("engine"),
         )
         plain = {snake(key): value for key, value in stored.items()}
         return cls(
             **plain
             | {
-                "trainer_mode": TrainerMode(stored["trainerMode"]),
+                "trainer_mode": None if mode is None else TrainerMode(mode),
                 "accelerator_type": known_or_text(AcceleratorType, accelerator) if accelerator else None,
                 "base_model_weight_precision": known_or_text(WeightPrecision, precision) if precision else None,
+                "engine": Engine(engine) if engine else None,
                 "parameter_count": int(count) if count else None,
                 "trainer_sharding_scheme": ShardingScheme(**{snake(k): v for k, v in scheme.items()})
                 if scheme

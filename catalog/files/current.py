@@ -9,7 +9,7 @@ from dataclasses import replace
 from django.db.models import Exists, OuterRef
 
 from accounts.models import Account
-from catalog.enums import Architecture, IdSource
+from catalog.enums import Architecture, IdSource, ShapeKind
 from catalog.files.document import Deprecation, Document, ModelEntry, ModelFacts, ShapeEntry
 from catalog.files.plan import CurrentCatalog
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
@@ -32,13 +32,13 @@ def read_current(account: Account, *, public: bool) -> CurrentCatalog:
     own = [ModelEntry(model.name, facts_of(model), tuple(shapes.pop(model.name, ()))) for model in models]
     foreign = [ModelEntry(name, None, tuple(entries)) for name, entries in sorted(shapes.items())]
     document = Document(account.account_id, account.display_name, public, (*in_groups(own, _group), *foreign))
-    named = TrainingShape.objects.filter(account=account).values_list(
-        "shape_id", "base_model__account__account_id", "base_model__model_id"
-    )
+    columns = ("shape_id", "base_model__account__account_id", "base_model__model_id", "kind")
+    named = list(TrainingShape.objects.filter(account=account).values_list(*columns))
     return CurrentCatalog(
         document,
         {version.shape.shape_id: version.version_id for version in versions},
-        {shape: model_name(owner, model) for shape, owner, model in named},
+        {shape: model_name(owner, model) for shape, owner, model, _ in named},
+        {shape: kind for shape, _, _, kind in named},
     )
 
 
@@ -62,7 +62,7 @@ def _offered(account: Account, *, public: bool) -> Iterable[ShapeVersion]:
         offered.filter(shape__account=account)
         .select_related("shape__account", "shape__base_model__account", "successor__account")
         .annotate(successor_offered=Exists(offered.filter(shape=OuterRef("successor"))))
-        .order_by("shape__position", "shape_id")
+        .order_by("-shape__kind", "shape__position", "shape_id")  # of a model those that train first, as files say them
     )
 
 
@@ -74,6 +74,7 @@ def _shape_entry(version: ShapeVersion) -> ShapeEntry:
         launch_fields=tuple(version.fields),
         edition=version.fields_edition,
         deprecated=_deprecation(version) if version.deprecated_at else None,
+        version_id=version.version_id if version.shape.kind == ShapeKind.DEPLOYMENT else "",  # others link it by that
     )
 
 

@@ -24,7 +24,8 @@ class ShapeEntry:
     """One shape of a document, as the next version would freeze it.
 
     `edition` is the one of the common launch fields that `launch_fields` narrow, by `changes` where a file says them.
-    `version_id` is the one that its version has to have, where that is decided elsewhere; a file says none.
+    `version_id` is the one that its version has to have, where that is decided elsewhere; a file says it of deployment
+    shapes only, which training shapes link by it.
     """
 
     shape_id: str

@@ -12,9 +12,9 @@ import yaml
 
 from catalog.enums import IdSource
 from catalog.fields.narrowing import changes_of
-from catalog.fields.snapshot_fields import FIELDS, SCHEME, SCHEME_FIELDS, value_of
+from catalog.fields.snapshot_fields import FIELDS_OF, SCHEME, SCHEME_FIELDS, value_of
 from catalog.files.document import Document, ModelEntry, ModelFacts, ShapeEntry
-from catalog.files.reader import KEYS, usual
+from catalog.files.reader import KEYS, LISTS, usual
 from catalog.files.yaml_readings import stays_text
 
 _FIRST = (
@@ -54,7 +54,9 @@ def write_document(document: Document) -> str:
 
 def _model(model: ModelEntry) -> dict[str, Any]:
     facts = _facts(model.facts) if model.facts else {}
-    return {"model": model.name, **facts, "shapes": [_shape(shape, model.facts) for shape in model.shapes]}
+    kinds = {LISTS[kind]: [shape for shape in model.shapes if shape.snapshot.kind is kind] for kind in LISTS}
+    lists = {key: [_shape(shape, model.facts) for shape in shapes] for key, shapes in kinds.items() if shapes}
+    return {"model": model.name, **facts, **lists}
 
 
 def _facts(facts: ModelFacts) -> dict[str, Any]:
@@ -66,7 +68,10 @@ def _shape(shape: ShapeEntry, facts: ModelFacts | None) -> dict[str, Any]:
     plain: dict[str, Any] = {"id": shape.shape_id}
     if shape.id_source is not IdSource.OWN:
         plain["id_source"] = str(shape.id_source)
-    owned = {field.key: field for field in FIELDS if field.head == field.key and not field.fixed}
+    if shape.version_id:
+        plain["version"] = shape.version_id
+    own = FIELDS_OF[shape.snapshot.kind]
+    owned = {field.key: field for field in own if field.head == field.key and not field.fixed}
     for key in dict.fromkeys((*_FIRST, *owned)):
         value = value_of(shape.snapshot, key)
         if key == SCHEME and value is not None:

@@ -24,13 +24,14 @@ class CurrentCatalog:
     """What an account offers now: the latest validated version of every shape.
 
     `document` also has the account's models without any; `versions` are their version ids by shape id, and
-    `base_models` the resource names of the base models of all its shapes, private ones too. `there` says whether there
-    is such an account.
+    `base_models` the resource names of the base models of all its shapes, private ones too, as `kinds` their kinds.
+    `there` says whether there is such an account.
     """
 
     document: Document
     versions: dict[str, str] = field(default_factory=dict)
     base_models: dict[str, str] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
     there: bool = True
 
 

@@ -9,11 +9,19 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from catalog.enums import Architecture, IdSource
+from catalog.enums import Architecture, IdSource, ShapeKind
 from catalog.fields.checks import problems
 from catalog.fields.launch_fields import FieldType, every_field
 from catalog.fields.narrowing import Changes, FittedFields, newest_fit
-from catalog.fields.snapshot_fields import FIELDS, MAX_PARAMETERS, SCHEME, SCHEME_FIELDS, SnapshotField, ValueKind
+from catalog.fields.snapshot_fields import (
+    EVERY_FIELD,
+    FIELDS_OF,
+    MAX_PARAMETERS,
+    SCHEME,
+    SCHEME_FIELDS,
+    SnapshotField,
+    ValueKind,
+)
 from catalog.fields.snapshots import Snapshot
 from catalog.fields.values import kept
 from catalog.files.document import Deprecation, Document, ModelEntry, ModelFacts, ShapeEntry
@@ -28,7 +36,9 @@ from wire import names
 GPUS_PER_NODE = 8
 LONGEST_MESSAGE = 500
 MOST_ALIASES = 20
-KEYS = {field.head: field.in_file.partition(".")[0] for field in FIELDS if not field.fixed}
+LISTS = {ShapeKind.TRAINING: "shapes", ShapeKind.DEPLOYMENT: "deployment_shapes"}
+"""Where a model of the document has its shapes of each kind."""
+KEYS = {field.head: field.in_file.partition(".")[0] for field in EVERY_FIELD if not field.fixed}
 """The document's key for each of a snapshot's fields, where it has one."""
 
 
@@ -70,7 +80,12 @@ def _model(record: Record, account: str, report: Reporter) -> ModelEntry:
         _refuse_facts(record, account, name)
     else:
         facts = _facts(record)
-    shapes = tuple(_shape(entry, account, name, facts, report) for entry in record.records("shapes", least=1))
+    least = {ShapeKind.TRAINING: 0 if record.has(LISTS[ShapeKind.DEPLOYMENT]) else 1, ShapeKind.DEPLOYMENT: 0}
+    shapes = tuple(
+        _shape(entry, account, name, facts, report, kind)
+        for kind, key in LISTS.items()
+        for entry in (record.records(key, least=least[kind]) if least[kind] or record.has(key) else ())
+    )
     record.finish()
     return ModelEntry(name=name, facts=facts, shapes=shapes, place=record.place)
 
@@ -96,28 +111,37 @@ def _refuse_facts(record: Record, account: str, name: str) -> None:
             record.wrong(fact.name, sentence)
 
 
-def _shape(record: Record, account: str, model: str, facts: ModelFacts | None, report: Reporter) -> ShapeEntry:
+def _shape(
+    record: Record, account: str, model: str, facts: ModelFacts | None, report: Reporter, kind: ShapeKind
+) -> ShapeEntry:
     before = len(report.problems)
     shape_id = record.named("id", names.refuse_id)
-    owned = {field.key: _owned(record, field, facts) for field in FIELDS if field.head == field.key and not field.fixed}
-    mode, context = owned["trainer_mode"], owned["max_supported_context_length"]
+    trains, fields_here = kind is ShapeKind.TRAINING, FIELDS_OF[kind]
+    owned = {
+        field.key: _owned(record, field, facts) for field in fields_here if field.head == field.key and not field.fixed
+    }
+    mode, context = owned.pop("trainer_mode", None), owned["max_supported_context_length"]
     label = record.take("context_label", text(12, empty=True), None)
     if label and context and label != context_label(context):
         record.wrong("context_label", f"{label!r} does not fit {context} tokens, which are {context_label(context)}")
     snapshot = Snapshot(
-        name=names.shape_name(account, shape_id),
+        name=names.shape_name(account, shape_id, kind.collection),
         base_model=model,
-        trainer_sharding_scheme=_parallelism(record),
+        trainer_mode=mode,
+        trainer_sharding_scheme=_parallelism(record) if trains else None,
         **owned,
     )
     source = record.take("id_source", choice(IdSource), IdSource.OWN)
-    changes, fit = _launch_fields(record, mode, report)
-    deprecated = _deprecated(record, snapshot.name)
+    changes, fit = _launch_fields(record, mode, report) if trains else ({}, newest_fit(None, {}))
+    version_id = "" if trains else record.named("version", names.refuse_version_id, "")
+    deprecated = _deprecated(record, snapshot.name, kind)
     record.finish()
     if len(report.problems) == before:  # stand-ins of what is wrong would only lead to more
         for found in problems(snapshot, fit.fields, fit.edition):
             record.wrong(KEYS.get(found.field, found.field), found.description)
-    return ShapeEntry(shape_id, source, snapshot, fit.fields, deprecated, record.place, fit.edition, changes)
+    return ShapeEntry(
+        shape_id, source, snapshot, fit.fields, deprecated, record.place, fit.edition, changes, version_id
+    )
 
 
 def usual(field: SnapshotField, facts: ModelFacts | None) -> Any:
@@ -138,7 +162,7 @@ def _kind(field: SnapshotField) -> ScalarKind[Any]:
     return tokens(most) if field.unit == "tokens" else whole(field.minimum or 0, most)
 
 
-_KINDS = {field.key: _kind(field) for field in FIELDS}
+_KINDS = {field.key: _kind(field) for field in EVERY_FIELD}
 
 
 def _owned(record: Record, field: SnapshotField, facts: ModelFacts | None) -> Any:
@@ -191,12 +215,13 @@ def _change(fields: Record, name: str, kind: FieldType, report: Reporter) -> dic
     return {part: kept(kind, value) for part, value in parts.items()}
 
 
-def _deprecated(record: Record, own: str) -> Deprecation | None:
+def _deprecated(record: Record, own: str, kind: ShapeKind) -> Deprecation | None:
     inner = record.maybe_record("deprecated")
     if inner is None:
         return None
     message = inner.take("message", text(LONGEST_MESSAGE, lines=True)).strip()
-    successor = inner.named("successor", lambda name: names.refuse_name(name, names.SHAPE_FORM), "")
+    form = names.SHAPE_FORM if kind is ShapeKind.TRAINING else names.DEPLOYMENT_SHAPE_FORM
+    successor = inner.named("successor", lambda name: names.refuse_name(name, form), "")
     if successor and successor == own:
         inner.wrong("successor", f"{successor} is this shape itself; name another one")
     inner.finish()

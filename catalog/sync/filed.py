@@ -57,5 +57,5 @@ def _shape(entry: ShapeEntry, account: str, here: _Naming, source: str) -> Offer
         f"{SAID}{source}: {entry.deprecated.message}"[:LONGEST_MESSAGE], here(entry.deprecated.successor)
     )
     return OfferedShape(
-        account, entry.shape_id, "", snapshot, filed=replace(entry, snapshot=snapshot, deprecated=warning)
+        account, entry.shape_id, entry.version_id, snapshot, filed=replace(entry, snapshot=snapshot, deprecated=warning)
     )

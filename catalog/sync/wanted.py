@@ -26,7 +26,7 @@ from wire.names import parse_model_name
 
 NOT_OFFERED = "Not offered by "
 """How the deprecations begin that a sync writes, and lifts again."""
-_MODES = tuple(TrainerMode)
+_MODES: tuple[TrainerMode | None, ...] = (*TrainerMode, None)
 
 
 @dataclass(frozen=True)
@@ -134,16 +134,18 @@ def _entry(standing: Standing, shape: OfferedShape, before: ShapeEntry | None, h
     owner = parse_model_name(shape.snapshot.base_model)
     if owner and owner[0] != shape.account and shape.snapshot.base_model not in standing.models:
         raise LeftOut(f"Its base model {shape.snapshot.base_model} is of another account, and not here.")
-    if shape.filed:
-        return _filed(shape.filed, before)
-    if before and standing.current.versions[shape.shape_id] == shape.version_id:
-        return _same(before, shape)
+    if before and before.snapshot.kind is not shape.snapshot.kind:
+        raise LeftOut(f"There is a {before.snapshot.kind} shape of that id here. Map that account to another one here.")
     known = (standing.older or {}).get((shape.shape_id, shape.version_id))
     if known and not known.is_open:
         raise LeftOut("That version was withdrawn here, or was never published.")
-    if known and _told(known.snapshot, shape.snapshot) != known.snapshot:
+    is_latest = before is not None and standing.current.versions[shape.shape_id] == shape.version_id
+    there = before.snapshot if before and is_latest else known and known.snapshot
+    if there and _told(there, shape.snapshot) != there:
         raise LeftOut("It says something else than the version of that id here; a version never changes.")
-    return _new(shape, before)
+    if shape.filed:
+        return _filed(shape.filed, before)
+    return _same(before) if before and is_latest else _new(shape, before)
 
 
 def _filed(said: ShapeEntry, before: ShapeEntry | None) -> ShapeEntry:
@@ -167,10 +169,8 @@ def _succeeded(entries: Mapping[str, ShapeEntry]) -> dict[str, ShapeEntry]:
     }
 
 
-def _same(before: ShapeEntry, shape: OfferedShape) -> ShapeEntry:
-    """The version is here: only the warning that it was not offered goes. Errors: `LeftOut` where it says otherwise."""
-    if _told(before.snapshot, shape.snapshot) != before.snapshot:
-        raise LeftOut("It says something else than the version of that id here; a version never changes.")
+def _same(before: ShapeEntry) -> ShapeEntry:
+    """The version is here: only the warning that it was not offered goes."""
     return replace(before, deprecated=_kept_warning(before), id_source=IdSource.PUBLISHED)
 
 

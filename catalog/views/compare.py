@@ -18,7 +18,7 @@ from catalog.fields.differences import FieldDifference, compare
 from catalog.models import ShapeVersion
 from catalog.views.access import catalog_reader, member_of
 from lists.pages import Page, show
-from wire.names import parse_version_name
+from wire.names import DEPLOYMENT_SHAPES, TRAINING_SHAPES, parse_version_name
 
 MOST_SHAPES = 4
 PAGE = 20
@@ -126,7 +126,8 @@ def _choices(mine: Collection[int], shown: ShapeVersion, cursor: str) -> Page[st
 
 def _parse(text: str, account: Account | None) -> tuple[str, str, str] | None:
     """The account, shape and version that were named; an id alone is a shape of the account given."""
-    return parse_version_name(text if "/" in text or account is None else f"{account.account_id}/{text}")
+    named = text if "/" in text or account is None else f"{account.account_id}/{text}"
+    return parse_version_name(named, TRAINING_SHAPES, DEPLOYMENT_SHAPES)
 
 
 def _text(name: tuple[str, str, str]) -> str:

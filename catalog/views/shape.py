@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts.models import Account
@@ -14,14 +17,17 @@ from accounts.requests import SlipwayRequest
 from accounts.roles import Role, allows, publishing_right
 from catalog import queries
 from catalog.enums import ARCHITECTURE_LABELS, MODE_LABELS, MODE_MEANINGS, PUBLIC_ACCOUNT, Architecture, IdSource
-from catalog.fields.facts import parameters, shape_facts
+from catalog.fields.facts import Fact, parameters, shape_facts
 from catalog.fields.launch_fields import FieldType, LaunchField
+from catalog.fields.snapshots import Snapshot
 from catalog.fields.texts import limits_text, part_text
 from catalog.models import ShapeVersion
 from catalog.rows import rows_for_template
 from catalog.usage import LORA_RANK, PUBLIC_URL, Example, Snippet, snippets
 from catalog.views.access import catalog_reader, member_of
 from connections.queries import usable_connections
+
+LINK = "deployment_shape_version"
 
 
 @require_safe
@@ -51,10 +57,10 @@ def shape(request: SlipwayRequest, account: str, shape_id: str) -> HttpResponse:
         "architecture": _architecture(version),
         "unconfirmed": version.shape.id_source == IdSource.DERIVED,
         "parameters": parameters(snapshot),
-        "facts": shape_facts(snapshot),
+        "facts": _facts(mine, snapshot),
         "fields": [_field(field, snapshot.base_model) for field in fields],
         "snippets": _snippets(version),
-        "siblings": rows_for_template(queries.siblings(mine, version.shape), connections),
+        "siblings": rows_for_template(_siblings(mine, version), connections),
         "versions": queries.other_versions(mine, version),
         "latest": version if version.is_latest_validated else queries.find_version(mine, account, shape_id),
         "successor": queries.successor_of(mine, version),
@@ -65,11 +71,28 @@ def shape(request: SlipwayRequest, account: str, shape_id: str) -> HttpResponse:
     return render(request, "catalog/shape.html", context)
 
 
+def _facts(mine: Collection[int], snapshot: Snapshot) -> list[Fact]:
+    """What the shape owns; the deployment shape that it links leads to its page where it is here."""
+    linked = queries.find_linked(mine, snapshot)
+    if linked is None:
+        return shape_facts(snapshot)
+    url = reverse("shape", args=[linked.shape.account.account_id, linked.shape.shape_id])
+    page = f"{url}?version={linked.version_id}"
+    return [replace(fact, url=page) if fact.key == LINK else fact for fact in shape_facts(snapshot)]
+
+
+def _siblings(mine: Collection[int], version: ShapeVersion) -> list[queries.Row]:
+    """Other shapes of the base model; of a deployment shape those that link it."""
+    return queries.siblings(mine, version.shape) if version.trainer_mode else queries.linking(mine, version)
+
+
 def _snippets(version: ShapeVersion) -> list[Snippet]:
     """Code that uses the version; none where it cannot be launched."""
     if not version.is_launchable or version.unreadable:
         return []
     snapshot, pinned = version.frozen_snapshot, not version.is_latest_validated
+    if snapshot.trainer_mode is None:
+        return []
     public = version.shape.account.account_id == PUBLIC_ACCOUNT
     rank = next((field.default for field in version.fields if field.name == "lora_rank"), None)
     example = Example(

@@ -48,7 +48,8 @@ class TrainerSpec:
     `accelerator_count` is GPUs per node; `max_context_length` is tokens; `inactivity_timeout_seconds` is seconds.
     `learning_rate` is None for a forward-only trainer. None elsewhere means that the provider chooses.
     `continue_from` is the resource name of a checkpoint that the recipe goes on from, saved at `continue_step`; or of
-    an adapter, a model of the account, that every LoRA model of the trainer begins as.
+    an adapter, a model of the account, that every LoRA model of the trainer begins as. `deployment_gpus` are those of
+    one deployment replica, None where there is no deployment.
     """
 
     training_shape_version: str
@@ -76,6 +77,7 @@ class TrainerSpec:
     rl_accelerator_count: int | None = None
     continue_from: str | None = None
     continue_step: int | None = None
+    deployment_gpus: int | None = None
 
     @property
     def adapter(self) -> str:
@@ -89,13 +91,22 @@ class TrainerSpec:
 
     @property
     def trainer_gpus(self) -> int:
-        """GPUs of all trainer replicas; those of a deployment come on top where its shape says how many."""
+        """GPUs of all trainer replicas."""
         return self.gpus_per_replica * self.trainer_replica_count
+
+    @property
+    def sampler_gpus(self) -> int:
+        """GPUs of all deployment replicas, beside those of the trainer."""
+        return (self.deployment_gpus or 0) * self.deployment_replica_count
 
     def as_json(self) -> dict[str, Any]:
         """The recorded form; what came later (it has a default here) is left out where it says nothing, as before."""
         later = {field.name for field in fields(self) if field.default in (None, False)}
-        return {name: value for name, value in asdict(self).items() if value not in (None, False) or name not in later}
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if (value is not None and value is not False) or name not in later
+        }
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> TrainerSpec:

@@ -111,6 +111,7 @@ def _closest_first(rows: QuerySet[ShapeVersion], wanted: ShapeRequirements, *nee
 
 def _candidate(version: ShapeVersion) -> Candidate:
     snapshot = version.frozen_snapshot
+    assert snapshot.trainer_mode, "what is listed trains"
     return Candidate(
         pk=version.pk,
         shape=version.shape.name,

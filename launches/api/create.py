@@ -10,8 +10,9 @@ from accounts.actors import Actor, require
 from accounts.models import Account
 from accounts.roles import Right
 from api.refusals import invalid
+from catalog.enums import ShapeKind
 from catalog.models import ShapeVersion
-from catalog.queries import find_version, may_see
+from catalog.queries import find_launched, may_see, of_kind
 from launches.api.bodies import WIRE, labels_in, launch_inputs, refuse_unavailable
 from launches.api.choice import choose_version
 from launches.domain.create_launch import NOT_VALIDATED, create_launch
@@ -65,11 +66,11 @@ def _named(mine: list[int], name: str) -> ShapeVersion:
         sentence = refuse_name(name, form, what="name of a shape")
         raise invalid("trainingShape", f"{sentence}. To pin a version, add /versions/VERSION.")
     account, shape, version_id = parsed
-    version = find_version(mine, account, shape, version_id)
+    version = find_launched(mine, account, shape, version_id)
     if version:
         return version
     shape_versions = ShapeVersion.objects.filter(
-        may_see(mine), shape__account__account_id=account, shape__shape_id=shape
+        may_see(mine), of_kind(ShapeKind.TRAINING), shape__account__account_id=account, shape__shape_id=shape
     )
     if not version_id and shape_versions.exists():
         raise FailedPrecondition(

@@ -116,6 +116,8 @@ def create_launch(
 
 def check_launchable(version: ShapeVersion) -> None:
     """Pass where the version may be launched. Errors: `FailedPrecondition`."""
+    if version.trainer_mode is None:
+        raise FailedPrecondition(f"{version.name} is of samplers. Launch a training shape that links it.")
     if version.state != VersionState.VALIDATED:
         raise FailedPrecondition(f"{version.name} is not validated, so it cannot be launched.", reason=NOT_VALIDATED)
     if version.withdrawn_at is not None:

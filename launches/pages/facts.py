@@ -15,15 +15,16 @@ def locked_facts(snapshot: Snapshot, *, version_id: str, digest: str) -> list[Fa
 
 def gpu_total(spec: TrainerSpec) -> str:
     """GPUs of the whole launch in words: what the shape takes, times the replicas, and what stays open."""
-    total, replicas = spec.trainer_gpus, spec.trainer_replica_count
+    trainer, sampler, replicas = spec.trainer_gpus, spec.sampler_gpus, spec.trainer_replica_count
+    total = trainer + sampler
     words = f"{quantity(total, 'GPU')} in all" if total else "no GPU: runs on the CPU"
     if spec.hide_specs:
         return "GPUs that who runs it does not tell"
-    if total and (replicas > 1 or spec.node_count > 1):
+    if trainer and (replicas > 1 or spec.node_count > 1):
         nodes = quantity(spec.node_count, "node")
         words += f" ({spec.accelerator_count} a node x {nodes} x {quantity(replicas, 'replica')})"
     if spec.rl_accelerator_count:
         words += f", {spec.rl_accelerator_count:,} with the rollouts of RL"
-    if spec.deployment_replica_count:
-        words += ", and those of the deployment, which its own shape decides"
+    if sampler:
+        words += f": {trainer:,} of the trainer and {sampler:,} of the deployment"
     return words

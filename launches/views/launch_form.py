@@ -20,7 +20,7 @@ from accounts.requests import SlipwayRequest, actor_of, moved_account, see_other
 from accounts.roles import Right
 from catalog.fields.differences import FieldDifference, differences
 from catalog.models import ShapeVersion
-from catalog.queries import find_version, successor_of
+from catalog.queries import find_launched, find_version, successor_of
 from catalog.views.access import member_of
 from launches.domain.create_launch import check_launchable, create_launch
 from launches.models import Launch
@@ -240,9 +240,9 @@ def _context(
 
 
 def _version(request: SlipwayRequest, account_id: str, shape_id: str, version_id: str) -> ShapeVersion:
-    version = find_version(member_of(request), account_id, shape_id, version_id)
+    version = find_launched(member_of(request), account_id, shape_id, version_id)
     if version is None:
-        raise Http404("There is no such shape.")
+        raise Http404("There is no such shape that trains.")
     return version
 
 

@@ -1,4 +1,4 @@
-"""A training shape as a request writes it, brought to a snapshot. Pure."""
+"""A shape as a request writes it, brought to a snapshot. Pure."""
 
 from __future__ import annotations
 
@@ -6,29 +6,33 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from catalog.fields.snapshot_fields import FIELDS, SnapshotField, ValueKind
+from catalog.enums import ShapeKind
+from catalog.fields.snapshot_fields import FIELDS_OF, SnapshotField, ValueKind
 from catalog.fields.snapshots import Snapshot
 from connections.providers.spec import ShardingScheme, TrainerMode
 from wire.casing import snake
 from wire.errors import InvalidArgument, Violation
 
 NO_MODE = "TRAINER_MODE_UNSPECIFIED"
-_REQUIRED = ("baseModel", "trainerMode", "acceleratorCount", "maxSupportedContextLength")
+_REQUIRED = {
+    ShapeKind.TRAINING: ("baseModel", "trainerMode", "acceleratorCount", "maxSupportedContextLength"),
+    ShapeKind.DEPLOYMENT: ("baseModel", "acceleratorCount", "maxSupportedContextLength"),
+}
 
 
-def refuse_missing(body: Mapping[str, Any]) -> None:
+def refuse_missing(body: Mapping[str, Any], kind: ShapeKind) -> None:
     """Errors: `InvalidArgument` naming every field that a new shape needs and the body lacks."""
-    missing = [name for name in _REQUIRED if body.get(name) in (None, "", NO_MODE)]
+    missing = [name for name in _REQUIRED[kind] if body.get(name) in (None, "", NO_MODE)]
     if missing:
-        raise InvalidArgument([Violation(name, "A training shape needs it. Send a value.") for name in missing])
+        raise InvalidArgument([Violation(name, f"A {kind} shape needs it. Send a value.") for name in missing])
 
 
-def new_snapshot(name: str, body: Mapping[str, Any]) -> Snapshot:
+def new_snapshot(name: str, body: Mapping[str, Any], kind: ShapeKind) -> Snapshot:
     """The snapshot of a new shape; `refuse_missing` passed."""
     bare = Snapshot(
         name=name,
         base_model=body["baseModel"],
-        trainer_mode=TrainerMode(body["trainerMode"]),
+        trainer_mode=TrainerMode(body["trainerMode"]) if kind is ShapeKind.TRAINING else None,
         max_supported_context_length=body["maxSupportedContextLength"],
         accelerator_count=body["acceleratorCount"],
         node_count=1,
@@ -43,7 +47,7 @@ def changed_snapshot(snapshot: Snapshot, body: Mapping[str, Any]) -> Snapshot:
     """
     if body.get("trainerMode") == NO_MODE:
         raise InvalidArgument([Violation("trainerMode", f"A shape has a mode. Use one of {', '.join(TrainerMode)}.")])
-    changes = {field.key: _fact(field, body[field.wire]) for field in FIELDS if field.wire in body}
+    changes = {field.key: _fact(field, body[field.wire]) for field in FIELDS_OF[snapshot.kind] if field.wire in body}
     if "trainerShardingScheme" in body:
         changes["trainer_sharding_scheme"] = _scheme(snapshot.trainer_sharding_scheme, body["trainerShardingScheme"])
     return replace(snapshot, **changes)

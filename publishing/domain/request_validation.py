@@ -17,7 +17,7 @@ from catalog.rights import require_publisher
 from catalog.states import VersionState
 from launches.placement import refusal_sentence
 from launches.space import require_space
-from launches.validation_runs import ValidationRun, validation_offer
+from launches.validation_runs import BY_HAND_ONLY, ValidationRun, validation_offer
 from publishing.domain.unfinished import next_number, refuse_unfinished
 from publishing.findings import LogEntry
 from publishing.hints import ADVANCE
@@ -42,6 +42,8 @@ def request_validation(*, actor: Actor, version: ShapeVersion, now: datetime) ->
         raise InvalidArgument(found)
     steps: int = settings.SLIPWAY_VALIDATION_STEPS
     offer = validation_offer(version, ValidationRun(steps))
+    if version.trainer_mode is None:
+        raise FailedPrecondition(BY_HAND_ONLY)
     if offer.connection is None:
         raise FailedPrecondition(f"{refusal_sentence(offer)} Validate it by hand, if you know that it runs.")
     require_space()

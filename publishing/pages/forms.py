@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from catalog.enums import MODE_LABELS
+from catalog.enums import MODE_LABELS, ShapeKind
 from catalog.fields.inputs import Input, Option, element_of, options_of
 from catalog.fields.launch_fields import FieldType, LaunchField, common_fields, edition_fields, every_field
-from catalog.fields.snapshot_fields import FIELDS, FieldGroup, SnapshotField, ValueKind
+from catalog.fields.snapshot_fields import FIELDS_OF, FieldGroup, SnapshotField, ValueKind
 from catalog.fields.texts import length_text, part_text
 from catalog.labels import accelerator_label
 from connections.providers.spec import TrainerMode
@@ -60,14 +60,21 @@ class Narrowing:
         return bool(self.errors) or any(each.errors for each in self.inputs)
 
 
-def sections(values: Mapping[str, str], violations: Sequence[Violation], *, base_model: str) -> tuple[Section, ...]:
+def sections(
+    values: Mapping[str, str],
+    violations: Sequence[Violation],
+    *,
+    base_model: str,
+    kind: ShapeKind = ShapeKind.TRAINING,
+) -> tuple[Section, ...]:
     """The inputs of everything that the shape owns, group by group; the base model is shown only."""
     errors = _by_field(violations)
     shown = {**values, "base_model": base_model}
-    return tuple(
-        Section(group, tuple(_input(field, shown, errors) for field in FIELDS if field.group is group))
+    found = (
+        Section(group, tuple(_input(field, shown, errors) for field in FIELDS_OF[kind] if field.group is group))
         for group in FieldGroup
     )
+    return tuple(section for section in found if section.inputs)
 
 
 def narrowings(

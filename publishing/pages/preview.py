@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from accounts.models import Account
+from catalog.enums import ShapeKind
 from catalog.fields.checks import data_parallel_rest, estimate_memory, problems, warnings
 from catalog.fields.differences import FieldDifference, differences
 from catalog.fields.facts import Fact, shape_facts
@@ -66,7 +67,8 @@ def preview_content(
     if snapshot is None:
         return DraftPreview(wrong, _findings(content.problems), (), "", True, None, None, (), (), None, ())
     estimate = estimate_memory(snapshot)
-    form, offer = ((), None) if wrong else _form(snapshot, content.fields, model, account)
+    trains = snapshot.kind is ShapeKind.TRAINING
+    form, offer = _form(snapshot, content.fields, model, account) if trains and not wrong else ((), None)
     told = {violation.field for violation in content.violations}
     found = [problem for problem in problems(snapshot, content.fields, edition) if problem.field not in told]
     return DraftPreview(
@@ -76,7 +78,7 @@ def preview_content(
         memory=estimate.sentence if estimate else "",
         fits=estimate is None or estimate.per_gpu <= estimate.available,
         gpus=snapshot.gpus,
-        copies=data_parallel_rest(snapshot),
+        copies=data_parallel_rest(snapshot) if trains else None,
         facts=tuple(shape_facts(snapshot)),
         form=form,
         offer=offer,
@@ -96,7 +98,7 @@ def _form(
 def _subject(snapshot: Snapshot, fields: Sequence[LaunchField], model: BaseModel, account: Account) -> Subject:
     parts = snapshot.name.split("/")
     return Subject(
-        version_name=version_name(parts[1], parts[3], NEW_VERSION),
+        version_name=version_name(parts[1], parts[3], NEW_VERSION, parts[2]),
         snapshot=snapshot,
         fields=tuple(fields),
         fitting_models=tuple(each.name for each in fitting_models(model, snapshot, account)),

@@ -18,6 +18,7 @@ from accounts.requests import SlipwayRequest, actor_of, see_other, wrong_account
 from catalog.domain.create_draft import create_draft
 from catalog.domain.edit_draft import edit_draft
 from catalog.domain.start_shape import start_shape
+from catalog.enums import ShapeKind
 from catalog.fields.differences import FieldDifference, differences
 from catalog.fields.launch_fields import edition_fields, newest_edition
 from catalog.fields.snapshots import Snapshot
@@ -49,7 +50,8 @@ class Editing:
     """What is edited: a draft that is there (`draft`), a new one of `shape`, or with neither a new shape.
 
     `expected` is the digest of the content that the editor started from, `shape_id` the id typed for a new shape.
-    `gone` says that somebody deleted the draft while it was edited: what is typed is to be saved as a new one.
+    `wanted` is the kind of a new shape. `gone` says that somebody deleted the draft while it was edited: what is typed
+    is to be saved as a new one.
     """
 
     account: Account
@@ -61,13 +63,25 @@ class Editing:
     expected: str = ""
     shape_id: str = ""
     gone: bool = False
+    wanted: ShapeKind = ShapeKind.TRAINING
+
+    @property
+    def kind(self) -> ShapeKind:
+        """What runs from the shape."""
+        return ShapeKind(self.shape.kind) if self.shape else self.wanted
+
+    @property
+    def trains(self) -> bool:
+        """Whether trainers run from the shape."""
+        return self.kind is ShapeKind.TRAINING
 
     @property
     def name(self) -> str:
         """The resource name that the shape has or will have."""
         if self.shape:
             return self.shape.name
-        return shape_name(self.account.account_id, self.shape_id if is_id(self.shape_id) else NEW_SHAPE)
+        shape_id = self.shape_id if is_id(self.shape_id) else NEW_SHAPE
+        return shape_name(self.account.account_id, shape_id, self.kind.collection)
 
     @property
     def address(self) -> str:
@@ -79,7 +93,9 @@ class Editing:
     @property
     def content(self) -> Content:
         """What is written, as a version would hold it."""
-        return read_content(self.values, name=self.name, base_model=self.model.name, edition=self.edition)
+        return read_content(
+            self.values, name=self.name, base_model=self.model.name, edition=self.edition, kind=self.kind
+        )
 
     @property
     def edition(self) -> int:
@@ -95,9 +111,17 @@ def publish_new(request: SlipwayRequest) -> HttpResponse:
     name = request.GET.get("model", "")
     model = find_model(member_of(request), name) if name else None
     if model is None:
-        return choose_model(request, account, name)
-    editing = Editing(account=account, model=model, values=_start(model, account, request.GET.get("mode", "")))
-    return _answer(request, replace(editing, shape_id=request.POST.get("shape_id", "").strip()))
+        return choose_model(request, account, name, _kind(request))
+    kind = _kind(request)
+    values = _start(model, account, request.GET.get("mode", ""), kind)
+    shape_id = request.POST.get("shape_id", "").strip()
+    return _answer(request, Editing(account=account, model=model, values=values, shape_id=shape_id, wanted=kind))
+
+
+def _kind(request: SlipwayRequest) -> ShapeKind:
+    """The kind that `?kind=` asks for."""
+    asked = request.GET.get("kind", "")
+    return ShapeKind.DEPLOYMENT if asked == ShapeKind.DEPLOYMENT else ShapeKind.TRAINING
 
 
 @require_http_methods(METHODS)
@@ -116,7 +140,7 @@ def draft_new(request: SlipwayRequest, account_id: str, shape_id: str) -> HttpRe
     if source:
         values = write_content(source.frozen_snapshot, source.renewed_fields)
     else:
-        values = _start(shape.base_model, shape.account, "")
+        values = _start(shape.base_model, shape.account, "", ShapeKind(shape.kind))
     return _answer(request, Editing(shape.account, shape.base_model, values, shape=shape, based_on=source))
 
 
@@ -145,20 +169,20 @@ def _visible_source(request: SlipwayRequest, draft: ShapeVersion) -> ShapeVersio
     return find_version(member_of(request), shape.account.account_id, shape.shape_id, draft.based_on.version_id)
 
 
-def _start(model: BaseModel, account: Account, mode: str) -> dict[str, str]:
+def _start(model: BaseModel, account: Account, mode: str, kind: ShapeKind) -> dict[str, str]:
     """What a new shape starts with: what is known of its model, one GPU, and the common launch fields."""
     chosen = TrainerMode(mode) if mode in TrainerMode.__members__ else TrainerMode.LORA_TRAINER
     snapshot = Snapshot(
-        name=shape_name(account.account_id, NEW_SHAPE),
+        name=shape_name(account.account_id, NEW_SHAPE, kind.collection),
         base_model=model.name,
-        trainer_mode=chosen,
+        trainer_mode=chosen if kind is ShapeKind.TRAINING else None,
         max_supported_context_length=CONTEXT,
         accelerator_count=1,
         node_count=1,
         model_type=model.model_type,
         parameter_count=model.parameter_count,
     )
-    return write_content(snapshot, edition_fields())
+    return write_content(snapshot, edition_fields() if kind is ShapeKind.TRAINING else ())
 
 
 def _answer(request: SlipwayRequest, editing: Editing) -> HttpResponse:
@@ -263,8 +287,8 @@ def _form(
         "section": "publish",
         "editing": editing,
         "shape": editing.shape,
-        "sections": sections(editing.values, violations, base_model=editing.model.name),
-        "narrowings": narrowings(editing.values, violations, edition=editing.edition),
+        "sections": sections(editing.values, violations, base_model=editing.model.name, kind=editing.kind),
+        "narrowings": narrowings(editing.values, violations, edition=editing.edition) if editing.trains else (),
         "id_errors": [found.description for found in violations if found.field == "shape_id"],
         "note": editing.values.get(NOTE, ""),
         "note_errors": [found.description for found in violations if found.field == NOTE],

@@ -17,7 +17,6 @@ from catalog.domain.shape_lock import latest_of
 from catalog.enums import MODE_LABELS
 from catalog.labels import context_label
 from catalog.models import ShapeVersion, TrainingShape
-from connections.providers.spec import TrainerMode
 from lists import pages
 from publishing.bundled import offers_for
 from publishing.pages.actions import DELETE_SHAPE, ActionText, Verb, legal_verbs, words_of
@@ -131,7 +130,7 @@ def _row(version: ShapeVersion, record: LaunchHistory, latest: ShapeVersion | No
     verbs = legal_verbs(version)
     return VersionRow(
         version=version,
-        mode=MODE_LABELS[TrainerMode(version.trainer_mode)],
+        mode=MODE_LABELS[version.trainer_mode],
         context=context_label(version.max_context),
         record=record,
         actions=tuple(NextAction(verb, words_of(verb, version, latest), action_page(verb, version)) for verb in verbs),

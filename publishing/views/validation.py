@@ -26,7 +26,7 @@ from catalog.views.access import member_of
 from connections.providers.states import AttemptState
 from launches.models import Attempt, Event
 from launches.placement import Offer
-from launches.validation_runs import ValidationRun, validation_offer
+from launches.validation_runs import BY_HAND_ONLY, ValidationRun, validation_offer
 from publishing.domain.cancel_validation import cancel_validation
 from publishing.domain.request_validation import request_validation
 from publishing.domain.validate_by_hand import LONGEST, SHORTEST, validate_by_hand
@@ -212,7 +212,7 @@ def _actions(
         return shown | {"broken": refusal.violations}
     return shown | {
         "may_start": offer.connection is not None,
-        "reasons": _reasons(offer),
+        "reasons": _reasons(version, offer),
         "may_vouch": offer.connection is None
         and (version.state != VersionState.VALIDATED or is_renewable(version, passport, timezone.now())),
     }
@@ -224,9 +224,11 @@ def _following(version: ShapeVersion) -> tuple[ActionText, str] | None:
     return (WORDS[verb], action_page(verb, version)) if verb in {Verb.PUBLISH, Verb.REVISE} else None
 
 
-def _reasons(offer: Offer) -> list[Violation]:
+def _reasons(version: ShapeVersion, offer: Offer) -> list[Violation]:
     """Why no connection can run it; a violation's field is the connection."""
     if offer.connection is not None:
         return []
+    if version.trainer_mode is None:
+        return [Violation("Samplers", BY_HAND_ONLY)]
     told = [Violation(label, reason) for label, reasons in offer.refusals for reason in reasons]
     return told or [Violation("Connections", "The account has none.")]

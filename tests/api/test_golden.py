@@ -16,7 +16,7 @@ from django.test import Client
 from accounts.models import Account, User
 from accounts.roles import Role
 from accounts.scopes import Scope
-from catalog.enums import AcceleratorType, Architecture, WeightPrecision
+from catalog.enums import AcceleratorType, Architecture, Engine, ShapeKind, WeightPrecision
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from connections.providers.spec import ShardingScheme, TrainerMode
@@ -29,6 +29,7 @@ from tests.makers import make_account, make_member, make_model, make_shape, make
 
 GOLDEN = Path(__file__).resolve().parent / "golden"
 MADE, STARTED, ENDED = (datetime(2026, 3, day, 9, 30, tzinfo=UTC) for day in (1, 2, 3))
+SAMPLERS = "/v1/accounts/team-a/deploymentShapes"
 DEPLOYMENT = "accounts/fireworks/deploymentShapes/rft-qwen3-8b/versions/gyiqbrd6"
 BASE = "/v1/accounts/team-a"
 SHAPE = f"{BASE}/trainingShapes/qwen3-8b-128k"
@@ -76,6 +77,14 @@ def caller(team: Account, publisher: User) -> Caller:
         shape=make_shape(base_model=qwen, shape_id="qwen3-8b-128k", display_name="128k policy"),
         version_id="vnuk8fdq",
         **KNOWN,
+    )
+    make_version(
+        shape=make_shape(base_model=qwen, shape_id="qwen3-8b-sampler", kind=ShapeKind.DEPLOYMENT),
+        version_id="gyiqbrd6",
+        gpus=8,
+        engine=Engine.VLLM,
+        accelerator_type=AcceleratorType.NVIDIA_B200_180GB,
+        deployment_image_tag="5.20.0",
     )
     tiny = make_model(account=make_account(account_id="local"), model_id="tiny-qwen3", title="Tiny", architecture="")
     bare = make_version(
@@ -135,7 +144,11 @@ GETS = {
     "version": f"{SHAPE}/versions/latest",
     "version_with_mask": f"{SHAPE}/versions/latest?readMask=name,snapshot.trainerMode,validated",
     "page": f"{BASE}/trainingShapes/-/versions?pageSize=1&orderBy=name&readMask=name",
-    "deployment_shape_version": f"/v1/{DEPLOYMENT}",
+    "linked_deployment_shape": f"/v1/{DEPLOYMENT}",
+    "deployment_shapes": SAMPLERS,
+    "deployment_shape": f"{SAMPLERS}/qwen3-8b-sampler",
+    "deployment_shape_versions": f"{SAMPLERS}/-/versions",
+    "deployment_shape_version": f"{SAMPLERS}/qwen3-8b-sampler/versions/gyiqbrd6",
     "jobs": f"{BASE}/rlorTrainerJobs?orderBy=name",
     "job": JOB,
     "checkpoints": f"{JOB}/checkpoints",
@@ -162,6 +175,11 @@ WRITES: dict[str, tuple[str, str, Any]] = {
     "deleted_shape": ("delete", SHAPE, None),
     "published_version": ("patch", f"{SHAPE}/versions/cccccccc", {"validated": True, "public": True}),
     "withdrawn_version": ("patch", f"{SHAPE}/versions/vnuk8fdq", {"validated": False}),
+    "created_deployment_shape": (
+        "post",
+        f"{SAMPLERS}?deploymentShapeId=new",
+        {"baseModel": "accounts/team-a/models/qwen3-8b", "acceleratorCount": 8, "maxSupportedContextLength": 65_536},
+    ),
     "created_job": (
         "post",
         f"{BASE}/rlorTrainerJobs?rlorTrainerJobId=job-new&trainingShape=accounts/team-a/trainingShapes/tiny",

@@ -15,6 +15,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.roles import Role
 from accounts.scopes import Scope
+from catalog.enums import ShapeKind
 from catalog.models import ShapeVersion, TrainedModel
 from catalog.states import VersionState
 from connections.providers.states import AttemptState
@@ -50,6 +51,7 @@ class ApiWorld:
     private: ShapeVersion
     public: ShapeVersion
     draft: ShapeVersion
+    sampler: ShapeVersion
     launch: Launch
     failed: Launch
     trained: TrainedModel
@@ -80,6 +82,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> ApiWorld:
         private=private,
         public=public,
         draft=draft,
+        sampler=make_version(shape=make_shape(base_model=model, account=team, kind=ShapeKind.DEPLOYMENT), public=False),
         launch=make_launch(owner=members[Role.LAUNCHER], account=team, version=private),
         failed=failed,
         trained=make_trained_model(account=team, created_by=members[Role.LAUNCHER]),
@@ -168,7 +171,13 @@ def promotion(world: ApiWorld) -> dict[str, Any]:
     }
 
 
+def new_sampler(world: ApiWorld) -> dict[str, Any]:
+    """The body of a deployment shape for the same model."""
+    return {name: value for name, value in new_shape(world).items() if name != "trainerMode"}
+
+
 PRIVATE, PUBLIC, DRAFT = (lambda w: w.private), (lambda w: w.public), (lambda w: w.draft)
+SAMPLER: Callable[[ApiWorld], ShapeVersion] = lambda w: w.sampler  # noqa: E731
 TABLE: dict[str, list[ApiCase]] = {
     "api_nothing": [ApiCase("get", lambda _: "/v1/nothing", everybody(MISSING))],
     "api_accounts": [ApiCase("get", lambda _: "/v1/accounts", everybody(OK))],
@@ -202,7 +211,19 @@ TABLE: dict[str, list[ApiCase]] = {
     ],
     "api_deployment_shape_version": [
         ApiCase("get", team("/deploymentShapes/none/versions/abcdefgh"), everybody(MISSING)),
+        ApiCase("get", version_of(SAMPLER), members(OK)),
+        ApiCase("patch", version_of(SAMPLER), at_least(Role.PUBLISHER, OK), lambda _: {"validated": False}),
     ],
+    "api_deployment_shapes": [
+        ApiCase("get", team("/deploymentShapes"), everybody(OK)),
+        ApiCase("post", team("/deploymentShapes?deploymentShapeId=new"), at_least(Role.PUBLISHER, OK), new_sampler),
+    ],
+    "api_deployment_shape": [
+        ApiCase("get", of(SAMPLER), members(OK)),
+        ApiCase("patch", of(SAMPLER), at_least(Role.PUBLISHER, OK), lambda _: {"engine": "VLLM"}),
+        ApiCase("delete", of(SAMPLER), at_least(Role.PUBLISHER, OK)),
+    ],
+    "api_deployment_shape_versions": [ApiCase("get", of(SAMPLER, "/versions"), members(OK))],
     "api_shapes": [
         ApiCase("get", team("/trainingShapes"), everybody(OK)),
         ApiCase("post", team("/trainingShapes?trainingShapeId=new"), at_least(Role.PUBLISHER, OK), new_shape),

@@ -11,6 +11,7 @@ from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from catalog.enums import ShapeKind
 from catalog.files.bundled import BUNDLED_FILES
 from catalog.files.document import ShapeEntry
 from catalog.files.reader import read_document
@@ -58,7 +59,7 @@ class Bundled:
             for model in document.models:
                 facts = model.facts
                 assert facts
-                for shape in model.shapes:
+                for shape in (each for each in model.shapes if each.snapshot.kind is ShapeKind.TRAINING):
                     self.shapes.append(
                         {
                             "id": shape.shape_id,

@@ -50,14 +50,25 @@ def test_the_local_shapes_need_no_gpu(bundled: None) -> None:
         "shape__base_model__position", "shape__position"
     )
     assert [(v.shape.shape_id, v.gpus, v.max_context) for v in versions] == [
-        ("tiny-qwen3-chat-2k", 0, 2048), ("tiny-qwen3-chat-2k-lora", 0, 2048),
+        ("tiny-qwen3-chat-2k", 0, 2048), ("tiny-qwen3-chat-2k-lora", 0, 2048), ("tiny-qwen3-chat-sampler", 0, 2048),
         ("tiny-qwen3-2k", 0, 2048), ("tiny-qwen3-2k-lora", 0, 2048), ("tiny-qwen3-2k-forward", 0, 2048),
+        ("tiny-qwen3-sampler", 0, 2048),
     ]  # fmt: skip
     models = BaseModel.objects.filter(account__account_id="local").order_by("position")
     assert [model.name for model in models] == [
         "accounts/local/models/tiny-qwen3-chat", "accounts/local/models/tiny-qwen3",
     ]  # fmt: skip
     assert {model.model_type for model in models} == {"qwen3"}
+
+
+def test_a_local_shape_that_trains_links_the_samplers_of_its_model(bundled: None) -> None:
+    versions = ShapeVersion.objects.filter(shape__account__account_id="local").select_related("shape__base_model")
+    samplers = {v.shape.base_model_id: v.name for v in versions if v.trainer_mode is None}
+    linked = {v.shape.shape_id: v for v in versions if v.trainer_mode}
+    assert linked.pop("tiny-qwen3-2k-forward").frozen_snapshot.deployment_shape_version is None
+    for version in linked.values():
+        assert version.frozen_snapshot.deployment_shape_version == samplers[version.shape.base_model_id]
+        assert {f.name: f.maximum for f in version.fields}["deployment_replica_count"] == 1
 
 
 def test_models_stand_by_family_and_section_local_ones_first(bundled: None) -> None:

@@ -24,7 +24,7 @@ from catalog.domain.publish_version import publish_version
 from catalog.domain.restore_version import restore_version
 from catalog.domain.roll_back import roll_back
 from catalog.domain.withdraw_version import withdraw_version
-from catalog.enums import AcceleratorType, Architecture, IdSource, WeightPrecision
+from catalog.enums import AcceleratorType, Architecture, Engine, IdSource, ShapeKind, WeightPrecision
 from catalog.fields.checks import problems
 from catalog.fields.launch_fields import FieldType, LaunchField, common_fields
 from catalog.fields.narrowing import NARROWED, Widened
@@ -84,8 +84,9 @@ def part_of(field: LaunchField, part: str) -> st.SearchStrategy[Any]:
 @st.composite
 def versions(draw: st.DrawFn) -> tuple[dict[str, Any], list[LaunchField]]:
     """Facts of a snapshot that passes the checks, and its launch fields."""
-    mode = draw(st.sampled_from(TrainerMode))
-    scheme = draw(st.none() | st.builds(ShardingScheme, FEW, FEW, FEW, FEW, st.booleans()))
+    mode = draw(st.sampled_from([*TrainerMode, None]))
+    schemes = st.none() | st.builds(ShardingScheme, FEW, FEW, FEW, FEW, st.booleans())
+    scheme = draw(schemes) if mode else None
     degrees = list(vars(scheme).values())[:4] if scheme else []
     text = TEXT | TRICKY
     facts = {
@@ -104,6 +105,9 @@ def versions(draw: st.DrawFn) -> tuple[dict[str, Any], list[LaunchField]]:
         "deployment_shape_version": draw(st.none() | st.just("accounts/x/deploymentShapes/d/versions/gyiqbrd6")),
         "deployment_image_tag": draw(st.none() | TAGS),
     }
+    if mode is None:
+        others = ("trainer_image_tag", "deployment_shape_version")
+        return facts | dict.fromkeys(others) | {"engine": draw(st.none() | st.sampled_from(Engine))}, []
     return facts, draw(launch_fields(mode))
 
 
@@ -156,6 +160,7 @@ def make(account: Account, models: list[Any], shapes: list[Any]) -> None:
             shape_id=f"shape-{number}",
             id_source=source,
             position=position,
+            kind=ShapeKind.TRAINING if facts["trainer_mode"] else ShapeKind.DEPLOYMENT,
         )
         for changes in ({}, {"node_count": facts["node_count"] + 1}):
             snapshot = Snapshot(name=shape.name, base_model=shape.base_model.name, **(facts | changes))

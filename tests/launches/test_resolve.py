@@ -38,7 +38,8 @@ def make_subject(mode: TrainerMode = TrainerMode.LORA_TRAINER, **facts: Any) -> 
         }
     )
     models = ("accounts/local/models/tiny", "accounts/team-a/models/tuned-tiny")
-    return Subject(f"{SHAPE}/versions/abcd1234", snapshot, common_fields(mode), models)
+    serving = replace(snapshot, trainer_mode=None, trainer_sharding_scheme=None)
+    return Subject(f"{SHAPE}/versions/abcd1234", snapshot, common_fields(mode), models, serving=serving)
 
 
 def violations_of(subject: Subject, inputs: dict[str, Any], **options: Any) -> dict[str, str]:
