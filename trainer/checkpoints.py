@@ -13,7 +13,7 @@ import json
 import re
 import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
@@ -134,10 +134,7 @@ class Checkpoints:
         return numbered or shutil.disk_usage(self.directory).free < FULL_BYTES
 
     def _free_label(self, requested: str) -> str:
-        label = make_label(requested)
-        numbered = (f"-{number}" for number in itertools.count(2))
-        candidates = itertools.chain([label], (label[: LONGEST_LABEL - len(end)].rstrip("-") + end for end in numbered))
-        return next(name for name in candidates if not (self.directory / name).exists())
+        return next(name for name in make_labels(requested) if not (self.directory / name).exists())
 
     def find(self, reference: str) -> tuple[Path, CheckpointInfo]:
         """Directory and description of a checkpoint: `NAME` (of this job) or `cross_job://JOB/NAME` (of that job only).
@@ -191,6 +188,13 @@ def make_label(name: str) -> str:
     # A label stays as it is, runs of hyphens included.
     label = name if _DNS_LABEL.fullmatch(name) else "-".join(words)
     return label[:LONGEST_LABEL].rstrip("-") or "checkpoint"
+
+
+def make_labels(name: str) -> Iterator[str]:
+    """The labels that checkpoints saved under the same name get, one after the other."""
+    label = make_label(name)
+    numbered = (f"-{number}" for number in itertools.count(2))
+    return itertools.chain([label], (label[: LONGEST_LABEL - len(end)].rstrip("-") + end for end in numbered))
 
 
 def check_name(name: str, noun: str) -> str:

@@ -39,8 +39,8 @@ def merge(config: dict[str, Any]) -> str:
     """Write the merged model and return one sentence. Raises OperationError where the adapter is not of this base."""
     # Seconds of imports, of which a bad configuration needs none.
     from trainer.adapters import read_adapter  # noqa: PLC0415
+    from trainer.devices import choose_device  # noqa: PLC0415
     from trainer.export import write_merged  # noqa: PLC0415
-    from trainer.loading import choose_device  # noqa: PLC0415
     from trainer.tiny_model import ensure_tiny_model  # noqa: PLC0415
 
     adapter = read_adapter(Path(config["adapter"]))

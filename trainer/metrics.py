@@ -1,4 +1,4 @@
-"""metrics.jsonl: the trainer's own numbered records, one JSON object a line, for whoever shows them."""
+"""metrics.jsonl: a process's own numbered records, one JSON object a line, for whoever shows them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +49,7 @@ class MetricsLog:
         self._number = _last_number(path)
         self._unwritten: list[str] = []
 
-    def append(self, record: StepRecord) -> None:
+    def append(self, record: DataclassInstance) -> None:
         self._number += 1
         values = {"number": self._number, **asdict(record), "time": now()}
         self._unwritten.append(json.dumps({key: finite(value) for key, value in values.items()}) + "\n")

@@ -23,6 +23,18 @@ REVISION = "v1"
 """Of the weights below: other ones would get another name in the cache, so that nobody's adapter changes its base."""
 
 
+def base_directory(given: Path | None, cache: Path, base_model: str) -> Path:
+    """Where the weights of a base model lie: the directory given, or that of the demo model, made if it is absent.
+
+    Raises FileNotFoundError where the one is no Hugging Face model directory, or there is no such demo model.
+    """
+    if given is None:
+        return ensure_tiny_model(cache, base_model)
+    if not (given / "config.json").is_file():
+        raise FileNotFoundError(f"{given} is not a Hugging Face model directory: it has no config.json")
+    return given
+
+
 def ensure_tiny_model(cache: Path, base_model: str) -> Path:
     """Directory of the demo model under `cache`, made there if it is absent. Safe when several processes call it.
 
