@@ -29,6 +29,7 @@ BREAKS = {
     "pure": ("catalog/fields/checks.py", "import django.conf"),
     "supervisor": ("embedded/home.py", "import config.environment"),
     "trainer": ("trainer/config.py", "import connections.providers.spec"),
+    "sampler": ("sampler/config.py", "import trainer.models"),
     "alone": ("connections/providers/local/plan.py", "import trainer.config"),
 }
 """By the rule's id: where an import is added, and which."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ELSEWHERE = {"node_modules", "var", "migrations", "stand_in"}
-ALONE = {"trainer"}
-"""Imports nothing of the rest, nor the rest of it, and so may use the same words."""
+ALONE = {"sampler", "trainer"}
+"""Import nothing of the rest, nor the rest of them, and so may use the same words."""
 DJANGOS = {"Command"}
 """Names that Django looks for."""
 

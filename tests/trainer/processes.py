@@ -18,6 +18,7 @@ from bodies import BASE_MODEL
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "a-token-of-the-tests"
+DEPLOYMENT = "accounts/team-a/deployments/rollouts"
 
 
 @dataclass
@@ -74,6 +75,79 @@ class RunningTrainer:
             self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         self.http.close()
+
+
+@dataclass
+class RunningSampler:
+    """One sampler process that serves what the trainers under the same root save."""
+
+    process: subprocess.Popen[bytes]
+    directory: Path
+    jobs: Path
+    log: Path
+    http: httpx.Client
+
+    def complete(self, prompt: Any, **more: Any) -> dict[str, Any]:
+        """The answer to a completion that must succeed, of greedy tokens where nothing else is said."""
+        body = {"prompt": prompt, "temperature": 0, "logprobs": True, "return_token_ids": True, **more}
+        response = self.http.post("/inference/v1/completions", json=body)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def load(self, identity: str, job: str = "policy", **more: Any) -> httpx.Response:
+        headers = {"X-Slipway-Trainer-Job": job}
+        return self.http.post("/hot_load/v1/models/hot_load", json={"identity": identity, **more}, headers=headers)
+
+    @property
+    def replica(self) -> dict[str, Any]:
+        return self.http.get("/hot_load/v1/models/hot_load").json()["replicas"][0]
+
+    def records(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.directory / "metrics.jsonl").read_text().splitlines()]
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.http.close()
+
+
+def start_sampler(root: Path, name: str, *, wait: str = "ready", **config: Any) -> RunningSampler:
+    """`wait` for "ready" or "exit"; config overrides CONFIG.json."""
+    directory = root / "samplers" / name
+    directory.mkdir(parents=True)
+    path, log = directory / "config.json", directory / "log"
+    told = {
+        "directory": str(directory),
+        "deployment": DEPLOYMENT,
+        "base_model": BASE_MODEL,
+        "jobs_root": str(root / "jobs"),
+        "models_root": str(root / "weights" / "team-a"),
+        "model_cache": str(root / "models"),
+        "trainer_job": "policy",
+        "max_context_length": 256,
+        **config,
+    }
+    path.write_text(json.dumps(told))
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sampler", str(path)],
+            env={**os.environ, "SLIPWAY_TRAINER_TOKEN": TOKEN, "PYTHONPATH": str(ROOT)},
+            stdout=output, stderr=output, cwd=ROOT, start_new_session=True,
+        )  # fmt: skip
+    sampler = RunningSampler(process, directory, root / "jobs", log, httpx.Client())
+    if wait == "exit":
+        process.wait(timeout=120)
+        return sampler
+    endpoint = directory / "endpoint.json"
+    wait_until(lambda: endpoint.exists() or process.poll() is not None)
+    assert endpoint.exists(), log.read_text()
+    address = json.loads(endpoint.read_text())
+    base = f"http://{address['host']}:{address['port']}"
+    sampler.http = httpx.Client(base_url=base, headers={"X-Api-Key": TOKEN}, timeout=60)
+    wait_until(lambda: process.poll() is not None or sampler.http.get("/health").status_code == 200)
+    assert process.poll() is None, log.read_text()
+    return sampler
 
 
 class Starter:

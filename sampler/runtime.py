@@ -1,0 +1,73 @@
+"""What a sampler process does with its life: load, serve, end. Heavy imports come while the server listens already."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from sampler.config import SamplerConfig
+from sampler.engine import Engine
+from sampler.holdings import Holdings
+from sampler.records import Records
+from sampler.server import SamplerApi, make_app
+from trainer.metrics import MetricsLog
+from trainer.outcome import Ending
+from trainer.process import ServingProcess
+from trainer.sessions import Sessions
+
+log = logging.getLogger(__name__)
+
+
+class SamplerRuntime:
+    def __init__(self, config: SamplerConfig, token: str) -> None:
+        self.config = config
+        self.process = ServingProcess(config.directory, config.host, config.port)
+        self.sessions = Sessions()
+        self.records = Records(MetricsLog(config.directory / "metrics.jsonl"))
+        self.api = SamplerApi(config, self.records)
+        self._token = token
+
+    def run(self) -> Ending:
+        """Serve until something ends the process; write exit-reason.json and return why."""
+        ending = self.process.run(make_app(self.api, self._token, self.sessions), self._load, self._check)
+        if self.api.opened:
+            self.records.write(self.api.opened.holdings.identity, now=True)
+            self.api.opened.engine.close()
+        return ending
+
+    def _check(self) -> None:
+        opened = self.api.opened
+        if opened is None or sum(opened.engine.occupied()):
+            self.sessions.touch()
+        elif self.config.inactivity_timeout_s and self.sessions.idle_seconds > self.config.inactivity_timeout_s:
+            self.process.outcome.end(
+                "INACTIVE", f"No call for {self.config.inactivity_timeout_s:g} s (the inactivity timeout)."
+            )
+        if opened:
+            self.records.write(opened.holdings.identity)
+
+    def _load(self) -> None:
+        try:
+            self._open()
+        except Exception as error:
+            self.process.fail("The model could not be loaded", error)
+
+    def _open(self) -> None:
+        from sampler.tokenizer import Tokenizer  # noqa: PLC0415  # see above
+        from trainer.devices import choose_device  # noqa: PLC0415
+        from trainer.tiny_model import base_directory  # noqa: PLC0415
+
+        started = time.monotonic()
+        config, device = self.config, choose_device()
+        log.info("loading model %s on %s", config.model_directory or f"{config.base_model} (demo)", device)
+        directory = base_directory(config.model_directory, config.model_cache, config.base_model)
+        engine = self._open_engine(device)
+        holdings = Holdings(config, engine, self.records.note_load)
+        holdings.open(directory)
+        self.api.open(engine, holdings, Tokenizer(directory))
+        log.info("ready after %.1f s, vocabulary %d", time.monotonic() - started, engine.vocabulary)
+
+    def _open_engine(self, device: object) -> Engine:
+        from sampler.transformers_engine import TransformersEngine  # noqa: PLC0415  # see above
+
+        return TransformersEngine(self.config, device)
