@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from connections.providers.base import Capacity, GpuPool
+from wire.counts import quantity
 
 
 def stored_capacity(capacity: Capacity) -> dict[str, Any]:
@@ -31,6 +32,18 @@ def free_words(capacity: Capacity | None) -> str:
     if capacity.queue_length:
         told.append(f"{capacity.queue_length:,} waiting")
     return ", ".join(told)
+
+
+def would_wait(capacity: Capacity | None, *, accelerator_type: str, gpus: int) -> str:
+    """Why so many GPUs of the type would wait as things stand; "" where they would not, or nobody knows."""
+    if capacity is None:
+        return ""
+    for pool in capacity.gpus:
+        if gpus and pool.accelerator_type == accelerator_type and pool.free is not None and pool.free < gpus:
+            return f"It needs {quantity(gpus, 'GPU')}; free of that type: {pool.free:,}."
+    if capacity.slots is not None and capacity.running is not None and capacity.running >= capacity.slots:
+        return f"{quantity(capacity.slots, 'trainer')} run there at a time, and as many do."
+    return ""
 
 
 def _pool(pool: GpuPool) -> str:

@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from accounts.models import Account
-from connections.capacities import free_words, read_capacity
+from connections.capacities import free_words, read_capacity, would_wait
 from connections.states import ConnectionState
 from wire import names
 
@@ -109,6 +109,10 @@ class Connection(models.Model):
     def free(self) -> str:
         """What it has free, in a few words, as of `capacity_at`; "" where it does not say."""
         return free_words(read_capacity(self.capacity))
+
+    def wait_for(self, accelerator_type: str, gpus: int) -> str:
+        """Why so many GPUs of the type would wait there, as of `capacity_at`; "" where they would not."""
+        return would_wait(read_capacity(self.capacity), accelerator_type=accelerator_type, gpus=gpus)
 
     @property
     def is_reachable(self) -> bool:

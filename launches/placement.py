@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 from accounts.models import Account
@@ -21,18 +22,49 @@ from launches.resolve import CONNECTION, CONTINUE_FROM, RECIPE, StartingPoint, S
 from wire.errors import Violation
 
 
+class Outlook(StrEnum):
+    """What becomes of a spec at one connection: it starts, waits, or never runs; or nothing goes there now."""
+
+    FITS = "FITS"
+    FULL = "FULL"
+    AWAY = "AWAY"
+    CLOSED = "CLOSED"
+    NEVER = "NEVER"
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """What one connection says of a spec: why it never runs there, or with which recipes it may."""
+    """What one connection says of a spec: why it never runs there, or with which recipes it may.
+
+    `waits` says why it would wait as things stand, "" where it would not as far as the connection said.
+    """
 
     connection: Connection
     reasons: tuple[str, ...]
     recipes: tuple[Recipe, ...] = ()
+    waits: str = ""
 
     @property
     def may_run(self) -> bool:
         """Whether a launch may go there now: nothing is against it, and the connection takes launches."""
         return not self.reasons and self.connection.takes_launches
+
+    @property
+    def outlook(self) -> Outlook:
+        """In a word."""
+        if self.reasons:
+            return Outlook.NEVER
+        if not self.connection.takes_launches:
+            return Outlook.CLOSED
+        if not self.connection.is_reachable:
+            return Outlook.AWAY
+        return Outlook.FULL if self.waits else Outlook.FITS
+
+    @property
+    def against(self) -> tuple[str, ...]:
+        """Why it does not start there at once, one sentence a reason; empty where it would."""
+        away = () if self.connection.is_reachable else ("It does not answer.",)
+        return (*self.reasons, *_closed(self.connection)) or away or tuple(filter(None, (self.waits,)))
 
 
 @dataclass(frozen=True)
@@ -136,8 +168,10 @@ def default_offer(
 
 
 def _judge(connection: Connection, spec: TrainerSpec) -> Verdict:
-    reasons = reasons_against(connection, spec)
-    return Verdict(connection, reasons, () if reasons else tuple(open_provider(connection).recipes(spec)))
+    if reasons := reasons_against(connection, spec):
+        return Verdict(connection, reasons)
+    recipes = tuple(open_provider(connection).recipes(spec))
+    return Verdict(connection, (), recipes, connection.wait_for(spec.accelerator_type or "", spec.trainer_gpus))
 
 
 def _closed(connection: Connection) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from launches.views.launch_actions import (
     launch_keep,
     launch_resume,
 )
+from launches.views.launch_check import launch_check
 from launches.views.launch_form import launch_clone, launch_new, launch_preview
 from launches.views.launch_list import launches, shape_launches
 from launches.views.launch_page import launch, launch_metrics, launch_panel
@@ -37,6 +38,7 @@ _CHECKPOINT = "launches/<uuid:uid>/saves/<slug:kind>/<slug:name>"
 urlpatterns = [
     path("shapes/<slug:account_id>/<slug:shape_id>/launch", launch_new, name="launch_new"),
     path("shapes/<slug:account_id>/<slug:shape_id>/launch/preview", launch_preview, name="launch_preview"),
+    path("shapes/<slug:account_id>/<slug:shape_id>/launch/check", launch_check, name="launch_check"),
     path("shapes/<slug:account_id>/<slug:shape_id>/launches", shape_launches, name="shape_launches"),
     path("connect", connect, name="connect"),
     path("connections-running", connections_running, name="connections_running"),

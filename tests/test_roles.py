@@ -187,6 +187,7 @@ TABLE: dict[str, list[Case]] = {
         post(of_private_shape("/launch"), at_least(Role.LAUNCHER, SEE_OTHER), idempotency_key="a-key-of-this-test"),
     ],
     "launch_preview": [get(of_private_shape("/launch/preview"), members(OK))],
+    "launch_check": [post(of_private_shape("/launch/check"), at_least(Role.LAUNCHER, OK))],
     "shape_launches": [
         get(of_private_shape("/launches"), members(OK)),
         get(of_public_shape("/launches"), signed_in(OK)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from accounts.actors import Actor, require
@@ -15,9 +15,12 @@ from catalog.models import ShapeVersion
 from catalog.queries import find_launched, may_see, of_kind
 from launches.api.bodies import WIRE, labels_in, launch_inputs, refuse_unavailable
 from launches.api.choice import choose_version
+from launches.domain.check_launch import CheckedLaunch, check_launch
 from launches.domain.create_launch import NOT_VALIDATED, create_launch
 from launches.models import Launch
+from launches.placement import connections_of, default_offer, refusal_sentence
 from launches.resolve import CONNECTION
+from launches.subjects import subject_of
 from wire.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Violation
 from wire.names import SHAPE_FORM, VERSION_FORM, is_id, parse_version_name, refuse_name
 
@@ -29,12 +32,13 @@ MANUAL = (
 
 def create_job(
     *, actor: Actor, account: Account, mine: list[int], query: Mapping[str, str], body: Mapping[str, Any]
-) -> Launch:
-    """Accept the job that the request describes.
+) -> Launch | CheckedLaunch:
+    """Accept the job that the request describes; or, where it says `validateOnly`, say what would become of it.
 
     Errors: as `create_launch`, with the request's own field names; `PermissionDenied` for the manual mode; `NotFound`
     for a shape that the key may not see; `FailedPrecondition` with the near misses where no shape could be chosen.
     """
+    only_checked = _read_flag("validateOnly", query["validateOnly"])
     require(actor, account, Right.LAUNCH)
     if query["skipValidations"].lower() not in ("", "false", "0"):
         raise PermissionDenied(MANUAL, reason="TRAINING_SHAPE_NEEDED")
@@ -44,19 +48,37 @@ def create_job(
         # before the shape is looked at, so that a request that is repeated finds its job whatever became of that
         raise AlreadyExists(f"The job id {job} is taken in {account.account_id}. Choose another.")
     version = _named(mine, named) if named else choose_version(account, mine, body)
+    inputs = launch_inputs(version.frozen_snapshot, body, named=bool(named)) | {CONNECTION: query["connection"]}
+    verb: Callable[..., Launch | CheckedLaunch] = check_launch if only_checked else create_launch
     try:
-        return create_launch(
+        return verb(
             actor=actor,
             account=account,
             version=version,
-            inputs=launch_inputs(version.frozen_snapshot, body, named=bool(named)) | {CONNECTION: query["connection"]},
+            inputs=inputs,
             idempotency_key=uuid.uuid4().hex,
             job_id=job or None,
             labels=labels_in(body),
         )
     except InvalidArgument as refusal:
         violations = [Violation(WIRE.get(v.field, v.field), v.description) for v in refusal.violations]
-        raise InvalidArgument(violations) from None
+        nowhere = _unplaced(version, account, inputs) if only_checked else []
+        raise InvalidArgument([*violations, *nowhere]) from None
+
+
+def _read_flag(name: str, written: str) -> bool:
+    """Errors: `InvalidArgument` where it is neither: what was meant as a question must launch nothing."""
+    if written.lower() in ("true", "1"):
+        return True
+    if written.lower() in ("", "false", "0"):
+        return False
+    raise invalid(name, f"{written[:80]!r} is neither true nor false. Use one of them.")
+
+
+def _unplaced(version: ShapeVersion, account: Account, inputs: Mapping[str, Any]) -> list[Violation]:
+    """Beside what is wrong with the values: that no connection runs the shape, whatever they are."""
+    _, offer = default_offer(subject_of(version, account, inputs), connections_of(account))
+    return [] if offer.connection else [Violation("trainingShape", refusal_sentence(offer))]
 
 
 def _named(mine: list[int], name: str) -> ShapeVersion:

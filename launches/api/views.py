@@ -13,8 +13,10 @@ from api.listing import Filterable, Listing, Sortable, answer_list, column
 from api.schema import UNDONE, answers_list, answers_nothing, answers_one, refusals
 from api.views import WILDCARD, ResourceView, asked, read_body, refuse_body
 from launches.api.create import create_job
+from launches.api.placements import CreatedJobSerializer
 from launches.api.resources import DELETED, STATES, WIRE_STATES, CheckpointSerializer, TrainerJobSerializer
 from launches.domain.cancel_launch import cancel_launch
+from launches.domain.check_launch import CheckedLaunch
 from launches.domain.delete_launch import delete_launch
 from launches.domain.mirror_checkpoints import refresh_checkpoints
 from launches.domain.resume_launch import resume_launch
@@ -77,7 +79,12 @@ def find_job(view: ResourceView, account: str, job: str) -> Launch:
 class TrainerJobsView(ResourceView):
     """The jobs of an account."""
 
-    takes: ClassVar = {"POST": ("rlorTrainerJobId", "trainingShape", "skipValidations", "deploymentId", "connection")}
+    takes: ClassVar = {
+        "POST": (
+            *("rlorTrainerJobId", "trainingShape", "skipValidations", "deploymentId"),
+            *("connection", "validateOnly"),
+        )
+    }
 
     @extend_schema(**answers_list(JOBS))
     def get(self, request: Request, account: str) -> Response:  # noqa: ARG002
@@ -87,7 +94,7 @@ class TrainerJobsView(ResourceView):
     @extend_schema(
         **answers_one(
             "CreateRlorTrainerJob",
-            TrainerJobSerializer,
+            CreatedJobSerializer,
             body=TrainerJobSerializer,
             conflicts=True,
             parameters=[
@@ -96,6 +103,7 @@ class TrainerJobsView(ResourceView):
                 OpenApiParameter("skipValidations", bool, description="The manual mode, which is refused."),
                 OpenApiParameter("deploymentId", str, description="Not supported here; may be empty."),
                 OpenApiParameter("connection", str, description="Where it runs, by a connection's name; else chosen."),
+                OpenApiParameter("validateOnly", bool, description="Say what would become of it, and create nothing."),
             ],
         )
     )
@@ -104,8 +112,9 @@ class TrainerJobsView(ResourceView):
         owner = self.own_account(account)
         body = read_body(TrainerJobSerializer, request.data)
         query = {name: asked(request, name) for name in self.takes["POST"]}
-        launch = create_job(actor=self.actor, account=owner, mine=self.mine, query=query, body=body)
-        return self.answer(TrainerJobSerializer, find_job(self, account, launch.job_id))
+        made = create_job(actor=self.actor, account=owner, mine=self.mine, query=query, body=body)
+        job = made if isinstance(made, CheckedLaunch) else find_job(self, account, made.job_id)
+        return self.answer(CreatedJobSerializer, job)
 
 
 class TrainerJobView(ResourceView):

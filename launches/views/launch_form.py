@@ -73,8 +73,8 @@ def launch_new(request: SlipwayRequest, account_id: str, shape_id: str) -> HttpR
     """Show the form, filled in as its address says; or accept the launch and go to its page."""
     if request.method == "POST":
         wanted = request.POST.get("decided") or request.POST.get("version", "")
-        return _create(request, _version(request, account_id, shape_id, wanted))
-    return _open(request, _version(request, account_id, shape_id, request.GET.get("version", "")))
+        return _create(request, shown_version(request, account_id, shape_id, wanted))
+    return _open(request, shown_version(request, account_id, shape_id, request.GET.get("version", "")))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -83,10 +83,10 @@ def launch_new(request: SlipwayRequest, account_id: str, shape_id: str) -> HttpR
 def launch_preview(request: SlipwayRequest, account_id: str, shape_id: str) -> HttpResponse:
     """What the form says as it stands now: the resolved request, GPUs in all, and what is wrong with which field."""
     data = request.POST if request.method == "POST" else request.GET
-    version = _version(request, account_id, shape_id, data.get("version", ""))
+    version = shown_version(request, account_id, shape_id, data.get("version", ""))
     inputs, repeated = read_inputs(data.lists())
     posted = Posted(inputs, data.get("idempotency_key", ""), repeated, is_draft=True)
-    return render(request, "launches/preview.html", _context(request, version, posted))
+    return render(request, "launches/preview.html", form_context(request, version, posted))
 
 
 @require_safe
@@ -111,11 +111,11 @@ def _open(request: SlipwayRequest, version: ShapeVersion) -> HttpResponse:
     carried, wrong = read_carried(request.GET.lists())
     inputs = (dict(source.inputs) if source else {}) | carried
     posted = Posted(inputs, uuid.uuid4().hex, wrong)
-    context = _context(request, version, posted)
+    context = form_context(request, version, posted)
     unfit = context["summary"] if inputs or wrong else []
     if lost := homeless(inputs, context["preview"].fields):
         kept = {name: value for name, value in inputs.items() if name not in lost}
-        context = _context(request, version, replace(posted, inputs=kept))
+        context = form_context(request, version, replace(posted, inputs=kept))
     context |= {
         "source": source,
         "source_gone": bool(source and _not_launchable(source.shape_version)),
@@ -195,7 +195,7 @@ def _form(
     refusal: Refusal | None = None,
     drift: Drift | None = None,
 ) -> HttpResponse:
-    context = _context(request, version, posted, refusal=refusal)
+    context = form_context(request, version, posted, refusal=refusal)
     context |= {
         "drift": drift,
         "bound": request.method == "POST",
@@ -205,9 +205,10 @@ def _form(
     return render(request, "launches/form.html", context, status=status)
 
 
-def _context(
+def form_context(
     request: SlipwayRequest, version: ShapeVersion, posted: Posted, *, refusal: Refusal | None = None
 ) -> dict[str, Any]:
+    """What the templates of the form show, as it stands."""
     extra = posted.repeated
     if isinstance(refusal, InvalidArgument):
         extra = (*extra, *refusal.violations)
@@ -239,7 +240,8 @@ def _context(
     }
 
 
-def _version(request: SlipwayRequest, account_id: str, shape_id: str, version_id: str) -> ShapeVersion:
+def shown_version(request: SlipwayRequest, account_id: str, shape_id: str, version_id: str) -> ShapeVersion:
+    """The version that the form is of; the latest one where none is named. Errors: `Http404`."""
     version = find_launched(member_of(request), account_id, shape_id, version_id)
     if version is None:
         raise Http404("There is no such shape that trains.")

@@ -257,6 +257,12 @@ TABLE: dict[str, list[ApiCase]] = {
             at_least(Role.LAUNCHER, OK),
             new_job,
         ),
+        ApiCase(
+            "post",
+            lambda w: f"/v1/accounts/team-a/rlorTrainerJobs?validateOnly=true&trainingShape={w.private.shape.name}",
+            at_least(Role.LAUNCHER, OK),
+            new_job,
+        ),
     ],
     "api_job": [ApiCase("get", job(), members(OK)), ApiCase("delete", job(), at_least(Role.LAUNCHER, OK))],
     "api_job_cancel": [ApiCase("post", job(":cancel"), at_least(Role.LAUNCHER, OK))],

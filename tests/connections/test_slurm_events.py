@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from connections.providers.slurm.answers import SlurmJob
 from connections.providers.slurm.client import SlurmClient
 from connections.providers.states import AttemptState, Reason
 from tests.connections.local_rig import is_alive
-from tests.connections.rig import TOKEN, make_reference, make_submission, until, wait_for, wait_ready
+from tests.connections.rig import TOKEN, make_reference, make_spec, make_submission, until, wait_for, wait_ready
 from tests.connections.slurm_cluster import GPUS, NODES
 from tests.connections.slurm_rig import H100, INSTANCE, SlurmRig, needs_slurm
 
@@ -250,6 +251,17 @@ def test_a_test_says_what_the_cluster_is_and_what_is_wrong(rig: SlurmRig) -> Non
     assert "nowhere" in dict(wrong.provider.identify().facts)["A job would"]
     with pytest.raises(Retryable, match="nowhere"):
         wrong.provider.submit(make_submission(make_reference()))
+
+
+def test_says_what_would_become_of_a_job_and_submits_none(rig: SlurmRig) -> None:
+    spec = make_spec(accelerator_type=H100, accelerator_count=1)
+    trial = rig.provider.try_out(spec)
+    assert (trial.would_take, trial.nodes in NODES) == (True, True), trial
+    assert trial.starts and abs(trial.starts - datetime.now(UTC)) < timedelta(minutes=5)
+    for change, words in (({"cpus_per_gpu": 1000}, "Slurm refuses the job"), ({"partition": "nowhere"}, "nowhere")):
+        trial = rig.with_config(**change).provider.try_out(spec)
+        assert (trial.would_take, words in trial.words) == (False, True), trial
+    assert not rig.cluster.run("squeue", "-h", "-t", "PENDING,RUNNING")
 
 
 def test_what_no_node_can_hold_is_refused_for_good(rig: SlurmRig) -> None:

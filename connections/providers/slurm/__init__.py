@@ -22,5 +22,6 @@ capability.py  which specs can run there
 ground.py      what every verb stands on
 sending.py     an attempt on its way there
 observing.py   what is said of one right now
+trying.py      what Slurm says of a job before it gets it
 provider.py    the verbs
 """

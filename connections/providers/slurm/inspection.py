@@ -15,6 +15,7 @@ from connections.providers.slurm.capability import mapped_models
 from connections.providers.slurm.client import SlurmClient
 from connections.providers.slurm.config import SlurmConfig
 from connections.providers.slurm.names import PREFIX
+from connections.providers.slurm.trying import read_trial
 from connections.providers.trainer_files import files
 from connections.providers.trainer_files.base_models import directories_in
 from wire.counts import quantity
@@ -101,10 +102,10 @@ def _options(config: SlurmConfig, instance: str, root: Path) -> list[str]:
 
 def _trial(client: SlurmClient, options: Sequence[str]) -> str:
     try:
-        said = client.try_out(options, _PROBE)
+        trial = read_trial(client.try_out(options, _PROBE))
     except ProviderError as error:
         return f"not be taken: {error}"
-    return "be taken" + (f", from {start}" if (start := said.partition(" to start at ")[2].partition(" ")[0]) else "")
+    return "be taken" + (f", from {trial.starts:%Y-%m-%dT%H:%M:%S}" if trial.starts else "")
 
 
 def _writable(root: Path) -> str:

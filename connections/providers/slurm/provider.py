@@ -25,7 +25,7 @@ from connections.providers.base import (
     Retryable,
     Submission,
 )
-from connections.providers.slurm import capability, inspection, observing, sending, states
+from connections.providers.slurm import capability, inspection, observing, sending, states, trying
 from connections.providers.slurm.endings import ENDING, AttemptEnding, write_ending
 from connections.providers.slurm.ground import SlurmGround
 from connections.providers.slurm.names import read_name
@@ -33,6 +33,7 @@ from connections.providers.spec import TrainerSpec
 from connections.providers.states import AttemptState, Reason
 from connections.providers.submissions import KeptSubmission
 from connections.providers.trainer_files import files, recipes, tokenizers
+from connections.providers.trials import Trial
 
 POLL_SECONDS = 5.0
 LOOKS_AT_ONCE = 32
@@ -74,6 +75,12 @@ class SlurmProvider(SlurmGround):
         with self.faults():
             demo = self.trainer_package / "tiny_models" / base_model.rpartition("/")[2]
             return tokenizers.read_tokenizer(self.models.get(base_model, demo))
+
+    def try_out(self, spec: TrainerSpec) -> Trial:
+        """What Slurm would do with the spec now. Errors: `Retryable`."""
+        with self.faults():
+            files.make_directory(self.root)
+            return trying.try_out(self, spec)
 
     def submit(self, submission: Submission) -> None:
         """Write the attempt down and have Slurm take its job, unless it has. Errors: `Rejected`, `Retryable`."""

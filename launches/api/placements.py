@@ -1,0 +1,74 @@
+"""Where a job would run, as the answer to `validateOnly` writes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_serializer
+from rest_framework import serializers
+
+from launches.api.resources import STATES, TrainerJobSerializer
+from launches.domain.check_launch import REFUSED, CheckedLaunch
+from launches.models import Launch
+from launches.placement import Outlook, Verdict
+from wire.times import rfc3339
+
+NOT_THERE = "JOB_STATE_UNSPECIFIED"
+"""The state of a job that there is not."""
+
+
+class ConnectionOutlookSerializer(serializers.Serializer[Verdict]):
+    """What one connection says of the job."""
+
+    connection = serializers.CharField(read_only=True)
+    outlook = serializers.ChoiceField([each.value for each in Outlook], read_only=True)
+    reasons = serializers.ListField(child=serializers.CharField(), read_only=True)
+
+    def to_representation(self, verdict: Verdict) -> dict[str, Any]:
+        """Reasons are empty where it would start at once."""
+        return {
+            "connection": verdict.connection.name,
+            "outlook": verdict.outlook,
+            "reasons": list(verdict.against),
+        }
+
+
+class PlacementSerializer(serializers.Serializer[CheckedLaunch]):
+    """Where the job would go, and what its engine said when it was asked."""
+
+    connection = serializers.CharField(read_only=True)
+    outlook = serializers.ChoiceField([*(each.value for each in Outlook), REFUSED], read_only=True)
+    message = serializers.CharField(read_only=True)
+    engineMessage = serializers.CharField(read_only=True, help_text="the engine's own words; empty where it has none")
+    estimatedStartTime = serializers.DateTimeField(read_only=True, allow_null=True)
+    nodes = serializers.CharField(read_only=True, help_text="as the engine writes them")
+    connections = ConnectionOutlookSerializer(many=True, read_only=True)
+
+    def to_representation(self, checked: CheckedLaunch) -> dict[str, Any]:
+        """Of a launch that nobody made."""
+        trial = checked.trial
+        return {
+            "connection": checked.verdict.connection.name,
+            "outlook": checked.outlook,
+            "message": checked.words,
+            "engineMessage": trial.words if trial else checked.silence,
+            "estimatedStartTime": rfc3339(trial.starts) if trial else None,
+            "nodes": trial.nodes if trial else "",
+            "connections": [ConnectionOutlookSerializer(each).data for each in checked.verdicts],
+        }
+
+
+@extend_schema_serializer(component_name="CreatedRlorTrainerJob")
+class CreatedJobSerializer(TrainerJobSerializer):
+    """The job that was made; or, with `validateOnly`, as it would be, and where it would run."""
+
+    createTime = serializers.DateTimeField(read_only=True, allow_null=True)
+    state = serializers.ChoiceField((*STATES, NOT_THERE), read_only=True)
+    placement = PlacementSerializer(read_only=True, required=False, help_text="only with validateOnly")
+
+    def to_representation(self, made: Launch | CheckedLaunch) -> dict[str, Any]:
+        """A job that there is not has no time."""
+        if isinstance(made, Launch):
+            return super().to_representation(made)
+        job = super().to_representation(made.launch)
+        return job | {"createTime": None, "state": NOT_THERE, "placement": PlacementSerializer(made).data}

@@ -1,0 +1,110 @@
+"""Say what would become of a launch, by making it and taking it back, and by asking the engine; nothing is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.actors import Actor
+from accounts.models import Account
+from catalog.models import ShapeVersion
+from connections.domain.note_answer import note_failure
+from connections.models import Connection
+from connections.opened import open_provider
+from connections.providers.base import ProviderError, SecretRefused, Unreachable
+from connections.providers.spec import TrainerSpec
+from connections.providers.trials import Trial, TriesOut
+from launches.domain.create_launch import NO_LABELS, create_launch
+from launches.labels import Labels
+from launches.models import Launch
+from launches.placement import Outlook, Verdict, connections_of, offer_for
+
+REFUSED = "REFUSED"
+"""Beside the outlooks: Slipway would take it, and the engine would not."""
+
+
+@dataclass(frozen=True)
+class CheckedLaunch:
+    """The launch as it would be, which is nowhere; where it would go, and what each connection says of it.
+
+    `trial` is the engine's own word, None where the kind has no engine to ask or it gave none, which `silence` says.
+    """
+
+    launch: Launch
+    verdict: Verdict
+    verdicts: tuple[Verdict, ...]
+    trial: Trial | None
+    silence: str = ""
+
+    @property
+    def outlook(self) -> str:
+        """One of `Outlook`, or `REFUSED`."""
+        return REFUSED if self.trial and not self.trial.would_take else self.verdict.outlook
+
+    @property
+    def words(self) -> str:
+        """What becomes of it, in a sentence or two."""
+        where, waits = self.verdict.connection, self.verdict.waits
+        match self.outlook:
+            case "REFUSED":
+                return f"{where} would refuse it. {self.trial.words if self.trial else ''}"
+            case Outlook.AWAY:
+                return f"It would go to {where}, which does not answer, and wait there until it does."
+            case Outlook.FULL:
+                return f"It would go to {where}, and wait. {waits}"
+        return f"It would go to {where}, and fits there."
+
+    @property
+    def others(self) -> tuple[Verdict, ...]:
+        """What the other connections say of it."""
+        return tuple(each for each in self.verdicts if each is not self.verdict)
+
+
+def check_launch(
+    *,
+    actor: Actor,
+    account: Account,
+    version: ShapeVersion,
+    inputs: Mapping[str, Any],
+    idempotency_key: str,
+    job_id: str | None = None,
+    labels: Labels = NO_LABELS,
+) -> CheckedLaunch:
+    """Of what `create_launch` would accept. Errors: as that verb."""
+    with transaction.atomic():
+        made = create_launch(
+            actor=actor,
+            account=account,
+            version=version,
+            inputs=inputs,
+            idempotency_key=idempotency_key,
+            job_id=job_id,
+            labels=labels,
+        )
+        shown = Launch.objects.select_related("account", "connection", "owner").prefetch_related("attempts")
+        launch = shown.get(pk=made.pk)
+        transaction.set_rollback(True)
+    spec = TrainerSpec.from_json(launch.spec)
+    verdicts = offer_for(spec, connections_of(account)).verdicts
+    verdict = next(each for each in verdicts if each.connection.pk == launch.connection_id)
+    trial, silence = _ask(verdict.connection, spec)
+    return CheckedLaunch(launch, verdict, verdicts, trial, silence)
+
+
+def _ask(connection: Connection, spec: TrainerSpec) -> tuple[Trial | None, str]:
+    """The engine's own word, and why there is none; that it did not answer is noted of the connection."""
+    now = timezone.now()
+    if connection.next_try_at is not None and connection.next_try_at > now:
+        return None, connection.last_error
+    try:
+        provider = open_provider(connection)
+        return (provider.try_out(spec), "") if isinstance(provider, TriesOut) else (None, "")
+    except (Unreachable, SecretRefused) as error:
+        note_failure(connection=connection, error=error, now=now)
+        return None, str(error)
+    except ProviderError as error:
+        return None, str(error)
