@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import api, chaos, downloads, gateway, hostile, live, pages
+from benchmarks import api, chaos, downloads, gateway, hostile, live, pages, slurm
 
 PROGRAMS = {
     "gateway": gateway.main,
@@ -16,10 +16,11 @@ PROGRAMS = {
     "chaos": chaos.main,
     "chaos-alone": chaos.alone,
     "chaos-pair": chaos.pair,
+    "slurm": slurm.main,
 }
 
-PARTS = ("chaos-alone", "chaos-pair")
-"""Which another one of them runs, too."""
+APART = ("chaos-alone", "chaos-pair", "slurm")
+"""Which another one of them runs, too, or which needs a Slurm; they run where they are named."""
 
 
 def main(names: list[str]) -> int:
@@ -28,7 +29,7 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"There is no measurement {', '.join(unknown)}; there are {', '.join(PROGRAMS)}.", file=sys.stderr)
         return 2
-    for name in names or [name for name in PROGRAMS if name not in PARTS]:
+    for name in names or [name for name in PROGRAMS if name not in APART]:
         print(f"\n== {name}: {sys.modules[PROGRAMS[name].__module__].__doc__.splitlines()[0]}")  # type: ignore[union-attr]
         PROGRAMS[name]()
     return 0

@@ -71,12 +71,12 @@ def alone() -> None:
     """1,000 to a stand-in. Errors: as `main`."""
     with bare_control_plane() as port:
         connect("bare", f"http://127.0.0.1:{port}", "key", account=ACCOUNT)
-        _many(_measured("bench chaos"), f"http://127.0.0.1:{port}")
+        _many(measured("bench chaos"), f"http://127.0.0.1:{port}")
 
 
 def pair() -> None:
     """50 through two Slipways. Errors: as `main`."""
-    near = _measured("bench chaos of a pair")
+    near = measured("bench chaos of a pair")
     with second_slipway() as (far, trainers):
         connect("second", far.url, far.key, account="local")
         _few(near, far, trainers)
@@ -124,7 +124,7 @@ class Victim:
         raise AssertionError(f"{job} was never accepted")
 
 
-def _measured(key: str) -> Victim:
+def measured(key: str) -> Victim:
     """The one that this program was started for."""
     home = Home(Path(os.environ["SLIPWAY_HOME"]))
     set_up_django()
@@ -183,7 +183,7 @@ def _many(near: Victim, there: str) -> None:
     began = time.perf_counter()
     chaos = Chaos((near,), lambda: near.submitted("many-%") / MANY)
     with chaos.reigning():
-        asked = _launch_all(near, [f"many-{number}" for number in range(MANY)], "bare")
+        asked = launch_all(near, [f"many-{number}" for number in range(MANY)], "bare")
         accepted = time.perf_counter() - began
         _wait(lambda: near.submitted("many-%") == MANY, "all are submitted")
     took = time.perf_counter() - began
@@ -193,7 +193,7 @@ def _many(near: Victim, there: str) -> None:
     _check(near, "many-%", MANY)
     print(f"\n{MANY:,} launches, each accepted, submitted and made there once; no timeline has a gap")
     print(f"accepted after {accepted:.0f} s (asked {asked:,} times), submitted after {took:.0f} s")
-    print(f"killed: {_words(chaos.counts)}; made there at the second try: {counts.get('made twice', 0)}")
+    print(f"killed: {words(chaos.counts)}; made there at the second try: {counts.get('made twice', 0)}")
     _observe(near, there)
 
 
@@ -208,9 +208,7 @@ def _observe(near: Victim, there: str) -> None:
         time.sleep(1)
     after = httpx.get(f"{there}{COUNTS}").json()
     spent = {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)}
-    print(
-        f"observing {MANY:,} that run, in {PEACE_SECONDS} s: {_words(spent)}; none unseen for more than {worst:.0f} s"
-    )
+    print(f"observing {MANY:,} that run, in {PEACE_SECONDS} s: {words(spent)}; none unseen for more than {worst:.0f} s")
 
 
 def _few(near: Victim, far: Victim, trainers: Any) -> None:
@@ -224,7 +222,7 @@ def _few(near: Victim, far: Victim, trainers: Any) -> None:
     began = time.perf_counter()
     chaos = Chaos((near, far), lambda: near.submitted("few-%") / FEW)
     with chaos.reigning():
-        _launch_all(near, jobs, "second")
+        launch_all(near, jobs, "second")
         _wait(lambda: near.submitted("few-%") == FEW, "all are submitted")
     took = time.perf_counter() - began
     _wait(lambda: near.ask(STATES, "few-%") == [("COMPLETED", FEW)], "all are completed")
@@ -233,7 +231,7 @@ def _few(near: Victim, far: Victim, trainers: Any) -> None:
     _check(far, "s%", FEW)
     assert all(len(trainers.pids(name)) == 1 for name in there.values()), "one trainer each"
     print(f"\n{FEW} through two Slipways: each submitted once, one trainer each, all completed; no timeline has a gap")
-    print(f"submitted after {took:.0f} s, completed after {ended:.0f} s; killed on both: {_words(chaos.counts)}")
+    print(f"submitted after {took:.0f} s, completed after {ended:.0f} s; killed on both: {words(chaos.counts)}")
 
 
 def _check(slipway: Victim, like: str, number: int) -> None:
@@ -242,7 +240,7 @@ def _check(slipway: Victim, like: str, number: int) -> None:
     assert slipway.ask(REPEATED, like) == [(0,)], "a state came twice"
 
 
-def _launch_all(near: Victim, jobs: list[str], connection: str) -> int:
+def launch_all(near: Victim, jobs: list[str], connection: str) -> int:
     """A few at a time; how often was asked."""
     left, asked = list(reversed(jobs)), [0] * CLIENTS
 
@@ -329,5 +327,6 @@ def _wait(look: Callable[[], bool], what: str) -> None:
         time.sleep(0.5)
 
 
-def _words(counts: dict[str, int]) -> str:
+def words(counts: dict[str, int]) -> str:
+    """Counts in a line."""
     return ", ".join(f"{name} {number:,}" for name, number in counts.items())

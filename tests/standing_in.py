@@ -67,7 +67,8 @@ class StandIns:
         here, python = shlex.quote(str(self.environment)), shlex.quote(os.path.realpath(sys.executable))
         program = self.environment / "bin" / "python"
         program.parent.mkdir()
-        program.write_text(f'#!/bin/sh\ncd {here} && PYTHONPATH={here} exec {python} "$@"\n')
+        search = f"{here}${{PYTHONPATH:+:$PYTHONPATH}}"
+        program.write_text(f'#!/bin/sh\ncd {here} && PYTHONPATH={search} exec {python} "$@"\n')
         program.chmod(0o755)
         (self.environment / STAMP).write_text(json.dumps({"digest": digest(REQUIREMENTS)}))
 

@@ -89,13 +89,18 @@ class SlurmCluster:
         self.run("slurmctld", *(["-c"] if forgetful else []))
         until(self._answers)
 
-    def stop_controller(self) -> None:
+    def stop_controller(self, number: int = signal.SIGTERM) -> None:
         """End slurmctld, which saves what it knows: killed, it would start anew what it started in its last minute."""
-        self._end_process(self.folder / "slurmctld.pid", signal.SIGTERM)
+        self._end_process(self.folder / "slurmctld.pid", number)
 
     def start_node(self, node: str) -> None:
         """Start a node's slurmd."""
         self.run("slurmd", "-N", node)
+
+    def restart_node(self, node: str) -> None:
+        """SIGKILL to a node's slurmd alone, and another one in its place: what runs of jobs there runs on."""
+        self._end_process(self.folder / f"slurmd-{node}.pid", signal.SIGKILL)
+        self.start_node(node)
 
     def bring_back(self, node: str) -> None:
         """Start a node that was killed, and wait until it takes jobs."""

@@ -161,6 +161,7 @@ def over(state: str, **changes: Any) -> SlurmJob:
 
 
 TRAINER = {"stage": "trainer", "code": 0, "signal": None, "asked": False, "cause": ""}
+BEGAN = f'{files.WRAPPER} {{"started_at": "{NOW.isoformat()}"}}'
 ASKED = TRAINER | {"code": 143, "asked": True}
 
 
@@ -193,6 +194,11 @@ ASKED = TRAINER | {"code": 143, "asked": True}
         (None, (), over("TIMEOUT"), Reason.TIME_LIMIT),
         (None, (), over("OUT_OF_MEMORY"), Reason.OUT_OF_MEMORY),
         (None, (files.CANCELLED,), over("CANCELLED"), Reason.USER),
+        (None, (files.CANCELLED,), over("CANCELLED", nodes="n1"), Reason.USER),
+        (None, (), over("CANCELLED"), Reason.USER),
+        (None, (), over("CANCELLED", nodes="n1"), Reason.BOOT_FAIL),
+        (ASKED, (BEGAN,), over("CANCELLED", nodes="n1", starts=NOW), Reason.USER),
+        (ASKED, (BEGAN,), over("CANCELLED", nodes="n1", starts=NOW + timedelta(seconds=9)), Reason.PREEMPTED),
         (None, (), over("FAILED", exit_code=127), Reason.LAUNCH_FAILED),
         (None, (), over("FAILED", signal_number=53), Reason.LAUNCH_FAILED),
         (None, (files.WRAPPER,), over("FAILED", signal_number=9), Reason.EXIT_CODE),
@@ -204,7 +210,7 @@ def test_what_an_end_means(
 ) -> None:
     (tmp_path / files.SUBMISSION).write_text(json.dumps({"spec": {"inactivity_timeout_seconds": 60}}))
     for mark in marks:
-        (tmp_path / mark).touch()
+        (tmp_path / mark.partition(" ")[0]).write_text(mark.partition(" ")[2])
     if facts:
         (tmp_path / files.EXIT).write_text(json.dumps(facts))
     ended = ending_of(tmp_path, job, NOW)
@@ -216,9 +222,9 @@ def test_what_an_end_means(
 
 def test_a_node_gets_time_until_its_files_are_seen(tmp_path: Path) -> None:
     (tmp_path / files.SUBMISSION).write_text(json.dumps({"spec": {"inactivity_timeout_seconds": 60}}))
-    job = over("FAILED", exit_code=1)
-    assert ending_of(tmp_path, job, NOW - timedelta(seconds=1)) is None
-    assert ending_of(tmp_path, job, NOW) is not None
+    for job in (over("FAILED", exit_code=1), over("CANCELLED", nodes="n1")):
+        assert ending_of(tmp_path, job, NOW - timedelta(seconds=1)) is None
+        assert ending_of(tmp_path, job, NOW) is not None
 
 
 def test_the_job_that_claimed_the_attempt_is_its_job(tmp_path: Path) -> None:

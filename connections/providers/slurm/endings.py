@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import signal
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from connections.providers.slurm.answers import SlurmJob
 from connections.providers.slurm.job import REQUEUED, TIME_LIMIT, WRAPPER_STAGE
-from connections.providers.slurm.states import ASKED, ENDS, LAUNCH_FAILED, UNFINISHED, EngineEnd, end_of
+from connections.providers.slurm.states import (
+    ASKED,
+    ENDS,
+    LAUNCH_FAILED,
+    NEVER_STARTED,
+    STARTED_TWICE,
+    UNFINISHED,
+    EngineEnd,
+    end_of,
+)
 from connections.providers.slurm.states import REQUEUED as REQUEUED_END
 from connections.providers.states import FINAL, AttemptState, Reason
 from connections.providers.trainer_files import files, outcome, records, values
@@ -19,6 +29,8 @@ ENDING = "ending.json"  # by the provider: the attempt is over
 _START_CODES = {126, 127}
 _LAUNCH_SIGNAL = 53
 """Slurm's number for a log or a directory that it cannot open."""
+_APART = timedelta(seconds=5)
+"""What two starts are apart at least: clocks differ."""
 _OWN_ACCORD = {0, outcome.INACTIVE_CODE}
 
 
@@ -65,6 +77,8 @@ def ending_of(directory: Path, job: SlurmJob | None, settled: datetime) -> Attem
     asked = facts is not None and facts.get("asked") is True
     if facts and (facts.get("cause") == REQUEUED or (asked and job and job.restarts)):
         return _said(REQUEUED_END, directory, engine)
+    if job and job.state == "CANCELLED" and job.nodes:
+        return _cancelled(directory, job, settled)
     if job and (said := end_of(job)):
         return _said(said, directory, engine)
     if facts and job and not over and (asked or facts.get("signal") == signal.SIGKILL):
@@ -76,6 +90,29 @@ def ending_of(directory: Path, job: SlurmJob | None, settled: datetime) -> Attem
     if job is None or not over or (job.ended and job.ended > settled):
         return None
     return _unsaid(directory, job, engine)
+
+
+def _cancelled(directory: Path, job: SlurmJob, settled: datetime) -> AttemptEnding | None:
+    """Of a job that had a node, and that nobody here cancelled: by somebody there, or by Slurm itself.
+
+    A controller that was killed may start a job a second time, which its node refuses; then Slurm cancels it.
+    """
+    began = _began(directory)
+    if began is None and job.ended and job.ended > settled:
+        return None
+    if began is None:
+        return _said(NEVER_STARTED, directory, job.words)
+    twice = job.starts is not None and job.starts - began > _APART
+    return _said(STARTED_TWICE if twice else ENDS["CANCELLED"], directory, job.words)
+
+
+def _began(directory: Path) -> datetime | None:
+    """When what runs inside the job began, by its own clock; None where nothing did."""
+    match files.read_json(directory / files.WRAPPER):
+        case {"started_at": str(at)}:
+            with suppress(ValueError):
+                return datetime.fromisoformat(at)
+    return None
 
 
 def _unsaid(directory: Path, job: SlurmJob, engine: str) -> AttemptEnding:

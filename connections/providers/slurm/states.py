@@ -65,7 +65,6 @@ class EngineEnd:
 
 
 _FAILED = AttemptState.FAILED
-_CANCELLED = "It was cancelled on the cluster: by somebody (scancel), or by Slurm because no node could start it."
 ENDS: Mapping[str, EngineEnd] = {
     "NODE_FAIL": EngineEnd(_FAILED, Reason.NODE_FAIL, "The node that it ran on failed."),
     "PREEMPTED": EngineEnd(_FAILED, Reason.PREEMPTED, "The cluster took its GPUs for a job of higher priority."),
@@ -74,15 +73,17 @@ ENDS: Mapping[str, EngineEnd] = {
     "BOOT_FAIL": EngineEnd(_FAILED, Reason.BOOT_FAIL, "A node for it did not boot."),
     "DEADLINE": EngineEnd(_FAILED, Reason.DEADLINE, "It could not end before the deadline that the cluster set."),
     "REVOKED": EngineEnd(_FAILED, Reason.LAUNCH_FAILED, "Another cluster of the federation took it."),
-    "CANCELLED": EngineEnd(
-        AttemptState.CANCELLED,
-        Reason.USER,
-        _CANCELLED,
-    ),
+    "CANCELLED": EngineEnd(AttemptState.CANCELLED, Reason.USER, "It was cancelled on the cluster (scancel)."),
 }
 """By what Slurm calls it; FAILED and COMPLETED are for the outcome file to say."""
 REQUEUED = EngineEnd(
     _FAILED, Reason.PREEMPTED, "It was put back into the cluster's queue: Slipway opens attempts of its own."
+)
+NEVER_STARTED = EngineEnd(
+    _FAILED, Reason.BOOT_FAIL, "It had a node, and Slurm cancelled it before anything of it had started there."
+)
+STARTED_TWICE = EngineEnd(
+    _FAILED, Reason.PREEMPTED, "Slurm's controller lost what it knew, started it a second time and cancelled it."
 )
 ASKED = EngineEnd(_FAILED, Reason.HOST_STOPPED, "Somebody on the cluster ended it (SIGTERM).")
 LAUNCH_FAILED = EngineEnd(_FAILED, Reason.LAUNCH_FAILED, "Slurm could not start it.")
