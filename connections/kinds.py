@@ -119,7 +119,8 @@ def _open_slurm(opening: Opening) -> Provider:
             raise Retryable(f"The private key for {login} is not set: put it in, under Edit.")
         shell = LoginNode(login, opening.secret)
     client = SlurmClient(config.conf, shell=shell, programs=config.programs)
-    return SlurmProvider(client, config, opening.instance, settings.BASE_DIR / "trainer")
+    package, weights = settings.BASE_DIR / "trainer", settings.SLIPWAY_HOME / "weights"
+    return SlurmProvider(client, config, opening.instance, package, weights)
 
 
 def _bytes(gigabytes: int | None) -> int | None:

@@ -58,6 +58,14 @@ def runs_here(connection: Connection) -> bool:
         return False
 
 
+def merges(connection: Connection) -> bool:
+    """Whether it folds adapters into their base models."""
+    try:
+        return open_provider(connection).capabilities.merges
+    except Retryable:
+        return False
+
+
 def _key(connection: Connection) -> tuple[str, str, str]:
     return connection.kind, json.dumps(connection.config, sort_keys=True), connection.secret
 

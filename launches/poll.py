@@ -12,6 +12,7 @@ from connections.providers.base import (
     Gone,
     LogChunk,
     MetricRecord,
+    NotYet,
     Observation,
     Provider,
     ProviderError,
@@ -50,6 +51,7 @@ class PollRequest:
 class Report:
     """One batch of what came back: an observation with what was read beside it, or the error, after which we try again.
 
+    `in_progress` says that nothing went wrong: the error is how far it is.
     `more` says that the attempt is over and that this batch is not the last: the observation, which holds the outcome,
     comes with the last. `metrics_offset` is None where no records were read. `connection_error` is why the connection
     did not answer, or not to us, which says nothing of the attempt; `poll_seconds` is how soon to look again where
@@ -58,6 +60,7 @@ class Report:
 
     observation: Observation | None
     error: str = ""
+    in_progress: bool = False
     log: LogChunk | None = None
     metrics: tuple[MetricRecord, ...] = ()
     metrics_offset: int | None = None
@@ -78,6 +81,9 @@ def poll_attempt(provider: Provider, question: PollRequest) -> Iterator[Report]:
         observation = _observe(provider, question)
     except (Unreachable, SecretRefused) as error:
         yield Report(None, error=_sentence(error), connection_error=error)
+        return
+    except NotYet as progress:
+        yield Report(None, error=str(progress), in_progress=True)
         return
     except Exception as error:  # a fault in a provider must not take the sweep down with it
         yield Report(None, error=_sentence(error))

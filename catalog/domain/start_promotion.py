@@ -22,6 +22,7 @@ from catalog.naming import trained_search_text
 from catalog.states import ModelKind, ModelState
 from catalog.weights import ADAPTER_CONFIG, CONFIG, sorted_out
 from connections.models import Connection
+from connections.opened import merges
 from connections.providers.base import CheckpointFile
 from queues.hints import hint_on_commit
 from wire.errors import AlreadyExists, FailedPrecondition, InvalidArgument, Violation
@@ -75,6 +76,11 @@ def start_promotion(
     merged = merged and kind is ModelKind.ADAPTER
     if merged and source.elsewhere:
         raise FailedPrecondition(f"{source.connection} makes the model, and does not merge. Promote it as an adapter.")
+    if merged and not merges(source.connection):
+        raise FailedPrecondition(
+            f"{source.connection} merges no adapters. Promote it as an adapter, which a launch can go on from; whoever "
+            "needs a whole model merges what is downloaded (peft's merge_and_unload)."
+        )
     account = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
     chosen, found = _place(account, source, model_id, display_name, merged=merged)
     if found is not None:

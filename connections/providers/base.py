@@ -39,6 +39,10 @@ class SecretRefused(Retryable):
     """It answered, and does not take the connection's secret: a state of the connection, whatever runs there."""
 
 
+class NotYet(Retryable):
+    """It does what was asked for and needs more time: ask again, soon. The message says how far it is."""
+
+
 class Rejected(ProviderError):
     """The provider refuses the spec; trying again will not help."""
 
@@ -63,7 +67,7 @@ class Capabilities:
     and checkpoints can be read: where it does not, curves come from what passes through the gateway. `holds_weights`
     says that checkpoints can be opened and removed through it. `runs_here` says that it needs nothing but this machine.
     `looks_before_lost` is how often in a row, each time later, it has to say that it knows no such job before that
-    counts: what moves house, or was restored, may say so for a while.
+    counts: what moves house, or was restored, may say so for a while. `merges` says that `merge` does it.
     """
 
     poll_seconds: float
@@ -74,6 +78,7 @@ class Capabilities:
     runs_samplers: bool = False
     runs_here: bool = False
     looks_before_lost: int = 4
+    merges: bool = False
 
 
 @dataclass(frozen=True)

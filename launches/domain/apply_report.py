@@ -25,6 +25,7 @@ from launches.states import may_move
 from queues.hints import hint_on_commit
 from queues.leases import backoff
 
+SOON = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(seconds=10)
 """Between two looks at an attempt that is far back in the queue."""
 
@@ -41,7 +42,9 @@ def apply_report(claim: AttemptClaim, report: Report, *, now: datetime) -> timed
         return None
     launch, attempt = held
     before = _visible(attempt)
-    if report.observation is None:
+    if report.in_progress:
+        attempt.failures, attempt.detail, delay = 0, report.error, SOON
+    elif report.observation is None:
         delay = _note_failure(launch, attempt, report.error)
     elif is_only_absent(attempt, report):
         delay = note_absence(launch, attempt, report, now=now)

@@ -19,6 +19,7 @@ from catalog.domain.rename_trained_model import LONGEST_NAME
 from catalog.fields.inputs import Input, options_of
 from catalog.views.access import member_of
 from catalog.weights import ADAPTER_CONFIG, sorted_out
+from connections.opened import merges
 from connections.providers.base import CheckpointFile, CheckpointKind
 from launches.domain.control import right_to_control
 from launches.domain.promote_checkpoint import promote_checkpoint
@@ -90,7 +91,7 @@ def _form(
         "inputs": [
             _input(NAME, typed, errors, label="Display name", limits=f"up to {LONGEST_NAME} characters", optional=True),
             _input(ID, typed, errors, label="Model id", limits="a-z, 0-9, -", help=f"{OF_ID} {launch.account}."),
-            *([_becomes(typed, errors)] if is_adapter else []),
+            *([_becomes(typed, errors)] if is_adapter and merges(launch.connection) else []),
         ],
     }
     return render(request, "launches/promote.html", context, status=status)

@@ -9,6 +9,7 @@ import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -47,6 +48,11 @@ class ProviderContract:
     def test_says_whether_there_are_files(self, rig: Rig) -> None:
         assert rig.provider.capabilities.has_files == isinstance(self, FilesContract)
         assert rig.provider.capabilities.holds_weights == isinstance(self, FilesContract)
+
+    def test_what_does_not_merge_says_so_beforehand(self, rig: Rig, tmp_path: Path) -> None:
+        if not rig.provider.capabilities.merges:
+            with pytest.raises(Rejected):
+                rig.provider.merge(make_submission(make_reference()).spec.base_model, tmp_path, tmp_path)
 
     def test_runs_an_attempt_to_its_end(self, rig: Rig) -> None:
         reference = make_reference()

@@ -50,7 +50,12 @@ REMOTE = "stand-in"
 
 
 CAPABILITIES = Capabilities(
-    poll_seconds=10.0, observes_many=True, credential=Credential.CONNECTION_SECRET, has_files=False, holds_weights=False
+    poll_seconds=10.0,
+    observes_many=True,
+    credential=Credential.CONNECTION_SECRET,
+    has_files=False,
+    holds_weights=False,
+    merges=True,
 )
 
 

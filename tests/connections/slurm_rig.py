@@ -67,7 +67,9 @@ def make_slurm_rig(folder: Path, cluster: SlurmCluster) -> SlurmRig:
         bind="127.0.0.1",
         conf=str(cluster.conf),
     )
-    provider = SlurmProvider(SlurmClient(str(cluster.conf)), config, INSTANCE, STAND_IN / "trainer", timedelta(0))
+    provider = SlurmProvider(
+        SlurmClient(str(cluster.conf)), config, INSTANCE, STAND_IN / "trainer", folder / "made", timedelta(0)
+    )
     behaviour = put_release(provider.root, provider.trainer_package) / "behaviour"
     behaviour.mkdir()
     return SlurmRig(provider, behaviour, cluster)

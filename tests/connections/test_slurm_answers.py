@@ -62,6 +62,7 @@ LATER_NODE = {
     "reason": {"description": ""},
 }
 CONFIG = SlurmConfig(shared="/shared", gres="NVIDIA_H100_80GB = gpu:h100")
+NOWHERE = Path("/nowhere")
 
 
 @pytest.mark.parametrize("row", [RECORDED, LATER])
@@ -257,7 +258,7 @@ def test_the_job_that_claimed_the_attempt_is_its_job(tmp_path: Path) -> None:
     ],
 )
 def test_what_fits(changes: dict[str, Any], words: str) -> None:
-    reasons = list(capability.reasons_against(make_spec(**changes), CONFIG, {}))
+    reasons = list(capability.reasons_against(make_spec(**changes), CONFIG, {}, NOWHERE))
     assert bool(reasons) == bool(words)
     assert words in " ".join(reasons)
 
@@ -265,7 +266,7 @@ def test_what_fits(changes: dict[str, Any], words: str) -> None:
 def test_a_shape_that_names_no_gpu_gets_what_the_connection_says() -> None:
     config = replace(CONFIG, unnamed_type="NVIDIA_H100_80GB")
     assert script.gres_for(make_spec(accelerator_count=1), config) == "gpu:h100:1"
-    assert not list(capability.reasons_against(make_spec(accelerator_count=1), config, {}))
+    assert not list(capability.reasons_against(make_spec(accelerator_count=1), config, {}, NOWHERE))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from launches.models import Launch
 from tests.connections.remote import RemoteEngine
 from tests.launches.weights import TINY, Killed, adapter_files, make_saved_launch, promote, tensors, whole_files
 from tests.makers import make_member, sign_in
-from wire.errors import AlreadyExists
+from wire.errors import AlreadyExists, FailedPrecondition
 
 pytestmark = pytest.mark.django_db
 MERGED = {"config.json": b'{"model_type": "qwen3"}', "model.safetensors": tensors(b"\7" * 64), "tokenizer.json": b"{}"}
@@ -199,3 +200,17 @@ def test_the_form_and_the_command_offer_the_choice(client: Client, saved: Launch
     assert "from an adapter of rank 16" in client.get("/models/team-a/full").text
     call_command("promote", f"{saved.name}/checkpoints/final", "--id", "by-command", "--merged", "--no-wait")
     assert TrainedModel.objects.get(model_id="by-command").merged_from
+
+
+def test_where_nothing_is_merged_that_is_said_before_it_is_asked(
+    saved: Launch, engine: RemoteEngine, client: Client
+) -> None:
+    sign_in(client, saved.owner)
+    engine.capabilities = replace(engine.capabilities, merges=False)
+    with pytest.raises(FailedPrecondition, match=r"merges no adapters\. Promote it as an adapter"):
+        promote(saved, merged=True, made=False)
+    assert promote(saved).kind == "adapter"
+    page = f"/launches/{saved.uid}/checkpoints/final/promote"
+    assert "merged into its base" not in client.get(page).content.decode()
+    engine.capabilities = replace(engine.capabilities, merges=True)
+    assert "merged into its base" in client.get(page).content.decode()

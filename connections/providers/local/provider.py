@@ -84,7 +84,7 @@ class LocalProvider:
     @property
     def capabilities(self) -> Capabilities:
         """Each attempt is looked at by itself, often: that costs a few files."""
-        return Capabilities(poll_seconds=1.0, runs_here=True, looks_before_lost=1)
+        return Capabilities(poll_seconds=1.0, runs_here=True, looks_before_lost=1, merges=True)
 
     def identify(self) -> Identity:
         """The machine. Errors: `Retryable`."""

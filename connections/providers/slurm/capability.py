@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from connections.providers.slurm.config import SlurmConfig
+from connections.providers.slurm.made_models import is_adapter, made_here
 from connections.providers.slurm.script import gres_for
 from connections.providers.spec import TrainerSpec
 from connections.providers.trainer_files.base_models import is_model
@@ -14,8 +15,8 @@ from connections.providers.trainer_files.recipes import reasons_of_trainer
 from wire.counts import quantity
 
 
-def reasons_against(spec: TrainerSpec, config: SlurmConfig, models: Mapping[str, Path]) -> Iterator[str]:
-    """Why the spec can never run there, one sentence a reason."""
+def reasons_against(spec: TrainerSpec, config: SlurmConfig, models: Mapping[str, Path], weights: Path) -> Iterator[str]:
+    """Why the spec can never run there, one sentence a reason; `weights` has the models that accounts made here."""
     if spec.hide_specs:
         yield "The shape does not tell its GPUs, so nobody could ask Slurm for them."
     elif spec.gpus_per_replica > 1:
@@ -29,7 +30,17 @@ def reasons_against(spec: TrainerSpec, config: SlurmConfig, models: Mapping[str,
     elif gres_for(spec, config) is None:
         yield "The shape does not say which GPU it needs, and the connection not which to give then."
     yield from reasons_of_trainer(spec, "this connection")
-    if spec.base_model not in models and spec.base_model not in DEMO_MODELS:
+    made = made_here(weights, spec.base_model)
+    if spec.adapter and not made_here(weights, spec.adapter):
+        yield f"The adapter {spec.adapter} is not here (any more): choose another one, or none."
+    if spec.base_model in models or spec.base_model in DEMO_MODELS:
+        return
+    if made and is_adapter(made):
+        yield (
+            f"{spec.base_model} is an adapter and no base model: launch its base model, and load it there "
+            "(load_adapter)."
+        )
+    elif made is None:
         yield (
             f"The base model {spec.base_model} is not on the cluster as far as the connection says: a superuser can "
             "add the line with its folder there."

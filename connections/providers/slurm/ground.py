@@ -31,6 +31,7 @@ class SlurmGround:
     config           what the connection says
     instance         which Slipway we are: part of every job's name and of our folder
     trainer_package  the directory of the package `trainer` on this machine
+    weights          the models that accounts made, on this machine, by account and model id
     settling         how long it may take until what a node writes is seen from here
     """
 
@@ -38,6 +39,7 @@ class SlurmGround:
     config: SlurmConfig
     instance: str
     trainer_package: Path
+    weights: Path
     settling: timedelta = timedelta(seconds=30)
     addresses: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 

@@ -25,7 +25,7 @@ from connections.providers.base import (
     Retryable,
     Submission,
 )
-from connections.providers.slurm import capability, inspection, observing, sending, states, trying
+from connections.providers.slurm import capability, inspection, made_models, observing, sending, states, trying
 from connections.providers.slurm.endings import ENDING, AttemptEnding, write_ending
 from connections.providers.slurm.ground import SlurmGround
 from connections.providers.slurm.names import read_name
@@ -68,13 +68,14 @@ class SlurmProvider(SlurmGround):
 
     def fits(self, spec: TrainerSpec) -> Sequence[str]:
         """Why the spec can never run there, as far as the connection says."""
-        return tuple(capability.reasons_against(spec, self.config, self.models))
+        return tuple(capability.reasons_against(spec, self.config, self.models, self.weights))
 
     def tokenizer(self, base_model: str) -> Mapping[str, bytes]:
         """The files of the model's tokenizer, by name; none where this side does not see them. Errors: `Retryable`."""
         with self.faults():
             demo = self.trainer_package / "tiny_models" / base_model.rpartition("/")[2]
-            return tokenizers.read_tokenizer(self.models.get(base_model, demo))
+            made = made_models.made_here(self.weights, base_model) or demo
+            return tokenizers.read_tokenizer(self.models.get(base_model, made))
 
     def try_out(self, spec: TrainerSpec) -> Trial:
         """What Slurm would do with the spec now. Errors: `Retryable`."""
@@ -84,6 +85,8 @@ class SlurmProvider(SlurmGround):
 
     def submit(self, submission: Submission) -> None:
         """Write the attempt down and have Slurm take its job, unless it has. Errors: `Rejected`, `Retryable`."""
+        with self.faults():
+            made_models.bring(self, submission.spec)
         with self.faults(), self.turn():
             sending.send(self, submission)
 
@@ -175,9 +178,10 @@ class SlurmProvider(SlurmGround):
 
     def merge(self, base_model: str, adapter_directory: Path, output_directory: Path) -> None:  # noqa: ARG002
         """Errors: `Rejected`."""
-        raise Rejected("Adapters cannot be merged on this connection yet.")
+        raise Rejected("This connection merges no adapters.")
 
     def forget_attempts(self, before: datetime) -> None:
         """Remove the folders of attempts that ended before then; checkpoints lie elsewhere. Errors: `Retryable`."""
         with self.faults():
             self.folders.forget_attempts(before, ENDING)
+            made_models.tidy(self)

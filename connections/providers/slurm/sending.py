@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from connections.providers.base import Reference, Rejected, Retryable, Submission
-from connections.providers.slurm import capability, script, standing, states
+from connections.providers.slurm import capability, made_models, script, standing, states
 from connections.providers.slurm.endings import ENDING
 from connections.providers.slurm.ground import SlurmGround
 from connections.providers.slurm.job import owner_of
@@ -29,7 +29,7 @@ def send(ground: SlurmGround, submission: Submission) -> None:
     reference, spec = submission.reference, submission.spec
     directory = ground.folders.place_for(submission)
     if not directory.exists():
-        if reasons := tuple(capability.reasons_against(spec, ground.config, ground.models)):
+        if reasons := tuple(capability.reasons_against(spec, ground.config, ground.models, ground.weights)):
             raise Rejected(" ".join(reasons))
         if ground.unfinished(reference.account, reference.job):
             raise Retryable(f"Another attempt of job {reference.job} is not over yet.")
@@ -85,9 +85,9 @@ def _submit(ground: SlurmGround, reference: Reference, directory: Path, spec: Tr
         spec,
         directory=directory,
         job_directory=job_directory,
-        model_directory=ground.models.get(spec.base_model),
+        model_directory=made_models.place_of(ground, spec.base_model),
         model_cache=ground.root / "model-cache",
-        models_root=ground.root / "models" / reference.account,
+        models_root=ground.root / made_models.MODELS / reference.account,
         bind=ground.config.bind,
         resume_from=ground.folders.newest_checkpoint(directory),
     )

@@ -1,0 +1,104 @@
+"""Models that accounts made come to the cluster once, however often that breaks off, and go when they are gone here."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from connections.providers.base import NotYet
+from connections.providers.slurm import capability, made_models
+from connections.providers.slurm.client import SlurmClient
+from connections.providers.slurm.config import SlurmConfig
+from connections.providers.slurm.ground import SlurmGround
+from tests.connections.rig import make_spec, until
+
+MODEL, ADAPTER = "accounts/team-a/models/mine", "accounts/team-a/models/small"
+WEIGHTS = os.urandom(9_000_000)
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> SlurmGround:
+    """With a model and an adapter here, and nothing on the shared directory."""
+    config = SlurmConfig(shared=str(tmp_path / "shared"))
+    ground = SlurmGround(SlurmClient(), config, "i", tmp_path / "trainer", tmp_path / "weights", timedelta(0))
+    for name, mark in (("mine", "config.json"), ("small", "adapter_config.json")):
+        folder = ground.weights / "team-a" / name
+        (folder / "sub").mkdir(parents=True)
+        (folder / mark).write_text("{}")
+        (folder / "sub" / "model.safetensors").write_bytes(WEIGHTS)
+    return ground
+
+
+def test_a_copy_is_made_once_however_often_it_breaks_off(ground: SlurmGround, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = make_spec(base_model=MODEL, continue_from=ADAPTER)
+    monkeypatch.setattr(made_models, "STEP_SECONDS", -1.0)
+    said = []
+
+    def is_there() -> bool:
+        try:
+            made_models.bring(ground, spec)
+        except NotYet as told:
+            said.append(str(told))
+            return False
+        return True
+
+    until(is_there)
+    assert f"Copying {MODEL} to the cluster: 4 of 9 MB." in said
+    place = made_models.place_of(ground, MODEL)
+    assert place is not None
+    assert (place / "sub" / "model.safetensors").read_bytes() == WEIGHTS
+    assert sorted(path.name for path in place.rglob("*")) == ["config.json", "model.safetensors", "sub"]
+    adapters = ground.root / "models" / "team-a"
+    assert (adapters / "small" / "adapter_config.json").is_file(), "a trainer finds it by its name"
+
+    before = place.stat().st_ino
+    made_models.bring(ground, spec)
+    assert (ground.root / "weights" / place.name).stat().st_ino == before
+
+
+def test_what_is_made_anew_under_an_id_is_another_copy_and_the_old_one_goes(
+    ground: SlurmGround, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_models.bring(ground, make_spec(base_model=MODEL))
+    old = made_models.place_of(ground, MODEL)
+    (ground.weights / "team-a" / "mine" / "config.json").write_text('{"other": 1}')
+    made_models.bring(ground, make_spec(base_model=MODEL))
+    new = made_models.place_of(ground, MODEL)
+    assert old != new
+    assert (ground.root / "models" / "team-a" / "mine").resolve() == new
+
+    made_models.tidy(ground)
+    assert old is not None and old.is_dir(), "not at once: somebody may be about to start from it"
+    past = time.time() - 2 * made_models.KEPT_SECONDS
+    for copy in (ground.root / "weights").iterdir():
+        os.utime(copy, (past, past))
+    made_models.tidy(ground)
+    assert [path.name for path in (ground.root / "weights").glob("[!.]*")] == [new.name if new else ""]
+
+    monkeypatch.undo()
+    for path in sorted((ground.weights / "team-a" / "mine").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    (ground.weights / "team-a" / "mine").rmdir()
+    made_models.tidy(ground)
+    assert not list((ground.root / "weights").glob("[!.]*"))
+    assert not (ground.root / "models" / "team-a" / "mine").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"base_model": MODEL}, ""),
+        ({"continue_from": ADAPTER}, ""),
+        ({"base_model": ADAPTER}, "is an adapter and no base model"),
+        ({"base_model": "accounts/team-a/models/gone"}, "is not on the cluster"),
+        ({"continue_from": "accounts/team-a/models/gone"}, "is not here (any more)"),
+    ],
+)
+def test_what_fits(ground: SlurmGround, changes: dict[str, str], words: str) -> None:
+    reasons = " ".join(capability.reasons_against(make_spec(**changes), ground.config, {}, ground.weights))
+    assert bool(reasons) == bool(words)
+    assert words in reasons
