@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,10 @@ from connections.providers.local.config import LocalConfig
 from connections.providers.local.limits import Limits
 from connections.providers.local.provider import LocalProvider
 from connections.providers.slurm.client import SlurmClient
-from connections.providers.slurm.config import SlurmConfig
+from connections.providers.slurm.config import OVER_SSH, SlurmConfig
 from connections.providers.slurm.login import wrong_private_key
 from connections.providers.slurm.provider import SlurmProvider
-from connections.providers.slurm.shells import Shell, ThisMachine
+from connections.providers.slurm.sftp_paths import sftp_paths
 from connections.providers.slurm.ssh import LoginNode
 from connections.providers.trainer_files.base_models import directories_in
 from wire.errors import Violation
@@ -113,14 +114,21 @@ def _open_control_plane(opening: Opening) -> Provider:
 
 def _open_slurm(opening: Opening) -> Provider:
     config: SlurmConfig = opening.config
-    shell: Shell = ThisMachine()
-    if login := config.login_node:
-        if not opening.secret:
-            raise Retryable(f"The private key for {login} is not set: put it in, under Edit.")
-        shell = LoginNode(login, opening.secret)
-    client = SlurmClient(config.conf, shell=shell, programs=config.programs)
     package, weights = settings.BASE_DIR / "trainer", settings.SLIPWAY_HOME / "weights"
-    return SlurmProvider(client, config, opening.instance, package, weights)
+    open_there = partial(
+        SlurmProvider, config=config, instance=opening.instance, trainer_package=package, weights=weights
+    )
+    login = config.login_node
+    if login is None:
+        if config.files == OVER_SSH:
+            raise Retryable("The connection's files are to come over ssh, and it names no login node.")
+        return open_there(SlurmClient(config.conf, programs=config.programs))
+    if not opening.secret:
+        raise Retryable(f"The private key for {login} is not set: put it in, under Edit.")
+    node = LoginNode(login, opening.secret)
+    client = SlurmClient(config.conf, shell=node, programs=config.programs)
+    place = sftp_paths(node, config.root(opening.instance)) if config.files == OVER_SSH else Path
+    return open_there(client, place=place)
 
 
 def _bytes(gigabytes: int | None) -> int | None:

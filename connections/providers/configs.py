@@ -104,3 +104,14 @@ def positive(written: str) -> int:
     if not written.strip().isascii() or not written.strip().isdecimal() or int(written) < 1:
         raise ValueError("use a whole number of at least 1")
     return int(written)
+
+
+def one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
+    """Reads one of the choices. Errors: `ValueError`, of what it answers."""
+
+    def read(written: str) -> str:
+        if written.strip() not in choices:
+            raise ValueError(f"use one of: {', '.join(choices)}")
+        return written.strip()
+
+    return read

@@ -12,12 +12,14 @@ import pytest
 
 from connections.providers.base import Reference, Submission
 from connections.providers.slurm.client import SlurmClient
-from connections.providers.slurm.config import SlurmConfig
+from connections.providers.slurm.config import OVER_SSH, SlurmConfig
 from connections.providers.slurm.provider import SlurmProvider
 from connections.providers.slurm.release import put_release
+from connections.providers.slurm.sftp_paths import sftp_paths
 from tests.connections.local_rig import STAND_IN
 from tests.connections.rig import StoodIn
 from tests.connections.slurm_cluster import MISSING, SlurmCluster
+from tests.connections.sshd import Sshd
 
 INSTANCE = "k7m2qx9ab1"
 H100 = "NVIDIA_H100_80GB"
@@ -45,6 +47,13 @@ class SlurmRig(StoodIn):
         """The numbers of all jobs that Slurm has under the attempt's name."""
         name = ".".join(("slipway", INSTANCE, reference.account, reference.job, str(reference.attempt)))
         return self.cluster.run("squeue", "--states=all", "-h", "-a", f"--name={name}", "-o", "%i").split()
+
+    def over_ssh(self, sshd: Sshd) -> SlurmRig:
+        """The same, by a login node that alone sees the shared directory."""
+        node, config = sshd.node(), replace(self.provider.config, files=OVER_SSH)
+        client = replace(self.provider.client, shell=node)
+        place = sftp_paths(node, config.root(INSTANCE))
+        return replace(self, provider=replace(self.provider, client=client, config=config, place=place))
 
     def with_config(self, **changes: Any) -> SlurmRig:
         """The same with another configuration, such as another partition."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from connections.providers.slurm import capability, made_models
 from connections.providers.slurm.client import SlurmClient
 from connections.providers.slurm.config import SlurmConfig
 from connections.providers.slurm.ground import SlurmGround
+from connections.providers.slurm.sftp_paths import sftp_paths
 from tests.connections.rig import make_spec, until
+from tests.connections.sshd import needs_sshd, sshd_running
 
 MODEL, ADAPTER = "accounts/team-a/models/mine", "accounts/team-a/models/small"
 WEIGHTS = os.urandom(9_000_000)
@@ -102,3 +105,26 @@ def test_what_fits(ground: SlurmGround, changes: dict[str, str], words: str) -> 
     reasons = " ".join(capability.reasons_against(make_spec(**changes), ground.config, {}, ground.weights))
     assert bool(reasons) == bool(words)
     assert words in reasons
+
+
+@needs_sshd
+def test_they_come_and_go_over_ssh_as_well(
+    ground: SlurmGround, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sshd_running(tmp_path) as sshd:
+        far = replace(ground, place=sftp_paths(sshd.node(), ground.config.root("i")))
+        monkeypatch.setattr(made_models, "STEP_SECONDS", -1.0)
+        with pytest.raises(NotYet, match="of 9 MB"):
+            made_models.bring(far, make_spec(base_model=MODEL))
+        monkeypatch.setattr(made_models, "STEP_SECONDS", 60.0)
+        for _ in range(2):
+            made_models.bring(far, make_spec(base_model=MODEL))
+        link = ground.root / "models" / "team-a" / "mine"
+        assert (link / "sub" / "model.safetensors").read_bytes() == WEIGHTS
+        assert str(made_models.place_of(far, MODEL)) == str(link.resolve())
+        monkeypatch.setattr(made_models, "KEPT_SECONDS", -3600.0)
+        made_models.tidy(far)
+        assert link.is_dir()
+        (ground.weights / "team-a" / "mine").rename(ground.weights / "gone")
+        made_models.tidy(far)
+        assert not list(ground.root.glob("models/*/*")) + list(ground.root.glob("weights/[!.]*"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from connections.providers.configs import positive, setting
+from connections.providers.configs import one_of, positive, setting
 from connections.providers.slurm.login import (
     HOST_KEY_EXAMPLE,
     LOGIN_EXAMPLE,
@@ -19,6 +19,7 @@ from connections.providers.slurm.login import (
 )
 from connections.providers.trainer_files.base_models import directories_setting
 
+MOUNTED, OVER_SSH = FILES = ("mounted here", "over ssh")
 GRES_EXAMPLE = "NVIDIA_H100_80GB = gpu:h100"
 _GRES = re.compile(r"gpu(:[A-Za-z0-9_.-]{1,64})?")
 _TYPE = re.compile(r"[A-Z0-9_]{1,64}")
@@ -83,7 +84,8 @@ class SlurmConfig:
 
     shared: str = setting(
         "Shared directory",
-        "A folder that this Slipway and every node see under the same path; jobs, logs and checkpoints lie there.",
+        "A folder that every node sees under the same path, and this machine, too, or the login node: jobs, logs and "
+        "checkpoints lie there.",
         read=read_path,
         required=True,
         placeholder="/shared/slipway",
@@ -99,6 +101,13 @@ class SlurmConfig:
         "Of the login node, the only one that is believed. Empty: Test says which one it shows, for you to compare.",
         read=read_host_key,
         placeholder=HOST_KEY_EXAMPLE,
+    )
+    files: str = setting(
+        "Files of the shared directory",
+        "Mounted here, or over the ssh of the login node.",
+        default=MOUNTED,
+        read=one_of(FILES),
+        choices=FILES,
     )
     partition: str = setting("Partition", "Empty: the cluster's default.", read=read_word)
     account: str = setting("Slurm account", "What jobs are charged to; empty: the user's default.", read=read_word)
@@ -172,6 +181,10 @@ class SlurmConfig:
     def login_node(self) -> Login | None:
         """Where Slurm's programs run; None for this machine."""
         return parse_login(self.login, self.host_key)
+
+    def root(self, instance: str) -> str:
+        """Our folder in the shared directory."""
+        return f"{self.shared}/slipway-{instance}"
 
     def as_facts(self) -> Mapping[str, Any]:
         """What a person who tests the connection reads of it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -33,6 +33,7 @@ class SlurmGround:
     trainer_package  the directory of the package `trainer` on this machine
     weights          the models that accounts made, on this machine, by account and model id
     settling         how long it may take until what a node writes is seen from here
+    place            makes a path of one as it is written: of this machine, or of a login node
     """
 
     client: SlurmClient
@@ -41,12 +42,13 @@ class SlurmGround:
     trainer_package: Path
     weights: Path
     settling: timedelta = timedelta(seconds=30)
+    place: Callable[[str], Path] = Path
     addresses: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def root(self) -> Path:
         """Our folder in the shared directory."""
-        return Path(self.config.shared) / f"slipway-{self.instance}"
+        return self.place(self.config.root(self.instance))
 
     @property
     def folders(self) -> JobFolders:
@@ -56,7 +58,7 @@ class SlurmGround:
     @property
     def models(self) -> Mapping[str, Path]:
         """By base model that the connection maps, its directory there."""
-        return directories_in(self.config.models)
+        return {model: self.place(str(path)) for model, path in directories_in(self.config.models).items()}
 
     @contextmanager
     def turn(self) -> Iterator[None]:

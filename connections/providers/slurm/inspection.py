@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from connections.providers.slurm.config import SlurmConfig
 from connections.providers.slurm.names import PREFIX
 from connections.providers.slurm.trying import read_trial
 from connections.providers.trainer_files import files
-from connections.providers.trainer_files.base_models import directories_in
 from wire.counts import quantity
 
 PROBE_SECONDS = 10.0
@@ -26,7 +25,9 @@ _PROBE = '#!/bin/sh\nprintf %s "${SLURMD_NODENAME:-$(hostname)}" > {answer}.part
 _MOST_NODES = 10
 
 
-def identify(client: SlurmClient, config: SlurmConfig, root: Path, instance: str) -> Identity:
+def identify(
+    client: SlurmClient, config: SlurmConfig, root: Path, instance: str, models: Mapping[str, Path]
+) -> Identity:
     """The cluster, whether a job would be taken, the shared directory from both sides, and GPUs.
 
     Errors: `Retryable`, `OSError`.
@@ -46,7 +47,7 @@ def identify(client: SlurmClient, config: SlurmConfig, root: Path, instance: str
     nodes = client.nodes()
     facts += [(_label(pool), _free(pool)) for pool in pools(nodes, config)]
     facts += [("Out of service", words) for words in _out(nodes, config)]
-    facts += mapped_models(directories_in(config.models))
+    facts += mapped_models(models)
     unknown = () if seen_by else (f"whether the nodes see the shared directory: none did within {PROBE_SECONDS:g} s",)
     return Identity(tuple(facts), unknown)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -72,7 +71,7 @@ def tidy(ground: SlurmGround) -> None:
     used = {link.resolve() for link in (ground.root / MODELS).glob("*/*")}
     for copy in (ground.root / WEIGHTS).glob("[!.]*"):
         if copy.resolve() not in used and copy.stat().st_mtime < time.time() - KEPT_SECONDS:
-            shutil.rmtree(copy, ignore_errors=True)
+            files.remove_tree(copy)
 
 
 def _bring(ground: SlurmGround, name: str, source: Path) -> None:
@@ -116,8 +115,7 @@ def _copy(name: str, source: Path, part: Path) -> None:
                 done += len(chunk)
                 if time.monotonic() > deadline:
                     raise NotYet(f"Copying {name} to the cluster: {_of(done, total)}.")
-            written.flush()
-            os.fsync(written.fileno())
+            files.sync_file(written)
         beside.replace(copy)
 
 

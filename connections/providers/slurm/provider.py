@@ -52,7 +52,7 @@ class SlurmProvider(SlurmGround):
         """The cluster, whether a job could be submitted, and whether its nodes see our folder. Errors: `Retryable`."""
         with self.faults():
             files.make_directory(self.root)
-            return inspection.identify(self.client, self.config, self.root, self.instance)
+            return inspection.identify(self.client, self.config, self.root, self.instance, self.models)
 
     def capacity(self) -> Capacity:
         """GPUs of the partition by type, and who waits there. Errors: `Retryable`."""

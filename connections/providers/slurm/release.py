@@ -7,7 +7,6 @@ inside the job.
 from __future__ import annotations
 
 import hashlib
-import shutil
 import uuid
 from functools import cache
 from pathlib import Path
@@ -20,6 +19,7 @@ _MODULES = (
     "connections/__init__.py",
     "connections/providers/__init__.py",
     "connections/providers/trainer_files/__init__.py",
+    "connections/providers/trainer_files/far.py",
     "connections/providers/trainer_files/files.py",
     "connections/providers/trainer_files/reading.py",
     "connections/providers/slurm/__init__.py",
@@ -31,16 +31,14 @@ def put_release(root: Path, trainer_package: Path) -> Path:
     """The folder with the code; made where it is not there yet, whole or not at all. Errors: `OSError`."""
     target = root / CODE / _digest(trainer_package)
     if not target.is_dir():
-        files.make_directory(target.parent)
         part = target.with_name(f".{uuid.uuid4().hex}")
-        shutil.copytree(trainer_package, part / trainer_package.name, ignore=shutil.ignore_patterns("__pycache__"))
-        for module in _MODULES:
-            (part / module).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(_ROOT / module, part / module)
+        for name, source in _sources(trainer_package):
+            files.make_directory((part / name).parent)
+            files.copy_file(source, part / name)
         try:
             part.rename(target)
         except OSError:  # another process was first
-            shutil.rmtree(part, ignore_errors=True)
+            files.remove_tree(part)
             if not target.is_dir():
                 raise
     return target
@@ -49,8 +47,14 @@ def put_release(root: Path, trainer_package: Path) -> Path:
 @cache
 def _digest(trainer_package: Path) -> str:
     """Of all that is copied, as it is when this process first asks."""
-    sources = sorted(path for path in trainer_package.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     digest = hashlib.sha256()
-    for path in (*sources, *(_ROOT / module for module in _MODULES)):
-        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
+    for name, path in _sources(trainer_package):
+        digest.update(f"{name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _sources(trainer_package: Path) -> list[tuple[str, Path]]:
+    """What is copied, by its path there."""
+    found = sorted(path for path in trainer_package.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    package = [(str(path.relative_to(trainer_package.parent)), path) for path in found]
+    return package + [(module, _ROOT / module) for module in _MODULES]

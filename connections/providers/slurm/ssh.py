@@ -14,8 +14,8 @@ import shlex
 import signal
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TypeVar
@@ -68,6 +68,7 @@ class Line:
         self._refusal: ProviderError | None = None
         self._refused_until = 0.0
         self._used_at = 0.0
+        self._files: asyncio.Future[asyncssh.SFTPClient] | None = None
         self.sessions = asyncio.Semaphore(SESSIONS)
         self.tunnels = 0
         """Open connections through it, which keep it open."""
@@ -85,8 +86,19 @@ class Line:
             except ProviderError as refusal:
                 self._refusal, self._refused_until = refusal, time.monotonic() + REFUSED_SECONDS
                 raise
+            self._files = None
             self._closing = asyncio.create_task(self._close_when_idle(self._connection))
             return self._connection
+
+    async def files(self) -> asyncssh.SFTPClient:
+        """Its one sftp session. Errors: as `connected`; `Retryable` where there is none."""
+        connection = await self.connected()
+        if self._files is None or (self._files.done() and self._files.exception() is not None):
+            self._files = asyncio.ensure_future(connection.start_sftp_client(path_encoding=None))
+        try:
+            return await asyncio.shield(self._files)
+        except asyncssh.ChannelOpenError:
+            raise Retryable(f"{self._login} gives no files: sshd there has no subsystem sftp.") from None
 
     async def _open(self) -> asyncssh.SSHClientConnection:
         login = self._login
@@ -182,7 +194,7 @@ class LoginNode:
         command = command_line(["timeout", "-k1", f"{seconds:g}", *words], environment)
 
         async def act(connection: asyncssh.SSHClientConnection) -> Ran:
-            async with self._line().sessions:
+            async with self.line().sessions:
                 return await _run(connection, command, stdin)
 
         silence = f"{self.login.host} did not answer {words[0]} within {seconds:g} s."
@@ -190,6 +202,36 @@ class LoginNode:
         if ran.code in _TIMED_OUT:
             raise Unreachable(silence)
         return ran
+
+    @contextmanager
+    def holding(self, words: Sequence[str], seconds: float) -> Iterator[object | None]:
+        """While a program runs that says something once it holds what it is for; None where it ends without a word.
+
+        It is to end with its input. Errors: as `run`.
+        """
+        silence = f"{self.login.host} did not answer {words[0]} within {seconds:g} s."
+
+        async def begin(connection: asyncssh.SSHClientConnection) -> asyncssh.SSHClientProcess[bytes]:
+            process: asyncssh.SSHClientProcess[bytes] = await connection.create_process(
+                command_line(words, {}), encoding=None
+            )
+            try:
+                await process.stdout.readline()
+            except BaseException:
+                process.close()
+                raise
+            return process
+
+        async def end(_: asyncssh.SSHClientConnection) -> None:
+            process.stdin.write_eof()
+            await process.wait_closed()
+
+        process = self.do(begin, seconds + CONNECT_SECONDS, silence)
+        try:
+            yield None if process.exit_status is not None or process.stdout.at_eof() else process
+        finally:
+            with suppress(ProviderError, OSError):  # cut off, it ends by itself
+                self.do(end, seconds, silence)
 
     def do(self, act: Callable[[asyncssh.SSHClientConnection], Awaitable[T]], seconds: float, silence: str) -> T:
         """Have it done over the connection. Errors: its own; `SecretRefused`, `Unreachable` with `silence`."""
@@ -206,14 +248,14 @@ class LoginNode:
     ) -> T:
         try:
             async with asyncio.timeout(seconds):
-                return await act(await self._line().connected())
+                return await act(await self.line().connected())
         except TimeoutError:
             raise Unreachable(silence) from None
         except _CUT_OFF as error:
             raise Unreachable(f"The connection to {self.login} broke: {_words(error)}.") from None
 
-    def _line(self) -> Line:
-        """Errors: `Retryable` for a key that cannot be read."""
+    def line(self) -> Line:
+        """What this process holds of it. Errors: `Retryable` for a key that cannot be read."""
         line = self._lines.get(os.getpid())
         if line is None:
             try:
@@ -223,13 +265,13 @@ class LoginNode:
         return line
 
 
-def command_line(words: Sequence[str], environment: Mapping[str, str]) -> str:
-    """What the login shell there is given: quoted, so that it takes none of it for its own."""
+def command_line(words: Sequence[str], environment: Mapping[str, str]) -> bytes:
+    """What the login shell there is given: quoted, so that it takes none of it for its own. Names are any bytes."""
     told = [f"{name}={value}" for name, value in environment.items()]
-    return shlex.join(["env", *told, *words] if told else words)
+    return os.fsencode(shlex.join(["env", *told, *words] if told else words))
 
 
-async def _run(connection: asyncssh.SSHClientConnection, command: str, stdin: str) -> Ran:
+async def _run(connection: asyncssh.SSHClientConnection, command: bytes, stdin: str) -> Ran:
     process: asyncssh.SSHClientProcess[bytes] = await connection.create_process(command, encoding=None)
     try:
         process.stdin.write(stdin.encode())

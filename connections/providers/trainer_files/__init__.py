@@ -1,6 +1,7 @@
 """What Slipway's own trainer reads and writes on a file system: every kind of connection that runs it reads it here.
 
 files.py       the names of an attempt's files, and writes that are whole or absent
+far.py         what is asked of a path of another machine
 config.py      the trainer's configuration, made of a spec
 job_folders.py what lies of jobs under one root
 demo_models.py the models that it makes by itself

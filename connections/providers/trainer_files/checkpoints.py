@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from time import time as seconds_now
 from typing import Any, BinaryIO
 
 from connections.providers.base import CheckpointFile, CheckpointKind, CheckpointList, CheckpointRecord, Truncation
 from connections.providers.trainer_files import files, reading, values
+from connections.providers.trainer_files.far import OpenFolder
 from wire.names import is_id
 
 FOLDERS = {CheckpointKind.TRAINING: files.CHECKPOINTS, CheckpointKind.SAMPLER: files.SAMPLER}
@@ -26,7 +26,7 @@ MOST_FILES = 20_000
 MAX_REQUESTED_NAME = 200
 SETTLED_SECONDS = 2.0
 MOST_REMEMBERED = 200_000
-_listed: dict[tuple[int, int, int], CheckpointList] = {}
+_listed: dict[tuple[int, ...], CheckpointList] = {}
 """What was found in folders as they stood at a time, by device, inode and time; of few enough files at once."""
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 _MOST_FOLDERS = 3
@@ -73,19 +73,16 @@ def _look(directory: Path, kind: CheckpointKind) -> CheckpointList:
         folder = reading.open_folder(directory)
     except FileNotFoundError:
         return CheckpointList(())
-    try:
-        about = os.fstat(folder)
-        state = (about.st_dev, about.st_ino, about.st_ctime_ns)  # the time that nobody can set
-        if known := _listed.get(state):
+    with closing(folder):
+        state, since = folder.state() or (None, 0.0)
+        if state and (known := _listed.get(state)):
             return known
         found = _read_checkpoints(folder, kind)
-        if seconds_now() - about.st_ctime > SETTLED_SECONDS:
+        if state and seconds_now() - since > SETTLED_SECONDS:
             if sum(map(_weight, chain(_listed.values(), (found,)))) > MOST_REMEMBERED:
                 _listed.clear()
             _listed[state] = found
         return found
-    finally:
-        os.close(folder)
 
 
 def holds_any(job_directory: Path) -> bool:
@@ -102,12 +99,8 @@ def remains_of(job_directory: Path) -> list[Path]:
 
 def move_away(job_directory: Path, kind: CheckpointKind, name: str, target: Path) -> None:
     """Rename a checkpoint; nothing where there is none. No link is followed. Errors: `OSError`."""
-    with suppress(FileNotFoundError):
-        folder = reading.open_folder(job_directory / FOLDERS[kind])
-        try:
-            os.rename(name, target, src_dir_fd=folder)
-        finally:
-            os.close(folder)
+    with suppress(FileNotFoundError), closing(reading.open_folder(job_directory / FOLDERS[kind])) as folder:
+        folder.rename(name, target)
 
 
 def open_file(job_directory: Path, kind: CheckpointKind, name: str, path: str) -> BinaryIO:
@@ -116,14 +109,11 @@ def open_file(job_directory: Path, kind: CheckpointKind, name: str, path: str) -
         raise FileNotFoundError(path)
     *folders, file = path.split("/")
     folder = reading.open_folder(job_directory / FOLDERS[kind] / name)
-    try:
-        for inner in folders:
-            below = reading.open_folder_beneath(folder, inner)
-            os.close(folder)
-            folder = below
-        return reading.open_beneath(folder, file)
-    finally:
-        os.close(folder)
+    for inner in folders:
+        with closing(folder):
+            folder = folder.below(inner)
+    with closing(folder):
+        return folder.open(file)
 
 
 def is_file_path(path: str) -> bool:
@@ -147,9 +137,8 @@ def _weight(listed: CheckpointList) -> int:
     return 1 + sum(1 + len(record.files) for record in listed.records)
 
 
-def _read_checkpoints(folder: int, kind: CheckpointKind) -> CheckpointList:
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in islice(entries, MOST_CHECKPOINTS + 1)]
+def _read_checkpoints(folder: OpenFolder, kind: CheckpointKind) -> CheckpointList:
+    names = folder.names(MOST_CHECKPOINTS + 1)
     limits = {TOO_MANY_CHECKPOINTS} if len(names) > MOST_CHECKPOINTS else set()
     found: dict[str, CheckpointRecord] = {}
     room = MOST_FILES
@@ -181,14 +170,10 @@ def _is_entry(name: str) -> bool:
     return _is_part(name) or is_id(name)
 
 
-def _checkpoint(folder: int, entry: str, kind: CheckpointKind) -> CheckpointRecord | None:
+def _checkpoint(folder: OpenFolder, entry: str, kind: CheckpointKind) -> CheckpointRecord | None:
     """Errors: `NoRegularFile`, `FileNotFoundError`."""
-    below = reading.open_folder_beneath(folder, entry)
-    try:
-        with reading.open_beneath(below, MANIFEST) as file:
-            record = reading.read_object(file)
-    finally:
-        os.close(below)
+    with closing(folder.below(entry)) as below, below.open(MANIFEST) as file:
+        record = reading.read_object(file)
     if record is None:
         return None
     name = record.get("name") if _is_part(entry) else entry

@@ -8,13 +8,17 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from io import UnsupportedOperation
 from pathlib import Path
 from typing import IO, Any
 
+from connections.providers.trainer_files.far import FarPath
 from connections.providers.trainer_files.reading import open_regular, read_object
 
 CONFIG = "config.json"  # what the trainer reads
@@ -56,8 +60,11 @@ NEEDED_LATER = (SPAWNED, WRAPPER, TRAINER, EXIT, CANCELLED, HOST_STOPPED)
 
 def make_room(directory: Path) -> None:
     """Take the space of these files beforehand. Errors: `OSError`, where there is none."""
-    for name in NEEDED_LATER:
-        with _room(directory / name).open("wb") as file:
+    for room in (_room(directory / name) for name in NEEDED_LATER):
+        if isinstance(room, FarPath):
+            room.replace_with(b"\0" * ROOM)
+            continue
+        with room.open("wb") as file:
             file.write(b"\0" * ROOM)
             file.flush()
             os.fsync(file.fileno())
@@ -85,6 +92,8 @@ def write_text(path: Path, text: str) -> None:
 
     Written into its room where that was made; then it needs no more space.
     """
+    if isinstance(path, FarPath):
+        return path.replace_with(text.encode(), room=_room(path))
     part = path.with_name(f".{path.name}.{os.getpid()}")
     with suppress(FileNotFoundError):
         _room(path).rename(part)
@@ -136,13 +145,17 @@ def tell_progress(directory: Path, number: int, message: str) -> bool:
 
 def make_directory(path: Path) -> None:
     """The directory and its missing parents, each open to the owner only."""
+    if path.is_dir():
+        return
     for missing in [*reversed(path.parents), path]:
         if not missing.is_dir():
             missing.mkdir(mode=0o700, exist_ok=True)
 
 
 def sync_directory(path: Path) -> None:
-    """Make the names in a directory survive a power cut."""
+    """Make the names in a directory survive a power cut, where we can ask for that."""
+    if isinstance(path, FarPath):
+        return
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -150,12 +163,37 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def remove_tree(path: Path) -> None:
+    """Remove it with all in it; what stays, stays. Not by shutil, which a trainer's folders can be too deep for."""
+    if isinstance(path, FarPath):
+        return path.remove_tree()
+    subprocess.run(["rm", "-rf", "--", str(path)], check=False, capture_output=True)
+
+
+def sync_file(file: IO[bytes]) -> None:
+    """What was written is on its disk, where we can ask for that. Errors: `OSError`."""
+    file.flush()
+    with suppress(UnsupportedOperation):  # of another machine
+        os.fsync(file.fileno())
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """A file of this machine, there. Errors: `OSError`."""
+    if isinstance(target, FarPath):
+        return target.replace_with(source.read_bytes())
+    shutil.copyfile(source, target)
+
+
 @contextmanager
-def locked(path: Path, seconds: float) -> Iterator[IO[bytes] | None]:
+def locked(path: Path, seconds: float) -> Iterator[object | None]:
     """Hold the file's exclusive lock, waiting up to `seconds`; None where somebody else kept it.
 
     Children do not inherit it: the descriptor closes on exec.
     """
+    if isinstance(path, FarPath):
+        with path.locked(seconds) as lock:
+            yield lock
+        return
     deadline = time.monotonic() + seconds
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     with os.fdopen(os.open(path, flags, 0o600), "rb+", buffering=0) as file:

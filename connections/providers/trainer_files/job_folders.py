@@ -5,8 +5,6 @@ Whoever changes anything here holds a lock of its own meanwhile, and knows wheth
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import uuid
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -81,7 +79,8 @@ class JobFolders:
         files.make_directory(directory.parent.parent / files.CHECKPOINTS)
         files.make_directory(directory.parent)
         part = directory.with_name(f".{directory.name}.part")
-        shutil.rmtree(part, ignore_errors=True)
+        if part.exists():
+            files.remove_tree(part)
         part.mkdir(mode=0o700)
         files.write_text(part / files.TOKEN, submission.token)
         recorded = {"reference": asdict(submission.reference), "spec": submission.spec.as_json()}
@@ -157,8 +156,7 @@ class JobFolders:
         """Remove what was thrown away; what stays is taken the next time."""
         trash = self.root / "trash"
         for remains in trash.iterdir() if trash.is_dir() else ():
-            # Not by shutil, which a trainer's folders can be too deep for.
-            subprocess.run(["rm", "-rf", "--", str(remains)], check=False, capture_output=True)
+            files.remove_tree(remains)
 
     def _throw_away(self, directory: Path) -> None:
         """Gone at once and as a whole, whatever dies now."""

@@ -11,9 +11,12 @@ import errno
 import json
 import os
 import stat
-from contextlib import suppress
+from contextlib import closing, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from connections.providers.trainer_files.far import FarPath, OpenFolder
 
 DEPTH = 6
 """Components of a file's path below <root>/jobs: account, job, attempts, number, records, file. None is ever a link."""
@@ -30,46 +33,67 @@ class NoRegularFile(FileNotFoundError):
 
 def open_regular(path: Path) -> BinaryIO:
     """The file, open for reading. Errors: `NoRegularFile`, `FileNotFoundError`, `OSError`."""
-    folder = open_folder(path.parent, links_from=DEPTH - 1)
-    try:
-        return open_beneath(folder, path.name)
-    finally:
-        os.close(folder)
+    if isinstance(path, FarPath):
+        return path.open_regular()
+    with closing(open_folder(path.parent)) as folder:
+        return folder.open(path.name)
 
 
-def open_folder(path: Path, links_from: int = DEPTH - 1) -> int:
-    """A descriptor of the folder, the last `links_from` components of whose path are no links. Errors: as above."""
-    trusted = path.parents[min(links_from, len(path.parents)) - 1]
+def open_folder(path: Path) -> OpenFolder:
+    """The folder, of whose path no component that a trainer can have made is a link. Errors: as above."""
+    if isinstance(path, FarPath):
+        return path.open_folder()
+    trusted = path.parents[min(DEPTH - 1, len(path.parents)) - 1]
     with _words():
-        folder = os.open(trusted, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        for name in path.relative_to(trusted).parts:
-            try:
-                below = os.open(name, _FOLDER, dir_fd=folder)
-            finally:
-                os.close(folder)
-            folder = below
-        return folder
+        folder = LocalFolder(os.open(trusted, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+    for name in path.relative_to(trusted).parts:
+        with closing(folder):
+            folder = folder.below(name)
+    return folder
 
 
-def open_folder_beneath(folder: int, name: str) -> int:
-    """A descriptor of the folder of that name in an open folder, which is no link. Errors: as above."""
-    with _words():
-        return os.open(name, _FOLDER, dir_fd=folder)
+class LocalFolder:
+    """An `OpenFolder` of this machine."""
 
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
 
-def open_beneath(folder: int, name: str) -> BinaryIO:
-    """The regular file of that name in an open folder. Errors: `NoRegularFile`, `FileNotFoundError`, `OSError`."""
-    with _words():
-        descriptor = os.open(name, _FILE, dir_fd=folder)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise NoRegularFile(errno.ENOENT, "It is no regular file", name)
-    return os.fdopen(descriptor, "rb")
+    def names(self, most: int) -> list[str]:
+        """What is in it, at most so many."""
+        with os.scandir(self._descriptor) as entries:
+            return [entry.name for entry in islice(entries, most)]
+
+    def state(self) -> tuple[tuple[int, ...], float]:
+        """Device, inode and the time that nobody can set."""
+        about = os.fstat(self._descriptor)
+        return (about.st_dev, about.st_ino, about.st_ctime_ns), about.st_ctime
+
+    def below(self, name: str) -> LocalFolder:
+        """The folder of that name in it, which is no link. Errors: `NoRegularFile`, `FileNotFoundError`, `OSError`."""
+        with _words():
+            return LocalFolder(os.open(name, _FOLDER, dir_fd=self._descriptor))
+
+    def open(self, name: str) -> BinaryIO:
+        """The regular file of that name in it. Errors: as `below`."""
+        with _words():
+            descriptor = os.open(name, _FILE, dir_fd=self._descriptor)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise NoRegularFile(errno.ENOENT, "It is no regular file", name)
+        return os.fdopen(descriptor, "rb")
+
+    def rename(self, name: str, target: Path) -> None:
+        """Give what has that name another one elsewhere. Errors: `OSError`."""
+        os.rename(name, target, src_dir_fd=self._descriptor)
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self._descriptor)
 
 
 def size_of(file: BinaryIO) -> int:
-    """The bytes of an open file."""
-    return os.fstat(file.fileno()).st_size
+    """The bytes of an open file, which is then at its end."""
+    return file.seek(0, os.SEEK_END)
 
 
 def read_object(file: BinaryIO) -> dict[str, Any] | None:

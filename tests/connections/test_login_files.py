@@ -1,0 +1,155 @@
+"""Files that a login node alone sees, by a real sshd: as on this machine, and hostile until they are read."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from connections.providers.base import Unreachable
+from connections.providers.slurm.sftp_paths import AT_ONCE, SftpPath, sftp_paths
+from connections.providers.trainer_files import files, reading, records
+from connections.providers.trainer_files.reading import NoRegularFile
+from tests.connections.rig import until
+from tests.connections.sshd import Sshd, needs_sshd, sshd_running
+
+pytestmark = needs_sshd
+
+
+@pytest.fixture(scope="module")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    with sshd_running(tmp_path_factory.mktemp("sshd")) as running:
+        yield running
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """Our folder in the shared directory, as this machine sees it."""
+    root = tmp_path / "slipway-k7m2qx9ab1"
+    (root / "jobs" / "a" / "j" / "attempts" / "1" / "records").mkdir(parents=True)
+    return root
+
+
+@pytest.fixture
+def there(sshd: Sshd, here: Path) -> SftpPath:
+    """The same folder by sftp."""
+    return sftp_paths(sshd.node(), str(here))(here)
+
+
+def attempt_in(root: Path) -> Path:
+    return root / "jobs" / "a" / "j" / "attempts" / "1"
+
+
+def test_what_is_written_there_is_whole_and_ours_alone(here: Path, there: SftpPath) -> None:
+    local, far = attempt_in(here), attempt_in(there)
+    files.make_room(far)
+    rooms = {path.name for path in local.iterdir()}
+    assert {f".{name}.room" for name in files.NEEDED_LATER} <= rooms
+    files.write_json(far / files.EXIT, {"code": 0})
+    files.mark(far / files.CANCELLED)
+    files.mark(far / "other")
+    (local / files.TOKEN).mkdir()
+    (local / files.TOKEN / "x").touch()
+    files.write_text(far / files.TOKEN, "töken")
+    for name in (files.EXIT, files.TOKEN, "other", files.CANCELLED):
+        assert (local / name).stat().st_mode & 0o777 == 0o600, name
+    assert files.read_json(far / files.EXIT) == files.read_json(local / files.EXIT) == {"code": 0}
+    assert (far / files.TOKEN).read_text() == "töken"
+    assert rooms - {path.name for path in local.iterdir()} == {".exit.json.room", ".cancelled.room"}
+    assert files.read_json(far / "nothing") is None
+    files.make_directory(far / "x" / "y")
+    assert (local / "x" / "y").stat().st_mode & 0o777 == 0o700
+    with pytest.raises(FileExistsError):
+        (far / "x").mkdir()
+    (far / "x").rename(far / "z")
+    files.remove_tree(far / "z")
+    assert not (local / "z").exists()
+    assert [str(path) for path in there.glob("jobs/*/*/attempts/*/exit.json")] == [str(local / "exit.json")]
+
+
+def test_no_link_and_nothing_irregular_is_read(
+    here: Path, there: SftpPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "metrics.jsonl").write_text('{"secret": 1}')
+    local, far = attempt_in(here), attempt_in(there)
+    os.mkfifo(local / "fifo")
+    with socket.socket(socket.AF_UNIX) as listening:
+        monkeypatch.chdir(local)  # whose whole path is too long for a socket's
+        listening.bind("socket")
+    (local / "link").symlink_to(secret / "metrics.jsonl")
+    (local / "folder").symlink_to(secret)
+    (local / "up").symlink_to("..")
+    for name in ("fifo", "socket", "link", "folder/metrics.jsonl", "up/1/fifo", "records", "../../../../../escape"):
+        with pytest.raises(FileNotFoundError):
+            reading.open_regular(far / name)
+    for name in ("folder", "up", "link", "fifo"):
+        with pytest.raises(NoRegularFile):
+            reading.open_folder(far / name)
+    (here / "jobs" / "b").symlink_to(here / "jobs" / "a")
+    (local / "records" / "metrics.jsonl").write_text("{}")
+    assert files.read_json(far / "records" / "metrics.jsonl") == {}
+    assert files.read_json(there / "jobs" / "b" / "j" / "attempts" / "1" / "records" / "metrics.jsonl") is None
+
+
+def test_large_files_are_read_piece_by_piece_and_as_here(here: Path, there: SftpPath) -> None:
+    content = os.urandom(3_000_000)
+    (attempt_in(here) / "weights").write_bytes(content)
+    with reading.open_regular(attempt_in(there) / "weights") as file:
+        assert reading.size_of(file) == len(content)
+        assert file.seek(7) == 7
+        assert file.read(10) == content[7:17]
+        assert file.read() == content[17:]
+    (attempt_in(here) / files.LOG).write_text("a line ä\n" * (2 * AT_ONCE // 9))
+    for after in (0, 5, AT_ONCE, 10**9):
+        local, far = (records.read_log(attempt_in(root) / files.LOG, after) for root in (here, there))
+        assert local == far
+    assert records.log_tail(attempt_in(there) / files.LOG) == records.log_tail(attempt_in(here) / files.LOG)
+
+
+def test_names_of_any_kind_are_listed_and_removed(here: Path, there: SftpPath) -> None:
+    names = {"-rf", "a\nb", "$(id)", "'", "ä", os.fsdecode(b"\xff")}
+    for name in names:
+        (here / name).mkdir()
+    with closing(reading.open_folder(there / "jobs")) as folder:
+        assert folder.names(10) == ["a"]
+    assert {path.name for path in there.iterdir()} == names | {"jobs"}
+    for name in names:
+        files.remove_tree(there / name)
+    assert {path.name for path in here.iterdir()} == {"jobs"}
+
+
+def test_a_lock_is_held_by_one_and_freed_when_its_holder_is_cut_off(sshd: Sshd, here: Path, there: SftpPath) -> None:
+    with files.locked(there / "lock", 5) as held:
+        assert held
+        with files.locked(here / "lock", 0) as local:
+            assert local is None
+        with files.locked(sftp_paths(sshd.node(), str(here))(here / "lock"), 0.1) as other:
+            assert other is None
+    with files.locked(here / "lock", 0) as local:
+        assert local
+        with files.locked(there / "lock", 0.1) as far:
+            assert far is None
+    with files.locked(there / "lock", 5) as held:
+        assert held
+        sshd.break_connections()
+
+        def free() -> bool:
+            with files.locked(here / "lock", 0) as local:
+                return local is not None
+
+        until(free)
+
+
+def test_nothing_here_is_taken_for_what_lies_there(there: SftpPath, here: Path, sshd: Sshd) -> None:
+    for ask in (lambda: open(there / "jobs"), lambda: os.listdir(there), lambda: (there / "x").write_text("x")):  # noqa: PTH123, PTH208, SIM115
+        with pytest.raises(TypeError, match="another machine"):
+            ask()
+    silent = sftp_paths(sshd.node(host="127.0.0.1", port=1), str(here))(here)
+    with pytest.raises(Unreachable):
+        silent.exists()
