@@ -104,12 +104,12 @@ def test_users_are_switched_off_and_on_by_the_verbs(superuser: Client) -> None:
         fields = {"action": action, "_selected_action": [user.pk for user in users]}
         return superuser.post("/admin/accounts/user/", fields, follow=True).content.decode()
 
-    assert "Anna is switched off." in said("deactivate", anna)
+    assert 'class="success">Anna ' in said("deactivate", anna)
     words = said("deactivate", anna, bert)
     assert "Anna is switched off already." in words
     assert f"Bert is the only admin of {account}. Make somebody else an admin first." in words
     assert list(User.objects.filter(memberships__account=account, is_active=True)) == [bert]
-    assert "Anna gets in again." in said("reactivate", anna)
+    assert 'class="success">Anna ' in said("reactivate", anna)
     assert "Bert is not switched off." in said("reactivate", bert)
     anna.refresh_from_db()
     assert anna.is_active
@@ -130,7 +130,7 @@ def test_api_keys_are_shown_without_their_hash_and_revoked_by_the_verb(superuser
 
     fields = {"action": "revoke", "_selected_action": [key.pk, done.pk]}
     said = superuser.post("/admin/accounts/apikey/", fields, follow=True).content.decode()
-    assert f"The key ci of {key.user} was revoked." in said and "The key done was revoked already." in said
+    assert 'class="success">The key ci ' in said and "The key done was revoked already." in said
     key.refresh_from_db()
     assert key.revoked_at is not None
     assert AuditEntry.objects.filter(verb="revoke_api_key").count() == 2

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from accounts.models import Account
+from accounts.requests import NO_ACCOUNT
 from accounts.roles import Role
 from connections.providers.spec import TrainerMode
 from proofs.desk import code
@@ -74,13 +75,16 @@ def test_a_public_example_that_nobody_here_runs_says_so(reader: Client) -> None:
 
 
 def test_with_no_shape_and_with_no_account_it_says_what_is_missing(reader: Client) -> None:
-    assert "No shape to name yet" in page(reader)
+    assert 'class="empty"' in page(reader)
+    make_tiny_version()
+    assert 'class="empty"' not in page(reader)
     stranger = sign_in(Client(), make_user())
-    assert "You are a member of no account yet" in page(stranger)
+    assert NO_ACCOUNT in page(stranger)
 
 
 def test_viewers_are_told_that_they_cannot_launch(local: Account, client: Client) -> None:
-    assert "you are a viewer of local" in page(sign_in(client, make_member(account=local, role=Role.VIEWER)))
+    for role, lacks in ((Role.VIEWER, True), (Role.LAUNCHER, False)):
+        assert ("data-lacks-role" in page(sign_in(client, make_member(account=local, role=role)))) == lacks
 
 
 def test_queries_do_not_grow_with_the_shapes(reader: Client, local: Account) -> None:

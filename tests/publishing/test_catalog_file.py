@@ -26,6 +26,7 @@ from tests.makers import make_account, make_member
 
 pytestmark = pytest.mark.django_db
 URL = "/publish/import"
+NOTHING = 'data-changes="0"'
 
 
 @pytest.fixture
@@ -80,13 +81,13 @@ def test_a_file_is_reviewed_and_applied_by_its_publisher(paula: Client, publishe
     assert not ShapeVersion.objects.exists()
     answer = paula.post(URL, fields_of(text))
     assert (answer.status_code, answer["location"]) == (303, "/publish?show=shapes")
-    assert "The catalog is as own.yaml says. Base models added: 1, shapes added: 2." in shown(
-        paula.get(answer["location"])
+    assert re.search(
+        r"data-text>[^<]*own.yaml[^<]*models[^<:]*: 1[^<]*shapes[^<:]*: 2", shown(paula.get(answer["location"]))
     )
     assert ShapeVersion.objects.filter(is_public=True, is_latest_validated=True, created_by=publisher).count() == 2
     assert AuditEntry.objects.get(verb="apply_catalog").actor == publisher
     assert not CatalogImport.objects.exists()
-    assert "There is nothing to do." in review(paula, PUBLIC + SECOND)
+    assert NOTHING in review(paula, PUBLIC + SECOND)
 
 
 def test_each_kind_of_change_is_shown_field_by_field(paula: Client) -> None:
@@ -217,7 +218,7 @@ def test_the_export_is_the_file_that_changes_nothing(paula: Client) -> None:
     paula.post(URL, fields_of(review(paula, PUBLIC)))
     answer = paula.get("/publish/export")
     assert answer["Content-Disposition"] == 'attachment; filename="catalog-team-a.yaml"'
-    assert "There is nothing to do." in review(paula, answer.content.decode())
+    assert NOTHING in review(paula, answer.content.decode())
 
 
 def test_the_review_brings_shapes_to_the_newest_launch_fields_where_it_is_asked_to(
@@ -228,7 +229,7 @@ def test_the_review_brings_shapes_to_the_newest_launch_fields_where_it_is_asked_
     paula.post(URL, fields_of(text))
     add_edition(monkeypatch)
     kept = review(paula, PUBLIC)
-    assert "There is nothing to do." in kept
+    assert NOTHING in kept
     more = re.findall(r'href="([^"]*renew=1[^"]*)"', kept)
     text = shown(paula.get(more[0]))
     assert counts_of(text) == {"change": "1"} and "Dice" in text
@@ -257,7 +258,7 @@ def test_what_a_long_review_leaves_out_is_in_the_whole_plan(paula: Client) -> No
     many = "".join(SECOND.replace("small-16k", f"small-{number}") for number in range(120))
     text = review(paula, PUBLIC + many)
     assert counts_of(text)["add"] == "121"
-    assert "And 21 more, which are in the" in text
+    assert "And 21 more" in text
     (as_text, as_json) = dict.fromkeys(re.findall(r'href="([^"]*plan=\w+)"', text))
     answer = paula.get(as_text)
     assert answer["Content-Type"] == "text/plain; charset=utf-8"
