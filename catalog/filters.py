@@ -44,6 +44,11 @@ class Facet:
     rank: Callable[[str, int, bool], Any] = lambda value, _first, _here: value
     always: tuple[str, ...] = ()
 
+    @property
+    def counted(self) -> str:
+        """The ORM's path from a count of like shapes."""
+        return self.column.rpartition("__base_model__")[2].removeprefix("shape__")
+
     def read(self, stored: str) -> str:
         """The value that a row holds."""
         return next((value for value, word in self.stored.items() if word == stored), stored)

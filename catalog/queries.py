@@ -8,15 +8,29 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Case, CharField, Count, Exists, F, Min, OuterRef, Q, QuerySet, Value, When
+from django.db.models import (
+    Case,
+    CharField,
+    Count,
+    Exists,
+    F,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+    When,
+)
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import In
 
 from catalog.enums import ShapeKind
-from catalog.facets import EXACT_UP_TO, FacetBucket
+from catalog.facets import FacetBucket
 from catalog.fields.snapshots import Snapshot
 from catalog.filters import FACETS, NO_GPU, UNSPECIFIED, CatalogFilters, Facet
-from catalog.models import BaseModel, ShapeVersion, TrainingShape
+from catalog.models import BaseModel, FacetCount, ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from lists.filters import SortColumn
 from lists.orders import Order, behind, page_of
@@ -62,7 +76,6 @@ NEWEST_FIRST = Order(("-created_at", "-pk"))
 
 Row = dict[str, Any]
 NO_FILTERS = CatalogFilters()
-_BEHIND_ALL = (2**31 - 1, 0)
 
 
 def may_see(member_of: Collection[int]) -> Q:
@@ -117,6 +130,10 @@ def _column(facet: Facet) -> Case | F:
 
 def read_groups(member_of: Collection[int], filters: CatalogFilters) -> list[FacetBucket]:
     """Groups of like shapes among those that match the free text: what all counts are made from. One query."""
+    return found_groups(member_of, filters) if filters.words else counted_groups(member_of)
+
+
+def found_groups(member_of: Collection[int], filters: CatalogFilters) -> list[FacetBucket]:
     rows = (
         listed(member_of)
         .filter(matching_text(filters))
@@ -127,22 +144,31 @@ def read_groups(member_of: Collection[int], filters: CatalogFilters) -> list[Fac
     return [FacetBucket(_values(row), *row[len(FACETS) :]) for row in rows]
 
 
+def counted_groups(member_of: Collection[int]) -> list[FacetBucket]:
+    """Of all that the reader may see, as counted when it was written; families in the order of their models."""
+    in_family = BaseModel.objects.filter(family=OuterRef("family")).order_by("position")
+    rows = (
+        FacetCount.objects.filter(_counted(member_of))
+        .values_list(*(facet.counted for facet in FACETS), "max_context", "gpus", "runs_here")
+        .annotate(number=Sum("shapes"), first=Subquery(in_family.values("position")[:1]))
+        .filter(number__gt=0)
+        .order_by("first")
+    )
+    return [FacetBucket(_values(row), *row[len(FACETS) :]) for row in rows]
+
+
+def _counted(member_of: Collection[int]) -> Q:
+    """As `may_see` has it of listed versions, of which all are validated."""
+    return Q(is_public=True) | Q(account__in=list(member_of))
+
+
 def read_values(member_of: Collection[int]) -> list[FacetBucket]:
     """What can be chosen among all that the reader may see, as groups that count nothing. One query."""
-    rows = listed(member_of).values_list(*map(_column, FACETS), f"{_MODEL}__runs_here")
-    rows = rows.annotate(first=Min(f"{_MODEL}__position")).order_by("first")
-    return [FacetBucket(_values(row), tokens=0, gpus=0, here=row[-2], shapes=0, first=row[-1]) for row in rows]
+    return [group._replace(tokens=0, gpus=0, shapes=0) for group in counted_groups(member_of)]
 
 
 def _values(row: tuple[Any, ...]) -> tuple[str, ...]:
     return tuple(facet.read(stored) for facet, stored in zip(FACETS, row, strict=False))
-
-
-def count_models(member_of: Collection[int], filters: CatalogFilters) -> int:
-    """Base models among the matching shapes, counted up to one more than is shown exactly."""
-    matched = listed(member_of).filter(matching(filters))
-    models: QuerySet[ShapeVersion, Row] = matched.order_by().values(f"{_MODEL}_id").distinct()
-    return models[: EXACT_UP_TO + 1].count()
 
 
 def read_page(member_of: Collection[int], filters: CatalogFilters, cursor: str = "") -> Page[Row]:
@@ -160,10 +186,14 @@ def _grouped_page(rows: QuerySet[ShapeVersion, Row], cursor: str) -> Page[Row]:
     rows = rows.order_by(*BY_MODEL.columns, "shape__position", "shape_id")
     if cursor:
         rows = rows.filter(BY_MODEL.beyond(BY_MODEL.place(cursor)))
-    last = next(iter(rows[PAGE - 1 : PAGE]), None)
-    end = BY_MODEL.place_of(last) if last else _BEHIND_ALL
-    beyond = BY_MODEL.beyond(end)
-    return Page(list(rows.exclude(beyond)), BY_MODEL.cursor(end) if rows.filter(beyond).exists() else "")
+    found = list(rows[:PAGE])
+    if len(found) < PAGE:
+        return Page(found, "")
+    last = found[-1]
+    found = [row for row in found if row["model_pk"] != last["model_pk"]]
+    found += rows.filter(**{_MODEL: last["model_pk"]})
+    end = BY_MODEL.place_of(last)
+    return Page(found, BY_MODEL.cursor(end) if rows.filter(BY_MODEL.beyond(end)).exists() else "")
 
 
 def find_version(member_of: Collection[int], account: str, shape: str, version: str = "") -> ShapeVersion | None:

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from accounts.domain.forget_addresses import forget_addresses
 from accounts.domain.forget_sessions import forget_sessions
+from catalog.domain.recount_shapes import recount_shapes
 from catalog.domain.tidy_weights import tidy_weights
 from launches.domain.forget_records import forget_records
 from publishing.domain.forget_imports import forget_imports
@@ -26,7 +27,7 @@ def tidy() -> None:
 
 def tidy_all(*, now: datetime) -> None:
     """Each kind by itself: one that cannot be tidied now does not keep the others."""
-    for verb in (forget_sessions, forget_addresses, forget_imports, forget_records, tidy_weights):
+    for verb in (forget_sessions, forget_addresses, forget_imports, forget_records, tidy_weights, recount_shapes):
         try:
             verb(now=now)
         except Exception:

@@ -37,6 +37,11 @@ class ShownPage(Generic[Row]):
     cursor: str
     started_over: bool
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is the whole list."""
+        return not self.next and not self.cursor
+
     def links(self, address: Callable[[str], str]) -> dict[str, object]:
         """What `components/pages.html` and `components/started_over.html` need; `address` gives a cursor's page."""
         return {

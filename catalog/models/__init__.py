@@ -1,7 +1,17 @@
 """The catalog's rows: shapes and their versions, where they come from, and the models that people made."""
 
+from catalog.models.counts import FacetCount
 from catalog.models.shapes import BaseModel, ShapeVersion, TrainingShape
 from catalog.models.sources import AppliedFile, Offering, SyncRun
 from catalog.models.trained import TrainedModel
 
-__all__ = ["AppliedFile", "BaseModel", "Offering", "ShapeVersion", "SyncRun", "TrainedModel", "TrainingShape"]
+__all__ = [
+    "AppliedFile",
+    "BaseModel",
+    "FacetCount",
+    "Offering",
+    "ShapeVersion",
+    "SyncRun",
+    "TrainedModel",
+    "TrainingShape",
+]

@@ -66,6 +66,7 @@ class BaseModel(models.Model):
         ]
         indexes = [
             models.Index(fields=["position", "id"], name="base_model_order"),
+            models.Index(fields=["family", "position"], name="base_models_by_family"),
             GinIndex(fields=["search_text"], opclasses=["gin_trgm_ops"], name="base_model_search_trigrams"),
             GinIndex(fields=["former_ids"], name="base_model_former_ids"),
         ]

@@ -57,7 +57,7 @@ def browse(request: SlipwayRequest) -> HttpResponse:
         "filters": filters,
         "problems": [f"{TITLES.get(problem.field, problem.field)}: {problem.description}" for problem in problems],
         "total": facets.shown(total),
-        "total_models": facets.shown(queries.count_models(mine, filters)),
+        "total_models": len({row["model_pk"] for row in page.rows}) if page.is_whole else None,
         "facets": [_facet(name, filters, groups, known, request.GET if name in refused else {}) for name in SIDE],
         "chips": facets.chips(filters),
         "sorts": _sorts(filters),

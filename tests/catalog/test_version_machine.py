@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.db.models import Sum
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -34,7 +35,7 @@ from catalog.enums import AcceleratorType, WeightPrecision
 from catalog.fields import snapshots
 from catalog.files.current import read_current
 from catalog.files.document import Document
-from catalog.models import ShapeVersion, TrainingShape
+from catalog.models import FacetCount, ShapeVersion, TrainingShape
 from catalog.states import LEGAL_MOVES, VersionState, may_move
 from launches.domain.create_launch import create_launch
 from launches.models import Launch
@@ -227,6 +228,8 @@ def state_of(shape: TrainingShape) -> dict[str, Any]:
 
 def check(shape: TrainingShape, seen: Seen) -> None:
     """The invariants."""
+    listed = ShapeVersion.objects.filter(is_latest_validated=True).count()
+    assert (FacetCount.objects.aggregate(shapes=Sum("shapes"))["shapes"] or 0) == listed
     versions = list(shape.versions.all())
     launched = set(Launch.objects.values_list("shape_version", flat=True))
     assert launched <= {version.pk for version in versions}, "what launches refer to is kept"
