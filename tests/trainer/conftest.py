@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import RunningSampler, RunningTrainer, Starter, start_sampler
+from processes import RunningTrainer, Starter
 
 
 @pytest.fixture(scope="session")
@@ -43,11 +43,3 @@ def lora(session_root: Path) -> Iterator[RunningTrainer]:
 @pytest.fixture(scope="session")
 def frozen(session_root: Path) -> Iterator[RunningTrainer]:
     yield from _shared(session_root, "frozen", trainer_mode="FORWARD_ONLY")
-
-
-@pytest.fixture(scope="session")
-def sampler(session_root: Path) -> Iterator[RunningSampler]:
-    """One for all: a test that loads weights says which ones it asks then."""
-    sampler = start_sampler(session_root, "shared", max_batch_size=6, max_sequences=12, max_adapters=2)
-    yield sampler
-    sampler.stop()
