@@ -11,8 +11,8 @@ from typing import Any
 
 from trainer.errors import ConfigError
 
-TRANSFORMERS = "transformers"
-ENGINES = (TRANSFORMERS,)
+TRANSFORMERS, VLLM = "transformers", "vllm"
+ENGINES = (TRANSFORMERS, VLLM)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,8 @@ class SamplerConfig:
     models_root          the models of the account: accounts/ACCOUNT/models/ID is models_root/ID, where models_root is
                          named like the account; None: there are none
     snapshot             what is loaded before the process is ready: NAME, JOB/NAME or accounts/ACCOUNT/models/ID
-    engine               transformers
+    engine               transformers, or vllm (a server of its own, in the environment of vllm_command)
+    vllm_command         what starts vLLM's server, without its options
     max_context_length   tokens of prompt and completion, at most
     max_batch_size       sequences that are computed together
     max_sequences        sequences that are computed or wait; what comes beyond is told to come again
@@ -49,6 +50,7 @@ class SamplerConfig:
     trainer_job: str | None = None
     snapshot: str | None = None
     engine: str = TRANSFORMERS
+    vllm_command: tuple[str, ...] = ("vllm", "serve")
     max_context_length: int = 2048
     max_batch_size: int = 32
     max_sequences: int = 256
@@ -121,6 +123,10 @@ def _value(name: str, value: Any) -> Any:
         if value not in ENGINES:
             raise ConfigError(f"engine must be one of {', '.join(ENGINES)}, not {value!r}.")
         return value
+    if name == "vllm_command":
+        if not isinstance(value, list) or not value or not all(isinstance(word, str) and word for word in value):
+            raise ConfigError(f"vllm_command must be a list of texts that is not empty, not {value!r}.")
+        return tuple(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
         raise ConfigError(f"{name} must be a number above 0, not {value!r}.")
     return float(value)

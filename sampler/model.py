@@ -127,7 +127,7 @@ def _check_architecture(config: Any) -> None:
     kinds = set(getattr(config.get_text_config(), "layer_types", None) or ATTENTION)
     if other := sorted(kinds - ATTENTION):
         raise OperationError(
-            f"The model has {other[0]} layers, which this engine cannot batch; it serves those of attention alone."
+            f"The model has {other[0]} layers, which the transformers engine cannot batch. Serve it by vllm."
         )
 
 

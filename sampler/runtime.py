@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import time
 
-from sampler.config import SamplerConfig
+from sampler.config import VLLM, SamplerConfig
 from sampler.engine import Engine
 from sampler.holdings import Holdings
 from sampler.records import Records
 from sampler.server import SamplerApi, make_app
+from sampler.vllm_engine import VllmEngine
 from trainer.metrics import MetricsLog
 from trainer.outcome import Ending
 from trainer.process import ServingProcess
@@ -26,13 +27,15 @@ class SamplerRuntime:
         self.records = Records(MetricsLog(config.directory / "metrics.jsonl"))
         self.api = SamplerApi(config, self.records)
         self._token = token
+        self._engine: Engine | None = None
 
     def run(self) -> Ending:
         """Serve until something ends the process; write exit-reason.json and return why."""
         ending = self.process.run(make_app(self.api, self._token, self.sessions), self._load, self._check)
         if self.api.opened:
             self.records.write(self.api.opened.holdings.identity, now=True)
-            self.api.opened.engine.close()
+        if self._engine:
+            self._engine.close()
         return ending
 
     def _check(self) -> None:
@@ -54,20 +57,24 @@ class SamplerRuntime:
 
     def _open(self) -> None:
         from sampler.tokenizer import Tokenizer  # noqa: PLC0415  # see above
-        from trainer.devices import choose_device  # noqa: PLC0415
         from trainer.tiny_model import base_directory  # noqa: PLC0415
 
         started = time.monotonic()
-        config, device = self.config, choose_device()
-        log.info("loading model %s on %s", config.model_directory or f"{config.base_model} (demo)", device)
+        config = self.config
+        engine = self._engine = self._open_engine()
+        log.info("loading model %s", config.model_directory or f"{config.base_model} (demo)")
         directory = base_directory(config.model_directory, config.model_cache, config.base_model)
-        engine = self._open_engine(device)
         holdings = Holdings(config, engine, self.records.note_load)
         holdings.open(directory)
         self.api.open(engine, holdings, Tokenizer(directory))
         log.info("ready after %.1f s, vocabulary %d", time.monotonic() - started, engine.vocabulary)
 
-    def _open_engine(self, device: object) -> Engine:
+    def _open_engine(self) -> Engine:
+        if self.config.engine == VLLM:
+            return VllmEngine(self.config)
         from sampler.transformers_engine import TransformersEngine  # noqa: PLC0415  # see above
+        from trainer.devices import choose_device  # noqa: PLC0415
 
+        device = choose_device()
+        log.info("computing on %s", device)
         return TransformersEngine(self.config, device)

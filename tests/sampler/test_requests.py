@@ -123,11 +123,12 @@ def test_a_configuration_is_checked_field_by_field() -> None:
     assert isinstance(parse_config(good), SamplerConfig)
     bad: list[tuple[dict[str, Any], str]] = [
         ({"jobs_root": "relative"}, "jobs_root must be an absolute path, not 'relative'."),
-        ({"engine": "other"}, "engine must be one of transformers, not 'other'."),
+        ({"engine": "other"}, "engine must be one of transformers, vllm, not 'other'."),
         ({"colour": 1}, "Unknown field colour"),
         ({"max_batch_size": 0}, "max_batch_size must be a whole number from 1 to 1024, not 0."),
         ({"cache_tokens": 8}, "cache_tokens 8 must be at least max_context_length 2048"),
         ({"inactivity_timeout_s": 0}, "inactivity_timeout_s must be a number above 0, not 0."),
+        ({"vllm_command": []}, "vllm_command must be a list of texts that is not empty, not []."),
     ]
     for change, words in bad:
         with pytest.raises(ConfigError) as caught:
