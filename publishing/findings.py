@@ -176,7 +176,11 @@ def _judge(validation: Validation, attempt: Attempt) -> ValidationStep:
     spec = TrainerSpec.from_json(attempt.launch.spec)
     forward_only = bool(records) and all(record.learning_rate is None for record in records)
     measured = measure(records, forward_only=forward_only)
-    facts = asdict(measured) | {"seconds_to_ready": _seconds_to_ready(attempt)}
+    facts = asdict(measured) | {
+        "seconds_to_ready": _seconds_to_ready(attempt),
+        "nodes": attempt.remote_nodes,
+        "gpus_had": attempt.remote_gpus,
+    }
     lacking = list(shortcomings(records, steps=validation.steps or 1, context=spec.max_context_length))
     if lacking:
         lines = (*(LogEntry(reason, "error") for reason in lacking), *_end_of_log(attempt))

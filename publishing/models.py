@@ -52,6 +52,8 @@ class Validation(LeasedRow):
     image = models.TextField(blank=True)
     accelerator_type = models.CharField(max_length=32, blank=True)
     gpus = models.PositiveIntegerField(null=True, blank=True)
+    nodes = models.CharField(max_length=200, blank=True, db_default="", help_text="Where the engine ran it.")
+    gpus_had = models.CharField(max_length=200, blank=True, db_default="", help_text="What the engine gave it.")
     seconds_to_ready = models.FloatField(null=True, blank=True, help_text="Since the provider began.")
     seconds_per_step = models.FloatField(null=True, blank=True, help_text="Median, without the first step.")
     peak_memory_bytes = models.PositiveBigIntegerField(null=True, blank=True)

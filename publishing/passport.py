@@ -13,7 +13,6 @@ from catalog.models import ShapeVersion
 from catalog.states import VersionState
 from publishing.models import Validation
 
-# No provider reports which image and GPUs it used.
 UNSEEN = "by the shape; the provider does not say what it used"
 
 
@@ -25,9 +24,9 @@ def expiry_of(finished_at: datetime) -> datetime:
 def passport_facts(validation: Validation, *, provider: str) -> list[Fact]:
     """What was measured, line by line; `provider` is its label. A value None was not told."""
     return [
-        Fact("provider", "Ran on", provider),
+        Fact("provider", "Ran on", provider, f"on {validation.nodes}" if validation.nodes else ""),
         Fact("image", "Image asked for", validation.image or "none: the provider chooses", UNSEEN),
-        Fact("accelerator_type", "GPUs asked for", _gpus(validation), UNSEEN),
+        Fact("accelerator_type", "GPUs asked for", _gpus(validation), _had(validation)),
         Fact("seconds_to_ready", "Time to ready", _seconds(validation.seconds_to_ready), "from start to first answer"),
         *_work(validation),
         Fact("peak_memory_bytes", "Peak memory", _memory(validation), _whose_memory(validation)),
@@ -67,6 +66,13 @@ def _gpus(validation: Validation) -> str:
     if not validation.accelerator_type:
         return f"{validation.gpus} of any type"
     return f"{validation.gpus} x {accelerator_label(validation.accelerator_type)}"
+
+
+def _had(validation: Validation) -> str:
+    """Which GPUs it had, where the engine says anything of what it gave."""
+    if not validation.nodes:
+        return UNSEEN
+    return f"had {validation.gpus_had}" if validation.gpus_had else "had none"
 
 
 def _seconds(seconds: float | None) -> str | None:

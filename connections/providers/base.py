@@ -160,6 +160,7 @@ class Observation:
     few hundred lines of the attempt. `since` is when the provider started it, or took it where it waits; None where
     nobody knows. `remote_id`, `remote_state` and `remote_version` are the engine's own id, state and, where it resolves
     shapes itself, shape version, "" where it has none; `estimated_start` is when it expects to start what waits.
+    `nodes` and `gpus` are what the engine gave it, in its own words; `gpu_seconds` what it has counted of these so far.
     """
 
     state: AttemptState
@@ -177,6 +178,9 @@ class Observation:
     remote_state: str = ""
     remote_version: str = ""
     estimated_start: datetime | None = None
+    nodes: str = ""
+    gpus: str = ""
+    gpu_seconds: int | None = None
 
 
 @dataclass(frozen=True)

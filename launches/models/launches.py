@@ -159,6 +159,9 @@ class Attempt(LeasedRow):
     estimated_start = models.DateTimeField(null=True, blank=True, help_text="When the engine expects to start it.")
     remote_id = models.CharField(max_length=200, blank=True, db_default="", help_text="The engine's own id.")
     remote_state = models.CharField(max_length=64, blank=True, db_default="", help_text="The engine's own state.")
+    remote_nodes = models.CharField(max_length=200, blank=True, db_default="", help_text="Where the engine ran it.")
+    remote_gpus = models.CharField(max_length=200, blank=True, db_default="", help_text="What the engine gave it.")
+    gpu_seconds = models.BigIntegerField(null=True, blank=True, help_text="As the engine has counted them so far.")
     passed_loss = models.FloatField(default=0, db_default=0, help_text="Seen in the gateway since the last step.")
     passed_tokens = models.BigIntegerField(default=0, db_default=0, help_text="Over which that loss is a sum.")
     remote_version = models.CharField(

@@ -34,6 +34,7 @@ from launches.pages.actions import actions_for
 from launches.pages.checkpoints import shown_checkpoints
 from launches.pages.connection_code import connection_code
 from launches.pages.endings import ending_of
+from launches.pages.engine import engine_sentence
 from launches.pages.facts import gpu_total, locked_facts
 from launches.pages.going_on import going_on_sentence
 from launches.pages.other_version import other_version
@@ -150,6 +151,7 @@ def _context(request: SlipwayRequest, seen: LaunchView) -> dict[str, Any]:
         "ending": ending_of(
             AttemptState(attempt.state), Reason(attempt.reason) if attempt.reason else None, asked=asked
         ),
+        "engine": engine_sentence(attempt, spec, timezone.now()),
         "going_on": going_on_sentence(launch),
         "other": other_version(launch, attempt, member_of(request)),
         "deleted_by": deleted_by(launch) if launch.deleted_at else "",

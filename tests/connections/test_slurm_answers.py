@@ -18,7 +18,7 @@ from connections.providers.slurm import capability, inspection, script
 from connections.providers.slurm.answers import SlurmJob, read_jobs, read_nodes
 from connections.providers.slurm.client import SlurmClient
 from connections.providers.slurm.config import SlurmConfig
-from connections.providers.slurm.endings import ending_of, read_ending, write_ending
+from connections.providers.slurm.endings import ENDING, AttemptEnding, ending_of, read_ending, used_by, write_ending
 from connections.providers.slurm.names import name_of, read_name
 from connections.providers.slurm.standing import NUMBER, job_of
 from connections.providers.slurm.states import (
@@ -219,6 +219,17 @@ def test_what_an_end_means(
     if ended:
         write_ending(tmp_path, ended, job)
         assert read_ending(tmp_path) == ended
+
+
+def test_gpu_seconds_are_the_engines(tmp_path: Path) -> None:
+    began, gpus = NOW - timedelta(minutes=10), {"gpu:h100": 2}
+    job = replace(JOB, starts=began, ended=NOW + timedelta(hours=1), nodes="n1", gpus=gpus)
+    assert (job.gpu_words, job.gpu_seconds(NOW)) == ("2 x gpu:h100", 1200)
+    write_ending(tmp_path, AttemptEnding(AttemptState.COMPLETED, Reason.DONE, ""), replace(job, ended=NOW))
+    assert used_by(tmp_path) == {"nodes": "n1", "gpus": "2 x gpu:h100", "gpu_seconds": 1200}
+    files.write_json(tmp_path / ENDING, {"nodes": 7, "gpus": "a\0", "gpu_seconds": -1})
+    assert used_by(tmp_path) == {"nodes": "", "gpus": "a\ufffd", "gpu_seconds": None}
+    assert used_by(tmp_path / "none")["gpu_seconds"] is None
 
 
 def test_a_node_gets_time_until_its_files_are_seen(tmp_path: Path) -> None:

@@ -225,6 +225,9 @@ def test_a_job_gets_its_gpu_and_none_of_our_secrets(rig: SlurmRig, monkeypatch: 
     told = json.loads((rig.directory(reference) / "records" / "environ.json").read_text())
     assert told["CUDA_VISIBLE_DEVICES"] == "0"
     assert "a-secret-of-the-worker" not in json.dumps(told)
+    had = rig.provider.observe(reference)
+    assert (had.nodes in NODES, had.gpus) == (True, "1 x gpu:h100")
+    assert had.gpu_seconds is not None and 0 <= had.gpu_seconds < 600
     job_id = rig.job_ids(reference)[0]
     shown = rig.cluster.job(job_id) + rig.cluster.run("scontrol", "write", "batch_script", job_id, "-")
     assert TOKEN not in shown

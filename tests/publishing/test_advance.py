@@ -25,6 +25,7 @@ from publishing.domain.cancel_validation import cancel_validation
 from publishing.domain.claim_validation import claim_validation
 from publishing.findings import find_next
 from publishing.models import Validation
+from publishing.passport import passport_facts
 from queues.leases import LEASE, LONGEST_BACKOFF
 from tests.launches.makers import attempt_of, make_tiny_version
 from tests.publishing.makers import (
@@ -73,6 +74,15 @@ def test_it_goes_step_by_step_to_a_passport(settings: Settings) -> None:
     assert entry.actor is None
     assert entry.reason.startswith("Validation 1: Loss from")
     assert step(validation) is None
+
+
+def test_its_passport_says_what_the_engine_gave_it() -> None:
+    validation = running()
+    say(validation, AttemptState.RUNNING, nodes="n2", gpus="1 x gpu:h100")
+    complete(validation)
+    facts = {fact.key: fact for fact in passport_facts(validation, provider="The cluster")}
+    assert (facts["provider"].value, facts["provider"].note) == ("The cluster", "on n2")
+    assert facts["accelerator_type"].note == "had 1 x gpu:h100"
 
 
 def test_a_forward_only_shape_counts_its_forwards() -> None:

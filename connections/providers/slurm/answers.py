@@ -44,6 +44,18 @@ class SlurmJob:
     gpus: Mapping[str, int] | None = None
 
     @property
+    def gpu_words(self) -> str:
+        """How many GPUs of which gres it has, "" for none."""
+        return ", ".join(f"{count} x {gres}" for gres, count in (self.gpus or {}).items())
+
+    def gpu_seconds(self, now: datetime) -> int:
+        """How long it has had them, all together; until its end where it has ended."""
+        until = self.ended if self.ended and self.ended < now else now
+        return (
+            max(0, int((until - self.starts).total_seconds())) * sum((self.gpus or {}).values()) if self.starts else 0
+        )
+
+    @property
     def words(self) -> str:
         """State and reason as Slurm writes them."""
         return f"{self.state} ({self.reason})" if self.reason not in ("", "None") else self.state

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from connections.providers.states import FINAL, AttemptState, Reason
 from connections.providers.trainer_files import files, outcome, records, values
 
 ENDING = "ending.json"  # by the provider: the attempt is over
+LONGEST, MOST_SECONDS = 200, 10**12
 _START_CODES = {126, 127}
 _LAUNCH_SIGNAL = 53
 """Slurm's number for a log or a directory that it cannot open."""
@@ -157,6 +158,16 @@ def _record(job: SlurmJob | None) -> dict[str, Any]:
     """What the engine counted, for who asks later."""
     if job is None:
         return {}
-    seconds = int((job.ended - job.starts).total_seconds()) if job.ended and job.starts else 0
-    gpus = sum((job.gpus or {}).values())
-    return {"job": job.job_id, "nodes": job.nodes, "seconds": max(0, seconds), "gpu_seconds": max(0, seconds) * gpus}
+    told = {"job": job.job_id, "nodes": job.nodes, "gpus": job.gpu_words}
+    return told | {"gpu_seconds": job.gpu_seconds(datetime.now(UTC))}
+
+
+def used_by(directory: Path) -> dict[str, Any]:
+    """What the engine gave an attempt that is over, and counted of it, named as in an observation."""
+    told = files.read_json(directory / ENDING) or {}
+    nodes, gpus, seconds = (told.get(name) for name in ("nodes", "gpus", "gpu_seconds"))
+    return {
+        "nodes": values.plain(nodes)[:LONGEST] if isinstance(nodes, str) else "",
+        "gpus": values.plain(gpus)[:LONGEST] if isinstance(gpus, str) else "",
+        "gpu_seconds": seconds if type(seconds) is int and 0 <= seconds < MOST_SECONDS else None,
+    }

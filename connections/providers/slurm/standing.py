@@ -9,7 +9,7 @@ from pathlib import Path
 from connections.providers.base import Observation
 from connections.providers.slurm import states
 from connections.providers.slurm.answers import SlurmJob
-from connections.providers.slurm.endings import AttemptEnding
+from connections.providers.slurm.endings import LONGEST, AttemptEnding, used_by
 from connections.providers.slurm.job import owner_of
 from connections.providers.states import AttemptState
 from connections.providers.trainer_files import files, liveness, records
@@ -79,6 +79,9 @@ def live(directory: Path, job: SlurmJob, host: str) -> Observation:
         since=job.starts,
         remote_id=job.job_id,
         remote_state=job.words[:64],
+        nodes=job.nodes[:LONGEST],
+        gpus=job.gpu_words[:LONGEST],
+        gpu_seconds=job.gpu_seconds(datetime.now(UTC)),
     )
 
 
@@ -94,6 +97,7 @@ def over(directory: Path, ended: AttemptEnding) -> Observation:
         limits=limits,
         remote_id=owner_of(directory) or number_of(directory),
         remote_state=ended.engine,
+        **used_by(directory),
     )
 
 
