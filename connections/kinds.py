@@ -22,7 +22,7 @@ from connections.providers.local.config import LocalConfig
 from connections.providers.local.limits import Limits
 from connections.providers.local.provider import LocalProvider
 from connections.providers.slurm.client import SlurmClient
-from connections.providers.slurm.config import OVER_SSH, SlurmConfig
+from connections.providers.slurm.config import OVER_SSH, TUNNEL, SlurmConfig
 from connections.providers.slurm.login import wrong_private_key
 from connections.providers.slurm.provider import SlurmProvider
 from connections.providers.slurm.sftp_paths import sftp_paths
@@ -120,15 +120,15 @@ def _open_slurm(opening: Opening) -> Provider:
     )
     login = config.login_node
     if login is None:
-        if config.files == OVER_SSH:
-            raise Retryable("The connection's files are to come over ssh, and it names no login node.")
+        if config.files == OVER_SSH or config.way == TUNNEL:
+            raise Retryable("The connection goes through a login node, and names none: put it in, under Edit.")
         return open_there(SlurmClient(config.conf, programs=config.programs))
     if not opening.secret:
         raise Retryable(f"The private key for {login} is not set: put it in, under Edit.")
     node = LoginNode(login, opening.secret)
     client = SlurmClient(config.conf, shell=node, programs=config.programs)
     place = sftp_paths(node, config.root(opening.instance)) if config.files == OVER_SSH else Path
-    return open_there(client, place=place)
+    return open_there(client, place=place, dial=node.dial if config.way == TUNNEL else None)
 
 
 def _bytes(gigabytes: int | None) -> int | None:

@@ -9,7 +9,9 @@ by (account, job, attempt) anyway, so one verb serves both, and a crash half-way
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import socket
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -369,6 +371,19 @@ class Provider(Protocol):
 
     def forget_attempts(self, before: datetime) -> None:
         """Remove the log and the records kept of attempts that ended before then; never a checkpoint."""
+
+
+Dial = Callable[[str, int], "Future[socket.socket]"]
+"""Connects to a host and port as they are known there, and answers a socket of this machine. Errors: `OSError`."""
+
+
+@runtime_checkable
+class OpensTunnels(Protocol):
+    """A provider through which alone its trainers may be reached; who connects holds the tunnel, and closes it."""
+
+    @property
+    def dial(self) -> Dial | None:
+        """How an endpoint is connected to; None where that needs nothing."""
 
 
 @runtime_checkable

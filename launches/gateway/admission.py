@@ -26,7 +26,8 @@ from accounts.domain.create_api_key import hash_secret
 from accounts.origins import UNKNOWN, Origin
 from accounts.tables import explain
 from api.outages import RETRY_SECONDS, UNASKABLE, outage
-from connections.providers.base import ProviderError
+from connections.opened import open_provider
+from connections.providers.base import Dial, OpensTunnels, ProviderError
 from connections.sealing import Unsealable, unseal
 from launches.domain.control import right_to_control
 from launches.gateway.pool import Endpoint
@@ -127,7 +128,7 @@ def _look_up(secret: str, account: str, job: str, origin: Origin) -> Admitted:
         attempt = _attempt_for(secret, account, job, origin)
         token, is_own = _credential_for(attempt)
         elsewhere = None if is_own else attempt.pk
-        endpoint = replace(_endpoint_of(attempt), is_own=is_own)
+        endpoint = replace(_endpoint_of(attempt), is_own=is_own, dial=_dial_for(attempt))
         return Admitted(endpoint, token.encode(), str(attempt.launch.connection), elsewhere)
     except UNASKABLE as error:
         raise database_away(error) from error
@@ -145,6 +146,16 @@ def _credential_for(attempt: Attempt) -> tuple[str, bool]:
     except (ProviderError, Unsealable) as error:
         log.warning("gateway.connection_unusable", connection=launch.connection.name, error=str(error))
         raise Refused(Code.UNAVAILABLE, f"The connection {launch.connection} cannot be used: {error}") from error
+
+
+def _dial_for(attempt: Attempt) -> Dial | None:
+    try:
+        provider = open_provider(attempt.launch.connection)
+    except ProviderError as error:
+        raise Refused(
+            Code.UNAVAILABLE, f"The connection {attempt.launch.connection} cannot be used: {error}"
+        ) from error
+    return provider.dial if isinstance(provider, OpensTunnels) else None
 
 
 def _attempt_for(secret: str, account: str, job: str, origin: Origin) -> Attempt:

@@ -13,6 +13,7 @@ from ipaddress import ip_address
 
 from django.conf import settings
 
+from connections.providers.base import Dial, ProviderError
 from connections.providers.control_plane.transport import may_connect
 from launches.gateway.upstream import Upstream
 
@@ -28,7 +29,7 @@ class Endpoint:
     """Where a trainer listens, or what passes on to it; `path` stands before the trainer's own.
 
     `is_own` says that a trainer of ours listens there, where a provider of ours put it; else only public addresses and
-    those of SLIPWAY_CONNECTION_NETWORKS are connected to.
+    those of SLIPWAY_CONNECTION_NETWORKS are connected to. `dial` connects where the connection alone reaches it.
     """
 
     host: str
@@ -36,6 +37,7 @@ class Endpoint:
     tls: bool = False
     path: bytes = b""
     is_own: bool = True
+    dial: Dial | None = None
 
     @property
     def origin(self) -> bytes:
@@ -66,6 +68,16 @@ async def _allowed_address(endpoint: Endpoint) -> str:
     raise OSError(f"{endpoint.host} is where connections may not go.")
 
 
+async def _through_tunnel(dial: Dial, endpoint: Endpoint) -> Upstream:
+    """It lasts as long as the connection; the tunnel has a limit of time of its own. Errors: `OSError`."""
+    try:
+        sock = await asyncio.wrap_future(dial(endpoint.host, endpoint.port))
+    except ProviderError as error:
+        raise OSError(str(error)) from error
+    _, upstream = await asyncio.get_running_loop().create_connection(Upstream, sock=sock)
+    return upstream
+
+
 class Pool:
     """Connections of one event loop."""
 
@@ -85,6 +97,8 @@ class Pool:
 
     async def open(self, endpoint: Endpoint) -> Upstream:
         """A new connection. Errors: `OSError` (`TimeoutError` is one) where nobody answers."""
+        if endpoint.dial is not None:
+            return await _through_tunnel(endpoint.dial, endpoint)
         async with asyncio.timeout(CONNECT_SECONDS):
             loop = asyncio.get_running_loop()
             context = _tls_context() if endpoint.tls else None

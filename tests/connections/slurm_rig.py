@@ -12,7 +12,7 @@ import pytest
 
 from connections.providers.base import Reference, Submission
 from connections.providers.slurm.client import SlurmClient
-from connections.providers.slurm.config import OVER_SSH, SlurmConfig
+from connections.providers.slurm.config import OVER_SSH, TUNNEL, SlurmConfig
 from connections.providers.slurm.provider import SlurmProvider
 from connections.providers.slurm.release import put_release
 from connections.providers.slurm.sftp_paths import sftp_paths
@@ -49,11 +49,11 @@ class SlurmRig(StoodIn):
         return self.cluster.run("squeue", "--states=all", "-h", "-a", f"--name={name}", "-o", "%i").split()
 
     def over_ssh(self, sshd: Sshd) -> SlurmRig:
-        """The same, by a login node that alone sees the shared directory."""
-        node, config = sshd.node(), replace(self.provider.config, files=OVER_SSH)
+        """The same, by a login node that alone sees the shared directory and reaches the trainers."""
+        node, config = sshd.node(), replace(self.provider.config, files=OVER_SSH, way=TUNNEL)
         client = replace(self.provider.client, shell=node)
         place = sftp_paths(node, config.root(INSTANCE))
-        return replace(self, provider=replace(self.provider, client=client, config=config, place=place))
+        return replace(self, provider=replace(self.provider, client=client, config=config, place=place, dial=node.dial))
 
     def with_config(self, **changes: Any) -> SlurmRig:
         """The same with another configuration, such as another partition."""

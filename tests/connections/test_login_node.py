@@ -6,6 +6,7 @@ import multiprocessing
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -139,6 +140,40 @@ def test_a_key_that_is_refused_says_what_to_add_there(sshd: Sshd) -> None:
     assert "PRIVATE" not in str(refused.value) + repr(stranger)
     with pytest.raises(Retryable, match="put it in again"):
         say(replace(stranger, key="nonsense"), "true")
+
+
+@needs_sshd
+def test_a_tunnel_carries_both_ways_until_either_end_closes(node: LoginNode) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        near = node.dial("127.0.0.1", port).result()
+        far, _ = server.accept()
+        content = b"0123456789" * 300_000
+        with ThreadPoolExecutor(1) as pool:
+            sent = pool.submit(near.sendall, content)
+            assert _all_of(far, len(content)) == content
+            sent.result()
+        far.sendall(b"answer")
+        far.close()
+        assert _all_of(near, 7) == b"answer", "and then its end"
+        near.close()
+        other = node.dial("127.0.0.1", port).result()
+        far, _ = server.accept()
+        other.close()
+        far.settimeout(20)
+        assert far.recv(1) == b""
+        far.close()
+    with pytest.raises(OSError, match=f"does not reach 127.0.0.1:{port}"):
+        node.dial("127.0.0.1", port).result()
+    until(lambda: not node.line().tunnels)
+
+
+def _all_of(connection: socket.socket, size: int) -> bytes:
+    connection.settimeout(20)
+    said = b""
+    while len(said) < size and (piece := connection.recv(65536)):
+        said += piece
+    return said
 
 
 def test_a_host_that_is_silent_keeps_only_the_first_waiting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ config.py      what a connection says
 client.py      Slurm's programs, the only place that calls for them
 shells.py      where they run: on this machine
 ssh.py         or on a login node
+tunnels.py     connections to trainers through it
 sftp.py        the shared directory over it, where it is not mounted here; sftp_paths.py, sftp_streams.py
 login.py       whose address, host key and private key people write
 answers.py     what they answer, read

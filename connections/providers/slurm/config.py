@@ -19,6 +19,7 @@ from connections.providers.slurm.login import (
 )
 from connections.providers.trainer_files.base_models import directories_setting
 
+DIRECT, TUNNEL = WAYS = ("directly", "through the login node")
 MOUNTED, OVER_SSH = FILES = ("mounted here", "over ssh")
 GRES_EXAMPLE = "NVIDIA_H100_80GB = gpu:h100"
 _GRES = re.compile(r"gpu(:[A-Za-z0-9_.-]{1,64})?")
@@ -151,10 +152,17 @@ class SlurmConfig:
         "The address that trainers bind on their node.",
         default="0.0.0.0",  # noqa: S104
     )
+    way: str = setting(
+        "Trainers are reached",
+        "By web and worker: directly, or by tunnels over the ssh of the login node.",
+        default=DIRECT,
+        read=one_of(WAYS),
+        choices=WAYS,
+    )
     reach: str = setting(
         "Nodes are reached at",
-        "The host under which web and worker reach a node; {node} stands for its name. Empty: the "
-        "address that Slurm has.",
+        "The host under which they, or the login node, reach a node; {node} stands for its name. Empty: the address "
+        "that Slurm has.",
         read=read_reach,
         placeholder="{node}.cluster.internal",
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from connections.providers.base import Reference, Retryable
+from connections.providers.base import Dial, Reference, Retryable
 from connections.providers.slurm.answers import SlurmJob
 from connections.providers.slurm.client import SlurmClient
 from connections.providers.slurm.config import SlurmConfig
@@ -34,6 +34,7 @@ class SlurmGround:
     weights          the models that accounts made, on this machine, by account and model id
     settling         how long it may take until what a node writes is seen from here
     place            makes a path of one as it is written: of this machine, or of a login node
+    dial             how trainers are connected to, None for directly
     """
 
     client: SlurmClient
@@ -43,6 +44,7 @@ class SlurmGround:
     weights: Path
     settling: timedelta = timedelta(seconds=30)
     place: Callable[[str], Path] = Path
+    dial: Dial | None = None
     addresses: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property

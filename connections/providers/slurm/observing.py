@@ -44,7 +44,7 @@ def observation(ground: SlurmGround, reference: Reference, jobs: tuple[SlurmJob,
         return standing.waiting(directory, job, jobs)
     if job.state not in states.UNFINISHED:
         raise Retryable(f"Slurm says {job.words} of job {job.job_id}; its own word is not there yet.")
-    return standing.live(directory, job, _host(ground, job))
+    return standing.live(directory, job, _host(ground, job), ground.dial)
 
 
 def _end(ground: SlurmGround, directory: Path, ended: AttemptEnding, job: SlurmJob | None) -> Observation:

@@ -12,6 +12,7 @@ import concurrent.futures
 import os
 import shlex
 import signal
+import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -25,9 +26,10 @@ import asyncssh
 from connections.providers.base import ProviderError, Retryable, SecretRefused, Unreachable
 from connections.providers.slurm.login import Login, fingerprint_of, public_line, read_private_key
 from connections.providers.slurm.shells import Ran
+from connections.providers.slurm.tunnels import open_tunnel
 from connections.providers.trainer_files import values
 
-CONNECT_SECONDS = 10.0
+CONNECT_SECONDS = TUNNEL_SECONDS = 10.0
 REFUSED_SECONDS = 5.0
 IDLE_SECONDS = 300.0
 KEEPALIVE_SECONDS = 10
@@ -70,7 +72,7 @@ class Line:
         self._used_at = 0.0
         self._files: asyncio.Future[asyncssh.SFTPClient] | None = None
         self.sessions = asyncio.Semaphore(SESSIONS)
-        self.tunnels = 0
+        self.tunnels: set[asyncio.Task[None]] = set()
         """Open connections through it, which keep it open."""
 
     async def connected(self) -> asyncssh.SSHClientConnection:
@@ -202,6 +204,21 @@ class LoginNode:
         if ran.code in _TIMED_OUT:
             raise Unreachable(silence)
         return ran
+
+    def dial(self, host: str, port: int) -> concurrent.futures.Future[socket.socket]:
+        """A tunnel to a port that the login node reaches: our end of it, open until either end is closed.
+
+        Errors: `OSError` where nobody answers there, `SecretRefused`, `Unreachable`.
+        """
+
+        async def act(connection: asyncssh.SSHClientConnection) -> socket.socket:
+            tunnels = self.line().tunnels
+            ours, task = await open_tunnel(connection, host, port)
+            tunnels.add(task)
+            task.add_done_callback(tunnels.discard)
+            return ours
+
+        return self.soon(act, TUNNEL_SECONDS, f"{self.login.host} opened no tunnel within {TUNNEL_SECONDS:g} s.")
 
     @contextmanager
     def holding(self, words: Sequence[str], seconds: float) -> Iterator[object | None]:

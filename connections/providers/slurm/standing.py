@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from connections.providers.base import Observation
+from connections.providers.base import Dial, Observation
 from connections.providers.slurm import states
 from connections.providers.slurm.answers import SlurmJob
 from connections.providers.slurm.endings import LONGEST, AttemptEnding, used_by
@@ -52,8 +52,8 @@ def waiting(directory: Path, job: SlurmJob, jobs: tuple[SlurmJob, ...]) -> Obser
     )
 
 
-def live(directory: Path, job: SlurmJob, host: str) -> Observation:
-    """Of an attempt whose job runs; `host` is where its node is reached, "" where nobody knows yet."""
+def live(directory: Path, job: SlurmJob, host: str, dial: Dial | None) -> Observation:
+    """Of an attempt whose job runs; `host` is where its node is reached by `dial`, "" where nobody knows yet."""
     progress, limits = records.read_progress(directory / files.PROGRESS)
     port = liveness.port_of(directory) if host else None
     ready = False
@@ -65,7 +65,7 @@ def live(directory: Path, job: SlurmJob, host: str) -> Observation:
         state, detail = AttemptState.CREATING, progress[-1].message if progress else f"Starting on {job.nodes}"
     else:
         is_up = job.state == "RUNNING" and not (directory / files.EXIT).exists()
-        ready = port is not None and is_up and liveness.answers(host, port, liveness.token_of(directory))
+        ready = port is not None and is_up and liveness.answers(host, port, liveness.token_of(directory), dial)
         state, detail = AttemptState.RUNNING, "" if ready else _not_ready(job, is_up=is_up)
     return Observation(
         state,

@@ -6,6 +6,7 @@ import socket
 import time
 from pathlib import Path
 
+from connections.providers.base import Dial
 from connections.providers.trainer_files import files, reading
 
 HEALTHZ = "/api/v1/healthz"
@@ -28,13 +29,13 @@ def token_of(directory: Path) -> str:
         return file.read(LONGEST_TOKEN).decode("ascii", "replace")
 
 
-def answers(address: str, port: int, token: str) -> bool:
+def answers(address: str, port: int, token: str, dial: Dial | None = None) -> bool:
     """Whether the trainer's healthz answers 200 within a second, however slowly it sends."""
     deadline = time.monotonic() + HEALTHZ_SECONDS
     request = f"GET {HEALTHZ} HTTP/1.1\r\nHost: {in_url(address)}\r\nX-Api-Key: {token}\r\nConnection: close\r\n\r\n"
     said = b""
     try:
-        with socket.create_connection((address, port), timeout=HEALTHZ_SECONDS) as connection:
+        with _connected(address, port, dial) as connection:
             connection.sendall(request.encode())
             while len(said) < len(_OK) and (left := deadline - time.monotonic()) > 0:
                 connection.settimeout(left)
@@ -44,6 +45,14 @@ def answers(address: str, port: int, token: str) -> bool:
     except OSError:
         return False
     return said in {_OK, _OK.replace(b"1.1", b"1.0")}
+
+
+def _connected(address: str, port: int, dial: Dial | None) -> socket.socket:
+    if dial is None:
+        return socket.create_connection((address, port), timeout=HEALTHZ_SECONDS)
+    connection = dial(address, port).result()
+    connection.settimeout(HEALTHZ_SECONDS)
+    return connection
 
 
 def in_url(host: str) -> str:
