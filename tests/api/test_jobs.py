@@ -253,7 +253,7 @@ def test_a_mistyped_parameter_launches_nothing(caller: Caller, name: str) -> Non
     body = {"trainingConfig": {"baseModel": TINY, "loraRank": 8}}
     answer = create(caller, body, **{name: make_tiny_version().shape.name})
     assert (
-        "Use rlorTrainerJobId, trainingShape, skipValidations, deploymentId, connection, readMask."
+        "Use rlorTrainerJobId, trainingShape, skipValidations, deploymentId, connection, validateOnly, readMask."
         in violations(answer)[name]
     )
     assert Launch.objects.count() == 0
