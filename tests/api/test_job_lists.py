@@ -15,7 +15,7 @@ from tests.api.test_lists import all_pages, page
 from tests.launches.makers import NOW, make_launch, make_tiny_version
 from tests.makers import make_account, make_member, make_model, make_shape, make_version
 
-ROWS = 11
+ROWS = 7
 LISTS = {
     "jobs": ("/v1/accounts/-/rlorTrainerJobs", "rlorTrainerJobs"),
     "checkpoints": ("/v1/accounts/local/rlorTrainerJobs/job-00/checkpoints", "checkpoints"),

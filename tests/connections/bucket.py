@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from moto.server import ThreadedMotoServer
 
 from connections.stores import StoreAddress
 
@@ -46,6 +45,8 @@ class FakeStorage:
 @contextmanager
 def running_storage() -> Iterator[FakeStorage]:
     """For as long as the block lasts."""
+    from moto.server import ThreadedMotoServer  # takes most of a second, which a process that runs no such test saves
+
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server: Any = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
