@@ -1,0 +1,141 @@
+"""The sampler: tokens a second beside transformers' own `generate` of the same model, and seconds of hot loads.
+
+generate   one call for the whole batch, before and after the sampler, the better of the two
+sampler    as many requests at once, streamed with log-probabilities as the SDK's sampler asks for them
+hot load   from the request to its answer: every file compared with its sha256, loaded, and serving
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+
+ROOT = Path(__file__).resolve().parent.parent
+BASE_MODEL, JOB = "accounts/local/models/tiny-qwen3", "bench"
+VOCABULARY = 512
+BATCHES = (1, 8, 32)
+PROMPT_TOKENS, NEW_TOKENS = 64, 64
+ROUNDS = 2
+SIZES = {
+    "base_model": BASE_MODEL, "job": JOB, "vocabulary": VOCABULARY, "batches": BATCHES,
+    "prompt": PROMPT_TOKENS, "new": NEW_TOKENS,
+}  # fmt: skip
+READY_SECONDS = 300
+
+
+def main() -> None:
+    """Print each figure beside its floor."""
+    python = _environment()
+    with TemporaryDirectory() as name, _bare(python, Path(name)) as (parameters, generate):
+        before = generate()
+        with _sampler(python, Path(name)) as client:
+            took = {batch: min(_ask(client, batch) for _ in range(ROUNDS)) for batch in BATCHES}
+            loads = {name: _load(client, name) for name in ("adapter-1", "adapter-2", "full-1", "full-2")}
+        after = generate()
+        print(f"{parameters / 1e6:.0f} million parameters, {PROMPT_TOKENS} tokens in, {NEW_TOKENS} out")
+        print(f"{'at once':10}{'tokens/s':>10}{'generate':>10}{'ratio':>8}")
+        for batch in BATCHES:
+            made, floor = batch * NEW_TOKENS, min(before[str(batch)], after[str(batch)])
+            print(f"{batch:<10}{made / took[batch]:10.0f}{made / floor:10.0f}{took[batch] / floor:8.2f}")
+        for snapshot, seconds in loads.items():
+            print(f"hot load of {snapshot}: {seconds:.3f} s")
+
+
+def _environment() -> Path:
+    """The interpreter of the trainer's environment."""
+    folder = Path(os.environ.get("SLIPWAY_TRAINER_ENV") or Path(os.environ.get("SLIPWAY_HOME", "var")) / "trainer-env")
+    subprocess.run([sys.executable, str(ROOT / "trainer" / "prepare.py"), str(folder.absolute())], check=True)
+    return folder.absolute() / "bin" / "python"
+
+
+@contextmanager
+def _bare(python: Path, root: Path) -> Iterator[tuple[int, Any]]:
+    """How many parameters the model has, and what times `generate`."""
+    process = subprocess.Popen(
+        [str(python), "-m", "benchmarks.bare_generate", str(root), json.dumps(SIZES)],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdin and process.stdout
+
+    def generate() -> dict[str, float]:
+        assert process.stdin and process.stdout
+        process.stdin.write("\n")
+        process.stdin.flush()
+        timed: dict[str, float] = json.loads(process.stdout.readline())
+        return timed
+
+    try:
+        yield int(process.stdout.readline()), generate
+    finally:
+        process.stdin.close()
+        process.wait()
+
+
+@contextmanager
+def _sampler(python: Path, root: Path) -> Iterator[httpx.Client]:
+    token = uuid.uuid4().hex
+    config = {
+        "directory": str(root / "run"), "deployment": "accounts/local/deployments/bench", "base_model": BASE_MODEL,
+        "model_directory": str(root / "model"), "jobs_root": str(root / "jobs"), "model_cache": str(root / "cache"),
+        "trainer_job": JOB,
+    }  # fmt: skip
+    (root / "config.json").write_text(json.dumps(config))
+    process = subprocess.Popen(
+        [str(python), "-m", "sampler", str(root / "config.json")],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), "SLIPWAY_TRAINER_TOKEN": token}, stdout=sys.stderr,
+    )  # fmt: skip
+    try:
+        yield _client(process, root / "run" / "endpoint.json", token)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _client(process: subprocess.Popen[bytes], endpoint: Path, token: str) -> httpx.Client:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        if endpoint.exists():
+            told = json.loads(endpoint.read_text())
+            client = httpx.Client(
+                base_url=f"http://{told['host']}:{told['port']}", headers={"X-Api-Key": token}, timeout=READY_SECONDS
+            )
+            if client.get("/health").status_code == httpx.codes.OK:
+                return client
+        time.sleep(0.1)
+    raise RuntimeError("the sampler did not start")
+
+
+def _ask(client: httpx.Client, batch: int) -> float:
+    def one(number: int) -> None:
+        body = {
+            "prompt": [(number * 7 + place) % VOCABULARY for place in range(PROMPT_TOKENS)],
+            "max_tokens": NEW_TOKENS, "ignore_eos": True, "stream": True, "logprobs": True, "raw_output": True,
+        }  # fmt: skip
+        with client.stream("POST", "/inference/v1/completions", json=body) as response:
+            lines = [line for line in response.iter_lines() if line]
+        made = json.loads(lines[-2].removeprefix("data: "))["usage"]["completion_tokens"]
+        assert made == NEW_TOKENS and lines[-1] == "data: [DONE]"
+
+    began = time.perf_counter()
+    with ThreadPoolExecutor(batch) as pool:
+        list(pool.map(one, range(batch)))
+    return time.perf_counter() - began
+
+
+def _load(client: httpx.Client, identity: str) -> float:
+    began = time.perf_counter()
+    answer = client.post("/hot_load/v1/models/hot_load", json={"identity": identity})
+    assert answer.json()["status"] == "loaded", answer.text
+    return time.perf_counter() - began
