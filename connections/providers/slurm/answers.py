@@ -16,6 +16,10 @@ from typing import Any
 from connections.providers.base import Unreachable
 
 _GRES = re.compile(r"(gpu(?::[\w.-]+)?):(\d+)(?![\w.])")
+_TRES = re.compile(r"gres/(gpu(?::[\w.-]+)?)=(\d+)(?![\w.])")
+_MOST_DIGITS = 12
+ACCOUNTED = ("JobIDRaw", "JobName", "State", "Reason", "Start", "End", "ExitCode", "NodeList", "AllocTRES")
+"""The columns of sacct that are read."""
 _LAST_SECOND = 253_402_214_400
 """Of the year 9999, roughly: later times are none."""
 
@@ -82,6 +86,42 @@ def read_nodes(text: str) -> Sequence[SlurmNode]:
     """Of `sinfo --json`. Errors: `Unreachable` where it is none."""
     nodes = {node.name: node for row in _rows(text, "nodes", "sinfo") for node in _nodes(row)}
     return list(nodes.values())
+
+
+def read_accounting(text: str) -> Sequence[SlurmJob]:
+    """Of `sacct` with the columns `ACCOUNTED`, a job a line; a line that is none is passed over."""
+    rows = (line.split("|") for line in text.splitlines())
+    return [_accounted(*row) for row in rows if len(row) == len(ACCOUNTED)]
+
+
+def _accounted(
+    job_id: str, name: str, state: str, reason: str, starts: str, ended: str, exit_code: str, nodes: str, tres: str
+) -> SlurmJob:
+    code, _, signal_number = exit_code.partition(":")
+    return SlurmJob(
+        job_id=job_id,
+        name=name,
+        state=(state.split() or [""])[0].upper(),  # CANCELLED by 1000
+        reason=reason,
+        partition="",
+        starts=_time(_digits(starts)),
+        ended=_time(_digits(ended)),
+        nodes=nodes,
+        exit_code=_digits(code),
+        signal_number=_digits(signal_number),
+        gpus=_gpus_of_tres(tres),
+    )
+
+
+def _digits(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < _MOST_DIGITS else 0
+
+
+def _gpus_of_tres(text: str) -> Mapping[str, int]:
+    """Sites may count GPUs as such, by type, or as both."""
+    counted = {gres: int(count) for gres, count in _TRES.findall(text)}
+    typed = {gres: count for gres, count in counted.items() if gres != "gpu"}
+    return typed or counted
 
 
 def _rows(text: str, *names: str) -> list[Mapping[str, Any]]:

@@ -6,12 +6,21 @@ They run on this machine or on a login node (`Shell`). slurmrestd would be anoth
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import PurePosixPath
+from types import MappingProxyType
 
 from connections.providers.base import ProviderError, Rejected, Retryable, Unreachable
-from connections.providers.slurm.answers import SlurmJob, SlurmNode, read_jobs, read_nodes
+from connections.providers.slurm.answers import (
+    ACCOUNTED,
+    SlurmJob,
+    SlurmNode,
+    read_accounting,
+    read_jobs,
+    read_nodes,
+)
 from connections.providers.slurm.shells import NOT_FOUND, Shell, ThisMachine
 from connections.providers.trainer_files import values
 
@@ -23,6 +32,9 @@ _AWAY = re.compile(
     r"|not responding|Zero Bytes were transmitted|Insane message length|backup controller",
     re.IGNORECASE,
 )
+_NO_ACCOUNTING = re.compile(r"accounting storage is disabled|sacct is not|JobAcctGather.*none", re.IGNORECASE)
+_ANY_ZONE = timedelta(days=2)
+"""Its days are the cluster's."""
 _NEVER = re.compile(
     r"configuration is not available|Node count specification invalid|More processors requested|CPU count per node"
     r"|Memory specification can not be satisfied",
@@ -83,11 +95,34 @@ class SlurmClient:
             raise Retryable(f"Slurm knows no address of node {node[:80]}.")
         return found[1]
 
+    def accounted(self, name: str, since: datetime) -> Sequence[SlurmJob]:
+        """Jobs of the name that were submitted since then, by the accounting; none where there is none.
+
+        Errors: `Retryable`, also where the accounting alone does not answer: that says nothing of the controller.
+        """
+        days = f"--starttime={since - _ANY_ZONE:%Y-%m-%d}"  # without one it forgets at midnight
+        told = ("--allocations", "--noheader", "--parsable2", f"--format={','.join(ACCOUNTED)}")
+        try:
+            said = self._run("sacct", f"--name={name}", days, *told, environment={"SLURM_TIME_FORMAT": "%s"})
+        except Unreachable as error:
+            raise Retryable(f"Slurm's accounting did not answer: {error}") from None
+        except Retryable as error:
+            if _NO_ACCOUNTING.search(str(error)):
+                return ()
+            raise
+        return [job for job in read_accounting(said) if job.name == name]
+
     def _run(
-        self, program: str, *arguments: str, stdin: str = "", submits: bool = False, of_errors: bool = False
+        self,
+        program: str,
+        *arguments: str,
+        stdin: str = "",
+        submits: bool = False,
+        of_errors: bool = False,
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> str:
         path = str(PurePosixPath(self.programs) / program)
-        environment = {"SLURM_CONF": self.conf} if self.conf else {}
+        environment = dict(environment) | ({"SLURM_CONF": self.conf} if self.conf else {})
         ran = self.shell.run([path, *arguments], environment, stdin, self.seconds)
         if ran.code == NOT_FOUND:
             raise Retryable(f"{path} {self.shell.remedy}")

@@ -13,6 +13,7 @@ from connections.providers.slurm.ground import SlurmGround
 from connections.providers.slurm.names import name_of
 from connections.providers.slurm.sending import send_again
 from connections.providers.states import Reason
+from connections.providers.trainer_files import files
 
 
 def look(ground: SlurmGround, reference: Reference) -> Observation:
@@ -33,7 +34,7 @@ def observation(ground: SlurmGround, reference: Reference, jobs: tuple[SlurmJob,
     directory = ground.folders.find(reference)
     if ended := read_ending(directory):
         return standing.over(directory, ended)
-    job = standing.job_of(directory, ground.named(reference, jobs))
+    job = standing.job_of(directory, ground.named(reference, jobs)) or _accounted(ground, reference, directory)
     if ended := ending_of(directory, job, datetime.now(UTC) - ground.settling):
         return _end(ground, directory, ended, job)
     if job is None:
@@ -45,6 +46,15 @@ def observation(ground: SlurmGround, reference: Reference, jobs: tuple[SlurmJob,
     if job.state not in states.UNFINISHED:
         raise Retryable(f"Slurm says {job.words} of job {job.job_id}; its own word is not there yet.")
     return standing.live(directory, job, _host(ground, job), ground.dial)
+
+
+def _accounted(ground: SlurmGround, reference: Reference, directory: Path) -> SlurmJob | None:
+    """Its job as the accounting knows it, where that is over: the controller has forgotten it. Errors: `Retryable`."""
+    if (facts := files.read_json(directory / files.EXIT)) and facts.get("asked") is not True:
+        return None  # which says it all
+    since = datetime.fromtimestamp((directory / files.SUBMISSION).stat().st_mtime, UTC)
+    found = ground.client.accounted(name_of(ground.instance, reference), since)
+    return standing.job_of(directory, [job for job in found if job.state not in states.UNFINISHED])
 
 
 def _end(ground: SlurmGround, directory: Path, ended: AttemptEnding, job: SlurmJob | None) -> Observation:

@@ -1,0 +1,108 @@
+"""What the accounting says of a job that the controller has forgotten, of answers as Slurm's documentation has them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from connections.providers.base import Gone, Retryable, Unreachable
+from connections.providers.slurm import observing
+from connections.providers.slurm.answers import read_accounting
+from connections.providers.slurm.client import SlurmClient
+from connections.providers.slurm.config import SlurmConfig
+from connections.providers.slurm.ground import SlurmGround
+from connections.providers.slurm.names import name_of
+from connections.providers.states import AttemptState, Reason
+from connections.providers.trainer_files import files
+from tests.connections.rig import make_reference, make_submission
+
+REFERENCE = make_reference()
+NAME = name_of("i", REFERENCE)
+TRES = "billing=2,cpu=2,gres/gpu=8,gres/gpu:h100=8,mem=1G,node=2"
+LINE = f"17|{NAME}|{{state}}|None|1795696683|1795696983|{{code}}|n[1-2]|{TRES}"
+PROGRAM = """#!/bin/sh
+echo "$SLURM_TIME_FORMAT" "$@" > "$0.asked"
+cat "$0.out"; cat "$0.err" >&2; exit $(cat "$0.code")
+"""
+
+
+@pytest.fixture
+def ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SlurmGround:
+    """With an attempt that was submitted long ago, of which the controller knows nothing."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    client = SlurmClient(programs=str(programs))
+    ground = SlurmGround(client, SlurmConfig(shared=str(tmp_path)), "i", tmp_path, tmp_path / "weights", timedelta(0))
+    say(ground, "squeue", json.dumps({"jobs": []}))
+    directory = ground.folders.directory(REFERENCE)
+    ground.folders.write(make_submission(REFERENCE), directory).rename(directory)
+    files.write_text(directory / "slurm-job", "17")
+    monkeypatch.setattr("connections.providers.slurm.sending.REMEMBERED_SECONDS", 0.0)
+    return ground
+
+
+def say(ground: SlurmGround, program: str, out: str = "", err: str = "", code: int = 0) -> Path:
+    """Have the program answer so; where it writes down what it was asked."""
+    path = Path(ground.client.programs) / program
+    path.write_text(PROGRAM)
+    path.chmod(0o755)
+    for end, text in (("out", out), ("err", err), ("code", str(code))):
+        path.with_name(f"{program}.{end}").write_text(text)
+    return path.with_name(f"{program}.asked")
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "reason"),
+    [
+        ("NODE_FAIL", "0:0", Reason.NODE_FAIL),
+        ("PREEMPTED", "0:15", Reason.PREEMPTED),
+        ("OUT_OF_MEMORY", "0:125", Reason.OUT_OF_MEMORY),
+        ("TIMEOUT", "0:0", Reason.TIME_LIMIT),
+    ],
+)
+def test_an_end_that_the_controller_forgot_is_told(ground: SlurmGround, state: str, code: str, reason: Reason) -> None:
+    stranger = LINE.format(state="COMPLETED", code="0:0").replace(NAME, f"{NAME}0")
+    asked = say(ground, "sacct", f"{stranger}\n{LINE.format(state=state, code=code)}\nnonsense|\n")
+    seen = observing.look(ground, REFERENCE)
+    assert (seen.state, seen.reason, seen.remote_state) == (AttemptState.FAILED, reason, state)
+    words = asked.read_text().split()
+    assert words[:2] == ["%s", f"--name={NAME}"]
+    day = datetime.now(UTC) - timedelta(days=2)
+    assert words[2] == f"--starttime={day:%Y-%m-%d}"
+    assert (seen.nodes, seen.gpu_seconds) == ("n[1-2]", 2400)
+    asked.unlink()
+    assert observing.look(ground, REFERENCE) == seen
+    assert not asked.exists(), "written down, nobody is asked again"
+
+
+def test_where_there_is_none_or_it_knows_nothing_the_job_is_unknown(ground: SlurmGround) -> None:
+    for program in (
+        {"err": "Slurm accounting storage is disabled", "code": 1},
+        {"out": ""},
+        {"out": LINE.format(state="RUNNING", code="0:0")},
+    ):
+        say(ground, "sacct", **program)
+        with pytest.raises(Gone):
+            observing.look(ground, REFERENCE)
+    nowhere = replace(ground, client=SlurmClient(programs="/nowhere"))
+    assert nowhere.client.accounted(NAME, datetime.now(UTC)) == ()
+    say(ground, "sacct", err="sacct: error: failed to open persistent connection: Connection refused", code=1)
+    with pytest.raises(Retryable, match="accounting did not answer") as raised:
+        observing.look(ground, REFERENCE)
+    assert not isinstance(raised.value, Unreachable)
+
+
+@pytest.mark.parametrize("field", range(9))
+def test_no_line_breaks_the_reading(field: int) -> None:
+    for wrong in ("", "²", "-1", "9" * 40, "Unknown", "None assigned", "a:b:c", "gres/gpu=x"):
+        row = LINE.format(state="FAILED", code="1:0").split("|")
+        row[field] = wrong
+        assert len(read_accounting("|".join(row))) == 1
+    (job,) = read_accounting(LINE.format(state="CANCELLED by 1000", code="7:9"))
+    assert (job.state, job.exit_code, job.signal_number, job.gpus) == ("CANCELLED", 7, 9, {"gpu:h100": 8})
+    (untyped,) = read_accounting(LINE.format(state="FAILED", code="1:0").replace("gres/gpu:h100=8,", ""))
+    assert untyped.gpus == {"gpu": 8}
