@@ -150,6 +150,7 @@ _SETTINGS = [
     Setting("SLIPWAY_ADMIN_PASSWORD", str, "", "Password of the first admin. Made and printed once where not set."),
     Setting("SLIPWAY_LOCAL_PROVIDER", flag, True, "Whether trainers may run on the worker's machine."),
     Setting("SLIPWAY_LOCAL_SLOTS", positive, 2, "How many local trainers run at a time; the others wait in PENDING."),
+    Setting("SLIPWAY_LOCAL_SAMPLERS", positive, 1, "How many local samplers run at a time; the others wait."),
     Setting(
         "SLIPWAY_LEAST_FREE_MB",
         positive,

@@ -107,6 +107,7 @@ INSTALLED_APPS = [
     "catalog",
     "connections",
     "launches",
+    "deployments",
     "publishing",
     "pushes",
 ]
@@ -233,6 +234,7 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_NO_READ_ONLY_REQUIRED": True,  # a read mask leaves out any field
     "ENUM_NAME_OVERRIDES": {
         "JobState": "launches.api.resources.STATES",
+        "DeploymentState": "deployments.api.resources.STATES",
         "TrainerMode": "catalog.api.resources.MODES",
         "AcceleratorType": "catalog.api.resources.ACCELERATORS",
         "WeightPrecision": "catalog.api.resources.PRECISIONS",
@@ -288,6 +290,7 @@ CELERY_BEAT_SCHEDULE = {
     "reconcile": {"task": "launches.reconcile_all", "schedule": 30.0, "options": {"expires": 30}},
     "connections": {"task": "connections.look_around", "schedule": 30.0, "options": {"expires": 30}},
     "promotions": {"task": "catalog.sweep_promotions", "schedule": 5.0, "options": {"expires": 10}},
+    "deployments": {"task": "deployments.sweep", "schedule": 5.0, "options": {"expires": 10}},
     "pushes": {"task": "pushes.sweep", "schedule": 5.0, "options": {"expires": 10}},
     "catalogs": {"task": "catalog.sync_due", "schedule": 10.0, "options": {"expires": 10}},
     "models": {"task": "catalog.arrange", "schedule": 600.0, "options": {"expires": 600}},

@@ -22,6 +22,7 @@ urlpatterns = [
     path("v1/", include("api.urls")),
     path("v1/", include("catalog.api.urls")),
     path("v1/", include("launches.api.urls")),
+    path("v1/", include("deployments.api.urls")),
     path("v1/", include("publishing.api.urls")),
     path("api/openapi.json", openapi, name="openapi"),
     path("api/docs", docs, name="docs"),

@@ -83,6 +83,7 @@ def _open_local(opening: Opening) -> Provider:
     return LocalProvider(
         root=settings.SLIPWAY_HOME / "local",
         slots=config.slots,
+        sampler_slots=config.samplers,
         bind=config.bind,
         host=config.host,
         models=settings.SLIPWAY_HOME / "models",

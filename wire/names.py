@@ -135,6 +135,11 @@ def job_name(account: str, job: str) -> str:
     return f"accounts/{account}/rlorTrainerJobs/{job}"
 
 
+def deployment_name(account: str, deployment: str) -> str:
+    """`accounts/{account}/deployments/{deployment}`"""
+    return f"accounts/{account}/deployments/{deployment}"
+
+
 def checkpoint_name(job: str, checkpoint: str) -> str:
     """The name of a checkpoint of the job of that name."""
     return f"{job}/checkpoints/{checkpoint}"

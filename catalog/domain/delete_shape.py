@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import ProtectedError
+from django.db.models import Model, ProtectedError
 
 from accounts.actors import Actor
 from accounts.domain.record import record
@@ -64,7 +64,8 @@ def _told(name: str, referring: Iterable[object]) -> str:
         return (
             f"A deprecated version of another shape names {name} as its successor, so it is kept. Name another there."
         )
-    return f"Launches refer to {name}, so it is kept. Withdraw its versions to end new launches."
+    kept = next((str(each._meta.verbose_name_plural) for each in referring if isinstance(each, Model)), "launches")
+    return f"{kept.capitalize()} refer to {name}, so it is kept. Withdraw its versions to end new ones."
 
 
 def mark_of(shape: TrainingShape) -> str:

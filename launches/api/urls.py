@@ -32,6 +32,4 @@ urlpatterns = [
     path(
         "accounts/<str:account>/models/<str:model>/tokenizer", tokenizers.TokenizerView.as_view(), name="api_tokenizer"
     ),
-    path("accounts/<str:account>/deployments", views.DeploymentsView.as_view(), name="api_deployments"),
-    path("accounts/<str:account>/deployments/<str:deployment>", views.DeploymentView.as_view(), name="api_deployment"),
 ]

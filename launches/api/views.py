@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.listing import Filterable, Listing, Sortable, answer_list, column
-from api.schema import UNDONE, answers_list, answers_nothing, answers_one, refusals
+from api.schema import answers_list, answers_nothing, answers_one
 from api.views import WILDCARD, ResourceView, asked, read_body, refuse_body
 from launches.api.create import create_job
 from launches.api.placements import CreatedJobSerializer
@@ -23,7 +23,7 @@ from launches.domain.resume_launch import resume_launch
 from launches.models import Attempt, Checkpoint, Launch
 from launches.search import found_by
 from wire import filters
-from wire.errors import NotFound, Unimplemented
+from wire.errors import NotFound
 from wire.filters import FilterField, FilterKind
 from wire.names import is_id, job_name
 
@@ -167,45 +167,3 @@ class CheckpointsView(ResourceView):
         refresh_checkpoints(launch)
         rows = Checkpoint.objects.filter(launch=launch, writing=False)
         return answer_list(self, rows.select_related("launch__account"), CHECKPOINTS)
-
-
-class DeploymentsView(ResourceView):
-    """Sampler deployments, which no provider of this Slipway has."""
-
-    takes: ClassVar = {
-        "POST": ("deploymentId", "skipShapeValidation", "acceptShapelessRisk", "disableSpeculativeDecoding")
-    }
-
-    @extend_schema(operation_id="CreateDeployment", responses=refusals(UNDONE), request=None)
-    def post(self, request: Request, account: str) -> Response:  # noqa: ARG002
-        """Refused in words."""
-        self.own_account(account)
-        raise Unimplemented(
-            "No provider that is connected to this Slipway runs sampler deployments, so none can be created. "
-            "Train without one, or create it on the public control plane."
-        )
-
-
-class DeploymentView(ResourceView):
-    """One deployment; there is none."""
-
-    takes: ClassVar = {"PATCH": ("updateMask",), "DELETE": ("ignoreChecks", "hard")}
-
-    @extend_schema(operation_id="GetDeployment", responses=refusals())
-    def get(self, request: Request, account: str, deployment: str) -> Response:  # noqa: ARG002
-        """There is none."""
-        raise self._missing(account, deployment)
-
-    @extend_schema(operation_id="UpdateDeployment", responses=refusals(), request=None)
-    def patch(self, request: Request, account: str, deployment: str) -> Response:  # noqa: ARG002
-        """There is none."""
-        raise self._missing(account, deployment)
-
-    @extend_schema(operation_id="DeleteDeployment", responses=refusals())
-    def delete(self, request: Request, account: str, deployment: str) -> Response:  # noqa: ARG002
-        """There is none."""
-        raise self._missing(account, deployment)
-
-    def _missing(self, account: str, deployment: str) -> NotFound:
-        self.own_account(account)
-        return NotFound(f"There is no deployment {deployment[:80]!r}: no provider here runs deployments.")

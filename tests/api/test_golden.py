@@ -21,8 +21,10 @@ from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from connections.providers.spec import ShardingScheme, TrainerMode
 from connections.providers.states import AttemptState, Reason
+from deployments.models import Deployment
 from launches.models import Attempt, Checkpoint, Launch
 from tests.api.makers import Caller, make_caller
+from tests.deployments.makers import make_deployment
 from tests.golden import check_golden
 from tests.launches.makers import make_launch
 from tests.makers import make_account, make_member, make_model, make_shape, make_version
@@ -78,7 +80,7 @@ def caller(team: Account, publisher: User) -> Caller:
         version_id="vnuk8fdq",
         **KNOWN,
     )
-    make_version(
+    sampler = make_version(
         shape=make_shape(base_model=qwen, shape_id="qwen3-8b-sampler", kind=ShapeKind.DEPLOYMENT),
         version_id="gyiqbrd6",
         gpus=8,
@@ -98,6 +100,7 @@ def caller(team: Account, publisher: User) -> Caller:
     done = _launch(publisher, team, bare, "job-done", state=AttemptState.FAILED, finished_at=ENDED, started_at=STARTED)
     Attempt.objects.filter(launch=done).update(reason=Reason.EXIT_CODE, detail="The trainer ended with exit code 1.")
     _launch(publisher, team, bare, "job-waits", state=AttemptState.QUEUED)
+    make_deployment(owner=publisher, account=team, version=sampler, deployment_id="serves", trainer=done)
     Checkpoint.objects.create(launch=done, name="step-20", step=20, size_bytes=4096, saved_at=STARTED)
     _freeze()
     return make_caller(account=team, user=publisher)
@@ -123,8 +126,9 @@ def _launch(
 
 def _freeze() -> None:
     """Write the times of all rows, those that a trigger keeps, too."""
-    for rows in (Account, BaseModel, TrainingShape, Launch):
+    for rows in (Account, BaseModel, TrainingShape, Launch, Deployment):
         rows.objects.update(created_at=MADE)
+    Deployment.objects.update(updated_at=MADE)
     with connection.cursor() as cursor:
         connection.check_constraints()  # a table with checks that are still to be made cannot be altered
         cursor.execute("ALTER TABLE catalog_shapeversion DISABLE TRIGGER USER")
@@ -149,6 +153,8 @@ GETS = {
     "deployment_shape": f"{SAMPLERS}/qwen3-8b-sampler",
     "deployment_shape_versions": f"{SAMPLERS}/-/versions",
     "deployment_shape_version": f"{SAMPLERS}/qwen3-8b-sampler/versions/gyiqbrd6",
+    "deployments": f"{BASE}/deployments",
+    "deployment": f"{BASE}/deployments/serves",
     "jobs": f"{BASE}/rlorTrainerJobs?orderBy=name",
     "job": JOB,
     "checkpoints": f"{JOB}/checkpoints",
@@ -193,6 +199,8 @@ WRITES: dict[str, tuple[str, str, Any]] = {
             },
         },
     ),
+    "changed_deployment": ("patch", f"{BASE}/deployments/serves", {"maxReplicaCount": 0, "minReplicaCount": 0}),
+    "deleted_deployment": ("delete", f"{BASE}/deployments/serves", None),
     "cancelled_job": ("post", f"{BASE}/rlorTrainerJobs/job-waits:cancel", None),
     "resumed_job": ("post", f"{JOB}:resume", None),
     "deleted_job": ("delete", JOB, None),
@@ -213,7 +221,6 @@ REFUSALS: dict[str, tuple[str, str, Any]] = {
         {"trainingConfig": {"baseModel": "accounts/local/models/tiny-qwen3", "maxContextLength": 4096, "loraRank": 8}},
     ),
     "method_not_allowed": ("put", "/v1/accounts", None),
-    "unimplemented": ("post", f"{BASE}/deployments", {}),
 }
 
 
@@ -249,6 +256,21 @@ def test_what_a_write_answers(name: str, caller: Caller, draft: None) -> None:
     check(name, status, settled(body))
 
 
+def test_what_a_new_deployment_answers(caller: Caller, team: Account, settings: Any) -> None:
+    tiny = BaseModel.objects.get(model_id="tiny-qwen3")
+    serves = make_version(
+        shape=make_shape(base_model=tiny, account=team, shape_id="tiny-sampler", kind=ShapeKind.DEPLOYMENT),
+        version_id="dddddddd",
+        gpus=0,
+        context=2048,
+    )
+    body = {"deploymentShape": serves.name, "minReplicaCount": 0, "maxReplicaCount": 1, "enableHotLoad": True}
+    status, answer = caller.post(f"{BASE}/deployments?deploymentId=new", body)
+    check("created_deployment", status, settled(answer))
+    settings.SLIPWAY_LOCAL_PROVIDER = False
+    check("refused_unimplemented", *caller.post(f"{BASE}/deployments?deploymentId=other", body))
+
+
 def test_what_is_left_of_a_deleted_job(caller: Caller) -> None:
     caller.delete(JOB)
     check("tombstone", *caller.get(JOB))
@@ -278,6 +300,7 @@ def test_what_a_fault_of_ours_is_told(caller: Caller, monkeypatch: pytest.Monkey
 
 def test_every_file_is_somebodys() -> None:
     others = {"promoting", "operation", "trained_model"}  # of tests/api/test_models.py
+    others |= {"created_deployment", "refused_unimplemented"}
     others |= {"tombstone", "refused_scope", "refused_unauthenticated", "refused_key", "refused_internal"}
     known = {*GETS, *WRITES, *(f"refused_{name}" for name in REFUSALS), *others}
     assert {path.stem for path in GOLDEN.iterdir()} == known

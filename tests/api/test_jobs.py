@@ -387,7 +387,7 @@ def test_the_page_and_the_audit_log_name_the_caller_and_the_key(caller: Caller, 
 
 
 def test_deployments_are_refused_in_words(caller: Caller) -> None:
-    assert reason(caller.post("/v1/accounts/local/deployments", {}))[:2] == (501, 12)
+    assert reason(caller.post("/v1/accounts/local/deployments?deploymentId=new", {}))[:2] == (400, 3)
     one = "/v1/accounts/local/deployments/none"
     for answer in (
         caller.get(one),

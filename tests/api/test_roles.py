@@ -19,8 +19,10 @@ from catalog.enums import ShapeKind
 from catalog.models import ShapeVersion, TrainedModel
 from catalog.states import VersionState
 from connections.providers.states import AttemptState
+from deployments.models import Deployment
 from launches.models import Launch
 from tests.api.makers import Caller, make_caller
+from tests.deployments.makers import make_deployment
 from tests.launches.makers import bring_to, make_launch
 from tests.launches.weights import make_checkpoint
 from tests.makers import make_account, make_member, make_model, make_shape, make_trained_model, make_version
@@ -35,7 +37,7 @@ LARGEST = {
     Role.ADMIN: Scope.PUBLISH,
 }
 PEOPLE = (ANONYMOUS, BAD, OTHER, READER, *(role.value for role in Role))
-OK, BAD_REQUEST, UNAUTHENTICATED, FORBIDDEN, MISSING, UNIMPLEMENTED = 200, 400, 401, 403, 404, 501
+OK, BAD_REQUEST, UNAUTHENTICATED, FORBIDDEN, MISSING = 200, 400, 401, 403, 404
 SHAPE = {
     "trainerMode": "LORA_TRAINER",
     "acceleratorCount": 0,
@@ -52,6 +54,7 @@ class ApiWorld:
     public: ShapeVersion
     draft: ShapeVersion
     sampler: ShapeVersion
+    deployment: Deployment
     launch: Launch
     failed: Launch
     trained: TrainedModel
@@ -74,6 +77,10 @@ def world(monkeypatch: pytest.MonkeyPatch) -> ApiWorld:
     private = make_version(shape=make_shape(base_model=model, account=team), gpus=0, context=2048, public=False)
     public = make_version(shape=make_shape(base_model=model), gpus=0, context=2048)
     draft = make_version(shape=make_shape(base_model=model, account=team), gpus=8, state=VersionState.DRAFT)
+    sampler, serving = (
+        make_version(shape=make_shape(base_model=model, account=team, kind=ShapeKind.DEPLOYMENT), gpus=0, public=False)
+        for _ in range(2)
+    )
     failed = make_launch(owner=members[Role.LAUNCHER], account=team, version=private)
     bring_to(failed, AttemptState.FAILED)
     make_checkpoint(failed)
@@ -82,7 +89,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> ApiWorld:
         private=private,
         public=public,
         draft=draft,
-        sampler=make_version(shape=make_shape(base_model=model, account=team, kind=ShapeKind.DEPLOYMENT), public=False),
+        sampler=sampler,
+        deployment=make_deployment(owner=members[Role.LAUNCHER], account=team, version=serving),
         launch=make_launch(owner=members[Role.LAUNCHER], account=team, version=private),
         failed=failed,
         trained=make_trained_model(account=team, created_by=members[Role.LAUNCHER]),
@@ -177,6 +185,18 @@ def new_sampler(world: ApiWorld) -> dict[str, Any]:
 
 
 PRIVATE, PUBLIC, DRAFT = (lambda w: w.private), (lambda w: w.public), (lambda w: w.draft)
+
+
+def new_deployment(world: ApiWorld) -> dict[str, Any]:
+    """The body of a deployment."""
+    return {"deploymentShape": world.sampler.name}
+
+
+def deployed(world: ApiWorld) -> str:
+    """The path of the launcher's deployment."""
+    return f"/v1/{world.deployment.name}"
+
+
 SAMPLER: Callable[[ApiWorld], ShapeVersion] = lambda w: w.sampler  # noqa: E731
 TABLE: dict[str, list[ApiCase]] = {
     "api_nothing": [ApiCase("get", lambda _: "/v1/nothing", everybody(MISSING))],
@@ -276,9 +296,15 @@ TABLE: dict[str, list[ApiCase]] = {
         ApiCase("get", job("/checkpoints/none:download"), members(MISSING)),
     ],
     "api_checkpoint_links": [ApiCase("get", saved(":getDownloadEndpoint"), at_least(Role.LAUNCHER, BAD_REQUEST))],
-    "api_deployments": [ApiCase("post", team("/deployments"), members(UNIMPLEMENTED))],
+    "api_deployments": [
+        ApiCase("get", team("/deployments"), members(OK)),
+        ApiCase("post", team("/deployments?deploymentId=new"), at_least(Role.LAUNCHER, OK), new_deployment),
+    ],
     "api_deployment": [
-        ApiCase(method, team("/deployments/none"), everybody(MISSING)) for method in ("get", "patch", "delete")
+        ApiCase("get", deployed, members(OK)),
+        ApiCase("patch", deployed, at_least(Role.LAUNCHER, OK), lambda _: {"description": "Ours."}),
+        ApiCase("delete", deployed, at_least(Role.LAUNCHER, OK)),
+        ApiCase("get", team("/deployments/none"), everybody(MISSING)),
     ],
 }
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from django.conf import settings
 
@@ -20,6 +21,7 @@ from connections.providers.states import AttemptState, Reason
 from connections.providers.trainer_files.demo_models import DEMO_MODELS
 from tests.connections.local_rig import open_to_trainers
 from tests.connections.rig import make_reference, make_submission, until, wait_for
+from tests.connections.test_local_samplers import submission
 from tests.sdk.environments import KEPT
 
 S = AttemptState
@@ -41,7 +43,7 @@ def provider(tmp_path: Path) -> Iterator[LocalProvider]:
         environment=KEPT / "trainer",
     )
     yield provider
-    for directory in provider.root.glob("jobs/*/*/attempts/*"):
+    for directory in provider.root.glob("**/jobs/*/*/attempts/*"):
         processes.end_all(directory)
 
 
@@ -84,6 +86,22 @@ def test_an_idle_trainer_stops_itself(provider: LocalProvider) -> None:
     idle = until(lambda: (seen := provider.observe(reference)).reason and seen, 600)
     assert idle
     assert (idle.state, idle.reason) == (S.CANCELLED, Reason.INACTIVE)
+
+
+@pytest.mark.e2e
+def test_a_sampler_of_the_demo_model_answers_under_the_name_of_its_deployment(provider: LocalProvider) -> None:
+    samplers = provider.samplers
+    wanted = submission("dep", trainer_job="")
+    samplers.start(wanted)
+    up = until(lambda: (seen := samplers.observe(wanted.reference)).ready and seen, PREPARED_SECONDS)
+    assert up
+    asked = {"model": wanted.spec.deployment, "prompt": [1, 2], "max_tokens": 4}
+    address, headers = f"{up.endpoint}/inference/v1/completions", {"X-Api-Key": wanted.token}
+    answer = httpx.post(address, json=asked, headers=headers, timeout=60)
+    assert (answer.status_code, answer.json()["model"]) == (200, wanted.spec.deployment)
+    assert httpx.post(address, json=asked).status_code == 401
+    samplers.stop(wanted.reference)
+    assert until(lambda: samplers.observe(wanted.reference).reason) is Reason.USER
 
 
 def _trainer_pid(provider: LocalProvider, job: str) -> int:

@@ -19,6 +19,13 @@ class LocalConfig:
         read=positive,
         variable="SLIPWAY_LOCAL_SLOTS",
     )
+    samplers: int = setting(
+        "Sampler slots",
+        "How many samplers run at a time; the others wait.",
+        default=1,
+        read=positive,
+        variable="SLIPWAY_LOCAL_SAMPLERS",
+    )
     bind: str = setting(
         "Trainers listen on", "The address that trainers bind.", default="127.0.0.1", variable="SLIPWAY_TRAINER_BIND"
     )

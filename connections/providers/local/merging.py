@@ -91,7 +91,7 @@ class Merge:
             obstacle,
             limits=self.limits.in_force(self.root),
             reached=(self.root, self.places.made, *self.users.needed, *linked),
-            program=".merge",
+            program=f"{self.trainer_package.name}.merge",
         )
         return commands | {"folders": [str(directory)]}
 

@@ -62,14 +62,14 @@ def make_plan(
 ) -> dict[str, Any]:
     """What the wrapper in `directory` runs, see wrapper.py. Without a user, because of the obstacle, it has ours.
 
-    `reached` is what the user has to get to, `limits` is what limits.py says, `program` a module of the trainer's
-    package where it is another than that itself.
+    `reached` is what the user has to get to, `limits` is what limits.py says, `program` the module that runs
+    where it is another than the trainer's package itself.
     """
     interpreter = trainer_environment / "bin" / "python"
     return {
         "prepare": [sys.executable, str(trainer_package / "prepare.py"), str(trainer_environment)],
         "prepare_only": sorted(name for name in environment if _is_for_preparation(name)),
-        "trainer": [str(interpreter), "-m", f"{trainer_package.name}{program}", str(directory / files.CONFIG)],
+        "trainer": [str(interpreter), "-m", program or trainer_package.name, str(directory / files.CONFIG)],
         "cwd": str(trainer_package.parent),
         "grace_seconds": grace_seconds,
         "limits": dict(limits),

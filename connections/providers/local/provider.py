@@ -36,6 +36,7 @@ from connections.providers.local import capability, observation, plan, processes
 from connections.providers.local.limits import Limits
 from connections.providers.local.merging import Merge
 from connections.providers.local.queue import Queue, settle
+from connections.providers.local.samplers import LocalSamplers
 from connections.providers.local.users import JobUsers
 from connections.providers.spec import TrainerSpec
 from connections.providers.submissions import KeptSubmission
@@ -61,6 +62,7 @@ class LocalProvider:
     limits           what one trainer may use of the machine
     least_free_bytes free space of the disk below which no trainer is started
     grace_seconds    what a trainer gets between SIGTERM and SIGKILL
+    sampler_slots    how many samplers run at a time; their package lies beside the trainer's
     """
 
     root: Path
@@ -76,6 +78,25 @@ class LocalProvider:
     least_free_bytes: int = 0
     grace_seconds: float = 3.0
     mapped: Mapping[str, Path] = field(default_factory=dict)
+    sampler_slots: int = 1
+
+    @property
+    def samplers(self) -> LocalSamplers:
+        """Where samplers run."""
+        return LocalSamplers(
+            root=self.root,
+            slots=self.sampler_slots,
+            bind=self.bind,
+            host=self.host,
+            places=self._models,
+            users=self._users,
+            turn=self._queue.turn,
+            faults=_faults,
+            package=self.trainer_package.parent / "sampler",
+            environment=self.environment,
+            limits=self.limits,
+            grace_seconds=self.grace_seconds,
+        )
 
     @property
     def _models(self) -> capability.ModelPlaces:
@@ -84,7 +105,13 @@ class LocalProvider:
     @property
     def capabilities(self) -> Capabilities:
         """Each attempt is looked at by itself, often: that costs a few files."""
-        return Capabilities(poll_seconds=1.0, runs_here=True, looks_before_lost=1, merges=True)
+        return Capabilities(
+            poll_seconds=1.0,
+            runs_here=True,
+            looks_before_lost=1,
+            merges=True,
+            runs_samplers=self.samplers.package.is_dir(),
+        )
 
     def identify(self) -> Identity:
         """The machine. Errors: `Retryable`."""
@@ -240,13 +267,13 @@ class LocalProvider:
         """
         with _faults(), self._queue.turn():
             stopped = self._queue.live()
-            directories = [self._queue.directory(reference) for reference in stopped]
+            directories = [*(self._queue.directory(reference) for reference in stopped), *self.samplers.live()]
             for directory in directories:
                 with suppress(OSError):  # a full disk: the wrapper writes down that it was asked, which says the same
                     files.mark(directory / files.HOST_STOPPED)
                 processes.ask_wrapper(directory)
             deadline = time.monotonic() + grace_seconds
-            while self._queue.live() and time.monotonic() < deadline:
+            while (self._queue.live() or self.samplers.live()) and time.monotonic() < deadline:
                 time.sleep(0.02)
             for directory in directories:
                 if not (directory / files.EXIT).exists():

@@ -43,8 +43,8 @@ _CAPABILITIES = {"chown": 0, "dac_override": 1, "kill": 5, "setgid": 6, "setuid"
 SHARED_FOLDER, SHARED_FILE = 0o2750, 0o640
 PASSED, PRIVATE = 0o710, 0o700
 UMASK = 0o027
-LENT = "merging"
-"""The folder of what processes that belong to no job work on."""
+LENT, SAMPLERS = "merging", "samplers"
+"""The folders of what processes that belong to no job work on."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,14 @@ class JobUsers:
         Errors: `OSError`, `Retryable` where no id is free. Hold the turn.
         """
         account, free = job_directory.parent, self._free()
+        group = self._group_of(account, free)
+        for job in account.iterdir():
+            if (job / files.CHECKPOINTS).is_dir() and not self._owns(_user_of(job)):
+                _hand_over(job, next(free), group)
+        return JobUser(_user_of(job_directory), group)
+
+    def _group_of(self, account: Path, free: Iterator[int]) -> int:
+        """The group of the account with that folder, which it gets where it has none yet."""
         for folder in (self.root, account.parent):
             folder.chmod(0o711)
         self._forget_elsewhere()
@@ -90,10 +98,16 @@ class JobUsers:
         if not self._owns(group):
             group = next(free)
             _give(account, ROOT, group, PASSED)
-        for job in account.iterdir():
-            if (job / files.CHECKPOINTS).is_dir() and not self._owns(_user_of(job)):
-                _hand_over(job, next(free), group)
-        return JobUser(_user_of(job_directory), group)
+        return group
+
+    def open_account(self, account: str) -> None:
+        """Let the account have a group before its first job: who reads its weights later needs it now. Errors: as `of`.
+
+        Hold the turn.
+        """
+        folder = self.root / "jobs" / account
+        files.make_directory(folder)
+        self._group_of(folder, self._free())
 
     def prepare(self, directory: Path, user: JobUser) -> None:
         """Let the user pass to its own folders of an attempt, and read what it is told. Errors: `OSError`."""
@@ -159,7 +173,7 @@ class JobUsers:
         for account in (self.root / "jobs").glob("*"):
             yield account.stat().st_gid
             yield from map(_user_of, account.iterdir())
-        for lent in (self.root / LENT).glob("*"):
+        for lent in (*(self.root / LENT).glob("*"), *(self.root / SAMPLERS).glob("jobs/*/*/attempts/*")):
             yield lent.stat().st_gid
 
 

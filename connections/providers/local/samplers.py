@@ -1,0 +1,205 @@
+"""Samplers on this machine: processes under the same supervisor as trainers, in slots of their own.
+
+A replica lives in <root>/samplers/jobs/<account>/<deployment>/attempts/<start>/. Where we are root it has a user that
+nothing else has and the group of its account's trainers, whose weights it reads and cannot write.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from connections.providers.base import LogChunk, Observation, Reference, Rejected, Retryable
+from connections.providers.local import capability, observation, plan, processes
+from connections.providers.local.limits import Limits
+from connections.providers.local.queue import Queue
+from connections.providers.local.reach import PASSED_BY_ALL
+from connections.providers.local.users import SAMPLERS, JobUser, JobUsers
+from connections.providers.samplers import SamplerSpec, SamplerSubmission
+from connections.providers.trainer_files import files
+from connections.providers.trainer_files.job_folders import JobFolders
+from wire.counts import quantity
+
+ENGINES: dict[str | None, str] = {None: "transformers", "TRANSFORMERS": "transformers"}
+"""By the engine of a shape what the sampler calls it, of those that run without a GPU."""
+CACHE_TOKENS = 32_768
+"""Whose keys and values a sampler holds at least; one sequence has to fit."""
+OWN = (files.RECORDS, files.HOME)
+ABOVE = 5
+"""Folders from a replica's own up to that of all samplers."""
+
+
+@dataclass(frozen=True)
+class LocalSamplers:
+    """What samplers need of the provider that they belong to; `turn` is held while a user is chosen for one.
+
+    `package` is the directory of the package `sampler`, `slots` how many run at a time.
+    """
+
+    root: Path
+    slots: int
+    bind: str
+    host: str
+    places: capability.ModelPlaces
+    users: JobUsers
+    turn: Callable[[], AbstractContextManager[None]]
+    faults: Callable[[], AbstractContextManager[None]]
+    package: Path
+    environment: Path
+    limits: Limits
+    grace_seconds: float
+
+    def fits(self, spec: SamplerSpec, replicas: int) -> Sequence[str]:
+        """Why they cannot run here; empty where they can."""
+        return list(self._reasons(spec, replicas))
+
+    def _reasons(self, spec: SamplerSpec, replicas: int) -> Iterator[str]:
+        if not self.package.is_dir():
+            yield "This Slipway has no sampler yet, so this machine runs none."
+        if spec.gpus:
+            yield f"The deployment shape needs {quantity(spec.gpus, 'GPU')} a replica; samplers here run without."
+        if spec.engine not in ENGINES:
+            yield f"The deployment shape serves with {spec.engine}; this machine serves with TRANSFORMERS."
+        if replicas > 1:
+            yield f"It asks for {replicas} replicas; this machine runs one of a deployment: ask for 1 at most."
+        try:
+            capability.model_directory(self.places, spec.base_model)
+        except FileNotFoundError as error:
+            yield str(error)
+
+    def start(self, submission: SamplerSubmission) -> None:
+        """Take the replica, and start it where a slot is free. Errors: `Rejected`, `Retryable`."""
+        reference = submission.reference
+        with self.faults(), self._queue.turn():
+            directory = self._folders.place_for(submission)
+            if not directory.exists():
+                if reasons := self.fits(submission.spec, 1):
+                    raise Rejected(" ".join(reasons))
+                self._queue.advance()
+                if self._queue.holds(reference.account, reference.job):
+                    raise Retryable(f"The sampler of {reference.job} that ran before is not over yet.")
+                self._queue.append(reference, self._folders.write(submission, directory))
+            self._queue.advance()
+
+    def observe(self, reference: Reference) -> Observation:
+        """The state right now; also starts what waits for a slot that has become free. Errors: `Gone`, `Retryable`."""
+        with self.faults():
+            directory = self._folders.find(reference)
+            with self._queue.turn():
+                standing = self._queue.advance()
+            if (directory / files.EXIT).exists():
+                found = observation.ended(directory, files.read_json(directory / files.EXIT) or {})
+            elif reference in standing.waiting:
+                found = observation.waiting(directory, standing.waiting.index(reference), self.slots, "")
+            elif reference in standing.unsettled:
+                raise Retryable("The sampler is gone; how it ended could not be noted yet: is the disk full?")
+            else:
+                found = observation.live(directory, self.host, self.bind)
+            return replace(found, detail=_of_sampler(found.detail))
+
+    def stop(self, reference: Reference) -> None:
+        """Ask for the end. Errors: `Gone`, `Retryable`."""
+        with self.faults():
+            directory = self._folders.find(reference)
+            if not (directory / files.EXIT).exists():
+                files.mark(directory / files.CANCELLED)
+                processes.ask_wrapper(directory)
+
+    def delete(self, account: str, deployment: str) -> None:
+        """Remove all files of a deployment of which nothing runs. Errors: `Retryable` while something does."""
+        with self.faults():
+            with self._queue.turn():
+                self._queue.advance()
+                if self._queue.holds(account, deployment):
+                    raise Retryable(f"A sampler of {deployment} is not over yet.")
+                self._folders.remove(account, deployment, keep_checkpoints=False)
+            self._folders.empty_trash()
+
+    def logs(self, reference: Reference, after: int) -> LogChunk:
+        """At most 64 KiB of log from the byte offset on. Errors: `Gone`, `Retryable`."""
+        with self.faults():
+            return self._folders.logs(reference, after)
+
+    def live(self) -> list[Path]:
+        """The folders of those that run."""
+        return [self._queue.directory(reference) for reference in self._queue.live()]
+
+    @property
+    def _folders(self) -> JobFolders:
+        return JobFolders(self.root / SAMPLERS, "among the samplers of this machine")
+
+    @property
+    def _queue(self) -> Queue:
+        return Queue(self._folders, self.slots, self._begin)
+
+    def _begin(self, directory: Path) -> int:
+        """Start the wrapper of a replica. Errors: `OSError`, `Retryable`."""
+        recorded = json.loads((directory / files.SUBMISSION).read_bytes())
+        spec, account = SamplerSpec(**recorded["spec"]), recorded["reference"]["account"]
+        for name in OWN:
+            files.make_directory(directory / name)
+        files.write_json(directory / files.CONFIG, self._config(directory, spec, account))
+        obstacle = self.users.obstacle()
+        user = None if obstacle else self._user(directory, account)
+        commands = plan.make_plan(
+            os.environ,
+            directory,
+            self.package.parent / "trainer",
+            self.environment,
+            self.grace_seconds,
+            user,
+            obstacle,
+            limits=self.limits.in_force(self.root),
+            reached=(
+                self.root,
+                self.places.made,
+                self.package,
+                *self.users.needed,
+                *capability.linked_folders(self.places, spec.base_model),
+            ),
+            program=self.package.name,
+        )
+        files.write_json(directory / files.PLAN, commands | {"folders": [str(directory)]})
+        return processes.start_wrapper(directory, plan.wrapper_environment(os.environ))
+
+    def _user(self, directory: Path, account: str) -> JobUser:
+        with self.turn():
+            self.users.open_account(account)
+            for folder in (directory.parents[depth] for depth in range(1, ABOVE)):
+                folder.chmod(PASSED_BY_ALL)
+            user = self.users.lend(directory, account, own=OWN)
+            self.users.share(self.places.made / account, user.account_group)
+            return user
+
+    def _config(self, directory: Path, spec: SamplerSpec, account: str) -> Mapping[str, Any]:
+        """What the sampler is told, see its config.py."""
+        model = capability.model_directory(self.places, spec.base_model)
+        return {
+            "directory": str(directory / files.RECORDS),
+            "deployment": spec.deployment,
+            "base_model": spec.base_model,
+            "model_directory": str(model) if model else None,
+            "model_cache": str(directory / files.HOME / "model-cache"),
+            "jobs_root": str(self.root / "jobs" / account),
+            "models_root": str(self.places.made / account),
+            "trainer_job": spec.trainer_job or None,
+            "engine": ENGINES[spec.engine],
+            "max_context_length": spec.max_context_length,
+            "cache_tokens": max(CACHE_TOKENS, spec.max_context_length),
+            "inactivity_timeout_s": spec.inactivity_timeout_seconds,
+            "host": self.bind,
+            "port": 0,
+        }
+
+
+def _of_sampler(words: str) -> str:
+    """What is said of a trainer that was started, said of a sampler."""
+    first, line, rest = words.partition("\n")  # what follows are lines of its log
+    for trainer, sampler in (("trainers run", "samplers run"), ("trainer", "sampler"), (" Resume to go on.", "")):
+        first = first.replace(trainer, sampler)
+    return f"{first}{line}{rest}"

@@ -1,0 +1,88 @@
+"""What a provider offers that runs samplers, too: a kind that runs none simply is none.
+
+A replica of a deployment lives as an attempt of a job does, under a reference of (account, deployment, start): each
+start has the next number. So its states, endings and log are an attempt's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from connections.providers.base import LogChunk, Observation, Reference
+
+
+@dataclass(frozen=True)
+class SamplerSpec:
+    """Everything that a sampler is told, complete and recorded.
+
+    `deployment` is its resource name; `accelerator_count` is GPUs per node of one replica; `max_context_length` is
+    tokens of prompt and completion. `trainer_job` is the id of the account's job whose weights it loads, "" for none.
+    `inactivity_timeout_seconds` is how long it is up without a call. None elsewhere means that the provider chooses.
+    """
+
+    deployment: str
+    deployment_shape_version: str
+    base_model: str
+    engine: str | None
+    accelerator_type: str | None
+    accelerator_count: int
+    node_count: int
+    max_context_length: int
+    base_model_weight_precision: str | None
+    deployment_image_tag: str | None
+    trainer_job: str
+    inactivity_timeout_seconds: int
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of one replica."""
+        return self.accelerator_count * self.node_count
+
+    def as_json(self) -> dict[str, Any]:
+        """The recorded form."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class SamplerSubmission:
+    """A request to run a deployment's samplers. `token` is what requests to them must carry."""
+
+    reference: Reference
+    spec: SamplerSpec
+    token: str = field(repr=False)
+
+
+class SamplerProvider(Protocol):
+    """Somewhere that samplers run. Every call may be repeated, and takes less than a minute."""
+
+    def fits(self, spec: SamplerSpec, replicas: int) -> Sequence[str]:
+        """Why so many replicas of the spec can never run here, one sentence a reason. Never touches the network."""
+
+    def start(self, submission: SamplerSubmission) -> None:
+        """Take the replica; a second call with the same reference and token changes nothing.
+
+        Errors: `Rejected`, also where the reference is another deployment's, whose token differs; `Retryable`.
+        """
+
+    def observe(self, reference: Reference) -> Observation:
+        """The state right now, and where it listens. Errors: `Gone`, `Retryable`."""
+
+    def stop(self, reference: Reference) -> None:
+        """Ask for the end; returns at once, `observe` tells when it is over. Errors: `Gone`, `Retryable`."""
+
+    def delete(self, account: str, deployment: str) -> None:
+        """Remove everything kept of a deployment of which nothing runs. Errors: `Gone`, `Retryable`."""
+
+    def logs(self, reference: Reference, after: int) -> LogChunk:
+        """At most 64 KiB of log from the byte offset on, cut at a line end where there is one. Errors: `Gone`."""
+
+
+@runtime_checkable
+class RunsSamplers(Protocol):
+    """A provider that runs samplers beside trainers."""
+
+    @property
+    def samplers(self) -> SamplerProvider:
+        """Where they run."""

@@ -1,0 +1,1 @@
+"""Deployments as resources of `/v1`."""

@@ -1,0 +1,76 @@
+"""Deployments as the wire writes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from api.fields import WholeField
+from deployments.models import Deployment
+from deployments.states import DeploymentState
+from wire.names import job_name
+from wire.status import Code
+from wire.times import rfc3339
+
+STATES = tuple(DeploymentState)
+TRANSITIONS = ("SYNC", "ASYNC")
+TAKEN = ("description", "enableHotLoad", "forTraining", "hotLoadBucketType", "hotLoadTransitionType", "annotations")
+"""Fields that are kept as they are said, and answered so."""
+
+
+class PlacementSerializer(serializers.Serializer[Any]):
+    """Where it is to run."""
+
+    region = serializers.CharField(required=False, allow_blank=True)
+
+
+class DeploymentSerializer(serializers.Serializer[Deployment]):
+    """Samplers that serve a base model, or what its trainer made of it."""
+
+    name = serializers.CharField(read_only=True)
+    baseModel = serializers.CharField(required=False)
+    deploymentShape = serializers.CharField(required=False, help_text="name of a version; of a shape its latest")
+    description = serializers.CharField(required=False, allow_blank=True, max_length=1000)
+    state = serializers.ChoiceField(STATES, read_only=True)
+    status = serializers.DictField(read_only=True, help_text="google.rpc.Status")
+    minReplicaCount = WholeField(required=False)
+    maxReplicaCount = WholeField(required=False)
+    desiredReplicaCount = serializers.IntegerField(read_only=True)
+    replicaCount = serializers.IntegerField(read_only=True, help_text="how many answer")
+    enableHotLoad = serializers.BooleanField(required=False)
+    forTraining = serializers.BooleanField(required=False)
+    hotLoadBucketType = serializers.CharField(required=False, allow_blank=True, max_length=63)
+    hotLoadTrainerJob = serializers.CharField(required=False, allow_blank=True, help_text="whose weights it loads")
+    hotLoadTransitionType = serializers.ChoiceField(TRANSITIONS, required=False)
+    annotations = serializers.DictField(child=serializers.CharField(allow_blank=True, max_length=1000), required=False)
+    acceleratorType = serializers.CharField(required=False, allow_blank=True, help_text="the shape's own")
+    placement = PlacementSerializer(required=False)
+    extraArgs = serializers.ListField(child=serializers.CharField(allow_blank=True), required=False)
+    extraValues = serializers.DictField(required=False)
+    preemptible = serializers.BooleanField(required=False)
+    createTime = serializers.DateTimeField(read_only=True)
+    updateTime = serializers.DateTimeField(read_only=True)
+    createdBy = serializers.CharField(read_only=True)
+
+    def to_representation(self, row: Deployment) -> dict[str, Any]:
+        """What was said, and how it stands."""
+        failed = row.state == DeploymentState.FAILED
+        answer = {
+            "name": row.name,
+            "baseModel": row.spec["base_model"],
+            "deploymentShape": row.spec["deployment_shape_version"],
+            **{name: row.said[name] for name in TAKEN if name in row.said},
+            "state": row.state,
+            "status": {"code": int(Code.FAILED_PRECONDITION) if failed else 0, "message": row.detail, "details": []},
+            "minReplicaCount": row.min_replicas,
+            "maxReplicaCount": row.max_replicas,
+            "desiredReplicaCount": row.replicas,
+            "replicaCount": row.ready_replicas,
+            "createTime": rfc3339(row.created_at),
+            "updateTime": rfc3339(row.updated_at),
+            "createdBy": row.owner.get_username(),
+        }
+        if row.trainer:
+            answer["hotLoadTrainerJob"] = job_name(row.account.account_id, row.trainer.job_id)
+        return answer

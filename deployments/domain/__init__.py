@@ -1,0 +1,1 @@
+"""The verbs of deployments; the only writers of their rows."""

@@ -1,0 +1,175 @@
+"""Take a deployment one step towards what is wanted: claim its row, talk to its connection, apply what that says.
+
+What runs is numbered before anybody is told to start it, so a worker that dies starts nothing twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from connections.providers.base import Gone, LogChunk, Observation, ProviderError, Rejected, Retryable
+from connections.providers.samplers import SamplerProvider, SamplerSubmission
+from connections.providers.states import FINAL, AttemptState, Reason
+from deployments.domain.move_deployment import move, note
+from deployments.models import Deployment
+from deployments.placement import NO_SAMPLERS, samplers_at
+from deployments.states import DeploymentState
+from deployments.tokens import sampler_token
+from queues import leases
+
+_S = DeploymentState
+SOON, WATCHED, SETTLED = timedelta(seconds=1), timedelta(seconds=10), timedelta(hours=1)
+"""How long until the next look: while something changes, while a sampler runs, and where nothing does."""
+LOG_TAIL_CHARACTERS = 64 * 1024
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class SamplerReport:
+    """What came back: an observation, None where nothing runs; or the error, after which we try again.
+
+    `removed` says that all that was kept of a deleted one is gone.
+    """
+
+    observation: Observation | None = None
+    log: LogChunk | None = None
+    error: str = ""
+    removed: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing runs."""
+        return not self.error and (self.observation is None or self.observation.state in FINAL)
+
+
+def advance_deployment(pk: int) -> timedelta | None:
+    """One step. Answers when the next one is due; None where there is none, or another worker sees to it."""
+    claimed = _claim(pk)
+    if claimed is None:
+        return None
+    deployment, lease = claimed
+    with lease.kept():
+        report = _talk(deployment)
+    return _apply(lease, report)
+
+
+@transaction.atomic
+def _claim(pk: int) -> tuple[Deployment, leases.Lease] | None:
+    """The row, with its next start numbered where one is due."""
+    rows = Deployment.objects.select_related("account", "connection", "trainer")
+    claimed = leases.claim(rows, pk, now=timezone.now())
+    if claimed is None:
+        return None
+    deployment, lease, _ = claimed
+    if _is_wanted(deployment) and not deployment.running and deployment.state != _S.FAILED:
+        deployment.start, deployment.running = deployment.start + 1, True
+        deployment.log_tail, deployment.log_offset = "", 0
+        deployment.save(update_fields=["start", "running", "log_tail", "log_offset"])
+    return deployment, lease
+
+
+def _is_wanted(deployment: Deployment) -> bool:
+    return deployment.replicas > 0 and deployment.state != _S.DELETING and not deployment.stop_asked
+
+
+def _talk(deployment: Deployment) -> SamplerReport:
+    """Start or stop where that is due, then look. Never raises: errors are reported."""
+    try:
+        samplers = samplers_at(deployment.connection, to_act=True)
+        if samplers is None:
+            raise Retryable(f"{deployment.connection}: {NO_SAMPLERS}")
+        return _ask(samplers, deployment)
+    except ProviderError as error:
+        return SamplerReport(error=str(error))
+    except Exception as error:  # a fault in a provider must not take the sweep down with it
+        log.exception("samplers.fault")
+        return SamplerReport(error=f"The connection failed in a way that it does not name ({type(error).__name__}).")
+
+
+def _ask(samplers: SamplerProvider, deployment: Deployment) -> SamplerReport:
+    reference, report = deployment.reference, SamplerReport()
+    if deployment.running:
+        try:
+            if _is_wanted(deployment):
+                samplers.start(SamplerSubmission(reference, deployment.sampler_spec, sampler_token(deployment)))
+            else:
+                samplers.stop(reference)
+            observation = samplers.observe(reference)
+            report = SamplerReport(observation, samplers.logs(reference, deployment.log_offset))
+        except Rejected as error:
+            report = SamplerReport(Observation(AttemptState.REJECTED, str(error), Reason.SPEC_REFUSED))
+        except Gone as error:
+            report = SamplerReport(Observation(AttemptState.LOST, str(error), Reason.UNKNOWN_TO_PROVIDER))
+    if deployment.state == _S.DELETING and report.is_over:
+        samplers.delete(reference.account, reference.job)
+        return replace(report, removed=True)
+    return report
+
+
+@transaction.atomic
+def _apply(lease: leases.Lease, report: SamplerReport) -> timedelta | None:
+    """Write it under the lease; nothing where that was lost."""
+    rows = Deployment.objects.select_for_update(of=("self",)).select_related("account", "trainer")
+    row = rows.filter(pk=lease.pk, lease_token=lease.token).first()
+    if row is None:
+        return None
+    now = timezone.now()
+    if report.error:
+        row.failures += 1
+        row.detail = report.error
+        wait = leases.backoff(row.failures)
+    else:
+        row.failures, row.observed_at = 0, now
+        _keep_log(row, report)
+        _settle(row, report, now)
+        wait = _wait(row)
+    row.give_back(due=now + wait)
+    row.save()
+    return None if row.state == _S.DELETED else wait
+
+
+def _keep_log(row: Deployment, report: SamplerReport) -> None:
+    if report.log:
+        row.log_tail = (row.log_tail + report.log.text.replace("\0", ""))[-LOG_TAIL_CHARACTERS:]
+        row.log_offset = report.log.offset
+
+
+def _settle(row: Deployment, report: SamplerReport, now: datetime) -> None:
+    """The row as the report says; what is wanted may be something else by now, which the next step sees to."""
+    if row.running and report.is_over:
+        row.running, row.ready_replicas, row.endpoint = False, 0, ""
+        if _is_wanted(row):
+            _note_ending(row, report.observation, now)
+    if not row.running:
+        row.stop_asked = False
+        if row.state == _S.DELETING and report.removed:
+            move(row, _S.DELETED, now=now)
+        elif row.replicas == 0 and row.state in (_S.CREATING, _S.UPDATING):
+            move(row, _S.READY, now=now, detail="No sampler is wanted.")
+    elif (seen := report.observation) and _is_wanted(row):
+        row.ready_replicas, row.endpoint, row.detail = int(seen.ready), seen.endpoint, seen.detail
+        if seen.ready and row.state in (_S.CREATING, _S.UPDATING):
+            move(row, _S.READY, now=now)
+
+
+def _note_ending(row: Deployment, seen: Observation | None, now: datetime) -> None:
+    """A sampler ended though it is wanted: idle, with the machine, or by a failure."""
+    reason, detail = (seen.reason, seen.detail) if seen else (None, "")
+    if reason is Reason.INACTIVE:
+        row.replicas = row.min_replicas
+        note(row, f"Scaled to {row.replicas}: {detail}", now=now)
+    elif reason is not Reason.HOST_STOPPED:
+        move(row, _S.FAILED, now=now, detail=detail)
+        return
+    if row.replicas and row.state == _S.READY:
+        move(row, _S.UPDATING, now=now, detail=detail)
+
+
+def _wait(row: Deployment) -> timedelta:
+    changing = row.state in (_S.CREATING, _S.UPDATING, _S.DELETING) or (row.running and not _is_wanted(row))
+    return SOON if changing else WATCHED if row.running else SETTLED

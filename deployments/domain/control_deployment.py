@@ -1,0 +1,22 @@
+"""Who may act on a deployment, and how it is locked: what update and delete share."""
+
+from __future__ import annotations
+
+from accounts.actors import Actor, require
+from accounts.roles import Right
+from deployments.models import Deployment
+from wire.errors import NotFound
+
+
+def lock_for(actor: Actor, deployment: Deployment) -> Deployment:
+    """The row as it is now, locked, for somebody who may control it: its owner, or who controls any launch.
+
+    Errors: `NotFound`, `PermissionDenied`. Call it inside a transaction.
+    """
+    owns = actor.user is not None and deployment.owner_id == actor.user.pk
+    require(actor, deployment.account, Right.LAUNCH if owns else Right.CONTROL_ANY_LAUNCH)
+    rows = Deployment.objects.select_for_update(of=("self",)).select_related("account", "connection", "trainer")
+    found = rows.filter(pk=deployment.pk, finished_at__isnull=True).first()
+    if found is None:
+        raise NotFound(f"There is no {deployment.name} any more.")
+    return found

@@ -1,0 +1,103 @@
+"""The rows of deployments."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from accounts.models import Account, User
+from catalog.models import ShapeVersion
+from connections.models import Connection
+from connections.providers.base import Reference
+from connections.providers.samplers import SamplerSpec
+from deployments.states import DeploymentState
+from launches.models import Launch
+from queues.leases import LeasedRow
+from wire import names
+
+MOST_EVENTS = 200
+
+
+class Deployment(LeasedRow):
+    """`accounts/{account}/deployments/{deployment_id}`: samplers of one shape, wanted and as they were last seen.
+
+    `replicas` are wanted now, between `min_replicas` and `max_replicas`; `ready_replicas` answered when it was last
+    looked at. `start` numbers what is started, 0 as long as nothing was; `running` says that it may run still.
+    """
+
+    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="deployments")
+    deployment_id = models.CharField(max_length=63)
+    owner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="deployments")
+    shape_version = models.ForeignKey(ShapeVersion, on_delete=models.PROTECT, related_name="deployments")
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="deployments")
+    trainer = models.ForeignKey(Launch, on_delete=models.PROTECT, null=True, blank=True, related_name="deployments")
+    spec = models.JSONField()
+    said = models.JSONField(default=dict, help_text="What the request said that changes nothing here, to be answered.")
+    min_replicas = models.PositiveIntegerField()
+    max_replicas = models.PositiveIntegerField()
+    replicas = models.PositiveIntegerField()
+    ready_replicas = models.PositiveIntegerField(default=0)
+    start = models.PositiveIntegerField(default=0)
+    running = models.BooleanField(default=False)
+    stop_asked = models.BooleanField(default=False, help_text="What runs is to end, whatever is wanted then.")
+
+    state = models.CharField(
+        max_length=8, choices=[(s.value, s.value) for s in DeploymentState], default=DeploymentState.CREATING
+    )
+    detail = models.TextField(blank=True, help_text="What a person should know about the state.")
+    endpoint = models.CharField(max_length=400, blank=True)
+    events = models.JSONField(default=list, help_text=f"The newest {MOST_EVENTS}: when, what, who.")
+    log_tail = models.TextField(blank=True)
+    log_offset = models.BigIntegerField(default=0, help_text="Bytes of the log of this start that were read.")
+    observed_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True, blank=True, help_text="When it was deleted.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "deployment_id"],
+                condition=~Q(state=DeploymentState.DELETED),
+                name="deployment_id_unique",
+            ),
+            models.CheckConstraint(
+                condition=Q(deployment_id__regex=f"^{names.ID_PATTERN}$"), name="deployment_id_is_an_id"
+            ),
+            models.CheckConstraint(
+                condition=Q(min_replicas__lte=F("replicas"), replicas__lte=F("max_replicas")),
+                name="replicas_within_bounds",
+            ),
+            models.CheckConstraint(
+                condition=Q(state=DeploymentState.DELETED, finished_at__isnull=False)
+                | (~Q(state=DeploymentState.DELETED) & Q(finished_at__isnull=True)),
+                name="deployment_finished_when_deleted",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["account", "-created_at", "-id"], name="deployments_by_time"),
+            models.Index(fields=["account", "deployment_id", "id"], name="deployments_by_name"),
+            models.Index(fields=["next_check_at"], condition=Q(finished_at__isnull=True), name="deployments_due"),
+        ]
+
+    def __str__(self) -> str:
+        return self.deployment_id
+
+    @property
+    def name(self) -> str:
+        """The resource name. Needs `account` loaded."""
+        return names.deployment_name(self.account.account_id, self.deployment_id)
+
+    @property
+    def reference(self) -> Reference:
+        """What the connection knows the newest start by: an id of ours, since deployments may follow under one name."""
+        return Reference(self.account.account_id, f"{self.deployment_id[:54]}-{self.uid.hex[:8]}", self.start)
+
+    @property
+    def sampler_spec(self) -> SamplerSpec:
+        """What its samplers are told."""
+        return SamplerSpec(**self.spec)

@@ -1,0 +1,49 @@
+"""Where samplers run: the connections that an account may use, each asked without the network, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from connections.models import Connection
+from connections.opened import open_provider, provider_to_act
+from connections.providers.base import Retryable
+from connections.providers.samplers import RunsSamplers, SamplerProvider, SamplerSpec
+from wire.errors import FailedPrecondition, Unimplemented
+
+NO_SAMPLERS = "It runs no samplers."
+
+
+def samplers_at(connection: Connection, *, to_act: bool = False) -> SamplerProvider | None:
+    """What runs samplers there; None where nothing does. `to_act` is said to start or end one. Errors: `Retryable`."""
+    provider = provider_to_act(connection) if to_act else open_provider(connection)
+    if isinstance(provider, RunsSamplers) and provider.capabilities.runs_samplers:
+        return provider.samplers
+    return None
+
+
+def choose_connection(connections: Sequence[Connection], spec: SamplerSpec, replicas: int) -> Connection:
+    """The first that may run so many replicas and takes launches.
+
+    Errors: `Unimplemented` where none runs samplers at all, `FailedPrecondition` with each one's reasons.
+    """
+    told, able = [], False
+    for connection in connections:
+        reasons, runs = _reasons(connection, spec, replicas)
+        able = able or runs
+        if not reasons:
+            return connection
+        told.append(f"{connection}: {' '.join(reasons)}")
+    sentence = f"No connection can run this deployment. {' '.join(told) or 'The account has none.'}"
+    raise FailedPrecondition(sentence) if able else Unimplemented(sentence)
+
+
+def _reasons(connection: Connection, spec: SamplerSpec, replicas: int) -> tuple[Sequence[str], bool]:
+    """Why it does not take them, and whether it runs any."""
+    try:
+        samplers = samplers_at(connection)
+    except Retryable as error:
+        return [str(error)], False
+    if samplers is None:
+        return [NO_SAMPLERS], False
+    closed = [connection.closed_because] if connection.closed_because else []
+    return [*samplers.fits(spec, replicas), *closed], True

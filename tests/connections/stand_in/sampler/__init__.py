@@ -1,0 +1,1 @@
+"""A sampler that loads nothing: it listens, answers its healthz, and ends as it is told."""

@@ -1,0 +1,65 @@
+"""A kind of connection whose samplers live in a dictionary, told what to say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from connections.providers.base import Capabilities, Gone, LogChunk, Observation, Reference, Rejected
+from connections.providers.samplers import SamplerSpec, SamplerSubmission
+from connections.providers.states import AttemptState, Reason
+from tests.connections.remote import CAPABILITIES, RemoteEngine
+
+SERVING = "serving"
+UP = Observation(AttemptState.RUNNING, ready=True, endpoint="http://127.0.0.1:9")
+RUNS = replace(CAPABILITIES, runs_samplers=True)
+ASKED = Observation(AttemptState.CANCELLED, reason=Reason.USER)
+
+
+@dataclass
+class Samplers:
+    """Each start by its reference; `reasons` refuse, and `token` are those that were started with."""
+
+    seen: dict[Reference, Observation] = field(default_factory=dict)
+    specs: dict[Reference, SamplerSpec] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
+    reasons: tuple[str, ...] = ()
+    rejects: str = ""
+    most: int = 4
+
+    def fits(self, spec: SamplerSpec, replicas: int) -> Sequence[str]:
+        many = (f"{replicas} are more than {self.most}.",) if replicas > self.most else ()
+        return (*self.reasons, *many)
+
+    def start(self, submission: SamplerSubmission) -> None:
+        if self.rejects:
+            raise Rejected(self.rejects)
+        self.seen.setdefault(submission.reference, Observation(AttemptState.CREATING, "Preparing"))
+        self.specs[submission.reference] = submission.spec
+
+    def observe(self, reference: Reference) -> Observation:
+        if reference not in self.seen:
+            raise Gone("It knows none.")
+        return self.seen[reference]
+
+    def stop(self, reference: Reference) -> None:
+        if reference in self.seen:
+            self.seen[reference] = ASKED
+
+    def delete(self, account: str, deployment: str) -> None:
+        self.deleted.append(deployment)
+
+    def logs(self, reference: Reference, after: int) -> LogChunk:
+        return LogChunk("" if after else "hello\n", 6)
+
+    def say(self, observation: Observation) -> None:
+        """Of the newest start."""
+        self.seen[max(self.seen, key=lambda each: each.attempt)] = observation
+
+
+@dataclass
+class ServingEngine(RemoteEngine):
+    """An engine in memory that runs samplers, too."""
+
+    samplers: Samplers = field(default_factory=Samplers)
+    capabilities: Capabilities = RUNS

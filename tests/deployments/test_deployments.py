@@ -1,0 +1,178 @@
+"""The life of a deployment, by the API and a worker's steps, on an engine in memory."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from accounts.models import Account, AuditEntry, User
+from accounts.scopes import Scope
+from catalog.models import ShapeVersion
+from connections.models import Connection
+from connections.providers.base import Observation
+from connections.providers.states import AttemptState, Reason
+from deployments.domain.advance_deployment import advance_deployment
+from deployments.models import Deployment
+from tests.api.makers import Caller, make_caller
+from tests.connections.remote import CAPABILITIES, make_connection, registered
+from tests.deployments.engine import SERVING, UP, Samplers, ServingEngine
+from tests.launches.makers import make_launch
+from tests.makers import make_shape, make_version
+
+pytestmark = pytest.mark.django_db
+ALL = "/v1/accounts/team-a/deployments"
+ONE = f"{ALL}/dep"
+
+
+@pytest.fixture
+def caller(team: Account, lena: User) -> Caller:
+    return make_caller(account=team, user=lena, scope=Scope.LAUNCH)
+
+
+def body(version: ShapeVersion, **changes: Any) -> dict[str, Any]:
+    """As the SDK sends it."""
+    return {
+        "baseModel": version.snapshot["baseModel"],
+        "description": "Fireworks training deployment",
+        "minReplicaCount": 0,
+        "maxReplicaCount": 1,
+        "enableHotLoad": True,
+        "forTraining": False,
+        "hotLoadBucketType": "FW_HOSTED",
+        "deploymentShape": version.name,
+    } | changes
+
+
+def step() -> None:
+    """What a worker does once it is due."""
+    row = Deployment.objects.latest("pk")
+    Deployment.objects.filter(pk=row.pk).update(next_check_at=timezone.now() - timedelta(seconds=1))
+    advance_deployment(row.pk)
+
+
+def state(caller: Caller) -> tuple[str, int, int]:
+    answer = caller.get(ONE)[1]
+    return answer["state"], answer["desiredReplicaCount"], answer["replicaCount"]
+
+
+def test_it_lives_as_the_sdk_drives_it(caller: Caller, samplers: Samplers, version: ShapeVersion) -> None:
+    made = caller.post(f"{ALL}?deploymentId=dep", body(version))
+    assert made[0] == 200, made
+    assert {name: made[1][name] for name in body(version)} == body(version)
+    assert (made[1]["name"], made[1]["state"]) == ("accounts/team-a/deployments/dep", "CREATING")
+    assert caller.post(f"{ALL}?deploymentId=dep", body(version))[0] == 409
+    step()
+    assert state(caller) == ("CREATING", 1, 0)
+    samplers.say(UP)
+    step()
+    assert state(caller) == ("READY", 1, 1)
+    row = Deployment.objects.get()
+    assert (row.start, row.endpoint, row.log_tail) == (1, "http://127.0.0.1:9", "hello\n")
+    assert [line["message"] for line in row.events] == ["Accepted", "Ready"]
+    assert caller.get(ALL)[1]["totalSize"] == 1
+    assert caller.patch(ONE, {"maxReplicaCount": 0, "minReplicaCount": 0})[1]["state"] == "UPDATING"
+    step()
+    assert state(caller) == ("READY", 0, 0)
+    assert caller.patch(f"{ONE}?updateMask=max_replica_count", {"maxReplicaCount": 5})[0] == 400  # of four at most
+    assert caller.patch(f"{ONE}?updateMask=max_replica_count", {"maxReplicaCount": 2})[0] == 200
+    step()
+    samplers.say(UP)
+    step()
+    assert (state(caller), Deployment.objects.get().start) == (("READY", 1, 1), 2)
+    assert caller.delete(f"{ONE}?ignoreChecks=true&hard=true") == (200, {})
+    assert state(caller)[0] == "DELETING"
+    step()
+    assert caller.get(ONE)[0] == 404
+    assert samplers.deleted == [row.reference.job]
+    assert caller.delete(ONE)[0] == 404
+    assert caller.post(f"{ALL}?deploymentId=dep", body(version))[0] == 200  # its id is free again
+    verbs = AuditEntry.objects.filter(target="accounts/team-a/deployments/dep").order_by("pk")
+    assert [entry.verb for entry in verbs] == [
+        "create_deployment", "update_deployment", "update_deployment", "delete_deployment", "create_deployment",
+    ]  # fmt: skip
+
+
+def test_it_loads_the_weights_of_its_trainer_and_of_another_one_after_a_new_start(
+    caller: Caller, samplers: Samplers, version: ShapeVersion, team: Account, lena: User
+) -> None:
+    near, far = Connection.objects.get(name="near"), make_connection(name="far", kind=SERVING)
+    jobs = [make_launch(owner=lena, account=team) for _ in range(3)]
+    for job, connection in zip(jobs, (near, near, far), strict=True):
+        type(job).objects.filter(pk=job.pk).update(connection=connection)
+    caller.post(f"{ALL}?deploymentId=dep", body(version, hotLoadTrainerJob=jobs[0].name))
+    step()
+    samplers.say(UP)
+    step()
+    answer = caller.patch(f"{ONE}?updateMask=hot_load_trainer_job", {"hotLoadTrainerJob": jobs[1].name})
+    assert (answer[1]["state"], answer[1]["hotLoadTrainerJob"]) == ("UPDATING", jobs[1].name)
+    for _ in range(3):
+        step()
+        samplers.say(UP) if len(samplers.seen) == 2 else None
+    assert state(caller) == ("READY", 1, 1)
+    assert [spec.trainer_job for spec in samplers.specs.values()] == [jobs[0].job_id, jobs[1].job_id]
+    refused = caller.patch(f"{ONE}?updateMask=hot_load_trainer_job", {"hotLoadTrainerJob": jobs[2].name})
+    assert (refused[0], "where its weights are not" in refused[1]["message"]) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("ending", "expected"),
+    [
+        (Observation(AttemptState.CANCELLED, "No call for 60 minutes.", Reason.INACTIVE), ("READY", 0, 0)),
+        (Observation(AttemptState.FAILED, "Slipway was stopped.", Reason.HOST_STOPPED), ("UPDATING", 1, 0)),
+        (Observation(AttemptState.FAILED, "It ended with 1.", Reason.EXIT_CODE), ("FAILED", 1, 0)),
+    ],
+)
+def test_a_sampler_that_ends_by_itself(
+    caller: Caller, samplers: Samplers, version: ShapeVersion, ending: Observation, expected: tuple[str, int, int]
+) -> None:
+    caller.post(f"{ALL}?deploymentId=dep", body(version))
+    step()
+    samplers.say(UP)
+    step()
+    samplers.say(ending)
+    step()
+    assert state(caller) == expected
+    step()
+    assert len(samplers.seen) == (2 if expected[0] == "UPDATING" else 1)
+    if expected[0] == "FAILED":
+        assert caller.get(ONE)[1]["status"]["message"] == "It ended with 1."
+        assert caller.patch(ONE, {"maxReplicaCount": 1})[1]["state"] == "UPDATING"  # tried again
+        step()
+        assert len(samplers.seen) == 2
+
+
+def test_what_is_refused_creates_nothing(
+    caller: Caller, samplers: Samplers, version: ShapeVersion, team: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trains = make_version(shape=make_shape(account=team, base_model=version.shape.base_model))
+
+    def refused(changes: dict[str, Any], query: str = "deploymentId=dep") -> tuple[int, str]:
+        status, answer = caller.post(f"{ALL}?{query}", body(version, **changes))
+        fields = [v["field"] for detail in answer["details"] for v in detail.get("fieldViolations", ())]
+        return status, fields[0] if fields else answer["message"]
+
+    assert refused({}, "") == (400, "deploymentId")
+    assert refused({"deploymentShape": ""}) == (400, "deploymentShape")
+    assert refused({"deploymentShape": trains.name}) == (400, "deploymentShape")
+    assert refused({"baseModel": "accounts/x/models/other"}) == (400, "baseModel")
+    assert refused({"maxReplicaCount": 65}) == (400, "maxReplicaCount")
+    assert refused({"minReplicaCount": 2}) == (400, "maxReplicaCount")
+    assert refused({"acceleratorType": "NVIDIA_H100_80GB"}) == (400, "acceleratorType")
+    assert refused({"extraArgs": ["--x"]}) == (400, "extraArgs")
+    assert refused({"placement": {"region": "x"}}) == (400, "placement.region")
+    assert refused({"hotLoadTrainerJob": "accounts/team-a/rlorTrainerJobs/none"}) == (400, "hotLoadTrainerJob")
+    many = refused({"maxReplicaCount": 5})
+    assert many == (400, "No connection can run this deployment. Near: 5 are more than 4.")
+    assert not Deployment.objects.exists()
+    samplers.rejects = "It will not."
+    assert caller.post(f"{ALL}?deploymentId=other", body(version))[0] == 200
+    step()
+    assert caller.get(f"{ALL}/other")[1]["status"]["message"] == "It will not."
+    assert caller.delete(f"{ALL}/other")[0] == 200
+    step()
+    with registered(monkeypatch, SERVING, ServingEngine(capabilities=CAPABILITIES)):
+        told = refused({})
+    assert told == (501, "No connection can run this deployment. Near: It runs no samplers.")
