@@ -10,9 +10,10 @@ from catalog.fields.launch_fields import PLACES
 from catalog.fields.snapshot_fields import spec_of
 from catalog.fields.snapshots import Snapshot
 from catalog.sync_queries import not_offered
+from connections.capacities import read_capacity
 from connections.models import Connection
 from connections.opened import open_provider
-from connections.providers.base import ProviderError
+from connections.providers.base import JudgesSizes, ProviderError
 from connections.providers.spec import NO_RECIPE, TrainerSpec
 from wire.counts import quantity
 
@@ -56,6 +57,8 @@ def reasons_against(connection: Connection, spec: TrainerSpec) -> tuple[str, ...
         return (str(error),)
     if spec.adapter and not provider.capabilities.runs_here:
         fit = (*fit, f"The adapter {spec.adapter} lies on this machine, and its trainers run elsewhere.")
+    if not fit and isinstance(provider, JudgesSizes) and (said := read_capacity(connection.capacity)):
+        fit = tuple(provider.too_large(spec, said))
     return fit or not_offered(connection, spec.training_shape_version)
 
 

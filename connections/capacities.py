@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from connections.providers.base import Capacity, GpuPool
+from connections.providers.base import Capacity, GpuPool, MachineKind
 from wire.counts import quantity
 
 
@@ -19,7 +19,8 @@ def read_capacity(stored: dict[str, Any] | None) -> Capacity | None:
     if stored is None:
         return None
     pools = tuple(GpuPool(**pool) for pool in stored["gpus"])
-    return Capacity(**stored | {"gpus": pools})
+    machines = tuple(MachineKind(**machine) for machine in stored.get("machines", ()))
+    return Capacity(**stored | {"gpus": pools, "machines": machines, "out": tuple(stored.get("out", ()))})
 
 
 def free_words(capacity: Capacity | None) -> str:

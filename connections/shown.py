@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from connections.capacities import read_capacity
 from connections.kinds import KINDS
 from connections.models import Connection
 from connections.opened import open_provider
@@ -64,6 +65,12 @@ class ShownConnection:
     def locked(self) -> tuple[ConfigLine, ...]:
         """What of it no form can change."""
         return tuple(line for line in self.config if line.variable)
+
+    @property
+    def out(self) -> tuple[str, ...]:
+        """Which of its machines are out of service, and why, as of when it last said what it has."""
+        capacity = read_capacity(self.row.capacity)
+        return capacity.out if capacity else ()
 
     @property
     def secret_label(self) -> str:

@@ -94,13 +94,31 @@ class GpuPool:
 
 
 @dataclass(frozen=True)
+class MachineKind:
+    """Machines that are alike: how many there are, and what each has, GPUs by type. 0: it does not say."""
+
+    count: int
+    gpus: Mapping[str, int]
+    cpus: int = 0
+    memory_mb: int = 0
+
+
+@dataclass(frozen=True)
 class Capacity:
-    """What a connection has; `queue_length` counts what waits there, whoever submitted it. None: it does not say."""
+    """What a connection has; `queue_length` counts what waits there, whoever submitted it. None: it does not say.
+
+    `machines` are those that a job could get, also where they are out of service; `most_nodes` and `most_minutes` are
+    the limits of one job. `out` says of each machine that is out of service which it is and why.
+    """
 
     gpus: tuple[GpuPool, ...] = ()
     queue_length: int | None = None
     running: int | None = None
     slots: int | None = None
+    machines: tuple[MachineKind, ...] = ()
+    most_nodes: int | None = None
+    most_minutes: int | None = None
+    out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -384,6 +402,14 @@ class OpensTunnels(Protocol):
     @property
     def dial(self) -> Dial | None:
         """How an endpoint is connected to; None where that needs nothing."""
+
+
+@runtime_checkable
+class JudgesSizes(Protocol):
+    """A provider whose engine tells how large its machines are, so that what none can hold is known beforehand."""
+
+    def too_large(self, spec: TrainerSpec, capacity: Capacity) -> Sequence[str]:
+        """Why the spec can never run there, one sentence a reason, by what it last said. Never touches the network."""
 
 
 @runtime_checkable

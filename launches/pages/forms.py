@@ -46,11 +46,21 @@ def read_inputs(posted: Iterable[tuple[str, Sequence[Any]]]) -> tuple[dict[str, 
 
 @dataclass(frozen=True)
 class LaunchPlace:
-    """A connection that may run it: its name, what people read, and what it has free, "" where that is not known."""
+    """A connection that may run it: its name, what people read, and what it has free, "" where that is not known.
+
+    `waits` says that a launch would wait there, as far as it last said.
+    """
 
     name: str
     label: str
     free: str = ""
+    waits: bool = False
+
+    @property
+    def standing(self) -> str:
+        """The label with what is free."""
+        told = ", ".join(filter(None, ("would wait" if self.waits else "", self.free)))
+        return f"{self.label} ({told})" if told else self.label
 
 
 def form_fields(
@@ -99,7 +109,7 @@ def _input(field: LaunchField, subject: Subject, inputs: Mapping[str, Any], erro
 
 def _place(places: Sequence[LaunchPlace], given: Any, errors: tuple[str, ...]) -> Input:
     value = value_label(given)
-    choices = [(each.name, f"{each.label} ({each.free})" if each.free else each.label) for each in places]
+    choices = [(each.name, each.standing) for each in places]
     first = f"the first that may: {places[0].label}" if places else "the first that may"
     return Input(
         prefix=PREFIX,

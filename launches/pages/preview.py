@@ -105,7 +105,7 @@ def _is_of_another(recipe: Any, offer: Offer) -> bool:
 
 def _places(offer: Offer) -> list[LaunchPlace]:
     return [
-        LaunchPlace(verdict.connection.name, str(verdict.connection), verdict.connection.free)
+        LaunchPlace(verdict.connection.name, str(verdict.connection), verdict.connection.free, bool(verdict.waits))
         for verdict in offer.choices
     ]
 

@@ -52,7 +52,7 @@ LATER = RECORDED | {
 """As Slurm 24 documents it."""
 NODE = {
     "name": "n1", "gres": "gpu:h100:8", "gres_used": "gpu:h100:2(IDX:0-1)", "state": "mixed", "state_flags": [],
-    "partitions": ["train", "urgent"], "reason": "",
+    "partitions": ["train", "urgent"], "reason": "", "cpus": 64, "real_memory": 262144,
 }  # fmt: skip
 LATER_NODE = {
     "node": {"state": ["MIXED"]},
@@ -60,6 +60,8 @@ LATER_NODE = {
     "gres": {"total": "gpu:h100:8", "used": "gpu:h100:2(IDX:0-1)"},
     "partition": {"name": "train"},
     "reason": {"description": ""},
+    "cpus": {"minimum": 64, "maximum": 64},
+    "memory": {"minimum": 262144, "maximum": 262144},
 }
 CONFIG = SlurmConfig(shared="/shared", gres="NVIDIA_H100_80GB = gpu:h100")
 NOWHERE = Path("/nowhere")
@@ -78,6 +80,7 @@ def test_reads_jobs_of_each_release(row: dict[str, Any]) -> None:
 def test_reads_nodes_of_each_release(name: str, row: dict[str, Any]) -> None:
     (node,) = read_nodes(json.dumps({name: [row]}))
     assert (node.name, node.gpus, node.used, node.is_out) == ("n1", {"gpu:h100": 8}, {"gpu:h100": 2}, False)
+    assert (node.cpus, node.memory_mb) == (64, 262144)
     (pool,) = inspection.pools([node], CONFIG)
     assert (pool.total, pool.free, pool.drained) == (8, 6, 0)
     drained = replace(node, is_out=True, used={})

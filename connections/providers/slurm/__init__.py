@@ -20,7 +20,8 @@ release.py     our own code on the shared directory
 job.py         what runs inside the job
 endings.py     how an attempt ended, of its files and Slurm's word
 standing.py    what is said of an attempt
-capability.py  which specs can run there
+capability.py  which specs can run there, by what the connection says
+sizes.py       which cannot, by what Slurm says of its nodes
 ground.py      what every verb stands on
 sending.py     an attempt on its way there
 observing.py   what is said of one right now

@@ -75,6 +75,23 @@ class SlurmNode:
     used: Mapping[str, int]
     is_out: bool
     reason: str = ""
+    cpus: int = 0
+    memory_mb: int = 0
+
+    def gpus_of(self, gres: str, *, used: bool = False) -> int:
+        """How many it has, or are in use; of a gres without a type all count."""
+        counted = (self.used if used else self.gpus).items()
+        return sum(number for name, number in counted if name == gres or name.startswith(f"{gres}:"))
+
+
+@dataclass(frozen=True)
+class SlurmPartition:
+    """A partition's limits of one job; None where it has none."""
+
+    name: str
+    is_default: bool
+    most_nodes: int | None
+    most_minutes: int | None
 
 
 def read_jobs(text: str) -> Sequence[SlurmJob]:
@@ -124,6 +141,31 @@ def _gpus_of_tres(text: str) -> Mapping[str, int]:
     return typed or counted
 
 
+def read_partitions(text: str) -> Sequence[SlurmPartition]:
+    """Of `scontrol show partition --oneliner`; lines that say no partition are none."""
+    lines = (dict(re.findall(r"(\w+)=(\S*)", line)) for line in text.splitlines())
+    return [
+        SlurmPartition(
+            line["PartitionName"],
+            line.get("Default") == "YES",
+            _digits(line.get("MaxNodes", "")) or None,
+            read_minutes(line.get("MaxTime", "")),
+        )
+        for line in lines
+        if "PartitionName" in line
+    ]
+
+
+def read_minutes(written: str) -> int | None:
+    """Of Slurm's [DAYS-]HOURS:MINUTES:SECONDS, MINUTES:SECONDS or MINUTES, whole ones; None where it is no time."""
+    found = re.fullmatch(r"(?:(\d{1,9})-)?(\d{1,9})(?::(\d{1,9}))?(?::(\d{1,9}))?", written)
+    if not found:
+        return None
+    days, first, second, _ = (int(part) if part else 0 for part in found.groups())
+    hours_first = found[1] or found[4]
+    return days * 24 * 60 + (first * 60 + second if hours_first else first)
+
+
 def _rows(text: str, *names: str) -> list[Mapping[str, Any]]:
     """An answer that breaks off or says that something went wrong is none: it would look as if nothing were there."""
     try:
@@ -168,12 +210,14 @@ def _nodes(row: Mapping[str, Any]) -> Iterator[SlurmNode]:
         names = [str(row["name"])]
         gres, used = row.get("gres"), row.get("gres_used")
         partitions, reason = row.get("partitions"), row.get("reason")
+        cpus, memory = row.get("cpus"), row.get("real_memory")
     else:
         node, many, gpus = (_mapping(row.get(name)) for name in ("node", "nodes", "gres"))
         states, names = set(_words(node.get("state"))), [str(name) for name in _list(many.get("nodes"))]
         gres, used = gpus.get("total"), gpus.get("used")
         partitions = [_mapping(row.get("partition")).get("name", "")]
         reason = _mapping(row.get("reason")).get("description", row.get("reason"))
+        cpus, memory = (_mapping(row.get(name)).get("minimum") for name in ("cpus", "memory"))
     is_out = not states.isdisjoint({"DOWN", "DRAIN", "DRAINED", "DRAINING", "FAIL", "ERROR", "MAINT", "UNKNOWN"})
     for name in names:
         yield SlurmNode(
@@ -183,6 +227,8 @@ def _nodes(row: Mapping[str, Any]) -> Iterator[SlurmNode]:
             _gpus(str(used or "")),
             is_out or "NOT_RESPONDING" in states,
             str(reason or "") if isinstance(reason, str) else "",
+            _number(cpus),
+            _number(memory),
         )
 
 

@@ -17,9 +17,11 @@ from connections.providers.slurm.answers import (
     ACCOUNTED,
     SlurmJob,
     SlurmNode,
+    SlurmPartition,
     read_accounting,
     read_jobs,
     read_nodes,
+    read_partitions,
 )
 from connections.providers.slurm.shells import NOT_FOUND, Shell, ThisMachine
 from connections.providers.trainer_files import values
@@ -71,6 +73,10 @@ class SlurmClient:
     def nodes(self) -> Sequence[SlurmNode]:
         """Every node. Errors: `Retryable`."""
         return read_nodes(self._run("sinfo", "--all", "--json"))
+
+    def partitions(self) -> Sequence[SlurmPartition]:
+        """Every partition. Errors: `Retryable`."""
+        return read_partitions(self._run("scontrol", "show", "partition", "--all", "--oneliner"))
 
     def submit(self, options: Sequence[str], script: str) -> str:
         """Slurm's id of the new job. Errors: `Rejected` where the same would be refused again, `Retryable`."""

@@ -46,7 +46,7 @@ def identify(
         facts.append(("Shared directory from the nodes", f"seen by {seen_by}"))
     nodes = client.nodes()
     facts += [(_label(pool), _free(pool)) for pool in pools(nodes, config)]
-    facts += [("Out of service", words) for words in _out(nodes, config)]
+    facts += [("Out of service", words) for words in out_of_service(nodes, config)]
     facts += mapped_models(models)
     unknown = () if seen_by else (f"whether the nodes see the shared directory: none did within {PROBE_SECONDS:g} s",)
     return Identity(tuple(facts), unknown)
@@ -54,28 +54,24 @@ def identify(
 
 def pools(nodes: Sequence[SlurmNode], config: SlurmConfig) -> tuple[GpuPool, ...]:
     """GPUs of the connection's partition by type, those that the connection has a word for."""
-    ours = list(_in_partition(nodes, config))
+    ours = list(in_partition(nodes, config))
     found = []
     for kind, gres in config.gres_by_type.items():
         up = [node for node in ours if not node.is_out]
-        total, used = (sum(_count(node, gres, of=of) for node in up) for of in ("gpus", "used"))
-        drained = sum(_count(node, gres, of="gpus") for node in ours if node.is_out)
+        total, used = (sum(node.gpus_of(gres, used=of_used) for node in up) for of_used in (False, True))
+        drained = sum(node.gpus_of(gres) for node in ours if node.is_out)
         found.append(GpuPool(kind, total, max(0, total - used), drained))
     return tuple(found)
 
 
-def _count(node: SlurmNode, gres: str, *, of: str) -> int:
-    """Of a gres without a type all GPUs count."""
-    counted = node.gpus if of == "gpus" else node.used
-    return sum(number for name, number in counted.items() if name == gres or name.startswith(f"{gres}:"))
-
-
-def _in_partition(nodes: Sequence[SlurmNode], config: SlurmConfig) -> Iterator[SlurmNode]:
+def in_partition(nodes: Sequence[SlurmNode], config: SlurmConfig) -> Iterator[SlurmNode]:
+    """Those that jobs of the connection may get."""
     return (node for node in nodes if not config.partition or config.partition in node.partitions)
 
 
-def _out(nodes: Sequence[SlurmNode], config: SlurmConfig) -> list[str]:
-    out = [node for node in _in_partition(nodes, config) if node.is_out]
+def out_of_service(nodes: Sequence[SlurmNode], config: SlurmConfig) -> list[str]:
+    """Each of them that starts nothing, with its reason; of many the first."""
+    out = [node for node in in_partition(nodes, config) if node.is_out]
     told = [f"{node.name}: {node.reason or 'no reason given'}" for node in out[:_MOST_NODES]]
     return told + ([f"and {quantity(len(out) - _MOST_NODES, 'more node')}"] if len(out) > _MOST_NODES else [])
 

@@ -25,7 +25,7 @@ from connections.providers.base import (
     Retryable,
     Submission,
 )
-from connections.providers.slurm import capability, inspection, made_models, observing, sending, states, trying
+from connections.providers.slurm import capability, inspection, made_models, observing, sending, sizes, states, trying
 from connections.providers.slurm.endings import ENDING, AttemptEnding, write_ending
 from connections.providers.slurm.ground import SlurmGround
 from connections.providers.slurm.names import read_name
@@ -59,8 +59,16 @@ class SlurmProvider(SlurmGround):
         jobs = self.client.jobs()
         ours = [job for job in jobs if job.state in states.RUNNING and read_name(self.instance, job.name)]
         waiting = [job for job in jobs if job.state == "PENDING" and self.is_in_partition(job)]
-        pools = inspection.pools(self.client.nodes(), self.config)
-        return Capacity(pools, queue_length=len(waiting), running=len(ours))
+        nodes, partition = self.client.nodes(), sizes.partition_of(self.client.partitions(), self.config)
+        return Capacity(
+            inspection.pools(nodes, self.config),
+            queue_length=len(waiting),
+            running=len(ours),
+            machines=sizes.machines_of(list(inspection.in_partition(nodes, self.config)), self.config),
+            most_nodes=partition.most_nodes if partition else None,
+            most_minutes=partition.most_minutes if partition else None,
+            out=tuple(inspection.out_of_service(nodes, self.config)),
+        )
 
     def recipes(self, spec: TrainerSpec) -> Sequence[Recipe]:  # noqa: ARG002  (the same for every spec)
         """The recipes, the default one first."""
@@ -69,6 +77,10 @@ class SlurmProvider(SlurmGround):
     def fits(self, spec: TrainerSpec) -> Sequence[str]:
         """Why the spec can never run there, as far as the connection says."""
         return tuple(capability.reasons_against(spec, self.config, self.models, self.weights))
+
+    def too_large(self, spec: TrainerSpec, capacity: Capacity) -> Sequence[str]:
+        """Why no node and no partition there can hold the spec, by what Slurm last said of them."""
+        return tuple(sizes.too_large(spec, self.config, capacity))
 
     def tokenizer(self, base_model: str) -> Mapping[str, bytes]:
         """The files of the model's tokenizer, by name; none where this side does not see them. Errors: `Retryable`."""
