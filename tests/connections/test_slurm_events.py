@@ -6,14 +6,16 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
+import psutil
 import pytest
 
-from connections.providers.base import Observation, Reference, Rejected, Retryable, Unreachable
+from connections.providers.base import MachineKind, Observation, Reference, Rejected, Retryable, Unreachable
 from connections.providers.slurm.answers import SlurmJob
 from connections.providers.slurm.client import SlurmClient
-from connections.providers.states import AttemptState, Reason
+from connections.providers.states import AttemptState, Reason, ReasonOwner, owner_of
 from tests.connections.local_rig import is_alive
 from tests.connections.rig import TOKEN, make_reference, make_spec, make_submission, until, wait_for, wait_ready
 from tests.connections.slurm_cluster import GPUS, NODES
@@ -76,6 +78,11 @@ def start(rig: SlurmRig, **spec: Any) -> Reference:
     rig.provider.submit(make_submission(reference, **spec))
     wait_ready(rig.provider, reference)
     return reference
+
+
+def none_alive(*pids: int) -> bool:
+    """Whether all of them have ended."""
+    return not any(map(is_alive, pids))
 
 
 def failed(rig: SlurmRig, reference: Reference) -> Observation:
@@ -148,6 +155,31 @@ def test_a_node_that_dies_is_the_platforms_fault(rig: SlurmRig) -> None:
     assert not is_alive(rig.pids(reference.job)[0])
 
 
+def test_a_gang_lives_and_dies_as_one(rig: SlurmRig) -> None:
+    gang = rig.with_config(processes="several")
+    shape = {"accelerator_type": H100, "accelerator_count": 8, "node_count": 2}
+    for ends in ("cancelled", "node"):
+        reference = start(gang, **shape)
+        first, second = (until(partial(rig.pids, reference.job, name))[0] for name in ("starts", "gang"))
+        told = json.loads((rig.directory(reference) / "records" / "environ.json").read_text())
+        assert (told["SLURM_NNODES"], told["CUDA_VISIBLE_DEVICES"]) == ("2", "0,1,2,3,4,5,6,7")
+        node = psutil.Process(second).environ()["SLURMD_NODENAME"]
+        assert node != told["SLURMD_NODENAME"]
+        if ends == "cancelled":
+            rig.provider.cancel(reference)
+            assert wait_for(rig.provider, reference, {AttemptState.CANCELLED}).reason is Reason.USER
+            reasons = json.loads((rig.directory(reference) / "records" / "exit-reason.json").read_text())
+            assert reasons["reason"] == "TERMINATED"  # it was asked, and had its time
+        else:
+            rig.cluster.kill_node(node)
+            try:
+                seen = failed(rig, reference)
+            finally:
+                rig.cluster.bring_back(node)
+            assert (seen.reason, owner_of(Reason.NODE_FAIL)) == (Reason.NODE_FAIL, ReasonOwner.PLATFORM)
+        until(partial(none_alive, first, second))
+
+
 def test_says_why_it_waits_and_is_cancelled_while_it_does(rig: SlurmRig, drained: None) -> None:
     first, second = make_reference(), make_reference()
     for reference in (first, second):
@@ -162,6 +194,8 @@ def test_says_why_it_waits_and_is_cancelled_while_it_does(rig: SlurmRig, drained
     capacity = rig.provider.capacity()
     assert [(pool.accelerator_type, pool.free, pool.drained) for pool in capacity.gpus] == [(H100, 0, 3 * GPUS)]
     assert capacity.queue_length == 2
+    assert capacity.out == tuple(f"{node}: bad fan" for node in NODES)
+    assert capacity.machines == (MachineKind(3, {H100: GPUS}, 64, 262144),)  # which come back
     facts = rig.provider.identify().facts
     assert [words for label, words in facts if label == "Out of service"] == [f"{node}: bad fan" for node in NODES]
 
@@ -169,7 +203,11 @@ def test_says_why_it_waits_and_is_cancelled_while_it_does(rig: SlurmRig, drained
     cancelled = wait_for(rig.provider, second, {AttemptState.CANCELLED})
     assert cancelled.reason is Reason.USER
     assert not rig.pids(second.job)
+    held = rig.job_ids(first)[0]
+    rig.cluster.run("scontrol", "hold", held)
     resume(rig)
+    until(lambda: "JobHeld" in rig.provider.observe(first).detail, pause=0.1)
+    rig.cluster.run("scontrol", "release", held)
     wait_ready(rig.provider, first)
 
 

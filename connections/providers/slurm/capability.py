@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from connections.providers.slurm.config import SlurmConfig
+from connections.providers.slurm.config import ONE, SlurmConfig
 from connections.providers.slurm.made_models import is_adapter, made_here
 from connections.providers.slurm.script import gres_for
 from connections.providers.spec import TrainerSpec
@@ -14,21 +15,37 @@ from connections.providers.trainer_files.demo_models import DEMO_MODELS
 from connections.providers.trainer_files.recipes import reasons_of_trainer
 from wire.counts import quantity
 
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+
 
 def reasons_against(spec: TrainerSpec, config: SlurmConfig, models: Mapping[str, Path], weights: Path) -> Iterator[str]:
     """Why the spec can never run there, one sentence a reason; `weights` has the models that accounts made here."""
     if spec.hide_specs:
         yield "The shape does not tell its GPUs, so nobody could ask Slurm for them."
-    elif spec.gpus_per_replica > 1:
+    elif spec.gpus_per_replica > 1 and config.processes == ONE:
         yield (
             f"The shape needs {quantity(spec.gpus_per_replica, 'GPU')} a replica; the trainer runs as one process so "
-            "far, which uses one: the others would be held and idle."
+            "far, which uses one: the others would be held and idle. A connection whose image has a trainer of several "
+            "processes says so in its settings."
         )
     elif gres_for(spec, config) is None and spec.accelerator_type:
         known = ", ".join(config.gres_by_type) or "none"
-        yield f"The connection does not say how Slurm calls {spec.accelerator_type}; it knows {known}."
+        yield (
+            f"The connection does not say how Slurm calls {spec.accelerator_type}; it knows {known}. Where the cluster "
+            "has them, a superuser adds the line under GPUs."
+        )
     elif gres_for(spec, config) is None:
-        yield "The shape does not say which GPU it needs, and the connection not which to give then."
+        yield (
+            "The shape does not say which GPU it needs, and the connection not which to give then: a superuser sets "
+            "its GPU type where a shape names none."
+        )
+    if "{tag}" in config.image and not _TAG.fullmatch(spec.trainer_image_tag or ""):
+        told = (
+            f"names the image tag {spec.trainer_image_tag[:80]!r}, which is none"
+            if spec.trainer_image_tag
+            else "names no image tag"
+        )
+        yield f"The shape {told}, by which the connection chooses the image {config.image}."
     yield from reasons_of_trainer(spec, "this connection")
     made = made_here(weights, spec.base_model)
     if spec.adapter and not made_here(weights, spec.adapter):

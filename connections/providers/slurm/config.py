@@ -22,6 +22,10 @@ from connections.providers.trainer_files.base_models import directories_setting
 DIRECT, TUNNEL = WAYS = ("directly", "through the login node")
 MOUNTED, OVER_SSH = FILES = ("mounted here", "over ssh")
 GRES_EXAMPLE = "NVIDIA_H100_80GB = gpu:h100"
+IMAGE_EXAMPLE = "docker://registry.internal/trainer:{tag}"
+APPTAINER, PYXIS = "apptainer", "pyxis"
+ONE, SEVERAL = "one", "several"
+_IMAGE = re.compile(r"([A-Za-z0-9_/.][A-Za-z0-9_./:@#+-]*)?(\{tag\}[A-Za-z0-9_./:@#+-]*)?")
 _GRES = re.compile(r"gpu(:[A-Za-z0-9_.-]{1,64})?")
 _TYPE = re.compile(r"[A-Z0-9_]{1,64}")
 _WORD = re.compile(r"[A-Za-z0-9_.@%+-]{1,100}")
@@ -40,9 +44,16 @@ def read_word(written: str) -> str:
 def read_path(written: str) -> str:
     """A whole path, or "". Errors: `ValueError`."""
     path = PurePosixPath(written.strip())
-    if written.strip() and (not path.is_absolute() or ".." in path.parts or re.search(r"[\0\n'\"]", written)):
+    if written.strip() and (not path.is_absolute() or ".." in path.parts or re.search(r"[\0\n'\"\\]", written)):
         raise ValueError("use a whole path, such as /shared/slipway")
     return str(path) if written.strip() else ""
+
+
+def read_image(written: str) -> str:
+    """An image as Apptainer or Pyxis takes it, in which {tag} may stand once, or "". Errors: `ValueError`."""
+    if not _IMAGE.fullmatch(written.strip()):
+        raise ValueError(f"use an image such as {IMAGE_EXAMPLE}, in which {{tag}} may stand once")
+    return written.strip()
 
 
 def read_gres(written: str) -> str:
@@ -146,6 +157,22 @@ class SlurmConfig:
         "Lines of the job's shell that come before the trainer, such as module load.",
         placeholder="module load python/3.11 cuda/12.8",
         is_long=True,
+    )
+    image: str = setting(
+        "Image",
+        "A container image that trainers run in; {tag} stands for the shape's image tag. Empty: in none.",
+        read=read_image,
+        placeholder=IMAGE_EXAMPLE,
+    )
+    container: str = setting(
+        "Containers by", "What enters the image on a node.", default=APPTAINER, choices=(APPTAINER, PYXIS)
+    )
+    processes: str = setting(
+        "Processes of a trainer",
+        "several: the environment or image has a trainer that uses all GPUs of a node and is started once a node. "
+        "one: shapes of more than one GPU never run here.",
+        default=ONE,
+        choices=(ONE, SEVERAL),
     )
     bind: str = setting(
         "Trainers listen on",

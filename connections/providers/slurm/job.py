@@ -41,6 +41,7 @@ class Runner:
         self._plan = plan
         self._process: subprocess.Popen[str] | None = None
         self._told = 0
+        self._end_by = signal.SIGTERM
         self.asked = False
         self.cause = ""
         signal.signal(signal.SIGTERM, self._ask)
@@ -77,8 +78,11 @@ class Runner:
 
     def _train(self) -> int:
         self._tell(f"Starting the trainer on {_node()}")
-        token = (self._directory / files.TOKEN).read_text()
-        environment = os.environ | {TOKEN_VARIABLE: token, "PYTHONUNBUFFERED": "1"}
+        environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+        if not self._plan["by_srun"]:
+            environment |= {TOKEN_VARIABLE: (self._directory / files.TOKEN).read_text()}
+        if self._plan["by_srun"]:
+            self._end_by = signal.SIGUSR2  # which what it starts on each node takes for SIGTERM (script.py)
         process = self._start(self._plan["trainer"], dict(environment))
         with suppress(OSError):  # it runs, noted or not
             files.write_json(self._directory / files.TRAINER, {"pid": process.pid, "started_at": files.now()})
@@ -126,7 +130,7 @@ class Runner:
         self._ask(number, frame)
 
     def _end(self) -> None:
-        self._send(signal.SIGTERM)
+        self._send(self._end_by)
         signal.setitimer(signal.ITIMER_REAL, self._plan["grace_seconds"])
 
     def _send(self, number: int) -> None:

@@ -7,12 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from connections.providers.slurm.config import SlurmConfig
+from connections.providers.slurm.config import PYXIS, SlurmConfig
 from connections.providers.spec import TrainerSpec
 from connections.providers.trainer_files import files
+from connections.providers.trainer_files.base_models import directories_in
 
 MODULE = "connections.providers.slurm.job"
 PYTHON = "python3"
+TASK = """
+SLIPWAY_TRAINER_TOKEN=$(cat "$0") && export SLIPWAY_TRAINER_TOKEN || exit 1
+(trap "" USR2; exec "$@") & trainer=$!
+trap : TERM; trap 'kill -TERM "$trainer"' USR2
+while wait "$trainer"; code=$?; kill -0 "$trainer" 2>/dev/null; do :; done
+exit "$code"
+"""
+"""What srun starts on each node. SIGTERM would have srun kill all at once; SIGUSR2 it hands on to all of a step."""
 
 
 def gres_for(spec: TrainerSpec, config: SlurmConfig) -> str | None:
@@ -21,6 +30,38 @@ def gres_for(spec: TrainerSpec, config: SlurmConfig) -> str | None:
         return ""
     gres = config.gres_by_type.get(spec.accelerator_type or config.unnamed_type)
     return f"{gres}:{spec.accelerator_count}" if gres else None
+
+
+def gangs(spec: TrainerSpec, config: SlurmConfig) -> Sequence[str]:
+    """Before the trainer of several nodes: it is started once on each, and none outlives another."""
+    if spec.node_count == 1:
+        return []
+    nodes, cpus = spec.node_count, config.cpus_per_gpu * max(1, spec.accelerator_count)
+    fixed = ["--ntasks-per-node=1", "--kill-on-bad-exit=1"]
+    return ["srun", f"--nodes={nodes}", f"--ntasks={nodes}", *fixed, f"--cpus-per-task={cpus}"]
+
+
+def image_of(spec: TrainerSpec, config: SlurmConfig) -> str:
+    """The image that a trainer of the spec runs in, "" for none."""
+    return config.image.replace("{tag}", spec.trainer_image_tag or "")
+
+
+def contained(spec: TrainerSpec, config: SlurmConfig, *, code: Path) -> tuple[Sequence[str], Sequence[str]]:
+    """What enters the image: as options of srun, and as words before the command. Both empty without an image.
+
+    Of the node it sees the shared directory and the folders of base models, under the same paths.
+    """
+    image = image_of(spec, config)
+    seen = dict.fromkeys((config.shared, *map(str, directories_in(config.models).values())))
+    if not image:
+        return [], []
+    path = ["env", f"PYTHONPATH={code}"]
+    if config.container == PYXIS:
+        mounts = ",".join(f"{each}:{each}" for each in seen)
+        return [f"--container-image={image}", f"--container-mounts={mounts}", f"--container-workdir={code}"], path
+    mounted = [word for each in seen for word in ("--bind", each)]
+    gpus = ["--nv"] if spec.accelerator_count else []
+    return [], ["apptainer", "exec", *gpus, *mounted, "--pwd", str(code), image, *path]
 
 
 def options(spec: TrainerSpec, config: SlurmConfig, *, name: str, log: Path, folder: Path) -> Sequence[str]:
@@ -38,7 +79,7 @@ def options(spec: TrainerSpec, config: SlurmConfig, *, name: str, log: Path, fol
         "mem": f"{config.memory_per_gpu * share}G",
         "time": config.time_limit,
         "signal": f"B:USR1@{config.grace}",
-        "output": log,
+        "output": str(log).replace("%", "%%"),
         "open-mode": "append",
         "chdir": folder,
     }
@@ -57,13 +98,25 @@ def script(config: SlurmConfig, *, directory: Path, code: Path) -> str:
     return "\n".join([*filter(None, lines), path, f"exec {command}", ""])
 
 
-def plan(config: SlurmConfig, *, directory: Path, code: Path, trainer: str, made: Path) -> dict[str, Any]:
-    """What job.py runs; `made` is where the trainer's environment is made where the connection has none."""
+def plan(
+    spec: TrainerSpec, config: SlurmConfig, *, directory: Path, code: Path, trainer: str, made: Path
+) -> dict[str, Any]:
+    """What job.py runs; `made` is where the trainer's environment is made where the connection has none.
+
+    What srun starts reads the token from its file, since srun sends its environment over the network.
+    """
     environment = Path(config.environment or made)
-    prepare = [] if config.environment else [PYTHON, str(code / trainer / "prepare.py"), str(environment)]
+    of_srun, before = contained(spec, config, code=code)
+    python = PYTHON if config.image else str(environment / "bin" / "python")
+    command = [*before, python, "-m", trainer, str(directory / files.CONFIG)]
+    started = gangs(spec, config) or (["srun", "--nodes=1", "--ntasks=1"] if of_srun else [])
+    if started:
+        command = [*started, *of_srun, "sh", "-c", TASK, str(directory / files.TOKEN), *command]
+    makes = not (config.environment or config.image)
     return {
-        "prepare": prepare,
-        "trainer": [str(environment / "bin" / "python"), "-m", trainer, str(directory / files.CONFIG)],
+        "prepare": [PYTHON, str(code / trainer / "prepare.py"), str(environment)] if makes else [],
+        "trainer": command,
+        "by_srun": bool(started),
         "cwd": str(code),
         "grace_seconds": config.grace,
     }

@@ -93,6 +93,7 @@ def _submit(ground: SlurmGround, reference: Reference, directory: Path, spec: Tr
     )
     files.write_json(directory / files.CONFIG, config)
     plan = script.plan(
+        spec,
         ground.config,
         directory=directory,
         code=code,

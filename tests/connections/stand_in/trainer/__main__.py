@@ -95,6 +95,10 @@ class Face(BaseHTTPRequestHandler):
 
 
 signal.signal(signal.SIGTERM, on_term)
+if os.environ.get("SLURM_PROCID", "0") != "0":  # of the other nodes, which only the first one tells of
+    note("gang", os.getpid())
+    while True:
+        time.sleep(600)
 note("starts", os.getpid())
 (directory / "environ.json").write_text(json.dumps(dict(os.environ)))
 if wanted.get("child"):
