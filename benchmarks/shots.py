@@ -58,6 +58,7 @@ SIGNED_IN = {
     "connection-edit": "/connections/local/edit",
     "connection-kinds": "/connections/new",
     "connection-new": "/connections/new?kind=control_plane",
+    "connection-new-slurm": "/connections/new?kind=slurm",
     "members": "/members",
     "account-settings": "/account/settings",
     "keys": "/keys",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from connections.views.acts import (
+    connection_confirm,
     connection_move,
     connection_move_for_account,
     connection_reopen,
@@ -27,6 +28,7 @@ urlpatterns = [
     path("connections/<slug:name>/move", connection_move, name="connection_move"),
     path("connections/<slug:name>/move-for-account", connection_move_for_account, name="connection_move_for_account"),
     path("connections-common-order", connections_common_order, name="connections_common_order"),
+    path("connections/<slug:name>/confirm", connection_confirm, name="connection_confirm"),
     path("connections/<slug:name>/test", connection_test, name="connection_test"),
     path("destinations", destinations, name="destinations"),
     path("destinations/new", destination_new, name="destination_new"),

@@ -37,6 +37,15 @@ class Unreachable(Retryable):
     """There was no answer at all, or none that makes sense: the connection is away, whatever runs there."""
 
 
+class Unconfirmed(Unreachable):
+    """It shows what a person has to confirm before anything is said to it: the value of a setting that is empty."""
+
+    def __init__(self, message: str, setting: str, shown: str) -> None:
+        super().__init__(message)
+        self.setting = setting
+        self.shown = shown
+
+
 class SecretRefused(Retryable):
     """It answered, and does not take the connection's secret: a state of the connection, whatever runs there."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -15,6 +16,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.models import Account
 from accounts.requests import SlipwayRequest, actor_of, see_other, wrong_account
+from connections.domain.confirm_setting import confirm_setting
 from connections.domain.follow_common_order import follow_common_order
 from connections.domain.note_answer import note_answer, note_failure
 from connections.domain.order_connections import order_connections
@@ -22,7 +24,7 @@ from connections.domain.order_for_account import order_for_account
 from connections.domain.reopen_connection import reopen_connection
 from connections.domain.settle_instance import settle_instance
 from connections.opened import open_provider
-from connections.providers.base import Identity, ProviderError, SecretRefused
+from connections.providers.base import Identity, ProviderError, SecretRefused, Unconfirmed
 from connections.queries import lent_connections
 from connections.shown import ShownConnection
 from connections.views.access import connections_page, own_connection
@@ -38,19 +40,34 @@ def connection_test(request: SlipwayRequest, name: str) -> HttpResponse:
     began = time.monotonic()
     identity: Identity | None = None
     trouble = ""
+    unconfirmed: Unconfirmed | None = None
+    found: dict[str, Any]
     try:
         identity = open_provider(row).identify()
         note_answer(connection=row)
     except ProviderError as error:
         trouble = str(error)
+        unconfirmed = error if isinstance(error, Unconfirmed) else None
         if isinstance(error, SecretRefused):
             note_failure(connection=row, error=error, now=timezone.now())
     found = {"tested": True, "identity": identity, "trouble": trouble, "seconds": time.monotonic() - began}
+    found["unconfirmed"] = unconfirmed
     row.refresh_from_db()
     if request.htmx:
         standing = {"row": row, "shown": ShownConnection(row), "writes": True, "oob": True}
         return render(request, "connections/tested.html", found | standing)
     return connection_page(request, row, status=HTTPStatus.OK, more=found)
+
+
+@require_POST
+@connections_page
+def connection_confirm(request: SlipwayRequest, name: str) -> HttpResponse:
+    """Say that what a test showed is right."""
+    setting, shown = request.POST.get("setting", ""), request.POST.get("shown", "")
+    row = own_connection(request, name)
+    row = confirm_setting(actor=actor_of(request), connection=row, setting=setting, shown=shown)
+    messages.success(request, f"{row} is believed to be what it showed. Test it again.")
+    return see_other(reverse("connection", args=[row.name]))
 
 
 @require_POST

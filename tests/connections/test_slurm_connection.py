@@ -13,13 +13,15 @@ from django.test import Client
 from connections.models import Connection
 from connections.opened import open_provider
 from connections.providers.base import Retryable
-from connections.providers.slurm.login import public_line
+from connections.providers.slurm.login import fingerprint_of, public_line
 from connections.providers.slurm.provider import SlurmProvider
 from connections.providers.slurm.shells import ThisMachine
 from connections.providers.slurm.ssh import LoginNode
+from tests.connections.sshd import needs_sshd, sshd_running
 from tests.makers import make_user, sign_in
 
 pytestmark = pytest.mark.django_db
+SEE_OTHER = HTTPStatus.SEE_OTHER
 KEY = asyncssh.generate_private_key("ssh-ed25519")
 WRITTEN = KEY.export_private_key().decode()
 ADDED = {"name": "cluster", "config.shared": "/shared", "config.login": "slipway@login1:2222"}
@@ -65,3 +67,22 @@ def test_a_key_is_needed_for_a_login_node_alone() -> None:
     call_command("connect", "here", "--kind", "slurm", "--set", "login=slipway@login1")
     with pytest.raises(Retryable, match="private key for slipway@login1 is not set"):
         opened("here")
+
+
+@needs_sshd
+def test_a_host_key_is_shown_by_test_and_confirmed_once(client: Client, tmp_path: Path) -> None:
+    sign_in(client, make_user(superuser=True))
+    with sshd_running(tmp_path) as sshd:
+        login = f"{sshd.login.user}@127.0.0.1:{sshd.login.port}"
+        client.post("/connections/new?kind=slurm", ADDED | {"config.login": login, "secret": sshd.key})
+        page = client.post("/connections/cluster/test").content.decode()
+    assert fingerprint_of(sshd.login.host_key) in page
+    assert f'name="shown" value="{sshd.login.host_key}"' in page
+    confirm = {"setting": "host_key", "shown": sshd.login.host_key}
+    assert client.post("/connections/cluster/confirm", confirm | {"setting": "login"}).status_code != SEE_OTHER
+    assert client.post("/connections/cluster/confirm", confirm | {"shown": "nonsense"}).status_code != SEE_OTHER
+    assert client.post("/connections/cluster/confirm", confirm).status_code == SEE_OTHER
+    other = public_line(asyncssh.generate_private_key("ssh-ed25519"))
+    assert client.post("/connections/cluster/confirm", confirm | {"shown": other}).status_code != SEE_OTHER
+    config = Connection.objects.get(name="cluster").config
+    assert (config["host_key"], config["login"]) == (sshd.login.host_key, login)

@@ -23,7 +23,7 @@ from typing import TypeVar
 
 import asyncssh
 
-from connections.providers.base import ProviderError, Retryable, SecretRefused, Unreachable
+from connections.providers.base import ProviderError, Retryable, SecretRefused, Unconfirmed, Unreachable
 from connections.providers.slurm.login import Login, fingerprint_of, public_line, read_private_key
 from connections.providers.slurm.shells import Ran
 from connections.providers.slurm.tunnels import open_tunnel
@@ -82,7 +82,7 @@ class Line:
             if self._connection is not None and not self._connection.is_closed():
                 return self._connection
             if self._refusal is not None and self._used_at < self._refused_until:
-                raise type(self._refusal)(str(self._refusal))
+                raise self._refusal.with_traceback(None)
             try:
                 self._connection = await self._open()
             except ProviderError as refusal:
@@ -105,7 +105,7 @@ class Line:
     async def _open(self) -> asyncssh.SSHClientConnection:
         login = self._login
         if not login.host_key:
-            raise Unreachable(await self._unknown_host())
+            raise await self._unknown_host()
         pinned = asyncssh.import_public_key(login.host_key)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -136,13 +136,14 @@ class Line:
                 raise Unreachable(await self._changed_host()) from None
             raise Unreachable(f"{login} cannot be reached: {_words(error)}. {_REACH}") from None
 
-    async def _unknown_host(self) -> str:
+    async def _unknown_host(self) -> Unreachable:
         if not (shown := await self._shown_key()):
-            return f"{self._login} shows no host key. {_REACH}"
-        return (
+            return Unreachable(f"{self._login} shows no host key. {_REACH}")
+        words = (
             f"{self._login.host} shows the host key {fingerprint_of(shown)}, which nobody has confirmed yet. Where "
             f"ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub says the same there, put this into Host key: {shown}"
         )
+        return Unconfirmed(words, "host_key", shown)
 
     async def _changed_host(self) -> str:
         pinned, shown = fingerprint_of(self._login.host_key), await self._shown_key()
