@@ -105,7 +105,10 @@ def parse_completion(body: Any, default_model: str) -> Completion:
     common = _common(fields, default_model, DEFAULT_MAX_TOKENS)
     if common["sampling"].max_tokens == 0 and echo == 0:
         raise OperationError("max_tokens is 0, and echo is not asked for: there would be nothing to answer.", 422)
-    return Completion(prompts=_prompts(fields), echo=echo, **common)
+    prompts = _prompts(fields)
+    if (choices := len(prompts) * common["n"]) > MOST_CHOICES:
+        raise OperationError(f"prompt and n ask for {choices} choices; the limit is {MOST_CHOICES}.", 422)
+    return Completion(prompts=prompts, echo=echo, **common)
 
 
 def parse_chat(body: Any, default_model: str) -> Chat:

@@ -60,6 +60,7 @@ def test_what_cannot_be_is_refused_with_field_value_and_limit() -> None:
         ({"prompt": [1, -2]}, "prompt[1] must be a token id, a whole number of at least 0, not -2."),
         ({"prompt": ["a", []]}, "prompt[1] must be a text or a list of token ids"),
         ({"prompt": None}, "prompt is missing."),
+        ({"prompt": [[1]] * 65, "n": 2}, "prompt and n ask for 130 choices; the limit is 128."),
         ({"n": 129}, "n must be a whole number from 1 to 128, not 129."),
         ({"n": True}, "n must be a whole number from 1 to 128, not True."),
         ({"temperature": float("nan")}, "temperature must be a number of at least 0 and below 100, not nan."),
