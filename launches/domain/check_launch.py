@@ -54,6 +54,8 @@ class CheckedLaunch:
                 return f"{where} would refuse it. {self.trial.words if self.trial else ''}"
             case Outlook.AWAY:
                 return f"It would go to {where}, which does not answer, and wait there until it does."
+            case Outlook.CLOSED:
+                return f"{where} takes no launches now. {where.closed_because}"
             case Outlook.FULL:
                 return f"It would go to {where}, and wait. {waits}"
         return f"It would go to {where}, and fits there."
@@ -72,6 +74,7 @@ def check_launch(
     inputs: Mapping[str, Any],
     idempotency_key: str,
     job_id: str | None = None,
+    as_latest: bool = False,
     labels: Labels = NO_LABELS,
 ) -> CheckedLaunch:
     """Of what `create_launch` would accept. Errors: as that verb."""
@@ -83,6 +86,7 @@ def check_launch(
             inputs=inputs,
             idempotency_key=idempotency_key,
             job_id=job_id,
+            as_latest=as_latest,
             labels=labels,
         )
         shown = Launch.objects.select_related("account", "connection", "owner").prefetch_related("attempts")
@@ -99,12 +103,13 @@ def _ask(connection: Connection, spec: TrainerSpec) -> tuple[Trial | None, str]:
     """The engine's own word, and why there is none; that it did not answer is noted of the connection."""
     now = timezone.now()
     if connection.next_try_at is not None and connection.next_try_at > now:
-        return None, connection.last_error
+        return None, connection.refused_because or connection.last_error
     try:
         provider = open_provider(connection)
         return (provider.try_out(spec), "") if isinstance(provider, TriesOut) else (None, "")
     except (Unreachable, SecretRefused) as error:
         note_failure(connection=connection, error=error, now=now)
-        return None, str(error)
+        connection.refresh_from_db()  # which its verdict goes by
+        return None, connection.refused_because or str(error)  # what a key's refusal says is for who set the key
     except ProviderError as error:
         return None, str(error)

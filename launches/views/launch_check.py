@@ -12,10 +12,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from accounts.refusals import status_of
-from accounts.requests import SlipwayRequest, actor_of
+from accounts.requests import SlipwayRequest, actor_of, moved_account
 from launches.domain.check_launch import CheckedLaunch, check_launch
 from launches.pages.forms import read_inputs
-from launches.views.launch_form import Posted, form_context, shown_version
+from launches.views.launch_form import Posted, as_latest, form_context, shown_version
 from wire.errors import InvalidArgument, PermissionDenied, Refusal
 
 
@@ -30,15 +30,19 @@ def launch_check(request: SlipwayRequest, account_id: str, shape_id: str) -> Htt
     checked: CheckedLaunch | None = None
     refusal: Refusal | None = InvalidArgument(repeated) if repeated else None
     try:
-        if request.standing.account is None:
+        active, shown = request.standing.account, request.POST.get("account")
+        if active is None:
             raise PermissionDenied("You are a member of no account, so there is nowhere for a launch to go.")
+        if shown is not None and shown != active.account_id:  # a second tab may have switched
+            raise moved_account(request, active, shown, again=f"check it again for {active.account_id}")
         if not repeated:
             checked = check_launch(
                 actor=actor_of(request),
-                account=request.standing.account,
+                account=active,
                 version=version,
                 inputs=inputs,
                 idempotency_key=uuid.uuid4().hex,
+                as_latest=as_latest(request, version),
             )
     except Refusal as refused:
         refusal = refused

@@ -150,7 +150,7 @@ def _create(request: SlipwayRequest, version: ShapeVersion) -> HttpResponse:
             version=version,
             inputs=inputs,
             idempotency_key=posted.key,
-            as_latest=_as_latest(request, version),
+            as_latest=as_latest(request, version),
         )
     except Refusal as refusal:
         if isinstance(refusal, Conflict) and (drift := _drift(request, version, posted)):  # published since it looked
@@ -164,7 +164,7 @@ def _drift(request: SlipwayRequest, version: ShapeVersion, posted: Posted) -> Dr
 
     Who pinned a version, or decided between the two, gets what they chose; and a form sent twice, its launch.
     """
-    if not _as_latest(request, version):
+    if not as_latest(request, version):
         return None
     shape = version.shape
     mine = member_of(request)
@@ -176,7 +176,7 @@ def _drift(request: SlipwayRequest, version: ShapeVersion, posted: Posted) -> Dr
     return Drift(version, latest, note, tuple(changed), keeps=_not_launchable(version))
 
 
-def _as_latest(request: SlipwayRequest, version: ShapeVersion) -> bool:
+def as_latest(request: SlipwayRequest, version: ShapeVersion) -> bool:
     """Whether the form was opened on the version because it was the latest one, and nobody decided for it since."""
     return request.POST.get("latest") == version.version_id and not request.POST.get("decided")
 

@@ -13,7 +13,7 @@ from django.urls import reverse
 from accounts.models import AuditEntry, User
 from catalog.models import ShapeVersion
 from connections.models import Connection
-from connections.providers.base import ProviderError, Retryable, Unreachable
+from connections.providers.base import ProviderError, Retryable, SecretRefused, Unreachable
 from connections.providers.slurm.trying import read_trial
 from connections.providers.spec import TrainerSpec
 from connections.providers.trials import Trial
@@ -104,7 +104,7 @@ def test_a_check_with_an_id_leaves_the_id_free_and_says_when_it_is_taken(
     ("trial", "outlook", "words"),
     [
         (Trial(False, "Slurm refused: invalid account"), "REFUSED", "Cluster would refuse it. Slurm refused: invalid"),
-        (Unreachable("No answer."), "FITS", "It would go to Cluster, and fits there."),
+        (Unreachable("No answer."), "AWAY", "It would go to Cluster, which does not answer, and wait there"),
         (Retryable("Its row is odd."), "FITS", "It would go to Cluster"),
     ],
 )
@@ -127,6 +127,16 @@ def test_what_the_engine_would_refuse_and_that_it_is_silent_are_told(
         assert placement(check(caller, version))["outlook"] == "AWAY"
         assert asked.calls == ["try_out"]
     assert nothing_was_created()
+
+
+def test_what_a_refused_key_says_is_for_who_set_the_key(
+    caller: Caller, cluster: Connection, asked: AskedEngine, version: ShapeVersion
+) -> None:
+    asked.trial = SecretRefused("login.example does not take the key of slipway-bot.")
+    found = placement(check(caller, version))
+    assert (found["outlook"], found["message"][:30]) == ("CLOSED", "Cluster takes no launches now.")
+    assert "a superuser has to put another in" in found["engineMessage"]
+    assert "slipway-bot" not in str(found)
 
 
 def test_a_full_connection_says_that_it_would_wait(
@@ -178,10 +188,24 @@ def test_the_form_checks_with_and_without_scripts(
         wrong = client.post(url, {"lora_rank": "x", "nonsense": "1"}, headers=headers)
         assert wrong.status_code == (200 if headers else 422)
         assert "2 values cannot be used." in unescape(wrong.text)
+    other = client.post(url, {"account": "elsewhere"})
+    assert (other.status_code, "check it again for" in unescape(other.text)) == (422, True)
     assert 'value="kept"' in client.post(url, {"display_name": "kept"}).text
     asked.trial = Trial(False, "Slurm refused: invalid account")
     assert "would refuse it. Slurm refused: invalid account" in unescape(client.post(url, {}).text)
     assert nothing_was_created()
+
+
+def test_a_check_says_that_another_version_is_the_latest_now(
+    client: Client, launcher: User, cluster: Connection, version: ShapeVersion, asked: AskedEngine
+) -> None:
+    sign_in(client, launcher)
+    url = reverse("launch_check", args=[version.shape.account.account_id, version.shape.shape_id])
+    opened = {"version": version.version_id, "latest": version.version_id}
+    assert "fits there" in client.post(url, opened).text
+    make_version(shape=version.shape, gpus=8)
+    answer = client.post(url, opened)
+    assert (answer.status_code, "is not the latest version any more" in answer.text) == (409, True)
 
 
 def test_a_check_of_what_was_launched_is_a_check(client: Client, launcher: User, cluster: Connection) -> None:
