@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from connections.providers.base import ProviderError, Rejected, Retryable, Unreachable
 from connections.providers.configs import read_config
-from connections.providers.slurm import capability, inspection, script
+from connections.providers.slurm import capability, inspection, script, standing
 from connections.providers.slurm.answers import SlurmJob, read_jobs, read_nodes
 from connections.providers.slurm.client import SlurmClient
 from connections.providers.slurm.config import SlurmConfig
@@ -74,6 +74,17 @@ def test_reads_jobs_of_each_release(row: dict[str, Any]) -> None:
     assert job.gpus == {"gpu:h100": 2}
     assert job.starts == datetime.fromtimestamp(1795696683, UTC)
     assert job.words == "RUNNING"
+
+
+@pytest.mark.parametrize("base", ["PREEMPTED", "NODE_FAIL", "TIMEOUT", "CANCELLED", "COMPLETED", "RUNNING"])
+def test_what_is_completing_is_not_over_whatever_stands_before_it(tmp_path: Path, base: str) -> None:
+    row = LATER | {"job_state": [base, "COMPLETING"]}
+    (job,) = read_jobs(json.dumps({"jobs": [row]}))
+    assert (job.state, job.words) == ("COMPLETING", f"{base}+COMPLETING")
+    assert ending_of(tmp_path, job, NOW) is None, "it may be writing its last checkpoint"
+    assert not standing.live(tmp_path, job, "", None).ready
+    (starting,) = read_jobs(json.dumps({"jobs": [LATER | {"job_state": ["RUNNING", "CONFIGURING"]}]}))
+    assert starting.state == "CONFIGURING"
 
 
 @pytest.mark.parametrize(("name", "row"), [("nodes", NODE), ("sinfo", LATER_NODE)])

@@ -20,6 +20,8 @@ _TRES = re.compile(r"gres/(gpu(?::[\w.-]+)?)=(\d+)(?![\w.])")
 _MOST_DIGITS = 12
 ACCOUNTED = ("JobIDRaw", "JobName", "State", "Reason", "Start", "End", "ExitCode", "NodeList", "AllocTRES")
 """The columns of sacct that are read."""
+_GOVERNING = ("COMPLETING", "CONFIGURING")
+"""Beside a base state these say more: that processes are still there, or not yet. Earlier releases said them alone."""
 _LAST_SECOND = 253_402_214_400
 """Of the year 9999, roughly: later times are none."""
 
@@ -28,7 +30,7 @@ _LAST_SECOND = 253_402_214_400
 class SlurmJob:
     """A job as the controller lists it; times are None where it has none yet. `exit_code` is the script's.
 
-    `gpus` are those that it has, by gres.
+    `gpus` are those that it has, by gres. `said` is the state as Slurm writes it, where that is more than one word.
     """
 
     job_id: str
@@ -46,6 +48,7 @@ class SlurmJob:
     exit_code: int = 0
     signal_number: int = 0
     gpus: Mapping[str, int] | None = None
+    said: str = ""
 
     @property
     def gpu_words(self) -> str:
@@ -62,7 +65,8 @@ class SlurmJob:
     @property
     def words(self) -> str:
         """State and reason as Slurm writes them."""
-        return f"{self.state} ({self.reason})" if self.reason not in ("", "None") else self.state
+        said = self.said or self.state
+        return f"{said} ({self.reason})" if self.reason not in ("", "None") else said
 
 
 @dataclass(frozen=True)
@@ -179,10 +183,11 @@ def _rows(text: str, *names: str) -> list[Mapping[str, Any]]:
 
 def _job(row: Mapping[str, Any]) -> SlurmJob:
     exit_code, signal_number = _exit(row.get("exit_code"))
+    states = _words(row.get("job_state"))
     return SlurmJob(
         job_id=str(row.get("job_id", "")),
         name=str(row.get("name", "")),
-        state=_words(row.get("job_state"))[0],
+        state=next((state for state in _GOVERNING if state in states), states[0]),
         reason=_reason(row),
         partition=str(row.get("partition", "")),
         priority=_number(row.get("priority")),
@@ -195,6 +200,7 @@ def _job(row: Mapping[str, Any]) -> SlurmJob:
         exit_code=exit_code,
         signal_number=signal_number,
         gpus=_gpus(str(row.get("gres_detail", ""))),
+        said="+".join(states) if len(states) > 1 else "",
     )
 
 
