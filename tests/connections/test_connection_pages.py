@@ -144,7 +144,7 @@ def test_how_it_stands_is_said_on_the_list_and_on_its_page(pages: Client) -> Non
     row = make_connection()
     Connection.objects.filter(pk=row.pk).update(
         capacity={"gpus": [{"accelerator_type": "NVIDIA_H100_80GB", "total": 16, "free": 8, "drained": 1}],
-                  "queue_length": 3, "running": None, "slots": None},
+                  "queue_length": 3, "running": None, "slots": None, "out": ["n3: bad fan"]},
         capacity_at=now,
         unreachable_since=now - timedelta(minutes=5),
         failures=4,
@@ -156,6 +156,7 @@ def test_how_it_stands_is_said_on_the_list_and_on_its_page(pages: Client) -> Non
         page = said(pages, path)
         for words in ("8 of 16 H100 80GB free, 1 out of service, 3 waiting", "paused", "New disks", "as of"):
             assert words in page, path
+    assert "n3: bad fan" in page
     assert 'data-trouble="silent"' in page and "4 times in a row" in page and "It answers 503." in page
 
 
