@@ -55,7 +55,7 @@ def reasons_against(connection: Connection, spec: TrainerSpec) -> tuple[str, ...
         fit = tuple(provider.fits(spec))
     except ProviderError as error:  # its row cannot be used as it stands
         return (str(error),)
-    if spec.adapter and not provider.capabilities.runs_here:
+    if spec.adapter and not provider.capabilities.brings_models:
         fit = (*fit, f"The adapter {spec.adapter} lies on this machine, and its trainers run elsewhere.")
     if not fit and isinstance(provider, JudgesSizes) and (said := read_capacity(connection.capacity)):
         fit = tuple(provider.too_large(spec, said))

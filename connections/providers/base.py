@@ -78,7 +78,8 @@ class Capabilities:
     and checkpoints can be read: where it does not, curves come from what passes through the gateway. `holds_weights`
     says that checkpoints can be opened and removed through it. `runs_here` says that it needs nothing but this machine.
     `looks_before_lost` is how often in a row, each time later, it has to say that it knows no such job before that
-    counts: what moves house, or was restored, may say so for a while. `merges` says that `merge` does it.
+    counts: what moves house, or was restored, may say so for a while. `merges` says that `merge` does it,
+    `brings_models` that models which accounts made here, adapters too, are where its trainers are.
     """
 
     poll_seconds: float
@@ -90,6 +91,7 @@ class Capabilities:
     runs_here: bool = False
     looks_before_lost: int = 4
     merges: bool = False
+    brings_models: bool = False
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,15 @@ from accounts.models import Account
 from accounts.roles import Role
 from accounts.scopes import Scope
 from catalog.models import ShapeVersion, TrainedModel
+from connections.kinds import SLURM
 from connections.models import Connection
+from connections.opened import forget_opened
 from connections.providers.spec import TrainerMode, TrainerSpec
 from connections.providers.trainer_files.config import make_config
 from launches.domain.delete_model import delete_model
 from launches.models import Launch
 from tests.api.makers import make_caller
+from tests.connections.remote import make_connection
 from tests.launches.makers import make_launch, make_tiny_version
 from tests.makers import make_member, make_trained_model, sign_in
 from wire.errors import FailedPrecondition, InvalidArgument
@@ -161,3 +164,10 @@ def test_an_adapter_of_a_model_that_was_made_goes_on_from_that(lora: ShapeVersio
     (folder / "config.json").write_text("{}")
     on_it = put_adapter(local, "on-it", rank=8, base_model=whole.name)
     assert told(make_launch(version=lora, base_model=on_it.name)) == (whole.name, 8, on_it.name, None)
+
+
+def test_a_cluster_to_which_models_are_brought_takes_it(lora: ShapeVersion, adapter: TrainedModel) -> None:
+    cluster = make_connection(name="cluster", kind=SLURM, config={"shared": "/shared"})
+    forget_opened()
+    launch = make_launch(version=lora, connection="cluster", continue_from=adapter.name)
+    assert (launch.connection, told(launch)[2]) == (cluster, adapter.name)

@@ -110,6 +110,7 @@ class LocalProvider:
             runs_here=True,
             looks_before_lost=1,
             merges=True,
+            brings_models=True,
             runs_samplers=self.samplers.package.is_dir(),
         )
 

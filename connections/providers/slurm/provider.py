@@ -46,7 +46,7 @@ class SlurmProvider(SlurmGround):
     @property
     def capabilities(self) -> Capabilities:
         """One squeue sees all attempts."""
-        return Capabilities(poll_seconds=POLL_SECONDS, observes_many=True)
+        return Capabilities(poll_seconds=POLL_SECONDS, observes_many=True, brings_models=True)
 
     def identify(self) -> Identity:
         """The cluster, whether a job could be submitted, and whether its nodes see our folder. Errors: `Retryable`."""

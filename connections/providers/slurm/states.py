@@ -67,7 +67,7 @@ class EngineEnd:
 _FAILED = AttemptState.FAILED
 ENDS: Mapping[str, EngineEnd] = {
     "NODE_FAIL": EngineEnd(_FAILED, Reason.NODE_FAIL, "The node that it ran on failed."),
-    "PREEMPTED": EngineEnd(_FAILED, Reason.PREEMPTED, "The cluster took its GPUs for a job of higher priority."),
+    "PREEMPTED": EngineEnd(_FAILED, Reason.PREEMPTED, "The cluster took its place for a job of higher priority."),
     "TIMEOUT": EngineEnd(_FAILED, Reason.TIME_LIMIT, "It ran into the time limit that the connection gives its jobs."),
     "OUT_OF_MEMORY": EngineEnd(_FAILED, Reason.OUT_OF_MEMORY, "It needed more memory than the connection gives."),
     "BOOT_FAIL": EngineEnd(_FAILED, Reason.BOOT_FAIL, "A node for it did not boot."),
