@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from connections.providers.base import Unreachable
+from connections.providers.slurm import sftp
 from connections.providers.slurm.sftp_paths import AT_ONCE, SftpPath, sftp_paths
 from connections.providers.trainer_files import files, reading, records
 from connections.providers.trainer_files.reading import NoRegularFile
@@ -144,6 +146,36 @@ def test_a_lock_is_held_by_one_and_freed_when_its_holder_is_cut_off(sshd: Sshd, 
                 return local is not None
 
         until(free)
+
+
+def test_a_session_that_died_or_hangs_is_begun_anew_over_the_same_connection(
+    sshd: Sshd, there: SftpPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def serving_files() -> psutil.Process:
+        assert there.exists()
+        (alone,) = (child for child in sshd.process.children(recursive=True) if not child.children())
+        return alone
+
+    def exists() -> bool:
+        with suppress(Unreachable):
+            return there.exists()
+        return False
+
+    sshd.break_connections()
+    until(exists)
+    (connection,) = sshd.process.children()
+    serving_files().kill()
+    until(exists)
+    monkeypatch.setattr(sftp, "SECONDS", 0.5)
+    stuck = serving_files()
+    stuck.suspend()
+    try:
+        with pytest.raises(Unreachable, match=r"gave no answer for .* within 0\.5 s"):
+            there.exists()
+        until(exists)
+    finally:
+        stuck.kill()
+    assert sshd.process.children() == [connection]
 
 
 def test_nothing_here_is_taken_for_what_lies_there(there: SftpPath, here: Path, sshd: Sshd) -> None:

@@ -1,6 +1,6 @@
 """The shared directory over the ssh of a login node, where it is not mounted here: what sftp is asked.
 
-All of a process goes over one sftp session. Below `jobs` no component of a path may be a link; sftp cannot open a file
+All of a process goes over one sftp session, which is ended where an act gets no answer in time. Below `jobs` no component of a path may be a link; sftp cannot open a file
 and ask that at once, so it is asked just before. Everything there belongs to the one user that all trainers are, so
 what a link put there in that moment would show, its owner can read anyway.
 """
@@ -41,8 +41,14 @@ class SftpFiles:
         """Have it done, what sftp says against it said as this machine would. Errors: `OSError`, `Retryable`."""
 
         async def within(_: asyncssh.SSHClientConnection) -> T:
+            line = self.node.line()
             with said_here(path):
-                return await act(await self.node.line().files())
+                sftp = await line.files()
+                try:
+                    return await act(sftp)
+                except asyncio.CancelledError:  # out of time
+                    line.end_files(sftp)
+                    raise
 
         return self.node.do(within, SECONDS, f"{self.node.login.host} gave no answer for {path} within {SECONDS:g} s.")
 

@@ -29,7 +29,7 @@ from connections.providers.slurm.shells import Ran
 from connections.providers.slurm.tunnels import open_tunnel
 from connections.providers.trainer_files import values
 
-CONNECT_SECONDS = TUNNEL_SECONDS = 10.0
+CONNECT_SECONDS = TUNNEL_SECONDS = FILES_SECONDS = 10.0
 REFUSED_SECONDS = 5.0
 IDLE_SECONDS = 300.0
 KEEPALIVE_SECONDS = 10
@@ -93,14 +93,31 @@ class Line:
             return self._connection
 
     async def files(self) -> asyncssh.SFTPClient:
-        """Its one sftp session. Errors: as `connected`; `Retryable` where there is none."""
+        """Its one sftp session, begun anew where it is over. Errors: as `connected`; `Retryable` where there is none."""
         connection = await self.connected()
         if self._files is None or (self._files.done() and self._files.exception() is not None):
-            self._files = asyncio.ensure_future(connection.start_sftp_client(path_encoding=None))
+            self._files = asyncio.ensure_future(self._begin_files(connection))
         try:
             return await asyncio.shield(self._files)
         except asyncssh.ChannelOpenError:
             raise Retryable(f"{self._login} gives no files: sshd there has no subsystem sftp.") from None
+
+    def end_files(self, files: asyncssh.SFTPClient) -> None:
+        """Let go of a session that is over or stuck: the next act begins another over the same connection."""
+        files.exit()
+        current = self._files
+        if current is not None and current.done() and current.exception() is None and current.result() is files:
+            self._files = None
+
+    async def _begin_files(self, connection: asyncssh.SSHClientConnection) -> asyncssh.SFTPClient:
+        async with asyncio.timeout(FILES_SECONDS):
+            files = await connection.start_sftp_client(path_encoding=None)
+        self._watching = asyncio.create_task(self._until_over(files))
+        return files
+
+    async def _until_over(self, files: asyncssh.SFTPClient) -> None:
+        await files.wait_closed()
+        self.end_files(files)
 
     async def _open(self) -> asyncssh.SSHClientConnection:
         login = self._login
