@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
 import socket
 from collections.abc import Iterator
@@ -12,9 +14,10 @@ import psutil
 import pytest
 
 from connections.providers.base import Unreachable
-from connections.providers.slurm import sftp
+from connections.providers.slurm import sftp, sftp_paths as far_paths
 from connections.providers.slurm.sftp_paths import AT_ONCE, SftpPath, sftp_paths
-from connections.providers.trainer_files import files, reading, records
+from connections.providers.slurm.ssh import ssh_loop
+from connections.providers.trainer_files import files, reading, records, tokenizers
 from connections.providers.trainer_files.reading import NoRegularFile
 from tests.connections.rig import until
 from tests.connections.sshd import Sshd, needs_sshd, sshd_running
@@ -112,6 +115,35 @@ def test_large_files_are_read_piece_by_piece_and_as_here(here: Path, there: Sftp
         local, far = (records.read_log(attempt_in(root) / files.LOG, after) for root in (here, there))
         assert local == far
     assert records.log_tail(attempt_in(there) / files.LOG) == records.log_tail(attempt_in(here) / files.LOG)
+
+
+def test_a_tokenizer_is_read_behind_links_and_within_bounds(
+    sshd: Sshd, there: SftpPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "elsewhere" / "model"
+    model.mkdir(parents=True)
+    (model / "blob").write_bytes(os.urandom(200_000))
+    (model / "tokenizer.json").symlink_to("blob")
+    (model / "merges.txt").write_text("ä")
+    far = type(there)(model)
+    assert tokenizers.read_tokenizer(far) == tokenizers.read_tokenizer(model)
+    assert set(tokenizers.read_tokenizer(far)) == {"tokenizer.json", "merges.txt"}
+    monkeypatch.setattr(far_paths, "LARGEST_FILE", 199_999)
+    with pytest.raises(OSError, match="more than"):
+        tokenizers.read_tokenizer(far)
+
+
+def test_a_file_that_was_forgotten_is_let_go_of_on_any_thread(here: Path, there: SftpPath) -> None:
+    (attempt_in(here) / "weights").write_bytes(bytes(2 * AT_ONCE))
+
+    async def forget(held: list[object]) -> None:
+        held.clear()
+        gc.collect()
+
+    for opened in (lambda: reading.open_regular(attempt_in(there) / "weights"), lambda: (there / "copy").open("ab")):
+        held: list[object] = [opened()]
+        asyncio.run_coroutine_threadsafe(forget(held), ssh_loop()).result(10)
+    assert there.exists()
 
 
 def test_names_of_any_kind_are_listed_and_removed(here: Path, there: SftpPath) -> None:

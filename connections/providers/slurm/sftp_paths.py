@@ -29,6 +29,7 @@ AT_ONCE = 64 * 1024
 BUFFER = 1024 * 1024
 MOST_ENTRIES = 100_000
 LARGEST_TEXT = 1024 * 1024
+LARGEST_FILE = 64 * 1024 * 1024
 _NEW = asyncssh.FXF_WRITE | asyncssh.FXF_CREAT | asyncssh.FXF_TRUNC
 
 
@@ -150,12 +151,15 @@ class SftpPath(FarPath):
         with self.open_regular() as file:
             return file.read(LARGEST_TEXT).decode("utf-8", "replace")
 
-    def readas_bytes(self) -> bytes:
-        """All of it, behind links, too."""
+    def read_bytes(self) -> bytes:
+        """All of it, behind links, too. Errors: `OSError` where it is larger than 64 MiB."""
 
         async def act(sftp: asyncssh.SFTPClient) -> bytes:
             async with sftp.open(self._there, asyncssh.FXF_READ, encoding=None) as file:
-                return as_bytes(await file.read())
+                content = as_bytes(await file.read(LARGEST_FILE + 1))
+            if len(content) > LARGEST_FILE:
+                raise OSError(errno.EFBIG, f"It has more than {LARGEST_FILE // 2**20} MiB", str(self))
+            return content
 
         return self._do(act)
 
