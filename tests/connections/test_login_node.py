@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from connections.providers.slurm.login import (
     wrong_private_key,
 )
 from connections.providers.slurm.ssh import LoginNode
+from connections.providers.trainer_files import liveness
 from tests.connections.rig import until
 from tests.connections.sshd import Sshd, needs_sshd, sshd_running
 
@@ -165,6 +167,27 @@ def test_a_tunnel_carries_both_ways_until_either_end_closes(node: LoginNode) -> 
         far.close()
     with pytest.raises(OSError, match=f"does not reach 127.0.0.1:{port}"):
         node.dial("127.0.0.1", port).result()
+    until(lambda: not node.line().tunnels)
+
+
+@needs_sshd
+@pytest.mark.parametrize("patience", [30.0, 0.2], ids=["ours", "the tunnel's"])
+def test_a_machine_that_drops_packets_is_one_that_does_not_answer(
+    node: LoginNode, monkeypatch: pytest.MonkeyPatch, patience: float
+) -> None:
+    monkeypatch.setattr(ssh, "TUNNEL_SECONDS", patience)
+    before = say(node, "sh", "-c", "echo $SSH_CONNECTION")
+    with socket.socket() as full, ExitStack() as waiting:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(4):
+            caller = waiting.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(full.getsockname())
+        began = time.monotonic()
+        assert not liveness.answers("127.0.0.1", full.getsockname()[1], "token", node.dial)
+        assert time.monotonic() - began < 5
+    assert say(node, "sh", "-c", "echo $SSH_CONNECTION") == before
     until(lambda: not node.line().tunnels)
 
 

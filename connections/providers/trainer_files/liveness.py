@@ -6,7 +6,7 @@ import socket
 import time
 from pathlib import Path
 
-from connections.providers.base import Dial
+from connections.providers.base import Dial, ProviderError
 from connections.providers.trainer_files import files, reading
 
 HEALTHZ = "/api/v1/healthz"
@@ -35,14 +35,14 @@ def answers(address: str, port: int, token: str, dial: Dial | None = None) -> bo
     request = f"GET {HEALTHZ} HTTP/1.1\r\nHost: {in_url(address)}\r\nX-Api-Key: {token}\r\nConnection: close\r\n\r\n"
     said = b""
     try:
-        with _connected(address, port, dial) as connection:
+        with _connected(address, port, dial) as connection:  # of which a tunnel may not come about either
             connection.sendall(request.encode())
             while len(said) < len(_OK) and (left := deadline - time.monotonic()) > 0:
                 connection.settimeout(left)
                 if not (piece := connection.recv(len(_OK) - len(said))):
                     return False
                 said += piece
-    except OSError:
+    except (OSError, ProviderError):
         return False
     return said in {_OK, _OK.replace(b"1.1", b"1.0")}
 
@@ -50,7 +50,12 @@ def answers(address: str, port: int, token: str, dial: Dial | None = None) -> bo
 def _connected(address: str, port: int, dial: Dial | None) -> socket.socket:
     if dial is None:
         return socket.create_connection((address, port), timeout=HEALTHZ_SECONDS)
-    connection = dial(address, port).result()
+    tunnel = dial(address, port)
+    try:
+        connection = tunnel.result(HEALTHZ_SECONDS)
+    except TimeoutError:
+        tunnel.cancel()
+        raise
     connection.settimeout(HEALTHZ_SECONDS)
     return connection
 
