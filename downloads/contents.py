@@ -67,10 +67,13 @@ class StoredFile:
 
     def _opened(self) -> BinaryIO:
         file = self.open()
-        size = file.seek(0, os.SEEK_END)
-        if size != self.size_bytes:
+        try:
+            size = file.seek(0, os.SEEK_END)
+            if size != self.size_bytes:
+                raise AlteredFile(f"{self.path} has {size:,} bytes; {self.size_bytes:,} were recorded.")
+        except BaseException:
             file.close()
-            raise AlteredFile(f"{self.path} has {size:,} bytes; {self.size_bytes:,} were recorded.")
+            raise
         return file
 
 

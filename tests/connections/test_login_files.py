@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from connections.providers.base import Unreachable
-from connections.providers.slurm import sftp, sftp_paths as far_paths
+from connections.providers.slurm import sftp
+from connections.providers.slurm import sftp_paths as far_paths
 from connections.providers.slurm.sftp_paths import AT_ONCE, SftpPath, sftp_paths
 from connections.providers.slurm.ssh import ssh_loop
 from connections.providers.trainer_files import files, reading, records, tokenizers

@@ -76,6 +76,17 @@ def test_an_altered_file_never_comes_whole(now: bytes, monkeypatch: pytest.Monke
     assert len(came) < 10
 
 
+def test_a_file_whose_length_cannot_be_had_is_closed() -> None:
+    class Away(io.BytesIO):
+        def seek(self, *_: int) -> int:
+            raise OSError("away")
+
+    opened = Away()
+    with pytest.raises(OSError, match="away"):
+        StoredFile("a", 1, "", lambda: opened).check()
+    assert opened.closed
+
+
 def test_a_file_that_ends_while_it_is_read_breaks_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(contents, "CHUNK_BYTES", 3)
     path = tmp_path / "weights"

@@ -1,8 +1,9 @@
 """The shared directory over the ssh of a login node, where it is not mounted here: what sftp is asked.
 
-All of a process goes over one sftp session, which is ended where an act gets no answer in time. Below `jobs` no component of a path may be a link; sftp cannot open a file
-and ask that at once, so it is asked just before. Everything there belongs to the one user that all trainers are, so
-what a link put there in that moment would show, its owner can read anyway.
+All of a process goes over one sftp session, which is ended where an act gets no answer in time. Below `jobs` no
+component of a path may be a link; sftp cannot open a file and ask that at once, so it is asked just before. Everything
+there belongs to the one user that all trainers are, so what a link put there in that moment would show, its owner can
+read anyway.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import errno
 import os
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +41,10 @@ class SftpFiles:
 
     def do(self, act: Act[T], path: Path) -> T:
         """Have it done, what sftp says against it said as this machine would. Errors: `OSError`, `Retryable`."""
+        return self.soon(act, path).result()
+
+    def soon(self, act: Act[T], path: Path) -> Future[T]:
+        """The same, for who does not wait for it here."""
 
         async def within(_: asyncssh.SSHClientConnection) -> T:
             line = self.node.line()
@@ -50,7 +56,9 @@ class SftpFiles:
                     line.end_files(sftp)
                     raise
 
-        return self.node.do(within, SECONDS, f"{self.node.login.host} gave no answer for {path} within {SECONDS:g} s.")
+        return self.node.soon(
+            within, SECONDS, f"{self.node.login.host} gave no answer for {path} within {SECONDS:g} s."
+        )
 
     async def regular(self, sftp: asyncssh.SFTPClient, path: bytes, kind: int) -> asyncssh.SFTPAttrs:
         """What is there, which is of that kind and no link. Errors: `NoRegularFile`, or sftp's."""

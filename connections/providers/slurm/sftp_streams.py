@@ -30,14 +30,16 @@ class SftpFile(io.RawIOBase):
         return self._at
 
     def close(self) -> None:
-        """Let go of it there, too, as far as it can be reached. Errors: `OSError` for what could not be written."""
+        """Let go of it there, too, which nobody waits for. Errors: `OSError` for what could not be written.
+
+        It is the garbage collector that closes what was forgotten, on any thread: also on that of the loop.
+        """
         if self.closed:
             return
         try:
             super().close()  # which flushes
         finally:
-            with suppress(OSError):
-                self._ask(lambda _: self._file.close())
+            self._files.soon(lambda _: self._file.close(), self._path)
 
     def _ask(self, act: Act[T]) -> T:
         """Errors: `OSError`."""
@@ -49,6 +51,12 @@ class SftpFile(io.RawIOBase):
 
 class SftpAppender(SftpFile):
     """What is written goes to its end."""
+
+    _forgotten = False
+
+    def __del__(self) -> None:
+        self._forgotten = True
+        self.close()
 
     def writable(self) -> bool:
         """Yes."""
@@ -68,7 +76,7 @@ class SftpAppender(SftpFile):
             with suppress(asyncssh.SFTPOpUnsupported):
                 await self._file.fsync()
 
-        if not self.closed:
+        if not (self.closed or self._forgotten):
             self._ask(act)
 
 

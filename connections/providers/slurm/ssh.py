@@ -43,7 +43,7 @@ _TIMED_OUT = {124, 128 + signal.SIGKILL}
 _CUT_OFF = (asyncssh.DisconnectError, asyncssh.ChannelOpenError, ConnectionError)
 T = TypeVar("T")
 asyncssh.set_log_level("WARNING")  # at INFO it tells every program that is run
-_starting = threading.Lock()
+_starting = threading.RLock()  # which the garbage collector may come by with, on the thread that holds it
 
 
 @cache
@@ -93,7 +93,7 @@ class Line:
             return self._connection
 
     async def files(self) -> asyncssh.SFTPClient:
-        """Its one sftp session, begun anew where it is over. Errors: as `connected`; `Retryable` where there is none."""
+        """Its one sftp session, another where that is over. Errors: as `connected`; `Retryable` where there is none."""
         connection = await self.connected()
         if self._files is None or (self._files.done() and self._files.exception() is not None):
             self._files = asyncio.ensure_future(self._begin_files(connection))
