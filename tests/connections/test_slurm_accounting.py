@@ -74,9 +74,18 @@ def test_an_end_that_the_controller_forgot_is_told(ground: SlurmGround, state: s
     day = datetime.now(UTC) - timedelta(days=2)
     assert words[2] == f"--starttime={day:%Y-%m-%d}"
     assert (seen.nodes, seen.gpu_seconds) == ("n[1-2]", 2400)
+    directory = ground.folders.directory(REFERENCE)
+    assert (directory / files.HOST_STOPPED).exists(), "a node that lost Slurm alone ends what runs there"
     asked.unlink()
     assert observing.look(ground, REFERENCE) == seen
     assert not asked.exists(), "written down, nobody is asked again"
+
+
+def test_whose_outcome_is_there_needs_no_mark(ground: SlurmGround) -> None:
+    directory = ground.folders.directory(REFERENCE)
+    files.write_json(directory / files.EXIT, {"stage": "trainer", "code": 1, "signal": None, "asked": False})
+    assert observing.look(ground, REFERENCE).reason is Reason.EXIT_CODE
+    assert not (directory / files.HOST_STOPPED).exists()
 
 
 def test_where_there_is_none_or_it_knows_nothing_the_job_is_unknown(ground: SlurmGround) -> None:

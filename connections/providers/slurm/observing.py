@@ -58,6 +58,9 @@ def _accounted(ground: SlurmGround, reference: Reference, directory: Path) -> Sl
 
 
 def _end(ground: SlurmGround, directory: Path, ended: AttemptEnding, job: SlurmJob | None) -> Observation:
+    if not (directory / files.EXIT).exists():
+        # Its node may have lost Slurm and nothing else: what runs there looks for this, and ends.
+        files.mark(directory / files.HOST_STOPPED)
     write_ending(directory, ended, job)
     if job and ended.reason is Reason.PREEMPTED and job.state in states.WAITING | states.ENDING:
         # Put back into the queue, it would start once more to find that it is over.
