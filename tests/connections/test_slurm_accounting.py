@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,8 @@ from connections.providers.slurm.client import SlurmClient
 from connections.providers.slurm.config import SlurmConfig
 from connections.providers.slurm.ground import SlurmGround
 from connections.providers.slurm.names import name_of
+from connections.providers.slurm.provider import SlurmProvider
+from connections.providers.slurm.standing import NUMBER
 from connections.providers.states import AttemptState, Reason
 from connections.providers.trainer_files import files
 from tests.connections.rig import make_reference, make_submission
@@ -86,6 +89,34 @@ def test_whose_outcome_is_there_needs_no_mark(ground: SlurmGround) -> None:
     files.write_json(directory / files.EXIT, {"stage": "trainer", "code": 1, "signal": None, "asked": False})
     assert observing.look(ground, REFERENCE).reason is Reason.EXIT_CODE
     assert not (directory / files.HOST_STOPPED).exists()
+
+
+def test_one_odd_folder_hides_no_other_attempt(ground: SlurmGround) -> None:
+    provider = SlurmProvider(ground.client, ground.config, "i", Path(), Path(), timedelta(0))
+    names = ("well", "bare", "odd", "bytes", "fifo", "two")
+    references = {name: make_reference(name) for name in names}
+    at = {name: ground.folders.directory(reference) for name, reference in references.items()}
+    for name, reference in references.items():
+        ground.folders.write(make_submission(reference), at[name]).rename(at[name])
+    finished = {"stage": "trainer", "code": 20, "signal": None, "asked": False, "cause": ""}
+    for name, facts in (("bare", finished), ("odd", finished | {"code": [], "cause": {}, "signal": "9"})):
+        files.write_json(at[name] / files.EXIT, facts)
+    (at["bare"] / files.SUBMISSION).unlink()
+    (at["bytes"] / NUMBER).write_bytes(b"\xff\xfe")
+    os.mkfifo(at["fifo"] / NUMBER)
+    rows = [{"job_id": 7, "name": name_of("i", references[name]), "job_state": "PENDING"} for name in names]
+    rows += [rows[-1] | {"job_id": job_id} for job_id in ("x", "y")]
+    say(ground, "squeue", json.dumps({"jobs": rows}))
+    seen = provider.observe_many(list(references.values()))
+    told = {name: getattr(seen[reference], "state", type(seen[reference])) for name, reference in references.items()}
+    waits = AttemptState.PENDING
+    assert told == {
+        "well": waits, "bare": AttemptState.CANCELLED, "odd": AttemptState.FAILED, "bytes": waits, "fifo": waits,
+        "two": Retryable,
+    }  # fmt: skip
+    os.mkfifo(at["well"] / ".token")
+    (at["well"] / ".token").replace(at["well"] / files.TOKEN)
+    assert provider.kept_submission(references["well"]) is None
 
 
 def test_where_there_is_none_or_it_knows_nothing_the_job_is_unknown(ground: SlurmGround) -> None:

@@ -32,6 +32,7 @@ _LAUNCH_SIGNAL = 53
 """Slurm's number for a log or a directory that it cannot open."""
 _APART = timedelta(seconds=5)
 """What two starts are apart at least: clocks differ."""
+_TRAINERS_TIMEOUT = 3600
 _OWN_ACCORD = {0, outcome.INACTIVE_CODE}
 
 
@@ -66,7 +67,7 @@ def ending_of(directory: Path, job: SlurmJob | None, settled: datetime) -> Attem
 
     What a node wrote before `settled` can be seen from here.
     """
-    facts = files.read_json(directory / files.EXIT)
+    facts = exit_facts(directory)
     engine = job.words if job else ""
     if facts and facts.get("stage") == "trainer" and facts.get("code") in _OWN_ACCORD:
         return _explained(directory, facts, engine)
@@ -91,6 +92,14 @@ def ending_of(directory: Path, job: SlurmJob | None, settled: datetime) -> Attem
     if job is None or not over or (job.ended and job.ended > settled):
         return None
     return _unsaid(directory, job, engine)
+
+
+def exit_facts(directory: Path) -> dict[str, Any] | None:
+    """What job.py wrote of the end, each fact of its own kind; None while it wrote nothing."""
+    if (told := files.read_json(directory / files.EXIT)) is None:
+        return None
+    kinds = {"stage": str, "cause": str, "code": int, "signal": int, "asked": bool}
+    return {name: told.get(name) if type(told.get(name)) is kind else None for name, kind in kinds.items()}
 
 
 def _cancelled(directory: Path, job: SlurmJob, settled: datetime) -> AttemptEnding | None:
@@ -134,24 +143,30 @@ def _said(said: EngineEnd, directory: Path, engine: str) -> AttemptEnding:
 
 def _explained(directory: Path, facts: dict[str, Any], engine: str) -> AttemptEnding:
     """As every trainer of ours is explained."""
-    submission = files.read_json(directory / files.SUBMISSION) or {}
     told = files.read_json(files.records_of(directory) / files.EXIT_REASON) or {}
-    stage, code, number = (facts.get(name) for name in ("stage", "code", "signal"))
     said = outcome.explain(
         outcome.ProcessExit(
-            stage=stage if isinstance(stage, str) else WRAPPER_STAGE,
-            code=code if isinstance(code, int) else None,
-            signal_number=number if isinstance(number, int) else None,
+            stage=facts.get("stage") or WRAPPER_STAGE,
+            code=facts.get("code"),
+            signal_number=facts.get("signal"),
             asked=False,
-            cause=str(facts.get("cause", "")),
+            cause=facts.get("cause") or "",
             cancelled=False,
             host_stopped=False,
             message=values.plain(str(told.get("message", ""))[: outcome.MAX_DETAIL]),
             log_tail=records.log_tail(directory / files.LOG),
-            inactivity_timeout_seconds=submission["spec"]["inactivity_timeout_seconds"],
+            inactivity_timeout_seconds=_inactivity_timeout(directory),
         )
     )
     return AttemptEnding(said.state, said.reason, said.detail, engine)
+
+
+def _inactivity_timeout(directory: Path) -> int:
+    """In seconds; the trainer's own default where what was submitted cannot be read."""
+    match files.read_json(directory / files.SUBMISSION):
+        case {"spec": {"inactivity_timeout_seconds": int(seconds)}}:
+            return seconds
+    return _TRAINERS_TIMEOUT
 
 
 def _record(job: SlurmJob | None) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class Runner:
         self._tell(f"Starting the trainer on {_node()}")
         environment = os.environ | {"PYTHONUNBUFFERED": "1"}
         if not self._plan["by_srun"]:
-            environment |= {TOKEN_VARIABLE: (self._directory / files.TOKEN).read_text()}
+            environment |= {TOKEN_VARIABLE: files.read_word(self._directory / files.TOKEN)}
         if self._plan["by_srun"]:
             self._end_by = signal.SIGUSR2  # which what it starts on each node takes for SIGTERM (script.py)
         process = self._start(self._plan["trainer"], dict(environment))

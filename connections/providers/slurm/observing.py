@@ -8,7 +8,7 @@ from pathlib import Path
 from connections.providers.base import Gone, Observation, Reference, Retryable
 from connections.providers.slurm import standing, states
 from connections.providers.slurm.answers import SlurmJob
-from connections.providers.slurm.endings import AttemptEnding, ending_of, read_ending, write_ending
+from connections.providers.slurm.endings import AttemptEnding, ending_of, exit_facts, read_ending, write_ending
 from connections.providers.slurm.ground import SlurmGround
 from connections.providers.slurm.names import name_of
 from connections.providers.slurm.sending import send_again
@@ -50,7 +50,7 @@ def observation(ground: SlurmGround, reference: Reference, jobs: tuple[SlurmJob,
 
 def _accounted(ground: SlurmGround, reference: Reference, directory: Path) -> SlurmJob | None:
     """Its job as the accounting knows it, where that is over: the controller has forgotten it. Errors: `Retryable`."""
-    if (facts := files.read_json(directory / files.EXIT)) and facts.get("asked") is not True:
+    if (facts := exit_facts(directory)) and facts.get("asked") is not True:
         return None  # which says it all
     since = datetime.fromtimestamp((directory / files.SUBMISSION).stat().st_mtime, UTC)
     found = ground.client.accounted(name_of(ground.instance, reference), since)

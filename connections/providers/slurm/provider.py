@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+import structlog
+
 from connections.providers.base import (
     Capabilities,
     Capacity,
@@ -37,6 +39,8 @@ from connections.providers.trials import Trial
 
 POLL_SECONDS = 5.0
 LOOKS_AT_ONCE = 32
+_SHOWN = 200
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,9 @@ class SlurmProvider(SlurmGround):
                     return observing.observation(self, reference, jobs)
             except ProviderError as error:
                 return error
+            except Exception as error:  # what lies in one attempt's folder shall not hide the others
+                log.exception("slurm.unread", job=reference.job, attempt=reference.attempt)
+                return Retryable(f"What lies of attempt {reference.attempt} cannot be read: {error!r}"[:_SHOWN])
 
         with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
             return dict(zip(references, pool.map(look, references), strict=True))

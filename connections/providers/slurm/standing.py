@@ -32,7 +32,7 @@ def job_of(directory: Path, jobs: Sequence[SlurmJob]) -> SlurmJob | None:
 def number_of(directory: Path) -> str:
     """The job's number as it was noted, "" where it was not."""
     try:
-        return (directory / NUMBER).read_text()
+        return files.read_word(directory / NUMBER)
     except FileNotFoundError:
         return ""
 

@@ -53,6 +53,7 @@ def records_of(directory: Path) -> Path:
     return records if records.is_dir() else directory
 
 
+LONGEST_WORD = 1024
 ROOM = 4096
 NEEDED_LATER = (SPAWNED, WRAPPER, TRAINER, EXIT, CANCELLED, HOST_STOPPED)
 """What is written of an attempt after it was taken; how it ended would be lost if a full disk refused it."""
@@ -125,6 +126,12 @@ def read_json(path: Path) -> dict[str, Any] | None:
             return read_object(file)
     except FileNotFoundError:
         return None
+
+
+def read_word(path: Path) -> str:
+    """The first 1,024 bytes of the file as text, whatever they are. Errors: `FileNotFoundError`, `OSError`."""
+    with open_regular(path) as file:
+        return file.read(LONGEST_WORD).decode("utf-8", "replace")
 
 
 def now() -> str:

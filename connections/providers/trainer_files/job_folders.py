@@ -100,7 +100,7 @@ class JobFolders:
         recorded = files.read_json(directory / files.SUBMISSION)
         try:
             spec = TrainerSpec.from_json(recorded["spec"]) if recorded else None
-            token = (directory / files.TOKEN).read_text()
+            token = files.read_word(directory / files.TOKEN)
         except (KeyError, TypeError, ValueError, FileNotFoundError):
             return None
         return KeptSubmission(spec.training_shape_version, {}, spec, token) if spec else None
@@ -173,5 +173,5 @@ class JobFolders:
 def _is_anothers(submission: Submission | SamplerSubmission, directory: Path) -> bool:
     """Whether what lies here under the job's id was left by another launch, which an older database has forgotten."""
     if directory.exists():
-        return (directory / files.TOKEN).read_text() != submission.token
+        return files.read_word(directory / files.TOKEN) != submission.token
     return submission.reference.attempt == 1 and checkpoints.holds_any(directory.parent.parent)

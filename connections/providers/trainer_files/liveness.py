@@ -7,11 +7,10 @@ import time
 from pathlib import Path
 
 from connections.providers.base import Dial, ProviderError
-from connections.providers.trainer_files import files, reading
+from connections.providers.trainer_files import files
 
 HEALTHZ = "/api/v1/healthz"
 HEALTHZ_SECONDS = 1.0
-LONGEST_TOKEN = 1024
 _OK = b"HTTP/1.1 200"
 
 
@@ -25,8 +24,7 @@ def port_of(directory: Path) -> int | None:
 
 def token_of(directory: Path) -> str:
     """What the attempt's trainer demands of whoever calls it. Errors: `OSError`."""
-    with reading.open_regular(directory / files.TOKEN) as file:
-        return file.read(LONGEST_TOKEN).decode("ascii", "replace")
+    return files.read_word(directory / files.TOKEN)
 
 
 def answers(address: str, port: int, token: str, dial: Dial | None = None) -> bool:
