@@ -136,6 +136,14 @@ def test_where_there_is_none_or_it_knows_nothing_the_job_is_unknown(ground: Slur
     assert not isinstance(raised.value, Unreachable)
 
 
+@pytest.mark.parametrize("nodes", ["None assigned", "Unknown", ""])
+def test_what_was_cancelled_on_the_cluster_while_it_waited_does_not_go_on(ground: SlurmGround, nodes: str) -> None:
+    line = LINE.format(state="CANCELLED by 0", code="0:0").replace("n[1-2]", nodes).replace("1795696683", "Unknown")
+    say(ground, "sacct", line)
+    seen = observing.look(ground, REFERENCE)
+    assert (seen.state, seen.reason, seen.nodes) == (AttemptState.CANCELLED, Reason.USER, "")
+
+
 @pytest.mark.parametrize("field", range(9))
 def test_no_line_breaks_the_reading(field: int) -> None:
     for wrong in ("", "²", "-1", "9" * 40, "Unknown", "None assigned", "a:b:c", "gres/gpu=x"):

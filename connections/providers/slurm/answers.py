@@ -22,6 +22,8 @@ ACCOUNTED = ("JobIDRaw", "JobName", "State", "Reason", "Start", "End", "ExitCode
 """The columns of sacct that are read."""
 _GOVERNING = ("COMPLETING", "CONFIGURING")
 """Beside a base state these say more: that processes are still there, or not yet. Earlier releases said them alone."""
+_NO_NODES = {"none assigned", "none", "unknown", "(null)"}
+"""How sacct lists the nodes of a job that had none."""
 _LAST_SECOND = 253_402_214_400
 """Of the year 9999, roughly: later times are none."""
 
@@ -127,7 +129,7 @@ def _accounted(
         partition="",
         starts=_time(_digits(starts)),
         ended=_time(_digits(ended)),
-        nodes=nodes,
+        nodes="" if nodes.lower() in _NO_NODES else nodes,
         exit_code=_digits(code),
         signal_number=_digits(signal_number),
         gpus=_gpus_of_tres(tres),
