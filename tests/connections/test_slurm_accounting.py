@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from connections.providers.base import Gone, Retryable, Unreachable
+from connections.providers.base import Gone, Retryable
 from connections.providers.slurm import observing
 from connections.providers.slurm.answers import read_accounting
 from connections.providers.slurm.client import SlurmClient
@@ -18,7 +19,7 @@ from connections.providers.slurm.config import SlurmConfig
 from connections.providers.slurm.ground import SlurmGround
 from connections.providers.slurm.names import name_of
 from connections.providers.slurm.provider import SlurmProvider
-from connections.providers.slurm.standing import NUMBER
+from connections.providers.slurm.standing import NUMBER, number_of
 from connections.providers.states import AttemptState, Reason
 from connections.providers.trainer_files import files
 from tests.connections.rig import make_reference, make_submission
@@ -130,10 +131,23 @@ def test_where_there_is_none_or_it_knows_nothing_the_job_is_unknown(ground: Slur
             observing.look(ground, REFERENCE)
     nowhere = replace(ground, client=SlurmClient(programs="/nowhere"))
     assert nowhere.client.accounted(NAME, datetime.now(UTC)) == ()
-    say(ground, "sacct", err="sacct: error: failed to open persistent connection: Connection refused", code=1)
-    with pytest.raises(Retryable, match="accounting did not answer") as raised:
+
+
+def test_an_accounting_that_refuses_keeps_no_attempt_waiting(
+    ground: SlurmGround, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for refusal in ("failed to open persistent connection: Connection refused", "Access denied", ""):
+        asked = say(ground, "sacct", err=f"sacct: error: {refusal}", code=1)
+        with pytest.raises(Gone):  # which is believed after several looks
+            observing.look(ground, REFERENCE)
+        assert asked.exists()
+    asked.unlink()
+    say(ground, "sbatch", "18")
+    monkeypatch.setattr("connections.providers.slurm.sending.REMEMBERED_SECONDS", 60.0)
+    monkeypatch.setattr("connections.providers.slurm.sending.put_release", lambda *_: Path("/code"))
+    with suppress(Gone):
         observing.look(ground, REFERENCE)
-    assert not isinstance(raised.value, Unreachable)
+    assert number_of(ground.folders.directory(REFERENCE)) == "18", "submitted again, whatever the accounting says"
 
 
 @pytest.mark.parametrize("nodes", ["None assigned", "Unknown", ""])

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
+import structlog
+
 from connections.providers.base import ProviderError, Rejected, Retryable, Unreachable
 from connections.providers.slurm.answers import (
     ACCOUNTED,
@@ -26,6 +28,7 @@ from connections.providers.slurm.answers import (
 from connections.providers.slurm.shells import NOT_FOUND, Shell, ThisMachine
 from connections.providers.trainer_files import values
 
+log = structlog.get_logger(__name__)
 SECONDS = 15.0
 LARGEST_ANSWER = 128 * 1024 * 1024
 _SHOWN = 400
@@ -102,20 +105,18 @@ class SlurmClient:
         return found[1]
 
     def accounted(self, name: str, since: datetime) -> Sequence[SlurmJob]:
-        """Jobs of the name that were submitted since then, by the accounting; none where there is none.
+        """Jobs of the name that were submitted since then, by the accounting.
 
-        Errors: `Retryable`, also where the accounting alone does not answer: that says nothing of the controller.
+        Where there is none, or it refuses or does not answer, it knows nothing: an attempt shall not wait for it.
         """
         days = f"--starttime={since - _ANY_ZONE:%Y-%m-%d}"  # without one it forgets at midnight
         told = ("--allocations", "--noheader", "--parsable2", f"--format={','.join(ACCOUNTED)}")
         try:
             said = self._run("sacct", f"--name={name}", days, *told, environment={"SLURM_TIME_FORMAT": "%s"})
-        except Unreachable as error:
-            raise Retryable(f"Slurm's accounting did not answer: {error}") from None
-        except Retryable as error:
-            if _NO_ACCOUNTING.search(str(error)):
-                return ()
-            raise
+        except ProviderError as error:
+            if not _NO_ACCOUNTING.search(str(error)):
+                log.warning("slurm.accounting", job=name, error=str(error))
+            return ()
         return [job for job in read_accounting(said) if job.name == name]
 
     def _run(

@@ -21,12 +21,11 @@ def look(ground: SlurmGround, reference: Reference) -> Observation:
     directory = ground.folders.find(reference)
     if ended := read_ending(directory):
         return standing.over(directory, ended)
-    try:
-        return observation(ground, reference, tuple(ground.client.jobs()))
-    except Gone:
-        if not send_again(ground, reference, directory):
-            raise
-        return observation(ground, reference, tuple(ground.client.jobs()))
+    jobs = tuple(ground.client.jobs())
+    is_unknown = standing.job_of(directory, ground.named(reference, jobs)) is None
+    if is_unknown and send_again(ground, reference, directory):
+        jobs = tuple(ground.client.jobs())
+    return observation(ground, reference, jobs)
 
 
 def observation(ground: SlurmGround, reference: Reference, jobs: tuple[SlurmJob, ...]) -> Observation:
@@ -49,7 +48,7 @@ def observation(ground: SlurmGround, reference: Reference, jobs: tuple[SlurmJob,
 
 
 def _accounted(ground: SlurmGround, reference: Reference, directory: Path) -> SlurmJob | None:
-    """Its job as the accounting knows it, where that is over: the controller has forgotten it. Errors: `Retryable`."""
+    """Its job as the accounting knows it, where that is over: the controller has forgotten it."""
     if (facts := exit_facts(directory)) and facts.get("asked") is not True:
         return None  # which says it all
     since = datetime.fromtimestamp((directory / files.SUBMISSION).stat().st_mtime, UTC)
