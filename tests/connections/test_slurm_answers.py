@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -263,6 +265,20 @@ def test_the_job_that_claimed_the_attempt_is_its_job(tmp_path: Path) -> None:
     (tmp_path / "owner.d" / "7").touch()
     assert job_of(tmp_path, [first, second]) == first
     assert job_of(tmp_path, [second]) is None
+
+
+@pytest.mark.parametrize("written", [b"9" * 21, b"1" * 255, b"\xff7", "²".encode(), b"7\n", b"-7", b"x"])
+def test_what_a_trainer_may_write_for_a_number_is_none(tmp_path: Path, written: bytes) -> None:
+    long = replace(JOB, state="NODE_FAIL", reason="r" * 80).words
+    ended = AttemptEnding(AttemptState.FAILED, Reason.NODE_FAIL, "", long)
+    (tmp_path / "owner.d").mkdir()
+    with suppress(OSError):
+        Path(os.fsdecode(os.fsencode(tmp_path / "owner.d") + b"/" + written)).touch()
+    (tmp_path / NUMBER).write_bytes(written)
+    told = standing.over(tmp_path, ended)
+    assert (told.remote_id, len(told.remote_state)) == ("", 64)
+    (tmp_path / NUMBER).write_text("7")
+    assert standing.over(tmp_path, ended).remote_id == "7"
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ OWNER = "owner.d"
 TIME_LIMIT, REQUEUED = "time-limit", "requeued"
 WRAPPER_STAGE = "wrapper"
 LOST_CODE = 1
+MOST_DIGITS = 20
 
 
 class Runner:
@@ -191,8 +192,13 @@ def claim(directory: Path, job_id: str) -> bool:
 def owner_of(directory: Path) -> str:
     """Slurm's id of the job that runs the attempt, "" while none has claimed it."""
     with suppress(OSError):
-        return next((path.name for path in (directory / OWNER).iterdir()), "")
+        return next((path.name for path in (directory / OWNER).iterdir() if is_number(path.name)), "")
     return ""
+
+
+def is_number(text: str) -> bool:
+    """Whether a job of Slurm can have that number: a trainer may write others."""
+    return text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
 
 
 def _facts(ended: dict[str, Any], cause: str) -> dict[str, Any]:

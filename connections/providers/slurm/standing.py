@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from connections.providers.base import Dial, Observation
 from connections.providers.slurm import states
 from connections.providers.slurm.answers import SlurmJob
 from connections.providers.slurm.endings import LONGEST, AttemptEnding, used_by
-from connections.providers.slurm.job import owner_of
+from connections.providers.slurm.job import is_number, owner_of
 from connections.providers.states import AttemptState
 from connections.providers.trainer_files import files, liveness, records
 from connections.providers.trainer_files.config import resumed_from
@@ -31,10 +32,10 @@ def job_of(directory: Path, jobs: Sequence[SlurmJob]) -> SlurmJob | None:
 
 def number_of(directory: Path) -> str:
     """The job's number as it was noted, "" where it was not."""
-    try:
-        return files.read_word(directory / NUMBER)
-    except FileNotFoundError:
-        return ""
+    with suppress(FileNotFoundError):
+        if is_number(noted := files.read_word(directory / NUMBER)):
+            return noted
+    return ""
 
 
 def waiting(directory: Path, job: SlurmJob, jobs: tuple[SlurmJob, ...]) -> Observation:
@@ -96,7 +97,7 @@ def over(directory: Path, ended: AttemptEnding) -> Observation:
         progress=progress,
         limits=limits,
         remote_id=owner_of(directory) or number_of(directory),
-        remote_state=ended.engine,
+        remote_state=ended.engine[:64],
         **used_by(directory),
     )
 
