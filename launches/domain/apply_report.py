@@ -144,7 +144,8 @@ def _note_remote(launch: Launch, attempt: Attempt, seen: Observation, now: datet
     attempt.remote_id = seen.remote_id or attempt.remote_id
     attempt.remote_state = seen.remote_state
     attempt.remote_nodes, attempt.remote_gpus = seen.nodes or attempt.remote_nodes, seen.gpus or attempt.remote_gpus
-    attempt.gpu_seconds = attempt.gpu_seconds if seen.gpu_seconds is None else seen.gpu_seconds
+    if seen.gpu_seconds is not None:  # of a job that was put back into its queue the engine counts anew
+        attempt.gpu_seconds = max(attempt.gpu_seconds or 0, seen.gpu_seconds)
     if seen.remote_version and seen.remote_version != attempt.remote_version:
         attempt.remote_version = seen.remote_version
         message = otherwise_resolved(launch, attempt)

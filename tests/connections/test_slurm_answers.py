@@ -241,6 +241,9 @@ def test_gpu_seconds_are_the_engines(tmp_path: Path) -> None:
     began, gpus = NOW - timedelta(minutes=10), {"gpu:h100": 2}
     job = replace(JOB, starts=began, ended=NOW + timedelta(hours=1), nodes="n1", gpus=gpus)
     assert (job.gpu_words, job.gpu_seconds(NOW)) == ("2 x gpu:h100", 1200)
+    waits_again = replace(job, state="PENDING", gpus={}, starts=None, nodes="")
+    write_ending(tmp_path, AttemptEnding(AttemptState.FAILED, Reason.PREEMPTED, ""), waits_again)
+    assert used_by(tmp_path)["gpu_seconds"] is None
     write_ending(tmp_path, AttemptEnding(AttemptState.COMPLETED, Reason.DONE, ""), replace(job, ended=NOW))
     assert used_by(tmp_path) == {"nodes": "n1", "gpus": "2 x gpu:h100", "gpu_seconds": 1200}
     files.write_json(tmp_path / ENDING, {"nodes": 7, "gpus": "a\0", "gpu_seconds": -1})

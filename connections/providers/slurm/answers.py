@@ -57,12 +57,12 @@ class SlurmJob:
         """How many GPUs of which gres it has, "" for none."""
         return ", ".join(f"{count} x {gres}" for gres, count in (self.gpus or {}).items())
 
-    def gpu_seconds(self, now: datetime) -> int:
-        """How long it has had them, all together; until its end where it has ended."""
+    def gpu_seconds(self, now: datetime) -> int | None:
+        """How long it has had them, all together, until its end where it ended; None while it has none (any more)."""
+        if not self.gpus:
+            return None
         until = self.ended if self.ended and self.ended < now else now
-        return (
-            max(0, int((until - self.starts).total_seconds())) * sum((self.gpus or {}).values()) if self.starts else 0
-        )
+        return max(0, int((until - self.starts).total_seconds())) * sum(self.gpus.values()) if self.starts else 0
 
     @property
     def words(self) -> str:
