@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.actors import SYSTEM, user_actor
+from accounts.roles import Role
 from connections.domain.pause_connection import pause_connection
 from connections.kinds import SLURM
 from connections.providers.base import CheckpointRecord
@@ -21,14 +22,15 @@ from launches.domain.apply_report import apply_report
 from launches.domain.cancel_launch import cancel_launch
 from launches.domain.choose_going_on import choose_going_on
 from launches.domain.claim_attempt import AttemptClaim, claim_attempt
-from launches.domain.delete_launch import delete_launch
+from launches.domain.create_launch import create_launch
 from launches.domain.go_on import MOST_IN_VAIN
 from launches.domain.resume_launch import resume_launch
 from launches.models import Launch
 from launches.poll import Report
+from launches.validation_runs import ValidationRun
 from tests.connections.remote import make_connection
-from tests.launches.makers import NOW, attempt_of, make_launch, seen
-from tests.makers import sign_in
+from tests.launches.makers import NOW, attempt_of, make_launch, make_tiny_version, seen
+from tests.makers import make_member, sign_in
 
 pytestmark = pytest.mark.django_db
 Change = Callable[[Launch], object]
@@ -94,9 +96,21 @@ def test_who_goes_on(recipe: str, before: Change | None, reason: Reason, goes_on
 
 
 def test_what_was_deleted_or_measures_does_not_go_on() -> None:
-    launch = make_launch()
-    delete_launch(actor=user_actor(launch.owner), launch=launch)
-    assert interrupted(launch).attempt_count == 1
+    deleted = make_launch()
+    Launch.objects.filter(pk=deleted.pk).update(deleted_at=NOW)  # and nothing else, such as that it was cancelled
+    assert interrupted(deleted).attempt_count == 1
+
+    version = make_tiny_version()
+    publisher = make_member(account=version.shape.account, role=Role.PUBLISHER)
+    measuring = create_launch(
+        actor=user_actor(publisher),
+        account=version.shape.account,
+        version=version,
+        inputs={},
+        idempotency_key="measures",
+        validation_run=ValidationRun(steps=5),
+    )
+    assert (interrupted(measuring).attempt_count, measuring.state) == (1, "FAILED")
 
 
 def test_it_goes_on_for_as_long_as_it_gets_further() -> None:
