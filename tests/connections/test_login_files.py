@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from connections.providers.base import Unreachable
+from connections.providers.base import Retryable, Unreachable
 from connections.providers.slurm import sftp
 from connections.providers.slurm import sftp_paths as far_paths
 from connections.providers.slurm.sftp_paths import AT_ONCE, SftpPath, sftp_paths
@@ -179,6 +179,17 @@ def test_a_lock_is_held_by_one_and_freed_when_its_holder_is_cut_off(sshd: Sshd, 
                 return local is not None
 
         until(free)
+
+
+def test_a_lock_that_cannot_be_had_is_not_called_a_busy_one(sshd: Sshd, there: SftpPath) -> None:
+    with (
+        pytest.raises(Retryable, match=r"ended instead of holding a lock: flock: cannot open lock file .*nowhere"),
+        files.locked(there / "nowhere" / "lock", 5),
+    ):
+        pass
+    for words, said in ((["/nowhere/flock"], "No such file"), (["echo", "Welcome!"], "Welcome!"), (["true"], "a word")):
+        with pytest.raises(Retryable, match=said), sshd.node().holding(words, 5, 5):
+            pass
 
 
 def test_a_session_that_died_or_hangs_is_begun_anew_over_the_same_connection(

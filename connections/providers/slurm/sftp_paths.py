@@ -18,7 +18,7 @@ from asyncssh.constants import FILEXFER_TYPE_DIRECTORY, FILEXFER_TYPE_REGULAR
 
 from connections.providers.slurm.sftp import Act, SftpFiles, T, as_bytes, names_in
 from connections.providers.slurm.sftp_streams import SftpAppender, SftpReader
-from connections.providers.slurm.ssh import LoginNode
+from connections.providers.slurm.ssh import BUSY, LoginNode
 from connections.providers.trainer_files.far import FarPath
 
 HOLD_SECONDS = 120
@@ -211,21 +211,13 @@ class SftpPath(FarPath):
 
     @contextmanager
     def locked(self, seconds: float) -> Iterator[object | None]:
-        """As `files.locked`: a program there holds it, until it is told or cut off."""
+        """As `files.locked`: a program there holds it, until it is told or cut off. Errors: as `LoginNode.holding`."""
         if not self.files.turn.acquire(timeout=seconds):
             yield None
             return
         try:
-            words = [
-                "flock",
-                "-w",
-                f"{seconds:g}",
-                str(self),
-                "sh",
-                "-c",
-                f"echo held; exec timeout {HOLD_SECONDS} cat",
-            ]
-            with self.files.node.holding(words, seconds) as held:
+            words = ["flock", f"-E{BUSY}", f"-w{seconds:g}", str(self), "sh", "-c", "echo held; exec cat"]
+            with self.files.node.holding(words, seconds, HOLD_SECONDS) as held:
                 yield held
         finally:
             self.files.turn.release()

@@ -41,6 +41,9 @@ _SHOWN = 200
 _TIMED_OUT = {124, 128 + signal.SIGKILL}
 """What `timeout` says: nothing that is given up here goes on there."""
 _CUT_OFF = (asyncssh.DisconnectError, asyncssh.ChannelOpenError, ConnectionError)
+HELD = b"held\n"
+BUSY = 100
+"""The exit code of a program that was to hold what another one holds."""
 T = TypeVar("T")
 asyncssh.set_log_level("WARNING")  # at INFO it tells every program that is run
 _starting = threading.RLock()  # which the garbage collector may come by with, on the thread that holds it
@@ -239,34 +242,41 @@ class LoginNode:
         return self.soon(act, TUNNEL_SECONDS, f"{self.login.host} opened no tunnel within {TUNNEL_SECONDS:g} s.")
 
     @contextmanager
-    def holding(self, words: Sequence[str], seconds: float) -> Iterator[object | None]:
-        """While a program runs that says something once it holds what it is for; None where it ends without a word.
+    def holding(self, words: Sequence[str], seconds: float, most: float) -> Iterator[object | None]:
+        """While a program runs that says "held" once it holds what it is for; None where it ends with `BUSY`.
 
-        It is to end with its input. Errors: as `run`.
+        It has so many seconds to get it, and `most` to hold it, and is to end with its input. Errors: as `run`, and
+        `Retryable` with its words where it ends otherwise.
         """
+        command = command_line(["timeout", "-k1", f"{seconds + most:g}", *words], {})
         silence = f"{self.login.host} did not answer {words[0]} within {seconds:g} s."
 
-        async def begin(connection: asyncssh.SSHClientConnection) -> asyncssh.SSHClientProcess[bytes]:
-            process: asyncssh.SSHClientProcess[bytes] = await connection.create_process(
-                command_line(words, {}), encoding=None
-            )
+        async def begin(connection: asyncssh.SSHClientConnection) -> asyncssh.SSHClientProcess[bytes] | None:
+            process: asyncssh.SSHClientProcess[bytes] = await connection.create_process(command, encoding=None)
             try:
-                await process.stdout.readline()
+                said = await process.stdout.readline()
+                if said == HELD:
+                    return process
+                process.stdin.write_eof()
+                said += await _read(process.stderr, _LARGEST_COMPLAINT)
+                await process.wait_closed()
             except BaseException:
                 process.close()
                 raise
-            return process
-
-        async def end(_: asyncssh.SSHClientConnection) -> None:
-            process.stdin.write_eof()
-            await process.wait_closed()
+            if process.exit_status == BUSY:
+                return None
+            shown = values.plain(said.decode("utf-8", "replace").strip())[:_SHOWN] or "without a word"
+            raise Retryable(f"{words[0]} on {self.login.host} ended instead of holding a lock: {shown}")
 
         process = self.do(begin, seconds + CONNECT_SECONDS, silence)
+        if process is None:
+            yield None
+            return
         try:
-            yield None if process.exit_status is not None or process.stdout.at_eof() else process
+            yield process
         finally:
             with suppress(ProviderError, OSError):  # cut off, it ends by itself
-                self.do(end, seconds, silence)
+                self.do(lambda _: _end(process), seconds, silence)
 
     def do(self, act: Callable[[asyncssh.SSHClientConnection], Awaitable[T]], seconds: float, silence: str) -> T:
         """Have it done over the connection. Errors: its own; `SecretRefused`, `Unreachable` with `silence`."""
@@ -322,6 +332,11 @@ async def _run(connection: asyncssh.SSHClientConnection, command: bytes, stdin: 
         raise
     code = process.exit_status
     return Ran(-1 if code is None else code, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
+
+
+async def _end(process: asyncssh.SSHClientProcess[bytes]) -> None:
+    process.stdin.write_eof()
+    await process.wait_closed()
 
 
 async def _read(stream: asyncssh.SSHReader[bytes], most: int) -> bytes:
