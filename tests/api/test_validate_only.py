@@ -221,6 +221,6 @@ def test_reads_what_sbatch_says_of_a_job_that_it_does_not_get() -> None:
     one = "sbatch: Job 12 to start at 2026-11-26T12:40:00 using 2 processors on nodes n[1-2] in partition train\n"
     trial = read_trial(one)
     assert (trial.would_take, trial.nodes) == (True, "n[1-2]")
-    assert trial.starts == datetime(2026, 11, 26, 12, 40).astimezone()
+    assert trial.starts == datetime(2026, 11, 26, 12, 40, tzinfo=UTC)
     for odd in ("", "allocation success", one.replace("2026-", "soon-")):
         assert read_trial(odd).would_take and read_trial(odd).starts is None

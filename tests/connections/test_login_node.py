@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncssh
@@ -25,7 +26,9 @@ from connections.providers.slurm.login import (
     read_login,
     wrong_private_key,
 )
+from connections.providers.slurm.shells import ThisMachine
 from connections.providers.slurm.ssh import LoginNode
+from connections.providers.slurm.trying import read_trial
 from connections.providers.trainer_files import liveness
 from tests.connections.rig import until
 from tests.connections.sshd import Sshd, needs_sshd, sshd_running
@@ -65,6 +68,20 @@ def test_tells_what_the_program_was_given_and_left(node: LoginNode, monkeypatch:
     monkeypatch.setattr(ssh, "LARGEST_ANSWER", 100_000)
     with pytest.raises(Retryable, match="more than can be an answer"):
         say(node, "sh", "-c", f"head -c {ssh.LARGEST_ANSWER + 70_000} /dev/zero")
+
+
+@needs_sshd
+def test_an_estimated_start_is_of_no_machines_own_clock(
+    node: LoginNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = "TZ=${TZ-America/New_York} date -d @1764180000 +%FT%T"
+    said = f"sbatch: Job 7 to start at $({local}) using 1 processors on nodes n1 in partition train"
+    (tmp_path / "sbatch").write_text(f'#!/bin/sh\necho "{said}" >&2\n')
+    (tmp_path / "sbatch").chmod(0o700)
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    for shell in (node, ThisMachine()):
+        trial = read_trial(SlurmClient(shell=shell, programs=str(tmp_path)).try_out([], ""))
+        assert (trial.starts, trial.nodes) == (datetime.fromtimestamp(1764180000, UTC), "n1")
 
 
 @needs_sshd

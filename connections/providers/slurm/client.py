@@ -40,6 +40,8 @@ _AWAY = re.compile(
 _NO_ACCOUNTING = re.compile(r"accounting storage is disabled|sacct is not|JobAcctGather.*none", re.IGNORECASE)
 _ANY_ZONE = timedelta(days=2)
 """Its days are the cluster's."""
+_UTC = {"TZ": "UTC", "SLURM_TIME_FORMAT": "standard"}
+"""A login node has a clock of its own, and whoever we are there another format."""
 _NEVER = re.compile(
     r"configuration is not available|Node count specification invalid|More processors requested|CPU count per node"
     r"|Memory specification can not be satisfied",
@@ -90,8 +92,9 @@ class SlurmClient:
         return job_id
 
     def try_out(self, options: Sequence[str], script: str) -> str:
-        """What the scheduler says of such a job, which is not submitted. Errors: as `submit`."""
-        return self._run("sbatch", "--test-only", *options, stdin=script, submits=True, of_errors=True)
+        """What the scheduler says of such a job, which is not submitted; its times are UTC. Errors: as `submit`."""
+        told = ("sbatch", "--test-only", *options)
+        return self._run(*told, stdin=script, submits=True, of_errors=True, environment=_UTC)
 
     def cancel(self, job_id: str) -> None:
         """Ask for a job's end; nothing where it is over. Errors: `Retryable`."""

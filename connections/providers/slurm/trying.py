@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from connections.providers.base import ProviderError, Unreachable
@@ -30,13 +30,13 @@ def try_out(ground: SlurmGround, spec: TrainerSpec) -> Trial:
 
 
 def read_trial(said: str) -> Trial:
-    """Of what sbatch says; its times are of the clock that this process reads. Pure."""
+    """Of what sbatch says; its times are UTC. Pure."""
     words = " ".join(said.split()).removeprefix("sbatch: ")[:400]
     found = _START.search(words)
     if not found:
         return Trial(would_take=True, words=words)
     try:
-        starts = datetime.fromisoformat(found[1]).astimezone()
+        starts = datetime.fromisoformat(found[1]).replace(tzinfo=UTC)
     except ValueError:
         starts = None
     return Trial(True, words, starts, found[2])
