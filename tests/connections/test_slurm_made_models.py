@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from connections.providers.slurm.client import SlurmClient
 from connections.providers.slurm.config import SlurmConfig
 from connections.providers.slurm.ground import SlurmGround
 from connections.providers.slurm.sftp_paths import sftp_paths
+from connections.providers.trainer_files import files
 from tests.connections.rig import make_spec, until
 from tests.connections.sshd import needs_sshd, sshd_running
 
@@ -89,6 +91,52 @@ def test_what_is_made_anew_under_an_id_is_another_copy_and_the_old_one_goes(
     made_models.tidy(ground)
     assert not list((ground.root / "weights").glob("[!.]*"))
     assert not (ground.root / "models" / "team-a" / "mine").is_symlink()
+
+
+def test_a_copy_that_nobody_goes_on_with_goes_and_one_that_is_promised_stays(
+    ground: SlurmGround, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def age() -> None:
+        past = time.time() - 2 * made_models.KEPT_SECONDS
+        for copy in filter(Path.is_dir, (ground.root / "weights").iterdir()):
+            os.utime(copy, (past, past))
+
+    def copies() -> set[str]:
+        return {path.name for path in (ground.root / "weights").iterdir() if path.is_dir()}
+
+    with monkeypatch.context() as slow, pytest.raises(NotYet):
+        slow.setattr(made_models, "STEP_SECONDS", -1.0)
+        made_models.bring(ground, make_spec(base_model=MODEL))
+    (part,) = copies()
+    made_models.tidy(ground)
+    assert copies() == {part}
+    age()
+    with files.locked(ground.root / "weights" / f".{part.removeprefix('.part-')}.lock", 0) as held:
+        assert held
+        made_models.tidy(ground)
+        assert copies() == {part}, "somebody goes on with it"
+    made_models.tidy(ground)
+    assert not copies()
+
+    made_models.bring(ground, make_spec(base_model=MODEL))
+    (copy,) = copies()
+    link = ground.root / "models" / "team-a" / "mine"
+    link.unlink()
+    age()
+    locked = files.locked
+
+    def after_a_launch(path: Path, seconds: float) -> AbstractContextManager[object | None]:
+        monkeypatch.undo()
+        made_models.bring(ground, make_spec(base_model=MODEL))
+        return locked(path, seconds)
+
+    monkeypatch.setattr(files, "locked", after_a_launch)
+    made_models.tidy(ground)
+    assert copies() == {copy} and (link / "config.json").is_file()
+    link.unlink()
+    (ground.root / "weights" / ".gone-x").mkdir()
+    made_models.tidy(ground)
+    assert not copies(), "what was half removed goes, too"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@
     <root>/models/<account>/<model id>     a link to them, as trainers look a model up by its name
 
 A copy that breaks off is gone on with, and one that takes long is done in steps, each of a submission that says how far
-it is. When the model is gone here, or another has its id, the copy goes with the next tidying.
+it is. When the model is gone here, or another has its id, the copy goes with the next tidying; so does what broke off
+and nobody went on with. Who makes a link or removes what none leads to holds the copy's lock.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+import uuid
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from connections.providers.base import Gone, NotYet
@@ -30,7 +32,7 @@ KEPT_SECONDS = 24 * 3600.0
 """How long a copy that nobody needs stays, so that what was just brought is not removed before it is used."""
 ADAPTER_CONFIG = "adapter_config.json"
 WEIGHTS, MODELS = "weights", "models"
-_PART, _COPIED = ".part-", ".copied"
+_PART, _COPIED, _GONE = ".part-", ".copied", ".gone-"
 _MEGABYTE = 1_000_000
 
 
@@ -68,27 +70,47 @@ def tidy(ground: SlurmGround) -> None:
         source = ground.weights / link.parent.name / link.name
         if not source.is_dir() or link.resolve() != _copy_of(ground, source).resolve():
             link.unlink(missing_ok=True)
-    used = {link.resolve() for link in (ground.root / MODELS).glob("*/*")}
-    for copy in (ground.root / WEIGHTS).glob("[!.]*"):
-        if copy.resolve() not in used and copy.stat().st_mtime < time.time() - KEPT_SECONDS:
+    used, old = _used(ground), time.time() - KEPT_SECONDS
+    for copy in (ground.root / WEIGHTS).glob("*"):
+        if copy.name.startswith(_GONE):
             files.remove_tree(copy)
+        elif copy.is_dir() and copy.stat().st_mtime < old and copy.resolve() not in used:
+            _let_go(ground, copy)
+
+
+def _let_go(ground: SlurmGround, copy: Path) -> None:
+    """Remove a copy, or what there is of one, unless a launch was promised it meanwhile."""
+    with _locked(copy.with_name(copy.name.removeprefix(_PART))) as lock:
+        if lock is None or not copy.is_dir() or copy.resolve() in _used(ground):
+            return
+        gone = copy.with_name(f"{_GONE}{uuid.uuid4().hex}")
+        copy.rename(gone)
+    files.remove_tree(gone)
+
+
+def _used(ground: SlurmGround) -> set[Path]:
+    return {link.resolve() for link in (ground.root / MODELS).glob("*/*")}
+
+
+def _locked(target: Path) -> AbstractContextManager[object | None]:
+    return files.locked(target.with_name(f".{target.name}.lock"), 0)
 
 
 def _bring(ground: SlurmGround, name: str, source: Path) -> None:
     target = _copy_of(ground, source)
-    if not target.is_dir():
-        files.make_directory(target.parent)
-        with files.locked(target.with_name(f".{target.name}.lock"), 0) as lock:
-            if lock is None:
-                raise NotYet(f"{name} is being copied to the cluster for another launch.")
-            if not target.is_dir():
-                _copy(name, source, target.with_name(f"{_PART}{target.name}"))
-                target.with_name(f"{_PART}{target.name}").rename(target)
-                files.sync_directory(target.parent)
     _, model_id = parse_model_name(name) or ("", "")
     link = ground.root / MODELS / source.parent.name / model_id
-    files.make_directory(link.parent)
-    if not link.is_dir() or link.resolve() != target.resolve():
+    if link.is_dir() and link.resolve() == target.resolve():
+        return
+    files.make_directory(target.parent)
+    with _locked(target) as lock:
+        if lock is None:
+            raise NotYet(f"{name} is being copied to the cluster for another launch.")
+        if not target.is_dir():
+            _copy(name, source, target.with_name(f"{_PART}{target.name}"))
+            target.with_name(f"{_PART}{target.name}").rename(target)
+            files.sync_directory(target.parent)
+        files.make_directory(link.parent)
         fresh = link.with_name(f".{model_id}.{os.getpid()}")
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(target)
