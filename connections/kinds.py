@@ -25,8 +25,6 @@ from connections.providers.slurm.client import SlurmClient
 from connections.providers.slurm.config import OVER_SSH, TUNNEL, SlurmConfig
 from connections.providers.slurm.login import wrong_private_key
 from connections.providers.slurm.provider import SlurmProvider
-from connections.providers.slurm.sftp_paths import sftp_paths
-from connections.providers.slurm.ssh import LoginNode
 from connections.providers.trainer_files.base_models import directories_in
 from wire.errors import Violation
 
@@ -127,6 +125,9 @@ def _open_slurm(opening: Opening) -> Provider:
         return open_there(SlurmClient(config.conf, programs=config.programs))
     if not opening.secret:
         raise Retryable(f"The private key for {login} is not set: put it in, under Edit.")
+    from connections.providers.slurm.sftp_paths import sftp_paths  # noqa: PLC0415  # as login.py says
+    from connections.providers.slurm.ssh import LoginNode  # noqa: PLC0415
+
     node = LoginNode(login, opening.secret)
     client = SlurmClient(config.conf, shell=node, programs=config.programs)
     place = sftp_paths(node, config.root(opening.instance)) if config.files == OVER_SSH else Path

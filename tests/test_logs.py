@@ -32,6 +32,9 @@ try:
     1 / 0
 except ZeroDivisionError:
     logging.getLogger("library").exception("it broke")
+import sys
+import connections.kinds
+print("asyncssh" in sys.modules)
 """
 
 
@@ -47,6 +50,7 @@ def test_every_record_is_one_line_of_pairs() -> None:
     assert 'logger=library event="from elsewhere"' in plain
     assert "logger=ours event=ours.happened count=3" in ours
     assert "ZeroDivisionError" in broke
+    assert done.stdout == "False\n", "what takes so long to load is loaded where there is a login node"
 
 
 @pytest.mark.e2e  # a web server of its own

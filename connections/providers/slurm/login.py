@@ -1,11 +1,16 @@
-"""The address of a login node, its host key, and the key that we show there, as people write them. Pure."""
+"""The address of a login node, its host key, and the key that we show there, as people write them. Pure.
+
+asyncssh takes longer to load than all else here, so whoever has no login node never loads it.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import asyncssh
+if TYPE_CHECKING:
+    import asyncssh
 
 LOGIN_EXAMPLE = "slipway@login1.cluster.internal"
 HOST_KEY_EXAMPLE = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI..."
@@ -51,6 +56,8 @@ def read_host_key(written: str) -> str:
     words = written.split()
     if not words:
         return ""
+    import asyncssh  # noqa: PLC0415
+
     # A line of ssh-keyscan or known_hosts names the host first.
     for start in (0, 1):
         try:
@@ -75,6 +82,8 @@ def wrong_private_key(written: str) -> str:
 
 def read_private_key(kept: str) -> asyncssh.SSHKey:
     """The key. Errors: `ValueError`."""
+    import asyncssh  # noqa: PLC0415
+
     try:
         return asyncssh.import_private_key(_as_file(kept))
     except asyncssh.KeyEncryptionError as error:
@@ -88,6 +97,8 @@ def public_line(key: asyncssh.SSHKey) -> str:
 
 def fingerprint_of(line: str) -> str:
     """As ssh-keygen -l says it."""
+    import asyncssh  # noqa: PLC0415
+
     return asyncssh.import_public_key(line).get_fingerprint()
 
 
