@@ -77,7 +77,13 @@ def make_slurm_rig(folder: Path, cluster: SlurmCluster) -> SlurmRig:
         conf=str(cluster.conf),
     )
     provider = SlurmProvider(
-        SlurmClient(str(cluster.conf)), config, INSTANCE, STAND_IN / "trainer", folder / "made", timedelta(0)
+        SlurmClient(str(cluster.conf)),
+        config,
+        INSTANCE,
+        STAND_IN / "trainer",
+        folder / "made",
+        timedelta(0),
+        shared_seconds=0.0,
     )
     behaviour = put_release(provider.root, provider.trainer_package) / "behaviour"
     behaviour.mkdir()

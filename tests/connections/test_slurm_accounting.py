@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from connections.providers.base import Gone, Retryable
+from connections.providers.base import Gone, Reference, Retryable
 from connections.providers.slurm import observing
 from connections.providers.slurm.answers import read_accounting
 from connections.providers.slurm.client import SlurmClient
@@ -118,6 +118,28 @@ def test_one_odd_folder_hides_no_other_attempt(ground: SlurmGround) -> None:
     os.mkfifo(at["well"] / ".token")
     (at["well"] / ".token").replace(at["well"] / files.TOKEN)
     assert provider.kept_submission(references["well"]) is None
+
+
+def test_what_runs_shares_one_answer_and_what_ends_gets_its_own(ground: SlurmGround) -> None:
+    other, waits = make_reference("other"), make_reference("waits")
+    for reference in (other, waits):
+        directory = ground.folders.directory(reference)
+        ground.folders.write(make_submission(reference), directory).rename(directory)
+    states = {REFERENCE: "RUNNING", other: "RUNNING", waits: "PENDING"}
+    rows = [{"name": name_of("i", reference), "job_state": state} for reference, state in states.items()]
+    asked = say(ground, "squeue", json.dumps({"jobs": [row | {"job_id": n} for n, row in enumerate(rows, 17)]}))
+
+    def asks(reference: Reference, at: SlurmGround = ground) -> bool:
+        asked.unlink(missing_ok=True)
+        observing.look(at, reference)
+        return asked.exists()
+
+    assert [asks(reference) for reference in (REFERENCE, REFERENCE, other, waits)] == [True, False, False, True]
+    ended = {"stage": "trainer", "code": 1, "signal": None, "asked": False}
+    files.write_json(ground.folders.directory(other) / files.EXIT, ended)
+    assert asks(other), "Slurm may say why"
+    alone = replace(ground, shared_seconds=0.0)
+    assert [asks(REFERENCE, alone) for _ in range(2)] == [True, True]
 
 
 def test_where_there_is_none_or_it_knows_nothing_the_job_is_unknown(ground: SlurmGround) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from connections.providers.trainer_files import files
 from connections.providers.trainer_files.base_models import directories_in
 from connections.providers.trainer_files.job_folders import JobFolders
 
+POLL_SECONDS = 5.0
 TURN_SECONDS = 10.0
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -35,6 +37,7 @@ class SlurmGround:
     settling         how long it may take until what a node writes is seen from here
     place            makes a path of one as it is written: of this machine, or of a login node
     dial             how trainers are connected to, None for directly
+    shared_seconds   for how long looks at what runs share one answer of squeue; 0 for not at all
     """
 
     client: SlurmClient
@@ -45,7 +48,9 @@ class SlurmGround:
     settling: timedelta = timedelta(seconds=30)
     place: Callable[[str], Path] = Path
     dial: Dial | None = None
+    shared_seconds: float = POLL_SECONDS
     addresses: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    _told: list[tuple[float, tuple[SlurmJob, ...]]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @property
     def root(self) -> Path:
@@ -79,6 +84,16 @@ class SlurmGround:
         except OSError as error:
             words = "is full: free some space" if error.errno in _FULL else f"refused: {error.strerror or error}"
             raise Retryable(f"The shared directory {self.config.shared} {words}. This is tried again.") from error
+
+    def jobs(self) -> tuple[SlurmJob, ...]:
+        """As Slurm lists them now. Errors: `Retryable`."""
+        jobs = tuple(self.client.jobs())
+        self._told[:] = [(time.monotonic(), jobs)]
+        return jobs
+
+    def jobs_lately(self) -> tuple[SlurmJob, ...]:
+        """As it listed them within the shared seconds, to this process; none where nobody asked."""
+        return next((jobs for at, jobs in tuple(self._told) if time.monotonic() - at < self.shared_seconds), ())
 
     def is_in_partition(self, job: SlurmJob) -> bool:
         """Whether the job is where the connection's jobs go."""

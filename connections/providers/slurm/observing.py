@@ -21,11 +21,20 @@ def look(ground: SlurmGround, reference: Reference) -> Observation:
     directory = ground.folders.find(reference)
     if ended := read_ending(directory):
         return standing.over(directory, ended)
-    jobs = tuple(ground.client.jobs())
+    if shared := _shared(ground, reference, directory):
+        return observation(ground, reference, shared)
+    jobs = ground.jobs()
     is_unknown = standing.job_of(directory, ground.named(reference, jobs)) is None
     if is_unknown and send_again(ground, reference, directory):
-        jobs = tuple(ground.client.jobs())
+        jobs = ground.jobs()
     return observation(ground, reference, jobs)
+
+
+def _shared(ground: SlurmGround, reference: Reference, directory: Path) -> tuple[SlurmJob, ...]:
+    """What another look was told a moment ago, of what ran then and says no end: all else needs what Slurm says now."""
+    jobs = ground.jobs_lately()
+    job = standing.job_of(directory, ground.named(reference, jobs))
+    return jobs if job and job.state == "RUNNING" and not (directory / files.EXIT).exists() else ()
 
 
 def observation(ground: SlurmGround, reference: Reference, jobs: tuple[SlurmJob, ...]) -> Observation:

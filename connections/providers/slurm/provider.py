@@ -29,7 +29,7 @@ from connections.providers.base import (
 )
 from connections.providers.slurm import capability, inspection, made_models, observing, sending, sizes, states, trying
 from connections.providers.slurm.endings import ENDING, AttemptEnding, write_ending
-from connections.providers.slurm.ground import SlurmGround
+from connections.providers.slurm.ground import POLL_SECONDS, SlurmGround
 from connections.providers.slurm.names import read_name
 from connections.providers.spec import TrainerSpec
 from connections.providers.states import AttemptState, Reason
@@ -37,7 +37,6 @@ from connections.providers.submissions import KeptSubmission
 from connections.providers.trainer_files import files, recipes, tokenizers
 from connections.providers.trials import Trial
 
-POLL_SECONDS = 5.0
 LOOKS_AT_ONCE = 32
 _SHOWN = 200
 log = structlog.get_logger(__name__)
@@ -115,7 +114,7 @@ class SlurmProvider(SlurmGround):
         """By one squeue for all of them. Errors: `Retryable`."""
         if not references:
             return {}
-        jobs = tuple(self.client.jobs())
+        jobs = self.jobs()
 
         def look(reference: Reference) -> Observation | ProviderError:
             try:
