@@ -20,6 +20,7 @@ from accounts.roles import Role
 from accounts.scopes import Scope
 from catalog.api.resources import MODEL_KINDS
 from connections.providers.states import AttemptState
+from launches.api.placements import NOT_THERE
 from launches.api.resources import STATES
 from launches.domain.create_launch import NOT_VALIDATED
 from launches.models import Launch
@@ -70,11 +71,11 @@ def test_the_document_names_every_parameter_that_a_write_takes(client: Client) -
 
 
 def test_every_state_is_in_the_table() -> None:
-    assert set(re.findall(r"JOB_STATE_\w+", PAGE)) == set(STATES)
+    assert set(re.findall(r"JOB_STATE_\w+", PAGE)) == {*STATES, NOT_THERE}
 
 
 def test_every_reason_is_told() -> None:
     sources = [path.read_text() for path in (Path(settings.BASE_DIR) / "launches" / "api").glob("*.py")]
     reasons = set(re.findall(r'reason="(\w+)"', "".join(sources))) | {NOT_VALIDATED}
     told = {name for name in re.findall(r"`([A-Z]+_[A-Z_]+)`", PAGE) if not name.startswith("SLIPWAY_")}
-    assert reasons == told - {code.name for code in Code} - {*STATES, *MODEL_KINDS}
+    assert reasons == told - {code.name for code in Code} - {*STATES, NOT_THERE, *MODEL_KINDS}
