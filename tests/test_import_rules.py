@@ -17,7 +17,7 @@ BREAKS = {
     "rooms": ("wire/names.py", "import accounts.roles"),
     "publishing": ("publishing/states.py", "import publishing.models"),
     "pushes": ("pushes/states.py", "import pushes.models"),
-    "deployments": ("deployments/states.py", "import deployments.models"),
+    "deployments": ("deployments/queries.py", "import deployments.gateway"),
     "launches": ("launches/pages/stepper.py", "import launches.gateway.headers"),
     "catalog": ("catalog/files/scan.py", "import catalog.forms"),
     "connections": ("connections/sealing.py", "import connections.models"),

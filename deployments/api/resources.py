@@ -19,7 +19,7 @@ TAKEN = ("description", "enableHotLoad", "forTraining", "hotLoadBucketType", "ho
 """Fields that are kept as they are said, and answered so."""
 
 
-class PlacementSerializer(serializers.Serializer[Any]):
+class DeploymentPlacementSerializer(serializers.Serializer[Any]):
     """Where it is to run."""
 
     region = serializers.CharField(required=False, allow_blank=True)
@@ -45,7 +45,7 @@ class DeploymentSerializer(serializers.Serializer[Deployment]):
     hotLoadTransitionType = serializers.ChoiceField(TRANSITIONS, required=False)
     annotations = serializers.DictField(child=serializers.CharField(allow_blank=True, max_length=1000), required=False)
     acceleratorType = serializers.CharField(required=False, allow_blank=True, help_text="the shape's own")
-    placement = PlacementSerializer(required=False)
+    placement = DeploymentPlacementSerializer(required=False)
     extraArgs = serializers.ListField(child=serializers.CharField(allow_blank=True), required=False)
     extraValues = serializers.DictField(required=False)
     preemptible = serializers.BooleanField(required=False)
