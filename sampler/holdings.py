@@ -142,6 +142,9 @@ class Holdings:
         deployment, _, identity = model.partition("#")
         if self._current is None:
             raise OperationError("The model is being loaded.", 503)
+        if identity == self._config.deployment:  # MODEL#DEPLOYMENT, as some clients write it
+            model = identity if deployment == self._config.base_model else f"{identity}#{deployment}"
+            deployment, _, identity = model.partition("#")
         if identity and deployment != self._config.deployment:
             deployment, identity = model, ""
         wanted = identity or model

@@ -5,7 +5,8 @@ method, path, posted fields, and the status for each person, superusers included
 is what there is: see `World`. The catalog is closed here (SLIPWAY_PUBLIC_CATALOG off), as in a real deployment;
 everything private belongs to account team-a.
 Elsewhere: /v1 in tests/api/test_roles.py, /admin in tests/accounts/test_admin_roles.py, /events in
-tests/launches/test_streams.py, the trainer gateway in tests/launches/test_gateway_admission.py.
+tests/launches/test_streams.py, the gateway in
+tests/launches/test_gateway_admission.py (trainers) and tests/deployments/test_sampler_gateway.py (samplers).
 """
 
 from __future__ import annotations

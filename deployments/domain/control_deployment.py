@@ -8,13 +8,18 @@ from deployments.models import Deployment
 from wire.errors import NotFound
 
 
+def right_to_control(actor: Actor, deployment: Deployment) -> Right:
+    """What somebody needs to act on the deployment: as of a launch."""
+    owns = actor.user is not None and deployment.owner_id == actor.user.pk
+    return Right.LAUNCH if owns else Right.CONTROL_ANY_LAUNCH
+
+
 def lock_for(actor: Actor, deployment: Deployment) -> Deployment:
     """The row as it is now, locked, for somebody who may control it: its owner, or who controls any launch.
 
     Errors: `NotFound`, `PermissionDenied`. Call it inside a transaction.
     """
-    owns = actor.user is not None and deployment.owner_id == actor.user.pk
-    require(actor, deployment.account, Right.LAUNCH if owns else Right.CONTROL_ANY_LAUNCH)
+    require(actor, deployment.account, right_to_control(actor, deployment))
     rows = Deployment.objects.select_for_update(of=("self",)).select_related("account", "connection", "trainer")
     found = rows.filter(pk=deployment.pk, finished_at__isnull=True).first()
     if found is None:

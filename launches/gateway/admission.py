@@ -11,7 +11,9 @@ import asyncio
 import contextlib
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
@@ -20,10 +22,12 @@ from django.db import connections
 from django.db.models import F
 from django.utils import timezone
 
-from accounts.actors import key_actor, require
+from accounts.actors import Actor, key_actor, require
 from accounts.domain.authenticate_key import authenticate_key
 from accounts.domain.create_api_key import hash_secret
+from accounts.models import Account, ApiKey
 from accounts.origins import UNKNOWN, Origin
+from accounts.roles import Right
 from accounts.tables import explain
 from api.outages import RETRY_SECONDS, UNASKABLE, outage
 from connections.opened import open_provider
@@ -61,79 +65,35 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True)
-class AdmissionRequest:
-    """Who asks (the hash of their secret), from where, for which job."""
-
-    secret_hash: str
-    account: str
-    job: str
-    origin: Origin
-
-
-@dataclass(frozen=True)
 class Admitted:
-    """The trainer that a caller may talk to, and what to show it; `connection` is what people call where it runs.
+    """The process that a caller may talk to, and what to show it; `connection` is what people call where it runs.
 
     `attempt_elsewhere` is the attempt (primary key) where no trainer of ours runs it: its records are read from what
-    passes, and jobs have other ids there. None where one of ours does.
+    passes, and jobs have other ids there. None where one of ours does. `fields` are sent along.
     """
 
     endpoint: Endpoint
     token: bytes
     connection: str = ""
     attempt_elsewhere: int | None = None
+    fields: tuple[tuple[bytes, bytes], ...] = ()
 
 
-class Admission:
-    """The answers of one event loop: many requests at once ask the database once."""
-
-    def __init__(self) -> None:
-        self._known: OrderedDict[AdmissionRequest, tuple[float, Admitted]] = OrderedDict()
-        self._asked: dict[AdmissionRequest, asyncio.Task[Admitted]] = {}
-
-    async def admit(self, secret: str, account: str, job: str, origin: Origin = UNKNOWN) -> Admitted:
-        """The launch's trainer. Errors: `Refused`."""
-        question = AdmissionRequest(hash_secret(secret), account, job, origin)
-        until, known = self._known.get(question, (0.0, None))
-        if known is not None and time.monotonic() < until:
-            return known
-        if (begun := self._asked.get(question)) is not None:
-            with contextlib.suppress(Refused):  # it may have been asked before what makes this request possible
-                return await asyncio.shield(begun)
-        task = self._asked.get(question)
-        if task is None:
-            task = self._asked[question] = asyncio.create_task(self._ask(question, secret))
-        return await asyncio.shield(task)
-
-    def forget(self, secret: str, account: str, job: str, origin: Origin = UNKNOWN) -> None:
-        """The next one is looked up again: the trainer is not where it was."""
-        self._known.pop(AdmissionRequest(hash_secret(secret), account, job, origin), None)
-
-    async def _ask(self, question: AdmissionRequest, secret: str) -> Admitted:
-        asked_at = time.monotonic()
-        try:
-            found = await _look_up(secret, question.account, question.job, question.origin)
-        finally:
-            del self._asked[question]
-        self._known.pop(question, None)
-        self._known[question] = (asked_at + REMEMBER_SECONDS, found)
-        if len(self._known) > MOST_REMEMBERED:
-            self._known.popitem(last=False)
-        return found
+LookUp = Callable[[str, str, str, Origin], Admitted]
 
 
-@sync_to_async(thread_sensitive=False)
-def _look_up(secret: str, account: str, job: str, origin: Origin) -> Admitted:
-    try:
-        attempt = _attempt_for(secret, account, job, origin)
-        token, is_own = _credential_for(attempt)
-        elsewhere = None if is_own else attempt.pk
-        endpoint = replace(_endpoint_of(attempt), is_own=is_own, dial=_dial_for(attempt))
-        return Admitted(endpoint, token.encode(), str(attempt.launch.connection), elsewhere)
-    except UNASKABLE as error:
-        raise database_away(error) from error
-    finally:
-        connections.close_all()
+def look_up_trainer(secret: str, account: str, job: str, origin: Origin) -> Admitted:
+    """The trainer of the job's newest attempt, for a key that may drive it. Errors: `Refused`."""
+    attempt = _attempt_for(secret, account, job, origin)
+    token, is_own = _credential_for(attempt)
+    elsewhere = None if is_own else attempt.pk
+    endpoint = replace(_endpoint_of(attempt), is_own=is_own, dial=_dial_for(attempt))
+    return Admitted(endpoint, token.encode(), str(attempt.launch.connection), elsewhere)
+
+
+def look_up_account(secret: str, account: str, job: str, origin: Origin) -> str:  # noqa: ARG001
+    """The id of the account that the key is for. Errors: `Refused`."""
+    return authenticated(secret, origin).account.account_id
 
 
 def _credential_for(attempt: Attempt) -> tuple[str, bool]:
@@ -164,9 +124,7 @@ def _attempt_for(secret: str, account: str, job: str, origin: Origin) -> Attempt
     A job of an account that the key is not for is not there. Job and attempt are read at the same moment, or a resumed
     job could seem to be over.
     """
-    key = authenticate_key(secret=secret, now=timezone.now(), origin=origin)
-    if key is None:
-        raise Refused(Code.UNAUTHENTICATED, "Send an API key that is in use, as X-Api-Key or as Authorization: Bearer.")
+    key = authenticated(secret, origin)
     attempt = (
         Attempt.objects.select_related("launch__account", "launch__connection")
         .defer("log_tail")
@@ -177,18 +135,31 @@ def _attempt_for(secret: str, account: str, job: str, origin: Origin) -> Attempt
     if attempt is None:
         raise no_such_job(account, job)
     launch, actor = attempt.launch, key_actor(key)
-    try:
-        require(actor, launch.account, right_to_control(actor, launch))
-    except NotFound as refusal:
-        raise Refused(Code.NOT_FOUND, refusal.message) from None
-    except PermissionDenied as refusal:
-        raise Refused(Code.PERMISSION_DENIED, refusal.message) from None
+    demand(actor, launch.account, right_to_control(actor, launch))
     if is_validation_run(launch):
         raise Refused(
             Code.PERMISSION_DENIED,
             f"{launch.name} measures a version for its validation, which alone drives it. Launch a validated version.",
         )
     return attempt
+
+
+def authenticated(secret: str, origin: Origin) -> ApiKey:
+    """The key that the secret opens. Errors: `Refused`."""
+    key = authenticate_key(secret=secret, now=timezone.now(), origin=origin)
+    if key is None:
+        raise Refused(Code.UNAUTHENTICATED, "Send an API key that is in use, as X-Api-Key or as Authorization: Bearer.")
+    return key
+
+
+def demand(actor: Actor, account: Account, right: Right) -> None:
+    """The right, of somebody who needs it. Errors: `Refused`."""
+    try:
+        require(actor, account, right)
+    except NotFound as refusal:
+        raise Refused(Code.NOT_FOUND, refusal.message) from None
+    except PermissionDenied as refusal:
+        raise Refused(Code.PERMISSION_DENIED, refusal.message) from None
 
 
 def database_away(error: Exception) -> Refused:
@@ -214,15 +185,95 @@ def _endpoint_of(attempt: Attempt) -> Endpoint:
             f"The trainer of {name} does not listen yet ({attempt.state}). {attempt.detail}".rstrip(),
             retry_after=RETRY_SECONDS,
         )
+    return endpoint_at(attempt.endpoint, f"trainer of {name}")
+
+
+def endpoint_at(address: str, what: str) -> Endpoint:
+    """Where the address leads; `what` listens there, in words. Errors: `Refused`."""
     try:
-        parts = urlsplit(attempt.endpoint)
+        parts = urlsplit(address)
         host, port = parts.hostname, parts.port or (HTTPS_PORT if parts.scheme == "https" else None)
     except ValueError as error:  # a port above 65535, half an IPv6 address
-        raise _out_of_reach(name) from error
+        raise _out_of_reach(what) from error
     if not host or not port or parts.scheme not in {"http", "https"}:
-        raise _out_of_reach(name)
+        raise _out_of_reach(what)
     return Endpoint(host, port, parts.scheme == "https", parts.path.rstrip("/").encode())
 
 
-def _out_of_reach(name: str) -> Refused:
-    return Refused(Code.UNAVAILABLE, f"The gateway cannot reach the trainer of {name}.", http_status=502)
+def _out_of_reach(what: str) -> Refused:
+    return Refused(Code.UNAVAILABLE, f"The gateway cannot reach the {what}.", http_status=502)
+
+
+@dataclass(frozen=True)
+class AdmissionRequest:
+    """Who asks (the hash of their secret), from where, for which job or deployment, and who tells."""
+
+    secret_hash: str
+    account: str
+    job: str
+    origin: Origin
+    look_up: Callable[[str, str, str, Origin], Any]
+
+
+class Admission:
+    """The answers of one event loop: many requests at once ask the database once."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[AdmissionRequest, tuple[float, Any]] = OrderedDict()
+        self._asked: dict[AdmissionRequest, asyncio.Task[Any]] = {}
+
+    async def admit(
+        self, secret: str, account: str, job: str, origin: Origin = UNKNOWN, look_up: LookUp = look_up_trainer
+    ) -> Admitted:
+        """The launch's trainer, or what else `look_up` tells. Errors: `Refused`."""
+        admitted: Admitted = await self._answer(
+            AdmissionRequest(hash_secret(secret), account, job, origin, look_up), secret
+        )
+        return admitted
+
+    async def account_of(self, secret: str, origin: Origin) -> str:
+        """The id of the account that the key is for. Errors: `Refused`."""
+        account: str = await self._answer(
+            AdmissionRequest(hash_secret(secret), "", "", origin, look_up_account), secret
+        )
+        return account
+
+    async def _answer(self, question: AdmissionRequest, secret: str) -> Any:
+        until, known = self._known.get(question, (0.0, None))
+        if known is not None and time.monotonic() < until:
+            return known
+        if (begun := self._asked.get(question)) is not None:
+            with contextlib.suppress(Refused):  # it may have been asked before what makes this request possible
+                return await asyncio.shield(begun)
+        task = self._asked.get(question)
+        if task is None:
+            task = self._asked[question] = asyncio.create_task(self._ask(question, secret))
+        return await asyncio.shield(task)
+
+    def forget(
+        self, secret: str, account: str, job: str, origin: Origin = UNKNOWN, look_up: LookUp = look_up_trainer
+    ) -> None:
+        """The next one is looked up again: the trainer is not where it was."""
+        self._known.pop(AdmissionRequest(hash_secret(secret), account, job, origin, look_up), None)
+
+    async def _ask(self, question: AdmissionRequest, secret: str) -> Any:
+        asked_at = time.monotonic()
+        try:
+            found = await _look_up(secret, question)
+        finally:
+            del self._asked[question]
+        self._known.pop(question, None)
+        self._known[question] = (asked_at + REMEMBER_SECONDS, found)
+        if len(self._known) > MOST_REMEMBERED:
+            self._known.popitem(last=False)
+        return found
+
+
+@sync_to_async(thread_sensitive=False)
+def _look_up(secret: str, question: AdmissionRequest) -> Any:
+    try:
+        return question.look_up(secret, question.account, question.job, question.origin)
+    except UNASKABLE as error:
+        raise database_away(error) from error
+    finally:
+        connections.close_all()

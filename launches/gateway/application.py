@@ -1,5 +1,7 @@
 """`/training/v1/rlorTrainerJobs/{account}/{job}/...`: the ASGI application of the gateway.
 
+What leads to other processes than trainers brings a `Reader` of its own (`deployments.gateway`).
+
 A plain ASGI app beside Django, like the event stream: long polls are open for half a minute each, a thousand at a time.
 What lies below the job is passed on byte for byte; where to is looked up by the job, never read from the request.
 
@@ -13,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +26,7 @@ import structlog
 
 from accounts.origins import Origin, origin_in
 from launches.gateway import headers
-from launches.gateway.admission import Admission, Admitted, Refused
+from launches.gateway.admission import Admission, Admitted, LookUp, Refused, look_up_trainer
 from launches.gateway.curves import Curves
 from launches.gateway.exchange import Body, CallerGone, CutOff, Exchange, NoAnswer, Receive, Send, WrongTrainer
 from launches.gateway.loading import may_name, translated_body
@@ -46,35 +48,46 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class TrainerRequest:
-    """What a request asks for: the part of its path below the job, with the query, as bytes that nobody interpreted."""
+class GatewayRequest:
+    """What a request asks for: its target as bytes that nobody interpreted, of a job's trainer or another `server`.
+
+    `name` is what people call that which the server belongs to; `prefix` stands before the server's own path.
+    """
 
     secret: str
     account: str
     job: str
     target: bytes
     origin: Origin
+    body: Body
+    name: str
+    prefix: bytes
+    server: str = "trainer"
+    look_up: LookUp = look_up_trainer
 
     @property
-    def prefix(self) -> bytes:
-        """What stands before the trainer's own path."""
-        return f"{PREFIX}{self.account}/{self.job}".encode()
+    def admission(self) -> tuple[str, str, str, Origin, LookUp]:
+        """What `Admission` is asked."""
+        return self.secret, self.account, self.job, self.origin, self.look_up
 
 
 class Gateway:
     """The application, with the connections and the answers that it remembers, for one event loop."""
 
     def __init__(self) -> None:
-        self._admission = Admission()
+        self.admission = Admission()
         self._pool = Pool()
         self._curves = Curves()
         self._open = 0
         self._held: Counter[str] = Counter()
         """Requests in progress by account, of those who were let through."""
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Serve one request. Errors: `Broken`, `Stalled` where the answer breaks off, and then for the caller too.
+    async def __call__(
+        self, scope: MutableMapping[str, Any], receive: Receive, send: Send, *, read: Reader | None = None
+    ) -> None:
+        """Serve one request, which `read` reads: by default one to a trainer.
 
+        Errors: `Broken`, `Stalled` where the answer breaks off, and then for the caller too.
         For that the server must not end an answer neatly whose application raised: Granian closes the connection.
         """
         began = False
@@ -85,22 +98,22 @@ class Gateway:
             await send(message)
 
         try:
-            await self._serve(scope, receive, noted)
+            await self._serve(scope, receive, noted, read or read_trainer_request)
         except Exception as error:
             if began:
                 raise
             log.exception("gateway.fault", error=repr(error))
             await _refuse(send, Refused(Code.INTERNAL, FAULT), last=True)
 
-    async def _serve(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def _serve(self, scope: MutableMapping[str, Any], receive: Receive, send: Send, read: Reader) -> None:
         self._open += 1
         try:
-            asked = _read(scope)
             if self._open > MOST_OPEN:
                 raise Refused(Code.RESOURCE_EXHAUSTED, "Too many requests at once; repeat it shortly.", retry_after=1)
-            admitted = await self._admission.admit(asked.secret, asked.account, asked.job, asked.origin)
-            with self._place(asked.account):
-                await self._forward(asked, scope, receive, send, admitted.attempt_elsewhere)
+            asked = await read(self, scope, receive)
+            admitted = await self.admission.admit(*asked.admission)
+            with self.place(asked.account):
+                await self._forward(asked, scope, send, admitted.attempt_elsewhere)
         except Refused as refusal:
             await _refuse(send, refusal, last=headers.announces_body(scope["headers"]))
         except CutOff:
@@ -111,7 +124,7 @@ class Gateway:
             self._open -= 1
 
     @contextmanager
-    def _place(self, account: str) -> Iterator[None]:
+    def place(self, account: str) -> Iterator[None]:
         """One of the account's places, for the duration of the block. Errors: `Refused`."""
         if self._held[account] >= MOST_OF_ONE_ACCOUNT:
             limit = f"{account_name(account)} has {MOST_OF_ONE_ACCOUNT:,} requests in progress here, the limit"
@@ -126,15 +139,14 @@ class Gateway:
 
     async def _forward(
         self,
-        asked: TrainerRequest,
+        asked: GatewayRequest,
         scope: MutableMapping[str, Any],
-        receive: Receive,
         send: Send,
         attempt_elsewhere: int | None,
     ) -> None:
         if attempt_elsewhere is not None and may_lead_out(asked.target):
-            raise Refused(Code.INVALID_ARGUMENT, f"{job_name(asked.account, asked.job)} {PLAIN_PATHS_ALONE}")
-        body = Body(receive, _content_length(scope), announced=headers.announces_body(scope["headers"]))
+            raise Refused(Code.INVALID_ARGUMENT, f"{asked.name} {PLAIN_PATHS_ALONE}")
+        body = asked.body
         if attempt_elsewhere is not None and may_name(asked.target):
             body = await translated_body(body, scope["headers"], attempt_elsewhere)
         admitted, upstream = await self._connect(asked, again=False)
@@ -149,22 +161,22 @@ class Gateway:
             except NoAnswer as second:
                 raise self._unreachable(asked, str(second)) from second
 
-    async def _connect(self, asked: TrainerRequest, *, again: bool) -> tuple[Admitted, Upstream]:
+    async def _connect(self, asked: GatewayRequest, *, again: bool) -> tuple[Admitted, Upstream]:
         """A connection to the job's trainer, a new one `again`. Errors: `Refused`."""
         why = ""
         for _ in range(2):
-            admitted = await self._admission.admit(asked.secret, asked.account, asked.job, asked.origin)
+            admitted = await self.admission.admit(*asked.admission)
             kept = None if again else self._pool.take(admitted.endpoint)
             try:
                 return admitted, kept or await self._pool.open(admitted.endpoint)
             except OSError as error:  # it may have moved, or be over: look again
                 why = str(error) or "It does not accept connections."
-                self._admission.forget(asked.secret, asked.account, asked.job, asked.origin)
+                self.admission.forget(*asked.admission)
         raise self._unreachable(asked, why)
 
     async def _exchange(
         self,
-        asked: TrainerRequest,
+        asked: GatewayRequest,
         admitted: Admitted,
         upstream: Upstream,
         scope: MutableMapping[str, Any],
@@ -175,9 +187,12 @@ class Gateway:
         exchange = Exchange(
             method=scope["method"],
             target=endpoint.path + asked.target,
-            fields=headers.request_fields(
-                scope["headers"], host=endpoint.host_field, token=admitted.token, is_bearer=not endpoint.is_own
-            ),
+            fields=[
+                *headers.request_fields(
+                    scope["headers"], host=endpoint.host_field, token=admitted.token, is_bearer=not endpoint.is_own
+                ),
+                *admitted.fields,
+            ],
             body=body,
             origin=endpoint.origin + endpoint.path,
             prefix=asked.prefix,
@@ -192,26 +207,28 @@ class Gateway:
         except WrongTrainer as error:
             raise self._wrong(asked, admitted) from error
 
-    def _wrong(self, asked: TrainerRequest, admitted: Admitted) -> Refused:
+    def _wrong(self, asked: GatewayRequest, admitted: Admitted) -> Refused:
         """The refusal for a trainer that does not take what is shown to it, which is never the caller's key."""
         if admitted.endpoint.is_own:
             return self._unreachable(asked, "Another process answers at its address.")
-        name = job_name(asked.account, asked.job)
-        log.warning("gateway.key_refused", job=name, connection=admitted.connection)
-        told = f"The connection {admitted.connection}, where the trainer of {name} runs, does not accept the key that"
+        log.warning("gateway.key_refused", job=asked.name, connection=admitted.connection)
+        where = f"The connection {admitted.connection}, where the trainer of {asked.name} runs,"
+        told = f"{where} does not accept the key that"
         whose = "Slipway shows there. That is not yours, which is in force: a superuser has to put another in."
         return Refused(Code.UNAVAILABLE, f"{told} {whose}", http_status=502)
 
-    def _unreachable(self, asked: TrainerRequest, why: str) -> Refused:
+    def _unreachable(self, asked: GatewayRequest, why: str) -> Refused:
         """The refusal for a trainer that does not answer; where it is will be looked up anew."""
-        self._admission.forget(asked.secret, asked.account, asked.job, asked.origin)
-        name = job_name(asked.account, asked.job)
-        log.warning("gateway.unreachable", job=name, error=why)
-        return Refused(Code.UNAVAILABLE, f"The trainer of {name} does not answer.", http_status=502)
+        self.admission.forget(*asked.admission)
+        log.warning("gateway.unreachable", job=asked.name, error=why)
+        return Refused(Code.UNAVAILABLE, f"The {asked.server} of {asked.name} does not answer.", http_status=502)
 
 
-def _read(scope: MutableMapping[str, Any]) -> TrainerRequest:
-    """What the request asks for. Errors: `Refused`."""
+Reader = Callable[[Gateway, MutableMapping[str, Any], Receive], Awaitable[GatewayRequest]]
+
+
+async def read_trainer_request(_gateway: Gateway, scope: MutableMapping[str, Any], receive: Receive) -> GatewayRequest:
+    """What a request to a trainer asks for: what stands in its path below the job. Errors: `Refused`."""
     raw: bytes = scope["raw_path"]
     account, _, below = raw.removeprefix(PREFIX.encode()).decode("latin-1").partition("/")
     job, slash, rest = below.partition("/")
@@ -221,13 +238,23 @@ def _read(scope: MutableMapping[str, Any]) -> TrainerRequest:
         raise Refused(Code.UNIMPLEMENTED, f"Use one of {', '.join(sorted(METHODS))}.")
     query: bytes = scope["query_string"]
     target = (slash or "/").encode() + rest.encode("latin-1") + (b"?" + query if query else b"")
-    return TrainerRequest(headers.secret_in(scope["headers"]), account, job, target, origin_in(scope))
+    return GatewayRequest(
+        headers.secret_in(scope["headers"]),
+        account,
+        job,
+        target,
+        origin_in(scope),
+        body_of(scope, receive),
+        job_name(account, job),
+        f"{PREFIX}{account}/{job}".encode(),
+    )
 
 
-def _content_length(scope: MutableMapping[str, Any]) -> bytes | None:
-    """Errors: `Refused`."""
+def body_of(scope: MutableMapping[str, Any], receive: Receive) -> Body:
+    """The caller's body, of which nothing was read. Errors: `Refused`."""
+    fields = scope["headers"]
     try:
-        return headers.content_length_in(scope["headers"])
+        return Body(receive, headers.content_length_in(fields), announced=headers.announces_body(fields))
     except ValueError as error:
         raise Refused(Code.INVALID_ARGUMENT, str(error)) from error
 

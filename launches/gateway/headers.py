@@ -24,7 +24,10 @@ HOP_BY_HOP = frozenset(
     }
 )
 CALLERS_OWN = frozenset(
-    {b"authorization", b"cookie", b"expect", b"forwarded", b"host", b"via", b"x-api-key", b"x-real-ip"}
+    {
+        *(b"authorization", b"cookie", b"expect", b"forwarded", b"host", b"via", b"x-api-key", b"x-real-ip"),
+        b"x-slipway-trainer-job",
+    }
 )
 OURS_TO_SAY = frozenset(
     {

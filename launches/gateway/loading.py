@@ -46,10 +46,8 @@ async def translated_body(body: Body, fields: Iterable[tuple[bytes, bytes]], att
 
     Errors: `Refused`, `CallerGone`, `CutOff`.
     """
-    if any(name.lower() == b"content-encoding" and value.strip().lower() != b"identity" for name, value in fields):
-        raise Refused(Code.INVALID_ARGUMENT, "Send the body of this call as it is, without Content-Encoding.")
+    asked = parsed(await whole_body(body, fields, LARGEST))
     with _read_as_json():
-        asked = json.loads(await _whole(body))
         jobs = {job for job, _ in _references(asked)}
     if len(jobs) > MOST_REFERENCES:
         raise Refused(Code.INVALID_ARGUMENT, f"{len(jobs)} jobs in one call; name at most {MOST_REFERENCES}.")
@@ -70,15 +68,23 @@ def _read_as_json() -> Iterator[None]:
         raise Refused(Code.INVALID_ARGUMENT, "The body of this call has to be JSON.") from None
 
 
-async def _whole(body: Body) -> bytes:
-    """All of it. Errors: `Refused` where it is long, `CallerGone`, `CutOff`."""
+def parsed(data: bytes) -> Any:
+    """What the body says. Errors: `Refused`."""
+    with _read_as_json():
+        return json.loads(data)
+
+
+async def whole_body(body: Body, fields: Iterable[tuple[bytes, bytes]], most: int) -> bytes:
+    """All of it, of at most so many bytes. Errors: `Refused`, `CallerGone`, `CutOff`."""
+    if any(name.lower() == b"content-encoding" and value.strip().lower() != b"identity" for name, value in fields):
+        raise Refused(Code.INVALID_ARGUMENT, "Send the body of this call as it is, without Content-Encoding.")
     if await body.is_empty():
         return b""
     came = bytearray()
     async for data, _ in body.pieces():
         came += data
-        if len(came) > LARGEST:
-            sentence = f"This call has a body of at most {LARGEST // 1024} KiB."
+        if len(came) > most:
+            sentence = f"This call has a body of at most {most // 1024:,} KiB."
             raise Refused(Code.INVALID_ARGUMENT, sentence, http_status=413)
         if body.is_over:
             return bytes(came)

@@ -30,9 +30,9 @@ PATHS = (
     "/training/v1/serverless/api/v1/create_session",
     "/training/v1/rlorTrainerJobs",
     "/training/v1/trainingSessions/x",
-    "/inference/v1/completions",
-    "/inference/v1/chat/completions",
-    "/hot_load/v1/models/hot_load",
+    "/inference/v1/embeddings",
+    "/inference/v1/responses",
+    "/hot_load/v1/models",
     "/hot_load/",
     "/api/v1/healthz",
 )
@@ -60,7 +60,7 @@ def test_what_is_not_served_is_refused_in_the_form_of_the_api(secret: str, path:
     assert refused(client.post(path, "{", content_type="text/plain", headers={"X-Api-Key": secret})) == (404, 5)
 
 
-@pytest.mark.parametrize("path", ["/training/v1", "/inference/v1/completions", "/hot_load/v1", "/api/v1/x"])
+@pytest.mark.parametrize("path", ["/training/v1", "/inference/v1/embeddings", "/hot_load/v1", "/api/v1/x"])
 def test_nor_is_any_other_refusal_a_page(secret: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client(raise_request_exception=False)
     assert refused(client.get(path, headers={"Host": "a host"})) == (400, 3)

@@ -14,14 +14,23 @@ import httpx
 import pytest
 from django.conf import settings
 
+from accounts.roles import Role
+from catalog.enums import Engine, ShapeKind
 from connections.providers.base import Rejected
 from connections.providers.local import processes
 from connections.providers.local.provider import LocalProvider
+from connections.providers.samplers import SamplerSubmission
 from connections.providers.states import AttemptState, Reason
 from connections.providers.trainer_files.demo_models import DEMO_MODELS
+from deployments.models import Deployment
+from deployments.tokens import sampler_token
 from tests.connections.local_rig import open_to_trainers
 from tests.connections.rig import make_reference, make_submission, until, wait_for
-from tests.connections.test_local_samplers import submission
+from tests.connections.test_local_samplers import make_spec
+from tests.deployments.makers import make_deployment
+from tests.launches.gateway_parts import front_door, make_key
+from tests.makers import make_account, make_member, make_model, make_shape, make_version
+from tests.sampler.test_sdk import SNAPSHOTS, drive, put_snapshot
 from tests.sdk.environments import KEPT
 
 S = AttemptState
@@ -89,19 +98,40 @@ def test_an_idle_trainer_stops_itself(provider: LocalProvider) -> None:
 
 
 @pytest.mark.e2e
-def test_a_sampler_of_the_demo_model_answers_under_the_name_of_its_deployment(provider: LocalProvider) -> None:
-    samplers = provider.samplers
-    wanted = submission("dep", trainer_job="")
-    samplers.start(wanted)
-    up = until(lambda: (seen := samplers.observe(wanted.reference)).ready and seen, PREPARED_SECONDS)
+@pytest.mark.django_db(transaction=True)
+def test_the_sdk_drives_a_sampler_of_this_machine_through_the_front_door(
+    provider: LocalProvider, tmp_path: Path
+) -> None:
+    open_to_trainers(tmp_path)
+    team, model = make_account(account_id="team-a"), make_model()
+    owner = make_member(account=team, role=Role.LAUNCHER)
+    shape = make_shape(base_model=model, shape_id="sampler", kind=ShapeKind.DEPLOYMENT)
+    version = make_version(shape=shape, gpus=0, engine=Engine.TRANSFORMERS)
+    spec = make_spec("rollouts", trainer_job="job-1")
+    row = make_deployment(
+        owner=owner, account=team, version=version, deployment_id="rollouts", spec=spec.as_json(), start=1, running=True
+    )
+    samplers, key = provider.samplers, make_key(owner, team)
+    samplers.start(SamplerSubmission(row.reference, row.sampler_spec, sampler_token(row)))
+    up = until(lambda: (seen := samplers.observe(row.reference)).ready and seen, PREPARED_SECONDS)
     assert up
-    asked = {"model": wanted.spec.deployment, "prompt": [1, 2], "max_tokens": 4}
-    address, headers = f"{up.endpoint}/inference/v1/completions", {"X-Api-Key": wanted.token}
-    answer = httpx.post(address, json=asked, headers=headers, timeout=60)
-    assert (answer.status_code, answer.json()["model"]) == (200, wanted.spec.deployment)
-    assert httpx.post(address, json=asked).status_code == 401
-    samplers.stop(wanted.reference)
-    assert until(lambda: samplers.observe(wanted.reference).reason) is Reason.USER
+    Deployment.objects.filter(pk=row.pk).update(state="READY", endpoint=up.endpoint)
+    assert httpx.post(f"{up.endpoint}/v1/completions", json={}).status_code == 401
+    (made,) = provider.root.glob("samplers/jobs/*/*/attempts/1/*/model-cache/tiny-qwen3-v1")
+    for name in SNAPSHOTS:
+        put_snapshot(provider.root / "jobs" / "team-a" / "job-1", made, name)
+    with front_door() as port:
+        url, fields = f"http://127.0.0.1:{port}", {"Authorization": f"Bearer {key}"}
+        drive(url, key)
+        asked = {"model": f"{DEMO}#{row.name}", "prompt": "Hi", "max_tokens": 4}
+        answer = httpx.post(f"{url}/inference/v1/completions", json=asked, headers=fields, timeout=60)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["snapshot_identity"] == SNAPSHOTS[-1]
+        named = fields | {"fireworks-deployment": row.name}
+        listed = httpx.get(f"{url}/inference/v1/models", headers=named, timeout=60).json()["data"]
+        assert row.name in [each["id"] for each in listed]
+    samplers.stop(row.reference)
+    assert until(lambda: samplers.observe(row.reference).reason) is Reason.USER
 
 
 def _trainer_pid(provider: LocalProvider, job: str) -> int:

@@ -304,7 +304,7 @@ def test_a_request_asks_the_database_three_things(launch: Launch, django_assert_
     secret = make_key(launch.owner, launch.account)
     assert asked(f"{prefix_of(launch)}/x", secret).status == 200
     with django_assert_num_queries(3):
-        admission._look_up.func(secret, "local", launch.job_id, UNKNOWN)  # type: ignore[attr-defined]
+        admission.look_up_trainer(secret, "local", launch.job_id, UNKNOWN)
 
 
 @pytest.mark.parametrize("role", [Role.PUBLISHER, Role.ADMIN])

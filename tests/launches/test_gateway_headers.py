@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from accounts.origins import Origin
 from launches.gateway import headers
-from launches.gateway.admission import Admitted
+from launches.gateway.admission import Admitted, LookUp
 from launches.gateway.application import PREFIX, Gateway
 from launches.gateway.pool import Endpoint
 from launches.gateway.upstream import Upstream
@@ -135,11 +135,11 @@ def test_a_request_is_passed_on_as_one_request_or_not_at_all(
     recorder, status = Recorder(), []
 
     class Desk:
-        async def admit(self, secret: str, account: str, job: str, _: Origin) -> Admitted:
+        async def admit(self, secret: str, account: str, job: str, _: Origin, look_up: LookUp) -> Admitted:
             assert (account, job) == ("local", "job")
             return ADMITTED
 
-        def forget(self, secret: str, account: str, job: str, _: Origin) -> None:
+        def forget(self, secret: str, account: str, job: str, _: Origin, look_up: LookUp) -> None:
             pass
 
     async def send(message: Any) -> None:
@@ -148,7 +148,7 @@ def test_a_request_is_passed_on_as_one_request_or_not_at_all(
     async def run() -> None:
         gateway, messages = Gateway(), asyncio.Queue[dict[str, Any]]()
         messages.put_nowait({"type": "http.request", "body": b"", "more_body": False})
-        gateway._admission, gateway._pool.open = Desk(), recorder.open  # type: ignore[assignment, method-assign]
+        gateway.admission, gateway._pool.open = Desk(), recorder.open  # type: ignore[assignment, method-assign]
         raw = f"{PREFIX}local/job/".encode() + below
         scope = {"type": "http", "method": "GET", "raw_path": raw, "query_string": query, "headers": fields}
         async with asyncio.timeout(60):

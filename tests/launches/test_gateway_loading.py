@@ -16,7 +16,7 @@ from connections.models import Connection
 from connections.sealing import seal
 from launches.gateway import loading
 from launches.gateway.admission import Refused
-from launches.gateway.application import Gateway, TrainerRequest
+from launches.gateway.application import Gateway, GatewayRequest
 from launches.gateway.exchange import Body, CallerGone, CutOff, NoAnswer
 from launches.gateway.loading import LARGEST, ids_there, may_name, model_there, translated_body
 from launches.models import Attempt, Launch
@@ -154,12 +154,16 @@ def test_where_the_connections_secret_goes_along_paths_stay_below_the_job(
     async def connect(*_: object, **__: object) -> None:
         raise NoAnswer("It is asked.", repeatable=True)
 
-    gateway, asked = Gateway(), TrainerRequest("", "team-a", "job-1", target, UNKNOWN)
+    async def never() -> dict[str, object]:
+        raise AssertionError("no body is read")
+
+    gateway, body = Gateway(), Body(never, None, announced=False)
+    asked = GatewayRequest("", "team-a", "job-1", target, UNKNOWN, body, "job-1", b"")
     monkeypatch.setattr(gateway, "_connect", connect)
     for elsewhere in (7, None):
         expected = Refused if refused and elsewhere else NoAnswer
         with pytest.raises(expected) as told:
-            asyncio.run(gateway._forward(asked, {"headers": []}, None, None, elsewhere))  # type: ignore[arg-type]
+            asyncio.run(gateway._forward(asked, {"headers": []}, None, elsewhere))  # type: ignore[arg-type]
         if isinstance(told.value, Refused):
             assert told.value.http_status == 400 and "job-1 does not run on this Slipway" in told.value.message
 

@@ -22,6 +22,7 @@ from trainer.checkpoints import CheckpointInfo
 DEPLOYMENT, BASE_MODEL = "accounts/team-a/deployments/rollouts", "accounts/local/models/tiny-qwen3"
 TOKEN = "a-token-of-the-tests"
 SECONDS = 240
+SNAPSHOTS = ("step-1-abc", "step-2-abc")
 
 
 @pytest.fixture
@@ -53,10 +54,10 @@ def wait_for(process: subprocess.Popen[bytes], endpoint: Path) -> str:
     raise AssertionError("the sampler did not start")
 
 
-def put_snapshot(root: Path, name: str) -> None:
-    """What a trainer saves for a sampler: here the base model itself, with the manifest of it."""
-    directory = root / "jobs" / "job-1" / "sampler" / name
-    shutil.copytree(root / "models" / "tiny-qwen3-v1", directory)
+def put_snapshot(job: Path, model: Path, name: str) -> None:
+    """What a trainer saves for a sampler in its job's folder: here the base model itself, with the manifest of it."""
+    directory = job / "sampler" / name
+    shutil.copytree(model, directory, copy_function=shutil.copyfile)  # modes as for any file
     files: dict[str, dict[str, int | str]] = {
         path.name: {"size_bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
         for path in directory.iterdir()
@@ -68,14 +69,12 @@ def put_snapshot(root: Path, name: str) -> None:
     (directory / "checkpoint.json").write_text(json.dumps(asdict(info)))
 
 
-@pytest.mark.e2e
-def test_the_sdk_loads_samples_and_scores(address: str, tmp_path: Path) -> None:
-    for name in ("step-1-abc", "step-2-abc"):
-        put_snapshot(tmp_path, name)
+def drive(address: str, secret: str) -> None:
+    """The SDK loads both snapshots, samples and scores."""
     driver = [str(ensure_environment("sdk")), str(ROOT / "tests" / "sdk" / "drive_sampler.py")]
     done = subprocess.run(
-        [*driver, address, DEPLOYMENT, BASE_MODEL, "step-1-abc", "step-2-abc"],
-        env={**os.environ, "SLIPWAY_TRAINER_TOKEN": TOKEN}, capture_output=True, text=True, check=False,
+        [*driver, address, DEPLOYMENT, BASE_MODEL, *SNAPSHOTS],
+        env={**os.environ, "SLIPWAY_TRAINER_TOKEN": secret}, capture_output=True, text=True, check=False,
         timeout=SECONDS,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -90,3 +89,10 @@ def test_the_sdk_loads_samples_and_scores(address: str, tmp_path: Path) -> None:
     assert first == [0.0, 1] and [number for _, number in others] == [5, 5, 5]
     assert told["prompt_logprobs"] == [None, *(pytest.approx(value) for value, _ in others[:2])]
     assert [len(tokens) for tokens, *_ in told["sequences"]] == [4, 4]
+
+
+@pytest.mark.e2e
+def test_the_sdk_loads_samples_and_scores(address: str, tmp_path: Path) -> None:
+    for name in SNAPSHOTS:
+        put_snapshot(tmp_path / "jobs" / "job-1", tmp_path / "models" / "tiny-qwen3-v1", name)
+    drive(address, TOKEN)

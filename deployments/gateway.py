@@ -1,0 +1,158 @@
+"""`/inference/v1/...` and `/hot_load/...`: what leads through the gateway of the launches to a deployment's sampler.
+
+Where to is said by `model` in the body of what asks for completions, by the field `fireworks-deployment` of the rest.
+So of these bodies the whole is read first; they are passed on as they came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, MutableMapping
+from typing import Any
+
+from accounts.actors import Actor, key_actor
+from accounts.origins import Origin, origin_in
+from accounts.roles import Right
+from api.outages import RETRY_SECONDS
+from deployments.domain.control_deployment import right_to_control
+from deployments.domain.wake_deployment import ASLEEP, wake_deployment
+from deployments.models import Deployment
+from deployments.queries import living_deployments
+from deployments.states import DeploymentState
+from deployments.tokens import sampler_token
+from launches.gateway import headers
+from launches.gateway.admission import Admitted, LookUp, Refused, authenticated, demand, endpoint_at
+from launches.gateway.application import Gateway, GatewayRequest, body_of
+from launches.gateway.exchange import Body, Receive
+from launches.gateway.loading import parsed, whole_body
+from wire.names import deployment_name, is_id
+from wire.status import Code
+
+LISTED, HOT_LOADED = "/inference/v1/models", "/hot_load/v1/models/hot_load"
+ASKED = ("/inference/v1/completions", "/inference/v1/chat/completions")
+METHODS = {LISTED: ("GET",), HOT_LOADED: ("GET", "POST")} | dict.fromkeys(ASKED, ("POST",))
+"""By path, what a sampler answers."""
+NAMED = b"fireworks-deployment"
+TRAINER_JOB = b"x-slipway-trainer-job"
+LARGEST_PROMPT = 8 * 1024 * 1024
+"""Bytes of the body of what asks for completions: a million tokens by their ids."""
+A_NAME = "the name of a deployment, accounts/ACCOUNT/deployments/ID"
+
+
+async def read_sampler_request(gateway: Gateway, scope: MutableMapping[str, Any], receive: Receive) -> GatewayRequest:
+    """What a request to a sampler asks for; its path is one of METHODS. Errors: `Refused`, `CallerGone`, `CutOff`."""
+    path, method, fields = scope["path"], scope["method"], scope["headers"]
+    if method not in METHODS[path]:
+        raise Refused(Code.UNIMPLEMENTED, f"Use {' or '.join(METHODS[path])}.")
+    secret, origin, body = headers.secret_in(fields), origin_in(scope), body_of(scope, receive)
+    account = await gateway.admission.account_of(secret, origin)
+    named = {name.lower(): value for name, value in fields}.get(NAMED, b"").decode("latin-1")
+    if path in ASKED:
+        with gateway.place(account):
+            body, named = await _told_by_model(body, fields, named)
+    elif not named:
+        raise Refused(Code.INVALID_ARGUMENT, f"Send {A_NAME}, in the field {NAMED.decode()}.")
+    found = _parse(named)
+    if found is None:
+        field = "model" if path in ASKED else NAMED.decode()
+        raise Refused(Code.INVALID_ARGUMENT, f"{field} is {named[:200]!r}. Send {A_NAME}.")
+    query: bytes = scope["query_string"]
+    return GatewayRequest(
+        secret,
+        *found,
+        path.encode() + (b"?" + query if query else b""),
+        origin,
+        body,
+        deployment_name(*found),
+        b"",
+        "sampler",
+        _look_up_for(path, method),
+    )
+
+
+async def _told_by_model(body: Body, fields: Iterable[tuple[bytes, bytes]], named: str) -> tuple[Body, str]:
+    """The body as it came, and its model; or what is `named`, where the model names no deployment."""
+    came = await whole_body(body, fields, LARGEST_PROMPT)
+    asked = parsed(came)
+    model = asked.get("model") if isinstance(asked, dict) else None
+    model = model if isinstance(model, str) else ""
+    return body.replaced(came), model if _parse(model) or not named else named
+
+
+def _parse(model: str) -> tuple[str, str] | None:
+    """Account and id of the deployment in `DEPLOYMENT`, `MODEL#DEPLOYMENT` or `DEPLOYMENT#SNAPSHOT`."""
+    for name in model.split("#"):
+        match name.split("/"):
+            case ["accounts", account, "deployments", deployment] if is_id(account) and is_id(deployment):
+                return account, deployment
+    return None
+
+
+def _look_up_for(path: str, method: str) -> LookUp:
+    if method == "GET":
+        return look_up_to_see
+    return look_up_to_load if path == HOT_LOADED else look_up_to_ask
+
+
+def look_up_to_see(secret: str, account: str, deployment: str, origin: Origin) -> Admitted:
+    """The sampler, for who may see the deployment; it is not brought back for that. Errors: `Refused`."""
+    row, actor = _find(secret, account, deployment, origin)
+    demand(actor, row.account, Right.VIEW)
+    return _admitted(row)
+
+
+def look_up_to_ask(secret: str, account: str, deployment: str, origin: Origin) -> Admitted:
+    """The sampler, for who may use machines of the account. Errors: `Refused`."""
+    row, actor = _find(secret, account, deployment, origin)
+    demand(actor, row.account, Right.LAUNCH)
+    _wake(row, actor)
+    return _admitted(row)
+
+
+def look_up_to_load(secret: str, account: str, deployment: str, origin: Origin) -> Admitted:
+    """The sampler, for who may control the deployment. Errors: `Refused`."""
+    row, actor = _find(secret, account, deployment, origin)
+    demand(actor, row.account, right_to_control(actor, row))
+    _wake(row, actor)
+    return _admitted(row)
+
+
+def _find(secret: str, account: str, deployment: str, origin: Origin) -> tuple[Deployment, Actor]:
+    """A deployment of an account that the key is not for is not there. Errors: `Refused`."""
+    key = authenticated(secret, origin)
+    rows = living_deployments(key.account).filter(account__account_id=account, deployment_id=deployment)
+    if (row := rows.first()) is None:
+        name = deployment_name(account, deployment)[:200]
+        raise Refused(Code.NOT_FOUND, f"There is no deployment {name} that this API key is for.")
+    return row, key_actor(key)
+
+
+def _wake(row: Deployment, actor: Actor) -> None:
+    """Errors: `Refused` where the deployment was scaled to 0, and now comes back."""
+    if row.state in ASLEEP and row.max_replicas and not row.replicas:
+        wake_deployment(actor=actor, deployment=row)
+        told = f"{row.name} was scaled to 0 and is started again, a cold start: repeat the request."
+        raise Refused(Code.UNAVAILABLE, told, retry_after=RETRY_SECONDS)
+
+
+def _admitted(row: Deployment) -> Admitted:
+    """Where its sampler listens. Errors: `Refused`."""
+    if row.state == DeploymentState.DELETING:
+        raise Refused(Code.NOT_FOUND, f"{row.name} is being deleted.")
+    if row.state == DeploymentState.FAILED:
+        told = f"{row.name} failed: {row.detail} Update it to try again."
+        raise Refused(Code.FAILED_PRECONDITION, told)
+    if not row.max_replicas:
+        raise Refused(Code.FAILED_PRECONDITION, f"{row.name} may have no replica. Raise its maxReplicaCount.")
+    if not row.replicas:
+        told = f"{row.name} was scaled to 0. A request for completions or a hot load brings it back by a cold start."
+        raise Refused(Code.UNAVAILABLE, told, retry_after=RETRY_SECONDS)
+    if row.stop_asked or not row.endpoint:
+        told = f"The sampler of {row.name} does not listen yet ({row.state}). {row.detail}".rstrip()
+        raise Refused(Code.UNAVAILABLE, told, retry_after=RETRY_SECONDS)
+    job = row.sampler_spec.trainer_job
+    return Admitted(
+        endpoint_at(row.endpoint, f"sampler of {row.name}"),
+        sampler_token(row).encode(),
+        str(row.connection),
+        fields=((TRAINER_JOB, job.encode()),) if job else (),
+    )

@@ -1,0 +1,224 @@
+"""Who reaches a deployment's sampler through the gateway, with what, and what a request to one scaled to 0 does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+
+from accounts.models import Account, AuditEntry, User
+from accounts.roles import Role
+from accounts.scopes import Scope
+from catalog.models import ShapeVersion
+from connections.models import Connection
+from deployments.gateway import HOT_LOADED, LISTED, read_sampler_request
+from deployments.models import Deployment
+from deployments.states import DeploymentState
+from deployments.tokens import sampler_token
+from launches.gateway.application import Gateway
+from tests.deployments.engine import Samplers
+from tests.deployments.makers import make_deployment
+from tests.launches.gateway_calls import Answer, Message
+from tests.launches.gateway_parts import PATIENCE, Call, StandIn, make_key
+from tests.launches.makers import make_launch
+from tests.makers import make_account, make_member
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.e2e]  # for how long it takes
+NAME = "accounts/team-a/deployments/dep"
+COMPLETIONS, CHAT = "/inference/v1/completions", "/inference/v1/chat/completions"
+NAMED = (b"fireworks-deployment", NAME.encode())
+
+
+@pytest.fixture
+def sampler() -> Iterator[StandIn]:
+    standing_in = StandIn()
+    yield standing_in
+    standing_in.close()
+
+
+@pytest.fixture
+def row(team: Account, lena: User, version: ShapeVersion, samplers: Samplers, sampler: StandIn) -> Deployment:
+    """A deployment that serves, of a trainer that was attached."""
+    near = Connection.objects.get(name="near")
+    trainer = make_launch(owner=lena, account=team)
+    facts: dict[str, Any] = {
+        "state": DeploymentState.READY,
+        "endpoint": sampler.endpoint,
+        "running": True,
+        "connection": near,
+    }
+    return make_deployment(owner=lena, account=team, version=version, trainer=trainer, **facts)
+
+
+def asked(
+    path: str,
+    secret: str,
+    body: bytes = b"",
+    fields: tuple[tuple[bytes, bytes], ...] = (),
+    method: str = "",
+    *,
+    hangs_up_after: bytes = b"",
+) -> Answer:
+    """The answer of a gateway that remembers nothing, to a caller who may hang up once that piece came."""
+    length = [(b"content-length", str(len(body)).encode())] if body else []
+    scope = {
+        "type": "http", "method": method or ("POST" if body else "GET"), "path": path, "raw_path": path.encode(),
+        "query_string": b"", "headers": [*fields, *length, (b"authorization", f"Bearer {secret}".encode())],
+    }  # fmt: skip
+
+    async def test() -> Answer:
+        answer, messages = Answer(), asyncio.Queue[Message]()
+        messages.put_nowait({"type": "http.request", "body": body, "more_body": False})
+
+        async def take(message: Any) -> None:
+            await answer.take(message)
+            if hangs_up_after and message.get("body") == hangs_up_after:
+                messages.put_nowait({"type": "http.disconnect"})
+
+        await Gateway()(scope, messages.get, take, read=read_sampler_request)
+        return answer
+
+    return async_to_sync(test)()
+
+
+def prompt(model: Any = NAME) -> bytes:
+    return json.dumps({"model": model, "prompt": [1, 2], "max_tokens": 4}).encode()
+
+
+def test_what_is_asked_reaches_the_sampler_with_its_own_credential(
+    row: Deployment, sampler: StandIn, lena: User, subtests: pytest.Subtests
+) -> None:
+    secret = make_key(lena, row.account)
+    base = row.spec["base_model"]
+    for path, body, fields in [
+        (COMPLETIONS, prompt(), ()),
+        (CHAT, prompt(), ()),
+        (COMPLETIONS, prompt(f"{base}#{NAME}"), ()),
+        (COMPLETIONS, prompt(f"{NAME}#step-1"), ()),
+        (COMPLETIONS, prompt(base), (NAMED,)),
+        (LISTED, b"", (NAMED,)),
+        (HOT_LOADED, b"", (NAMED,)),
+        (HOT_LOADED, b'{"identity": "step-1"}', (NAMED, (b"X-Slipway-Trainer-Job", b"another"))),
+    ]:
+        with subtests.test(path=path, body=body):
+            answer = asked(path, secret, body, fields)
+            assert (answer.status, answer.body) == (200, b"%d bytes" % len(body))
+            call = sampler.next_call()
+            assert call.line.split()[1] == path.encode()
+            assert call.values(b"x-api-key") == [sampler_token(row).encode()]
+            assert call.values(b"x-slipway-trainer-job") == [row.spec["trainer_job"].encode()]
+            assert call.values(b"authorization") == []
+
+
+def test_who_may_ask_and_who_may_load(row: Deployment, sampler: StandIn, subtests: pytest.Subtests) -> None:
+    team, elsewhere = row.account, make_account()
+    viewer, launcher, publisher = (
+        make_member(account=team, role=role) for role in (Role.VIEWER, Role.LAUNCHER, Role.PUBLISHER)
+    )
+    stranger = make_member(account=elsewhere, role=Role.ADMIN)
+    people = {
+        "nobody": ("", (401, 401, 401)),
+        "a stranger": (make_key(stranger, elsewhere), (404, 404, 404)),
+        "the owner elsewhere": (make_key(make_member(account=elsewhere, user=row.owner), elsewhere), (404, 404, 404)),
+        "a viewer": (make_key(viewer, team, scope=Scope.READ), (403, 403, 200)),
+        "another launcher": (make_key(launcher, team), (200, 403, 200)),
+        "a publisher": (make_key(publisher, team), (200, 200, 200)),
+        "the owner": (make_key(row.owner, team), (200, 200, 200)),
+        "the owner, to read": (make_key(row.owner, team, scope=Scope.READ), (403, 403, 200)),
+    }
+    for who, (secret, expected) in people.items():
+        with subtests.test(who=who):
+            told = (
+                asked(COMPLETIONS, secret, prompt()).status,
+                asked(HOT_LOADED, secret, b'{"identity": "x"}', (NAMED,)).status,
+                asked(HOT_LOADED, secret, fields=(NAMED,)).status,
+            )
+            assert told == expected
+
+
+def test_what_names_no_deployment_is_refused_in_words(row: Deployment, lena: User, subtests: pytest.Subtests) -> None:
+    secret = make_key(lena, row.account)
+    for path, body, fields, method, status, words in [
+        (COMPLETIONS, prompt("gpt"), (), "", 400, "model is 'gpt'. Send the name of a deployment"),
+        (COMPLETIONS, prompt(7), (), "", 400, "model is ''"),
+        (COMPLETIONS, b"[]", (), "", 400, "model is ''"),
+        (COMPLETIONS, b"{", (), "", 400, "has to be JSON"),
+        (COMPLETIONS, prompt(), ((b"content-encoding", b"gzip"),), "", 400, "without Content-Encoding"),
+        (COMPLETIONS, b"", (), "PUT", 501, "Use POST."),
+        (COMPLETIONS, prompt(NAME + "x"), (), "", 404, "There is no deployment"),
+        (LISTED, b"", (), "", 400, "in the field fireworks-deployment"),
+        (HOT_LOADED, b"", ((NAMED[0], b"dep"),), "", 400, "fireworks-deployment is 'dep'"),
+    ]:
+        with subtests.test(path=path, body=body):
+            answer = asked(path, secret, body, fields, method)
+            assert (answer.status, words in json.loads(answer.body)["message"]) == (status, True), answer.body
+
+
+def test_pieces_come_as_they_are_made_and_who_hangs_up_ends_the_computation(
+    row: Deployment, sampler: StandIn, lena: User
+) -> None:
+    ended: list[bool] = []
+
+    def stream(call: Call) -> None:
+        call.body()
+        call.wire.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n")
+        ended.append(call.wire.ends())
+
+    sampler.script = stream
+    answer = asked(COMPLETIONS, make_key(lena, row.account), prompt(), hangs_up_after=b"first")
+    call = sampler.next_call()
+    assert call.over.wait(PATIENCE)
+    assert (answer.status, answer.body, ended) == (200, b"first", [True])
+
+
+def test_a_body_of_any_length_is_not_kept(row: Deployment, lena: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deployments.gateway.LARGEST_PROMPT", 20)
+    assert asked(COMPLETIONS, make_key(lena, row.account), prompt()).status == 413
+
+
+def test_a_sampler_that_is_not_there_is_told_apart(
+    row: Deployment, lena: User, sampler: StandIn, subtests: pytest.Subtests
+) -> None:
+    secret, rows = make_key(lena, row.account), Deployment.objects.filter(pk=row.pk)
+    cases: list[tuple[dict[str, Any], int, str]] = [
+        (
+            {"state": "CREATING", "endpoint": "", "detail": "Preparing"},
+            503,
+            "does not listen yet (CREATING). Preparing",
+        ),
+        ({"state": "UPDATING", "stop_asked": True}, 503, "does not listen yet (UPDATING)"),
+        ({"state": "FAILED", "endpoint": "", "detail": "It ended with 1."}, 400, "failed: It ended with 1."),
+        ({"state": "READY", "replicas": 0, "max_replicas": 0}, 400, "Raise its maxReplicaCount"),
+        ({"state": "DELETING"}, 404, "is being deleted"),
+    ]
+    for facts, status, words in cases:
+        with subtests.test(facts=facts):
+            rows.update(**{"endpoint": sampler.endpoint, "stop_asked": False, "detail": ""} | facts)
+            answer = asked(COMPLETIONS, secret, prompt())
+            assert (answer.status, words in json.loads(answer.body)["message"]) == (status, True), answer.body
+            assert (b"retry-after" in answer.headers) == (status == 503)
+    rows.update(state="READY", replicas=1, max_replicas=1, endpoint=sampler.endpoint)
+    sampler.close()
+    assert asked(COMPLETIONS, secret, prompt()).status == 502
+
+
+def test_a_request_brings_back_what_was_scaled_to_zero(row: Deployment, lena: User) -> None:
+    rows = Deployment.objects.filter(pk=row.pk)
+    rows.update(replicas=0, running=False, endpoint="")
+    secret = make_key(lena, row.account)
+    seen = asked(HOT_LOADED, secret, fields=(NAMED,))
+    assert (seen.status, rows.get().replicas) == (503, 0), "to look is no request"
+    told = asked(COMPLETIONS, secret, prompt())
+    assert (told.status, "a cold start" in json.loads(told.body)["message"]) == (503, True)
+    assert b"retry-after" in told.headers
+    woken = rows.get()
+    assert (woken.state, woken.replicas) == ("UPDATING", 1)
+    assert woken.events[-1]["message"] == "Updating: A request came: a cold start."
+    assert woken.events[-1]["by"].startswith(lena.get_username())
+    again = asked(COMPLETIONS, secret, prompt())
+    assert (again.status, "does not listen yet (UPDATING)" in json.loads(again.body)["message"]) == (503, True)
+    assert AuditEntry.objects.filter(verb="wake_deployment", target=NAME).count() == 1
