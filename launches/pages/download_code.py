@@ -20,7 +20,8 @@ asked = urllib.request.Request(
     headers={{"X-Api-Key": os.environ["FIREWORKS_API_KEY"]}},
 )
 with urllib.request.urlopen(asked) as answer, tarfile.open(fileobj=answer, mode="r|") as archive:
-    archive.extractall(filter="data")"""
+    archive.extraction_filter = getattr(tarfile, "data_filter", None)  # from Python 3.11.4 on
+    archive.extractall()"""
 
 
 @dataclass(frozen=True)

@@ -207,7 +207,8 @@ def bring_release_before(code: CodeFolder) -> None:
         why = done.stderr.decode(errors="replace").strip()
         pytest.skip(f"NO HISTORY: the release before, {RELEASE_BEFORE[:7]}, is not in this clone ({why})")
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as tar:
-        tar.extractall(code.path, filter="data")
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)  # from Python 3.11.4 on
+        tar.extractall(code.path)
     for package in NOT_HERE:
         (code.path / package).mkdir()
         (code.path / package / "__init__.py").touch()
