@@ -239,7 +239,9 @@ class CheckpointSerializer(serializers.Serializer[Checkpoint]):
     name = serializers.CharField(read_only=True)
     createTime = serializers.DateTimeField(read_only=True)
     updateTime = serializers.DateTimeField(read_only=True)
-    expireTime = serializers.DateTimeField(read_only=True, help_text="Of a deleted job: until when it is kept.")
+    expireTime = serializers.DateTimeField(
+        read_only=True, allow_null=True, help_text="Of a deleted job: until when it is kept."
+    )
     checkpointType = serializers.CharField(read_only=True)
     promotable = serializers.BooleanField(read_only=True)
     requestedName = serializers.CharField(read_only=True, help_text="What the client asked to save it as.")
