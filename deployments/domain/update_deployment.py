@@ -50,6 +50,8 @@ def update_deployment(
     before = (row.replicas, row.trainer_id)
     row.min_replicas, row.max_replicas = least, most
     row.replicas = wanted_replicas(least, most) if most and not row.replicas else max(least, min(row.replicas, most))
+    if row.replicas and not before[0]:
+        row.stop_asked = row.running  # what was told to end ends first, and is no failure
     if trainer and trainer.pk != row.trainer_id:
         _attach(row, trainer)
     row.said |= said or {}

@@ -18,7 +18,7 @@ ASKED = Observation(AttemptState.CANCELLED, reason=Reason.USER)
 
 @dataclass
 class Samplers:
-    """Each start by its reference; `reasons` refuse, and `token` are those that were started with."""
+    """Each start by its reference; `reasons` refuse. With `takes_its_time`, what was told to end says so later."""
 
     seen: dict[Reference, Observation] = field(default_factory=dict)
     specs: dict[Reference, SamplerSpec] = field(default_factory=dict)
@@ -26,6 +26,7 @@ class Samplers:
     reasons: tuple[str, ...] = ()
     rejects: str = ""
     most: int = 4
+    takes_its_time: bool = False
 
     def fits(self, spec: SamplerSpec, replicas: int) -> Sequence[str]:
         many = (f"{replicas} are more than {self.most}.",) if replicas > self.most else ()
@@ -43,7 +44,7 @@ class Samplers:
         return self.seen[reference]
 
     def stop(self, reference: Reference) -> None:
-        if reference in self.seen:
+        if reference in self.seen and not self.takes_its_time:
             self.seen[reference] = ASKED
 
     def delete(self, account: str, deployment: str) -> None:

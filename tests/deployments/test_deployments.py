@@ -18,7 +18,7 @@ from deployments.domain.advance_deployment import advance_deployment
 from deployments.models import Deployment
 from tests.api.makers import Caller, make_caller
 from tests.connections.remote import CAPABILITIES, make_connection, registered
-from tests.deployments.engine import SERVING, UP, Samplers, ServingEngine
+from tests.deployments.engine import ASKED, SERVING, UP, Samplers, ServingEngine
 from tests.launches.makers import make_launch
 from tests.makers import make_shape, make_version
 
@@ -115,6 +115,26 @@ def test_it_loads_the_weights_of_its_trainer_and_of_another_one_after_a_new_star
     assert [spec.trainer_job for spec in samplers.specs.values()] == [jobs[0].job_id, jobs[1].job_id]
     refused = caller.patch(f"{ONE}?updateMask=hot_load_trainer_job", {"hotLoadTrainerJob": jobs[2].name})
     assert (refused[0], "where its weights are not" in refused[1]["message"]) == (400, True)
+
+
+def test_one_that_is_wanted_again_while_it_ends_has_not_failed(
+    caller: Caller, samplers: Samplers, version: ShapeVersion
+) -> None:
+    caller.post(f"{ALL}?deploymentId=dep", body(version))
+    step()
+    samplers.say(UP)
+    step()
+    samplers.takes_its_time = True
+    caller.patch(ONE, {"maxReplicaCount": 0})
+    step()
+    caller.patch(ONE, {"maxReplicaCount": 1})
+    samplers.say(ASKED)
+    for _ in range(2):
+        step()
+        assert state(caller) == ("UPDATING", 1, 0)
+    samplers.say(UP)
+    step()
+    assert (state(caller), Deployment.objects.get().start) == (("READY", 1, 1), 2)
 
 
 @pytest.mark.parametrize(
