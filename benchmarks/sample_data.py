@@ -28,7 +28,7 @@ from catalog.domain.deprecate_version import deprecate_version
 from catalog.domain.edit_draft import edit_draft
 from catalog.domain.import_version import import_version
 from catalog.domain.withdraw_version import withdraw_version
-from catalog.enums import AcceleratorType, WeightPrecision
+from catalog.enums import AcceleratorType, ShapeKind, WeightPrecision
 from catalog.fields.launch_fields import LaunchField
 from catalog.files.current import read_current
 from catalog.files.export import write_document
@@ -286,11 +286,15 @@ def _rejected(actor: Actor) -> dict[str, str]:
 
 
 def _upload(actor: Actor, account: Account, user: User) -> dict[str, str]:
-    """A catalog file that changes a shape and leaves the last one out."""
-    text = write_document(read_current(account, public=True).document)
-    kept, _, _ = text.replace("Policy trainer", "Policy trainer, by file").rpartition("- id:")
+    """A catalog file that changes a shape and leaves the last training shape out."""
+    document = read_current(account, public=True).document
+    *models, last = document.models
+    gone = next(shape for shape in reversed(last.shapes) if shape.snapshot.kind is ShapeKind.TRAINING)
+    kept = replace(last, shapes=tuple(shape for shape in last.shapes if shape is not gone))
+    text = write_document(replace(document, models=(*models, kept)))
+    data = text.replace("Policy trainer", "Policy trainer, by file").encode()
     upload = keep_import(
-        actor=actor, user=user, account=account, data=kept.encode(), source="catalog-local.yaml", now=timezone.now()
+        actor=actor, user=user, account=account, data=data, source="catalog-local.yaml", now=timezone.now()
     )
     return {"import": "/publish/import", "import-review": f"/publish/import?upload={upload.pk}"}
 

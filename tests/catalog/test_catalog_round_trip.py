@@ -107,7 +107,8 @@ def versions(draw: st.DrawFn) -> tuple[dict[str, Any], list[LaunchField]]:
     }
     if mode is None:
         others = ("trainer_image_tag", "deployment_shape_version")
-        return facts | dict.fromkeys(others) | {"engine": draw(st.none() | st.sampled_from(Engine))}, []
+        served = {"engine": draw(st.sampled_from(Engine)), "deployment_image_tag": draw(TAGS)}
+        return facts | dict.fromkeys(others) | served, []
     return facts, draw(launch_fields(mode))
 
 
