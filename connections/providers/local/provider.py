@@ -28,11 +28,11 @@ from connections.providers.base import (
     ProviderError,
     Recipe,
     Reference,
-    Rejected,
     Retryable,
     Submission,
 )
-from connections.providers.local import capability, observation, plan, processes
+from connections.providers.local import capability, plan, processes
+from connections.providers.local.attempts import LocalAttempts
 from connections.providers.local.limits import Limits
 from connections.providers.local.merging import Merge
 from connections.providers.local.queue import Queue, settle
@@ -159,55 +159,33 @@ class LocalProvider:
 
     def submit(self, submission: Submission) -> None:
         """Take the attempt, and start it where a slot is free. Errors: `Rejected`, `Retryable`."""
-        reference = submission.reference
-        with _faults(), self._queue.turn():
-            directory = self._folders.place_for(submission)
-            if not directory.exists():
-                if reasons := self.fits(submission.spec):
-                    raise Rejected(" ".join(reasons))
-                self._queue.advance()
-                if self._queue.holds(reference.account, reference.job):
-                    raise Retryable(f"Another attempt of job {reference.job} is not over yet.")
-                self._queue.append(reference, self._folders.write(submission, directory))
-            self._queue.advance()
+        with _faults():
+            self._attempts.take(
+                submission,
+                refused=lambda: self.fits(submission.spec),
+                busy=f"Another attempt of job {submission.reference.job} is not over yet.",
+            )
 
     def observe(self, reference: Reference) -> Observation:
         """The state right now; also starts what waits for a slot that has become free. Errors: `Gone`, `Retryable`."""
+        lost = "The trainer is gone; how it ended could not be noted yet: is this machine's disk full?"
         with _faults():
-            directory = self._folders.find(reference)
-            with self._queue.turn():
-                standing = self._queue.advance()
-            if (directory / files.EXIT).exists():
-                return observation.ended(directory, files.read_json(directory / files.EXIT) or {})
-            if reference in standing.waiting:
-                return observation.waiting(directory, standing.waiting.index(reference), self.slots, self._shortage())
-            if reference in standing.unsettled:
-                raise Retryable(
-                    "The trainer is gone; how it ended could not be noted yet: is this machine's disk full?"
-                )
-            return observation.live(directory, self.host, self.bind)
+            return self._attempts.observe(reference, shortage=self._shortage, lost=lost)
 
     def cancel(self, reference: Reference) -> None:
         """Ask for the end. Errors: `Gone`, `Retryable`."""
         with _faults():
-            directory = self._folders.find(reference)
-            if not (directory / files.EXIT).exists():
-                files.mark(directory / files.CANCELLED)  # first: a wrapper that is just starting looks for it
-                processes.ask_wrapper(directory)
+            self._attempts.ask_to_end(reference)
 
     def delete(self, account: str, job: str, *, keep_checkpoints: bool = False) -> None:
         """Remove a job that is over, but for its checkpoints where these are to be kept: its id stays taken then.
 
         Errors: `Retryable` while an attempt is not over.
         """
+        busy = f"Job {job} is not over yet; its files are removed when it is."
         with _faults():
             self._folders.job_directory(account, job)
-            with self._queue.turn():
-                self._queue.advance()
-                if self._queue.holds(account, job):
-                    raise Retryable(f"Job {job} is not over yet; its files are removed when it is.")
-                self._folders.remove(account, job, keep_checkpoints=keep_checkpoints)
-            self._folders.empty_trash()
+            self._attempts.remove(account, job, keep_checkpoints=keep_checkpoints, busy=busy)
 
     def delete_checkpoint(self, account: str, job: str, kind: CheckpointKind, name: str) -> None:
         """Remove one checkpoint; of a deleted job the last one takes the rest with it. Errors: `Gone`, `Retryable`."""
@@ -286,6 +264,10 @@ class LocalProvider:
     @property
     def _folders(self) -> JobFolders:
         return JobFolders(self.root, "on this machine")
+
+    @property
+    def _attempts(self) -> LocalAttempts:
+        return LocalAttempts(self._folders, lambda: self._queue, self.slots, self.bind, self.host)
 
     @property
     def _queue(self) -> Queue:

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from connections.providers.base import LogChunk, Observation, Reference, Rejected, Retryable
-from connections.providers.local import capability, observation, plan, processes
+from connections.providers.base import LogChunk, Observation, Reference
+from connections.providers.local import capability, plan, processes
+from connections.providers.local.attempts import LocalAttempts
 from connections.providers.local.limits import Limits
 from connections.providers.local.queue import Queue
 from connections.providers.local.reach import PASSED_BY_ALL
@@ -74,51 +75,30 @@ class LocalSamplers:
 
     def start(self, submission: SamplerSubmission) -> None:
         """Take the replica, and start it where a slot is free. Errors: `Rejected`, `Retryable`."""
-        reference = submission.reference
-        with self.faults(), self._queue.turn():
-            directory = self._folders.place_for(submission)
-            if not directory.exists():
-                if reasons := self.fits(submission.spec, 1):
-                    raise Rejected(" ".join(reasons))
-                self._queue.advance()
-                if self._queue.holds(reference.account, reference.job):
-                    raise Retryable(f"The sampler of {reference.job} that ran before is not over yet.")
-                self._queue.append(reference, self._folders.write(submission, directory))
-            self._queue.advance()
+        with self.faults():
+            self._attempts.take(
+                submission,
+                refused=lambda: self.fits(submission.spec, 1),
+                busy=f"The sampler of {submission.reference.job} that ran before is not over yet.",
+            )
 
     def observe(self, reference: Reference) -> Observation:
         """The state right now; also starts what waits for a slot that has become free. Errors: `Gone`, `Retryable`."""
+        lost = "The sampler is gone; how it ended could not be noted yet: is the disk full?"
         with self.faults():
-            directory = self._folders.find(reference)
-            with self._queue.turn():
-                standing = self._queue.advance()
-            if (directory / files.EXIT).exists():
-                found = observation.ended(directory, files.read_json(directory / files.EXIT) or {})
-            elif reference in standing.waiting:
-                found = observation.waiting(directory, standing.waiting.index(reference), self.slots, "")
-            elif reference in standing.unsettled:
-                raise Retryable("The sampler is gone; how it ended could not be noted yet: is the disk full?")
-            else:
-                found = observation.live(directory, self.host, self.bind)
+            found = self._attempts.observe(reference, shortage=str, lost=lost)
             return replace(found, detail=_of_sampler(found.detail))
 
     def stop(self, reference: Reference) -> None:
         """Ask for the end. Errors: `Gone`, `Retryable`."""
         with self.faults():
-            directory = self._folders.find(reference)
-            if not (directory / files.EXIT).exists():
-                files.mark(directory / files.CANCELLED)
-                processes.ask_wrapper(directory)
+            self._attempts.ask_to_end(reference)
 
     def delete(self, account: str, deployment: str) -> None:
         """Remove all files of a deployment of which nothing runs. Errors: `Retryable` while something does."""
+        busy = f"A sampler of {deployment} is not over yet."
         with self.faults():
-            with self._queue.turn():
-                self._queue.advance()
-                if self._queue.holds(account, deployment):
-                    raise Retryable(f"A sampler of {deployment} is not over yet.")
-                self._folders.remove(account, deployment, keep_checkpoints=False)
-            self._folders.empty_trash()
+            self._attempts.remove(account, deployment, keep_checkpoints=False, busy=busy)
 
     def logs(self, reference: Reference, after: int) -> LogChunk:
         """At most 64 KiB of log from the byte offset on. Errors: `Gone`, `Retryable`."""
@@ -132,6 +112,10 @@ class LocalSamplers:
     @property
     def _folders(self) -> JobFolders:
         return JobFolders(self.root / SAMPLERS, "among the samplers of this machine")
+
+    @property
+    def _attempts(self) -> LocalAttempts:
+        return LocalAttempts(self._folders, lambda: self._queue, self.slots, self.bind, self.host)
 
     @property
     def _queue(self) -> Queue:
