@@ -13,20 +13,18 @@ from accounts.domain.record import record
 from accounts.models import Account
 from accounts.roles import Right
 from catalog.models import ShapeVersion
-from connections.providers.samplers import SamplerSpec
 from connections.queries import usable_connections
 from deployments.domain.move_deployment import MESSAGES, note
 from deployments.hints import ADVANCE
 from deployments.models import Deployment
 from deployments.placement import choose_connection
 from deployments.replicas import refuse_bounds, wanted_replicas
+from deployments.resolved import spec_of
 from deployments.states import DeploymentState
 from launches.models import Launch
 from queues.hints import hint_on_commit
 from wire.errors import AlreadyExists, FailedPrecondition, InvalidArgument, PermissionDenied, Violation
-from wire.names import deployment_name, refuse_id
-
-IDLE_SECONDS = 3600
+from wire.names import refuse_id
 
 
 def create_deployment(
@@ -50,7 +48,6 @@ def create_deployment(
     require(actor, account, Right.LAUNCH)
     if actor.user is None:
         raise PermissionDenied("A deployment has an owner: only a user can make one.")
-    snapshot = version.frozen_snapshot
     found = refuse_bounds(min_replicas, max_replicas)
     if sentence := refuse_id(deployment_id, what="deployment id"):
         found.append(Violation("deployment_id", f"{sentence}."))
@@ -60,20 +57,7 @@ def create_deployment(
         raise InvalidArgument(found)
     if not version.is_offered:
         raise FailedPrecondition(f"{version.name} is not validated, or was withdrawn. Use another version.")
-    spec = SamplerSpec(
-        deployment=deployment_name(account.account_id, deployment_id),
-        deployment_shape_version=version.name,
-        base_model=own[0],
-        engine=snapshot.engine,
-        accelerator_type=snapshot.accelerator_type,
-        accelerator_count=snapshot.accelerator_count,
-        node_count=snapshot.node_count,
-        max_context_length=snapshot.max_supported_context_length,
-        base_model_weight_precision=snapshot.base_model_weight_precision,
-        deployment_image_tag=snapshot.deployment_image_tag,
-        trainer_job=trainer.known_as[1] if trainer else "",
-        inactivity_timeout_seconds=IDLE_SECONDS,
-    )
+    spec = spec_of(version, account, deployment_id, trainer)
     places = [trainer.connection] if trainer else list(usable_connections(account))
     deployment = Deployment(
         account=account,
