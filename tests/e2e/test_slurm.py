@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from tests.connections.slurm_cluster import NODES, SlurmCluster, slurm_cluster
 from tests.connections.slurm_rig import needs_slurm
 from tests.e2e.conftest import SlipwayServer
-from tests.e2e.test_launch_live import ENVIRONMENT_MS, FORM, LAUNCH, cancel, expect_state
+from tests.e2e.test_launch_live import ENVIRONMENT_MS, FORM, LAUNCH, expect_state
 from tests.sdk.environments import ensure_environment
 
 pytestmark = needs_slurm
