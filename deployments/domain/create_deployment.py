@@ -21,6 +21,7 @@ from deployments.placement import choose_connection
 from deployments.replicas import refuse_bounds, wanted_replicas
 from deployments.resolved import spec_of
 from deployments.states import DeploymentState
+from launches.domain.tie_launch import tie_launch
 from launches.models import Launch
 from queues.hints import hint_on_commit
 from wire.errors import AlreadyExists, FailedPrecondition, InvalidArgument, PermissionDenied, Violation
@@ -82,6 +83,8 @@ def create_deployment(
 def _write(actor: Actor, deployment: Deployment) -> Deployment:
     note(deployment, MESSAGES[DeploymentState.CREATING], now=timezone.now(), actor=actor)
     deployment.save()
+    if deployment.trainer:
+        tie_launch(deployment.trainer, now=timezone.now())
     record(
         actor=actor,
         verb="create_deployment",

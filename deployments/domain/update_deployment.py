@@ -18,6 +18,7 @@ from deployments.models import Deployment
 from deployments.placement import NO_SAMPLERS, samplers_at
 from deployments.replicas import refuse_bounds, wanted_replicas
 from deployments.states import DeploymentState
+from launches.domain.tie_launch import tie_launch
 from launches.models import Launch
 from queues.hints import hint_on_commit
 from wire.errors import FailedPrecondition, InvalidArgument
@@ -83,6 +84,7 @@ def _attach(row: Deployment, trainer: Launch) -> None:
             f"{trainer.job_id} runs on {trainer.connection}, and {row.deployment_id} on {row.connection}, where its "
             "weights are not. Create a deployment for it."
         )
+    tie_launch(trainer, now=timezone.now())
     row.trainer = trainer
     row.spec = replace(row.sampler_spec, trainer_job=trainer.known_as[1]).as_json()
     row.stop_asked = row.running

@@ -32,7 +32,6 @@ _NO_INPUTS = frozenset({"job_id", "purpose", "managed_by"})
 _LOOP = "the caller's own loop drives a trainer here, and decides this"
 _DATA = "a trainer here gets its data from the caller's own loop"
 _ENGINE = "what a trainer is started with is its shape's and its connection's to say"
-_HOT_LOAD = "a trainer is not told which deployment loads its weights: a deployment names its trainer"
 UNAVAILABLE = {
     "dataset": _DATA,
     "evaluationDataset": _DATA,
@@ -48,8 +47,7 @@ UNAVAILABLE = {
     "usePurpose": "no GPUs are set apart for a purpose here",
     "disableInactivityCleanup": "every trainer gives its slot back once nothing was asked of it for its inactivity "
     "timeout, of 3 hours at most",
-    "hotLoadDeploymentId": _HOT_LOAD,
-    "rolloutDeploymentName": _HOT_LOAD,
+    "rolloutDeploymentName": "a job names the deployment that loads its weights as hotLoadDeploymentId",
     "trainingConfig.extraArgs": _ENGINE,
     "trainingConfig.projectionHeadDim": "no trainer here has a projection head",
     "trainingConfig.batchSize": _LOOP,
@@ -77,10 +75,9 @@ def value_at(body: Mapping[str, Any], path: str) -> Any:
     return value.get(inner) if inner and isinstance(value, Mapping) else None if inner else value
 
 
-def refuse_unavailable(body: Mapping[str, Any], *, deployment: str = "") -> None:
-    """Errors: `InvalidArgument` naming every field, and the parameter, that asks for what no trainer here has."""
+def refuse_unavailable(body: Mapping[str, Any]) -> None:
+    """Errors: `InvalidArgument` naming every field that asks for what no trainer here has."""
     wanted = [(path, why) for path, why in UNAVAILABLE.items() if not _says_nothing(value_at(body, path))]
-    wanted += [("deploymentId", _HOT_LOAD)] if deployment else []
     if wanted:
         raise InvalidArgument(
             [Violation(path, f"Not supported here, because {why}. Leave it out, or empty.") for path, why in wanted]

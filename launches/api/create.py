@@ -42,11 +42,9 @@ def create_job(
     require(actor, account, Right.LAUNCH)
     if query["skipValidations"].lower() not in ("", "false", "0"):
         raise PermissionDenied(MANUAL, reason="TRAINING_SHAPE_NEEDED")
-    refuse_unavailable(body, deployment=query["deploymentId"])
+    refuse_unavailable(body)
     named, job = query["trainingShape"], query["rlorTrainerJobId"]
-    if Launch.objects.filter(account=account, job_id=job if is_id(job) else "").exists():
-        # before the shape is looked at, so that a request that is repeated finds its job whatever became of that
-        raise AlreadyExists(f"The job id {job} is taken in {account.account_id}. Choose another.")
+    refuse_taken(account, job)
     version = _named(mine, named) if named else choose_version(account, mine, body)
     inputs = launch_inputs(version.frozen_snapshot, body, named=bool(named)) | {CONNECTION: query["connection"]}
     verb: Callable[..., Launch | CheckedLaunch] = check_launch if only_checked else create_launch
@@ -64,6 +62,15 @@ def create_job(
         violations = [Violation(WIRE.get(v.field, v.field), v.description) for v in refusal.violations]
         nowhere = _unplaced(version, account, inputs) if only_checked else []
         raise InvalidArgument([*violations, *nowhere]) from None
+
+
+def refuse_taken(account: Account, job: str) -> None:
+    """Errors: `AlreadyExists` where the account has a job of that id.
+
+    Asked before what the request names is looked at: one that is repeated finds its job, whatever became of that.
+    """
+    if Launch.objects.filter(account=account, job_id=job if is_id(job) else "").exists():
+        raise AlreadyExists(f"The job id {job} is taken in {account.account_id}. Choose another.")
 
 
 def _read_flag(name: str, written: str) -> bool:

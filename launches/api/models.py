@@ -55,6 +55,9 @@ class PromoteSerializer(serializers.Serializer[Any]):
         allow_blank=True,
         help_text=f"`{MERGED_BASE}` folds an adapter into its base model; else it is taken as it was saved.",
     )
+    hotLoadDeploymentId = serializers.CharField(
+        required=False, allow_blank=True, help_text="Without effect: what a job saved is its own."
+    )
     asyncPromotion = serializers.BooleanField(required=False, help_text="Answer an operation that can be polled.")
 
 

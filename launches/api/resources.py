@@ -193,7 +193,13 @@ class TrainerJobSerializer(SettingsSerializer):
     extraValues = UnsupportedInput()
     usePurpose = UnsupportedInput()
     disableInactivityCleanup = UnsupportedInput()
-    hotLoadDeploymentId = UnsupportedInput()
+    hotLoadDeploymentId = serializers.CharField(
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        write_only=True,
+        help_text="a deployment that loads its weights from now on",
+    )
     rolloutDeploymentName = UnsupportedInput()
 
     def to_representation(self, launch: Launch) -> dict[str, Any]:

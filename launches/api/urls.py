@@ -1,4 +1,4 @@
-"""URLs of trainer jobs, below /v1/, of what providers have of base models, and of the models made of checkpoints."""
+"""URLs of a trainer job, below /v1/, of what providers have of base models, and of the models made of checkpoints."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ _MODEL = r"^accounts/(?P<account>[^/]+)/models/(?P<model>[^/:]+)"
 _CHECKPOINT = rf"{_JOB}/checkpoints/(?P<checkpoint>[^/:]+)"
 
 urlpatterns = [
-    path("accounts/<str:account>/rlorTrainerJobs", views.TrainerJobsView.as_view(), name="api_jobs"),
     re_path(rf"{_JOB}\Z", views.TrainerJobView.as_view(), name="api_job"),
     re_path(rf"{_JOB}:cancel\Z", views.CancelTrainerJobView.as_view(), name="api_job_cancel"),
     re_path(rf"{_JOB}:resume\Z", views.ResumeTrainerJobView.as_view(), name="api_job_resume"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from django.db.models import Prefetch, Q, QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.models import Account
 from api.listing import Filterable, Listing, Sortable, answer_list, column
 from api.schema import answers_list, answers_nothing, answers_one
 from api.views import WILDCARD, ResourceView, asked, read_body, refuse_body
@@ -101,7 +103,7 @@ class TrainerJobsView(ResourceView):
                 OpenApiParameter("rlorTrainerJobId", str, description="The id; one is made up where it is left out."),
                 OpenApiParameter("trainingShape", str, description="Name of a shape or version; else one is chosen."),
                 OpenApiParameter("skipValidations", bool, description="The manual mode, which is refused."),
-                OpenApiParameter("deploymentId", str, description="Not supported here; may be empty."),
+                OpenApiParameter("deploymentId", str, description="As hotLoadDeploymentId."),
                 OpenApiParameter("connection", str, description="Where it runs, by a connection's name; else chosen."),
                 OpenApiParameter("validateOnly", bool, description="Say what would become of it, and create nothing."),
             ],
@@ -112,9 +114,13 @@ class TrainerJobsView(ResourceView):
         owner = self.own_account(account)
         body = read_body(TrainerJobSerializer, request.data)
         query = {name: asked(request, name) for name in self.takes["POST"]}
-        made = create_job(actor=self.actor, account=owner, mine=self.mine, query=query, body=body)
+        made = self.create(owner, query, body)
         job = made if isinstance(made, CheckedLaunch) else find_job(self, account, made.job_id)
         return self.answer(CreatedJobSerializer, job)
+
+    def create(self, owner: Account, query: dict[str, str], body: Mapping[str, Any]) -> Launch | CheckedLaunch:
+        """The job that the request describes. Errors: as `create_job`."""
+        return create_job(actor=self.actor, account=owner, mine=self.mine, query=query, body=body)
 
 
 class TrainerJobView(ResourceView):

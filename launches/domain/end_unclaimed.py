@@ -24,10 +24,10 @@ def end_unclaimed(launch: Launch, attempt: Attempt, seen: Observation, *, now: d
 
     A program that fails between making its trainer and using it leaves a trainer that holds a slot until its inactivity
     timeout. The official SDK opens its first session once everything that it made is up, so the clock waits for the
-    user's other jobs. Who sent an inactivity timeout said how long to wait. No provider here runs deployments, which
-    would be waited for as well.
+    user's other jobs. Who sent an inactivity timeout said how long to wait. One that a deployment was
+    tied to has been come for.
     """
-    if not launch.made_by_program or launch.claimed_at or "inactivity_timeout" in launch.inputs:
+    if not launch.made_by_program or launch.claimed_at or launch.tied_at or "inactivity_timeout" in launch.inputs:
         return
     if seen.session_opened is not False or attempt.ready_at is None or attempt.is_final:
         return

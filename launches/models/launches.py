@@ -65,6 +65,7 @@ class Launch(models.Model):
     claimed_at = models.DateTimeField(
         null=True, blank=True, help_text="When a client was first seen to have opened a session, in any attempt."
     )
+    tied_at = models.DateTimeField(null=True, blank=True, help_text="When a deployment was first tied to it.")
     goes_on = models.BooleanField(
         default=False, db_default=False, help_text="Whether it goes on by itself where it is interrupted."
     )

@@ -99,6 +99,8 @@ def test_promoting_as_the_sdk_does_it(caller: Caller, saved: Launch, engine: Rem
 
     again = caller.post(f"{BASE}/checkpoints/final:promote", asked())
     assert again == (200, {"model": caller.get(f"{MODELS}/mine")[1]})
+    older = asked(hot_load_deployment_id="accounts/team-a/deployments/dep")  # as for jobs that named a deployment
+    assert caller.post(f"{BASE}/checkpoints/final:promote", older) == again
     assert TrainedModel.objects.count() == 1
     listed = caller.get(f"{BASE}/rlorTrainerJobs/job-done/checkpoints")[1]["checkpoints"]
     assert [row["promotable"] for row in listed] == [True]
@@ -142,7 +144,7 @@ def test_a_promotion_that_fails_says_why_however_it_was_asked_for(
         ("final", {"output_model": "accounts/team-b/models/x"}, 400, "outputModel", "no model of team-a"),
         ("final", {"output_model": "My model"}, 400, "outputModel", "such as my-model"),
         ("final", {"base_model": "accounts/fireworks/models/x"}, 400, "baseModel", f"Use {TINY}"),
-        ("final", {"hot_load_deployment_id": "x"}, 400, "hotLoadDeploymentId", "There is no such field"),
+        ("final", {"hot_load_bucket": "x"}, 400, "hotLoadBucket", "There is no such field"),
         ("final", {"checkpoint_type": "delta"}, 400, "checkpointType", "base, merged_base"),
         ("final", {"trainerJobId": "x"}, 400, "trainer_job_id", "there twice"),
         ("final", {"output_model": "taken"}, 409, "", "taken is there already"),

@@ -56,16 +56,6 @@ def test_nothing_is_asked_for_in_any_of_the_ways_of_json(caller: Caller) -> None
     assert [create(caller, body)[0] for body in everything] == [200] * len(everything)
 
 
-@pytest.mark.parametrize("value", ["", "%20"])
-def test_a_deployment_is_named_by_no_job(caller: Caller, value: str) -> None:
-    assert create(caller, {}, f"&deploymentId={value}")[0] == 200
-    status, body = create(caller, {"hotLoadDeploymentId": "d"}, "&deploymentId=d")
-    assert status == 400
-    found = {each["field"]: each["description"] for each in body["details"][-1]["fieldViolations"]}
-    assert set(found) == {"hotLoadDeploymentId", "deploymentId"}
-    assert all("a deployment names its trainer" in sentence for sentence in found.values())
-
-
 def test_labels_are_kept_and_shown(caller: Caller, client: Client) -> None:
     labels = {"purpose": "PURPOSE_PILOT", "managedBy": "accounts/team-a/supervisedFineTuningJobs/j1"}
     status, job = create(caller, labels)

@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Account, AuditEntry, User
+from accounts.roles import Role
 from accounts.scopes import Scope
 from catalog.models import ShapeVersion
 from connections.models import Connection
@@ -16,11 +17,12 @@ from connections.providers.base import Observation
 from connections.providers.states import AttemptState, Reason
 from deployments.domain.advance_deployment import advance_deployment
 from deployments.models import Deployment
+from launches.models import Launch
 from tests.api.makers import Caller, make_caller
 from tests.connections.remote import CAPABILITIES, make_connection, registered
 from tests.deployments.engine import ASKED, SERVING, UP, Samplers, ServingEngine
 from tests.launches.makers import make_launch
-from tests.makers import make_shape, make_version
+from tests.makers import make_member, make_shape, make_version
 
 pytestmark = pytest.mark.django_db
 ALL = "/v1/accounts/team-a/deployments"
@@ -115,6 +117,45 @@ def test_it_loads_the_weights_of_its_trainer_and_of_another_one_after_a_new_star
     assert [spec.trainer_job for spec in samplers.specs.values()] == [jobs[0].job_id, jobs[1].job_id]
     refused = caller.patch(f"{ONE}?updateMask=hot_load_trainer_job", {"hotLoadTrainerJob": jobs[2].name})
     assert (refused[0], "where its weights are not" in refused[1]["message"]) == (400, True)
+
+
+def test_a_job_that_names_its_deployment_is_the_one_whose_weights_that_loads(
+    caller: Caller, samplers: Samplers, version: ShapeVersion, team: Account, lena: User
+) -> None:
+    trains = make_version(shape=make_shape(account=team, base_model=version.shape.base_model))
+    make_connection(name="a-first", kind=SERVING)  # where it would run without the deployment's
+    caller.post(f"{ALL}?deploymentId=dep", body(version))
+    Deployment.objects.update(connection=Connection.objects.get(name="near"))
+    step()
+    jobs = f"/v1/accounts/team-a/rlorTrainerJobs?trainingShape={trains.name}"
+
+    def create(job: str, field: object, parameter: str = "", who: Caller = caller) -> tuple[int, str]:
+        asked = {"hotLoadDeploymentId": field}
+        status, answer = who.post(f"{jobs}&rlorTrainerJobId={job}&deploymentId={parameter}", asked)
+        return status, answer.get("message", answer["name"].rpartition("/")[2] if status == 200 else "")
+
+    for field, parameter, words in (
+        ("none", "", "There is no deployment 'none' in team-a. Create it before"),
+        ("", "accounts/team-b/deployments/dep", "There is no deployment"),
+        ("dep", "other", "Send the same, or one."),
+    ):
+        status, message = create("wrong", field, parameter)
+        assert (status, words in message) == (400, True), message
+    other = make_caller(account=team, user=make_member(account=team, role=Role.LAUNCHER), scope=Scope.LAUNCH)
+    assert create("theirs", "dep", who=other)[0] == 403
+    assert not Launch.objects.exists(), "both or neither"
+    assert create("empty", None, "%20") == (200, "empty")
+    assert caller.get(ONE)[1].get("hotLoadTrainerJob") is None
+
+    for number, named in enumerate((("dep", "dep"), ("", "dep"), ("accounts/team-a/deployments/dep", ""))):
+        assert create(f"job-{number}", *named) == (200, f"job-{number}")
+        launch = Launch.objects.get(job_id=f"job-{number}")
+        assert caller.get(ONE)[1]["hotLoadTrainerJob"] == launch.name
+        assert (launch.connection.name, launch.tied_at is None) == ("near", False)
+    assert Deployment.objects.get().sampler_spec.trainer_job == "job-2"
+    caller.delete(ONE)
+    assert create("job-0", "dep", "dep")[0] == 409, "a request that is repeated finds its job"
+    assert create("job-3", "dep")[0] == 400, "it is being deleted"
 
 
 def test_one_that_is_wanted_again_while_it_ends_has_not_failed(

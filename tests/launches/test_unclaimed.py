@@ -19,6 +19,7 @@ from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import claim_attempt
 from launches.domain.create_launch import create_launch
 from launches.domain.resume_launch import resume_launch
+from launches.domain.tie_launch import tie_launch
 from launches.models import Launch
 from tests.launches.makers import attempt_of, make_tiny_version, seen
 from tests.makers import make_member
@@ -103,6 +104,14 @@ def test_what_is_used_or_unknown_stays(owner: User, local: Account, facts: dict[
 def test_who_named_a_timeout_or_came_by_the_form_waits_as_long_as_that(owner: User, local: Account) -> None:
     assert wait(make_job(owner, local, inactivity_timeout="1800s")) == S.RUNNING
     assert wait(make_job(owner, local, name="form", by_form=True)) == S.RUNNING
+
+
+def test_one_that_a_deployment_is_tied_to_was_come_for(owner: User, local: Account) -> None:
+    job = make_job(owner, local)
+    tie_launch(job, now=timezone.now())
+    assert wait(job) == S.RUNNING
+    assert wait(job, session_opened=True) == S.RUNNING
+    assert job.events.filter(kind="session").count() == 1, "its first session is told all the same"
 
 
 def test_the_clock_starts_again_where_it_stopped_answering(owner: User, local: Account) -> None:
