@@ -9,6 +9,7 @@ from typing import Any
 from catalog.fields.launch_fields import PLACES
 from catalog.fields.snapshot_fields import spec_of
 from catalog.fields.snapshots import Snapshot
+from catalog.labels import accelerator_label
 from catalog.sync_queries import not_offered
 from connections.capacities import read_capacity
 from connections.models import Connection
@@ -20,11 +21,14 @@ from wire.counts import quantity
 
 @dataclass(frozen=True)
 class Whereabouts:
-    """The connections that may run a shape, by what people call them; where there is none, what it lacks."""
+    """The connections that may run a shape, by what people call them; where there is none, what it needs.
+
+    `reasons` are those against each connection that was asked.
+    """
 
     runs_on: tuple[str, ...]
-    lacks: str = ""
-    reasons: str = ""
+    needs: str = ""
+    reasons: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def whereabouts(snapshots: Iterable[Snapshot], connections: Sequence[Connection]) -> Iterator[Whereabouts]:
@@ -33,8 +37,8 @@ def whereabouts(snapshots: Iterable[Snapshot], connections: Sequence[Connection]
         spec = plain_spec(snapshot)
         refusals = {connection: _refusal(connection, spec) for connection in connections}
         willing = tuple(str(connection) for connection, reasons in refusals.items() if not reasons)
-        told = " ".join(f"{connection}: {' '.join(reasons)}" for connection, reasons in refusals.items())
-        yield Whereabouts(willing) if willing else Whereabouts((), _lacking(snapshot), told)
+        told = tuple((str(connection), reasons) for connection, reasons in refusals.items())
+        yield Whereabouts(willing) if willing else Whereabouts((), _needed(snapshot, spec), told)
 
 
 def plain_spec(snapshot: Snapshot) -> TrainerSpec:
@@ -62,10 +66,13 @@ def reasons_against(connection: Connection, spec: TrainerSpec) -> tuple[str, ...
     return fit or not_offered(connection, spec.training_shape_version)
 
 
-def _lacking(snapshot: Snapshot) -> str:
+def _needed(snapshot: Snapshot, spec: TrainerSpec) -> str:
     """Which kind of connection it would take."""
     if snapshot.hide_specs:
-        return "needs a connection that offers it"
-    if snapshot.gpus:
-        return f"needs a connection with {quantity(snapshot.gpus, 'GPU')}"
-    return "needs a connection that has its base model"
+        return "a connection that offers it"
+    if not snapshot.gpus:
+        return "a connection that has its base model"
+    kind = accelerator_label(spec.accelerator_type) if spec.accelerator_type else "of a type that the shape leaves open"
+    nodes = f" on each of {spec.node_count:,} nodes" if spec.node_count > 1 else ""
+    several = ", and a trainer there that runs as several processes" if spec.gpus_per_replica > 1 else ""
+    return f"a connection with {quantity(spec.accelerator_count, 'GPU')} ({kind}){nodes}{several}"

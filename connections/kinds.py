@@ -43,9 +43,10 @@ class Kind:
     """A kind of connection.
 
     `secret_label` says what its secret is, "" where it has none; `secret_help` when one is needed, "" for always;
-    `secret_is_long` that it has lines. `wrong_secret` answers why a secret is none, in a sentence. `confirmed` names
-    the settings that a test shows for a person to confirm (`Unconfirmed`). `one_only` says that the set-up made the
-    only one. `closed_because` answers why a setting shuts all connections of the kind off, "" where none does.
+    `secret_is_long` that it has lines. `wrong_secret` answers why a secret is none, in a sentence. `asked` names the
+    settings that a person is asked for on its page: what a test shows (`Unconfirmed`), or a `TypeQuestion`. `one_only`
+    says that the set-up made the only one. `closed_because` answers why a setting shuts all connections of the kind
+    off, "" where none does.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Kind:
     secret_help: str = ""
     secret_is_long: bool = False
     wrong_secret: Callable[[str], str] = lambda _: ""
-    confirmed: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
     one_only: bool = False
     closed_because: Callable[[], str] = str
 
@@ -171,7 +172,7 @@ KINDS: dict[str, Kind] = {
             secret_help="For a login node: of ssh, without a passphrase (ssh-keygen -t ed25519 -N '' -f slipway).",  # noqa: S106
             secret_is_long=True,
             wrong_secret=wrong_private_key,
-            confirmed=("host_key",),
+            asked=("host_key", "unnamed_type"),
         ),
     )
 }

@@ -11,6 +11,7 @@ from connections.models import Connection
 from connections.opened import open_provider
 from connections.providers.base import ProviderError
 from connections.providers.catalogs import OffersCatalog
+from connections.providers.unnamed import GivesTypes
 from connections.sealing import Unsealable, unseal
 
 
@@ -85,6 +86,15 @@ class ShownConnection:
             return isinstance(open_provider(self.row), OffersCatalog)
         except ProviderError:
             return False
+
+    @property
+    def asks_for_type(self) -> bool:
+        """Whether nobody has said yet which GPU shapes get there that name none."""
+        try:
+            provider = open_provider(self.row)
+        except ProviderError:
+            return False
+        return isinstance(provider, GivesTypes) and provider.type_question is not None
 
     @property
     def may_retire(self) -> bool:

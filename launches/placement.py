@@ -17,6 +17,7 @@ from connections.models import Connection
 from connections.opened import open_provider
 from connections.providers.base import Recipe
 from connections.providers.spec import NO_RECIPE, TrainerSpec
+from connections.providers.unnamed import GivesTypes
 from connections.queries import usable_connections
 from launches.resolve import CONNECTION, CONTINUE_FROM, RECIPE, StartingPoint, Subject, read_recipe, resolve, settled
 from wire.errors import Violation
@@ -170,8 +171,9 @@ def default_offer(
 def _judge(connection: Connection, spec: TrainerSpec) -> Verdict:
     if reasons := reasons_against(connection, spec):
         return Verdict(connection, reasons)
-    recipes = tuple(open_provider(connection).recipes(spec))
-    return Verdict(connection, (), recipes, connection.wait_for(spec.accelerator_type or "", spec.trainer_gpus))
+    provider = open_provider(connection)
+    kind = provider.type_for(spec) if isinstance(provider, GivesTypes) else spec.accelerator_type or ""
+    return Verdict(connection, (), tuple(provider.recipes(spec)), connection.wait_for(kind, spec.trainer_gpus))
 
 
 def _closed(connection: Connection) -> tuple[str, ...]:

@@ -239,6 +239,7 @@ TABLE: dict[str, list[Case]] = {
     "connections_common_order": [post("/connections-common-order", superusers(FORBIDDEN, admin=SEE_OTHER))],
     "connection_test": [post("/connections/local/test", superusers(OK))],
     "connection_confirm": [post("/connections/local/confirm", superusers(UNPROCESSABLE))],  # it showed nothing
+    "connection_unnamed": [get("/connections/local/unnamed", superusers(OK))],
     "sync_runs": [get("/connections/local/catalog", superusers(OK))],
     "model_rename": [post("/connections/local/catalog/rename", superusers(UNPROCESSABLE))],  # nothing was proposed
     "sync_now": [post("/connections/local/catalog/sync", superusers(UNPROCESSABLE))],  # it has no catalog

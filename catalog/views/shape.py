@@ -22,6 +22,7 @@ from catalog.fields.launch_fields import FieldType, LaunchField
 from catalog.fields.snapshots import Snapshot
 from catalog.fields.texts import limits_text, part_text
 from catalog.models import ShapeVersion
+from catalog.places import whereabouts
 from catalog.rows import rows_for_template
 from catalog.usage import LORA_RANK, PUBLIC_URL, Example, Snippet, snippets
 from catalog.views.access import catalog_reader, member_of
@@ -58,6 +59,7 @@ def shape(request: SlipwayRequest, account: str, shape_id: str) -> HttpResponse:
         "unconfirmed": version.shape.id_source == IdSource.DERIVED,
         "parameters": parameters(snapshot),
         "facts": _facts(mine, snapshot),
+        "place": next(whereabouts([snapshot], connections)) if snapshot.trainer_mode else None,
         "fields": [_field(field, snapshot.base_model) for field in fields],
         "snippets": _snippets(version),
         "siblings": rows_for_template(_siblings(mine, version), connections),

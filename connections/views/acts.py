@@ -62,11 +62,11 @@ def connection_test(request: SlipwayRequest, name: str) -> HttpResponse:
 @require_POST
 @connections_page
 def connection_confirm(request: SlipwayRequest, name: str) -> HttpResponse:
-    """Say that what a test showed is right."""
+    """Say that what a test showed is right, or answer what the page asks."""
     setting, shown = request.POST.get("setting", ""), request.POST.get("shown", "")
     row = own_connection(request, name)
     row = confirm_setting(actor=actor_of(request), connection=row, setting=setting, shown=shown)
-    messages.success(request, f"{row} is believed to be what it showed. Test it again.")
+    messages.success(request, f"{row} says so from now on. Test tries it, and Edit changes it.")
     return see_other(reverse("connection", args=[row.name]))
 
 

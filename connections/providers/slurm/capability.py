@@ -8,7 +8,7 @@ from pathlib import Path
 
 from connections.providers.slurm.config import ONE, SlurmConfig
 from connections.providers.slurm.made_models import is_adapter, made_here
-from connections.providers.slurm.script import gres_for
+from connections.providers.slurm.script import gres_for, type_for
 from connections.providers.spec import TrainerSpec
 from connections.providers.trainer_files.base_models import is_model
 from connections.providers.trainer_files.demo_models import DEMO_MODELS
@@ -28,17 +28,8 @@ def reasons_against(spec: TrainerSpec, config: SlurmConfig, models: Mapping[str,
             "far, which uses one: the others would be held and idle. A connection whose image has a trainer of several "
             "processes says so in its settings."
         )
-    elif gres_for(spec, config) is None and spec.accelerator_type:
-        known = ", ".join(config.gres_by_type) or "none"
-        yield (
-            f"The connection does not say how Slurm calls {spec.accelerator_type}; it knows {known}. Where the cluster "
-            "has them, a superuser adds the line under GPUs."
-        )
     elif gres_for(spec, config) is None:
-        yield (
-            "The shape does not say which GPU it needs, and the connection not which to give then: a superuser sets "
-            "its GPU type where a shape names none."
-        )
+        yield _no_gres(spec, config)
     if "{tag}" in config.image and not _TAG.fullmatch(spec.trainer_image_tag or ""):
         told = (
             f"names the image tag {spec.trainer_image_tag[:80]!r}, which is none"
@@ -62,6 +53,22 @@ def reasons_against(spec: TrainerSpec, config: SlurmConfig, models: Mapping[str,
             f"The base model {spec.base_model} is not on the cluster as far as the connection says: a superuser can "
             "add the line with its folder there."
         )
+
+
+def _no_gres(spec: TrainerSpec, config: SlurmConfig) -> str:
+    """Why Slurm cannot be asked for its GPUs."""
+    if kind := type_for(spec, config):
+        whose = "" if spec.accelerator_type else ", which it gives where a shape names none"
+        return (
+            f"The connection does not say how Slurm calls {kind}{whose}; it knows "
+            f"{', '.join(config.gres_by_type) or 'none'}. Where the cluster has them, a superuser adds the line under "
+            "GPUs."
+        )
+    told = "gives such shapes none" if config.unnamed_type else "does not say which to give then"
+    return (
+        f"The shape does not say which GPU it needs, and the connection {told}: a superuser sets its GPU type where a "
+        "shape names none."
+    )
 
 
 def mapped_models(models: Mapping[str, Path]) -> Iterator[tuple[str, str]]:

@@ -18,6 +18,7 @@ from connections.providers.slurm.login import (
     read_login,
 )
 from connections.providers.trainer_files.base_models import directories_setting
+from connections.providers.unnamed import NO_TYPE, TypeQuestion
 
 DIRECT, TUNNEL = WAYS = ("directly", "through the login node")
 MOUNTED, OVER_SSH = FILES = ("mounted here", "over ssh")
@@ -69,10 +70,11 @@ def read_gres(written: str) -> str:
 
 
 def read_type(written: str) -> str:
-    """A GPU type as shapes name it, or "". Errors: `ValueError`."""
-    if written.strip() and not _TYPE.fullmatch(written.strip()):
-        raise ValueError("use a GPU type as shapes name it, such as NVIDIA_H100_80GB")
-    return written.strip()
+    """A GPU type as shapes name it, `NO_TYPE`, or "". Errors: `ValueError`."""
+    text = written.strip()
+    if text and text != NO_TYPE and not _TYPE.fullmatch(text):
+        raise ValueError(f"use a GPU type as shapes name it, such as NVIDIA_H100_80GB, or {NO_TYPE}")
+    return text
 
 
 def read_minutes(written: str) -> int:
@@ -133,7 +135,8 @@ class SlurmConfig:
     )
     unnamed_type: str = setting(
         "GPU type where a shape names none",
-        "What to give to shapes that say how many GPUs they need and not which; empty: they never run here.",
+        f"What to give to shapes that say how many GPUs they need and not which; {NO_TYPE}: they never run here. "
+        "Empty: its page asks, once the catalog has such shapes.",
         read=read_type,
         placeholder="NVIDIA_H100_80GB",
     )
@@ -216,6 +219,12 @@ class SlurmConfig:
     def login_node(self) -> Login | None:
         """Where Slurm's programs run; None for this machine."""
         return parse_login(self.login, self.host_key)
+
+    @property
+    def type_question(self) -> TypeQuestion | None:
+        """Which of its GPUs shapes get that name none, while nobody has said it."""
+        types = tuple(self.gres_by_type)
+        return TypeQuestion("unnamed_type", types) if types and not self.unnamed_type else None
 
     def root(self, instance: str) -> str:
         """Our folder in the shared directory."""

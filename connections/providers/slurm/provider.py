@@ -27,7 +27,17 @@ from connections.providers.base import (
     Retryable,
     Submission,
 )
-from connections.providers.slurm import capability, inspection, made_models, observing, sending, sizes, states, trying
+from connections.providers.slurm import (
+    capability,
+    inspection,
+    made_models,
+    observing,
+    script,
+    sending,
+    sizes,
+    states,
+    trying,
+)
 from connections.providers.slurm.endings import ENDING, AttemptEnding, write_ending
 from connections.providers.slurm.ground import POLL_SECONDS, SlurmGround
 from connections.providers.slurm.names import read_name
@@ -36,6 +46,7 @@ from connections.providers.states import AttemptState, Reason
 from connections.providers.submissions import KeptSubmission
 from connections.providers.trainer_files import files, recipes, tokenizers
 from connections.providers.trials import Trial
+from connections.providers.unnamed import TypeQuestion
 
 LOOKS_AT_ONCE = 32
 _SHOWN = 200
@@ -84,6 +95,15 @@ class SlurmProvider(SlurmGround):
     def too_large(self, spec: TrainerSpec, capacity: Capacity) -> Sequence[str]:
         """Why no node and no partition there can hold the spec, by what Slurm last said of them."""
         return tuple(sizes.too_large(spec, self.config, capacity))
+
+    @property
+    def type_question(self) -> TypeQuestion | None:
+        """Which GPU shapes get that name none, while nobody has said it."""
+        return self.config.type_question
+
+    def type_for(self, spec: TrainerSpec) -> str:
+        """Of the GPUs that the spec gets there, "" where nobody has said it."""
+        return script.type_for(spec, self.config)
 
     def tokenizer(self, base_model: str) -> Mapping[str, bytes]:
         """The files of the model's tokenizer, by name; none where this side does not see them. Errors: `Retryable`."""

@@ -11,6 +11,7 @@ from connections.providers.slurm.config import PYXIS, SlurmConfig
 from connections.providers.spec import TrainerSpec
 from connections.providers.trainer_files import files
 from connections.providers.trainer_files.base_models import directories_in
+from connections.providers.unnamed import NO_TYPE
 
 MODULE = "connections.providers.slurm.job"
 PYTHON = "python3"
@@ -24,11 +25,16 @@ exit "$code"
 """What srun starts on each node. SIGTERM would have srun kill all at once; SIGUSR2 it hands on to all of a step."""
 
 
+def type_for(spec: TrainerSpec, config: SlurmConfig) -> str:
+    """Of the GPUs that it gets: its own, or what the connection gives where it names none."""
+    return spec.accelerator_type or config.unnamed_type.removeprefix(NO_TYPE)
+
+
 def gres_for(spec: TrainerSpec, config: SlurmConfig) -> str | None:
     """What to ask Slurm for on each node, "" for no GPU; None where the connection has no word for the type."""
     if not spec.accelerator_count:
         return ""
-    gres = config.gres_by_type.get(spec.accelerator_type or config.unnamed_type)
+    gres = config.gres_by_type.get(type_for(spec, config))
     return f"{gres}:{spec.accelerator_count}" if gres else None
 
 

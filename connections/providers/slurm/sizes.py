@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from connections.providers.base import Capacity, MachineKind
 from connections.providers.slurm.answers import SlurmNode, SlurmPartition
 from connections.providers.slurm.config import SlurmConfig
+from connections.providers.slurm.script import type_for
 from connections.providers.spec import TrainerSpec
 from wire.counts import quantity
 
@@ -37,7 +38,7 @@ def too_large(spec: TrainerSpec, config: SlurmConfig, capacity: Capacity) -> Ite
 def _against_machines(
     spec: TrainerSpec, config: SlurmConfig, machines: Sequence[MachineKind], there: str
 ) -> Iterator[str]:
-    kind, gpus = spec.accelerator_type or config.unnamed_type, spec.accelerator_count
+    kind, gpus = type_for(spec, config), spec.accelerator_count
     most = max((machine.gpus.get(kind, 0) for machine in machines), default=0)
     if gpus > most:
         yield (
