@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from accounts.models import Account, User
-from catalog.models import ShapeVersion
+from catalog.models import ShapeVersion, TrainedModel
 from connections.models import Connection
 from connections.providers.base import Reference
 from connections.providers.samplers import SamplerSpec
@@ -36,6 +37,14 @@ class Deployment(LeasedRow):
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="deployments")
     trainer = models.ForeignKey(Launch, on_delete=models.PROTECT, null=True, blank=True, related_name="deployments")
     spec = models.JSONField()
+    serves = models.CharField(max_length=300, help_text="Resource name of what it was asked to serve.")
+    model = models.ForeignKey(
+        TrainedModel, on_delete=models.PROTECT, null=True, blank=True, related_name="deployments",
+        help_text="What it serves, where that is a model that people made; none once it was deleted.",
+    )  # fmt: skip
+    loaded = models.CharField(
+        max_length=400, blank=True, help_text="Identity of what its sampler loaded last: what the next one starts with."
+    )
     said = models.JSONField(default=dict, help_text="What the request said that changes nothing here, to be answered.")
     min_replicas = models.PositiveIntegerField()
     max_replicas = models.PositiveIntegerField()
@@ -99,5 +108,6 @@ class Deployment(LeasedRow):
 
     @property
     def sampler_spec(self) -> SamplerSpec:
-        """What its samplers are told."""
-        return SamplerSpec(**self.spec)
+        """What its samplers are told: to serve what was loaded last."""
+        spec = SamplerSpec(**self.spec)
+        return replace(spec, snapshot=self.loaded) if self.loaded else spec

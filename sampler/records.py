@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
-from sampler.holdings import Load
+from sampler.holdings import READY, Load
+from trainer.durable import write_json
 from trainer.metrics import MetricsLog
 
 EVERY_S = 10.0
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,19 +40,28 @@ class LoadRecord:
 
 
 class Records:
-    """Adds up what is served, and writes it down now and then."""
+    """Adds up what is served, and writes it down now and then; and what was loaded last, in a file of its own."""
 
-    def __init__(self, log: MetricsLog) -> None:
-        self._log = log
+    def __init__(self, directory: Path) -> None:
+        self._log = MetricsLog(directory / "metrics.jsonl")
+        self._loaded = directory / "loaded.json"
         self._lock = threading.Lock()
         self._since = time.monotonic()
         self._requests = self._prompt = self._completion = 0
 
     def note_load(self, load: Load) -> None:
         with self._lock:
+            if load.stage == READY:
+                self._write_loaded(load.identity)
             self._log.append(
                 LoadRecord(identity=load.identity, stage=load.stage, message=load.message, seconds=load.seconds)
             )
+
+    def _write_loaded(self, identity: str) -> None:
+        try:
+            write_json(self._loaded, {"identity": identity})
+        except OSError as error:
+            log.warning("%s was not noted as loaded: %s", identity, error.strerror or error)
 
     def note_request(self, prompt_tokens: int, completion_tokens: int) -> None:
         with self._lock:

@@ -11,7 +11,6 @@ from sampler.holdings import Holdings
 from sampler.records import Records
 from sampler.server import SamplerApi, make_app
 from sampler.vllm_engine import VllmEngine
-from trainer.metrics import MetricsLog
 from trainer.outcome import Ending
 from trainer.process import ServingProcess
 from trainer.sessions import Sessions
@@ -24,7 +23,7 @@ class SamplerRuntime:
         self.config = config
         self.process = ServingProcess(config.directory, config.host, config.port)
         self.sessions = Sessions()
-        self.records = Records(MetricsLog(config.directory / "metrics.jsonl"))
+        self.records = Records(config.directory)
         self.api = SamplerApi(config, self.records)
         self._token = token
         self._engine: Engine | None = None

@@ -192,6 +192,7 @@ class Observation:
     nobody knows. `remote_id`, `remote_state` and `remote_version` are the engine's own id, state and, where it resolves
     shapes itself, shape version, "" where it has none; `estimated_start` is when it expects to start what waits.
     `nodes` and `gpus` are what the engine gave it, in its own words; `gpu_seconds` what it has counted of these so far.
+    `serving` is the identity of what a sampler loaded last, "" where that is its base model, or is not known.
     """
 
     state: AttemptState
@@ -212,6 +213,7 @@ class Observation:
     nodes: str = ""
     gpus: str = ""
     gpu_seconds: int | None = None
+    serving: str = ""
 
 
 @dataclass(frozen=True)

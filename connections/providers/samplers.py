@@ -20,6 +20,8 @@ class SamplerSpec:
     `deployment` is its resource name; `accelerator_count` is GPUs per node of one replica; `max_context_length` is
     tokens of prompt and completion. `trainer_job` is the id of the account's job whose weights it loads, "" for none.
     `inactivity_timeout_seconds` is how long it is up without a call. None elsewhere means that the provider chooses.
+    `snapshot` is loaded on the base model before the first answer, "" for nothing: a name that the trainer saved,
+    `cross_job://JOB/NAME`, or a model of the account; `lora_rank` is its rank, 0 of whole weights.
     """
 
     deployment: str
@@ -34,6 +36,8 @@ class SamplerSpec:
     deployment_image_tag: str | None
     trainer_job: str
     inactivity_timeout_seconds: int
+    snapshot: str = ""
+    lora_rank: int = 0
 
     @property
     def gpus(self) -> int:

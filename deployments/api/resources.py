@@ -29,7 +29,7 @@ class DeploymentSerializer(serializers.Serializer[Deployment]):
     """Samplers that serve a base model, or what its trainer made of it."""
 
     name = serializers.CharField(read_only=True)
-    baseModel = serializers.CharField(required=False)
+    baseModel = serializers.CharField(required=False, help_text="a base model, a model or a checkpoint that fits")
     deploymentShape = serializers.CharField(required=False, help_text="name of a version; of a shape its latest")
     description = serializers.CharField(required=False, allow_blank=True, max_length=1000)
     state = serializers.ChoiceField(STATES, read_only=True)
@@ -58,7 +58,7 @@ class DeploymentSerializer(serializers.Serializer[Deployment]):
         failed = row.state == DeploymentState.FAILED
         answer = {
             "name": row.name,
-            "baseModel": row.spec["base_model"],
+            "baseModel": row.serves,
             "deploymentShape": row.spec["deployment_shape_version"],
             **{name: row.said[name] for name in TAKEN if name in row.said},
             "state": row.state,

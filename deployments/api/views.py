@@ -37,7 +37,7 @@ WIRE = {
     "base_model": "baseModel",
     "deployment_id": "deploymentId",
 }
-CHANGED = frozenset({*TAKEN, "minReplicaCount", "maxReplicaCount", "hotLoadTrainerJob"})
+CHANGED = frozenset({*TAKEN, "minReplicaCount", "maxReplicaCount", "hotLoadTrainerJob", "baseModel"})
 """What PATCH changes."""
 DEPLOYMENTS = Listing(
     key="deployments",
@@ -122,7 +122,7 @@ class DeploymentView(ResourceView):
         **answers_one("UpdateDeployment", DeploymentSerializer, body=DeploymentSerializer, parameters=[UPDATE_MASK])
     )
     def patch(self, request: Request, account: str, deployment: str) -> Response:  # noqa: ARG002
-        """Change its replicas, or the trainer whose weights it loads."""
+        """Change its replicas, what it serves, or the trainer whose weights it loads."""
         found = _find(self, account, deployment)
         body = read_masked_body(self, DeploymentSerializer)
         _refuse_fixed(found, body)
@@ -133,6 +133,7 @@ class DeploymentView(ResourceView):
                 min_replicas=body.get("minReplicaCount"),
                 max_replicas=body.get("maxReplicaCount"),
                 trainer=_trainer(found.account, body),
+                base_model=body.get("baseModel") or None,
                 said={name: body[name] for name in TAKEN if name in body},
             )
         return self.answer(DeploymentSerializer, _find(self, account, deployment))

@@ -26,6 +26,7 @@ _S = DeploymentState
 SOON, WATCHED, SETTLED = timedelta(seconds=1), timedelta(seconds=10), timedelta(hours=1)
 """How long until the next look: while something changes, while a sampler runs, and where nothing does."""
 LOG_TAIL_CHARACTERS = 64 * 1024
+LONGEST_IDENTITY = 400
 log = structlog.get_logger(__name__)
 
 
@@ -141,6 +142,8 @@ def _keep_log(row: Deployment, report: SamplerReport) -> None:
 
 def _settle(row: Deployment, report: SamplerReport, now: datetime) -> None:
     """The row as the report says; what is wanted may be something else by now, which the next step sees to."""
+    if report.observation and report.observation.serving and not row.stop_asked:  # else it may be of other weights
+        row.loaded = report.observation.serving[:LONGEST_IDENTITY]
     if row.running and report.is_over:
         row.running, row.ready_replicas, row.endpoint = False, 0, ""
         if _is_wanted(row):
@@ -164,10 +167,19 @@ def _note_ending(row: Deployment, seen: Observation | None, now: datetime) -> No
         row.replicas = row.min_replicas
         note(row, f"Scaled to {row.replicas}: {detail}", now=now)
     elif reason is not Reason.HOST_STOPPED:
-        move(row, _S.FAILED, now=now, detail=detail)
+        move(row, _S.FAILED, now=now, detail=f"{detail}{_remedy(row)}")
         return
     if row.replicas and row.state == _S.READY:
         move(row, _S.UPDATING, now=now, detail=detail)
+
+
+def _remedy(row: Deployment) -> str:
+    """What to do where it never served what it was to start with."""
+    snapshot = row.sampler_spec.snapshot
+    if not snapshot or row.state == _S.READY:
+        return ""
+    which = "the last that it served" if row.loaded else "what it is to serve"
+    return f"\nIt was to start with {snapshot}, {which}. Update it to try again, or let it serve another base_model."
 
 
 def _wait(row: Deployment) -> timedelta:

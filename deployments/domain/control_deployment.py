@@ -20,7 +20,9 @@ def lock_for(actor: Actor, deployment: Deployment) -> Deployment:
     Errors: `NotFound`, `PermissionDenied`. Call it inside a transaction.
     """
     require(actor, deployment.account, right_to_control(actor, deployment))
-    rows = Deployment.objects.select_for_update(of=("self",)).select_related("account", "connection", "trainer")
+    rows = Deployment.objects.select_for_update(of=("self",)).select_related(
+        "account", "connection", "trainer", "shape_version__shape__base_model__account", "shape_version__shape__account"
+    )
     found = rows.filter(pk=deployment.pk, finished_at__isnull=True).first()
     if found is None:
         raise NotFound(f"There is no {deployment.name} any more.")

@@ -13,6 +13,7 @@ from accounts.domain.record import record
 from accounts.models import Account
 from accounts.roles import Right
 from catalog.models import ShapeVersion
+from connections.models import Connection
 from connections.queries import usable_connections
 from deployments.domain.move_deployment import MESSAGES, note
 from deployments.hints import ADVANCE
@@ -20,6 +21,7 @@ from deployments.models import Deployment
 from deployments.placement import choose_connection
 from deployments.replicas import refuse_bounds, wanted_replicas
 from deployments.resolved import spec_of
+from deployments.served import ServedWeights, find_served, hold_served
 from deployments.states import DeploymentState
 from launches.domain.tie_launch import tie_launch
 from launches.models import Launch
@@ -42,7 +44,8 @@ def create_deployment(
 ) -> Deployment:
     """Accept a deployment of `version`, a deployment shape's that the actor may see.
 
-    It runs where its trainer does, else on the first connection that takes it. Errors: `InvalidArgument`,
+    `base_model` is what `find_served` finds. It runs where its trainer does, or its checkpoint lies, else on the first
+    connection that takes it. Errors: `InvalidArgument`,
     `PermissionDenied`, `NotFound`; `FailedPrecondition` where the version is not offered; `Unimplemented` and
     `FailedPrecondition` where no connection runs it, before anything is created; `AlreadyExists`.
     """
@@ -52,14 +55,16 @@ def create_deployment(
     found = refuse_bounds(min_replicas, max_replicas)
     if sentence := refuse_id(deployment_id, what="deployment id"):
         found.append(Violation("deployment_id", f"{sentence}."))
-    if base_model not in (own := (version.shape.base_model.name, *version.shape.base_model.former_names)):
-        found.append(Violation("base_model", f"{base_model[:200]!r} is not what the shape serves. Use {own[0]}."))
+    try:
+        served = find_served(version, account, base_model)
+    except InvalidArgument as refusal:
+        raise InvalidArgument([*found, *refusal.violations]) from None
     if found:
         raise InvalidArgument(found)
     if not version.is_offered:
         raise FailedPrecondition(f"{version.name} is not validated, or was withdrawn. Use another version.")
-    spec = spec_of(version, account, deployment_id, trainer)
-    places = [trainer.connection] if trainer else list(usable_connections(account))
+    spec = spec_of(version, account, deployment_id, trainer, served)
+    places = _places(account, trainer, served)
     deployment = Deployment(
         account=account,
         deployment_id=deployment_id,
@@ -68,6 +73,8 @@ def create_deployment(
         connection=choose_connection(places, spec, max_replicas),
         trainer=trainer,
         spec=spec.as_json(),
+        serves=served.name,
+        model=served.model,
         said=dict(said or {}),
         min_replicas=min_replicas,
         max_replicas=max_replicas,
@@ -79,8 +86,20 @@ def create_deployment(
         raise AlreadyExists(f"{deployment.name} is there already. Choose another id.") from None
 
 
+def _places(account: Account, trainer: Launch | None, served: ServedWeights) -> list[Connection]:
+    """The connections that it may go to. Errors: `InvalidArgument`."""
+    usable = list(usable_connections(account))
+    if served.connection is None:
+        return [trainer.connection] if trainer else usable
+    if trainer and trainer.connection_id != served.connection.pk:
+        told = f"{served.name} lies on {served.connection}, and {trainer.job_id} runs on {trainer.connection}."
+        raise InvalidArgument([Violation("base_model", f"{told} Promote it, or leave the trainer out.")])
+    return [each for each in usable if each.pk == served.connection.pk]
+
+
 @transaction.atomic
 def _write(actor: Actor, deployment: Deployment) -> Deployment:
+    hold_served(deployment.model)
     note(deployment, MESSAGES[DeploymentState.CREATING], now=timezone.now(), actor=actor)
     deployment.save()
     if deployment.trainer:
@@ -90,7 +109,11 @@ def _write(actor: Actor, deployment: Deployment) -> Deployment:
         verb="create_deployment",
         target=deployment.name,
         account=deployment.account,
-        after={"shape": deployment.spec["deployment_shape_version"], "replicas": deployment.replicas},
+        after={
+            "shape": deployment.spec["deployment_shape_version"],
+            "replicas": deployment.replicas,
+            "serves": deployment.serves,
+        },
     )
     hint_on_commit(ADVANCE, deployment.pk)
     return deployment

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from django.db import transaction
 from django.utils import timezone
@@ -17,11 +16,12 @@ from deployments.hints import ADVANCE
 from deployments.models import Deployment
 from deployments.placement import NO_SAMPLERS, samplers_at
 from deployments.replicas import refuse_bounds, wanted_replicas
+from deployments.served import find_served, hold_served
 from deployments.states import DeploymentState
 from launches.domain.tie_launch import tie_launch
 from launches.models import Launch
 from queues.hints import hint_on_commit
-from wire.errors import FailedPrecondition, InvalidArgument
+from wire.errors import FailedPrecondition, InvalidArgument, Violation
 
 
 @transaction.atomic
@@ -32,12 +32,14 @@ def update_deployment(
     min_replicas: int | None = None,
     max_replicas: int | None = None,
     trainer: Launch | None = None,
+    base_model: str | None = None,
     said: dict[str, object] | None = None,
 ) -> Deployment:
     """What is None stays; with another trainer its sampler is started anew, to load that one's weights.
 
-    One that failed is tried again. Errors: `NotFound`, `PermissionDenied`, `InvalidArgument`; `FailedPrecondition`
-    where it is being deleted, its connection cannot run so many, or the trainer runs on another one.
+    So it is to serve another `base_model`, which is whatever `find_served` finds. One that failed is tried again.
+    Errors: `NotFound`, `PermissionDenied`, `InvalidArgument`; `FailedPrecondition` where it is being deleted, its
+    connection cannot run so many, or the trainer runs on another one.
     """
     row = lock_for(actor, deployment)
     if row.state == DeploymentState.DELETING:
@@ -55,18 +57,42 @@ def update_deployment(
         row.stop_asked = row.running  # what was told to end ends first, and is no failure
     if trainer and trainer.pk != row.trainer_id:
         _attach(row, trainer)
+    failed = row.state == DeploymentState.FAILED
+    serves_another = base_model is not None and (failed or base_model != row.serves)
+    if base_model is not None and serves_another:
+        _serve(row, base_model)
     row.said |= said or {}
     now = timezone.now()
-    if (row.replicas, row.trainer_id) != before or row.state == DeploymentState.FAILED:
+    if (row.replicas, row.trainer_id) != before or serves_another or failed:
         if row.state != DeploymentState.UPDATING:
             move(row, DeploymentState.UPDATING, now=now, actor=actor)
         row.next_check_at = now
         hint_on_commit(ADVANCE, row.pk)
     row.updated_at = now
     row.save()
-    after = {"min": least, "max": most, "replicas": row.replicas, "trainer": row.trainer and row.trainer.job_id}
+    after = {
+        "min": least,
+        "max": most,
+        "replicas": row.replicas,
+        "trainer": row.trainer and row.trainer.job_id,
+        "serves": row.serves,
+    }
     record(actor=actor, verb="update_deployment", target=row.name, account=row.account, after=after)
     return row
+
+
+def _serve(row: Deployment, name: str) -> None:
+    """Let it start with other weights, whatever was loaded into it. Errors: `InvalidArgument`, `FailedPrecondition`."""
+    served = find_served(row.shape_version, row.account, name)
+    if served.connection and served.connection.pk != row.connection_id:
+        told = f"{name} lies on {served.connection}, and {row.deployment_id} runs on {row.connection}."
+        raise InvalidArgument([Violation("base_model", f"{told} Create another deployment.")])
+    hold_served(served.model)
+    row.serves, row.model, row.loaded = served.name, served.model, ""
+    row.spec |= {"base_model": served.base_model, "snapshot": served.snapshot, "lora_rank": served.lora_rank}
+    if reasons := _reasons_against(row, max(1, row.replicas)):
+        raise FailedPrecondition(f"{row.connection}: {' '.join(reasons)}")
+    row.stop_asked = row.running
 
 
 def _reasons_against(row: Deployment, replicas: int) -> Sequence[str]:
@@ -85,6 +111,6 @@ def _attach(row: Deployment, trainer: Launch) -> None:
             "weights are not. Create a deployment for it."
         )
     tie_launch(trainer, now=timezone.now())
-    row.trainer = trainer
-    row.spec = replace(row.sampler_spec, trainer_job=trainer.known_as[1]).as_json()
+    row.trainer, row.loaded = trainer, ""
+    row.spec |= {"trainer_job": trainer.known_as[1]}
     row.stop_asked = row.running

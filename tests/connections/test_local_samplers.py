@@ -58,11 +58,12 @@ def test_a_sampler_starts_answers_waits_for_a_slot_and_ends(tmp_path: Path) -> N
     assert isinstance(provider, RunsSamplers)
     assert provider.capabilities.runs_samplers
     samplers = provider.samplers
-    first, second = submission("dep"), submission("other")
+    first, second = submission("dep", snapshot="step-1"), submission("other")
     try:
         samplers.start(first)
         up = until(samplers, first.reference, AttemptState.RUNNING)
         assert up.endpoint.startswith("http://127.0.0.1:")
+        assert up.serving == "step-1"
         assert "weights of job-1" in samplers.logs(first.reference, 0).text
         samplers.start(first)  # once more changes nothing
         samplers.start(second)
@@ -72,10 +73,12 @@ def test_a_sampler_starts_answers_waits_for_a_slot_and_ends(tmp_path: Path) -> N
         )  # fmt: skip
         assert provider.list_references() == []  # no job of a trainer
         samplers.stop(first.reference)
-        assert until(samplers, first.reference, *FINAL).reason is Reason.USER
+        over = until(samplers, first.reference, *FINAL)
+        assert (over.reason, over.serving) == (Reason.USER, "step-1")
         until(samplers, second.reference, AttemptState.RUNNING)
         (rig.behaviour / "other.exit").write_text("20")
-        assert until(samplers, second.reference, *FINAL).reason is Reason.INACTIVE
+        idle = until(samplers, second.reference, *FINAL)
+        assert (idle.reason, idle.serving) == (Reason.INACTIVE, "")
         (rig.behaviour / "other.exit").write_text("1")
         again = submission("other", 2)
         samplers.start(again)
@@ -97,6 +100,10 @@ def test_a_sampler_starts_answers_waits_for_a_slot_and_ends(tmp_path: Path) -> N
         ({"engine": "VLLM"}, 1, "serves with VLLM"),
         ({}, 2, "asks for 2 replicas"),
         ({"base_model": "accounts/x/models/none"}, 1, "is not on this machine"),
+        ({"lora_rank": 2048}, 1, "of rank 2048; samplers here take 1024 at most"),
+        ({"snapshot": "accounts/team-a/models/gone"}, 1, "models/gone is not on this machine"),
+        ({"snapshot": "accounts/team-b/models/theirs"}, 1, "models/theirs is not on this machine"),
+        ({"snapshot": "cross_job://job-1/gone"}, 1, "cross_job://job-1/gone is not on this machine"),
     ],
 )
 def test_what_it_cannot_run_is_told(tmp_path: Path, changes: dict[str, Any], replicas: int, told: str) -> None:

@@ -131,6 +131,15 @@ def test_the_sdk_drives_a_sampler_of_this_machine_through_the_front_door(
         listed = httpx.get(f"{url}/inference/v1/models", headers=named, timeout=60).json()["data"]
         assert row.name in [each["id"] for each in listed]
     samplers.stop(row.reference)
+    over = until(lambda: (seen := samplers.observe(row.reference)).reason and seen)
+    assert over and (over.reason, over.serving) == (Reason.USER, SNAPSHOTS[-1])
+    row.start, row.loaded = 2, over.serving  # as a request brings it back
+    samplers.start(SamplerSubmission(row.reference, row.sampler_spec, sampler_token(row)))
+    back = until(lambda: (seen := samplers.observe(row.reference)).ready and seen, PREPARED_SECONDS)
+    assert back and back.serving == SNAPSHOTS[-1]
+    health = httpx.get(f"{back.endpoint}/api/v1/healthz", headers={"X-Api-Key": sampler_token(row)}, timeout=60)
+    assert health.json()["snapshot_identity"] == SNAPSHOTS[-1]
+    samplers.stop(row.reference)
     assert until(lambda: samplers.observe(row.reference).reason) is Reason.USER
 
 

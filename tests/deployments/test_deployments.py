@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
+from accounts.actors import user_actor
 from accounts.models import Account, AuditEntry, User
 from accounts.roles import Role
 from accounts.scopes import Scope
-from catalog.models import ShapeVersion
+from catalog.models import ShapeVersion, TrainedModel
+from catalog.states import ModelKind, ModelState
 from connections.models import Connection
-from connections.providers.base import Observation
+from connections.providers.base import CheckpointKind, Observation
 from connections.providers.states import AttemptState, Reason
 from deployments.domain.advance_deployment import advance_deployment
+from deployments.domain.wake_deployment import wake_deployment
 from deployments.models import Deployment
-from launches.models import Launch
+from launches.domain.delete_model import delete_model
+from launches.models import Checkpoint, Launch
 from tests.api.makers import Caller, make_caller
 from tests.connections.remote import CAPABILITIES, make_connection, registered
 from tests.deployments.engine import ASKED, SERVING, UP, Samplers, ServingEngine
 from tests.launches.makers import make_launch
-from tests.makers import make_member, make_shape, make_version
+from tests.makers import make_account, make_member, make_shape, make_trained_model, make_version
+from wire.errors import FailedPrecondition
 
 pytestmark = pytest.mark.django_db
 ALL = "/v1/accounts/team-a/deployments"
 ONE = f"{ALL}/dep"
+IDLE = Observation(AttemptState.CANCELLED, "No call for 60 minutes.", Reason.INACTIVE)
 
 
 @pytest.fixture
@@ -178,10 +185,115 @@ def test_one_that_is_wanted_again_while_it_ends_has_not_failed(
     assert (state(caller), Deployment.objects.get().start) == (("READY", 1, 1), 2)
 
 
+def test_it_serves_what_was_made_and_what_was_saved_where_that_fits(
+    caller: Caller, samplers: Samplers, version: ShapeVersion, team: Account, lena: User, subtests: pytest.Subtests
+) -> None:
+    base = version.snapshot["baseModel"]
+    whole = make_trained_model(account=team, model_id="whole", kind=ModelKind.FULL, base_model=base, root_model=base)
+    make_trained_model(account=team, model_id="thin", base_model=base, root_model=base)
+    make_trained_model(account=team, model_id="on-whole", base_model=whole.name, root_model=base)
+    make_trained_model(account=team, model_id="other", kind=ModelKind.FULL)
+    make_trained_model(account=team, model_id="other-thin")
+    make_trained_model(account=team, model_id="new", base_model=base, root_model=base, state=ModelState.CREATING)
+    make_trained_model(account=team, model_id="far", base_model=base, root_model=base, elsewhere={"name": "x"})
+    make_trained_model(account=make_account(account_id="team-b"), model_id="theirs", base_model=base, root_model=base)
+    shape = make_shape(account=team, base_model=version.shape.base_model)
+    job = make_launch(owner=lena, account=team, version=make_version(shape=shape), lora_rank=8)
+    Launch.objects.filter(pk=job.pk).update(connection=Connection.objects.get(name="near"))
+    facts: dict[str, Any] = {"launch": job, "step": 1, "size_bytes": 1, "saved_at": timezone.now(), "lora_rank": 8}
+    for name, kind in (("final", CheckpointKind.SAMPLER), ("state", CheckpointKind.TRAINING)):
+        Checkpoint.objects.create(**facts, kind=kind, name=name)
+    Checkpoint.objects.create(**facts, kind=CheckpointKind.SAMPLER, name="half", writing=True)
+    models, saved = "accounts/team-a/models", f"{job.name}/checkpoints"
+    for name, expected in [
+        (base, (base, "", 0)),
+        (f"{models}/whole", (f"{models}/whole", "", 0)),
+        (f"{models}/thin", (base, f"{models}/thin", 16)),
+        (f"{models}/on-whole", (f"{models}/whole", f"{models}/on-whole", 16)),
+        (f"{saved}/final", (base, f"cross_job://{job.job_id}/final", 8)),
+    ]:
+        with subtests.test(name=name):
+            made = caller.post(f"{ALL}?deploymentId=dep", body(version, baseModel=name))
+            assert (made[0], made[1].get("baseModel")) == (200, name), made
+            step()
+            spec = samplers.specs[Deployment.objects.latest("pk").reference]
+            assert (spec.base_model, spec.snapshot, spec.lora_rank) == expected
+            caller.delete(ONE)
+            step()
+    for name, words in [
+        (f"{models}/other", f"serves {base}, and what is of its type and size. Use a deployment shape of accounts/loc"),
+        (f"{models}/other-thin", "which was trained from accounts/local/models/tiny-qwen3, does not fit"),
+        (f"{models}/new", "is CREATING. Use it once it is READY."),
+        (f"{models}/far", "stays at its connection, as x"),
+        (f"{models}/none", f"is not what the shape serves. Use {base}"),
+        ("accounts/team-b/models/theirs", "is not what the shape serves"),
+        (f"{saved}/state", "that was saved for sampling"),
+        (f"{saved}/half", "is being written"),
+        (f"{saved}/none", "that was saved for sampling"),
+    ]:
+        with subtests.test(name=name):
+            status, answer = caller.post(f"{ALL}?deploymentId=dep", body(version, baseModel=name))
+            (violation,) = [v for detail in answer["details"] for v in detail.get("fieldViolations", ())]
+            assert (status, violation["field"]) == (400, "baseModel")
+            assert words in violation["description"]
+    Launch.objects.filter(pk=job.pk).update(connection=make_connection(name="far", kind="slurm"))
+    assert caller.post(f"{ALL}?deploymentId=dep", body(version, baseModel=f"{saved}/final"))[0] == 501
+
+
+def test_what_it_serves_is_kept_and_can_be_changed(
+    caller: Caller, samplers: Samplers, version: ShapeVersion, team: Account, lena: User
+) -> None:
+    base = version.snapshot["baseModel"]
+    model = make_trained_model(account=team, model_id="thin", base_model=base, root_model=base, created_by=lena)
+    caller.post(f"{ALL}?deploymentId=dep", body(version, baseModel=model.name))
+    with pytest.raises(FailedPrecondition, match="is served by accounts/team-a/deployments/dep"):
+        delete_model(actor=user_actor(lena), model=model)
+    step()
+    samplers.say(UP)
+    step()
+    changed = caller.patch(f"{ONE}?updateMask=base_model", {"baseModel": base})
+    assert (changed[1]["state"], changed[1]["baseModel"]) == ("UPDATING", base)
+    step()
+    step()
+    assert [spec.snapshot for spec in samplers.specs.values()] == [model.name, ""]
+    caller.patch(f"{ONE}?updateMask=base_model", {"baseModel": model.name})
+    caller.delete(ONE)
+    step()
+    delete_model(actor=user_actor(lena), model=model)
+    assert not TrainedModel.objects.exists()
+
+
+def test_it_comes_back_with_what_it_served_last(
+    caller: Caller, samplers: Samplers, version: ShapeVersion, team: Account, lena: User
+) -> None:
+    near, jobs = Connection.objects.get(name="near"), [make_launch(owner=lena, account=team) for _ in range(2)]
+    Launch.objects.update(connection=near)
+    caller.post(f"{ALL}?deploymentId=dep", body(version, hotLoadTrainerJob=jobs[0].name))
+    step()
+    samplers.say(UP)
+    step()
+    samplers.say(replace(IDLE, serving="step-7"))
+    step()
+    assert state(caller) == ("READY", 0, 0)
+    wake_deployment(actor=user_actor(lena), deployment=Deployment.objects.get())
+    step()
+    told = list(samplers.specs.values())
+    assert [(spec.trainer_job, spec.snapshot) for spec in told] == [(jobs[0].job_id, ""), (jobs[0].job_id, "step-7")]
+    samplers.say(Observation(AttemptState.FAILED, "Job has no snapshot 'step-7'.", Reason.EXIT_CODE))
+    step()
+    failed = caller.get(ONE)[1]["status"]["message"]
+    assert "has no snapshot 'step-7'" in failed
+    assert "to start with step-7, the last that it served" in failed
+    caller.patch(f"{ONE}?updateMask=hot_load_trainer_job", {"hotLoadTrainerJob": jobs[1].name})
+    step()
+    newest = samplers.specs[Deployment.objects.get().reference]
+    assert (newest.trainer_job, newest.snapshot) == (jobs[1].job_id, ""), "the other one's weights are not its own"
+
+
 @pytest.mark.parametrize(
     ("ending", "expected"),
     [
-        (Observation(AttemptState.CANCELLED, "No call for 60 minutes.", Reason.INACTIVE), ("READY", 0, 0)),
+        (IDLE, ("READY", 0, 0)),
         (Observation(AttemptState.FAILED, "Slipway was stopped.", Reason.HOST_STOPPED), ("UPDATING", 1, 0)),
         (Observation(AttemptState.FAILED, "It ended with 1.", Reason.EXIT_CODE), ("FAILED", 1, 0)),
     ],

@@ -357,6 +357,7 @@ def test_it_starts_with_a_snapshot_and_ends_where_nobody_calls(root: Path, polic
     assert scored(sampler) == pytest.approx(said, abs=1e-4)
     assert sampler.process.wait(60) == 20
     assert json.loads((sampler.directory / "exit-reason.json").read_text())["reason"] == "INACTIVE"
+    assert json.loads((sampler.directory / "loaded.json").read_text()) == {"identity": saved}
     loaded, served = sampler.records()
     assert (loaded["kind"], loaded["stage"], loaded["identity"]) == ("hot_load", "ready", saved)
     told = {"kind": "serving", "identity": saved, "requests": 1, "prompt_tokens": len(TOKENS), "completion_tokens": 0}

@@ -22,14 +22,21 @@ from connections.providers.local.queue import Queue
 from connections.providers.local.reach import PASSED_BY_ALL
 from connections.providers.local.users import SAMPLERS, JobUser, JobUsers
 from connections.providers.samplers import SamplerSpec, SamplerSubmission
-from connections.providers.trainer_files import files
+from connections.providers.trainer_files import files, values
 from connections.providers.trainer_files.job_folders import JobFolders
 from wire.counts import quantity
+from wire.names import is_id, parse_model_name
 
 ENGINES: dict[str | None, str] = {None: "transformers", "TRANSFORMERS": "transformers"}
 """By the engine of a shape what the sampler calls it, of those that run without a GPU."""
 CACHE_TOKENS = 32_768
 """Whose keys and values a sampler holds at least; one sequence has to fit."""
+USUAL_RANK, MOST_RANK = 128, 1024
+"""Of an adapter: what a sampler takes whatever it starts with, and what it takes at all."""
+CROSS_JOB = "cross_job://"
+LOADED = "loaded.json"
+"""By the sampler, in its records: what it loaded last."""
+LONGEST_IDENTITY = 400
 OWN = (files.RECORDS, files.HOME)
 ABOVE = 5
 """Folders from a replica's own up to that of all samplers."""
@@ -72,6 +79,10 @@ class LocalSamplers:
             capability.model_directory(self.places, spec.base_model)
         except FileNotFoundError as error:
             yield str(error)
+        if spec.lora_rank > MOST_RANK:
+            yield f"The adapter is of rank {spec.lora_rank}; samplers here take {MOST_RANK} at most: promote it merged."
+        if spec.snapshot and not self._has(spec):
+            yield f"{spec.snapshot} is not on this machine (any more): choose other weights."
 
     def start(self, submission: SamplerSubmission) -> None:
         """Take the replica, and start it where a slot is free. Errors: `Rejected`, `Retryable`."""
@@ -87,7 +98,22 @@ class LocalSamplers:
         lost = "The sampler is gone; how it ended could not be noted yet: is the disk full?"
         with self.faults():
             found = self._attempts.observe(reference, shortage=str, lost=lost)
-            return replace(found, detail=_of_sampler(found.detail))
+            return replace(found, detail=_of_sampler(found.detail), serving=self._serving(reference))
+
+    def _has(self, spec: SamplerSpec) -> bool:
+        """Whether its snapshot lies here; what a trainer saves by a bare name is looked for by the sampler alone."""
+        account = spec.deployment.split("/")[1]
+        if model := parse_model_name(spec.snapshot):
+            return model[0] == account and (self.places.made / account / model[1]).is_dir()
+        job, _, name = spec.snapshot.removeprefix(CROSS_JOB).partition("/")
+        if not spec.snapshot.startswith(CROSS_JOB) or not (is_id(job) and is_id(name)):
+            return True
+        return (self.root / "jobs" / account / job / files.SAMPLER / name).is_dir()
+
+    def _serving(self, reference: Reference) -> str:
+        told = files.read_json(files.records_of(self._folders.find(reference)) / LOADED) or {}
+        identity = told.get("identity")
+        return values.plain(identity[:LONGEST_IDENTITY]) if isinstance(identity, str) else ""
 
     def stop(self, reference: Reference) -> None:
         """Ask for the end. Errors: `Gone`, `Retryable`."""
@@ -172,6 +198,8 @@ class LocalSamplers:
             "jobs_root": str(self.root / "jobs" / account),
             "models_root": str(self.places.made / account),
             "trainer_job": spec.trainer_job or None,
+            "snapshot": spec.snapshot or None,
+            "max_lora_rank": max(USUAL_RANK, spec.lora_rank),
             "engine": ENGINES[spec.engine],
             "max_context_length": spec.max_context_length,
             "cache_tokens": max(CACHE_TOKENS, spec.max_context_length),

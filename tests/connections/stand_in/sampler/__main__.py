@@ -34,6 +34,8 @@ class Face(BaseHTTPRequestHandler):
 
 signal.signal(signal.SIGTERM, lambda *_: end(143, "TERMINATED", "Terminated."))
 print(f"serves {config['deployment']} with {config['engine']}, weights of {config['trainer_job']}", flush=True)
+if config["snapshot"]:
+    (directory / "loaded.json").write_text(json.dumps({"identity": config["snapshot"]}))
 server = ThreadingHTTPServer((config["host"], config["port"]), Face)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 (directory / "endpoint.json").write_text(json.dumps({"host": config["host"], "port": server.server_address[1]}))
