@@ -222,6 +222,11 @@ class ShapeVersion(models.Model):
             models.Index(
                 fields=["-created_at", "-id"], condition=Q(published_at__isnull=True), name="versions_in_work"
             ),
+            models.Index(
+                fields=["deprecated_at"],
+                condition=Q(is_latest_validated=True, deprecated_at__isnull=False),
+                name="latest_deprecated",
+            ),
             models.Index(KeyTransform("deploymentShapeVersion", "snapshot"), name="versions_by_deployment_shape"),
         ]
 

@@ -106,6 +106,9 @@ class Launch(models.Model):
             ),
             models.Index(fields=["shape_version", "-created_at", "-id"], name="launches_by_version"),
             models.Index(
+                fields=["account", "shape_version"], condition=Q(deleted_at__isnull=True), name="versions_launched"
+            ),
+            models.Index(
                 fields=["account", "run_seconds", "id"],
                 condition=Q(deleted_at__isnull=True),
                 name="launches_by_duration",

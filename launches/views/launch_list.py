@@ -54,7 +54,9 @@ def launches(request: SlipwayRequest) -> HttpResponse:
         "vanished": [] if request.htmx or request.user.pk is None else vanished_shapes(request.user.pk, accounts),
         "account": account,
         "asked": asked,
-        "controls": asked.controls(shape=[(name, name) for name in map(_named, launched_shapes(accounts))]),
+        "controls": asked.controls(
+            shape=[(name, name) for name in map(_named, launched_shapes(account) if account else [])]
+        ),
     }
     status = HTTPStatus.UNPROCESSABLE_ENTITY if asked.problems else HTTPStatus.OK
     if not asked.problems:

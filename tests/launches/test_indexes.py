@@ -15,7 +15,7 @@ from django.utils import timezone
 from benchmarks.filling import FILL_LAUNCHES
 from launches.filters import LAUNCHES
 from launches.models import Attempt, Launch
-from launches.queries import list_launches
+from launches.queries import launched_shapes, list_launches, vanished_shapes
 from queues.leases import due
 from tests import plans
 from tests.launches.makers import make_launch
@@ -71,6 +71,9 @@ def test_pages_and_workers_read_an_index_wherever_they_are_and_however_filtered(
             assert_reads_little(page_of(launch, sort=sort))
             for row in (middle, without):
                 assert_reads_little(page_of(launch, behind(sort, row), sort=sort))
+
+    assert_reads_little(lambda: launched_shapes(launch.account))
+    assert_reads_little(lambda: vanished_shapes(launch.owner_id, [launch.account_id]))
 
     later = timezone.now() + timedelta(minutes=1)
     assert_reads_little(lambda: list(Attempt.objects.filter(due(later)).order_by("next_check_at")[:500]))
