@@ -31,6 +31,7 @@ urlpatterns = [
     path("", include("catalog.urls")),
     path("", include("connections.urls")),
     path("", include("launches.urls")),
+    path("", include("deployments.urls")),
     path("", include("publishing.urls")),
     path("", include("pushes.urls")),
 ]

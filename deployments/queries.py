@@ -2,14 +2,87 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
+import uuid
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from accounts.models import Account
+from catalog.models import TrainingShape
+from connections.models import Connection
+from connections.providers.states import FINAL
 from deployments.models import Deployment
 from deployments.states import DeploymentState
+from launches.models import Attempt
+from lists.orders import PAGE, Order, page_of
+from lists.pages import Page
+
+NEWEST_FIRST = Order(("-created_at", "-pk"))
+LIVING = ~Q(state=DeploymentState.DELETED)
+OVER = Q(trainer__deleted_at__isnull=False) | Q(trainer__state__in=sorted(FINAL))
+ORPHANED = Q(trainer__isnull=False) & OVER & ~Q(state__in=[DeploymentState.DELETING, DeploymentState.DELETED])
+"""Whose trainer is over or deleted: nothing makes new weights for it, and it may hold GPUs still."""
+MOST_CHOICES = 200
 
 
 def living_deployments(account: Account) -> QuerySet[Deployment]:
     """The account's, with all that an answer shows; those that were deleted are gone."""
     rows = Deployment.objects.filter(account=account).exclude(state=DeploymentState.DELETED)
     return rows.select_related("account", "owner", "trainer", "connection").defer("log_tail", "events")
+
+
+class DeploymentRow(NamedTuple):
+    """A deployment of a list; `orphaned_at` is when its trainer was over, None where it has none or that runs."""
+
+    deployment: Deployment
+    orphaned_at: datetime | None
+
+
+def deployments_of(member_of: Collection[int]) -> QuerySet[Deployment]:
+    """Those of the accounts (primary keys), with what a row of a list shows, and when their trainers were over."""
+    newest = Attempt.objects.filter(launch=OuterRef("trainer"), number=OuterRef("trainer__attempt_count"))
+    ended = Coalesce(Subquery(newest.values("finished_at")[:1]), F("trainer__deleted_at"))
+    rows = Deployment.objects.filter(account__in=list(member_of)).annotate(trainer_over_at=ended)
+    return rows.select_related("account", "owner", "trainer", "connection", "shape_version__shape__account").defer(
+        "log_tail", "events", "said", "trainer__spec", "trainer__inputs", "trainer__search_text",
+        "shape_version__snapshot", "shape_version__launch_fields",
+    )  # fmt: skip
+
+
+def list_deployments(
+    member_of: Collection[int], wanted: Q, order: Order = NEWEST_FIRST, cursor: str = "", *, size: int = PAGE
+) -> Page[DeploymentRow]:
+    """A page of those that are wanted, in that order. Errors: `NoSuchPage`."""
+    page: Page[Deployment] = page_of(deployments_of(member_of).filter(wanted), order, cursor, size=size)
+    return page.of([DeploymentRow(row, orphaned_at(row)) for row in page.rows])
+
+
+def orphaned_at(row: Deployment) -> datetime | None:
+    """Since when its trainer is gone, of one that `deployments_of` found; None where it is no orphan."""
+    trainer = row.trainer
+    if trainer is None or row.state in (DeploymentState.DELETING, DeploymentState.DELETED):
+        return None
+    over = trainer.deleted_at is not None or trainer.state in FINAL
+    return row.trainer_over_at if over else None  # type: ignore[attr-defined]
+
+
+def find_deployment(member_of: Collection[int], uid: uuid.UUID) -> Deployment | None:
+    """The deployment, deleted ones too, with its log and events, where it belongs to one of the accounts."""
+    found = deployments_of(member_of).filter(uid=uid).defer(None)
+    return found.select_related("shape_version__shape__base_model", "trainer__account").first()
+
+
+def deployed_shapes(member_of: Collection[int]) -> list[TrainingShape]:
+    """The shapes that the accounts have deployments of, for the filter."""
+    used = Deployment.objects.filter(LIVING, account__in=list(member_of)).values("shape_version__shape")
+    rows = TrainingShape.objects.filter(pk__in=used).select_related("account")
+    return list(rows.order_by("shape_id", "pk")[:MOST_CHOICES])
+
+
+def used_connections(member_of: Collection[int]) -> list[Connection]:
+    """Where deployments of the accounts run, for the filter."""
+    used = Deployment.objects.filter(LIVING, account__in=list(member_of)).values("connection")
+    return list(Connection.objects.filter(pk__in=used)[:MOST_CHOICES])

@@ -17,11 +17,14 @@ from accounts.models import ApiKey, Invitation, Membership, User
 from accounts.roles import Role
 from accounts.scopes import Scope
 from catalog.domain.deprecate_version import deprecate_version
+from catalog.enums import Engine, ShapeKind
 from catalog.models import ShapeVersion, TrainedModel, TrainingShape
 from catalog.states import VersionState
 from connections.providers.states import AttemptState
+from deployments.models import Deployment
 from launches.models import Attempt, Checkpoint, Launch, UnknownTrainer
 from tests.connections.makers import local_connection
+from tests.deployments.makers import make_deployment
 from tests.launches.makers import attempt_of, bring_to, make_launch
 from tests.launches.weights import make_checkpoint
 from tests.makers import (
@@ -60,6 +63,7 @@ class World:
     launch: Launch
     failed: Launch
     trained: TrainedModel
+    deployment: Deployment
     token: str
     invitation: Invitation
     key: ApiKey
@@ -117,6 +121,7 @@ def make_world() -> World:
         launch=make_launch(owner=launcher, account=team, version=private),
         failed=failed,
         trained=make_trained_model(account=team, created_by=launcher),
+        deployment=_deployment(launcher, private.shape),
         token=token,
         invitation=invitation,
         key=key,
@@ -131,6 +136,13 @@ def make_world() -> World:
         ),
         sessions={user.pk: sign_in(Client(), user).cookies for user in people.values() if user},
     )
+
+
+def _deployment(launcher: User, trained: TrainingShape) -> Deployment:
+    """Of a shape that the team's base model is served by."""
+    shape = make_shape(base_model=trained.base_model, account=trained.account, kind=ShapeKind.DEPLOYMENT)
+    version = make_version(shape=shape, gpus=0, engine=Engine.TRANSFORMERS, public=False)
+    return make_deployment(owner=launcher, account=trained.account, version=version)
 
 
 def _missing(launch: Launch) -> Attempt:
@@ -267,6 +279,11 @@ def of_validation(verb: str) -> Callable[[World], str]:
 def of_launch(end: str) -> Callable[[World], str]:
     """A path below the launch's page."""
     return lambda world: f"/launches/{world.launch.uid}{end}"
+
+
+def of_deployment(end: str) -> Callable[[World], str]:
+    """A path below the deployment's page."""
+    return lambda world: f"/deployments/{world.deployment.uid}{end}"
 
 
 def saved_by(launch: Launch) -> Checkpoint:

@@ -48,6 +48,7 @@ from tests.roles import (
     get,
     make_world,
     members,
+    of_deployment,
     of_draft,
     of_invitation,
     of_key,
@@ -194,6 +195,18 @@ TABLE: dict[str, list[Case]] = {
         get(of_public_shape("/launches"), signed_in(OK)),
     ],
     "launches": [get("/launches", signed_in(OK))],
+    "deployments": [get("/deployments", signed_in(OK)), get("/deployments?state=odd", signed_in(UNPROCESSABLE))],
+    "orphans": [get("/deployments/orphans", signed_in(OK))],
+    "deployment": [get(of_deployment(""), members(OK))],
+    "deployment_panel": [get(of_deployment("/panel"), members(OK))],
+    "deployment_scale": [
+        post(of_deployment("/scale"), at_least(Role.LAUNCHER, SEE_OTHER), min_replicas="0", max_replicas="0"),
+        post(of_deployment("/scale"), at_least(Role.LAUNCHER, UNPROCESSABLE), min_replicas="none", max_replicas="1"),
+    ],
+    "deployment_delete": [
+        get(of_deployment("/delete"), at_least(Role.LAUNCHER, OK)),
+        post(of_deployment("/delete"), at_least(Role.LAUNCHER, SEE_OTHER)),
+    ],
     "unknown_trainers": [get("/launches/unknown", signed_in(FORBIDDEN) | {Role.ADMIN: OK})],
     "unknown_trainer_end": [
         get(of_unknown("/end"), at_least(Role.ADMIN, OK)),

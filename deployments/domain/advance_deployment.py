@@ -20,6 +20,7 @@ from deployments.models import Deployment
 from deployments.placement import NO_SAMPLERS, samplers_at
 from deployments.states import DeploymentState
 from deployments.tokens import sampler_token
+from launches.live.wake import wake_pages
 from queues import leases
 
 _S = DeploymentState
@@ -119,7 +120,7 @@ def _apply(lease: leases.Lease, report: SamplerReport) -> timedelta | None:
     row = rows.filter(pk=lease.pk, lease_token=lease.token).first()
     if row is None:
         return None
-    now = timezone.now()
+    now, before = timezone.now(), _seen(row)
     if report.error:
         row.failures += 1
         row.detail = report.error
@@ -131,7 +132,14 @@ def _apply(lease: leases.Lease, report: SamplerReport) -> timedelta | None:
         wait = _wait(row)
     row.give_back(due=now + wait)
     row.save()
+    if _seen(row) != before:
+        wake_pages(row.account_id, row.uid, state=row.state)
     return None if row.state == _S.DELETED else wait
+
+
+def _seen(row: Deployment) -> tuple[object, ...]:
+    """What a page shows of it that is no event."""
+    return row.replicas, row.ready_replicas, row.detail, row.log_offset
 
 
 def _keep_log(row: Deployment, report: SamplerReport) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from accounts.actors import SYSTEM, Actor
 from deployments.models import MOST_EVENTS, Deployment
 from deployments.states import DeploymentState, may_move
+from launches.live.wake import wake_pages
 from wire.errors import FailedPrecondition
 from wire.times import rfc3339
 
@@ -37,6 +38,7 @@ def move(
 
 
 def note(deployment: Deployment, message: str, *, now: datetime, actor: Actor = SYSTEM) -> None:
-    """Add a line to the timeline; the caller saves the row."""
+    """Add a line to the timeline, and wake the pages that show it; the caller saves the row, in a transaction."""
     line = {"at": rfc3339(now), "message": message, "by": actor.label}
     deployment.events = [*deployment.events, line][-MOST_EVENTS:]
+    wake_pages(deployment.account_id, deployment.uid, state=deployment.state)

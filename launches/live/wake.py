@@ -6,6 +6,7 @@ A lost message costs nothing but time: pages render from the database, and refet
 from __future__ import annotations
 
 import json
+import uuid
 from functools import cache
 
 import redis
@@ -30,8 +31,13 @@ def _channels() -> redis.Redis:
 
 def wake(launch: Launch) -> None:
     """Once the transaction is committed, publish that the launch changed."""
-    message = json.dumps({"launch": str(launch.uid), "sequence": launch.last_event, "state": launch.state})
-    transaction.on_commit(lambda: _publish(channel(launch.account_id), message))
+    wake_pages(launch.account_id, launch.uid, sequence=launch.last_event, state=launch.state)
+
+
+def wake_pages(account_pk: int, uid: uuid.UUID, **standing: object) -> None:
+    """The same of anything that has a page, and an id of its own that the page names as its launch."""
+    message = json.dumps({"launch": str(uid), **standing})
+    transaction.on_commit(lambda: _publish(channel(account_pk), message))
 
 
 def _publish(to: str, message: str) -> None:

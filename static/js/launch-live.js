@@ -8,7 +8,7 @@ const callbacks = {
   beforeAttributeUpdated: (name, node) => !(name === 'open' && (node.localName === 'details' || node.localName === 'dialog')),
 }
 
-const element = () => document.getElementById('panel') ?? document.getElementById('launches')
+const element = () => document.getElementById('panel') ?? document.querySelector('[data-refetch]')
 const log = () => document.getElementById('log')
 const atEnd = (box) => !box || box.scrollHeight - box.scrollTop - box.clientHeight < 24
 const toEnd = (box) => { if (box) box.scrollTop = box.scrollHeight }

@@ -1,0 +1,65 @@
+"""What a list of deployments can be asked for. Conditions are for a user as their reader."""
+
+from __future__ import annotations
+
+from django import forms
+from django.db.models import Q
+
+from accounts.models import User
+from deployments.models import Deployment
+from deployments.pages.standing import LABELS
+from deployments.queries import LIVING, NEWEST_FIRST, ORPHANED
+from deployments.states import DeploymentState
+from launches.queries import find_shape
+from lists.filters import DeclaredList, ListFilter, SortColumn, day_filters, owner_filter
+
+ORPHANS, ASLEEP = "orphaned", "asleep"
+STATES: dict[str, tuple[str, Q]] = {
+    **{state.value: (label, Q(state=state)) for state, label in LABELS.items() if state != DeploymentState.DELETED},
+    ASLEEP: ("Scaled to 0", LIVING & Q(replicas=0)),
+    ORPHANS: ("Orphaned: its trainer is gone", ORPHANED),
+    DeploymentState.DELETED.value: (LABELS[DeploymentState.DELETED], ~LIVING),
+}
+
+
+def _of_shape(name: str, _: User) -> Q:
+    """By `account/shape`; nothing where there is none of that name."""
+    shape = find_shape(name)
+    return Q(shape_version__shape=shape) if shape else Q(pk__in=[])
+
+
+DEPLOYMENTS = DeclaredList(
+    model=Deployment,
+    scope=("account",),
+    sorts=(SortColumn("age", "Age", NEWEST_FIRST),),
+    filters=(
+        ListFilter(
+            "shape",
+            forms.Field(label="Shape"),
+            _of_shape,
+            lambda name: f"shape {name}",
+            anything="Any shape",
+            wide=True,
+        ),
+        ListFilter(
+            "state",
+            forms.ChoiceField(
+                label="State",
+                choices=[(word, label) for word, (label, _) in STATES.items()],
+                error_messages={"invalid_choice": f"%(value)s is no state; use {', '.join(STATES)}."},
+            ),
+            lambda word, _: STATES[word][1],
+            lambda word: f"state {STATES[word][0]}",
+            anything="Any state",
+        ),
+        ListFilter(
+            "connection",
+            forms.Field(label="Runs on"),
+            lambda name, _: Q(connection__name=name),
+            lambda name: f"on {name}",
+            anything="Anywhere",
+        ),
+        owner_filter("owner"),
+        *day_filters("created_at"),
+    ),
+)

@@ -1,0 +1,1 @@
+"""The pages of deployments: functions that parse, call one verb, and render."""
