@@ -6,6 +6,8 @@ weights of a cross_entropy call to train any loss of its own, and weights may be
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -13,13 +15,20 @@ Inputs = dict[str, Tensor]
 
 
 def token_losses(
-    loss_fn: str, logprobs: Tensor, inputs: Inputs, *, clip_low: float = 0.8, clip_high: float = 1.2
+    loss_fn: str,
+    logprobs: Tensor,
+    inputs: Inputs,
+    *,
+    clip_low: float = 0.8,
+    clip_high: float = 1.2,
+    ratio_log_cap: float = math.inf,
 ) -> Tensor:
     """Loss of each token; the loss of the call is their sum.
 
     logprobs: log-probability of each target token under the trained model, any shape.
     inputs, of that same shape: `weights` (default 1); `logprobs` of the policy that sampled the tokens and `advantages`
-    for importance_sampling and ppo. clip_low and clip_high bound the ratio of the two policies (ppo).
+    for importance_sampling and ppo. clip_low and clip_high bound the ratio of the two policies (ppo), ratio_log_cap
+    the size of its logarithm.
 
     cross_entropy         -weight * logprob
     importance_sampling   -weight * ratio * advantage
@@ -28,7 +37,7 @@ def token_losses(
     if loss_fn == "cross_entropy":
         objective = logprobs
     else:
-        ratio = torch.exp(logprobs - inputs["logprobs"])
+        ratio = torch.exp((logprobs - inputs["logprobs"]).clamp(-ratio_log_cap, ratio_log_cap))
         objective = ratio * inputs["advantages"]
         if loss_fn == "ppo":
             objective = torch.minimum(objective, ratio.clamp(clip_low, clip_high) * inputs["advantages"])

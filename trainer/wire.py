@@ -7,6 +7,7 @@ Source of the shapes: the request types of the official SDK (`fireworks.training
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +20,16 @@ LOSS_INPUTS = {
     "ppo": ("target_tokens", "logprobs", "advantages", "weights"),
 }
 OPTIONAL_INPUTS = ("weights",)
+MASK = "loss_mask"
+"""What recipes call the weights of sequences that are only scored; it is taken where no weights are sent."""
 ID_LIMIT = 2**63
 IGNORED = -100
 """A target that is no token: it has weight 0, log-probability 0.0, and is not counted, as everywhere in PyTorch."""
 EXPORT_PRECISIONS = ("source", "bf16")
 NORMALIZATIONS = ("none", "num_loss_tokens", "num_sequences")
-CLIP_DEFAULTS = {"clip_low_threshold": 0.8, "clip_high_threshold": 1.2}
+LOSS_SETTINGS = {"clip_low_threshold": 0.8, "clip_high_threshold": 1.2, "ratio_log_cap": math.inf}
+SETTINGS_OF = {"importance_sampling": ("ratio_log_cap",), "ppo": tuple(LOSS_SETTINGS)}
+"""By loss what `loss_fn_config` may say; the numbers are the defaults."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +55,17 @@ class Datum:
 
 @dataclass(frozen=True)
 class Pass:
-    """A forward pass over `data`, with gradients where `backward`. clip_* bound the probability ratio (ppo only)."""
+    """A forward pass over `data`, with gradients where `backward`.
+
+    clip_* bound the probability ratio (ppo only), ratio_log_cap the size of its logarithm, before them.
+    """
 
     model_id: str
     data: list[Datum]
     loss_fn: str
     clip_low: float
     clip_high: float
+    ratio_log_cap: float
     backward: bool
 
 
@@ -188,40 +197,46 @@ def _parse_pass(fields: Fields, name: str, *, backward: bool) -> Pass:
     loss_fn = given.text("loss_fn")
     if loss_fn not in LOSS_INPUTS:
         raise refuse(given.where("loss_fn"), f"one of {', '.join(LOSS_INPUTS)}", loss_fn)
-    low, high = _clip_thresholds(given, loss_fn)
+    low, high, cap = _loss_settings(given, loss_fn)
     rows = given.require("data")
     if not isinstance(rows, list) or not rows:
         raise refuse(given.where("data"), "a list of at least one datum", rows)
     data = [_parse_datum(Fields(row, f"{given.where('data')}[{index}]"), loss_fn) for index, row in enumerate(rows)]
-    return Pass(fields.text("model_id"), data, loss_fn, low, high, backward)
+    return Pass(fields.text("model_id"), data, loss_fn, low, high, cap, backward)
 
 
-def _clip_thresholds(given: Fields, loss_fn: str) -> tuple[float, float]:
+def _loss_settings(given: Fields, loss_fn: str) -> tuple[float, float, float]:
+    """Both clip thresholds and the cap."""
     config = Fields(given.value.get("loss_fn_config") or {}, given.where("loss_fn_config"))
-    allowed = tuple(CLIP_DEFAULTS) if loss_fn == "ppo" else ()
+    allowed = SETTINGS_OF.get(loss_fn, ())
     for key, value in config.value.items():
         if value is not None and key not in allowed:
             raise OperationError(
                 f"{config.where(key)} is not known for loss {loss_fn}; known: {', '.join(allowed) or 'none'}.", 422
             )
-    low, high = (config.number(key, default) for key, default in CLIP_DEFAULTS.items())
+    low, high, cap = (config.number(key, default) for key, default in LOSS_SETTINGS.items())
     if low > high:
         raise OperationError(
             f"{config.where('clip_low_threshold')} {low:g} is above clip_high_threshold {high:g}.", 422
         )
-    return low, high
+    if cap <= 0:
+        raise refuse(config.where("ratio_log_cap"), "a number above 0", cap)
+    return low, high, cap
 
 
 def _parse_datum(row: Fields, loss_fn: str) -> Datum:
     tokens = _parse_tokens(row.child("model_input"))
     inputs = row.child("loss_fn_inputs")
     names = LOSS_INPUTS[loss_fn]
-    if unknown := sorted(set(inputs.value) - set(names)):
+    if unknown := sorted(set(inputs.value) - {*names, MASK}):
         raise OperationError(
             f"{inputs.where(unknown[0])} is not an input of loss {loss_fn}; it takes {', '.join(names)}.", 422
         )
-    wanted = [name for name in names if name not in OPTIONAL_INPUTS or inputs.value.get(name) is not None]
-    return Datum(tokens, {name: _parse_tensor(inputs.child(name), name, len(tokens)) for name in wanted})
+    sent = {name: MASK if name == "weights" and inputs.value.get(name) is None else name for name in names}
+    wanted = {
+        name: key for name, key in sent.items() if name not in OPTIONAL_INPUTS or inputs.value.get(key) is not None
+    }
+    return Datum(tokens, {name: _parse_tensor(inputs.child(key), name, len(tokens)) for name, key in wanted.items()})
 
 
 def _parse_tokens(model_input: Fields) -> list[int]:

@@ -57,6 +57,14 @@ def test_ppo_stops_pushing_outside_the_band() -> None:
     assert moved == [False, True, False, True]
 
 
+def test_the_logarithm_of_the_ratio_is_capped_where_that_is_asked_for() -> None:
+    inputs = {"logprobs": torch.tensor([-9.0, -1.0, -1.0]), "advantages": torch.ones(3)}
+    logprobs = torch.tensor([-1.0, -9.0, -2.0])
+    for cap, ratios in ((2.0, [2.0, -2.0, -1.0]), (math.inf, [8.0, -8.0, -1.0])):
+        losses = token_losses("importance_sampling", logprobs, inputs, ratio_log_cap=cap)
+        assert losses.tolist() == pytest.approx([-math.exp(ratio) for ratio in ratios])
+
+
 def test_weights_are_one_where_there_are_none() -> None:
     assert token_losses("cross_entropy", torch.tensor([-1.0, -2.0]), {}).tolist() == [1.0, 2.0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import pytest
@@ -76,9 +77,22 @@ def test_values_and_defaults_are_read() -> None:
     assert (step.grad_clip_norm, step.normalization) == (0.0, "none")
 
 
+def test_what_recipes_of_reinforcement_learning_send_is_read() -> None:
+    """A mask beside targets that are only scored, and a cap of the logarithm of ratios."""
+    masked, both = make_datum([1, 2], loss_mask=[0, 1]), make_datum([1, 2], loss_mask=[0, 1], weights=[2.0, 3.0])
+    read = [datum.inputs["weights"] for datum in wire.parse_forward(forward_body("m", [masked, both])).data]
+    assert read == [[0, 1], [2.0, 3.0]]
+    datum = make_datum([1], logprobs=[-1.0], advantages=[1.0])
+    for loss_fn, config, cap in (("importance_sampling", {"ratio_log_cap": 20.0}, 20.0), ("ppo", {}, math.inf)):
+        assert wire.parse_forward(forward_body("m", [datum], loss_fn, **config)).ratio_log_cap == cap
+    with pytest.raises(OperationError, match="ratio_log_cap must be a number above 0"):
+        wire.parse_forward(forward_body("m", [datum], "ppo", ratio_log_cap=0))
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
+        ({"loss_fn_inputs": {"target_tokens": {"data": [1, 2]}, "loss_mask": {"data": [1]}}}, "loss_mask.data"),
         ({"model_input": {"chunks": [{"type": "image", "data": "x"}]}}, "data[0].model_input.chunks[0].type"),
         ({"model_input": {"chunks": []}}, "data[0].model_input.chunks"),
         ({"model_input": {"chunks": [{"tokens": [1, -2]}]}}, "data[0].model_input.chunks[0].tokens"),

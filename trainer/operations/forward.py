@@ -115,7 +115,14 @@ def _run_batch(parts: Parts, model: HeldModel, module: Any, batch: list[Datum], 
     targets = targets.masked_fill(ignored, 0)
     with torch.set_grad_enabled(request.backward):
         logprobs = target_logprobs(module(input_ids=tokens, attention_mask=mask, use_cache=False).logits, targets)
-        losses = token_losses(request.loss_fn, logprobs, inputs, clip_low=request.clip_low, clip_high=request.clip_high)
+        losses = token_losses(
+            request.loss_fn,
+            logprobs,
+            inputs,
+            clip_low=request.clip_low,
+            clip_high=request.clip_high,
+            ratio_log_cap=request.ratio_log_cap,
+        )
         loss = losses[~ignored].sum()
         if not torch.isfinite(loss):
             model.drop_gradients()
