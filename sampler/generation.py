@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Protocol
@@ -12,6 +12,7 @@ from typing import Protocol
 from sampler.config import SamplerConfig
 from sampler.engine import Engine
 from sampler.holdings import Holdings
+from sampler.records import Records
 from sampler.sequences import Broken, Choice, Event, Finished, Sampled, Started, seeded
 from sampler.text import TextStream
 from sampler.wire import Chat, Completion, Prompt
@@ -41,9 +42,9 @@ class Generation:
         config: SamplerConfig,
         engine: Engine,
         tokens: Tokens,
-        note: Callable[[int, int], None],
+        records: Records,
     ) -> None:
-        """`note` is told the tokens of the prompts and those made, at the end.
+        """`records` are told at the end.
 
         Raises OperationError where a prompt does not fit the model.
         """
@@ -54,7 +55,7 @@ class Generation:
         self.identity: str | None = None
         self.waited, self.first_token, self._beside = 0.0, 0.0, 0
         self.begun = time.monotonic()
-        self._config, self._engine, self._tokens, self._note_end = config, engine, tokens, note
+        self._config, self._engine, self._tokens, self._records = config, engine, tokens, records
         self._loop = asyncio.get_running_loop()
         self._events: asyncio.Queue[tuple[int, Event]] = asyncio.Queue()
         self.choices = [
@@ -92,7 +93,7 @@ class Generation:
         finally:
             self.cancel()
             usage = self.usage
-            self._note_end(usage["prompt_tokens"], usage["completion_tokens"])
+            self._records.note_request(self.identity, self.begun, usage["prompt_tokens"], usage["completion_tokens"])
 
     def cancel(self) -> None:
         for choice in self.choices:

@@ -243,7 +243,7 @@ class Holdings:
     def _serve(self, held: Served) -> None:
         with self._lock:
             self._current = held
-            if held.identity in self._adapters:
+            if held.identity is not None and held.identity in self._adapters:
                 self._adapters.move_to_end(held.identity)
 
     def _let_go(self, old: set[Served]) -> None:

@@ -5,20 +5,25 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sampler.holdings import READY, Load
+from trainer import metrics
 from trainer.durable import write_json
-from trainer.metrics import MetricsLog
 
 EVERY_S = 10.0
+MOST_TALLIES = 8
+"""Weights of which it is kept up to when their time was counted."""
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServingRecord:
-    """What was answered in `seconds`, by whatever was loaded; identity is of what is loaded at the end of them."""
+    """What `identity` answered since the record before, None being the base model; the newest answer at `answered`.
+
+    seconds: in which at least one of the requests was under way.
+    """
 
     kind: str = "serving"
     identity: str | None
@@ -26,6 +31,7 @@ class ServingRecord:
     prompt_tokens: int
     completion_tokens: int
     seconds: float
+    answered: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,17 +45,45 @@ class LoadRecord:
     seconds: float
 
 
+@dataclass
+class _Tally:
+    """What one set of weights answered and is not on record yet. Times are of the monotonic clock.
+
+    `spans` are the times in which requests were under way, apart from each other; those up to `counted` are on record.
+    """
+
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    answered: str = ""
+    spans: list[tuple[float, float]] = field(default_factory=list)
+    counted: float = 0.0
+
+    def add(self, begun: float, prompt_tokens: int, completion_tokens: int) -> None:
+        """A request that ended just now."""
+        begun = max(begun, self.counted)
+        while self.spans and self.spans[-1][1] >= begun:
+            begun = min(begun, self.spans.pop()[0])
+        self.spans.append((begun, time.monotonic()))
+        self.requests += 1
+        self.prompt_tokens += prompt_tokens
+        self.completion_tokens += completion_tokens
+        self.answered = metrics.now()
+
+
 class Records:
     """Adds up what is served, and writes it down now and then; and what was loaded last, in a file of its own."""
 
     def __init__(self, directory: Path) -> None:
-        self._log = MetricsLog(directory / "metrics.jsonl")
+        self._log = metrics.MetricsLog(directory / "metrics.jsonl")
         self._loaded = directory / "loaded.json"
         self._lock = threading.Lock()
-        self._since = time.monotonic()
-        self._requests = self._prompt = self._completion = 0
+        self._written = time.monotonic()
+        self._tallies: dict[str | None, _Tally] = {}
 
     def note_load(self, load: Load) -> None:
+        """The load ended; what was answered before it comes first."""
+        self.write(now=True)
         with self._lock:
             if load.stage == READY:
                 self._write_loaded(load.identity)
@@ -63,27 +97,32 @@ class Records:
         except OSError as error:
             log.warning("%s was not noted as loaded: %s", identity, error.strerror or error)
 
-    def note_request(self, prompt_tokens: int, completion_tokens: int) -> None:
+    def note_request(self, identity: str | None, begun: float, prompt_tokens: int, completion_tokens: int) -> None:
+        """A request ended that those weights answered; it began at that moment of the monotonic clock."""
         with self._lock:
-            self._requests += 1
-            self._prompt += prompt_tokens
-            self._completion += completion_tokens
+            self._tallies.setdefault(identity, _Tally()).add(begun, prompt_tokens, completion_tokens)
 
-    def write(self, identity: str | None, *, now: bool = False) -> None:
+    def write(self, *, now: bool = False) -> None:
         """Write what was served since the last time, if some of it is due."""
         with self._lock:
-            seconds = time.monotonic() - self._since
-            if not (now or seconds >= EVERY_S):
+            if not now and time.monotonic() - self._written < EVERY_S:
                 return
-            if self._requests:
-                self._log.append(
-                    ServingRecord(
-                        identity=identity,
-                        requests=self._requests,
-                        prompt_tokens=self._prompt,
-                        completion_tokens=self._completion,
-                        seconds=seconds,
-                    )
-                )
-            self._since = time.monotonic()
-            self._requests = self._prompt = self._completion = 0
+            self._written = time.monotonic()
+            for identity, tally in self._tallies.items():
+                if tally.requests:
+                    self._append(identity, tally)
+                    self._tallies[identity] = _Tally(counted=tally.spans[-1][1])
+            for identity in list(self._tallies)[:-MOST_TALLIES]:
+                del self._tallies[identity]
+
+    def _append(self, identity: str | None, tally: _Tally) -> None:
+        self._log.append(
+            ServingRecord(
+                identity=identity,
+                requests=tally.requests,
+                prompt_tokens=tally.prompt_tokens,
+                completion_tokens=tally.completion_tokens,
+                seconds=sum(end - begin for begin, end in tally.spans),
+                answered=tally.answered,
+            )
+        )

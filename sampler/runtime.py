@@ -31,8 +31,7 @@ class SamplerRuntime:
     def run(self) -> Ending:
         """Serve until something ends the process; write exit-reason.json and return why."""
         ending = self.process.run(make_app(self.api, self._token, self.sessions), self._load, self._check)
-        if self.api.opened:
-            self.records.write(self.api.opened.holdings.identity, now=True)
+        self.records.write(now=True)
         if self._engine:
             self._engine.close()
         return ending
@@ -45,8 +44,7 @@ class SamplerRuntime:
             self.process.outcome.end(
                 "INACTIVE", f"No call for {self.config.inactivity_timeout_s:g} s (the inactivity timeout)."
             )
-        if opened:
-            self.records.write(opened.holdings.identity)
+        self.records.write()
 
     def _load(self) -> None:
         try:

@@ -133,7 +133,7 @@ class SamplerApi:
         opened = self._ready()
         _, body = await read_json(request, BODY_LIMIT, "send fewer prompts at once")
         asked = parse(body, self.config.deployment)
-        generation = Generation(asked, self.config, opened.engine, opened.tokens, self.records.note_request)
+        generation = Generation(asked, self.config, opened.engine, opened.tokens, self.records)
         generation.submit(opened.holdings)
         answer = Answer(asked, asked.model, generation.identity)
         decode = opened.tokens.decode
