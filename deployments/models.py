@@ -46,6 +46,12 @@ class Deployment(LeasedRow):
         max_length=400, blank=True, help_text="Identity of what its sampler loaded last: what the next one starts with."
     )
     said = models.JSONField(default=dict, help_text="What the request said that changes nothing here, to be answered.")
+    form_key = models.CharField(
+        max_length=64,
+        blank=True,
+        db_default="",
+        help_text="Of the form that made it, which makes one however often sent.",
+    )
     min_replicas = models.PositiveIntegerField()
     max_replicas = models.PositiveIntegerField()
     replicas = models.PositiveIntegerField()

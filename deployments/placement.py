@@ -28,7 +28,7 @@ def choose_connection(connections: Sequence[Connection], spec: SamplerSpec, repl
     """
     told, able = [], False
     for connection in connections:
-        reasons, runs = _reasons(connection, spec, replicas)
+        reasons, runs = reasons_against(connection, spec, replicas)
         able = able or runs
         if not reasons:
             return connection
@@ -37,8 +37,8 @@ def choose_connection(connections: Sequence[Connection], spec: SamplerSpec, repl
     raise FailedPrecondition(sentence) if able else Unimplemented(sentence)
 
 
-def _reasons(connection: Connection, spec: SamplerSpec, replicas: int) -> tuple[Sequence[str], bool]:
-    """Why it does not take them, and whether it runs any."""
+def reasons_against(connection: Connection, spec: SamplerSpec, replicas: int) -> tuple[Sequence[str], bool]:
+    """Why it does not take so many replicas, and whether it runs samplers at all."""
     try:
         samplers = samplers_at(connection)
     except Retryable as error:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from django.urls import path
 
+from deployments.views.deploy_form import deployment_new, deployment_preview
 from deployments.views.deployment_actions import deployment_delete, deployment_scale
 from deployments.views.deployment_list import deployments, orphans
 from deployments.views.deployment_page import deployment, deployment_panel
 
 urlpatterns = [
+    path("shapes/<slug:account_id>/<slug:shape_id>/deploy", deployment_new, name="deployment_new"),
+    path("shapes/<slug:account_id>/<slug:shape_id>/deploy/preview", deployment_preview, name="deployment_preview"),
     path("deployments", deployments, name="deployments"),
     path("deployments/orphans", orphans, name="orphans"),
     path("deployments/<uuid:uid>", deployment, name="deployment"),

@@ -104,6 +104,17 @@ def of_failed(end: str) -> Callable[[World], str]:
     return lambda world: f"/launches/{world.failed.uid}{end}"
 
 
+def of_deployed(end: str) -> Callable[[World], str]:
+    """A path below the page of the deployment's shape."""
+    return lambda world: world.shape(world.deployment.shape_version) + end
+
+
+def a_deployment(world: World, _: User | None) -> dict[str, str]:
+    """What the form of the deployment's shape takes."""
+    base = world.deployment.shape_version.shape.base_model.name
+    return {"deployment_id": "made", "base_model": base, "min_replicas": "0", "max_replicas": "1"}
+
+
 def of_trained(end: str) -> Callable[[World], str]:
     """A path below the page of the model that the launcher made."""
     return lambda world: f"/models/team-a/{world.trained.model_id}{end}"
@@ -195,6 +206,13 @@ TABLE: dict[str, list[Case]] = {
         get(of_public_shape("/launches"), signed_in(OK)),
     ],
     "launches": [get("/launches", signed_in(OK))],
+    "deployment_new": [
+        get(of_deployed("/deploy"), members(OK)),
+        send(of_deployed("/deploy"), at_least(Role.LAUNCHER, SEE_OTHER), a_deployment),
+        post(of_deployed("/deploy"), at_least(Role.LAUNCHER, UNPROCESSABLE)),
+        get(of_private_shape("/deploy"), everybody(MISSING) | {ANONYMOUS: FOUND}),
+    ],
+    "deployment_preview": [post(of_deployed("/deploy/preview"), members(OK))],
     "deployments": [get("/deployments", signed_in(OK)), get("/deployments?state=odd", signed_in(UNPROCESSABLE))],
     "orphans": [get("/deployments/orphans", signed_in(OK))],
     "deployment": [get(of_deployment(""), members(OK))],

@@ -40,14 +40,16 @@ def create_deployment(
     min_replicas: int = 0,
     max_replicas: int = 1,
     trainer: Launch | None = None,
+    connection: Connection | None = None,
     said: Mapping[str, Any] | None = None,
+    form_key: str = "",
 ) -> Deployment:
     """Accept a deployment of `version`, a deployment shape's that the actor may see.
 
-    `base_model` is what `find_served` finds. It runs where its trainer does, or its checkpoint lies, else on the first
-    connection that takes it. Errors: `InvalidArgument`,
-    `PermissionDenied`, `NotFound`; `FailedPrecondition` where the version is not offered; `Unimplemented` and
-    `FailedPrecondition` where no connection runs it, before anything is created; `AlreadyExists`.
+    `base_model` is what `find_served` finds. It runs where its trainer does, or its checkpoint lies, else on
+    `connection`, or the first that takes it. `form_key` is kept. Errors: `InvalidArgument`, `PermissionDenied`,
+    `NotFound`; `FailedPrecondition` where the version is not offered; `Unimplemented` and `FailedPrecondition` where no
+    connection runs it, before anything is created; `AlreadyExists`.
     """
     require(actor, account, Right.LAUNCH)
     if actor.user is None:
@@ -64,7 +66,7 @@ def create_deployment(
     if not version.is_offered:
         raise FailedPrecondition(f"{version.name} is not validated, or was withdrawn. Use another version.")
     spec = spec_of(version, account, deployment_id, trainer, served)
-    places = _places(account, trainer, served)
+    places = _chosen(connection, _places(account, trainer, served))
     deployment = Deployment(
         account=account,
         deployment_id=deployment_id,
@@ -76,6 +78,7 @@ def create_deployment(
         serves=served.name,
         model=served.model,
         said=dict(said or {}),
+        form_key=form_key,
         min_replicas=min_replicas,
         max_replicas=max_replicas,
         replicas=wanted_replicas(min_replicas, max_replicas),
@@ -95,6 +98,14 @@ def _places(account: Account, trainer: Launch | None, served: ServedWeights) -> 
         told = f"{served.name} lies on {served.connection}, and {trainer.job_id} runs on {trainer.connection}."
         raise InvalidArgument([Violation("base_model", f"{told} Promote it, or leave the trainer out.")])
     return [each for each in usable if each.pk == served.connection.pk]
+
+
+def _chosen(connection: Connection | None, places: list[Connection]) -> list[Connection]:
+    """The one that was chosen, among those where it may go. Errors: `InvalidArgument`."""
+    if connection is None or connection in places:
+        return [connection] if connection else places
+    told = ", ".join(map(str, places)) or "nowhere"
+    raise InvalidArgument([Violation("connection", f"It cannot run on {connection}. Where it can: {told}.")])
 
 
 @transaction.atomic

@@ -75,7 +75,7 @@ class DeploymentStanding:
     @property
     def serves(self) -> str:
         """What answers, in short."""
-        return self.row.sampler_spec.base_model.rpartition("/")[2]
+        return self.row.loaded or "/".join(self.row.serves.split("/")[3::2])
 
     @property
     def gpus(self) -> int:
