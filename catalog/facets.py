@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import attrgetter
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -148,15 +151,18 @@ def _in_order(groups: Sequence[FacetBucket], facet: Facet) -> list[str]:
 
 
 def _bounds(groups: Sequence[FacetBucket], filters: CatalogFilters, name: str) -> list[FacetOption]:
-    left = [group for group in groups if passes(group, filters, ignoring=name)]
+    size = attrgetter("gpus" if name == "gpus" else "tokens")
+    left = sorted((group for group in groups if passes(group, filters, ignoring=name)), key=size)
+    sizes = [size(group) for group in left]
+    sums = list(accumulate((group.shapes for group in left), initial=0))
     if name == "gpus":
         limits = {group.gpus for group in groups} | ({filters.gpus} if filters.gpus is not None else set())
         return [
-            FacetOption(str(most), str(most), sum(g.shapes for g in left if g.gpus <= most), most == filters.gpus)
+            FacetOption(str(most), str(most), sums[bisect_right(sizes, most)], most == filters.gpus)
             for most in sorted(limits)
         ]
     labels = {context_label(group.tokens) for group in groups} | ({filters.context} if filters.context else set())
     return [
-        FacetOption(label, label, sum(g.shapes for g in left if g.tokens >= least), label == filters.context)
+        FacetOption(label, label, sums[-1] - sums[bisect_left(sizes, least)], label == filters.context)
         for least, label in sorted((least_context(label), label) for label in labels)
     ]

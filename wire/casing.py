@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 
@@ -11,6 +12,7 @@ def camel(name: str) -> str:
     return head + "".join(word[:1].upper() + word[1:] for word in rest)
 
 
+@lru_cache(maxsize=1_024)  # a page of a hundred snapshots asks for the same twenty names of each
 def snake(name: str) -> str:
     """camelCase as snake_case."""
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
