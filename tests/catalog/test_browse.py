@@ -265,7 +265,7 @@ def test_going_back_gets_a_whole_page(bundled: None, client: Client) -> None:
 def test_unconfirmed_ids_and_unknown_gpus_are_said(bundled: None, client: Client) -> None:
     html = get(client, {"q": "qwen3p5-9b-256k"})
     assert html.count("unconfirmed id") == 1
-    assert "Chosen by the provider at launch" in html
+    assert "of a type that the shape leaves open" in html
 
 
 @pytest.mark.parametrize(
