@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from catalog.enums import ARCHITECTURE_LABELS, MODE_LABELS, Architecture, IdSource
@@ -11,7 +13,41 @@ from catalog.labels import accelerator_label, context_label
 from catalog.places import whereabouts
 from connections.models import Connection
 from connections.providers.spec import TrainerMode
+from lists.rendered import rendered
 from wire.names import model_name
+
+
+@dataclass(frozen=True)
+class ShownShape:
+    """A row of the catalog: all that `catalog/row.html` shows. `title` is the base model's, "" under its heading."""
+
+    account: str
+    identifier: str
+    trainer_mode: str
+    mode_label: str
+    variant: str
+    derived: bool
+    deprecated_at: datetime | None
+    title: str
+    context_label: str
+    hides_gpus: bool
+    gpus: int
+    rl_gpus: int | None
+    accelerator_label: str
+    runs_on: tuple[str, ...]
+    needs: str
+
+    @classmethod
+    def of(cls, row: dict[str, Any], *, flat: bool) -> ShownShape:
+        """Of a row of `rows_for_template`; `flat` where it stands under no heading."""
+        place = row["place"]
+        told = row | {"title": row["title"] if flat else "", "runs_on": place.runs_on, "needs": place.needs}
+        return cls(**{name: told[name] for name in cls.__dataclass_fields__})
+
+
+def with_html(rows: Sequence[dict[str, Any]], *, flat: bool) -> list[dict[str, Any]]:
+    """Rows of `rows_for_template`, each with its HTML."""
+    return [row | {"html": rendered("catalog/row.html", ShownShape.of(row, flat=flat))} for row in rows]
 
 
 def rows_for_template(rows: Sequence[dict[str, Any]], connections: Sequence[Connection]) -> list[dict[str, Any]]:

@@ -77,6 +77,14 @@ KEPT = Q(deleted_at__isnull=False, purge_due_at__isnull=False)
 """Deleted, with something left of it."""
 
 
+LISTED = (
+    *("uid", "job_id", "display_name", "spec", "state", "attempt_count", "run_seconds", "last_loss", "last_step"),
+    *("created_at", "deleted_at", "kept_until", "owner__username", "shape_version__version_id"),
+    *("shape_version__shape__shape_id", "connection__unreachable_since", "connection__refused_since"),
+)
+"""What a list shows of a launch: the other 60 columns of its joins would cost more than the query."""
+
+
 def listed_launches(member_of: Collection[int], wanted: Q, among: Q = LIVING) -> QuerySet[Launch]:
     """Launches that are wanted, among those that were not deleted or among `KEPT`."""
     return Launch.objects.filter(wanted, among, account__in=list(member_of))
@@ -87,15 +95,15 @@ def list_launches(
 ) -> Page[LaunchRow]:
     """A page of them in that order. Errors: `NoSuchPage`."""
     found = listed_launches(member_of, wanted, among)
-    found = found.select_related("account", "owner", "connection", "shape_version__shape__account")
-    found = found.defer("inputs", "search_text", "shape_version__snapshot", "shape_version__launch_fields")
+    found = found.select_related("owner", "connection", "shape_version__shape").only(*LISTED)
     page: Page[Launch] = page_of(found, order, cursor, size=size)
     attempts = {attempt.launch_id: attempt for attempt in _newest_attempts(page.rows)}
     return page.of([LaunchRow(launch, attempts.get(launch.pk)) for launch in page.rows])
 
 
 def _newest_attempts(launches: Sequence[Launch]) -> QuerySet[Attempt]:
-    return Attempt.objects.filter(launch__in=launches, number=F("launch__attempt_count")).defer("log_tail")
+    newest = Attempt.objects.filter(launch__in=launches, number=F("launch__attempt_count"))
+    return newest.only("launch_id", "state", "ready", "silent_since", "queue_position", "version_asked_at")
 
 
 def launched_shapes(account: Account) -> Sequence[TrainingShape]:

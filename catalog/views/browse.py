@@ -19,7 +19,7 @@ from catalog.facets import FacetBucket, Loosening
 from catalog.filters import BOUNDS, IN_ORDER, TITLES, CatalogFilters
 from catalog.forms import read_filters
 from catalog.queries import Row
-from catalog.rows import rows_for_template
+from catalog.rows import rows_for_template, with_html
 from catalog.views.access import catalog_reader, member_of
 from connections.queries import usable_connections
 from lists.filters import SortLink
@@ -50,7 +50,8 @@ def browse(request: SlipwayRequest) -> HttpResponse:
     known = [*groups, *queries.read_values(mine)] if filters.q else groups  # what the text leaves out stays, with 0
     total = facets.count(groups, filters)
     page = show(request.GET.get("after", ""), lambda cursor: queries.read_page(mine, filters, cursor))
-    rows = rows_for_template(page.rows, tuple(usable_connections(request.standing.account)))
+    connections = tuple(usable_connections(request.standing.account))
+    rows = with_html(rows_for_template(page.rows, connections), flat=bool(filters.sort))
     here = reverse("catalog")
     context = {
         "section": "catalog",

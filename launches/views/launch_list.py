@@ -21,6 +21,7 @@ from catalog.models import TrainingShape
 from catalog.queries import find_newest
 from catalog.views.access import member_of
 from launches.filters import DELETED, LAUNCHES
+from launches.pages.rows import rows_as_html
 from launches.queries import (
     KEPT,
     LIVING,
@@ -62,11 +63,11 @@ def launches(request: SlipwayRequest) -> HttpResponse:
     if not asked.problems:
         wanted = asked.condition(request.user)
         among = KEPT if asked.values.get("state") == DELETED else LIVING
-        rows = partial(list_launches, accounts, wanted, asked.order, among=among, size=PAGE)
-        page = show(asked.cursor, rows)
+        read = partial(list_launches, accounts, wanted, asked.order, among=among, size=PAGE)
+        page = show(asked.cursor, read)
         total = count_up_to(listed_launches(accounts, wanted, among), COUNTED)
         context |= {
-            "page": page,
+            "rows": rows_as_html(page.rows, with_shape=True),
             "total": f"{total:,}" if total <= COUNTED else f"more than {COUNTED:,}",
             "one": total == 1,
             **page.links(asked.page_address),
@@ -92,7 +93,7 @@ def shape_launches(request: SlipwayRequest, account_id: str, shape_id: str) -> H
         "section": "catalog",
         "shape": version.shape,
         "launchable": version.is_latest_validated,
-        "page": page,
+        "rows": rows_as_html(page.rows, with_shape=False),
         **page.links(lambda cursor: "?" + urlencode({CURSOR: cursor} if cursor else {})),
     }
     return render(request, "launches/of_shape_rows.html" if request.htmx else "launches/of_shape.html", context)
