@@ -7,14 +7,20 @@ So of these bodies the whole is read first; they are passed on as they came.
 from __future__ import annotations
 
 from collections.abc import Iterable, MutableMapping
+from dataclasses import replace
 from typing import Any
 
 from accounts.actors import Actor, key_actor
 from accounts.origins import Origin, origin_in
 from accounts.roles import Right
 from api.outages import RETRY_SECONDS
+from connections.opened import open_provider
+from connections.providers.base import Credential, Provider, ProviderError
+from connections.providers.catalogs import NamesModels
+from connections.sealing import Unsealable, unseal
 from deployments.domain.control_deployment import right_to_control
 from deployments.domain.wake_deployment import ASLEEP, wake_deployment
+from deployments.elsewhere import NAMED, WITHHELD, NamesThere
 from deployments.models import Deployment
 from deployments.queries import living_deployments
 from deployments.states import DeploymentState
@@ -31,7 +37,6 @@ LISTED, HOT_LOADED = "/inference/v1/models", "/hot_load/v1/models/hot_load"
 ASKED = ("/inference/v1/completions", "/inference/v1/chat/completions")
 METHODS = {LISTED: ("GET",), HOT_LOADED: ("GET", "POST")} | dict.fromkeys(ASKED, ("POST",))
 """By path, what a sampler answers."""
-NAMED = b"fireworks-deployment"
 TRAINER_JOB = b"x-slipway-trainer-job"
 LARGEST_PROMPT = 8 * 1024 * 1024
 """Bytes of the body of what asks for completions: a million tokens by their ids."""
@@ -55,11 +60,10 @@ async def read_sampler_request(gateway: Gateway, scope: MutableMapping[str, Any]
     if found is None:
         field = "model" if path in ASKED else NAMED.decode()
         raise Refused(Code.INVALID_ARGUMENT, f"{field} is {named[:200]!r}. Send {A_NAME}.")
-    query: bytes = scope["query_string"]
     return GatewayRequest(
         secret,
         *found,
-        path.encode() + (b"?" + query if query else b""),
+        path.encode(),
         origin,
         body,
         deployment_name(*found),
@@ -105,7 +109,7 @@ def look_up_to_ask(secret: str, account: str, deployment: str, origin: Origin) -
     row, actor = _find(secret, account, deployment, origin)
     demand(actor, row.account, Right.LAUNCH)
     _wake(row, actor)
-    return _admitted(row)
+    return _admitted(row, names_a_model=True)
 
 
 def look_up_to_load(secret: str, account: str, deployment: str, origin: Origin) -> Admitted:
@@ -134,8 +138,8 @@ def _wake(row: Deployment, actor: Actor) -> None:
         raise Refused(Code.UNAVAILABLE, told, retry_after=RETRY_SECONDS)
 
 
-def _admitted(row: Deployment) -> Admitted:
-    """Where its sampler listens. Errors: `Refused`."""
+def _admitted(row: Deployment, *, names_a_model: bool = False) -> Admitted:
+    """Where its sampler listens; `names_a_model` says that the body asks for completions. Errors: `Refused`."""
     if row.state == DeploymentState.DELETING:
         raise Refused(Code.NOT_FOUND, f"{row.name} is being deleted.")
     if row.state == DeploymentState.FAILED:
@@ -149,10 +153,28 @@ def _admitted(row: Deployment) -> Admitted:
     if row.stop_asked or not row.endpoint:
         told = f"The sampler of {row.name} does not listen yet ({row.state}). {row.detail}".rstrip()
         raise Refused(Code.UNAVAILABLE, told, retry_after=RETRY_SECONDS)
+    endpoint = endpoint_at(row.endpoint, f"sampler of {row.name}")
+    try:
+        provider = open_provider(row.connection)
+        if provider.capabilities.credential is Credential.CONNECTION_SECRET:
+            names = _names_there(row, provider)
+            return Admitted(
+                replace(endpoint, is_own=False),
+                unseal(row.connection.secret).encode(),
+                str(row.connection),
+                fields=names.fields,
+                withheld=WITHHELD,
+                renamed=names.renamed,
+                translate=names.translate if names_a_model else None,
+            )
+    except (ProviderError, Unsealable) as error:
+        raise Refused(Code.UNAVAILABLE, f"The connection {row.connection} cannot be used: {error}") from error
     job = row.sampler_spec.trainer_job
-    return Admitted(
-        endpoint_at(row.endpoint, f"sampler of {row.name}"),
-        sampler_token(row).encode(),
-        str(row.connection),
-        fields=((TRAINER_JOB, job.encode()),) if job else (),
-    )
+    fields = ((TRAINER_JOB, job.encode()),) if job else ()
+    return Admitted(endpoint, sampler_token(row).encode(), str(row.connection), fields=fields)
+
+
+def _names_there(row: Deployment, provider: Provider) -> NamesThere:
+    base_model: str = row.spec["base_model"]
+    there = provider.model_there(base_model) if isinstance(provider, NamesModels) else base_model
+    return NamesThere(row.name, row.remote_name, base_model, there, str(row.connection))

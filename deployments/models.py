@@ -65,6 +65,9 @@ class Deployment(LeasedRow):
     )
     detail = models.TextField(blank=True, help_text="What a person should know about the state.")
     endpoint = models.CharField(max_length=400, blank=True)
+    remote_name = models.CharField(
+        max_length=160, blank=True, help_text="What its connection calls it, where requests have to name it so."
+    )
     events = models.JSONField(default=list, help_text=f"The newest {MOST_EVENTS}: when, what, who.")
     log_tail = models.TextField(blank=True)
     log_offset = models.BigIntegerField(default=0, help_text="Bytes of the log of this start that were read.")

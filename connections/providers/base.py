@@ -193,6 +193,7 @@ class Observation:
     shapes itself, shape version, "" where it has none; `estimated_start` is when it expects to start what waits.
     `nodes` and `gpus` are what the engine gave it, in its own words; `gpu_seconds` what it has counted of these so far.
     `serving` is the identity of what a sampler loaded last, "" where that is its base model, or is not known.
+    `replicas` is how many of a deployment's samplers answer, None where there is one at most.
     """
 
     state: AttemptState
@@ -214,6 +215,7 @@ class Observation:
     gpus: str = ""
     gpu_seconds: int | None = None
     serving: str = ""
+    replicas: int | None = None
 
 
 @dataclass(frozen=True)

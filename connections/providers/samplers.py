@@ -1,7 +1,8 @@
 """What a provider offers that runs samplers, too: a kind that runs none simply is none.
 
 A replica of a deployment lives as an attempt of a job does, under a reference of (account, deployment, start): each
-start has the next number. So its states, endings and log are an attempt's.
+start has the next number. So its states, endings and log are an attempt's. Where a connection scales by itself, a start
+is all replicas of the deployment there, from when it is wanted until it is scaled to 0.
 """
 
 from __future__ import annotations
@@ -51,11 +52,28 @@ class SamplerSpec:
 
 @dataclass(frozen=True)
 class SamplerSubmission:
-    """A request to run a deployment's samplers. `token` is what requests to them must carry."""
+    """A request to run a deployment's samplers. `token` is what requests to them must carry.
+
+    `least` and `most` are the replicas between which a connection chooses that scales by itself.
+    """
 
     reference: Reference
     spec: SamplerSpec
     token: str = field(repr=False)
+    least: int = 0
+    most: int = 1
+
+
+@dataclass(frozen=True)
+class KeptSampler:
+    """What a connection tells of what a start was asked for; "" and None for what it does not.
+
+    `deployment_shape_version` and `trainer_job` are names and ids here, `gpus` are those of one replica.
+    """
+
+    deployment_shape_version: str = ""
+    trainer_job: str = ""
+    gpus: int | None = None
 
 
 class SamplerProvider(Protocol):
@@ -65,7 +83,7 @@ class SamplerProvider(Protocol):
         """Why so many replicas of the spec can never run here, one sentence a reason. Never touches the network."""
 
     def start(self, submission: SamplerSubmission) -> None:
-        """Take the replica; a second call with the same reference and token changes nothing.
+        """Take it; a second call with the same reference and token changes nothing but between how many replicas.
 
         Errors: `Rejected`, also where the reference is another deployment's, whose token differs; `Retryable`.
         """
@@ -80,7 +98,19 @@ class SamplerProvider(Protocol):
         """Remove everything kept of a deployment of which nothing runs. Errors: `Gone`, `Retryable`."""
 
     def logs(self, reference: Reference, after: int) -> LogChunk:
-        """At most 64 KiB of log from the byte offset on, cut at a line end where there is one. Errors: `Gone`."""
+        """At most 64 KiB of log from the byte offset on, cut at a line end where there is one. Errors: `Gone`.
+
+        Nothing where the connection has none.
+        """
+
+    def list_references(self) -> Sequence[Reference]:
+        """Every start that stands there under an id of this Slipway, for reconciliation. Errors: `Retryable`.
+
+        An account of "" says that only the id there is known, which then stands for the deployment in every verb.
+        """
+
+    def kept(self, reference: Reference) -> KeptSampler:
+        """What it was asked for, as far as the connection tells. Errors: `Gone`, `Retryable`."""
 
 
 @runtime_checkable

@@ -98,7 +98,7 @@ def _ask(samplers: SamplerProvider, deployment: Deployment) -> SamplerReport:
     if deployment.running:
         try:
             if _is_wanted(deployment):
-                samplers.start(SamplerSubmission(reference, deployment.sampler_spec, sampler_token(deployment)))
+                samplers.start(_submission(deployment))
             else:
                 samplers.stop(reference)
             observation = samplers.observe(reference)
@@ -111,6 +111,11 @@ def _ask(samplers: SamplerProvider, deployment: Deployment) -> SamplerReport:
         samplers.delete(reference.account, reference.job)
         return replace(report, removed=True)
     return report
+
+
+def _submission(row: Deployment) -> SamplerSubmission:
+    bounds = (row.min_replicas, row.max_replicas)
+    return SamplerSubmission(row.reference, row.sampler_spec, sampler_token(row), *bounds)
 
 
 @transaction.atomic
@@ -163,7 +168,8 @@ def _settle(row: Deployment, report: SamplerReport, now: datetime) -> None:
         elif row.replicas == 0 and row.state in (_S.CREATING, _S.UPDATING):
             move(row, _S.READY, now=now, detail="No sampler is wanted.")
     elif (seen := report.observation) and _is_wanted(row):
-        row.ready_replicas, row.endpoint, row.detail = int(seen.ready), seen.endpoint, seen.detail
+        row.ready_replicas = int(seen.ready) if seen.replicas is None else seen.replicas
+        row.endpoint, row.remote_name, row.detail = seen.endpoint, seen.remote_id, seen.detail
         if seen.ready and row.state in (_S.CREATING, _S.UPDATING):
             move(row, _S.READY, now=now)
 

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,7 +34,9 @@ from connections.opened import open_provider
 from connections.providers.base import Dial, OpensTunnels, ProviderError
 from connections.sealing import Unsealable, unseal
 from launches.domain.control import right_to_control
+from launches.gateway.exchange import Body
 from launches.gateway.pool import Endpoint
+from launches.gateway.renaming import Names
 from launches.models import Attempt
 from launches.other_versions import waiting_for_a_yes
 from launches.tokens import takes_own_token, token_of
@@ -69,7 +71,8 @@ class Admitted:
     """The process that a caller may talk to, and what to show it; `connection` is what people call where it runs.
 
     `attempt_elsewhere` is the attempt (primary key) where no trainer of ours runs it: its records are read from what
-    passes, and jobs have other ids there. None where one of ours does. `fields` are sent along.
+    passes, and jobs have other ids there. None where one of ours does. `fields` are sent along, and those of the caller
+    in `withheld` are not. `renamed` is what an answer calls otherwise than we do, `translate` brings a body to that.
     """
 
     endpoint: Endpoint
@@ -77,6 +80,9 @@ class Admitted:
     connection: str = ""
     attempt_elsewhere: int | None = None
     fields: tuple[tuple[bytes, bytes], ...] = ()
+    withheld: frozenset[bytes] = frozenset()
+    renamed: Names = ()
+    translate: Callable[[Body], Awaitable[Body]] | None = None
 
 
 LookUp = Callable[[str, str, str, Origin], Admitted]

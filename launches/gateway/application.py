@@ -31,6 +31,7 @@ from launches.gateway.curves import Curves
 from launches.gateway.exchange import Body, CallerGone, CutOff, Exchange, NoAnswer, Receive, Send, WrongTrainer
 from launches.gateway.loading import may_name, translated_body
 from launches.gateway.pool import Pool
+from launches.gateway.renaming import Renaming
 from launches.gateway.targets import PLAIN_PATHS_ALONE, may_lead_out
 from launches.gateway.upstream import Upstream
 from wire.names import account_name, is_id, job_name
@@ -113,7 +114,7 @@ class Gateway:
             asked = await read(self, scope, receive)
             admitted = await self.admission.admit(*asked.admission)
             with self.place(asked.account):
-                await self._forward(asked, scope, send, admitted.attempt_elsewhere)
+                await self._forward(asked, scope, send, admitted)
         except Refused as refusal:
             await _refuse(send, refusal, last=headers.announces_body(scope["headers"]))
         except CutOff:
@@ -142,13 +143,16 @@ class Gateway:
         asked: GatewayRequest,
         scope: MutableMapping[str, Any],
         send: Send,
-        attempt_elsewhere: int | None,
+        first: Admitted,
     ) -> None:
+        attempt_elsewhere = first.attempt_elsewhere
         if attempt_elsewhere is not None and may_lead_out(asked.target):
             raise Refused(Code.INVALID_ARGUMENT, f"{asked.name} {PLAIN_PATHS_ALONE}")
         body = asked.body
         if attempt_elsewhere is not None and may_name(asked.target):
             body = await translated_body(body, scope["headers"], attempt_elsewhere)
+        if first.translate is not None:
+            body = await first.translate(body)
         admitted, upstream = await self._connect(asked, again=False)
         try:
             await self._exchange(asked, admitted, upstream, scope, body, send)
@@ -189,7 +193,10 @@ class Gateway:
             target=endpoint.path + asked.target,
             fields=[
                 *headers.request_fields(
-                    scope["headers"], host=endpoint.host_field, token=admitted.token, is_bearer=not endpoint.is_own
+                    [field for field in scope["headers"] if field[0].lower() not in admitted.withheld],
+                    host=endpoint.host_field,
+                    token=admitted.token,
+                    is_bearer=not endpoint.is_own,
                 ),
                 *admitted.fields,
             ],
@@ -199,6 +206,7 @@ class Gateway:
             send=send,
             release=partial(self._pool.give, endpoint),
             copy=self._curves.copy_for(admitted.attempt_elsewhere, asked.target, scope["headers"]),
+            renaming=Renaming(admitted.renamed) if admitted.renamed else None,
         )
         try:
             await exchange.run(upstream)
@@ -212,7 +220,7 @@ class Gateway:
         if admitted.endpoint.is_own:
             return self._unreachable(asked, "Another process answers at its address.")
         log.warning("gateway.key_refused", job=asked.name, connection=admitted.connection)
-        where = f"The connection {admitted.connection}, where the trainer of {asked.name} runs,"
+        where = f"The connection {admitted.connection}, where the {asked.server} of {asked.name} runs,"
         told = f"{where} does not accept the key that"
         whose = "Slipway shows there. That is not yours, which is in force: a superuser has to put another in."
         return Refused(Code.UNAVAILABLE, f"{told} {whose}", http_status=502)

@@ -13,6 +13,7 @@ import h11
 
 from launches.gateway import headers
 from launches.gateway.curves import AnswerCopy
+from launches.gateway.renaming import Renaming
 from launches.gateway.upstream import Broken, Received, Upstream
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -90,7 +91,7 @@ class Exchange:
     """One request, as the trainer shall see it, and how its answer is changed for the caller.
 
     `release` is told when the trainer's part is over, which may be long before the caller has read all of it. `copy`
-    gets the answer, too, where a curve is drawn from it.
+    gets the answer, too, where a curve is drawn from it. `renaming` brings names in the answer back to those here.
     """
 
     method: str
@@ -102,6 +103,7 @@ class Exchange:
     send: Send
     release: Callable[[Upstream], None]
     copy: AnswerCopy | None = None
+    renaming: Renaming | None = None
 
     async def run(self, upstream: Upstream) -> None:
         """Do it.
@@ -172,6 +174,8 @@ class Exchange:
 
     async def _start(self, response: h11.Response) -> None:
         fields = headers.response_fields(response.headers, origin=self.origin, prefix=self.prefix)
+        if self.renaming is not None:  # which changes how long the body is
+            fields = [(name, self.renaming.replace(value)) for name, value in fields if name != b"content-length"]
         if not self.body.is_over:
             fields.append(headers.LAST)
         if self.copy is not None:
@@ -198,7 +202,8 @@ class Exchange:
     async def _pass(self, data: bytes, *, more: bool = True) -> None:
         if self.copy is not None:
             self.copy.add(data)
-        await self._tell({"type": "http.response.body", "body": data, "more_body": more})
+        told = data if self.renaming is None else self.renaming.feed(data, over=not more)
+        await self._tell({"type": "http.response.body", "body": told, "more_body": more})
 
     async def _tell(self, message: MutableMapping[str, Any]) -> None:
         try:

@@ -13,9 +13,11 @@ from connections.providers.control_plane.client import ControlPlaneClient
 from connections.providers.control_plane.jobs import Catalogs
 from connections.providers.control_plane.names import remote_id
 from connections.providers.control_plane.provider import ControlPlaneProvider
+from connections.providers.control_plane.samplers import ControlPlaneSamplers
 from tests.connections.rig import StoodIn
 from tests.standing_in import StandIns
 from wire.client_address import read_networks
+from wire.names import deployment_name
 
 INSTANCE = "k7m2qx9ab1"
 ACCOUNT = "team-a"
@@ -48,6 +50,23 @@ class ControlPlaneRig(StoodIn):
         return replace(submission, spec=replace(submission.spec, lora_rank=32))
 
 
+@dataclass(frozen=True)
+class ControlPlaneServing(StoodIn):
+    """The deployments of such a provider, and the samplers that the other side starts for them."""
+
+    samplers: ControlPlaneSamplers
+    behaviour: Path
+    secret: str
+
+    def named(self, job: str) -> str:
+        """Samplers know the deployment under its id there."""
+        return remote_id(INSTANCE, ACCOUNT, job)
+
+    def name_of(self, reference: Reference) -> str:
+        """In the account there."""
+        return deployment_name("local", self.named(reference.job))
+
+
 def make_provider(url: str, key: str, *, patience: float = 15.0, instance: str = INSTANCE) -> ControlPlaneProvider:
     """A provider whose catalog there is the one here."""
     client = ControlPlaneClient(url, key, LOOPBACK, patience)
@@ -72,7 +91,11 @@ def second_slipway(folder: Path, broker: str) -> Iterator[SecondSlipway]:
     (folder / "home").mkdir()
     trainers = StandIns(folder / "stand-ins")
     trainers.prepare()
-    settings = {"SLIPWAY_TRAINER_ENV": str(trainers.environment), "SLIPWAY_LOCAL_SLOTS": str(SLOTS)}
+    settings = {
+        "SLIPWAY_TRAINER_ENV": str(trainers.environment),
+        "SLIPWAY_LOCAL_SLOTS": str(SLOTS),
+        "SLIPWAY_LOCAL_SAMPLERS": str(SLOTS),
+    }
     with running_slipway(folder / "home", broker, **settings) as server:
         key = server.manage("create_api_key", *("--account", "local", "--user", server.username, "--scope", "launch"))
         yield SecondSlipway(server.url, key.split()[-1], trainers.environment / "behaviour")

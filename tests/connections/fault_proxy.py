@@ -186,7 +186,7 @@ def fault_proxy(upstream: str) -> Iterator[FaultProxy]:
             with suppress(OSError):
                 proxy.choose(self.command, self.path)(Passage(self, upstream, body, closing))
 
-        do_GET = do_POST = do_DELETE = handle_any
+        do_GET = do_POST = do_PATCH = do_DELETE = handle_any
 
         def log_message(self, format: str, *args: Any) -> None:
             """Nobody reads it."""

@@ -12,8 +12,11 @@ from connections.providers.base import Reference, Submission
 from connections.providers.local import processes
 from connections.providers.local.limits import Limits
 from connections.providers.local.provider import LocalProvider
+from connections.providers.local.samplers import LocalSamplers
 from connections.providers.trainer_files import files
 from tests.connections.rig import StoodIn
+from tests.connections.sampler_contract import TOKEN
+from wire.names import deployment_name
 
 STAND_IN = Path(__file__).parent / "stand_in"
 
@@ -44,8 +47,22 @@ class LocalRig(StoodIn):
 
     def end(self) -> None:
         """Leave no process behind, whatever the test did."""
-        for submission in self.provider.root.glob("jobs/*/*/attempts/*"):
-            processes.end_all(submission)
+        for kind in ("", "samplers/"):
+            for submission in self.provider.root.glob(f"{kind}jobs/*/*/attempts/*"):
+                processes.end_all(submission)
+
+
+@dataclass(frozen=True)
+class LocalServing(StoodIn):
+    """The samplers of such a provider."""
+
+    samplers: LocalSamplers
+    behaviour: Path
+    secret: str = TOKEN
+
+    def name_of(self, reference: Reference) -> str:
+        """As it is called here."""
+        return deployment_name(reference.account, reference.job)
 
 
 def make_rig(directory: Path, *, slots: int = 2, grace_seconds: float = 0.3, limits: Limits | None = None) -> LocalRig:

@@ -28,6 +28,7 @@ from connections.providers.base import (
     Capacity,
     Credential,
     Gone,
+    NotYet,
     Observation,
     Provider,
     Reference,
@@ -44,6 +45,7 @@ from tests.connections.control_plane_rig import (
     INSTANCE,
     LOOPBACK,
     ControlPlaneRig,
+    ControlPlaneServing,
     SecondSlipway,
     endpoint_path,
     make_provider,
@@ -66,6 +68,8 @@ from tests.connections.fault_proxy import (
     timed_out_before,
 )
 from tests.connections.rig import make_reference, make_submission, until, wait_for, wait_ready
+from tests.connections.sampler_contract import SamplerContract, ServingRig, new, wait
+from tests.connections.sampler_contract import submission as sampler_submission
 
 pytestmark = pytest.mark.e2e
 PATIENCE, HASTE = 60.0, 1.5
@@ -199,6 +203,87 @@ class TestControlPlane(ProviderContract):
         wait_for(rig.provider, long, {AttemptState.CANCELLED})
         with pytest.raises(Gone):
             other.observe(cut)
+
+
+def serving(slipway: SecondSlipway, url: str = "", *, patience: float = 15.0) -> ControlPlaneServing:
+    """Its deployments, reached at another address where one is given."""
+    provider = make_provider(url or slipway.url, slipway.key, patience=patience)
+    return ControlPlaneServing(provider.samplers, slipway.behaviour, slipway.key)
+
+
+class TestControlPlaneSamplers(SamplerContract):
+    has_log = False
+    lists_what_slept = True
+
+    @pytest.fixture
+    def rig(self, slipway: SecondSlipway) -> ControlPlaneServing:
+        return serving(slipway)
+
+    @pytest.fixture(autouse=True)
+    def _trains_there(self, slipway: SecondSlipway) -> None:
+        self.trains = make_rig(slipway)
+
+    def job_of(self, rig: ServingRig) -> str:
+        job = make_reference()
+        self.trains.provider.submit(make_submission(job))
+        return job.job
+
+    def test_what_gets_lost_makes_one_deployment_and_ends_none(
+        self, slipway: SecondSlipway, proxy: FaultProxy, subtests: pytest.Subtests
+    ) -> None:
+        rig, hasty = serving(slipway, proxy.url, patience=PATIENCE), serving(slipway, proxy.url, patience=HASTE)
+        reference = new()
+        there = remote_id(INSTANCE, ACCOUNT, reference.job)
+        for fault in (hung_up_before, refused(429, 8), refused(500, 13, after=True), half_answered):
+            proxy.fail(fault, "POST", there)
+            with suppress(Retryable):
+                rig.samplers.start(sampler_submission(reference))
+        insist(lambda: rig.samplers.start(sampler_submission(reference)))
+        up = wait(rig.samplers, reference, {AttemptState.RUNNING})
+        assert len(rig.pids(reference.job)) == 1
+        assert up.remote_id == f"accounts/local/deployments/{there}"
+        for name, fault, asked in [
+            ("timed out", timed_out_before, hasty),
+            ("half", half_answered, rig),
+            ("500", refused(500, 13), rig),
+            ("401", refused(401, 16), rig),
+            ("404 of a balancer", refused_by_something_else(404), rig),
+            ("another one", lied(with_name), rig),
+        ]:
+            with subtests.test(name):
+                proxy.fail(fault, "GET", f"/{there}")
+                with pytest.raises(Retryable):
+                    asked.samplers.observe(reference)
+        proxy.fail(refused(404, 5), "GET", f"/{there}")
+        assert rig.samplers.observe(reference) == up, "one answer is not enough to say that it is gone"
+        with subtests.test("more replicas are asked for, and refused in its words"):
+            with pytest.raises(Retryable, match="this machine runs one"):  # and not for good: the one there goes on
+                rig.samplers.start(replace(sampler_submission(reference), most=2))
+            assert rig.samplers.observe(reference) == up
+        proxy.fail(hung_up_after, "PATCH", f"/{there}")
+        with pytest.raises(Retryable):
+            rig.samplers.stop(reference)
+        rig.samplers.stop(reference)
+        wait(rig.samplers, reference, {AttemptState.CANCELLED})
+        proxy.fail(hung_up_after, "DELETE", f"/{there}")
+        with pytest.raises(Retryable):
+            rig.samplers.delete(ACCOUNT, reference.job)
+        insist(lambda: rig.samplers.delete(ACCOUNT, reference.job))
+
+    def test_it_waits_for_its_trainer_and_knows_no_other_slipways(self, slipway: SecondSlipway) -> None:
+        rig, reference, job = serving(slipway), new(), make_reference()
+        wanted = sampler_submission(reference, trainer_job=job.job)
+        with pytest.raises(NotYet, match=f"{job.job}, whose weights it loads, is not at"):
+            rig.samplers.start(wanted)
+        self.trains.provider.submit(make_submission(job))
+        rig.samplers.start(wanted)
+        other = make_provider(slipway.url, slipway.key, instance="another001").samplers
+        assert reference not in other.list_references()
+        with pytest.raises(Gone):
+            other.observe(reference)
+        rig.samplers.stop(reference)
+        wait(rig.samplers, reference, {AttemptState.CANCELLED})
+        rig.samplers.delete(ACCOUNT, reference.job)
 
 
 def with_name(job: dict[str, Any]) -> dict[str, Any]:

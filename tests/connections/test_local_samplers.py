@@ -10,34 +10,17 @@ import pytest
 from connections.providers.base import Observation, Reference, Rejected
 from connections.providers.local import processes
 from connections.providers.local.samplers import LocalSamplers
-from connections.providers.samplers import RunsSamplers, SamplerSpec, SamplerSubmission
+from connections.providers.samplers import RunsSamplers, SamplerSubmission
 from connections.providers.states import FINAL, AttemptState, Reason
 from tests.connections.local_rig import make_rig
+from tests.connections.sampler_contract import make_spec
 from tests.waiting import wait_for
-
-
-def make_spec(deployment: str = "dep", **changes: Any) -> SamplerSpec:
-    """The spec of a deployment of the demo model."""
-    facts: dict[str, Any] = {
-        "deployment": f"accounts/team-a/deployments/{deployment}",
-        "deployment_shape_version": "accounts/local/deploymentShapes/tiny-qwen3-sampler/versions/tiny2k01",
-        "base_model": "accounts/local/models/tiny-qwen3",
-        "engine": "TRANSFORMERS",
-        "accelerator_type": None,
-        "accelerator_count": 0,
-        "node_count": 1,
-        "max_context_length": 2048,
-        "base_model_weight_precision": None,
-        "deployment_image_tag": None,
-        "trainer_job": "job-1",
-        "inactivity_timeout_seconds": 3600,
-    }
-    return SamplerSpec(**facts | changes)
 
 
 def submission(deployment: str, start: int = 1, **changes: Any) -> SamplerSubmission:
     """Of that start of a deployment."""
-    return SamplerSubmission(Reference("team-a", deployment, start), make_spec(deployment, **changes), "sls-token")
+    spec = make_spec(deployment, trainer_job="job-1", **changes)
+    return SamplerSubmission(Reference("team-a", deployment, start), spec, "sls-token")
 
 
 def until(samplers: LocalSamplers, reference: Reference, *states: AttemptState) -> Observation:

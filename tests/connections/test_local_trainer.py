@@ -26,7 +26,7 @@ from deployments.models import Deployment
 from deployments.tokens import sampler_token
 from tests.connections.local_rig import open_to_trainers
 from tests.connections.rig import make_reference, make_submission, until, wait_for
-from tests.connections.test_local_samplers import make_spec
+from tests.connections.sampler_contract import make_spec
 from tests.deployments.makers import make_deployment
 from tests.launches.gateway_parts import front_door, make_key
 from tests.makers import make_account, make_member, make_model, make_shape, make_version

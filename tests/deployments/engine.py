@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from connections.providers.base import Capabilities, Gone, LogChunk, Observation, Reference, Rejected
-from connections.providers.samplers import SamplerSpec, SamplerSubmission
-from connections.providers.states import AttemptState, Reason
+from connections.providers.base import Capabilities, Credential, Gone, LogChunk, Observation, Reference, Rejected
+from connections.providers.samplers import KeptSampler, SamplerSpec, SamplerSubmission
+from connections.providers.states import FINAL, AttemptState, Reason
 from tests.connections.remote import CAPABILITIES, RemoteEngine
 
 SERVING = "serving"
 UP = Observation(AttemptState.RUNNING, ready=True, endpoint="http://127.0.0.1:9")
-RUNS = replace(CAPABILITIES, runs_samplers=True)
+RUNS = replace(CAPABILITIES, runs_samplers=True, credential=Credential.TRAINER_TOKEN)
+FAR = replace(RUNS, credential=Credential.CONNECTION_SECRET)
 ASKED = Observation(AttemptState.CANCELLED, reason=Reason.USER)
 
 
@@ -49,9 +50,17 @@ class Samplers:
 
     def delete(self, account: str, deployment: str) -> None:
         self.deleted.append(deployment)
+        self.seen = {reference: seen for reference, seen in self.seen.items() if reference.job != deployment}
 
     def logs(self, reference: Reference, after: int) -> LogChunk:
         return LogChunk("" if after else "hello\n", 6)
+
+    def list_references(self) -> Sequence[Reference]:
+        return [reference for reference, seen in self.seen.items() if seen.state not in FINAL]
+
+    def kept(self, reference: Reference) -> KeptSampler:
+        spec = self.specs.get(reference)
+        return KeptSampler(spec.deployment_shape_version, spec.trainer_job, spec.gpus) if spec else KeptSampler()
 
     def say(self, observation: Observation) -> None:
         """Of the newest start."""
@@ -64,3 +73,13 @@ class ServingEngine(RemoteEngine):
 
     samplers: Samplers = field(default_factory=Samplers)
     capabilities: Capabilities = RUNS
+
+
+@dataclass
+class FarEngine(ServingEngine):
+    """One whose samplers take the connection's secret, and whose base models have other names."""
+
+    capabilities: Capabilities = FAR
+
+    def model_there(self, base_model: str) -> str:
+        return base_model.replace("accounts/team-a/", "accounts/there/")

@@ -9,23 +9,27 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from pytest_django.fixtures import Settings
 
 from accounts.models import Account, AuditEntry, User
 from accounts.roles import Role
 from accounts.scopes import Scope
 from catalog.models import ShapeVersion
 from connections.models import Connection
+from connections.sealing import seal
 from deployments.gateway import HOT_LOADED, LISTED, read_sampler_request
 from deployments.models import Deployment
 from deployments.states import DeploymentState
 from deployments.tokens import sampler_token
 from launches.gateway.application import Gateway
-from tests.deployments.engine import Samplers
+from tests.connections.remote import registered
+from tests.deployments.engine import SERVING, FarEngine, Samplers
 from tests.deployments.makers import make_deployment
 from tests.launches.gateway_calls import Answer, Message
 from tests.launches.gateway_parts import PATIENCE, Call, StandIn, make_key
 from tests.launches.makers import make_launch
 from tests.makers import make_account, make_member
+from wire.client_address import read_networks
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.e2e]  # for how long it takes
 NAME = "accounts/team-a/deployments/dep"
@@ -222,3 +226,98 @@ def test_a_request_brings_back_what_was_scaled_to_zero(row: Deployment, lena: Us
     again = asked(COMPLETIONS, secret, prompt())
     assert (again.status, "does not listen yet (UPDATING)" in json.loads(again.body)["message"]) == (503, True)
     assert AuditEntry.objects.filter(verb="wake_deployment", target=NAME).count() == 1
+
+
+THERE = "accounts/there/deployments/s7k2f-team-a-dep-abcdefghij"
+
+
+@pytest.fixture
+def far(row: Deployment, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[Deployment]:
+    """The same deployment, run by another control plane under another name."""
+    settings.SLIPWAY_CONNECTION_NETWORKS = read_networks("127.0.0.0/8")
+    Connection.objects.filter(pk=row.connection_id).update(secret=seal("fw_of_the_connection"))
+    Deployment.objects.filter(pk=row.pk).update(remote_name=THERE)
+    with registered(monkeypatch, SERVING, FarEngine()):
+        yield row
+
+
+def test_a_deployment_elsewhere_is_asked_by_its_name_there_and_answers_by_its_own(
+    far: Deployment, sampler: StandIn, lena: User, subtests: pytest.Subtests
+) -> None:
+    secret, base = make_key(lena, far.account), far.spec["base_model"]
+    base_there = base.replace("accounts/team-a/", "accounts/there/")
+    told: list[Any] = []
+
+    def echo(call: Call) -> None:
+        body = call.body()
+        told.append(json.loads(body) if body else None)
+        text = {"model": told[-1] and told[-1].get("model"), "base": base_there, "said": f'"{base_there}"', "by": THERE}
+        call.answer(json.dumps(text).encode(), b"x-of: " + THERE.encode())
+
+    sampler.script = echo
+    source = (b"x-fireworks-hot-load-source-url", b"https://of.the.caller")
+    for path, body, fields, model in [
+        (COMPLETIONS, prompt(), (), THERE),
+        (CHAT, prompt(f"{NAME}#step-1"), (), f"{THERE}#step-1"),
+        (COMPLETIONS, prompt(f"{base}#{NAME}"), (), f"{base_there}#{THERE}"),
+        (COMPLETIONS, prompt(base), (NAMED,), base_there),
+        (LISTED, b"", (NAMED,), None),
+        (HOT_LOADED, b'{"identity": "step-1"}', (NAMED, source, (b"fireworks-model", base.encode())), None),
+    ]:
+        with subtests.test(path=path, body=body):
+            answer = asked(path, secret, body, fields)
+            call, sent = sampler.next_call(), told[-1]
+            assert (sent or {}).get("model") == model
+            if model:
+                assert {name: sent[name] for name in ("prompt", "max_tokens")} == {"prompt": [1, 2], "max_tokens": 4}
+            assert call.values(b"fireworks-deployment") == [THERE.encode()]
+            assert call.values(b"fireworks-model") == [base_there.encode()]
+            assert call.values(b"x-api-key") == [b"fw_of_the_connection"]
+            assert call.values(b"accept-encoding") == [b"identity"]
+            assert not call.values(b"x-slipway-trainer-job") and not call.values(source[0])
+            said = json.loads(answer.body)
+            assert (said["by"], said["base"], said["said"]) == (NAME, base, f'"{base_there}"')
+            assert said["model"] == (json.loads(body)["model"] if model else None)
+            assert answer.headers[b"x-of"] == NAME.encode()
+
+
+def test_the_connections_key_opens_no_other_deployment_there(
+    far: Deployment, sampler: StandIn, lena: User, subtests: pytest.Subtests
+) -> None:
+    secret = make_key(lena, far.account)
+    for model in (f"{NAME}#accounts/there/deployments/other", f"accounts/there/models/x#{NAME}", f"{NAME}#{THERE}x"):
+        with subtests.test(model=model):
+            answer = asked(COMPLETIONS, secret, prompt(model))
+            assert (answer.status, "is not at Near" in json.loads(answer.body)["message"]) == (400, True), answer.body
+    assert sampler.calls.empty()
+    bodies: list[bytes] = []
+
+    def keep(call: Call) -> None:
+        bodies.append(call.body())
+        call.answer(b"{}")
+
+    sampler.script = keep
+    twice = b'{"model": "accounts/there/deployments/other", "model": "%s", "prompt": [1]}' % NAME.encode()
+    assert asked(COMPLETIONS, secret, twice).status == 200
+    assert bodies == [b'{"model":"%s","prompt":[1]}' % THERE.encode()], "whoever reads it reads one model"
+    sampler.script = lambda call: call.answer(b"{}", status=b"401 Unauthorized")
+    refused = asked(COMPLETIONS, secret, prompt())
+    assert (refused.status, "Near, where the sampler of" in json.loads(refused.body)["message"]) == (502, True)
+
+
+def test_a_stream_from_elsewhere_stays_one(far: Deployment, sampler: StandIn, lena: User) -> None:
+    ended: list[bool] = []
+    half = THERE.encode()[:20]
+
+    def stream(call: Call) -> None:
+        call.body()
+        call.wire.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        for piece in (b"first" + half, THERE.encode()[20:] + b".", b"more"):
+            call.wire.send(b"%x\r\n%s\r\n" % (len(piece), piece))
+        ended.append(call.wire.ends())
+
+    sampler.script = stream
+    answer = asked(COMPLETIONS, make_key(lena, far.account), prompt(), hangs_up_after=b"more")
+    call = sampler.next_call()
+    assert call.over.wait(PATIENCE)
+    assert (answer.status, answer.body, ended) == (200, b"first" + NAME.encode() + b".more", [True])

@@ -16,7 +16,7 @@ from wire.names import account_name, is_id, job_name
 
 _UNDER_WAY = " AND ".join(f'state!="{states.PREFIX}{word}"' for word in ("COMPLETED", "FAILED", "CANCELLED"))
 RemoteJob = Mapping[str, Any]
-"""A job as it was answered: hostile until it is read."""
+"""A job, or a deployment, as it was answered: hostile until it is read."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,14 @@ class AccountThere:
 
     def find(self, reference: Reference) -> RemoteJob | None:
         """None where the control plane itself says, twice, that there is none. Errors: `Gone`, `Retryable`."""
+        path = self.path_of(reference)
+        return self.read(path, self.id_of(reference))
+
+    def read(self, path: str, identifier: str) -> RemoteJob | None:
+        """What has that id at the path; None as above. Errors: `Retryable`."""
         for _ in range(2):
             try:
-                return self._same(reference, self.client.call("GET", self.path_of(reference)))
+                return self.same(identifier, self.client.call("GET", path))
             except RemoteRefusal as error:
                 if error.obstacle is not Obstacle.MISSING or not error.is_said:
                     raise
@@ -105,7 +110,7 @@ class AccountThere:
     def create(self, reference: Reference, shape: str, body: Mapping[str, Any]) -> None:
         """Errors: `RemoteRefusal`, also where the id is taken; `Retryable`."""
         query = {"rlorTrainerJobId": self.id_of(reference), "trainingShape": shape}
-        self._same(reference, self.client.call("POST", self.path_of(), query, body))
+        self.same(self.id_of(reference), self.client.call("POST", self.path_of(), query, body))
 
     def ask(self, reference: Reference, verb: str) -> None:
         """`:cancel` or `:resume`. Errors: `Retryable`."""
@@ -115,10 +120,11 @@ class AccountThere:
         """Errors: `Retryable`."""
         self.client.call("DELETE", self.path_of(reference))
 
-    def _same(self, reference: Reference, job: RemoteJob) -> RemoteJob:
-        if id_in(job) != self.id_of(reference):
-            raise Retryable(f"{self.client.host} answered for another job than was asked for. This is tried again.")
-        return job
+    def same(self, identifier: str, found: RemoteJob) -> RemoteJob:
+        """What was answered, where it has that id. Errors: `Retryable`."""
+        if id_in(found) != identifier:
+            raise Retryable(f"{self.client.host} answered for another one than was asked for. This is tried again.")
+        return found
 
 
 @contextmanager

@@ -15,7 +15,15 @@ from connections.providers.spec import NO_RECIPE, TrainerMode, TrainerSpec
 from connections.providers.states import FINAL, AttemptState, Reason
 from connections.providers.submissions import KeptSubmission
 from connections.providers.trainer_files.values import finite, moment
-from wire.names import is_id, model_name, parse_model_name, parse_version_name, shape_name
+from wire.names import (
+    DEPLOYMENT_SHAPES,
+    is_id,
+    model_name,
+    parse_model_name,
+    parse_version_name,
+    shape_name,
+    version_name,
+)
 
 _INFERENCE = "_INFERENCE_"  # in the types of checkpoints that a sampler serves
 _COMPARED = ("trainingConfig.baseModel", "trainingConfig.loraRank", "trainingConfig.learningRate", "displayName")
@@ -49,6 +57,12 @@ class Catalogs:
         parsed = parse_model_name(name)
         there = self.accounts.get(parsed[0]) if parsed else None
         return model_name(there, parsed[1]) if parsed and there else ""
+
+    def serving_there(self, version: str) -> str:
+        """The version of a deployment shape here under its name there; "" where it is not offered there."""
+        parsed = parse_version_name(version, DEPLOYMENT_SHAPES)
+        there = self.accounts.get(parsed[0]) if parsed else None
+        return version_name(there, *parsed[1:], DEPLOYMENT_SHAPES) if parsed and there else ""
 
     def version_here(self, version: str) -> str:
         """A version there under its name here; as it stands where it is of an account that is nobody's here."""

@@ -31,7 +31,8 @@ from connections.providers.control_plane import archives, jobs, names, offered, 
 from connections.providers.control_plane.account import AccountThere, RemoteJob, id_in
 from connections.providers.control_plane.published import read_published
 from connections.providers.control_plane.readiness import Readiness
-from connections.providers.control_plane.refusals import FINAL_FOR_A_SUBMISSION, Obstacle, RemoteRefusal, refusal
+from connections.providers.control_plane.refusals import Obstacle, RemoteRefusal, lasting, refusal
+from connections.providers.control_plane.samplers import ControlPlaneSamplers
 from connections.providers.promotions import PromotionThere
 from connections.providers.spec import NO_RECIPE, TrainerSpec
 from connections.providers.states import FINAL, AttemptState
@@ -67,7 +68,13 @@ class ControlPlaneProvider:
             credential=Credential.CONNECTION_SECRET,
             has_files=False,
             holds_weights=False,
+            runs_samplers=True,
         )
+
+    @property
+    def samplers(self) -> ControlPlaneSamplers:
+        """Where its deployments are."""
+        return ControlPlaneSamplers(self.there, self.catalogs)
 
     def identify(self) -> Identity:
         """The account and what its key shows. Errors: `Retryable`."""
@@ -246,13 +253,13 @@ class ControlPlaneProvider:
             self.there.ask(reference, ":resume")
         except RemoteRefusal as refused:
             if _state_of(self.there.living(reference)) in FINAL:  # else an earlier try did it
-                raise _lasting(refused) from None
+                raise lasting(refused) from None
 
     def _take_ours(self, reference: Reference, body: Mapping[str, Any], refused: RemoteRefusal) -> None:
         """Whatever refuses: where the job is there and as it was asked for, an earlier try made it."""
         job = self.there.find(reference)
         if job is None:
-            raise _lasting(refused) from None
+            raise lasting(refused) from None
         if states.word_in(job) in states.TOMBSTONES:
             raise Rejected(
                 f"A job {self.there.id_of(reference)} was deleted there, and its id is taken for ever. Launch a clone."
@@ -293,12 +300,6 @@ class ControlPlaneProvider:
 
 def _state_of(job: RemoteJob) -> AttemptState:
     return states.meaning_of(states.word_in(job)).state
-
-
-def _lasting(refused: RemoteRefusal) -> Rejected | RemoteRefusal:
-    """`Rejected` where the control plane itself says what waiting does not change."""
-    lasts = refused.is_said and refused.obstacle in FINAL_FOR_A_SUBMISSION
-    return Rejected(str(refused)) if lasts else refused
 
 
 def _count(listed: Mapping[str, Any]) -> str:

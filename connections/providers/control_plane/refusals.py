@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
-from connections.providers.base import Retryable, SecretRefused
+from connections.providers.base import Rejected, Retryable, SecretRefused
 
 LONGEST_TEXT = 600
 _MOST_VIOLATIONS = 5
@@ -102,6 +102,12 @@ class RemoteRefusal(Retryable):
 
 class KeyRefusal(RemoteRefusal, SecretRefused):
     """It does not take the connection's key, or not even for a look at the jobs of the account."""
+
+
+def lasting(refused: RemoteRefusal) -> Rejected | RemoteRefusal:
+    """`Rejected` where the control plane itself says what waiting does not change."""
+    lasts = refused.is_said and refused.obstacle in FINAL_FOR_A_SUBMISSION
+    return Rejected(str(refused)) if lasts else refused
 
 
 def refusal(host: str, status: int, body: Any) -> RemoteRefusal:

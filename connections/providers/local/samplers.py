@@ -21,7 +21,7 @@ from connections.providers.local.limits import Limits
 from connections.providers.local.queue import Queue
 from connections.providers.local.reach import PASSED_BY_ALL
 from connections.providers.local.users import SAMPLERS, JobUser, JobUsers
-from connections.providers.samplers import SamplerSpec, SamplerSubmission
+from connections.providers.samplers import KeptSampler, SamplerSpec, SamplerSubmission
 from connections.providers.trainer_files import files, values
 from connections.providers.trainer_files.job_folders import JobFolders
 from wire.counts import quantity
@@ -130,6 +130,21 @@ class LocalSamplers:
         """At most 64 KiB of log from the byte offset on. Errors: `Gone`, `Retryable`."""
         with self.faults():
             return self._folders.logs(reference, after)
+
+    def list_references(self) -> Sequence[Reference]:
+        """Every start that is not over. Errors: `Retryable`."""
+        with self.faults():
+            return self._queue.references()
+
+    def kept(self, reference: Reference) -> KeptSampler:
+        """What it was started with, as far as its file can be read. Errors: `Gone`, `Retryable`."""
+        with self.faults():
+            recorded = files.read_json(self._folders.find(reference) / files.SUBMISSION)
+        try:
+            spec = SamplerSpec(**recorded["spec"]) if recorded else None
+        except (KeyError, TypeError):  # another release wrote it
+            spec = None
+        return KeptSampler(spec.deployment_shape_version, spec.trainer_job, spec.gpus) if spec else KeptSampler()
 
     def live(self) -> list[Path]:
         """The folders of those that run."""

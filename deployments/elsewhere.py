@@ -1,0 +1,79 @@
+"""A deployment that another control plane runs: under which names it and its base model are asked for there.
+
+Whoever asks names them as they are called here, and is answered so. The connection's key opens more there than this one
+deployment, so nothing of what is asked may name another one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from launches.gateway.admission import Refused
+from launches.gateway.exchange import Body
+from launches.gateway.loading import parsed, whole_body
+from launches.gateway.renaming import Names
+from wire.status import Code
+
+NAMED, MODEL = b"fireworks-deployment", b"fireworks-model"
+LARGEST_TRANSLATED = 8 * 1024 * 1024
+WITHHELD = frozenset(
+    {
+        *(NAMED, MODEL, b"accept-encoding"),  # names are found in an answer that is not packed
+        *(b"x-fireworks-hot-load-source-url", b"x-fireworks-hot-load-cmek-resource"),  # an address of the caller's
+    }
+)
+
+
+@dataclass(frozen=True)
+class NamesThere:
+    """Resource names here and there; a base model has "" where it is not offered there."""
+
+    deployment: str
+    deployment_there: str
+    base_model: str
+    base_model_there: str
+    connection: str
+
+    @property
+    def fields(self) -> tuple[tuple[bytes, bytes], ...]:
+        """What is sent along."""
+        named = ((NAMED, self.deployment_there), (MODEL, self.base_model_there), (b"accept-encoding", "identity"))
+        return tuple((name, value.encode()) for name, value in named if value)
+
+    @property
+    def renamed(self) -> Names:
+        """What an answer calls otherwise: the deployment wherever it stands, its base model where it is a whole name.
+
+        A quotation mark inside a text is escaped in JSON, so no text that was generated is changed by the latter.
+        """
+        names = [(self.deployment_there.encode(), self.deployment.encode())]
+        if self.base_model_there and self.base_model_there != self.base_model:
+            for end in ('"', "#"):
+                names.append((f'"{self.base_model_there}{end}'.encode(), f'"{self.base_model}{end}'.encode()))
+        return names
+
+    async def translate(self, body: Body) -> Body:
+        """The body of what asks for completions, which names the model as it is called there. Errors: `Refused`."""
+        asked = parsed(await whole_body(body, (), LARGEST_TRANSLATED))
+        if not isinstance(asked, Mapping):
+            raise Refused(Code.INVALID_ARGUMENT, "The body of this call has to be a JSON object.")
+        model = asked.get("model")
+        told: dict[str, Any] = {**asked, "model": self.model(model if isinstance(model, str) else self.deployment)}
+        return body.replaced(json.dumps(told, separators=(",", ":")).encode())
+
+    def model(self, model: str) -> str:
+        """The name there of `DEPLOYMENT`, `MODEL#DEPLOYMENT` or `DEPLOYMENT#SNAPSHOT`. Errors: `Refused`."""
+        return "#".join(self._part(part) for part in model.split("#"))
+
+    def _part(self, part: str) -> str:
+        if part == self.deployment:
+            return self.deployment_there
+        if part == self.base_model and self.base_model_there:
+            return self.base_model_there
+        if part.startswith("accounts/"):
+            told = f"{part[:200]} is not at {self.connection}, where {self.deployment} runs. Name the deployment alone."
+            raise Refused(Code.INVALID_ARGUMENT, told)
+        return part
