@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import structlog
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
+from django.middleware.gzip import GZipMiddleware
 from django.shortcuts import render, resolve_url
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
@@ -31,6 +33,21 @@ def request_id(get_response: Respond) -> Respond:
             response = get_response(request)
         response["X-Request-Id"] = identifier
         return response
+
+    return middleware
+
+
+def compress(get_response: Respond) -> Respond:
+    """Send what is larger than a few lines compressed to whoever takes that; not what streams, whose bytes are counted.
+
+    What an answer repeats of its request cannot be guessed from its length: Django adds noise to that, and its CSRF
+    tokens are another text in each answer.
+    """
+    squeeze = GZipMiddleware(get_response).process_response
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        return response if response.streaming else cast("HttpResponse", squeeze(request, response))
 
     return middleware
 

@@ -115,6 +115,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.middleware.compress",
     "csp.middleware.CSPMiddleware",
     "config.middleware.request_id",
     "config.middleware.keep_answers_private",

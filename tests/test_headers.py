@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from django.test import Client
 
+from accounts.roles import Role
 from tests.makers import PASSWORD, make_member, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
@@ -47,6 +49,16 @@ def test_pages_have_no_inline_script_or_style(client: Client, path: str) -> None
     page = client.get(path).content.decode()
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", page)
     assert not re.search(r"<script(?![^>]*\ssrc=)", page)
+
+
+def test_pages_travel_compressed_where_that_is_taken_and_streams_as_they_are(client: Client) -> None:
+    plain, packed = client.get("/"), client.get("/", headers={"accept-encoding": "gzip"})
+    assert "Content-Encoding" not in plain.headers and packed.headers["Content-Encoding"] == "gzip"
+    assert len(packed.content) * 2 < len(plain.content) and b"<title>" in gzip.decompress(packed.content)
+    assert all("Accept-Encoding" in answer.headers["Vary"] for answer in (plain, packed))
+    sign_in(client, make_member(role=Role.ADMIN))
+    stream = client.get("/audit.csv", headers={"accept-encoding": "gzip"})
+    assert stream.streaming and "Content-Encoding" not in stream.headers
 
 
 def test_cookies_are_out_of_reach_of_scripts_and_other_sites(client: Client) -> None:
