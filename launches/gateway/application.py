@@ -52,7 +52,8 @@ log = structlog.get_logger(__name__)
 class GatewayRequest:
     """What a request asks for: its target as bytes that nobody interpreted, of a job's trainer or another `server`.
 
-    `name` is what people call that which the server belongs to; `prefix` stands before the server's own path.
+    `name` is what people call that which the server belongs to; `prefix` stands before the server's own path. Where
+    `retry_after` seconds are named, a server that does not answer is expected back: 503 says so, and no 502.
     """
 
     secret: str
@@ -65,6 +66,7 @@ class GatewayRequest:
     prefix: bytes
     server: str = "trainer"
     look_up: LookUp = look_up_trainer
+    retry_after: int | None = None
 
     @property
     def admission(self) -> tuple[str, str, str, Origin, LookUp]:
@@ -229,7 +231,10 @@ class Gateway:
         """The refusal for a trainer that does not answer; where it is will be looked up anew."""
         self.admission.forget(*asked.admission)
         log.warning("gateway.unreachable", job=asked.name, error=why)
-        return Refused(Code.UNAVAILABLE, f"The {asked.server} of {asked.name} does not answer.", http_status=502)
+        told = f"The {asked.server} of {asked.name} does not answer."
+        if asked.retry_after is None:
+            return Refused(Code.UNAVAILABLE, told, http_status=502)
+        return Refused(Code.UNAVAILABLE, f"{told} Repeat the request.", retry_after=asked.retry_after)
 
 
 Reader = Callable[[Gateway, MutableMapping[str, Any], Receive], Awaitable[GatewayRequest]]

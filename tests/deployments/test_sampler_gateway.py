@@ -207,7 +207,8 @@ def test_a_sampler_that_is_not_there_is_told_apart(
             assert (b"retry-after" in answer.headers) == (status == 503)
     rows.update(state="READY", replicas=1, max_replicas=1, endpoint=sampler.endpoint)
     sampler.close()
-    assert asked(COMPLETIONS, secret, prompt()).status == 502
+    unheard = asked(COMPLETIONS, secret, prompt())
+    assert (unheard.status, b"retry-after" in unheard.headers) == (503, True), "idled out, and not looked at since"
 
 
 def test_a_request_brings_back_what_was_scaled_to_zero(row: Deployment, lena: User) -> None:
