@@ -70,7 +70,7 @@ async def read_sampler_request(gateway: Gateway, scope: MutableMapping[str, Any]
         b"",
         "sampler",
         _look_up_for(path, method),
-        RETRY_SECONDS,  # it has idled out, or ended otherwise: the next look at it says which, and starts it or says why
+        RETRY_SECONDS,  # where it does not answer it has ended, idle or not; the next look at it says which
     )
 
 

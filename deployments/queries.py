@@ -86,3 +86,13 @@ def used_connections(member_of: Collection[int]) -> list[Connection]:
     """Where deployments of the accounts run, for the filter."""
     used = Deployment.objects.filter(LIVING, account__in=list(member_of)).values("connection")
     return list(Connection.objects.filter(pk__in=used)[:MOST_CHOICES])
+
+
+def holding_on(connection: Connection, account: Account | None = None) -> QuerySet[Deployment]:
+    """Those that need the connection, the oldest first; of the account alone where one is given.
+
+    One that is being deleted needs it for as long as it answers: where it is silent nothing more is heard of that.
+    """
+    needs = LIVING if connection.is_reachable else LIVING & ~Q(state=DeploymentState.DELETING)
+    found = Deployment.objects.filter(needs, connection=connection).order_by("created_at", "pk")
+    return found if account is None else found.filter(account=account)

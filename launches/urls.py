@@ -27,7 +27,6 @@ from launches.views.model_page import model, model_delete, model_rename
 from launches.views.on_connection import (
     connection_cancel_waiting,
     connection_launches,
-    connection_retire,
     connections_running,
 )
 from launches.views.promote import checkpoint_promote
@@ -44,7 +43,6 @@ urlpatterns = [
     path("connections-running", connections_running, name="connections_running"),
     path("connections/<slug:name>/launches", connection_launches, name="connection_launches"),
     path("connections/<slug:name>/cancel-waiting", connection_cancel_waiting, name="connection_cancel_waiting"),
-    path("connections/<slug:name>/retire", connection_retire, name="connection_retire"),
     path("launches", launches, name="launches"),
     path("launches/unknown", unknown_trainers, name="unknown_trainers"),
     path("launches/unknown/<int:number>/end", unknown_trainer_end, name="unknown_trainer_end"),

@@ -244,6 +244,7 @@ TABLE: dict[str, list[Case]] = {
         get("/connections/local", superusers(OK, admin=OK)),  # lent to every account
         get("/connections/made-up", superusers(MISSING, admin=MISSING)),
     ],
+    "connection_deployments": [get("/connections/local/deployments", superusers(OK, admin=OK))],
     "connection_launches": [get("/connections/local/launches", superusers(OK, admin=OK))],
     "connections_running": [get("/connections-running", superusers(OK, admin=OK))],
     "connection_new": [get("/connections/new", superusers(OK)), post("/connections/new", superusers(OK))],

@@ -13,6 +13,7 @@ from accounts.domain.record import record
 from accounts.models import Account
 from accounts.roles import Right
 from catalog.models import ShapeVersion
+from connections.domain.held import require_open
 from connections.models import Connection
 from connections.queries import usable_connections
 from deployments.domain.move_deployment import MESSAGES, note
@@ -111,6 +112,7 @@ def _chosen(connection: Connection | None, places: list[Connection]) -> list[Con
 @transaction.atomic
 def _write(actor: Actor, deployment: Deployment) -> Deployment:
     hold_served(deployment.model)
+    require_open(deployment.connection)
     note(deployment, MESSAGES[DeploymentState.CREATING], now=timezone.now(), actor=actor)
     deployment.save()
     if deployment.trainer:

@@ -6,19 +6,14 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.models import Account
-from accounts.refusals import status_of
 from accounts.requests import SlipwayRequest, actor_of, see_other
 from connections.queries import visible_connections
-from connections.shown import ShownConnection
 from connections.views.access import connections_page, own_connection, seen_connection
 from launches.domain.cancel_waiting import cancel_waiting
-from launches.domain.retire_connection import retire_connection
-from launches.occupancy import MOST, occupancies, remains_of, unfinished_on
-from wire.errors import FailedPrecondition
+from launches.occupancy import MOST, occupancies, unfinished_on
 
 
 @require_safe
@@ -26,7 +21,7 @@ from wire.errors import FailedPrecondition
 def connections_running(request: SlipwayRequest) -> HttpResponse:
     """How much runs on each of the connections that the reader sees, for HTMX to put into their list."""
     seen = list(visible_connections(actor_of(request), request.standing.account))
-    return render(request, "launches/connections_running.html", {"rows": occupancies(seen, _of_whom(request))})
+    return render(request, "launches/connections_running.html", {"rows": occupancies(seen, of_whom(request))})
 
 
 @require_safe
@@ -34,7 +29,7 @@ def connections_running(request: SlipwayRequest) -> HttpResponse:
 def connection_launches(request: SlipwayRequest, name: str) -> HttpResponse:
     """The launches there that are not over, the oldest first: superusers see all, others those of their account."""
     row = seen_connection(request, name)
-    account = _of_whom(request)
+    account = of_whom(request)
     attempts = unfinished_on(row, account).select_related("launch__account", "launch__owner")
     context = {
         "section": "connections",
@@ -63,29 +58,6 @@ def connection_cancel_waiting(request: SlipwayRequest, name: str) -> HttpRespons
     return render(request, "launches/cancel_waiting.html", context)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-@connections_page
-def connection_retire(request: SlipwayRequest, name: str) -> HttpResponse:
-    """Say what retiring it touches, and ask; on POST retire it."""
-    row = own_connection(request, name)
-    context = {
-        "section": "connections",
-        "row": row,
-        "shown": ShownConnection(row),
-        "occupancy": occupancies([row])[row.name],
-        "remains": remains_of(row),
-    }
-    if request.method != "POST":
-        return render(request, "launches/retire_connection.html", context)
-    try:
-        retire_connection(actor=actor_of(request), connection=row, now=timezone.now())
-    except FailedPrecondition as refusal:
-        context["refusal"] = refusal.message
-        return render(request, "launches/retire_connection.html", context, status=status_of(refusal))
-    messages.success(request, f"{row} is retired: its secret is wiped, and launches keep its name.")
-    return see_other(reverse("connections"))
-
-
-def _of_whom(request: SlipwayRequest) -> Account | None:
+def of_whom(request: SlipwayRequest) -> Account | None:
     """Whose launches the reader sees: None for everybody's."""
     return None if actor_of(request).is_superuser else request.standing.account

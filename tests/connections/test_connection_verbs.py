@@ -24,8 +24,8 @@ from connections.models import Connection
 from connections.queries import find_visible_connection, living_connections, usable_connections, visible_connections
 from connections.sealing import unseal
 from connections.states import ConnectionState
+from deployments.domain.retire_connection import retire_connection
 from launches.domain.cancel_waiting import cancel_waiting
-from launches.domain.retire_connection import retire_connection
 from tests.accounts.makers import make_key
 from tests.connections.elsewhere import NAME, SECRET, make_connection
 from tests.makers import make_account, make_member, make_user

@@ -13,9 +13,9 @@ from connections.domain.lend_connection import lend_connection
 from connections.domain.pause_connection import pause_connection
 from connections.models import Connection
 from connections.providers.states import AttemptState
+from deployments.domain.retire_connection import retire_connection
 from launches.domain.cancel_waiting import cancel_waiting
 from launches.domain.resume_launch import resume_launch
-from launches.domain.retire_connection import retire_connection
 from launches.models import Launch, UnknownTrainer
 from tests.accounts.races import before_commit
 from tests.connections.elsewhere import make_connection
