@@ -8,6 +8,7 @@ from deployments.views.deploy_form import deployment_new, deployment_preview
 from deployments.views.deployment_actions import deployment_delete, deployment_scale
 from deployments.views.deployment_list import deployments, orphans
 from deployments.views.deployment_page import deployment, deployment_panel
+from deployments.views.of_launch import launch_deployments
 from deployments.views.on_connection import connection_deployments, connection_retire
 
 urlpatterns = [
@@ -15,6 +16,7 @@ urlpatterns = [
     path("shapes/<slug:account_id>/<slug:shape_id>/deploy/preview", deployment_preview, name="deployment_preview"),
     path("connections/<slug:name>/deployments", connection_deployments, name="connection_deployments"),
     path("connections/<slug:name>/retire", connection_retire, name="connection_retire"),
+    path("launches/<uuid:uid>/deployments", launch_deployments, name="launch_deployments"),
     path("deployments", deployments, name="deployments"),
     path("deployments/orphans", orphans, name="orphans"),
     path("deployments/<uuid:uid>", deployment, name="deployment"),
