@@ -34,7 +34,7 @@ django_application = bounded(sending_downloads(get_asgi_application()))  # type:
 
 # Models can be imported only once Django is set up.
 from config.access import logged  # noqa: E402
-from deployments.gateway import METHODS, read_sampler_request  # noqa: E402
+from deployments.gateway import leads_to_sampler, read_sampler_request  # noqa: E402
 from launches.gateway.application import PREFIX, gateway  # noqa: E402
 from launches.live.streams import events  # noqa: E402
 
@@ -50,7 +50,7 @@ async def application(
         await events(scope, receive, send)
     elif scope["type"] == "http" and scope["path"].startswith(PREFIX):
         await gateway(scope, receive, send)
-    elif scope["type"] == "http" and scope["path"] in METHODS:
+    elif scope["type"] == "http" and leads_to_sampler(scope):
         await gateway(scope, receive, send, read=read_sampler_request)
     elif scope["type"] == "http":
         await django_application(scope, receive, send)

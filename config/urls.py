@@ -10,6 +10,7 @@ from api.views import UnservedView
 from config import health
 from config.errors import PROGRAMS
 from config.theme import set_theme
+from deployments.api.inference import InferenceModelsView
 
 handler400 = "config.errors.bad_request"
 handler500 = "config.errors.server_error"
@@ -24,6 +25,7 @@ urlpatterns = [
     path("v1/", include("launches.api.urls")),
     path("v1/", include("deployments.api.urls")),
     path("v1/", include("publishing.api.urls")),
+    path("inference/v1/models", InferenceModelsView.as_view(), name="api_inference_models"),
     path("api/openapi.json", openapi, name="openapi"),
     path("api/docs", docs, name="docs"),
     re_path(rf"^(?:{PROGRAMS.pattern})", UnservedView.as_view(), name="api_nothing"),

@@ -43,6 +43,12 @@ LARGEST_PROMPT = 8 * 1024 * 1024
 A_NAME = "the name of a deployment, accounts/ACCOUNT/deployments/ID"
 
 
+def leads_to_sampler(scope: MutableMapping[str, Any]) -> bool:
+    """Whether a request goes to a sampler; the list of models of no deployment in particular is Slipway's own."""
+    names = {name.lower() for name, _ in scope["headers"]}
+    return scope["path"] in METHODS and (scope["path"] != LISTED or NAMED in names)
+
+
 async def read_sampler_request(gateway: Gateway, scope: MutableMapping[str, Any], receive: Receive) -> GatewayRequest:
     """What a request to a sampler asks for; its path is one of METHODS. Errors: `Refused`, `CallerGone`, `CutOff`."""
     path, method, fields = scope["path"], scope["method"], scope["headers"]
@@ -107,7 +113,11 @@ def look_up_to_see(secret: str, account: str, deployment: str, origin: Origin) -
 
 def look_up_to_ask(secret: str, account: str, deployment: str, origin: Origin) -> Admitted:
     """The sampler, for who may use machines of the account. Errors: `Refused`."""
-    row, actor = _find(secret, account, deployment, origin)
+    return admit_to_ask(*_find(secret, account, deployment, origin))
+
+
+def admit_to_ask(row: Deployment, actor: Actor) -> Admitted:
+    """The sampler of the deployment, which is brought back where it was scaled to 0. Errors: `Refused`."""
     demand(actor, row.account, Right.LAUNCH)
     _wake(row, actor)
     return _admitted(row, names_a_model=True)

@@ -10,6 +10,8 @@ from deployments.views.deployment_list import deployments, orphans
 from deployments.views.deployment_page import deployment, deployment_panel
 from deployments.views.of_launch import launch_deployments
 from deployments.views.on_connection import connection_deployments, connection_retire
+from deployments.views.playground import deployment_try
+from deployments.views.try_it import try_it
 
 urlpatterns = [
     path("shapes/<slug:account_id>/<slug:shape_id>/deploy", deployment_new, name="deployment_new"),
@@ -19,7 +21,9 @@ urlpatterns = [
     path("launches/<uuid:uid>/deployments", launch_deployments, name="launch_deployments"),
     path("deployments", deployments, name="deployments"),
     path("deployments/orphans", orphans, name="orphans"),
+    path("deployments/try", try_it, name="try_it"),
     path("deployments/<uuid:uid>", deployment, name="deployment"),
+    path("deployments/<uuid:uid>/try", deployment_try, name="deployment_try"),
     path("deployments/<uuid:uid>/panel", deployment_panel, name="deployment_panel"),
     path("deployments/<uuid:uid>/scale", deployment_scale, name="deployment_scale"),
     path("deployments/<uuid:uid>/delete", deployment_delete, name="deployment_delete"),

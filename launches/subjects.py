@@ -161,17 +161,23 @@ def shapes_for(listed: QuerySet[ShapeVersion], model: TrainedModel) -> list[Shap
 
     The other way round than `made_models`; an adapter takes a LoRA shape that offers its rank.
     """
-    account, model_id = parse_model_name(model.root_model) or ("", "")
-    named = Q(shape__base_model__model_id=model_id) | Q(shape__base_model__former_ids__contains=[model_id])
-    fits = named & Q(shape__base_model__account__account_id=account)
-    if model.model_type is not None and model.parameter_count is not None:
-        fits |= Q(snapshot__modelType=model.model_type, snapshot__parameterCount=model.parameter_count)
+    fits = for_models_like(model.root_model, model.model_type, model.parameter_count)
     rows = listed.filter(fits, deprecated_at__isnull=True).select_related("shape__account")
     rows = rows.order_by("gpus", "max_context", "shape__shape_id", "pk")
     if model.kind == ModelKind.FULL:
         return list(rows[:MOST_SHAPES])
     lora = rows.filter(trainer_mode=TrainerMode.LORA_TRAINER)[:MOST_FITTING_MODELS]
     return [version for version in lora if _offers_rank(version, model.lora_rank)][:MOST_SHAPES]
+
+
+def for_models_like(base_model: str, model_type: str | None, parameter_count: int | None) -> Q:
+    """Versions whose shape is for the base model of that name, or for models of that type and size, both known."""
+    account, model_id = parse_model_name(base_model) or ("", "")
+    named = Q(shape__base_model__model_id=model_id) | Q(shape__base_model__former_ids__contains=[model_id])
+    fits = named & Q(shape__base_model__account__account_id=account)
+    if model_type is not None and parameter_count is not None:
+        fits |= Q(snapshot__modelType=model_type, snapshot__parameterCount=parameter_count)
+    return fits
 
 
 def _offers_rank(version: ShapeVersion, rank: int) -> bool:

@@ -221,6 +221,19 @@ TABLE: dict[str, list[Case]] = {
         post(of_deployment("/scale"), at_least(Role.LAUNCHER, SEE_OTHER), min_replicas="0", max_replicas="0"),
         post(of_deployment("/scale"), at_least(Role.LAUNCHER, UNPROCESSABLE), min_replicas="none", max_replicas="1"),
     ],
+    "deployment_try": [
+        get(of_deployment("/try"), at_least(Role.LAUNCHER, OK)),
+        post(of_deployment("/try"), at_least(Role.LAUNCHER, UNPROCESSABLE), prompt=""),
+    ],
+    "try_it": [
+        get(lambda world: f"/deployments/try?serve={world.trained.name}", at_least(Role.LAUNCHER, OK)),
+        post("/deployments/try", members(MISSING), serve="accounts/team-a/models/none"),
+        send(
+            "/deployments/try",
+            at_least(Role.LAUNCHER, SEE_OTHER),
+            lambda world, _: {"serve": world.deployment.serves},
+        ),
+    ],
     "deployment_delete": [
         get(of_deployment("/delete"), at_least(Role.LAUNCHER, OK)),
         post(of_deployment("/delete"), at_least(Role.LAUNCHER, SEE_OTHER)),

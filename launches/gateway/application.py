@@ -140,6 +140,10 @@ class Gateway:
             if not self._held[account]:
                 del self._held[account]
 
+    def close(self) -> None:
+        """Let go of the connections that are kept, where the event loop ends."""
+        self._pool.close()
+
     async def _forward(
         self,
         asked: GatewayRequest,

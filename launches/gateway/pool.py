@@ -116,6 +116,13 @@ class Pool:
         else:
             upstream.abort()
 
+    def close(self) -> None:
+        """Close those that wait for a request."""
+        for kept in self._idle.values():
+            for _, upstream in kept:
+                upstream.abort()
+        self._idle.clear()
+
     def _forget_silent_trainers(self) -> None:
         """Else connections to trainers that are over would stay here for ever."""
         now = time.monotonic()

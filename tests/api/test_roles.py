@@ -296,6 +296,7 @@ TABLE: dict[str, list[ApiCase]] = {
         ApiCase("get", job("/checkpoints/none:download"), members(MISSING)),
     ],
     "api_checkpoint_links": [ApiCase("get", saved(":getDownloadEndpoint"), at_least(Role.LAUNCHER, BAD_REQUEST))],
+    "api_inference_models": [ApiCase("get", lambda _: "/inference/v1/models", everybody(OK))],
     "api_deployments": [
         ApiCase("get", team("/deployments"), members(OK)),
         ApiCase("post", team("/deployments?deploymentId=new"), at_least(Role.LAUNCHER, OK), new_deployment),

@@ -20,6 +20,7 @@ from connections.providers.base import CheckpointKind, Observation
 from connections.providers.states import AttemptState, Reason
 from deployments.domain.advance_deployment import advance_deployment
 from deployments.domain.wake_deployment import wake_deployment
+from deployments.gateway import leads_to_sampler
 from deployments.models import Deployment
 from launches.domain.delete_model import delete_model
 from launches.models import Checkpoint, Launch
@@ -349,3 +350,36 @@ def test_what_is_refused_creates_nothing(
     with registered(monkeypatch, SERVING, ServingEngine(capabilities=CAPABILITIES)):
         told = refused({})
     assert told == (501, "No connection can run this deployment. Near: It runs no samplers.")
+
+
+def test_what_the_account_can_ask_is_listed_as_models(
+    caller: Caller, samplers: Samplers, version: ShapeVersion, team: Account
+) -> None:
+    assert caller.get("/inference/v1/models") == (200, {"object": "list", "data": []})
+    caller.post(f"{ALL}?deploymentId=dep", body(version))
+    row = Deployment.objects.get()
+    assert caller.get("/inference/v1/models")[1]["data"] == [
+        {
+            "id": row.name,
+            "object": "model",
+            "created": int(row.created_at.timestamp()),
+            "owned_by": "team-a",
+            "root": version.snapshot["baseModel"],
+            "snapshot_identity": None,
+            "max_model_len": version.snapshot["maxSupportedContextLength"],
+            "state": "CREATING",
+        }
+    ]
+    caller.patch(ONE, {"minReplicaCount": 0, "maxReplicaCount": 0})
+    assert caller.get("/inference/v1/models")[1]["data"] == []
+    other = make_account(account_id="team-b")
+    stranger = make_caller(account=other, user=make_member(account=other), scope=Scope.READ)
+    assert stranger.get("/inference/v1/models")[1]["data"] == []
+    assert Caller("none").get("/inference/v1/models")[0] == 401
+    for path, fields, expected in [
+        ("/inference/v1/models", [], False),
+        ("/inference/v1/models", [(b"Fireworks-Deployment", b"x")], True),
+        ("/inference/v1/completions", [], True),
+        ("/v1/models", [], False),
+    ]:
+        assert leads_to_sampler({"path": path, "headers": fields}) is expected

@@ -1,0 +1,184 @@
+"""The playground of a deployment: ask it, see each token, and beside it what its base model says."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods
+
+from accounts.actors import Actor, require
+from accounts.requests import SlipwayRequest, actor_of
+from accounts.roles import Right
+from catalog.states import ModelKind
+from catalog.usage import environment
+from connections.opened import open_provider
+from connections.providers.base import ProviderError
+from deployments.asking import SECONDS, Question, SamplerAnswer, ask
+from deployments.gateway import admit_to_ask
+from deployments.models import Deployment
+from deployments.offers import find_serving
+from deployments.pages.playground import (
+    DEFAULTS,
+    Asked,
+    ShownAnswer,
+    curl_of,
+    inputs_of,
+    python_of,
+    read_answer,
+    read_asked,
+)
+from deployments.pages.standing import DeploymentStanding
+from deployments.states import DeploymentState
+from deployments.views.access import deployments_page
+from deployments.views.deployment_page import look_at
+from launches.gateway.admission import Refused
+
+OVER = (DeploymentState.DELETING, DeploymentState.DELETED)
+AFTER_SECONDS = 3
+"""How long until what starts is asked again."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """What one of the two answered: an answer, a refusal, or since when its sampler is being started.
+
+    `missing` is what a deployment of its own would have to serve to answer here.
+    """
+
+    title: str
+    deployment: Deployment
+    answer: ShownAnswer | None = None
+    refusal: str = ""
+    starting_since: datetime | None = None
+    note: str = ""
+    missing: str = ""
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether it is worth asking again."""
+        return self.starting_since is not None
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@deployments_page
+def deployment_try(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
+    """The form; on POST with what was answered, or why not, and what was typed."""
+    row, actor = look_at(request, uid), actor_of(request)
+    require(actor, row.account, Right.LAUNCH)
+    chats = _has_template(row)
+    if request.method != "POST":
+        typed = DEFAULTS | {"as": "chat" if chats else "text", "compare": "1" if row.sampler_spec.snapshot else ""}
+        return _page(request, row, typed, chats=chats)
+    typed = {name: request.POST.get(name, "") for name in DEFAULTS}
+    asked, wrong = read_asked(typed)
+    if asked is None:
+        return _page(request, row, typed, wrong, chats=chats)
+    return _page(request, row, typed, chats=chats, asked=asked, sides=_sides(row, actor, asked))
+
+
+def _page(
+    request: SlipwayRequest,
+    row: Deployment,
+    typed: dict[str, str],
+    wrong: dict[str, str] | None = None,
+    *,
+    chats: bool,
+    asked: Asked | None = None,
+    sides: Sequence[Side] = (),
+) -> HttpResponse:
+    shown = asked or read_asked(typed | {"prompt": typed["prompt"] or "Once upon a time"})[0]
+    body = shown.body(row.name) if shown else {}
+    starting = any(side.is_starting for side in sides)
+    context: dict[str, Any] = {
+        "section": "deployments",
+        "deployment": row,
+        "standing": DeploymentStanding(row),
+        "over": row.state in OVER,
+        "inputs": inputs_of(typed, wrong or {}, chats=chats),
+        "sides": sides,
+        "starting": starting,
+        "after": AFTER_SECONDS,
+        "limit": f"{SECONDS:g}",
+        "curl": curl_of(shown.path, body) if shown else "",
+        "python": python_of(shown.path, body) if shown else "",
+        "environment": environment(settings.SLIPWAY_URL),
+    }
+    template = "deployments/try_panel.html" if request.htmx else "deployments/try.html"
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if wrong else HTTPStatus.ACCEPTED if starting else HTTPStatus.OK
+    return render(request, template, context, status=status)
+
+
+def _has_template(row: Deployment) -> bool:
+    """Whether chats can be asked, as far as the connection tells; where it does not, the sampler will say."""
+    try:
+        files = open_provider(row.connection).tokenizer(row.sampler_spec.base_model)
+    except ProviderError:
+        return True
+    told = files.get("tokenizer_config.json", b"")
+    return not files or "chat_template.jinja" in files or b'"chat_template"' in told
+
+
+def _sides(row: Deployment, actor: Actor, asked: Asked) -> list[Side]:
+    """What the deployment answers and, where that is asked for, its base model, at the same time where both can."""
+    own, base = "What it serves", "Base model"
+    try:
+        admitted = admit_to_ask(row, actor)
+    except Refused as refusal:
+        return [_refused(own, row, refusal)]
+    inside = asked.compare and not _is_whole(row)
+    models = [row.name, *([row.sampler_spec.base_model] if inside else [])]
+    answers = ask([Question(row, admitted, asked.path, asked.body(model)) for model in models])
+    sides = [_side(own, row, answers[0])]
+    if not asked.compare:
+        return sides
+    if inside and answers[1].status != HTTPStatus.NOT_FOUND:
+        plain = sides[0].answer is not None and not answers[0].body.get("snapshot_identity")
+        note = "Nothing was loaded on it, so both are the base model's." if plain else ""
+        return [*sides, _side(base, row, answers[1], note=note)]
+    return [*sides, _beside(base, row, actor, asked)]
+
+
+def _is_whole(row: Deployment) -> bool:
+    """Whether a whole model stands in the base model's place from the start."""
+    return row.model is not None and row.model.kind == ModelKind.FULL
+
+
+def _beside(title: str, row: Deployment, actor: Actor, asked: Asked) -> Side:
+    """The base model, whose place whole weights took: from a deployment of its own, where there is one."""
+    base = row.model.base_model if row.model and _is_whole(row) else row.sampler_spec.base_model
+    other = find_serving(row.account, base)
+    if other is None or other.pk == row.pk:
+        return Side(title, row, missing=base)
+    try:
+        admitted = admit_to_ask(other, actor)
+    except Refused as refusal:
+        return _refused(title, other, refusal)
+    (answer,) = ask([Question(other, admitted, asked.path, asked.body(other.name))])
+    return _side(title, other, answer, note=f"Answered by {other.deployment_id}.")
+
+
+def _side(title: str, row: Deployment, told: SamplerAnswer, *, note: str = "") -> Side:
+    if told.refusal and told.status == HTTPStatus.SERVICE_UNAVAILABLE and row.ready_replicas == 0:
+        return _starting(title, row)
+    if told.refusal:
+        return Side(title, row, refusal=told.refusal)
+    answer = read_answer(told.body, told.seconds, base_model=row.sampler_spec.base_model)
+    return Side(title, row, answer=answer, note=note)
+
+
+def _refused(title: str, row: Deployment, refusal: Refused) -> Side:
+    """One that may answer soon is being started."""
+    row.refresh_from_db()
+    return _starting(title, row) if refusal.retry_after else Side(title, row, refusal=refusal.message)
+
+
+def _starting(title: str, row: Deployment) -> Side:
+    return Side(title, row, starting_since=row.updated_at)
