@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
@@ -19,6 +20,7 @@ from connections.providers.slurm import sftp_paths as far_paths
 from connections.providers.slurm.sftp_paths import AT_ONCE, SftpPath, sftp_paths
 from connections.providers.slurm.ssh import ssh_loop
 from connections.providers.trainer_files import files, reading, records, tokenizers
+from connections.providers.trainer_files.job_folders import JobFolders
 from connections.providers.trainer_files.reading import NoRegularFile
 from tests.connections.rig import until
 from tests.connections.sshd import Sshd, needs_sshd, sshd_running
@@ -229,3 +231,32 @@ def test_nothing_here_is_taken_for_what_lies_there(there: SftpPath, here: Path, 
     silent = sftp_paths(sshd.node(host="127.0.0.1", port=1), str(here))(here)
     with pytest.raises(Unreachable):
         silent.exists()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 60.0])
+def test_tidying_goes_on_where_it_ended_the_last_time(here: Path, there: SftpPath, seconds: float) -> None:
+    long_ago = datetime.now(UTC) - timedelta(days=9)
+    jobs = [here / "jobs" / account / f"job-{number}" for account in ("a", "b") for number in (1, 2)]
+    for job in jobs:
+        (job / "attempts" / "1").mkdir(parents=True)
+        (job / "attempts" / "1" / "ending.json").write_text("{}")
+        os.utime(job / "attempts" / "1" / "ending.json", (long_ago.timestamp(),) * 2)
+    (here / "tidied").write_text("a/job-1")
+    folders = JobFolders(there, "there")
+
+    def left() -> list[str]:
+        return [f"{job.parent.name}/{job.name}" for job in jobs if (job / "attempts" / "1").exists()]
+
+    folders.forget_attempts(long_ago - timedelta(days=1), "ending.json", seconds)
+    assert len(left()) == 4
+    (here / "tidied").write_text("a/job-1")
+    gone = []
+    for _ in range(8):
+        before = left()
+        folders.forget_attempts(datetime.now(UTC), "ending.json", seconds)
+        gone.append([each for each in before if each not in left()])
+    one_by_one = [["a/job-2"], ["b/job-1"], ["b/job-2"], ["a/job-1"]]
+    at_once = [sorted(name for names in one_by_one for name in names)]
+    assert [names for names in gone if names] == (at_once if seconds else one_by_one)
+    folders.empty_trash()
+    assert not list((here / "trash").iterdir())

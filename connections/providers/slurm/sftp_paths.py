@@ -75,13 +75,14 @@ class SftpPath(FarPath):
     def glob(self, pattern: str) -> Iterator[SftpPath]:  # type: ignore[override]
         """What is there under such names."""
         found: list[SftpPath] = [self]
+        is_seen = True
         for part in Path(pattern).parts:
-            if set(part) & set("*?["):
+            if is_seen := bool(set(part) & set("*?[")):
                 below = [each for path in found if path.is_dir() for each in path.iterdir()]
                 found = [each for each in below if fnmatchcase(each.name, part)]
             else:
                 found = [path / part for path in found]
-        yield from (path for path in found if path.exists())
+        yield from found if is_seen else (path for path in found if path.exists())
 
     def resolve(self, strict: bool = False) -> SftpPath:
         """Where it really lies, as far as it is there."""

@@ -5,7 +5,10 @@ Whoever changes anything here holds a lock of its own meanwhile, and knows wheth
 
 from __future__ import annotations
 
+import math
+import time
 import uuid
+from bisect import bisect_right
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -27,6 +30,9 @@ from connections.providers.spec import TrainerSpec
 from connections.providers.submissions import KeptSubmission
 from connections.providers.trainer_files import checkpoints, files, records
 from wire.names import is_id
+
+TIDYING_SECONDS = 120.0
+TIDIED = "tidied"  # by the provider: the job that was tidied last
 
 
 @dataclass(frozen=True)
@@ -146,17 +152,40 @@ class JobFolders:
         if (directory / files.DELETED).exists() and not checkpoints.holds_any(directory):
             self._throw_away(directory)
 
-    def forget_attempts(self, before: datetime, ending: str) -> None:
-        """Remove the folders of attempts whose file `ending` is older; checkpoints lie elsewhere."""
-        for file in self.root.glob(f"jobs/*/*/attempts/*/{ending}"):
-            if file.stat().st_mtime < before.timestamp():
-                self._throw_away(file.parent)
-        self.empty_trash()
+    def forget_attempts(self, before: datetime, ending: str, seconds: float = TIDYING_SECONDS) -> None:
+        """Remove the folders of attempts whose file `ending` is older; checkpoints lie elsewhere.
 
-    def empty_trash(self) -> None:
-        """Remove what was thrown away; what stays is taken the next time."""
+        Of many jobs as many as it gets to within so many seconds; the next call goes on with those after them.
+        """
+        deadline, job = time.monotonic() + seconds, None
+        self.empty_trash(deadline)
+        try:
+            for job in self._in_turn():
+                for file in job.glob(f"{files.ATTEMPTS}/*/{ending}"):
+                    if file.stat().st_mtime < before.timestamp():
+                        self._throw_away(file.parent)
+                if time.monotonic() > deadline:
+                    return
+        finally:
+            if job is not None:
+                files.write_text(self.root / TIDIED, f"{job.parent.name}/{job.name}")
+        self.empty_trash(deadline)
+
+    def _in_turn(self) -> list[Path]:
+        """The folders of all jobs, those first that come after the one that was tidied last."""
+        jobs = sorted(self.root.glob("jobs/*/*"))
+        last = ""
+        with suppress(FileNotFoundError):
+            last = files.read_word(self.root / TIDIED)
+        begin = bisect_right(jobs, self.root / "jobs" / last) if last else 0
+        return jobs[begin:] + jobs[:begin]
+
+    def empty_trash(self, deadline: float = math.inf) -> None:
+        """Remove what was thrown away; what stays, as it does from the deadline on, is taken the next time."""
         trash = self.root / "trash"
         for remains in trash.iterdir() if trash.is_dir() else ():
+            if time.monotonic() > deadline:
+                return
             files.remove_tree(remains)
 
     def _throw_away(self, directory: Path) -> None:
