@@ -27,6 +27,7 @@ from catalog.trained_queries import find_trained
 from catalog.usage import loading_code
 from catalog.views.access import member_of
 from catalog.weights import manifest_of
+from connections.opened import merges
 from connections.providers.base import CheckpointKind
 from launches.domain.delete_model import delete_model
 from launches.model_uses import uses_of
@@ -107,7 +108,7 @@ def model_context(request: SlipwayRequest, found: TrainedModel) -> dict[str, Any
         "lines": download_code(found.name, folder=found.model_id),
         "code": loading_code(found.model_id, base_model=found.base_model, adapter=not whole),
         "starts": _starts(request, found) if ShownModel(found).is_here else [],
-        "merge_address": "" if whole or found.elsewhere is not None else _merge_address(found),
+        "merge_address": "" if whole or not _may_merge(found) else _merge_address(found),
     }
 
 
@@ -118,6 +119,11 @@ def _may_change(request: SlipwayRequest, found: TrainedModel) -> bool:
     except Refusal:
         return False
     return True
+
+
+def _may_merge(found: TrainedModel) -> bool:
+    """Whether what its checkpoint lies at folds adapters into their base models."""
+    return found.elsewhere is None and found.connection is not None and merges(found.connection)
 
 
 def _merge_address(found: TrainedModel) -> str:

@@ -30,6 +30,7 @@ from wire.names import near_id
 
 NAME, ID, BECOMES = "display_name", "model_id", "becomes"
 ADAPTER, MERGED = "adapter", "merged"
+BY_HAND = "Whoever needs a whole model merges what is downloaded (peft's merge_and_unload)."
 OF_ID = "What programs call it by, for ever; below the models of account"
 
 
@@ -91,13 +92,16 @@ def _form(
         "inputs": [
             _input(NAME, typed, errors, label="Display name", limits=f"up to {LONGEST_NAME} characters", optional=True),
             _input(ID, typed, errors, label="Model id", limits="a-z, 0-9, -", help=f"{OF_ID} {launch.account}."),
-            *([_becomes(typed, errors)] if is_adapter and merges(launch.connection) else []),
+            *([_becomes(typed, errors, launch)] if is_adapter else []),
         ],
     }
     return render(request, "launches/promote.html", context, status=status)
 
 
-def _becomes(typed: dict[str, str], errors: dict[str, str]) -> Input:
+def _becomes(typed: dict[str, str], errors: dict[str, str], launch: Launch) -> Input:
+    if not merges(launch.connection):
+        told = f"{launch.connection} merges no adapters, so it stays one, which a launch can go on from. {BY_HAND}"
+        return _input(BECOMES, {BECOMES: "an adapter"}, errors, label="It becomes", locked=True, help=told)
     choices = [(ADAPTER, "an adapter, as it is"), (MERGED, "a full model, merged into its base")]
     return _input(
         BECOMES,

@@ -211,6 +211,10 @@ def test_where_nothing_is_merged_that_is_said_before_it_is_asked(
         promote(saved, merged=True, made=False)
     assert promote(saved).kind == "adapter"
     page = f"/launches/{saved.uid}/checkpoints/final/promote"
-    assert "merged into its base" not in client.get(page).content.decode()
+    told = client.get(page).content.decode()
+    assert "merged into its base" not in told and "merges no adapters, so it stays one" in told
+    model_page = "/models/team-a/mine"
+    assert "Promote its checkpoint merged" not in client.get(model_page).content.decode()
     engine.capabilities = replace(engine.capabilities, merges=True)
     assert "merged into its base" in client.get(page).content.decode()
+    assert "Promote its checkpoint merged" in client.get(model_page).content.decode()
