@@ -33,6 +33,9 @@ DEPLOYMENT_REPLICAS = "deployment_replica_count"
 RECIPE = "recipe"
 CONNECTION = "connection"
 """Where it runs: as the recipe, no field of the shape."""
+WHEN_INTERRUPTED = "when_interrupted"
+"""Whether it goes on by itself after an interruption, where it shall not do as its recipe does."""
+GO_ON, WAIT = "go-on", "wait"
 CONTINUE_FROM = "continue_from"
 """What training goes on from: a checkpoint or an adapter of the account, by its resource name."""
 
@@ -135,6 +138,7 @@ def resolve(
         *violations,
         *recipe_violations,
         *_refuse_connection(inputs.get(CONNECTION), connections),
+        *_refuse_going_on(inputs.get(WHEN_INTERRUPTED)),
         *_refuse_checkpoint(subject, inputs.get(CONTINUE_FROM), values),
         *_refuse_deployment(subject, values.get(DEPLOYMENT_REPLICAS)),
     ]
@@ -195,6 +199,19 @@ def _refuse_connection(given: Any, connections: Collection[str]) -> list[Violati
     return [Violation(CONNECTION, f"{shown(given)} is not a connection that this account may use. {instead}.")]
 
 
+def _refuse_going_on(given: Any) -> list[Violation]:
+    if _blank(given) or given in (GO_ON, WAIT):
+        return []
+    sentence = f"{shown(given)} is neither {GO_ON} nor {WAIT}. Use one of them, or leave it out to do as recipes do."
+    return [Violation(WHEN_INTERRUPTED, sentence)]
+
+
+def goes_on(inputs: Mapping[str, Any], spec: TrainerSpec) -> bool:
+    """Whether a launch goes on by itself after an interruption: as it was asked for, else as its recipe does."""
+    asked = inputs.get(WHEN_INTERRUPTED)
+    return spec.recipe != NO_RECIPE if _blank(asked) else asked == GO_ON
+
+
 def _refuse_checkpoint(subject: Subject, given: Any, values: Mapping[str, Value]) -> list[Violation]:
     """Why the launch cannot go on from the checkpoint, given what else was set and can be read."""
     if _blank(given):
@@ -233,7 +250,7 @@ def _refuse_deployment(subject: Subject, replicas: Value | None) -> list[Violati
 
 def _foreign(subject: Subject, inputs: Mapping[str, Any]) -> list[Violation]:
     """Violations of the names that are not fields of this version."""
-    known = {field.name for field in subject.fields} | {RECIPE, CONNECTION, CONTINUE_FROM}
+    known = {field.name for field in subject.fields} | {RECIPE, CONNECTION, CONTINUE_FROM, WHEN_INTERRUPTED}
     found = [
         Violation(shortened(name), sentence)
         for name in inputs

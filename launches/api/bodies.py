@@ -10,7 +10,7 @@ from catalog.fields.launch_fields import PLACES
 from catalog.fields.snapshots import Snapshot
 from connections.providers.spec import NO_RECIPE, TrainerMode
 from launches.labels import Labels
-from launches.resolve import CONTINUE_FROM, RECIPE
+from launches.resolve import CONTINUE_FROM, RECIPE, WHEN_INTERRUPTED
 from wire.errors import InvalidArgument, Violation
 from wire.numbers import read_whole
 
@@ -22,13 +22,14 @@ WIRE = {
     "accelerator_type": "trainingConfig.acceleratorType",
     "accelerator_count": "trainingConfig.acceleratorCount",
     CONTINUE_FROM: "trainingConfig.warmStartFrom",
+    WHEN_INTERRUPTED: "whenInterrupted",
     "purpose": "purpose",
     "managed_by": "managedBy",
     "max_context_length": "trainingConfig.maxContextLength",
     "custom_image_tag": "trainingConfig.customImageTag",
 }
 """Where the fields of a launch stand in the request, those that the shape owns last."""
-_NO_INPUTS = frozenset({"job_id", "purpose", "managed_by"})
+_NO_INPUTS = frozenset({"job_id", "purpose", "managed_by", WHEN_INTERRUPTED})
 _LOOP = "the caller's own loop drives a trainer here, and decides this"
 _DATA = "a trainer here gets its data from the caller's own loop"
 _ENGINE = "what a trainer is started with is its shape's and its connection's to say"

@@ -19,7 +19,7 @@ from launches.domain.check_launch import CheckedLaunch, check_launch
 from launches.domain.create_launch import NOT_VALIDATED, create_launch
 from launches.models import Launch
 from launches.placement import connections_of, default_offer, refusal_sentence
-from launches.resolve import CONNECTION
+from launches.resolve import CONNECTION, WHEN_INTERRUPTED
 from launches.subjects import subject_of
 from wire.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Violation
 from wire.names import SHAPE_FORM, VERSION_FORM, is_id, parse_version_name, refuse_name
@@ -46,7 +46,8 @@ def create_job(
     named, job = query["trainingShape"], query["rlorTrainerJobId"]
     refuse_taken(account, job)
     version = _named(mine, named) if named else choose_version(account, mine, body)
-    inputs = launch_inputs(version.frozen_snapshot, body, named=bool(named)) | {CONNECTION: query["connection"]}
+    inputs = launch_inputs(version.frozen_snapshot, body, named=bool(named))
+    inputs |= {CONNECTION: query["connection"], WHEN_INTERRUPTED: query["whenInterrupted"]}
     verb: Callable[..., Launch | CheckedLaunch] = check_launch if only_checked else create_launch
     try:
         return verb(

@@ -84,7 +84,7 @@ class TrainerJobsView(ResourceView):
     takes: ClassVar = {
         "POST": (
             *("rlorTrainerJobId", "trainingShape", "skipValidations", "deploymentId"),
-            *("connection", "validateOnly"),
+            *("connection", "whenInterrupted", "validateOnly"),
         )
     }
 
@@ -105,6 +105,9 @@ class TrainerJobsView(ResourceView):
                 OpenApiParameter("skipValidations", bool, description="The manual mode, which is refused."),
                 OpenApiParameter("deploymentId", str, description="As hotLoadDeploymentId."),
                 OpenApiParameter("connection", str, description="Where it runs, by a connection's name; else chosen."),
+                OpenApiParameter(
+                    "whenInterrupted", str, enum=["go-on", "wait"], description="Instead of waiting to be resumed."
+                ),
                 OpenApiParameter("validateOnly", bool, description="Say what would become of it, and create nothing."),
             ],
         )

@@ -17,13 +17,14 @@ from catalog.queries import find_model, successor_of
 from catalog.states import VersionState
 from connections.domain.held import require_open
 from connections.models import Connection
-from connections.providers.spec import NO_RECIPE, TrainerSpec
+from connections.providers.spec import TrainerSpec
 from launches.domain.append_event import append_event
 from launches.labels import Labels
 from launches.live.hints import ADVANCE
 from launches.live.wake import wake
 from launches.models import Attempt, Launch
 from launches.placement import connections_of, place, refusal_sentence
+from launches.resolve import goes_on
 from launches.search import launch_search_text
 from launches.space import require_space
 from launches.subjects import subject_of
@@ -100,7 +101,7 @@ def create_launch(
         purpose=labels.purpose,
         managed_by=labels.managed_by,
         connection=offer.connection,
-        goes_on=spec.recipe != NO_RECIPE and validation_run is None,
+        goes_on=validation_run is None and goes_on(inputs, spec),
         idempotency_key=idempotency_key,
     )
     try:

@@ -15,7 +15,16 @@ from catalog.fields.texts import limits_text
 from catalog.labels import value_label
 from catalog.text_rules import shortened
 from connections.providers.base import Recipe
-from launches.resolve import CONNECTION, CONTINUE_FROM, RECIPE, StartingPoint, Subject
+from launches.resolve import (
+    CONNECTION,
+    CONTINUE_FROM,
+    GO_ON,
+    RECIPE,
+    WAIT,
+    WHEN_INTERRUPTED,
+    StartingPoint,
+    Subject,
+)
 from wire.errors import Violation, capped
 
 OWN_NAMES = frozenset({"account", "csrfmiddlewaretoken", "decided", "idempotency_key", "latest", "version"})
@@ -48,13 +57,14 @@ def read_inputs(posted: Iterable[tuple[str, Sequence[Any]]]) -> tuple[dict[str, 
 class LaunchPlace:
     """A connection that may run it: its name, what people read, and what it has free, "" where that is not known.
 
-    `waits` says that a launch would wait there, as far as it last said.
+    `waits` says that a launch would wait there, as far as it last said; `interrupts` that it may be interrupted there.
     """
 
     name: str
     label: str
     free: str = ""
     waits: bool = False
+    interrupts: bool = False
 
     @property
     def standing(self) -> str:
@@ -79,6 +89,8 @@ def form_fields(
         fields.append(_place(places, inputs.get(CONNECTION), tuple(errors.get(CONNECTION, ()))))
     if subject.checkpoints or errors.get(CONTINUE_FROM):
         fields.append(_continue_from(subject, inputs.get(CONTINUE_FROM), tuple(errors.get(CONTINUE_FROM, ()))))
+    if any(each.interrupts for each in places) or errors.get(WHEN_INTERRUPTED):
+        fields.append(_going_on(inputs.get(WHEN_INTERRUPTED), tuple(errors.get(WHEN_INTERRUPTED, ()))))
     if recipes:
         fields.append(_recipe(recipes, inputs.get(RECIPE), tuple(errors.get(RECIPE, ()))))
     return tuple(fields)
@@ -119,6 +131,22 @@ def _place(places: Sequence[LaunchPlace], given: Any, errors: tuple[str, ...]) -
         value=value,
         default="",
         options=options_of([("", first), *choices], value, odd="cannot run it"),
+        errors=errors,
+    )
+
+
+def _going_on(given: Any, errors: tuple[str, ...]) -> Input:
+    value = value_label(given)
+    choices = [("", "as its recipe does"), (GO_ON, "goes on by itself"), (WAIT, "waits for Resume")]
+    return Input(
+        prefix=PREFIX,
+        name=WHEN_INTERRUPTED,
+        label="When interrupted",
+        help="After its machine failed or it had to make room. A recipe goes on; a loop of your own waits, since its "
+        "session is gone and a new trainer would hold GPUs for nobody.",
+        value=value,
+        default="",
+        options=options_of(choices, value, odd="is neither"),
         errors=errors,
     )
 

@@ -14,6 +14,7 @@ from catalog.fields.facts import Fact
 from catalog.fields.inputs import Input
 from catalog.models import ShapeVersion
 from catalog.usage import KEY_VARIABLE, PUBLIC_URL, URL_VARIABLE
+from connections.opened import runs_here
 from connections.providers.spec import NO_RECIPE, TrainerSpec
 from launches.domain.create_launch import job_id_from
 from launches.models import Launch
@@ -105,7 +106,13 @@ def _is_of_another(recipe: Any, offer: Offer) -> bool:
 
 def _places(offer: Offer) -> list[LaunchPlace]:
     return [
-        LaunchPlace(verdict.connection.name, str(verdict.connection), verdict.connection.free, bool(verdict.waits))
+        LaunchPlace(
+            verdict.connection.name,
+            str(verdict.connection),
+            verdict.connection.free,
+            waits=bool(verdict.waits),
+            interrupts=not runs_here(verdict.connection),
+        )
         for verdict in offer.choices
     ]
 

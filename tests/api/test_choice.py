@@ -154,6 +154,10 @@ def test_a_request_may_say_which_connection_it_runs_on(caller: Caller, local: Ac
         status, job = caller.post(f"{jobs}{asked}", {})
         assert status == 200, job
         assert Launch.objects.get(job_id=job["name"].rpartition("/")[2]).connection.name == expected
+    status, job = caller.post(f"{jobs}&whenInterrupted=go-on", {})
+    assert (status, Launch.objects.latest("pk").goes_on) == (200, True)
+    status, refusal = caller.post(f"{jobs}&whenInterrupted=always", {})
+    assert status == 400 and "'always' is neither go-on nor wait" in str(refusal) and "whenInterrupted" in str(refusal)
     status, refusal = caller.post(f"{jobs}&connection=nowhere", {})
     assert status == 400
     assert "'nowhere' is not a connection that this account may use. Use one of local, far, farther" in str(refusal)

@@ -253,8 +253,8 @@ def test_a_mistyped_parameter_launches_nothing(caller: Caller, name: str) -> Non
     body = {"trainingConfig": {"baseModel": TINY, "loraRank": 8}}
     answer = create(caller, body, **{name: make_tiny_version().shape.name})
     assert (
-        "Use rlorTrainerJobId, trainingShape, skipValidations, deploymentId, connection, validateOnly, readMask."
-        in violations(answer)[name]
+        "Use rlorTrainerJobId, trainingShape, skipValidations, deploymentId, connection, whenInterrupted, "
+        "validateOnly, readMask." in violations(answer)[name]
     )
     assert Launch.objects.count() == 0
     job = made(caller, body, rlor_trainer_job_id="mine", readMask="name")

@@ -30,7 +30,7 @@ from launches.poll import Report
 from launches.validation_runs import ValidationRun
 from tests.connections.remote import make_connection
 from tests.launches.makers import NOW, attempt_of, make_launch, make_tiny_version, seen
-from tests.makers import make_member, sign_in
+from tests.makers import make_account, make_member, sign_in
 
 pytestmark = pytest.mark.django_db
 Change = Callable[[Launch], object]
@@ -93,6 +93,22 @@ def test_who_goes_on(recipe: str, before: Change | None, reason: Reason, goes_on
         assert last_line(launch).startswith("Goes on by itself as attempt 2")
     if before is pause:
         assert "Moving house" in last_line(launch)
+
+
+def test_the_form_chooses_it_where_something_but_this_machine_may_interrupt(client: Client) -> None:
+    version, owner = make_tiny_version(), make_member(account=make_account(account_id="local"))
+    sign_in(client, owner)
+    form = reverse("launch_new", args=[version.shape.account.account_id, version.shape.shape_id])
+    assert "When interrupted" not in client.get(form).content.decode()
+    make_connection(name="cluster", kind=SLURM, config={"shared": "/shared"})
+    assert "waits for Resume" in client.get(form).content.decode()
+    sent = {"version": version.version_id, "account": "local", "connection": "cluster"}
+    for recipe, wish, goes_on in (("none", "go-on", True), ("sample-sft", "wait", False), ("none", "", False)):
+        asked = sent | {"idempotency_key": f"{recipe}-{wish}", "recipe": recipe, "when_interrupted": wish}
+        assert client.post(form, asked).status_code == 303
+        assert Launch.objects.latest("pk").goes_on is goes_on
+    refused = client.post(form, sent | {"idempotency_key": "x", "when_interrupted": "never"})
+    assert refused.status_code == 422 and "neither go-on nor wait" in refused.content.decode()
 
 
 def test_what_was_deleted_or_measures_does_not_go_on() -> None:
