@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+import asyncssh
 from django.utils import timezone
 
 from accounts.actors import SYSTEM, Actor, user_actor
@@ -28,7 +29,7 @@ from catalog.domain.deprecate_version import deprecate_version
 from catalog.domain.edit_draft import edit_draft
 from catalog.domain.import_version import import_version
 from catalog.domain.withdraw_version import withdraw_version
-from catalog.enums import AcceleratorType, ShapeKind, WeightPrecision
+from catalog.enums import PUBLIC_ACCOUNT, AcceleratorType, ShapeKind, WeightPrecision
 from catalog.fields.launch_fields import LaunchField
 from catalog.files.current import read_current
 from catalog.files.export import write_document
@@ -36,8 +37,9 @@ from catalog.models import ShapeVersion, TrainedModel
 from connections.domain.add_connection import add_connection
 from connections.domain.lend_connection import lend_connection
 from connections.domain.pause_connection import pause_connection
-from connections.kinds import CONTROL_PLANE
+from connections.kinds import CONTROL_PLANE, SLURM
 from connections.models import Connection, Destination
+from connections.providers.slurm.config import OVER_SSH, SEVERAL
 from launches.models import UnknownTrainer
 from publishing.domain.cancel_validation import cancel_validation
 from publishing.domain.keep_import import keep_import
@@ -172,7 +174,31 @@ def _connections(actor: Actor, account: Account) -> dict[str, str]:
     verbs = ("lend", "pause", "retire", "cancel-waiting")
     here = f"/connections/{north.name}"
     pages = {"connection-paused": here} | {f"connection-{verb}": f"{here}/{verb}" for verb in verbs}
-    return pages | _unknown_trainers(north, account)
+    return pages | _slurm(actor) | _unknown_trainers(north, account)
+
+
+def _slurm(actor: Actor) -> dict[str, str]:
+    """A cluster behind a login node that there is not, which asks for a GPU type; lent to nobody."""
+    shapes = ShapeVersion.objects.filter(shape__account__account_id=PUBLIC_ACCOUNT, is_latest_validated=True)
+    models = {version.shape.base_model.name for version in shapes.select_related("shape__base_model__account")}
+    cluster = add_connection(
+        actor=actor,
+        name="cluster-south",
+        kind=SLURM,
+        display_name="The cluster in the south",
+        config={
+            "shared": "/shared/slipway",
+            "login": "slipway@login1.south.example",
+            "files": OVER_SSH,
+            "partition": "train",
+            "gres": "NVIDIA_H100_80GB = gpu:h100\nNVIDIA_H200_141GB = gpu:h200",
+            "processes": SEVERAL,
+            "models": "\n".join(f"{name} = /shared/models" for name in sorted(models)),
+        },
+        secret=asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode(),
+    )
+    here = f"/connections/{cluster.name}"
+    return {"connection-slurm": here, "connection-slurm-edit": f"{here}/edit", "connection-unnamed": f"{here}/unnamed"}
 
 
 def _unknown_trainers(connection: Connection, account: Account) -> dict[str, str]:

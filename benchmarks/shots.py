@@ -169,6 +169,12 @@ def _refuse_launch(page: Page) -> None:
     page.wait_for_load_state("load")
 
 
+def _check_launch(page: Page) -> None:
+    page.goto("/shapes/local/tiny-qwen3-2k-lora/launch")
+    page.get_by_role("button", name="Check", exact=True).click()
+    expect(page.locator("#checked")).to_be_visible()
+
+
 def _refuse_draft(page: Page) -> None:
     page.goto("/publish/local/tiny-qwen3-2k-lora/new")
     page.get_by_role("textbox", name="GPUs per node").fill("many")
@@ -205,6 +211,7 @@ def _open_menus(page: Page) -> None:
 
 ACTS: dict[str, Callable[[Page], None]] = {
     "launch-form-refused": _refuse_launch,
+    "launch-checked": _check_launch,
     "publish-refused": _refuse_draft,
     "import-refused": _refuse_file,
     "connection-refused": _refuse_connection,
