@@ -40,4 +40,4 @@ class LocalConfig:
         "The folder of the trainer's Python environment; trainer-env in SLIPWAY_HOME where empty.",
         variable="SLIPWAY_TRAINER_ENV",
     )
-    models: str = directories_setting()
+    models: str = directories_setting("Where the weights of base models lie that are not in models/ of SLIPWAY_HOME")

@@ -207,7 +207,7 @@ class SlurmConfig:
         "Where Slurm's programs find it where they run; empty: where they look themselves.",
         read=read_path,
     )
-    models: str = directories_setting()
+    models: str = directories_setting("Where nodes find the weights of base models")
 
     @property
     def gres_by_type(self) -> Mapping[str, str]:

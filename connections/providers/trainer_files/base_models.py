@@ -38,12 +38,12 @@ def directories_in(kept: str) -> Mapping[str, Path]:
     return {model: Path(directory) for model, _, directory in pairs}
 
 
-def directories_setting() -> Any:
-    """The field of a kind's dataclass."""
+def directories_setting(where: str) -> Any:
+    """The field of a kind's dataclass; `where` begins its help: which weights, and who looks there."""
     return setting(
         "Base models",
-        "Where the weights of base models lie that are not in models/ of SLIPWAY_HOME: lines MODEL = DIRECTORY, each a "
-        "Hugging Face directory that trainers can read. Public models run here then, too.",
+        f"{where}: lines MODEL = DIRECTORY, each a Hugging Face directory that trainers can read. Public models run "
+        "here then, too.",
         read=read_directories,
         placeholder=EXAMPLE,
         is_long=True,
