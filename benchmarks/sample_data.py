@@ -40,6 +40,7 @@ from connections.domain.pause_connection import pause_connection
 from connections.kinds import CONTROL_PLANE, SLURM
 from connections.models import Connection, Destination
 from connections.providers.slurm.config import OVER_SSH, SEVERAL
+from deployments.models import UnknownSampler
 from launches.models import UnknownTrainer
 from publishing.domain.cancel_validation import cancel_validation
 from publishing.domain.keep_import import keep_import
@@ -216,7 +217,26 @@ def _unknown_trainers(connection: Connection, account: Account) -> dict[str, str
     )
     UnknownTrainer.objects.create(**found, account_name="nobodys", job_id="of-another-slipway", state="PENDING")
     here = f"/launches/unknown/{ours.pk}"
-    return {"unknown-trainers": "/launches/unknown", "unknown-adopt": f"{here}/adopt", "unknown-end": f"{here}/end"}
+    pages = {"unknown-trainers": "/launches/unknown", "unknown-adopt": f"{here}/adopt", "unknown-end": f"{here}/end"}
+    return pages | _unknown_samplers(connection, account)
+
+
+def _unknown_samplers(connection: Connection, account: Account) -> dict[str, str]:
+    """One of the account that holds GPUs, and one that runs nothing, of which only the id there is known."""
+    found: dict[str, Any] = {"connection": connection, "start": 1, "seen_at": timezone.now()}
+    ours = UnknownSampler.objects.create(
+        **found,
+        account_name=account.account_id,
+        job_id="rollouts-of-a-restore-0a1b2c3d",
+        state="RUNNING",
+        since=timezone.now() - timedelta(hours=7),
+        shape_version="accounts/local/deploymentShapes/tiny-qwen3-sampler/versions/tiny2k01",
+        trainer_job="forgotten-by-a-restore",
+        gpus=8,
+    )
+    UnknownSampler.objects.create(**found, job_id="s7k2f-cut-because-it-was-too-long-4qz2mxw7ab", state="CANCELLED")
+    end = f"/deployments/unknown/{ours.pk}/end"
+    return {"unknown-samplers": "/deployments/unknown", "unknown-sampler-end": end}
 
 
 def _keys(actor: Actor, account: Account, admin: User) -> dict[str, str]:

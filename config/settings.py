@@ -289,6 +289,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "launches.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "validations": {"task": "publishing.sweep", "schedule": 5.0, "options": {"expires": 10}},
     "reconcile": {"task": "launches.reconcile_all", "schedule": 30.0, "options": {"expires": 30}},
+    "samplers": {"task": "deployments.reconcile_all", "schedule": 30.0, "options": {"expires": 30}},
     "connections": {"task": "connections.look_around", "schedule": 30.0, "options": {"expires": 30}},
     "promotions": {"task": "catalog.sweep_promotions", "schedule": 5.0, "options": {"expires": 10}},
     "deployments": {"task": "deployments.sweep", "schedule": 5.0, "options": {"expires": 10}},

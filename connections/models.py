@@ -52,6 +52,7 @@ class Connection(models.Model):
     last_error = models.TextField(blank=True)
     observing_until = models.DateTimeField(null=True, blank=True, help_text="While all that runs there is looked at.")
     comparing_until = models.DateTimeField(null=True, blank=True, help_text="While that is compared with our rows.")
+    comparing_samplers_until = models.DateTimeField(null=True, blank=True, help_text="The same of samplers.")
     created_at = models.DateTimeField(db_default=Now())
     retired_at = models.DateTimeField(null=True, blank=True)
 

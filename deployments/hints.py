@@ -3,3 +3,4 @@
 from __future__ import annotations
 
 ADVANCE = "deployments.advance"
+RECONCILE = "deployments.reconcile"

@@ -14,6 +14,7 @@ from catalog.models import ShapeVersion, TrainedModel
 from connections.models import Connection
 from connections.providers.base import Reference
 from connections.providers.samplers import SamplerSpec
+from connections.providers.states import FINAL, AttemptState
 from deployments.states import DeploymentState
 from launches.models import Launch
 from queues.leases import LeasedRow
@@ -120,3 +121,44 @@ class Deployment(LeasedRow):
         """What its samplers are told: to serve what was loaded last."""
         spec = SamplerSpec(**self.spec)
         return replace(spec, snapshot=self.loaded) if self.loaded else spec
+
+
+class UnknownSampler(models.Model):
+    """What a connection runs, or keeps, under an id of this Slipway, although no deployment of it is here.
+
+    A database that was restored is older than its samplers. The row lasts for as long as the connection lists it.
+    """
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="unknown_samplers")
+    account_name = models.CharField(max_length=63, blank=True, help_text="Id of the account, which need not be here.")
+    job_id = models.CharField(max_length=63, help_text="What the connection knows the deployment by.")
+    start = models.PositiveIntegerField()
+    state = models.CharField(max_length=12, choices=[(state.value, state.value) for state in AttemptState])
+    since = models.DateTimeField(null=True, blank=True, help_text="When the connection started or took it.")
+    shape_version = models.CharField(max_length=200, blank=True, help_text="Name of what it was asked to run.")
+    trainer_job = models.CharField(max_length=63, blank=True, help_text="Whose weights it loads.")
+    gpus = models.PositiveIntegerField(null=True, blank=True, help_text="Of one replica, where that is known.")
+    seen_at = models.DateTimeField(help_text="When it was noticed here.")
+    end_requested_at = models.DateTimeField(null=True, blank=True)
+    end_requested_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["connection", "account_name", "job_id", "start"], name="unknown_sampler_once"
+            )
+        ]
+        ordering = ["seen_at", "pk"]
+
+    def __str__(self) -> str:
+        return self.job_id
+
+    @property
+    def reference(self) -> Reference:
+        """What the connection calls it."""
+        return Reference(self.account_name, self.job_id, self.start)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it runs, and it stands there all the same."""
+        return self.state in FINAL

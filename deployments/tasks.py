@@ -6,9 +6,11 @@ from datetime import timedelta
 
 from celery import shared_task
 
+from connections.queries import living_connections
 from deployments.domain.advance_deployment import advance_deployment
+from deployments.domain.reconcile_deployments import reconcile_deployments
 from deployments.domain.sweep_deployments import sweep_deployments
-from deployments.hints import ADVANCE
+from deployments.hints import ADVANCE, RECONCILE
 from queues.hints import hint
 
 SOON = timedelta(seconds=5)
@@ -26,3 +28,16 @@ def advance(pk: int) -> None:
 def sweep() -> None:
     """Find what is due."""
     sweep_deployments()
+
+
+@shared_task(name="deployments.reconcile_all")
+def reconcile_all() -> None:
+    """Each connection by itself, so that one that does not answer keeps no other waiting."""
+    for pk in living_connections().values_list("pk", flat=True):
+        reconcile.apply_async(args=[pk], expires=30)
+
+
+@shared_task(name=RECONCILE)
+def reconcile(connection_pk: int) -> None:
+    """Compare with one, because it is time or because of a sampler there that is to end."""
+    reconcile_deployments(connection_pk)

@@ -12,6 +12,7 @@ from deployments.views.of_launch import launch_deployments
 from deployments.views.on_connection import connection_deployments, connection_retire
 from deployments.views.playground import deployment_try
 from deployments.views.try_it import try_it
+from deployments.views.unknown_samplers import unknown_sampler_end, unknown_samplers
 
 urlpatterns = [
     path("shapes/<slug:account_id>/<slug:shape_id>/deploy", deployment_new, name="deployment_new"),
@@ -22,6 +23,8 @@ urlpatterns = [
     path("deployments", deployments, name="deployments"),
     path("deployments/orphans", orphans, name="orphans"),
     path("deployments/try", try_it, name="try_it"),
+    path("deployments/unknown", unknown_samplers, name="unknown_samplers"),
+    path("deployments/unknown/<int:number>/end", unknown_sampler_end, name="unknown_sampler_end"),
     path("deployments/<uuid:uid>", deployment, name="deployment"),
     path("deployments/<uuid:uid>/try", deployment_try, name="deployment_try"),
     path("deployments/<uuid:uid>/panel", deployment_panel, name="deployment_panel"),

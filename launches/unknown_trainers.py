@@ -15,7 +15,7 @@ MOST = 200
 
 def may_see_unknown_trainers(user: User) -> bool:
     """Whether the user is an admin of any account, or a superuser."""
-    return user.is_superuser or _administered(user).exists()
+    return user.is_superuser or administered(user).exists()
 
 
 def list_unknown_trainers(user: User) -> QuerySet[UnknownTrainer]:
@@ -63,7 +63,7 @@ _MISSING = Q(finished_at=None) & (Q(absent_since__isnull=False) | _SILENT & Q(su
 
 def _missing(user: User) -> QuerySet[Attempt]:
     found = Attempt.objects.filter(_MISSING)
-    return found if user.is_superuser else found.filter(launch__account__in=_administered(user).values("account"))
+    return found if user.is_superuser else found.filter(launch__account__in=administered(user).values("account"))
 
 
 def find_unknown_trainer(user: User, pk: int) -> UnknownTrainer:
@@ -77,10 +77,11 @@ def find_unknown_trainer(user: User, pk: int) -> UnknownTrainer:
 def _visible(user: User) -> QuerySet[UnknownTrainer]:
     if user.is_superuser:
         return UnknownTrainer.objects.all()
-    return UnknownTrainer.objects.filter(account_name__in=_administered(user).values("account__account_id"))
+    return UnknownTrainer.objects.filter(account_name__in=administered(user).values("account__account_id"))
 
 
-def _administered(user: User) -> QuerySet[Membership]:
+def administered(user: User) -> QuerySet[Membership]:
+    """Where the user is an admin."""
     return _memberships(user).filter(role=Role.ADMIN)
 
 

@@ -21,7 +21,7 @@ from catalog.enums import Engine, ShapeKind
 from catalog.models import ShapeVersion, TrainedModel, TrainingShape
 from catalog.states import VersionState
 from connections.providers.states import AttemptState
-from deployments.models import Deployment
+from deployments.models import Deployment, UnknownSampler
 from launches.models import Attempt, Checkpoint, Launch, UnknownTrainer
 from tests.connections.makers import local_connection
 from tests.deployments.makers import make_deployment
@@ -70,6 +70,7 @@ class World:
     viewer: Membership
     missing: Attempt
     unknown: UnknownTrainer
+    unknown_sampler: UnknownSampler
     sessions: dict[int, SimpleCookie]
     forms: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -132,6 +133,14 @@ def make_world() -> World:
             account_name="team-a",
             job_id="of-no-launch",
             attempt_number=1,
+            seen_at=timezone.now(),
+        ),
+        unknown_sampler=UnknownSampler.objects.create(
+            connection=local_connection(),
+            account_name="team-a",
+            job_id="of-no-deployment",
+            start=1,
+            state="RUNNING",
             seen_at=timezone.now(),
         ),
         sessions={user.pk: sign_in(Client(), user).cookies for user in people.values() if user},
@@ -310,6 +319,11 @@ def of_invitation(end: str) -> Callable[[World], str]:
 def of_key(end: str) -> Callable[[World], str]:
     """A path below the page of API keys, of the launcher's key."""
     return lambda world: f"/keys/{world.key.pk}{end}"
+
+
+def of_unknown_sampler(end: str) -> Callable[[World], str]:
+    """A path below the page of samplers that do not match."""
+    return lambda world: f"/deployments/unknown/{world.unknown_sampler.pk}{end}"
 
 
 def of_unknown(end: str) -> Callable[[World], str]:

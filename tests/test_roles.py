@@ -63,6 +63,7 @@ from tests.roles import (
     of_ready,
     of_saved,
     of_unknown,
+    of_unknown_sampler,
     of_validation,
     post,
     send,
@@ -237,6 +238,11 @@ TABLE: dict[str, list[Case]] = {
     "deployment_delete": [
         get(of_deployment("/delete"), at_least(Role.LAUNCHER, OK)),
         post(of_deployment("/delete"), at_least(Role.LAUNCHER, SEE_OTHER)),
+    ],
+    "unknown_samplers": [get("/deployments/unknown", signed_in(FORBIDDEN) | {Role.ADMIN: OK})],
+    "unknown_sampler_end": [
+        get(of_unknown_sampler("/end"), at_least(Role.ADMIN, OK)),
+        post(of_unknown_sampler("/end"), at_least(Role.ADMIN, SEE_OTHER)),
     ],
     "unknown_trainers": [get("/launches/unknown", signed_in(FORBIDDEN) | {Role.ADMIN: OK})],
     "unknown_trainer_end": [

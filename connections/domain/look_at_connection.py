@@ -20,6 +20,7 @@ class Turn(StrEnum):
 
     OBSERVE = "observing_until"
     COMPARE = "comparing_until"
+    COMPARE_SAMPLERS = "comparing_samplers_until"
 
 
 @contextmanager

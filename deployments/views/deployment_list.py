@@ -26,6 +26,8 @@ from deployments.queries import (
     used_connections,
 )
 from deployments.states import DeploymentState
+from deployments.unknown_samplers import count_unknown_samplers
+from launches.views.unknown_trainers import reader
 from lists.orders import count_up_to
 from lists.pages import show
 
@@ -45,6 +47,7 @@ def deployments(request: SlipwayRequest) -> HttpResponse:
         "section": "deployments",
         "account": account,
         "asked": asked,
+        "unknown": count_unknown_samplers(reader(request)),
         "controls": asked.controls(
             shape=[(name, name) for name in map(_named, deployed_shapes(accounts))],
             connection=[(each.name, str(each)) for each in used_connections(accounts)],

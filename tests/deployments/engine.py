@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from connections.providers.base import Capabilities, Credential, Gone, LogChunk, Observation, Reference, Rejected
+from connections.providers.base import (
+    Capabilities,
+    Credential,
+    Gone,
+    LogChunk,
+    Observation,
+    Reference,
+    Rejected,
+    Unreachable,
+)
 from connections.providers.samplers import KeptSampler, SamplerSpec, SamplerSubmission
 from connections.providers.states import FINAL, AttemptState, Reason
 from tests.connections.remote import CAPABILITIES, RemoteEngine
@@ -28,6 +37,7 @@ class Samplers:
     rejects: str = ""
     most: int = 4
     takes_its_time: bool = False
+    away: str = ""
 
     def fits(self, spec: SamplerSpec, replicas: int) -> Sequence[str]:
         many = (f"{replicas} are more than {self.most}.",) if replicas > self.most else ()
@@ -56,6 +66,8 @@ class Samplers:
         return LogChunk("" if after else "hello\n", 6)
 
     def list_references(self) -> Sequence[Reference]:
+        if self.away:
+            raise Unreachable(self.away)
         return [reference for reference, seen in self.seen.items() if seen.state not in FINAL]
 
     def kept(self, reference: Reference) -> KeptSampler:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from connections.providers.base import Observation
-from connections.providers.control_plane.jobs import Catalogs
+from connections.providers.control_plane.jobs import Catalogs, read_time
 from connections.providers.control_plane.refusals import clean, clean_lines
 from connections.providers.samplers import SamplerSpec, SamplerSubmission
 from connections.providers.states import AttemptState, Reason
@@ -141,6 +141,7 @@ def observation(deployment: Mapping[str, Any], endpoint: str) -> Observation:
         reason=reason,
         ready=runs and answering != 0,
         endpoint=endpoint if runs else "",
+        since=read_time(deployment.get("createTime")),
         remote_id=name,
         remote_state=word,
         replicas=answering if runs else None,
