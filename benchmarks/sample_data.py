@@ -23,6 +23,7 @@ from accounts.domain.revoke_api_key import revoke_api_key
 from accounts.models import Account, ApiKey, Membership, User
 from accounts.roles import Role
 from accounts.scopes import Scope
+from benchmarks.exhibits import deployments
 from catalog.domain.clone_shape import clone_shape
 from catalog.domain.create_draft import create_draft
 from catalog.domain.deprecate_version import deprecate_version
@@ -49,6 +50,7 @@ from publishing.domain.validate_by_hand import validate_by_hand
 from pushes.models import Push
 
 TINY, LARGE = "local/tiny-qwen3-2k-lora", "fireworks/qwen3p5-9b-256k"
+SAMPLER = "local/tiny-qwen3-sampler"
 OURS = "local/tiny-qwen3-2k-lora-ours"
 
 
@@ -67,6 +69,7 @@ def make_sample_data() -> SampleData:
     actor = user_actor(admin)
     pages = _people(actor, account) | _keys(actor, account, admin) | _upload(actor, account, admin)
     pages |= _connections(actor, account) | _models(account, admin)
+    pages |= deployments(actor, account, admin, _latest(SAMPLER), _latest(TINY))
     pages |= _versions(actor, account) | _by_hand(actor, account) | _rejected(actor)
     return SampleData(pages, _validating(actor))
 

@@ -175,6 +175,14 @@ def _check_launch(page: Page) -> None:
     expect(page.locator("#checked")).to_be_visible()
 
 
+def _refuse_deployment(page: Page) -> None:
+    page.goto("/shapes/local/tiny-qwen3-sampler/deploy")
+    page.get_by_label("Id").fill("Support tone!")
+    page.get_by_label("Most replicas").fill("many")
+    page.get_by_role("button", name="Deploy").click()
+    page.wait_for_load_state("load")
+
+
 def _refuse_draft(page: Page) -> None:
     page.goto("/publish/local/tiny-qwen3-2k-lora/new")
     page.get_by_role("textbox", name="GPUs per node").fill("many")
@@ -212,6 +220,7 @@ def _open_menus(page: Page) -> None:
 ACTS: dict[str, Callable[[Page], None]] = {
     "launch-form-refused": _refuse_launch,
     "launch-checked": _check_launch,
+    "deployment-refused": _refuse_deployment,
     "publish-refused": _refuse_draft,
     "import-refused": _refuse_file,
     "connection-refused": _refuse_connection,

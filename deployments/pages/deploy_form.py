@@ -22,7 +22,7 @@ from wire.errors import InvalidArgument, Violation
 from wire.names import refuse_id
 
 ID, DESCRIPTION, SERVES, TRAINER, CONNECTION = "deployment_id", "description", "base_model", "trainer", "connection"
-NAMES = (ID, DESCRIPTION, SERVES, TRAINER, MIN, MAX, CONNECTION)
+NAMES = (ID, SERVES, TRAINER, MIN, MAX, CONNECTION, DESCRIPTION)
 MOST_TRAINERS = 50
 LONGEST_DESCRIPTION = 1000
 
@@ -89,7 +89,7 @@ def preview_deployment(
     if values[CONNECTION] and wanted is None:
         found.append(Violation(CONNECTION, f"There is no connection {values[CONNECTION][:32]!r} to run it on."))
     chosen = [place for place in takes if wanted in (None, place)]
-    violations = tuple(dict.fromkeys(found))
+    violations = tuple(sorted(dict.fromkeys(found), key=lambda each: _place(each.field)))
     return DeployPreview(
         fields=_fields(values, violations, trainers, takes),
         violations=violations,
@@ -98,6 +98,11 @@ def preview_deployment(
         place=chosen[0] if chosen else None,
         refusals=tuple(refusals),
     )
+
+
+def _place(field: str) -> int:
+    """Where it stands in the form."""
+    return NAMES.index(field) if field in NAMES else len(NAMES)
 
 
 def _verdicts(

@@ -80,7 +80,8 @@ class DeploymentStanding:
     @property
     def gpus(self) -> int:
         """What it holds now, or is about to."""
-        return self.row.sampler_spec.gpus * self.row.replicas
+        holds = self.row.state not in (_S.FAILED, _S.DELETED)
+        return self.row.sampler_spec.gpus * self.row.replicas if holds else 0
 
     @property
     def gpu_words(self) -> str:

@@ -1,0 +1,81 @@
+"""Deployments for the screenshots and the search for barriers; a part of `benchmarks.sample_data`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.actors import Actor
+from accounts.models import Account, User
+from catalog.models import ShapeVersion
+from connections.models import Connection
+from deployments.domain.move_deployment import note
+from deployments.models import Deployment
+from deployments.resolved import spec_of
+from deployments.served import ServedWeights
+from launches.domain.create_launch import create_launch
+from launches.models import Launch
+
+
+def deployments(
+    actor: Actor, account: Account, admin: User, version: ShapeVersion, trained: ShapeVersion
+) -> dict[str, str]:
+    """One that answers, one that failed, one that is scaled to 0, and an orphan; no worker looks at them."""
+    now = timezone.now()
+    base = version.shape.base_model.name
+    local = Connection.objects.get(name="local")
+    trainer = _ended(actor, account, trained)
+
+    def make(deployment_id: str, **facts: Any) -> Deployment:
+        served = ServedWeights(base, base)
+        spec = spec_of(version, account, deployment_id, facts.get("trainer"), served)
+        given = {"state": "READY", "min_replicas": 0, "max_replicas": 1, "replicas": 1, "start": 1} | facts
+        row = Deployment(
+            account=account, owner=admin, deployment_id=deployment_id, shape_version=version, connection=local,
+            spec=spec.as_json(), serves=base, next_check_at=now + timedelta(days=1), observed_at=now, **given,
+        )  # fmt: skip
+        note(row, "Accepted", now=now - timedelta(minutes=3), actor=actor)
+        return row
+
+    def saved(row: Deployment, *lines: str) -> str:
+        with transaction.atomic():
+            for line in lines:
+                note(row, line, now=now)
+            row.save()
+        return f"/deployments/{row.uid}"
+
+    up: dict[str, Any] = {"ready_replicas": 1, "endpoint": "http://127.0.0.1:40123", "running": True}
+    log = "13:02:07 loading accounts/local/models/tiny-qwen3\n13:02:09 ready on 127.0.0.1:40123\n"
+    ready = make("support-tone", loaded="step-40", said={"description": "What support tries on Fridays."}, log_tail=log)
+    failed = "It ended with 1: the weights of step-40 have another number of layers than its base model."
+    return {
+        "deployments": "/deployments",
+        "deployment": saved(_with(ready, up), "Ready"),
+        "deployment-failed": saved(make("broken", state="FAILED", detail=failed, log_tail=log), f"Failed: {failed}"),
+        "deployment-idle": saved(make("asleep", replicas=0), "Ready", "Scaled to 0: no call for 60 minutes."),
+        "deployment-orphan": (orphan := saved(_with(make("orphan", trainer=trainer), up), "Ready")),
+        "deployment-delete": f"{orphan}/delete",
+        "deployment-new": f"/shapes/{version.shape.account.account_id}/{version.shape.shape_id}/deploy",
+        "deployments-none": "/deployments?state=UPDATING",
+    }
+
+
+def _with(row: Deployment, facts: dict[str, Any]) -> Deployment:
+    for name, value in facts.items():
+        setattr(row, name, value)
+    return row
+
+
+def _ended(actor: Actor, account: Account, version: ShapeVersion) -> Launch:
+    """A launch that is over before any worker hears of it."""
+    with transaction.atomic():
+        launch = create_launch(
+            actor=actor, account=account, version=version, idempotency_key="of-the-orphan",
+            inputs={"display_name": "Support tone"},
+        )  # fmt: skip
+        launch.attempts.update(state="COMPLETED", finished_at=timezone.now() - timedelta(hours=5))
+        Launch.objects.filter(pk=launch.pk).update(state="COMPLETED")
+    return launch
