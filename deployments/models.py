@@ -72,6 +72,9 @@ class Deployment(LeasedRow):
     events = models.JSONField(default=list, help_text=f"The newest {MOST_EVENTS}: when, what, who.")
     log_tail = models.TextField(blank=True)
     log_offset = models.BigIntegerField(default=0, help_text="Bytes of the log of this start that were read.")
+    records_offset = models.BigIntegerField(
+        default=0, db_default=0, help_text="Bytes of the records of this start that were read."
+    )
     observed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
@@ -162,3 +165,32 @@ class UnknownSampler(models.Model):
     def is_over(self) -> bool:
         """Whether nothing of it runs, and it stands there all the same."""
         return self.state in FINAL
+
+
+class SamplerMetric(models.Model):
+    """One numbered record of a deployment's sampler: what one set of weights answered, or a load of weights.
+
+    `launch` is whose weights it loaded then; a deployment may be given another trainer.
+    """
+
+    deployment = models.ForeignKey(Deployment, on_delete=models.CASCADE, related_name="metrics")
+    launch = models.ForeignKey(Launch, on_delete=models.CASCADE, null=True, related_name="sampler_metrics")
+    start = models.PositiveIntegerField()
+    number = models.PositiveIntegerField()
+    is_load = models.BooleanField()
+    identity = models.CharField(max_length=400, blank=True, help_text="Of the weights; none of the base model.")
+    requests = models.PositiveIntegerField()
+    prompt_tokens = models.PositiveBigIntegerField()
+    completion_tokens = models.PositiveBigIntegerField()
+    seconds = models.FloatField(help_text="With requests under way, or that the load took.")
+    message = models.CharField(max_length=500, blank=True, help_text="Why a load failed.")
+    at = models.DateTimeField(help_text="When the newest answer was given, or the load ended.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["deployment", "start", "number"], name="sampler_metric_number_unique")
+        ]
+        indexes = [models.Index(fields=["launch", "-at"], name="sampler_metrics_of_launch")]
+
+    def __str__(self) -> str:
+        return f"record {self.number} of start {self.start}"

@@ -11,6 +11,12 @@ from deployments.views.deployment_page import deployment, deployment_panel
 from deployments.views.of_launch import launch_deployments
 from deployments.views.on_connection import connection_deployments, connection_retire
 from deployments.views.playground import deployment_try
+from deployments.views.sampling import (
+    deployment_sampling,
+    deployment_sampling_records,
+    launch_sampling,
+    launch_sampling_records,
+)
 from deployments.views.try_it import try_it
 from deployments.views.unknown_samplers import unknown_sampler_end, unknown_samplers
 
@@ -28,6 +34,10 @@ urlpatterns = [
     path("deployments/<uuid:uid>", deployment, name="deployment"),
     path("deployments/<uuid:uid>/try", deployment_try, name="deployment_try"),
     path("deployments/<uuid:uid>/panel", deployment_panel, name="deployment_panel"),
+    path("deployments/<uuid:uid>/sampling", deployment_sampling, name="deployment_sampling"),
+    path("deployments/<uuid:uid>/sampling/records", deployment_sampling_records, name="deployment_sampling_records"),
+    path("launches/<uuid:uid>/sampling", launch_sampling, name="launch_sampling"),
+    path("launches/<uuid:uid>/sampling/records", launch_sampling_records, name="launch_sampling_records"),
     path("deployments/<uuid:uid>/scale", deployment_scale, name="deployment_scale"),
     path("deployments/<uuid:uid>/delete", deployment_delete, name="deployment_delete"),
 ]

@@ -44,7 +44,7 @@ ANONYMOUS, STRANGER, OTHER = "anonymous", "stranger", "publisher of another acco
 SUPERUSER = "superuser"
 """Who is a member of nothing; in rows that are about what superusers may, and in no others."""
 PEOPLE = (ANONYMOUS, STRANGER, OTHER, *(role.value for role in Role))
-OK, SEE_OTHER, FOUND, FORBIDDEN, MISSING, UNPROCESSABLE = 200, 303, 302, 403, 404, 422
+OK, STOP_POLLING, SEE_OTHER, FOUND, FORBIDDEN, MISSING, UNPROCESSABLE = 200, 286, 303, 302, 403, 404, 422
 
 
 @dataclass(frozen=True)

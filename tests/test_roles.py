@@ -38,6 +38,7 @@ from tests.roles import (
     OTHER,
     PEOPLE,
     SEE_OTHER,
+    STOP_POLLING,
     STRANGER,
     UNPROCESSABLE,
     Case,
@@ -218,6 +219,10 @@ TABLE: dict[str, list[Case]] = {
     "orphans": [get("/deployments/orphans", signed_in(OK))],
     "deployment": [get(of_deployment(""), members(OK))],
     "deployment_panel": [get(of_deployment("/panel"), members(OK))],
+    "deployment_sampling": [get(of_deployment("/sampling"), members(STOP_POLLING))],
+    "deployment_sampling_records": [get(of_deployment("/sampling/records"), members(OK))],
+    "launch_sampling": [get(of_launch("/sampling"), members(OK))],
+    "launch_sampling_records": [get(of_launch("/sampling/records"), members(OK))],
     "deployment_scale": [
         post(of_deployment("/scale"), at_least(Role.LAUNCHER, SEE_OTHER), min_replicas="0", max_replicas="0"),
         post(of_deployment("/scale"), at_least(Role.LAUNCHER, UNPROCESSABLE), min_replicas="none", max_replicas="1"),

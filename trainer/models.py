@@ -33,7 +33,8 @@ MODELS_AT_ONCE = 4
 class Accumulated:
     """What forward_backward calls added up since the last optimizer step.
 
-    loss is a sum; longest counts the tokens of the longest sequence; seconds are compute.
+    loss is a sum; longest counts the tokens of the longest sequence; seconds are compute; rewards are as
+    the loop told them.
     """
 
     loss: float = 0.0
@@ -43,6 +44,7 @@ class Accumulated:
     longest: int = 0
     seconds: float = 0.0
     passes: int = 0
+    rewards: list[float] = field(default_factory=list)
 
 
 @dataclass

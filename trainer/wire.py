@@ -30,6 +30,8 @@ NORMALIZATIONS = ("none", "num_loss_tokens", "num_sequences")
 LOSS_SETTINGS = {"clip_low_threshold": 0.8, "clip_high_threshold": 1.2, "ratio_log_cap": math.inf}
 SETTINGS_OF = {"importance_sampling": ("ratio_log_cap",), "ppo": tuple(LOSS_SETTINGS)}
 """By loss what `loss_fn_config` may say; the numbers are the defaults."""
+REWARD = "reward"
+"""What it may say of any loss, to be put on record: the mean reward of what is trained on. It changes no loss."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Pass:
     """A forward pass over `data`, with gradients where `backward`.
 
     clip_* bound the probability ratio (ppo only), ratio_log_cap the size of its logarithm, before them.
+    reward is only put on record.
     """
 
     model_id: str
@@ -67,6 +70,7 @@ class Pass:
     clip_high: float
     ratio_log_cap: float
     backward: bool
+    reward: float | None = None
 
 
 @dataclass(frozen=True)
@@ -197,22 +201,27 @@ def _parse_pass(fields: Fields, name: str, *, backward: bool) -> Pass:
     loss_fn = given.text("loss_fn")
     if loss_fn not in LOSS_INPUTS:
         raise refuse(given.where("loss_fn"), f"one of {', '.join(LOSS_INPUTS)}", loss_fn)
-    low, high, cap = _loss_settings(given, loss_fn)
+    config = Fields(given.value.get("loss_fn_config") or {}, given.where("loss_fn_config"))
+    low, high, cap = _loss_settings(config, loss_fn)
     rows = given.require("data")
     if not isinstance(rows, list) or not rows:
         raise refuse(given.where("data"), "a list of at least one datum", rows)
     data = [_parse_datum(Fields(row, f"{given.where('data')}[{index}]"), loss_fn) for index, row in enumerate(rows)]
-    return Pass(fields.text("model_id"), data, loss_fn, low, high, cap, backward)
+    return Pass(fields.text("model_id"), data, loss_fn, low, high, cap, backward, _reward(config))
 
 
-def _loss_settings(given: Fields, loss_fn: str) -> tuple[float, float, float]:
+def _reward(config: Fields) -> float | None:
+    told = config.value.get(REWARD)
+    return None if told is None else config.number(REWARD, 0.0, minimum=-math.inf)
+
+
+def _loss_settings(config: Fields, loss_fn: str) -> tuple[float, float, float]:
     """Both clip thresholds and the cap."""
-    config = Fields(given.value.get("loss_fn_config") or {}, given.where("loss_fn_config"))
-    allowed = SETTINGS_OF.get(loss_fn, ())
+    allowed = (*SETTINGS_OF.get(loss_fn, ()), REWARD)
     for key, value in config.value.items():
         if value is not None and key not in allowed:
             raise OperationError(
-                f"{config.where(key)} is not known for loss {loss_fn}; known: {', '.join(allowed) or 'none'}.", 422
+                f"{config.where(key)} is not known for loss {loss_fn}; known: {', '.join(allowed)}.", 422
             )
     low, high, cap = (config.number(key, default) for key, default in LOSS_SETTINGS.items())
     if low > high:

@@ -234,7 +234,7 @@ class LogChunk:
 class MetricRecord:
     """One numbered record of the trainer; None where a figure does not exist or is not finite.
 
-    `longest_context` counts the tokens of the longest sequence.
+    `longest_context` counts the tokens of the longest sequence; `reward` is the mean that the loop told.
     """
 
     number: int
@@ -247,6 +247,7 @@ class MetricRecord:
     peak_memory_bytes: int | None
     recorded_at: datetime
     longest_context: int | None = None
+    reward: float | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
 from connections.providers.base import LogChunk, Observation, Reference
@@ -76,6 +77,33 @@ class KeptSampler:
     gpus: int | None = None
 
 
+@dataclass(frozen=True)
+class SamplerRecord:
+    """What one set of weights answered, or a load of weights; a sampler numbers its records.
+
+    `identity` is of the weights, "" of the base model. `seconds` is how long requests were under way, or the load took;
+    `message` why a load failed, "" where it did not. `at` is the time of the newest answer, or of the load's end.
+    """
+
+    number: int
+    is_load: bool
+    identity: str
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    message: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class SamplerRecordPage:
+    """Records in order, and the offset to read on from."""
+
+    records: tuple[SamplerRecord, ...]
+    offset: int
+
+
 class SamplerProvider(Protocol):
     """Somewhere that samplers run. Every call may be repeated, and takes less than a minute."""
 
@@ -111,6 +139,14 @@ class SamplerProvider(Protocol):
 
     def kept(self, reference: Reference) -> KeptSampler:
         """What it was asked for, as far as the connection tells. Errors: `Gone`, `Retryable`."""
+
+
+@runtime_checkable
+class KeepsSamplerRecords(Protocol):
+    """What also has the records of its samplers."""
+
+    def records(self, reference: Reference, after: int) -> SamplerRecordPage:
+        """At most 1,000 records from the offset on. Errors: `Gone`, `Retryable`."""
 
 
 @runtime_checkable

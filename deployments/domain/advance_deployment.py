@@ -5,7 +5,7 @@ What runs is numbered before anybody is told to start it, so a worker that dies 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -13,10 +13,15 @@ from django.db import transaction
 from django.utils import timezone
 
 from connections.providers.base import Gone, LogChunk, Observation, ProviderError, Rejected, Retryable
-from connections.providers.samplers import SamplerProvider, SamplerSubmission
+from connections.providers.samplers import (
+    KeepsSamplerRecords,
+    SamplerProvider,
+    SamplerRecordPage,
+    SamplerSubmission,
+)
 from connections.providers.states import FINAL, AttemptState, Reason
 from deployments.domain.move_deployment import move, note
-from deployments.models import Deployment
+from deployments.models import Deployment, SamplerMetric
 from deployments.placement import NO_SAMPLERS, samplers_at
 from deployments.states import DeploymentState
 from deployments.tokens import sampler_token
@@ -40,6 +45,7 @@ class SamplerReport:
 
     observation: Observation | None = None
     log: LogChunk | None = None
+    records: SamplerRecordPage | None = None
     error: str = ""
     removed: bool = False
 
@@ -70,8 +76,8 @@ def _claim(pk: int) -> tuple[Deployment, leases.Lease] | None:
     deployment, lease, _ = claimed
     if _is_wanted(deployment) and not deployment.running and deployment.state != _S.FAILED:
         deployment.start, deployment.running = deployment.start + 1, True
-        deployment.log_tail, deployment.log_offset = "", 0
-        deployment.save(update_fields=["start", "running", "log_tail", "log_offset"])
+        deployment.log_tail, deployment.log_offset, deployment.records_offset = "", 0, 0
+        deployment.save(update_fields=["start", "running", "log_tail", "log_offset", "records_offset"])
     return deployment, lease
 
 
@@ -103,6 +109,8 @@ def _ask(samplers: SamplerProvider, deployment: Deployment) -> SamplerReport:
                 samplers.stop(reference)
             observation = samplers.observe(reference)
             report = SamplerReport(observation, samplers.logs(reference, deployment.log_offset))
+            if isinstance(samplers, KeepsSamplerRecords):
+                report = replace(report, records=samplers.records(reference, deployment.records_offset))
         except Rejected as error:
             report = SamplerReport(Observation(AttemptState.REJECTED, str(error), Reason.SPEC_REFUSED))
         except Gone as error:
@@ -133,6 +141,7 @@ def _apply(lease: leases.Lease, report: SamplerReport) -> timedelta | None:
     else:
         row.failures, row.observed_at = 0, now
         _keep_log(row, report)
+        _keep_records(row, report)
         _settle(row, report, now)
         wait = _wait(row)
     row.give_back(due=now + wait)
@@ -144,13 +153,23 @@ def _apply(lease: leases.Lease, report: SamplerReport) -> timedelta | None:
 
 def _seen(row: Deployment) -> tuple[object, ...]:
     """What a page shows of it that is no event."""
-    return row.replicas, row.ready_replicas, row.detail, row.log_offset
+    return row.replicas, row.ready_replicas, row.detail, row.log_offset, row.records_offset
 
 
 def _keep_log(row: Deployment, report: SamplerReport) -> None:
     if report.log:
         row.log_tail = (row.log_tail + report.log.text.replace("\0", ""))[-LOG_TAIL_CHARACTERS:]
         row.log_offset = report.log.offset
+
+
+def _keep_records(row: Deployment, report: SamplerReport) -> None:
+    if report.records:
+        rows = [
+            SamplerMetric(deployment=row, launch=row.trainer, start=row.start, **asdict(record))
+            for record in report.records.records
+        ]
+        SamplerMetric.objects.bulk_create(rows, ignore_conflicts=True)
+        row.records_offset = report.records.offset
 
 
 def _settle(row: Deployment, report: SamplerReport, now: datetime) -> None:

@@ -29,6 +29,7 @@ class Metric(models.Model):
     seconds = models.FloatField(null=True)
     peak_memory_bytes = models.PositiveBigIntegerField(null=True)
     longest_context = models.PositiveBigIntegerField(null=True, help_text="Tokens of the longest sequence.")
+    reward = models.FloatField(null=True, help_text="As the loop told it.")
     recorded_at = models.DateTimeField()
 
     class Meta:

@@ -1,10 +1,7 @@
-// Draws the curves of a launch with uPlot and appends to them: only records that are new are fetched.
+// Draws the curves of a launch, and those of its samplers, with uPlot. Each element with `data-metrics` is a box of curves
+// over one list of records, by step. Of a launch only records that are new are fetched; where `data-whole` stands, all.
 const uPlot = window.uPlot
-let plots = []
-let records = [] // of all attempts: one series
-let shown // the #charts element that the plots were drawn into
-
-const box = () => document.getElementById('charts')
+const boxes = new Map() // by the id of its element: its curves
 
 function colour(element, value) {
   const probe = element.appendChild(document.createElement('i'))
@@ -26,12 +23,12 @@ function axis(muted, line, extra) {
 
 // What the cursor points at, in words beside the title.
 function tell(target, plot) {
-  const [x, y] = plot.data.map((values) => values[plot.cursor.idx])
-  target.closest('figure').querySelector('output').textContent = x == null ? '' : `step ${x}: ${figure(y)}`
+  const [x, ...values] = plot.data.map((column) => column[plot.cursor.idx])
+  target.closest('figure').querySelector('output').textContent = x == null ? '' : `step ${x}: ${values.map(figure).join(' · ')}`
 }
 
 // A dashed line where a later attempt began.
-function mark(plot, colour) {
+function mark(plot, records, colour) {
   const { ctx, bbox } = plot
   ctx.save()
   ctx.strokeStyle = ctx.fillStyle = colour
@@ -59,74 +56,15 @@ function zoomOf(plot) {
   return steps.length && min != null && min < steps.at(-1) && (min > steps[0] || max < steps.at(-1)) ? { min, max } : null
 }
 
-function tellZoom() {
-  if (!shown?.isConnected || plots.length === 0) return
-  const hint = shown.querySelector('[data-zoom-hint]')
-  const zoomed = plots.some(({ plot }) => zoomOf(plot))
-  hint.dataset.plain ??= hint.textContent
-  hint.textContent = zoomed ? hint.dataset.zoomHint : hint.dataset.plain
-  shown.querySelector('[data-zoom-reset]').hidden = !zoomed
-}
-
 function show(plot, values) {
   const zoom = zoomOf(plot)
   plot.setData(values, !zoom)
   if (zoom) plot.setScale('x', zoom)
 }
 
-function options(target, name, height) {
-  const [ink, muted, line] = ['var(--color-primary)', 'var(--muted)', 'var(--line)'].map((value) => colour(target, value))
-  return {
-    width: target.clientWidth, height,
-    padding: [8, 12, 0, 0],
-    cursor: { y: false, drag: { x: true, y: false }, points: { size: 7 }, sync: { key: 'launch' } },
-    legend: { show: false },
-    hooks: {
-      setCursor: [(plot) => tell(target, plot)],
-      setScale: [(_, key) => { if (key === 'x') tellZoom() }],
-      draw: [(plot) => mark(plot, muted)],
-    },
-    scales: { x: { time: false } },
-    axes: [
-      axis(muted, line, { size: 28, incrs: [1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6] }),
-      axis(muted, line, { size: 62, values: (_, ticks) => ticks.map(figure) }),
-    ],
-    series: [
-      {},
-      {
-        stroke: ink, width: 1.75, spanGaps: true,
-        points: { show: records.length < 40, size: 5, fill: ink },
-      },
-    ],
-  }
-}
-
-const data = (name) => [records.map((record) => record.step), records.map((record) => record[name])]
-
-function draw() {
-  const zooms = new Map(plots.map(({ name, plot }) => [name, zoomOf(plot)]))
-  for (const { plot } of plots) plot.destroy()
-  plots = []
-  shown = box()
-  shown.hidden = records.length === 0
-  if (shown.hidden) return
-  for (const target of shown.querySelectorAll('[data-series]')) {
-    const name = target.dataset.series
-    const plot = new uPlot(options(target, name, name === 'loss' ? 240 : 110), data(name), target)
-    plots.push({ name, target, plot })
-    if (zooms.get(name)) plot.setScale('x', zooms.get(name))
-  }
-  tellZoom()
-}
-
-function redraw(before) {
-  if (shown !== box() || plots.length === 0 || (before < 40) !== (records.length < 40)) draw()
-  else for (const { name, plot } of plots) show(plot, data(name))
-}
-
 // The series with what is new: a later attempt began at a checkpoint, so its steps count and what was beyond goes.
-function joined(fresh) {
-  let series = [...records]
+function joined(before, fresh) {
+  let series = [...before]
   for (const record of fresh) {
     if (series.length && record.attempt !== series.at(-1).attempt) series = series.filter(({ step }) => step < record.step)
     series.push(record)
@@ -136,25 +74,114 @@ function joined(fresh) {
 
 const isLater = (record, last) => !last || record.attempt > last.attempt || (record.attempt === last.attempt && record.number > last.number)
 
-async function update() {
-  const url = new URL(box().dataset.metrics, location.href)
-  const last = records.at(-1)
-  url.searchParams.set('after', last ? `${last.attempt}.${last.number}` : '')
-  const response = await fetch(url, { redirect: 'error' })
-  if (!response.ok) throw new Error(`the server answered ${response.status}`)
-  const answer = await response.json()
-  const before = records.length
-  const fresh = answer.records.filter((record) => isLater(record, records.at(-1))) // the first load and a wake may have crossed
-  records = joined(fresh)
-  if (fresh.length || shown !== box()) redraw(before)
+class Curves {
+  plots = []
+  records = [] // of all attempts: one series
+  shown // the element that the plots were drawn into
+
+  constructor(id) { this.id = id }
+
+  get box() { return document.getElementById(this.id) }
+
+  tellZoom() {
+    const hint = this.shown?.isConnected && this.plots.length ? this.shown.querySelector('[data-zoom-hint]') : null
+    if (!hint) return
+    const zoomed = this.plots.some(({ plot }) => zoomOf(plot))
+    hint.dataset.plain ??= hint.textContent
+    hint.textContent = zoomed ? hint.dataset.zoomHint : hint.dataset.plain
+    this.shown.querySelector('[data-zoom-reset]').hidden = !zoomed
+  }
+
+  showAll() {
+    for (const { plot } of this.plots) plot.setScale('x', { min: plot.data[0][0], max: plot.data[0].at(-1) })
+  }
+
+  fit() {
+    for (const { plot, target } of this.plots) plot.setSize({ width: target.clientWidth, height: plot.height })
+  }
+
+  options(target, names) {
+    const [ink, muted, line] = ['var(--color-primary)', 'var(--muted)', 'var(--line)'].map((value) => colour(target, value))
+    const points = { show: this.records.length < 40, size: 5 }
+    return {
+      width: target.clientWidth, height: Number(target.dataset.height ?? 110),
+      padding: [8, 12, 0, 0],
+      cursor: { y: false, drag: { x: true, y: false }, points: { size: 7 }, sync: { key: 'launch' } },
+      legend: { show: false },
+      hooks: {
+        setCursor: [(plot) => tell(target, plot)],
+        setScale: [(_, key) => { if (key === 'x') this.tellZoom() }],
+        draw: [(plot) => mark(plot, this.records, muted)],
+      },
+      scales: { x: { time: false } },
+      axes: [
+        axis(muted, line, { size: 28, incrs: [1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6] }),
+        axis(muted, line, { size: 62, values: (_, ticks) => ticks.map(figure) }),
+      ],
+      series: [
+        {},
+        ...names.map((_, index) => index === 0
+          ? { stroke: ink, width: 1.75, spanGaps: true, points: { ...points, fill: ink } }
+          : { stroke: muted, width: 1.75, dash: [6, 4], spanGaps: true, points: { ...points, fill: muted } }),
+      ],
+    }
+  }
+
+  data(names) { return ['step', ...names].map((name) => this.records.map((record) => record[name])) }
+
+  draw() {
+    const zooms = new Map(this.plots.map(({ key, plot }) => [key, zoomOf(plot)]))
+    for (const { plot } of this.plots) plot.destroy()
+    this.plots = []
+    this.shown = this.box
+    this.shown.hidden = this.records.length === 0
+    if (this.shown.hidden) return
+    for (const target of this.shown.querySelectorAll('[data-series]')) {
+      const key = target.dataset.series
+      const names = key.split(' ')
+      const plot = new uPlot(this.options(target, names), this.data(names), target)
+      this.plots.push({ key, names, target, plot })
+      if (zooms.get(key)) plot.setScale('x', zooms.get(key))
+    }
+    this.tellZoom()
+  }
+
+  redraw(before) {
+    if (this.shown !== this.box || this.plots.length === 0 || (before < 40) !== (this.records.length < 40)) this.draw()
+    else for (const { names, plot } of this.plots) show(plot, this.data(names))
+  }
+
+  async update() {
+    const url = new URL(this.box.dataset.metrics, location.href)
+    const whole = 'whole' in this.box.dataset
+    const last = this.records.at(-1)
+    if (!whole) url.searchParams.set('after', last ? `${last.attempt}.${last.number}` : '')
+    const response = await fetch(url, { redirect: 'error' })
+    if (!response.ok) throw new Error(`the server answered ${response.status}`)
+    const answer = await response.json()
+    const before = this.records.length
+    // The first load and a wake may have crossed.
+    const fresh = whole ? answer.records : answer.records.filter((record) => isLater(record, this.records.at(-1)))
+    this.records = whole ? fresh : joined(this.records, fresh)
+    for (const [name, words] of Object.entries(answer.figures ?? {})) {
+      for (const place of this.box.closest('section').querySelectorAll(`[data-figure="${name}"]`)) place.textContent = words || '–'
+    }
+    if (fresh.length || this.shown !== this.box) this.redraw(before)
+  }
+}
+
+// Those of the page as it is now: a part of it may have come, or gone, since.
+function curves() {
+  for (const { id } of document.querySelectorAll('[data-metrics]')) if (!boxes.has(id)) boxes.set(id, new Curves(id))
+  return [...boxes.values()].filter((one) => one.box)
 }
 
 document.addEventListener('click', (event) => {
-  if (!event.target.closest?.('[data-zoom-reset]')) return
-  for (const { plot } of plots) plot.setScale('x', { min: plot.data[0][0], max: plot.data[0].at(-1) })
+  if (event.target.closest?.('[data-zoom-reset]')) for (const one of curves()) one.showAll()
 })
-document.addEventListener('slipway:refresh', (event) => event.detail.until(update()))
-document.addEventListener('slipway:theme', draw)
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw)
-addEventListener('resize', () => { for (const { plot, target } of plots) plot.setSize({ width: target.clientWidth, height: plot.height }) })
-update().catch(() => {})
+document.addEventListener('slipway:refresh', (event) => { for (const one of curves()) event.detail.until(one.update()) })
+document.addEventListener('slipway:theme', () => { for (const one of curves()) one.draw() })
+document.addEventListener('htmx:load', () => { for (const one of curves()) if (one.shown !== one.box) one.update().catch(() => {}) })
+matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { for (const one of curves()) one.draw() })
+addEventListener('resize', () => { for (const one of curves()) one.fit() })
+for (const one of curves()) one.update().catch(() => {})

@@ -111,6 +111,28 @@ def test_a_metric_line_that_is_no_record_is_passed_over(tmp_path: Path) -> None:
     )
 
 
+def test_a_samplers_line_that_is_no_record_is_passed_over(tmp_path: Path) -> None:
+    served = {"number": 1, "kind": "serving", "identity": None, "requests": 2, "prompt_tokens": 10, "seconds": 0.5}
+    served |= {"completion_tokens": 4, "answered": "2026-01-01T00:00:00Z", "time": "2026-01-01T00:00:09Z"}
+    loaded = {"number": 9, "kind": "hot_load", "identity": "a\u202eb" * 400, "stage": "error", "message": "x\0y" * 400}
+    loaded |= {"seconds": 1.0, "time": "2026-01-01T00:00:10Z"}
+    bad = (
+        {"kind": "other"}, {"seconds": -1}, {"seconds": None}, {"number": True}, {"answered": "then"}, {"identity": 7},
+        {"number": 10**6 + 1},
+    )  # fmt: skip
+    lines = [served, *({**served, "number": 2} | change for change in bad), loaded, {**loaded, "stage": "ready"}]
+    (tmp_path / METRICS).write_text("".join(f"{json.dumps(line)}\n" for line in lines) + "[]\n{", encoding="utf-8")
+    page = records.read_sampler_records(tmp_path / METRICS, 0)
+    first, last = page.records
+    assert (first.is_load, first.identity, first.requests, first.prompt_tokens) == (False, "", 2, 10)
+    assert (first.completion_tokens, first.seconds, first.at.second) == (4, 0.5, 0)
+    assert (last.is_load, last.number, last.at.second) == (True, 9, 10)
+    assert len(last.identity) == 400 and "\u202e" not in last.identity
+    assert last.message.startswith("x\ufffdyx") and len(last.message) == 500
+    assert records.read_sampler_records(tmp_path / METRICS, page.offset).records == ()
+    assert records.read_sampler_records(tmp_path / "none", 7).offset == 7
+
+
 def test_only_whole_checkpoints_with_names_are_listed(tmp_path: Path) -> None:
     whole = {"name": "other", "step": 3, "size_bytes": 5, "created_at": "2026-01-01T00:00:00Z"}
     for name, content in {

@@ -15,7 +15,13 @@ from connections.providers.base import (
     Rejected,
     Unreachable,
 )
-from connections.providers.samplers import KeptSampler, SamplerSpec, SamplerSubmission
+from connections.providers.samplers import (
+    KeptSampler,
+    SamplerRecord,
+    SamplerRecordPage,
+    SamplerSpec,
+    SamplerSubmission,
+)
 from connections.providers.states import FINAL, AttemptState, Reason
 from tests.connections.remote import CAPABILITIES, RemoteEngine
 
@@ -38,6 +44,7 @@ class Samplers:
     most: int = 4
     takes_its_time: bool = False
     away: str = ""
+    told: list[SamplerRecord] = field(default_factory=list)
 
     def fits(self, spec: SamplerSpec, replicas: int) -> Sequence[str]:
         many = (f"{replicas} are more than {self.most}.",) if replicas > self.most else ()
@@ -73,6 +80,9 @@ class Samplers:
     def kept(self, reference: Reference) -> KeptSampler:
         spec = self.specs.get(reference)
         return KeptSampler(spec.deployment_shape_version, spec.trainer_job, spec.gpus) if spec else KeptSampler()
+
+    def records(self, reference: Reference, after: int) -> SamplerRecordPage:
+        return SamplerRecordPage(tuple(self.told[after:]), len(self.told))
 
     def say(self, observation: Observation) -> None:
         """Of the newest start."""

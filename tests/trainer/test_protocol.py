@@ -147,12 +147,14 @@ def test_the_losses_of_reinforcement_learning(policy: RunningTrainer) -> None:
     own = policy.call("forward", forward_body(model, [make_datum(SEQUENCE)]))["loss_fn_outputs"][0]["logprobs"]["data"]
     advantages = [1.0, -1.0, 2.0, 0.0, 0.5, 0.0, 0.0, 1.0]
     for loss_fn, config in [
-        ("importance_sampling", {}),
-        ("ppo", {"clip_low_threshold": 0.9, "clip_high_threshold": 1.1}),
+        ("importance_sampling", {"ratio_log_cap": 20.0, "reward": 0.25}),
+        ("ppo", {"clip_low_threshold": 0.9, "clip_high_threshold": 1.1, "reward": 0.75}),
     ]:
         datum = make_datum(SEQUENCE, logprobs=own, advantages=advantages)
         answer = policy.call("forward_backward", forward_body(model, [datum], loss_fn, **config))
         assert answer["metrics"]["loss:sum"] == pytest.approx(-sum(advantages), abs=1e-3)
+    policy.call("optim_step", step_body(model))
+    assert policy.metrics()[-1]["reward"] == 0.5, "the mean of what the loop told"
     policy.call("unload_model", {"model_id": model})
 
 

@@ -85,6 +85,9 @@ def test_what_recipes_of_reinforcement_learning_send_is_read() -> None:
     datum = make_datum([1], logprobs=[-1.0], advantages=[1.0])
     for loss_fn, config, cap in (("importance_sampling", {"ratio_log_cap": 20.0}, 20.0), ("ppo", {}, math.inf)):
         assert wire.parse_forward(forward_body("m", [datum], loss_fn, **config)).ratio_log_cap == cap
+    for told, read in ((-2, -2.0), (None, None)):
+        config = {"reward": told}
+        assert wire.parse_forward_backward(forward_body("m", [make_datum([1])], **config)).reward == read
     with pytest.raises(OperationError, match="ratio_log_cap must be a number above 0"):
         wire.parse_forward(forward_body("m", [datum], "ppo", ratio_log_cap=0))
 

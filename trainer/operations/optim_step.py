@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -41,6 +42,7 @@ def optim_step(parts: Parts, request: OptimStep) -> dict[str, Any]:
         seconds=total.seconds + time.monotonic() - started,
         peak_memory_bytes=peak_bytes(parts),
         longest_context=total.longest,
+        reward=fmean(total.rewards) if total.rewards else None,
     )
     model.drop_gradients()
     parts.metrics.append(record)

@@ -21,9 +21,10 @@ from connections.providers.local.limits import Limits
 from connections.providers.local.queue import Queue
 from connections.providers.local.reach import PASSED_BY_ALL
 from connections.providers.local.users import SAMPLERS, JobUser, JobUsers
-from connections.providers.samplers import KeptSampler, SamplerSpec, SamplerSubmission
+from connections.providers.samplers import KeptSampler, SamplerRecordPage, SamplerSpec, SamplerSubmission
 from connections.providers.trainer_files import files, values
 from connections.providers.trainer_files.job_folders import JobFolders
+from connections.providers.trainer_files.records import LONGEST_IDENTITY
 from wire.counts import quantity
 from wire.names import is_id, parse_model_name
 
@@ -36,7 +37,6 @@ USUAL_RANK, MOST_RANK = 128, 1024
 CROSS_JOB = "cross_job://"
 LOADED = "loaded.json"
 """By the sampler, in its records: what it loaded last."""
-LONGEST_IDENTITY = 400
 OWN = (files.RECORDS, files.HOME)
 ABOVE = 5
 """Folders from a replica's own up to that of all samplers."""
@@ -145,6 +145,11 @@ class LocalSamplers:
         except (KeyError, TypeError):  # another release wrote it
             spec = None
         return KeptSampler(spec.deployment_shape_version, spec.trainer_job, spec.gpus) if spec else KeptSampler()
+
+    def records(self, reference: Reference, after: int) -> SamplerRecordPage:
+        """At most 1,000 records from the byte offset on. Errors: `Gone`, `Retryable`."""
+        with self.faults():
+            return self._folders.sampler_records(reference, after)
 
     def live(self) -> list[Path]:
         """The folders of those that run."""

@@ -25,7 +25,7 @@ from connections.providers.base import (
     Rejected,
     Submission,
 )
-from connections.providers.samplers import SamplerSubmission
+from connections.providers.samplers import SamplerRecordPage, SamplerSubmission
 from connections.providers.spec import TrainerSpec
 from connections.providers.submissions import KeptSubmission
 from connections.providers.trainer_files import checkpoints, files, records
@@ -118,6 +118,10 @@ class JobFolders:
     def metrics(self, reference: Reference, offset: int) -> MetricPage:
         """At most 1,000 records from the byte offset on. Errors: `Gone`."""
         return records.read_metrics(files.records_of(self.find(reference)) / files.METRICS, offset)
+
+    def sampler_records(self, reference: Reference, offset: int) -> SamplerRecordPage:
+        """At most 1,000 records of a sampler from the byte offset on. Errors: `Gone`."""
+        return records.read_sampler_records(files.records_of(self.find(reference)) / files.METRICS, offset)
 
     def checkpoints(self, account: str, job: str, *, live: bool) -> CheckpointList:
         """The job's checkpoints, also of one that was deleted but for them. Errors: `Gone`."""

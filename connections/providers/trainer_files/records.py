@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from connections.providers.base import (
     LogChunk,
@@ -12,8 +14,10 @@ from connections.providers.base import (
     Progress,
     Truncation,
 )
+from connections.providers.samplers import SamplerRecord, SamplerRecordPage
 from connections.providers.trainer_files import reading, values
 
+_Record = TypeVar("_Record", MetricRecord, SamplerRecord)
 LOG_CHUNK = 64 * 1024
 LOG_BEHIND = 1024 * 1024
 """Of a log that is more than this ahead, the end is read: nobody is shown more than that anyway."""
@@ -25,6 +29,9 @@ MOST_METRIC_BYTES = 256 * 1024 * 1024
 MOST_PROGRESS = 300
 PROGRESS_BYTES = 256 * 1024
 MAX_MESSAGE = 500
+LONGEST_IDENTITY = 400
+SERVING, HOT_LOAD = "serving", "hot_load"
+"""The kinds of what a sampler puts on record."""
 
 LOG_AHEAD = Truncation("log", "The trainer writes its log faster than it is read here: the page shows its end.")
 TOO_MANY_RECORDS = Truncation(
@@ -97,27 +104,40 @@ def read_metrics(path: Path, offset: int, limit: int = METRICS_LIMIT) -> MetricP
 
     Lines that are no records are passed over; so are those beyond a million records or 256 MiB.
     """
+    found, end, is_cut = _read_numbered(path, offset, limit, _metric)
+    return MetricPage(tuple(found), end, (TOO_MANY_RECORDS,) if is_cut else ())
+
+
+def read_sampler_records(path: Path, offset: int, limit: int = METRICS_LIMIT) -> SamplerRecordPage:
+    """What a sampler wrote, read as trainers' records are."""
+    found, end, _ = _read_numbered(path, offset, limit, _sampler_record)
+    return SamplerRecordPage(tuple(found), end)
+
+
+def _read_numbered(
+    path: Path, offset: int, limit: int, parse: Callable[[bytes], _Record | None]
+) -> tuple[list[_Record], int, bool]:
+    """Records, the offset behind them, and whether some were left out because there are too many."""
     try:
         with reading.open_regular(path) as file:
             if offset >= MOST_METRIC_BYTES:
-                return MetricPage((), offset, (TOO_MANY_RECORDS,) if reading.size_of(file) > offset else ())
+                return [], offset, reading.size_of(file) > offset
             file.seek(offset)
             raw = file.read(METRICS_CHUNK)
     except FileNotFoundError:
-        return MetricPage((), offset)
-    records: list[MetricRecord] = []
-    limits: tuple[Truncation, ...] = ()
-    start = 0
+        return [], offset, False
+    records: list[_Record] = []
+    is_cut, start = False, 0
     while len(records) < limit and (end := raw.find(b"\n", start) + 1):
-        record = _metric(raw[start:end])
+        record = parse(raw[start:end])
         start = end
         if record and record.number > MOST_METRICS:
-            limits = (TOO_MANY_RECORDS,)
+            is_cut = True
         elif record and (not records or record.number > records[-1].number):
             records.append(record)
     if start == 0 and len(raw) == METRICS_CHUNK:
         start = len(raw)  # a line that does not end is no record
-    return MetricPage(tuple(records), offset + start, limits)
+    return records, offset + start, is_cut
 
 
 def _metric(line: bytes) -> MetricRecord | None:
@@ -142,6 +162,30 @@ def _metric(line: bytes) -> MetricRecord | None:
         peak_memory_bytes=values.integer(record.get("peak_memory_bytes")),
         recorded_at=time,
         longest_context=values.integer(record.get("longest_context")),
+        reward=values.finite(record.get("reward")),
+    )
+
+
+def _sampler_record(line: bytes) -> SamplerRecord | None:
+    record = reading.as_object(line) or {}
+    kind, identity = record.get("kind"), record.get("identity")
+    number, at = values.number(record.get("number")), values.moment(record.get("answered", record.get("time")))
+    seconds = values.finite(record.get("seconds"))
+    if number is None or at is None or seconds is None or seconds < 0 or kind not in (SERVING, HOT_LOAD):
+        return None
+    if not isinstance(identity, str | None):
+        return None
+    failed = kind == HOT_LOAD and record.get("stage") != "ready"
+    return SamplerRecord(
+        number=number,
+        is_load=kind == HOT_LOAD,
+        identity=values.plain(identity or "")[:LONGEST_IDENTITY],
+        requests=values.number(record.get("requests")) or 0,
+        prompt_tokens=values.integer(record.get("prompt_tokens")) or 0,
+        completion_tokens=values.integer(record.get("completion_tokens")) or 0,
+        seconds=seconds,
+        message=(values.plain(str(record.get("message") or ""))[:MAX_MESSAGE] or "It failed.") if failed else "",
+        at=at,
     )
 
 
