@@ -311,6 +311,9 @@ def test_a_shape_that_names_no_gpu_gets_what_the_connection_says() -> None:
     config = replace(CONFIG, unnamed_type="NVIDIA_H100_80GB")
     assert script.gres_for(make_spec(accelerator_count=1), config) == "gpu:h100:1"
     assert not list(capability.reasons_against(make_spec(accelerator_count=1), config, {}, NOWHERE))
+    for answer, words in (("none", "gives such shapes none"), ("NVIDIA_L4_24GB", "L4_24GB, which it gives where")):
+        config = replace(CONFIG, unnamed_type=answer)
+        assert words in " ".join(capability.reasons_against(make_spec(accelerator_count=1), config, {}, NOWHERE))
 
 
 @pytest.mark.parametrize(
@@ -331,6 +334,7 @@ def test_a_shape_that_names_no_gpu_gets_what_the_connection_says() -> None:
         ("gres", "h100", None),
         ("gres", "A = gpu:x\nA = gpu:y", None),
         ("unnamed_type", "gpu h100", None),
+        ("unnamed_type", "none", "none"),
         ("time_limit", "0", None),
         ("time_limit", "600000", None),
         ("time_limit", "90", 90),

@@ -13,6 +13,8 @@ from django.urls import reverse
 from accounts.models import Account, User
 from accounts.roles import Role
 from catalog.models import ShapeVersion
+from catalog.places import plain_spec
+from connections.kinds import SLURM
 from connections.models import Connection
 from connections.states import ConnectionState
 from launches import placement
@@ -184,3 +186,13 @@ def test_a_launch_is_resolved_once_asks_each_connection_once_and_has_a_recipe_of
     assert sorted(asked) == ["reasons_against", "reasons_against", "resolve"]
     assert (launch.connection.name, launch.spec["recipe"]) == ("far", "none")
     assert make_launch(version=tiny, owner=launch.owner).spec["recipe"] == "sample-sft"
+
+
+def test_a_shape_that_names_no_gpu_waits_for_those_that_its_connection_gives(local: Account) -> None:
+    shape = make_version(gpus=1)
+    models = f"{shape.shape.base_model.name} = /shared/models"
+    config = {"shared": "/shared", "gres": "NVIDIA_H100_80GB = gpu:h100", "unnamed_type": "NVIDIA_H100_80GB"}
+    gpus = [{"accelerator_type": "NVIDIA_H100_80GB", "total": 8, "free": 0, "drained": 0}]
+    row = make_connection(name="cluster", kind=SLURM, config=config | {"models": models}, capacity={"gpus": gpus})
+    verdict = placement.offer_for(plain_spec(shape.frozen_snapshot), [row]).verdicts[0]
+    assert (verdict.outlook, verdict.waits) == ("FULL", "It needs 1 GPU; free of that type: 0.")
