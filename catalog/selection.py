@@ -2,9 +2,10 @@
 
 A shape fits a model where it is made for exactly that one, or for one of the same type and the same number of
 parameters. Of those that fit, and have the mode, the context and the image asked for, the choice is, in this order: one
-for exactly the model; of the account that launches, then of the model's own account, then of any other; one that is
-not deprecated; the smallest context; the fewest GPUs; the first by name. So a stranger's shape is preferred neither to
-one's own nor to one by those who offer the model.
+for exactly the model; one of the very mode; of the account that launches, then of the model's own account, then of any
+other; one that is not deprecated; the smallest context; the fewest GPUs; the first by name. So a stranger's shape is
+preferred neither to one's own nor to one by those who offer the model. Where a forward-only shape is asked for, a LoRA
+shape will do, too, which at rank 0 is the base model alone.
 
 The public control plane also takes models of about the same size (buckets 1B wide under 10B, 10B wide above). Here
 such a shape is only told of as a near miss: no launch, by whichever door, takes a model that its shape does not fit.
@@ -37,6 +38,12 @@ class ShapeRequirements:
     parameter_count: int | None = None
     image: str = ""
     account: str = ""
+
+    @property
+    def modes(self) -> tuple[TrainerMode, ...]:
+        """Those that will do, the best first."""
+        bare = (TrainerMode.LORA_TRAINER,) if self.mode is TrainerMode.FORWARD_ONLY else ()
+        return (self.mode, *bare)
 
     @property
     def model_account(self) -> str:
@@ -91,11 +98,12 @@ def bucket(parameter_count: int) -> tuple[int, int]:
     return width, parameter_count // (width * BILLION)
 
 
-def _rank(wanted: ShapeRequirements, candidate: Candidate) -> tuple[bool, int, bool, int, int, str]:
+def _rank(wanted: ShapeRequirements, candidate: Candidate) -> tuple[bool, bool, int, bool, int, int, str]:
     """The closest first."""
+    exact, mode = _is_exact(wanted, candidate), candidate.mode is wanted.mode
     distance = (wanted.account, wanted.model_account, candidate.account).index(candidate.account)
     context = abs(candidate.context - wanted.context)
-    return not _is_exact(wanted, candidate), distance, candidate.deprecated, context, candidate.gpus, candidate.shape
+    return not exact, not mode, distance, candidate.deprecated, context, candidate.gpus, candidate.shape
 
 
 def _is_exact(wanted: ShapeRequirements, candidate: Candidate) -> bool:
@@ -117,7 +125,7 @@ def _failures(wanted: ShapeRequirements, candidate: Candidate) -> list[str]:
     found = []
     if not _is_exact(wanted, candidate) and candidate.parameter_count != wanted.parameter_count:
         found.append(f"its model's parameters are {candidate.parameter_count:,}, not {wanted.parameter_count:,}")
-    if candidate.mode is not wanted.mode:
+    if candidate.mode not in wanted.modes:
         found.append(f"its mode is {MODE_LABELS[candidate.mode]}, not {MODE_LABELS[wanted.mode]}")
     if candidate.context < wanted.context:
         context = context_label(candidate.context)

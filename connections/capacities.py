@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -45,6 +46,17 @@ def would_wait(capacity: Capacity | None, *, accelerator_type: str, gpus: int) -
     if capacity.slots is not None and capacity.running is not None and capacity.running >= capacity.slots:
         return f"{quantity(capacity.slots, 'trainer')} run there at a time, and as many do."
     return ""
+
+
+def too_many_gpus(capacity: Capacity | None, wanted: Mapping[str, int]) -> list[str]:
+    """Of GPUs that have to be there at once, by type, what is more than there are in all, as far as that is known."""
+    totals = {pool.accelerator_type: pool.total for pool in capacity.gpus} if capacity else {}
+    found = []
+    for accelerator_type, gpus in wanted.items():
+        total = totals.get(accelerator_type)
+        if total is not None and gpus > total:
+            found.append(f"Together they need {quantity(gpus, 'GPU')} of type {accelerator_type}; it has {total:,}.")
+    return found
 
 
 def _pool(pool: GpuPool) -> str:

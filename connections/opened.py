@@ -8,6 +8,7 @@ from functools import cache, lru_cache
 from connections.kinds import KINDS, Opening
 from connections.models import Connection, Destination, Instance
 from connections.providers.base import Provider, Retryable
+from connections.providers.samplers import RunsSamplers, SamplerProvider
 from connections.queries import instance_id
 from connections.sealing import Unsealable, unseal
 from connections.stores import Store, StoreAddress, StoreRefusal
@@ -39,6 +40,14 @@ def provider_to_act(connection: Connection) -> Provider:
     if instance.doubted_at is not None:
         raise Retryable(DOUBTED)
     return _open(*_key(connection), instance.pk)
+
+
+def samplers_at(connection: Connection, *, to_act: bool = False) -> SamplerProvider | None:
+    """What runs samplers there; None where nothing does. `to_act` is said to start or end one. Errors: `Retryable`."""
+    provider = provider_to_act(connection) if to_act else open_provider(connection)
+    if isinstance(provider, RunsSamplers) and provider.capabilities.runs_samplers:
+        return provider.samplers
+    return None
 
 
 def open_destination(row: Destination) -> Store:

@@ -26,7 +26,8 @@ MOST_EVENTS = 200
 class Deployment(LeasedRow):
     """`accounts/{account}/deployments/{deployment_id}`: samplers of one shape, wanted and as they were last seen.
 
-    `replicas` are wanted now, between `min_replicas` and `max_replicas`; `ready_replicas` answered when it was last
+    `replicas` are wanted now, between `min_replicas` and `max_replicas`, or 0 where somebody ended them, or nobody
+    trains what they serve any more, until the next request; `ready_replicas` answered when it was last
     looked at. `start` numbers what is started, 0 as long as nothing was; `running` says that it may run still.
     """
 
@@ -91,7 +92,8 @@ class Deployment(LeasedRow):
                 condition=Q(deployment_id__regex=f"^{names.ID_PATTERN}$"), name="deployment_id_is_an_id"
             ),
             models.CheckConstraint(
-                condition=Q(min_replicas__lte=F("replicas"), replicas__lte=F("max_replicas")),
+                condition=Q(replicas__lte=F("max_replicas"), min_replicas__lte=F("max_replicas"))
+                & (Q(replicas=0) | Q(min_replicas__lte=F("replicas"))),
                 name="replicas_within_bounds",
             ),
             models.CheckConstraint(

@@ -5,20 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from connections.models import Connection
-from connections.opened import open_provider, provider_to_act
+from connections.opened import samplers_at
 from connections.providers.base import Retryable
-from connections.providers.samplers import RunsSamplers, SamplerProvider, SamplerSpec
+from connections.providers.samplers import SamplerSpec
 from wire.errors import FailedPrecondition, Unimplemented
 
 NO_SAMPLERS = "It runs no samplers."
-
-
-def samplers_at(connection: Connection, *, to_act: bool = False) -> SamplerProvider | None:
-    """What runs samplers there; None where nothing does. `to_act` is said to start or end one. Errors: `Retryable`."""
-    provider = provider_to_act(connection) if to_act else open_provider(connection)
-    if isinstance(provider, RunsSamplers) and provider.capabilities.runs_samplers:
-        return provider.samplers
-    return None
 
 
 def choose_connection(connections: Sequence[Connection], spec: SamplerSpec, replicas: int) -> Connection:

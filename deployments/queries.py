@@ -16,7 +16,7 @@ from connections.models import Connection
 from connections.providers.states import FINAL
 from deployments.models import Deployment
 from deployments.states import DeploymentState
-from launches.models import Attempt
+from launches.models import Attempt, Launch
 from lists.orders import PAGE, Order, page_of
 from lists.pages import Page
 
@@ -25,7 +25,7 @@ LIVING = ~Q(state=DeploymentState.DELETED)
 OVER = Q(trainer__deleted_at__isnull=False) | Q(trainer__state__in=sorted(FINAL))
 ORPHANED = Q(trainer__isnull=False) & OVER & ~Q(state__in=[DeploymentState.DELETING, DeploymentState.DELETED])
 """Whose trainer is over or deleted: nothing makes new weights for it, and it may hold GPUs still."""
-MOST_CHOICES = 200
+MOST_CHOICES, MOST_MEMBERS = 200, 20
 
 
 def living_deployments(account: Account) -> QuerySet[Deployment]:
@@ -60,13 +60,30 @@ def list_deployments(
     return page.of([DeploymentRow(row, orphaned_at(row)) for row in page.rows])
 
 
+def trainer_is_over(row: Deployment) -> bool:
+    """Whether nothing makes new weights for it any more, though something did."""
+    return row.trainer is not None and (row.trainer.deleted_at is not None or row.trainer.state in FINAL)
+
+
 def orphaned_at(row: Deployment) -> datetime | None:
     """Since when its trainer is gone, of one that `deployments_of` found; None where it is no orphan."""
-    trainer = row.trainer
-    if trainer is None or row.state in (DeploymentState.DELETING, DeploymentState.DELETED):
+    if row.state in (DeploymentState.DELETING, DeploymentState.DELETED):
         return None
-    over = trainer.deleted_at is not None or trainer.state in FINAL
-    return row.trainer_over_at if over else None  # type: ignore[attr-defined]
+    return row.trainer_over_at if trainer_is_over(row) else None  # type: ignore[attr-defined]
+
+
+def set_of(launch: Launch) -> tuple[list[tuple[Launch, Attempt]], list[DeploymentRow]]:
+    """What was launched with it and is not deleted: the policy with its references, each with its newest attempt, and
+    the deployments that load the policy's weights. Of a reference the set is its policy's.
+    """
+    policy = launch.reference_of_id or launch.pk
+    newest = Attempt.objects.filter(Q(launch=policy) | Q(launch__reference_of=policy, launch__deleted_at=None))
+    newest = newest.filter(number=F("launch__attempt_count")).defer("log_tail")
+    newest = newest.select_related("launch__account", "launch__connection").order_by("launch_id")
+    rows = deployments_of([launch.account_id]).filter(LIVING, trainer=policy).order_by("pk")[:MOST_MEMBERS]
+    return [(each.launch, each) for each in newest[:MOST_MEMBERS]], [
+        DeploymentRow(row, orphaned_at(row)) for row in rows
+    ]
 
 
 def find_deployment(member_of: Collection[int], uid: uuid.UUID) -> Deployment | None:

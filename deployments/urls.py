@@ -1,13 +1,18 @@
-"""URLs of the deployments app."""
+"""URLs of the deployments app, and those of launches whose verbs see to what is launched with them."""
 
 from __future__ import annotations
 
 from django.urls import path
 
+from deployments.domain.cancel_launch_set import cancel_launch_set
+from deployments.domain.create_launch_set import create_launch_set
+from deployments.domain.delete_launch_set import delete_launch_set
+from deployments.domain.resume_launch_set import resume_launch_set
 from deployments.views.deploy_form import deployment_new, deployment_preview
 from deployments.views.deployment_actions import deployment_delete, deployment_scale
 from deployments.views.deployment_list import deployments, orphans
 from deployments.views.deployment_page import deployment, deployment_panel
+from deployments.views.launch_set import launch_set
 from deployments.views.of_launch import launch_deployments
 from deployments.views.on_connection import connection_deployments, connection_retire
 from deployments.views.playground import deployment_try
@@ -19,8 +24,17 @@ from deployments.views.sampling import (
 )
 from deployments.views.try_it import try_it
 from deployments.views.unknown_samplers import unknown_sampler_end, unknown_samplers
+from launches.views.launch_actions import launch_cancel, launch_delete, launch_resume
+from launches.views.launch_form import launch_new
 
 urlpatterns = [
+    path(
+        "shapes/<slug:account_id>/<slug:shape_id>/launch", launch_new, {"accept": create_launch_set}, name="launch_new"
+    ),
+    path("launches/<uuid:uid>/cancel", launch_cancel, {"cancel": cancel_launch_set}, name="launch_cancel"),
+    path("launches/<uuid:uid>/resume", launch_resume, {"resume": resume_launch_set}, name="launch_resume"),
+    path("launches/<uuid:uid>/delete", launch_delete, {"delete": delete_launch_set}, name="launch_delete"),
+    path("launches/<uuid:uid>/set", launch_set, name="launch_set"),
     path("shapes/<slug:account_id>/<slug:shape_id>/deploy", deployment_new, name="deployment_new"),
     path("shapes/<slug:account_id>/<slug:shape_id>/deploy/preview", deployment_preview, name="deployment_preview"),
     path("connections/<slug:name>/deployments", connection_deployments, name="connection_deployments"),

@@ -15,11 +15,24 @@ from accounts.models import Account
 from catalog.places import reasons_against
 from connections.models import Connection
 from connections.opened import open_provider
-from connections.providers.base import Recipe
+from connections.providers.base import Provider, Recipe
 from connections.providers.spec import NO_RECIPE, TrainerSpec
 from connections.providers.unnamed import GivesTypes
 from connections.queries import usable_connections
-from launches.resolve import CONNECTION, CONTINUE_FROM, RECIPE, StartingPoint, Subject, read_recipe, resolve, settled
+from launches.companions import ALONE, Companions, reasons_against_set
+from launches.resolve import (
+    CONNECTION,
+    CONTINUE_FROM,
+    RECIPE,
+    REFERENCE,
+    StartingPoint,
+    Subject,
+    read_recipe,
+    reference_inputs,
+    resolve,
+    settled,
+)
+from launches.serving import sampler_spec
 from wire.errors import Violation
 
 
@@ -102,9 +115,14 @@ def connections_of(account: Account | None) -> tuple[Connection, ...]:
     return tuple(usable_connections(account))
 
 
-def offer_for(spec: TrainerSpec, connections: Iterable[Connection], *, wanted: str = "") -> Offer:
-    """Ask every connection, without the network; `wanted` is the name of the one that the user chose."""
-    verdicts = tuple(_judge(connection, spec) for connection in connections)
+def offer_for(
+    spec: TrainerSpec, connections: Iterable[Connection], *, wanted: str = "", beside: Companions = ALONE
+) -> Offer:
+    """Ask every connection, without the network; `wanted` is the name of the one that the user chose.
+
+    It takes the spec with all that is beside it, or neither.
+    """
+    verdicts = tuple(_judge(connection, spec, beside) for connection in connections)
     willing = [verdict for verdict in verdicts if verdict.may_run and wanted in ("", verdict.connection.name)]
     willing.sort(key=lambda verdict: not verdict.connection.is_reachable)
     if not willing:
@@ -114,13 +132,14 @@ def offer_for(spec: TrainerSpec, connections: Iterable[Connection], *, wanted: s
 
 @dataclass(frozen=True)
 class Placement:
-    """What was asked for as a spec, or all that is wrong with it; and who takes it.
+    """What was asked for as a spec, or all that is wrong with it; who takes it, and what is launched beside it.
 
-    Of what is wrong `offer` is that of the spec with nothing set.
+    Of what is wrong `offer` is that of the spec with nothing set, alone.
     """
 
     spec: TrainerSpec | tuple[Violation, ...]
     offer: Offer
+    beside: Companions = ALONE
 
 
 def place(
@@ -137,14 +156,33 @@ def place(
     spec = resolve(subject, others, connections=names_of(connections))
     if point and point.connection not in ("", wanted) and isinstance(spec, TrainerSpec):
         spec = (Violation(CONTINUE_FROM, f"{point.label} lies on {point.connection}. Let it run there."),)
-    offer = offer_for(spec, connections, wanted=wanted) if isinstance(spec, TrainerSpec) else NOBODY
+    beside, unfit = companions_of(subject, spec, inputs) if isinstance(spec, TrainerSpec) else (ALONE, ())
+    spec = unfit or spec
+    offer = offer_for(spec, connections, wanted=wanted, beside=beside) if isinstance(spec, TrainerSpec) else NOBODY
     usual = offer if offer.connection else defaults or default_offer(subject, connections, wanted=wanted)[1]
     recipe, wrong = read_recipe(inputs.get(RECIPE), usual.recipe_names)
     if point and not point.is_adapter and recipe == NO_RECIPE and isinstance(spec, TrainerSpec) and not wrong:
         wrong = [Violation(CONTINUE_FROM, _load_it_yourself(point))]
     if not isinstance(spec, TrainerSpec):
         return Placement((*spec, *wrong), usual)
-    return Placement(tuple(wrong) or replace(spec, recipe=recipe), usual if wrong else offer)
+    return Placement(tuple(wrong) or replace(spec, recipe=recipe), usual if wrong else offer, beside)
+
+
+def companions_of(
+    subject: Subject, spec: TrainerSpec, inputs: Mapping[str, Any]
+) -> tuple[Companions, tuple[Violation, ...]]:
+    """What a launch of the spec brings along, as the inputs ask; and why its reference cannot be."""
+    beside, reference = ALONE, subject.reference
+    if subject.serving and spec.deployment_replica_count:
+        link = subject.snapshot.deployment_shape_version or ""
+        sampler = sampler_spec(subject.serving, version=link, base_model=spec.base_model)
+        beside = Companions(sampler=sampler, replicas=spec.deployment_replica_count)
+    if not inputs.get(REFERENCE) or reference is None:
+        return beside, ()
+    made = resolve(reference, reference_inputs(reference, spec, inputs))
+    if isinstance(made, TrainerSpec):
+        return replace(beside, reference=made), ()
+    return beside, tuple(Violation(REFERENCE, f"{reference.version_name}: {found.description}") for found in made)
 
 
 def _load_it_yourself(point: StartingPoint) -> str:
@@ -168,12 +206,19 @@ def default_offer(
     return default_offer(replace(subject, fields=allowed), connections, wanted=wanted)
 
 
-def _judge(connection: Connection, spec: TrainerSpec) -> Verdict:
-    if reasons := reasons_against(connection, spec):
+def _judge(connection: Connection, spec: TrainerSpec, beside: Companions) -> Verdict:
+    if reasons := (*reasons_against(connection, spec), *reasons_against_set(connection, spec, beside)):
         return Verdict(connection, reasons)
     provider = open_provider(connection)
-    kind = provider.type_for(spec) if isinstance(provider, GivesTypes) else spec.accelerator_type or ""
-    return Verdict(connection, (), tuple(provider.recipes(spec)), connection.wait_for(kind, spec.trainer_gpus))
+    kind = _kind(provider, spec)
+    alike = [trainer for trainer in (spec, beside.reference) if trainer and _kind(provider, trainer) == kind]
+    gpus = sum(trainer.trainer_gpus for trainer in alike)
+    return Verdict(connection, (), tuple(provider.recipes(spec)), connection.wait_for(kind, gpus))
+
+
+def _kind(provider: Provider, spec: TrainerSpec) -> str:
+    """The type of its GPUs there, "" where nobody says."""
+    return provider.type_for(spec) if isinstance(provider, GivesTypes) else spec.accelerator_type or ""
 
 
 def _closed(connection: Connection) -> tuple[str, ...]:

@@ -81,6 +81,7 @@ LISTED = (
     *("uid", "job_id", "display_name", "spec", "state", "attempt_count", "run_seconds", "last_loss", "last_step"),
     *("created_at", "deleted_at", "kept_until", "owner__username", "shape_version__version_id"),
     *("shape_version__shape__shape_id", "connection__unreachable_since", "connection__refused_since"),
+    *("reference_of__job_id", "reference_of__display_name"),
 )
 """What a list shows of a launch: the other 60 columns of its joins would cost more than the query."""
 
@@ -95,7 +96,7 @@ def list_launches(
 ) -> Page[LaunchRow]:
     """A page of them in that order. Errors: `NoSuchPage`."""
     found = listed_launches(member_of, wanted, among)
-    found = found.select_related("owner", "connection", "shape_version__shape").only(*LISTED)
+    found = found.select_related("owner", "connection", "shape_version__shape", "reference_of").only(*LISTED)
     page: Page[Launch] = page_of(found, order, cursor, size=size)
     attempts = {attempt.launch_id: attempt for attempt in _newest_attempts(page.rows)}
     return page.of([LaunchRow(launch, attempts.get(launch.pk)) for launch in page.rows])
@@ -129,7 +130,7 @@ def find_launch(member_of: Collection[int], uid: uuid.UUID) -> Launch | None:
     """The launch, deleted ones too, where it belongs to one of the accounts."""
     return (
         Launch.objects.filter(uid=uid, account__in=list(member_of))
-        .select_related("account", "connection", "owner", "shape_version__shape__account")
+        .select_related("account", "connection", "owner", "shape_version__shape__account", "reference_of")
         .first()
     )
 

@@ -30,6 +30,10 @@ OWNED_BY_SHAPE = frozenset(
 )
 MERGE_IT = "promote its checkpoint merged into the base model, and launch from that"
 DEPLOYMENT_REPLICAS = "deployment_replica_count"
+LONGEST_NAMED = 48
+"""Characters of a launch's display name that its reference's takes up."""
+REFERENCE, WITH_REFERENCE = "reference", "yes"
+"""Whether a forward-only job of the same base model is launched beside it; "" means not."""
 RECIPE = "recipe"
 CONNECTION = "connection"
 """Where it runs: as the recipe, no field of the shape."""
@@ -75,7 +79,7 @@ class Subject:
     """What is launched: a version under its resource name, the models that its shape fits, what it may go on from.
 
     `renamed` has the names that models had before, which mean them still. `serving` is what the deployment shape that
-    it links owns, None where that is not here.
+    it links owns, None where that is not here; `reference` what a reference beside it would be launched from, likewise.
     """
 
     version_name: str
@@ -85,6 +89,7 @@ class Subject:
     checkpoints: tuple[StartingPoint, ...] = ()
     renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
     serving: Snapshot | None = None
+    reference: Subject | None = None
 
     def checkpoint(self, name: Any) -> StartingPoint | None:
         """The one of that name."""
@@ -141,6 +146,7 @@ def resolve(
         *_refuse_going_on(inputs.get(WHEN_INTERRUPTED)),
         *_refuse_checkpoint(subject, inputs.get(CONTINUE_FROM), values),
         *_refuse_deployment(subject, values.get(DEPLOYMENT_REPLICAS)),
+        *_refuse_reference(subject, inputs.get(REFERENCE)),
     ]
     if violations:
         return tuple(violations)
@@ -248,9 +254,43 @@ def _refuse_deployment(subject: Subject, replicas: Value | None) -> list[Violati
     return [Violation(DEPLOYMENT_REPLICAS, sentence)]
 
 
+def _refuse_reference(subject: Subject, given: Any) -> list[Violation]:
+    """Why there can be no reference, where one is asked for."""
+    if _blank(given):
+        return []
+    if given != WITH_REFERENCE:
+        return [Violation(REFERENCE, f"{shown(given)} is neither {WITH_REFERENCE} nor empty. Use one of them.")]
+    mode = subject.snapshot.trainer_mode
+    if mode is TrainerMode.LORA_TRAINER:
+        sentence = "A LoRA policy is its own reference: without its adapter it is the base model. Leave this out."
+    elif mode is not TrainerMode.POLICY_TRAINER:
+        sentence = f"A reference belongs to a full-parameter policy; this is a {MODE_LABELS[mode]} shape. Leave it out."
+    elif subject.reference is None:
+        context = f"{subject.snapshot.max_supported_context_length:,} tokens"
+        sentence = (
+            f"No forward-only and no LoRA shape of {subject.base_model} has {context} of context. "
+            "Launch without a reference, or publish such a shape."
+        )
+    else:
+        return []
+    return [Violation(REFERENCE, sentence)]
+
+
+def reference_inputs(reference: Subject, spec: TrainerSpec, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What a reference beside a policy of `spec`, of `inputs`, is launched with: the same base model, no adapter."""
+    name = f"{spec.display_name[:LONGEST_NAMED]} (reference)" if spec.display_name else ""
+    wanted = {"base_model": spec.base_model, "lora_rank": 0, "display_name": name}
+    wanted |= {same: inputs.get(same) for same in ("region", "inactivity_timeout")}
+    offered = {field.name for field in reference.fields}
+    return {field: value for field, value in wanted.items() if field in offered and value is not None} | {
+        RECIPE: NO_RECIPE
+    }
+
+
 def _foreign(subject: Subject, inputs: Mapping[str, Any]) -> list[Violation]:
     """Violations of the names that are not fields of this version."""
-    known = {field.name for field in subject.fields} | {RECIPE, CONNECTION, CONTINUE_FROM, WHEN_INTERRUPTED}
+    beside = {RECIPE, CONNECTION, CONTINUE_FROM, WHEN_INTERRUPTED, REFERENCE}
+    known = {field.name for field in subject.fields} | beside
     found = [
         Violation(shortened(name), sentence)
         for name in inputs

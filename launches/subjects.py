@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -12,10 +13,12 @@ from catalog.fields.snapshots import Snapshot
 from catalog.fields.values import read_value
 from catalog.models import BaseModel, ShapeVersion, TrainedModel
 from catalog.queries import find_linked
+from catalog.selection import ShapeRequirements
 from catalog.states import ModelKind
 from catalog.trained_queries import startable_fitting
 from connections.providers.base import CheckpointKind
 from connections.providers.spec import TrainerMode
+from launches.choosing import choose_shape
 from launches.models import Checkpoint
 from launches.resolve import CONTINUE_FROM, StartingPoint, Subject
 from wire.names import parse_checkpoint_name, parse_model_name
@@ -38,18 +41,38 @@ def subject_of(version: ShapeVersion, account: Account | None, inputs: Mapping[s
     wanted = (inputs.get("base_model"), continue_from)
     found = made_models(own, snapshot, account, wanted)
     made = tuple(model.name for model in found if model.kind == ModelKind.FULL)
+    fitting = (*(model.name for model in models), *made)
+    beside = reference_version(version, account)
     return Subject(
         version_name=version.name,
         snapshot=snapshot,
         fields=tuple(version.fields),
-        fitting_models=(*(model.name for model in models), *made),
+        fitting_models=fitting,
         checkpoints=(
             *starting_points(snapshot, account, models, made, wanted=continue_from),
             *_adapters(found, snapshot, {*(model.name for model in models), *made}, wanted),
         ),
         renamed=_renamed(models),
         serving=_serving(snapshot, account),
+        reference=replace(bare_subject(beside), fitting_models=fitting) if beside else None,
     )
+
+
+def reference_version(version: ShapeVersion, account: Account | None) -> ShapeVersion | None:
+    """Of a full-parameter policy's shape what its reference is launched from, by the catalog's rule; None for others.
+
+    A forward-only shape of the same base model, else a LoRA shape, which at rank 0 is the base model alone.
+    """
+    own, snapshot = version.shape.base_model, version.frozen_snapshot
+    if snapshot.trainer_mode is not TrainerMode.POLICY_TRAINER:
+        return None
+    wanted = ShapeRequirements(
+        base_model=own.name,
+        mode=TrainerMode.FORWARD_ONLY,
+        context=snapshot.max_supported_context_length,
+        account=account.account_id if account else "",
+    )
+    return choose_shape([account.pk] if account else [], wanted)[0]
 
 
 def _serving(snapshot: Snapshot, account: Account | None) -> Snapshot | None:

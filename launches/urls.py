@@ -1,4 +1,4 @@
-"""URLs of the launches app."""
+"""URLs of the launches app, but for those whose verbs are of launch sets: `deployments.urls`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,9 @@ from launches.views.adopt_trainer import unknown_trainer_adopt
 from launches.views.compare_models import models_compare
 from launches.views.connect import connect
 from launches.views.downloads import checkpoint, checkpoint_archive, checkpoint_file, signed_download
-from launches.views.launch_actions import (
-    launch_cancel,
-    launch_delete,
-    launch_discard,
-    launch_going_on,
-    launch_keep,
-    launch_resume,
-)
+from launches.views.launch_actions import launch_discard, launch_going_on, launch_keep
 from launches.views.launch_check import launch_check
-from launches.views.launch_form import launch_clone, launch_new, launch_preview
+from launches.views.launch_form import launch_clone, launch_preview
 from launches.views.launch_list import launches, shape_launches
 from launches.views.launch_page import launch, launch_metrics, launch_panel
 from launches.views.missing_launches import missing_end, missing_look
@@ -35,7 +28,6 @@ from launches.views.unknown_trainers import unknown_trainer_end, unknown_trainer
 _CHECKPOINT = "launches/<uuid:uid>/saves/<slug:kind>/<slug:name>"
 
 urlpatterns = [
-    path("shapes/<slug:account_id>/<slug:shape_id>/launch", launch_new, name="launch_new"),
     path("shapes/<slug:account_id>/<slug:shape_id>/launch/preview", launch_preview, name="launch_preview"),
     path("shapes/<slug:account_id>/<slug:shape_id>/launch/check", launch_check, name="launch_check"),
     path("shapes/<slug:account_id>/<slug:shape_id>/launches", shape_launches, name="shape_launches"),
@@ -52,11 +44,8 @@ urlpatterns = [
     path("launches/<uuid:uid>", launch, name="launch"),
     path("launches/<uuid:uid>/panel", launch_panel, name="launch_panel"),
     path("launches/<uuid:uid>/metrics", launch_metrics, name="launch_metrics"),
-    path("launches/<uuid:uid>/cancel", launch_cancel, name="launch_cancel"),
     path("launches/<uuid:uid>/keep", launch_keep, name="launch_keep"),
-    path("launches/<uuid:uid>/resume", launch_resume, name="launch_resume"),
     path("launches/<uuid:uid>/going-on", launch_going_on, name="launch_going_on"),
-    path("launches/<uuid:uid>/delete", launch_delete, name="launch_delete"),
     path("launches/<uuid:uid>/checkpoints/discard", launch_discard, name="launch_discard"),
     path(_CHECKPOINT, checkpoint, name="checkpoint"),
     path(f"{_CHECKPOINT}/archive", checkpoint_archive, name="checkpoint_archive"),

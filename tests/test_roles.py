@@ -216,6 +216,7 @@ TABLE: dict[str, list[Case]] = {
     ],
     "deployment_preview": [post(of_deployed("/deploy/preview"), members(OK))],
     "deployments": [get("/deployments", signed_in(OK)), get("/deployments?state=odd", signed_in(UNPROCESSABLE))],
+    "launch_set": [get(of_launch("/set"), members(OK)), get(of_launch("/set?ask=cancel"), members(OK))],
     "orphans": [get("/deployments/orphans", signed_in(OK))],
     "deployment": [get(of_deployment(""), members(OK))],
     "deployment_panel": [get(of_deployment("/panel"), members(OK))],

@@ -79,7 +79,8 @@ class Capabilities:
     says that checkpoints can be opened and removed through it. `runs_here` says that it needs nothing but this machine.
     `looks_before_lost` is how often in a row, each time later, it has to say that it knows no such job before that
     counts: what moves house, or was restored, may say so for a while. `merges` says that `merge` does it,
-    `brings_models` that models which accounts made here, adapters too, are where its trainers are.
+    `brings_models` that models which accounts made here, adapters too, are where its trainers are. `trainer_slots` and
+    `sampler_slots` are how many run at a time at most, None where it does not say.
     """
 
     poll_seconds: float
@@ -92,6 +93,8 @@ class Capabilities:
     looks_before_lost: int = 4
     merges: bool = False
     brings_models: bool = False
+    trainer_slots: int | None = None
+    sampler_slots: int | None = None
 
 
 @dataclass(frozen=True)

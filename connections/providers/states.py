@@ -39,6 +39,7 @@ class Reason(StrEnum):
     USER = "USER"
     INACTIVE = "INACTIVE"
     UNCLAIMED = "UNCLAIMED"
+    POLICY_OVER = "POLICY_OVER"
     HOST_STOPPED = "HOST_STOPPED"
     NODE_FAIL = "NODE_FAIL"
     PREEMPTED = "PREEMPTED"
@@ -71,6 +72,7 @@ OWNERS: dict[Reason, ReasonOwner] = {
     Reason.USER: ReasonOwner.YOURS,
     Reason.INACTIVE: ReasonOwner.YOURS,
     Reason.UNCLAIMED: ReasonOwner.YOURS,
+    Reason.POLICY_OVER: ReasonOwner.YOURS,
     Reason.HOST_STOPPED: ReasonOwner.PLATFORM,
     Reason.NODE_FAIL: ReasonOwner.PLATFORM,
     Reason.PREEMPTED: ReasonOwner.PLATFORM,

@@ -12,6 +12,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
+from connections.opened import samplers_at
 from connections.providers.base import Gone, LogChunk, Observation, ProviderError, Rejected, Retryable
 from connections.providers.samplers import (
     KeepsSamplerRecords,
@@ -22,7 +23,8 @@ from connections.providers.samplers import (
 from connections.providers.states import FINAL, AttemptState, Reason
 from deployments.domain.move_deployment import move, note
 from deployments.models import Deployment, SamplerMetric
-from deployments.placement import NO_SAMPLERS, samplers_at
+from deployments.placement import NO_SAMPLERS
+from deployments.queries import trainer_is_over
 from deployments.states import DeploymentState
 from deployments.tokens import sampler_token
 from launches.live.wake import wake_pages
@@ -197,7 +199,7 @@ def _note_ending(row: Deployment, seen: Observation | None, now: datetime) -> No
     """A sampler ended though it is wanted: idle, with the machine, or by a failure."""
     reason, detail = (seen.reason, seen.detail) if seen else (None, "")
     if reason is Reason.INACTIVE:
-        row.replicas = row.min_replicas
+        row.replicas = 0 if trainer_is_over(row) else row.min_replicas
         note(row, f"Scaled to {row.replicas}: {detail}", now=now)
     elif reason is not Reason.HOST_STOPPED:
         move(row, _S.FAILED, now=now, detail=f"{detail}{_remedy(row)}")

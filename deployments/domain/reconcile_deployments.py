@@ -9,11 +9,11 @@ from django.utils import timezone
 
 from connections.domain.look_at_connection import Turn, turn_at
 from connections.models import Connection
+from connections.opened import samplers_at
 from connections.providers.base import ProviderError, Reference, SecretRefused, Unreachable
 from connections.providers.samplers import SamplerProvider
 from deployments.domain.note_unknown_samplers import end_there, note_unknown_samplers
 from deployments.models import Deployment
-from deployments.placement import samplers_at
 from launches.domain.note_reach import note_reach
 
 COMPARE_SECONDS = 60.0

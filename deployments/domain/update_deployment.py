@@ -9,12 +9,13 @@ from django.utils import timezone
 
 from accounts.actors import Actor
 from accounts.domain.record import record
+from connections.opened import samplers_at
 from connections.providers.base import Retryable
 from deployments.domain.control_deployment import lock_for
 from deployments.domain.move_deployment import move
 from deployments.hints import ADVANCE
 from deployments.models import Deployment
-from deployments.placement import NO_SAMPLERS, samplers_at
+from deployments.placement import NO_SAMPLERS
 from deployments.replicas import refuse_bounds, wanted_replicas
 from deployments.served import find_served, hold_served
 from deployments.states import DeploymentState

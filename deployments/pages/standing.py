@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from catalog.labels import duration_label
 from deployments.models import Deployment
+from deployments.queries import trainer_is_over
 from deployments.states import DeploymentState
 from wire.counts import quantity
 
@@ -89,10 +90,15 @@ class DeploymentStanding:
         return gpus_in_all(self.row.sampler_spec.gpus, self.row.min_replicas, self.row.max_replicas)
 
     @property
+    def idle_after(self) -> str:
+        """How long nobody asks it before it is scaled down by itself."""
+        return duration_label(self.row.sampler_spec.inactivity_timeout_seconds)
+
+    @property
     def idle(self) -> str:
         """When it is scaled down by itself, and to what."""
-        after = duration_label(self.row.sampler_spec.inactivity_timeout_seconds)
-        return f"{after} without a call scale it to {self.row.min_replicas}"
+        least = 0 if trainer_is_over(self.row) else self.row.min_replicas
+        return f"{self.idle_after} without a call scale it to {least}"
 
 
 def gpus_in_all(each: int, least: int, most: int) -> str:

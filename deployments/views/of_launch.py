@@ -36,12 +36,12 @@ def launch_deployments(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
     context = {
         "launch": launch,
         "rows": [shown(row) for row in page.rows],
-        "deploy_url": _form_for(request, launch),
+        "deploy_url": deploy_address(request, launch),
     }
     return render(request, "deployments/of_launch.html", context)
 
 
-def _form_for(request: SlipwayRequest, launch: Launch) -> str:
+def deploy_address(request: SlipwayRequest, launch: Launch) -> str:
     """The form of the deployment shape that its shape links, for it; "" where there is none or nothing to be loaded."""
     standing, snapshot = request.standing, launch.shape_version.frozen_snapshot
     mine = standing.account == launch.account and allows(standing.role, Right.LAUNCH)

@@ -21,8 +21,8 @@ from catalog.views.access import member_of
 from deployments.domain.create_deployment import create_deployment
 from deployments.models import Deployment
 from deployments.offers import ServingOffers, can_be_named, find_offers, find_serving, free_id
-from deployments.resolved import IDLE_SECONDS
 from deployments.views.access import deployments_page
+from launches.serving import IDLE_SECONDS
 from wire.errors import InvalidArgument, Refusal
 
 SERVE = "serve"

@@ -105,6 +105,8 @@ def launch_inputs(snapshot: Snapshot, body: Mapping[str, Any], *, named: bool) -
         inputs["inactivity_timeout"] = f"{whole[1]}s"
     if snapshot.trainer_mode is TrainerMode.FORWARD_ONLY:
         del inputs["learning_rate"]  # the SDK always sends one
+    if inputs["forward_only"] and snapshot.trainer_mode is TrainerMode.LORA_TRAINER and inputs["lora_rank"] is None:
+        inputs["lora_rank"] = 0
     if not inputs["forward_only"] or _may_only_go_forward(snapshot, inputs):
         del inputs["forward_only"]
     if not named:

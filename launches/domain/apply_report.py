@@ -12,6 +12,7 @@ from connections.providers.states import FINAL, AttemptState, Reason
 from launches.domain.append_event import TimelineLine, append_event, append_events
 from launches.domain.apply_reading import write_reading
 from launches.domain.claim_attempt import AttemptClaim, hold_attempt
+from launches.domain.end_references import OF_REFERENCE, end_references
 from launches.domain.end_unclaimed import end_unclaimed, unclaimed_sentence
 from launches.domain.go_on import go_on
 from launches.domain.move import move
@@ -58,6 +59,7 @@ def apply_report(claim: AttemptClaim, report: Report, *, now: datetime) -> timed
     if attempt.is_final:
         attempt.save()
         go_on(launch, attempt)
+        end_references(launch)
         if launch.deleted_at is not None:
             hint_on_commit(PURGE, launch.pk)
         return None
@@ -165,6 +167,8 @@ def _note_session(launch: Launch, seen: Observation, now: datetime) -> None:
 def _move_as_seen(launch: Launch, attempt: Attempt, seen: Observation, now: datetime) -> None:
     """To the provider, whoever asked it for the end was a user; where it was Slipway, its reason is the outcome's."""
     detail, reason = seen.detail, seen.reason
-    if attempt.reason == Reason.UNCLAIMED and seen.state is AttemptState.CANCELLED:
+    if seen.state is AttemptState.CANCELLED and attempt.reason == Reason.UNCLAIMED:
         detail, reason = unclaimed_sentence(), Reason.UNCLAIMED
+    elif seen.state is AttemptState.CANCELLED and attempt.reason == Reason.POLICY_OVER:
+        detail, reason = OF_REFERENCE, Reason.POLICY_OVER
     move(launch, attempt, seen.state, now=now, detail=detail, reason=reason)

@@ -21,7 +21,8 @@ from connections.providers.trials import Trial, TriesOut
 from launches.domain.create_launch import NO_LABELS, create_launch
 from launches.labels import Labels
 from launches.models import Launch
-from launches.placement import Outlook, Verdict, connections_of, offer_for
+from launches.placement import Outlook, Verdict, connections_of, place
+from launches.subjects import subject_of
 
 REFUSED = "REFUSED"
 """Beside the outlooks: Slipway would take it, and the engine would not."""
@@ -93,7 +94,7 @@ def check_launch(
         launch = shown.get(pk=made.pk)
         transaction.set_rollback(True)
     spec = TrainerSpec.from_json(launch.spec)
-    verdicts = offer_for(spec, connections_of(account)).verdicts
+    verdicts = place(subject_of(version, account, inputs), inputs, connections_of(account)).offer.verdicts
     verdict = next(each for each in verdicts if each.connection.pk == launch.connection_id)
     trial, silence = _ask(verdict.connection, spec)
     return CheckedLaunch(launch, verdict, verdicts, trial, silence)

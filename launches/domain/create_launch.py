@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -24,7 +24,7 @@ from launches.live.hints import ADVANCE
 from launches.live.wake import wake
 from launches.models import Attempt, Launch
 from launches.placement import connections_of, place, refusal_sentence
-from launches.resolve import goes_on
+from launches.resolve import REFERENCE, goes_on
 from launches.search import launch_search_text
 from launches.space import require_space
 from launches.subjects import subject_of
@@ -58,12 +58,15 @@ def create_launch(
     validation_run: ValidationRun | None = None,
     as_latest: bool = False,
     labels: Labels = NO_LABELS,
+    reference_of: Launch | None = None,
+    beside: Callable[[Launch], None] | None = None,
 ) -> Launch:
     """Accept a launch of `version` in `account`, or answer the one that the same key made before.
 
     `version` must be visible to the actor (the caller looked it up so). `job_id` is ours where it is None. With a
     `validation_run`, which only a validation gives, the version need not be validated yet, and the actor must be a
-    publisher. With `as_latest` it still has to be the latest validated one when the launch is written.
+    publisher. With `as_latest` it still has to be the latest validated one when the launch is written. `beside` makes
+    what is launched with it, in the transaction that writes it, and is asked for nothing where it was made before.
     Errors: `InvalidArgument` with every violation, `PermissionDenied`, `NotFound`, `FailedPrecondition` where the
     version may not be launched or no connection takes it, `AlreadyExists` where the key or the job id means something
     else already, `Conflict` where the version is the latest one no more, `ResourceExhausted` where the disk is nearly
@@ -79,7 +82,7 @@ def create_launch(
     else:
         placement = place(subject_of(version, account, inputs), inputs, connections_of(account))
     spec, offer = _complete(placement.spec, job=job, key=idempotency_key, labels=labels), placement.offer
-    if found := _made_before(actor, account, idempotency_key, spec, version):
+    if found := _made_before(actor, account, idempotency_key, spec, version, inputs):
         return found
     if offer.connection is None:
         raise FailedPrecondition(refusal_sentence(offer))
@@ -103,12 +106,13 @@ def create_launch(
         connection=offer.connection,
         goes_on=validation_run is None and goes_on(inputs, spec),
         idempotency_key=idempotency_key,
+        reference_of=reference_of,
     )
     try:
-        return _write(actor, launch, validation_run=validation_run, as_latest=as_latest)
+        return _write(actor, launch, validation_run=validation_run, as_latest=as_latest, beside=beside)
     except IntegrityError:
         # Someone was faster: the same key in another request, or the same job id.
-        if found := _made_before(actor, account, idempotency_key, spec, version):
+        if found := _made_before(actor, account, idempotency_key, spec, version, inputs):
             return found
         if not Launch.objects.filter(account=account, job_id=job).exists():
             raise
@@ -190,7 +194,14 @@ def job_id_from(owner_pk: int | None, key: str) -> str:
     return "launch-" + hashlib.sha256(f"{owner_pk}:{key}".encode()).hexdigest()[:12]
 
 
-def _made_before(actor: Actor, account: Account, key: str, spec: TrainerSpec, version: ShapeVersion) -> Launch | None:
+def _made_before(
+    actor: Actor,
+    account: Account,
+    key: str,
+    spec: TrainerSpec,
+    version: ShapeVersion,
+    inputs: Mapping[str, Any],
+) -> Launch | None:
     found = (
         Launch.objects.filter(owner=actor.user, idempotency_key=key).select_related("account", "shape_version").first()
     )
@@ -201,7 +212,8 @@ def _made_before(actor: Actor, account: Account, key: str, spec: TrainerSpec, ve
             f"This form was sent before in account {found.account.account_id} and became {found.job_id}. "
             f"Open a new form to launch in {account.account_id}."
         )
-    if found.spec != spec.as_json() or found.shape_version_id != version.pk:
+    same = (found.inputs.get(REFERENCE) or "") == (inputs.get(REFERENCE) or "")
+    if found.spec != spec.as_json() or found.shape_version_id != version.pk or not same:
         raise AlreadyExists(
             f"This form was sent before with other values and became {found.job_id}. "
             "Open a new form to launch again with these."
@@ -210,7 +222,14 @@ def _made_before(actor: Actor, account: Account, key: str, spec: TrainerSpec, ve
 
 
 @transaction.atomic
-def _write(actor: Actor, launch: Launch, *, validation_run: ValidationRun | None, as_latest: bool) -> Launch:
+def _write(
+    actor: Actor,
+    launch: Launch,
+    *,
+    validation_run: ValidationRun | None,
+    as_latest: bool,
+    beside: Callable[[Launch], None] | None,
+) -> Launch:
     version = _hold(actor, launch.shape_version, validation_run, as_latest)
     require_open(launch.connection)
     _hold_base(launch, version)
@@ -223,6 +242,8 @@ def _write(actor: Actor, launch: Launch, *, validation_run: ValidationRun | None
         message = f"For the validation of {version.name}: {validation_run.steps} steps, one of them at the full context"
         append_event(launch, kind="probe", message=message, actor=actor)
     record(actor=actor, verb="create_launch", target=launch.name, account=launch.account, after={"spec": launch.spec})
+    if beside:
+        beside(launch)
     wake(launch)
     hint_on_commit(ADVANCE, attempt.pk)
     return launch

@@ -40,6 +40,9 @@ class Launch(models.Model):
     display_name = models.CharField(max_length=63, blank=True)
     spec = models.JSONField()
     inputs = models.JSONField(help_text="What the user set, as they set it: what a clone starts from.")
+    reference_of = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="references", help_text="Its policy."
+    )
     purpose = models.CharField(max_length=LONGEST, blank=True, db_default="", help_text="A label: see launches.labels.")
     managed_by = models.CharField(max_length=LONGEST, blank=True, db_default="", help_text="A label, too.")
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="launches")

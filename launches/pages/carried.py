@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from catalog.fields.inputs import Input
 from catalog.fields.launch_fields import every_field
 from launches.pages.forms import read_inputs
-from launches.resolve import CONNECTION, CONTINUE_FROM, RECIPE, WHEN_INTERRUPTED
+from launches.resolve import CONNECTION, CONTINUE_FROM, RECIPE, REFERENCE, WHEN_INTERRUPTED
 from wire.errors import Violation
 
 LONGEST = 300
@@ -24,6 +24,7 @@ LABELS = {
     CONNECTION: "Where it runs",
     CONTINUE_FROM: "Continue from",
     WHEN_INTERRUPTED: "When interrupted",
+    REFERENCE: "Reference",
     **{name: field.label for name, field in every_field().items()},
 }
 """Names that are carried, with the labels of their fields, which the other form may not have."""

@@ -12,6 +12,7 @@ REASONS = {
     Reason.USER: "asked for by {who}",
     Reason.INACTIVE: "inactive for too long",
     Reason.UNCLAIMED: "nobody came for it",
+    Reason.POLICY_OVER: "its policy was over",
     Reason.HOST_STOPPED: "its machine was stopped",
     Reason.NODE_FAIL: "its machine failed",
     Reason.PREEMPTED: "it had to make room",
@@ -35,6 +36,7 @@ _GOES_ON = "Resume it: it goes on from its last checkpoint."
 NEXT = {
     Reason.INACTIVE: "Resume it once your loop is ready. A longer inactivity timeout waits for longer.",
     Reason.UNCLAIMED: "Resume it once your program is ready to open a session.",
+    Reason.POLICY_OVER: "Resume the policy on its page: this comes back with it.",
     Reason.HOST_STOPPED: _GOES_ON,
     Reason.NODE_FAIL: _GOES_ON,
     Reason.PREEMPTED: _GOES_ON,

@@ -9,22 +9,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from catalog.enums import MODE_LABELS
 from catalog.fields.inputs import Input, options_of
 from catalog.fields.launch_fields import PLACES, FieldType, LaunchField
 from catalog.fields.texts import limits_text
 from catalog.labels import value_label
 from catalog.text_rules import shortened
 from connections.providers.base import Recipe
+from connections.providers.spec import TrainerMode
 from launches.resolve import (
     CONNECTION,
     CONTINUE_FROM,
     GO_ON,
     RECIPE,
+    REFERENCE,
     WAIT,
     WHEN_INTERRUPTED,
+    WITH_REFERENCE,
     StartingPoint,
     Subject,
 )
+from wire.counts import quantity
 from wire.errors import Violation, capped
 
 OWN_NAMES = frozenset({"account", "csrfmiddlewaretoken", "decided", "idempotency_key", "latest", "version"})
@@ -87,6 +92,7 @@ def form_fields(
     fields = [_input(field, subject, inputs, tuple(errors.get(field.name, ()))) for field in subject.fields]
     if len(places) > 1 or errors.get(CONNECTION):
         fields.append(_place(places, inputs.get(CONNECTION), tuple(errors.get(CONNECTION, ()))))
+    fields += _reference(subject, inputs.get(REFERENCE), tuple(errors.get(REFERENCE, ())))
     if subject.checkpoints or errors.get(CONTINUE_FROM):
         fields.append(_continue_from(subject, inputs.get(CONTINUE_FROM), tuple(errors.get(CONTINUE_FROM, ()))))
     if any(each.interrupts for each in places) or errors.get(WHEN_INTERRUPTED):
@@ -149,6 +155,36 @@ def _going_on(given: Any, errors: tuple[str, ...]) -> Input:
         options=options_of(choices, value, odd="is neither"),
         errors=errors,
     )
+
+
+def _reference(subject: Subject, given: Any, errors: tuple[str, ...]) -> list[Input]:
+    """Whether a reference is launched beside it, where one can be."""
+    reference = subject.reference
+    if reference is None and not errors:
+        return []
+    value = value_label(given)
+    choices = [("", "without a reference"), (WITH_REFERENCE, _told_of(reference))] if reference else []
+    return [
+        Input(
+            prefix=PREFIX,
+            name=REFERENCE,
+            label="Reference",
+            help="A second trainer that only goes forward, with the base model: what your loop measures the policy by.",
+            value=value,
+            default="",
+            options=options_of(choices, value, odd="cannot be"),
+            errors=errors,
+        )
+    ]
+
+
+def _told_of(reference: Subject) -> str:
+    """`with tiny-qwen3-2k-forward (forward-only, no GPU)`."""
+    snapshot = reference.snapshot
+    rank = ", rank 0" if snapshot.trainer_mode is TrainerMode.LORA_TRAINER else ""
+    gpus = quantity(snapshot.gpus, "GPU") if snapshot.gpus else "no GPU"
+    shape = reference.version_name.split("/")[3]
+    return f"with {shape} ({MODE_LABELS[snapshot.trainer_mode]}{rank}, {gpus})"
 
 
 def _continue_from(subject: Subject, given: Any, errors: tuple[str, ...]) -> Input:

@@ -92,7 +92,7 @@ def preview_launch(
         violations=violations,
         request=request,
         recipe="" if spec.recipe == NO_RECIPE else spec.recipe,
-        gpus=gpu_total(spec),
+        gpus=gpu_total(spec, None if found else placement.beside.reference),
         offer=placement.offer,
         default_refusal=refusal_sentence(offered) if offered.connection is None else "",
     )

@@ -23,6 +23,7 @@ class ShownLaunch:
     uid: uuid.UUID
     label: str
     job: str
+    reference_of: str
     shape: str
     version: str
     owner: str
@@ -50,6 +51,7 @@ class ShownLaunch:
             uid=launch.uid,
             label=str(launch),
             job=launch.job_id if launch.display_name else "",
+            reference_of=str(launch.reference_of or ""),
             shape=launch.shape_version.shape.shape_id if with_shape else "",
             version=launch.shape_version.version_id if with_shape else "",
             owner=launch.owner.username,

@@ -1,4 +1,7 @@
-"""Cancel, resume, delete, discard what is kept of a deleted one: each one verb, then back to where it is seen."""
+"""Cancel, resume, delete, discard what is kept of a deleted one: each one verb, then back to where it is seen.
+
+Cancel, resume and delete are given their verbs by the URLs: what goes with a launch is known in a room above.
+"""
 
 from __future__ import annotations
 
@@ -15,31 +18,32 @@ from django.views.decorators.http import require_POST
 from accounts.actors import Actor
 from accounts.refusals import status_of
 from accounts.requests import SlipwayRequest, actor_of
-from launches.domain.cancel_launch import cancel_launch
 from launches.domain.choose_going_on import choose_going_on
-from launches.domain.delete_launch import delete_launch
 from launches.domain.discard_checkpoints import discard_checkpoints
 from launches.domain.keep_version import keep_version
-from launches.domain.resume_launch import resume_launch
 from launches.models import Launch
 from launches.views.launch_page import launch_page, look_at
 from wire.errors import Refusal
 
-
-@require_POST
-@login_required
-@never_cache
-def launch_cancel(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
-    """Ask for the end of the launch."""
-    return _act(request, uid, lambda actor, launch: cancel_launch(actor=actor, launch=launch), _to_page)
+SAMPLERS, END = "samplers", "end"
+"""What a form says that ends the samplers, too."""
 
 
 @require_POST
 @login_required
 @never_cache
-def launch_resume(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
+def launch_cancel(request: SlipwayRequest, uid: uuid.UUID, cancel: Callable[..., object]) -> HttpResponse:
+    """Ask for the end of the launch, and of its samplers where the form says so."""
+    ends = _ends_samplers(request)
+    return _act(request, uid, lambda actor, launch: cancel(actor=actor, launch=launch, end_samplers=ends), _to_page)
+
+
+@require_POST
+@login_required
+@never_cache
+def launch_resume(request: SlipwayRequest, uid: uuid.UUID, resume: Callable[..., object]) -> HttpResponse:
     """Open the next attempt."""
-    return _act(request, uid, lambda actor, launch: resume_launch(actor=actor, launch=launch), _to_page)
+    return _act(request, uid, lambda actor, launch: resume(actor=actor, launch=launch), _to_page)
 
 
 @require_POST
@@ -65,8 +69,9 @@ def launch_keep(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
 @require_POST
 @login_required
 @never_cache
-def launch_delete(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
-    """Delete the launch and go to the list, which no longer shows it."""
+def launch_delete(request: SlipwayRequest, uid: uuid.UUID, delete: Callable[..., object]) -> HttpResponse:
+    """Delete the launch, and its samplers where the form says so; go to the list, which no longer shows it."""
+    ends = _ends_samplers(request)
 
     def to_list(launch: Launch) -> str:
         launch.refresh_from_db(fields=["kept_until"])
@@ -75,7 +80,7 @@ def launch_delete(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
         messages.success(request, f"{launch} was deleted.{until}")
         return reverse("launches")
 
-    return _act(request, uid, lambda actor, launch: delete_launch(actor=actor, launch=launch), to_list)
+    return _act(request, uid, lambda actor, launch: delete(actor=actor, launch=launch, end_samplers=ends), to_list)
 
 
 @require_POST
@@ -84,6 +89,10 @@ def launch_delete(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
 def launch_discard(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
     """Remove the checkpoints of a deleted launch before their time is over."""
     return _act(request, uid, lambda actor, launch: discard_checkpoints(actor=actor, launch=launch), _to_page)
+
+
+def _ends_samplers(request: SlipwayRequest) -> bool:
+    return request.POST.get(SAMPLERS) == END
 
 
 def _to_page(launch: Launch) -> str:

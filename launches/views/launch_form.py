@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
@@ -22,7 +23,7 @@ from catalog.fields.differences import FieldDifference, differences
 from catalog.models import ShapeVersion
 from catalog.queries import find_launched, find_version, successor_of
 from catalog.views.access import member_of
-from launches.domain.create_launch import check_launchable, create_launch
+from launches.domain.create_launch import check_launchable
 from launches.models import Launch
 from launches.pages.carried import LABELS, homeless, read_carried
 from launches.pages.forms import read_inputs
@@ -69,11 +70,14 @@ class Drift:
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 @never_cache
-def launch_new(request: SlipwayRequest, account_id: str, shape_id: str) -> HttpResponse:
-    """Show the form, filled in as its address says; or accept the launch and go to its page."""
+def launch_new(request: SlipwayRequest, account_id: str, shape_id: str, accept: Callable[..., Launch]) -> HttpResponse:
+    """Show the form, filled in as its address says; or accept the launch and go to its page.
+
+    `accept` is a verb that takes what `create_launch` does, and makes what goes with the launch, too.
+    """
     if request.method == "POST":
         wanted = request.POST.get("decided") or request.POST.get("version", "")
-        return _create(request, shown_version(request, account_id, shape_id, wanted))
+        return _create(request, shown_version(request, account_id, shape_id, wanted), accept)
     return _open(request, shown_version(request, account_id, shape_id, request.GET.get("version", "")))
 
 
@@ -130,7 +134,7 @@ def _open(request: SlipwayRequest, version: ShapeVersion) -> HttpResponse:
     return render(request, "launches/form.html", context)
 
 
-def _create(request: SlipwayRequest, version: ShapeVersion) -> HttpResponse:
+def _create(request: SlipwayRequest, version: ShapeVersion, accept: Callable[..., Launch]) -> HttpResponse:
     inputs, repeated = read_inputs(request.POST.lists())
     posted = Posted(inputs, request.POST.get("idempotency_key", ""), repeated)
     if request.standing.account is None:
@@ -144,7 +148,7 @@ def _create(request: SlipwayRequest, version: ShapeVersion) -> HttpResponse:
     if drift := _drift(request, version, posted):
         return _drifted(request, posted, drift)
     try:
-        launch = create_launch(
+        launch = accept(
             actor=actor_of(request),
             account=request.standing.account,
             version=version,

@@ -48,6 +48,7 @@ from launches.queries import (
     states_of,
     timeline_of,
 )
+from launches.resolve import REFERENCE
 from launches.series import Position, curve_of, newest_of, records_by_attempt
 from launches.states import RESUMABLE
 from launches.tokens import takes_own_token, token_of
@@ -172,6 +173,7 @@ def _context(request: SlipwayRequest, seen: LaunchView) -> dict[str, Any]:
         "recorded": recorded_json(launch, spec),
         "facts": locked_facts(version.frozen_snapshot, version_id=version.version_id, digest=version.digest),
         "gpus": gpu_total(spec),
+        "in_set": bool(launch.tied_at or launch.reference_of_id or launch.inputs.get(REFERENCE)),
         **_log(request, attempt),
         **_rights(request, launch, attempt, spec),
     }

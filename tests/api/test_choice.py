@@ -43,6 +43,10 @@ def test_the_server_chooses_the_smallest_sufficient_shape_for_the_model_and_mode
     assert "-shape-" in chosen(1025, loraRank=8) != small.name
     assert chosen() == chosen(loraRank=0) == chosen(loraRank="0") == policy.name
     assert chosen(forward=True, learningRate=1e-5) == forward.name
+    ShapeVersion.objects.filter(pk=forward.pk).update(is_latest_validated=False)
+    for rank in ({}, {"loraRank": 0}):  # a LoRA shape at rank 0 is the base model alone
+        assert chosen(forward=True, **rank) == small.name
+        assert Launch.objects.latest("pk").spec["lora_rank"] == 0
 
 
 def test_a_shape_for_a_model_alike_is_chosen_where_none_is_for_exactly_this_one(caller: Caller, local: Account) -> None:
@@ -93,7 +97,7 @@ def test_a_strangers_shape_is_chosen_after_ones_own_and_after_the_models_account
 
 
 def test_of_many_shapes_the_one_that_will_do_is_found(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("launches.api.choice.MOST_CONSIDERED", 2)
+    monkeypatch.setattr("launches.choosing.MOST_CONSIDERED", 2)
     model = make_tiny_version(mode=TrainerMode.POLICY_TRAINER).shape.base_model
     for context in (512, 1024, 4096, 2048):
         made_last = make_version(shape=make_shape(base_model=model), gpus=0, context=context)

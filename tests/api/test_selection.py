@@ -56,10 +56,15 @@ def is_of_the_type(wanted: ShapeRequirements, candidate: Candidate) -> bool:
     return bool(known) and candidate.model_type == wanted.model_type
 
 
+def is_bare(wanted: ShapeRequirements, candidate: Candidate) -> bool:
+    """A LoRA shape where only to go forward is asked for: at rank 0 it is the base model alone."""
+    return (wanted.mode, candidate.mode) == (TrainerMode.FORWARD_ONLY, TrainerMode.LORA_TRAINER)
+
+
 def has_what_is_asked(wanted: ShapeRequirements, candidate: Candidate) -> list[bool]:
     """Mode, context and image, one by one."""
     return [
-        candidate.mode == wanted.mode,
+        candidate.mode == wanted.mode or is_bare(wanted, candidate),
         candidate.context >= wanted.context,
         wanted.image in ("", candidate.image),
     ]
@@ -71,10 +76,10 @@ def by_the_rule(wanted: ShapeRequirements, candidates: list[Candidate]) -> Candi
     exact = [c for c in will_do if c.base_model == wanted.base_model]
     alike = [c for c in will_do if is_of_the_type(wanted, c) and c.parameter_count == wanted.parameter_count]
     best = None
-    for owners in ([wanted.account], ["m"], ["a", "o"]):
-        best = best or best_of([c for c in exact if c.account in owners])
-    for owners in ([wanted.account], ["m"], ["a", "o"]):
-        best = best or best_of([c for c in alike if c.account in owners])
+    for fitting in (exact, alike):
+        for bare in (False, True):
+            for owners in ([wanted.account], ["m"], ["a", "o"]):
+                best = best or best_of([c for c in fitting if c.account in owners and is_bare(wanted, c) is bare])
     return best
 
 

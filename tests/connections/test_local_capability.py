@@ -37,7 +37,6 @@ HERE = "accounts/local/models/my-model"
         ({"accelerator_count": 2}, "needs 2 GPUs a replica; this machine's provider runs shapes without GPUs only"),
         ({"accelerator_count": 1}, "needs 1 GPU a replica"),
         ({"trainer_replica_count": 3}, "asks for 3 trainer replicas; this machine runs 1 replica only"),
-        ({"deployment_replica_count": 1}, "deployment"),
         ({"region": "US_IOWA_1"}, "region US_IOWA_1"),
         ({"recipe": "grpo"}, "The recipe grpo is not one of sample-sft, none"),
         ({"base_model": HERE}, "put its Hugging Face directory at models/my-model in SLIPWAY_HOME"),

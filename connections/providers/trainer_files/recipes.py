@@ -17,9 +17,6 @@ def reasons_of_trainer(spec: TrainerSpec, place: str) -> Iterator[str]:
     """Why our trainer cannot run the spec wherever it is started; `place` is where that is: "this machine"."""
     if spec.trainer_replica_count != 1:
         yield f"It asks for {spec.trainer_replica_count} trainer replicas; {place} runs 1 replica only."
-    if spec.deployment_replica_count:
-        count = spec.deployment_replica_count
-        yield f"It asks for {count} deployment replicas; {place} starts none with a launch: ask for 0."
     if spec.region:
         yield f"It asks for region {spec.region}; {place} has no regions: leave the region empty."
     if spec.recipe not in {*(recipe.name for recipe in RECIPES), VALIDATION_RECIPE}:
