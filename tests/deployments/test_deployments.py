@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from accounts.actors import user_actor
@@ -15,6 +16,7 @@ from accounts.roles import Role
 from accounts.scopes import Scope
 from catalog.models import ShapeVersion, TrainedModel
 from catalog.states import ModelKind, ModelState
+from connections.kinds import SLURM
 from connections.models import Connection
 from connections.providers.base import CheckpointKind, Observation
 from connections.providers.states import AttemptState, Reason
@@ -22,13 +24,16 @@ from deployments.domain.advance_deployment import advance_deployment
 from deployments.domain.wake_deployment import wake_deployment
 from deployments.gateway import leads_to_sampler
 from deployments.models import Deployment
+from deployments.placement import NO_SAMPLERS, reasons_against
+from deployments.resolved import spec_of
+from deployments.served import ServedWeights
 from launches.domain.delete_model import delete_model
 from launches.models import Checkpoint, Launch
 from tests.api.makers import Caller, make_caller
 from tests.connections.remote import CAPABILITIES, make_connection, registered
 from tests.deployments.engine import ASKED, SERVING, UP, Samplers, ServingEngine
 from tests.launches.makers import make_launch
-from tests.makers import make_account, make_member, make_shape, make_trained_model, make_version
+from tests.makers import make_account, make_member, make_shape, make_trained_model, make_version, sign_in
 from wire.errors import FailedPrecondition
 
 pytestmark = pytest.mark.django_db
@@ -383,3 +388,22 @@ def test_what_the_account_can_ask_is_listed_as_models(
         ("/v1/models", [], False),
     ]:
         assert leads_to_sampler({"path": path, "headers": fields}) is expected
+
+
+def test_a_kind_that_runs_no_samplers_says_so_before_the_form_and_refuses_by_name(
+    caller: Caller, client: Client, version: ShapeVersion, team: Account, lena: User
+) -> None:
+    Connection.objects.all().delete()
+    cluster = make_connection(team, name="cluster", kind=SLURM, config={"shared": "/shared"})
+    trainer = make_launch(owner=lena, account=team)
+    type(trainer).objects.filter(pk=trainer.pk).update(connection=cluster)
+    spec = spec_of(version, team, "dep", None, ServedWeights("", version.shape.base_model.name))
+    assert reasons_against(cluster, spec, 1) == ([NO_SAMPLERS], False)
+    for changes in ({}, {"hotLoadTrainerJob": trainer.name}):
+        status, answer = caller.post(f"{ALL}?deploymentId=dep", body(version, **changes))
+        told = "No connection can run this deployment. Cluster: It runs no samplers."
+        assert (status, answer["message"]) == (501, told)
+    assert not Deployment.objects.exists()
+    sign_in(client, lena)
+    page = client.get("/shapes/team-a/sampler/deploy").content.decode()
+    assert "Cluster" in page and NO_SAMPLERS in page

@@ -8,6 +8,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from copy import deepcopy
+from typing import Any
 
 import httpx
 import pytest
@@ -17,8 +18,10 @@ from playwright.sync_api import Page, expect
 from tests.conftest import E2E_OFFSET, broker_url, worker_number
 from tests.e2e.conftest import ROOT, SlipwayServer, running_slipway
 from tests.sdk.environments import ensure_environment
+from tests.waiting import wait_for
 
 DRIVER = ROOT / "tests" / "sdk" / "drive_trainer.py"
+HOT_LOADED = "/hot_load/v1/models/hot_load"
 OFFERED_THERE = "only-there-lora"
 STEPS = 3
 READY_MILLISECONDS = 600_000
@@ -87,14 +90,15 @@ def sync_catalog(page: Page) -> None:
     expect(page.get_by_role("link", name=OFFERED_THERE).first).to_be_visible()
 
 
-def train(slipway: SlipwayServer, job: str) -> list[float]:
-    """A short loop of the official SDK through the first Slipway's gateway; the losses."""
+def train(slipway: SlipwayServer, job: str, key: str) -> tuple[list[float], str]:
+    """A short loop of the official SDK through the first Slipway's gateway; the losses, and what it saved to sample."""
     done = subprocess.run(
         [
             *(str(ensure_environment("sdk")), str(DRIVER), "train", "--mode", "lora", "--steps", str(STEPS)),
+            *("--sampler", "to-sample"),
             *("--base-url", f"{slipway.url}/training/v1/rlorTrainerJobs/local/{job}"),
         ],
-        env=os.environ | {"SLIPWAY_TRAINER_TOKEN": new_key(slipway)},
+        env=os.environ | {"SLIPWAY_TRAINER_TOKEN": key},
         capture_output=True,
         text=True,
         timeout=600,
@@ -102,7 +106,56 @@ def train(slipway: SlipwayServer, job: str) -> list[float]:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    return [event["loss_per_token"] for event in events if event["event"] in ("step", "evaluated")]
+    losses = [event["loss_per_token"] for event in events if event["event"] in ("step", "evaluated")]
+    (saved,) = (event["path"] for event in events if event["event"] == "sampler")
+    return losses, saved
+
+
+def serve_there(slipway: SlipwayServer, far: SlipwayServer, key: str, key_there: str, job: str, saved: str) -> None:
+    """A deployment of that trainer: made, hot-loaded, asked, scaled and deleted by the first one's routes."""
+    here = httpx.Client(base_url=slipway.url, headers={"X-Api-Key": key}, timeout=120)
+    there = httpx.Client(base_url=far.url, headers={"X-Api-Key": key_there}, timeout=120)
+    name, every = "accounts/local/deployments/dep", "/v1/accounts/local/deployments"
+    asked = {
+        "deploymentShape": "accounts/local/deploymentShapes/tiny-qwen3-sampler/versions/tiny2k01",
+        "hotLoadTrainerJob": f"accounts/local/rlorTrainerJobs/{job}",
+    }
+    assert here.post(f"{every}?deploymentId=dep", json=asked).status_code == httpx.codes.OK
+
+    def state(*wanted: str) -> dict[str, Any]:
+        def look() -> bool:
+            found.update(here.get(f"/v1/{name}").json())
+            assert found["state"] != "FAILED", found
+            return found["state"] in wanted
+
+        found: dict[str, Any] = {}
+        wait_for(look, READY_MILLISECONDS / 1000)
+        return found
+
+    assert state("READY")["replicaCount"] == 1
+    (remote,) = there.get(every).json()["deployments"]
+    assert remote["hotLoadTrainerJob"] != asked["hotLoadTrainerJob"], "it is another id there"
+
+    fields = {"fireworks-deployment": name, "fireworks-model": remote["baseModel"]}
+
+    def load(identity: str) -> tuple[int, str]:
+        status = here.post(HOT_LOADED, json={"identity": identity}, headers=fields).status_code
+        (replica,) = here.get(HOT_LOADED, headers=fields).json()["replicas"]
+        return status, replica["current_snapshot_identity"]
+
+    assert load(saved) == (httpx.codes.OK, saved)
+    assert load("never-saved") == (httpx.codes.NOT_FOUND, saved), "a bad one leaves what serves"
+    body = {"model": name, "prompt": [5, 6, 7], "max_tokens": 4, "logprobs": True}
+    answer = here.post("/inference/v1/completions", json=body).json()
+    assert (answer["model"], answer["snapshot_identity"]) == (name, saved)
+    with here.stream("POST", "/inference/v1/completions", json=body | {"stream": True}) as stream:
+        streamed = stream.read().decode()
+    assert f'"{name}"' in streamed.replace('": "', '":"') and remote["name"] not in streamed
+    assert here.patch(f"/v1/{name}", json={"minReplicaCount": 0, "maxReplicaCount": 0}).status_code == httpx.codes.OK
+    assert state("READY")["desiredReplicaCount"] == 0
+    assert there.get(f"/v1/{remote['name']}").json()["desiredReplicaCount"] == 0
+    assert here.delete(f"/v1/{name}").status_code == httpx.codes.OK
+    wait_for(lambda: not there.get(every).json()["deployments"])
 
 
 def test_a_shape_runs_where_the_connection_is(
@@ -124,11 +177,13 @@ def test_a_shape_runs_where_the_connection_is(
     assert there["state"] == "JOB_STATE_RUNNING"
     assert not there["name"].endswith(job)  # its id there is made of ours, which may be anybody's there
 
-    losses = train(slipway_server, job)
+    key = new_key(slipway_server)
+    losses, saved = train(slipway_server, job, key)
     assert losses[-1] < losses[0], "the loss falls"
     drawn = page.locator("#records tbody tr")
     expect(drawn).to_have_count(STEPS, timeout=SEEN_MILLISECONDS)
 
+    serve_there(slipway_server, far, key, key_there, job, saved)
     page.get_by_role("button", name="Cancel").first.click()
     page.get_by_role("button", name="Cancel the launch").click()
     expect(page.locator("[data-state='CANCELLED']").first).to_be_attached(timeout=SEEN_MILLISECONDS)
