@@ -64,7 +64,7 @@ def test_what_is_not_found_there_is_shown_with_what_is_done_about_it(
         make_member(role=Role.ADMIN),
     )
     for user in (admin, root):
-        assert "Everything matches" in page_of(user)
+        assert "All trainers match" in page_of(user)
     lose(launch, engine)
     for user in (admin, root):
         page = page_of(user)
@@ -73,7 +73,7 @@ def test_what_is_not_found_there_is_shown_with_what_is_done_about_it(
         assert "after 4 times in a row it counts as lost" in page
         assert "Ask again now" in page
     assert "1 launch that is not over: there is no word of it" in page_of(admin, "/launches")
-    assert "Everything matches" in page_of(other)
+    assert "All trainers match" in page_of(other)
 
 
 def test_it_is_asked_for_again_at_once_by_who_manages_its_account(
