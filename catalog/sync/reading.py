@@ -10,15 +10,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from catalog.enums import Architecture, known_or_text
-from catalog.fields.snapshot_fields import FIELDS, MAX_PARAMETERS, SCHEME, SCHEME_FIELDS, SnapshotField, ValueKind
+from catalog.enums import Architecture, ShapeKind, known_or_text
+from catalog.fields.snapshot_fields import FIELDS_OF, MAX_PARAMETERS, SCHEME, SCHEME_FIELDS, SnapshotField, ValueKind
 from catalog.fields.snapshots import Snapshot
 from catalog.files.document import ModelFacts
 from catalog.sync.offers import NOT_PUBLIC, Offered, OfferedShape, RefusedLine
 from catalog.sync.titles import spell
 from connections.providers.catalogs import RemoteCatalog, RemoteModel, RemoteVersion
 from connections.providers.spec import ShardingScheme
-from wire.names import parse_model_name, parse_version_name, shape_name
+from wire.names import DEPLOYMENT_SHAPES, TRAINING_SHAPES, parse_model_name, parse_version_name, shape_name
 from wire.numbers import read_whole
 from wire.texts import unseen_in
 
@@ -48,7 +48,7 @@ def read_listed(catalog: RemoteCatalog) -> Offered:
     listed: dict[str, set[str]] = {account: set() for account in catalog.accounts}
     refused = []
     for remote in catalog.versions:
-        named = parse_version_name(remote.name)
+        named = parse_version_name(remote.name, TRAINING_SHAPES, DEPLOYMENT_SHAPES)
         if named and named[0] not in shapes:
             refused.append(
                 RefusedLine(remote.name, f"It is of {named[0]}, which the connection's Catalogs do not name.")
@@ -68,7 +68,7 @@ def read_listed(catalog: RemoteCatalog) -> Offered:
 
 def read_version(remote: RemoteVersion) -> OfferedShape:
     """The shape with its version. Errors: `LeftOut`."""
-    parsed = parse_version_name(remote.name)
+    parsed = parse_version_name(remote.name, TRAINING_SHAPES, DEPLOYMENT_SHAPES)
     if parsed is None or not parsed[2]:
         raise LeftOut("It is no name of a version.")
     if not remote.public:
@@ -76,13 +76,16 @@ def read_version(remote: RemoteVersion) -> OfferedShape:
     if parse_model_name(remote.base_model) is None:
         raise LeftOut(f"Its base model {_shown(remote.base_model)} is no name of a model.")
     account, shape_id, version_id = parsed
+    kind = next(each for each in ShapeKind if f"/{each.collection}/" in remote.name)
+    trains, fields = kind is ShapeKind.TRAINING, FIELDS_OF[kind]
     owned = {
-        field.key: _read(field, remote.snapshot) for field in FIELDS if field.key == field.head and not field.fixed
+        field.key: _read(field, remote.snapshot) for field in fields if field.key == field.head and not field.fixed
     }
     snapshot = Snapshot(
-        name=shape_name(account, shape_id),
+        name=shape_name(account, shape_id, kind.collection),
         base_model=remote.base_model,
-        trainer_sharding_scheme=_scheme(remote.snapshot),
+        trainer_mode=owned.pop("trainer_mode", None),
+        trainer_sharding_scheme=_scheme(remote.snapshot) if trains else None,
         **owned,
     )
     return OfferedShape(account, shape_id, version_id, snapshot)

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from catalog.enums import Architecture
+from catalog.enums import Architecture, Engine
 from catalog.fields.checks import problems
 from catalog.fields.facts import shape_facts
 from catalog.fields.launch_fields import common_fields
 from catalog.fields.snapshots import Snapshot
 from catalog.labels import accelerator_label
-from catalog.sync.reading import LeftOut, read_facts, read_version
+from catalog.sync.reading import LeftOut, read_facts, read_listed, read_version
 from catalog.sync.titles import spell
-from connections.providers.catalogs import RemoteModel
+from connections.providers.catalogs import RemoteCatalog, RemoteModel
 from connections.providers.spec import ShardingScheme, TrainerMode
 from tests.catalog.offered import ACCOUNT, remote
 
@@ -96,6 +96,27 @@ def test_a_version_is_read_whole() -> None:
         base_model_weight_precision="BFLOAT16",
         trainer_image_tag="0.383.0",
     )
+
+
+def test_a_deployment_shape_is_read_without_what_is_a_trainers() -> None:
+    of_trainers = remote("s", "vnuk8fdq", engine="VLLM", deploymentImageTag="1.2", trainerShardingScheme="nonsense")
+    name = f"accounts/{ACCOUNT}/deploymentShapes/s"
+    found = read_version(replace(of_trainers, name=f"{name}/versions/vnuk8fdq"))
+    assert (found.shape_id, found.version_id) == ("s", "vnuk8fdq")
+    assert found.snapshot == Snapshot(
+        name=name,
+        base_model=f"accounts/{ACCOUNT}/models/qwen3p8-27b",
+        trainer_mode=None,
+        max_supported_context_length=65536,
+        accelerator_count=8,
+        node_count=1,
+        accelerator_type="NVIDIA_B200_180GB",
+        base_model_weight_precision="BFLOAT16",
+        deployment_image_tag="1.2",
+        engine=Engine.VLLM,
+    )
+    offered = read_listed(RemoteCatalog((ACCOUNT,), (replace(of_trainers, name=f"{name}/versions/vnuk8fdq"),), ()))
+    assert (offered.count, offered.listed, offered.refused) == (1, {ACCOUNT: {"s"}}, ())
 
 
 def test_what_is_newer_than_this_release_stays_as_text() -> None:

@@ -18,6 +18,7 @@ from connections.providers.control_plane.refusals import RemoteRefusal
 from tests.connections.test_control_plane_client import LOOPBACK, answering, server
 
 VERSIONS = "/v1/accounts/local/trainingShapes/-/versions"
+SERVING = "/v1/accounts/local/deploymentShapes/-/versions"
 MODEL = "accounts/local/models/tiny"
 Pages = dict[str, tuple[int, Any]]
 
@@ -61,7 +62,22 @@ def test_all_pages_are_read_and_names_are_those_here() -> None:
     assert catalog.accounts == ("peer",)
     assert {version.base_model for version in catalog.versions} == {"accounts/peer/models/tiny"}
     assert [(found.name, found.said) for found in catalog.models] == [("accounts/peer/models/tiny", model)]
-    assert asked == [f"{VERSIONS} latest_validated=true"] * 2 + [f"/v1/{MODEL}"]
+    assert asked == [*[f"{VERSIONS} latest_validated=true"] * 2, f"{SERVING} latest_validated=true", f"/v1/{MODEL}"]
+
+
+def test_deployment_shapes_are_listed_too_and_whoever_has_no_such_list_offers_none() -> None:
+    serves = row("s") | {"name": "accounts/local/deploymentShapes/s/versions/aaaaaaa1"}
+    trains = row("a", snapshot={"baseModel": MODEL, "deploymentShapeVersion": serves["name"]})
+    pages: Pages = {VERSIONS: (200, {"trainingShapeVersions": [trains]})}
+    catalog, _ = listed(pages | {SERVING: (200, {"deploymentShapeVersions": [serves]})})
+    here = "accounts/peer/deploymentShapes/s/versions/aaaaaaa1"
+    assert [version.name for version in catalog.versions][1] == here
+    assert catalog.versions[0].snapshot["deploymentShapeVersion"] == here
+    for status, code in ((403, 7), (404, 5), (501, 12), (400, 3)):
+        catalog, _ = listed(pages | {SERVING: (status, {"code": code, "message": "No."})})
+        assert len(catalog.versions) == 1
+    with pytest.raises(Unreachable):
+        listed(pages | {SERVING: (503, {})})
 
 
 def test_a_model_that_the_key_may_not_see_keeps_no_shape_away() -> None:
@@ -76,7 +92,8 @@ def test_a_filter_that_is_not_known_is_done_without() -> None:
 
     def play(connection: socket.socket, head: str) -> None:
         filtered = "filter=" in head.split(" ")[1]
-        asked.append("filtered" if filtered else "all")
+        if "/trainingShapes/" in head:
+            asked.append("filtered" if filtered else "all")
         status, said = pages[VERSIONS] if filtered else (200, {"trainingShapeVersions": []})
         answering(json.dumps(said).encode(), f"{status} Said")(connection, head)
 

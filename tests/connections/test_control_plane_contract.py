@@ -21,6 +21,7 @@ from pytest_django.fixtures import Settings
 from accounts.actors import SYSTEM
 from catalog.domain.sync_catalog import sync_catalog
 from catalog.models import BaseModel, ShapeVersion
+from catalog.queries import find_linked
 from catalog.states import SyncOutcome
 from connections.domain.add_connection import add_connection
 from connections.providers.base import (
@@ -482,11 +483,16 @@ def test_its_catalog_comes_here_under_its_own_names(slipway: SecondSlipway, sett
     run = sync_catalog(actor=SYSTEM, connection=peer)
     assert (run.outcome, run.refused) == (SyncOutcome.APPLIED, [])
     headers = {"X-Api-Key": slipway.key}
-    listed = httpx.get(f"{slipway.url}/v1/accounts/local/trainingShapes/-/versions", headers=headers, timeout=60).json()
-    there = {row["name"] for row in listed["trainingShapeVersions"] if row["latestValidated"]}
+    there = set()
+    for kind in ("training", "deployment"):
+        path = f"/v1/accounts/local/{kind}Shapes/-/versions"
+        listed = httpx.get(slipway.url + path, headers=headers, timeout=60).json()[f"{kind}ShapeVersions"]
+        there |= {row["name"] for row in listed if row["latestValidated"]}
     here = ShapeVersion.objects.filter(shape__account__account_id="peer").select_related("shape__account")
     assert {version.name.replace("accounts/peer/", "accounts/local/") for version in here} == there
     assert len(there) == run.counts["offered"] > 3
+    links = [found for version in here if (found := find_linked([], version.frozen_snapshot))]
+    assert {found.shape.account.account_id for found in links} == {"peer"}, "what samplers run from came, too"
     titles = set(BaseModel.objects.filter(account__account_id="peer").values_list("title", "named_here"))
     assert titles == {("Tiny Qwen 3", False), ("Tiny Qwen 3 Chat", False)}
     again = sync_catalog(actor=SYSTEM, connection=peer)

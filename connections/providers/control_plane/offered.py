@@ -11,11 +11,12 @@ from connections.providers.catalogs import RemoteCatalog, RemoteModel, RemoteVer
 from connections.providers.control_plane.client import PAGE_SIZE, ControlPlaneClient
 from connections.providers.control_plane.jobs import Catalogs
 from connections.providers.control_plane.refusals import Obstacle, RemoteRefusal, clean
-from wire.names import account_name, parse_model_name
+from wire.names import DEPLOYMENT_SHAPES, TRAINING_SHAPES, account_name, parse_model_name
 
 LONGEST_SECONDS = 90.0
 MOST_VERSIONS = 20_000
 LATEST = "latest_validated=true"
+_KEYS = {TRAINING_SHAPES: "trainingShapeVersions", DEPLOYMENT_SHAPES: "deploymentShapeVersions"}
 _SILENT = frozenset({Obstacle.MISSING, Obstacle.PERMISSION})
 
 
@@ -27,7 +28,7 @@ def list_offered(client: ControlPlaneClient, catalogs: Catalogs) -> RemoteCatalo
     versions: dict[str, RemoteVersion] = {}
     bases: dict[str, str] = {}
     for there in dict.fromkeys(catalogs.accounts.values()):
-        for row in _versions(client, there, deadline):
+        for row in (*_versions(client, there, deadline), *_serving_versions(client, there, deadline)):
             version, base_model = _read(row, catalogs)
             versions.setdefault(version.name, version)
             bases.setdefault(version.base_model, base_model)
@@ -35,27 +36,39 @@ def list_offered(client: ControlPlaneClient, catalogs: Catalogs) -> RemoteCatalo
     return RemoteCatalog(tuple(catalogs.accounts), tuple(versions.values()), tuple(models))
 
 
-def _versions(client: ControlPlaneClient, account: str, deadline: float) -> Iterator[Mapping[str, Any]]:
-    """The rows of an account's latest validated versions. Where it knows no such filter, all are looked through."""
-    path = f"/v1/{account_name(account)}/trainingShapes/-/versions"
+def _serving_versions(client: ControlPlaneClient, account: str, deadline: float) -> Iterator[Mapping[str, Any]]:
+    """The same of deployment shapes; none where it has no such list, or not for this key."""
     try:
-        rows = list(_whole_list(client, path, {"filter": LATEST}, deadline))
+        return _versions(client, account, deadline, DEPLOYMENT_SHAPES)
+    except RemoteRefusal as error:
+        if error.obstacle not in _SILENT | {Obstacle.INPUT}:
+            raise
+        return iter(())
+
+
+def _versions(
+    client: ControlPlaneClient, account: str, deadline: float, collection: str = TRAINING_SHAPES
+) -> Iterator[Mapping[str, Any]]:
+    """The rows of an account's latest validated versions. Where it knows no such filter, all are looked through."""
+    path, key = f"/v1/{account_name(account)}/{collection}/-/versions", _KEYS[collection]
+    try:
+        rows = list(_whole_list(client, path, key, {"filter": LATEST}, deadline))
     except RemoteRefusal as error:
         if error.obstacle is not Obstacle.INPUT:
             raise
-        rows = list(_whole_list(client, path, {}, deadline))
+        rows = list(_whole_list(client, path, key, {}, deadline))
     return (row for row in rows if row.get("latestValidated") is True)
 
 
 def _whole_list(
-    client: ControlPlaneClient, path: str, query: Mapping[str, Any], deadline: float
+    client: ControlPlaneClient, path: str, key: str, query: Mapping[str, Any], deadline: float
 ) -> Iterator[Mapping[str, Any]]:
     """Every row, page by page. Errors: `Unreachable` where a page is no list of objects, or the pages have no end."""
     token, seen, count = "", {""}, 0
     while True:
         asked = {"pageSize": PAGE_SIZE, **query, **({"pageToken": token} if token else {})}
         said = client.call("GET", path, asked, seconds=_left(client, deadline))
-        rows = said.get("trainingShapeVersions", [])
+        rows = said.get(key, [])
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise Unreachable(f"{client.host} sent something else than a list of versions. This is tried again.")
         yield from rows
