@@ -5,6 +5,7 @@ What runs is numbered before anybody is told to start it, so a worker that dies 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
@@ -118,6 +119,9 @@ def _ask(samplers: SamplerProvider, deployment: Deployment) -> SamplerReport:
         except Gone as error:
             report = SamplerReport(Observation(AttemptState.LOST, str(error), Reason.UNKNOWN_TO_PROVIDER))
     if deployment.state == _S.DELETING and report.is_over:
+        if deployment.start and not deployment.running:  # what was scaled to 0 may have been woken where it stands
+            with suppress(Gone):
+                samplers.stop(reference)
         samplers.delete(reference.account, reference.job)
         return replace(report, removed=True)
     return report

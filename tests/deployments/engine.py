@@ -13,6 +13,7 @@ from connections.providers.base import (
     Observation,
     Reference,
     Rejected,
+    Retryable,
     Unreachable,
 )
 from connections.providers.samplers import (
@@ -66,6 +67,8 @@ class Samplers:
             self.seen[reference] = ASKED
 
     def delete(self, account: str, deployment: str) -> None:
+        if any(each.job == deployment and seen.state not in FINAL for each, seen in self.seen.items()):
+            raise Retryable(f"{deployment} is not over yet.")
         self.deleted.append(deployment)
         self.seen = {reference: seen for reference, seen in self.seen.items() if reference.job != deployment}
 

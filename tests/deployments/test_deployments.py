@@ -171,6 +171,22 @@ def test_a_job_that_names_its_deployment_is_the_one_whose_weights_that_loads(
     assert create("job-3", "dep")[0] == 400, "it is being deleted"
 
 
+def test_one_that_was_woken_where_it_stands_ends_before_it_is_deleted(
+    caller: Caller, samplers: Samplers, version: ShapeVersion
+) -> None:
+    caller.post(f"{ALL}?deploymentId=dep", body(version))
+    for seen in (UP, Observation(AttemptState.CANCELLED, "No call.", Reason.INACTIVE)):
+        step()
+        samplers.say(seen)
+    step()
+    assert state(caller) == ("READY", 0, 0)
+    samplers.say(UP)
+    caller.delete(ONE)
+    step()
+    assert caller.get(ONE)[0] == 404
+    assert not samplers.seen
+
+
 def test_one_that_is_wanted_again_while_it_ends_has_not_failed(
     caller: Caller, samplers: Samplers, version: ShapeVersion
 ) -> None:
