@@ -117,6 +117,7 @@ class TestControlPlane(ProviderContract):
         assert facts["Accounts that the key shows"] == facts["Jobs are made in"] == "local"
         assert facts["Address"] == rig.provider.there.client.url
         assert "listed" in facts["Training shapes there"]
+        assert "listed" in facts["Deployments there"]
         assert "quota" in identity.unknown
         assert rig.provider.capacity() == Capacity()
 

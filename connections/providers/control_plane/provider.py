@@ -88,6 +88,7 @@ class ControlPlaneProvider:
                 ("Jobs are made in", account),
                 ("Jobs there", _count(listed)),
                 ("Training shapes there", self._may_list(f"/v1/accounts/{account}/trainingShapes")),
+                ("Deployments there", self._may_list(f"/v1/accounts/{account}/deployments")),
             ),
             unknown=("quota", "tier", "spending limit", "free GPUs", "whether the key may create jobs"),
         )
