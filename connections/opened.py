@@ -75,6 +75,14 @@ def merges(connection: Connection) -> bool:
         return False
 
 
+def tells_logs(connection: Connection) -> bool:
+    """Whether logs of what runs there can be read, as far as it can be opened."""
+    try:
+        return open_provider(connection).capabilities.has_files
+    except Retryable:
+        return True
+
+
 def _key(connection: Connection) -> tuple[str, str, str]:
     return connection.kind, json.dumps(connection.config, sort_keys=True), connection.secret
 

@@ -20,6 +20,7 @@ from accounts.requests import SlipwayRequest, actor_of
 from catalog.fields.facts import shape_facts
 from catalog.usage import environment
 from catalog.views.access import member_of
+from connections.opened import tells_logs
 from deployments.domain.control_deployment import right_to_control
 from deployments.models import Deployment
 from deployments.pages.code import sampling_code
@@ -109,4 +110,4 @@ def _log(request: SlipwayRequest, row: Deployment) -> dict[str, Any]:
     mark = f"{row.start}.{row.log_offset}"
     if request.GET.get("log") == mark:
         return {"log_mark": mark, "log_kept": True}
-    return {"log_mark": mark, "log": row.log_tail}
+    return {"log_mark": mark, "log": row.log_tail, "has_log": bool(row.log_tail) or tells_logs(row.connection)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 from typing import Any
@@ -21,7 +22,8 @@ from connections.providers.states import AttemptState
 from deployments.models import Deployment
 from deployments.states import DeploymentState
 from launches.models import Launch
-from tests.deployments.engine import Samplers
+from tests.connections.remote import registered
+from tests.deployments.engine import RUNS, SERVING, Samplers, ServingEngine
 from tests.deployments.makers import make_deployment
 from tests.launches.makers import bring_to, make_launch
 from tests.makers import make_account, make_member, sign_in
@@ -142,6 +144,15 @@ def test_the_page_says_how_it_stands(
         assert (f'">{label}</span>' in told, words in told, EVIL in told) == (True, True, False)
     alive = facts.get("state") not in ("DELETING", "DELETED")
     assert ("/inference/v1/completions" in told, "/delete" in told) == (alive, alive)
+
+
+def test_a_connection_that_tells_no_log_says_so(
+    page: Client, team: Account, lena: User, version: ShapeVersion, near: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = make(team, lena, version, near)
+    assert "Near tells no log of its samplers." in page.get(at(row)).content.decode()
+    with registered(monkeypatch, SERVING, ServingEngine(capabilities=replace(RUNS, has_files=True))):
+        assert "Nothing logged yet." in page.get(at(row)).content.decode()
 
 
 def test_an_orphan_says_since_when_and_a_silent_connection_is_told(
