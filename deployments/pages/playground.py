@@ -106,7 +106,7 @@ def inputs_of(typed: Mapping[str, str], wrong: Mapping[str, str], *, chats: bool
     return {
         "prompt": made("prompt", "Prompt", long=True),
         "as": made(
-            "as", "As", options=options_of(forms if chats else forms[:1], typed["as"], odd=""), help=no_template
+            "as", "Ask as", options=options_of(forms if chats else forms[:1], typed["as"], odd=""), help=no_template
         ),
         "temperature": made("temperature", "Temperature", keyboard="decimal", limits="0 to 5"),
         "max_tokens": made("max_tokens", "Tokens", keyboard="numeric", limits=f"1 to {MOST_TOKENS}"),

@@ -137,7 +137,7 @@ def _sides(row: Deployment, actor: Actor, asked: Asked) -> list[Side]:
     models = [row.name, *([row.sampler_spec.base_model] if inside else [])]
     answers = ask([Question(row, admitted, asked.path, asked.body(model)) for model in models])
     sides = [_side(own, row, answers[0])]
-    if not asked.compare:
+    if not asked.compare or sides[0].is_starting:
         return sides
     if inside and answers[1].status != HTTPStatus.NOT_FOUND:
         plain = sides[0].answer is not None and not answers[0].body.get("snapshot_identity")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
@@ -23,7 +24,7 @@ from deployments.models import Deployment
 from deployments.offers import ServingOffers, can_be_named, find_offers, find_serving, free_id
 from deployments.views.access import deployments_page
 from launches.serving import IDLE_SECONDS
-from wire.errors import InvalidArgument, Refusal
+from wire.errors import AlreadyExists, InvalidArgument, Refusal
 
 SERVE = "serve"
 
@@ -54,6 +55,8 @@ def try_it(request: SlipwayRequest) -> HttpResponse:
             base_model=name,
             said={"description": f"To try {name}"},
         )
+    except AlreadyExists:  # the same button, pressed twice
+        return see_other(f"{reverse('try_it')}?{urlencode({SERVE: name})}")
     except InvalidArgument as refusal:
         told = " ".join(each.description for each in refusal.violations)
         return _page(request, account, name, None, offers, refusal=told, status=status_of(refusal))
