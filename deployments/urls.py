@@ -14,6 +14,7 @@ from deployments.views.deployment_list import deployments, orphans
 from deployments.views.deployment_page import deployment, deployment_panel
 from deployments.views.launch_set import launch_set
 from deployments.views.of_launch import launch_deployments
+from deployments.views.of_model import model_deployments
 from deployments.views.on_connection import connection_deployments, connection_retire
 from deployments.views.playground import deployment_try
 from deployments.views.sampling import (
@@ -40,6 +41,7 @@ urlpatterns = [
     path("connections/<slug:name>/deployments", connection_deployments, name="connection_deployments"),
     path("connections/<slug:name>/retire", connection_retire, name="connection_retire"),
     path("launches/<uuid:uid>/deployments", launch_deployments, name="launch_deployments"),
+    path("models/<slug:account>/<slug:model_id>/deployments", model_deployments, name="model_deployments"),
     path("deployments", deployments, name="deployments"),
     path("deployments/orphans", orphans, name="orphans"),
     path("deployments/try", try_it, name="try_it"),

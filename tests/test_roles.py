@@ -228,6 +228,7 @@ TABLE: dict[str, list[Case]] = {
         post(of_deployment("/scale"), at_least(Role.LAUNCHER, SEE_OTHER), min_replicas="0", max_replicas="0"),
         post(of_deployment("/scale"), at_least(Role.LAUNCHER, UNPROCESSABLE), min_replicas="none", max_replicas="1"),
     ],
+    "model_deployments": [get(of_trained("/deployments"), members(OK))],
     "deployment_try": [
         get(of_deployment("/try"), at_least(Role.LAUNCHER, OK)),
         post(of_deployment("/try"), at_least(Role.LAUNCHER, UNPROCESSABLE), prompt=""),

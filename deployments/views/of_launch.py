@@ -1,4 +1,4 @@
-"""The deployments that load the weights of a launch, for its page, which loads them by name."""
+"""The deployments that load or serve the weights of a launch, for its page, which loads them by name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def launch_deployments(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
     launch = find_launch(member_of(request), uid)
     if launch is None:
         raise Http404("There is no such launch.")
-    page = list_deployments([launch.account_id], LIVING & Q(trainer=launch))
+    served = Q(serves__startswith=f"{launch.name}/checkpoints/")
+    page = list_deployments([launch.account_id], LIVING & (Q(trainer=launch) | served))
     context = {
         "launch": launch,
         "rows": [shown(row) for row in page.rows],

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from django.conf import settings
+from django.test import Client
 
 from accounts.roles import Role
 from catalog.enums import Engine, ShapeKind
@@ -29,7 +30,7 @@ from tests.connections.rig import make_reference, make_submission, until, wait_f
 from tests.connections.sampler_contract import make_spec
 from tests.deployments.makers import make_deployment
 from tests.launches.gateway_parts import front_door, make_key
-from tests.makers import make_account, make_member, make_model, make_shape, make_version
+from tests.makers import make_account, make_member, make_model, make_shape, make_version, sign_in
 from tests.sampler.test_sdk import SNAPSHOTS, drive, put_snapshot
 from tests.sdk.environments import KEPT
 
@@ -127,6 +128,11 @@ def test_the_sdk_drives_a_sampler_of_this_machine_through_the_front_door(
         answer = httpx.post(f"{url}/inference/v1/completions", json=asked, headers=fields, timeout=60)
         assert answer.status_code == 200, answer.text
         assert answer.json()["snapshot_identity"] == SNAPSHOTS[-1]
+        form = {"prompt": "Hi", "as": "text", "temperature": "0", "max_tokens": "4", "top_p": "1", "compare": "on"}
+        page = sign_in(Client(), owner).post(f"/deployments/{row.uid}/try", form)
+        told = page.content.decode()
+        assert (page.status_code, f"data-identity>{SNAPSHOTS[-1]}<" in told, "4 tokens in" in told) == (200, True, True)
+        assert "took the base model's place" in told, "what answers is whole"
         named = fields | {"fireworks-deployment": row.name}
         listed = httpx.get(f"{url}/inference/v1/models", headers=named, timeout=60).json()["data"]
         assert row.name in [each["id"] for each in listed]

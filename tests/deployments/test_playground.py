@@ -24,6 +24,7 @@ from deployments.tokens import sampler_token
 from tests.deployments.engine import Samplers
 from tests.deployments.makers import make_deployment
 from tests.launches.gateway_parts import Call, StandIn
+from tests.launches.makers import make_launch
 from tests.makers import make_account, make_member, make_trained_model, sign_in
 
 pytestmark = pytest.mark.django_db
@@ -265,6 +266,26 @@ def test_trying_a_model_finds_its_deployment_or_makes_one(
     theirs = make_trained_model(account=make_account(account_id="team-b"))
     for name in (theirs.name, "", "accounts/team-a/models/none", f"{base}/x"):
         assert browser.get("/deployments/try", {"serve": name}).status_code == 404
+
+
+def test_what_a_deployment_serves_is_said_where_it_is_deleted(
+    browser: Client, samplers: Samplers, version: ShapeVersion, team: Account, lena: User
+) -> None:
+    base, near = version.snapshot["baseModel"], Connection.objects.get(name="near")
+    model = make_trained_model(account=team, model_id="thin", base_model=base, root_model=base, created_by=lena)
+    told = browser.get("/models/team-a/thin/deployments").content.decode()
+    assert "none" in told
+    row = make_deployment(owner=lena, account=team, version=version, connection=near, serves=model.name)
+    assert str(row.uid) in browser.get("/models/team-a/thin/deployments").content.decode()
+    refused = browser.post("/models/team-a/thin/delete")
+    assert (refused.status_code, "is served by accounts/team-a/deployments/dep" in refused.content.decode()) == (
+        422,
+        True,
+    )
+    launch = make_launch(owner=lena, account=team)
+    Deployment.objects.update(serves=f"{launch.name}/checkpoints/final", model=None)
+    assert str(row.uid) in browser.get(f"/launches/{launch.uid}/deployments").content.decode()
+    assert browser.post("/models/team-a/thin/delete").status_code == 303
 
 
 def test_who_may_ask(row: Deployment, client: Client, sampler: Sampler) -> None:
