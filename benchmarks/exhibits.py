@@ -53,7 +53,8 @@ def deployments(
     failed = "It ended with 1: the weights of step-40 have another number of layers than its base model."
     return {
         "deployments": "/deployments",
-        "deployment": saved(_with(ready, up), "Ready"),
+        "deployment": (serves := saved(_with(ready, up), "Ready")),
+        "deployment-try": f"{serves}/try",
         "deployment-failed": saved(make("broken", state="FAILED", detail=failed, log_tail=log), f"Failed: {failed}"),
         "deployment-idle": saved(make("asleep", replicas=0), "Ready", "Scaled to 0: no call for 60 minutes."),
         "deployment-orphan": (orphan := saved(_with(make("orphan", trainer=trainer), up), "Ready")),

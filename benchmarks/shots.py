@@ -27,6 +27,8 @@ ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-ne
 RUN_MILLISECONDS = 400_000
 SAVED = "training/step-20"
 
+CHAT_MODEL = "accounts/local/models/tiny-qwen3-chat"
+
 SIGNED_OUT = {"catalog-signed-out": "/", "sign-in": "/sign-in", "not-found": "/nowhere", "api-docs": "/api/docs"}
 SIGNED_IN = {
     "catalog": "/",
@@ -48,6 +50,7 @@ SIGNED_IN = {
     "launch-form-public": "/shapes/fireworks/qwen3p5-9b-256k/launch",
     "launches": "/launches",
     "models-empty": "/models?q=nothing",
+    "try-it": f"/deployments/try?serve={CHAT_MODEL}",
     "launches-empty": "/launches?state=LOST",
     "connections": "/connections",
     "destination-new": "/destinations/new",
@@ -183,6 +186,35 @@ def _refuse_deployment(page: Page) -> None:
     page.wait_for_load_state("load")
 
 
+def _ask(page: Page, **typed: str) -> None:
+    """Ask the demo model in a deployment that is made the first time, and waits for its sampler then."""
+    page.goto(SIGNED_IN["try-it"])
+    page.locator("main").get_by_role("link", name="Try it").or_(
+        page.get_by_role("button", name="Deploy and try")
+    ).click()
+    page.wait_for_url(re.compile(r"/deployments/[0-9a-f-]+/try$"))
+    for label, value in ({"Prompt": "What is a slipway?", "Tokens": "48", "Seed": "7"} | typed).items():
+        page.get_by_label(label).fill(value)
+    page.get_by_label("The base model beside it").check()
+    page.get_by_role("button", name="Ask", exact=True).click()
+
+
+def _ask_to_start(page: Page) -> None:
+    _ask(page)
+    expect(page.locator("[data-starting], [data-answer]").first).to_be_visible()
+
+
+def _ask_to_the_end(page: Page) -> None:
+    _ask(page)
+    expect(page.locator("[data-answer]").first).to_be_visible(timeout=RUN_MILLISECONDS)
+    page.get_by_text("Token by token").first.click()
+
+
+def _ask_in_vain(page: Page) -> None:
+    _ask(page, Temperature="hot")
+    expect(page.locator("[aria-invalid]")).to_be_visible()
+
+
 def _refuse_draft(page: Page) -> None:
     page.goto("/publish/local/tiny-qwen3-2k-lora/new")
     page.get_by_role("textbox", name="GPUs per node").fill("many")
@@ -221,6 +253,9 @@ ACTS: dict[str, Callable[[Page], None]] = {
     "launch-form-refused": _refuse_launch,
     "launch-checked": _check_launch,
     "deployment-refused": _refuse_deployment,
+    "try-starting": _ask_to_start,
+    "try-answered": _ask_to_the_end,
+    "try-refused": _ask_in_vain,
     "publish-refused": _refuse_draft,
     "import-refused": _refuse_file,
     "connection-refused": _refuse_connection,
