@@ -282,9 +282,8 @@ def reference_inputs(reference: Subject, spec: TrainerSpec, inputs: Mapping[str,
     wanted = {"base_model": spec.base_model, "lora_rank": 0, "display_name": name}
     wanted |= {same: inputs.get(same) for same in ("region", "inactivity_timeout")}
     offered = {field.name for field in reference.fields}
-    return {field: value for field, value in wanted.items() if field in offered and value is not None} | {
-        RECIPE: NO_RECIPE
-    }
+    found = {field: value for field, value in wanted.items() if field in offered and value is not None}
+    return found | {RECIPE: NO_RECIPE, WHEN_INTERRUPTED: inputs.get(WHEN_INTERRUPTED) or ""}
 
 
 def _foreign(subject: Subject, inputs: Mapping[str, Any]) -> list[Violation]:

@@ -97,6 +97,7 @@ def test_the_form_makes_the_set_and_sent_twice_makes_one(
     shown = text(lenas.post(address(policy, "launch_preview"), {"version": policy.version_id, **BOTH}))
     assert "8 GPUs in all: 4 of the trainer and 4 of the reference" in shown
     sent = {"version": policy.version_id, "idempotency_key": "k", "display_name": "First", **BOTH}
+    sent |= {"when_interrupted": "go-on"}
     pages = {lenas.post(address(policy), sent)["Location"] for _ in range(2)}
     launch, reference = Launch.objects.order_by("pk")
     (deployment,) = Deployment.objects.all()
@@ -104,6 +105,7 @@ def test_the_form_makes_the_set_and_sent_twice_makes_one(
     assert (reference.reference_of, reference.display_name, reference.spec["trainer_mode"]) == (
         launch, "First (reference)", "FORWARD_ONLY",
     )  # fmt: skip
+    assert launch.goes_on and reference.goes_on, "asked of the one, the other follows"
     assert (deployment.trainer, deployment.min_replicas, deployment.replicas) == (launch, 1, 1)
     assert {each.connection.name for each in (launch, reference, deployment)} == {"near"}
     told = launch.events.get(kind="set").message
