@@ -128,8 +128,8 @@ def _ask(samplers: SamplerProvider, deployment: Deployment) -> SamplerReport:
 
 
 def _submission(row: Deployment) -> SamplerSubmission:
-    bounds = (row.min_replicas, row.max_replicas)
-    return SamplerSubmission(row.reference, row.sampler_spec, sampler_token(row), *bounds)
+    least = 0 if trainer_is_over(row) else row.min_replicas  # so that it idles where the connection sees to that
+    return SamplerSubmission(row.reference, row.sampler_spec, sampler_token(row), least, row.max_replicas)
 
 
 @transaction.atomic

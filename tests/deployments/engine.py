@@ -35,7 +35,10 @@ ASKED = Observation(AttemptState.CANCELLED, reason=Reason.USER)
 
 @dataclass
 class Samplers:
-    """Each start by its reference; `reasons` refuse. With `takes_its_time`, what was told to end says so later."""
+    """Each start by its reference; `reasons` refuse, `bounds` are the replicas that were asked for last.
+
+    With `takes_its_time`, what was told to end says so later.
+    """
 
     seen: dict[Reference, Observation] = field(default_factory=dict)
     specs: dict[Reference, SamplerSpec] = field(default_factory=dict)
@@ -43,6 +46,7 @@ class Samplers:
     reasons: tuple[str, ...] = ()
     rejects: str = ""
     most: int = 4
+    bounds: tuple[int, int] = (0, 0)
     takes_its_time: bool = False
     away: str = ""
     told: list[SamplerRecord] = field(default_factory=list)
@@ -54,6 +58,7 @@ class Samplers:
     def start(self, submission: SamplerSubmission) -> None:
         if self.rejects:
             raise Rejected(self.rejects)
+        self.bounds = (submission.least, submission.most)
         self.seen.setdefault(submission.reference, Observation(AttemptState.CREATING, "Preparing"))
         self.specs[submission.reference] = submission.spec
 

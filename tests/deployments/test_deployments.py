@@ -171,6 +171,25 @@ def test_a_job_that_names_its_deployment_is_the_one_whose_weights_that_loads(
     assert create("job-3", "dep")[0] == 400, "it is being deleted"
 
 
+def test_its_bounds_are_handed_on_and_whose_trainer_is_over_may_idle_there(
+    caller: Caller, samplers: Samplers, version: ShapeVersion, team: Account, lena: User
+) -> None:
+    job = make_launch(owner=lena, account=team)
+    Launch.objects.update(connection=Connection.objects.get(name="near"))
+    caller.post(f"{ALL}?deploymentId=dep", body(version, hotLoadTrainerJob=job.name, minReplicaCount=1))
+    step()
+    assert samplers.bounds == (1, 1)
+    samplers.say(replace(UP, replicas=1))
+    caller.patch(f"{ONE}?updateMask=max_replica_count", {"maxReplicaCount": 3})
+    step()
+    assert (samplers.bounds, state(caller)) == ((1, 3), ("READY", 1, 1))
+    samplers.say(replace(UP, replicas=3, remote_id="accounts/there/deployments/s7k2f-dep"))
+    Launch.objects.update(state=AttemptState.COMPLETED)
+    step()
+    assert (samplers.bounds, state(caller)) == ((0, 3), ("READY", 1, 3))
+    assert Deployment.objects.get().remote_name == "accounts/there/deployments/s7k2f-dep"
+
+
 def test_one_that_was_woken_where_it_stands_ends_before_it_is_deleted(
     caller: Caller, samplers: Samplers, version: ShapeVersion
 ) -> None:
