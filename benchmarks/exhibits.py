@@ -1,23 +1,26 @@
-"""Deployments for the screenshots and the search for barriers; a part of `benchmarks.sample_data`."""
+"""Deployments and launch sets for the screenshots and the search for barriers; a part of `benchmarks.sample_data`."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.actors import Actor
 from accounts.models import Account, User
 from catalog.models import ShapeVersion
 from connections.models import Connection
+from deployments.domain.create_launch_set import create_launch_set
 from deployments.domain.move_deployment import note
 from deployments.models import Deployment
 from deployments.resolved import spec_of
 from deployments.served import ServedWeights
 from launches.domain.create_launch import create_launch
-from launches.models import Launch
+from launches.models import Attempt, Launch
 
 
 def deployments(
@@ -61,6 +64,28 @@ def deployments(
         "deployment-delete": f"{orphan}/delete",
         "deployment-new": f"/shapes/{version.shape.account.account_id}/{version.shape.shape_id}/deploy",
         "deployments-none": "/deployments?state=UPDATING",
+    }
+
+
+def launch_sets(actor: Actor, account: Account, version: ShapeVersion) -> dict[str, str]:
+    """A policy with its reference and its sampler, of which no worker hears; and the form of another one."""
+    now, later = timezone.now(), timezone.now() + timedelta(days=1)
+    asked = {"reference": "yes", "deployment_replica_count": "1"}
+    with transaction.atomic():
+        policy = create_launch_set(
+            actor=actor, account=account, version=version, idempotency_key="of-the-set",
+            inputs={"display_name": "Brief answers", "recipe": "none", **asked},
+        )  # fmt: skip
+        members = Launch.objects.filter(Q(pk=policy.pk) | Q(reference_of=policy))
+        Attempt.objects.filter(launch__in=members).update(state="CANCELLED", finished_at=now, reason="USER")
+        members.update(state="CANCELLED")
+        sampler = Deployment.objects.filter(trainer=policy)
+        sampler.update(state="FAILED", detail="It ended with 1.", next_check_at=later)
+    form = f"/shapes/{version.shape.account.account_id}/{version.shape.shape_id}/launch"
+    return {
+        "launch-form-set": f"{form}?{urlencode(asked)}",
+        "launch-of-set": f"/launches/{policy.uid}",
+        "launch-set": f"/launches/{policy.uid}/set",
     }
 
 

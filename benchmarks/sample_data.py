@@ -23,7 +23,7 @@ from accounts.domain.revoke_api_key import revoke_api_key
 from accounts.models import Account, ApiKey, Membership, User
 from accounts.roles import Role
 from accounts.scopes import Scope
-from benchmarks.exhibits import deployments
+from benchmarks.exhibits import deployments, launch_sets
 from catalog.domain.clone_shape import clone_shape
 from catalog.domain.create_draft import create_draft
 from catalog.domain.deprecate_version import deprecate_version
@@ -50,7 +50,7 @@ from publishing.domain.validate_by_hand import validate_by_hand
 from pushes.models import Push
 
 TINY, LARGE = "local/tiny-qwen3-2k-lora", "fireworks/qwen3p5-9b-256k"
-SAMPLER = "local/tiny-qwen3-sampler"
+SAMPLER, POLICY = "local/tiny-qwen3-sampler", "local/tiny-qwen3-2k"
 OURS = "local/tiny-qwen3-2k-lora-ours"
 
 
@@ -70,6 +70,7 @@ def make_sample_data() -> SampleData:
     pages = _people(actor, account) | _keys(actor, account, admin) | _upload(actor, account, admin)
     pages |= _connections(actor, account) | _models(account, admin)
     pages |= deployments(actor, account, admin, _latest(SAMPLER), _latest(TINY))
+    pages |= launch_sets(actor, account, _latest(POLICY))
     pages |= _versions(actor, account) | _by_hand(actor, account) | _rejected(actor)
     return SampleData(pages, _validating(actor))
 

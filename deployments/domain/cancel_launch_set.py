@@ -14,11 +14,12 @@ from launches.models import Launch
 
 @transaction.atomic
 def cancel_launch_set(*, actor: Actor, launch: Launch, end_samplers: bool = False) -> None:
-    """Ask for the end of the launch and its references; of its samplers, too, where that is said: all or nothing.
+    """Ask for the end of the launch and its references; of those of its samplers that the actor may
+    control, too, where that is said: all or nothing.
 
     Errors: as `cancel_launch` and `rest_deployment`.
     """
-    for sampler in samplers_of(launch) if end_samplers else ():
+    for sampler in samplers_of(launch, actor) if end_samplers else ():
         rest_deployment(actor=actor, deployment=sampler)
     cancel_launch(actor=actor, launch=launch)
     for reference in references_of(launch):

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 
+from accounts.actors import Actor
+from deployments.domain.control_deployment import may_control
 from deployments.models import Deployment
 from deployments.queries import living_deployments
 from deployments.states import DeploymentState
@@ -18,7 +20,10 @@ def references_of(policy: Launch) -> QuerySet[Launch]:
     return rows.select_related("account", "connection").order_by("pk")
 
 
-def samplers_of(policy: Launch) -> QuerySet[Deployment]:
-    """Its deployments that nobody deletes, in the order in which they are locked."""
+def samplers_of(policy: Launch, actor: Actor) -> list[Deployment]:
+    """Its deployments that nobody deletes and the actor may control, in the order in which they are locked.
+
+    Whoever tied another one to it sees to that one.
+    """
     rows = living_deployments(policy.account).filter(trainer=policy).exclude(state=DeploymentState.DELETING)
-    return rows.order_by("pk")
+    return [row for row in rows.order_by("pk") if may_control(actor, row)]

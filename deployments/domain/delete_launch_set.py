@@ -17,7 +17,7 @@ def delete_launch_set(*, actor: Actor, launch: Launch, end_samplers: bool = Fals
 
     Samplers that stay are orphans, which idle to 0. Errors: as `delete_launch` and `delete_deployment`.
     """
-    for sampler in samplers_of(launch) if end_samplers else ():
+    for sampler in samplers_of(launch, actor) if end_samplers else ():
         delete_deployment(actor=actor, deployment=sampler)
     delete_launch(actor=actor, launch=launch)
     for reference in references_of(launch):

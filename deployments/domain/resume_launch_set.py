@@ -21,7 +21,7 @@ def resume_launch_set(*, actor: Actor, launch: Launch) -> None:
 
     Errors: as `resume_launch`, `wake_deployment` and `update_deployment`.
     """
-    for sampler in samplers_of(launch):
+    for sampler in samplers_of(launch, actor):
         if sampler.state == DeploymentState.FAILED:
             update_deployment(actor=actor, deployment=sampler)
         else:

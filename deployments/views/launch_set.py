@@ -10,8 +10,9 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts.requests import SlipwayRequest
+from accounts.requests import SlipwayRequest, actor_of
 from catalog.views.access import member_of
+from deployments.domain.control_deployment import may_control
 from deployments.pages.members import LaunchSet, SamplerMember, TrainerMember
 from deployments.queries import set_of
 from deployments.views.of_launch import deploy_address
@@ -38,6 +39,7 @@ def launch_set(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
         "deploy_url": deploy_address(request, launch),
     }
     if (verb := request.GET.get("ask")) in ASKED:
-        return render(request, "deployments/set_ask.html", context | {"verb": verb})
+        ended = [row.deployment for row in samplers if may_control(actor_of(request), row.deployment)]
+        return render(request, "deployments/set_ask.html", context | {"verb": verb, "ended": ended})
     template = "deployments/set.html" if request.htmx else "deployments/set_page.html"
     return render(request, template, context)

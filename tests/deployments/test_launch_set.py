@@ -256,15 +256,18 @@ def test_it_is_cancelled_resumed_and_deleted_as_one(
     assert members(launch)[1] == ["DELETING" if ends else "UPDATING"]
 
 
-def test_who_may_not_control_a_member_changes_none(
+def test_it_ends_nobody_elses_sampler_and_is_ended_by_nobody_else(
     samplers: Samplers, policy: ShapeVersion, team: Account, lena: User, client: Client
 ) -> None:
     launch = make_set(lena, team, policy)
     other = make_member(account=team, role=Role.LAUNCHER)
-    Deployment.objects.update(owner=other)
-    answer = sign_in(client, lena).post(f"/launches/{launch.uid}/cancel", {"samplers": "end"})
-    assert (answer.status_code, members(launch)[0]) == (403, ["QUEUED", "QUEUED"])
     assert sign_in(client, other).post(f"/launches/{launch.uid}/delete").status_code == 403
+    assert members(launch)[0] == ["QUEUED", "QUEUED"]
+    Deployment.objects.update(owner=other)
+    mine = sign_in(client, lena)
+    assert "radio" not in text(mine.get(f"/launches/{launch.uid}/set?ask=cancel"))
+    assert mine.post(f"/launches/{launch.uid}/cancel", {"samplers": "end"}).status_code == 302
+    assert (members(launch)[0], Deployment.objects.get().replicas) == (["CANCELLING", "CANCELLING"], 1)
 
 
 def test_a_policy_that_is_over_takes_its_reference_along_and_its_sampler_idles_to_0(
