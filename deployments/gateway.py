@@ -19,6 +19,7 @@ from connections.providers.base import Credential, Provider, ProviderError
 from connections.providers.catalogs import NamesModels
 from connections.sealing import Unsealable, unseal
 from deployments.domain.control_deployment import right_to_control
+from deployments.domain.note_load import note_asker
 from deployments.domain.wake_deployment import ASLEEP, wake_deployment
 from deployments.elsewhere import NAMED, WITHHELD, NamesThere
 from deployments.models import Deployment
@@ -125,10 +126,16 @@ def admit_to_ask(row: Deployment, actor: Actor) -> Admitted:
 
 def look_up_to_load(secret: str, account: str, deployment: str, origin: Origin) -> Admitted:
     """The sampler, for who may control the deployment. Errors: `Refused`."""
-    row, actor = _find(secret, account, deployment, origin)
+    return admit_to_load(*_find(secret, account, deployment, origin))
+
+
+def admit_to_load(row: Deployment, actor: Actor) -> Admitted:
+    """The sampler of the deployment, which is brought back where it was scaled to 0. Errors: `Refused`."""
     demand(actor, row.account, right_to_control(actor, row))
     _wake(row, actor)
-    return _admitted(row)
+    admitted = _admitted(row)
+    note_asker(actor=actor, deployment=row)
+    return admitted
 
 
 def _find(secret: str, account: str, deployment: str, origin: Origin) -> tuple[Deployment, Actor]:

@@ -47,6 +47,12 @@ class Deployment(LeasedRow):
     loaded = models.CharField(
         max_length=400, blank=True, help_text="Identity of what its sampler loaded last: what the next one starts with."
     )
+    loaded_at = models.DateTimeField(null=True, blank=True, help_text="When it was seen to have loaded that.")
+    load_seconds = models.FloatField(null=True, blank=True, help_text="How long it took, where its sampler says.")
+    loaded_by = models.CharField(max_length=200, blank=True, db_default="", help_text="Label of who asked for that.")
+    load_asked_by = models.CharField(
+        max_length=200, blank=True, db_default="", help_text="Label of who asked for a load of which no end was seen."
+    )
     said = models.JSONField(default=dict, help_text="What the request said that changes nothing here, to be answered.")
     form_key = models.CharField(
         max_length=64,

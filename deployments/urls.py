@@ -9,7 +9,7 @@ from deployments.domain.create_launch_set import create_launch_set
 from deployments.domain.delete_launch_set import delete_launch_set
 from deployments.domain.resume_launch_set import resume_launch_set
 from deployments.views.deploy_form import deployment_new, deployment_preview
-from deployments.views.deployment_actions import deployment_delete, deployment_scale
+from deployments.views.deployment_actions import deployment_delete, deployment_load, deployment_scale
 from deployments.views.deployment_list import deployments, orphans
 from deployments.views.deployment_page import deployment, deployment_panel
 from deployments.views.launch_set import launch_set
@@ -55,5 +55,6 @@ urlpatterns = [
     path("launches/<uuid:uid>/sampling", launch_sampling, name="launch_sampling"),
     path("launches/<uuid:uid>/sampling/records", launch_sampling_records, name="launch_sampling_records"),
     path("deployments/<uuid:uid>/scale", deployment_scale, name="deployment_scale"),
+    path("deployments/<uuid:uid>/load", deployment_load, name="deployment_load"),
     path("deployments/<uuid:uid>/delete", deployment_delete, name="deployment_delete"),
 ]

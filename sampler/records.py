@@ -86,16 +86,16 @@ class Records:
         self.write(now=True)
         with self._lock:
             if load.stage == READY:
-                self._write_loaded(load.identity)
+                self._write_loaded(load)
             self._log.append(
                 LoadRecord(identity=load.identity, stage=load.stage, message=load.message, seconds=load.seconds)
             )
 
-    def _write_loaded(self, identity: str) -> None:
+    def _write_loaded(self, load: Load) -> None:
         try:
-            write_json(self._loaded, {"identity": identity})
+            write_json(self._loaded, {"identity": load.identity, "seconds": round(load.seconds, 3)})
         except OSError as error:
-            log.warning("%s was not noted as loaded: %s", identity, error.strerror or error)
+            log.warning("%s was not noted as loaded: %s", load.identity, error.strerror or error)
 
     def note_request(self, identity: str | None, begun: float, prompt_tokens: int, completion_tokens: int) -> None:
         """A request ended that those weights answered; it began at that moment of the monotonic clock."""

@@ -242,6 +242,7 @@ TABLE: dict[str, list[Case]] = {
             lambda world, _: {"serve": world.deployment.serves},
         ),
     ],
+    "deployment_load": [post(of_deployment("/load"), at_least(Role.LAUNCHER, UNPROCESSABLE))],  # nothing listens
     "deployment_delete": [
         get(of_deployment("/delete"), at_least(Role.LAUNCHER, OK)),
         post(of_deployment("/delete"), at_least(Role.LAUNCHER, SEE_OTHER)),

@@ -195,7 +195,8 @@ class Observation:
     nobody knows. `remote_id`, `remote_state` and `remote_version` are the engine's own id, state and, where it resolves
     shapes itself, shape version, "" where it has none; `estimated_start` is when it expects to start what waits.
     `nodes` and `gpus` are what the engine gave it, in its own words; `gpu_seconds` what it has counted of these so far.
-    `serving` is the identity of what a sampler loaded last, "" where that is its base model, or is not known.
+    `serving` is the identity of what a sampler loaded last, "" where that is its base model, or is not known;
+    `load_seconds` is how long that took, None where nobody says.
     `replicas` is how many of a deployment's samplers answer, None where there is one at most.
     """
 
@@ -218,6 +219,7 @@ class Observation:
     gpus: str = ""
     gpu_seconds: int | None = None
     serving: str = ""
+    load_seconds: float | None = None
     replicas: int | None = None
 
 

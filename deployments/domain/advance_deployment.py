@@ -23,6 +23,7 @@ from connections.providers.samplers import (
 )
 from connections.providers.states import FINAL, AttemptState, Reason
 from deployments.domain.move_deployment import move, note
+from deployments.domain.note_load import note_load
 from deployments.models import Deployment, SamplerMetric
 from deployments.placement import NO_SAMPLERS
 from deployments.queries import trainer_is_over
@@ -35,7 +36,6 @@ _S = DeploymentState
 SOON, WATCHED, SETTLED = timedelta(seconds=1), timedelta(seconds=10), timedelta(hours=1)
 """How long until the next look: while something changes, while a sampler runs, and where nothing does."""
 LOG_TAIL_CHARACTERS = 64 * 1024
-LONGEST_IDENTITY = 400
 log = structlog.get_logger(__name__)
 
 
@@ -181,7 +181,7 @@ def _keep_records(row: Deployment, report: SamplerReport) -> None:
 def _settle(row: Deployment, report: SamplerReport, now: datetime) -> None:
     """The row as the report says; what is wanted may be something else by now, which the next step sees to."""
     if report.observation and report.observation.serving and not row.stop_asked:  # else it may be of other weights
-        row.loaded = report.observation.serving[:LONGEST_IDENTITY]
+        note_load(row, report.observation.serving, report.observation.load_seconds, now=now)
     if row.running and report.is_over:
         row.running, row.ready_replicas, row.endpoint = False, 0, ""
         if _is_wanted(row):

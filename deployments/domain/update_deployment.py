@@ -89,7 +89,7 @@ def _serve(row: Deployment, name: str) -> None:
         told = f"{name} lies on {served.connection}, and {row.deployment_id} runs on {row.connection}."
         raise InvalidArgument([Violation("base_model", f"{told} Create another deployment.")])
     hold_served(served.model)
-    row.serves, row.model, row.loaded = served.name, served.model, ""
+    row.serves, row.model, row.loaded, row.load_asked_by = served.name, served.model, "", ""
     row.spec |= {"base_model": served.base_model, "snapshot": served.snapshot, "lora_rank": served.lora_rank}
     if reasons := _reasons_against(row, max(1, row.replicas)):
         raise FailedPrecondition(f"{row.connection}: {' '.join(reasons)}")
@@ -112,6 +112,6 @@ def _attach(row: Deployment, trainer: Launch) -> None:
             "weights are not. Create a deployment for it."
         )
     tie_launch(trainer, now=timezone.now())
-    row.trainer, row.loaded = trainer, ""
+    row.trainer, row.loaded, row.load_asked_by = trainer, "", ""
     row.spec |= {"trainer_job": trainer.known_as[1]}
     row.stop_asked = row.running

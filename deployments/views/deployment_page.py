@@ -26,6 +26,7 @@ from deployments.models import Deployment
 from deployments.pages.code import sampling_code
 from deployments.pages.scale_form import scale_fields
 from deployments.pages.standing import NEXT, DeploymentStanding
+from deployments.pages.weights import loadable
 from deployments.queries import find_deployment, orphaned_at
 from deployments.states import DeploymentState
 from wire.errors import Refusal, Violation
@@ -91,6 +92,7 @@ def _context(
         "code": () if over else sampling_code(row.name),
         "control_refusal": "" if over else refusal,
         "may_control": not over and not refusal,
+        "weights": [] if over or refusal else loadable(row),
         "fields": scale_fields(row, typed or {}, violations),
         **_log(request, row),
     }

@@ -98,7 +98,8 @@ class LocalSamplers:
         lost = "The sampler is gone; how it ended could not be noted yet: is the disk full?"
         with self.faults():
             found = self._attempts.observe(reference, shortage=str, lost=lost)
-            return replace(found, detail=_of_sampler(found.detail), serving=self._serving(reference))
+            serving, seconds = self._serving(reference)
+            return replace(found, detail=_of_sampler(found.detail), serving=serving, load_seconds=seconds)
 
     def _has(self, spec: SamplerSpec) -> bool:
         """Whether its snapshot lies here; what a trainer saves by a bare name is looked for by the sampler alone."""
@@ -110,10 +111,11 @@ class LocalSamplers:
             return True
         return (self.root / "jobs" / account / job / files.SAMPLER / name).is_dir()
 
-    def _serving(self, reference: Reference) -> str:
+    def _serving(self, reference: Reference) -> tuple[str, float | None]:
+        """The identity of what its sampler loaded last, and the seconds that this took."""
         told = files.read_json(files.records_of(self._folders.find(reference)) / LOADED) or {}
-        identity = told.get("identity")
-        return values.plain(identity[:LONGEST_IDENTITY]) if isinstance(identity, str) else ""
+        identity, seconds = told.get("identity"), values.finite(told.get("seconds"))
+        return values.plain(identity[:LONGEST_IDENTITY]) if isinstance(identity, str) else "", seconds
 
     def stop(self, reference: Reference) -> None:
         """Ask for the end. Errors: `Gone`, `Retryable`."""
