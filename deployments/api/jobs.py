@@ -14,7 +14,7 @@ from api.refusals import invalid
 from deployments.domain.update_deployment import update_deployment
 from deployments.models import Deployment
 from deployments.queries import living_deployments
-from launches.api.create import refuse_taken
+from launches.api.create import only_checks, refuse_taken
 from launches.api.views import TrainerJobsView
 from launches.domain.check_launch import CheckedLaunch
 from launches.models import Launch
@@ -39,6 +39,8 @@ class HotLoadedJobsView(TrainerJobsView):
         refuse_taken(owner, query["rlorTrainerJobId"])
         deployment = _find(owner, named)
         query = query | {"connection": query["connection"] or deployment.connection.name}
+        if only_checks(query):  # it may ask the engine, for which no transaction waits
+            return super().create(owner, query, body)
         with transaction.atomic():
             made = super().create(owner, query, body)
             if isinstance(made, Launch):

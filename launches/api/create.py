@@ -38,7 +38,7 @@ def create_job(
     Errors: as `create_launch`, with the request's own field names; `PermissionDenied` for the manual mode; `NotFound`
     for a shape that the key may not see; `FailedPrecondition` with the near misses where no shape could be chosen.
     """
-    only_checked = _read_flag("validateOnly", query["validateOnly"])
+    only_checked = only_checks(query)
     require(actor, account, Right.LAUNCH)
     if query["skipValidations"].lower() not in ("", "false", "0"):
         raise PermissionDenied(MANUAL, reason="TRAINING_SHAPE_NEEDED")
@@ -72,6 +72,11 @@ def refuse_taken(account: Account, job: str) -> None:
     """
     if Launch.objects.filter(account=account, job_id=job if is_id(job) else "").exists():
         raise AlreadyExists(f"The job id {job} is taken in {account.account_id}. Choose another.")
+
+
+def only_checks(query: Mapping[str, str]) -> bool:
+    """Whether nothing is to be created. Errors: `InvalidArgument`."""
+    return _read_flag("validateOnly", query["validateOnly"])
 
 
 def _read_flag(name: str, written: str) -> bool:

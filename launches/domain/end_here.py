@@ -11,6 +11,7 @@ from accounts.actors import Actor, require_manager, require_superuser
 from accounts.domain.record import record
 from connections.models import Connection
 from connections.providers.states import AttemptState, Reason
+from launches.domain.end_references import end_references
 from launches.domain.move import move
 from launches.models import Attempt, Launch
 from wire.errors import FailedPrecondition
@@ -40,6 +41,7 @@ def end_here(*, actor: Actor, attempt: Attempt) -> None:
     record(actor=actor, verb="end_here", target=launch.name, account=launch.account, before=before, reason=detail)
     reason = Reason.UNKNOWN_TO_PROVIDER
     move(launch, row, AttemptState.LOST, now=timezone.now(), detail=detail, reason=reason, actor=actor)
+    end_references(launch)
 
 
 def _why(connection: Connection, absent_since: datetime | None) -> str:

@@ -156,6 +156,8 @@ def test_a_job_that_names_its_deployment_is_the_one_whose_weights_that_loads(
         assert (status, words in message) == (400, True), message
     other = make_caller(account=team, user=make_member(account=team, role=Role.LAUNCHER), scope=Scope.LAUNCH)
     assert create("theirs", "dep", who=other)[0] == 403
+    checked = caller.post(f"{jobs}&rlorTrainerJobId=asked&validateOnly=true", {"hotLoadDeploymentId": "dep"})
+    assert (checked[0], checked[1]["placement"]["connection"]) == (200, "near")
     assert not Launch.objects.exists(), "both or neither"
     assert create("empty", None, "%20") == (200, "empty")
     assert caller.get(ONE)[1].get("hotLoadTrainerJob") is None

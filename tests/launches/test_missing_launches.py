@@ -128,5 +128,8 @@ def test_of_a_connection_that_does_not_answer_superusers_alone_say_that_it_is_ov
     assert "End here" in page_of(root)
     with pytest.raises(PermissionDenied):
         end_here(actor=user_actor(admin), attempt=attempt_of(launch))
+    reference = make_launch(account=team, owner=launch.owner)
+    Launch.objects.filter(pk=reference.pk).update(reference_of=launch)
     end_here(actor=user_actor(root), attempt=attempt_of(launch))
+    assert attempt_of(reference).state == "CANCELLING", "nothing asks it any more"
     assert (attempt_of(launch).state, "may still run" in attempt_of(launch).detail) == ("LOST", True)
