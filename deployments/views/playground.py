@@ -42,6 +42,10 @@ from deployments.views.deployment_page import look_at
 from launches.gateway.admission import Refused
 
 OVER = (DeploymentState.DELETING, DeploymentState.DELETED)
+OWN, BASE = "own", "base"
+TITLES = {OWN: "What it serves", BASE: "Base model"}
+ONLY = "only"
+"""Field of the form by which the page asks for the base model alone again, while that is started."""
 AFTER_SECONDS = 3
 """How long until what starts is asked again."""
 
@@ -53,13 +57,18 @@ class Side:
     `missing` is what a deployment of its own would have to serve to answer here.
     """
 
-    title: str
+    key: str
     deployment: Deployment
     answer: ShownAnswer | None = None
     refusal: str = ""
     starting_since: datetime | None = None
     note: str = ""
     missing: str = ""
+
+    @property
+    def title(self) -> str:
+        """What stands above it."""
+        return TITLES[self.key]
 
     @property
     def is_starting(self) -> bool:
@@ -81,7 +90,9 @@ def deployment_try(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
     asked, wrong = read_asked(typed)
     if asked is None:
         return _page(request, row, typed, wrong, chats=chats)
-    return _page(request, row, typed, chats=chats, asked=asked, sides=_sides(row, actor, asked))
+    alone = request.POST.get(ONLY) == BASE
+    sides = [_beside(row, actor, asked)] if alone else _sides(row, actor, asked)
+    return _page(request, row, typed, chats=chats, asked=asked, sides=sides)
 
 
 def _page(
@@ -105,6 +116,7 @@ def _page(
         "inputs": inputs_of(typed, wrong or {}, chats=chats),
         "sides": sides,
         "starting": starting,
+        "answered": any(side.answer for side in sides),
         "after": AFTER_SECONDS,
         "limit": f"{SECONDS:g}",
         "curl": curl_of(shown.path, body) if shown else "",
@@ -128,22 +140,21 @@ def _has_template(row: Deployment) -> bool:
 
 def _sides(row: Deployment, actor: Actor, asked: Asked) -> list[Side]:
     """What the deployment answers and, where that is asked for, its base model, at the same time where both can."""
-    own, base = "What it serves", "Base model"
     try:
         admitted = admit_to_ask(row, actor)
     except Refused as refusal:
-        return [_refused(own, row, refusal)]
+        return [_refused(OWN, row, refusal)]
     inside = asked.compare and not _is_whole(row)
     models = [row.name, *([row.sampler_spec.base_model] if inside else [])]
     answers = ask([Question(row, admitted, asked.path, asked.body(model)) for model in models])
-    sides = [_side(own, row, answers[0])]
+    sides = [_side(OWN, row, answers[0])]
     if not asked.compare or sides[0].is_starting:
         return sides
     if inside and answers[1].status != HTTPStatus.NOT_FOUND:
         plain = sides[0].answer is not None and not answers[0].body.get("snapshot_identity")
         note = "Nothing was loaded on it, so both are the base model's." if plain else ""
-        return [*sides, _side(base, row, answers[1], note=note)]
-    return [*sides, _beside(base, row, actor, asked)]
+        return [*sides, _side(BASE, row, answers[1], note=note)]
+    return [*sides, _beside(row, actor, asked)]
 
 
 def _is_whole(row: Deployment) -> bool:
@@ -151,34 +162,34 @@ def _is_whole(row: Deployment) -> bool:
     return row.model is not None and row.model.kind == ModelKind.FULL
 
 
-def _beside(title: str, row: Deployment, actor: Actor, asked: Asked) -> Side:
+def _beside(row: Deployment, actor: Actor, asked: Asked) -> Side:
     """The base model, whose place whole weights took: from a deployment of its own, where there is one."""
     base = row.model.base_model if row.model and _is_whole(row) else row.sampler_spec.base_model
     other = find_serving(row.account, base)
     if other is None or other.pk == row.pk:
-        return Side(title, row, missing=base)
+        return Side(BASE, row, missing=base)
     try:
         admitted = admit_to_ask(other, actor)
     except Refused as refusal:
-        return _refused(title, other, refusal)
+        return _refused(BASE, other, refusal)
     (answer,) = ask([Question(other, admitted, asked.path, asked.body(other.name))])
-    return _side(title, other, answer, note=f"Answered by {other.deployment_id}.")
+    return _side(BASE, other, answer, note=f"Answered by {other.deployment_id}.")
 
 
-def _side(title: str, row: Deployment, told: SamplerAnswer, *, note: str = "") -> Side:
+def _side(key: str, row: Deployment, told: SamplerAnswer, *, note: str = "") -> Side:
     if told.refusal and told.status == HTTPStatus.SERVICE_UNAVAILABLE and row.ready_replicas == 0:
-        return _starting(title, row)
+        return _starting(key, row)
     if told.refusal:
-        return Side(title, row, refusal=told.refusal)
+        return Side(key, row, refusal=told.refusal)
     answer = read_answer(told.body, told.seconds, base_model=row.sampler_spec.base_model)
-    return Side(title, row, answer=answer, note=note)
+    return Side(key, row, answer=answer, note=note)
 
 
-def _refused(title: str, row: Deployment, refusal: Refused) -> Side:
+def _refused(key: str, row: Deployment, refusal: Refused) -> Side:
     """One that may answer soon is being started."""
     row.refresh_from_db()
-    return _starting(title, row) if refusal.retry_after else Side(title, row, refusal=refusal.message)
+    return _starting(key, row) if refusal.retry_after else Side(key, row, refusal=refusal.message)
 
 
-def _starting(title: str, row: Deployment) -> Side:
-    return Side(title, row, starting_since=row.updated_at)
+def _starting(key: str, row: Deployment) -> Side:
+    return Side(key, row, starting_since=row.updated_at)

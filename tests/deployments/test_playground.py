@@ -178,6 +178,13 @@ def test_the_base_model_answers_beside_it(
     sampler.answers[row.name], sampler.answers[other.name] = (200, answer()), (200, answer(None))
     second = shown()
     assert (second.identities, "Answered by plain." in second.text) == (["step-7", base], True)
+    Deployment.objects.filter(pk=other.pk).update(endpoint="", state="CREATING")
+    waits = shown()
+    assert (waits.identities, waits.starts, '"only": "base"' in waits.html) == (["step-7"], True, True)
+    sampler.asked.clear()
+    Deployment.objects.filter(pk=other.pk).update(endpoint=sampler.endpoint, state="READY")
+    alone = Shown(browser.post(address(row), both | {"only": "base"}))
+    assert (alone.identities, [body["model"] for body in sampler.asked]) == ([base], [other.name])
 
 
 def test_one_that_does_not_answer_yet_is_asked_again_by_itself(
