@@ -55,6 +55,7 @@ def run(command: str, arguments: list[str]) -> int:
     """Run the program against a Slipway of its own; returns its exit code."""
     if command == "prove":  # it runs in another folder than its caller, who named a path
         arguments = [*arguments[:1], *(str(Path(path).absolute()) for path in arguments[1:2]), *arguments[2:]]
+        os.environ.setdefault("SLIPWAY_LOCAL_SAMPLERS", "2")  # distillation asks a student's and a teacher's at once
     console = Console()
     browser = find_or_install_browser(console) if command == "shots" else find_browser()
     if command == "shots" and not browser:

@@ -6,12 +6,12 @@ import re
 import sys
 from pathlib import Path
 
-from proofs import cookbook, snippets
+from proofs import cookbook, cookbook_rl, snippets
 from proofs.workplace import Workplace
 
-PROOFS = {"cookbook": cookbook.prove, "snippets": snippets.prove}
+PROOFS = {"cookbook": cookbook.prove, "cookbook-rl": cookbook_rl.prove, "snippets": snippets.prove}
 USAGE = (
-    "usage: ./run prove cookbook|snippets PATH [SDK]\n"
+    "usage: ./run prove cookbook|cookbook-rl|snippets PATH [SDK]\n"
     "PATH is a checkout of the official cookbook, SDK a version of the official SDK other than the one that pages name."
 )
 

@@ -33,7 +33,7 @@ STEPS = 20
 class CookbookRecipe:
     """One with its data, how it is told to take a few of them, and what else it is told.
 
-    Those that sample are none of them: no provider here runs samplers. Without `render_workers` one renders in as many
+    Those that sample are none of them (cookbook_rl.py). Without `render_workers` one renders in as many
     processes as there may be, each of which loads torch.
     """
 

@@ -71,6 +71,11 @@ class Workplace:
         found = self.ask("accounts/local/rlorTrainerJobs")["rlorTrainerJobs"]
         return [job["name"] for job in found if not job["state"].endswith(over)]
 
+    def samplers_left(self) -> list[str]:
+        """The deployments with a sampler that runs, or that is to run: recipes scale theirs to 0."""
+        found = self.ask("accounts/local/deployments")["deployments"]
+        return [row["name"] for row in found if row["desiredReplicaCount"] or row["replicaCount"]]
+
     def ask(self, name: str) -> dict[str, Any]:
         """What the API says of that resource, or list."""
         answer = httpx.get(f"{BASE_URL}/v1/{name}", headers={"X-Api-Key": self._key}, timeout=30)

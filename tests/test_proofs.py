@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proofs import cookbook
+from proofs import cookbook, cookbook_rl
 from proofs.__main__ import main
 from proofs.desk import Desk
 from proofs.waits import waits_of
@@ -15,7 +15,7 @@ from proofs.waits import waits_of
 @pytest.mark.parametrize("arguments", [[], ["cookbook"], ["nothing", "/tmp"], ["snippets", "/tmp", "/tmp"]])
 def test_a_wrong_call_is_told_the_right_one(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
-    assert "usage: ./run prove cookbook|snippets PATH [SDK]" in capsys.readouterr().err
+    assert "usage: ./run prove cookbook|cookbook-rl|snippets PATH [SDK]" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_no_cookbook_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,6 +27,8 @@ def test_programs_for_recipes_are_python() -> None:
     for recipe in cookbook.RECIPES:
         compile(cookbook._program(recipe, **cookbook._from_model(recipe)), recipe.name, "exec")
     compile(cookbook._reading("model = None"), "reading", "exec")
+    for loop in cookbook_rl.RECIPES:
+        compile(cookbook_rl.program(loop), loop.name, "exec")
 
 
 def test_what_a_recipe_waited_for_is_read_from_its_log() -> None:
