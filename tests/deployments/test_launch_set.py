@@ -238,8 +238,11 @@ def test_it_is_cancelled_resumed_and_deleted_as_one(
     assert (members(launch)[0], wanted()) == (["CANCELLING", "CANCELLING"], 0 if ends else 1)
     step()
     assert members(launch)[1] == ["READY"]
-    for each in (launch, reference):
-        see(each, S.CANCELLED)
+    see(launch, S.CANCELLED)
+    early = lenas.post(f"/launches/{launch.uid}/resume")
+    assert early.status_code == 422 and "is still ending. Resume once it is over." in text(early)
+    assert members(launch)[0] == ["CANCELLED", "CANCELLING"]
+    see(reference, S.CANCELLED)
     again = lenas.post(f"/launches/{launch.uid}/cancel", {"samplers": choice})
     assert again.status_code == 422 and "nothing to cancel" in text(again)
     act("resume")
