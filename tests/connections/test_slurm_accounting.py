@@ -85,6 +85,21 @@ def test_an_end_that_the_controller_forgot_is_told(ground: SlurmGround, state: s
     assert not asked.exists(), "written down, nobody is asked again"
 
 
+def test_what_has_just_ended_and_said_nothing_yet_is_waited_for(ground: SlurmGround) -> None:
+    directory, ended = ground.folders.directory(REFERENCE), int(datetime.now(UTC).timestamp())
+    row = {"job_id": 17, "name": NAME, "job_state": "FAILED", "state_reason": "NonZeroExitCode", "end_time": ended}
+    say(ground, "squeue", json.dumps({"jobs": [row]}))
+    patient = replace(ground, settling=timedelta(minutes=1))
+    for began, state in ((False, AttemptState.CREATING), (True, AttemptState.RUNNING)):
+        if began:
+            files.write_json(directory / files.TRAINER, {"pid": 1})
+        seen = observing.look(patient, REFERENCE)
+        assert (seen.state, seen.ready, seen.reason) == (state, False, None)
+        assert seen.detail.startswith("It has ended. Slurm says FAILED (NonZeroExitCode)")
+    files.write_json(directory / files.EXIT, {"stage": "trainer", "code": 0, "signal": None, "asked": False})
+    assert observing.look(patient, REFERENCE).state is AttemptState.COMPLETED
+
+
 def test_whose_outcome_is_there_needs_no_mark(ground: SlurmGround) -> None:
     directory = ground.folders.directory(REFERENCE)
     files.write_json(directory / files.EXIT, {"stage": "trainer", "code": 1, "signal": None, "asked": False})

@@ -102,7 +102,7 @@ def _trial(client: SlurmClient, options: Sequence[str]) -> str:
         trial = read_trial(client.try_out(options, _PROBE))
     except ProviderError as error:
         return f"not be taken: {error}"
-    return "be taken" + (f", from {trial.starts:%Y-%m-%dT%H:%M:%S}" if trial.starts else "")
+    return "be taken" + (f", from {trial.starts:%Y-%m-%d %H:%M:%S} UTC" if trial.starts else "")
 
 
 def _writable(root: Path) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from connections.providers.base import Gone, Observation, Reference, Retryable
+from connections.providers.base import Gone, Observation, Reference
 from connections.providers.slurm import standing, states
 from connections.providers.slurm.answers import SlurmJob
 from connections.providers.slurm.endings import AttemptEnding, ending_of, exit_facts, read_ending, write_ending
@@ -52,7 +53,8 @@ def observation(ground: SlurmGround, reference: Reference, jobs: tuple[SlurmJob,
     if job.state in states.WAITING:
         return standing.waiting(directory, job, jobs)
     if job.state not in states.UNFINISHED:
-        raise Retryable(f"Slurm says {job.words} of job {job.job_id}; its own word is not there yet.")
+        words = f"It has ended. Slurm says {job.words}; what it wrote last is waited for."
+        return replace(standing.live(directory, job, "", None), detail=words)
     return standing.live(directory, job, _host(ground, job), ground.dial)
 
 
