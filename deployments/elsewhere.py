@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from accounts.models import Account
+from connections.models import Connection
 from launches.gateway.admission import Refused
 from launches.gateway.exchange import Body
-from launches.gateway.loading import parsed, whole_body
+from launches.gateway.loading import LARGEST, SCHEME, ask_for_jobs_there, parsed, whole_body, with_ids_there
 from launches.gateway.renaming import Names
 from wire.status import Code
 
@@ -29,13 +32,19 @@ WITHHELD = frozenset(
 
 @dataclass(frozen=True)
 class NamesThere:
-    """Resource names here and there; a base model has "" where it is not offered there."""
+    """Resource names here and there, of a base model "" where it is not offered there.
+
+    `job` is the id of the trainer, "" where there is none, or none there.
+    """
 
     deployment: str
     deployment_there: str
     base_model: str
     base_model_there: str
-    connection: str
+    account: Account
+    connection: Connection
+    job: str = ""
+    job_there: str = ""
 
     @property
     def fields(self) -> tuple[tuple[bytes, bytes], ...]:
@@ -53,7 +62,24 @@ class NamesThere:
         if self.base_model_there and self.base_model_there != self.base_model:
             for end in ('"', "#"):
                 names.append((f'"{self.base_model_there}{end}'.encode(), f'"{self.base_model}{end}'.encode()))
+        if self.job_there:
+            names.append((f"{SCHEME}{self.job_there}/".encode(), f"{SCHEME}{self.job}/".encode()))
         return names
+
+    async def translate_load(self, body: Body) -> Body:
+        """The body of a hot load: a job has its id there, where it is of this account; no model there is named.
+
+        The account there is shared by others of this Slipway. Errors: `Refused`.
+        """
+        asked = parsed(await whole_body(body, (), LARGEST))
+        told = await with_ids_there(asked, partial(ask_for_jobs_there, self.account, self.connection))
+        identity = told.get("identity") if isinstance(told, Mapping) else None
+        if not isinstance(identity, str):
+            raise Refused(Code.INVALID_ARGUMENT, "The body of this call has to be a JSON object with an identity.")
+        if identity.strip().lower().startswith("accounts/"):
+            where = f"{identity[:200]} is not at {self.connection}, where {self.deployment} runs."
+            raise Refused(Code.NOT_FOUND, f"{where} Load what a trainer there saved, by its name.")
+        return body.replaced(json.dumps(told).encode())
 
     async def translate(self, body: Body) -> Body:
         """The body of what asks for completions, which names the model as it is called there. Errors: `Refused`."""
@@ -73,6 +99,8 @@ class NamesThere:
             return self.deployment_there
         if part == self.base_model and self.base_model_there:
             return self.base_model_there
+        if self.job_there and part.startswith(f"{SCHEME}{self.job}/"):
+            return f"{SCHEME}{self.job_there}/{part.removeprefix(f'{SCHEME}{self.job}/')}"
         if part.startswith("accounts/"):
             told = f"{part[:200]} is not at {self.connection}, where {self.deployment} runs. Name the deployment alone."
             raise Refused(Code.INVALID_ARGUMENT, told)

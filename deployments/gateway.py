@@ -6,8 +6,9 @@ So of these bodies the whole is read first; they are passed on as they came.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from accounts.actors import Actor, key_actor
@@ -31,6 +32,7 @@ from launches.gateway.admission import Admitted, LookUp, Refused, authenticated,
 from launches.gateway.application import Gateway, GatewayRequest, body_of
 from launches.gateway.exchange import Body, Receive
 from launches.gateway.loading import parsed, whole_body
+from launches.models import Attempt
 from wire.names import deployment_name, is_id
 from wire.status import Code
 
@@ -121,7 +123,7 @@ def admit_to_ask(row: Deployment, actor: Actor) -> Admitted:
     """The sampler of the deployment, which is brought back where it was scaled to 0. Errors: `Refused`."""
     demand(actor, row.account, Right.LAUNCH)
     _wake(row, actor)
-    return _admitted(row, names_a_model=True)
+    return _admitted(row, NamesThere.translate)
 
 
 def look_up_to_load(secret: str, account: str, deployment: str, origin: Origin) -> Admitted:
@@ -133,7 +135,7 @@ def admit_to_load(row: Deployment, actor: Actor) -> Admitted:
     """The sampler of the deployment, which is brought back where it was scaled to 0. Errors: `Refused`."""
     demand(actor, row.account, right_to_control(actor, row))
     _wake(row, actor)
-    admitted = _admitted(row)
+    admitted = _admitted(row, NamesThere.translate_load)
     note_asker(actor=actor, deployment=row)
     return admitted
 
@@ -156,8 +158,8 @@ def _wake(row: Deployment, actor: Actor) -> None:
         raise Refused(Code.UNAVAILABLE, told, retry_after=RETRY_SECONDS)
 
 
-def _admitted(row: Deployment, *, names_a_model: bool = False) -> Admitted:
-    """Where its sampler listens; `names_a_model` says that the body asks for completions. Errors: `Refused`."""
+def _admitted(row: Deployment, translate: Callable[[NamesThere, Body], Awaitable[Body]] | None = None) -> Admitted:
+    """Where its sampler listens; `translate` is for a body that goes to another control plane. Errors: `Refused`."""
     if row.state == DeploymentState.DELETING:
         raise Refused(Code.NOT_FOUND, f"{row.name} is being deleted.")
     if row.state == DeploymentState.FAILED:
@@ -183,7 +185,7 @@ def _admitted(row: Deployment, *, names_a_model: bool = False) -> Admitted:
                 fields=names.fields,
                 withheld=WITHHELD,
                 renamed=names.renamed,
-                translate=names.translate if names_a_model else None,
+                translate=partial(translate, names) if translate else None,
             )
     except (ProviderError, Unsealable) as error:
         raise Refused(Code.UNAVAILABLE, f"The connection {row.connection} cannot be used: {error}") from error
@@ -195,4 +197,7 @@ def _admitted(row: Deployment, *, names_a_model: bool = False) -> Admitted:
 def _names_there(row: Deployment, provider: Provider) -> NamesThere:
     base_model: str = row.spec["base_model"]
     there = provider.model_there(base_model) if isinstance(provider, NamesModels) else base_model
-    return NamesThere(row.name, row.remote_name, base_model, there, str(row.connection))
+    jobs = Attempt.objects.filter(launch=row.trainer_id).exclude(remote_id="").order_by("-number")
+    job = row.trainer.job_id if row.trainer else ""
+    job_there = jobs.values_list("remote_id", flat=True).first() or ""
+    return NamesThere(row.name, row.remote_name, base_model, there, row.account, row.connection, job, job_there)

@@ -8,8 +8,9 @@ are known by a reference: on the other side several accounts may share one.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -17,7 +18,9 @@ from asgiref.sync import sync_to_async
 from django.db import connections
 from django.db.models import Q
 
+from accounts.models import Account
 from api.outages import UNASKABLE
+from connections.models import Connection
 from connections.opened import open_provider
 from connections.providers.base import ProviderError
 from connections.providers.catalogs import NamesModels
@@ -46,17 +49,21 @@ async def translated_body(body: Body, fields: Iterable[tuple[bytes, bytes]], att
 
     Errors: `Refused`, `CallerGone`, `CutOff`.
     """
-    asked = parsed(await whole_body(body, fields, LARGEST))
+    told = await with_ids_there(parsed(await whole_body(body, fields, LARGEST)), partial(_ids_there, attempt))
+    if isinstance(told, dict) and isinstance(base := told.get(BASE_MODEL), str):
+        told[BASE_MODEL] = await _model_there(attempt, base) or base
+    return body.replaced(json.dumps(told).encode())
+
+
+async def with_ids_there(asked: Any, look_up: Callable[[set[str]], Awaitable[Mapping[str, str]]]) -> Any:
+    """The JSON with the ids that jobs have there, which `look_up` tells of those here. Errors: `Refused`."""
     with _read_as_json():
         jobs = {job for job, _ in _references(asked)}
     if len(jobs) > MOST_REFERENCES:
         raise Refused(Code.INVALID_ARGUMENT, f"{len(jobs)} jobs in one call; name at most {MOST_REFERENCES}.")
-    there = await _ids_there(attempt, jobs) if jobs else {}
+    there = await look_up(jobs) if jobs else {}
     with _read_as_json():
-        told = _rewritten(asked, there)
-    if isinstance(told, dict) and isinstance(base := told.get(BASE_MODEL), str):
-        told[BASE_MODEL] = await _model_there(attempt, base) or base
-    return body.replaced(json.dumps(told).encode())
+        return _rewritten(asked, there)
 
 
 @contextmanager
@@ -153,26 +160,38 @@ def model_there(attempt: int, base_model: str) -> str:
 
 
 def ids_there(attempt: int, jobs: Iterable[str]) -> Mapping[str, str]:
-    """By its id here, or the one there where somebody knows that, the job's id on the attempt's connection.
+    """As `jobs_there`, of the account and the connection of the attempt's launch. Errors: `Refused`."""
+    mine = Attempt.objects.select_related("launch__account", "launch__connection").get(pk=attempt).launch
+    return jobs_there(mine.account, mine.connection, jobs)
+
+
+@sync_to_async(thread_sensitive=False)
+def ask_for_jobs_there(account: Account, connection: Connection, jobs: Iterable[str]) -> Mapping[str, str]:
+    """As `jobs_there`, for an event loop. Errors: `Refused`."""
+    with _database():
+        return jobs_there(account, connection, jobs)
+
+
+def jobs_there(account: Account, connection: Connection, jobs: Iterable[str]) -> Mapping[str, str]:
+    """By its id here, or the one there where somebody knows that, the job's id on the connection.
 
     Errors: `Refused`, for a job of another account as for one that there is not.
     """
-    mine = Attempt.objects.select_related("launch__account", "launch__connection").get(pk=attempt).launch
     named = [job for job in jobs if is_id(job)]
     rows = Attempt.objects.select_related("launch__account", "launch__connection").defer("log_tail")
-    rows = rows.filter(Q(launch__job_id__in=named) | Q(remote_id__in=named), launch__account=mine.account_id)
+    rows = rows.filter(Q(launch__job_id__in=named) | Q(remote_id__in=named), launch__account=account)
     found = list(rows.order_by("number"))
     ids: dict[str, str] = {}
     for job in jobs:
         its = [each for each in found if job in (each.launch.job_id, each.remote_id)]
         if not its:
-            raise no_such_job(mine.account.account_id, job)
+            raise no_such_job(account.account_id, job)
         launch = its[-1].launch
-        if launch.connection_id != mine.connection_id:
-            sentence = f"The checkpoints of {launch.name} lie on {launch.connection}, and this trainer is on"
-            raise Refused(Code.NOT_FOUND, f"{sentence} {mine.connection}, which cannot load them.")
+        if launch.connection_id != connection.pk:
+            sentence = f"The checkpoints of {launch.name} lie on {launch.connection}, and what is asked is on"
+            raise Refused(Code.NOT_FOUND, f"{sentence} {connection}, which cannot load them.")
         known = [each.remote_id for each in its if each.remote_id]
         if not known:
-            raise Refused(Code.NOT_FOUND, f"{launch.name} was never on {mine.connection}, and has no checkpoint there.")
+            raise Refused(Code.NOT_FOUND, f"{launch.name} was never on {connection}, and has no checkpoint there.")
         ids[job] = known[-1]
     return ids

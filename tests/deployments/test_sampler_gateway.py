@@ -22,6 +22,7 @@ from deployments.models import Deployment
 from deployments.states import DeploymentState
 from deployments.tokens import sampler_token
 from launches.gateway.application import Gateway
+from launches.models import Attempt, Launch
 from tests.connections.remote import registered
 from tests.deployments.engine import SERVING, FarEngine, Samplers
 from tests.deployments.makers import make_deployment
@@ -304,6 +305,42 @@ def test_the_connections_key_opens_no_other_deployment_there(
     sampler.script = lambda call: call.answer(b"{}", status=b"401 Unauthorized")
     refused = asked(COMPLETIONS, secret, prompt())
     assert (refused.status, "Near, where the sampler of" in json.loads(refused.body)["message"]) == (502, True)
+
+
+def test_a_hot_load_elsewhere_names_no_job_of_another_account(
+    far: Deployment, sampler: StandIn, lena: User, subtests: pytest.Subtests
+) -> None:
+    """The account there is shared: what the connection's key opens is more than what the caller may have."""
+    secret, told = make_key(lena, far.account), []
+
+    def echo(call: Call) -> None:
+        told.append(json.loads(call.body()))
+        call.answer(json.dumps(told[-1]).encode())
+
+    sampler.script = echo
+    theirs = make_launch(owner=make_member(account=make_account()), account=make_account())
+    assert far.trainer
+    for launch, there in ((far.trainer, "s7k2f-mine"), (theirs, "s7k2f-theirs")):
+        Launch.objects.filter(pk=launch.pk).update(connection=far.connection)
+        Attempt.objects.filter(launch=launch).update(remote_id=there)
+    mine = f"cross_job://{far.trainer.job_id}/step-1"
+    body = {"identity": mine, "incremental_snapshot_metadata": {"previous_snapshot_identity": mine}}
+    answer = asked(HOT_LOADED, secret, json.dumps(body).encode(), (NAMED,))
+    there = "cross_job://s7k2f-mine/step-1"
+    assert told.pop() == {"identity": there, "incremental_snapshot_metadata": {"previous_snapshot_identity": there}}
+    assert json.loads(answer.body) == body, "it is answered as it was asked"
+    asked(COMPLETIONS, secret, prompt(f"{NAME}#{mine}"))
+    assert told.pop()["model"] == f"{THERE}#{there}"
+    for identity in (
+        f"cross_job://{theirs.job_id}/step-1", "cross_job://s7k2f-theirs/step-1", " CROSS_JOB://s7k2f-theirs/step-1",
+        "accounts/there/models/theirs", " Accounts/there/models/theirs",
+    ):  # fmt: skip
+        with subtests.test(identity=identity):
+            refused = asked(HOT_LOADED, secret, json.dumps({"identity": identity}).encode(), (NAMED,))
+            assert refused.status == 404, refused.body
+    for nonsense in (b"[]", b"{}", b'{"identity": 7}', b"{"):
+        assert asked(HOT_LOADED, secret, nonsense, (NAMED,)).status == 400
+    assert told == []
 
 
 def test_a_stream_from_elsewhere_stays_one(far: Deployment, sampler: StandIn, lena: User) -> None:

@@ -15,10 +15,11 @@ from connections.kinds import CONTROL_PLANE
 from connections.models import Connection
 from connections.sealing import seal
 from launches.gateway import loading
-from launches.gateway.admission import Refused
+from launches.gateway.admission import Admitted, Refused
 from launches.gateway.application import Gateway, GatewayRequest
 from launches.gateway.exchange import Body, CallerGone, CutOff, NoAnswer
 from launches.gateway.loading import LARGEST, ids_there, may_name, model_there, translated_body
+from launches.gateway.pool import Endpoint
 from launches.models import Attempt, Launch
 from tests.connections.remote import make_connection
 from tests.launches.makers import attempt_of, make_launch
@@ -163,7 +164,8 @@ def test_where_the_connections_secret_goes_along_paths_stay_below_the_job(
     for elsewhere in (7, None):
         expected = Refused if refused and elsewhere else NoAnswer
         with pytest.raises(expected) as told:
-            asyncio.run(gateway._forward(asked, {"headers": []}, None, elsewhere))  # type: ignore[arg-type]
+            admitted = Admitted(Endpoint("127.0.0.1", 9), b"", attempt_elsewhere=elsewhere)
+            asyncio.run(gateway._forward(asked, {"headers": []}, None, admitted))  # type: ignore[arg-type]
         if isinstance(told.value, Refused):
             assert told.value.http_status == 400 and "job-1 does not run on this Slipway" in told.value.message
 
@@ -189,7 +191,7 @@ def test_a_job_is_known_by_its_id_here_within_its_account_and_connection() -> No
             Refused, match=r"^There is no job accounts/local/rlorTrainerJobs/.* that this API key is for"
         ):
             ids_there(pk, {job})
-    with pytest.raises(Refused, match="lie on Farther, and this trainer is on Far,"):
+    with pytest.raises(Refused, match="lie on Farther, and what is asked is on Far,"):
         ids_there(pk, {away.job_id})
     with pytest.raises(Refused, match="was never on Far"):
         ids_there(pk, {waiting.job_id})
