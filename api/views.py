@@ -177,7 +177,8 @@ def _wrong(errors: Any, field: Any, given: Any, prefix: str) -> list[Violation]:
         found = []
         for name, inner in errors.items():
             value = given.get(name) if isinstance(given, dict) else None
-            found += _wrong(inner, getattr(field, "fields", {}).get(name), value, f"{prefix}{name}.")
+            part = getattr(field, "fields", {}).get(name) or getattr(field, "child", None)
+            found += _wrong(inner, part, value, f"{prefix}{sendable(str(name))}.")
         return found
     path = prefix.rstrip(".")[:80]
     told = errors[NON_FIELD] if isinstance(errors, dict) else errors

@@ -13,6 +13,7 @@ from deployments.states import DeploymentState
 from launches.queries import find_shape
 from lists.filters import DeclaredList, ListFilter, SortColumn, day_filters, owner_filter
 
+LONGEST_NAME = 200
 ORPHANS, ASLEEP = "orphaned", "asleep"
 STATES: dict[str, tuple[str, Q]] = {
     **{state.value: (label, Q(state=state)) for state, label in LABELS.items() if state != DeploymentState.DELETED},
@@ -54,7 +55,7 @@ DEPLOYMENTS = DeclaredList(
         ),
         ListFilter(
             "connection",
-            forms.Field(label="Runs on"),
+            forms.CharField(label="Runs on", max_length=LONGEST_NAME),
             lambda name, _: Q(connection__name=name),
             lambda name: f"on {name}",
             anything="Anywhere",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
 
 from api.fields import WholeField
+from api.parsing import sendable, shown
+from api.sentences import OWN
 from deployments.models import Deployment
 from deployments.states import DeploymentState
 from wire.names import job_name
@@ -17,6 +20,29 @@ STATES = tuple(DeploymentState)
 TRANSITIONS = ("SYNC", "ASYNC")
 TAKEN = ("description", "enableHotLoad", "forTraining", "hotLoadBucketType", "hotLoadTransitionType", "annotations")
 """Fields that are kept as they are said, and answered so."""
+MOST_ANNOTATIONS, LONGEST_NAME = 64, 200
+"""How many there may be, and the characters of a name."""
+
+
+class AnnotationsField(serializers.DictField):
+    """Texts by name: not too many for each answer of a list to hold, and none with a name that cannot be written."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """The texts. Errors: `ValidationError`."""
+        if isinstance(data, dict) and (sentence := _refuse_names(data)):
+            raise serializers.ValidationError(sentence, code=OWN)
+        return super().to_internal_value(data)
+
+
+def _refuse_names(given: Mapping[str, Any]) -> str:
+    """Why the names of annotations cannot be kept; "" where they can."""
+    if len(given) > MOST_ANNOTATIONS:
+        return f"There are {len(given):,}; the limit is {MOST_ANNOTATIONS}. Leave some out."
+    if long := next((name for name in given if len(name) > LONGEST_NAME), None):
+        return f"The name {shown(long)} has {len(long):,} characters; the limit is {LONGEST_NAME}. Shorten it."
+    if odd := next((name for name in given if "\0" in name or sendable(name) != name), None):
+        return f"The name {shown(odd)} holds a character that no text may hold. Send another one."
+    return ""
 
 
 class DeploymentPlacementSerializer(serializers.Serializer[Any]):
@@ -43,7 +69,7 @@ class DeploymentSerializer(serializers.Serializer[Deployment]):
     hotLoadBucketType = serializers.CharField(required=False, allow_blank=True, max_length=63)
     hotLoadTrainerJob = serializers.CharField(required=False, allow_blank=True, help_text="whose weights it loads")
     hotLoadTransitionType = serializers.ChoiceField(TRANSITIONS, required=False)
-    annotations = serializers.DictField(child=serializers.CharField(allow_blank=True, max_length=1000), required=False)
+    annotations = AnnotationsField(child=serializers.CharField(allow_blank=True, max_length=1000), required=False)
     acceleratorType = serializers.CharField(required=False, allow_blank=True, help_text="the shape's own")
     placement = DeploymentPlacementSerializer(required=False)
     extraArgs = serializers.ListField(child=serializers.CharField(allow_blank=True), required=False)

@@ -77,6 +77,8 @@ def preview_deployment(
     if len(values[DESCRIPTION]) > LONGEST_DESCRIPTION:
         told = f"It has {len(values[DESCRIPTION]):,} characters. Use {LONGEST_DESCRIPTION:,} at most."
         found.append(Violation(DESCRIPTION, told))
+    if "\0" in values[DESCRIPTION]:
+        found.append(Violation(DESCRIPTION, "It holds a NUL, a character that no text may hold. Remove it."))
     trainers = trainers_for(version, account) if account else []
     trainer = next((one for one in trainers if one.job_id == values[TRAINER]), None)
     if values[TRAINER] and trainer is None:

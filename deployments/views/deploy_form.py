@@ -141,7 +141,7 @@ def _context(
 
 
 def _typed(request: SlipwayRequest, version: ShapeVersion) -> tuple[dict[str, str], str]:
-    key = request.POST.get("form_key", "")[:KEY_LENGTH]
+    key = request.POST.get("form_key", "")[:KEY_LENGTH].replace("\0", "")
     return {name: request.POST.get(name, "").strip() for name in default_values(version, key)}, key
 
 

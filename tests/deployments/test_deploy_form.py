@@ -96,6 +96,10 @@ def test_what_is_wrong_is_told_at_its_field_and_nothing_typed_is_lost(
     assert all(value in told for value in wrong.values())
     answer = page.post(FORM, typed | {"min_replicas": "3"})
     assert (answer.status_code, b'href="#id_max_replicas"' in answer.content) == (422, True)
+    for name, value in typed.items():  # none of which the database could hold
+        answer = page.post(FORM, typed | {"description": "d" * 1001, name: f"{value}\0"})
+        assert (answer.status_code, b"sampler" in answer.content) == (409 if name == "account" else 422, True), name
+    assert page.get(f"/deployments/try?serve={typed['base_model']}%00").status_code == 404
     assert not Deployment.objects.exists()
 
 

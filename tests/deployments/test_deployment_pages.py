@@ -90,6 +90,8 @@ def test_the_list_is_filtered_by_its_address(
     assert {asked: ids(page.get(f"/deployments?{asked}")) for asked in expected} == expected
     refused = page.get("/deployments?state=odd")
     assert (refused.status_code, b"odd is no state" in refused.content) == (422, True)
+    odd = {name: page.get(f"/deployments?{name}=%00").status_code for name in ("connection", "shape", "owner", "since")}
+    assert odd == {"connection": 422, "shape": 200, "owner": 422, "since": 422}
     told = page.get("/deployments/orphans").content.decode()
     assert "orphan" in told
     assert "tied" not in told

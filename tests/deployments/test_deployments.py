@@ -380,6 +380,13 @@ def test_what_is_refused_creates_nothing(
     assert refused({"extraArgs": ["--x"]}) == (400, "extraArgs")
     assert refused({"placement": {"region": "x"}}) == (400, "placement.region")
     assert refused({"hotLoadTrainerJob": "accounts/team-a/rlorTrainerJobs/none"}) == (400, "hotLoadTrainerJob")
+    annotations: list[dict[str, str]] = [
+        {f"a{number}": "" for number in range(65)}, {"a" * 201: ""}, {"a\0": ""}, {"a\ud800": ""}, {"a": "\0"},
+        {"a": "\ud800"}, {"a": "x" * 1001}, {"\ud800": "\0"},
+    ]  # fmt: skip
+    for given in annotations:
+        told = refused({"annotations": given})
+        assert (told[0], told[1].partition(".")[0]) == (400, "annotations"), given
     many = refused({"maxReplicaCount": 5})
     assert many == (400, "No connection can run this deployment. Near: 5 are more than 4.")
     assert not Deployment.objects.exists()
