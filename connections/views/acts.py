@@ -23,6 +23,7 @@ from connections.domain.order_connections import order_connections
 from connections.domain.order_for_account import order_for_account
 from connections.domain.reopen_connection import reopen_connection
 from connections.domain.settle_instance import settle_instance
+from connections.kinds import KINDS
 from connections.opened import open_provider
 from connections.providers.base import Identity, ProviderError, SecretRefused, Unconfirmed
 from connections.queries import lent_connections
@@ -66,7 +67,8 @@ def connection_confirm(request: SlipwayRequest, name: str) -> HttpResponse:
     setting, shown = request.POST.get("setting", ""), request.POST.get("shown", "")
     row = own_connection(request, name)
     row = confirm_setting(actor=actor_of(request), connection=row, setting=setting, shown=shown)
-    messages.success(request, f"{row} says so from now on. Test tries it, and Edit changes it.")
+    label = next(field.label for field in KINDS[row.kind].fields if field.name == setting)
+    messages.success(request, f"{label} is set. Test tries {row} by it, and Edit changes it.")
     return see_other(reverse("connection", args=[row.name]))
 
 

@@ -77,7 +77,7 @@ def test_which_gpu_shapes_get_that_name_none_is_asked_once(client: Client) -> No
     answer = {"setting": "unnamed_type", "shown": H200}
     confirm = "/connections/cluster/confirm"
     assert "is not usable" in client.post(confirm, answer | {"shown": "gpu:h200"}).content.decode()
-    assert client.post(confirm, answer).status_code == 303
+    assert "GPU type where a shape names none is set." in client.post(confirm, answer, follow=True).content.decode()
     cluster.refresh_from_db()
     assert cluster.config["unnamed_type"] == H200
     assert "Where it runs Cluster" in words(client, shape)
