@@ -19,6 +19,7 @@ import structlog
 from asgiref.sync import async_to_sync
 
 from accounts.origins import UNKNOWN
+from api.outages import RETRY_SECONDS
 from deployments.models import Deployment
 from launches.gateway.admission import Admitted
 from launches.gateway.application import Gateway, GatewayRequest
@@ -111,6 +112,7 @@ async def _pass(question: Question, came: _CollectedAnswer) -> None:
             prefix=b"",
             server="sampler",
             look_up=lambda *_: question.admitted,
+            retry_after=RETRY_SECONDS,
         )
 
     fields = [(b"content-type", b"application/json"), (b"content-length", str(len(sent)).encode())]

@@ -21,7 +21,7 @@ from catalog.states import ModelKind
 from catalog.usage import environment
 from connections.opened import open_provider
 from connections.providers.base import ProviderError
-from deployments.asking import SECONDS, Question, SamplerAnswer, ask
+from deployments.asking import CROWDED, SECONDS, Question, SamplerAnswer, ask
 from deployments.gateway import admit_to_ask
 from deployments.models import Deployment
 from deployments.offers import find_serving
@@ -54,7 +54,8 @@ AFTER_SECONDS = 3
 class Side:
     """What one of the two answered: an answer, a refusal, or since when its sampler is being started.
 
-    `missing` is what a deployment of its own would have to serve to answer here.
+    `missing` is what a deployment of its own would have to serve to answer here. One that starts may have a refusal of
+    its sampler, for now.
     """
 
     key: str
@@ -69,6 +70,11 @@ class Side:
     def title(self) -> str:
         """What stands above it."""
         return TITLES[self.key]
+
+    @property
+    def missing_id(self) -> str:
+        """Its last part."""
+        return self.missing.rpartition("/")[2]
 
     @property
     def is_starting(self) -> bool:
@@ -177,8 +183,8 @@ def _beside(row: Deployment, actor: Actor, asked: Asked) -> Side:
 
 
 def _side(key: str, row: Deployment, told: SamplerAnswer, *, note: str = "") -> Side:
-    if told.refusal and told.status == HTTPStatus.SERVICE_UNAVAILABLE and row.ready_replicas == 0:
-        return _starting(key, row)
+    if told.status == HTTPStatus.SERVICE_UNAVAILABLE and told.refusal != CROWDED:  # loading, ended, or busy: for now
+        return Side(key, row, refusal=told.refusal if row.ready_replicas else "", starting_since=row.updated_at)
     if told.refusal:
         return Side(key, row, refusal=told.refusal)
     answer = read_answer(told.body, told.seconds, base_model=row.sampler_spec.base_model)
@@ -188,8 +194,6 @@ def _side(key: str, row: Deployment, told: SamplerAnswer, *, note: str = "") -> 
 def _refused(key: str, row: Deployment, refusal: Refused) -> Side:
     """One that may answer soon is being started."""
     row.refresh_from_db()
-    return _starting(key, row) if refusal.retry_after else Side(key, row, refusal=refusal.message)
-
-
-def _starting(key: str, row: Deployment) -> Side:
-    return Side(key, row, starting_since=row.updated_at)
+    if refusal.retry_after:
+        return Side(key, row, starting_since=row.updated_at)
+    return Side(key, row, refusal=refusal.message)

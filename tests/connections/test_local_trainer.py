@@ -131,7 +131,8 @@ def test_the_sdk_drives_a_sampler_of_this_machine_through_the_front_door(
         form = {"prompt": "Hi", "as": "text", "temperature": "0", "max_tokens": "4", "top_p": "1", "compare": "on"}
         page = sign_in(Client(), owner).post(f"/deployments/{row.uid}/try", form)
         told = page.content.decode()
-        assert (page.status_code, f"data-identity>{SNAPSHOTS[-1]}<" in told, "4 tokens in" in told) == (200, True, True)
+        assert (page.status_code, f"data-identity>{SNAPSHOTS[-1]}<" in told) == (200, True)
+        assert "tokens/s" in told
         assert "took the base model's place" in told, "what answers is whole"
         named = fields | {"fireworks-deployment": row.name}
         listed = httpx.get(f"{url}/inference/v1/models", headers=named, timeout=60).json()["data"]

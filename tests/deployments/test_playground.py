@@ -244,7 +244,8 @@ def test_what_goes_wrong_is_told_and_waits_no_longer_than_said(
     assert "failed: It ended with 1." in told()
     sampler.close()
     Deployment.objects.filter(pk=row.pk).update(state="READY", endpoint=sampler.endpoint)
-    assert "does not answer" in told()
+    away = Shown(browser.post(address(row), FORM))
+    assert (away.starts, "The sampler of accounts/team-a/deployments/dep does not answer." in away.text) == (True, True)
 
 
 def test_trying_a_model_finds_its_deployment_or_makes_one(
