@@ -14,7 +14,16 @@ from django.db import transaction
 from django.utils import timezone
 
 from connections.opened import samplers_at
-from connections.providers.base import Gone, LogChunk, Observation, ProviderError, Rejected, Retryable
+from connections.providers.base import (
+    Gone,
+    LogChunk,
+    Observation,
+    ProviderError,
+    Rejected,
+    Retryable,
+    SecretRefused,
+    Unreachable,
+)
 from connections.providers.samplers import (
     KeepsSamplerRecords,
     SamplerProvider,
@@ -29,6 +38,7 @@ from deployments.placement import NO_SAMPLERS
 from deployments.queries import trainer_is_over
 from deployments.states import DeploymentState
 from deployments.tokens import sampler_token
+from launches.domain.note_reach import note_reach
 from launches.live.wake import wake_pages
 from queues import leases
 
@@ -71,12 +81,16 @@ def advance_deployment(pk: int) -> timedelta | None:
 
 @transaction.atomic
 def _claim(pk: int) -> tuple[Deployment, leases.Lease] | None:
-    """The row, with its next start numbered where one is due."""
-    rows = Deployment.objects.select_related("account", "connection", "trainer")
-    claimed = leases.claim(rows, pk, now=timezone.now())
+    """The row, with its next start numbered where one is due; None, too, while its connection is left alone."""
+    rows, now = Deployment.objects.select_related("account", "connection", "trainer"), timezone.now()
+    claimed = leases.claim(rows, pk, now=now)
     if claimed is None:
         return None
     deployment, lease, _ = claimed
+    if (later := deployment.connection.next_try_at) is not None and later > now:
+        deployment.give_back(due=later)
+        deployment.save(update_fields=["lease_token", "lease_until", "next_check_at"])
+        return None
     if _is_wanted(deployment) and not deployment.running and deployment.state != _S.FAILED:
         deployment.start, deployment.running = deployment.start + 1, True
         deployment.log_tail, deployment.log_offset, deployment.records_offset = "", 0, 0
@@ -94,12 +108,18 @@ def _talk(deployment: Deployment) -> SamplerReport:
         samplers = samplers_at(deployment.connection, to_act=True)
         if samplers is None:
             raise Retryable(f"{deployment.connection}: {NO_SAMPLERS}")
-        return _ask(samplers, deployment)
+        report = _ask(samplers, deployment)
+    except (Unreachable, SecretRefused) as error:
+        note_reach(deployment.connection, error=error)
+        return SamplerReport(error=str(error))
     except ProviderError as error:
         return SamplerReport(error=str(error))
     except Exception as error:  # a fault in a provider must not take the sweep down with it
         log.exception("samplers.fault")
         return SamplerReport(error=f"The connection failed in a way that it does not name ({type(error).__name__}).")
+    if deployment.running or report.removed:
+        note_reach(deployment.connection)
+    return report
 
 
 def _ask(samplers: SamplerProvider, deployment: Deployment) -> SamplerReport:

@@ -49,6 +49,7 @@ class Samplers:
     bounds: tuple[int, int] = (0, 0)
     takes_its_time: bool = False
     away: str = ""
+    asked: int = 0
     told: list[SamplerRecord] = field(default_factory=list)
 
     def fits(self, spec: SamplerSpec, replicas: int) -> Sequence[str]:
@@ -56,6 +57,9 @@ class Samplers:
         return (*self.reasons, *many)
 
     def start(self, submission: SamplerSubmission) -> None:
+        self.asked += 1
+        if self.away:
+            raise Unreachable(self.away)
         if self.rejects:
             raise Rejected(self.rejects)
         self.bounds = (submission.least, submission.most)

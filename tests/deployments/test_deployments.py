@@ -208,6 +208,23 @@ def test_one_that_was_woken_where_it_stands_ends_before_it_is_deleted(
     assert not samplers.seen
 
 
+def test_a_connection_that_does_not_answer_is_left_alone_for_a_while(
+    caller: Caller, samplers: Samplers, version: ShapeVersion
+) -> None:
+    caller.post(f"{ALL}?deploymentId=dep", body(version))
+    samplers.away = "It is away."
+    step()
+    silent = Connection.objects.get(name="near")
+    assert (silent.last_error, silent.next_try_at is not None, samplers.asked) == ("It is away.", True, 1)
+    step()
+    row = Deployment.objects.get()
+    assert (samplers.asked, row.next_check_at, row.lease_token) == (1, silent.next_try_at, None)
+    samplers.away = ""
+    Connection.objects.update(next_try_at=timezone.now() - timedelta(seconds=1))
+    step()
+    assert (samplers.asked, Connection.objects.get(name="near").last_error) == (2, "")
+
+
 def test_one_that_is_wanted_again_while_it_ends_has_not_failed(
     caller: Caller, samplers: Samplers, version: ShapeVersion
 ) -> None:
