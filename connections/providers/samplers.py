@@ -120,7 +120,10 @@ class SamplerProvider(Protocol):
         """The state right now, and where it listens. Errors: `Gone`, `Retryable`."""
 
     def stop(self, reference: Reference) -> None:
-        """Ask for the end; returns at once, `observe` tells when it is over. Errors: `Gone`, `Retryable`."""
+        """Ask for the end; returns at once, `observe` tells when it is over. Errors: `Gone`, `Retryable`.
+
+        Where one deployment stands for all starts, `NEWEST_ATTEMPT` is whichever that is in; else it is `Gone`.
+        """
 
     def delete(self, account: str, deployment: str) -> None:
         """Remove everything kept of a deployment of which nothing runs. Errors: `Gone`, `Retryable`."""

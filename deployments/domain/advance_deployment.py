@@ -15,10 +15,13 @@ from django.utils import timezone
 
 from connections.opened import samplers_at
 from connections.providers.base import (
+    NEWEST_ATTEMPT,
     Gone,
     LogChunk,
+    NotYet,
     Observation,
     ProviderError,
+    Reference,
     Rejected,
     Retryable,
     SecretRefused,
@@ -123,27 +126,69 @@ def _talk(deployment: Deployment) -> SamplerReport:
 
 
 def _ask(samplers: SamplerProvider, deployment: Deployment) -> SamplerReport:
-    reference, report = deployment.reference, SamplerReport()
-    if deployment.running:
-        try:
-            if _is_wanted(deployment):
-                samplers.start(_submission(deployment))
-            else:
-                samplers.stop(reference)
-            observation = samplers.observe(reference)
-            report = SamplerReport(observation, samplers.logs(reference, deployment.log_offset))
-            if isinstance(samplers, KeepsSamplerRecords):
-                report = replace(report, records=samplers.records(reference, deployment.records_offset))
-        except Rejected as error:
-            report = SamplerReport(Observation(AttemptState.REJECTED, str(error), Reason.SPEC_REFUSED))
-        except Gone as error:
-            report = SamplerReport(Observation(AttemptState.LOST, str(error), Reason.UNKNOWN_TO_PROVIDER))
+    report = _drive(samplers, deployment) if deployment.running else SamplerReport()
     if deployment.state == _S.DELETING and report.is_over:
         if deployment.start and not deployment.running:  # what was scaled to 0 may have been woken where it stands
             with suppress(Gone):
-                samplers.stop(reference)
-        samplers.delete(reference.account, reference.job)
+                samplers.stop(_any_start(deployment))
+        samplers.delete(deployment.reference.account, deployment.reference.job)
         return replace(report, removed=True)
+    return report
+
+
+def _drive(samplers: SamplerProvider, row: Deployment) -> SamplerReport:
+    """Have it run, or end, and look. Errors: `ProviderError`."""
+    refusal = ""
+    try:
+        if _is_wanted(row):
+            refusal = _have_it_run(samplers, row)
+        else:
+            samplers.stop(row.reference)
+        seen = samplers.observe(row.reference)
+    except Rejected as error:
+        return _once_nothing_runs(samplers, row, Observation(AttemptState.REJECTED, str(error), Reason.SPEC_REFUSED))
+    except Gone as error:
+        lost = Observation(AttemptState.LOST, str(error), Reason.UNKNOWN_TO_PROVIDER)
+        return _once_nothing_runs(samplers, row, lost)
+    return _read(samplers, row, replace(seen, detail=seen.detail or refusal))
+
+
+def _have_it_run(samplers: SamplerProvider, row: Deployment) -> str:
+    """Why it would be refused now, which ends nothing that was taken and seen to run. Errors: `ProviderError`."""
+    try:
+        samplers.start(_submission(row))
+    except Rejected as error:
+        if not row.endpoint:
+            raise
+        return str(error)
+    return ""
+
+
+def _once_nothing_runs(samplers: SamplerProvider, row: Deployment, ending: Observation) -> SamplerReport:
+    """The ending, once no start of it runs there: a refusal, or that this start is unknown, does not say that.
+
+    Errors: `ProviderError`, until then.
+    """
+    reference = _any_start(row)
+    try:
+        samplers.stop(reference)
+        seen = samplers.observe(reference)
+    except Gone:
+        return SamplerReport(ending)
+    if seen.state not in FINAL:
+        raise NotYet(f"What runs of it is being ended, since it cannot be driven from here any more: {ending.detail}")
+    return SamplerReport(ending)
+
+
+def _any_start(row: Deployment) -> Reference:
+    return replace(row.reference, attempt=NEWEST_ATTEMPT)
+
+
+def _read(samplers: SamplerProvider, row: Deployment, seen: Observation) -> SamplerReport:
+    reference = row.reference
+    report = SamplerReport(seen, samplers.logs(reference, row.log_offset))
+    if isinstance(samplers, KeepsSamplerRecords):
+        return replace(report, records=samplers.records(reference, row.records_offset))
     return report
 
 

@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connections.providers.base import Observation, Reference
+from connections.providers.base import Observation, Reference, Rejected
 from connections.providers.control_plane import deployments
+from connections.providers.control_plane.account import AccountThere
+from connections.providers.control_plane.client import ControlPlaneClient
 from connections.providers.control_plane.deployments import OWNER, START, STOPPED, mark_of
 from connections.providers.control_plane.jobs import Catalogs
+from connections.providers.control_plane.samplers import ControlPlaneSamplers
 from connections.providers.samplers import SamplerSubmission
 from connections.providers.states import AttemptState, Reason
 from tests.connections.sampler_contract import make_spec
@@ -141,3 +144,20 @@ def test_what_is_not_there_is_told_beforehand() -> None:
         "mine is not there: it serves a base model, and what is hot-loaded from a trainer that runs there. "
         "Choose one of these.",
     ]
+
+
+class _Standing(ControlPlaneClient):
+    """A control plane with that one deployment."""
+
+    def call(self, method: str, path: str, *rest: Any, **more: Any) -> dict[str, Any]:  # noqa: ARG002
+        body = deployments.creation(SUBMISSION, CATALOGS, "")
+        return {"name": f"accounts/local/deployments/{path.rpartition('/')[2]}", "state": "READY", **body}
+
+
+def test_what_was_made_runs_whatever_the_catalogs_say_since() -> None:
+    there = AccountThere(_Standing(URL, "fw_key"), "0123456789", "local")
+    samplers = ControlPlaneSamplers(there, Catalogs({"another": "local"}))
+    samplers.start(SUBMISSION)
+    assert samplers.observe(SUBMISSION.reference).ready
+    with pytest.raises(Rejected, match="is of another account"):
+        samplers.start(replace(SUBMISSION, reference=replace(SUBMISSION.reference, attempt=4)))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from connections.providers.base import (
+    NEWEST_ATTEMPT,
     Capabilities,
     Credential,
     Gone,
@@ -67,13 +68,19 @@ class Samplers:
         self.specs[submission.reference] = submission.spec
 
     def observe(self, reference: Reference) -> Observation:
-        if reference not in self.seen:
+        if (found := self._found(reference)) not in self.seen:
             raise Gone("It knows none.")
-        return self.seen[reference]
+        return self.seen[found]
 
     def stop(self, reference: Reference) -> None:
-        if reference in self.seen and not self.takes_its_time:
-            self.seen[reference] = ASKED
+        if (found := self._found(reference)) in self.seen and not self.takes_its_time:
+            self.seen[found] = ASKED
+
+    def _found(self, reference: Reference) -> Reference:
+        if reference.attempt != NEWEST_ATTEMPT:
+            return reference
+        starts = [each.attempt for each in self.seen if each.job == reference.job]
+        return replace(reference, attempt=max(starts, default=NEWEST_ATTEMPT))
 
     def delete(self, account: str, deployment: str) -> None:
         if any(each.job == deployment and seen.state not in FINAL for each, seen in self.seen.items()):

@@ -208,6 +208,36 @@ def test_one_that_was_woken_where_it_stands_ends_before_it_is_deleted(
     assert not samplers.seen
 
 
+def test_what_runs_is_over_only_once_it_has_ended_there(
+    caller: Caller, samplers: Samplers, version: ShapeVersion, subtests: pytest.Subtests
+) -> None:
+    caller.post(f"{ALL}?deploymentId=dep", body(version))
+    step()
+    samplers.say(UP)
+    step()
+    with subtests.test("a refusal ends nothing that was seen to run"):
+        samplers.rejects = "It is of another catalog."
+        step()
+        row = Deployment.objects.get()
+        assert (state(caller), row.running, row.detail) == (("READY", 1, 1), True, samplers.rejects)
+    samplers.takes_its_time = True
+    with subtests.test("one that was not seen yet is ended first"):
+        Deployment.objects.update(endpoint="")
+        step()
+        row = Deployment.objects.get()
+        assert (row.running, row.state, "is being ended, since it" in row.detail) == (True, "READY", True)
+    with subtests.test("so is one in a start that is not known here any more"):
+        samplers.rejects = ""
+        samplers.seen = {replace(each, attempt=7): seen for each, seen in samplers.seen.items()}
+        caller.delete(ONE)
+        step()
+        row = Deployment.objects.get()
+        assert (row.running, row.state, samplers.deleted) == (True, "DELETING", [])
+        samplers.takes_its_time = False
+        step()
+        assert (Deployment.objects.get().state, samplers.seen) == ("DELETED", {})
+
+
 def test_a_connection_that_does_not_answer_is_left_alone_for_a_while(
     caller: Caller, samplers: Samplers, version: ShapeVersion
 ) -> None:

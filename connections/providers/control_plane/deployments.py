@@ -110,6 +110,12 @@ def start_of(deployment: Mapping[str, Any]) -> int | None:
     return int(written) if written.isascii() and written.isdecimal() and len(written) < 10 else None
 
 
+def is_before(deployment: Mapping[str, Any], start: int) -> bool:
+    """Whether that start was not asked for there yet."""
+    before = start_of(deployment)
+    return is_stopped(deployment) if before is None else before < start
+
+
 def is_stopped(deployment: Mapping[str, Any]) -> bool:
     """Whether it may have no replica."""
     return number(deployment.get("maxReplicaCount")) == 0 or _annotation(deployment, START).endswith(STOPPED)

@@ -34,21 +34,23 @@ class ControlPlaneSamplers:
         return deployments.reasons_against(spec, self.catalogs)
 
     def start(self, submission: SamplerSubmission) -> None:
-        """Make the deployment, or bring it back where this is a later start. Errors: `Rejected`, `Retryable`."""
+        """Make the deployment, or bring it back where this is a later start. Errors: `Rejected`, `Retryable`.
+
+        What can be made there is asked of a new start alone: one that was made runs, whatever is said here since.
+        """
         reference = submission.reference
         if not self.there.knows(reference):
             raise Rejected(f"{reference.account[:70]!r} and {reference.job[:70]!r} are no ids that can be used there.")
-        if reasons := self.fits(submission.spec, submission.most):
-            raise Rejected(" ".join(reasons))
         found = self._find(reference)
+        is_new = found is None or deployments.is_before(found, reference.attempt)
+        if is_new and (reasons := self.fits(submission.spec, submission.most)):
+            raise Rejected(" ".join(reasons))
         if found is None:
             found = self._make(submission)
         self._refuse_anothers(submission, found)
         if deployments.word_of(found) == "DELETING":
             raise NotYet(f"{self.there.id_of(reference)} is still being deleted there.")
-        before = deployments.start_of(found)
-        is_new = deployments.is_stopped(found) if before is None else before < reference.attempt
-        if is_new:
+        if deployments.is_before(found, reference.attempt):
             self._bring_back(found, submission)
         elif not deployments.is_stopped(found) and not deployments.is_bounded(found, submission):
             # a refusal of more replicas is no end of those that are there
