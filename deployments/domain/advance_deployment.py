@@ -5,6 +5,7 @@ What runs is numbered before anybody is told to start it, so a worker that dies 
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
@@ -49,6 +50,8 @@ _S = DeploymentState
 SOON, WATCHED, SETTLED = timedelta(seconds=1), timedelta(seconds=10), timedelta(hours=1)
 """How long until the next look: while something changes, while a sampler runs, and where nothing does."""
 LOG_TAIL_CHARACTERS = 64 * 1024
+READ_SECONDS = 10.0
+"""After which what is left of an ended sampler's log and records is read by the next step."""
 log = structlog.get_logger(__name__)
 
 
@@ -56,19 +59,21 @@ log = structlog.get_logger(__name__)
 class SamplerReport:
     """What came back: an observation, None where nothing runs; or the error, after which we try again.
 
-    `removed` says that all that was kept of a deleted one is gone.
+    `log` and `records` are what was read, offsets of 0 where nothing was. `more` says that it is over and there is more
+    to be read first, `removed` that all that was kept of a deleted one is gone.
     """
 
     observation: Observation | None = None
-    log: LogChunk | None = None
-    records: SamplerRecordPage | None = None
+    log: LogChunk = LogChunk("", 0)
+    records: SamplerRecordPage = SamplerRecordPage((), 0)
     error: str = ""
+    more: bool = False
     removed: bool = False
 
     @property
     def is_over(self) -> bool:
         """Whether nothing runs."""
-        return not self.error and (self.observation is None or self.observation.state in FINAL)
+        return not self.error and not self.more and (self.observation is None or self.observation.state in FINAL)
 
 
 def advance_deployment(pk: int) -> timedelta | None:
@@ -185,11 +190,29 @@ def _any_start(row: Deployment) -> Reference:
 
 
 def _read(samplers: SamplerProvider, row: Deployment, seen: Observation) -> SamplerReport:
-    reference = row.reference
-    report = SamplerReport(seen, samplers.logs(reference, row.log_offset))
-    if isinstance(samplers, KeepsSamplerRecords):
-        return replace(report, records=samplers.records(reference, row.records_offset))
-    return report
+    """What is new of its log and records: a piece of each, all that there is where it is over. Errors: as they have."""
+    nothing = SamplerRecordPage((), row.records_offset)
+    report, until = SamplerReport(seen, LogChunk("", row.log_offset), nothing), time.monotonic() + READ_SECONDS
+    while True:
+        before, report = report, _with_the_next_piece(samplers, row.reference, report)
+        if seen.state not in FINAL or _offsets(report) == _offsets(before):
+            return report
+        if time.monotonic() > until:
+            return replace(report, more=True)
+
+
+def _with_the_next_piece(samplers: SamplerProvider, reference: Reference, report: SamplerReport) -> SamplerReport:
+    chunk = samplers.logs(reference, report.log.offset)
+    text = (report.log.text + chunk.text)[-LOG_TAIL_CHARACTERS:]
+    report = replace(report, log=LogChunk(text, chunk.offset))
+    if not isinstance(samplers, KeepsSamplerRecords):
+        return report
+    page = samplers.records(reference, report.records.offset)
+    return replace(report, records=SamplerRecordPage(report.records.records + page.records, page.offset))
+
+
+def _offsets(report: SamplerReport) -> tuple[int, int]:
+    return report.log.offset, report.records.offset
 
 
 def _submission(row: Deployment) -> SamplerSubmission:
@@ -213,8 +236,9 @@ def _apply(lease: leases.Lease, report: SamplerReport) -> timedelta | None:
         row.failures, row.observed_at = 0, now
         _keep_log(row, report)
         _keep_records(row, report)
-        _settle(row, report, now)
-        wait = _wait(row)
+        if not report.more:  # an outcome comes last
+            _settle(row, report, now)
+        wait = SOON if report.more else _wait(row)
     row.give_back(due=now + wait)
     row.save()
     if _seen(row) != before:
@@ -228,13 +252,13 @@ def _seen(row: Deployment) -> tuple[object, ...]:
 
 
 def _keep_log(row: Deployment, report: SamplerReport) -> None:
-    if report.log:
+    if report.log.offset:
         row.log_tail = (row.log_tail + report.log.text.replace("\0", ""))[-LOG_TAIL_CHARACTERS:]
         row.log_offset = report.log.offset
 
 
 def _keep_records(row: Deployment, report: SamplerReport) -> None:
-    if report.records:
+    if report.records.offset:
         rows = [
             SamplerMetric(deployment=row, launch=row.trainer, start=row.start, **asdict(record))
             for record in report.records.records

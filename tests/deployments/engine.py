@@ -51,6 +51,7 @@ class Samplers:
     takes_its_time: bool = False
     away: str = ""
     asked: int = 0
+    page: int = 1000
     told: list[SamplerRecord] = field(default_factory=list)
 
     def fits(self, spec: SamplerSpec, replicas: int) -> Sequence[str]:
@@ -101,7 +102,8 @@ class Samplers:
         return KeptSampler(spec.deployment_shape_version, spec.trainer_job, spec.gpus) if spec else KeptSampler()
 
     def records(self, reference: Reference, after: int) -> SamplerRecordPage:
-        return SamplerRecordPage(tuple(self.told[after:]), len(self.told))
+        page = tuple(self.told[after : after + self.page])
+        return SamplerRecordPage(page, after + len(page))
 
     def say(self, observation: Observation) -> None:
         """Of the newest start."""
