@@ -66,6 +66,10 @@ class Deployment(LeasedRow):
     ready_replicas = models.PositiveIntegerField(default=0)
     start = models.PositiveIntegerField(default=0)
     running = models.BooleanField(default=False)
+    start_trainer = models.ForeignKey(
+        Launch, on_delete=models.SET_NULL, null=True, blank=True, related_name="+",
+        help_text="Whose weights the newest start loads; `trainer` is whose the next one does.",
+    )  # fmt: skip
     stop_asked = models.BooleanField(default=False, help_text="What runs is to end, whatever is wanted then.")
 
     state = models.CharField(

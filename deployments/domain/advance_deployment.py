@@ -100,9 +100,11 @@ def _claim(pk: int) -> tuple[Deployment, leases.Lease] | None:
         deployment.save(update_fields=["lease_token", "lease_until", "next_check_at"])
         return None
     if _is_wanted(deployment) and not deployment.running and deployment.state != _S.FAILED:
-        deployment.start, deployment.running = deployment.start + 1, True
+        deployment.start, deployment.running, deployment.start_trainer = deployment.start + 1, True, deployment.trainer
         deployment.log_tail, deployment.log_offset, deployment.records_offset = "", 0, 0
-        deployment.save(update_fields=["start", "running", "log_tail", "log_offset", "records_offset"])
+        deployment.save(
+            update_fields=["start", "running", "start_trainer", "log_tail", "log_offset", "records_offset"]
+        )
     return deployment, lease
 
 
@@ -260,7 +262,7 @@ def _keep_log(row: Deployment, report: SamplerReport) -> None:
 def _keep_records(row: Deployment, report: SamplerReport) -> None:
     if report.records.offset:
         rows = [
-            SamplerMetric(deployment=row, launch=row.trainer, start=row.start, **asdict(record))
+            SamplerMetric(deployment=row, launch_id=row.start_trainer_id, start=row.start, **asdict(record))
             for record in report.records.records
         ]
         SamplerMetric.objects.bulk_create(rows, ignore_conflicts=True)

@@ -115,6 +115,26 @@ def test_what_each_set_of_weights_answered_is_one_series_with_the_trainers_steps
         assert 'data-figure="reward">0.2</dd>' in html and "step-2-abc, failed: torn" in html
 
 
+def test_what_ended_is_read_to_its_end_and_is_of_the_trainer_that_it_began_with(
+    samplers: Samplers, deployment: Deployment, trainer: Launch, team: Account, lena: User,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    look(deployment)
+    samplers.page = 2
+    samplers.told = [answered(number, "", number) for number in range(1, 8)]
+    samplers.say(UP)
+    look(deployment)
+    assert SamplerMetric.objects.count() == 2, "a piece at a time of what runs"
+    Deployment.objects.update(trainer=make_launch(owner=lena, account=team), stop_asked=True)
+    monkeypatch.setattr("deployments.domain.advance_deployment.READ_SECONDS", -1.0)
+    look(deployment)
+    assert (SamplerMetric.objects.count(), Deployment.objects.get().running) == (4, True), "its end is told last"
+    monkeypatch.undo()
+    look(deployment)
+    assert (SamplerMetric.objects.count(), Deployment.objects.get().running) == (7, False)
+    assert SamplerMetric.objects.filter(launch=trainer).count() == 7
+
+
 def test_a_launch_that_nobody_samples_for_has_no_panel_and_is_asked_again_while_it_runs(
     trainer: Launch, team: Account, client: Client, lena: User
 ) -> None:
