@@ -153,6 +153,14 @@ class KeepsSamplerRecords(Protocol):
 
 
 @runtime_checkable
+class GivesSamplersIds(Protocol):
+    """What knows a deployment by an id that is made of ours, and does not always tell ours from it."""
+
+    def id_of(self, reference: Reference) -> str:
+        """What it lists the deployment as where it tells no account. Never touches the network."""
+
+
+@runtime_checkable
 class RunsSamplers(Protocol):
     """A provider that runs samplers beside trainers."""
 

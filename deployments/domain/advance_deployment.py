@@ -52,6 +52,7 @@ SOON, WATCHED, SETTLED = timedelta(seconds=1), timedelta(seconds=10), timedelta(
 LOG_TAIL_CHARACTERS = 64 * 1024
 READ_SECONDS = 10.0
 """After which what is left of an ended sampler's log and records is read by the next step."""
+NO_LOG, NO_RECORDS = LogChunk("", 0), SamplerRecordPage((), 0)
 log = structlog.get_logger(__name__)
 
 
@@ -64,8 +65,8 @@ class SamplerReport:
     """
 
     observation: Observation | None = None
-    log: LogChunk = LogChunk("", 0)
-    records: SamplerRecordPage = SamplerRecordPage((), 0)
+    log: LogChunk = NO_LOG
+    records: SamplerRecordPage = NO_RECORDS
     error: str = ""
     more: bool = False
     removed: bool = False
@@ -102,9 +103,7 @@ def _claim(pk: int) -> tuple[Deployment, leases.Lease] | None:
     if _is_wanted(deployment) and not deployment.running and deployment.state != _S.FAILED:
         deployment.start, deployment.running, deployment.start_trainer = deployment.start + 1, True, deployment.trainer
         deployment.log_tail, deployment.log_offset, deployment.records_offset = "", 0, 0
-        deployment.save(
-            update_fields=["start", "running", "start_trainer", "log_tail", "log_offset", "records_offset"]
-        )
+        deployment.save(update_fields=["start", "running", "start_trainer", "log_tail", "log_offset", "records_offset"])
     return deployment, lease
 
 

@@ -21,16 +21,25 @@ log = structlog.get_logger(__name__)
 
 
 def note_unknown_samplers(
-    *, connection: Connection, samplers: SamplerProvider, references: Collection[Reference], now: datetime, until: float
+    *,
+    connection: Connection,
+    samplers: SamplerProvider,
+    references: Collection[Reference],
+    known: Collection[tuple[str, str]],
+    now: datetime,
+    until: float,
 ) -> None:
     """Make the rows of this connection be just these; what goes wrong with one leaves out that one alone.
 
-    What it does not get to `until` (monotonic seconds) waits for the next time. Errors: `Unreachable`, `SecretRefused`.
+    `known` are account and id of what has a deployment here, of which nothing is removed. What it does not get to
+    `until` (monotonic seconds) waits for the next time. Errors: `Unreachable`, `SecretRefused`.
     """
     rows = {row.reference: row for row in UnknownSampler.objects.filter(connection=connection)}
     asked = {reference for reference, row in rows.items() if row.end_requested_at is not None}
     for reference in rows.keys() - set(references):
-        if reference not in asked or _is_removed(samplers, reference):
+        if time.monotonic() > until:
+            return
+        if (reference.account, reference.job) in known or reference not in asked or _is_removed(samplers, reference):
             rows[reference].delete()
     for reference in sorted(references, key=lambda each: (each not in asked, each in rows)):
         if time.monotonic() > until:

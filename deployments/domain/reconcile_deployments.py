@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import structlog
 from django.utils import timezone
@@ -11,9 +12,10 @@ from connections.domain.look_at_connection import Turn, turn_at
 from connections.models import Connection
 from connections.opened import samplers_at
 from connections.providers.base import ProviderError, Reference, SecretRefused, Unreachable
-from connections.providers.samplers import SamplerProvider
+from connections.providers.samplers import GivesSamplersIds, SamplerProvider
 from deployments.domain.note_unknown_samplers import end_there, note_unknown_samplers
 from deployments.models import Deployment
+from deployments.states import DeploymentState
 from launches.domain.note_reach import note_reach
 
 COMPARE_SECONDS = 60.0
@@ -47,14 +49,50 @@ def _compare(connection: Connection, samplers: SamplerProvider) -> int:
     until, unknown = time.monotonic() + COMPARE_SECONDS, []
     references = samplers.list_references()
     note_reach(connection)
+    known = _by_what_is_listed(connection, samplers)
     for reference in references:
-        row = _deployment_of(connection, reference)
+        row = known.get((reference.account, reference.job))
         if row is None:
             unknown.append(reference)
-        elif row.finished_at is not None and time.monotonic() < until:
+        elif row.finished_at is None:
+            _catch_up(row, reference)
+        elif time.monotonic() < until:
             _end(connection, samplers, reference)
-    note_unknown_samplers(connection=connection, samplers=samplers, references=unknown, now=timezone.now(), until=until)
+    note_unknown_samplers(
+        connection=connection,
+        samplers=samplers,
+        references=unknown,
+        known=known.keys(),
+        now=timezone.now(),
+        until=until,
+    )
     return len(unknown)
+
+
+def _by_what_is_listed(connection: Connection, samplers: SamplerProvider) -> Mapping[tuple[str, str], Deployment]:
+    """All that were ever recorded there, by account and id as they are listed: ours, or where no account is told, its.
+
+    What it calls one is known before it first said so, unless its ids are wholly its own.
+    """
+    known: dict[tuple[str, str], Deployment] = {}
+    rows = Deployment.objects.filter(connection=connection).select_related("account")
+    for row in rows.only("account__account_id", "deployment_id", "uid", "start", "state", "remote_name", "finished_at"):
+        known[row.account.account_id, row.reference.job] = row
+        if isinstance(samplers, GivesSamplersIds):
+            known["", samplers.id_of(row.reference)] = row
+        if row.remote_name:
+            known["", row.remote_name.rpartition("/")[2]] = row
+    return known
+
+
+def _catch_up(row: Deployment, reference: Reference) -> None:
+    """A database that was restored is behind: what stands there in a later start than is known here is in that one."""
+    if reference.attempt <= row.start:
+        return
+    found = {"start": reference.attempt, "log_tail": "", "log_offset": 0, "records_offset": 0}
+    may_run = {} if row.state == DeploymentState.FAILED else {"running": True, "next_check_at": timezone.now()}
+    if Deployment.objects.filter(pk=row.pk, start__lt=reference.attempt, lease_token=None).update(**found, **may_run):
+        log.warning("samplers.ahead", deployment=row.deployment_id, start=reference.attempt, known=row.start)
 
 
 def _end(connection: Connection, samplers: SamplerProvider, reference: Reference) -> None:
@@ -67,13 +105,3 @@ def _end(connection: Connection, samplers: SamplerProvider, reference: Reference
         raise
     except ProviderError as error:  # gone meanwhile, or for the next time
         log.info("samplers.ending", **words, error=str(error))
-
-
-def _deployment_of(connection: Connection, reference: Reference) -> Deployment | None:
-    """By our own id of it; by the connection's where it tells no account."""
-    rows = Deployment.objects.filter(connection=connection).select_related("account")
-    if not reference.account:
-        return rows.filter(remote_name__endswith=f"/{reference.job}").first()
-    begins = reference.job.rpartition("-")[0]
-    found = rows.filter(account__account_id=reference.account, deployment_id__startswith=begins)
-    return next((row for row in found if row.reference.job == reference.job), None)

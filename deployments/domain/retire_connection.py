@@ -21,8 +21,9 @@ from wire.errors import FailedPrecondition
 
 @transaction.atomic
 def retire_connection(*, actor: Actor, connection: Connection, now: datetime) -> Connection:
-    """Its launches keep their link to it and are as they were; its name is never given again. Trainers there that are
-    not known here run on, and are listed no more. Deployments whose deletion it never answered are over here.
+    """Its launches keep their link to it and are as they were; its name is never given again. Trainers and samplers
+    there that are not known here run on, and are listed no more. Deployments whose deletion it never answered are over
+    here.
 
     Errors: `PermissionDenied` for all but superusers, `NotFound`, `FailedPrecondition` while a launch or a deployment
     there is not over, and for the one that the set-up makes.
@@ -41,6 +42,7 @@ def retire_connection(*, actor: Actor, connection: Connection, now: datetime) ->
         deployment.running = False
         deployment.save()
     row.unknown_trainers.all().delete()
+    row.unknown_samplers.all().delete()
     return wipe_connection(actor=actor, connection=row, now=now)
 
 

@@ -21,6 +21,7 @@ from connections.domain.reopen_connection import reopen_connection
 from connections.domain.seal_connections import seal_connections
 from connections.domain.wipe_connection import wipe_connection
 from connections.models import Connection
+from connections.providers.states import AttemptState
 from connections.queries import find_visible_connection, living_connections, usable_connections, visible_connections
 from connections.sealing import unseal
 from connections.states import ConnectionState
@@ -222,7 +223,10 @@ def test_a_paused_one_says_why_and_since_when_and_is_opened_again() -> None:
 
 
 def test_a_retired_one_is_hidden_for_ever_without_its_secret() -> None:
-    row = retire_connection(actor=SYSTEM, connection=make_connection(), now=NOW)
+    row = make_connection()
+    row.unknown_samplers.create(job_id="of-nobody", start=1, state=AttemptState.RUNNING, seen_at=NOW)
+    row = retire_connection(actor=SYSTEM, connection=row, now=NOW)
+    assert not row.unknown_samplers.exists()
     assert (row.state, row.secret, row.retired_at) == (ConnectionState.RETIRED, "", NOW)
     assert row not in living_connections()
     assert entry("retire_connection").after == {"state": "RETIRED", "secret": "wiped"}

@@ -149,7 +149,7 @@ def test_what_is_not_there_is_told_beforehand() -> None:
 class _Standing(ControlPlaneClient):
     """A control plane with that one deployment."""
 
-    def call(self, method: str, path: str, *rest: Any, **more: Any) -> dict[str, Any]:  # noqa: ARG002
+    def call(self, method: str, path: str, *rest: Any, **more: Any) -> dict[str, Any]:
         body = deployments.creation(SUBMISSION, CATALOGS, "")
         return {"name": f"accounts/local/deployments/{path.rpartition('/')[2]}", "state": "READY", **body}
 

@@ -97,6 +97,9 @@ class Samplers:
             raise Unreachable(self.away)
         return [reference for reference, seen in self.seen.items() if seen.state not in FINAL]
 
+    def id_of(self, reference: Reference) -> str:
+        return f"s7k2f-{reference.job[:5]}-{reference.job[-8:]}"
+
     def kept(self, reference: Reference) -> KeptSampler:
         spec = self.specs.get(reference)
         return KeptSampler(spec.deployment_shape_version, spec.trainer_job, spec.gpus) if spec else KeptSampler()

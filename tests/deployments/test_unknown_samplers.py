@@ -25,7 +25,7 @@ from deployments.domain.reconcile_deployments import reconcile_deployments
 from deployments.models import Deployment, UnknownSampler
 from deployments.states import DeploymentState
 from tests.connections.sampler_contract import TOKEN, make_spec
-from tests.deployments.engine import UP, Samplers
+from tests.deployments.engine import ASKED, UP, Samplers
 from tests.deployments.makers import make_deployment
 from tests.makers import make_member, make_shape, make_user, make_version, sign_in
 from wire.errors import NotFound, PermissionDenied
@@ -115,6 +115,43 @@ def test_one_that_a_connection_knows_by_its_own_id_alone_is_found_by_that(
     Deployment.objects.filter(pk=row.pk).update(remote_name=f"accounts/there/deployments/{there.job}")
     assert compare() == 0
     assert not UnknownSampler.objects.exists()
+
+
+def test_what_has_a_deployment_here_is_never_taken_for_unknown(
+    samplers: Samplers, team: Account, lena: User, version: ShapeVersion, django_assert_max_num_queries: Any
+) -> None:
+    """One that was never observed, whose id there is cut, and of which an earlier comparison was asked for the end."""
+    near = Connection.objects.get(name="near")
+    rows = [
+        make_deployment(owner=lena, account=team, version=version, connection=near, deployment_id=f"dep-{number}")
+        for number in range(9)
+    ]
+    listed = [Reference("", samplers.id_of(row.reference), NEWEST_ATTEMPT) for row in rows]
+    for reference in listed:
+        start(samplers, reference)
+    facts: dict[str, Any] = {"state": AttemptState.RUNNING, "seen_at": timezone.now(), "account_name": ""}
+    UnknownSampler.objects.create(
+        connection=near, job_id=listed[0].job, start=0, end_requested_at=timezone.now(), **facts
+    )
+    samplers.seen[listed[0]] = ASKED
+    with django_assert_max_num_queries(12):
+        assert compare() == 0
+    assert not UnknownSampler.objects.exists()
+    assert (samplers.deleted, len(samplers.seen)) == ([], 9)
+
+
+def test_a_restored_database_catches_up_with_the_start_that_stands_there(
+    samplers: Samplers, team: Account, lena: User, version: ShapeVersion
+) -> None:
+    near = Connection.objects.get(name="near")
+    row = make_deployment(owner=lena, account=team, version=version, connection=near, start=2)
+    start(samplers, replace(row.reference, attempt=5))
+    assert compare() == 0
+    row.refresh_from_db()
+    assert (row.start, row.running) == (5, True)
+    advance_deployment(row.pk)
+    row.refresh_from_db()
+    assert (row.state, row.ready_replicas, len(samplers.seen)) == ("READY", 1, 1)
 
 
 def test_a_deployment_whose_sampler_is_gone_says_so(

@@ -91,6 +91,10 @@ class ControlPlaneSamplers:
                 found.append(replace(reference, attempt=deployments.start_of(row) or NEWEST_ATTEMPT))
         return found
 
+    def id_of(self, reference: Reference) -> str:
+        """Its id there."""
+        return self.there.id_of(reference)
+
     def kept(self, reference: Reference) -> KeptSampler:
         """As the deployment tells it; GPUs are its shape's, which is here or nowhere. Errors: `Gone`, `Retryable`."""
         found = self._standing(reference)
