@@ -262,6 +262,10 @@ class TestControlPlaneSamplers(SamplerContract):
             with pytest.raises(Retryable, match="this machine runs one"):  # and not for good: the one there goes on
                 rig.samplers.start(replace(sampler_submission(reference), most=2))
             assert rig.samplers.observe(reference) == up
+        with subtests.test("what was loaded into it ends it not"):
+            loaded = sampler_submission(reference, snapshot="accounts/local/models/x")
+            rig.samplers.start(loaded)
+            assert rig.samplers.observe(reference) == up
         proxy.fail(hung_up_after, "PATCH", f"/{there}")
         with pytest.raises(Retryable):
             rig.samplers.stop(reference)

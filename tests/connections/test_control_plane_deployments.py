@@ -138,10 +138,12 @@ def test_whatever_it_answers_is_an_observation(said: dict[str, Any]) -> None:
 
 def test_what_is_not_there_is_told_beforehand() -> None:
     assert deployments.reasons_against(SPEC, CATALOGS) == []
-    foreign = replace(SPEC, deployment_shape_version="accounts/x/deploymentShapes/s/versions/abcd1234", snapshot="mine")
+    assert deployments.reasons_against(replace(SPEC, snapshot="step-1"), CATALOGS) == [], "its trainer saved that there"
+    mine = "accounts/team-a/models/mine"
+    foreign = replace(SPEC, deployment_shape_version="accounts/x/deploymentShapes/s/versions/abcd1234", snapshot=mine)
     assert deployments.reasons_against(foreign, CATALOGS) == [
         f"It runs deployment shapes of team only, and {foreign.deployment_shape_version} is of another account.",
-        "mine is not there: it serves a base model, and what is hot-loaded from a trainer that runs there. "
+        f"{mine} is not there: it serves a base model, and what is hot-loaded from a trainer that runs there. "
         "Choose one of these.",
     ]
 

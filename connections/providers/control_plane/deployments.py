@@ -40,7 +40,7 @@ def reasons_against(spec: SamplerSpec, catalogs: Catalogs) -> list[str]:
         found.append(f"It runs deployment shapes of {served} only, and {shape} is of another account.")
     if not catalogs.model_there(spec.base_model):
         found.append(f"It has base models of {served} only, and {spec.base_model} is of another account.")
-    if spec.snapshot:
+    if "/" in spec.snapshot:  # a bare name is what its trainer there saved, and what was loaded there
         found.append(
             f"{spec.snapshot} is not there: it serves a base model, and what is hot-loaded from a trainer that runs "
             "there. Choose one of these."

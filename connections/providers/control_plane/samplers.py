@@ -46,6 +46,8 @@ class ControlPlaneSamplers:
         if is_new and (reasons := self.fits(submission.spec, submission.most)):
             raise Rejected(" ".join(reasons))
         if found is None:
+            if reasons := self.fits(submission.spec, submission.most):
+                raise Rejected(" ".join(reasons))
             found = self._make(submission)
         self._refuse_anothers(submission, found)
         if deployments.word_of(found) == "DELETING":
