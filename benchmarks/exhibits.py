@@ -20,7 +20,7 @@ from deployments.models import Deployment
 from deployments.resolved import spec_of
 from deployments.served import ServedWeights
 from launches.domain.create_launch import create_launch
-from launches.models import Attempt, Launch
+from launches.models import Attempt, Checkpoint, Launch
 
 
 def deployments(
@@ -52,11 +52,17 @@ def deployments(
 
     up: dict[str, Any] = {"ready_replicas": 1, "endpoint": "http://127.0.0.1:40123", "running": True}
     log = "13:02:07 loading accounts/local/models/tiny-qwen3\n13:02:09 ready on 127.0.0.1:40123\n"
-    ready = make("support-tone", loaded="step-40", said={"description": "What support tries on Fridays."}, log_tail=log)
+    ready = make("support-tone", said={"description": "What support tries on Fridays."}, log_tail=log)
+    served = {
+        "loaded": "step-40",
+        "loaded_at": now - timedelta(minutes=2),
+        "load_seconds": 1.8,
+        "loaded_by": "ci of mira",
+    }
     failed = "It ended with 1: the weights of step-40 have another number of layers than its base model."
     return {
         "deployments": "/deployments",
-        "deployment": (serves := saved(_with(ready, up), "Ready")),
+        "deployment": (serves := saved(_with(ready, up | served), "Ready")),
         "deployment-try": f"{serves}/try",
         "deployment-failed": saved(make("broken", state="FAILED", detail=failed, log_tail=log), f"Failed: {failed}"),
         "deployment-idle": saved(make("asleep", replicas=0), "Ready", "Scaled to 0: no call for 60 minutes."),
@@ -104,4 +110,9 @@ def _ended(actor: Actor, account: Account, version: ShapeVersion) -> Launch:
         )  # fmt: skip
         launch.attempts.update(state="COMPLETED", finished_at=timezone.now() - timedelta(hours=5))
         Launch.objects.filter(pk=launch.pk).update(state="COMPLETED")
+        for step in (20, 40):
+            Checkpoint.objects.create(
+                launch=launch, name=f"step-{step}", kind="SAMPLER", step=step, size_bytes=84_000_000,
+                saved_at=timezone.now(),
+            )  # fmt: skip
     return launch
