@@ -7,7 +7,7 @@ from functools import cache, lru_cache
 
 from connections.kinds import KINDS, Opening
 from connections.models import Connection, Destination, Instance
-from connections.providers.base import Provider, Retryable
+from connections.providers.base import Credential, Provider, Retryable
 from connections.providers.samplers import RunsSamplers, SamplerProvider
 from connections.queries import instance_id
 from connections.sealing import Unsealable, unseal
@@ -63,6 +63,14 @@ def runs_here(connection: Connection) -> bool:
     """Whether it says that it needs nothing but this machine."""
     try:
         return open_provider(connection).capabilities.runs_here
+    except Retryable:
+        return False
+
+
+def runs_elsewhere(connection: Connection) -> bool:
+    """Whether what runs there is asked with its secret, as far as it can be opened."""
+    try:
+        return open_provider(connection).capabilities.credential is Credential.CONNECTION_SECRET
     except Retryable:
         return False
 

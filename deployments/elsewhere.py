@@ -16,7 +16,15 @@ from accounts.models import Account
 from connections.models import Connection
 from launches.gateway.admission import Refused
 from launches.gateway.exchange import Body
-from launches.gateway.loading import LARGEST, SCHEME, ask_for_jobs_there, parsed, whole_body, with_ids_there
+from launches.gateway.loading import (
+    LARGEST,
+    SCHEME,
+    ask_for_jobs_there,
+    parse_reference,
+    parsed,
+    whole_body,
+    with_ids_there,
+)
 from launches.gateway.renaming import Names
 from wire.status import Code
 
@@ -76,7 +84,7 @@ class NamesThere:
         identity = told.get("identity") if isinstance(told, Mapping) else None
         if not isinstance(identity, str):
             raise Refused(Code.INVALID_ARGUMENT, "The body of this call has to be a JSON object with an identity.")
-        if identity.strip().lower().startswith("accounts/"):
+        if _is_path(identity):
             where = f"{identity[:200]} is not at {self.connection}, where {self.deployment} runs."
             raise Refused(Code.NOT_FOUND, f"{where} Load what a trainer there saved, by its name.")
         return body.replaced(json.dumps(told).encode())
@@ -87,21 +95,30 @@ class NamesThere:
         if not isinstance(asked, Mapping):
             raise Refused(Code.INVALID_ARGUMENT, "The body of this call has to be a JSON object.")
         model = asked.get("model")
-        told: dict[str, Any] = {**asked, "model": self.model(model if isinstance(model, str) else self.deployment)}
+        told: dict[str, Any] = {**asked, "model": await self.model(model if isinstance(model, str) else "")}
         return body.replaced(json.dumps(told, separators=(",", ":")).encode())
 
-    def model(self, model: str) -> str:
-        """The name there of `DEPLOYMENT`, `MODEL#DEPLOYMENT` or `DEPLOYMENT#SNAPSHOT`. Errors: `Refused`."""
-        return "#".join(self._part(part) for part in model.split("#"))
+    async def model(self, model: str) -> str:
+        """The name there of `DEPLOYMENT`, `BASE_MODEL#DEPLOYMENT` or `DEPLOYMENT#SNAPSHOT`.
 
-    def _part(self, part: str) -> str:
-        if part == self.deployment:
-            return self.deployment_there
-        if part == self.base_model and self.base_model_there:
-            return self.base_model_there
-        if self.job_there and part.startswith(f"{SCHEME}{self.job}/"):
-            return f"{SCHEME}{self.job_there}/{part.removeprefix(f'{SCHEME}{self.job}/')}"
-        if part.startswith("accounts/"):
-            told = f"{part[:200]} is not at {self.connection}, where {self.deployment} runs. Name the deployment alone."
+        What names none gets this one: a base model alone would be asked of whatever serves it there. Errors: `Refused`.
+        """
+        parts = model.split("#") if model else []
+        if self.deployment not in parts:
+            parts.append(self.deployment)
+        place = parts.index(self.deployment)
+        base, snapshots = parts[:place], parts[place + 1 :]
+        is_known = not base or (base == [self.base_model] and self.base_model_there)
+        if not is_known or len(snapshots) > 1 or any(map(_is_path, snapshots)):
+            told = (
+                f"{model[:200]} is not at {self.connection}, where {self.deployment} runs. Name the deployment alone."
+            )
             raise Refused(Code.INVALID_ARGUMENT, told)
-        return part
+        named = await with_ids_there(snapshots, partial(ask_for_jobs_there, self.account, self.connection))
+        return "#".join([*([self.base_model_there] if base else []), self.deployment_there, *named])
+
+
+def _is_path(identity: str) -> bool:
+    """Whether it may be the name of something there that is no snapshot, however it is written."""
+    reference = parse_reference(identity)
+    return "/" in (reference[1] if reference else identity)

@@ -15,7 +15,7 @@ from accounts.actors import Actor, key_actor
 from accounts.origins import Origin, origin_in
 from accounts.roles import Right
 from api.outages import RETRY_SECONDS
-from connections.opened import open_provider
+from connections.opened import open_provider, runs_elsewhere
 from connections.providers.base import Credential, Provider, ProviderError
 from connections.providers.catalogs import NamesModels
 from connections.sealing import Unsealable, unseal
@@ -23,12 +23,22 @@ from deployments.domain.control_deployment import right_to_control
 from deployments.domain.note_load import note_asker
 from deployments.domain.wake_deployment import ASLEEP, wake_deployment
 from deployments.elsewhere import NAMED, WITHHELD, NamesThere
+from deployments.listed import models_answer
 from deployments.models import Deployment
 from deployments.queries import living_deployments
 from deployments.states import DeploymentState
 from deployments.tokens import sampler_token
 from launches.gateway import headers
-from launches.gateway.admission import Admitted, LookUp, Refused, authenticated, demand, endpoint_at
+from launches.gateway.admission import (
+    Admitted,
+    Answered,
+    LookUp,
+    Refused,
+    authenticated,
+    demand,
+    demand_address,
+    endpoint_at,
+)
 from launches.gateway.application import Gateway, GatewayRequest, body_of
 from launches.gateway.exchange import Body, Receive
 from launches.gateway.loading import parsed, whole_body
@@ -102,6 +112,8 @@ def _parse(model: str) -> tuple[str, str] | None:
 
 
 def _look_up_for(path: str, method: str) -> LookUp:
+    if path == LISTED:
+        return look_up_to_list
     if method == "GET":
         return look_up_to_see
     return look_up_to_load if path == HOT_LOADED else look_up_to_ask
@@ -111,6 +123,18 @@ def look_up_to_see(secret: str, account: str, deployment: str, origin: Origin) -
     """The sampler, for who may see the deployment; it is not brought back for that. Errors: `Refused`."""
     row, actor = _find(secret, account, deployment, origin)
     demand(actor, row.account, Right.VIEW)
+    return _admitted(row)
+
+
+def look_up_to_list(secret: str, account: str, deployment: str, origin: Origin) -> Admitted:
+    """The same; of one elsewhere it is told from here what it serves, since its control plane would list all it has.
+
+    Errors: `Refused`, `Answered`.
+    """
+    row, actor = _find(secret, account, deployment, origin)
+    demand(actor, row.account, Right.VIEW)
+    if runs_elsewhere(row.connection):
+        raise Answered(models_answer([row]))
     return _admitted(row)
 
 
@@ -177,6 +201,7 @@ def _admitted(row: Deployment, translate: Callable[[NamesThere, Body], Awaitable
     try:
         provider = open_provider(row.connection)
         if provider.capabilities.credential is Credential.CONNECTION_SECRET:
+            demand_address(row.endpoint, provider, f"sampler of {row.name}")
             names = _names_there(row, provider)
             return Admitted(
                 replace(endpoint, is_own=False),

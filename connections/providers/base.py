@@ -426,6 +426,15 @@ class OpensTunnels(Protocol):
 
 
 @runtime_checkable
+class HasAddress(Protocol):
+    """A provider that is asked at one address, with a secret that is for that address alone."""
+
+    @property
+    def address(self) -> str:
+        """Without a slash at its end; all that runs there listens below it."""
+
+
+@runtime_checkable
 class JudgesSizes(Protocol):
     """A provider whose engine tells how large its machines are, so that what none can hold is known beforehand."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.views import ResourceView
-from deployments.models import Deployment
+from deployments.listed import models_answer
 from deployments.queries import living_deployments
 
 MOST_LISTED = 1000
@@ -24,17 +22,4 @@ class InferenceModelsView(ResourceView):
         """Each by the name to ask for it by, asleep ones too: a request brings them back."""
         rows = living_deployments(self.own_account(self.key.account.account_id)).filter(max_replicas__gt=0)
         newest = rows.order_by("-created_at", "-pk")[:MOST_LISTED]
-        return Response({"object": "list", "data": [_listed(row) for row in newest]})
-
-
-def _listed(row: Deployment) -> dict[str, Any]:
-    return {
-        "id": row.name,
-        "object": "model",
-        "created": int(row.created_at.timestamp()),
-        "owned_by": row.account.account_id,
-        "root": row.serves,
-        "snapshot_identity": row.loaded or None,
-        "max_model_len": row.spec["max_context_length"],
-        "state": row.state,
-    }
+        return Response(models_answer(newest))

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,7 +31,7 @@ from accounts.roles import Right
 from accounts.tables import explain
 from api.outages import RETRY_SECONDS, UNASKABLE, outage
 from connections.opened import open_provider
-from connections.providers.base import Dial, OpensTunnels, ProviderError
+from connections.providers.base import HasAddress, OpensTunnels, Provider, ProviderError
 from connections.sealing import Unsealable, unseal
 from launches.domain.control import right_to_control
 from launches.gateway.exchange import Body
@@ -66,6 +66,14 @@ class Refused(Exception):
         self.retry_after = retry_after
 
 
+class Answered(Exception):
+    """What a request is answered with JSON by who looks it up, so that nobody else is asked."""
+
+    def __init__(self, told: Mapping[str, Any]) -> None:
+        super().__init__("answered")
+        self.told = told
+
+
 @dataclass(frozen=True)
 class Admitted:
     """The process that a caller may talk to, and what to show it; `connection` is what people call where it runs.
@@ -93,7 +101,11 @@ def look_up_trainer(secret: str, account: str, job: str, origin: Origin) -> Admi
     attempt = _attempt_for(secret, account, job, origin)
     token, is_own = _credential_for(attempt)
     elsewhere = None if is_own else attempt.pk
-    endpoint = replace(_endpoint_of(attempt), is_own=is_own, dial=_dial_for(attempt))
+    endpoint, provider = _endpoint_of(attempt), _provider_of(attempt)
+    if not is_own:
+        demand_address(attempt.endpoint, provider, f"trainer of {attempt.launch.name}")
+    dial = provider.dial if isinstance(provider, OpensTunnels) else None
+    endpoint = replace(endpoint, is_own=is_own, dial=dial)
     return Admitted(endpoint, token.encode(), str(attempt.launch.connection), elsewhere)
 
 
@@ -114,14 +126,13 @@ def _credential_for(attempt: Attempt) -> tuple[str, bool]:
         raise Refused(Code.UNAVAILABLE, f"The connection {launch.connection} cannot be used: {error}") from error
 
 
-def _dial_for(attempt: Attempt) -> Dial | None:
+def _provider_of(attempt: Attempt) -> Provider:
     try:
-        provider = open_provider(attempt.launch.connection)
+        return open_provider(attempt.launch.connection)
     except ProviderError as error:
         raise Refused(
             Code.UNAVAILABLE, f"The connection {attempt.launch.connection} cannot be used: {error}"
         ) from error
-    return provider.dial if isinstance(provider, OpensTunnels) else None
 
 
 def _attempt_for(secret: str, account: str, job: str, origin: Origin) -> Attempt:
@@ -192,6 +203,15 @@ def _endpoint_of(attempt: Attempt) -> Endpoint:
             retry_after=RETRY_SECONDS,
         )
     return endpoint_at(attempt.endpoint, f"trainer of {name}")
+
+
+def demand_address(endpoint: str, provider: Provider, what: str) -> None:
+    """That `what` listens below the address that the connection's secret is for; it may have had another one when that
+    was looked at. Errors: `Refused`, until the next look.
+    """
+    if isinstance(provider, HasAddress) and not f"{endpoint}/".startswith(f"{provider.address}/"):
+        told = f"The {what} was last seen at another address than its connection has now: it is looked for there."
+        raise Refused(Code.UNAVAILABLE, told, retry_after=RETRY_SECONDS)
 
 
 def endpoint_at(address: str, what: str) -> Endpoint:

@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 import h11
@@ -26,7 +27,7 @@ import structlog
 
 from accounts.origins import Origin, origin_in
 from launches.gateway import headers
-from launches.gateway.admission import Admission, Admitted, LookUp, Refused, look_up_trainer
+from launches.gateway.admission import Admission, Admitted, Answered, LookUp, Refused, look_up_trainer
 from launches.gateway.curves import Curves
 from launches.gateway.exchange import Body, CallerGone, CutOff, Exchange, NoAnswer, Receive, Send, WrongTrainer
 from launches.gateway.loading import may_name, translated_body
@@ -119,6 +120,8 @@ class Gateway:
                 await self._forward(asked, scope, send, admitted)
         except Refused as refusal:
             await _refuse(send, refusal, last=headers.announces_body(scope["headers"]))
+        except Answered as answer:
+            await _tell(send, HTTPStatus.OK, answer.told, last=headers.announces_body(scope["headers"]))
         except CutOff:
             await _refuse(send, Refused(Code.INVALID_ARGUMENT, CUT_OFF), last=True)
         except CallerGone:
@@ -278,19 +281,27 @@ def body_of(scope: MutableMapping[str, Any], receive: Receive) -> Body:
 
 async def _refuse(send: Send, refusal: Refused, *, last: bool) -> None:
     """Answer with the refusal; `last` where the connection ends with it."""
-    body = json.dumps(status_body(refusal.code, refusal.message)).encode()
+    fields = []
+    if refusal.retry_after is not None:
+        fields.append((b"retry-after", str(refusal.retry_after).encode()))
+    if refusal.code is Code.UNAUTHENTICATED:
+        fields.append((b"www-authenticate", b"Bearer"))
+    await _tell(send, refusal.http_status, status_body(refusal.code, refusal.message), fields, last=last)
+
+
+async def _tell(
+    send: Send, status: int, told: Mapping[str, Any], more: Sequence[tuple[bytes, bytes]] = (), *, last: bool
+) -> None:
+    body = json.dumps(told).encode()
     fields = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
         *headers.ALWAYS,
         *([headers.LAST] if last else []),
+        *more,
     ]
-    if refusal.retry_after is not None:
-        fields.append((b"retry-after", str(refusal.retry_after).encode()))
-    if refusal.code is Code.UNAUTHENTICATED:
-        fields.append((b"www-authenticate", b"Bearer"))
-    await send({"type": "http.response.start", "status": refusal.http_status, "headers": fields})
+    await send({"type": "http.response.start", "status": int(status), "headers": fields})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 

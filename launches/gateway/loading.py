@@ -98,7 +98,7 @@ async def whole_body(body: Body, fields: Iterable[tuple[bytes, bytes]], most: in
     raise CutOff if came else CallerGone
 
 
-def _parse(text: str) -> tuple[str, str] | None:
+def parse_reference(text: str) -> tuple[str, str] | None:
     """Job and the rest of a reference; None for any other text."""
     plain = text.strip()
     if not plain.lower().startswith(SCHEME):
@@ -108,7 +108,7 @@ def _parse(text: str) -> tuple[str, str] | None:
 
 
 def _references(value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str) and (found := _parse(value)):
+    if isinstance(value, str) and (found := parse_reference(value)):
         yield found
     elif isinstance(value, Mapping):
         for inner in value.values():
@@ -119,7 +119,7 @@ def _references(value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _rewritten(value: Any, there: Mapping[str, str]) -> Any:
-    if isinstance(value, str) and (found := _parse(value)):
+    if isinstance(value, str) and (found := parse_reference(value)):
         return f"{SCHEME}{there[found[0]]}/{found[1]}"
     if isinstance(value, Mapping):
         return {name: _rewritten(inner, there) for name, inner in value.items()}

@@ -126,6 +126,7 @@ class FarEngine(ServingEngine):
     """One whose samplers take the connection's secret, and whose base models have other names."""
 
     capabilities: Capabilities = FAR
+    address: str = UP.endpoint
 
     def model_there(self, base_model: str) -> str:
         return base_model.replace("accounts/team-a/", "accounts/there/")

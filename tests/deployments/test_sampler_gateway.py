@@ -234,12 +234,12 @@ THERE = "accounts/there/deployments/s7k2f-team-a-dep-abcdefghij"
 
 
 @pytest.fixture
-def far(row: Deployment, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[Deployment]:
+def far(row: Deployment, sampler: StandIn, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[Deployment]:
     """The same deployment, run by another control plane under another name."""
     settings.SLIPWAY_CONNECTION_NETWORKS = read_networks("127.0.0.0/8")
     Connection.objects.filter(pk=row.connection_id).update(secret=seal("fw_of_the_connection"))
     Deployment.objects.filter(pk=row.pk).update(remote_name=THERE)
-    with registered(monkeypatch, SERVING, FarEngine()):
+    with registered(monkeypatch, SERVING, FarEngine(address=sampler.endpoint)):
         yield row
 
 
@@ -262,8 +262,7 @@ def test_a_deployment_elsewhere_is_asked_by_its_name_there_and_answers_by_its_ow
         (COMPLETIONS, prompt(), (), THERE),
         (CHAT, prompt(f"{NAME}#step-1"), (), f"{THERE}#step-1"),
         (COMPLETIONS, prompt(f"{base}#{NAME}"), (), f"{base_there}#{THERE}"),
-        (COMPLETIONS, prompt(base), (NAMED,), base_there),
-        (LISTED, b"", (NAMED,), None),
+        (COMPLETIONS, prompt(base), (NAMED,), f"{base_there}#{THERE}"),
         (HOT_LOADED, b'{"identity": "step-1"}', (NAMED, source, (b"fireworks-model", base.encode())), None),
     ]:
         with subtests.test(path=path, body=body):
@@ -279,7 +278,8 @@ def test_a_deployment_elsewhere_is_asked_by_its_name_there_and_answers_by_its_ow
             assert not call.values(b"x-slipway-trainer-job") and not call.values(source[0])
             said = json.loads(answer.body)
             assert (said["by"], said["base"], said["said"]) == (NAME, base, f'"{base_there}"')
-            assert said["model"] == (json.loads(body)["model"] if model else None)
+            asked_as = json.loads(body).get("model")
+            assert said["model"] == (f"{base}#{NAME}" if asked_as == base else asked_as)
             assert answer.headers[b"x-of"] == NAME.encode()
 
 
@@ -291,6 +291,13 @@ def test_the_connections_key_opens_no_other_deployment_there(
         with subtests.test(model=model):
             answer = asked(COMPLETIONS, secret, prompt(model))
             assert (answer.status, "is not at Near" in json.loads(answer.body)["message"]) == (400, True), answer.body
+    for model in ("fireworks/x", "gpt", " accounts/there/models/x", "Accounts/there/models/x", f"{NAME}x"[9:]):
+        with subtests.test(model=model):
+            answer = asked(COMPLETIONS, secret, prompt(model), (NAMED,))
+            assert (answer.status, "is not at Near" in json.loads(answer.body)["message"]) == (400, True), answer.body
+    for model in (f"{NAME}#a#b", f"{NAME}#{NAME}", f"{NAME}#cross_job://job/a/b", f"{far.spec['base_model']}#x#{NAME}"):
+        with subtests.test(model=model):
+            assert asked(COMPLETIONS, secret, prompt(model)).status == 400
     assert sampler.calls.empty()
     bodies: list[bytes] = []
 
@@ -333,7 +340,7 @@ def test_a_hot_load_elsewhere_names_no_job_of_another_account(
     assert told.pop()["model"] == f"{THERE}#{there}"
     for identity in (
         f"cross_job://{theirs.job_id}/step-1", "cross_job://s7k2f-theirs/step-1", " CROSS_JOB://s7k2f-theirs/step-1",
-        "accounts/there/models/theirs", " Accounts/there/models/theirs",
+        "accounts/there/models/theirs", " Accounts/there/models/theirs", "fireworks/theirs", f"{mine}/../../theirs",
     ):  # fmt: skip
         with subtests.test(identity=identity):
             refused = asked(HOT_LOADED, secret, json.dumps({"identity": identity}).encode(), (NAMED,))
@@ -359,3 +366,24 @@ def test_a_stream_from_elsewhere_stays_one(far: Deployment, sampler: StandIn, le
     call = sampler.next_call()
     assert call.over.wait(PATIENCE)
     assert (answer.status, answer.body, ended) == (200, b"first" + NAME.encode() + b".more", [True])
+
+
+def test_what_one_elsewhere_serves_is_told_from_here(far: Deployment, sampler: StandIn, lena: User) -> None:
+    answer = asked(LISTED, make_key(lena, far.account), b"", (NAMED,))
+    (model,) = json.loads(answer.body)["data"]
+    assert (answer.status, model["id"], model["root"]) == (200, NAME, far.serves)
+    stranger = make_account()
+    key = make_key(make_member(account=stranger, role=Role.ADMIN), stranger)
+    assert asked(LISTED, key, b"", (NAMED,)).status == 404
+    assert sampler.calls.empty()
+
+
+def test_the_key_of_a_connection_goes_to_no_address_that_it_had_before(
+    far: Deployment, sampler: StandIn, lena: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for moved in ("https://moved.example", sampler.endpoint[:-1]):
+        with registered(monkeypatch, SERVING, FarEngine(address=moved)):
+            answer = asked(COMPLETIONS, make_key(lena, far.account), prompt())
+            told = json.loads(answer.body)["message"]
+            assert (answer.status, "at another address than its connection has now" in told) == (503, True)
+    assert sampler.calls.empty()

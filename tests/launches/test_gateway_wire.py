@@ -525,7 +525,7 @@ def test_whoever_refuses_the_launchs_token_is_not_its_trainer(caller: Driver, tr
 
 def far_from(launch: Launch) -> Launch:
     """The launch, as one that another control plane runs."""
-    config = {"url": "http://127.0.0.1:1"}
+    config = {"url": Attempt.objects.get(launch=launch).endpoint}
     far = Connection.objects.create(
         name="far", kind="control_plane", display_name="Far", config=config, secret=seal("far-key")
     )
@@ -541,6 +541,14 @@ def test_who_refuses_the_connections_key_is_not_said_to_refuse_the_callers(calle
     assert (answer.status_code, answer.json()["code"]) == (502, 14)
     assert "Far, where the trainer of" in answer.text and "does not accept the key that Slipway shows" in answer.text
     assert "who are you" not in answer.text and "far-key" not in answer.text
+
+
+def test_the_connections_key_goes_to_the_address_that_it_is_for(caller: Driver, trainer: StandIn) -> None:
+    far_from(caller.launch)
+    Connection.objects.filter(name="far").update(config={"url": "http://127.0.0.1:1"})
+    answer = caller.ask()
+    assert (answer.status_code, "at another address than its connection has now" in answer.text) == (503, True)
+    assert trainer.calls.empty()
 
 
 def test_load_calls_elsewhere_name_jobs_by_their_ids_there(caller: Driver, trainer: StandIn) -> None:

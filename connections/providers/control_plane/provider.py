@@ -76,6 +76,11 @@ class ControlPlaneProvider:
         """Where its deployments are."""
         return ControlPlaneSamplers(self.there, self.catalogs)
 
+    @property
+    def address(self) -> str:
+        """Where it is asked."""
+        return self.there.client.url
+
     def identify(self) -> Identity:
         """The account and what its key shows. Errors: `Retryable`."""
         shown = ", ".join(self.there.shown()) or "none"
