@@ -13,6 +13,7 @@ from catalog.models import ShapeVersion
 from catalog.queries import find_model, listed
 from catalog.trained_queries import find_trained
 from connections.models import Connection
+from connections.opened import runs_elsewhere
 from connections.queries import usable_connections
 from deployments.models import Deployment
 from deployments.placement import choose_connection
@@ -56,10 +57,14 @@ class ServingOffers:
 
 
 def find_serving(account: Account, name: str) -> Deployment | None:
-    """The newest deployment of the account that answers as what has the name, or will once it is started."""
+    """The newest deployment of the account that answers as what has the name, or will once it is started.
+
+    Elsewhere it is not known what a trainer loaded into it.
+    """
     rows = living_deployments(account).filter(serves=name, state__in=TAKES, max_replicas__gt=0)
     for row in rows.order_by("-created_at", "-pk")[:MOST_SERVING]:
-        if row.loaded in ("", row.spec.get("snapshot", "")):
+        is_known = row.trainer is None or not runs_elsewhere(row.connection)
+        if is_known and row.loaded in ("", row.spec.get("snapshot", "")):
             return row
     return None
 

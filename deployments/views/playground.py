@@ -19,7 +19,7 @@ from accounts.requests import SlipwayRequest, actor_of
 from accounts.roles import Right
 from catalog.states import ModelKind
 from catalog.usage import environment
-from connections.opened import open_provider
+from connections.opened import open_provider, runs_elsewhere
 from connections.providers.base import ProviderError
 from deployments.asking import CROWDED, SECONDS, Question, SamplerAnswer, ask
 from deployments.gateway import admit_to_ask
@@ -150,7 +150,7 @@ def _sides(row: Deployment, actor: Actor, asked: Asked) -> list[Side]:
         admitted = admit_to_ask(row, actor)
     except Refused as refusal:
         return [_refused(OWN, row, refusal)]
-    inside = asked.compare and not _is_whole(row)
+    inside = asked.compare and not _is_whole(row) and not runs_elsewhere(row.connection)
     models = [row.name, *([row.sampler_spec.base_model] if inside else [])]
     answers = ask([Question(row, admitted, asked.path, asked.body(model)) for model in models])
     sides = [_side(OWN, row, answers[0])]

@@ -12,20 +12,25 @@ from typing import Any
 import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
+from pytest_django.fixtures import Settings
 
 from accounts.models import Account, User
 from accounts.roles import Role
 from catalog.models import ShapeVersion
 from catalog.states import ModelKind
 from connections.models import Connection
+from connections.sealing import seal
 from deployments import asking
 from deployments.models import Deployment
+from deployments.offers import find_serving
 from deployments.tokens import sampler_token
-from tests.deployments.engine import Samplers
+from tests.connections.remote import registered
+from tests.deployments.engine import SERVING, FarEngine, Samplers
 from tests.deployments.makers import make_deployment
 from tests.launches.gateway_parts import Call, StandIn
 from tests.launches.makers import make_launch
 from tests.makers import make_account, make_member, make_trained_model, sign_in
+from wire.client_address import read_networks
 
 pytestmark = pytest.mark.django_db
 FORM = {"prompt": "Once", "as": "text", "temperature": "0.5", "max_tokens": "8", "top_p": "0.9", "seed": "7"}
@@ -185,6 +190,23 @@ def test_the_base_model_answers_beside_it(
     Deployment.objects.filter(pk=other.pk).update(endpoint=sampler.endpoint, state="READY")
     alone = Shown(browser.post(address(row), both | {"only": "base"}))
     assert (alone.identities, [body["model"] for body in sampler.asked]) == ([base], [other.name])
+
+
+def test_elsewhere_the_base_model_is_asked_of_a_deployment_of_its_own_alone(
+    row: Deployment, sampler: Sampler, browser: Client, team: Account, lena: User, version: ShapeVersion,
+    monkeypatch: pytest.MonkeyPatch, settings: Settings,
+) -> None:  # fmt: skip
+    settings.SLIPWAY_CONNECTION_NETWORKS = read_networks("127.0.0.0/8")
+    Connection.objects.filter(pk=row.connection_id).update(secret=seal("fw_of_the_connection"))
+    Deployment.objects.filter(pk=row.pk).update(remote_name="accounts/there/deployments/s7k2f-dep")
+    trained = make_deployment(
+        owner=lena, account=team, version=version, deployment_id="trained", connection=row.connection, state="READY",
+        trainer=make_launch(owner=lena, account=team),
+    )  # fmt: skip
+    with registered(monkeypatch, SERVING, FarEngine(address=sampler.endpoint)):
+        Shown(browser.post(address(row), FORM | {"compare": "on"}))
+        assert find_serving(team, trained.serves) in (None, row), "what its trainer loaded is not known"
+    assert [body["model"] for body in sampler.asked] == ["accounts/there/deployments/s7k2f-dep"]
 
 
 def test_one_that_does_not_answer_yet_is_asked_again_by_itself(
