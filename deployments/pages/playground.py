@@ -17,6 +17,8 @@ COMPLETIONS, CHATS = "/inference/v1/completions", "/inference/v1/chat/completion
 TEXT, CHAT = "text", "chat"
 LONGEST_PROMPT = 20_000
 MOST_TOKENS = 512
+LONGEST_NAMED = 400
+"""Characters of a token, or of the name of weights."""
 BESIDE = 5
 """How many of the likeliest tokens are told beside each."""
 LIKELY = (0.05, 0.25, 0.5, 0.8)
@@ -209,8 +211,8 @@ def read_answer(body: Mapping[str, Any], seconds: float, *, base_model: str) -> 
     text = message.get("content") if isinstance(message, dict) else choice.get("text")
     identity, finish = body.get("snapshot_identity"), choice.get("finish_reason")
     return ShownAnswer(
-        identity=identity if isinstance(identity, str) and identity else base_model,
-        text=text if isinstance(text, str) else "",
+        identity=identity[:LONGEST_NAMED] if isinstance(identity, str) and identity else base_model,
+        text=text[:LONGEST_PROMPT] if isinstance(text, str) else "",
         tokens=tuple(_tokens(choice.get("logprobs"))),
         finish=finish if isinstance(finish, str) else "",
         seconds=seconds,
@@ -220,29 +222,40 @@ def read_answer(body: Mapping[str, Any], seconds: float, *, base_model: str) -> 
 
 def _first_token(metrics: Any) -> float | None:
     try:
-        return float(metrics["server-time-to-first-token"])
-    except (TypeError, ValueError, KeyError):
+        return _finite(metrics["server-time-to-first-token"])
+    except (TypeError, KeyError):
         return None
+
+
+def _finite(told: Any) -> float | None:
+    """As a number, where it is one that can be shown."""
+    try:
+        number = float(told)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _tokens(logprobs: Any) -> Iterator[ShownToken]:
     rows = logprobs.get("content") if isinstance(logprobs, dict) else None
-    for row in _objects(rows):
+    for row in _objects(rows, MOST_TOKENS):
         if (own := _scored(row)) is not None:
-            beside = tuple(pair for pair in map(_scored, _objects(row.get("top_logprobs"))) if pair)
+            beside = tuple(pair for pair in map(_scored, _objects(row.get("top_logprobs"), BESIDE)) if pair)
             token_id = row.get("token_id")
-            yield ShownToken(own[0], token_id if isinstance(token_id, int) else -1, own[1], beside[:BESIDE])
+            yield ShownToken(own[0], token_id if isinstance(token_id, int) else -1, own[1], beside)
 
 
-def _objects(rows: Any) -> Sequence[Mapping[str, Any]]:
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+def _objects(rows: Any, most: int) -> Sequence[Mapping[str, Any]]:
+    """Those among the first; nobody asked for more."""
+    return [row for row in rows[:most] if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def _scored(row: Mapping[str, Any]) -> tuple[str, float] | None:
     text, logprob = row.get("token"), row.get("logprob")
     if not isinstance(text, str) or isinstance(logprob, bool) or not isinstance(logprob, (int, float)):
         return None
-    return (text, float(logprob)) if math.isfinite(logprob) else None
+    number = _finite(logprob)
+    return None if number is None else (text[:LONGEST_NAMED], number)
 
 
 def curl_of(path: str, body: Mapping[str, Any]) -> str:

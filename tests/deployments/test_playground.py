@@ -140,6 +140,19 @@ def test_an_answer_is_shown_token_by_token_and_the_code_makes_the_same_request(
     assert chat.identities == ["step-7"]
 
 
+def test_an_answer_is_shown_no_longer_than_it_can_be_and_whatever_it_says(
+    row: Deployment, sampler: Sampler, browser: Client
+) -> None:
+    told, huge = answer("i" * 9999, "x" * 99_999), 10**400
+    odd = [{"token": "odd", "logprob": huge}, {"token": "t" * 9999, "logprob": -1.0}]
+    told["choices"][0]["logprobs"]["content"] = [*odd, *([ROWS[0] | {"top_logprobs": ROWS[:1] * 9}] * 999)]
+    for first in (huge, "nan", "-inf", str(huge)):
+        sampler.answers[row.name] = (200, told | {"perf_metrics": {"server-time-to-first-token": first}})
+        page = Shown(browser.post(address(row), FORM))
+        assert (page.status, "First token" in page.text, len(page.looks)) == (200, False, 511)
+    assert len(page.html) < 2_000_000
+
+
 def test_what_is_wrong_is_said_at_its_field_and_nothing_is_lost(
     row: Deployment, sampler: Sampler, browser: Client, subtests: pytest.Subtests
 ) -> None:
