@@ -19,9 +19,9 @@ from accounts.requests import SlipwayRequest, actor_of
 from accounts.roles import Right
 from catalog.states import ModelKind
 from catalog.usage import environment
-from connections.opened import open_provider, runs_elsewhere
-from connections.providers.base import ProviderError
+from connections.opened import runs_elsewhere
 from deployments.asking import CROWDED, SECONDS, Question, SamplerAnswer, ask
+from deployments.chat_templates import has_chat_template
 from deployments.gateway import admit_to_ask
 from deployments.models import Deployment
 from deployments.offers import find_serving
@@ -88,7 +88,7 @@ def deployment_try(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
     """The form; on POST with what was answered, or why not, and what was typed."""
     row, actor = look_at(request, uid), actor_of(request)
     require(actor, row.account, Right.LAUNCH)
-    chats = _has_template(row)
+    chats = has_chat_template(row.connection, row.sampler_spec.base_model, asking=request.method != "POST")
     if request.method != "POST":
         typed = DEFAULTS | {"as": "chat" if chats else "text", "compare": "1" if row.sampler_spec.snapshot else ""}
         return _page(request, row, typed, chats=chats)
@@ -132,16 +132,6 @@ def _page(
     template = "deployments/try_panel.html" if request.htmx else "deployments/try.html"
     status = HTTPStatus.UNPROCESSABLE_ENTITY if wrong else HTTPStatus.ACCEPTED if starting else HTTPStatus.OK
     return render(request, template, context, status=status)
-
-
-def _has_template(row: Deployment) -> bool:
-    """Whether chats can be asked, as far as the connection tells; where it does not, the sampler will say."""
-    try:
-        files = open_provider(row.connection).tokenizer(row.sampler_spec.base_model)
-    except ProviderError:
-        return True
-    told = files.get("tokenizer_config.json", b"")
-    return not files or "chat_template.jinja" in files or b'"chat_template"' in told
 
 
 def _sides(row: Deployment, actor: Actor, asked: Asked) -> list[Side]:

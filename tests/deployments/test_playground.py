@@ -20,11 +20,11 @@ from catalog.models import ShapeVersion
 from catalog.states import ModelKind
 from connections.models import Connection
 from connections.sealing import seal
-from deployments import asking
+from deployments import asking, chat_templates
 from deployments.models import Deployment
 from deployments.offers import find_serving
 from deployments.tokens import sampler_token
-from tests.connections.remote import registered
+from tests.connections.remote import RemoteEngine, registered
 from tests.deployments.engine import SERVING, FarEngine, Samplers
 from tests.deployments.makers import make_deployment
 from tests.launches.gateway_parts import Call, StandIn
@@ -110,10 +110,23 @@ class Shown:
 
 
 def test_an_answer_is_shown_token_by_token_and_the_code_makes_the_same_request(
-    row: Deployment, sampler: Sampler, browser: Client
+    row: Deployment, sampler: Sampler, browser: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = browser.get(address(row))
     assert (page.status_code, sampler.asked) == (200, []), "to open it asks nothing"
+    asked: list[str] = []
+
+    def plain(_: RemoteEngine, name: str) -> dict[str, bytes]:
+        asked.append(name)
+        return {"merges.txt": b""}
+
+    monkeypatch.setattr(RemoteEngine, "tokenizer", plain)
+    for _ in range(2):  # what the connection said is known for minutes
+        assert b"by the model" in browser.get(address(row)).content
+    assert asked == []
+    chat_templates._kept.clear()
+    assert [b"has no chat template" in browser.get(address(row)).content for _ in range(2)] == [True, True]
+    assert asked == [row.spec["base_model"]]
     shown = Shown(browser.post(address(row), FORM))
     call = sampler.next_call()
     assert call.line.startswith(b"POST /inference/v1/completions ")
