@@ -10,7 +10,8 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import structlog
 from asgiref.sync import async_to_sync
 
+from accounts.actors import Actor
 from accounts.origins import UNKNOWN
 from api.outages import RETRY_SECONDS
 from deployments.models import Deployment
@@ -27,14 +29,18 @@ from launches.gateway.exchange import Body
 
 SECONDS = 30.0
 LARGEST_ANSWER = 8 * 1024 * 1024
-MOST_AT_ONCE = 8
-"""Pages of one process that wait for samplers; each holds a thread."""
+MOST_AT_ONCE, MOST_OF_ONE = 8, 3
+"""Pages of one process that wait for samplers, all and those of one user; each holds a thread."""
 TOO_SLOW = (
     f"No whole answer after {SECONDS:g} s, so it was broken off: ask for fewer tokens, or by the code beside, which "
     "waits for as long as it takes."
 )
 CROWDED = f"{MOST_AT_ONCE} pages wait for samplers already. Ask again in a moment."
+CROWDED_BY_ONE = f"{MOST_OF_ONE} pages of yours wait for samplers already. Ask again once one of them has its answer."
+NO_PLACE = (CROWDED, CROWDED_BY_ONE)
 _places = threading.BoundedSemaphore(MOST_AT_ONCE)
+_places_of: dict[str, int] = {}
+_counting = threading.Lock()
 log = structlog.get_logger(__name__)
 
 
@@ -62,27 +68,50 @@ class _AnswerTooLarge(Exception):
     """The answer goes beyond LARGEST_ANSWER."""
 
 
-def ask(questions: Sequence[Question]) -> list[SamplerAnswer]:
-    """All at the same time, answered in their order."""
-    if not _places.acquire(blocking=False):
-        return [SamplerAnswer(HTTPStatus.SERVICE_UNAVAILABLE, {}, 0.0, CROWDED) for _ in questions]
+def time_limit() -> float:
+    """When what a page asks from now on is broken off, all of it; of the clock of `time.monotonic`."""
+    return time.monotonic() + SECONDS
+
+
+def ask(questions: Sequence[Question], *, actor: Actor, until: float) -> list[SamplerAnswer]:
+    """All at the same time, answered in their order; `until` is the page's `time_limit`."""
+    with _place_for(actor.label) as refusal:
+        if refusal:
+            return [SamplerAnswer(HTTPStatus.SERVICE_UNAVAILABLE, {}, 0.0, refusal) for _ in questions]
+        return async_to_sync(_ask_all)(questions, until)
+
+
+@contextmanager
+def _place_for(who: str) -> Iterator[str]:
+    """Hold one of the places; or why there is none."""
+    with _counting:
+        refusal = CROWDED_BY_ONE if _places_of.get(who, 0) >= MOST_OF_ONE else ""
+        if not refusal and not _places.acquire(blocking=False):
+            refusal = CROWDED
+        if not refusal:
+            _places_of[who] = _places_of.get(who, 0) + 1
     try:
-        return async_to_sync(_ask_all)(questions)
+        yield refusal
     finally:
-        _places.release()
+        if not refusal:
+            with _counting:
+                _places.release()
+                _places_of[who] -= 1
+                if not _places_of[who]:
+                    del _places_of[who]
 
 
-async def _ask_all(questions: Sequence[Question]) -> list[SamplerAnswer]:
-    return list(await asyncio.gather(*(_ask(question) for question in questions)))
+async def _ask_all(questions: Sequence[Question], until: float) -> list[SamplerAnswer]:
+    return list(await asyncio.gather(*(_ask(question, until) for question in questions)))
 
 
-async def _ask(question: Question) -> SamplerAnswer:
+async def _ask(question: Question, until: float) -> SamplerAnswer:
     began, came = time.monotonic(), _CollectedAnswer()
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(until - began):
             await _pass(question, came)
     except TimeoutError:
-        return SamplerAnswer(HTTPStatus.GATEWAY_TIMEOUT, {}, SECONDS, TOO_SLOW)
+        return SamplerAnswer(HTTPStatus.GATEWAY_TIMEOUT, {}, time.monotonic() - began, TOO_SLOW)
     except Exception as error:  # it broke off: whatever that was, there is no answer
         log.warning("playground.broken", deployment=question.deployment.name, error=repr(error))
         return SamplerAnswer(HTTPStatus.BAD_GATEWAY, {}, time.monotonic() - began, "The answer broke off. Ask again.")

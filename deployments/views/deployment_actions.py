@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.actors import require
 from accounts.refusals import status_of
 from accounts.requests import SlipwayRequest, actor_of, see_other
-from deployments.asking import Question, ask
+from deployments.asking import Question, ask, time_limit
 from deployments.domain.control_deployment import right_to_control
 from deployments.domain.delete_deployment import delete_deployment
 from deployments.domain.note_load import record_load
@@ -58,7 +58,7 @@ def deployment_load(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
         question = Question(row, admit_to_load(row, actor), HOT_LOADED, {"identity": wanted})
     except Refused as refusal:
         return deployment_page(request, row, status=HTTPStatus.UNPROCESSABLE_ENTITY, refusal=refusal.message)
-    answer = ask([question])[0]
+    answer = ask([question], actor=actor, until=time_limit())[0]
     if answer.refusal:
         return deployment_page(request, row, status=HTTPStatus.UNPROCESSABLE_ENTITY, refusal=answer.refusal)
     if answer.body.get("status") == "loaded":

@@ -20,7 +20,7 @@ from accounts.roles import Right
 from catalog.states import ModelKind
 from catalog.usage import environment
 from connections.opened import runs_elsewhere
-from deployments.asking import CROWDED, SECONDS, Question, SamplerAnswer, ask
+from deployments.asking import NO_PLACE, SECONDS, Question, SamplerAnswer, ask, time_limit
 from deployments.chat_templates import has_chat_template
 from deployments.gateway import admit_to_ask
 from deployments.models import Deployment
@@ -97,7 +97,8 @@ def deployment_try(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
     if asked is None:
         return _page(request, row, typed, wrong, chats=chats)
     alone = request.POST.get(ONLY) == BASE
-    sides = [_beside(row, actor, asked)] if alone else _sides(row, actor, asked)
+    until = time_limit()
+    sides = [_beside(row, actor, asked, until)] if alone else _sides(row, actor, asked, until)
     return _page(request, row, typed, chats=chats, asked=asked, sides=sides)
 
 
@@ -134,7 +135,7 @@ def _page(
     return render(request, template, context, status=status)
 
 
-def _sides(row: Deployment, actor: Actor, asked: Asked) -> list[Side]:
+def _sides(row: Deployment, actor: Actor, asked: Asked, until: float) -> list[Side]:
     """What the deployment answers and, where that is asked for, its base model, at the same time where both can."""
     try:
         admitted = admit_to_ask(row, actor)
@@ -142,7 +143,9 @@ def _sides(row: Deployment, actor: Actor, asked: Asked) -> list[Side]:
         return [_refused(OWN, row, refusal)]
     inside = asked.compare and not _is_whole(row) and not runs_elsewhere(row.connection)
     models = [row.name, *([row.sampler_spec.base_model] if inside else [])]
-    answers = ask([Question(row, admitted, asked.path, asked.body(model)) for model in models])
+    answers = ask(
+        [Question(row, admitted, asked.path, asked.body(model)) for model in models], actor=actor, until=until
+    )
     sides = [_side(OWN, row, answers[0])]
     if not asked.compare or sides[0].is_starting:
         return sides
@@ -150,7 +153,7 @@ def _sides(row: Deployment, actor: Actor, asked: Asked) -> list[Side]:
         plain = sides[0].answer is not None and not answers[0].body.get("snapshot_identity")
         note = "Nothing was loaded on it, so both are the base model's." if plain else ""
         return [*sides, _side(BASE, row, answers[1], note=note)]
-    return [*sides, _beside(row, actor, asked)]
+    return [*sides, _beside(row, actor, asked, until)]
 
 
 def _is_whole(row: Deployment) -> bool:
@@ -158,7 +161,7 @@ def _is_whole(row: Deployment) -> bool:
     return row.model is not None and row.model.kind == ModelKind.FULL
 
 
-def _beside(row: Deployment, actor: Actor, asked: Asked) -> Side:
+def _beside(row: Deployment, actor: Actor, asked: Asked, until: float) -> Side:
     """The base model, whose place whole weights took: from a deployment of its own, where there is one."""
     base = row.model.base_model if row.model and _is_whole(row) else row.sampler_spec.base_model
     other = find_serving(row.account, base)
@@ -168,12 +171,13 @@ def _beside(row: Deployment, actor: Actor, asked: Asked) -> Side:
         admitted = admit_to_ask(other, actor)
     except Refused as refusal:
         return _refused(BASE, other, refusal)
-    (answer,) = ask([Question(other, admitted, asked.path, asked.body(other.name))])
+    question = Question(other, admitted, asked.path, asked.body(other.name))
+    (answer,) = ask([question], actor=actor, until=until)
     return _side(BASE, other, answer, note=f"Answered by {other.deployment_id}.")
 
 
 def _side(key: str, row: Deployment, told: SamplerAnswer, *, note: str = "") -> Side:
-    if told.status == HTTPStatus.SERVICE_UNAVAILABLE and told.refusal != CROWDED:  # loading, ended, or busy: for now
+    if told.status == HTTPStatus.SERVICE_UNAVAILABLE and told.refusal not in NO_PLACE:  # loading, ended, busy
         return Side(key, row, refusal=told.refusal if row.ready_replicas else "", starting_since=row.updated_at)
     if told.refusal:
         return Side(key, row, refusal=told.refusal)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import unescape
 from typing import Any
 
@@ -14,6 +14,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
+from accounts.actors import Actor
 from accounts.models import Account, User
 from accounts.roles import Role
 from catalog.models import ShapeVersion
@@ -24,6 +25,7 @@ from deployments import asking, chat_templates
 from deployments.models import Deployment
 from deployments.offers import find_serving
 from deployments.tokens import sampler_token
+from deployments.views import playground
 from tests.connections.remote import RemoteEngine, registered
 from tests.deployments.engine import SERVING, FarEngine, Samplers
 from tests.deployments.makers import make_deployment
@@ -186,7 +188,13 @@ def test_what_is_wrong_is_said_at_its_field_and_nothing_is_lost(
 
 
 def test_the_base_model_answers_beside_it(
-    row: Deployment, sampler: Sampler, browser: Client, team: Account, lena: User, version: ShapeVersion
+    row: Deployment,
+    sampler: Sampler,
+    browser: Client,
+    team: Account,
+    lena: User,
+    version: ShapeVersion,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     base, both = row.spec["base_model"], FORM | {"compare": "on"}
     sampler.answers[base] = (200, answer(None))
@@ -207,8 +215,16 @@ def test_the_base_model_answers_beside_it(
         owner=lena, account=team, version=version, deployment_id="plain", endpoint=sampler.endpoint, **facts
     )
     sampler.answers[row.name], sampler.answers[other.name] = (200, answer()), (200, answer(None))
+    limits: list[float] = []
+
+    def noted(questions: Sequence[asking.Question], *, actor: Actor, until: float) -> list[asking.SamplerAnswer]:
+        limits.append(until)
+        return asking.ask(questions, actor=actor, until=until)
+
+    monkeypatch.setattr(playground, "ask", noted)
     second = shown()
     assert (second.identities, "Answered by plain." in second.text) == (["step-7", base], True)
+    assert (len(limits), len(set(limits))) == (2, 1), "one limit for the page, however often it asks"
     Deployment.objects.filter(pk=other.pk).update(endpoint="", state="CREATING")
     waits = shown()
     assert (waits.identities, waits.starts, '"only": "base"' in waits.html) == (["step-7"], True, True)
@@ -285,6 +301,10 @@ def test_what_goes_wrong_is_told_and_waits_no_longer_than_said(
     while not sampler.next_call().over.wait(0) and not ended:
         pass
     assert ended == [True], "the computation ends"
+    monkeypatch.setattr(asking, "MOST_OF_ONE", 0)
+    assert "pages of yours wait for samplers already" in told()
+    monkeypatch.undo()
+    assert asking._places_of == {}, "each place is given back"
     monkeypatch.setattr(asking._places, "acquire", lambda **_: False)
     assert "wait for samplers already" in told()
     monkeypatch.undo()
