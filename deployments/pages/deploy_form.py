@@ -19,7 +19,7 @@ from deployments.resolved import spec_of
 from deployments.served import find_served
 from launches.models import Launch
 from wire.errors import InvalidArgument, Violation
-from wire.names import refuse_id
+from wire.names import is_id, refuse_id
 
 ID, DESCRIPTION, SERVES, TRAINER, CONNECTION = "deployment_id", "description", "base_model", "trainer", "connection"
 NAMES = (ID, SERVES, TRAINER, MIN, MAX, CONNECTION, DESCRIPTION)
@@ -52,13 +52,16 @@ def default_values(version: ShapeVersion, key: str) -> dict[str, str]:
     }
 
 
-def trainers_for(version: ShapeVersion, account: Account | None) -> list[Launch]:
-    """The account's launches that make weights of the shape's base model, the newest first."""
+def trainers_for(version: ShapeVersion, account: Account | None, wanted: str = "") -> list[Launch]:
+    """The account's launches that make weights of the shape's base model, the newest first; the wanted job, too."""
     made = Launch.objects.filter(
         account=account, deleted_at__isnull=True, shape_version__shape__base_model=version.shape.base_model_id
     )
-    made = made.exclude(shape_version__trainer_mode=TrainerMode.FORWARD_ONLY).order_by("-created_at", "-pk")
-    return list(made.select_related("connection", "account")[:MOST_TRAINERS])
+    made = made.exclude(shape_version__trainer_mode=TrainerMode.FORWARD_ONLY).select_related("connection", "account")
+    newest = list(made.order_by("-created_at", "-pk")[:MOST_TRAINERS])
+    if is_id(wanted) and all(each.job_id != wanted for each in newest):
+        newest += made.filter(job_id=wanted)
+    return newest
 
 
 def preview_deployment(
@@ -79,7 +82,7 @@ def preview_deployment(
         found.append(Violation(DESCRIPTION, told))
     if "\0" in values[DESCRIPTION]:
         found.append(Violation(DESCRIPTION, "It holds a NUL, a character that no text may hold. Remove it."))
-    trainers = trainers_for(version, account) if account else []
+    trainers = trainers_for(version, account, values[TRAINER]) if account else []
     trainer = next((one for one in trainers if one.job_id == values[TRAINER]), None)
     if values[TRAINER] and trainer is None:
         found.append(

@@ -77,7 +77,7 @@ def _create(request: SlipwayRequest, version: ShapeVersion) -> HttpResponse:
         if preview.violations:
             raise InvalidArgument(preview.violations)
         least, most = read_replicas(values)
-        trainers = {each.job_id: each for each in trainers_for(version, account)}
+        trainers = {each.job_id: each for each in trainers_for(version, account, values[TRAINER])}
         row = create_deployment(
             actor=actor_of(request),
             account=account,

@@ -13,6 +13,7 @@ from accounts.roles import Role
 from catalog.models import ShapeVersion
 from connections.models import Connection
 from deployments.models import Deployment
+from deployments.pages import deploy_form
 from launches.models import Launch
 from tests.connections.remote import make_connection
 from tests.deployments.engine import SERVING, Samplers
@@ -104,14 +105,19 @@ def test_what_is_wrong_is_told_at_its_field_and_nothing_typed_is_lost(
 
 
 def test_it_runs_where_its_trainer_does_or_where_somebody_chose(
-    page: Client, samplers: Samplers, version: ShapeVersion, team: Account, lena: User, typed: dict[str, str]
-) -> None:
+    page: Client, samplers: Samplers, version: ShapeVersion, team: Account, lena: User, typed: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     make_connection(name="far", kind=SERVING)
     trainer = trainer_of(team, lena, version, "far")
     assert f'<option value="{trainer.job_id}">' in page.get(FORM).content.decode()
     assert page.post(FORM, typed | {"trainer": trainer.job_id}).status_code == 303
     assert page.post(FORM, typed | {"deployment_id": "chosen", "connection": "far"}).status_code == 303
     assert page.post(FORM, typed | {"deployment_id": "first"}).status_code == 303
+    monkeypatch.setattr(deploy_form, "MOST_TRAINERS", 0)  # of one that is older than those of the list
+    assert f'value="{trainer.job_id}" selected' in page.get(f"{FORM}?trainer={trainer.job_id}").content.decode()
+    older = page.post(FORM, typed | {"deployment_id": "older", "trainer": trainer.job_id})
+    assert (older.status_code, Deployment.objects.filter(deployment_id="older").delete()[0]) == (303, 1)
     rows = Deployment.objects.order_by("pk").values_list("connection__name", "trainer")
     assert list(rows) == [("far", trainer.pk), ("far", None), ("near", None)]
     parted = page.post(FORM, typed | {"deployment_id": "parted", "trainer": trainer.job_id, "connection": "near"})
