@@ -33,7 +33,8 @@ def move(
         raise FailedPrecondition(f"{deployment.deployment_id} is {current}; it cannot become {state}.")
     deployment.state, deployment.detail, deployment.updated_at = state, detail, now
     if state is DeploymentState.DELETED:
-        deployment.finished_at, deployment.model = now, None  # which may be deleted now
+        deployment.finished_at, deployment.log_tail = now, ""
+        deployment.model = None  # which may be deleted now
     note(deployment, f"{MESSAGES[state]}: {detail}" if detail else MESSAGES[state], now=now, actor=actor)
 
 

@@ -102,6 +102,8 @@ def test_it_lives_as_the_sdk_drives_it(caller: Caller, samplers: Samplers, versi
     step()
     assert caller.get(ONE)[0] == 404
     assert samplers.deleted == [row.reference.job]
+    gone = Deployment.objects.get()
+    assert (gone.log_tail, [line["message"] for line in gone.events][-1]) == ("", "Deleted")
     assert caller.delete(ONE)[0] == 404
     assert caller.post(f"{ALL}?deploymentId=dep", body(version))[0] == 200  # its id is free again
     verbs = AuditEntry.objects.filter(target="accounts/team-a/deployments/dep").order_by("pk")
