@@ -138,7 +138,10 @@ def test_the_preview_says_gpus_place_and_what_no_connection_can(
     assert "8 GPUs in all · on Near" in preview(max_replicas="1")
     assert "No GPU: runs on the CPU · on Near" in preview(FORM)
     many = preview(max_replicas="5")
-    assert ("5 are more than 4." in many, "disabled" in many) == (True, True)
+    assert "5 are more than 4." in many and "Not possible as it stands" in many
+    assert "disabled" not in many  # without scripts another value is tried by pressing it
+    sent = page.post(FORM, typed | {"max_replicas": "5"})
+    assert (sent.status_code, b"5 are more" in sent.content, b'value="mine"' in sent.content) == (422, True, True)
     assert "is no whole number" in preview(min_replicas="x")
 
 
