@@ -17,7 +17,7 @@ from deployments.hints import ADVANCE
 from deployments.models import Deployment
 from deployments.placement import NO_SAMPLERS
 from deployments.replicas import refuse_bounds, wanted_replicas
-from deployments.served import find_served, hold_served
+from deployments.served import ServedWeights, find_served, hold_served
 from deployments.states import DeploymentState
 from launches.domain.tie_launch import tie_launch
 from launches.models import Launch
@@ -59,12 +59,12 @@ def update_deployment(
     if trainer and trainer.pk != row.trainer_id:
         _attach(row, trainer)
     failed = row.state == DeploymentState.FAILED
-    serves_another = base_model is not None and (failed or base_model != row.serves)
-    if base_model is not None and serves_another:
-        _serve(row, base_model)
+    served = _another(row, base_model) if base_model is not None else None
+    if served:
+        _serve(row, served)
     row.said |= said or {}
     now = timezone.now()
-    if (row.replicas, row.trainer_id) != before or serves_another or failed:
+    if (row.replicas, row.trainer_id) != before or served or failed:
         if row.state != DeploymentState.UPDATING:
             move(row, DeploymentState.UPDATING, now=now, actor=actor)
         row.next_check_at = now
@@ -82,11 +82,19 @@ def update_deployment(
     return row
 
 
-def _serve(row: Deployment, name: str) -> None:
-    """Let it start with other weights, whatever was loaded into it. Errors: `InvalidArgument`, `FailedPrecondition`."""
+def _another(row: Deployment, name: str) -> ServedWeights | None:
+    """What it is to start with; None where it does already, by whichever of its names. Errors: `InvalidArgument`."""
+    failed = row.state == DeploymentState.FAILED
+    if name == row.serves and not failed:
+        return None
     served = find_served(row.shape_version, row.account, name)
+    return served if failed or served.name != row.serves else None
+
+
+def _serve(row: Deployment, served: ServedWeights) -> None:
+    """Let it start with other weights, whatever was loaded into it. Errors: `InvalidArgument`, `FailedPrecondition`."""
     if served.connection and served.connection.pk != row.connection_id:
-        told = f"{name} lies on {served.connection}, and {row.deployment_id} runs on {row.connection}."
+        told = f"{served.name} lies on {served.connection}, and {row.deployment_id} runs on {row.connection}."
         raise InvalidArgument([Violation("base_model", f"{told} Create another deployment.")])
     hold_served(served.model)
     row.serves, row.model, row.loaded, row.load_asked_by = served.name, served.model, "", ""

@@ -348,6 +348,12 @@ def test_what_it_serves_is_kept_and_can_be_changed(
     step()
     step()
     assert [spec.snapshot for spec in samplers.specs.values()] == [model.name, ""]
+    samplers.say(UP)
+    step()
+    version.shape.base_model.former_ids = ["once"]
+    version.shape.base_model.save()
+    same = caller.patch(f"{ONE}?updateMask=base_model", {"baseModel": "accounts/team-a/models/once"})
+    assert (same[1].get("state"), same[1].get("baseModel")) == ("READY", base), same  # it is not started anew
     caller.patch(f"{ONE}?updateMask=base_model", {"baseModel": model.name})
     caller.delete(ONE)
     step()
