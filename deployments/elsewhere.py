@@ -18,7 +18,6 @@ from launches.gateway.admission import Refused
 from launches.gateway.exchange import Body
 from launches.gateway.loading import (
     LARGEST,
-    SCHEME,
     ask_for_jobs_there,
     parse_reference,
     parsed,
@@ -26,6 +25,7 @@ from launches.gateway.loading import (
     with_ids_there,
 )
 from launches.gateway.renaming import Names
+from wire.names import CROSS_JOB
 from wire.status import Code
 
 NAMED, MODEL = b"fireworks-deployment", b"fireworks-model"
@@ -71,7 +71,7 @@ class NamesThere:
             for end in ('"', "#"):
                 names.append((f'"{self.base_model_there}{end}'.encode(), f'"{self.base_model}{end}'.encode()))
         if self.job_there:
-            names.append((f"{SCHEME}{self.job_there}/".encode(), f"{SCHEME}{self.job}/".encode()))
+            names.append((f"{CROSS_JOB}{self.job_there}/".encode(), f"{CROSS_JOB}{self.job}/".encode()))
         return names
 
     async def translate_load(self, body: Body) -> Body:

@@ -18,10 +18,9 @@ from launches.models import Checkpoint
 from launches.retention import require_kept
 from launches.subjects import fitting_models
 from wire.errors import InvalidArgument, NotFound, Violation
-from wire.names import parse_checkpoint_name
+from wire.names import CROSS_JOB, parse_checkpoint_name
 
 FIELD = "base_model"
-CROSS_JOB = "cross_job://"
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from launches.resolve import (
 )
 from launches.serving import sampler_spec
 from wire.errors import Violation
+from wire.names import CROSS_JOB
 
 
 class Outlook(StrEnum):
@@ -187,7 +188,7 @@ def companions_of(
 
 def _load_it_yourself(point: StartingPoint) -> str:
     *_, job, _, name = point.name.split("/")
-    return f'Without a recipe your own loop loads it: load_state("cross_job://{job}/{name}"). Choose a recipe, or none.'
+    return f'Without a recipe your own loop loads it: load_state("{CROSS_JOB}{job}/{name}"). Choose a recipe, or none.'
 
 
 def default_offer(

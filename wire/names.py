@@ -12,6 +12,8 @@ ID_PATTERN = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _ID = re.compile(ID_PATTERN)
 ID_RULE = "use 1 to 63 characters of a-z, 0-9 and hyphen, starting and ending with a letter or digit"
 VERSION_RULE = "use its 8 characters of a-z and 0-9"
+CROSS_JOB = "cross_job://"
+"""Begins `cross_job://JOB/CHECKPOINT`, which is what trainers and samplers call a checkpoint of another job."""
 MODEL_FORM = "accounts/ACCOUNT/models/MODEL"
 CHECKPOINT_FORM = "accounts/ACCOUNT/rlorTrainerJobs/JOB/checkpoints/CHECKPOINT"
 TRAINING_SHAPES, DEPLOYMENT_SHAPES = "trainingShapes", "deploymentShapes"

@@ -27,13 +27,12 @@ from connections.providers.catalogs import NamesModels
 from launches.gateway.admission import Refused, database_away, no_such_job
 from launches.gateway.exchange import Body, CallerGone, CutOff
 from launches.models import Attempt
-from wire.names import is_id
+from wire.names import CROSS_JOB, is_id
 from wire.status import Code
 
 LOAD, CREATE = b"load_weights", b"create_model"
 """The last part of the path. Source: the official SDK; no other call takes a reference, or names a base model."""
 BASE_MODEL = "base_model"
-SCHEME = "cross_job://"
 LARGEST = 64 * 1024
 MOST_REFERENCES = 8
 
@@ -101,9 +100,9 @@ async def whole_body(body: Body, fields: Iterable[tuple[bytes, bytes]], most: in
 def parse_reference(text: str) -> tuple[str, str] | None:
     """Job and the rest of a reference; None for any other text."""
     plain = text.strip()
-    if not plain.lower().startswith(SCHEME):
+    if not plain.lower().startswith(CROSS_JOB):
         return None
-    job, _, rest = plain[len(SCHEME) :].partition("/")
+    job, _, rest = plain[len(CROSS_JOB) :].partition("/")
     return job, rest
 
 
@@ -120,7 +119,7 @@ def _references(value: Any) -> Iterator[tuple[str, str]]:
 
 def _rewritten(value: Any, there: Mapping[str, str]) -> Any:
     if isinstance(value, str) and (found := parse_reference(value)):
-        return f"{SCHEME}{there[found[0]]}/{found[1]}"
+        return f"{CROSS_JOB}{there[found[0]]}/{found[1]}"
     if isinstance(value, Mapping):
         return {name: _rewritten(inner, there) for name, inner in value.items()}
     return [_rewritten(inner, there) for inner in value] if isinstance(value, list) else value

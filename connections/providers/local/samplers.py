@@ -26,7 +26,7 @@ from connections.providers.trainer_files import files, values
 from connections.providers.trainer_files.job_folders import JobFolders
 from connections.providers.trainer_files.records import LONGEST_IDENTITY
 from wire.counts import quantity
-from wire.names import is_id, parse_model_name
+from wire.names import CROSS_JOB, is_id, parse_model_name
 
 ENGINES: dict[str | None, str] = {None: "transformers", "TRANSFORMERS": "transformers"}
 """By the engine of a shape what the sampler calls it, of those that run without a GPU."""
@@ -34,7 +34,6 @@ CACHE_TOKENS = 32_768
 """Whose keys and values a sampler holds at least; one sequence has to fit."""
 USUAL_RANK, MOST_RANK = 128, 1024
 """Of an adapter: what a sampler takes whatever it starts with, and what it takes at all."""
-CROSS_JOB = "cross_job://"
 LOADED = "loaded.json"
 """By the sampler, in its records: what it loaded last."""
 OWN = (files.RECORDS, files.HOME)

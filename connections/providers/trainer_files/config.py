@@ -7,7 +7,7 @@ from typing import Any
 
 from connections.providers.spec import TrainerMode, TrainerSpec
 from connections.providers.trainer_files import files
-from wire.names import is_id, parse_checkpoint_name
+from wire.names import CROSS_JOB, is_id, parse_checkpoint_name
 
 RECIPE_STEPS = 60
 
@@ -57,7 +57,7 @@ def _mode(spec: TrainerSpec) -> str:
 def _start_from(spec: TrainerSpec) -> str | None:
     """The checkpoint as our trainer calls it (those of the account's jobs lie beside each other), or the adapter."""
     parsed = parse_checkpoint_name(spec.continue_from or "")
-    return f"cross_job://{parsed[1]}/{parsed[2]}" if parsed else spec.adapter or None
+    return f"{CROSS_JOB}{parsed[1]}/{parsed[2]}" if parsed else spec.adapter or None
 
 
 def resumed_from(directory: Path) -> str:
