@@ -27,6 +27,20 @@ SELECT id, 1, state, '', '', false, '', '', 0, 0, '', 0, 0, 0, created_at, creat
 FROM launches_launch WHERE job_id LIKE 'bench-%%';
 ANALYZE;
 """
+FILL_DEPLOYMENTS = """
+INSERT INTO deployments_deployment (uid, account_id, deployment_id, owner_id, shape_version_id, connection_id,
+    trainer_id, spec, serves, loaded, said, min_replicas, max_replicas, replicas, ready_replicas, start, running,
+    stop_asked, state, detail, endpoint, remote_name, events, log_tail, log_offset, failures, created_at, updated_at,
+    finished_at)
+SELECT gen_random_uuid(), account_id, 'bench-' || n, owner_id, shape_version_id, connection_id,
+    CASE WHEN n > %(rows)s - 20 THEN (SELECT min(id) FROM launches_launch) END, spec, serves || '-' || n, '', '{}', 0,
+    1, CASE WHEN n > %(rows)s - 20 THEN 0 ELSE 1 END, 0, 0, false, false,
+    CASE WHEN n <= %(rows)s / 2 THEN 'DELETED' WHEN n > %(rows)s - 20 THEN 'FAILED' ELSE 'READY' END, '', '', '', '[]',
+    '', 0, 0, created_at - n * interval '1 second', now(), CASE WHEN n <= %(rows)s / 2 THEN now() END
+FROM generate_series(1, %(rows)s) n, deployments_deployment WHERE deployment_id = 'dep';
+ANALYZE;
+"""
+"""Of the deployment `dep`: the newer half are deleted, and the oldest twenty asleep, failed and a launch's."""
 FILL_SHAPES = """
 INSERT INTO catalog_basemodel (account_id, model_id, title, family, section, architecture, position, created_at,
     aliases, search_text)

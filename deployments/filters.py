@@ -6,6 +6,7 @@ from django import forms
 from django.db.models import Q
 
 from accounts.models import User
+from connections.models import Connection
 from deployments.models import Deployment
 from deployments.pages.standing import LABELS
 from deployments.queries import LIVING, NEWEST_FIRST, ORPHANED
@@ -26,7 +27,12 @@ STATES: dict[str, tuple[str, Q]] = {
 def _of_shape(name: str, _: User) -> Q:
     """By `account/shape`; nothing where there is none of that name."""
     shape = find_shape(name)
-    return Q(shape_version__shape=shape) if shape else Q(pk__in=[])
+    # by the versions themselves, of which the database knows how many deployments there are of each
+    return Q(shape_version__in=list(shape.versions.values_list("pk", flat=True))) if shape else Q(pk__in=[])
+
+
+def _on_connection(name: str, _: User) -> Q:
+    return Q(connection__in=list(Connection.objects.filter(name=name).values_list("pk", flat=True)))
 
 
 DEPLOYMENTS = DeclaredList(
@@ -56,7 +62,7 @@ DEPLOYMENTS = DeclaredList(
         ListFilter(
             "connection",
             forms.CharField(label="Runs on", max_length=LONGEST_NAME),
-            lambda name, _: Q(connection__name=name),
+            _on_connection,
             lambda name: f"on {name}",
             anything="Anywhere",
         ),

@@ -21,6 +21,7 @@ from queues.leases import LeasedRow
 from wire import names
 
 MOST_EVENTS = 200
+_LIVING = ~Q(state=DeploymentState.DELETED)
 
 
 class Deployment(LeasedRow):
@@ -113,7 +114,28 @@ class Deployment(LeasedRow):
             ),
         ]
         indexes = [
-            models.Index(fields=["account", "-created_at", "-id"], name="deployments_by_time"),
+            models.Index(fields=["account", "-created_at", "-id"], condition=_LIVING, name="deployments_listed"),
+            models.Index(fields=["account", "state", "-created_at", "-id"], name="deployments_by_state"),
+            models.Index(fields=["owner", "-created_at", "-id"], condition=_LIVING, name="deployments_by_owner"),
+            models.Index(
+                fields=["account", "shape_version", "-created_at", "-id"], condition=_LIVING, name="versions_deployed"
+            ),
+            models.Index(
+                fields=["account", "connection", "-created_at", "-id"], condition=_LIVING, name="deployments_placed"
+            ),
+            models.Index(
+                fields=["account", "serves", "-created_at", "-id"], condition=_LIVING, name="deployments_serving"
+            ),
+            models.Index(
+                fields=["account", "-created_at", "-id"],
+                condition=_LIVING & Q(replicas=0),
+                name="deployments_asleep",
+            ),
+            models.Index(
+                fields=["account", "-created_at", "-id"],
+                condition=Q(trainer__isnull=False) & ~Q(state__in=[DeploymentState.DELETING, DeploymentState.DELETED]),
+                name="deployments_tied",
+            ),
             models.Index(fields=["account", "deployment_id", "id"], name="deployments_by_name"),
             models.Index(fields=["next_check_at"], condition=Q(finished_at__isnull=True), name="deployments_due"),
         ]
@@ -202,7 +224,11 @@ class SamplerMetric(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["deployment", "start", "number"], name="sampler_metric_number_unique")
         ]
-        indexes = [models.Index(fields=["launch", "-at"], name="sampler_metrics_of_launch")]
+        indexes = [
+            models.Index(fields=["launch", "-at"], name="sampler_metrics_of_launch"),
+            models.Index(fields=["deployment", "-at"], name="sampler_metrics_of_deployment"),
+            models.Index(fields=["at"], name="sampler_metrics_by_age"),
+        ]
 
     def __str__(self) -> str:
         return f"record {self.number} of start {self.start}"

@@ -8,15 +8,17 @@ from datetime import datetime
 from typing import NamedTuple
 
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 
 from accounts.models import Account
-from catalog.models import TrainingShape
+from catalog.models import ShapeVersion, TrainingShape
 from connections.models import Connection
 from connections.providers.states import FINAL
 from deployments.models import Deployment
 from deployments.states import DeploymentState
 from launches.models import Attempt, Launch
+from lists.in_use import values_in_use
 from lists.orders import PAGE, Order, page_of
 from lists.pages import Page
 
@@ -25,7 +27,7 @@ LIVING = ~Q(state=DeploymentState.DELETED)
 OVER = Q(trainer__deleted_at__isnull=False) | Q(trainer__state__in=sorted(FINAL))
 ORPHANED = Q(trainer__isnull=False) & OVER & ~Q(state__in=[DeploymentState.DELETING, DeploymentState.DELETED])
 """Whose trainer is over or deleted: nothing makes new weights for it, and it may hold GPUs still."""
-MOST_CHOICES, MOST_MEMBERS = 200, 20
+MOST_CHOICES, MOST_VERSIONS, MOST_MEMBERS = 200, 1_000, 20
 
 
 def living_deployments(account: Account) -> QuerySet[Deployment]:
@@ -92,17 +94,20 @@ def find_deployment(member_of: Collection[int], uid: uuid.UUID) -> Deployment | 
     return found.select_related("shape_version__shape__base_model", "trainer__account").first()
 
 
-def deployed_shapes(member_of: Collection[int]) -> list[TrainingShape]:
-    """The shapes that the accounts have deployments of, for the filter."""
-    used = Deployment.objects.filter(LIVING, account__in=list(member_of)).values("shape_version__shape")
-    rows = TrainingShape.objects.filter(pk__in=used).select_related("account")
+def deployed_shapes(account: Account) -> list[TrainingShape]:
+    """The shapes that the account has deployments of, for the filter; of very many, those of the newest versions."""
+    versions = ShapeVersion.objects.filter(pk__in=_in_use(account, "shape_version_id", MOST_VERSIONS))
+    rows = TrainingShape.objects.filter(pk__in=versions.values("shape")).select_related("account")
     return list(rows.order_by("shape_id", "pk")[:MOST_CHOICES])
 
 
-def used_connections(member_of: Collection[int]) -> list[Connection]:
-    """Where deployments of the accounts run, for the filter."""
-    used = Deployment.objects.filter(LIVING, account__in=list(member_of)).values("connection")
-    return list(Connection.objects.filter(pk__in=used)[:MOST_CHOICES])
+def used_connections(account: Account) -> list[Connection]:
+    """Where deployments of the account run, for the filter."""
+    return list(Connection.objects.filter(pk__in=_in_use(account, "connection_id", MOST_CHOICES)))
+
+
+def _in_use(account: Account, column: str, most: int) -> RawSQL:
+    return values_in_use("deployments_deployment", column, "NOT state = 'DELETED'", account=account.pk, most=most)
 
 
 def holding_on(connection: Connection, account: Account | None = None) -> QuerySet[Deployment]:

@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
-from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from accounts.models import Account
@@ -24,6 +23,7 @@ from connections.providers.base import CheckpointKind
 from connections.providers.spec import TrainerMode, TrainerSpec
 from connections.providers.states import AttemptState
 from launches.models import Attempt, Checkpoint, Event, Launch
+from lists.in_use import values_in_use
 from lists.orders import PAGE, Order, page_of
 from lists.pages import Page
 from wire.errors import NotFound
@@ -37,21 +37,6 @@ MOST_VERSIONS = 1_000
 MOST_ATTEMPTS = 50
 MOST_VANISHED = 5
 VANISHED_LATELY = timedelta(days=30)
-
-
-LAUNCHED_VERSIONS = """
-WITH RECURSIVE launched (version) AS (
-    (SELECT shape_version_id FROM launches_launch WHERE account_id = %s AND deleted_at IS NULL
-     ORDER BY shape_version_id DESC LIMIT 1)
-  UNION ALL
-    SELECT (SELECT shape_version_id FROM launches_launch
-            WHERE account_id = %s AND deleted_at IS NULL AND shape_version_id < version
-            ORDER BY shape_version_id DESC LIMIT 1)
-    FROM launched WHERE version IS NOT NULL
-)
-SELECT version FROM launched WHERE version IS NOT NULL LIMIT %s
-"""
-"""Goes from each version to the next one in the index, so that it reads versions and not launches."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +94,9 @@ def _newest_attempts(launches: Sequence[Launch]) -> QuerySet[Attempt]:
 
 def launched_shapes(account: Account) -> Sequence[TrainingShape]:
     """The shapes that the account has launched from, for the filter; of very many, those of the newest versions."""
-    versions = RawSQL(LAUNCHED_VERSIONS, (account.pk, account.pk, MOST_VERSIONS))  # noqa: S611 -- a constant
+    versions = values_in_use(
+        "launches_launch", "shape_version_id", "deleted_at IS NULL", account=account.pk, most=MOST_VERSIONS
+    )
     found = TrainingShape.objects.filter(pk__in=ShapeVersion.objects.filter(pk__in=versions).values("shape"))
     return list(found.select_related("account").order_by("shape_id", "pk")[:MOST_SHAPES])
 

@@ -49,8 +49,8 @@ def deployments(request: SlipwayRequest) -> HttpResponse:
         "asked": asked,
         "unknown": count_unknown_samplers(reader(request)),
         "controls": asked.controls(
-            shape=[(name, name) for name in map(_named, deployed_shapes(accounts))],
-            connection=[(each.name, str(each)) for each in used_connections(accounts)],
+            shape=[(name, name) for name in map(_named, deployed_shapes(account) if account else [])],
+            connection=[(each.name, str(each)) for each in (used_connections(account) if account else [])],
         ),
     }
     status = HTTPStatus.UNPROCESSABLE_ENTITY if asked.problems else HTTPStatus.OK
