@@ -6,10 +6,12 @@ one series. Every read costs the same few queries, however much there is of eith
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from django.db.models import QuerySet
 
@@ -20,6 +22,28 @@ from launches.models import Checkpoint, Launch, Metric
 MOST_RECORDS = 10_000
 """The newest of each that are looked at."""
 CURVE = 2_000
+
+
+class SampledRecord(NamedTuple):
+    """What is looked at of a `SamplerMetric`, of which there may be many."""
+
+    is_load: bool
+    identity: str
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    message: str
+    at: datetime
+
+
+class _TrainedStep(NamedTuple):
+    """The same of a `Metric`."""
+
+    step: int
+    recorded_at: datetime
+    seconds: float | None
+    reward: float | None
 
 
 @dataclass
@@ -40,6 +64,11 @@ class SampledStep:
     reward: float | None = None
     stale: int = 0
 
+    @property
+    def speed(self) -> float | None:
+        """Tokens a second; None where none were made, or the seconds that were told make no number of it."""
+        return _finite(self.completion_tokens / self.seconds) if self.seconds else None
+
     def as_json(self, number: int) -> dict[str, Any]:
         """What the curves are drawn from."""
         return {
@@ -49,8 +78,8 @@ class SampledStep:
             "reward": self.reward,
             "tokensIn": self.prompt_tokens or None,
             "tokensOut": self.completion_tokens or None,
-            "tokensPerSecond": self.completion_tokens / self.seconds if self.seconds else None,
-            "sampling": self.seconds if self.requests else None,
+            "tokensPerSecond": self.speed,
+            "sampling": _finite(self.seconds) if self.requests else None,
             "training": self.training,
             "loading": self.loading,
             "staleness": self.stale / self.requests if self.requests else None,
@@ -62,7 +91,7 @@ class Sampling:
     """The steps of a series in order, and `failed`, the newest load of weights where that failed."""
 
     steps: Sequence[SampledStep]
-    failed: SamplerMetric | None = None
+    failed: SampledRecord | None = None
 
     @property
     def newest(self) -> SampledStep | None:
@@ -89,7 +118,7 @@ class Sampling:
             "staleness": f"{newest.stale / newest.requests:.2g}" if newest else "",
             "tokens": f"{sum(step.prompt_tokens for step in answered):,} in, "
             f"{sum(step.completion_tokens for step in answered):,} out",
-            "speed": f"{newest.completion_tokens / newest.seconds:,.0f}" if newest and newest.seconds else "",
+            "speed": f"{newest.speed:,.0f}" if newest and newest.speed is not None else "",
             "time": f"{sampling:,.0f} s to {training:,.0f} s",
             "reward": f"{rewards[-1]:.4g}" if rewards else "",
         }
@@ -107,7 +136,8 @@ def sampling_of_deployment(deployment: Deployment) -> Sampling:
 
 
 def _sampling(records: QuerySet[SamplerMetric], launch: Launch | None) -> Sampling:
-    rows = list(records.order_by("-at", "-pk")[:MOST_RECORDS])[::-1]
+    found = records.order_by("-at", "-pk").values_list(*SampledRecord._fields)[:MOST_RECORDS]
+    rows = list(map(SampledRecord._make, found))[::-1]
     if not rows:
         return Sampling(())
     trained = _trained(launch) if launch else []
@@ -126,7 +156,7 @@ def _sampling(records: QuerySet[SamplerMetric], launch: Launch | None) -> Sampli
     )
 
 
-def _add(step: SampledStep, row: SamplerMetric, reached: int) -> None:
+def _add(step: SampledStep, row: SampledRecord, reached: int) -> None:
     """`reached` is the step of the trainer at the time of the record."""
     if row.is_load:
         step.loading = step.loading if row.message else row.seconds
@@ -138,10 +168,11 @@ def _add(step: SampledStep, row: SamplerMetric, reached: int) -> None:
     step.stale += row.requests * max(0, reached - step.step)
 
 
-def _trained(launch: Launch) -> list[Metric]:
+def _trained(launch: Launch) -> list[_TrainedStep]:
     """The newest records of the trainer, in order."""
-    rows = Metric.objects.filter(attempt__launch=launch).only("step", "recorded_at", "seconds", "reward")
-    return list(rows.order_by("-attempt", "-number")[:MOST_RECORDS])[::-1]
+    rows = Metric.objects.filter(attempt__launch=launch).order_by("-attempt", "-number")
+    found = rows.values_list(*_TrainedStep._fields)[:MOST_RECORDS]
+    return list(map(_TrainedStep._make, found))[::-1]
 
 
 def _steps_of_weights(launch: Launch | None, identities: Collection[str]) -> Mapping[str, int]:
@@ -150,7 +181,11 @@ def _steps_of_weights(launch: Launch | None, identities: Collection[str]) -> Map
     return {"": 0, **dict(rows.values_list("name", "step"))}
 
 
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
 def _thinned(steps: list[SampledStep]) -> Sequence[SampledStep]:
-    """Of more than two thousand every n-th, and the newest."""
-    every = max(1, len(steps) // CURVE)
+    """Of more than two thousand every n-th, and the newest: two thousand at most."""
+    every = math.ceil(len(steps) / (CURVE - 1)) if len(steps) > CURVE else 1
     return [step for index, step in enumerate(steps) if index % every == 0 or index == len(steps) - 1]

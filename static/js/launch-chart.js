@@ -1,6 +1,8 @@
 // Draws the curves of a launch, and those of its samplers, with uPlot. Each element with `data-metrics` is a box of curves
-// over one list of records, by step. Of a launch only records that are new are fetched; where `data-whole` stands, all.
+// over one list of records, by step. Of a launch only records that are new are fetched; where `data-whole` stands, all, and
+// therefore not at each wake.
 const uPlot = window.uPlot
+const WHOLE_EVERY = 10_000 // milliseconds
 const boxes = new Map() // by the id of its element: its curves
 
 function colour(element, value) {
@@ -78,6 +80,8 @@ class Curves {
   plots = []
   records = [] // of all attempts: one series
   shown // the element that the plots were drawn into
+  next = 0 // when a whole series may be fetched again
+  later // the timer of that, where a wake came too early
 
   constructor(id) { this.id = id }
 
@@ -151,9 +155,24 @@ class Curves {
     else for (const { names, plot } of this.plots) show(plot, this.data(names))
   }
 
+  waits() {
+    const wait = this.next - Date.now()
+    if (wait <= 0) {
+      this.next = Date.now() + WHOLE_EVERY
+      return false
+    }
+    this.later ??= setTimeout(() => {
+      this.later = undefined
+      if (this.box) this.update().catch(() => {})
+    }, wait)
+    if (this.shown !== this.box) this.draw()
+    return true
+  }
+
   async update() {
     const url = new URL(this.box.dataset.metrics, location.href)
     const whole = 'whole' in this.box.dataset
+    if (whole && this.waits()) return
     const last = this.records.at(-1)
     if (!whole) url.searchParams.set('after', last ? `${last.attempt}.${last.number}` : '')
     const response = await fetch(url, { redirect: 'error' })

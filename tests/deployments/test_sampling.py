@@ -135,6 +135,22 @@ def test_what_ended_is_read_to_its_end_and_is_of_the_trainer_that_it_began_with(
     assert SamplerMetric.objects.filter(launch=trainer).count() == 7
 
 
+def test_a_curve_is_short_however_long_the_run_and_whatever_a_sampler_tells(
+    deployment: Deployment, trainer: Launch, client: Client, lena: User
+) -> None:
+    kept = {"attempt": attempt_of(trainer), "recorded_at": after(30)}
+    Metric.objects.bulk_create(Metric(number=step, step=step, **kept) for step in range(3, 4000))
+    record = {"is_load": False, "requests": 1, "prompt_tokens": 1, "completion_tokens": 9, "start": 1, "at": after(1)}
+    SamplerMetric.objects.bulk_create(
+        SamplerMetric(deployment=deployment, launch=trainer, number=number, identity=name, seconds=seconds, **record)
+        for number, name, seconds in ((1, "", 5e-324), (2, "step-1-abc", 1e308), (3, "step-1-abc", 1e308))
+    )
+    answer = sign_in(client, lena).get(f"/launches/{trainer.uid}/sampling/records")
+    assert b"Infinity" not in answer.content
+    steps = [each["step"] for each in answer.json()["records"]]
+    assert (len(steps) <= 2000, steps[0], steps[-1]) == (True, 0, 3999)
+
+
 def test_a_launch_that_nobody_samples_for_has_no_panel_and_is_asked_again_while_it_runs(
     trainer: Launch, team: Account, client: Client, lena: User
 ) -> None:
