@@ -13,9 +13,12 @@ from accounts.models import AuditEntry
 from config import tidying
 from config.celery import app
 from connections.providers.states import AttemptState
+from deployments.domain import forget_sampler_records
+from deployments.models import SamplerMetric
 from launches.domain import forget_records as forgetting
 from launches.models import Attempt, Checkpoint, Event, Metric
 from publishing.models import CatalogImport
+from tests.deployments.makers import make_deployment
 from tests.launches.makers import attempt_of, bring_to, make_launch
 from tests.makers import make_account, make_user
 
@@ -45,6 +48,21 @@ def test_records_of_old_attempts_go_but_the_newest_and_everything_else_stays() -
         ]
         assert [attempt_of(each.launch).log_tail for each in (old, young)] == ["", "the last words"]
     assert (Event.objects.count(), AuditEntry.objects.count(), Checkpoint.objects.count()) == kept
+
+
+def test_records_of_samplers_go_by_their_age_whatever_became_of_the_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+    launch, now = make_launch(), timezone.now()
+    row = make_deployment(owner=launch.owner, account=launch.account, version=launch.shape_version)
+    SamplerMetric.objects.bulk_create(
+        SamplerMetric(
+            deployment=row, start=1, number=number, is_load=False, requests=1, prompt_tokens=1, completion_tokens=1,
+            seconds=1.0, at=now - timedelta(days=settings.SLIPWAY_RECORDS_DAYS + over),
+        )
+        for number, over in enumerate((1, 2, -1), 1)
+    )  # fmt: skip
+    monkeypatch.setattr(forget_sampler_records, "BATCH", 1)
+    tidying.tidy_all(now=now)
+    assert list(row.metrics.values_list("number", flat=True)) == [3]
 
 
 def test_sessions_and_uploads_that_are_over_go() -> None:

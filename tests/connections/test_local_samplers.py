@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,11 @@ def test_a_sampler_starts_answers_waits_for_a_slot_and_ends(tmp_path: Path) -> N
         assert (over.state, over.detail.splitlines()[0]) == (
             AttemptState.FAILED, "The sampler ended with exit code 1: Told to end."
         )  # fmt: skip
+        starts = provider.root / "samplers" / "jobs" / "team-a" / "other" / "attempts"
+        provider.forget_attempts(datetime.now(UTC) - timedelta(days=1))
+        assert sorted(each.name for each in starts.iterdir()) == ["1", "2"]
+        provider.forget_attempts(datetime.now(UTC) + timedelta(minutes=1))
+        assert list(starts.iterdir()) == []
         samplers.delete("team-a", "dep")
         assert not (provider.root / "samplers" / "jobs" / "team-a" / "dep").exists()
     finally:

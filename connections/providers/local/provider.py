@@ -206,9 +206,13 @@ class LocalProvider:
             ).run(base_model, adapter_directory, output_directory)  # fmt: skip
 
     def forget_attempts(self, before: datetime) -> None:
-        """Remove the folders of attempts that ended before then; checkpoints lie elsewhere. Errors: `Retryable`."""
+        """Remove the folders of attempts, and of samplers, that ended before then; checkpoints lie elsewhere.
+
+        Errors: `Retryable`.
+        """
         with _faults():
             self._folders.forget_attempts(before, files.EXIT)
+        self.samplers.forget_starts(before)
 
     def list_references(self) -> Sequence[Reference]:
         """Every attempt that is not over. Errors: `Retryable`."""

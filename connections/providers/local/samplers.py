@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,11 @@ class LocalSamplers:
         """At most 1,000 records from the byte offset on. Errors: `Gone`, `Retryable`."""
         with self.faults():
             return self._folders.sampler_records(reference, after)
+
+    def forget_starts(self, before: datetime) -> None:
+        """Remove the folders of those that ended before then. Errors: `Retryable`."""
+        with self.faults():
+            self._folders.forget_attempts(before, files.EXIT)
 
     def live(self) -> list[Path]:
         """The folders of those that run."""
