@@ -61,7 +61,7 @@ class Work:
             for key in keys:
                 if key in self._by_key:
                     return self._by_key[key]
-            if self.waiting >= WAITING_LIMIT:
+            if self._count_waiting() >= WAITING_LIMIT:
                 raise OperationError(
                     f"{WAITING_LIMIT} operations wait already. Try again when some are done.", status=429
                 )
@@ -90,6 +90,10 @@ class Work:
     @property
     def waiting(self) -> int:
         """Operations that are not done yet, the running one included."""
+        with self._lock:  # the thread that watches asks while others submit
+            return self._count_waiting()
+
+    def _count_waiting(self) -> int:
         return sum(not ticket.future.done() for ticket in self._tickets.values())
 
     def _forget_expired(self) -> None:

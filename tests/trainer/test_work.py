@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
@@ -73,3 +74,18 @@ def test_a_full_queue_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         work.submit("forward", dict)
     release.set()
     assert caught.value.status == 429
+
+
+def test_what_waits_is_counted_while_others_submit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The watching thread asks for it all the time, and its end is the trainer's."""
+    monkeypatch.setattr(work_module, "WAITING_LIMIT", 10_000)
+    work, usual = Work(), sys.getswitchinterval()
+    loop = threading.Thread(target=lambda: [work.submit("forward", dict) for _ in range(2_000)])
+    sys.setswitchinterval(1e-6)
+    try:
+        loop.start()
+        while loop.is_alive():
+            assert work.waiting >= 0
+    finally:
+        sys.setswitchinterval(usual)
+        loop.join()
