@@ -224,8 +224,8 @@ _SETTINGS = [
         "SLIPWAY_RECORDS_DAYS",
         positive,
         365,
-        "Days after its end for which an attempt's metrics, log and folder are kept; checkpoints stay as long as the "
-        "launch does.",
+        "Days after its end for which an attempt's metrics, log and folder are kept, and what samplers put on record; "
+        "checkpoints stay as long as the launch does.",
     ),
     Setting(
         "SLIPWAY_CHECKPOINT_RETENTION_DAYS",
