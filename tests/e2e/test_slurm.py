@@ -143,9 +143,7 @@ def test_a_launch_waits_trains_and_becomes_a_model(admin_page: Page, cluster: Sl
 
 
 @needs_sshd
-def test_a_full_model_made_there_is_brought_by_ssh_to_the_next_launch(
-    admin_page: Page, far: str, folder: Path
-) -> None:
+def test_a_full_model_made_there_is_brought_by_ssh_to_the_next_launch(admin_page: Page, far: str, folder: Path) -> None:
     page = admin_page
     launch_on(page, far, form=FULL_FORM)
     expect_state(page, "COMPLETED", within_ms=ENVIRONMENT_MS)
