@@ -98,7 +98,7 @@ def main() -> None:
         print(f"{'1 MB call to':16}{'bare ms':>10}{'gateway ms':>12}{'more ms':>10}{'ratio':>8}")
         body = json.dumps({"model_id": "m", "padding": "x" * BODY_BYTES}).encode()
         direct, gateway = PacedConnection(bare, token), PacedConnection(f"{through}bench-bare", key)
-        _report("bare trainer", paired(partial(_submit, direct, body), partial(_submit, gateway, body), ROUNDS))
+        report("bare trainer", paired(partial(_submit, direct, body), partial(_submit, gateway, body), ROUNDS))
         _compare_real(PacedConnection(endpoint, token), PacedConnection(through + job, key))
         cold, remembered = asyncio.run(_admission_queries(key, "bench-bare"))
         print(f"queries of an admission: {cold}; of one that is remembered: {remembered}")
@@ -147,7 +147,8 @@ def _submit(caller: PacedConnection, body: bytes) -> float:
     return seconds_of(partial(caller.send, "forward_backward", body))
 
 
-def _report(title: str, rounds: Sequence[tuple[float, float]]) -> None:
+def report(title: str, rounds: Sequence[tuple[float, float]]) -> None:
+    """A line of what was taken without the gateway and with it, and of what it adds, beside the goal."""
     bare, through = (statistics.median(times) for times in zip(*rounds, strict=True))
     more = statistics.median(took - least for least, took in rounds)
     ratio, goal = (bare + more) / bare, max(GOAL_SECONDS, GOAL_SHARE * bare)
@@ -171,7 +172,7 @@ def _compare_real(direct: PacedConnection, gateway: PacedConnection) -> None:
         caller.send("retrieve_future", json.dumps({"request_id": submitted["request_id"]}).encode())
         return taken
 
-    _report("real trainer", paired(partial(submit, direct), partial(submit, gateway), REAL_ROUNDS))
+    report("real trainer", paired(partial(submit, direct), partial(submit, gateway), REAL_ROUNDS))
 
 
 async def _admission_queries(key: str, job: str) -> list[int]:
