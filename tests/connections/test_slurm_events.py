@@ -248,8 +248,9 @@ def test_a_preempted_job_goes_on_as_the_next_attempt(rig: SlurmRig) -> None:
 
 
 def test_before_its_time_limit_a_trainer_is_asked_to_end(rig: SlurmRig) -> None:
-    short = rig.with_config(time_limit=1, grace=30)  # limits are minutes
-    reference = start(short)
+    short = rig.with_config(time_limit=1, grace=30)  # limits are minutes, and the end may be asked for seconds later
+    reference = make_reference()
+    short.provider.submit(make_submission(reference))
     until(lambda: rig.provider.observe(reference).state is AttemptState.FAILED, 90, pause=0.5)
     seen = rig.provider.observe(reference)
     assert seen.reason is Reason.TIME_LIMIT
