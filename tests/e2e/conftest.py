@@ -186,12 +186,16 @@ def page(context: BrowserContext, slipway_server: SlipwayServer) -> Iterator[Pag
     assert not problems, "\n".join(problems)
 
 
+LEFT_WHILE_LOADING = ("htmx:afterRequest", "htmx:sendAbort")
+
+
 def _problem(message: ConsoleMessage, server: SlipwayServer) -> list[str]:
     """The console's errors, which include what the content security policy blocked.
 
-    Chromium also logs every answer of 400 and above; that a page refuses something is what some tests are about.
+    Chromium also logs every answer of 400 and above; that a page refuses something is what some tests are about. HTMX
+    logs that a page was left while a part of it was still loading; of any other failure it logs a second line.
     """
-    if message.type != "error":
+    if message.type != "error" or message.text.startswith(LEFT_WHILE_LOADING):
         return []
     refused = message.text.startswith("Failed to load resource: the server responded with a status of 4")
     if refused and not message.location["url"].startswith(f"{server.url}/static/"):
