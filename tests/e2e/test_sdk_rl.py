@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -108,7 +109,9 @@ def test_the_loop_learns_and_its_set_is_seen_and_ends_truly_whatever_is_killed(l
 def _is_shown(loop: Loop) -> None:
     """The launch's panel has a step for each set of weights that answered, with the reward that the loop told."""
     browser = _signed_in(loop.server)
-    uid = browser.get(f"/launches?q={loop.job}").text.partition('href="/launches/')[2][:36]
+    found = re.search(r'href="/launches/([0-9a-f-]{36})"', browser.get(f"/launches?q={loop.job}").text)
+    assert found
+    uid = found[1]
     wait_for(lambda: all(row["tokensOut"] for row in _records(browser, uid)[:-1]), PATIENCE)
     told = _records(browser, uid)
     assert [row["step"] for row in told] == list(range(STEPS + 1))
