@@ -12,7 +12,7 @@ from deployments.pages.standing import LABELS
 from deployments.queries import LIVING, NEWEST_FIRST, ORPHANED
 from deployments.states import DeploymentState
 from launches.queries import find_shape
-from lists.filters import DeclaredList, ListFilter, SortColumn, day_filters, owner_filter
+from lists.filters import DeclaredList, ListFilter, SortColumn, day_filters, owner_filter, shape_filter, state_filter
 
 LONGEST_NAME = 200
 ORPHANS, ASLEEP = "orphaned", "asleep"
@@ -40,25 +40,8 @@ DEPLOYMENTS = DeclaredList(
     scope=("account",),
     sorts=(SortColumn("age", "Age", NEWEST_FIRST),),
     filters=(
-        ListFilter(
-            "shape",
-            forms.Field(label="Shape"),
-            _of_shape,
-            lambda name: f"shape {name}",
-            anything="Any shape",
-            wide=True,
-        ),
-        ListFilter(
-            "state",
-            forms.ChoiceField(
-                label="State",
-                choices=[(word, label) for word, (label, _) in STATES.items()],
-                error_messages={"invalid_choice": f"%(value)s is no state; use {', '.join(STATES)}."},
-            ),
-            lambda word, _: STATES[word][1],
-            lambda word: f"state {STATES[word][0]}",
-            anything="Any state",
-        ),
+        shape_filter(_of_shape),
+        state_filter({word: label for word, (label, _) in STATES.items()}, lambda word: STATES[word][1]),
         ListFilter(
             "connection",
             forms.CharField(label="Runs on", max_length=LONGEST_NAME),

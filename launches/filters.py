@@ -12,7 +12,7 @@ from launches.pages.stepper import LABELS
 from launches.queries import NEWEST_FIRST, find_shape
 from launches.search import found_by
 from launches.states import ACTIVE
-from lists.filters import DeclaredList, ListFilter, SortColumn, day_filters, owner_filter
+from lists.filters import DeclaredList, ListFilter, SortColumn, day_filters, owner_filter, shape_filter, state_filter
 from lists.orders import Order
 
 LONGEST_TEXT = 200
@@ -49,25 +49,8 @@ LAUNCHES = DeclaredList(
             hint="Name, id, shape or model",
             wide=True,
         ),
-        ListFilter(
-            "shape",
-            forms.Field(label="Shape"),
-            _of_shape,
-            lambda name: f"shape {name}",
-            anything="Any shape",
-            wide=True,
-        ),
-        ListFilter(
-            "state",
-            forms.ChoiceField(
-                label="State",
-                choices=[(word, label) for word, (label, _) in STATES.items()],
-                error_messages={"invalid_choice": f"%(value)s is no state; use {', '.join(STATES)}."},
-            ),
-            lambda word, _: Q(state__in=STATES[word][1]),
-            lambda word: f"state {STATES[word][0]}",
-            anything="Any state",
-        ),
+        shape_filter(_of_shape),
+        state_filter({word: label for word, (label, _) in STATES.items()}, lambda word: Q(state__in=STATES[word][1])),
         owner_filter("owner"),
         *day_filters("created_at"),
     ),

@@ -249,3 +249,30 @@ def owner_filter(column: str) -> ListFilter:
         lambda word: f"owner {word}",
         anything="Anyone",
     )
+
+
+def shape_filter(condition: Callable[[str, Any], Q]) -> ListFilter:
+    """By the shape, as `account/shape`; what can be chosen is told where the list is shown."""
+    return ListFilter(
+        "shape",
+        forms.Field(label="Shape"),
+        condition,
+        lambda name: f"shape {name}",
+        anything="Any shape",
+        wide=True,
+    )
+
+
+def state_filter(labels: Mapping[str, str], condition: Callable[[str], Q]) -> ListFilter:
+    """By one of the words, each with what it is called."""
+    return ListFilter(
+        "state",
+        forms.ChoiceField(
+            label="State",
+            choices=list(labels.items()),
+            error_messages={"invalid_choice": f"%(value)s is no state; use {', '.join(labels)}."},
+        ),
+        lambda word, _: condition(word),
+        lambda word: f"state {labels[word]}",
+        anything="Any state",
+    )
