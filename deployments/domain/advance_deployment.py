@@ -61,13 +61,15 @@ class SamplerReport:
     """What came back: an observation, None where nothing runs; or the error, after which we try again.
 
     `log` and `records` are what was read, offsets of 0 where nothing was. `more` says that it is over and there is more
-    to be read first, `removed` that all that was kept of a deleted one is gone.
+    to be read first, `removed` that all that was kept of a deleted one is gone; `is_silent` that the error is that of
+    the connection, which is left alone as a whole.
     """
 
     observation: Observation | None = None
     log: LogChunk = NO_LOG
     records: SamplerRecordPage = NO_RECORDS
     error: str = ""
+    is_silent: bool = False
     more: bool = False
     removed: bool = False
 
@@ -97,7 +99,7 @@ def _claim(pk: int) -> tuple[Deployment, leases.Lease] | None:
         return None
     deployment, lease, _ = claimed
     if (later := deployment.connection.next_try_at) is not None and later > now:
-        deployment.give_back(due=later)
+        deployment.give_back(due=min(later, now + WATCHED))  # others may find before then that it answers again
         deployment.save(update_fields=["lease_token", "lease_until", "next_check_at"])
         return None
     if _is_wanted(deployment) and not deployment.running and deployment.state != _S.FAILED:
@@ -120,7 +122,7 @@ def _talk(deployment: Deployment) -> SamplerReport:
         report = _ask(samplers, deployment)
     except (Unreachable, SecretRefused) as error:
         note_reach(deployment.connection, error=error)
-        return SamplerReport(error=str(error))
+        return SamplerReport(error=str(error), is_silent=True)
     except ProviderError as error:
         return SamplerReport(error=str(error))
     except Exception as error:  # a fault in a provider must not take the sweep down with it
@@ -232,7 +234,7 @@ def _apply(lease: leases.Lease, report: SamplerReport) -> timedelta | None:
     if report.error:
         row.failures += 1
         row.detail = report.error
-        wait = leases.backoff(row.failures)
+        wait = min(leases.backoff(row.failures), WATCHED) if report.is_silent else leases.backoff(row.failures)
     else:
         row.failures, row.observed_at = 0, now
         _keep_log(row, report)

@@ -252,6 +252,10 @@ def test_a_connection_that_does_not_answer_is_left_alone_for_a_while(
     row = Deployment.objects.get()
     assert (samplers.asked, row.next_check_at, row.lease_token) == (1, silent.next_try_at, None)
     samplers.away = ""
+    Connection.objects.update(next_try_at=timezone.now() + timedelta(minutes=2))
+    step()
+    soon = timezone.now() + timedelta(seconds=11)  # whoever else finds before then that it answers need not tell us
+    assert (samplers.asked, Deployment.objects.get().next_check_at < soon) == (1, True)
     Connection.objects.update(next_try_at=timezone.now() - timedelta(seconds=1))
     step()
     assert (samplers.asked, Connection.objects.get(name="near").last_error) == (2, "")
