@@ -22,6 +22,7 @@ from asgiref.sync import async_to_sync
 from accounts.actors import Actor
 from accounts.origins import UNKNOWN
 from api.outages import RETRY_SECONDS
+from deployments.domain.note_unheard import note_unheard
 from deployments.models import Deployment
 from launches.gateway.admission import Admitted
 from launches.gateway.application import Gateway, GatewayRequest
@@ -142,6 +143,7 @@ async def _pass(question: Question, came: _CollectedAnswer) -> None:
             server="sampler",
             look_up=lambda *_: question.admitted,
             retry_after=RETRY_SECONDS,
+            unheard=note_unheard,
         )
 
     fields = [(b"content-type", b"application/json"), (b"content-length", str(len(sent)).encode())]

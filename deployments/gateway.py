@@ -21,6 +21,7 @@ from connections.providers.catalogs import NamesModels
 from connections.sealing import Unsealable, unseal
 from deployments.domain.control_deployment import right_to_control
 from deployments.domain.note_load import note_asker
+from deployments.domain.note_unheard import note_unheard
 from deployments.domain.wake_deployment import ASLEEP, wake_deployment
 from deployments.elsewhere import NAMED, WITHHELD, NamesThere
 from deployments.listed import models_answer
@@ -89,7 +90,8 @@ async def read_sampler_request(gateway: Gateway, scope: MutableMapping[str, Any]
         b"",
         "sampler",
         _look_up_for(path, method),
-        RETRY_SECONDS,  # where it does not answer it has ended, idle or not; the next look at it says which
+        RETRY_SECONDS,  # where it does not answer it has ended, idle or not; the look at it that follows says which
+        note_unheard,
     )
 
 

@@ -94,6 +94,8 @@ class Admitted:
 
 
 LookUp = Callable[[str, str, str, Origin], Admitted]
+Unheard = Callable[[str, str], None]
+"""Is told account and job of what did not answer."""
 
 
 def look_up_trainer(secret: str, account: str, job: str, origin: Origin) -> Admitted:
@@ -293,6 +295,17 @@ class Admission:
         if len(self._known) > MOST_REMEMBERED:
             self._known.popitem(last=False)
         return found
+
+
+@sync_to_async(thread_sensitive=False)
+def tell(unheard: Unheard, account: str, job: str) -> None:
+    """Have it noted; who asks is refused either way, so a database that is away is no matter here."""
+    try:
+        unheard(account, job)
+    except UNASKABLE as error:
+        log.warning("gateway.unnoted", account=account, job=job, error=str(error))
+    finally:
+        connections.close_all()
 
 
 @sync_to_async(thread_sensitive=False)

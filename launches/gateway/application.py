@@ -27,7 +27,16 @@ import structlog
 
 from accounts.origins import Origin, origin_in
 from launches.gateway import headers
-from launches.gateway.admission import Admission, Admitted, Answered, LookUp, Refused, look_up_trainer
+from launches.gateway.admission import (
+    Admission,
+    Admitted,
+    Answered,
+    LookUp,
+    Refused,
+    Unheard,
+    look_up_trainer,
+    tell,
+)
 from launches.gateway.curves import Curves
 from launches.gateway.exchange import Body, CallerGone, CutOff, Exchange, NoAnswer, Receive, Send, WrongTrainer
 from launches.gateway.loading import may_name, translated_body
@@ -54,7 +63,8 @@ class GatewayRequest:
     """What a request asks for: its target as bytes that nobody interpreted, of a job's trainer or another `server`.
 
     `name` is what people call that which the server belongs to; `prefix` stands before the server's own path. Where
-    `retry_after` seconds are named, a server that does not answer is expected back: 503 says so, and no 502.
+    `retry_after` seconds are named, a server that does not answer is expected back: 503 says so, and no 502; and
+    `unheard` is told of it, in a thread, with account and job.
     """
 
     secret: str
@@ -68,6 +78,7 @@ class GatewayRequest:
     server: str = "trainer"
     look_up: LookUp = look_up_trainer
     retry_after: int | None = None
+    unheard: Unheard | None = None
 
     @property
     def admission(self) -> tuple[str, str, str, Origin, LookUp]:
@@ -167,12 +178,12 @@ class Gateway:
             await self._exchange(asked, admitted, upstream, scope, body, send)
         except NoAnswer as error:
             if not error.repeatable:
-                raise self._unreachable(asked, str(error)) from error
+                raise await self._unreachable(asked, str(error)) from error
             admitted, upstream = await self._connect(asked, again=True)
             try:
                 await self._exchange(asked, admitted, upstream, scope, body, send)
             except NoAnswer as second:
-                raise self._unreachable(asked, str(second)) from second
+                raise await self._unreachable(asked, str(second)) from second
 
     async def _connect(self, asked: GatewayRequest, *, again: bool) -> tuple[Admitted, Upstream]:
         """A connection to the job's trainer, a new one `again`. Errors: `Refused`."""
@@ -185,7 +196,7 @@ class Gateway:
             except OSError as error:  # it may have moved, or be over: look again
                 why = str(error) or "It does not accept connections."
                 self.admission.forget(*asked.admission)
-        raise self._unreachable(asked, why)
+        raise await self._unreachable(asked, why)
 
     async def _exchange(
         self,
@@ -222,23 +233,25 @@ class Gateway:
         except h11.LocalProtocolError as error:
             raise Refused(Code.INVALID_ARGUMENT, f"This is no request that can be passed on: {error}.") from error
         except WrongTrainer as error:
-            raise self._wrong(asked, admitted) from error
+            raise await self._wrong(asked, admitted) from error
 
-    def _wrong(self, asked: GatewayRequest, admitted: Admitted) -> Refused:
+    async def _wrong(self, asked: GatewayRequest, admitted: Admitted) -> Refused:
         """The refusal for a trainer that does not take what is shown to it, which is never the caller's key."""
         if admitted.endpoint.is_own:
-            return self._unreachable(asked, "Another process answers at its address.")
+            return await self._unreachable(asked, "Another process answers at its address.")
         log.warning("gateway.key_refused", job=asked.name, connection=admitted.connection)
         where = f"The connection {admitted.connection}, where the {asked.server} of {asked.name} runs,"
         told = f"{where} does not accept the key that"
         whose = "Slipway shows there. That is not yours, which is in force: a superuser has to put another in."
         return Refused(Code.UNAVAILABLE, f"{told} {whose}", http_status=502)
 
-    def _unreachable(self, asked: GatewayRequest, why: str) -> Refused:
+    async def _unreachable(self, asked: GatewayRequest, why: str) -> Refused:
         """The refusal for a trainer that does not answer; where it is will be looked up anew."""
         self.admission.forget(*asked.admission)
         log.warning("gateway.unreachable", job=asked.name, error=why)
         told = f"The {asked.server} of {asked.name} does not answer."
+        if asked.unheard is not None:
+            await tell(asked.unheard, asked.account, asked.job)
         if asked.retry_after is None:
             return Refused(Code.UNAVAILABLE, told, http_status=502)
         return Refused(Code.UNAVAILABLE, f"{told} Repeat the request.", retry_after=asked.retry_after)

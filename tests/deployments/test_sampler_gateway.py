@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from accounts.models import Account, AuditEntry, User
@@ -206,10 +208,12 @@ def test_a_sampler_that_is_not_there_is_told_apart(
             answer = asked(COMPLETIONS, secret, prompt())
             assert (answer.status, words in json.loads(answer.body)["message"]) == (status, True), answer.body
             assert (b"retry-after" in answer.headers) == (status == 503)
-    rows.update(state="READY", replicas=1, max_replicas=1, endpoint=sampler.endpoint)
+    later = timezone.now() + timedelta(seconds=9)
+    rows.update(state="READY", replicas=1, max_replicas=1, endpoint=sampler.endpoint, next_check_at=later)
     sampler.close()
     unheard = asked(COMPLETIONS, secret, prompt())
     assert (unheard.status, b"retry-after" in unheard.headers) == (503, True), "idled out, and not looked at since"
+    assert rows.get().next_check_at <= timezone.now(), "it is looked at now, so that the next request starts it"
 
 
 def test_a_request_brings_back_what_was_scaled_to_zero(row: Deployment, lena: User) -> None:
