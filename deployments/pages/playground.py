@@ -178,7 +178,7 @@ def _percent(logprob: float) -> str:
 
 @dataclass(frozen=True)
 class ShownAnswer:
-    """An answer as it is shown; what a sampler says is not taken for whole, or for true to its form."""
+    """An answer as it is shown, `cut` says how far; what a sampler says is not taken for whole, or true to its form."""
 
     identity: str
     text: str
@@ -186,6 +186,7 @@ class ShownAnswer:
     finish: str
     seconds: float
     first_token_seconds: float | None
+    cut: str = ""
 
     @property
     def counted(self) -> str:
@@ -213,11 +214,20 @@ def read_answer(body: Mapping[str, Any], seconds: float, *, base_model: str) -> 
     return ShownAnswer(
         identity=identity[:LONGEST_NAMED] if isinstance(identity, str) and identity else base_model,
         text=text[:LONGEST_PROMPT] if isinstance(text, str) else "",
-        tokens=tuple(_tokens(choice.get("logprobs"))),
+        tokens=tuple(_tokens(_rows(choice))),
         finish=finish if isinstance(finish, str) else "",
         seconds=seconds,
         first_token_seconds=_first_token(body.get("perf_metrics")),
+        cut=_cut(text, len(_rows(choice))),
     )
+
+
+def _cut(text: Any, tokens: int) -> str:
+    if tokens > MOST_TOKENS:
+        return f"Shown are the first {MOST_TOKENS} of {tokens:,} tokens"
+    if not tokens and isinstance(text, str) and len(text) > LONGEST_PROMPT:
+        return f"Shown are the first {LONGEST_PROMPT:,} of {len(text):,} characters"
+    return ""
 
 
 def _first_token(metrics: Any) -> float | None:
@@ -236,8 +246,13 @@ def _finite(told: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _tokens(logprobs: Any) -> Iterator[ShownToken]:
+def _rows(choice: Mapping[str, Any]) -> list[Any]:
+    logprobs = choice.get("logprobs")
     rows = logprobs.get("content") if isinstance(logprobs, dict) else None
+    return rows if isinstance(rows, list) else []
+
+
+def _tokens(rows: list[Any]) -> Iterator[ShownToken]:
     for row in _objects(rows, MOST_TOKENS):
         if (own := _scored(row)) is not None:
             beside = tuple(pair for pair in map(_scored, _objects(row.get("top_logprobs"), BESIDE)) if pair)

@@ -166,6 +166,10 @@ def test_an_answer_is_shown_no_longer_than_it_can_be_and_whatever_it_says(
         page = Shown(browser.post(address(row), FORM))
         assert (page.status, "First token" in page.text, len(page.looks)) == (200, False, 511)
     assert len(page.html) < 2_000_000
+    assert "Shown are the first 512 of 1,001 tokens" in page.text
+    told["choices"][0]["logprobs"] = None
+    sampler.answers[row.name] = (200, told)
+    assert "Shown are the first 20,000 of 99,999 characters" in Shown(browser.post(address(row), FORM)).text
 
 
 def test_what_is_wrong_is_said_at_its_field_and_nothing_is_lost(
