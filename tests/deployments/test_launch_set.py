@@ -117,6 +117,9 @@ def test_the_form_makes_the_set_and_sent_twice_makes_one(
     assert re.search(r'name="deployment_replica_count" type="text" value="1"', clone)
     listed = text(lenas.get("/launches"))
     assert "reference of First" in listed
+    choice = '<noscript><label class="choice"><input class="checkbox" type="checkbox" name="samplers" value="end">'
+    asked = [lenas.get(f"/launches/{each.uid}").content.decode().count(choice) for each in (launch, reference)]
+    assert asked == [2, 0], "without scripts Cancel and Delete of the policy ask about its sampler, too"
 
 
 def test_the_page_shows_its_members_and_which_of_them_failed(
