@@ -261,6 +261,7 @@ def test_values_that_nothing_can_run_are_refused(signed_in: Client) -> None:
     response = post(signed_in, make_tiny_version(), trainer_replica_count="2")
     assert response.status_code == 422
     assert "asks for 2 trainer replicas" in text(response)
+    assert SUBMIT.findall(text(response)) == [""]  # without scripts other values are tried by pressing it
 
 
 def test_a_withdrawn_version_is_refused(signed_in: Client) -> None:
