@@ -109,7 +109,7 @@ class CatalogFilters:
     """
 
     q: str = ""
-    chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     context: str = ""
     least_tokens: int = 0
     gpus: int | None = None

@@ -30,7 +30,7 @@ from catalog.enums import ShapeKind
 from catalog.facets import FacetBucket
 from catalog.fields.snapshots import Snapshot
 from catalog.filters import FACETS, NO_GPU, UNSPECIFIED, CatalogFilters, Facet
-from catalog.models import BaseModel, FacetCount, ShapeVersion, TrainingShape
+from catalog.models import BaseModel, CatalogChange, FacetCount, ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from lists.filters import SortColumn
 from lists.orders import Order, behind, page_of
@@ -126,6 +126,14 @@ def matching(filters: CatalogFilters) -> Q:
 
 def _column(facet: Facet) -> Case | F:
     return _ACCELERATOR if facet.name == "accelerator" else F(facet.column)
+
+
+def revision() -> str:
+    """Which catalog this is: another text after each write of its shapes and base models, and none comes twice.
+
+    "" where nothing says it. What is made of the catalog after it was asked for may be newer than it, never older.
+    """
+    return str(CatalogChange.objects.aggregate(sum=Sum("number"))["sum"] or "")
 
 
 def read_groups(member_of: Collection[int], filters: CatalogFilters) -> list[FacetBucket]:

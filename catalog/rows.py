@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils.safestring import SafeString
+
 from catalog.enums import ARCHITECTURE_LABELS, MODE_LABELS, Architecture, IdSource
 from catalog.fields.snapshots import Snapshot
 from catalog.labels import accelerator_label, context_label
-from catalog.places import whereabouts
+from catalog.places import Whereabouts, whereabouts
 from connections.models import Connection
 from connections.providers.spec import TrainerMode
 from lists.rendered import rendered
@@ -38,27 +40,28 @@ class ShownShape:
     needs: str
 
     @classmethod
-    def of(cls, row: dict[str, Any], *, flat: bool) -> ShownShape:
-        """Of a row of `rows_for_template`; `flat` where it stands under no heading."""
-        place = row["place"]
+    def of(cls, row: dict[str, Any], place: Whereabouts, *, flat: bool) -> ShownShape:
+        """Of a row of `with_words`; `flat` where it stands under no heading."""
         told = row | {"title": row["title"] if flat else "", "runs_on": place.runs_on, "needs": place.needs}
         return cls(**{name: told[name] for name in cls.__dataclass_fields__})
 
 
-def with_html(rows: Sequence[dict[str, Any]], *, flat: bool) -> list[dict[str, Any]]:
-    """Rows of `rows_for_template`, each with its HTML."""
-    return [row | {"html": rendered("catalog/row.html", ShownShape.of(row, flat=flat))} for row in rows]
+def row_html(row: dict[str, Any], place: Whereabouts, *, flat: bool) -> SafeString:
+    """A row of `with_words`, that may run in those places."""
+    return rendered("catalog/row.html", ShownShape.of(row, place, flat=flat))
 
 
 def rows_for_template(rows: Sequence[dict[str, Any]], connections: Sequence[Connection]) -> list[dict[str, Any]]:
-    """Rows of `queries.read_page` or `queries.siblings`, with labels, and where each may run."""
+    """Rows of `queries.siblings` with labels, and where each may run."""
     places = whereabouts((Snapshot.from_json(row["snapshot"]) for row in rows), connections)
-    return [_row_for_template(row) | {"place": place} for row, place in zip(rows, places, strict=True)]
+    return [with_words(row) | {"place": place} for row, place in zip(rows, places, strict=True)]
 
 
-def _row_for_template(row: dict[str, Any]) -> dict[str, Any]:
+def with_words(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of `queries.read_page` or `queries.siblings`, with labels instead of its snapshot."""
     accelerator, architecture = row["accelerator_type"], row["architecture"]
-    return row | {
+    told = {name: value for name, value in row.items() if name != "snapshot"}
+    return told | {
         "mode_label": MODE_LABELS[TrainerMode(row["trainer_mode"])],
         "context_label": context_label(row["max_context"]),
         "hides_gpus": bool(row["snapshot"].get("hideSpecs")),

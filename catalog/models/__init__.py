@@ -1,6 +1,6 @@
 """The catalog's rows: shapes and their versions, where they come from, and the models that people made."""
 
-from catalog.models.counts import FacetCount
+from catalog.models.counts import CatalogChange, FacetCount
 from catalog.models.shapes import BaseModel, ShapeVersion, TrainingShape
 from catalog.models.sources import AppliedFile, Offering, SyncRun
 from catalog.models.trained import TrainedModel
@@ -8,6 +8,7 @@ from catalog.models.trained import TrainedModel
 __all__ = [
     "AppliedFile",
     "BaseModel",
+    "CatalogChange",
     "FacetCount",
     "Offering",
     "ShapeVersion",

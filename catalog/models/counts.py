@@ -27,3 +27,16 @@ class FacetCount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.shapes:+} of {self.family}"
+
+
+class CatalogChange(models.Model):
+    """That something was written of which the catalog's page is made, as a number that nobody foresees.
+
+    Triggers add one in the writing transaction. So the sum of all is another one after each commit, whichever of
+    several writers commits first, and no sum comes twice. A recount puts one in place of all.
+    """
+
+    number = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return str(self.number)

@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from accounts.models import Account, AuditEntry
-from catalog.models import FacetCount
+from catalog.models import CatalogChange, FacetCount
 
 Rows = dict[type[Model], list[Model]]
 
@@ -23,8 +23,9 @@ def _bundled_rows(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> 
     """What loading it leaves, by model, in an order in which it can be brought again. The database is as it was."""
     with django_db_blocker.unblock(), transaction.atomic():
         call_command("load_catalog", verbosity=0)
-        catalog = (model for model in apps.get_app_config("catalog").get_models() if model is not FacetCount)
-        models: list[type[Model]] = [Account, *catalog, AuditEntry]  # the database counts what is brought
+        noted = (CatalogChange, FacetCount)
+        catalog = (model for model in apps.get_app_config("catalog").get_models() if model not in noted)
+        models: list[type[Model]] = [Account, *catalog, AuditEntry]  # the database notes what is brought
         kept = {model: list(model._default_manager.all()) for model in models}
         transaction.set_rollback(True)
     return kept
