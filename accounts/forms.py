@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth.password_validation import password_validators_help_texts
 
 from accounts.domain.accept_invitation import NewUser
@@ -144,9 +145,14 @@ class InviteForm(RoleForm, RefusableForm):
     )
     email = forms.EmailField(
         required=False,
-        help_text="Noted for the new user. Nothing is sent to it: you hand the link over.",
         widget=forms.EmailInput(attrs={"autocomplete": "off"}),
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        by_hand = "Nothing is sent to it: you hand the link over."
+        sent = "The link is sent to it." if settings.SLIPWAY_SMTP_URL else by_hand
+        self.fields["email"].help_text = f"Noted for the new user. {sent}"
 
 
 class KeyForm(RefusableForm):

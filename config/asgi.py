@@ -13,6 +13,7 @@ from typing import Any
 from django.core.asgi import get_asgi_application
 
 from config.bodies import bounded
+from config.keys import require_keys_or_exit
 from downloads.handover import sending_downloads
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -30,6 +31,7 @@ def _open_many_files() -> None:
 
 
 _open_many_files()
+require_keys_or_exit()
 django_application = bounded(sending_downloads(get_asgi_application()))  # type: ignore[arg-type]
 
 # Models can be imported only once Django is set up.

@@ -8,7 +8,9 @@ from typing import Any
 
 import structlog
 from celery import Celery
-from celery.signals import worker_init
+from celery.signals import beat_init, worker_init
+
+from config.keys import require_keys_or_exit
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -18,6 +20,13 @@ app.autodiscover_tasks()
 
 WAIT_SECONDS = 2.0
 log = structlog.get_logger(__name__)
+
+
+@beat_init.connect  # type: ignore[untyped-decorator]
+@worker_init.connect  # type: ignore[untyped-decorator]
+def refuse_without_keys(**_: Any) -> None:
+    """Do nothing in the name of a Slipway whose keys are not here."""
+    require_keys_or_exit()
 
 
 @worker_init.connect  # type: ignore[untyped-decorator]

@@ -9,13 +9,18 @@ from django.core.management import execute_from_command_line
 from django.db import Error, InterfaceError, OperationalError, connection
 
 from config.environment import SettingError
+from config.keys import require_keys
 
+WITHOUT_KEYS = {"", "help", "version", "check", "collectstatic", "make_keys", "make_sealing_key", "makemigrations"}
+"""Commands that an image is made with, or its keys."""
 NO_DATABASE = "Start ./run, set DATABASE_URL, or use ./run manage, which starts one: "
 
 
 def run(arguments: Sequence[str]) -> None:
     """Run one command. Ends the process with a line on standard error for what a reader can put right."""
     try:
+        if "".join(arguments[1:2]) not in WITHOUT_KEYS:
+            require_keys()
         execute_from_command_line(list(arguments))
     except (SettingError, Error) as error:
         if sentence := _sentence(error):

@@ -10,9 +10,11 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from wire.client_address import read_networks
+from wire.client_address import Network, read_networks
 from wire.manifests import public_half
 
 
@@ -22,7 +24,10 @@ class SettingError(Exception):
 
 @dataclass(frozen=True)
 class Setting:
-    """One environment variable: how to read it, what it is when absent, what it means."""
+    """One environment variable: how to read it, what it is when absent, what it means.
+
+    A secret may stand in a file instead, which the variable's name with _FILE names.
+    """
 
     name: str
     parse: Callable[[str], Any]
@@ -32,7 +37,7 @@ class Setting:
 
     def read(self) -> Any:
         """The value in force. Errors: `SettingError`."""
-        raw = os.environ.get(self.name, "")
+        raw = self.raw()
         if raw == "":
             return self.default
         try:
@@ -40,6 +45,20 @@ class Setting:
         except ValueError as error:
             shown = self.name if self.is_secret else f"{self.name}={raw!r}"
             raise SettingError(f"{shown} is not usable: {error}") from None
+
+    def raw(self) -> str:
+        """The text as it was given; "" where it was not. Errors: `SettingError`."""
+        given, beside = os.environ.get(self.name, ""), f"{self.name}_FILE"
+        place = os.environ.get(beside, "") if self.is_secret else ""
+        if not place:
+            return given
+        if given:
+            raise SettingError(f"{self.name} and {beside} are both set: keep one of them")
+        try:
+            return Path(place).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise SettingError(f"{beside}={place} cannot be read: {reason}") from None
 
 
 def flag(raw: str) -> bool:
@@ -58,6 +77,43 @@ def positive(raw: str) -> int:
     if number < 1:
         raise ValueError("use a whole number of at least 1")
     return number
+
+
+def whole(raw: str) -> int:
+    """A whole number of at least 0."""
+    if not raw.isdecimal():
+        raise ValueError("use a whole number of at least 0")
+    return int(raw)
+
+
+def seconds(raw: str) -> float:
+    """Seconds, more than 0 and a day at most."""
+    number = float(raw)
+    if not 0 < number <= 86_400:
+        raise ValueError("use seconds, more than 0 and 86400 at most")
+    return number
+
+
+def hosts(raw: str) -> tuple[str, ...]:
+    """Host names between commas; one that begins with a dot stands for all below it."""
+    names = tuple(filter(None, (part.strip().lower() for part in raw.split(","))))
+    for name in names:
+        if not re.fullmatch(r"\.?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:]+\]", name):
+            raise ValueError(f"{name!r} is no host name such as slipway.example or .example")
+    return names
+
+
+def proxies(raw: str) -> int | tuple[Network, ...]:
+    """How many proxies stand in front, one behind another, or their addresses and networks between commas."""
+    return int(raw) if raw.strip().isdecimal() else read_networks(raw)
+
+
+def mail_server(raw: str) -> str:
+    """An address of a mail server, such as smtp+starttls://user:password@mail.example:587."""
+    parts = urlsplit(raw)
+    if parts.scheme not in {"smtp", "smtps", "smtp+starttls"} or not parts.hostname or parts.path.strip("/"):
+        raise ValueError("use smtp://, smtps:// or smtp+starttls:// with user:password@host:port")
+    return raw
 
 
 def user_ids(raw: str) -> str:
@@ -95,13 +151,30 @@ def address(raw: str) -> str:
 
 _SETTINGS = [
     Setting(
-        "DATABASE_URL", str, "", "Postgres: postgres://user:password@host:port/name. Embedded server where not set."
+        "DATABASE_URL",
+        str,
+        "",
+        "Postgres: postgres://user:password@host:port/name. Embedded server where not set.",
+        is_secret=True,
+    ),
+    Setting(
+        "SLIPWAY_DATABASE_POOL",
+        whole,
+        10,
+        "Connections to Postgres that one process keeps at most; 0 for one a thread, as a pooler in front needs.",
+    ),
+    Setting(
+        "SLIPWAY_DATABASE_WAIT",
+        seconds,
+        2.0,
+        "Seconds that a request waits for a connection to Postgres, before it is answered with 503.",
     ),
     Setting(
         "REDIS_URL",
         str,
         "redis://127.0.0.1:6379/0",
         "Redis or Valkey: redis://:password@host:port/0. Embedded server where not set.",
+        is_secret=True,
     ),
     Setting("SLIPWAY_HOME", str, "var", "Folder of all state: databases, logs, trainers, the secret key."),
     Setting("PORT", positive, 8000, "Port of the web server."),
@@ -109,26 +182,39 @@ _SETTINGS = [
         "SLIPWAY_URL", address, "", "Public address; decides allowed hosts, CSRF origins, secure cookies and snippets."
     ),
     Setting(
-        "SLIPWAY_PROXIES",
-        read_networks,
+        "SLIPWAY_ALLOWED_HOSTS",
+        hosts,
         None,
-        "Addresses or networks of the proxies in front, between commas: whose word on a client's address is believed.",
+        "Other host names, between commas, under which it may be asked; .example allows all below it.",
     ),
-    Setting("SLIPWAY_SECRET_KEY", str, "", "Django's secret key. Made and kept in SLIPWAY_HOME where not set."),
+    Setting(
+        "SLIPWAY_PROXIES",
+        proxies,
+        None,
+        "The proxies in front, whose word on a client's address is believed: how many one behind another, "
+        "or their addresses and networks between commas.",
+    ),
+    Setting(
+        "SLIPWAY_SECRET_KEY",
+        str,
+        "",
+        "Django's secret key. Where not set, the one that ./run or `manage make_keys` made and kept in SLIPWAY_HOME.",
+        is_secret=True,
+    ),
     Setting(
         "SLIPWAY_SEALING_KEYS",
         fernet_keys,
         None,
         "Fernet keys, between commas, that seal the secrets of connections: the first seals, each opens. "
-        "One is made and kept in SLIPWAY_HOME where not set.",
+        "Where not set, the one kept in SLIPWAY_HOME.",
         is_secret=True,
     ),
     Setting(
         "SLIPWAY_SIGNING_KEY",
         signing_key,
         "",
-        "Private key (ECDSA on P-256, PEM) that signs the manifests of models. One is made and kept in SLIPWAY_HOME "
-        "where not set.",
+        "Private key (ECDSA on P-256, PEM) that signs the manifests of models. Where not set, the one kept in "
+        "SLIPWAY_HOME.",
         is_secret=True,
     ),
     Setting(
@@ -147,7 +233,22 @@ _SETTINGS = [
         "Whether the catalog is readable without signing in (on under ./run, else off).",
     ),
     Setting("SLIPWAY_ADMIN_USER", str, "admin", "User name of the first admin."),
-    Setting("SLIPWAY_ADMIN_PASSWORD", str, "", "Password of the first admin. Made and printed once where not set."),
+    Setting(
+        "SLIPWAY_ADMIN_PASSWORD",
+        str,
+        "",
+        "Password of the first admin. Made and printed once where not set.",
+        is_secret=True,
+    ),
+    Setting(
+        "SLIPWAY_SMTP_URL",
+        mail_server,
+        "",
+        "Mail server that sends invitations to their addresses: smtp://, smtps:// or smtp+starttls://, "
+        "user:password@host:port. Links are handed over by hand where not set.",
+        is_secret=True,
+    ),
+    Setting("SLIPWAY_MAIL_FROM", str, "", "Address that mails come from (slipway@ and the host of SLIPWAY_URL)."),
     Setting("SLIPWAY_LOCAL_PROVIDER", flag, True, "Whether trainers may run on the worker's machine."),
     Setting("SLIPWAY_LOCAL_SLOTS", positive, 2, "How many local trainers run at a time; the others wait in PENDING."),
     Setting("SLIPWAY_LOCAL_SAMPLERS", positive, 1, "How many local samplers run at a time; the others wait."),

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import django_stubs_ext
-from cryptography.fernet import Fernet
 from csp.constants import NONE, SELF
 from kombu.entity import Queue
 
 from config import logs
 from config.environment import SettingError, read, set_variables
-from config.keys import kept_key
+from config.keys import SEALING, SECRET, SIGNING, key_of
 from wire.client_address import Network
-from wire.manifests import new_signing_key
 
 django_stubs_ext.monkeypatch()
 
@@ -32,6 +29,9 @@ def _database(url: str) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
         raise SettingError("DATABASE_URL is not usable: use postgres://user:password@host:port/name")
+    most: int = read("SLIPWAY_DATABASE_POOL")
+    # Given up soon and begun anew by whoever asks next: its pauses grow, and would go on for minutes after an outage.
+    pool = {"min_size": 1, "max_size": most, "timeout": read("SLIPWAY_DATABASE_WAIT"), "reconnect_timeout": 3}
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.strip("/")),
@@ -40,29 +40,31 @@ def _database(url: str) -> dict[str, Any]:
         "HOST": unquote(parts.hostname or ""),
         "PORT": str(parts.port or ""),
         "CONN_HEALTH_CHECKS": True,  # else a restart of Postgres fails one request per pooled connection
-        "OPTIONS": {"pool": {"min_size": 1, "max_size": 10, "timeout": 10}, "connect_timeout": 5}
+        # A host that is gone without a word is given up after as many milliseconds.
+        "OPTIONS": {"connect_timeout": 2, "tcp_user_timeout": 2500}
+        | ({"pool": pool} if most else {})
         | dict(parse_qsl(parts.query)),
     }
 
 
-SECRET_KEY: str = read("SLIPWAY_SECRET_KEY") or kept_key(SLIPWAY_HOME, "secret-key", lambda: secrets.token_urlsafe(48))
-SLIPWAY_SEALING_KEYS: tuple[str, ...] = read("SLIPWAY_SEALING_KEYS") or (
-    kept_key(SLIPWAY_HOME, "sealing-key", lambda: Fernet.generate_key().decode()),
-)
-SLIPWAY_SIGNING_KEY: str = read("SLIPWAY_SIGNING_KEY") or kept_key(SLIPWAY_HOME, "signing-key", new_signing_key)
+SECRET_KEY = key_of(SLIPWAY_HOME, SECRET, make=EMBEDDED)
+SLIPWAY_SEALING_KEYS = tuple(filter(None, key_of(SLIPWAY_HOME, SEALING, make=EMBEDDED).split(",")))
+SLIPWAY_SIGNING_KEY = key_of(SLIPWAY_HOME, SIGNING, make=EMBEDDED)
 SLIPWAY_CONNECTION_NETWORKS: Sequence[Network] = read("SLIPWAY_CONNECTION_NETWORKS") or ()
 DEBUG: bool = read("SLIPWAY_DEBUG")
 SLIPWAY_URL: str = read("SLIPWAY_URL") or f"http://127.0.0.1:{read('PORT')}"
 _public = urlsplit(SLIPWAY_URL)
 _secure = _public.scheme == "https"
-ALLOWED_HOSTS = sorted({_public.hostname or "localhost", "localhost", "127.0.0.1", "[::1]"})
+ALLOWED_HOSTS = sorted(
+    {_public.hostname or "localhost", "localhost", "127.0.0.1", "[::1]", *(read("SLIPWAY_ALLOWED_HOSTS") or ())}
+)
 CSRF_TRUSTED_ORIGINS = [SLIPWAY_URL]
 if EMBEDDED:
     CSRF_TRUSTED_ORIGINS += [f"http://{host}:{read('PORT')}" for host in ("localhost", "127.0.0.1")]
 
-SLIPWAY_PROXIES: Sequence[Network] | None = read("SLIPWAY_PROXIES")
-if SLIPWAY_PROXIES is None and not _secure:
-    SLIPWAY_PROXIES = ()  # we speak no TLS: only where the address is https some proxy must be in front of us
+_proxies: int | Sequence[Network] | None = read("SLIPWAY_PROXIES")
+# We speak no TLS: only where the address is https some proxy must be in front of us.
+SLIPWAY_PROXIES: int | Sequence[Network] = int(_secure) if _proxies is None else _proxies
 
 SLIPWAY_PUBLIC_CATALOG: bool = EMBEDDED if read("SLIPWAY_PUBLIC_CATALOG") is None else read("SLIPWAY_PUBLIC_CATALOG")
 SLIPWAY_ADMIN_USER: str = read("SLIPWAY_ADMIN_USER")
@@ -110,6 +112,7 @@ INSTALLED_APPS = [
     "deployments",
     "publishing",
     "pushes",
+    "config",  # for its commands
 ]
 
 MIDDLEWARE = [
@@ -185,7 +188,17 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "catalog"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_RATE_LIMITS = False  # by name alone, and in the broker; ours is accounts/throttling.py
-EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
+
+SLIPWAY_SMTP_URL: str = read("SLIPWAY_SMTP_URL")
+_mail = urlsplit(SLIPWAY_SMTP_URL)
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if SLIPWAY_SMTP_URL else 'dummy'}.EmailBackend"
+EMAIL_HOST, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = (
+    unquote(part or "") for part in (_mail.hostname, _mail.username, _mail.password)
+)
+EMAIL_PORT = _mail.port or {"smtps": 465, "smtp+starttls": 587}.get(_mail.scheme, 25)
+EMAIL_USE_SSL, EMAIL_USE_TLS = _mail.scheme == "smtps", _mail.scheme == "smtp+starttls"
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = read("SLIPWAY_MAIL_FROM") or f"slipway@{_public.hostname}"
 
 SESSION_COOKIE_AGE = 86_400 * read("SLIPWAY_SESSION_DAYS")
 SESSION_ENGINE = "accounts.sessions"

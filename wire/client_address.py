@@ -16,23 +16,23 @@ _IPV6_PREFIX = 64
 """Bits of an IPv6 address that a network gives out as one: whoever has it changes the others at will."""
 
 
-def client_address(peer: str, forwarded: Iterable[str], proxies: Sequence[Network] | None) -> str:
+def client_address(peer: str, forwarded: Iterable[str], proxies: int | Sequence[Network]) -> str:
     """The client's address in its plain form; "" where there is none, as on a Unix socket.
 
-    `peer` connected; `forwarded` are the X-Forwarded-For fields in the order of their coming. `proxies` are trusted;
-    None stands for one proxy, whoever connects.
+    `peer` connected; `forwarded` are the X-Forwarded-For fields in the order of their coming. `proxies` are trusted; a
+    number stands for so many one behind another, whoever they are.
     """
     address = read_address(peer)
     named = [text for field in forwarded for text in field.split(",")]
-    for text in reversed(named):
-        if proxies is not None and not any(address in network for network in proxies if address):
-            break
-        before = read_address(text)
+    for passed, text in enumerate(reversed(named)):
+        if isinstance(proxies, int):
+            is_proxy = passed < proxies
+        else:
+            is_proxy = any(address in network for network in proxies if address)
+        before = read_address(text) if is_proxy else None
         if before is None:
             break
         address = before
-        if proxies is None:
-            break
     return str(address or "")
 
 

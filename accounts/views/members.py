@@ -19,6 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.actors import manages, require_manager
 from accounts.domain.add_member import add_member
 from accounts.domain.create_invitation import create_invitation
+from accounts.domain.mail_invitation import mail_invitation
 from accounts.domain.remove_member import remove_member
 from accounts.domain.revoke_invitation import revoke_invitation
 from accounts.forms import InviteForm, RoleForm
@@ -129,7 +130,7 @@ def _invite(request: SlipwayRequest, account: Account, form: InviteForm) -> Http
         email=form.cleaned_data["email"],
     )
     link = settings.SLIPWAY_URL + reverse("invitation", args=[token])
-    return _page(request, more={"invited": invitation, "link": link})
+    return _page(request, more={"invited": invitation, "link": link, "mailed": mail_invitation(invitation, link)})
 
 
 def _act(request: SlipwayRequest, act: Callable[[], str]) -> HttpResponse:

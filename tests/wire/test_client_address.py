@@ -39,9 +39,9 @@ def test_only_trusted_proxies_are_believed(peer: str, forwarded: list[str], clie
 
 
 def test_the_one_proxy_in_front_is_believed_once() -> None:
-    assert client_address(PROXY, [f"{CLAIMED}, {CLIENT}"], None) == CLIENT
-    assert client_address("", [f"{CLAIMED}, {CLIENT}"], None) == CLIENT  # it connects by a Unix socket
-    assert client_address(PROXY, [], None) == PROXY
+    assert client_address(PROXY, [f"{CLAIMED}, {CLIENT}"], 1) == CLIENT
+    assert client_address("", [f"{CLAIMED}, {CLIENT}"], 1) == CLIENT  # it connects by a Unix socket
+    assert client_address(PROXY, [], 1) == PROXY
 
 
 texts = st.one_of(st.ip_addresses().map(str), st.text("0123456789abcdef.:,[]% unknow\u0661", max_size=30))
@@ -51,7 +51,7 @@ texts = st.one_of(st.ip_addresses().map(str), st.text("0123456789abcdef.:,[]% un
 def test_nothing_that_a_client_sends_makes_it_somebody_else(sent: list[str]) -> None:
     assert client_address(CLIENT, sent, ()) == CLIENT
     assert client_address(PROXY, [", ".join([*sent, CLIENT])], PROXIES) == CLIENT
-    assert client_address(PROXY, [*sent, CLIENT], None) == CLIENT
+    assert client_address(PROXY, [*sent, CLIENT], 1) == CLIENT
 
 
 @given(texts)

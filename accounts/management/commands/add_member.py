@@ -1,4 +1,4 @@
-"""`manage add_member USER --account A --role R`: let somebody in, without a mail server."""
+"""`manage add_member USER --account A --role R`: let somebody in, with or without a mail server."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from accounts.actors import SYSTEM
 from accounts.domain.add_member import add_member
 from accounts.domain.create_invitation import LIFETIME, create_invitation
 from accounts.domain.create_user import create_user
+from accounts.domain.mail_invitation import mail_invitation
 from accounts.models import Account
 from accounts.queries import account_by_id, user_by_name
 from accounts.roles import Role
@@ -31,7 +32,9 @@ class Command(BaseCommand):
         parser.add_argument("user", help="user name; somebody invited may choose another")
         parser.add_argument("--account", required=True, help="account id, such as local")
         parser.add_argument("--role", required=True, choices=[role.value for role in Role])
-        parser.add_argument("--email", default="", help="address of a new user; nothing is sent to it")
+        parser.add_argument(
+            "--email", default="", help="address of a new user, to which the link is sent where SLIPWAY_SMTP_URL is set"
+        )
         parser.add_argument(
             "--password-stdin", action="store_true", help="make the user, with the password in the first line of stdin"
         )
@@ -58,10 +61,11 @@ class Command(BaseCommand):
         return self._invite(name, account, role, options["email"])
 
     def _invite(self, name: str, account: Account, role: Role, email: str) -> str:
-        _, token = create_invitation(
+        invitation, token = create_invitation(
             actor=SYSTEM, account=account, role=role, now=timezone.now(), username=name, email=email
         )
         link = settings.SLIPWAY_URL + reverse("invitation", args=[token])
         note = f"There is no user {name} yet. This link works once, for {LIFETIME.days} days:"
-        self.stderr.write(note, style_func=str)  # beside the link, so that the output is the link alone
+        for line in (note, mail_invitation(invitation, link)):  # beside the link: the output is the link alone
+            self.stderr.write(line, style_func=str)
         return link
