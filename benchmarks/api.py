@@ -125,7 +125,7 @@ def _round_trip() -> float:
     """Seconds from sending a task that does next to nothing until it is done."""
     set_up_django()
     from config.celery import app  # noqa: PLC0415 -- its settings are Django's
-    from config.health import PULSE, WORKER_KEY  # noqa: PLC0415
+    from config.pulses import PULSE, WORKER_KEY  # noqa: PLC0415
 
     with redis.Redis.from_url(os.environ["REDIS_URL"]) as broker:
         broker.delete(WORKER_KEY)

@@ -1,6 +1,10 @@
-"""`/healthz`: the process answers. `/readyz`: everything that a launch needs is there, or the reason why not.
+"""Probes, each for one purpose. None asks who is there, all answer within two seconds and under any host name.
 
-Everybody may ask, so the answer has our own words only; what a library said of a failed check is a line of the log.
+`/healthz`: this process answers; where it does not, start it anew.
+`/readyz`: this process has what it needs to serve: database, tables, keys, files. Where not, send it no requests.
+`/statusz`: the whole system: broker, worker, beat, disk. Where not, tell somebody: no web process is to blame.
+
+Everybody may ask, so the answers have our own words only; what a library said of a failed check is a line of the log.
 And everybody may ask often, so what was found is good for a moment.
 """
 
@@ -8,26 +12,25 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
 from typing import Any
 
-import redis
 import structlog
-from celery import shared_task
-from celery.signals import before_task_publish
-from django.conf import settings
+from django.contrib.staticfiles.storage import ManifestFilesMixin, staticfiles_storage
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from accounts.tables import mismatch
+from config.keys import changed_keys
+from config.pulses import BEAT_KEY, WORKER_KEY, age_of, open_broker
 from launches.space import shortage
 
-PULSE = "config.pulse"
-WORKER_KEY = "slipway:pulse:worker"
-BEAT_KEY = "slipway:pulse:beat"
 WORKER_LIMIT_SECONDS = 30
 BEAT_LIMIT_SECONDS = 20
 REMEMBER_SECONDS = 1.0
+PATIENCE_SECONDS = 1.5
+"""How long a probe waits for its checks before it answers without them."""
 
 log = structlog.get_logger(__name__)
 
@@ -37,50 +40,43 @@ class NotReady(Exception):
 
 
 class RecentChecks:
-    """What the checks found, for a moment: one thread looks, the others take what was found before, if anything was."""
+    """What checks found, for a moment: one thread looks, whoever asks meanwhile waits for it."""
 
-    def __init__(self) -> None:
-        self._looking = threading.Lock()
+    def __init__(self, checks: Mapping[str, Callable[[], None]], needs: Mapping[str, str]) -> None:
+        """`needs` names the check without which another one is not tried: it would wait for the same thing again."""
+        self._checks = checks
+        self._needs = needs
+        self._lock = threading.Lock()
         self._found: dict[str, str] = {}
+        self._look: Future[None] | None = None
         self._until = 0.0
 
     def outcomes(self) -> dict[str, str]:
-        """Each check with "ok" or the reason why not."""
-        if time.monotonic() < self._until or not self._looking.acquire(blocking=not self._found):
-            return self._found
-        try:
-            if time.monotonic() >= self._until:
-                self._found = _look()
-                self._until = time.monotonic() + REMEMBER_SECONDS
-            return self._found
-        finally:
-            self._looking.release()
+        """Each check with "ok" or the reason why not; within PATIENCE_SECONDS, whatever hangs."""
+        with self._lock:
+            if self._look is None or (self._look.done() and time.monotonic() >= self._until):
+                self._look, self._found = Future(), {}
+                threading.Thread(target=self._run, args=(self._look, self._found), daemon=True).start()
+            look, found = self._look, self._found
+        wait([look], timeout=PATIENCE_SECONDS)
+        late = f"no answer within {PATIENCE_SECONDS} s"
+        return {name: found.get(name, late) for name in self._checks}
 
     def forget(self) -> None:
         """The next one is asked anew."""
-        self._until = 0.0
+        with self._lock:
+            self._look = None
 
-
-recent = RecentChecks()
-
-
-def _broker() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, socket_timeout=2, decode_responses=True)
-
-
-@shared_task(name=PULSE)
-def pulse() -> None:
-    """Note that a worker took a task just now."""
-    with _broker() as broker:
-        broker.set(WORKER_KEY, time.time())
-
-
-@before_task_publish.connect
-def note_beat(sender: str | None = None, **_: Any) -> None:
-    """Note that beat sent its pulse; runs in the beat process, the only sender of that task."""
-    if sender == PULSE:
-        with _broker() as broker:
-            broker.set(BEAT_KEY, time.time())
+    def _run(self, look: Future[None], found: dict[str, str]) -> None:
+        try:
+            for name, check in self._checks.items():
+                needed = self._needs.get(name, "")
+                known = found.get(needed, "ok") == "ok"
+                found[name] = _outcome(name, check) if known else f"not known without the {needed}"
+        finally:
+            connection.close()  # this thread's, which goes back to the pool
+            self._until = time.monotonic() + REMEMBER_SECONDS
+            look.set_result(None)
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -89,20 +85,25 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Each check with its reason; 503 where one fails. A disk that is nearly full is said: pages can be read still."""
-    checks = recent.outcomes()
-    ready = all(outcome == "ok" for outcome in checks.values())
-    body = {"status": "ok" if ready else "unavailable", "checks": checks, "space": shortage() or "ok"}
-    return JsonResponse(body, status=200 if ready else 503)
+    """Whether this process can serve: each check with its reason; 503 where one fails."""
+    return _answer(process.outcomes())
 
 
-def _look() -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, check in _CHECKS.items():
-        needed = _NEEDS.get(name, "")
-        known = found.get(needed, "ok") == "ok"
-        found[name] = _outcome(name, check) if known else f"not known without the {needed}"
-    return found
+def statusz(request: HttpRequest) -> HttpResponse:
+    """Whether launches get on: each check with its reason; 503 where one fails, though pages can be read still."""
+    return _answer(system.outcomes())
+
+
+def forget() -> None:
+    """Whatever is asked next is asked anew."""
+    process.forget()
+    system.forget()
+
+
+def _answer(checks: Mapping[str, str]) -> JsonResponse:
+    fine = all(outcome == "ok" for outcome in checks.values())
+    body = {"status": "ok" if fine else "unavailable", "checks": checks}
+    return JsonResponse(body, status=200 if fine else 503, headers={"Cache-Control": "no-store"})
 
 
 def _outcome(name: str, check: Callable[[], None]) -> str:
@@ -121,32 +122,47 @@ def _database() -> None:
         cursor.execute("SELECT 1")
 
 
-def _migrations() -> None:
-    if found := mismatch():
+def _say(found: str) -> None:
+    if found:
         raise NotReady(found)
 
 
-def _broker_answers() -> None:
-    with _broker() as broker:
+def _static_files() -> None:
+    """The list of hashed names as it was read at the start, which is what pages and the server of the files go by."""
+    storage: Any = staticfiles_storage
+    is_hashed = isinstance(storage, ManifestFilesMixin)
+    if is_hashed and not (storage.hashed_files and storage.manifest_storage.exists(storage.manifest_name)):
+        raise NotReady("the static files were not collected when this process started: collect them and restart it")
+
+
+def _broker() -> None:
+    with open_broker() as broker:
         broker.ping()
 
 
 def _age(key: str, limit: int, what: str) -> None:
-    with _broker() as broker:
-        seen = broker.get(key)
-    if seen is None:
+    age = age_of(key)
+    if age is None:
         raise NotReady(f"{what} was not seen yet")
-    age = time.time() - float(str(seen))
     if age > limit:
         raise NotReady(f"{what} was last seen {age:.0f} s ago (limit {limit} s)")
 
 
-_CHECKS: dict[str, Callable[[], None]] = {
-    "database": _database,
-    "migrations": _migrations,
-    "broker": _broker_answers,
-    "worker": lambda: _age(WORKER_KEY, WORKER_LIMIT_SECONDS, "a worker"),
-    "beat": lambda: _age(BEAT_KEY, BEAT_LIMIT_SECONDS, "beat"),
-}
-_NEEDS = {"migrations": "database", "worker": "broker", "beat": "broker"}
-"""The check without which another one is not tried, since it would wait for the same thing once more."""
+process = RecentChecks(
+    {
+        "keys": lambda: _say(changed_keys()),
+        "static": _static_files,
+        "database": _database,
+        "migrations": lambda: _say(mismatch()),
+    },
+    needs={"migrations": "database"},
+)
+system = RecentChecks(
+    {
+        "disk": lambda: _say(shortage()),
+        "broker": _broker,
+        "worker": lambda: _age(WORKER_KEY, WORKER_LIMIT_SECONDS, "a worker"),
+        "beat": lambda: _age(BEAT_KEY, BEAT_LIMIT_SECONDS, "beat"),
+    },
+    needs={"worker": "broker", "beat": "broker"},
+)

@@ -18,6 +18,7 @@ handler500 = "config.errors.server_error"
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("statusz", health.statusz, name="statusz"),
     path("theme", set_theme, name="set_theme"),
     path("admin/", admin.site.urls),
     path("v1/", include("api.urls")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import os
 import signal
 import subprocess
@@ -138,7 +139,7 @@ class Supervisor:
         self._notes.clear()
 
     def _wait_until_ready(self) -> None:
-        """Wait for 200 from /readyz; what dies meanwhile is started again, and given up after several times in a row.
+        """Wait until all is there; what dies meanwhile is started again, and given up after several times in a row.
 
         Raises:
             Trouble: a part was given up, or the time is over.
@@ -146,11 +147,12 @@ class Supervisor:
         deadline = time.monotonic() + READY_SECONDS
         while True:
             self._attend_for(POLL_SECONDS)
-            status, body = self._readiness()
-            if status == 200:
+            missing = self._missing()
+            if not missing:
                 return
             if time.monotonic() > deadline:
-                raise Trouble(f"Not ready after {READY_SECONDS} s: {body or 'no answer'} (logs in {self._home.logs})")
+                said = "; ".join(f"{name}: {why}" for name, why in missing.items())
+                raise Trouble(f"Not ready after {READY_SECONDS} s: {said} (logs in {self._home.logs})")
 
     def _attend_for(self, seconds: float) -> None:
         """Look after the children while everything starts. Raises Trouble where one keeps dying."""
@@ -166,17 +168,19 @@ class Supervisor:
                 return
             time.sleep(POLL_SECONDS)
 
-    def _readiness(self) -> tuple[int, str]:
-        """Status and body of /readyz; (0, "") where nothing answers."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
-        try:
-            connection.request("GET", "/readyz")
-            response = connection.getresponse()
-            return response.status, " ".join(response.read(2000).decode(errors="replace").split())
-        except (OSError, http.client.HTTPException):
-            return 0, ""
-        finally:
-            connection.close()
+    def _missing(self) -> dict[str, str]:
+        """What web and the system lack yet, each with its reason; a full disk keeps nobody from starting."""
+        found: dict[str, str] = {}
+        for path in ("/readyz", "/statusz"):
+            connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
+            try:
+                connection.request("GET", path)
+                found |= json.loads(connection.getresponse().read(4000))["checks"]
+            except (OSError, http.client.HTTPException, ValueError, KeyError):
+                return {"web": "no answer"}
+            finally:
+                connection.close()
+        return {name: why for name, why in found.items() if why != "ok" and name != "disk"}
 
     def _watch(self) -> NoReturn:
         while True:

@@ -18,7 +18,7 @@ from hypothesis import settings as hypothesis_settings
 
 from accounts.models import Account, User
 from accounts.roles import Role
-from config.health import recent
+from config import health
 from connections.models import Connection
 from tests.connections.remote import REMOTE, RemoteEngine, make_connection, registered
 from tests.makers import make_account, make_member
@@ -121,8 +121,8 @@ def _templates_render_as_they_do(django_test_environment: None) -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> None:
-    """No test sees the rate limits that another one used up, nor what it found at /readyz."""
-    recent.forget()
+    """No test sees the rate limits that another one used up, nor what it found by a probe."""
+    health.forget()
     caches["default"].key_prefix = f"test:{uuid.uuid4().hex}"
 
 

@@ -1,18 +1,27 @@
-"""What anybody may ask a Slipway, and how often: /readyz and the OpenAPI document tell, and cost, little."""
+"""Probes: each says what it is for and nothing else, soon, to everybody, whatever name it is asked by."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import redis
+from django.conf import settings
+from django.contrib.staticfiles.storage import staticfiles_storage
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
+from pytest_django.fixtures import Settings
 
 from config import health
+from config.pulses import BEAT_KEY, WORKER_KEY
+from config.static import StaticFiles
 
 pytestmark = pytest.mark.django_db
 INNER = 'connection to server at "10.1.2.3", port 5432 failed: password authentication failed for user "slipway"'
+PROBES = ("/healthz", "/readyz", "/statusz")
 
 
 @pytest.fixture
@@ -24,8 +33,17 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         if reasons:
             raise OSError(reasons[0])
 
-    monkeypatch.setattr(health, "_CHECKS", {"database": check})
+    monkeypatch.setattr(health, "process", health.RecentChecks({"database": check}, needs={}))
     yield reasons
+
+
+@pytest.fixture
+def signs() -> Iterator[redis.Redis]:
+    """The broker, with signs of life of a worker and of beat just now."""
+    with redis.Redis.from_url(settings.REDIS_URL) as broker:
+        broker.mset({WORKER_KEY: time.time(), BEAT_KEY: time.time()})
+        yield broker
+        broker.delete(WORKER_KEY, BEAT_KEY)
 
 
 def test_what_a_library_said_is_not_told_to_everybody(client: Client, failing: list[str]) -> None:
@@ -36,42 +54,68 @@ def test_what_a_library_said_is_not_told_to_everybody(client: Client, failing: l
     assert "10.1.2.3" not in answer.content.decode()
 
 
-def test_our_own_reasons_are_told(client: Client) -> None:
-    assert client.get("/readyz").json()["checks"]["worker"] == "a worker was not seen yet"
+@pytest.mark.parametrize("host", ["10.0.7.9:8000", "slipway-web-7d9f.svc", "any thing"])
+def test_they_answer_under_any_name_where_pages_do_not(client: Client, host: str, signs: redis.Redis) -> None:
+    assert [client.get(path, headers={"Host": host}).status_code for path in PROBES] == [200, 200, 200]
+    assert client.get("/", headers={"Host": host}).status_code == 400
 
 
-def test_asking_often_looks_once(client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    first = client.get("/readyz").json()
-    with django_assert_num_queries(0):
-        assert client.get("/readyz").json() == first
+def test_a_system_that_ails_is_no_reason_to_take_a_web_process_away(
+    client: Client, signs: redis.Redis, settings: Settings
+) -> None:
+    signs.set(BEAT_KEY, time.time() - 60)
+    signs.delete(WORKER_KEY)
+    settings.SLIPWAY_LEAST_FREE_MB = 10**12
+    assert client.get("/readyz").status_code == 200
+    answer = client.get("/statusz")
+    told = answer.json()["checks"]
+    assert (answer.status_code, told["broker"], told["worker"]) == (503, "ok", "a worker was not seen yet")
+    assert told["beat"].startswith("beat was last seen 60 s ago") and "nearly full" in told["disk"]
 
 
-def test_what_changed_is_told_after_a_moment(client: Client, failing: list[str]) -> None:
+def test_a_process_without_the_list_of_its_files_is_not_ready(
+    client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings.STATIC_ROOT = tmp_path
+    settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": "config.static.StaticFiles"}}
+    assert isinstance(staticfiles_storage, StaticFiles)
+    answer = client.get("/readyz")
+    assert (answer.status_code, "were not collected" in answer.json()["checks"]["static"]) == (503, True)
+
+
+def test_a_process_that_started_with_other_keys_is_not_ready(client: Client, settings: Settings) -> None:
+    settings.SECRET_KEY = "of before"
+    answer = client.get("/readyz")
+    assert (answer.status_code, "SLIPWAY_SECRET_KEY" in answer.json()["checks"]["keys"]) == (503, True)
+
+
+def test_asking_often_looks_once(client: Client, failing: list[str]) -> None:
     assert client.get("/readyz").status_code == 200
     failing.append(INNER)
     assert client.get("/readyz").status_code == 200
-    health.recent.forget()  # as time does
+    health.forget()  # as time does
     assert client.get("/readyz").status_code == 503
 
 
-def test_nobody_waits_for_a_check_that_hangs_once_there_was_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    looking, go_on = threading.Event(), threading.Event()
-    monkeypatch.setattr(health, "_CHECKS", {"broker": lambda: None})
-    recent = health.RecentChecks()
-    assert recent.outcomes() == {"broker": "ok"}
+def test_that_a_process_answers_asks_nothing(client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    with django_assert_num_queries(0):
+        assert client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_nobody_waits_long_for_a_check_that_hangs(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
 
     def hang() -> None:
-        looking.set()
-        assert go_on.wait(30)
+        assert go_on.wait(60)
 
-    monkeypatch.setattr(health, "_CHECKS", {"broker": hang})
-    recent.forget()
-    thread = threading.Thread(target=recent.outcomes)
-    thread.start()
-    assert looking.wait(30)
-    assert recent.outcomes() == {"broker": "ok"}
+    hanging = {"disk": lambda: None, "broker": hang}
+    monkeypatch.setattr(health, "system", health.RecentChecks(hanging, needs={}))
+    began = time.monotonic()
+    answer = client.get("/statusz")
+    assert time.monotonic() - began < 2
     go_on.set()
-    thread.join()
+    assert answer.status_code == 503
+    assert answer.json()["checks"] == {"disk": "ok", "broker": "no answer within 1.5 s"}
 
 
 def test_the_document_is_built_once_and_sent_once(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -12,9 +17,10 @@ from django.test import Client
 from accounts.scopes import Scope
 from tests.api.makers import make_caller, make_key
 from tests.launches.gateway_calls import exhausted_database
-from tests.launches.gateway_parts import front_door
+from tests.launches.gateway_parts import database_address, front_door
 from tests.launches.makers import make_tiny_version
 from tests.makers import PASSWORD, make_account, make_member, make_user, sign_in
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.e2e]  # for how long it takes
 NOWHERE = "redis://127.0.0.1:1"
@@ -71,16 +77,87 @@ def test_a_broker_that_hangs_is_waited_for_once(monkeypatch: pytest.MonkeyPatch)
             assert time.monotonic() - asked < 6.5  # one second each; a hint would wait for five more
 
 
+@contextmanager
+def a_way_to_postgres() -> Iterator[tuple[str, Callable[[bool], None]]]:
+    """An address of the test database, and what cuts it off (False) and opens it again (True), as if it were gone."""
+    database = urlsplit(database_address())
+    listener = socket.create_server(("127.0.0.1", 0))
+    port, held = listener.getsockname()[1], list[socket.socket]()
+
+    def pump(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+        for side in (source, target):
+            with contextlib.suppress(OSError):
+                side.shutdown(socket.SHUT_RDWR)
+
+    def serve(server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = server.accept()
+                far = socket.create_connection((database.hostname or "", database.port or 5432))
+                held.extend((near, far))
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=pump, args=pair, daemon=True).start()
+
+    def turn(on: bool) -> None:
+        nonlocal listener
+        if on:
+            listener = socket.create_server(("127.0.0.1", port))
+            threading.Thread(target=serve, args=(listener,), daemon=True).start()
+            return
+        for each in (listener, *held):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        held.clear()
+
+    listener.close()
+    turn(True)
+    try:
+        yield database._replace(netloc=f"{database.username}:{database.password}@127.0.0.1:{port}").geturl(), turn
+    finally:
+        turn(False)
+
+
+def test_while_postgres_is_gone_every_door_says_so_within_three_seconds_and_opens_soon_after() -> None:
+    account = make_account()
+    secret = make_key(account=account, user=make_member(account=account), scope=Scope.READ)
+    browser = sign_in(Client(), make_member(account=account))
+    cookies = {name: morsel.value for name, morsel in browser.cookies.items()}
+    doors = ("/launches", "/v1/accounts", "/training/v1/rlorTrainerJobs/a/b/api/v1/healthz", "/events?account=a")
+    with (
+        a_way_to_postgres() as (address, turn),
+        front_door(DATABASE_URL=address) as port,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, cookies=cookies) as client,
+    ):
+        client.headers["X-Api-Key"] = secret
+        assert client.get("/launches").status_code == client.get("/v1/accounts").status_code == 200
+        assert client.get("/readyz").json()["checks"]["database"] == "ok"
+        turn(False)
+        for path in (*doors, "/readyz"):
+            asked = time.monotonic()
+            answer = client.get(path)
+            took = time.monotonic() - asked
+            assert (answer.status_code, took < 3) == (503, True), (path, took, answer.text)
+            assert path == "/readyz" or answer.headers["Retry-After"] == "2", path
+            assert path != "/readyz" or took < 2
+        assert client.get("/healthz").status_code == 200
+        turn(True)
+        wait_for(lambda: client.get("/launches").status_code == 200, 10)
+
+
 def test_what_needs_the_database_is_not_asked_without_it() -> None:
     with exhausted_database():
         checks = Client().get("/readyz").json()["checks"]
     assert checks["database"] != "ok"
-    assert (checks["migrations"], checks["broker"]) == ("not known without the database", "ok")
+    assert (checks["migrations"], checks["keys"]) == ("not known without the database", "ok")
 
 
 def test_what_needs_the_broker_is_not_asked_without_it(settings) -> None:  # type: ignore[no-untyped-def]
     settings.REDIS_URL = NOWHERE
-    checks = Client().get("/readyz").json()["checks"]
-    assert (checks["database"], checks["migrations"]) == ("ok", "ok")
+    assert Client().get("/readyz").status_code == 200
+    checks = Client().get("/statusz").json()["checks"]
     assert checks["broker"] != "ok"
     assert {checks["worker"], checks["beat"]} == {"not known without the broker"}

@@ -127,7 +127,8 @@ IN_ONES_OWN = {STRANGER: MISSING}
 OWNER_AND_ADMIN = {Role.VIEWER: MISSING, Role.PUBLISHER: MISSING}
 TABLE: dict[str, list[Case]] = {
     "healthz": [get("/healthz", everybody(OK))],
-    "readyz": [get("/readyz", everybody(503))],  # no worker runs here
+    "readyz": [get("/readyz", everybody(OK))],
+    "statusz": [get("/statusz", everybody(503))],  # no worker runs here
     "openapi": [get("/api/openapi.json", everybody(OK))],
     "docs": [get("/api/docs", everybody(OK))],
     "set_theme": [post("/theme", everybody(FOUND), theme="dark")],

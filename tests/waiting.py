@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
@@ -12,3 +13,10 @@ def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"it did not happen within {seconds} s"
         time.sleep(0.02)
+
+
+def is_up(get: Callable[[str], Any]) -> bool:
+    """Whether a Slipway that `get` asks by the path is whole, as `./run` says it: a full disk is lived with."""
+    answers = [get(path) for path in ("/readyz", "/statusz")]
+    checks = {name: outcome for answer in answers for name, outcome in answer.json()["checks"].items()}
+    return all(outcome == "ok" for name, outcome in checks.items() if name != "disk")

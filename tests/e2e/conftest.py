@@ -21,6 +21,7 @@ from embedded.addresses import free_port
 from tests.conftest import E2E_OFFSET, broker_url, worker_number
 from tests.databases import new_database
 from tests.sdk.environments import KEPT
+from tests.waiting import is_up
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -139,13 +140,11 @@ def _wait_until_ready(server: SlipwayServer, process: subprocess.Popen[bytes], o
     last = "no answer yet"
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            answer = httpx.get(f"{server.url}/readyz", timeout=30)
+            if is_up(lambda path: httpx.get(server.url + path, timeout=30)):
+                return
+            last = httpx.get(f"{server.url}/statusz", timeout=30).text
         except httpx.HTTPError as error:
             last = str(error)
-        else:
-            if answer.status_code == httpx.codes.OK:
-                return
-            last = answer.text
         time.sleep(0.2)
     pytest.fail(f"Slipway did not become ready ({last}). It said:\n{output.read_text()}")
 

@@ -21,12 +21,13 @@ import psycopg
 import pytest
 import redis
 
-from config.health import WORKER_KEY
+from config.pulses import WORKER_KEY
 from embedded.addresses import free_port
 from embedded.broker import Broker, find_server
 from embedded.processes import kill_group, spawn
 from tests.e2e.conftest import ROOT, SlipwayServer, running_slipway
 from tests.standing_in import StandIns
+from tests.waiting import is_up
 
 JOBS = "/v1/accounts/local/rlorTrainerJobs"
 SHAPE = "accounts/local/trainingShapes/tiny-qwen3-2k-lora"
@@ -143,7 +144,7 @@ class Installation:
         with suppress(httpx.HTTPError, redis.RedisError), redis.Redis.from_url(self.broker.url) as client:
             asking = sum(one["cmd"] == "brpop" for one in client.client_list())
             taken = float(client.get(WORKER_KEY) or 0)
-            return asking == workers and taken > since and self.api.get("/readyz").status_code == httpx.codes.OK
+            return asking == workers and taken > since and is_up(self.api.get)
         return False
 
 

@@ -53,14 +53,14 @@ def test_a_full_disk_is_lived_through(small: Slipway) -> None:
         wait_for((small.home / "reserve").exists, BACK_SECONDS, "the reserve")
 
         filler = fill(small.home)
-        wait_for(lambda: "nearly full" in api.get("/readyz").json()["space"], BACK_SECONDS, "the word")
+        wait_for(lambda: "nearly full" in api.get("/statusz").json()["checks"]["disk"], BACK_SECONDS, "the word")
         refused = api.post(JOBS, params={"trainingShape": SHAPE}, json={})
         assert (refused.status_code, "nearly full" in refused.text) == (429, True), refused.text
         os.kill(trainer, signal.SIGTERM)
         for part in PARTS:
             said = small.output.read_text().count(f"{part} stopped")
             os.kill(small.pid(part), signal.SIGKILL)
-            remembered = time.monotonic() + 2  # what /readyz found before may be told for a moment
+            remembered = time.monotonic() + 2  # what /statusz found before may be told for a moment
             wait_for(partial(has_said, small, f"{part} stopped", said + 1), BACK_SECONDS, f"the end of {part}")
             wait_for(partial(is_back, small, remembered), BACK_SECONDS, f"{part} back on a full disk")
             fill(small.home)
@@ -70,7 +70,7 @@ def test_a_full_disk_is_lived_through(small: Slipway) -> None:
         assert small.process.poll() is None
 
         filler.unlink()
-        wait_for(lambda: api.get("/readyz").json()["space"] == "ok", BACK_SECONDS, "the space")
+        wait_for(lambda: api.get("/statusz").json()["checks"]["disk"] == "ok", BACK_SECONDS, "the space")
         small.wait_until_ready()
         wait_for(lambda: api.get(job).json()["state"] == "JOB_STATE_FAILED", BACK_SECONDS, "the end of the trainer")
         after = api.post(JOBS, params={"trainingShape": SHAPE, "rlorTrainerJobId": "after"}, json={})

@@ -22,6 +22,7 @@ import pytest
 
 from embedded.addresses import free_port
 from embedded.services import MARK
+from tests.waiting import is_up
 
 pytestmark = pytest.mark.xdist_group("run")
 
@@ -105,7 +106,7 @@ class Slipway:
 
     def ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=30).status_code == httpx.codes.OK
+            return is_up(lambda path: httpx.get(self.url + path, timeout=30))
         except httpx.HTTPError:
             return False
 

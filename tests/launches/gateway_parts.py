@@ -34,8 +34,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @contextmanager
-def front_door(*options: str, log: Path | None = None) -> Iterator[int]:
-    """The port of a server with one process, as `./run` starts it, on the test database; `log` gets what it says."""
+def front_door(*options: str, log: Path | None = None, **settings_: str) -> Iterator[int]:
+    """The port of a server with one process, as `./run` starts it, on the test database; `log` gets what it says.
+
+    `settings_` are variables of its environment.
+    """
     port = free_port()
     command = [sys.executable, "-m", "granian", "--interface", "asginl", "--host", "127.0.0.1", "--port", str(port)]
     said = (log or Path(os.devnull)).open("ab")
@@ -52,7 +55,7 @@ def front_door(*options: str, log: Path | None = None) -> Iterator[int]:
             "config.asgi:application",
         ],
         cwd=ROOT,
-        env=os.environ | {"DATABASE_URL": database_address(), "SLIPWAY_SECRET_KEY": settings.SECRET_KEY},
+        env=os.environ | {"DATABASE_URL": database_address(), "SLIPWAY_SECRET_KEY": settings.SECRET_KEY} | settings_,
         stdout=said,
         stderr=said if log else None,
     )

@@ -39,10 +39,10 @@ WORDS = "Slipway's disk is nearly full"
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
     """What was remembered before, and what is remembered here, is for nobody else."""
-    for forget in (forget_opened, health.recent.forget):
+    for forget in (forget_opened, health.forget):
         forget()
     yield
-    for forget in (forget_opened, health.recent.forget):
+    for forget in (forget_opened, health.forget):
         forget()
 
 
@@ -107,11 +107,10 @@ def test_no_validation_begins_and_one_that_was_begun_waits(settings: Settings) -
     assert Validation.objects.count() == 1
 
 
-def test_readyz_says_so_and_stays_200(client: Client, nearly_full: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "_CHECKS", {"database": lambda: None})
-    answer = client.get("/readyz")
-    assert (answer.status_code, answer.json()["status"]) == (200, "ok")
-    assert WORDS in answer.json()["space"]
+def test_the_probe_of_the_system_says_so(client: Client, nearly_full: None) -> None:
+    answer = client.get("/statusz")
+    assert answer.status_code == 503
+    assert WORDS in answer.json()["checks"]["disk"]
 
 
 @pytest.mark.e2e  # a process of its own
