@@ -18,6 +18,7 @@ from catalog.filters import CatalogFilters
 from catalog.models import BaseModel, FacetCount, ShapeVersion
 from catalog.queries import counted_groups, found_groups
 from catalog.states import VersionState
+from tests.catalog.test_query_counts import add_many
 from tests.makers import make_account, make_model, make_shape, make_version
 
 
@@ -99,3 +100,22 @@ def test_a_recount_beside_writers_loses_none() -> None:
     assert agrees().total() == 4
     recount_shapes(now=timezone.now())
     assert agrees().total() == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_are_added_at_once_to_tables_that_look_empty() -> None:
+    """Statistics taken while nothing is there, of tables that were larger: as after a first file that was refused."""
+    with transaction.atomic():
+        make_shape(base_model=make_model(account=make_account(account_id="fireworks")))
+        add_many(6_000)
+        transaction.set_rollback(True)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE catalog_basemodel, catalog_trainingshape, catalog_shapeversion")
+        cursor.execute("SET statement_timeout = '60s'")  # hours, or one second
+        try:
+            make_shape(base_model=make_model(account=make_account(account_id="fireworks")))
+            add_many(6_000)
+            BaseModel.objects.update(family="Kimi")
+        finally:
+            cursor.execute("RESET statement_timeout")
+    assert agrees().total() == 6_001
