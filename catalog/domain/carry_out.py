@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.db.models import Max, Min
 
 from accounts.actors import Actor
 from accounts.domain.create_account import create_account
-from accounts.domain.record import record
+from accounts.domain.record import entry_of, record_all
 from accounts.domain.rename_account import rename_account
-from accounts.models import Account
+from accounts.models import Account, AuditEntry
 from catalog.domain.arrange_models import arrange_models
 from catalog.domain.catalog_lock import hold_models
-from catalog.domain.create_shape import create_shape
+from catalog.domain.create_shape import create_shapes
 from catalog.domain.deprecate_version import deprecate_version
-from catalog.domain.import_version import import_version
+from catalog.domain.import_version import ImportedVersion, import_versions
 from catalog.domain.plan_catalog import visible_to
 from catalog.domain.restore_version import restore_version
 from catalog.domain.roll_back import roll_back
-from catalog.domain.shape_lock import latest_of
+from catalog.domain.shape_lock import latest_of_each
 from catalog.files.document import Document, ModelEntry, ModelFacts, ShapeEntry
 from catalog.files.plan import ID_SOURCE, Plan, PlanStep, StepKind
 from catalog.models import BaseModel, ShapeVersion, TrainedModel, TrainingShape
@@ -54,14 +55,12 @@ def carry_out(*, actor: Actor, account: Account | None, document: Document, plan
         shapes = _put_shapes(actor, account, document, plan, models)
     except AlreadyExists:  # made by somebody whom the locks do not keep waiting, since there was no row yet
         raise Conflict(STALE) from None
-    for step in plan.steps:
-        if isinstance(step.entry, ShapeEntry) and step.publishes:
-            _publish(actor, document, shapes[step.entry.shape_id], step.entry, by)
-    for step in plan.steps:  # once all are published, since they may be each other's successors
-        if isinstance(step.entry, ShapeEntry) and (step.entry.deprecated or not step.publishes):
-            _deprecate(actor, shapes[step.entry.shape_id], step.entry, by)
-    for step in plan.steps:
-        _record_facts(actor, account, step)
+    entries = [(step.entry, step.publishes) for step in plan.steps if isinstance(step.entry, ShapeEntry)]
+    publishing = [(shapes[entry.shape_id], entry) for entry, publishes in entries if publishes]
+    _publish(actor, publishing, public=document.public, by=by)
+    warned = [(shapes[entry.shape_id], entry) for entry, publishes in entries if entry.deprecated or not publishes]
+    _deprecate(actor, warned, by)  # once all are published, since they may be each other's successors
+    record_all(fact for step in plan.steps for fact in _facts_of(actor, account, step))
     if plan.steps:
         arrange_models()
     return account
@@ -77,14 +76,14 @@ def _put_account(actor: Actor, account: Account | None, document: Document, plan
     return account
 
 
-def _record_facts(actor: Actor, account: Account, step: PlanStep) -> None:
+def _facts_of(actor: Actor, account: Account, step: PlanStep) -> Iterator[AuditEntry]:
     """A line of the audit log for what no version keeps and no other verb has noted, as the plan has it in words."""
     models = step.kind in {StepKind.ADD_MODEL, StepKind.CHANGE_MODEL, StepKind.ORDER}
     lines = [line for line in step.lines if models or line.key == ID_SOURCE]
     if not lines:
         return
     before = {line.key: line.values[0] for line in lines if len(line.values) > 1}
-    record(
+    yield entry_of(
         actor=actor,
         verb=step.kind.value if models else "change_id_source",
         target=step.name,
@@ -162,54 +161,55 @@ def _put_shapes(
     shapes = {shape.shape_id: shape for shape in found}
     moved = {step.name for step in plan.steps if step.kind is StepKind.ORDER}
     touched = {step.name for step in plan.steps if isinstance(step.entry, ShapeEntry)}
+    new, changed = [], []
     for model in document.models:
         added = any(entry.shape_id not in shapes or entry.snapshot.name in touched for entry in model.shapes)
         for position, entry in enumerate(model.shapes):
             shape = shapes.get(entry.shape_id)
             if shape is None:
-                shapes[entry.shape_id] = create_shape(
-                    actor=actor,
-                    account=account,
-                    base_model=models[model.name],
-                    shape_id=entry.shape_id,
-                    display_name=entry.snapshot.display_name,
-                    id_source=entry.id_source,
-                    position=position,
-                    kind=entry.snapshot.kind,
+                shapes[entry.shape_id] = shape = TrainingShape(
+                    kind=entry.snapshot.kind, base_model=models[model.name], shape_id=entry.shape_id
                 )
-            elif added or model.name in moved:
-                _update(shape, {"id_source": entry.id_source, "position": position})
+                shape.display_name = entry.snapshot.display_name
+                new.append(shape)
+            elif not (added or model.name in moved) or (shape.id_source, shape.position) == (entry.id_source, position):
+                continue
+            else:
+                changed.append(shape)
+            shape.id_source, shape.position = entry.id_source, position
+    create_shapes(actor=actor, account=account, shapes=new)
+    TrainingShape.objects.bulk_update(changed, ["id_source", "position"])
     return shapes
 
 
-def _publish(actor: Actor, document: Document, shape: TrainingShape, entry: ShapeEntry, by: str) -> ShapeVersion:
-    """A new version; or the one that is there already under the id that the entry's has to have."""
-    there = shape.versions.filter(version_id=entry.version_id).first() if entry.version_id else None
-    if there:
-        there.shape = shape
-        return roll_back(actor=actor, version=there, expected_latest=None, reason=by)
-    return import_version(
-        actor=actor,
-        shape=shape,
-        snapshot=entry.snapshot,
-        launch_fields=entry.launch_fields,
-        edition=entry.edition,
-        public=document.public,
-        note=by,
-        version_id=entry.version_id,
-    )
+def _publish(actor: Actor, publishing: list[tuple[TrainingShape, ShapeEntry]], *, public: bool, by: str) -> None:
+    """New versions; or those that are there already under the ids that the entries' have to have."""
+    named = {(shape.pk, entry.version_id): shape for shape, entry in publishing if entry.version_id}
+    rows = ShapeVersion.objects.filter(shape__in=named.values(), version_id__in=[version for _, version in named])
+    there = {key: row for row in rows if (key := (row.shape_id, row.version_id)) in named}
+    for key, row in there.items():
+        row.shape = named[key]
+        roll_back(actor=actor, version=row, expected_latest=None, reason=by)
+    imported = [
+        ImportedVersion(shape, entry.snapshot, entry.launch_fields, entry.edition, entry.version_id)
+        for shape, entry in publishing
+        if (shape.pk, entry.version_id) not in there
+    ]
+    import_versions(actor=actor, imported=imported, public=public, note=by)
 
 
-def _deprecate(actor: Actor, shape: TrainingShape, entry: ShapeEntry, by: str) -> None:
-    """Warn from the head, or lift the warning, as the entry says."""
-    head = latest_of(shape)
-    assert head, "every shape of a plan has one by now"
-    if entry.deprecated:
-        successor = _shape_named(entry.deprecated.successor)
-        if (head.deprecation_message, head.successor) != (entry.deprecated.message, successor):
-            deprecate_version(actor=actor, version=head, message=entry.deprecated.message, successor=successor)
-    elif head.deprecated_at:
-        restore_version(actor=actor, version=head, reason=by)
+def _deprecate(actor: Actor, warned: list[tuple[TrainingShape, ShapeEntry]], by: str) -> None:
+    """Warn from the heads, or lift the warnings, as the entries say."""
+    heads = latest_of_each([shape for shape, _ in warned])
+    for shape, entry in warned:
+        head = heads.get(shape.pk)
+        assert head, "every shape of a plan has one by now"
+        if entry.deprecated:
+            successor = _shape_named(entry.deprecated.successor)
+            if (head.deprecation_message, head.successor_id) != (entry.deprecated.message, successor and successor.pk):
+                deprecate_version(actor=actor, version=head, message=entry.deprecated.message, successor=successor)
+        elif head.deprecated_at:
+            restore_version(actor=actor, version=head, reason=by)
 
 
 def _shape_named(name: str) -> TrainingShape | None:
@@ -219,7 +219,7 @@ def _shape_named(name: str) -> TrainingShape | None:
     return TrainingShape.objects.select_related("account").get(account__account_id=parsed[0], shape_id=parsed[1])
 
 
-def _update(row: BaseModel | TrainingShape, facts: dict[str, Any]) -> bool:
+def _update(row: BaseModel, facts: dict[str, Any]) -> bool:
     """Write the facts that differ; whether there were any."""
     different = [name for name, value in facts.items() if getattr(row, name) != value]
     for name in different:

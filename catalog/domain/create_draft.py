@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from django.db import transaction
 
@@ -44,7 +44,7 @@ def create_draft(
     fields = [field.as_json() for field in launch_fields]
     version = ShapeVersion.objects.create(
         shape=shape,
-        version_id=free_version_id(shape),
+        version_id=free_version_id(set(shape.versions.values_list("version_id", flat=True))),
         snapshot=snapshot.as_json(),
         launch_fields=fields,
         fields_edition=newest_edition(),
@@ -64,9 +64,8 @@ def create_draft(
     return version
 
 
-def free_version_id(shape: TrainingShape) -> str:
-    """An id that no version of the shape has. Needs the shape locked."""
-    taken = set(shape.versions.values_list("version_id", flat=True))
+def free_version_id(taken: Container[str]) -> str:
+    """An id that none of a shape's versions has; `taken` are theirs, read with the shape locked."""
     return next(candidate for candidate in iter(new_version_id, None) if candidate not in taken)
 
 

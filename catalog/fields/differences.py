@@ -64,7 +64,9 @@ def differences(
     before: tuple[Snapshot, Sequence[LaunchField]], after: tuple[Snapshot, Sequence[LaunchField]]
 ) -> list[FieldDifference]:
     """The lines that differ between two versions."""
-    return [line for line in compare([before, after]) if line.differs]
+    same = set(before[1]) & set(after[1])  # nothing of which need be put in words
+    versions = [(snapshot, [field for field in fields if field not in same]) for snapshot, fields in (before, after)]
+    return [line for line in compare(versions) if line.differs]
 
 
 def written(field: SnapshotField, value: Any) -> str:

@@ -6,7 +6,7 @@ which one it narrows, so that a new edition changes nothing that exists.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -50,7 +50,7 @@ class LaunchField:
 
     def as_json(self) -> dict[str, Any]:
         """The stored form."""
-        return asdict(self) | {"choices": list(self.choices), "suggestions": list(self.suggestions)}
+        return vars(self) | {"choices": list(self.choices), "suggestions": list(self.suggestions)}
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> LaunchField:

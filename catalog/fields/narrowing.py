@@ -142,6 +142,8 @@ def problems_of_fields(
 
 
 def _problems_of(field: LaunchField, common: LaunchField) -> Iterator[Violation]:
+    if field == common:
+        return
     changes = {name: getattr(field, name) for name in NARROWED if getattr(field, name) != getattr(common, name)}
     if replace(common, **changes) != field:
         sentence = "only default, limits, choices, suggestions and help may differ from the common set."

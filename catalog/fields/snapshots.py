@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from catalog.enums import AcceleratorType, Engine, ShapeKind, WeightPrecision, known_or_text
@@ -59,9 +59,14 @@ class Snapshot:
 
     def as_json(self) -> dict[str, Any]:
         """The stored form: camelCase, int64 as a string, None for what is unknown."""
-        known = {name: value for name, value in asdict(self).items() if value or name not in ADDED}
+        known = {name: value for name, value in vars(self).items() if value or name not in ADDED}
+        scheme, count = self.trainer_sharding_scheme, self.parameter_count
+        known |= {
+            "trainer_sharding_scheme": scheme and vars(scheme),
+            "parameter_count": None if count is None else str(count),
+        }
         stored: dict[str, Any] = camel_keys(known)
-        return stored | {"parameterCount": None if self.parameter_count is None else str(self.parameter_count)}
+        return stored
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Snapshot:

@@ -9,9 +9,14 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from accounts.actors import SYSTEM
+from benchmarks.hostile import many_shapes
 from catalog import queries
+from catalog.domain.apply_catalog import apply_catalog
 from catalog.fields.launch_fields import common_fields
+from catalog.files.reader import read_document
 from catalog.filters import CatalogFilters
+from catalog.models import ShapeVersion
 from connections.opened import open_provider
 from connections.providers.spec import TrainerMode
 from tests.connections.makers import local_connection
@@ -96,6 +101,21 @@ def test_a_member_costs_session_user_and_memberships(few: None, client: Client) 
 def test_saying_what_to_loosen_costs_one_query_more_for_text(few: None, client: Client) -> None:
     assert count(client, "/?q=nothing-like-it") == EMPTY_BY_TEXT
     assert count(client, "/?family=None&mode=lora") == ANONYMOUS["/"]
+
+
+def test_a_file_asks_as_often_for_thirty_changed_shapes_as_for_three(few: None) -> None:
+    asked = []
+    for shapes in (3, 30):
+        apply(many_shapes(shapes, gpus=8))
+        with CaptureQueriesContext(connection) as captured:
+            apply(many_shapes(shapes, gpus=4))
+        asked.append(len(captured))
+    assert ShapeVersion.objects.filter(shape__account__account_id="bench").count() == 2 * (3 + 30)
+    assert asked[0] == asked[1], asked
+
+
+def apply(text: str) -> None:
+    apply_catalog(actor=SYSTEM, document=read_document(text, source="bench"), file="0" * 64, source="bench")
 
 
 def test_free_text_can_be_served_by_the_trigram_index(few: None) -> None:

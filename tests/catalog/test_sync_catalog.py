@@ -17,7 +17,6 @@ from accounts.actors import SYSTEM, user_actor
 from accounts.models import Account, AuditEntry
 from catalog.domain import carry_out as carry_out_module
 from catalog.domain.deprecate_version import deprecate_version
-from catalog.domain.import_version import import_version
 from catalog.domain.sync_catalog import sync_catalog
 from catalog.domain.withdraw_version import withdraw_version
 from catalog.enums import IdSource
@@ -207,16 +206,11 @@ def test_what_another_connection_offers_is_not_deprecated(engine: OfferingEngine
 def test_an_interruption_leaves_nothing_behind(
     engine: OfferingEngine, far: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made: list[dict[str, Any]] = []
+    def dies() -> None:
+        assert ShapeVersion.objects.filter(is_latest_validated=True).exists()
+        raise RuntimeError("the machine is on fire")
 
-    def dies(**facts: Any) -> ShapeVersion:
-        if len(made) == 2:
-            raise RuntimeError("the machine is on fire")
-        made.append(facts)
-        return real(**facts)
-
-    real = import_version
-    monkeypatch.setattr(carry_out_module, "import_version", dies)
+    monkeypatch.setattr(carry_out_module, "arrange_models", dies)
     engine.offer(*OTHERS)
     with pytest.raises(RuntimeError):
         synced(far)
