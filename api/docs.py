@@ -30,9 +30,10 @@ RESOURCES = {
     "operations": "Operations",
     "deploymentShapes": "Deployment shapes",
     "deployments": "Deployments",
+    "datasets": "Datasets",
 }
 """Collections of the paths, in the order of the page."""
-_METHODS = ("get", "post", "patch", "delete")
+_METHODS = ("get", "post", "put", "patch", "delete")
 TAKEN = "Request"
 """What the names of objects that are taken end with."""
 _SUCCESS = "200"

@@ -27,7 +27,7 @@ from wire.masks import MaskError, apply_mask, parse_mask
 
 WILDCARD = "-"
 UPDATE_MASK = OpenApiParameter("updateMask", str, description="Fields of the body to take; all of them by default.")
-WRITING = ("POST", "PATCH", "DELETE")
+WRITING = ("POST", "PUT", "PATCH", "DELETE")
 NON_FIELD = api_settings.NON_FIELD_ERRORS_KEY
 
 

@@ -320,6 +320,12 @@ _SETTINGS = [
         "Days after which the audit log forgets from which addresses and by which programs things were done, "
         "and where users signed in.",
     ),
+    Setting(
+        "SLIPWAY_DATASETS_GB",
+        positive,
+        20,
+        "What the datasets of one account may take on the disk, in GB; more is refused.",
+    ),
     Setting("SLIPWAY_SESSION_DAYS", positive, 14, "Days for which somebody stays signed in."),
     Setting(
         "SLIPWAY_RECORDS_DAYS",

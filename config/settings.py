@@ -87,6 +87,7 @@ SLIPWAY_VALIDATION_TIMEOUT: int = read("SLIPWAY_VALIDATION_TIMEOUT")
 SLIPWAY_PASSPORT_DAYS: int = read("SLIPWAY_PASSPORT_DAYS")
 SLIPWAY_ADDRESS_DAYS: int = read("SLIPWAY_ADDRESS_DAYS")
 SLIPWAY_RECORDS_DAYS: int = read("SLIPWAY_RECORDS_DAYS")
+SLIPWAY_DATASETS_GB: int = read("SLIPWAY_DATASETS_GB")
 SLIPWAY_CHECKPOINT_RETENTION_DAYS: int = read("SLIPWAY_CHECKPOINT_RETENTION_DAYS")
 REDIS_URL: str = read("REDIS_URL")
 
@@ -108,6 +109,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "catalog",
     "connections",
+    "datasets",
     "launches",
     "deployments",
     "publishing",
@@ -250,6 +252,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "JobState": "launches.api.resources.STATES",
         "DeploymentState": "deployments.api.resources.STATES",
+        "DatasetState": "datasets.api.resources.STATES",
+        "DatasetFormat": "datasets.api.resources.FORMATS",
         "TrainerMode": "catalog.api.resources.MODES",
         "AcceleratorType": "catalog.api.resources.ACCELERATORS",
         "WeightPrecision": "catalog.api.resources.PRECISIONS",
@@ -307,6 +311,7 @@ CELERY_BEAT_SCHEDULE = {
     "connections": {"task": "connections.look_around", "schedule": 30.0, "options": {"expires": 30}},
     "promotions": {"task": "catalog.sweep_promotions", "schedule": 5.0, "options": {"expires": 10}},
     "deployments": {"task": "deployments.sweep", "schedule": 5.0, "options": {"expires": 10}},
+    "datasets": {"task": "datasets.sweep", "schedule": 5.0, "options": {"expires": 10}},
     "pushes": {"task": "pushes.sweep", "schedule": 5.0, "options": {"expires": 10}},
     "catalogs": {"task": "catalog.sync_due", "schedule": 10.0, "options": {"expires": 10}},
     "models": {"task": "catalog.arrange", "schedule": 600.0, "options": {"expires": 600}},

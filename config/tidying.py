@@ -12,6 +12,7 @@ from accounts.domain.forget_addresses import forget_addresses
 from accounts.domain.forget_sessions import forget_sessions
 from catalog.domain.recount_shapes import recount_shapes
 from catalog.domain.tidy_weights import tidy_weights
+from datasets.domain.tidy_datasets import tidy_datasets
 from deployments.domain.forget_sampler_records import forget_sampler_records
 from launches.domain.forget_records import forget_records
 from publishing.domain.forget_imports import forget_imports
@@ -30,7 +31,7 @@ def tidy_all(*, now: datetime) -> None:
     """Each kind by itself: one that cannot be tidied now does not keep the others."""
     for verb in (
         forget_sessions, forget_addresses, forget_imports, forget_records, forget_sampler_records, tidy_weights,
-        recount_shapes,
+        tidy_datasets, recount_shapes,
     ):  # fmt: skip
         try:
             verb(now=now)

@@ -20,6 +20,7 @@ ROOMS = (
         "benchmarks",
         "catalog",
         "config",
+        "datasets",
         "deployments",
         "connections",
         "docs",
@@ -32,7 +33,7 @@ ROOMS = (
     ),
     *("publishing", "pushes", "requirements", "sampler", "static", "templates", "tests", "trainer", "wire"),
 )
-APPS = ("accounts", "catalog", "connections", "deployments", "launches", "publishing", "pushes", "wire")
+APPS = ("accounts", "catalog", "connections", "datasets", "deployments", "launches", "publishing", "pushes", "wire")
 READS_ENVIRONMENT = re.compile(r"(environ|getenv)\b.*\b(SLIPWAY_\w+|DATABASE_URL|REDIS_URL|PORT)\b")
 
 

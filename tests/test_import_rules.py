@@ -19,6 +19,7 @@ BREAKS = {
     "pushes": ("pushes/states.py", "import pushes.models"),
     "deployments": ("deployments/queries.py", "import deployments.gateway"),
     "launches": ("launches/pages/stepper.py", "import launches.gateway.headers"),
+    "datasets": ("datasets/queries.py", "import datasets.domain.create_dataset"),
     "catalog": ("catalog/files/scan.py", "import catalog.forms"),
     "connections": ("connections/sealing.py", "import connections.models"),
     "api": ("api/fields.py", "import api.views"),

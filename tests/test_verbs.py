@@ -10,7 +10,7 @@ RULE = (
     "A verb stands in the `domain/` of the room whose rows it writes: a version changes in `catalog/domain/` alone, "
     "and `publishing/domain/` writes validations and uploaded files."
 )
-APPS = ("accounts", "catalog", "connections", "deployments", "launches", "publishing", "pushes")
+APPS = ("accounts", "catalog", "connections", "datasets", "deployments", "launches", "publishing", "pushes")
 WRITES = {
     *("create", "bulk_create", "get_or_create", "update_or_create"),
     *("save", "update", "bulk_update", "delete"),

@@ -142,6 +142,11 @@ def deployment_name(account: str, deployment: str) -> str:
     return f"accounts/{account}/deployments/{deployment}"
 
 
+def dataset_name(account: str, dataset: str) -> str:
+    """`accounts/{account}/datasets/{dataset}`"""
+    return f"accounts/{account}/datasets/{dataset}"
+
+
 def checkpoint_name(job: str, checkpoint: str) -> str:
     """The name of a checkpoint of the job of that name."""
     return f"{job}/checkpoints/{checkpoint}"

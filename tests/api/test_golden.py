@@ -301,6 +301,7 @@ def test_what_a_fault_of_ours_is_told(caller: Caller, monkeypatch: pytest.Monkey
 def test_every_file_is_somebodys() -> None:
     others = {"promoting", "operation", "trained_model"}  # of tests/api/test_models.py
     others |= {"created_deployment", "refused_unimplemented"}
+    others |= {"dataset", "datasets", "refused_dataset"}  # of tests/api/test_datasets.py
     others |= {"tombstone", "refused_scope", "refused_unauthenticated", "refused_key", "refused_internal"}
     known = {*GETS, *WRITES, *(f"refused_{name}" for name in REFUSALS), *others}
     assert {path.stem for path in GOLDEN.iterdir()} == known

@@ -19,9 +19,11 @@ from catalog.enums import ShapeKind
 from catalog.models import ShapeVersion, TrainedModel
 from catalog.states import VersionState
 from connections.providers.states import AttemptState
+from datasets.models import Dataset
 from deployments.models import Deployment
 from launches.models import Launch
 from tests.api.makers import Caller, make_caller
+from tests.datasets.makers import begin_dataset, make_dataset
 from tests.deployments.makers import make_deployment
 from tests.launches.makers import bring_to, make_launch
 from tests.launches.weights import make_checkpoint
@@ -58,6 +60,8 @@ class ApiWorld:
     launch: Launch
     failed: Launch
     trained: TrainedModel
+    dataset: Dataset
+    upload: Dataset
 
 
 @pytest.fixture
@@ -94,6 +98,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> ApiWorld:
         launch=make_launch(owner=members[Role.LAUNCHER], account=team, version=private),
         failed=failed,
         trained=make_trained_model(account=team, created_by=members[Role.LAUNCHER]),
+        dataset=make_dataset(account=team, owner=members[Role.LAUNCHER]),
+        upload=begin_dataset(account=team, owner=members[Role.LAUNCHER]),
     )
 
 
@@ -195,6 +201,16 @@ def new_deployment(world: ApiWorld) -> dict[str, Any]:
 def deployed(world: ApiWorld) -> str:
     """The path of the launcher's deployment."""
     return f"/v1/{world.deployment.name}"
+
+
+def rows(end: str = "") -> Callable[[ApiWorld], str]:
+    """A path below the launcher's dataset that is READY."""
+    return lambda world: f"/v1/{world.dataset.name}{end}"
+
+
+def sent(end: str) -> Callable[[ApiWorld], str]:
+    """A path below the launcher's dataset of which nothing was sent yet."""
+    return lambda world: f"/v1/{world.upload.name}{end}"
 
 
 SAMPLER: Callable[[ApiWorld], ShapeVersion] = lambda w: w.sampler  # noqa: E731
@@ -307,6 +323,26 @@ TABLE: dict[str, list[ApiCase]] = {
         ApiCase("delete", deployed, at_least(Role.LAUNCHER, OK)),
         ApiCase("get", team("/deployments/none"), everybody(MISSING)),
     ],
+    "api_datasets": [
+        ApiCase("get", team("/datasets"), members(OK)),
+        ApiCase("post", team("/datasets"), at_least(Role.LAUNCHER, OK), lambda _: {"datasetId": "new"}),
+    ],
+    "api_dataset": [
+        ApiCase("get", rows(), members(OK)),
+        ApiCase("delete", rows(), at_least(Role.LAUNCHER, OK)),
+        ApiCase("get", team("/datasets/none"), everybody(MISSING)),
+    ],
+    "api_dataset_endpoint": [
+        ApiCase(
+            "post", sent(":getUploadEndpoint"), at_least(Role.LAUNCHER, OK), lambda _: {"filenameToSize": {"a": "9"}}
+        )
+    ],
+    "api_dataset_upload": [ApiCase("put", sent(":upload"), at_least(Role.LAUNCHER, OK), lambda _: {"text": "a row"})],
+    "api_dataset_validate": [
+        ApiCase("post", sent(":validateUpload"), members(BAD_REQUEST)),
+        ApiCase("post", rows(":validateUpload"), members(OK)),
+    ],
+    "api_dataset_download": [ApiCase("get", sent(":download"), members(BAD_REQUEST))],
 }
 
 

@@ -1,0 +1,1 @@
+"""Views: parse, one domain call, render."""
