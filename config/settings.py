@@ -120,7 +120,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "config.middleware.answer_probes_by_any_name",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.static.ServeStaticFiles",
     "config.middleware.compress",
     "csp.middleware.CSPMiddleware",
     "config.middleware.request_id",
@@ -269,7 +269,8 @@ FORMAT_MODULE_PATH = "config.formats"
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = SLIPWAY_HOME / "static"
+_built_in = BASE_DIR / "staticfiles"  # as an image has them
+STATIC_ROOT = _built_in if _built_in.exists() and not EMBEDDED else SLIPWAY_HOME / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

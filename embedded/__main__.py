@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 from embedded import temporary, testing
 from embedded.checks import check
@@ -11,11 +13,17 @@ from embedded.home import Home
 from embedded.manage import manage
 from embedded.supervisor import supervise
 
+FROM_FILES = ("DATABASE_URL", "REDIS_URL", "SLIPWAY_ADMIN_PASSWORD")
+"""Secrets that we act on ourselves, and give our children as variables."""
+
 
 def main(command: str, arguments: list[str]) -> int:
     """Returns the exit code."""
     home = Home.from_environment()
     try:
+        for name in FROM_FILES:
+            if place := os.environ.pop(f"{name}_FILE", ""):
+                os.environ[name] = Path(place).read_text().strip()
         match command:
             case "start":
                 supervise(home)
