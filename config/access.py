@@ -20,7 +20,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
-_ID = "slipway.request_id"
+REQUEST_ID = "slipway.request_id"
 _HUNG_UP = 0
 """Stands for a status where nothing was answered."""
 _LONGEST_PATH = 500
@@ -44,7 +44,7 @@ def logged(application: Application) -> Application:
             await send(message)
 
         try:
-            await application({**scope, _ID: identifier}, receive, watched)
+            await application({**scope, REQUEST_ID: identifier}, receive, watched)
         finally:
             origin = origin_in(scope)
             log.info(
@@ -64,7 +64,7 @@ def logged(application: Application) -> Application:
 
 def request_id_of(request: HttpRequest) -> str:
     """The id that the request's line has; a new one where it came through no such application."""
-    return getattr(request, "scope", {}).get(_ID) or uuid.uuid4().hex
+    return getattr(request, "scope", {}).get(REQUEST_ID) or uuid.uuid4().hex
 
 
 def _plain(path: str) -> str:

@@ -14,6 +14,7 @@ from django.core.asgi import get_asgi_application
 
 from config.bodies import bounded
 from config.keys import require_keys_or_exit
+from config.load import admitted
 from config.static import share_static_files
 from downloads.handover import sending_downloads
 
@@ -34,7 +35,7 @@ def _open_many_files() -> None:
 _open_many_files()
 require_keys_or_exit()
 share_static_files()
-django_application = bounded(sending_downloads(get_asgi_application()))  # type: ignore[arg-type]
+django_application = bounded(sending_downloads(admitted(get_asgi_application())))  # type: ignore[arg-type]
 
 # Models can be imported only once Django is set up.
 from config.access import logged  # noqa: E402

@@ -202,6 +202,37 @@ _SETTINGS = [
         is_secret=True,
     ),
     Setting(
+        "SLIPWAY_PAGES_AT_ONCE",
+        positive,
+        None,
+        "Pages that one web process makes at once; the others wait. A third of its connections where not set.",
+    ),
+    Setting(
+        "SLIPWAY_API_AT_ONCE",
+        positive,
+        None,
+        "Requests to the API that it serves at once; the others wait. A third of its connections where not set.",
+    ),
+    Setting(
+        "SLIPWAY_GATEWAY_AT_ONCE",
+        positive,
+        None,
+        "Requests to trainers and samplers that it looks up at once. A sixth of its connections where not set.",
+    ),
+    Setting(
+        "SLIPWAY_WAITING",
+        positive,
+        64,
+        "Pages that may wait in one web process, and as many requests to the API; more are refused with 503 at once.",
+    ),
+    Setting("SLIPWAY_WAITING_SECONDS", positive, 5, "Seconds that each of them waits at most, before it gets a 503."),
+    Setting(
+        "SLIPWAY_ANONYMOUS_PER_MINUTE",
+        positive,
+        600,
+        "Requests a minute that one web process serves to one address of readers who are not signed in; more get 429.",
+    ),
+    Setting(
         "SLIPWAY_SEALING_KEYS",
         fernet_keys,
         None,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import get_template
 from django.views import defaults
@@ -59,6 +61,30 @@ def too_large(request: HttpRequest) -> HttpResponse:
     if is_api(request):
         return JsonResponse(status_body(Code.INVALID_ARGUMENT, sentence), status=413)
     return HttpResponse(get_template("413.html").render({"sentence": sentence}), status=413)
+
+
+CROWDED = "As many requests as are served at once wait already. Repeat this one shortly."
+
+
+def crowded(request: HttpRequest) -> HttpResponse:
+    """503: more than is served at once, and than may wait for that."""
+    waiting = {"Retry-After": str(RETRY_SECONDS)}
+    if is_api(request):
+        return JsonResponse(status_body(Code.UNAVAILABLE, CROWDED), status=503, headers=waiting)
+    page = get_template("busy.html").render({"title": "Slipway is busy", "sentence": CROWDED, "status": 503})
+    return HttpResponse(page, status=503, headers=waiting)
+
+
+def too_many(request: HttpRequest, seconds: float = RETRY_SECONDS) -> HttpResponse:
+    """429: more from one address than somebody may send who is not known; the next one is served in `seconds`."""
+    waiting = {"Retry-After": str(math.ceil(seconds))}
+    limit = f"{settings.SLIPWAY_ANONYMOUS_PER_MINUTE:,} requests a minute"
+    if is_api(request):
+        sentence = f"Without an API key {limit} are served to one address. Send a key, or repeat this one later."
+        return JsonResponse(status_body(Code.RESOURCE_EXHAUSTED, sentence), status=429, headers=waiting)
+    sentence = f"{limit} are served to one address of readers who are not signed in. Wait a moment, or sign in."
+    values = {"title": "That was too often", "sentence": sentence, "status": 429, "sign_in": True}
+    return HttpResponse(get_template("busy.html").render(values), status=429, headers=waiting)
 
 
 def is_api(request: HttpRequest) -> bool:

@@ -17,11 +17,11 @@ from django_htmx.http import HttpResponseClientRedirect
 from accounts.refusals import status_of
 from config.access import request_id_of
 from config.bodies import is_cut_off, is_too_large
-from config.errors import cut_off, is_api, too_large
+from config.errors import crowded, cut_off, is_api, too_large, too_many
+from config.load import PROBES, Load, load_in, seconds_to_wait
 from wire.errors import Refusal
 
 Respond = Callable[[HttpRequest], HttpResponse]
-PROBES = ("/healthz", "/readyz", "/statusz")
 
 
 def answer_probes_by_any_name(get_response: Respond) -> Respond:
@@ -80,9 +80,11 @@ def keep_answers_private(get_response: Respond) -> Respond:
 
 
 def refuse_unread(get_response: Respond) -> Respond:
-    """Answer what `config.bodies` let nothing through of. The innermost, so that the answer has all headers."""
+    """Answer what was refused in front of Django. The innermost, so that the answer has all headers."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
+        if load := load_in(request):
+            return crowded(request) if load is Load.CROWDED else too_many(request)
         if is_cut_off(request):
             return cut_off(request)
         return too_large(request) if is_too_large(request) else get_response(request)
@@ -102,6 +104,19 @@ def tell_refusals(get_response: Respond) -> Respond:
         return render(request, "refused.html", {"reason": error.message}, status=status_of(error))
 
     middleware.process_exception = tell  # type: ignore[attr-defined]
+    return middleware
+
+
+def limit_strangers(get_response: Respond) -> Respond:
+    """Hold who shows a session of nobody to the limit of those who show none, which stands in front of Django."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        asks_for_a_page = request.path not in PROBES and not is_api(request)
+        shows_one = asks_for_a_page and settings.SESSION_COOKIE_NAME in request.COOKIES
+        if shows_one and not request.user.is_authenticated and (seconds := seconds_to_wait(request)):
+            return too_many(request, seconds)
+        return get_response(request)
+
     return middleware
 
 

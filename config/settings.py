@@ -24,6 +24,23 @@ SLIPWAY_HOME = HOME if HOME.is_absolute() else BASE_DIR / HOME
 EMBEDDED: bool = read("SLIPWAY_EMBEDDED")
 
 
+_pool: int = read("SLIPWAY_DATABASE_POOL")
+_connections = _pool or 10  # without a pool nobody waits for a connection, and as much is enough for a process
+SLIPWAY_PAGES_AT_ONCE: int = read("SLIPWAY_PAGES_AT_ONCE") or max(1, _connections // 3)
+SLIPWAY_API_AT_ONCE: int = read("SLIPWAY_API_AT_ONCE") or max(1, _connections // 3)
+SLIPWAY_GATEWAY_AT_ONCE: int = read("SLIPWAY_GATEWAY_AT_ONCE") or max(1, _connections // 6)
+SLIPWAY_STREAMS_AT_ONCE = 1
+_needed = SLIPWAY_PAGES_AT_ONCE + SLIPWAY_API_AT_ONCE + SLIPWAY_GATEWAY_AT_ONCE + SLIPWAY_STREAMS_AT_ONCE + 1
+if 0 < _pool < _needed:
+    raise SettingError(
+        f"SLIPWAY_DATABASE_POOL={_pool} is not usable: use {_needed} at least, which is SLIPWAY_PAGES_AT_ONCE, "
+        "SLIPWAY_API_AT_ONCE and SLIPWAY_GATEWAY_AT_ONCE together, and two for event streams and health checks"
+    )
+SLIPWAY_WAITING: int = read("SLIPWAY_WAITING")
+SLIPWAY_WAITING_SECONDS: int = read("SLIPWAY_WAITING_SECONDS")
+SLIPWAY_ANONYMOUS_PER_MINUTE: int = read("SLIPWAY_ANONYMOUS_PER_MINUTE")
+
+
 def _database(url: str) -> dict[str, Any]:
     """DATABASE_URL as Django's dictionary, with psycopg's connection pool. Errors: `SettingError`."""
     parts = urlsplit(url)
@@ -131,6 +148,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "config.middleware.limit_strangers",
     "accounts.middleware.active_account",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

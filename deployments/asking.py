@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 from asgiref.sync import async_to_sync
+from django.db import connection
 
 from accounts.actors import Actor
 from accounts.origins import UNKNOWN
@@ -27,6 +28,7 @@ from deployments.models import Deployment
 from launches.gateway.admission import Admitted
 from launches.gateway.application import Gateway, GatewayRequest
 from launches.gateway.exchange import Body
+from queues.bulkheads import step_aside
 
 SECONDS = 30.0
 LARGEST_ANSWER = 8 * 1024 * 1024
@@ -79,6 +81,9 @@ def ask(questions: Sequence[Question], *, actor: Actor, until: float) -> list[Sa
     with _place_for(actor.label) as refusal:
         if refusal:
             return [SamplerAnswer(HTTPStatus.SERVICE_UNAVAILABLE, {}, 0.0, refusal) for _ in questions]
+        step_aside()
+        if not connection.in_atomic_block:
+            connection.close()
         return async_to_sync(_ask_all)(questions, until)
 
 

@@ -1,1 +1,1 @@
-"""Rows that are their own queue: leased, due, and hinted at over the broker, which may lose every hint."""
+"""What waits: rows that are their own queue, leased, due, and hinted at over the broker; requests for their turn."""

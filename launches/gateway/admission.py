@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.db import connections
 from django.db.models import F
 from django.utils import timezone
@@ -41,13 +42,17 @@ from launches.models import Attempt
 from launches.other_versions import waiting_for_a_yes
 from launches.tokens import takes_own_token, token_of
 from launches.validation_runs import is_validation_run
+from queues.bulkheads import Bulkhead, Crowded
 from wire.errors import NotFound, PermissionDenied
 from wire.names import job_name
 from wire.status import Code
 
 REMEMBER_SECONDS = 2.0
 MOST_REMEMBERED = 4096
+MOST_WAITING = 1024
+"""To be looked up; those that ask for the same are looked up together."""
 HTTPS_PORT = 443
+CROWDED = "Too many requests wait to be let through; repeat it shortly."
 NO_ANSWER = "Slipway cannot ask its database; repeat the request shortly."
 
 log = structlog.get_logger(__name__)
@@ -249,6 +254,9 @@ class Admission:
     def __init__(self) -> None:
         self._known: OrderedDict[AdmissionRequest, tuple[float, Any]] = OrderedDict()
         self._asked: dict[AdmissionRequest, asyncio.Task[Any]] = {}
+        self._bulkhead = Bulkhead(
+            settings.SLIPWAY_GATEWAY_AT_ONCE, MOST_WAITING, longest_wait=settings.SLIPWAY_WAITING_SECONDS
+        )
 
     async def admit(
         self, secret: str, account: str, job: str, origin: Origin = UNKNOWN, look_up: LookUp = look_up_trainer
@@ -287,7 +295,10 @@ class Admission:
     async def _ask(self, question: AdmissionRequest, secret: str) -> Any:
         asked_at = time.monotonic()
         try:
-            found = await _look_up(secret, question)
+            async with self._bulkhead.place():
+                found = await _look_up(secret, question)
+        except Crowded:
+            raise Refused(Code.UNAVAILABLE, CROWDED, retry_after=RETRY_SECONDS) from None
         finally:
             del self._asked[question]
         self._known.pop(question, None)

@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import cache
 from http.cookies import SimpleCookie
 from importlib import import_module
 from typing import Any
@@ -33,6 +34,7 @@ from accounts.models import Account
 from accounts.queries import role_in
 from api.outages import RETRY_SECONDS, UNASKABLE
 from launches.live.wake import CHANNEL_PREFIX
+from queues.bulkheads import Bulkhead, Crowded
 from wire.names import is_id
 from wire.status import Code
 
@@ -44,6 +46,8 @@ log = structlog.get_logger(__name__)
 HEARTBEAT_SECONDS = 15
 LONGEST_STREAM_SECONDS = 600
 """After this the stream ends; the browser reconnects and is checked again, so a removed member stops seeing wakes."""
+MOST_WAITING, LONGEST_WAIT_SECONDS = 4096, 30.0
+"""Of streams that are to be let in."""
 HELLO = "event: hello\ndata: {}\n\n"
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -132,12 +136,22 @@ class Hub:
 hub = Hub()
 
 
+@cache
+def _bulkhead() -> Bulkhead:
+    """All tabs come back at the same moment after a restart: they are let in one by one."""
+    return Bulkhead(settings.SLIPWAY_STREAMS_AT_ONCE, MOST_WAITING, longest_wait=LONGEST_WAIT_SECONDS)
+
+
 async def events(scope: Scope, receive: Receive, send: Send) -> None:
     """The ASGI application. 401 without a session, 404 for an account that the user is not a member of.
 
     503 while the database cannot be asked for either.
     """
-    status, account_pk = await _authenticate(scope)
+    try:
+        async with _bulkhead().place():
+            status, account_pk = await _authenticate(scope)
+    except Crowded:
+        status, account_pk = Code.UNAVAILABLE.http_status, None
     if account_pk is None:
         await _refuse(send, status)
         return
