@@ -24,6 +24,7 @@ from accounts.models import Account, ApiKey, Membership, User
 from accounts.roles import Role
 from accounts.scopes import Scope
 from benchmarks.exhibits import deployments, launch_sets
+from benchmarks.sample_datasets import datasets
 from catalog.domain.clone_shape import clone_shape
 from catalog.domain.create_draft import create_draft
 from catalog.domain.deprecate_version import deprecate_version
@@ -70,6 +71,7 @@ def make_sample_data() -> SampleData:
     pages = _people(actor, account) | _keys(actor, account, admin) | _upload(actor, account, admin)
     pages |= _connections(actor, account) | _models(account, admin)
     pages |= deployments(actor, account, admin, _latest(SAMPLER), _latest(TINY))
+    pages |= datasets(actor, account)
     pages |= launch_sets(actor, account, _latest(POLICY))
     pages |= _versions(actor, account) | _by_hand(actor, account) | _rejected(actor)
     return SampleData(pages, _validating(actor))

@@ -21,9 +21,11 @@ from catalog.enums import Engine, ShapeKind
 from catalog.models import ShapeVersion, TrainedModel, TrainingShape
 from catalog.states import VersionState
 from connections.providers.states import AttemptState
+from datasets.models import Dataset
 from deployments.models import Deployment, UnknownSampler
 from launches.models import Attempt, Checkpoint, Launch, UnknownTrainer
 from tests.connections.makers import local_connection
+from tests.datasets.makers import begin_dataset, make_dataset
 from tests.deployments.makers import make_deployment
 from tests.launches.makers import attempt_of, bring_to, make_launch
 from tests.launches.weights import make_checkpoint
@@ -64,6 +66,8 @@ class World:
     failed: Launch
     trained: TrainedModel
     deployment: Deployment
+    dataset: Dataset
+    upload: Dataset
     token: str
     invitation: Invitation
     key: ApiKey
@@ -123,6 +127,8 @@ def make_world() -> World:
         failed=failed,
         trained=make_trained_model(account=team, created_by=launcher),
         deployment=_deployment(launcher, private.shape),
+        dataset=make_dataset(account=team, owner=launcher),
+        upload=begin_dataset(account=team, owner=launcher),
         token=token,
         invitation=invitation,
         key=key,
@@ -293,6 +299,11 @@ def of_launch(end: str) -> Callable[[World], str]:
 def of_deployment(end: str) -> Callable[[World], str]:
     """A path below the deployment's page."""
     return lambda world: f"/deployments/{world.deployment.uid}{end}"
+
+
+def of_dataset(end: str) -> Callable[[World], str]:
+    """A path below the page of the launcher's dataset that is READY."""
+    return lambda world: f"/datasets/{world.dataset.uid}{end}"
 
 
 def saved_by(launch: Launch) -> Checkpoint:

@@ -49,6 +49,7 @@ from tests.roles import (
     get,
     make_world,
     members,
+    of_dataset,
     of_deployment,
     of_draft,
     of_invitation,
@@ -120,6 +121,11 @@ def a_deployment(world: World, _: User | None) -> dict[str, str]:
 def of_trained(end: str) -> Callable[[World], str]:
     """A path below the page of the model that the launcher made."""
     return lambda world: f"/models/team-a/{world.trained.model_id}{end}"
+
+
+def a_dataset(_: World, __: User | None) -> dict[str, Any]:
+    """What the form of datasets takes."""
+    return {"file": SimpleUploadedFile("Some Rows.jsonl", b'{"text": "a row"}\n')}
 
 
 IN_ONES_OWN = {STRANGER: MISSING}
@@ -217,6 +223,26 @@ TABLE: dict[str, list[Case]] = {
     ],
     "deployment_preview": [post(of_deployed("/deploy/preview"), members(OK))],
     "deployments": [get("/deployments", signed_in(OK)), get("/deployments?state=odd", signed_in(UNPROCESSABLE))],
+    "datasets": [get("/datasets", signed_in(OK)), get("/datasets?state=odd", signed_in(UNPROCESSABLE))],
+    "dataset_new": [
+        get("/datasets/new", at_least(Role.LAUNCHER, OK) | {OTHER: OK}),
+        post("/datasets/new", at_least(Role.LAUNCHER, UNPROCESSABLE) | {OTHER: UNPROCESSABLE}, dataset_id="new"),
+        send("/datasets/new", at_least(Role.LAUNCHER, SEE_OTHER) | {OTHER: SEE_OTHER}, a_dataset),
+    ],
+    "dataset": [get(of_dataset(""), members(OK))],
+    "dataset_pieces": [
+        Case(
+            lambda world: f"/datasets/{world.upload.uid}/pieces",
+            at_least(Role.LAUNCHER, OK),
+            "put",
+            lambda _, __: {"text": "a row"},
+        )
+    ],
+    "dataset_file": [get(of_dataset("/file"), members(OK))],
+    "dataset_delete": [
+        get(of_dataset("/delete"), at_least(Role.LAUNCHER, OK)),
+        post(of_dataset("/delete"), at_least(Role.LAUNCHER, SEE_OTHER)),
+    ],
     "launch_set": [get(of_launch("/set"), members(OK)), get(of_launch("/set?ask=cancel"), members(OK))],
     "orphans": [get("/deployments/orphans", signed_in(OK))],
     "deployment": [get(of_deployment(""), members(OK))],
@@ -480,8 +506,9 @@ def test_the_answer_to_each_person(world: World, subtests: pytest.Subtests) -> N
 
 def status(case: Case, world: World, user: User | None) -> int:
     """What the person is answered; what the request did is undone, so that all find the same world."""
+    kind = {"content_type": "application/json"} if case.method == "put" else {}
     with transaction.atomic():
-        answer = getattr(world.browser(user), case.method)(case.path(world), case.fields(world, user))
+        answer = getattr(world.browser(user), case.method)(case.path(world), case.fields(world, user), **kind)
         transaction.set_rollback(True)
     return int(answer.status_code)
 
@@ -491,6 +518,15 @@ def test_a_launcher_controls_their_own_launches_only(world: World) -> None:
     colleague = make_member(account=world.launch.account, role=Role.LAUNCHER)
     for end in ("/cancel", "/resume", "/delete"):
         assert status(post(of_launch(end), {}), world, colleague) == FORBIDDEN
+
+
+@pytest.mark.django_db
+def test_a_launcher_deletes_and_sends_their_own_datasets_only(world: World) -> None:
+    colleague = make_member(account=world.dataset.account, role=Role.LAUNCHER)
+    assert status(get(of_dataset("/delete"), {}), world, colleague) == FORBIDDEN
+    assert status(post(of_dataset("/delete"), {}), world, colleague) == FORBIDDEN
+    pieces = Case(lambda world: f"/datasets/{world.upload.uid}/pieces", {}, "put", lambda _, __: {"text": "a row"})
+    assert status(pieces, world, colleague) == FORBIDDEN
 
 
 @pytest.mark.django_db

@@ -19,7 +19,6 @@ from api.listing import Filterable, Listing, Sortable, answer_list, column, comp
 from api.refusals import invalid
 from api.schema import CONFLICT, UNREADABLE, answers_list, answers_nothing, answers_one, refusals
 from api.views import NothingSerializer, ResourceView, read_body, refuse_body
-from datasets.api.content_range import HEADER, read_piece
 from datasets.api.resources import (
     FORMATS,
     STATES,
@@ -28,6 +27,7 @@ from datasets.api.resources import (
     UploadEndpointSerializer,
     UploadRequestSerializer,
 )
+from datasets.content_range import HEADER, read_piece
 from datasets.contents import download_of
 from datasets.domain.announce_upload import announce_upload
 from datasets.domain.create_dataset import create_dataset

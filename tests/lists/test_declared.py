@@ -19,7 +19,7 @@ from launches.models import Launch
 from lists.filters import DeclaredList, SortColumn
 from lists.orders import Order
 
-APPS = ("accounts", "api", "catalog", "deployments", "launches", "publishing")
+APPS = ("accounts", "api", "catalog", "datasets", "deployments", "launches", "publishing")
 Columns = tuple[str, ...]
 
 NOT_INDEXED = {

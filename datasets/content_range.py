@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from api.refusals import invalid
+from wire.errors import InvalidArgument, Violation
 
 HEADER = "Content-Range"
 _FORM = re.compile(r"bytes ([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15})")
@@ -27,13 +27,17 @@ def read_piece(content_range: str, content_length: str) -> Piece:
     announced = int(content_length) if content_length.isdigit() and len(content_length) < 16 else None
     if not content_range:
         if announced is None:
-            raise invalid("Content-Length", "It is missing. Send the number of bytes of the body.")
+            raise _wrong("Content-Length", "It is missing. Send the number of bytes of the body.")
         return Piece(0, announced, announced)
     found = _FORM.fullmatch(content_range.strip())
     first, last, total = map(int, found.groups()) if found else (0, -1, 0)
     if not first <= last < total:
-        raise invalid(HEADER, f"{content_range[:60]!r} is no range of bytes. Send such as 'bytes 0-8388607/20000000'.")
+        raise _wrong(HEADER, f"{content_range[:60]!r} is no range of bytes. Send such as 'bytes 0-8388607/20000000'.")
     if announced not in (None, last - first + 1):
         sentence = f"It says {last - first + 1:,} bytes, and the body has {announced:,}. Let them be the same."
-        raise invalid(HEADER, sentence)
+        raise _wrong(HEADER, sentence)
     return Piece(first, last - first + 1, total)
+
+
+def _wrong(header: str, sentence: str) -> InvalidArgument:
+    return InvalidArgument([Violation(header, sentence)])
