@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import operator
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Model, Q, QuerySet
+from django.db.models.expressions import Combinable
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
@@ -25,6 +28,9 @@ LARGEST_PAGE = 200
 LARGEST_INT32 = 2**31 - 1
 EXACT_UP_TO = 10_000
 """More than these are not counted: `totalSize` is left out then."""
+REMEMBERED_SECONDS, MOST_REMEMBERED = 60, 1_000
+_long: dict[Hashable, float] = {}
+"""Lists that had more than that lately, by what was asked, and until when that counts."""
 
 _NOT_OF_THIS_REQUEST = (
     "The pageToken does not belong to this request. Send the same parameters as for the page before, or leave it out "
@@ -36,10 +42,14 @@ Condition = Callable[[str, Value], Q]
 
 @dataclass(frozen=True)
 class Filterable:
-    """A field that filters may name, and the condition that a comparison with it means."""
+    """A field that filters may name, and the condition that a comparison with it means.
+
+    `worked_out` are the columns of the condition that the table does not have, and what each of them is.
+    """
 
     field: FilterField
     condition: Condition
+    worked_out: Mapping[str, Combinable] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,17 +108,35 @@ def answer_list(view: ResourceView, rows: QuerySet[Any], listing: Listing, *behi
     text = asked(request, "filter")
     order_text = asked(request, "orderBy") or listing.default_order
     question = [request.path, text, order_text, str(view.key.account_id)]
-    parts = [(part.filter(_condition(text, of)), _order(order_text, of)) for part, of in ((rows, listing), *behind)]
+    parts = [(_matching(part, text, of), _order(order_text, of)) for part, of in ((rows, listing), *behind)]
     try:
         page = _page_across(parts, asked(request, "pageToken"), size, question)
     except NoSuchPage:
         raise invalid("pageToken", _NOT_OF_THIS_REQUEST) from None
     bodies = [apply_mask(dict(body), mask) for body in listing.serializer(page.rows, many=True).data]
     answer: dict[str, Any] = {listing.key: bodies, "nextPageToken": page.next}
-    total = sum(count_up_to(part, EXACT_UP_TO) for part, _ in parts)
+    is_whole = not page.next and not asked(request, "pageToken")
+    question_of_all = (request.path, text, view.key.account_id)
+    total = len(page.rows) if is_whole else _total([part for part, _ in parts], question_of_all)
     if total <= EXACT_UP_TO:
         answer["totalSize"] = total
     return Response(answer)
+
+
+def _total(parts: Sequence[QuerySet[Any]], question: Hashable) -> int:
+    """How many rows match, or more than `EXACT_UP_TO`. Where it was more, it is counted anew only once in a while.
+
+    Whoever walks through a long list asks at each page, and to count so far takes longer than the page.
+    """
+    now = time.monotonic()
+    if _long.get(question, 0) > now:
+        return EXACT_UP_TO + 1
+    total = sum(count_up_to(part, EXACT_UP_TO) for part in parts)
+    if total > EXACT_UP_TO:
+        if len(_long) >= MOST_REMEMBERED:
+            _long.clear()
+        _long[question] = now + REMEMBERED_SECONDS
+    return total
 
 
 def _page_across(
@@ -139,17 +167,19 @@ def _page_size(text: str) -> int:
     return min(size, LARGEST_PAGE) or PAGE
 
 
-def _condition(text: str, listing: Listing) -> Q:
+def _matching(rows: QuerySet[Any], text: str, listing: Listing) -> QuerySet[Any]:
+    """The rows that the filter lets through. Errors: `InvalidArgument`."""
     filters = dict(listing.filters)
     if search := listing.search:
         filters[FREE_TEXT] = Filterable(FilterField(FilterKind.TEXT), lambda _, value: search(str(value)))
     try:
-        fields = {name: found.field for name, found in filters.items()}
-        comparisons = parse_filter(text, fields)
+        comparisons = parse_filter(text, {name: found.field for name, found in filters.items()})
     except FilterError as error:
         raise invalid("filter", f"{error}.") from None
     conditions = (filters[c.field].condition(c.operator, c.value) for c in comparisons)
-    return functools.reduce(operator.and_, conditions, Q())
+    worked_out = {name: what for c in comparisons for name, what in filters[c.field].worked_out.items()}
+    found: QuerySet[Any] = rows.alias(**worked_out).filter(functools.reduce(operator.and_, conditions, Q()))
+    return found
 
 
 def _order(text: str, listing: Listing) -> orders.Order:

@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models import F, OuterRef, Subquery
 
 from accounts.actors import Actor, key_actor
 from accounts.audit_verbs import PersonalVerb
@@ -14,7 +14,7 @@ from accounts.digests import digest_of_address
 from accounts.domain.create_api_key import MARK, hash_secret
 from accounts.domain.record import record
 from accounts.domain.see_address import see_address
-from accounts.models import ApiKey, Membership, SeenAddress
+from accounts.models import ApiKey, SeenAddress
 from accounts.origins import UNKNOWN, Origin
 
 NOTED_EVERY = timedelta(minutes=1)
@@ -34,15 +34,11 @@ def authenticate_key(*, secret: str, now: datetime, origin: Origin = UNKNOWN, re
         return None
     here = digest_of_address(origin.address)
     seen_here = SeenAddress.objects.filter(api_key=OuterRef("pk"), digest=here).values("seen_at")
-    member = Membership.objects.filter(account=OuterRef("account"), user=OuterRef("user"))
-    key = (
-        ApiKey.objects.filter(Exists(member), secret_hash=hash_secret(secret), revoked_at=None, user__is_active=True)
-        .filter(Q(expires_at=None) | Q(expires_at__gt=now))
-        .select_related("account", "user")
-        .annotate(seen_here=Subquery(seen_here))
-        .first()
-    )
-    if key is None:
+    keys = ApiKey.objects.filter(secret_hash=hash_secret(secret), revoked_at=None, user__is_active=True)
+    of_members = keys.filter(account__memberships__user=F("user"))
+    found = of_members.select_related("account", "user").annotate(seen_here=Subquery(seen_here))
+    key = next(iter(found), None)
+    if key is None or (key.expires_at is not None and key.expires_at <= now):
         return None
     if origin.address and (key.seen_here is None or key.seen_here <= now - SEEN_EVERY):
         _see(key, here, now, key_actor(key, request_id=request_id, origin=origin))

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from django.db.models import BigIntegerField, BooleanField, CharField, Q, QuerySet, TextField, Value
+from django.db.models import BigIntegerField, BooleanField, CharField, Q, TextField, Value
 from django.db.models.expressions import Combinable
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Coalesce
@@ -40,11 +40,6 @@ from wire.names import parse_model_name
 IS_VALIDATED = Q(state=VersionState.VALIDATED, withdrawn_at__isnull=True)
 
 
-def with_wire_columns(versions: QuerySet[ShapeVersion]) -> QuerySet[ShapeVersion]:
-    """The versions with what filters compare: the snapshot's facts as the wire writes them, none of them null."""
-    return versions.alias(**_WIRE_COLUMNS)
-
-
 _INDEXED = {"trainer_mode": "trainer_mode", "max_supported_context_length": "max_context"}
 """Fields with a column of their own, which is never null."""
 
@@ -60,9 +55,10 @@ def _fact(field: SnapshotField) -> Combinable:
     return Coalesce(Cast(held, TextField()), Value(unknown), output_field=CharField())
 
 
-_WIRE_COLUMNS: dict[str, Any] = {
+_WIRE_COLUMNS: dict[str, Combinable] = {
     f"wire_{field.key}": _fact(field) for field in EVERY_FIELD if field.head == field.key and field.key not in _INDEXED
 }
+"""What filters compare: the snapshot's facts as the wire writes them, none of them null."""
 
 
 def _base_model(operator_: str, value: filters.Value) -> Q:
@@ -126,9 +122,12 @@ _KINDS = {
 
 def _of_fact(field: SnapshotField) -> Filterable:
     if field.key == "base_model":
-        return Filterable(FilterField(FilterKind.TEXT), _base_model)
-    choices = (field.unspecified, *field.choices) if field.choices else ()
-    return column(_INDEXED.get(field.key, f"wire_{field.key}"), _KINDS[field.kind], choices)
+        found = Filterable(FilterField(FilterKind.TEXT), _base_model)
+    else:
+        choices = (field.unspecified, *field.choices) if field.choices else ()
+        found = column(_INDEXED.get(field.key, f"wire_{field.key}"), _KINDS[field.kind], choices)
+    compared = f"wire_{field.key}"
+    return replace(found, worked_out={compared: _WIRE_COLUMNS[compared]} if compared in _WIRE_COLUMNS else {})
 
 
 _FACTS = {

@@ -5,6 +5,8 @@ A fact that nobody knows is UNSPECIFIED, "", 0, or null for the sharding scheme;
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema_serializer
@@ -12,7 +14,7 @@ from rest_framework import serializers
 
 from api.fields import Int64Field, WholeField
 from catalog.enums import Architecture, ShapeKind
-from catalog.fields.snapshot_fields import FIELDS_OF, SCHEME_FIELDS, SnapshotField, ValueKind, value_of
+from catalog.fields.snapshot_fields import FIELDS_OF, SCHEME_FIELDS, SnapshotField, ValueKind
 from catalog.fields.snapshots import ADDED, Snapshot
 from catalog.models import BaseModel, ShapeVersion, TrainedModel
 from catalog.states import ModelKind, ModelState
@@ -213,23 +215,34 @@ class DeploymentShapeVersionSerializer(ShapeVersionSerializer):
 
 def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
     """A snapshot on the wire, without times; of fields that came later only what is said."""
-    told = [field for field in _OWNED[snapshot.kind] if _is_told(field, snapshot)]
-    answer = {field.wire: _written(field, value_of(snapshot, field.key)) for field in told}
-    answer |= {"name": snapshot.name, "minTotalAcceleratorCount": snapshot.gpus}
-    if snapshot.kind is ShapeKind.TRAINING:
-        answer["trainerShardingScheme"] = snapshot.as_json()["trainerShardingScheme"]
-    return in_order(answer, _FIRST)
+    later = _LATER if snapshot.kind is ShapeKind.TRAINING else ()
+    writers = _WRITERS[snapshot.kind]
+    return {name: value for name, write in writers.items() if (value := write(snapshot)) or name not in later}
 
 
-def _is_told(field: SnapshotField, snapshot: Snapshot) -> bool:
-    later = snapshot.kind is ShapeKind.TRAINING and field.key in ADDED
-    return not later or bool(value_of(snapshot, field.key))
+def _scheme(snapshot: Snapshot) -> Any:
+    scheme = snapshot.trainer_sharding_scheme
+    return camel_keys(vars(scheme)) if scheme else None
 
 
-def _written(field: SnapshotField, value: Any) -> Any:
-    """The value as an answer writes it: what is unknown is UNSPECIFIED, "" or 0."""
+def _writer(field: SnapshotField) -> Callable[[Snapshot], Any]:
+    """How an answer writes the field: what is unknown is UNSPECIFIED, "" or 0."""
+    held = attrgetter(field.key)
     if field.kind is ValueKind.CHOICE:
-        return str(value or field.unspecified)
+        return lambda snapshot: str(held(snapshot) or field.unspecified)
     if field.kind is ValueKind.TEXT:
-        return value or ""
-    return str(value or 0) if _is_int64(field) else value
+        return lambda snapshot: held(snapshot) or ""
+    return (lambda snapshot: str(held(snapshot) or 0)) if _is_int64(field) else held
+
+
+def _writers(kind: ShapeKind) -> dict[str, Callable[[Snapshot], Any]]:
+    """How each key of an answer is written, in order."""
+    writers = {field.wire: _writer(field) for field in _OWNED[kind]}
+    writers |= {"name": attrgetter("name"), "minTotalAcceleratorCount": attrgetter("gpus")}
+    if kind is ShapeKind.TRAINING:
+        writers["trainerShardingScheme"] = _scheme
+    return in_order(writers, _FIRST)
+
+
+_WRITERS = {kind: _writers(kind) for kind in FIELDS_OF}
+_LATER = frozenset(field.wire for field in _OWNED[ShapeKind.TRAINING] if field.key in ADDED)

@@ -22,7 +22,6 @@ from catalog.api.lists import (
     TRAINED,
     VERSIONS,
     models_found,
-    with_wire_columns,
 )
 from catalog.api.resources import (
     ModelSerializer,
@@ -39,6 +38,12 @@ from wire.names import LATEST, is_id, is_version_id, model_name, shape_name, ver
 SHAPE_LISTS = {ShapeKind.TRAINING: SHAPES, ShapeKind.DEPLOYMENT: DEPLOYMENT_SHAPES}
 VERSION_LISTS = {ShapeKind.TRAINING: VERSIONS, ShapeKind.DEPLOYMENT: DEPLOYMENT_VERSIONS}
 _RELATED = ("shape__account", "shape__base_model__account")
+_LISTED = (
+    *("snapshot", "version_id", "created_at", "updated_at", "state", "is_public", "is_latest_validated"),
+    *("withdrawn_at", "max_context", "shape__shape_id", "shape__kind", "shape__created_at"),
+    "shape__account__account_id",
+)
+"""What lists of versions answer and are ordered by; launch fields alone are as much again."""
 
 
 def shown(view: ResourceView) -> Q:
@@ -90,6 +95,11 @@ class ShapeResourceView(ResourceView):
         return found
 
 
+def _as_listed(rows: QuerySet[ShapeVersion]) -> QuerySet[ShapeVersion]:
+    """The rows with what their list needs of them, and no more."""
+    return rows.select_related(None).select_related("shape__account").only(*_LISTED)
+
+
 def _within(account: str, shape: str) -> Q:
     wanted = Q() if account == WILDCARD else Q(shape__account__account_id=_id(account, "account"))
     return wanted if shape == WILDCARD else wanted & Q(shape__shape_id=_id(shape, "shape"))
@@ -107,8 +117,8 @@ class TrainingShapesView(ShapeResourceView):
     @extend_schema(**answers_list(SHAPES))
     def get(self, request: Request, account: str) -> Response:  # noqa: ARG002
         """List the shapes of an account, or (`-`) of all."""
-        rows = with_wire_columns(listed(self.mine, self.kind).filter(_within(account, WILDCARD)))
-        return answer_list(self, rows.select_related(*_RELATED), SHAPE_LISTS[self.kind])
+        rows = listed(self.mine, self.kind).filter(_within(account, WILDCARD))
+        return answer_list(self, _as_listed(rows), SHAPE_LISTS[self.kind])
 
 
 class TrainingShapeView(ShapeResourceView):
@@ -128,7 +138,7 @@ class ShapeVersionsView(ShapeResourceView):
         """List the versions; account and shape may be `-`."""
         if WILDCARD not in (account, shape):
             self.find_shape(account, shape)
-        return answer_list(self, with_wire_columns(self.versions_in(account, shape)), VERSION_LISTS[self.kind])
+        return answer_list(self, _as_listed(self.versions_in(account, shape)), VERSION_LISTS[self.kind])
 
 
 class ShapeVersionView(ShapeResourceView):

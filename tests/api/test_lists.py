@@ -7,6 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.roles import Role
 from accounts.scopes import Scope
@@ -191,6 +193,23 @@ def test_the_total_is_exact_to_a_bound_and_left_out_beyond(viewer: Caller, monke
     assert page(viewer, filter="public=false")[1]["totalSize"] == 0
     monkeypatch.setattr(listing, "EXACT_UP_TO", 6)
     assert "totalSize" not in page(viewer)[1]
+    assert page(viewer, filter="public=false")[1]["totalSize"] == 0
+
+
+def test_what_is_too_long_to_count_is_not_counted_at_each_page(viewer: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_versions(7)
+    monkeypatch.setattr(listing, "EXACT_UP_TO", 4)
+    asked = []
+    for _ in range(2):
+        with CaptureQueriesContext(connection) as captured:
+            assert "totalSize" not in page(viewer, pageSize=2)[1]
+        asked.append(sum("COUNT" in query["sql"] for query in captured.captured_queries))
+    assert asked == [1, 0]
+    assert page(viewer, pageSize=2, filter="snapshot.max_supported_context_length<1")[1]["totalSize"] == 0
+    monkeypatch.setattr(listing, "REMEMBERED_SECONDS", 0)
+    assert "totalSize" not in page(viewer, pageSize=2, filter="public=true")[1]
+    monkeypatch.setattr(listing, "EXACT_UP_TO", 7)
+    assert page(viewer, pageSize=2, filter="public=true")[1]["totalSize"] == 7
 
 
 def test_masks_choose_fields_of_lists_and_of_one(viewer: Caller) -> None:
