@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from trainer.errors import ConfigError
+from trainer.recipes import declared
 
 POLICY, LORA, FORWARD_ONLY = "POLICY_TRAINER", "LORA_TRAINER", "FORWARD_ONLY"
 MODES = (POLICY, LORA, FORWARD_ONLY)
 VALIDATION = "validation"
-RECIPES = ("none", "sample-sft", VALIDATION)
+RECIPES = ("none", "sample-sft", VALIDATION, *declared.NAMES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,11 @@ class TrainerConfig:
     resume_from          checkpoint of this job from which the recipe goes on
     start_from           cross_job://JOB/NAME: where there is no such checkpoint yet, it goes on from this one; or
                          accounts/ACCOUNT/models/ID, an adapter that every LoRA model begins as
-    start_step           the step at which that was saved; the recipe does recipe_steps steps from there
+    start_step           the step at which that was saved; the recipe does its steps from there
+    extra_steps          steps that were asked for beyond those that the recipe has by itself
+    dataset              a JSONL file that the recipe trains on, where it is one that does
+    dataset_sha256       what the file has to be, in hexadecimal; None: whatever it is
+    parameters           those of the recipe, by name; recipes/declared.json has their defaults and limits
     """
 
     directory: Path
@@ -58,14 +63,18 @@ class TrainerConfig:
     resume_from: str | None = None
     start_from: str | None = None
     start_step: int = 0
+    extra_steps: int = 0
+    dataset: Path | None = None
+    dataset_sha256: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def adapter(self) -> str | None:
         return self.start_from if self.start_from and self.start_from.startswith("accounts/") else None
 
 
-_PATHS = ("directory", "checkpoints", "jobs_root", "model_cache", "model_directory", "models_root")
-_TEXTS = ("job", "base_model", "host", "resume_from", "start_from")
+_PATHS = ("directory", "checkpoints", "jobs_root", "model_cache", "model_directory", "models_root", "dataset")
+_TEXTS = ("job", "base_model", "host", "resume_from", "start_from", "dataset_sha256")
 _CHOICES = {"trainer_mode": MODES, "recipe": RECIPES}
 _INTEGERS = {
     "lora_rank": (0, 1024),
@@ -73,8 +82,17 @@ _INTEGERS = {
     "recipe_steps": (1, 1_000_000),
     "port": (0, 65535),
     "start_step": (0, 2**31 - 1),
+    "extra_steps": (0, 100_000_000),
 }
-_NULLABLE = ("model_directory", "models_root", "learning_rate", "resume_from", "start_from")
+_NULLABLE = (
+    "model_directory",
+    "models_root",
+    "learning_rate",
+    "resume_from",
+    "start_from",
+    "dataset",
+    "dataset_sha256",
+)
 
 
 def load_config(path: Path) -> TrainerConfig:
@@ -92,15 +110,23 @@ def load_config(path: Path) -> TrainerConfig:
 
 def parse_config(raw: Mapping[str, Any]) -> TrainerConfig:
     """Check a decoded CONFIG.json. Raises ConfigError naming the first field that is wrong."""
-    known = {field.name: field for field in fields(TrainerConfig)}
+    known = {each.name: each for each in fields(TrainerConfig)}
     if unknown := sorted(set(raw) - set(known)):
         raise ConfigError(f"Unknown field {', '.join(unknown)}; known are {', '.join(known)}.")
-    if missing := [name for name, field in known.items() if field.default is MISSING and name not in raw]:
+    if missing := [name for name in known if _is_needed(known[name]) and name not in raw]:
         raise ConfigError(f"Missing field {', '.join(missing)}.")
     config = TrainerConfig(**{name: _value(name, value) for name, value in raw.items()})
     if config.trainer_mode == LORA and config.lora_rank < 1:
         raise ConfigError("lora_rank must be at least 1 for a LORA_TRAINER.")
+    if config.recipe in declared.NAMES:
+        if config.dataset is None:
+            raise ConfigError(f"dataset is missing: recipe {config.recipe} trains on one.")
+        declared.read_parameters(config.recipe, config.parameters)
     return config
+
+
+def _is_needed(known: Field[Any]) -> bool:
+    return known.default is MISSING and known.default_factory is MISSING
 
 
 def _value(name: str, value: Any) -> Any:
@@ -112,6 +138,10 @@ def _value(name: str, value: Any) -> Any:
         if name in _PATHS and not Path(value).is_absolute():
             raise ConfigError(f"{name} must be an absolute path, not {value!r}.")
         return Path(value) if name in _PATHS else value
+    if name == "parameters":
+        if not isinstance(value, dict):
+            raise ConfigError(f"parameters must be an object, not {value!r}.")
+        return value
     if name in _CHOICES:
         if value not in _CHOICES[name]:
             raise ConfigError(f"{name} must be one of {', '.join(_CHOICES[name])}, not {value!r}.")

@@ -33,8 +33,8 @@ MODELS_AT_ONCE = 4
 class Accumulated:
     """What forward_backward calls added up since the last optimizer step.
 
-    loss is a sum; longest counts the tokens of the longest sequence; seconds are compute; rewards are as
-    the loop told them.
+    loss is a sum; longest counts the tokens of the longest sequence; seconds are compute; rewards and told_losses are
+    as the loop told them.
     """
 
     loss: float = 0.0
@@ -45,6 +45,7 @@ class Accumulated:
     seconds: float = 0.0
     passes: int = 0
     rewards: list[float] = field(default_factory=list)
+    told_losses: list[float] = field(default_factory=list)
 
 
 @dataclass

@@ -7,8 +7,9 @@ server listens already.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trainer.checkpoints import Checkpoints
 from trainer.config import TrainerConfig
@@ -16,10 +17,14 @@ from trainer.durable import write_json
 from trainer.errors import OperationError
 from trainer.outcome import Ending
 from trainer.process import ServingProcess
+from trainer.recipes import declared
 from trainer.server import make_app
 from trainer.service import Service
 from trainer.sessions import Sessions
 from trainer.work import Work
+
+if TYPE_CHECKING:
+    from trainer.operations.parts import Parts
 
 log = logging.getLogger(__name__)
 
@@ -64,14 +69,20 @@ class Runtime:
         self.service.open(parts, RUNNERS)
         log.info("ready")
         if self._recipe_running:
-            self._run_recipe(directory)
+            self._run_recipe(parts, directory)
 
-    def _run_recipe(self, model_directory: Path) -> None:
-        from trainer.recipe import SampleRecipe  # noqa: PLC0415  # see _load
+    def _run_recipe(self, parts: Parts, model_directory: Path) -> None:
+        from trainer.recipes.driver import Driver  # noqa: PLC0415  # see _load
+        from trainer.recipes.sample import SampleRecipe  # noqa: PLC0415
+        from trainer.recipes.tuning import Tuning  # noqa: PLC0415
 
         outcome = self.process.outcome
+        driver = Driver(self.config, self.checkpoints, self._call)
         try:
-            message = SampleRecipe(self.config, self.checkpoints, model_directory, self._call).run()
+            if self.config.recipe not in declared.NAMES:
+                message = SampleRecipe(driver, model_directory).run()
+            else:
+                message = Tuning.open(driver, parts, model_directory, self._wait_for).run()
         except OperationError as error:
             outcome.end("ERROR", f"Recipe {self.config.recipe} stopped: {error.detail}")
         except Exception as error:
@@ -81,7 +92,10 @@ class Runtime:
 
     def _call(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
         """One operation through the same queue that clients use, waited for."""
-        request_id = self.work.submit(operation, self.service.prepare(operation, body))
+        return self._wait_for(operation, self.service.prepare(operation, body))
+
+    def _wait_for(self, operation: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        request_id = self.work.submit(operation, run)
         ticket = self.work.ticket(request_id)
         try:
             return ticket.future.result()

@@ -32,6 +32,8 @@ SETTINGS_OF = {"importance_sampling": ("ratio_log_cap",), "ppo": tuple(LOSS_SETT
 """By loss what `loss_fn_config` may say; the numbers are the defaults."""
 REWARD = "reward"
 """What it may say of any loss, to be put on record: the mean reward of what is trained on. It changes no loss."""
+TOLD_LOSS = "loss"
+"""The same: the loss that a loop computed by itself, and of which it sends the gradient as weights."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Pass:
     """A forward pass over `data`, with gradients where `backward`.
 
     clip_* bound the probability ratio (ppo only), ratio_log_cap the size of its logarithm, before them.
-    reward is only put on record.
+    reward and told_loss are only put on record.
     """
 
     model_id: str
@@ -71,6 +73,7 @@ class Pass:
     ratio_log_cap: float
     backward: bool
     reward: float | None = None
+    told_loss: float | None = None
 
 
 @dataclass(frozen=True)
@@ -207,17 +210,26 @@ def _parse_pass(fields: Fields, name: str, *, backward: bool) -> Pass:
     if not isinstance(rows, list) or not rows:
         raise refuse(given.where("data"), "a list of at least one datum", rows)
     data = [_parse_datum(Fields(row, f"{given.where('data')}[{index}]"), loss_fn) for index, row in enumerate(rows)]
-    return Pass(fields.text("model_id"), data, loss_fn, low, high, cap, backward, _reward(config))
+    return Pass(
+        fields.text("model_id"),
+        data,
+        loss_fn,
+        low,
+        high,
+        cap,
+        backward,
+        _told(config, REWARD),
+        _told(config, TOLD_LOSS),
+    )
 
 
-def _reward(config: Fields) -> float | None:
-    told = config.value.get(REWARD)
-    return None if told is None else config.number(REWARD, 0.0, minimum=-math.inf)
+def _told(config: Fields, name: str) -> float | None:
+    return None if config.value.get(name) is None else config.number(name, 0.0, minimum=-math.inf)
 
 
 def _loss_settings(config: Fields, loss_fn: str) -> tuple[float, float, float]:
     """Both clip thresholds and the cap."""
-    allowed = (*SETTINGS_OF.get(loss_fn, ()), REWARD)
+    allowed = (*SETTINGS_OF.get(loss_fn, ()), REWARD, TOLD_LOSS)
     for key, value in config.value.items():
         if value is not None and key not in allowed:
             raise OperationError(

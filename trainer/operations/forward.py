@@ -52,7 +52,7 @@ def run_pass(parts: Parts, request: Pass) -> dict[str, Any]:
         ]
     totals = _totals(request, results, time.monotonic() - started)
     if request.backward:
-        _accumulate(model, totals, request.reward)
+        _accumulate(model, totals, request)
     elif parts.config.trainer_mode == FORWARD_ONLY:
         _record_forward(parts, model, totals)
     return {
@@ -162,7 +162,7 @@ def _totals(request: Pass, results: list[SequenceResult], seconds: float) -> _To
     )
 
 
-def _accumulate(model: HeldModel, totals: _Totals, reward: float | None) -> None:
+def _accumulate(model: HeldModel, totals: _Totals, request: Pass) -> None:
     total = model.accumulated
     total.loss += totals.loss
     total.loss_tokens += totals.loss_tokens
@@ -171,8 +171,10 @@ def _accumulate(model: HeldModel, totals: _Totals, reward: float | None) -> None
     total.longest = max(total.longest, totals.longest)
     total.seconds += totals.seconds
     total.passes += 1
-    if reward is not None:
-        total.rewards.append(reward)
+    if request.reward is not None:
+        total.rewards.append(request.reward)
+    if request.told_loss is not None:
+        total.told_losses.append(request.told_loss)
 
 
 def _record_forward(parts: Parts, model: HeldModel, totals: _Totals) -> None:

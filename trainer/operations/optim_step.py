@@ -35,7 +35,7 @@ def optim_step(parts: Parts, request: OptimStep) -> dict[str, Any]:
     model.step += 1
     record = StepRecord(
         step=model.step,
-        loss_per_token=total.loss / max(1, total.loss_tokens),
+        loss_per_token=fmean(total.told_losses) if total.told_losses else total.loss / max(1, total.loss_tokens),
         learning_rate=request.learning_rate,
         grad_norm=norm,
         tokens=total.tokens,
