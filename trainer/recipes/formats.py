@@ -16,7 +16,7 @@ from typing import Any
 from trainer.recipes.rows import DatasetError
 
 CHAT, COMPLETION, TEXT, PREFERENCE = "chat", "completion", "text", "preference"
-_KEYS = {CHAT: ("messages",), COMPLETION: ("prompt", "completion"), PREFERENCE: ("chosen", "rejected"), TEXT: ("text",)}
+_KEYS = {PREFERENCE: ("chosen", "rejected"), CHAT: ("messages",), COMPLETION: ("prompt", "completion"), TEXT: ("text",)}
 ASSISTANT = "assistant"
 
 Messages = Sequence[Mapping[str, Any]]
@@ -169,8 +169,7 @@ def _split(row: Row, key: str, line: int) -> tuple[Any, Any]:
     if (prompt := row.get("prompt")) is not None:
         before = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else _messages(prompt, "prompt", line)
         return before, said
-    other = row.get("rejected" if key == "chosen" else "chosen")
-    shared = _shared(said, other) if isinstance(other, list) else 0
+    shared = _shared(said, _messages(row["rejected" if key == "chosen" else "chosen"], key, line))
     return said[:shared], said[shared:]
 
 
@@ -187,14 +186,22 @@ def _text(value: Any, key: str, line: int) -> str:
 
 
 def _messages(value: Any, key: str, line: int) -> list[dict[str, Any]]:
-    if (
-        not isinstance(value, list)
-        or not value
-        or not all(isinstance(each, dict) and each.get("role") for each in value)
-    ):
-        raise DatasetError(
-            f'Line {line}: {key} must be a list of messages such as {{"role": "user", "content": "..."}}.'
-        )
+    """A list of messages, or an object that wraps one; contents that are parts of text as one text."""
+    value = value.get("messages") if isinstance(value, dict) else value
+    if not isinstance(value, list) or not value or not all(map(_is_message, value)):
+        example = '{"role": "user", "content": "..."}'
+        raise DatasetError(f"Line {line}: {key} must be a list of messages such as {example}.")
     if not any(message["role"] == ASSISTANT for message in value) and key != "prompt":
         raise DatasetError(f"Line {line}: {key} has no message of the role assistant, so there is nothing to learn.")
-    return value
+    return [message | {"content": _content(message)} for message in value]
+
+
+def _is_message(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("role"), str)
+
+
+def _content(message: Mapping[str, Any]) -> str:
+    content = message.get("content")
+    if isinstance(content, list):
+        return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else ""
