@@ -89,6 +89,7 @@ def _open_local(opening: Opening) -> Provider:
         models=settings.SLIPWAY_HOME / "models",
         mapped=directories_in(config.models),
         weights=settings.SLIPWAY_HOME / "weights",
+        datasets=settings.SLIPWAY_HOME / "datasets" / "files",
         trainer_package=settings.BASE_DIR / "trainer",
         environment=Path(config.environment or settings.SLIPWAY_HOME / "trainer-env"),
         users=settings.SLIPWAY_TRAINER_USERS,

@@ -18,6 +18,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
+from connections.providers.evaluations import EvaluationRecord, RunPlan
+from connections.providers.recipe_parameters import RecipeParameter
 from connections.providers.spec import TrainerSpec
 from connections.providers.states import AttemptState, Reason
 
@@ -259,12 +261,16 @@ class MetricRecord:
 class MetricPage:
     """Records in the order of their numbers; `offset` is where the next page starts, in units of the provider's own.
 
+    Beside them what a recipe put on record among its steps; `plan` is the newest.
+
     An offset that stays the same says that there is nothing more for now; a page may be empty and yet go on.
     """
 
     records: tuple[MetricRecord, ...]
     offset: int
     limits: tuple[Truncation, ...] = ()
+    evaluations: tuple[EvaluationRecord, ...] = ()
+    plan: RunPlan | None = None
 
 
 class CheckpointKind(StrEnum):
@@ -316,10 +322,16 @@ class CheckpointList:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What may drive the trainer besides the user's own loop."""
+    """What may drive the trainer besides the user's own loop.
+
+    `parameters` are what users may set of it. `formats` are those of the rows of the dataset that it trains on, none
+    where it trains on no dataset of theirs.
+    """
 
     name: str
     label: str
+    parameters: tuple[RecipeParameter, ...] = ()
+    formats: tuple[str, ...] = ()
 
 
 class Provider(Protocol):

@@ -42,6 +42,17 @@ class ShardingScheme:
 
 
 @dataclass(frozen=True)
+class DatasetFile:
+    """A dataset as a trainer is given it: its resource name, the name of its file here, and what that holds."""
+
+    name: str
+    file: str
+    sha256: str
+    format: str
+    rows: int
+
+
+@dataclass(frozen=True)
 class TrainerSpec:
     """What the user set and what the shape owns, side by side.
 
@@ -49,7 +60,8 @@ class TrainerSpec:
     `learning_rate` is None for a forward-only trainer. None elsewhere means that the provider chooses.
     `continue_from` is the resource name of a checkpoint that the recipe goes on from, saved at `continue_step`; or of
     an adapter, a model of the account, that every LoRA model of the trainer begins as. `deployment_gpus` are those of
-    one deployment replica, None where there is no deployment.
+    one deployment replica, None where there is no deployment. `recipe_parameters` are all that the recipe has, by
+    name; `dataset` is what it trains on, and `extra_steps` are those asked for once it had run to its end.
     """
 
     training_shape_version: str
@@ -78,6 +90,9 @@ class TrainerSpec:
     continue_from: str | None = None
     continue_step: int | None = None
     deployment_gpus: int | None = None
+    recipe_parameters: dict[str, str | int | float] | None = None
+    dataset: DatasetFile | None = None
+    extra_steps: int | None = None
 
     @property
     def adapter(self) -> str:
@@ -117,5 +132,6 @@ class TrainerSpec:
             | {
                 "trainer_mode": TrainerMode(stored["trainer_mode"]),
                 "trainer_sharding_scheme": ShardingScheme(**scheme) if scheme else None,
+                "dataset": DatasetFile(**stored["dataset"]) if stored.get("dataset") else None,
             }
         )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from connections.providers.base import Recipe
 from connections.providers.local.users import closed_model
 from connections.providers.spec import TrainerSpec
 from connections.providers.trainer_files.base_models import is_model
@@ -92,7 +93,9 @@ def linked_folders(places: ModelPlaces, base_model: str) -> set[Path]:
     return {directory, *(path.resolve().parent for path in directory.iterdir())}
 
 
-def reasons_against(spec: TrainerSpec, places: ModelPlaces, *, others: Callable[[], bool]) -> Iterator[str]:
+def reasons_against(
+    spec: TrainerSpec, places: ModelPlaces, recipes: Sequence[Recipe], *, others: Callable[[], bool]
+) -> Iterator[str]:
     """Why the spec cannot run here, one sentence a reason; `others` says whether trainers are other users than we.
 
     It is asked last, and only where it matters: to find that out takes longer than all the rest.
@@ -102,7 +105,7 @@ def reasons_against(spec: TrainerSpec, places: ModelPlaces, *, others: Callable[
     elif gpus := spec.gpus_per_replica:
         needs = f"The shape needs {quantity(gpus, 'GPU')} a replica"
         yield f"{needs}; this machine's provider runs shapes without GPUs only."
-    yield from reasons_of_trainer(spec, "this machine")
+    yield from reasons_of_trainer(spec, "this machine", recipes)
     if spec.adapter and not _is_adapter(places, spec.adapter):
         yield f"The adapter {spec.adapter} is not on this machine (any more): choose another one, or none."
     try:

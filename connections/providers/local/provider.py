@@ -33,6 +33,7 @@ from connections.providers.base import (
 )
 from connections.providers.local import capability, plan, processes
 from connections.providers.local.attempts import LocalAttempts
+from connections.providers.local.datasets import LocalDatasets, let_read
 from connections.providers.local.limits import Limits
 from connections.providers.local.merging import Merge
 from connections.providers.local.queue import Queue, settle
@@ -63,6 +64,7 @@ class LocalProvider:
     least_free_bytes free space of the disk below which no trainer is started
     grace_seconds    what a trainer gets between SIGTERM and SIGKILL
     sampler_slots    how many samplers run at a time; their package lies beside the trainer's
+    datasets         the files of datasets, which trainers get copies of
     """
 
     root: Path
@@ -79,6 +81,7 @@ class LocalProvider:
     grace_seconds: float = 3.0
     mapped: Mapping[str, Path] = field(default_factory=dict)
     sampler_slots: int = 1
+    datasets: Path = Path("/nonexistent")
 
     @property
     def samplers(self) -> LocalSamplers:
@@ -141,13 +144,15 @@ class LocalProvider:
                 seen[reference] = error
         return seen
 
-    def recipes(self, spec: TrainerSpec) -> Sequence[Recipe]:  # noqa: ARG002  (the same for every spec)
+    def recipes(self, spec: TrainerSpec) -> Sequence[Recipe]:
         """The recipes, the default one first."""
-        return recipes.RECIPES
+        return recipes.recipes_for(spec, self.trainer_package)
 
     def fits(self, spec: TrainerSpec) -> Sequence[str]:
         """Why the spec cannot run here; empty where it can."""
-        return list(capability.reasons_against(spec, self._models, others=lambda: not self._users.obstacle()))
+        offered = recipes.recipes_for(spec, self.trainer_package)
+        others = lambda: not self._users.obstacle()  # noqa: E731  (asked where it matters alone)
+        return list(capability.reasons_against(spec, self._models, offered, others=others))
 
     def tokenizer(self, base_model: str) -> Mapping[str, bytes]:
         """The files of the model's tokenizer, by name; none where the model is not here. Errors: `Retryable`."""
@@ -164,7 +169,7 @@ class LocalProvider:
         with _faults():
             self._attempts.take(
                 submission,
-                refused=lambda: self.fits(submission.spec),
+                refused=lambda: [*self.fits(submission.spec), *self._datasets.take(submission)],
                 busy=f"Another attempt of job {submission.reference.job} is not over yet.",
             )
 
@@ -268,6 +273,10 @@ class LocalProvider:
             return stopped
 
     @property
+    def _datasets(self) -> LocalDatasets:
+        return LocalDatasets(self.datasets, self._folders)
+
+    @property
     def _folders(self) -> JobFolders:
         return JobFolders(self.root, "on this machine")
 
@@ -307,6 +316,7 @@ class LocalProvider:
         shared = self.weights / job_directory.parent.name
         if user:
             self._users.share(shared, user.account_group)
+            let_read(job_directory, user)
         config = make_config(
             spec,
             directory=directory,

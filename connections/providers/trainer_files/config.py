@@ -45,6 +45,10 @@ def make_config(
         "resume_from": resume_from or None,
         "start_from": _start_from(spec),
         "start_step": spec.continue_step or 0,
+        "extra_steps": spec.extra_steps or 0,
+        "dataset": str(job_directory / files.DATASET) if spec.dataset else None,
+        "dataset_sha256": spec.dataset.sha256 if spec.dataset else None,
+        "parameters": spec.recipe_parameters or {},
     }
 
 

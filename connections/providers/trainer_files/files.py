@@ -44,6 +44,7 @@ PLACE = "place"  # in the provider's root: its own path, by which a copy knows t
 ATTEMPTS = "attempts"  # of the job, with the next two: one folder each, by number
 CHECKPOINTS = "checkpoints"  # of the job, beside its attempts
 SAMPLER = "sampler"  # the same: weights alone, for a sampler
+DATASET = "dataset.jsonl"  # the same: what its recipe trains on
 DELETED = "deleted"  # the same: nothing but checkpoints is kept of the job, and nothing runs under its id again
 
 

@@ -2,22 +2,60 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
 
 from connections.providers.base import VALIDATION_RECIPE, Recipe
-from connections.providers.spec import NO_RECIPE, TrainerSpec
+from connections.providers.recipe_parameters import RecipeParameter
+from connections.providers.spec import NO_RECIPE, TrainerMode, TrainerSpec
 
+DECLARED = Path("recipes") / "declared.json"
+"""In the trainer's package: what its recipes let people set."""
 RECIPES: Sequence[Recipe] = (
     Recipe("sample-sft", "Sample fine-tuning: the trainer drives itself"),
     Recipe(NO_RECIPE, "None: my own loop drives it"),
 )
+"""Those that need no dataset."""
 
 
-def reasons_of_trainer(spec: TrainerSpec, place: str) -> Iterator[str]:
+def recipes_for(spec: TrainerSpec, trainer_package: Path) -> tuple[Recipe, ...]:
+    """The recipes of the trainer, the default one first; those of datasets where there is something to train."""
+    trains = spec.trainer_mode is not TrainerMode.FORWARD_ONLY and not _is_bare(spec)
+    return (RECIPES[0], *(declared(trainer_package) if trains else ()), *RECIPES[1:])
+
+
+@lru_cache
+def declared(trainer_package: Path) -> tuple[Recipe, ...]:
+    """The recipes that train on a dataset, as the trainer declares them; none of a trainer that declares none."""
+    try:
+        told = json.loads((trainer_package / DECLARED).read_bytes())
+    except FileNotFoundError:
+        return ()
+    return tuple(
+        Recipe(
+            recipe["name"],
+            recipe["label"],
+            tuple(
+                RecipeParameter.from_json(name, told["parameters"][name] | recipe.get("changes", {}).get(name, {}))
+                for name in recipe["parameters"]
+            ),
+            tuple(recipe["formats"]),
+        )
+        for recipe in told["recipes"]
+    )
+
+
+def reasons_of_trainer(spec: TrainerSpec, place: str, recipes: Sequence[Recipe] = RECIPES) -> Iterator[str]:
     """Why our trainer cannot run the spec wherever it is started; `place` is where that is: "this machine"."""
     if spec.trainer_replica_count != 1:
         yield f"It asks for {spec.trainer_replica_count} trainer replicas; {place} runs 1 replica only."
     if spec.region:
         yield f"It asks for region {spec.region}; {place} has no regions: leave the region empty."
-    if spec.recipe not in {*(recipe.name for recipe in RECIPES), VALIDATION_RECIPE}:
-        yield f"The recipe {spec.recipe} is not one of {', '.join(recipe.name for recipe in RECIPES)}."
+    if spec.recipe not in {*(recipe.name for recipe in recipes), VALIDATION_RECIPE}:
+        yield f"The recipe {spec.recipe} is not one of {', '.join(recipe.name for recipe in recipes)}."
+
+
+def _is_bare(spec: TrainerSpec) -> bool:
+    return spec.trainer_mode is TrainerMode.LORA_TRAINER and spec.lora_rank == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 from connections.providers.base import (
     LogChunk,
@@ -14,10 +14,19 @@ from connections.providers.base import (
     Progress,
     Truncation,
 )
+from connections.providers.evaluations import EvaluationRecord, RunPlan
 from connections.providers.samplers import SamplerRecord, SamplerRecordPage
-from connections.providers.trainer_files import reading, values
+from connections.providers.trainer_files import reading, run_records, values
 
-_Record = TypeVar("_Record", MetricRecord, SamplerRecord)
+TrainerRecord = MetricRecord | EvaluationRecord | RunPlan
+
+
+class _Numbered(Protocol):
+    @property
+    def number(self) -> int: ...
+
+
+_Record = TypeVar("_Record", bound=_Numbered)
 LOG_CHUNK = 64 * 1024
 LOG_BEHIND = 1024 * 1024
 """Of a log that is more than this ahead, the end is read: nobody is shown more than that anyway."""
@@ -104,8 +113,15 @@ def read_metrics(path: Path, offset: int, limit: int = METRICS_LIMIT) -> MetricP
 
     Lines that are no records are passed over; so are those beyond a million records or 256 MiB.
     """
-    found, end, is_cut = _read_numbered(path, offset, limit, _metric)
-    return MetricPage(tuple(found), end, (TOO_MANY_RECORDS,) if is_cut else ())
+    found, end, is_cut = _read_numbered(path, offset, limit, _trainer_record)
+    plans = [record for record in found if isinstance(record, RunPlan)]
+    return MetricPage(
+        tuple(record for record in found if isinstance(record, MetricRecord)),
+        end,
+        (TOO_MANY_RECORDS,) if is_cut else (),
+        tuple(record for record in found if isinstance(record, EvaluationRecord)),
+        plans[-1] if plans else None,
+    )
 
 
 def read_sampler_records(path: Path, offset: int, limit: int = METRICS_LIMIT) -> SamplerRecordPage:
@@ -140,10 +156,14 @@ def _read_numbered(
     return records, offset + start, is_cut
 
 
-def _metric(line: bytes) -> MetricRecord | None:
-    record = reading.as_object(line)
-    if record is None:
-        return None
+def _trainer_record(line: bytes) -> TrainerRecord | None:
+    """A step, or what a recipe says by a kind of its own."""
+    record = reading.as_object(line) or {}
+    kind = record.get("kind")
+    return run_records.READERS[kind](record) if kind in run_records.READERS else _metric(record)
+
+
+def _metric(record: dict[str, Any]) -> MetricRecord | None:
     number, step, time = (
         values.number(record.get("number")),
         values.number(record.get("step")),

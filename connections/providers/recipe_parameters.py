@@ -1,0 +1,33 @@
+"""What users may set of a recipe: data of whoever offers it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+INTEGER, NUMBER, TEXT = "integer", "number", "text"
+
+
+@dataclass(frozen=True)
+class RecipeParameter:
+    """One of them. `type` is "integer", "number", or "text" with `choices`; limits are inclusive.
+
+    `unit` is what it counts, "" for nothing; `source` says where the default is from.
+    """
+
+    name: str
+    label: str
+    type: str
+    default: str | int | float
+    help: str
+    source: str
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    choices: tuple[str, ...] = ()
+    unit: str = ""
+
+    @classmethod
+    def from_json(cls, name: str, stored: Mapping[str, Any]) -> RecipeParameter:
+        """As a trainer declares it. Errors: `TypeError`, `KeyError` where it is none."""
+        return cls(name=name, **{**stored, "choices": tuple(stored.get("choices", ()))})
