@@ -20,6 +20,7 @@ from connections.providers.spec import NO_RECIPE, TrainerSpec
 from connections.providers.unnamed import GivesTypes
 from connections.queries import usable_connections
 from launches.companions import ALONE, Companions, reasons_against_set
+from launches.recipes import is_of_recipe, read_settings
 from launches.resolve import (
     CONNECTION,
     CONTINUE_FROM,
@@ -95,6 +96,10 @@ class Offer:
         """Names of the recipes, the default one first."""
         return tuple(recipe.name for recipe in self.recipes) or (NO_RECIPE,)
 
+    def recipe_of(self, name: str) -> Recipe | None:
+        """The recipe of that name."""
+        return next((recipe for recipe in self.recipes if recipe.name == name), None)
+
     @property
     def refusals(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """By connection, why it does not take the spec."""
@@ -153,7 +158,7 @@ def place(
     inputs = settled(subject, inputs)
     point = subject.checkpoint(inputs.get(CONTINUE_FROM))
     wanted = str(inputs.get(CONNECTION) or (point.connection if point else ""))
-    others = {name: value for name, value in inputs.items() if name != RECIPE}
+    others = {name: value for name, value in inputs.items() if name != RECIPE and not is_of_recipe(name)}
     spec = resolve(subject, others, connections=names_of(connections))
     if point and point.connection not in ("", wanted) and isinstance(spec, TrainerSpec):
         spec = (Violation(CONTINUE_FROM, f"{point.label} lies on {point.connection}. Let it run there."),)
@@ -164,9 +169,12 @@ def place(
     recipe, wrong = read_recipe(inputs.get(RECIPE), usual.recipe_names)
     if point and not point.is_adapter and recipe == NO_RECIPE and isinstance(spec, TrainerSpec) and not wrong:
         wrong = [Violation(CONTINUE_FROM, _load_it_yourself(point))]
+    told = read_settings(usual.recipe_of(recipe), usual.recipes, inputs, subject.datasets)
+    wrong = [*wrong, *told.violations]
     if not isinstance(spec, TrainerSpec):
         return Placement((*spec, *wrong), usual)
-    return Placement(tuple(wrong) or replace(spec, recipe=recipe), usual if wrong else offer, beside)
+    spec = replace(spec, recipe=recipe, recipe_parameters=told.parameters, dataset=told.dataset)
+    return Placement(tuple(wrong) or spec, usual if wrong else offer, beside)
 
 
 def companions_of(

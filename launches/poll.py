@@ -23,6 +23,7 @@ from connections.providers.base import (
     Truncation,
     Unreachable,
 )
+from connections.providers.evaluations import EvaluationRecord, RunPlan
 from connections.providers.states import FINAL, AttemptState, Reason
 
 log = structlog.get_logger(__name__)
@@ -64,6 +65,8 @@ class Report:
     log: LogChunk | None = None
     metrics: tuple[MetricRecord, ...] = ()
     metrics_offset: int | None = None
+    evaluations: tuple[EvaluationRecord, ...] = ()
+    plan: RunPlan | None = None
     checkpoints: tuple[CheckpointRecord, ...] | None = None
     limits: tuple[Truncation, ...] = ()
     more: bool = False
@@ -140,7 +143,15 @@ def _batch(provider: Provider, reference: Reference, position: ReadOffsets) -> R
     chunk = provider.logs(reference, position.log)
     page = provider.metrics(reference, position.metrics)
     limits = (*chunk.limits, *page.limits)
-    return Report(None, log=chunk, metrics=page.records, metrics_offset=page.offset, limits=limits)
+    return Report(
+        None,
+        log=chunk,
+        metrics=page.records,
+        metrics_offset=page.offset,
+        evaluations=page.evaluations,
+        plan=page.plan,
+        limits=limits,
+    )
 
 
 def _reached(batch: Report) -> ReadOffsets:

@@ -17,7 +17,7 @@ from catalog.fields.snapshot_fields import FIELDS, spec_of
 from catalog.fields.snapshots import Snapshot
 from catalog.fields.values import Value, one_of, read_value, shown
 from catalog.text_rules import shortened
-from connections.providers.spec import NO_RECIPE, TrainerMode, TrainerSpec
+from connections.providers.spec import NO_RECIPE, DatasetFile, TrainerMode, TrainerSpec
 from wire.errors import Violation, capped
 from wire.names import parse_model_name
 from wire.numbers import read_whole
@@ -80,6 +80,7 @@ class Subject:
 
     `renamed` has the names that models had before, which mean them still. `serving` is what the deployment shape that
     it links owns, None where that is not here; `reference` what a reference beside it would be launched from, likewise.
+    `datasets` are what recipes may train on.
     """
 
     version_name: str
@@ -90,6 +91,7 @@ class Subject:
     renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
     serving: Snapshot | None = None
     reference: Subject | None = None
+    datasets: tuple[DatasetFile, ...] = ()
 
     def checkpoint(self, name: Any) -> StartingPoint | None:
         """The one of that name."""

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Mod
 
-from launches.models import Launch, Metric
+from launches.models import Evaluation, Launch, Metric
 
 TABLE = 50
 CURVE = 2_000
 """About how many points of a curve are sent at once; of a longer one every n-th."""
 MOST_ATTEMPTS = 50
+MOST_EVALUATIONS = 1_000
 
 Position = tuple[int, int]
 """Where a reader of the series stands: the number of an attempt, and of the newest of its records that they have."""
@@ -67,6 +68,27 @@ def newest_of(series: Sequence[AttemptRecords]) -> list[tuple[int, Metric]]:
     found = list(parts[0].union(*parts[1:], all=True)) if parts else []
     found.sort(key=lambda record: (numbers[record.attempt_id], record.number), reverse=True)
     return [(numbers[record.attempt_id], record) for record in found[:TABLE]]
+
+
+def evaluations_of(series: Sequence[AttemptRecords]) -> list[Evaluation]:
+    """The evaluations of the series by step, without their samples: of very many the newest.
+
+    One after a step from which a later attempt went on is of that very checkpoint, and counts.
+    """
+    if not series:
+        return []
+    own = (
+        Q(attempt=part.attempt) if part.end is None else Q(attempt=part.attempt, step__lt=part.end) for part in series
+    )
+    found = Evaluation.objects.filter(functools.reduce(operator.or_, own)).defer("samples")
+    return list(found.order_by("-step", "-attempt_id", "-number")[:MOST_EVALUATIONS])[::-1]
+
+
+def with_samples(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    """The first and the last of them that have samples, with these."""
+    wanted = Evaluation.objects.filter(pk__in=[each.pk for each in evaluations]).exclude(samples=[])
+    ends = wanted.order_by("step", "pk")[:1].union(wanted.order_by("-step", "-pk")[:1])
+    return sorted(ends, key=lambda each: (each.step, each.pk))
 
 
 def curve_of(series: Sequence[AttemptRecords], *, after: Position) -> list[tuple[int, Metric]]:

@@ -17,16 +17,18 @@ from catalog.selection import ShapeRequirements
 from catalog.states import ModelKind
 from catalog.trained_queries import startable_fitting
 from connections.providers.base import CheckpointKind
-from connections.providers.spec import TrainerMode
+from connections.providers.spec import NO_RECIPE, DatasetFile, TrainerMode
+from datasets.queries import ready_datasets
 from launches.choosing import choose_shape
 from launches.models import Checkpoint
-from launches.resolve import CONTINUE_FROM, StartingPoint, Subject
+from launches.recipes import DATASET
+from launches.resolve import CONTINUE_FROM, RECIPE, StartingPoint, Subject
 from wire.names import parse_checkpoint_name, parse_model_name
 
 NOTHING_SET: Mapping[str, Any] = {}
 MOST_FITTING_MODELS = 100
 """With the models that people made there are half as many more at most."""
-MOST_STARTING_POINTS, MOST_SHAPES = 50, 12
+MOST_STARTING_POINTS, MOST_SHAPES, MOST_DATASETS = 50, 12, 100
 
 
 def subject_of(version: ShapeVersion, account: Account | None, inputs: Mapping[str, Any] = NOTHING_SET) -> Subject:
@@ -54,8 +56,24 @@ def subject_of(version: ShapeVersion, account: Account | None, inputs: Mapping[s
         ),
         renamed=_renamed(models),
         serving=_serving(snapshot, account),
+        datasets=datasets_of(account, inputs.get(DATASET)) if account and _may_need_one(inputs) else (),
         reference=replace(bare_subject(beside), fitting_models=fitting) if beside else None,
     )
+
+
+def _may_need_one(inputs: Mapping[str, Any]) -> bool:
+    """Whether a recipe is named that may train on a dataset: none does where nobody chooses it."""
+    return inputs.get(RECIPE) not in (None, "", NO_RECIPE)
+
+
+def datasets_of(account: Account, wanted: Any = None) -> tuple[DatasetFile, ...]:
+    """What recipes may train on, the newest first; of very many the newest hundred, and the one that is wanted."""
+    ready = ready_datasets(account)
+    found = list(ready[:MOST_DATASETS])
+    last = str(wanted or "").rpartition("/")[2]
+    if last and last not in {row.dataset_id for row in found}:
+        found += ready.filter(dataset_id=last[:63])
+    return tuple(DatasetFile(row.name, f"{row.uid.hex}.jsonl", row.sha256, row.format, row.rows or 0) for row in found)
 
 
 def reference_version(version: ShapeVersion, account: Account | None) -> ShapeVersion | None:

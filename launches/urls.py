@@ -8,7 +8,7 @@ from launches.views.adopt_trainer import unknown_trainer_adopt
 from launches.views.compare_models import models_compare
 from launches.views.connect import connect
 from launches.views.downloads import checkpoint, checkpoint_archive, checkpoint_file, signed_download
-from launches.views.launch_actions import launch_discard, launch_going_on, launch_keep
+from launches.views.launch_actions import launch_discard, launch_extend, launch_going_on, launch_keep
 from launches.views.launch_check import launch_check
 from launches.views.launch_form import launch_clone, launch_preview
 from launches.views.launch_list import launches, shape_launches
@@ -46,6 +46,7 @@ urlpatterns = [
     path("launches/<uuid:uid>/metrics", launch_metrics, name="launch_metrics"),
     path("launches/<uuid:uid>/keep", launch_keep, name="launch_keep"),
     path("launches/<uuid:uid>/going-on", launch_going_on, name="launch_going_on"),
+    path("launches/<uuid:uid>/extend", launch_extend, name="launch_extend"),
     path("launches/<uuid:uid>/checkpoints/discard", launch_discard, name="launch_discard"),
     path(_CHECKPOINT, checkpoint, name="checkpoint"),
     path(f"{_CHECKPOINT}/archive", checkpoint_archive, name="checkpoint_archive"),

@@ -364,6 +364,7 @@ TABLE: dict[str, list[Case]] = {
         post(of_launch("/resume"), at_least(Role.LAUNCHER, UNPROCESSABLE)),  # it is not over
         post(lambda world: f"/launches/{world.failed.uid}/resume", at_least(Role.LAUNCHER, FOUND)),
     ],
+    "launch_extend": [post(of_launch("/extend"), at_least(Role.LAUNCHER, UNPROCESSABLE), steps="5")],  # it is not over
     "launch_going_on": [post(of_launch("/going-on"), at_least(Role.LAUNCHER, FOUND), goes_on="yes")],
     "launch_keep": [post(of_launch("/keep"), at_least(Role.LAUNCHER, FOUND))],
     "checkpoint": [get(of_saved(""), members(OK)), get(of_launch("/saves/training/none"), signed_in(MISSING))],

@@ -10,6 +10,7 @@ from catalog.fields.launch_fields import PLACES
 from catalog.fields.snapshots import Snapshot
 from connections.providers.spec import NO_RECIPE, TrainerMode
 from launches.labels import Labels
+from launches.recipes import DATASET, PREFIX
 from launches.resolve import CONTINUE_FROM, RECIPE, WHEN_INTERRUPTED
 from wire.errors import InvalidArgument, Violation
 from wire.numbers import read_whole
@@ -22,6 +23,8 @@ WIRE = {
     "accelerator_type": "trainingConfig.acceleratorType",
     "accelerator_count": "trainingConfig.acceleratorCount",
     CONTINUE_FROM: "trainingConfig.warmStartFrom",
+    RECIPE: "recipe.name",
+    DATASET: "dataset",
     WHEN_INTERRUPTED: "whenInterrupted",
     "purpose": "purpose",
     "managed_by": "managedBy",
@@ -29,9 +32,9 @@ WIRE = {
     "custom_image_tag": "trainingConfig.customImageTag",
 }
 """Where the fields of a launch stand in the request, those that the shape owns last."""
-_NO_INPUTS = frozenset({"job_id", "purpose", "managed_by", WHEN_INTERRUPTED})
+_NO_INPUTS = frozenset({"job_id", "purpose", "managed_by", WHEN_INTERRUPTED, RECIPE, DATASET})
 _LOOP = "the caller's own loop drives a trainer here, and decides this"
-_DATA = "a trainer here gets its data from the caller's own loop"
+_DATA = "a trainer here gets its data from the caller's own loop, where no recipe is named"
 _ENGINE = "what a trainer is started with is its shape's and its connection's to say"
 UNAVAILABLE = {
     "dataset": _DATA,
@@ -78,7 +81,12 @@ def value_at(body: Mapping[str, Any], path: str) -> Any:
 
 def refuse_unavailable(body: Mapping[str, Any]) -> None:
     """Errors: `InvalidArgument` naming every field that asks for what no trainer here has."""
-    wanted = [(path, why) for path, why in UNAVAILABLE.items() if not _says_nothing(value_at(body, path))]
+    drives_itself = not _says_nothing(value_at(body, WIRE[RECIPE]))
+    wanted = [
+        (path, why)
+        for path, why in UNAVAILABLE.items()
+        if not _says_nothing(value_at(body, path)) and not (drives_itself and path == WIRE[DATASET])
+    ]
     if wanted:
         raise InvalidArgument(
             [Violation(path, f"Not supported here, because {why}. Leave it out, or empty.") for path, why in wanted]
@@ -97,7 +105,7 @@ def _says_nothing(value: Any) -> bool:
 def launch_inputs(snapshot: Snapshot, body: Mapping[str, Any], *, named: bool) -> dict[str, Any]:
     """The launch's inputs, with those that the shape owns, so that all are refused at once and as by the form.
 
-    `named` says whether the request named the shape. No recipe: the caller's own loop drives the trainer.
+    `named` says whether the request named the shape. Where no recipe is named the caller's own loop drives the trainer.
     """
     inputs = {name: value_at(body, path) for name, path in WIRE.items() if name not in _NO_INPUTS}
     timeout = inputs["inactivity_timeout"]
@@ -116,7 +124,19 @@ def launch_inputs(snapshot: Snapshot, body: Mapping[str, Any], *, named: bool) -
     for name in _NOT_SET_BY_ZERO:
         if name in inputs and _says_nothing(inputs[name]):
             del inputs[name]
-    return {name: value for name, value in inputs.items() if value is not None} | {RECIPE: NO_RECIPE}
+    return {name: value for name, value in inputs.items() if value is not None} | _recipe_inputs(body)
+
+
+def _recipe_inputs(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe, its parameters, and the dataset, where a recipe is named."""
+    told = {name: value for name, value in (body.get("recipe") or {}).items() if not _blank(value)}
+    name = told.pop("name", NO_RECIPE)
+    dataset = {DATASET: body["dataset"]} if body.get("dataset") else {}
+    return {RECIPE: name} | dataset | {f"{PREFIX}{parameter}": value for parameter, value in told.items()}
+
+
+def _blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _may_only_go_forward(snapshot: Snapshot, inputs: Mapping[str, Any]) -> bool:

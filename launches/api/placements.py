@@ -7,10 +7,12 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
+from connections.providers.spec import TrainerSpec
 from launches.api.resources import STATES, TrainerJobSerializer
 from launches.domain.check_launch import REFUSED, CheckedLaunch
 from launches.models import Launch
 from launches.placement import Outlook, Verdict
+from launches.recipes import RunOutlook, outlook_of
 from wire.times import rfc3339
 
 NOT_THERE = "JOB_STATE_UNSPECIFIED"
@@ -58,6 +60,26 @@ class PlacementSerializer(serializers.Serializer[CheckedLaunch]):
         }
 
 
+class RunSerializer(serializers.Serializer[RunOutlook]):
+    """What a run on a dataset would be, as far as that is known before its rows are read."""
+
+    steps = serializers.IntegerField(read_only=True)
+    stepsPerEpoch = serializers.IntegerField(read_only=True)
+    heldOutRows = serializers.IntegerField(read_only=True)
+    checkpoints = serializers.IntegerField(read_only=True)
+    exact = serializers.BooleanField(read_only=True, help_text="false where packing makes them fewer")
+
+    def to_representation(self, outlook: RunOutlook) -> dict[str, Any]:
+        """Counted in optimizer steps."""
+        return {
+            "steps": outlook.steps,
+            "stepsPerEpoch": outlook.steps_an_epoch,
+            "heldOutRows": outlook.held_out,
+            "checkpoints": outlook.checkpoints,
+            "exact": outlook.is_exact,
+        }
+
+
 @extend_schema_serializer(component_name="CreatedRlorTrainerJob")
 class CreatedJobSerializer(TrainerJobSerializer):
     """The job that was made; or, with `validateOnly`, as it would be, and where it would run."""
@@ -65,10 +87,13 @@ class CreatedJobSerializer(TrainerJobSerializer):
     createTime = serializers.DateTimeField(read_only=True, allow_null=True)
     state = serializers.ChoiceField((*STATES, NOT_THERE), read_only=True)
     placement = PlacementSerializer(read_only=True, required=False, help_text="only with validateOnly")
+    run = RunSerializer(read_only=True, required=False, help_text="the same, of a recipe that trains on a dataset")
 
     def to_representation(self, made: Launch | CheckedLaunch) -> dict[str, Any]:
         """A job that there is not has no time."""
         if isinstance(made, Launch):
             return super().to_representation(made)
         job = super().to_representation(made.launch)
-        return job | {"createTime": None, "state": NOT_THERE, "placement": PlacementSerializer(made).data}
+        outlook = outlook_of(TrainerSpec.from_json(made.launch.spec))
+        run = {"run": RunSerializer(outlook).data} if outlook else {}
+        return job | {"createTime": None, "state": NOT_THERE, "placement": PlacementSerializer(made).data} | run

@@ -61,6 +61,11 @@ class NumberInput(LaunchInput):
     """A number."""
 
 
+@extend_schema_field(OpenApiTypes.ANY)
+class AnyInput(LaunchInput):
+    """A text or a number."""
+
+
 class LabelField(serializers.CharField):
     """A text that is kept and shown."""
 
@@ -179,7 +184,15 @@ class TrainerJobSerializer(SettingsSerializer):
     jobProgress = serializers.DictField(read_only=True, allow_null=True)
     purpose = LabelField(help_text="a label, without effect")
     managedBy = LabelField(help_text="a label, without effect: what made the job")
-    dataset = serializers.CharField(required=False, allow_null=True, allow_blank=True, help_text="must be empty")
+    dataset = serializers.CharField(
+        required=False, allow_null=True, allow_blank=True, help_text="what a recipe trains on; else must be empty"
+    )
+    recipe = serializers.DictField(
+        child=AnyInput(),
+        required=False,
+        allow_null=True,
+        help_text="what drives the trainer instead of a loop of your own: its name, and its parameters by name",
+    )
     useReservation = serializers.BooleanField(required=False, allow_null=True, help_text="without effect")
     preemptible = UnsupportedInput()
     reservationTarget = UnsupportedInput()
@@ -225,9 +238,11 @@ class TrainerJobSerializer(SettingsSerializer):
             "jobProgress": None,
             "purpose": launch.purpose,
             "managedBy": launch.managed_by,
-            "dataset": "",
+            "dataset": spec.dataset.name if spec.dataset else "",
             "useReservation": False,
         }
+        if spec.recipe_parameters:
+            answer["recipe"] = {"name": spec.recipe, **spec.recipe_parameters}
         return in_order(answer, self.fields)
 
 

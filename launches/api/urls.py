@@ -14,6 +14,7 @@ urlpatterns = [
     re_path(rf"{_JOB}\Z", views.TrainerJobView.as_view(), name="api_job"),
     re_path(rf"{_JOB}:cancel\Z", views.CancelTrainerJobView.as_view(), name="api_job_cancel"),
     re_path(rf"{_JOB}:resume\Z", views.ResumeTrainerJobView.as_view(), name="api_job_resume"),
+    re_path(rf"{_JOB}:extend\Z", views.ExtendTrainerJobView.as_view(), name="api_job_extend"),
     re_path(rf"{_JOB}/checkpoints\Z", views.CheckpointsView.as_view(), name="api_checkpoints"),
     re_path(rf"{_CHECKPOINT}:download\Z", downloads.DownloadCheckpointView.as_view(), name="api_checkpoint_download"),
     re_path(

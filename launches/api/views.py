@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from django.db.models import Prefetch, Q, QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -16,10 +17,11 @@ from api.schema import answers_list, answers_nothing, answers_one
 from api.views import WILDCARD, ResourceView, asked, read_body, refuse_body
 from launches.api.create import create_job
 from launches.api.placements import CreatedJobSerializer
-from launches.api.resources import DELETED, STATES, WIRE_STATES, CheckpointSerializer, TrainerJobSerializer
+from launches.api.resources import DELETED, STATES, WIRE_STATES, CheckpointSerializer, TrainerJobSerializer, WholeInput
 from launches.domain.cancel_launch import cancel_launch
 from launches.domain.check_launch import CheckedLaunch
 from launches.domain.delete_launch import delete_launch
+from launches.domain.extend_launch import extend_launch
 from launches.domain.mirror_checkpoints import refresh_checkpoints
 from launches.domain.resume_launch import resume_launch
 from launches.models import Attempt, Checkpoint, Launch
@@ -160,6 +162,23 @@ class ResumeTrainerJobView(ResourceView):
         """Open the next attempt; when this answers, the job is PENDING."""
         refuse_body(request)
         resume_launch(actor=self.actor, launch=find_job(self, account, job))
+        return self.answer(TrainerJobSerializer, find_job(self, account, job))
+
+
+class ExtensionSerializer(serializers.Serializer[Any]):
+    """How many steps more."""
+
+    steps = WholeInput(help_text="optimizer steps beyond those that it has")
+
+
+class ExtendTrainerJobView(ResourceView):
+    """`:extend`"""
+
+    @extend_schema(**answers_one("ExtendRlorTrainerJob", TrainerJobSerializer, body=ExtensionSerializer))
+    def post(self, request: Request, account: str, job: str) -> Response:
+        """Let a recipe that has run to its end go on for so many steps; when this answers, the job is PENDING."""
+        steps = read_body(ExtensionSerializer, request.data)["steps"]
+        extend_launch(actor=self.actor, launch=find_job(self, account, job), steps=steps)
         return self.answer(TrainerJobSerializer, find_job(self, account, job))
 
 

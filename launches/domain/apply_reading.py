@@ -19,7 +19,7 @@ from launches.domain.append_event import TimelineLine, append_events
 from launches.domain.claim_attempt import AttemptClaim, hold_attempt
 from launches.domain.mirror_checkpoints import mirror_checkpoints
 from launches.live.wake import wake
-from launches.models import Attempt, Launch, Metric
+from launches.models import Attempt, Evaluation, Launch, Metric
 from launches.poll import LOG_TAIL_CHARACTERS, Report
 
 BATCH = 1000
@@ -55,8 +55,8 @@ def put_off(claim: AttemptClaim, *, due: datetime, heard_at: datetime | None = N
 def write_reading(launch: Launch, attempt: Attempt, report: Report, asked_at: datetime) -> None:
     """Write the batch to the locked rows; the caller saves the attempt. Repeated, it changes nothing."""
     if report.log is not None and report.log.offset > attempt.log_offset:
-        told = attempt.log_tail + report.log.text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
-        attempt.log_tail, attempt.log_offset = told[-LOG_TAIL_CHARACTERS:], report.log.offset
+        text = attempt.log_tail + report.log.text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+        attempt.log_tail, attempt.log_offset = text[-LOG_TAIL_CHARACTERS:], report.log.offset
     fresh = [record for record in report.metrics if record.number > attempt.metrics_read]
     if fresh:
         rows = [Metric(attempt=attempt, **asdict(record)) for record in fresh]
@@ -64,6 +64,12 @@ def write_reading(launch: Launch, attempt: Attempt, report: Report, asked_at: da
         attempt.metrics_read = fresh[-1].number
         launch.last_loss, launch.last_step = fresh[-1].loss_per_token, fresh[-1].step
         launch.save(update_fields=["last_loss", "last_step"])
+    if report.evaluations:
+        told = [Evaluation(attempt=attempt, **asdict(record)) for record in report.evaluations]
+        Evaluation.objects.bulk_create(told, ignore_conflicts=True, batch_size=BATCH)
+    if report.plan:
+        launch.plan = asdict(report.plan)
+        launch.save(update_fields=["plan"])
     if report.metrics_offset is not None:
         attempt.metrics_offset = report.metrics_offset
     if report.checkpoints is not None:

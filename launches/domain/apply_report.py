@@ -66,7 +66,7 @@ def apply_report(claim: AttemptClaim, report: Report, *, now: datetime) -> timed
     if attempt.cancel_requested_at != claim.attempt.cancel_requested_at:
         attempt.next_check_at, delay = now, timedelta()  # somebody cancelled while we talked: see to it at once
     attempt.save()
-    if report.metrics or _visible(attempt) != before:
+    if report.metrics or report.evaluations or _visible(attempt) != before:
         wake(launch)
     return delay
 

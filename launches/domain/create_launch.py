@@ -213,7 +213,8 @@ def _made_before(
             f"Open a new form to launch in {account.account_id}."
         )
     same = (found.inputs.get(REFERENCE) or "") == (inputs.get(REFERENCE) or "")
-    if found.spec != spec.as_json() or found.shape_version_id != version.pk or not same:
+    accepted = {name: value for name, value in found.spec.items() if name != "extra_steps"}  # asked for since
+    if accepted != spec.as_json() or found.shape_version_id != version.pk or not same:
         raise AlreadyExists(
             f"This form was sent before with other values and became {found.job_id}. "
             "Open a new form to launch again with these."

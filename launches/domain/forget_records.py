@@ -34,6 +34,7 @@ def forget_records(*, now: datetime) -> int:
         for attempt in attempts:
             newest = attempt.metrics.order_by("-number").values("pk")[:1]
             attempt.metrics.exclude(pk__in=newest).delete()
+            attempt.evaluations.all().delete()
         Attempt.objects.filter(pk__in=[attempt.pk for attempt in attempts]).update(log_tail="")
         forgotten += len(attempts)
     return forgotten

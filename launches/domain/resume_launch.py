@@ -16,7 +16,9 @@ from launches.states import RESUMABLE
 from launches.validation_runs import MEASURED_ONCE, is_validation_run
 from wire.errors import FailedPrecondition
 
-RUN_TO_ITS_END = "Its recipe has run to its end, so there is nothing left to resume. Clone it to train again."
+RUN_TO_ITS_END = (
+    "Its recipe has run to its end, so there is nothing left to resume. Extend it by some steps, or clone it."
+)
 
 
 def never_resumed(launch: Launch) -> str:

@@ -61,6 +61,7 @@ class Launch(models.Model):
     run_seconds = models.FloatField(default=0, db_default=0, help_text="How long its attempts that are over have run.")
     last_loss = models.FloatField(null=True, blank=True, help_text="Of the newest record of its series.")
     last_step = models.PositiveIntegerField(null=True, blank=True, help_text="Of the same record.")
+    plan = models.JSONField(null=True, blank=True, help_text="What its recipe said that the run will be.")
     agreed_version = models.CharField(
         max_length=300, blank=True, db_default="", help_text="What the engine resolved, where somebody agreed to that."
     )

@@ -53,6 +53,23 @@ class Metric(models.Model):
         }
 
 
+class Evaluation(models.Model):
+    """How good the model was after a step: the mean loss of rows that are held out, and what it answered to prompts."""
+
+    attempt = models.ForeignKey(Attempt, on_delete=models.CASCADE, related_name="evaluations")
+    number = models.PositiveIntegerField()
+    step = models.PositiveIntegerField()
+    loss = models.FloatField(null=True, help_text="NULL where no rows are held out.")
+    samples = models.JSONField(default=list, help_text="Of each prompt: prompt, expected, answer.")
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["attempt", "number"], name="evaluation_number_unique")]
+
+    def __str__(self) -> str:
+        return f"evaluation at step {self.step}"
+
+
 class Checkpoint(models.Model):
     """A checkpoint of a launch, as the provider last listed it.
 

@@ -22,25 +22,30 @@ class Action:
 
 @dataclass(frozen=True)
 class Actions:
-    """The buttons of a launch page; `resume` is None where there is nothing left that it could do."""
+    """The buttons of a launch page; `resume` is None where nothing is left to do, and then it is to `extend`."""
 
     cancel: Action
     resume: Action | None
     delete: Action
     clone: Action
+    extend: Action | None
 
 
-def actions_for(state: AttemptState, *, control: str, launch: str, resume: str = "", complete: bool = False) -> Actions:
+def actions_for(
+    state: AttemptState, *, control: str, launch: str, resume: str = "", closed: str = "", complete: bool = False
+) -> Actions:
     """The buttons for a launch in `state`.
 
     `control` and `launch` say why the reader may not act on it, and may not launch in the account; `resume` why this
-    launch is never resumed; each is "" where nothing speaks against it. `complete`: all that it was to do is done.
+    launch is never resumed, `closed` why its connection takes none for now; each is "" where nothing speaks against it.
+    `complete`: all that it was to do is done.
     """
     return Actions(
         cancel=Action(control or _cancel(state)),
         resume=None if complete else Action(control or resume or _resume(state)),
         delete=Action(control),
         clone=Action(launch),
+        extend=Action(control or closed) if complete else None,
     )
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from catalog.fields.inputs import Input
 from catalog.fields.launch_fields import every_field
 from launches.pages.forms import read_inputs
+from launches.recipes import DATASET, is_of_recipe
 from launches.resolve import CONNECTION, CONTINUE_FROM, RECIPE, REFERENCE, WHEN_INTERRUPTED
 from wire.errors import Violation
 
@@ -21,6 +22,7 @@ LEFT = "left"
 """The parameter that names what was left behind because it was longer."""
 LABELS = {
     RECIPE: "Recipe",
+    DATASET: "Dataset",
     CONNECTION: "Where it runs",
     CONTINUE_FROM: "Continue from",
     WHEN_INTERRUPTED: "When interrupted",
@@ -40,10 +42,14 @@ def carrying(address: str, fields: Iterable[Input]) -> str:
 def read_carried(query: Iterable[tuple[str, Sequence[Any]]]) -> tuple[dict[str, str], tuple[Violation, ...]]:
     """The inputs that an address carries, and a violation for each that it could not or carries twice."""
     given = dict(query)
-    inputs, wrong = read_inputs((name, values) for name, values in given.items() if name in LABELS)
-    left = [name for name in given.get(LEFT, ()) if name in LABELS]
+    inputs, wrong = read_inputs((name, values) for name, values in given.items() if _is_known(name))
+    left = [name for name in given.get(LEFT, ()) if _is_known(name)]
     sentence = f"What stood there has more than {LONGEST} characters, which is too long to be carried over."
     return inputs, (*(Violation(name, sentence) for name in left), *wrong)
+
+
+def _is_known(name: str) -> bool:
+    return name in LABELS or is_of_recipe(name)
 
 
 def homeless(inputs: Mapping[str, Any], fields: Iterable[Input]) -> frozenset[str]:

@@ -16,7 +16,9 @@ from catalog.fields.texts import limits_text
 from catalog.labels import value_label
 from catalog.text_rules import shortened
 from connections.providers.base import Recipe
-from connections.providers.spec import TrainerMode
+from connections.providers.recipe_parameters import RecipeParameter
+from connections.providers.spec import DatasetFile, TrainerMode
+from launches.recipes import DATASET, field_of, input_of, label_of
 from launches.resolve import (
     CONNECTION,
     CONTINUE_FROM,
@@ -32,10 +34,12 @@ from launches.resolve import (
 from wire.counts import quantity
 from wire.errors import Violation, capped
 
-OWN_NAMES = frozenset({"account", "csrfmiddlewaretoken", "decided", "idempotency_key", "latest", "version"})
+OWN_NAMES = frozenset(
+    {"account", "csrfmiddlewaretoken", "decided", "idempotency_key", "latest", "shown_recipe", "version"}
+)
 """Fields of the form that are not inputs of the launch."""
 
-PREFIX = "id_"
+FORM_PREFIX = "id_"
 """Of the ids of the form's inputs."""
 _KEYBOARDS = {FieldType.INTEGER: "numeric", FieldType.NUMBER: "decimal"}
 
@@ -102,13 +106,69 @@ def form_fields(
     return tuple(fields)
 
 
+def recipe_fields(
+    recipe: Recipe | None, datasets: Sequence[DatasetFile], inputs: Mapping[str, Any], violations: Sequence[Violation]
+) -> tuple[Input, ...]:
+    """What the recipe lets people set: the dataset where it trains on one, and its parameters."""
+    errors: dict[str, list[str]] = {}
+    for violation in violations:
+        errors.setdefault(violation.field, []).append(violation.description)
+    if recipe is None:
+        return ()
+    fields = [_parameter(one, inputs, tuple(errors.get(input_of(one), ()))) for one in recipe.parameters]
+    if recipe.formats:
+        fields.insert(0, _dataset(recipe, datasets, inputs.get(DATASET), tuple(errors.get(DATASET, ()))))
+    return tuple(fields)
+
+
+def _dataset(recipe: Recipe, datasets: Sequence[DatasetFile], given: Any, errors: tuple[str, ...]) -> Input:
+    value = value_label(given)
+    fitting = [each for each in datasets if each.format.lower() in recipe.formats]
+    first = "choose one" if fitting else f"there is none of {' or '.join(recipe.formats)} rows: upload one first"
+    named = {each.name.rpartition("/")[2]: each.name for each in fitting}
+    value = named.get(value, value)
+    return Input(
+        prefix=FORM_PREFIX,
+        name=DATASET,
+        label="Dataset",
+        help=f"A dataset of this account with rows of {' or '.join(recipe.formats)}.",
+        value=value,
+        default="",
+        wide=True,
+        options=options_of(
+            [("", first), *((each.name, label_of(each)) for each in fitting)], value, odd="does not fit"
+        ),
+        errors=errors,
+    )
+
+
+def _parameter(parameter: RecipeParameter, inputs: Mapping[str, Any], errors: tuple[str, ...]) -> Input:
+    field = field_of(parameter)
+    default = value_label(parameter.default)
+    value = value_label(inputs.get(field.name, parameter.default))
+    return Input(
+        prefix=FORM_PREFIX,
+        name=field.name,
+        label=field.label,
+        help=f"{field.help}\nDefault {default}: {parameter.source}",
+        value=value,
+        default=default,
+        unit=parameter.unit,
+        limits="" if field.choices else limits_text(field),
+        placeholder=f"default {default}",
+        keyboard=_KEYBOARDS.get(field.type, "text"),
+        options=options_of(zip(parameter.choices, parameter.choices, strict=True), value, odd="not offered"),
+        errors=errors,
+    )
+
+
 def _input(field: LaunchField, subject: Subject, inputs: Mapping[str, Any], errors: tuple[str, ...]) -> Input:
     of_a_model = field.type is FieldType.MODEL
     default = subject.base_model if of_a_model else field.default
     value = value_label(inputs.get(field.name, default))
     choices = [value_label(choice) for choice in (subject.fitting_models if of_a_model else field.choices)]
     return Input(
-        prefix=PREFIX,
+        prefix=FORM_PREFIX,
         name=field.name,
         label=field.label,
         help=field.help,
@@ -130,7 +190,7 @@ def _place(places: Sequence[LaunchPlace], given: Any, errors: tuple[str, ...]) -
     choices = [(each.name, each.standing) for each in places]
     first = f"the first that may: {places[0].label}" if places else "the first that may"
     return Input(
-        prefix=PREFIX,
+        prefix=FORM_PREFIX,
         name=CONNECTION,
         label="Where it runs",
         help="The connection that the launch goes to, and stays with.",
@@ -145,7 +205,7 @@ def _going_on(given: Any, errors: tuple[str, ...]) -> Input:
     value = value_label(given)
     choices = [("", "as its recipe does"), (GO_ON, "goes on by itself"), (WAIT, "waits for Resume")]
     return Input(
-        prefix=PREFIX,
+        prefix=FORM_PREFIX,
         name=WHEN_INTERRUPTED,
         label="When interrupted",
         help="After its machine failed or it had to make room. A recipe goes on; a loop of your own waits, since its "
@@ -166,7 +226,7 @@ def _reference(subject: Subject, given: Any, errors: tuple[str, ...]) -> list[In
     choices = [("", "without a reference"), (WITH_REFERENCE, _told_of(reference))] if reference else []
     return [
         Input(
-            prefix=PREFIX,
+            prefix=FORM_PREFIX,
             name=REFERENCE,
             label="Reference",
             help="A second trainer that only goes forward, with the base model: what your loop measures the policy by.",
@@ -190,7 +250,7 @@ def _told_of(reference: Subject) -> str:
 def _continue_from(subject: Subject, given: Any, errors: tuple[str, ...]) -> Input:
     value = value_label(given)
     return Input(
-        prefix=PREFIX,
+        prefix=FORM_PREFIX,
         name=CONTINUE_FROM,
         label="Continue from",
         help="A checkpoint or an adapter of this account, of the same base model and LoRA rank, to train on from.",
@@ -214,7 +274,7 @@ def _told(point: StartingPoint, subject: Subject) -> str:
 def _recipe(recipes: Sequence[Recipe], given: Any, errors: tuple[str, ...]) -> Input:
     value = value_label(given) or recipes[0].name
     return Input(
-        prefix=PREFIX,
+        prefix=FORM_PREFIX,
         name=RECIPE,
         label="Recipe",
         help="What drives the trainer once it runs.",

@@ -19,10 +19,11 @@ from connections.providers.spec import NO_RECIPE, TrainerSpec
 from launches.domain.create_launch import job_id_from
 from launches.models import Launch
 from launches.pages.facts import gpu_total, locked_facts
-from launches.pages.forms import LaunchPlace, form_fields
+from launches.pages.forms import LaunchPlace, form_fields, recipe_fields
 from launches.pages.render import Address, RenderedRequest, render_request
 from launches.placement import Offer, connections_of, default_offer, place, refusal_sentence
-from launches.resolve import CONNECTION, RECIPE, settled
+from launches.recipes import RunOutlook, of_recipe, outlook_of
+from launches.resolve import CONNECTION, RECIPE, read_recipe, settled
 from launches.subjects import subject_of
 from wire.errors import Violation
 
@@ -37,13 +38,14 @@ PUBLIC_CONTROL_PLANE = Address(
 class LaunchPreview:
     """The form's fields and locked facts, and what they resolve to.
 
-    `request` is None where there are violations; `recipe` is what drives the trainer beside it, "" where the user's own
-    loop does, as it does for every job made by the API; `offer` is who takes the spec as it stands, or the defaults'
-    offer where it does not resolve. `default_refusal` says why nothing of this shape can be launched here, "" where it
-    can.
+    `recipe_fields` are those of `shown_recipe`, the recipe that was chosen. `request` is None where there are
+    violations; `recipe` is what drives the trainer beside it, "" where the user's own loop does; `offer` is who takes
+    the spec as it stands, or the defaults' offer where it does not resolve. `default_refusal` says why nothing of this
+    shape can be launched here, "" where it can. `outlook` is what a run on a dataset will be.
     """
 
     fields: tuple[Input, ...]
+    recipe_fields: tuple[Input, ...]
     facts: tuple[Fact, ...]
     violations: tuple[Violation, ...]
     request: RenderedRequest | None
@@ -51,6 +53,13 @@ class LaunchPreview:
     gpus: str
     offer: Offer
     default_refusal: str
+    outlook: RunOutlook | None
+    shown_recipe: str
+
+    @property
+    def all_fields(self) -> tuple[Input, ...]:
+        """Those of the shape and of its launch, and those of the recipe."""
+        return (*self.fields, *self.recipe_fields)
 
     @property
     def refusal(self) -> str:
@@ -80,6 +89,9 @@ def preview_launch(
     default, offered = default_offer(subject, connections, wanted=wanted)
     if is_draft and _is_of_another(inputs.get(RECIPE), offered):
         inputs = {name: value for name, value in inputs.items() if name != RECIPE}
+    chosen = offered.recipe_of(read_recipe(inputs.get(RECIPE), offered.recipe_names)[0])
+    if is_draft:
+        inputs = of_recipe(chosen, inputs)
     placement = place(subject, inputs, connections, defaults=offered)
     found = () if isinstance(placement.spec, TrainerSpec) else placement.spec
     violations = (*extra, *(violation for violation in found if violation not in extra))
@@ -88,6 +100,7 @@ def preview_launch(
     request = None if found else render_request(spec, account=_id(account), job=job, address=address)
     return LaunchPreview(
         fields=form_fields(subject, offered.recipes, inputs, violations, _places(offered)),
+        recipe_fields=recipe_fields(chosen, subject.datasets, inputs, violations),
         facts=tuple(locked_facts(subject.snapshot, version_id=version.version_id, digest=version.digest)),
         violations=violations,
         request=request,
@@ -95,6 +108,8 @@ def preview_launch(
         gpus=gpu_total(spec, None if found else placement.beside.reference),
         offer=placement.offer,
         default_refusal=refusal_sentence(offered) if offered.connection is None else "",
+        outlook=None if found else outlook_of(spec),
+        shown_recipe=chosen.name if chosen else "",
     )
 
 

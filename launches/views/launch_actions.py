@@ -20,6 +20,7 @@ from accounts.refusals import status_of
 from accounts.requests import SlipwayRequest, actor_of
 from launches.domain.choose_going_on import choose_going_on
 from launches.domain.discard_checkpoints import discard_checkpoints
+from launches.domain.extend_launch import STEPS, extend_launch
 from launches.domain.keep_version import keep_version
 from launches.models import Launch
 from launches.views.launch_page import launch_page, look_at
@@ -44,6 +45,15 @@ def launch_cancel(request: SlipwayRequest, uid: uuid.UUID, cancel: Callable[...,
 def launch_resume(request: SlipwayRequest, uid: uuid.UUID, resume: Callable[..., object]) -> HttpResponse:
     """Open the next attempt."""
     return _act(request, uid, lambda actor, launch: resume(actor=actor, launch=launch), _to_page)
+
+
+@require_POST
+@login_required
+@never_cache
+def launch_extend(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
+    """Let a recipe that has run to its end go on for some steps more."""
+    steps = request.POST.get(STEPS, "")
+    return _act(request, uid, lambda actor, launch: extend_launch(actor=actor, launch=launch, steps=steps), _to_page)
 
 
 @require_POST

@@ -45,12 +45,16 @@ from wire.errors import (
 
 @dataclass(frozen=True)
 class Posted:
-    """What the form holds: the launch's inputs, the idempotency key, and names that were sent more than once."""
+    """What the form holds: the launch's inputs, the idempotency key, and names that were sent more than once.
+
+    `shown_recipe` is the recipe whose fields the page shows.
+    """
 
     inputs: dict[str, Any]
     key: str
     repeated: tuple[Violation, ...] = ()
     is_draft: bool = False
+    shown_recipe: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,9 @@ def launch_preview(request: SlipwayRequest, account_id: str, shape_id: str) -> H
     data = request.POST if request.method == "POST" else request.GET
     version = shown_version(request, account_id, shape_id, data.get("version", ""))
     inputs, repeated = read_inputs(data.lists())
-    posted = Posted(inputs, data.get("idempotency_key", ""), repeated, is_draft=True)
+    posted = Posted(
+        inputs, data.get("idempotency_key", ""), repeated, is_draft=True, shown_recipe=data.get("shown_recipe", "")
+    )
     return render(request, "launches/preview.html", form_context(request, version, posted))
 
 
@@ -117,7 +123,7 @@ def _open(request: SlipwayRequest, version: ShapeVersion) -> HttpResponse:
     posted = Posted(inputs, uuid.uuid4().hex, wrong)
     context = form_context(request, version, posted)
     unfit = context["summary"] if inputs or wrong else []
-    if lost := homeless(inputs, context["preview"].fields):
+    if lost := homeless(inputs, context["preview"].all_fields):
         kept = {name: value for name, value in inputs.items() if name not in lost}
         context = form_context(request, version, replace(posted, inputs=kept))
     context |= {
@@ -126,10 +132,10 @@ def _open(request: SlipwayRequest, version: ShapeVersion) -> HttpResponse:
         "carried": bool(carried or wrong),
         "unfit": [
             (label or LABELS.get(found.field), found)
-            for label, found in unfit
+            for label, _, found in unfit
             if found.field in inputs or found in wrong
         ],
-        "unfit_fields": {field.name for field in context["preview"].fields},
+        "unfit_fields": {field.name for field in context["preview"].all_fields},
     }
     return render(request, "launches/form.html", context)
 
@@ -225,9 +231,9 @@ def form_context(
         extra=extra,
         is_draft=posted.is_draft,
     )
-    labels = {field.name: field.label for field in preview.fields}
+    labels = {field.name: (field.label, field.element) for field in preview.all_fields}
     successor = successor_of(member_of(request), version)
-    links = form_links(version, successor, preview.fields)
+    links = form_links(version, successor, preview.all_fields)
     return {
         "section": "catalog",
         "version": version,
@@ -240,7 +246,8 @@ def form_context(
         "locked": _locked(request, version),
         "blocked": _blocked(preview),
         "shortage": "" if isinstance(refusal, ResourceExhausted) else shortage(),
-        "summary": [(labels.get(found.field), found) for found in preview.violations],
+        "summary": [(*labels.get(found.field, ("", "")), found) for found in preview.violations],
+        "swaps_recipe": posted.is_draft and preview.shown_recipe != posted.shown_recipe,
     }
 
 

@@ -35,6 +35,7 @@ from launches.pages.checkpoints import shown_checkpoints
 from launches.pages.connection_code import connection_code
 from launches.pages.endings import ending_of
 from launches.pages.engine import engine_sentence
+from launches.pages.evaluations import progress_of, shown_evaluations
 from launches.pages.facts import gpu_total, locked_facts
 from launches.pages.going_on import going_on_sentence
 from launches.pages.other_version import other_version
@@ -49,7 +50,7 @@ from launches.queries import (
     timeline_of,
 )
 from launches.resolve import REFERENCE
-from launches.series import Position, curve_of, newest_of, records_by_attempt
+from launches.series import Position, curve_of, evaluations_of, newest_of, records_by_attempt
 from launches.states import RESUMABLE
 from launches.tokens import takes_own_token, token_of
 from lists.pages import show
@@ -95,9 +96,18 @@ def launch_panel(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
 @login_required
 @never_cache
 def launch_metrics(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
-    """`{records}` of all attempts, beyond `?after=`: an attempt's number and a record's, with a dot between them."""
-    records = curve_of(records_by_attempt(look_at(request, uid).launch), after=_position(request))
-    return JsonResponse({"records": [record.as_json(attempt=number) for number, record in records]})
+    """`{records, evaluations}` of all attempts; records beyond `?after=`: an attempt's number, a dot, and a record's.
+
+    Evaluations are losses of held-out rows by step, all of them: each comes after the record of its step.
+    """
+    launch = look_at(request, uid).launch
+    series = records_by_attempt(launch)
+    records = curve_of(series, after=_position(request))
+    measured = evaluations_of(series) if launch.plan else []
+    evaluations = {each.step: each.loss for each in measured if each.loss is not None}
+    return JsonResponse(
+        {"records": [record.as_json(attempt=number) for number, record in records], "evaluations": evaluations}
+    )
 
 
 def look_at(request: SlipwayRequest, uid: uuid.UUID) -> LaunchView:
@@ -135,6 +145,7 @@ def _context(request: SlipwayRequest, seen: LaunchView) -> dict[str, Any]:
     asked = next((who for state, _, who in history if state is AttemptState.CANCELLING), "")
     records = newest_of(series)
     metrics = [record for _, record in records]
+    kept = shown_checkpoints(launch)
     detail, more_detail = _split(attempt.detail)
     return {
         "section": "launches",
@@ -167,7 +178,9 @@ def _context(request: SlipwayRequest, seen: LaunchView) -> dict[str, Any]:
         "newest_metric": metrics[0] if metrics else None,
         "speed": _tokens_per_second(metrics),
         "learning_rate": _learning_rate(spec, metrics),
-        **shown_checkpoints(launch),
+        **kept,
+        **(shown_evaluations(series, kept["checkpoints"]) if launch.plan else {}),
+        **progress_of(launch, spec, metrics, runs=not attempt.is_final and attempt.number == launch.attempt_count),
         "spec": spec,
         "settings": _settings(spec),
         "recorded": recorded_json(launch, spec),
@@ -195,6 +208,7 @@ def _rights(request: SlipwayRequest, launch: Launch, attempt: Attempt, spec: Tra
             control=control,
             launch=_refusal(request, launch, Right.LAUNCH),
             resume=never_resumed(launch) or _closed(launch, state),
+            closed=_closed(launch, state),
             complete=recipe_is_done(launch),
         ),
         "may_control": not control,
@@ -279,5 +293,11 @@ def _settings(spec: TrainerSpec) -> list[tuple[str, str]]:
         ("Region", spec.region or "chosen by the provider"),
         ("Inactivity timeout", duration_label(spec.inactivity_timeout_seconds)),
         ("Recipe", spec.recipe),
+        *([("Dataset", spec.dataset.name)] if spec.dataset else []),
+        *(
+            (name.replace("_", " ").capitalize(), value_label(each))
+            for name, each in (spec.recipe_parameters or {}).items()
+        ),
+        *([("Steps more", str(spec.extra_steps))] if spec.extra_steps else []),
         *([("Continues from", spec.continue_from)] if spec.continue_from else []),
     ]

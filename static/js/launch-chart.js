@@ -80,6 +80,7 @@ class Curves {
   plots = []
   records = [] // of all attempts: one series
   shown // the element that the plots were drawn into
+  measured = 0 // how many evaluations there were
   next = 0 // when a whole series may be fetched again
   later // the timer of that, where a wake came too early
 
@@ -182,10 +183,14 @@ class Curves {
     // The first load and a wake may have crossed.
     const fresh = whole ? answer.records : answer.records.filter((record) => isLater(record, this.records.at(-1)))
     this.records = whole ? fresh : joined(this.records, fresh)
+    const measured = answer.evaluations ?? {} // losses of held-out rows by step, each later than the record of its step
+    const isNew = Object.keys(measured).length !== this.measured
+    this.measured = Object.keys(measured).length
+    for (const record of this.records) record.evaluation = measured[record.step]
     for (const [name, words] of Object.entries(answer.figures ?? {})) {
       for (const place of this.box.closest('section').querySelectorAll(`[data-figure="${name}"]`)) place.textContent = words || '–'
     }
-    if (fresh.length || this.shown !== this.box) this.redraw(before)
+    if (fresh.length || isNew || this.shown !== this.box) this.redraw(before)
   }
 }
 

@@ -302,6 +302,9 @@ TABLE: dict[str, list[ApiCase]] = {
     ],
     "api_job": [ApiCase("get", job(), members(OK)), ApiCase("delete", job(), at_least(Role.LAUNCHER, OK))],
     "api_job_cancel": [ApiCase("post", job(":cancel"), at_least(Role.LAUNCHER, OK))],
+    "api_job_extend": [
+        ApiCase("post", job(":extend"), at_least(Role.LAUNCHER, BAD_REQUEST), lambda _: {"steps": 5}),  # it is not over
+    ],
     "api_job_resume": [
         ApiCase("post", job(":resume"), at_least(Role.LAUNCHER, BAD_REQUEST)),  # it is not over
         ApiCase("post", lambda world: f"/v1/{world.failed.name}:resume", at_least(Role.LAUNCHER, OK)),

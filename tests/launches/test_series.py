@@ -162,8 +162,9 @@ def test_a_recipe_that_ran_to_its_end_is_not_resumed(signed_in: Client, owner: U
     assert "Resume" not in page
     refused = signed_in.post(url("launch_resume", launch))
     assert refused.status_code == 422
-    assert "Its recipe has run to its end, so there is nothing left to resume. Clone it to train again." in text(
-        refused
+    assert (
+        "Its recipe has run to its end, so there is nothing left to resume. Extend it by some steps, or clone it."
+        in text(refused)
     )
 
 

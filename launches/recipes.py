@@ -1,0 +1,152 @@
+"""What users set of a recipe: the dataset that it trains on and its parameters, read as every field is. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from catalog.fields.launch_fields import FieldType, LaunchField
+from catalog.fields.values import UnfitValue, Value, one_of, read_value, shown
+from connections.providers.base import Recipe
+from connections.providers.recipe_parameters import RecipeParameter
+from connections.providers.spec import DatasetFile, TrainerSpec
+from wire.counts import quantity
+from wire.errors import Violation
+
+DATASET = "dataset"
+PREFIX = "recipe."
+"""Of the names of a recipe's parameters among the inputs of a launch: `recipe.epochs`."""
+MOST_HELD_OUT = 500
+MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class RecipeSettings:
+    """All parameters of a recipe, None where it has none; the dataset; or what is wrong with them."""
+
+    parameters: dict[str, Value] | None = None
+    dataset: DatasetFile | None = None
+    violations: tuple[Violation, ...] = ()
+
+
+def is_of_recipe(name: str) -> bool:
+    """Whether an input is a recipe's and no field of the shape."""
+    return name == DATASET or name.startswith(PREFIX)
+
+
+def input_of(parameter: RecipeParameter) -> str:
+    """The name of its input."""
+    return f"{PREFIX}{parameter.name}"
+
+
+def field_of(parameter: RecipeParameter) -> LaunchField:
+    """The parameter as a field, which is read and refused as all fields are."""
+    return LaunchField(
+        input_of(parameter),
+        parameter.label,
+        FieldType(parameter.type),
+        parameter.help,
+        default=parameter.default,
+        minimum=parameter.minimum,
+        maximum=parameter.maximum,
+        choices=parameter.choices,
+    )
+
+
+def read_settings(
+    recipe: Recipe | None, offered: Sequence[Recipe], inputs: Mapping[str, Any], datasets: Sequence[DatasetFile]
+) -> RecipeSettings:
+    """What the inputs say of the recipe, one of those that are offered; None where it could not be read."""
+    if recipe is None:
+        return RecipeSettings()
+    values: dict[str, Value] = {}
+    wrong = [*_foreign(recipe, offered, inputs)]
+    for parameter in recipe.parameters:
+        given = inputs.get(input_of(parameter))
+        try:
+            values[parameter.name] = read_value(field_of(parameter), parameter.default if _blank(given) else given)
+        except UnfitValue as error:
+            wrong.append(Violation(input_of(parameter), str(error)))
+    dataset, refused = _read_dataset(recipe, offered, inputs.get(DATASET), datasets)
+    return RecipeSettings(values or None, dataset, (*refused, *wrong))
+
+
+def of_recipe(recipe: Recipe | None, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs without those of other recipes: for a form in which the recipe was just changed."""
+    own = {input_of(parameter) for parameter in recipe.parameters} if recipe else set()
+    own |= {DATASET} if recipe and recipe.formats else set()
+    return {name: value for name, value in inputs.items() if not is_of_recipe(name) or name in own}
+
+
+def label_of(dataset: DatasetFile) -> str:
+    """`first-try (chat, 1,200 rows)`."""
+    return f"{dataset.name.rpartition('/')[2]} ({dataset.format.lower()}, {quantity(dataset.rows, 'row')})"
+
+
+@dataclass(frozen=True)
+class RunOutlook:
+    """What a run will be, as far as its rows tell before they are read; `is_exact` where nothing can make it less."""
+
+    steps: int
+    steps_an_epoch: int
+    held_out: int
+    checkpoints: int
+    is_exact: bool
+
+
+def outlook_of(spec: TrainerSpec) -> RunOutlook | None:
+    """None where the spec trains on no dataset."""
+    told, dataset = spec.recipe_parameters, spec.dataset
+    if told is None or dataset is None:
+        return None
+    percent, rows = float(told["evaluation_split"]), dataset.rows
+    held_out = min(MOST_HELD_OUT, max(1, round(rows * percent / 100))) if percent and rows > 1 else 0
+    an_epoch = math.ceil((rows - held_out) / int(told["batch_rows"]))
+    steps = an_epoch * int(told["epochs"])
+    steps = min(steps, int(told["steps"]) or steps) + (spec.extra_steps or 0)
+    saves = math.ceil(steps / int(told["save_every"]))
+    return RunOutlook(steps, an_epoch, held_out, saves, is_exact=told.get("packing") != "yes")
+
+
+def _foreign(recipe: Recipe, offered: Sequence[Recipe], inputs: Mapping[str, Any]) -> Iterator[Violation]:
+    """Parameters that the recipe does not have. As another recipe has them by default they change nothing."""
+    own = {input_of(parameter) for parameter in recipe.parameters}
+    for name, given in inputs.items():
+        if not name.startswith(PREFIX) or name in own or _blank(given):
+            continue
+        takers = [each for each in offered if name in map(input_of, each.parameters)]
+        defaults = {str(one.default) for each in takers for one in each.parameters if input_of(one) == name}
+        if str(given) in defaults:
+            continue
+        has = ", ".join(parameter.name for parameter in recipe.parameters) or "none"
+        instead = f", or choose {one_of([each.name for each in takers])}" if takers else ""
+        sentence = f"{shown(name.removeprefix(PREFIX))} is no parameter of recipe {recipe.name}, which has: {has}."
+        yield Violation(name[:80], f"{sentence} Leave it out{instead}.")
+
+
+def _read_dataset(
+    recipe: Recipe, offered: Sequence[Recipe], given: Any, datasets: Sequence[DatasetFile]
+) -> tuple[DatasetFile | None, list[Violation]]:
+    fitting = [each for each in datasets if each.format.lower() in recipe.formats]
+    use = f"Use {one_of([each.name for each in fitting[:MOST_NAMED]])}" if fitting else "Upload one first (Datasets)"
+    formats = " or ".join(recipe.formats)
+    if _blank(given):
+        needs = f"Recipe {recipe.name} trains on a dataset of {formats} rows, and none was given. {use}."
+        return None, [Violation(DATASET, needs)] if recipe.formats else []
+    if not recipe.formats:
+        takers = [each.name for each in offered if each.formats]
+        instead = f", or choose {one_of(takers)}" if takers else ""
+        return None, [Violation(DATASET, f"Recipe {recipe.name} takes no dataset. Leave it out{instead}.")]
+    found = next((each for each in datasets if given in (each.name, each.name.rpartition("/")[2])), None)
+    if found is None:
+        return None, [Violation(DATASET, f"{shown(given)} is no dataset of this account that is ready. {use}.")]
+    if found not in fitting:
+        words = f"{found.name} has {found.format.lower()} rows, and recipe {recipe.name} trains on {formats} rows."
+        return None, [Violation(DATASET, f"{words} {use}, or choose another recipe.")]
+    return found, []
+
+
+def _blank(given: Any) -> bool:
+    return given is None or (isinstance(given, str) and not given.strip())

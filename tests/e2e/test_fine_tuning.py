@@ -1,0 +1,72 @@
+"""From a JSONL file to a model: a dataset, a recipe and its fields in the form, a real trainer, its page."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+from playwright.sync_api import Page, expect
+
+from tests.e2e.conftest import SlipwayServer
+from tests.e2e.test_launch_live import ENVIRONMENT_MS, FORM, LAUNCH, expect_state, findings
+from tests.waiting import wait_for
+
+PARTS = ["keel", "mast", "hull", "deck", "sail", "rope", "oar", "bow", "stern", "helm"]
+ROWS = [
+    {"prompt": f"Where is the {part} of {ship}?\n", "completion": f"The {part} of {ship} is on the slipway."}
+    for part in PARTS
+    for ship in ("the Ada", "the Bea", "the Cleo", "the Dora")
+]
+
+
+def upload(server: SlipwayServer, name: str) -> None:
+    """The rows as a dataset of the account, checked."""
+    scope = ("--scope", "launch")
+    key = server.manage("create_api_key", "--account", "local", "--user", server.username, *scope).split()[-1]
+    base = f"{server.url}/v1/accounts/local/datasets"
+    with httpx.Client(headers={"X-Api-Key": key}, timeout=60) as client:
+        assert client.post(base, json={"datasetId": name, "dataset": {}}).status_code == 200
+        content = "".join(f"{json.dumps(row)}\n" for row in ROWS).encode()
+        sent = client.put(f"{base}/{name}:upload", content=content)
+        assert sent.status_code == 200, sent.text
+        wait_for(lambda: client.get(f"{base}/{name}").json()["state"] == "READY")
+
+
+def test_a_file_becomes_a_model_and_can_be_extended(admin_page: Page, slipway_server: SlipwayServer) -> None:
+    page = admin_page
+    upload(slipway_server, "slipway-rows")
+    page.goto(FORM)
+    page.get_by_label("Display name").fill("fine-tuned")
+    page.get_by_label("Learning rate").fill("3e-3")
+    page.get_by_label("Recipe", exact=True).select_option("sft")
+    page.get_by_label("Dataset").select_option(label="slipway-rows (completion, 40 rows)")
+    page.get_by_label("Epochs").fill("0")
+    expect(page.locator("#field-id_recipe-epochs")).to_contain_text("0 is below the limit of 1. Use 1 to 100.")
+    page.get_by_label("Epochs").fill("4")
+    page.get_by_label("Batch").fill("8")
+    page.get_by_label("Evaluation split").fill("20")
+    page.get_by_label("Evaluate every").fill("4")
+    page.get_by_label("Save every").fill("8")
+    expect(page.locator("#outlook")).to_contain_text("16 steps, 4 an epoch; 8 rows held out to measure; 2 checkpoints.")
+    assert findings(page) == []
+
+    page.get_by_role("button", name="Launch trainer").click()
+    page.wait_for_url(LAUNCH)
+    expect_state(page, "COMPLETED", within_ms=ENVIRONMENT_MS)
+    answer = page.request.get(f"{page.url}/metrics").json()
+    losses, measured = [record["loss"] for record in answer["records"]], answer["evaluations"]
+    assert len(losses) == 16 and losses[-1] < losses[0] - 0.5
+    assert list(measured) == ["0", "4", "8", "12", "16"] and measured["16"] < measured["0"] - 0.5
+    expect(page.locator("#step")).to_have_text("16 of 16")
+    expect(page.locator("#charts canvas")).to_have_count(3)
+    evaluation = page.get_by_role("region", name="Evaluation", exact=True)
+    expect(evaluation.locator("[data-sample]")).to_have_count(3)
+    expect(evaluation).to_contain_text("Before training")
+    expect(evaluation.get_by_role("link", name="Keep the best as a model…")).to_be_visible()
+    expect(page.get_by_role("button", name="Resume")).to_have_count(0)
+    assert findings(page) == []
+
+    page.get_by_label("Steps more").fill("2")
+    page.get_by_role("button", name="Extend").click()
+    expect(page.locator("#step")).to_have_text("18 of 18")
+    expect_state(page, "COMPLETED", within_ms=ENVIRONMENT_MS)

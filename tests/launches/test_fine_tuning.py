@@ -1,0 +1,171 @@
+"""Recipes that train on a dataset, from the form and the API to what is recorded, and their runs as pages show them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from html import unescape
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import Account, User
+from accounts.scopes import Scope
+from connections.providers.base import MetricPage
+from connections.providers.evaluations import EvaluationRecord, RunPlan, Sample
+from connections.providers.spec import NO_RECIPE, TrainerSpec
+from connections.providers.states import AttemptState
+from launches.domain.apply_report import apply_report
+from launches.domain.claim_attempt import claim_attempt
+from launches.models import Launch
+from tests.api.makers import make_caller
+from tests.datasets.makers import lines, make_dataset
+from tests.launches.makers import NOW, attempt_of, bring_to, make_launch, make_tiny_version, metric, seen
+from tests.launches.weights import make_checkpoint
+from tests.makers import sign_in
+
+pytestmark = pytest.mark.django_db
+PAIRS = lines(*({"prompt": f"{n}?", "chosen": "Yes.", "rejected": "No."} for n in range(20)))
+CHATS = lines(
+    *(
+        {"messages": [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": f"{n}."}]}
+        for n in range(20)
+    )
+)
+
+
+@pytest.fixture
+def signed_in(client: Client, launcher: User) -> Client:
+    return sign_in(client, launcher)
+
+
+def text(response: Any) -> str:
+    return " ".join(unescape(response.content.decode()).split())
+
+
+def form(version: Any, name: str = "launch_new") -> str:
+    return reverse(name, args=[version.shape.account.account_id, version.shape.shape_id])
+
+
+def test_the_form_shows_the_fields_of_the_recipe_and_launches_it(
+    signed_in: Client, local: Account, launcher: User
+) -> None:
+    version, chats = make_tiny_version(), make_dataset(account=local, owner=launcher, data=CHATS, dataset_id="chats")
+    make_dataset(account=local, owner=launcher, data=PAIRS, dataset_id="pairs")
+    assert "recipe.epochs" not in text(signed_in.get(form(version)))
+    asked = {"recipe": "sft", "shown_recipe": "sample-sft", "recipe.epochs": "4"}
+    swapped = text(signed_in.post(form(version, "launch_preview"), asked))
+    assert (
+        'id="recipe-fields" hx-swap-oob' in swapped and "chats (chat, 20 rows)" in swapped and "pairs (" not in swapped
+    )
+    assert "Stanford Alpaca (2023) trains its 52,000 rows for 3 epochs." in swapped
+    kept = text(signed_in.post(form(version, "launch_preview"), asked | {"shown_recipe": "sft"}))
+    assert 'id="recipe-fields"' not in kept, "what somebody types in is not replaced"
+
+    posted = {
+        "recipe": "sft",
+        "dataset": chats.name,
+        "recipe.epochs": "4",
+        "recipe.batch_rows": "5",
+        "version": version.version_id,
+    }
+    outlook = text(signed_in.post(form(version, "launch_preview"), posted))
+    assert "16 steps</strong>, 4 an epoch; 1 row held out to measure; 1 checkpoint." in outlook
+    assert signed_in.post(form(version), posted | {"idempotency_key": "k1"}).status_code == 303
+    spec = TrainerSpec.from_json(Launch.objects.get().spec)
+    assert spec.dataset is not None and spec.recipe_parameters is not None
+    assert (spec.recipe, spec.dataset.name, spec.dataset.rows) == ("sft", chats.name, 20)
+    assert (spec.dataset.file, spec.dataset.sha256) == (f"{chats.uid.hex}.jsonl", chats.sha256)
+    assert [spec.recipe_parameters[name] for name in ("epochs", "batch_rows", "schedule")] == [4, 5, "cosine"]
+    cloned = text(signed_in.get(signed_in.get(reverse("launch_clone", args=[Launch.objects.get().uid]))["Location"]))
+    assert f'value="{chats.name}" selected' in cloned and 'name="recipe.epochs" type="text" value="4"' in cloned
+
+
+def test_all_that_is_wrong_is_refused_at_once_by_form_and_api(
+    signed_in: Client, local: Account, launcher: User
+) -> None:
+    version, chats = make_tiny_version(), make_dataset(account=local, owner=launcher, data=CHATS, dataset_id="chats")
+    pairs = make_dataset(account=local, owner=launcher, data=PAIRS, dataset_id="pairs")
+    theirs = make_dataset(data=PAIRS, dataset_id="theirs")
+    wrong = {"beta": "0", "schedule": "steep", "packing": "yes"}
+    sentences = {
+        "dataset": f"{chats.name} has chat rows, and recipe dpo trains on preference rows. Use {pairs.name}, or",
+        "recipe.beta": "0 is below the limit of 0.001. Use 0.001 to 10.",
+        "recipe.schedule": "'steep' is not a choice. Use one of cosine, linear, constant.",
+        "recipe.packing": "'packing' is no parameter of recipe dpo",
+        "lora_rank": "999 is above the limit of 128",
+    }
+    inputs = {"recipe": "dpo", "dataset": chats.name, "lora_rank": "999"} | {f"recipe.{k}": v for k, v in wrong.items()}
+    answer = signed_in.post(form(version), inputs | {"idempotency_key": "k", "version": version.version_id})
+    assert answer.status_code == 422 and all(sentence in text(answer) for sentence in sentences.values())
+    assert 'name="recipe.beta" type="text" value="0"' in text(answer), "what was typed stays"
+
+    caller = make_caller(account=local, user=launcher, scope=Scope.LAUNCH)
+    jobs = f"/v1/accounts/local/rlorTrainerJobs?trainingShape={version.shape.name}"
+    body = {"dataset": chats.name, "recipe": {"name": "dpo"} | wrong, "trainingConfig": {"loraRank": 999}}
+    status, refused = caller.post(jobs, body)
+    told = {v["field"]: v["description"] for v in refused["details"][1]["fieldViolations"]}
+    assert status == 400 and set(told) == {*sentences, "trainingConfig.loraRank"} - {"lora_rank"}
+    assert told["recipe.beta"] == sentences["recipe.beta"]
+
+    body = {"dataset": theirs.name, "recipe": {"name": "dpo"}}
+    assert "is no dataset of this account that is ready" in str(caller.post(jobs, body)[1])
+    assert "where no recipe is named" in str(caller.post(jobs, {"dataset": pairs.name})[1])
+    body = {"dataset": "pairs", "recipe": {"name": "dpo", "epochs": 2, "batch_rows": 5}}
+    status, checked = caller.post(f"{jobs}&validateOnly=true", body)
+    assert checked["run"] == {"steps": 8, "stepsPerEpoch": 4, "heldOutRows": 1, "checkpoints": 1, "exact": True}
+    status, made = caller.post(jobs, body)
+    assert status == 200 and made["dataset"] == pairs.name and made["recipe"]["beta"] == 0.1
+    assert caller.post(jobs, {"recipe": {"name": "orpo"}})[0] == 400, "it names no dataset"
+
+
+def measured(number: int, step: int, loss: float) -> EvaluationRecord:
+    answer = f"after {step} <b>steps</b>"
+    return EvaluationRecord(number, step, loss, (Sample("Where?", "Here.", answer),), NOW + timedelta(seconds=number))
+
+
+def test_the_page_shows_the_run_its_samples_and_the_best_weights(
+    signed_in: Client, local: Account, launcher: User
+) -> None:
+    make_dataset(account=local, owner=launcher, data=CHATS, dataset_id="chats")
+    launch = make_launch(owner=launcher, recipe="sft", dataset="chats")
+    page = reverse("launch", args=[launch.uid])
+    assert "evaluations-title" not in text(signed_in.get(page))
+    plan = RunPlan(1, 40, 10, 20, 4, 1, 2, 5000)
+    steps = tuple(metric(number + 2) for number in range(3))
+    page_of_records = MetricPage(steps, 1, (), (measured(2, 0, 3.0), measured(5, 4, 1.5), measured(6, 5, 2.0)), plan)
+    report = seen(AttemptState.RUNNING)
+    claim = claim_attempt(attempt_of(launch).pk, now=timezone.now())
+    assert claim is not None
+    told = replace(
+        report, metrics=page_of_records.records, metrics_offset=1, evaluations=page_of_records.evaluations, plan=plan
+    )
+    apply_report(claim, told, now=timezone.now())
+    for step in (4, 5):
+        make_checkpoint(launch, name=f"step-{step}", step=step)
+    shown = text(signed_in.get(page))
+    assert "of 40 · 36s left" in shown, "a step a second"
+    assert "2 rows were longer than the context of 2,048 tokens" in shown and "1 row had no token to learn" in shown
+    assert "Before training" in shown and "after 5 &lt;b&gt;steps" in signed_in.get(page).content.decode()
+    assert reverse("checkpoint_promote", args=[launch.uid, "step-4"]) in shown.split("Keep the best")[0]
+    answer = signed_in.get(reverse("launch_metrics", args=[launch.uid])).json()
+    assert answer["evaluations"] == {"0": 3.0, "4": 1.5, "5": 2.0} and len(answer["records"]) == 3
+
+
+def test_what_ran_to_its_end_is_extended_and_nothing_else(signed_in: Client, launcher: User) -> None:
+    launch = make_launch(owner=launcher, recipe="sample-sft")
+    address = reverse("launch_extend", args=[launch.uid])
+    assert "Only a recipe that has run to its end is extended" in text(signed_in.post(address, {"steps": "5"}))
+    bring_to(launch, AttemptState.COMPLETED)
+    refused = signed_in.post(address, {"steps": "0"})
+    assert refused.status_code == 422 and "Use a whole number from 1 to 1,000,000." in text(refused)
+    assert signed_in.post(address, {"steps": "5"}).status_code == 302
+    launch.refresh_from_db()
+    assert (launch.state, launch.attempt_count, launch.spec["extra_steps"]) == (AttemptState.QUEUED, 2, 5)
+    assert launch.events.order_by("-sequence").first().message == "Extended by 5 steps: attempt 2"  # type: ignore[union-attr]
+    own = make_launch(owner=launcher, recipe=NO_RECIPE)
+    bring_to(own, AttemptState.COMPLETED)
+    assert signed_in.post(reverse("launch_extend", args=[own.uid]), {"steps": "5"}).status_code == 422
