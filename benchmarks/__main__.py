@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import api, chaos, downloads, gateway, hostile, live, pages, sampler_load, slurm
+from benchmarks import api, chaos, data, downloads, gateway, hostile, live, pages, sampler_load, slurm
 
 PROGRAMS = {
     "gateway": gateway.main,
@@ -13,6 +13,7 @@ PROGRAMS = {
     "downloads": downloads.main,
     "pages": pages.main,
     "api": api.main,
+    "data": data.main,
     "sampler": sampler_load.main,
     "chaos": chaos.main,
     "chaos-alone": chaos.alone,

@@ -20,8 +20,8 @@ class DatasetForm(forms.Form):
 
     file = forms.FileField(
         label="File",
-        required=False,
         allow_empty_file=True,
+        error_messages={"required": "Choose a file."},
         widget=forms.FileInput(
             attrs={"class": "input h-auto py-1.5", "accept": ".jsonl,.ndjson,.json,.txt", "data-file": ""}
         ),
@@ -38,18 +38,15 @@ class DatasetForm(forms.Form):
     )
     size_bytes = forms.IntegerField(required=False, widget=forms.HiddenInput())
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["file"].required = not self.data.get("size_bytes")
+
     def clean_dataset_id(self) -> str:
         """The id, or one that is near the file's name."""
         given: str = self.cleaned_data["dataset_id"]
         file = self.cleaned_data.get("file")
         return given or (near_id(PurePosixPath(file.name or "").stem) if file else "")
-
-    def clean(self) -> dict[str, Any]:
-        """Errors: none of the two ways in which a file can come."""
-        cleaned: dict[str, Any] = super().clean() or {}
-        if not cleaned.get("file") and cleaned.get("size_bytes") is None:
-            self.add_error("file", "Choose a file.")
-        return cleaned
 
     def refuse(self, refusal: InvalidArgument) -> None:
         """Show what the verb found wrong beside the fields."""

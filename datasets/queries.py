@@ -16,7 +16,7 @@ from lists.pages import Page
 
 LIVING = ~Q(state=DatasetState.DELETED)
 NEWEST_FIRST = Order(("-created_at", "-pk"))
-GIGABYTE = 1_000_000_000
+GIGABYTE = 1024**3
 _LARGE = ("findings", "samples", "lengths")
 
 

@@ -145,7 +145,7 @@ class _Check:
 
     def _tell_format(self, row: dict[str, Any], kind: DatasetFormat | None) -> None:
         if kind is not None:
-            self._tell(RowProblem.OTHER_FORMAT, kind.lower(), row)
+            self._tell(RowProblem.OTHER_FORMAT, value=row)
         elif self._format is None:
             self._tell(RowProblem.NO_FORMAT, value=row)
         else:

@@ -152,7 +152,7 @@ def written(value: object) -> str:
     if isinstance(value, bytes):
         text = value[: 4 * LONGEST_SHOWN].decode("utf-8", "replace")
     elif isinstance(value, str):
-        text = value[: LONGEST_SHOWN + 1]
+        text = value[: LONGEST_SHOWN + 1] if value.strip() else f'"{value[:LONGEST_SHOWN]}"'
     elif isinstance(value, dict):
         text = "{" + ", ".join(str(name)[:LONGEST_SHOWN] for name in list(value)[:10]) + "}"
     elif isinstance(value, list):

@@ -7,8 +7,8 @@ from datasets.models import Dataset
 from datasets.queries import quota_bytes, used_bytes
 from wire.errors import InvalidArgument, ResourceExhausted, Violation
 
-LARGEST_BYTES = 2_000_000_000
-"""Of one file."""
+LARGEST_BYTES = 2 * 1024**3
+"""Of one file: 2 GB, as pages count them."""
 
 
 def reserve_space(dataset: Dataset, size: int, *, field: str) -> None:

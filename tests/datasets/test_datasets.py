@@ -108,7 +108,7 @@ def test_a_body_that_breaks_off_is_not_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "length", "total"), [(0, 0, 5), (0, 5, 4), (0, 9_000_000, 9_000_000), (0, 5, 2 * 10**9 + 1)]
+    ("start", "length", "total"), [(0, 0, 5), (0, 5, 4), (0, 9_000_000, 9_000_000), (0, 5, 2**31 + 1)]
 )
 def test_pieces_that_cannot_be(start: int, length: int, total: int) -> None:
     dataset = begin_dataset()
