@@ -89,7 +89,7 @@ def _open_local(opening: Opening) -> Provider:
         models=settings.SLIPWAY_HOME / "models",
         mapped=directories_in(config.models),
         weights=settings.SLIPWAY_HOME / "weights",
-        datasets=settings.SLIPWAY_HOME / "datasets" / "files",
+        datasets=_datasets(),
         trainer_package=settings.BASE_DIR / "trainer",
         environment=Path(config.environment or settings.SLIPWAY_HOME / "trainer-env"),
         users=settings.SLIPWAY_TRAINER_USERS,
@@ -101,6 +101,11 @@ def _open_local(opening: Opening) -> Provider:
         ),
         least_free_bytes=settings.SLIPWAY_LEAST_FREE_MB * 1_000_000,
     )
+
+
+def _datasets() -> Path:
+    """Where files of datasets lie that were checked; the room of datasets, which stands above, says so."""
+    return Path(settings.SLIPWAY_HOME / "datasets" / "files")
 
 
 def _local_is_off() -> str:
@@ -118,7 +123,12 @@ def _open_slurm(opening: Opening) -> Provider:
     config: SlurmConfig = opening.config
     package, weights = settings.BASE_DIR / "trainer", settings.SLIPWAY_HOME / "weights"
     open_there = partial(
-        SlurmProvider, config=config, instance=opening.instance, trainer_package=package, weights=weights
+        SlurmProvider,
+        config=config,
+        instance=opening.instance,
+        trainer_package=package,
+        weights=weights,
+        datasets=_datasets(),
     )
     login = config.login_node
     if login is None:

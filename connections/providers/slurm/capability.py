@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from connections.providers.base import Recipe
 from connections.providers.slurm.config import ONE, SlurmConfig
 from connections.providers.slurm.made_models import is_adapter, made_here
 from connections.providers.slurm.script import gres_for, type_for
 from connections.providers.spec import TrainerSpec
 from connections.providers.trainer_files.base_models import is_model
 from connections.providers.trainer_files.demo_models import DEMO_MODELS
-from connections.providers.trainer_files.recipes import reasons_of_trainer
+from connections.providers.trainer_files.recipes import RECIPES, reasons_of_trainer
 from wire.counts import quantity
 
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
-def reasons_against(spec: TrainerSpec, config: SlurmConfig, models: Mapping[str, Path], weights: Path) -> Iterator[str]:
-    """Why the spec can never run there, one sentence a reason; `weights` has the models that accounts made here."""
+def reasons_against(
+    spec: TrainerSpec,
+    config: SlurmConfig,
+    models: Mapping[str, Path],
+    weights: Path,
+    recipes: Sequence[Recipe] = RECIPES,
+) -> Iterator[str]:
+    """Why the spec can never run there, one sentence a reason.
+
+    `weights` has the models that accounts made here; `recipes` are those of the trainer.
+    """
     if spec.hide_specs:
         yield "The shape does not tell its GPUs, so nobody could ask Slurm for them."
     elif spec.gpus_per_replica > 1 and config.processes == ONE:
@@ -37,7 +47,7 @@ def reasons_against(spec: TrainerSpec, config: SlurmConfig, models: Mapping[str,
             else "names no image tag"
         )
         yield f"The shape {told}, by which the connection chooses the image {config.image}."
-    yield from reasons_of_trainer(spec, "this connection")
+    yield from reasons_of_trainer(spec, "this connection", recipes)
     made = made_here(weights, spec.base_model)
     if spec.adapter and not made_here(weights, spec.adapter):
         yield f"The adapter {spec.adapter} is not here (any more): choose another one, or none."

@@ -34,6 +34,7 @@ class SlurmGround:
     instance         which Slipway we are: part of every job's name and of our folder
     trainer_package  the directory of the package `trainer` on this machine
     weights          the models that accounts made, on this machine, by account and model id
+    datasets         the files of datasets, on this machine
     settling         how long it may take until what a node writes is seen from here
     place            makes a path of one as it is written: of this machine, or of a login node
     dial             how trainers are connected to, None for directly
@@ -49,6 +50,7 @@ class SlurmGround:
     place: Callable[[str], Path] = Path
     dial: Dial | None = None
     shared_seconds: float = POLL_SECONDS
+    datasets: Path = Path("/nonexistent")
     addresses: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
     _told: list[tuple[float, tuple[SlurmJob, ...]]] = field(default_factory=list, init=False, repr=False, compare=False)
 

@@ -16,9 +16,11 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from pathlib import Path
 
 from connections.providers.base import Gone, NotYet
+from connections.providers.slurm.copying import go_on_copying, how_far
 from connections.providers.slurm.ground import SlurmGround
 from connections.providers.spec import TrainerSpec
 from connections.providers.trainer_files import files
@@ -27,13 +29,11 @@ from wire.names import parse_model_name
 
 STEP_SECONDS = 20.0
 """After which a submission says how far the copy is, and is asked again."""
-CHUNK = 4 * 1024 * 1024
 KEPT_SECONDS = 24 * 3600.0
 """How long a copy that nobody needs stays, so that what was just brought is not removed before it is used."""
 ADAPTER_CONFIG = "adapter_config.json"
 WEIGHTS, MODELS = "weights", "models"
-_PART, _COPIED, _GONE = ".part-", ".copied", ".gone-"
-_MEGABYTE = 1_000_000
+_PART, _GONE = ".part-", ".gone-"
 
 
 def made_here(weights: Path, name: str) -> Path | None:
@@ -125,24 +125,14 @@ def _copy(name: str, source: Path, part: Path) -> None:
     for path in _files_of(source):
         copy = part / path.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        beside = copy.with_name(f"{copy.name}{_COPIED}")
-        if copy.exists():
-            done += path.stat().st_size
-            continue
-        with path.open("rb") as original, beside.open("ab") as written:
-            original.seek(written.tell())
-            done += written.tell()
-            while chunk := original.read(CHUNK):
-                written.write(chunk)
-                done += len(chunk)
-                if time.monotonic() > deadline:
-                    raise NotYet(f"Copying {name} to the cluster: {_of(done, total)}.")
-            files.sync_file(written)
-        beside.replace(copy)
+        if not copy.exists():
+            told = partial(_far, name, total, done)
+            go_on_copying(path, copy, deadline=deadline, told=told)
+        done += path.stat().st_size
 
 
-def _of(done: int, total: int) -> str:
-    return f"{done // _MEGABYTE:,} of {total // _MEGABYTE:,} MB"
+def _far(name: str, total: int, before: int, here: int) -> str:
+    return f"Copying {name} to the cluster: {how_far(before + here, total)}."
 
 
 def _copy_of(ground: SlurmGround, source: Path) -> Path:

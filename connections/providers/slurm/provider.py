@@ -29,6 +29,7 @@ from connections.providers.base import (
 )
 from connections.providers.slurm import (
     capability,
+    datasets,
     inspection,
     made_models,
     observing,
@@ -84,13 +85,13 @@ class SlurmProvider(SlurmGround):
             out=tuple(inspection.out_of_service(nodes, self.config)),
         )
 
-    def recipes(self, spec: TrainerSpec) -> Sequence[Recipe]:  # noqa: ARG002  (the same for every spec)
+    def recipes(self, spec: TrainerSpec) -> Sequence[Recipe]:
         """The recipes, the default one first."""
-        return recipes.RECIPES
+        return recipes.recipes_for(spec, self.trainer_package)
 
     def fits(self, spec: TrainerSpec) -> Sequence[str]:
         """Why the spec can never run there, as far as the connection says."""
-        return tuple(capability.reasons_against(spec, self.config, self.models, self.weights))
+        return tuple(capability.reasons_against(spec, self.config, self.models, self.weights, self.recipes(spec)))
 
     def too_large(self, spec: TrainerSpec, capacity: Capacity) -> Sequence[str]:
         """Why no node and no partition there can hold the spec, by what Slurm last said of them."""
@@ -122,6 +123,7 @@ class SlurmProvider(SlurmGround):
         """Write the attempt down and have Slurm take its job, unless it has. Errors: `Rejected`, `Retryable`."""
         with self.faults():
             made_models.bring(self, submission.spec)
+            datasets.bring(self, submission)
         with self.faults(), self.turn():
             sending.send(self, submission)
 

@@ -16,6 +16,7 @@ from connections.providers.slurm.release import put_release
 from connections.providers.spec import TrainerSpec
 from connections.providers.trainer_files import files
 from connections.providers.trainer_files.config import make_config
+from connections.providers.trainer_files.recipes import recipes_for
 
 REMEMBERED_SECONDS = 120.0
 """For less than that no Slurm forgets a job by itself (MinJobAge, 300 unless set)."""
@@ -29,7 +30,8 @@ def send(ground: SlurmGround, submission: Submission) -> None:
     reference, spec = submission.reference, submission.spec
     directory = ground.folders.place_for(submission)
     if not directory.exists():
-        if reasons := tuple(capability.reasons_against(spec, ground.config, ground.models, ground.weights)):
+        offered = recipes_for(spec, ground.trainer_package)
+        if reasons := tuple(capability.reasons_against(spec, ground.config, ground.models, ground.weights, offered)):
             raise Rejected(" ".join(reasons))
         if ground.unfinished(reference.account, reference.job):
             raise Retryable(f"Another attempt of job {reference.job} is not over yet.")

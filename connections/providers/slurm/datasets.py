@@ -1,0 +1,39 @@
+"""Datasets on their way to the cluster: a job gets a copy of its own in the shared directory, once for all attempts."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from connections.providers.base import NotYet, Rejected, Submission
+from connections.providers.slurm.copying import go_on_copying, how_far
+from connections.providers.slurm.ground import SlurmGround
+from connections.providers.trainer_files import files
+
+STEP_SECONDS = 20.0
+"""After which a submission says how far the copy is, and is asked again."""
+LOCK = "dataset.lock"
+
+
+def bring(ground: SlurmGround, submission: Submission) -> None:
+    """Copy what the submission trains on. Errors: `NotYet` with how far it is, `Rejected`, `OSError`."""
+    dataset = submission.spec.dataset
+    if dataset is None:
+        return
+    job_directory = ground.folders.place_for(submission).parent.parent
+    target, source = job_directory / files.DATASET, ground.datasets / Path(dataset.file).name
+    if target.exists():
+        return
+    if not source.is_file():
+        raise Rejected(f"The dataset {dataset.name} is not here (any more). Upload it again.")
+    files.make_directory(job_directory)
+    total = source.stat().st_size
+    with files.locked(job_directory / LOCK, 0) as lock:
+        if lock is None:
+            raise NotYet(f"{dataset.name} is being copied to the cluster.")
+        go_on_copying(
+            source,
+            target,
+            deadline=time.monotonic() + STEP_SECONDS,
+            told=lambda done: f"Copying {dataset.name} to the cluster: {how_far(done, total)}.",
+        )
