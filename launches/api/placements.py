@@ -10,9 +10,10 @@ from rest_framework import serializers
 from connections.providers.spec import TrainerSpec
 from launches.api.resources import STATES, TrainerJobSerializer
 from launches.domain.check_launch import REFUSED, CheckedLaunch
+from launches.estimates import estimate_time
 from launches.models import Launch
 from launches.placement import Outlook, Verdict
-from launches.recipes import RunOutlook, outlook_of
+from launches.recipes import outlook_of
 from wire.times import rfc3339
 
 NOT_THERE = "JOB_STATE_UNSPECIFIED"
@@ -60,22 +61,32 @@ class PlacementSerializer(serializers.Serializer[CheckedLaunch]):
         }
 
 
-class RunSerializer(serializers.Serializer[RunOutlook]):
+class RunSerializer(serializers.Serializer[CheckedLaunch]):
     """What a run on a dataset would be, as far as that is known before its rows are read."""
 
     steps = serializers.IntegerField(read_only=True)
     stepsPerEpoch = serializers.IntegerField(read_only=True)
     heldOutRows = serializers.IntegerField(read_only=True)
     checkpoints = serializers.IntegerField(read_only=True)
+    estimatedSeconds = serializers.ListField(
+        child=serializers.FloatField(), read_only=True, help_text="least and most, by earlier runs; empty before any"
+    )
     exact = serializers.BooleanField(read_only=True, help_text="false where packing makes them fewer")
 
-    def to_representation(self, outlook: RunOutlook) -> dict[str, Any]:
-        """Counted in optimizer steps."""
+    def to_representation(self, checked: CheckedLaunch) -> dict[str, Any]:
+        """Counted in optimizer steps; empty of a recipe that trains on no dataset."""
+        launch = checked.launch
+        spec = TrainerSpec.from_json(launch.spec)
+        outlook = outlook_of(spec)
+        if outlook is None:
+            return {}
+        estimate = estimate_time(launch.shape_version, launch.account, spec, outlook)
         return {
             "steps": outlook.steps,
             "stepsPerEpoch": outlook.steps_an_epoch,
             "heldOutRows": outlook.held_out,
             "checkpoints": outlook.checkpoints,
+            "estimatedSeconds": [round(estimate.low, 1), round(estimate.high, 1)] if estimate else [],
             "exact": outlook.is_exact,
         }
 
@@ -94,6 +105,6 @@ class CreatedJobSerializer(TrainerJobSerializer):
         if isinstance(made, Launch):
             return super().to_representation(made)
         job = super().to_representation(made.launch)
-        outlook = outlook_of(TrainerSpec.from_json(made.launch.spec))
-        run = {"run": RunSerializer(outlook).data} if outlook else {}
-        return job | {"createTime": None, "state": NOT_THERE, "placement": PlacementSerializer(made).data} | run
+        run = RunSerializer(made).data
+        answer = {"createTime": None, "state": NOT_THERE, "placement": PlacementSerializer(made).data}
+        return job | answer | ({"run": run} if run else {})

@@ -12,11 +12,13 @@ from accounts.models import Account
 from catalog.enums import PUBLIC_ACCOUNT
 from catalog.fields.facts import Fact
 from catalog.fields.inputs import Input
+from catalog.labels import duration_label
 from catalog.models import ShapeVersion
 from catalog.usage import KEY_VARIABLE, PUBLIC_URL, URL_VARIABLE
 from connections.opened import runs_here
 from connections.providers.spec import NO_RECIPE, TrainerSpec
 from launches.domain.create_launch import job_id_from
+from launches.estimates import TimeEstimate, estimate_time
 from launches.models import Launch
 from launches.pages.facts import gpu_total, locked_facts
 from launches.pages.forms import LaunchPlace, form_fields, recipe_fields
@@ -25,6 +27,7 @@ from launches.placement import Offer, connections_of, default_offer, place, refu
 from launches.recipes import RunOutlook, of_recipe, outlook_of
 from launches.resolve import CONNECTION, RECIPE, read_recipe, settled
 from launches.subjects import subject_of
+from wire.counts import quantity
 from wire.errors import Violation
 
 PUBLIC_CONTROL_PLANE = Address(
@@ -41,7 +44,8 @@ class LaunchPreview:
     `recipe_fields` are those of `shown_recipe`, the recipe that was chosen. `request` is None where there are
     violations; `recipe` is what drives the trainer beside it, "" where the user's own loop does; `offer` is who takes
     the spec as it stands, or the defaults' offer where it does not resolve. `default_refusal` says why nothing of this
-    shape can be launched here, "" where it can. `outlook` is what a run on a dataset will be.
+    shape can be launched here, "" where it can. `outlook` is what a run on a dataset will be, and `takes` how long it
+    will take, "" where nobody knows.
     """
 
     fields: tuple[Input, ...]
@@ -54,6 +58,7 @@ class LaunchPreview:
     offer: Offer
     default_refusal: str
     outlook: RunOutlook | None
+    takes: str
     shown_recipe: str
 
     @property
@@ -98,6 +103,7 @@ def preview_launch(
     spec = placement.spec if isinstance(placement.spec, TrainerSpec) else default
     job, address = job_id_from(owner, key), _address(version)
     request = None if found else render_request(spec, account=_id(account), job=job, address=address)
+    outlook = None if found else outlook_of(spec)
     return LaunchPreview(
         fields=form_fields(subject, offered.recipes, inputs, violations, _places(offered)),
         recipe_fields=recipe_fields(chosen, subject.datasets, inputs, violations),
@@ -108,9 +114,19 @@ def preview_launch(
         gpus=gpu_total(spec, None if found else placement.beside.reference),
         offer=placement.offer,
         default_refusal=refusal_sentence(offered) if offered.connection is None else "",
-        outlook=None if found else outlook_of(spec),
+        outlook=outlook,
+        takes=_takes(estimate_time(version, account, spec, outlook)),
         shown_recipe=chosen.name if chosen else "",
     )
+
+
+def _takes(estimate: TimeEstimate | None) -> str:
+    """`about 20s to 35s, as 3 earlier runs took`."""
+    if estimate is None:
+        return ""
+    low, high = (duration_label(max(1, round(seconds))) for seconds in (estimate.low, estimate.high))
+    span = low if low == high else f"{low} to {high}"
+    return f"About {span}, judged by {quantity(estimate.runs, 'earlier run')} from this version."
 
 
 def _is_of_another(recipe: Any, offer: Offer) -> bool:

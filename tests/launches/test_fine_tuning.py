@@ -80,6 +80,9 @@ def test_the_form_shows_the_fields_of_the_recipe_and_launches_it(
     assert (spec.recipe, spec.dataset.name, spec.dataset.rows) == ("sft", chats.name, 20)
     assert (spec.dataset.file, spec.dataset.sha256) == (f"{chats.uid.hex}.jsonl", chats.sha256)
     assert [spec.recipe_parameters[name] for name in ("epochs", "batch_rows", "schedule")] == [4, 5, "cosine"]
+    Launch.objects.update(state=AttemptState.COMPLETED, plan={"steps": 16}, run_seconds=8, last_step=16)
+    told = text(signed_in.post(form(version, "launch_preview"), posted | {"recipe.epochs": "8"}))
+    assert "About 16s, judged by 1 earlier run from this version." in told
     cloned = text(signed_in.get(signed_in.get(reverse("launch_clone", args=[Launch.objects.get().uid]))["Location"]))
     assert f'value="{chats.name}" selected' in cloned and 'name="recipe.epochs" type="text" value="4"' in cloned
 
@@ -116,7 +119,8 @@ def test_all_that_is_wrong_is_refused_at_once_by_form_and_api(
     assert "where no recipe is named" in str(caller.post(jobs, {"dataset": pairs.name})[1])
     body = {"dataset": "pairs", "recipe": {"name": "dpo", "epochs": 2, "batch_rows": 5}}
     status, checked = caller.post(f"{jobs}&validateOnly=true", body)
-    assert checked["run"] == {"steps": 8, "stepsPerEpoch": 4, "heldOutRows": 1, "checkpoints": 1, "exact": True}
+    wanted = {"steps": 8, "stepsPerEpoch": 4, "heldOutRows": 1, "checkpoints": 1}
+    assert checked["run"] == wanted | {"estimatedSeconds": [], "exact": True}
     status, made = caller.post(jobs, body)
     assert status == 200 and made["dataset"] == pairs.name and made["recipe"]["beta"] == 0.1
     assert caller.post(jobs, {"recipe": {"name": "orpo"}})[0] == 400, "it names no dataset"
