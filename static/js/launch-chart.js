@@ -132,6 +132,11 @@ class Curves {
     }
   }
 
+  // Whether any record tells one of them: a curve of nothing is not shown.
+  tells(names) { return names.some((name) => this.records.some((record) => record[name] != null)) }
+
+  get toShow() { return [...this.shown.querySelectorAll('[data-series]')].filter((target) => this.tells(target.dataset.series.split(' '))) }
+
   data(names) { return ['step', ...names].map((name) => this.records.map((record) => record[name])) }
 
   draw() {
@@ -141,7 +146,9 @@ class Curves {
     this.shown = this.box
     this.shown.hidden = this.records.length === 0
     if (this.shown.hidden) return
-    for (const target of this.shown.querySelectorAll('[data-series]')) {
+    const toShow = this.toShow
+    for (const figure of this.shown.querySelectorAll('figure')) figure.hidden = !toShow.some((target) => figure.contains(target))
+    for (const target of toShow) {
       const key = target.dataset.series
       const names = key.split(' ')
       const plot = new uPlot(this.options(target, names), this.data(names), target)
@@ -152,7 +159,7 @@ class Curves {
   }
 
   redraw(before) {
-    if (this.shown !== this.box || this.plots.length === 0 || (before < 40) !== (this.records.length < 40)) this.draw()
+    if (this.shown !== this.box || this.plots.length !== this.toShow.length || (before < 40) !== (this.records.length < 40)) this.draw()
     else for (const { names, plot } of this.plots) show(plot, this.data(names))
   }
 

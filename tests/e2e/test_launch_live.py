@@ -142,6 +142,7 @@ def test_a_set_from_the_form_starts_is_seen_and_ends_as_one(admin_page: Page) ->
         expect(members.get_by_role("row").filter(has_text=role)).to_contain_text(name)
     expect(members.locator(".chip-success")).to_have_count(2, timeout=ENVIRONMENT_MS)
     expect(members.locator(".state-ready")).to_be_visible(timeout=ENVIRONMENT_MS)
+    _ask_in_another_tab(page, members.get_by_role("link", name=re.compile("^launch-.*-sampler$")).get_attribute("href"))
     assert findings(page) == []
     page.get_by_role("button", name="Cancel", exact=True).click()
     asked = page.get_by_role("dialog")
@@ -156,6 +157,20 @@ def test_a_set_from_the_form_starts_is_seen_and_ends_as_one(admin_page: Page) ->
     page.get_by_role("button", name="Delete the launch").click()
     page.wait_for_url(re.compile(r"/launches$"))
     expect(page.locator("#launches").get_by_text("set (reference)")).to_have_count(0)
+
+
+def _ask_in_another_tab(page: Page, deployment: str | None) -> None:
+    """What the sampler then did comes to stand on the page that is open."""
+    nothing = page.get_by_text("Nothing was sampled yet")
+    expect(nothing).to_be_visible()
+    with page.context.new_page() as tab:
+        tab.goto(f"{deployment}/try")
+        tab.get_by_label("Prompt").fill("A slipway")
+        tab.get_by_role("button", name="Ask", exact=True).click()
+        expect(tab.locator("[data-answer]").first).to_be_visible()
+    expect(page.locator("#sampling-charts canvas").first).to_be_visible()
+    expect(nothing).to_be_hidden()
+    expect(page.locator("[data-figure=tokens]")).not_to_have_text("0 in, 0 out")
 
 
 def test_after_the_network_was_gone_nothing_is_missing(admin_page: Page, context: BrowserContext) -> None:
