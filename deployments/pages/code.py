@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from catalog.usage import KEY_VARIABLE, URL_VARIABLE, Snippet
+from deployments.pages.playground import COMPLETIONS, curl_of
 
 PROMPT = "Once upon a time"
 TOKENS = 32
@@ -26,13 +27,7 @@ def sampling_code(name: str) -> tuple[Snippet, ...]:
 
 
 def _curl(name: str) -> str:
-    body = json.dumps({"model": name, "prompt": PROMPT, "max_tokens": TOKENS})
-    return (
-        f'curl --fail-with-body -sS "${URL_VARIABLE}/inference/v1/completions" \\\n'
-        f'  -H "Authorization: Bearer ${KEY_VARIABLE}" \\\n'
-        "  -H 'Content-Type: application/json' \\\n"
-        f"  -d '{body}'"
-    )
+    return curl_of(COMPLETIONS, {"model": name, "prompt": PROMPT, "max_tokens": TOKENS})
 
 
 def _openai(name: str) -> str:

@@ -69,7 +69,7 @@ class DeploymentStanding:
 
     @property
     def bounds(self) -> str:
-        """`0 to 1`."""
+        """`0 to 1`, of replicas that it may have."""
         least, most = self.row.min_replicas, self.row.max_replicas
         return f"{least}" if least == most else f"{least} to {most}"
 
