@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -16,11 +17,13 @@ from catalog.models import ShapeVersion
 from connections.models import Connection
 from deployments.domain.create_launch_set import create_launch_set
 from deployments.domain.move_deployment import note
-from deployments.models import Deployment
+from deployments.models import Deployment, SamplerMetric
 from deployments.resolved import spec_of
 from deployments.served import ServedWeights
 from launches.domain.create_launch import create_launch
-from launches.models import Attempt, Checkpoint, Launch
+from launches.models import Attempt, Checkpoint, Launch, Metric
+
+STEPS = 12
 
 
 def deployments(
@@ -87,12 +90,36 @@ def launch_sets(actor: Actor, account: Account, version: ShapeVersion) -> dict[s
         members.update(state="CANCELLED")
         sampler = Deployment.objects.filter(trainer=policy)
         sampler.update(state="FAILED", detail="It ended with 1.", next_check_at=later)
+        _reinforced(policy, sampler.get())
     form = f"/shapes/{version.shape.account.account_id}/{version.shape.shape_id}/launch"
     return {
         "launch-form-set": f"{form}?{urlencode(asked)}",
         "launch-of-set": f"/launches/{policy.uid}",
         "launch-set": f"/launches/{policy.uid}/set",
     }
+
+
+def _reinforced(policy: Launch, sampler: Deployment) -> None:
+    """Steps of a loop whose reward rises: each is saved, loaded, and answers."""
+    begun = timezone.now() - timedelta(minutes=STEPS)
+    records: list[SamplerMetric] = []
+    for step in range(1, STEPS + 1):
+        at, name, wave = begun + timedelta(minutes=step), f"step-{step}", math.sin(step)
+        Metric.objects.create(
+            attempt=policy.attempts.get(), number=step, step=step, loss_per_token=2 / step**0.5 + wave / 40,
+            tokens=9000, learning_rate=3e-4, seconds=11 + wave, recorded_at=at,
+            reward=0.8 - 0.7 / step**0.5 + wave / 30,
+        )  # fmt: skip
+        Checkpoint.objects.create(
+            launch=policy, name=name, kind="SAMPLER", step=step, size_bytes=84_000_000, saved_at=at
+        )
+        loaded = {"is_load": True, "requests": 0, "prompt_tokens": 0, "completion_tokens": 0, "seconds": 1.8 + wave / 4}
+        answers = {"is_load": False, "requests": 64, "prompt_tokens": 2048, "completion_tokens": 8100 + int(900 * wave)}
+        for facts in (loaded, answers | {"seconds": 24 - 3 * wave}):
+            number, later = len(records) + 1, at + timedelta(seconds=len(records) % 2 * 30)
+            known = {"deployment": sampler, "launch": policy, "start": 1, "number": number, "identity": name}
+            records.append(SamplerMetric(**known, at=later, **facts))
+    SamplerMetric.objects.bulk_create(records)
 
 
 def _with(row: Deployment, facts: dict[str, Any]) -> Deployment:
