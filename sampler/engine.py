@@ -36,5 +36,8 @@ class Engine(Protocol):
     def occupied(self) -> tuple[int, int]:
         """How many choices are computed, and how many wait."""
 
+    def failure(self) -> str:
+        """Why it will not compute any more; "" while it will."""
+
     def close(self) -> None:
         """The process ends."""

@@ -38,6 +38,8 @@ class SamplerRuntime:
 
     def _check(self) -> None:
         opened = self.api.opened
+        if opened and (failure := opened.engine.failure()):
+            self.process.outcome.end("ERROR", failure)
         if opened is None or sum(opened.engine.occupied()):
             self.sessions.touch()
         elif self.config.inactivity_timeout_s and self.sessions.idle_seconds > self.config.inactivity_timeout_s:

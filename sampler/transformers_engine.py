@@ -80,6 +80,10 @@ class TransformersEngine:
     def occupied(self) -> tuple[int, int]:
         return sum(map(len, [*self._batches.values()])), len(self._waiting)
 
+    def failure(self) -> str:
+        """What breaks breaks one batch."""
+        return ""
+
     def close(self) -> None:
         """Nothing of this process outlives it."""
 

@@ -24,6 +24,7 @@ from typing import Any
 
 from sampler.config import SamplerConfig
 from sampler.sequences import LEAST_LOGPROB, Choice, Scored
+from sampler.tensors import check_shapes
 from sampler.unix_http import ask, stream_events
 from sampler.wire import MOST_TOP_LOGPROBS
 from trainer.errors import OperationError
@@ -74,13 +75,14 @@ class VllmEngine:
         deadline = time.monotonic() + START_SECONDS
         while not self._is_healthy():
             if self._server.poll() is not None:
-                raise OperationError(f"vLLM's server ended with code {self._server.returncode}; its log says why.")
+                raise OperationError(_ended(self._server.returncode))
             if time.monotonic() > deadline:
                 raise OperationError(f"vLLM's server was not ready within {START_SECONDS:.0f} s.")
             time.sleep(LOOK_SECONDS)
         return self._whole
 
     def load_full(self, directory: Path) -> VllmWeights:
+        check_shapes(directory, self._directory)  # a load that breaks off at one leaves vLLM no weights to go back to
         with self._alone():
             try:
                 self._replace(directory)
@@ -111,6 +113,10 @@ class VllmEngine:
 
     def occupied(self) -> tuple[int, int]:
         return sum(self._running.values()), 0
+
+    def failure(self) -> str:
+        code = self._server.poll() if self._server else None
+        return "" if code is None else _ended(code)
 
     def close(self) -> None:
         if self._server is not None:
@@ -219,6 +225,10 @@ class VllmEngine:
                 self._ask("/v1/unload_lora_adapter", {"lora_name": weights.name})
             except OperationError as error:
                 log.warning("%s was not let go of: %s", weights.name, error.detail)
+
+
+def _ended(code: int) -> str:
+    return f"vLLM's server ended with code {code}; its log says why."
 
 
 def _tokens(told: dict[str, Any], choice: Choice) -> Iterator[Scored]:

@@ -4,6 +4,7 @@ are of. The shapes are those that a CPU build of vLLM 0.32 answered."""
 from __future__ import annotations
 
 import json
+import os
 import socketserver
 import sys
 import time
@@ -14,6 +15,8 @@ from typing import Any
 WEIGHTS = {"base": sys.argv[1]}
 """By the name that a server knows them by: where they were loaded from."""
 SLOW_TOKENS = 40
+DEADLY = [13, 13, 13]
+"""A prompt at which it ends, as vLLM's server does once its engine broke."""
 
 
 def logprob(folder: str, token: int) -> float:
@@ -56,6 +59,8 @@ class Handler(BaseHTTPRequestHandler):
             self.tell({"error": {"message": f"The model `{model}` does not exist."}}, 404)
             return
         folder = WEIGHTS[model]
+        if body["prompt"] == DEADLY:
+            os._exit(1)
         if not body.get("stream"):
             likeliest = {"9": {"logprob": -0.5}}
             told = [{str(each): {"logprob": logprob(folder, each)}} | likeliest for each in body["prompt"][1:]]

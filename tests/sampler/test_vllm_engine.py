@@ -31,10 +31,13 @@ def decode(tokens: Sequence[int]) -> str:
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Models whose names differ in length, which is how the stand-in tells them apart."""
     root = tmp_path_factory.mktemp("models")
-    for name in ("one", "three", "sevenxx"):
+    for name in ("one", "three", "sevenxx", "bad-one", "wider"):
         (root / name).mkdir()
         (root / name / "config.json").write_text(json.dumps({"vocab_size": 100, "model_type": "qwen3"}))
-    (root / "bad-one").mkdir()
+        head = json.dumps(
+            {"__metadata__": {}, "norm": {"dtype": "F32", "shape": [3 if name == "wider" else 2]}}
+        ).encode()
+        (root / name / "model.safetensors").write_bytes(len(head).to_bytes(8, "little") + head)
     (root / "bad-one" / "bad").touch()
     return root
 
@@ -106,6 +109,8 @@ def test_it_starts_answers_and_takes_newer_weights(engine: VllmEngine, folders: 
         engine.load_full(folders / "bad-one")
     assert {round(logprob) for _, logprob, _ in tokens_of(read(slow))} == {-3}
     assert tokens_of(read(ask(engine, base)[1]))[0][1] == -3.003  # the old ones are back
+    with pytest.raises(OperationError, match=r"'norm' is of shape \(3,\), and \(2,\) in the model"):
+        engine.load_full(folders / "wider")  # of which vLLM is not told: it would keep none
     newer = engine.load_full(folders / "three")
     with pytest.raises(OperationError, match="come again"):
         ask(engine, base)

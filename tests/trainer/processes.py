@@ -112,8 +112,8 @@ class RunningSampler:
         self.http.close()
 
 
-def start_sampler(root: Path, name: str, *, wait: str = "ready", **config: Any) -> RunningSampler:
-    """`wait` for "ready" or "exit"; config overrides CONFIG.json."""
+def start_sampler(root: Path, name: str, *, wait: str = "ready", seconds: float = 60, **config: Any) -> RunningSampler:
+    """`wait` for "ready", so many seconds, or "exit"; config overrides CONFIG.json."""
     directory = root / "samplers" / name
     directory.mkdir(parents=True)
     path, log = directory / "config.json", directory / "log"
@@ -144,8 +144,8 @@ def start_sampler(root: Path, name: str, *, wait: str = "ready", **config: Any) 
     assert endpoint.exists(), log.read_text()
     address = json.loads(endpoint.read_text())
     base = f"http://{address['host']}:{address['port']}"
-    sampler.http = httpx.Client(base_url=base, headers={"X-Api-Key": TOKEN}, timeout=60)
-    wait_until(lambda: process.poll() is not None or sampler.http.get("/health").status_code == 200)
+    sampler.http = httpx.Client(base_url=base, headers={"X-Api-Key": TOKEN}, timeout=max(60, seconds))
+    wait_until(lambda: process.poll() is not None or sampler.http.get("/health").status_code == 200, seconds)
     assert process.poll() is None, log.read_text()
     return sampler
 
