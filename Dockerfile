@@ -3,6 +3,9 @@ FROM python:3.11-slim-bookworm
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DJANGO_SETTINGS_MODULE=config.settings SLIPWAY_HOME=/var/lib/slipway
 WORKDIR /app
+# Which commit it is made from: docker build --build-arg SLIPWAY_COMMIT="$(git rev-parse HEAD)"; /version says it.
+ARG SLIPWAY_COMMIT=
+ENV SLIPWAY_COMMIT=$SLIPWAY_COMMIT
 
 COPY requirements/base.txt requirements/
 RUN pip install --no-cache-dir --require-hashes -r requirements/base.txt
@@ -17,5 +20,6 @@ USER slipway
 
 EXPOSE 8000
 CMD ["granian", "--interface", "asginl", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", \
+     "--log-config", "config/granian.json", \
      "--backlog", "4096", "--backpressure", "4096", "--workers-kill-timeout", "5", "--respawn-failed-workers", \
      "config.asgi:application"]

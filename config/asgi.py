@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import resource
+import tempfile
 from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
 from typing import Any
 
 from django.core.asgi import get_asgi_application
@@ -32,7 +34,15 @@ def _open_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
 
 
+def _share_counts() -> None:
+    """Choose the folder where the processes of one web server count together, before anything of it counts."""
+    folder = Path(tempfile.gettempdir()) / f"slipway-metrics-{os.getuid()}-{os.getppid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(folder))
+
+
 _open_many_files()
+_share_counts()
 require_keys_or_exit()
 share_static_files()
 django_application = bounded(sending_downloads(admitted(get_asgi_application())))  # type: ignore[arg-type]

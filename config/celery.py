@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 from celery import Celery
-from celery.signals import beat_init, worker_init
+from celery.signals import beat_init, setup_logging, worker_init
 
 from config.keys import require_keys_or_exit
 
@@ -20,6 +20,11 @@ app.autodiscover_tasks()
 
 WAIT_SECONDS = 2.0
 log = structlog.get_logger(__name__)
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]
+def leave_logging_alone(**_: Any) -> None:
+    """Somebody who listens to this signal keeps Celery from a logging of its own: the settings have one."""
 
 
 @beat_init.connect  # type: ignore[untyped-decorator]

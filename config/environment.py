@@ -108,6 +108,13 @@ def proxies(raw: str) -> int | tuple[Network, ...]:
     return int(raw) if raw.strip().isdecimal() else read_networks(raw)
 
 
+def log_format(raw: str) -> str:
+    """How lines of the log are written."""
+    if raw not in {"logfmt", "json"}:
+        raise ValueError("use logfmt or json")
+    return raw
+
+
 def mail_server(raw: str) -> str:
     """An address of a mail server, such as smtp+starttls://user:password@mail.example:587."""
     parts = urlsplit(raw)
@@ -372,6 +379,14 @@ _SETTINGS = [
         "Days after a launch was deleted for which its checkpoints are kept, where its account says nothing else.",
     ),
     Setting("SLIPWAY_LOG_LEVEL", str, "INFO", "Least level that is logged."),
+    Setting("SLIPWAY_LOG_FORMAT", log_format, "logfmt", "How lines of the log are written: logfmt or json."),
+    Setting(
+        "SLIPWAY_METRICS_TOKEN",
+        str,
+        "",
+        "Bearer token that opens /metrics to Prometheus; there is no such address where not set.",
+        is_secret=True,
+    ),
 ]
 
 KNOWN: dict[str, Setting] = {setting.name: setting for setting in _SETTINGS}

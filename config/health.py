@@ -24,6 +24,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from accounts.tables import mismatch
 from config.keys import changed_keys
 from config.pulses import BEAT_KEY, WORKER_KEY, age_of, open_broker
+from config.version import commit, version
 from launches.space import shortage
 
 WORKER_LIMIT_SECONDS = 30
@@ -92,6 +93,11 @@ def readyz(request: HttpRequest) -> HttpResponse:
 def statusz(request: HttpRequest) -> HttpResponse:
     """Whether launches get on: each check with its reason; 503 where one fails, though pages can be read still."""
     return _answer(system.outcomes())
+
+
+def version_of(request: HttpRequest) -> HttpResponse:
+    """Which release answers."""
+    return JsonResponse({"version": version(), "commit": commit()})
 
 
 def forget() -> None:

@@ -38,7 +38,7 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 _REFUSED = "slipway.refused"
 _KEY_FIELDS = {b"x-api-key", b"authorization"}
-PROBES = ("/healthz", "/readyz", "/statusz")
+PROBES = ("/healthz", "/readyz", "/statusz", "/metrics")
 
 
 class Load(Enum):

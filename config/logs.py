@@ -1,8 +1,11 @@
-"""How a log line looks: one line of key=value pairs, the same for our code and for libraries."""
+"""How a log line looks: one line of key=value pairs or of JSON, the same for our code, libraries and servers."""
 
 from __future__ import annotations
 
+import logging
+import os
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -15,8 +18,13 @@ SHARED: list[Processor] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
 ]
-drop_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
-render = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "logger", "event"], bool_as_flag=False)
+FORMATS: Mapping[str, Processor] = {
+    "logfmt": structlog.processors.LogfmtRenderer(
+        key_order=["timestamp", "level", "logger", "event"], bool_as_flag=False
+    ),
+    "json": structlog.processors.JSONRenderer(default=str),
+}
+FORMAT = "SLIPWAY_LOG_FORMAT"
 
 _LINK = re.compile(r"(?<!members)((?:/|%2F)(?:invitations|downloads)(?:/|%2F|\?|%3F))[^\s\"'?&#]*", re.IGNORECASE)
 """The address of an invitation or of a signed download."""
@@ -24,6 +32,9 @@ _KEY = re.compile(r"slpw_[\w-]{7,}", re.ASCII)
 """More of a key than what people tell keys apart by, which is its first eleven characters."""
 _TOKEN = re.compile(r"(?<![\w-])(?=[\w-]*[A-Z])[\w-]{20,}", re.ASCII)
 """What looks like one, or a part of one; names in tracebacks and ids of requests have no capitals, as a rule."""
+
+
+UNAVAILABLE = 503
 
 
 def hide_secrets(_logger: WrappedLogger, _method: str, line: str) -> str:
@@ -41,7 +52,8 @@ def hide_secrets(_logger: WrappedLogger, _method: str, line: str) -> str:
 
 
 def configure() -> None:
-    """Send structlog's events through the standard library's handlers."""
+    """Send structlog's events through the standard library's handlers, and Python's warnings, too."""
+    logging.captureWarnings(True)
     structlog.configure(
         processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -49,18 +61,31 @@ def configure() -> None:
     )
 
 
+def formatter() -> logging.Formatter:
+    """What makes lines of records. The web server's first process asks for it by name (config/granian.json), and has no
+    settings: a format that is none is refused where those are read.
+    """
+    render = FORMATS.get(os.environ.get(FORMAT, ""), FORMATS["logfmt"])
+    return structlog.stdlib.ProcessorFormatter(
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render, hide_secrets],  # type: ignore[list-item]
+        foreign_pre_chain=SHARED,
+    )
+
+
+def once(record: logging.LogRecord) -> bool:
+    """Let Django say of a request only what its own line does not: that of a fault, and not that of an outage."""
+    if getattr(record, "status_code", 0) == UNAVAILABLE:
+        record.exc_info = None
+    return record.levelno >= logging.ERROR
+
+
 def logging_of(level: str) -> dict[str, Any]:
     """Django's LOGGING: everything from the level on goes to standard error, a line each."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {
-            "line": {
-                "()": "structlog.stdlib.ProcessorFormatter",
-                "processors": [drop_meta, render, hide_secrets],
-                "foreign_pre_chain": SHARED,
-            }
-        },
+        "formatters": {"line": {"()": formatter}},
+        "filters": {"once": {"()": lambda: once}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
@@ -71,6 +96,7 @@ def logging_of(level: str) -> dict[str, Any]:
             # Their own handlers would write a second line with the path as it is: Django's and its server's in
             # development, the web server's where somebody turns its access log on.
             "django": {"handlers": []},
+            "django.request": {"filters": ["once"]},
             "django.server": {"handlers": ["stderr"], "level": "WARNING"},
             "granian.access": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
             "httpx": {"level": "WARNING"},

@@ -106,6 +106,7 @@ SLIPWAY_ADDRESS_DAYS: int = read("SLIPWAY_ADDRESS_DAYS")
 SLIPWAY_RECORDS_DAYS: int = read("SLIPWAY_RECORDS_DAYS")
 SLIPWAY_DATASETS_GB: int = read("SLIPWAY_DATASETS_GB")
 SLIPWAY_CHECKPOINT_RETENTION_DAYS: int = read("SLIPWAY_CHECKPOINT_RETENTION_DAYS")
+SLIPWAY_METRICS_TOKEN: str = read("SLIPWAY_METRICS_TOKEN")
 REDIS_URL: str = read("REDIS_URL")
 
 INSTALLED_APPS = [
@@ -131,7 +132,7 @@ INSTALLED_APPS = [
     "deployments",
     "publishing",
     "pushes",
-    "config",  # for its commands
+    "config",
 ]
 
 MIDDLEWARE = [
@@ -346,5 +347,6 @@ CELERY_TASK_ROUTES = {
     if task not in _LONG_WORK
 }
 
+read("SLIPWAY_LOG_FORMAT")
 logs.configure()
 LOGGING = logs.logging_of(read("SLIPWAY_LOG_LEVEL"))

@@ -7,7 +7,7 @@ from django.urls import include, path, re_path
 
 from api.docs import docs, openapi
 from api.views import UnservedView
-from config import health
+from config import health, metrics
 from config.errors import PROGRAMS
 from config.theme import set_theme
 from deployments.api.inference import InferenceModelsView
@@ -19,6 +19,8 @@ urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("statusz", health.statusz, name="statusz"),
+    path("metrics", metrics.metrics, name="metrics"),
+    path("version", health.version_of, name="version"),
     path("theme", set_theme, name="set_theme"),
     path("admin/", admin.site.urls),
     path("v1/", include("api.urls")),

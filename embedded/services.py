@@ -30,12 +30,13 @@ def environment(home: Home, *, database_url: str, redis_url: str) -> dict[str, s
 def command_lines(port: int) -> dict[str, list[str]]:
     """Command lines by service name, in the order in which they are started."""
     processes = str(max(LEAST_PROCESSES, min(os.cpu_count() or 1, MOST_PROCESSES)))
-    celery = [sys.executable, "-m", "celery", "-A", "config"]
+    celery = [sys.executable, "-m", "celery", "-A", "config", "--quiet"]
     return {
         "web": [
             *(sys.executable, "-m", "granian", "--interface", "asginl", "--host", "127.0.0.1", "--port", str(port)),
             *("--workers", processes, "--respawn-failed-workers", "--respawn-interval", "0.5"),
             # Event streams are open for hours: many are held at a time, and a stop does not wait for them.
+            *("--log-config", str(ROOT / "config" / "granian.json")),
             *("--backlog", "4096", "--backpressure", "4096", "--workers-kill-timeout", "1"),
             "config.asgi:application",
         ],
@@ -44,7 +45,9 @@ def command_lines(port: int) -> dict[str, list[str]]:
             *("--without-gossip", "--without-mingle"),
         ],
         # Remembers nothing on the disk: all that it sends is due within the hour, and a full disk would end it.
-        "beat": [*celery, "beat", "--loglevel", "INFO", "--scheduler", "celery.beat:Scheduler", "--pidfile", ""],
+        "beat": [
+            *(*celery, "beat", "--loglevel", "INFO", "--scheduler", "celery.beat:Scheduler", "--pidfile", ""),
+        ],
     }
 
 

@@ -94,7 +94,7 @@ def test_commands_exist() -> None:
     assert commands == ["make_keys", "migrate", "setup_accounts", "load_catalog"]
     assert set(commands) <= set(get_commands())
     for service in ("worker", "beat"):
-        assert shlex.split(SERVICES[service]["command"])[:4] == ["celery", "-A", "config", service]
+        assert shlex.split(SERVICES[service]["command"])[:5] == ["celery", "-A", "config", "--quiet", service]
 
 
 def test_the_image_is_not_root_and_takes_locked_requirements() -> None:

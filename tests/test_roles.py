@@ -134,6 +134,8 @@ OWNER_AND_ADMIN = {Role.VIEWER: MISSING, Role.PUBLISHER: MISSING}
 TABLE: dict[str, list[Case]] = {
     "healthz": [get("/healthz", everybody(OK))],
     "readyz": [get("/readyz", everybody(OK))],
+    "metrics": [get("/metrics", everybody(MISSING))],
+    "version": [get("/version", everybody(OK))],
     "statusz": [get("/statusz", everybody(503))],  # no worker runs here
     "openapi": [get("/api/openapi.json", everybody(OK))],
     "docs": [get("/api/docs", everybody(OK))],

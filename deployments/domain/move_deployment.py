@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
+
+import structlog
+from django.db import transaction
 
 from accounts.actors import SYSTEM, Actor
 from deployments.models import MOST_EVENTS, Deployment
@@ -11,6 +15,7 @@ from launches.live.wake import wake_pages
 from wire.errors import FailedPrecondition
 from wire.times import rfc3339
 
+log = structlog.get_logger(__name__)
 MESSAGES = {
     DeploymentState.CREATING: "Accepted",
     DeploymentState.READY: "Ready",
@@ -35,6 +40,8 @@ def move(
     if state is DeploymentState.DELETED:
         deployment.finished_at, deployment.log_tail = now, ""
         deployment.model = None  # which may be deleted now
+    said = {"deployment": deployment.deployment_id, "uid": str(deployment.uid), "state": str(state)}
+    transaction.on_commit(partial(log.info, "deployment.state", actor=actor.label, **said))
     note(deployment, f"{MESSAGES[state]}: {detail}" if detail else MESSAGES[state], now=now, actor=actor)
 
 

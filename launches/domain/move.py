@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
+
+import structlog
+from django.db import transaction
 
 from accounts.actors import SYSTEM, Actor
 from connections.providers.states import FINAL, AttemptState, Reason
@@ -12,6 +16,7 @@ from launches.models import Attempt, Launch
 from launches.states import may_move
 from wire.errors import FailedPrecondition
 
+log = structlog.get_logger(__name__)
 MESSAGES = {
     AttemptState.QUEUED: "Accepted",
     AttemptState.PENDING: "Waiting for capacity",
@@ -58,3 +63,5 @@ def move(
     message = MESSAGES[state] + (f": {detail}" if detail and state in FINAL else "")
     append_event(launch, kind="state", message=message, actor=actor, data=data)
     wake(launch)
+    said = {"job": launch.job_id, "uid": str(launch.uid), "attempt": attempt.number, "reason": str(reason or "")}
+    transaction.on_commit(partial(log.info, "launch.state", state=str(state), actor=actor.label, **said))

@@ -51,6 +51,8 @@ def front_door(*options: str, log: Path | None = None, **settings_: str) -> Iter
             "4096",
             "--workers-kill-timeout",
             "1",
+            "--log-config",
+            str(ROOT / "config" / "granian.json"),
             *options,
             "config.asgi:application",
         ],
