@@ -17,7 +17,7 @@ import structlog
 from django.http import HttpRequest
 
 from accounts.origins import origin_in
-from config.metrics import counted, door_of, note_request
+from config.counts import counted, door_of, note_request
 from config.tracing import note_answer, request_span
 
 Message = MutableMapping[str, Any]

@@ -12,14 +12,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from django.core.asgi import get_asgi_application
-
-from config.bodies import bounded
-from config.keys import require_keys_or_exit
-from config.load import admitted
-from config.static import share_static_files
-from downloads.handover import sending_downloads
-
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 MOST_FILES = 65_536
@@ -43,6 +35,15 @@ def _share_counts() -> None:
 
 _open_many_files()
 _share_counts()
+
+from django.core.asgi import get_asgi_application  # noqa: E402
+
+from config.bodies import bounded  # noqa: E402
+from config.keys import require_keys_or_exit  # noqa: E402
+from config.load import admitted  # noqa: E402
+from config.static import share_static_files  # noqa: E402
+from downloads.handover import sending_downloads  # noqa: E402
+
 require_keys_or_exit()
 share_static_files()
 django_application = bounded(sending_downloads(admitted(get_asgi_application())))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""`/metrics`, for Prometheus: how the doors are doing, and how the whole system is.
+"""`/metrics`, for Prometheus: how the doors are doing (`config.counts`), and how the whole system is.
 
 What a web process counts is kept in files that all processes of one web server share, so that whichever is asked tells
 of all. What the whole system is like is read when it is asked, at most once in a few seconds, and each web server says
@@ -7,7 +7,6 @@ the same of it. The address exists where SLIPWAY_METRICS_TOKEN is set, for whoev
 
 from __future__ import annotations
 
-import contextlib
 import hmac
 import os
 import shutil
@@ -22,7 +21,7 @@ from django.db import Error
 from django.db.models import Count, Min
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
-from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client import CollectorRegistry, generate_latest, multiprocess
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import REGISTRY, Collector
@@ -34,44 +33,6 @@ from queues.leases import due
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 REMEMBER_SECONDS = 5.0
-_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-SECONDS = Histogram(
-    "slipway_request_seconds", "From the request to the end of its answer.", ["door", "status"], buckets=_BUCKETS
-)
-OPEN = Gauge("slipway_requests_open", "Requests in progress.", ["door"], multiprocess_mode="livesum")
-_DOORS = (
-    ("/events", "events"),
-    ("/training/", "gateway"),
-    ("/inference/", "inference"),
-    ("/hot_load/", "inference"),
-    ("/v1/", "api"),
-    ("/static/", "static"),
-    ("/healthz", "probe"),
-    ("/readyz", "probe"),
-    ("/statusz", "probe"),
-    ("/metrics", "probe"),
-)
-
-
-def door_of(path: str) -> str:
-    """Which door a path is: few, whatever anybody asks for. Streams are `events`; what is none of them is `page`."""
-    return next((door for prefix, door in _DOORS if path.startswith(prefix)), "page")
-
-
-@contextlib.contextmanager
-def counted(door: str) -> Iterator[None]:
-    """Count a request as open for the duration of the block."""
-    gauge = OPEN.labels(door)
-    gauge.inc()
-    try:
-        yield
-    finally:
-        gauge.dec()
-
-
-def note_request(door: str, status: int, seconds: float) -> None:
-    """Count a request that is over; status 0 where nothing was answered."""
-    SECONDS.labels(door, f"{status // 100}xx" if status else "none").observe(seconds)
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
