@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from accounts.models import Account, ApiKey, User
 from accounts.origins import UNKNOWN, Origin
 from accounts.queries import role_in
-from accounts.roles import Right, allows
+from accounts.roles import Right, Role, allows
 from accounts.scopes import Scope, covers, least_scope
 from wire.errors import NotFound, PermissionDenied
 
@@ -16,7 +16,8 @@ from wire.errors import NotFound, PermissionDenied
 class Actor:
     """A user behind a request, or (user None) Slipway itself.
 
-    Where a program acts for the user with an API key, `scope` is the key's and `only_account` the account it is for.
+    Where a program acts for the user with an API key, `scope` is the key's and `only_account` the account it is for;
+    `role` is the user's there, read with the key when it was shown, and None where that was not just now.
     """
 
     user: User | None
@@ -25,6 +26,7 @@ class Actor:
     origin: Origin = UNKNOWN
     scope: Scope | None = None
     only_account: Account | None = None
+    role: Role | None = None
 
     @property
     def is_superuser(self) -> bool:
@@ -44,6 +46,7 @@ def user_actor(user: User, *, request_id: str = "", origin: Origin = UNKNOWN) ->
 
 def key_actor(key: ApiKey, *, request_id: str = "", origin: Origin = UNKNOWN) -> Actor:
     """The actor for a program that showed this key."""
+    role = getattr(key, "role", None)
     return Actor(
         user=key.user,
         label=f"{key.user.get_username()} (key {key.name})",
@@ -51,6 +54,7 @@ def key_actor(key: ApiKey, *, request_id: str = "", origin: Origin = UNKNOWN) ->
         origin=origin,
         scope=Scope(key.scope),
         only_account=key.account,
+        role=Role(role) if role else None,
     )
 
 
@@ -67,7 +71,7 @@ def require(actor: Actor, account: Account, right: Right) -> None:
         raise PermissionDenied(f"{actor.user} is switched off. A superuser can switch them on again.")
     if actor.only_account not in (None, account):
         raise NotFound(f"There is no account {account.account_id} that this API key is for.")
-    role = role_in(actor.user, account)
+    role = actor.role or role_in(actor.user, account)
     if role is None:
         raise NotFound(f"There is no account {account.account_id} that you are a member of.")
     if not allows(role, right):

@@ -22,7 +22,7 @@ from datasets.queries import ready_datasets
 from launches.choosing import choose_shape
 from launches.models import Checkpoint
 from launches.recipes import DATASET
-from launches.resolve import CONTINUE_FROM, RECIPE, StartingPoint, Subject
+from launches.resolve import CONTINUE_FROM, RECIPE, REFERENCE, StartingPoint, Subject
 from wire.names import parse_checkpoint_name, parse_model_name
 
 NOTHING_SET: Mapping[str, Any] = {}
@@ -59,6 +59,16 @@ def subject_of(version: ShapeVersion, account: Account | None, inputs: Mapping[s
         datasets=datasets_of(account, inputs.get(DATASET)) if account and _may_need_one(inputs) else (),
         reference=replace(bare_subject(beside), fitting_models=fitting) if beside else None,
     )
+
+
+def asked_subject(version: ShapeVersion, account: Account, inputs: Mapping[str, Any]) -> Subject:
+    """The same with what the inputs ask for alone, of which `resolve` makes the same; for who offers no choices."""
+    own = version.shape.base_model
+    unasked = (None, "", own.name, *own.former_names)
+    asks = inputs.get(CONTINUE_FROM) or inputs.get(REFERENCE) or _may_need_one(inputs)
+    if asks or inputs.get("base_model") not in unasked:
+        return subject_of(version, account, inputs)
+    return replace(bare_subject(version), serving=_serving(version.frozen_snapshot, account))
 
 
 def _may_need_one(inputs: Mapping[str, Any]) -> bool:

@@ -25,7 +25,7 @@ _SECRET = re.compile(re.escape(MARK) + r"[A-Za-z0-9_-]{43}")
 
 
 def authenticate_key(*, secret: str, now: datetime, origin: Origin = UNKNOWN, request_id: str = "") -> ApiKey | None:
-    """The key with its user and account, and its use noted; None where the secret opens nothing (any more).
+    """The key with its user, account and `role` there, its use noted; None where the secret opens nothing (any more).
 
     That is: unknown, revoked, expired, of a user who is switched off, or who is no member of the account now.
     The row is found by the hash, so how long it takes tells nothing about a secret that is nearly right.
@@ -36,7 +36,8 @@ def authenticate_key(*, secret: str, now: datetime, origin: Origin = UNKNOWN, re
     seen_here = SeenAddress.objects.filter(api_key=OuterRef("pk"), digest=here).values("seen_at")
     keys = ApiKey.objects.filter(secret_hash=hash_secret(secret), revoked_at=None, user__is_active=True)
     of_members = keys.filter(account__memberships__user=F("user"))
-    found = of_members.select_related("account", "user").annotate(seen_here=Subquery(seen_here))
+    role = F("account__memberships__role")
+    found = of_members.select_related("account", "user").annotate(seen_here=Subquery(seen_here), role=role)
     key = next(iter(found), None)
     if key is None or (key.expires_at is not None and key.expires_at <= now):
         return None

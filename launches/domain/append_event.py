@@ -28,6 +28,14 @@ def append_event(launch: Launch, *, kind: str, message: str, actor: Actor, data:
 
 def append_events(launch: Launch, lines: Iterable[TimelineLine], *, actor: Actor) -> None:
     """Write the next events, in a few statements however many they are; as `append_event`."""
+    events = next_events(launch, lines, actor=actor)
+    if events:
+        launch.save(update_fields=["last_event"])
+        Event.objects.bulk_create(events, batch_size=BATCH)
+
+
+def next_events(launch: Launch, lines: Iterable[TimelineLine], *, actor: Actor) -> list[Event]:
+    """The next events, counted and not written yet: of a launch that is itself to be written, with its own count."""
     events = [
         Event(
             launch=launch,
@@ -41,7 +49,5 @@ def append_events(launch: Launch, lines: Iterable[TimelineLine], *, actor: Actor
         )
         for sequence, line in enumerate(lines, launch.last_event + 1)
     ]
-    if events:
-        launch.last_event = events[-1].sequence
-        launch.save(update_fields=["last_event"])
-        Event.objects.bulk_create(events, batch_size=BATCH)
+    launch.last_event += len(events)
+    return events

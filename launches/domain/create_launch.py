@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from accounts.actors import SYSTEM, Actor, require
 from accounts.domain.record import record
@@ -16,18 +17,17 @@ from catalog.models import ShapeVersion, TrainedModel
 from catalog.queries import find_model, successor_of
 from catalog.states import VersionState
 from connections.domain.held import require_open
-from connections.models import Connection
 from connections.providers.spec import TrainerSpec
-from launches.domain.append_event import append_event
+from launches.domain.append_event import TimelineLine, next_events
 from launches.labels import Labels
 from launches.live.hints import ADVANCE
 from launches.live.wake import wake
-from launches.models import Attempt, Launch
+from launches.models import Attempt, Event, Launch
 from launches.placement import connections_of, place, refusal_sentence
 from launches.resolve import REFERENCE, goes_on
 from launches.search import launch_search_text
 from launches.space import require_space
-from launches.subjects import subject_of
+from launches.subjects import asked_subject
 from launches.validation_runs import ValidationRun, place_validation, refuse_validation_run
 from queues.hints import hint_on_commit
 from wire.errors import (
@@ -80,14 +80,15 @@ def create_launch(
     if validation_run:
         placement = place_validation(version, validation_run)
     else:
-        placement = place(subject_of(version, account, inputs), inputs, connections_of(account))
+        placement = place(asked_subject(version, account, inputs), inputs, connections_of(account))
     spec, offer = _complete(placement.spec, job=job, key=idempotency_key, labels=labels), placement.offer
-    if found := _made_before(actor, account, idempotency_key, spec, version, inputs):
-        return found
+    adopted = Q(connection=offer.connection, adopted_account=account.account_id, adopted_job=job)
+    if Launch.objects.filter(Q(owner=actor.user, idempotency_key=idempotency_key) | adopted).exists():
+        if found := _made_before(actor, account, idempotency_key, spec, version, inputs):
+            return found
+        raise AlreadyExists(_taken(account, job))  # the connection runs an adopted launch under that name
     if offer.connection is None:
         raise FailedPrecondition(refusal_sentence(offer))
-    if _is_taken_there(offer.connection, account, job):
-        raise AlreadyExists(_taken(account, job))
     require_space()
     launch = Launch(
         account=account,
@@ -179,12 +180,6 @@ def _complete(spec: TrainerSpec | tuple[Violation, ...], *, job: str, key: str, 
     return spec
 
 
-def _is_taken_there(connection: Connection, account: Account, job: str) -> bool:
-    """Whether the connection runs a launch under that name already, which was adopted and has another one here."""
-    adopted = Launch.objects.filter(connection=connection, adopted_account=account.account_id, adopted_job=job)
-    return adopted.exists()
-
-
 def _taken(account: Account, job: str) -> str:
     return f"The job id {job} is taken in {account.account_id}. Choose another."
 
@@ -234,14 +229,16 @@ def _write(
     version = _hold(actor, launch.shape_version, validation_run, as_latest)
     require_open(launch.connection)
     _hold_base(launch, version)
-    launch.save(force_insert=True)
-    attempt = Attempt.objects.create(launch=launch, number=1)
-    append_event(launch, kind="state", message="Accepted", actor=actor, data={"state": launch.state})
+    events = next_events(launch, [TimelineLine("state", "Accepted", {"state": launch.state})], actor=actor)
     if version.deprecated_at is not None:
-        append_event(launch, kind="warning", message=_deprecation(version, launch.account), actor=SYSTEM)
+        warning = TimelineLine("warning", _deprecation(version, launch.account))
+        events += next_events(launch, [warning], actor=SYSTEM)
     if validation_run:
         message = f"For the validation of {version.name}: {validation_run.steps} steps, one of them at the full context"
-        append_event(launch, kind="probe", message=message, actor=actor)
+        events += next_events(launch, [TimelineLine("probe", message)], actor=actor)
+    launch.save(force_insert=True)
+    attempt = Attempt.objects.create(launch=launch, number=1)
+    Event.objects.bulk_create(events)
     record(actor=actor, verb="create_launch", target=launch.name, account=launch.account, after={"spec": launch.spec})
     if beside:
         beside(launch)

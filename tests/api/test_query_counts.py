@@ -9,10 +9,11 @@ from django.test.utils import CaptureQueriesContext
 from accounts.roles import Role
 from launches.models import Checkpoint, Launch
 from tests.api.makers import Caller, make_caller
-from tests.launches.makers import NOW, make_launch
+from tests.connections.makers import local_connection
+from tests.launches.makers import NOW, make_launch, make_tiny_version
 from tests.makers import make_account, make_member, make_model, make_shape, make_version
 
-KEY, RIGHT, ROWS, TOTAL = 1, 1, 1, 1
+KEY, ROWS, TOTAL = 1, 1, 1
 LISTS = {
     "/v1/accounts": (KEY + ROWS, KEY + ROWS),
     "/v1/accounts/-/models": (KEY + 2 * ROWS, KEY + 2 * (ROWS + TOTAL)),
@@ -24,16 +25,16 @@ LISTS = {
         KEY + ROWS + TOTAL,
     ),
     "/v1/accounts/local/trainingShapes/first/versions": (KEY + 1 + ROWS, KEY + 1 + ROWS + TOTAL),
-    "/v1/accounts/local/rlorTrainerJobs": (KEY + RIGHT + ROWS + 1, KEY + RIGHT + ROWS + 1 + TOTAL),
-    "/v1/accounts/local/rlorTrainerJobs/job/checkpoints": (KEY + RIGHT + 2 + ROWS, KEY + RIGHT + 2 + ROWS + TOTAL),
+    "/v1/accounts/local/rlorTrainerJobs": (KEY + ROWS + 1, KEY + ROWS + 1 + TOTAL),
+    "/v1/accounts/local/rlorTrainerJobs/job/checkpoints": (KEY + 2 + ROWS, KEY + 2 + ROWS + TOTAL),
 }
 """Where one page is the whole list, and where it is not."""
 ONES = {
-    "/v1/accounts/local": KEY + RIGHT,
+    "/v1/accounts/local": KEY,
     "/v1/accounts/local/models/tiny-qwen3": KEY + 1,
     "/v1/accounts/local/trainingShapes/first": KEY + 1,
     "/v1/accounts/local/trainingShapes/first/versions/latest": KEY + 1,
-    "/v1/accounts/local/rlorTrainerJobs/job": KEY + RIGHT + 2,
+    "/v1/accounts/local/rlorTrainerJobs/job": KEY + 2,
 }
 pytestmark = pytest.mark.django_db
 
@@ -78,6 +79,18 @@ def test_lists_ask_as_often_for_fifty_rows_as_for_one(caller: Caller) -> None:
     assert {path: queries(caller, f"{path}{'&' if '?' in path else '?'}pageSize=200") for path in LISTS} == whole
     add_many(2)
     assert {path: queries(caller, path) for path in LISTS} == longer
+
+
+def test_a_job_is_accepted_in_few_questions(caller: Caller) -> None:
+    """Its key and id, shape, connections; whether it was made before; both held; four rows; what it became."""
+    shape = make_tiny_version().shape
+    local_connection()
+    path = f"/v1/accounts/local/rlorTrainerJobs?rlorTrainerJobId=job-%d&trainingShape={shape.name}"
+    body = {"trainingConfig": {"baseModel": shape.base_model.name}}
+    assert caller.post(path % 1, body)[0] == 200  # opens the connection's provider
+    with CaptureQueriesContext(connection) as asked:
+        assert caller.post(path % 2, body)[0] == 200
+    assert len(asked) == 15, [query["sql"][:80] for query in asked.captured_queries]
 
 
 def test_one_resource_takes_a_few_questions(caller: Caller) -> None:
