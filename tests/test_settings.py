@@ -59,13 +59,13 @@ def test_hosts_proxies_and_the_pool_are_what_the_variables_say(tmp_path: Path) -
         "SLIPWAY_URL": "https://slipway.example",
         "SLIPWAY_ALLOWED_HOSTS": "web.internal, .svc.cluster.local",
         "SLIPWAY_PROXIES": "2",
-        "SLIPWAY_DATABASE_POOL": "3",
+        "SLIPWAY_DATABASE_POOL": "6",
         "SLIPWAY_DATABASE_WAIT": "0.5",
     }
     pool = "s.DATABASES['default']['OPTIONS']"
     shown = show(f"s.ALLOWED_HOSTS, s.SLIPWAY_PROXIES, [{pool}['pool'][n] for n in ('max_size', 'timeout')]", **given)
     assert ".svc.cluster.local" in shown and "web.internal" in shown and "slipway.example" in shown
-    assert shown.endswith("2 [3, 0.5]")
+    assert shown.endswith("2 [6, 0.5]")
     assert show(f"'pool' in {pool}", SLIPWAY_DATABASE_POOL="0") == "False"
     assert show("s.SLIPWAY_PROXIES", SLIPWAY_URL="https://slipway.example") == "1"
     assert show("s.SLIPWAY_PROXIES", SLIPWAY_PROXIES="10.0.0.0/8") == "(IPv4Network('10.0.0.0/8'),)"
