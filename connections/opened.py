@@ -83,6 +83,15 @@ def merges(connection: Connection) -> bool:
         return False
 
 
+def data_directories(connection: Connection) -> tuple[str, ...]:
+    """Below which files may be taken as datasets; none where its configuration cannot be read."""
+    kind = KINDS.get(connection.kind)
+    if kind is None:
+        return ()
+    read, _ = kind.read(connection.config)
+    return tuple(getattr(read, "data_directories", "").splitlines())
+
+
 def tells_logs(connection: Connection) -> bool:
     """Whether logs of what runs there can be read, as far as it can be opened."""
     try:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
 from django import forms
 
 from datasets.domain.create_dataset import LONGEST_NAME
+from datasets.models import LONGEST_PATH
 from wire.errors import InvalidArgument
 from wire.names import near_id
 
@@ -36,20 +38,31 @@ class DatasetForm(forms.Form):
     display_name = forms.CharField(
         label="Name", required=False, max_length=LONGEST_NAME, widget=forms.TextInput(attrs={"class": "input"})
     )
+    source_path = forms.CharField(
+        label="Or the path of a file that is there",
+        required=False,
+        max_length=LONGEST_PATH,
+        widget=forms.TextInput(attrs=_PLAIN),
+    )
     size_bytes = forms.IntegerField(required=False, widget=forms.HiddenInput())
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, directories: Sequence[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["file"].required = not self.data.get("size_bytes")
+        self.fields["file"].required = not self.data.get("size_bytes") and not self.data.get("source_path")
+        self.fields["source_path"].help_text = f"Below {' or '.join(directories)}. It is copied."
+        if not directories:
+            del self.fields["source_path"]
 
     def clean_dataset_id(self) -> str:
         """The id, or one that is near the file's name."""
         given: str = self.cleaned_data["dataset_id"]
         file = self.cleaned_data.get("file")
-        return given or (near_id(PurePosixPath(file.name or "").stem) if file else "")
+        name = file.name if file else self.data.get("source_path")
+        return given or near_id(PurePosixPath(name or "").stem)
 
     def refuse(self, refusal: InvalidArgument) -> None:
         """Show what the verb found wrong beside the fields."""
         for violation in refusal.violations:
-            named = violation.field if violation.field in ("dataset_id", "display_name") else "file"
+            named = "source_path" if violation.field == "path" else violation.field
+            named = named if named in self.fields and named != "size_bytes" else "file"
             self.add_error(named, violation.description)

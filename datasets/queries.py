@@ -15,6 +15,8 @@ from lists.orders import PAGE, Order, page_of
 from lists.pages import Page
 
 LIVING = ~Q(state=DatasetState.DELETED)
+FOR_WORKERS = Q(state=DatasetState.CHECKING) | (Q(state=DatasetState.UPLOADING) & ~Q(source_path=""))
+"""Those of which a worker has something to do."""
 NEWEST_FIRST = Order(("-created_at", "-pk"))
 GIGABYTE = 1024**3
 _LARGE = ("findings", "samples", "lengths")

@@ -16,6 +16,7 @@ from wire.times import rfc3339
 
 STATES = tuple(state for state in DatasetState if state is not DatasetState.DELETED)
 UNKNOWN_FORMAT = "FORMAT_UNSPECIFIED"
+FILE_URL = "file://"
 FORMATS = (UNKNOWN_FORMAT, *DatasetFormat)
 
 
@@ -47,6 +48,9 @@ class DatasetSerializer(serializers.Serializer[Dataset]):
     status = serializers.DictField(read_only=True, help_text="google.rpc.Status")
     exampleCount = Int64Field(required=False, min_value=0, help_text="rows, which the check counts")
     userUploaded = serializers.DictField(required=False, help_text="an empty object")
+    externalUrl = serializers.CharField(
+        required=False, allow_blank=True, max_length=2000, help_text="file:///PATH below a connection's directories"
+    )
     format = serializers.ChoiceField(FORMATS, required=False, help_text="which the check finds")
     createTime = serializers.DateTimeField(read_only=True)
     updateTime = serializers.DateTimeField(read_only=True)
@@ -67,6 +71,7 @@ class DatasetSerializer(serializers.Serializer[Dataset]):
             "status": {"code": int(Code.INVALID_ARGUMENT) if refused else 0, "message": row.detail, "details": []},
             "exampleCount": str(row.rows or 0),
             "userUploaded": {},
+            "externalUrl": f"{FILE_URL}{row.source_path}" if row.source_path else "",
             "format": row.format or UNKNOWN_FORMAT,
             "createTime": rfc3339(row.created_at),
             "updateTime": rfc3339(row.updated_at),

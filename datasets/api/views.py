@@ -20,6 +20,7 @@ from api.refusals import invalid
 from api.schema import CONFLICT, UNREADABLE, answers_list, answers_nothing, answers_one, refusals
 from api.views import NothingSerializer, ResourceView, read_body, refuse_body
 from datasets.api.resources import (
+    FILE_URL,
     FORMATS,
     STATES,
     CreateDatasetSerializer,
@@ -33,6 +34,7 @@ from datasets.domain.announce_upload import announce_upload
 from datasets.domain.create_dataset import create_dataset
 from datasets.domain.delete_dataset import delete_dataset
 from datasets.domain.receive_piece import receive_piece
+from datasets.domain.take_file import take_file
 from datasets.models import Dataset
 from datasets.queries import living_datasets
 from datasets.states import DatasetState
@@ -42,7 +44,12 @@ from wire.filters import FilterField, FilterKind
 from wire.names import dataset_name, is_id
 
 TOO_MANY = 429
-WIRE = {"dataset_id": "datasetId", "display_name": "dataset.displayName", "size_bytes": "filenameToSize"}
+WIRE = {
+    "dataset_id": "datasetId",
+    "display_name": "dataset.displayName",
+    "size_bytes": "filenameToSize",
+    "path": "dataset.externalUrl",
+}
 DATASETS = Listing(
     key="datasets",
     model=Dataset,
@@ -76,13 +83,15 @@ class DatasetsView(ResourceView):
         owner = self.own_account(account)
         body = read_body(CreateDatasetSerializer, request.data)
         _refuse_derived(body)
+        said = body.get("dataset", {})
+        names = {"dataset_id": body["datasetId"], "display_name": said.get("displayName", "")}
+        address = said.get("externalUrl", "")
         with _wire_fields():
-            made = create_dataset(
-                actor=self.actor,
-                account=owner,
-                dataset_id=body["datasetId"],
-                display_name=body.get("dataset", {}).get("displayName", ""),
-            )
+            if address:
+                path = address.removeprefix(FILE_URL)
+                made = take_file(actor=self.actor, account=owner, path=path, **names)
+            else:
+                made = create_dataset(actor=self.actor, account=owner, **names)
         return self.answer(DatasetSerializer, _find(self, account, made.dataset_id))
 
 

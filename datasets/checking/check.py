@@ -77,7 +77,7 @@ class _Check:
             self._told_at = time.monotonic()
             self._told(self._size)
 
-    def _tell(self, problem: RowProblem, where: str = "", value: object = "") -> None:
+    def _tell(self, problem: RowProblem, where: str = "", value: object = b"") -> None:
         self._refused = self._refused or WORDINGS[problem].refuses
         self._findings.add(problem, self._line, where, value)
 

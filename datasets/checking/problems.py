@@ -123,7 +123,7 @@ class Findings:
     def __init__(self) -> None:
         self._found: dict[RowProblem, Finding] = {}
 
-    def add(self, problem: RowProblem, line: int, where: str = "", value: object = "") -> None:
+    def add(self, problem: RowProblem, line: int, where: str = "", value: object = b"") -> None:
         """One more; `where` is the field's path, such as `messages[2].role`."""
         found = self._found.get(problem)
         if found is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datasets.hints import ADVANCE
 from datasets.models import Dataset
-from datasets.states import DatasetState
+from datasets.queries import FOR_WORKERS
 from queues.hints import hint_overdue
 
 MOST_AT_ONCE = 100
@@ -12,4 +12,4 @@ MOST_AT_ONCE = 100
 
 def sweep_datasets() -> int:
     """Hint every one that is overdue or whose lease has run out. Answers how many."""
-    return hint_overdue(ADVANCE, Dataset.objects.filter(state=DatasetState.CHECKING), most=MOST_AT_ONCE)
+    return hint_overdue(ADVANCE, Dataset.objects.filter(FOR_WORKERS), most=MOST_AT_ONCE)

@@ -20,7 +20,7 @@ MOST_AT_ONCE = 1_000
 
 def tidy_datasets(*, now: datetime) -> int:
     """Answers how many uploads were given up; their ids are free."""
-    stale = Dataset.objects.filter(state=DatasetState.UPLOADING, updated_at__lt=now - ABANDONED)
+    stale = Dataset.objects.filter(state=DatasetState.UPLOADING, source_path="", updated_at__lt=now - ABANDONED)
     given_up = sum(_give_up(pk, now) for pk in stale.values_list("pk", flat=True)[:MOST_AT_ONCE])
     lying = set(stored())
     kept = Dataset.objects.filter(uid__in=lying, state__in=sorted(KEPT)).values_list("uid", flat=True)

@@ -20,6 +20,7 @@ from datasets.domain.create_dataset import create_dataset
 from datasets.domain.delete_dataset import delete_dataset
 from datasets.domain.receive_piece import receive_piece
 from datasets.domain.reserve_space import LARGEST_BYTES
+from datasets.domain.take_file import offered_directories, take_file
 from datasets.forms import WITHOUT_SCRIPTS_MB, DatasetForm
 from datasets.models import Dataset
 from datasets.views.access import datasets_page, own_dataset
@@ -35,8 +36,8 @@ def dataset_new(request: SlipwayRequest) -> HttpResponse:
         raise NotFound("You are a member of no account yet.")
     require(actor_of(request), account, Right.LAUNCH)
     if request.method != "POST":
-        return _page(request, account, DatasetForm())
-    form = DatasetForm(request.POST, request.FILES)
+        return _page(request, account, DatasetForm(directories=offered_directories(account)))
+    form = DatasetForm(request.POST, request.FILES, directories=offered_directories(account))
     if moved := wrong_account(request):
         return _page(request, account, form, refusal=moved.message, status=HTTPStatus.CONFLICT)
     if not form.is_valid():
@@ -56,14 +57,11 @@ def dataset_new(request: SlipwayRequest) -> HttpResponse:
 def _take(request: SlipwayRequest, account: Account, form: DatasetForm) -> Dataset:
     """Errors: those of `create_dataset` and of `receive_piece`, after which there is no dataset."""
     actor, file = actor_of(request), form.cleaned_data["file"]
+    names = {name: form.cleaned_data[name] for name in ("dataset_id", "display_name")}
+    if (path := form.cleaned_data.get("source_path")) and not file:
+        return take_file(actor=actor, account=account, path=path, **names)
     size = file.size if file else form.cleaned_data["size_bytes"]
-    made = create_dataset(
-        actor=actor,
-        account=account,
-        dataset_id=form.cleaned_data["dataset_id"],
-        display_name=form.cleaned_data["display_name"],
-        size_bytes=size,
-    )
+    made = create_dataset(actor=actor, account=account, size_bytes=size, **names)
     if file:
         try:
             receive_piece(actor=actor, dataset=made, source=file, start=0, length=size, total=size, field="file")

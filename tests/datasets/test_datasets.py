@@ -76,7 +76,7 @@ def test_a_worker_that_died_leaves_the_file_to_the_next(monkeypatch: pytest.Monk
         raise SystemExit
 
     with monkeypatch.context() as patched, pytest.raises(SystemExit):
-        patched.setattr("datasets.domain.advance_dataset._end", die)  # the file is moved, its row is not written
+        patched.setattr("datasets.domain.advance_dataset.give_on", die)  # the file is moved, its row is not written
         advance_dataset(dataset.pk)
     Dataset.objects.filter(pk=dataset.pk).update(lease_until=timezone.now(), next_check_at=timezone.now())
     tidy_datasets(now=timezone.now())

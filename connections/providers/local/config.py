@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from connections.providers.configs import positive, setting
+from connections.providers.data_directories import data_directories_setting
 from connections.providers.trainer_files.base_models import directories_setting
 
 
@@ -41,3 +42,4 @@ class LocalConfig:
         variable="SLIPWAY_TRAINER_ENV",
     )
     models: str = directories_setting("Where the weights of base models lie that are not in models/ of SLIPWAY_HOME")
+    data_directories: str = data_directories_setting()

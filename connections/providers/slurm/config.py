@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from connections.providers.configs import one_of, positive, setting
+from connections.providers.data_directories import data_directories_setting
 from connections.providers.slurm.login import (
     HOST_KEY_EXAMPLE,
     LOGIN_EXAMPLE,
@@ -208,6 +209,7 @@ class SlurmConfig:
         read=read_path,
     )
     models: str = directories_setting("Where nodes find the weights of base models")
+    data_directories: str = data_directories_setting()
 
     @property
     def gres_by_type(self) -> Mapping[str, str]:
