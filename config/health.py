@@ -75,9 +75,9 @@ class RecentChecks:
                 known = found.get(needed, "ok") == "ok"
                 found[name] = _outcome(name, check) if known else f"not known without the {needed}"
         finally:
-            connection.close()  # this thread's, which goes back to the pool
             self._until = time.monotonic() + REMEMBER_SECONDS
             look.set_result(None)
+            connection.close()  # this thread's, which goes back to the pool
 
 
 def healthz(request: HttpRequest) -> HttpResponse:

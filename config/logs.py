@@ -73,8 +73,11 @@ def formatter() -> logging.Formatter:
 
 
 def once(record: logging.LogRecord) -> bool:
-    """Let Django say of a request only what its own line does not: that of a fault, and not that of an outage."""
+    """Let Django say of a request only what its own line does not: a fault, and of an outage its reason in one line."""
     if getattr(record, "status_code", 0) == UNAVAILABLE:
+        if not record.exc_info:
+            return False
+        record.msg, record.args = f"{record.getMessage()}: {record.exc_info[1]}", ()
         record.exc_info = None
     return record.levelno >= logging.ERROR
 
