@@ -11,6 +11,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from config.version import commit, version
+
 register = template.Library()
 
 
@@ -26,6 +28,12 @@ def icon(name: str, size: str = "") -> SafeString:
         static("img/icons.svg"),
         name,
     )
+
+
+@register.simple_tag
+def release() -> str:
+    """Version and commit of what answers."""
+    return f"{version()} ({commit()})" if commit() else version()
 
 
 @register.simple_tag

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from embedded import temporary, testing
+from embedded import inventory, temporary, testing
 from embedded.checks import check
 from embedded.console import Trouble, complain
 from embedded.home import Home
@@ -33,6 +33,10 @@ def main(command: str, arguments: list[str]) -> int:
                 return check()
             case "test":
                 return testing.run(arguments)
+            case "sbom":
+                return inventory.write_sbom(arguments)
+            case "vulnerabilities":
+                return inventory.report_vulnerabilities()
             case "shots" | "bench" | "prove":
                 return temporary.run(command, arguments)
     except Trouble as trouble:

@@ -72,6 +72,7 @@ def test_it_tells_of_launches_what_is_due_the_disk_and_the_release(client: Clien
     assert found["slipway_disk_free_bytes", ()] > 0 and found["slipway_database_up", ()] == 1
     assert found["slipway_build_info", (("commit", commit()), ("version", version()))] == 1
     assert client.get("/version").json() == {"version": version(), "commit": commit()}
+    assert f"{version()} ({commit()})" in client.get("/sign-in").content.decode()
 
 
 @pytest.mark.django_db
