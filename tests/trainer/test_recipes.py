@@ -86,7 +86,10 @@ def test_a_row_is_cut_at_the_context_and_says_so() -> None:
         (b"\n \n", "holds no row"),
         (b'{"text": ""}\n', "Line 1: text must be a text"),
         (b'{"messages": [{"role": "user", "content": "hi"}]}\n', "no message of the role assistant"),
-        (b'{"question": "a"}\n', "fields of no format. Use one of: messages; prompt and completion"),
+        (
+            b'{"question": "a"}\n',
+            "fields of no format. Use one of: chosen and rejected; messages;",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_row_names_its_line(tmp_path: Path, content: bytes, words: str) -> None:
@@ -182,7 +185,7 @@ def test_the_losses_and_gradients_of_preferences_are_those_of_plain_torch(opened
     found = [parameter.grad.clone() for parameter in model.parameters]
     told = model.accumulated.told_losses
 
-    answers = [answer for row in (2, 3, 4) for answer in objective.sequences(row)]
+    answers = [answer for row in (2, 3, 4) for answer in objective.sequences(tuning.rows.read(row), row + 1)]
     sums = plain_sums(model.module, answers)
     lengths = torch.tensor([sum(answer.weights[1:]) for answer in answers])
     if recipe == "dpo":

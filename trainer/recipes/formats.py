@@ -138,8 +138,12 @@ class Formatter:
 
     def _joined(self, before: list[int], answer: list[int]) -> Sequenced:
         """Trained on the answer, and on the token that ends it."""
-        end = [] if self.tokenizer.eos_token_id is None else [self.tokenizer.eos_token_id]
-        return self._fitted(before + answer + end, [0.0] * len(before) + [1.0] * (len(answer) + len(end)))
+        answer = answer + self._end
+        return self._fitted(before + answer, [0.0] * len(before) + [1.0] * len(answer))
+
+    @cached_property
+    def _end(self) -> list[int]:
+        return [] if self.tokenizer.eos_token_id is None else [self.tokenizer.eos_token_id]
 
     def _fitted(self, tokens: list[int], weights: list[float]) -> Sequenced:
         most = self.limit + 1  # the last token is a target only

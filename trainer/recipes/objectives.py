@@ -11,7 +11,7 @@ from torch import Tensor
 
 from trainer.errors import OperationError
 from trainer.recipes.driver import Datum, Driver, make_datum
-from trainer.recipes.formats import Formatter, Sequenced
+from trainer.recipes.formats import Formatter, Row, Sequenced
 from trainer.recipes.plan import Unit
 from trainer.recipes.preferences import dpo_loss, orpo_loss
 from trainer.recipes.rows import Rows
@@ -25,8 +25,8 @@ class Objective(Protocol):
 
     normalization: str
 
-    def sequences(self, row: int) -> Sequence[Sequenced]:
-        """What the row becomes. Raises DatasetError."""
+    def sequences(self, row: Row, line: int) -> Sequence[Sequenced]:
+        """What the row of that line becomes. Raises DatasetError."""
 
     def train(self, model_id: str, units: Sequence[Unit]) -> None:
         """Add the gradients of the units up."""
@@ -44,9 +44,9 @@ class Imitation:
     formatter: Formatter
     normalization: str = "num_loss_tokens"
 
-    def sequences(self, row: int) -> Sequence[Sequenced]:
+    def sequences(self, row: Row, line: int) -> Sequence[Sequenced]:
         """The one."""
-        return [self.formatter.sequence(self.rows.read(row), self.rows.line(row))]
+        return [self.formatter.sequence(row, line)]
 
     def train(self, model_id: str, units: Sequence[Unit]) -> None:
         """Rows of a unit are one sequence; the first token of none of them is a target."""
@@ -61,7 +61,7 @@ class Imitation:
         return loss / max(1.0, tokens)
 
     def _datum(self, unit: Unit) -> Datum:
-        found = [sequence for row in unit for sequence in self.sequences(row)]
+        found = [sequence for row in unit for sequence in self.sequences(self.rows.read(row), self.rows.line(row))]
         tokens = [token for sequence in found for token in sequence.tokens]
         weights = [weight for sequence in found for weight in (0.0, *sequence.weights[1:])]
         return make_datum(tokens, weights[1:])
@@ -82,9 +82,9 @@ class Preference:
     reference: str | None = None
     normalization: str = "none"
 
-    def sequences(self, row: int) -> Sequence[Sequenced]:
+    def sequences(self, row: Row, line: int) -> Sequence[Sequenced]:
         """The chosen one and the rejected one."""
-        return self.formatter.pair(self.rows.read(row), self.rows.line(row))
+        return self.formatter.pair(row, line)
 
     def train(self, model_id: str, units: Sequence[Unit]) -> None:
         """A pass for the losses, and one for the gradients."""
@@ -108,7 +108,7 @@ class Preference:
         return total / len(rows)
 
     def _answers(self, rows: Sequence[int]) -> list[Sequenced]:
-        return [answer for row in rows for answer in self.sequences(row)]
+        return [answer for row in rows for answer in self.sequences(self.rows.read(row), self.rows.line(row))]
 
     def _sums(self, model_id: str, answers: list[Sequenced]) -> Tensor:
         """Of the log-probabilities of each answer's tokens."""

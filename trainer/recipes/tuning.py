@@ -142,13 +142,14 @@ class Tuning:
         usable, tokens, cut = [], array("I"), 0
         allowed, told_at = formats_of(self.config.recipe), time.monotonic()
         for row in range(len(self.rows)):
-            kind = format_of(self.rows.read(row), self.rows.line(row))
+            content, line = self.rows.read(row), self.rows.line(row)
+            kind = format_of(content, line)
             if kind not in allowed:
                 raise DatasetError(
-                    f"Line {self.rows.line(row)} is of the format {kind}, and recipe {self.config.recipe} trains on "
+                    f"Line {line} is of the format {kind}, and recipe {self.config.recipe} trains on "
                     f"{' or '.join(allowed)}. Choose a recipe that fits, or another dataset."
                 )
-            found = objective.sequences(row)
+            found = objective.sequences(content, line)
             cut += any(sequence.cut for sequence in found)
             tokens.append(sum(len(sequence.tokens) for sequence in found))
             if all(sequence.is_trained_on for sequence in found):
