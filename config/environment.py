@@ -212,19 +212,19 @@ _SETTINGS = [
         "SLIPWAY_PAGES_AT_ONCE",
         positive,
         None,
-        "Pages that one web process makes at once; the others wait. A third of its connections where not set.",
+        "Pages that one web process makes at once; the others wait. Two fifths of its connections where not set.",
     ),
     Setting(
         "SLIPWAY_API_AT_ONCE",
         positive,
         None,
-        "Requests to the API that it serves at once; the others wait. A third of its connections where not set.",
+        "Requests to the API that it serves at once; the others wait. Two fifths of its connections where not set.",
     ),
     Setting(
         "SLIPWAY_GATEWAY_AT_ONCE",
         positive,
         None,
-        "Requests to trainers and samplers that it looks up at once. A sixth of its connections where not set.",
+        "Requests to trainers and samplers that it looks up at once. A fifth of its connections where not set.",
     ),
     Setting(
         "SLIPWAY_WAITING",

@@ -26,10 +26,12 @@ EMBEDDED: bool = read("SLIPWAY_EMBEDDED")
 
 _pool: int = read("SLIPWAY_DATABASE_POOL")
 _connections = _pool or 10  # without a pool nobody waits for a connection, and as much is enough for a process
-SLIPWAY_PAGES_AT_ONCE: int = read("SLIPWAY_PAGES_AT_ONCE") or max(1, _connections // 3)
-SLIPWAY_API_AT_ONCE: int = read("SLIPWAY_API_AT_ONCE") or max(1, _connections // 3)
-SLIPWAY_GATEWAY_AT_ONCE: int = read("SLIPWAY_GATEWAY_AT_ONCE") or max(1, _connections // 6)
 SLIPWAY_STREAMS_AT_ONCE = 1
+_shared = _connections - SLIPWAY_STREAMS_AT_ONCE - 1  # one is for health checks
+SLIPWAY_GATEWAY_AT_ONCE: int = read("SLIPWAY_GATEWAY_AT_ONCE") or max(1, _shared // 5)
+_half = max(1, (_shared - SLIPWAY_GATEWAY_AT_ONCE) // 2)
+SLIPWAY_PAGES_AT_ONCE: int = read("SLIPWAY_PAGES_AT_ONCE") or _half
+SLIPWAY_API_AT_ONCE: int = read("SLIPWAY_API_AT_ONCE") or _half
 _needed = SLIPWAY_PAGES_AT_ONCE + SLIPWAY_API_AT_ONCE + SLIPWAY_GATEWAY_AT_ONCE + SLIPWAY_STREAMS_AT_ONCE + 1
 if 0 < _pool < _needed:
     raise SettingError(
