@@ -183,7 +183,8 @@ class SignInFailures(models.Model):
 class AuditEntry(models.Model):
     """What somebody did to something, written in the transaction that did it. Never changed, never deleted.
 
-    But for the address and the agent that a request came from, which are forgotten after a while.
+    But for the address and the agent that a request came from, which are forgotten after a while, and for entries whose
+    time is over where somebody set one (SLIPWAY_AUDIT_DAYS).
     """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, null=True, related_name="audit_entries")
@@ -215,6 +216,7 @@ class AuditEntry(models.Model):
                 condition=~Q(verb__in=PERSONAL_VERBS),
             ),
             models.Index(fields=["account", "address", "-created_at", "-id"], name="audit_by_address"),
+            models.Index(fields=["created_at"], name="audit_by_age"),
             models.Index(fields=["created_at"], name="audit_with_address", condition=Q(address__isnull=False)),
         ]
 

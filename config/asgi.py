@@ -50,12 +50,14 @@ django_application = bounded(sending_downloads(admitted(get_asgi_application()))
 
 # Models can be imported only once Django is set up.
 from config.access import logged  # noqa: E402
+from config.key_limit import limited  # noqa: E402
 from deployments.gateway import leads_to_sampler, read_sampler_request  # noqa: E402
 from launches.gateway.application import PREFIX, gateway  # noqa: E402
 from launches.live.streams import events  # noqa: E402
 
 
 @logged
+@limited
 async def application(
     scope: MutableMapping[str, Any],
     receive: Callable[[], Awaitable[MutableMapping[str, Any]]],

@@ -240,6 +240,18 @@ _SETTINGS = [
         "Requests a minute that one web process serves to one address of readers who are not signed in; more get 429.",
     ),
     Setting(
+        "SLIPWAY_KEY_PER_MINUTE",
+        positive,
+        6000,
+        "Requests a minute to the API that one web process serves to one key; more get 429.",
+    ),
+    Setting(
+        "SLIPWAY_INFERENCE_PER_MINUTE",
+        positive,
+        12_000,
+        "The same of requests to samplers: completions, chats, loads.",
+    ),
+    Setting(
         "SLIPWAY_SEALING_KEYS",
         fernet_keys,
         None,
@@ -371,6 +383,18 @@ _SETTINGS = [
         365,
         "Days after its end for which an attempt's metrics, log and folder are kept, and what samplers put on record; "
         "checkpoints stay as long as the launch does.",
+    ),
+    Setting(
+        "SLIPWAY_EVENTS_DAYS",
+        positive,
+        None,
+        "Days after which lines of the timelines of launches that are over are removed; they are kept where not set.",
+    ),
+    Setting(
+        "SLIPWAY_AUDIT_DAYS",
+        positive,
+        None,
+        "Days after which entries of the audit log are removed; they are kept where not set.",
     ),
     Setting(
         "SLIPWAY_CHECKPOINT_RETENTION_DAYS",

@@ -9,11 +9,13 @@ from celery import shared_task
 from django.utils import timezone
 
 from accounts.domain.forget_addresses import forget_addresses
+from accounts.domain.forget_audit_entries import forget_audit_entries
 from accounts.domain.forget_sessions import forget_sessions
 from catalog.domain.recount_shapes import recount_shapes
 from catalog.domain.tidy_weights import tidy_weights
 from datasets.domain.tidy_datasets import tidy_datasets
 from deployments.domain.forget_sampler_records import forget_sampler_records
+from launches.domain.forget_events import forget_events
 from launches.domain.forget_records import forget_records
 from publishing.domain.forget_imports import forget_imports
 
@@ -32,6 +34,7 @@ def tidy_all(*, now: datetime) -> None:
     for verb in (
         forget_sessions, forget_addresses, forget_imports, forget_records, forget_sampler_records, tidy_weights,
         tidy_datasets, recount_shapes,
+        forget_events, forget_audit_entries,
     ):  # fmt: skip
         try:
             verb(now=now)

@@ -7,8 +7,11 @@ from datetime import timedelta
 import pytest
 from django.conf import settings
 from django.contrib.sessions.models import Session
+from django.db import IntegrityError, transaction
+from django.test import Client
 from django.utils import timezone
 
+from accounts.actors import SYSTEM
 from accounts.models import AuditEntry
 from config import tidying
 from config.celery import app
@@ -16,11 +19,12 @@ from connections.providers.states import AttemptState
 from deployments.domain import forget_sampler_records
 from deployments.models import SamplerMetric
 from launches.domain import forget_records as forgetting
+from launches.domain.append_event import append_event
 from launches.models import Attempt, Checkpoint, Event, Metric
 from publishing.models import CatalogImport
 from tests.deployments.makers import make_deployment
 from tests.launches.makers import attempt_of, bring_to, make_launch
-from tests.makers import make_account, make_user
+from tests.makers import make_account, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -63,6 +67,39 @@ def test_records_of_samplers_go_by_their_age_whatever_became_of_the_deployment(m
     monkeypatch.setattr(forget_sampler_records, "BATCH", 1)
     tidying.tidy_all(now=now)
     assert list(row.metrics.values_list("number", flat=True)) == [3]
+
+
+def test_timelines_and_the_audit_log_go_by_their_age_where_a_time_is_set(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def keep(days: int) -> None:
+        for name in ("SLIPWAY_EVENTS_DAYS", "SLIPWAY_AUDIT_DAYS"):
+            monkeypatch.setattr(settings, name, days)
+
+    over, runs = make_ended(1).launch, make_launch()
+    make_ended(1)
+    now = timezone.now() + timedelta(days=40)
+    written = (Event.objects.count(), AuditEntry.objects.count())
+    tidying.tidy_all(now=now)
+    assert (Event.objects.count(), AuditEntry.objects.count()) == written, "off by default"
+    with pytest.raises(IntegrityError), transaction.atomic():
+        AuditEntry.objects.all().delete()
+    keep(41)
+    tidying.tidy_all(now=now)
+    assert (Event.objects.count(), AuditEntry.objects.count()) == written
+    keep(39)
+    tidying.tidy_all(now=now)
+    assert {event.launch for event in Event.objects.all()} == {runs}
+    (entry,) = AuditEntry.objects.all()
+    assert entry.after
+    assert (entry.verb, entry.after["entries"]) == ("forget_audit_entries", written[1])
+    with pytest.raises(IntegrityError), transaction.atomic():
+        AuditEntry.objects.all().delete()
+    page = sign_in(client, over.owner).get(f"/launches/{over.uid}")
+    assert page.status_code == 200
+    over.refresh_from_db()
+    append_event(over, kind="noted", message="Said later", actor=SYSTEM)
+    assert Event.objects.get(launch=over).sequence == over.last_event > 1
 
 
 def test_sessions_and_uploads_that_are_over_go() -> None:
