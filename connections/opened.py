@@ -7,7 +7,7 @@ from functools import cache, lru_cache
 
 from connections.kinds import KINDS, Opening
 from connections.models import Connection, Destination, Instance
-from connections.providers.base import Credential, Provider, Retryable
+from connections.providers.base import CountsTokens, Credential, Provider, Retryable
 from connections.providers.samplers import RunsSamplers, SamplerProvider
 from connections.queries import instance_id
 from connections.sealing import Unsealable, unseal
@@ -90,6 +90,15 @@ def data_directories(connection: Connection) -> tuple[str, ...]:
         return ()
     read, _ = kind.read(connection.config)
     return tuple(getattr(read, "data_directories", "").splitlines())
+
+
+def token_counter(connection: Connection) -> CountsTokens | None:
+    """What counts tokens there; None where nothing does, or it cannot be opened."""
+    try:
+        provider = open_provider(connection)
+    except Retryable:
+        return None
+    return provider if isinstance(provider, CountsTokens) else None
 
 
 def tells_logs(connection: Connection) -> bool:

@@ -1,5 +1,6 @@
-"""The name of this app's task that takes a row; `queues.hints` sends it."""
+"""The names of this app's tasks that take a row; `queues.hints` sends them."""
 
 from __future__ import annotations
 
 ADVANCE = "datasets.advance"
+COUNT = "datasets.count"

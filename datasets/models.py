@@ -97,3 +97,26 @@ class Dataset(LeasedRow):
     def name(self) -> str:
         """The resource name. Needs `account` loaded."""
         return names.dataset_name(self.account.account_id, self.dataset_id)
+
+
+class TokenCount(LeasedRow):
+    """How many tokens a dataset has by the tokenizer of a base model: asked for, and told once a worker has counted.
+
+    `lengths` are as `datasets.checking.lengths` keeps them, in tokens; `detail` says why it could not be counted.
+    """
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="token_counts")
+    base_model = models.CharField(max_length=200, help_text="Resource name.")
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="+")
+    lengths = models.JSONField(default=dict, blank=True)
+    detail = models.TextField(blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["dataset", "base_model"], name="one_token_count_of_a_model"),
+        ]
+        indexes = [models.Index(fields=["next_check_at"], condition=Q(finished_at__isnull=True), name="counts_due")]
+
+    def __str__(self) -> str:
+        return f"{self.dataset} by {self.base_model}"

@@ -8,7 +8,7 @@ from functools import cached_property
 from datasets.checking.formats import DatasetFormat
 from datasets.checking.lengths import Lengths, read_lengths
 from datasets.checking.problems import Finding, read_findings
-from datasets.models import Dataset
+from datasets.models import Dataset, TokenCount
 from datasets.states import WORKED_ON, DatasetState
 
 LABELS = {
@@ -88,9 +88,31 @@ class ShownDataset:
     @property
     def bars(self) -> list[LengthBar]:
         """The histogram."""
-        bars = self.lengths.bars()
-        most = max((count for _, _, count in bars), default=0)
-        return [LengthBar(first, beyond - 1 if beyond else 0, count, most) for first, beyond, count in bars]
+        return bars_of(self.lengths)
+
+
+def bars_of(lengths: Lengths) -> list[LengthBar]:
+    """A histogram of lengths."""
+    bars = lengths.bars()
+    most = max((count for _, _, count in bars), default=0)
+    return [LengthBar(first, beyond - 1 if beyond else 0, count, most) for first, beyond, count in bars]
+
+
+@dataclass(frozen=True)
+class ShownCount:
+    """Tokens of a dataset by one tokenizer, as its page shows them."""
+
+    row: TokenCount
+
+    @property
+    def lengths(self) -> Lengths:
+        """In tokens."""
+        return read_lengths(self.row.lengths)
+
+    @property
+    def bars(self) -> list[LengthBar]:
+        """The histogram."""
+        return bars_of(self.lengths)
 
 
 @dataclass(frozen=True)

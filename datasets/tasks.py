@@ -7,8 +7,9 @@ from datetime import timedelta
 from celery import shared_task
 
 from datasets.domain.advance_dataset import advance_dataset
+from datasets.domain.count_tokens import count_tokens
 from datasets.domain.sweep_datasets import sweep_datasets
-from datasets.hints import ADVANCE
+from datasets.hints import ADVANCE, COUNT
 from queues.hints import hint
 
 LONGEST = 3600
@@ -23,6 +24,14 @@ def advance(dataset_pk: int) -> None:
     delay = advance_dataset(dataset_pk)
     if delay is not None and delay < LONG:
         hint(ADVANCE, dataset_pk, delay=delay.total_seconds())
+
+
+@shared_task(name=COUNT, time_limit=LONGEST)
+def count(count_pk: int) -> None:
+    """Count the tokens of a dataset, and a hint for another try."""
+    delay = count_tokens(count_pk)
+    if delay is not None and delay < LONG:
+        hint(COUNT, count_pk, delay=delay.total_seconds())
 
 
 @shared_task(name="datasets.sweep")

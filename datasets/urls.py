@@ -6,6 +6,7 @@ from django.urls import path
 
 from datasets.views.dataset_list import datasets
 from datasets.views.dataset_page import dataset, dataset_delete, dataset_file
+from datasets.views.tokens import dataset_tokens
 from datasets.views.upload import dataset_new, dataset_pieces
 
 urlpatterns = [
@@ -14,5 +15,6 @@ urlpatterns = [
     path("datasets/<uuid:uid>", dataset, name="dataset"),
     path("datasets/<uuid:uid>/pieces", dataset_pieces, name="dataset_pieces"),
     path("datasets/<uuid:uid>/file", dataset_file, name="dataset_file"),
+    path("datasets/<uuid:uid>/tokens", dataset_tokens, name="dataset_tokens"),
     path("datasets/<uuid:uid>/delete", dataset_delete, name="dataset_delete"),
 ]

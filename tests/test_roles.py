@@ -241,6 +241,10 @@ TABLE: dict[str, list[Case]] = {
         )
     ],
     "dataset_file": [get(of_dataset("/file"), members(OK))],
+    "dataset_tokens": [
+        get(of_dataset("/tokens"), members(OK)),
+        post(of_dataset("/tokens"), at_least(Role.LAUNCHER, UNPROCESSABLE), base_model="none"),
+    ],
     "dataset_delete": [
         get(of_dataset("/delete"), at_least(Role.LAUNCHER, OK)),
         post(of_dataset("/delete"), at_least(Role.LAUNCHER, SEE_OTHER)),

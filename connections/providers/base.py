@@ -437,6 +437,26 @@ class OpensTunnels(Protocol):
         """How an endpoint is connected to; None where that needs nothing."""
 
 
+@dataclass(frozen=True)
+class TokenLengths:
+    """`counts[n]` are the rows shorter than 2**n tokens that are not in a smaller one; `tokens` all together."""
+
+    counts: Sequence[int]
+    tokens: int
+    longest: int
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """A provider that counts tokens by the tokenizers of the models that it has."""
+
+    def has_tokenizer(self, base_model: str) -> bool:
+        """Whether it has the model's."""
+
+    def count_tokens(self, base_model: str, dataset: Path) -> TokenLengths:
+        """How long the rows of a dataset are, in minutes at most. Errors: `Rejected`, `Retryable`."""
+
+
 @runtime_checkable
 class HasAddress(Protocol):
     """A provider that is asked at one address, with a secret that is for that address alone."""

@@ -198,3 +198,16 @@ def test_an_adapter_is_merged_into_a_fresh_folder_by_somebody_else(provider: Loc
         with pytest.raises(Rejected, match=words):
             provider.merge(base, given, folder)
     assert list(fresh.iterdir()) == list((provider.root / "merging").iterdir()) == []
+
+
+def test_tokens_are_counted_by_somebody_else(provider: LocalProvider, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"text": "Once upon a time"}\n{"text": "a"}\n')
+    rows.chmod(0o400)
+    assert provider.has_tokenizer(DEMO) and not provider.has_tokenizer("accounts/local/models/none")
+    found = provider.count_tokens(DEMO, rows)
+    assert sum(found.counts) == 2 and 0 < found.longest < found.tokens
+    rows.chmod(0o600)
+    rows.write_text("no json\n")
+    with pytest.raises(Rejected, match="Line 1"):
+        provider.count_tokens(DEMO, rows)

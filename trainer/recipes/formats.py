@@ -37,6 +37,14 @@ class Sequenced:
         return any(self.weights[1:])
 
 
+@dataclass(frozen=True)
+class WrittenSequence:
+    """A sequence before it is encoded: its texts, each encoded by itself, and how many tokens are added to theirs."""
+
+    texts: list[str]
+    added: int = 0
+
+
 def format_of(row: Row, line: int) -> str:
     """The format that the row's fields say. Raises DatasetError."""
     found = next((name for name, keys in _KEYS.items() if all(key in row for key in keys)), None)
@@ -68,6 +76,21 @@ class Formatter:
     def pair(self, row: Row, line: int) -> tuple[Sequenced, Sequenced]:
         """The chosen and the rejected answer, each after its prompt. Raises DatasetError."""
         return self._answer(row, "chosen", line), self._answer(row, "rejected", line)
+
+    def written(self, row: Row, line: int) -> list[WrittenSequence]:
+        """What `sequence` encodes, or of a preference row both that `pair` does. Raises DatasetError."""
+        kind = format_of(row, line)
+        if kind == TEXT:
+            return [self._joined_text(_text(row["text"], "text", line))]
+        keys = {CHAT: ("messages",), COMPLETION: ("completion",), PREFERENCE: ("chosen", "rejected")}[kind]
+        found = []
+        for key in keys:
+            before, answer = _split(row, key, line)
+            if isinstance(answer, str):
+                found.append(self._joined_text(str(before), answer))
+            else:
+                found.append(WrittenSequence([self._render([*before, *answer], line, row.get("tools"))]))
+        return found
 
     def question(self, row: Row, line: int) -> tuple[str, list[int], str]:
         """What a model is given to be sampled, as it reads and in tokens, and the row's own answer.
@@ -144,6 +167,9 @@ class Formatter:
     @cached_property
     def _end(self) -> list[int]:
         return [] if self.tokenizer.eos_token_id is None else [self.tokenizer.eos_token_id]
+
+    def _joined_text(self, *texts: str) -> WrittenSequence:
+        return WrittenSequence(list(texts), len(self._begin) + (self.tokenizer.eos_token_id is not None))
 
     def _fitted(self, tokens: list[int], weights: list[float]) -> Sequenced:
         most = self.limit + 1  # the last token is a target only

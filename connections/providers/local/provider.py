@@ -30,12 +30,15 @@ from connections.providers.base import (
     Reference,
     Retryable,
     Submission,
+    TokenLengths,
 )
 from connections.providers.local import capability, plan, processes
 from connections.providers.local.attempts import LocalAttempts
+from connections.providers.local.counting import count_tokens
 from connections.providers.local.datasets import LocalDatasets, let_read
+from connections.providers.local.lent import LentProcess
 from connections.providers.local.limits import Limits
-from connections.providers.local.merging import Merge
+from connections.providers.local.merging import merge
 from connections.providers.local.queue import Queue, settle
 from connections.providers.local.samplers import LocalSamplers
 from connections.providers.local.users import JobUsers
@@ -205,10 +208,20 @@ class LocalProvider:
     def merge(self, base_model: str, adapter_directory: Path, output_directory: Path) -> None:
         """Fold an adapter into its base, in minutes at most. Errors: `Rejected`, `Retryable`."""
         with _faults():
-            Merge(
-                self.root, self._models, self._users, self._queue.turn, self.trainer_package, self.environment,
-                self.limits,
-            ).run(base_model, adapter_directory, output_directory)  # fmt: skip
+            merge(self._lent, base_model, adapter_directory, output_directory)
+
+    def count_tokens(self, base_model: str, dataset: Path) -> TokenLengths:
+        """How long the rows of a dataset are by the model's tokenizer. Errors: `Rejected`, `Retryable`."""
+        with _faults():
+            return count_tokens(self._lent, base_model, dataset)
+
+    def has_tokenizer(self, base_model: str) -> bool:
+        """Whether the model is here."""
+        try:
+            capability.model_directory(self._models, base_model)
+        except FileNotFoundError:
+            return False
+        return True
 
     def forget_attempts(self, before: datetime) -> None:
         """Remove the folders of attempts, and of samplers, that ended before then; checkpoints lie elsewhere.
@@ -271,6 +284,12 @@ class LocalProvider:
                     settle(directory)
             self._queue.hold()
             return stopped
+
+    @property
+    def _lent(self) -> LentProcess:
+        return LentProcess(
+            self.root, self._models, self._users, self._queue.turn, self.trainer_package, self.environment, self.limits
+        )
 
     @property
     def _datasets(self) -> LocalDatasets:
