@@ -1,5 +1,8 @@
+import django_stubs_ext
 from django.apps import AppConfig
 from django.db.models.signals import pre_migrate
+
+django_stubs_ext.monkeypatch()  # before any model is loaded: this is the first app
 
 
 class AccountsConfig(AppConfig):

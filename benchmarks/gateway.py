@@ -242,7 +242,7 @@ async def _poll(address: SplitResult, trainer_port: int, key: str) -> None:
 
 
 def _web_processes(port: int) -> list[psutil.Process]:
-    named = [p for p in psutil.process_iter(["cmdline"]) if {"granian", str(port)} <= set(p.info["cmdline"] or ())]
+    named = [p for p in psutil.process_iter(["cmdline"]) if {"config.web", str(port)} <= set(p.info["cmdline"] or ())]
     return sorted({child for p in named for child in [p, *p.children(recursive=True)]}, key=lambda p: p.pid)
 
 

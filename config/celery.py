@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
+from functools import cached_property
 from typing import Any
 
 import structlog
 from celery import Celery
-from celery.signals import beat_init, setup_logging, worker_init
+from celery.signals import beat_init, setup_logging, worker_before_create_process, worker_init
 
 from config.keys import require_keys_or_exit
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-app = Celery("slipway")
+
+class SlipwayCelery(Celery):  # type: ignore[misc]
+    """Celery with a beat that loads no more than it needs."""
+
+    @cached_property
+    def Beat(self) -> Any:
+        return self.subclass_with_self("config.beat:LeanBeat")
+
+
+app = SlipwayCelery("slipway")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
@@ -43,6 +54,12 @@ def wait_for_tables(**_: Any) -> None:
             log.warning("worker.waiting", reason=found)
         said = found
         time.sleep(WAIT_SECONDS)
+
+
+@worker_before_create_process.connect  # type: ignore[untyped-decorator]
+def share_memory(**_: Any) -> None:
+    """Leave what is loaded to all processes of the pool: looking it through for garbage would copy it into each."""
+    gc.freeze()
 
 
 def _obstacle() -> str:

@@ -7,10 +7,12 @@ from typing import Any
 
 import redis
 from celery import shared_task
-from celery.signals import before_task_publish
+from celery.signals import beat_init, before_task_publish
 from django.conf import settings
 
 PULSE = "config.pulse"
+PULSE_SECONDS = 20
+"""After which a pulse that no worker took is none any more."""
 WORKER_KEY = "slipway:pulse:worker"
 BEAT_KEY = "slipway:pulse:beat"
 BROKER_SECONDS = 0.7
@@ -38,6 +40,12 @@ def note_beat(sender: str | None = None, **_: Any) -> None:
     """Note that beat sent its pulse; runs in the beat process, the only sender of that task."""
     if sender == PULSE:
         _note(BEAT_KEY)
+
+
+@beat_init.connect
+def begin(sender: Any, **_: Any) -> None:
+    """Send the first pulse at once: the schedule's own first one is due after its first interval."""
+    sender.app.send_task(PULSE, expires=PULSE_SECONDS)
 
 
 def age_of(key: str) -> float | None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-import django_stubs_ext
 from csp.constants import NONE, SELF
 from kombu.entity import Queue
 
@@ -15,8 +14,6 @@ from config import logs
 from config.environment import SettingError, read, set_variables
 from config.keys import SEALING, SECRET, SIGNING, key_of
 from wire.client_address import Network
-
-django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 HOME = Path(read("SLIPWAY_HOME"))
@@ -33,7 +30,8 @@ _half = max(1, (_shared - SLIPWAY_GATEWAY_AT_ONCE) // 2)
 SLIPWAY_PAGES_AT_ONCE: int = read("SLIPWAY_PAGES_AT_ONCE") or _half
 SLIPWAY_API_AT_ONCE: int = read("SLIPWAY_API_AT_ONCE") or _half
 _needed = SLIPWAY_PAGES_AT_ONCE + SLIPWAY_API_AT_ONCE + SLIPWAY_GATEWAY_AT_ONCE + SLIPWAY_STREAMS_AT_ONCE + 1
-if 0 < _pool < _needed:
+_chosen = [read(f"SLIPWAY_{kind}_AT_ONCE") for kind in ("PAGES", "API", "GATEWAY")]
+if 0 < _pool < _needed and any(_chosen):
     raise SettingError(
         f"SLIPWAY_DATABASE_POOL={_pool} is not usable: use {_needed} at least, which is SLIPWAY_PAGES_AT_ONCE, "
         "SLIPWAY_API_AT_ONCE and SLIPWAY_GATEWAY_AT_ONCE together, and two for event streams and health checks"

@@ -10,7 +10,6 @@ import time
 from urllib.parse import urlsplit
 
 import psycopg
-import redis
 
 from embedded.console import Trouble
 
@@ -96,6 +95,8 @@ def check_broker(url: str) -> None:
     Raises:
         Trouble: it is no Redis address, or the server refused; never shows the password.
     """
+    import redis  # noqa: PLC0415  # 10 MB that this process would keep for as long as Slipway runs
+
     limits = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": CONNECT_SECONDS}
     shown = _shown("REDIS_URL", url, {"redis", "rediss", "unix"}, "redis://:password@host:6379/0")
     try:

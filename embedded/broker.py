@@ -11,11 +11,10 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
-
-import redis
 
 from embedded.console import TransientTrouble, last_lines
 from embedded.processes import ServerUser, spawn, wait
@@ -98,16 +97,26 @@ class Broker:
                 process.wait()
 
     def _answers(self, process: subprocess.Popen[bytes]) -> bool:
-        """Wait until it answers; False where it ended first."""
+        """Wait until it answers; False where it ended first. Without a library: this process would keep it loaded."""
         deadline = time.monotonic() + START_SECONDS
-        with redis.Redis.from_url(self.url, socket_connect_timeout=2, socket_timeout=2) as client:
-            while process.poll() is None:
-                try:
-                    return bool(client.ping())
-                except redis.RedisError as error:
-                    if time.monotonic() > deadline:
-                        process.kill()
-                        process.wait()
-                        raise TransientTrouble(f"The broker does not answer: {error}") from None
-                time.sleep(0.03)
+        while process.poll() is None:
+            try:
+                return self._pong()
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    process.kill()
+                    process.wait()
+                    raise TransientTrouble(f"The broker does not answer: {error}") from None
+            time.sleep(0.03)
         return False
+
+    def _pong(self) -> bool:
+        with socket.create_connection(("127.0.0.1", self._port), timeout=2) as connection:
+            connection.sendall(f"AUTH {self._password}\r\nPING\r\n".encode())
+            said = b""
+            while not said.endswith(b"+PONG\r\n"):
+                more = connection.recv(100)
+                if not more or b"-" in more:
+                    raise OSError(said + more)
+                said += more
+        return True

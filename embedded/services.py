@@ -33,12 +33,8 @@ def command_lines(port: int) -> dict[str, list[str]]:
     celery = [sys.executable, "-m", "celery", "-A", "config", "--quiet"]
     return {
         "web": [
-            *(sys.executable, "-m", "granian", "--interface", "asginl", "--host", "127.0.0.1", "--port", str(port)),
-            *("--workers", processes, "--respawn-failed-workers", "--respawn-interval", "0.5"),
-            # Event streams are open for hours: many are held at a time, and a stop does not wait for them.
-            *("--log-config", str(ROOT / "config" / "granian.json")),
-            *("--backlog", "4096", "--backpressure", "4096", "--workers-kill-timeout", "1"),
-            "config.asgi:application",
+            *(sys.executable, "-m", "config.web", "--host", "127.0.0.1", "--port", str(port)),
+            *("--workers", processes),
         ],
         "worker": [
             *(*celery, "worker", "--loglevel", "INFO", "--pool", "prefork", "--concurrency", processes),

@@ -1,0 +1,63 @@
+"""The web server as `./run` starts it: the application is loaded once, and the processes that serve are forked off it.
+
+So they share what it takes in memory, and one that died is replaced without loading it anew. Nothing here may open a
+connection or start a thread before they are forked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import multiprocessing
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from granian import Granian
+from granian.constants import Interfaces
+
+TARGET = "config.asgi:application"
+LOG_CONFIG = Path(__file__).with_name("granian.json")
+MOST_OPEN = 4096
+"""Connections and requests: event streams are open for hours, and many are held at a time."""
+
+
+def _application() -> Any:
+    """The application, with what Django would leave to each process's first requests: addresses and migrations."""
+    application = import_module("config.asgi").application
+    import_module("config.urls")
+    import_module("django.db.migrations.loader").MigrationLoader(None)
+    return application
+
+
+def main() -> None:
+    """Serve until a signal says to stop."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--workers", type=int, required=True)
+    asked = parser.parse_args()
+    if sys.platform == "linux":
+        multiprocessing.set_start_method("fork")
+        _application()
+        gc.collect()
+        gc.freeze()
+    Granian(
+        TARGET,
+        address=asked.host,
+        port=asked.port,
+        interface=Interfaces.ASGINL,
+        workers=asked.workers,
+        backlog=MOST_OPEN,
+        backpressure=MOST_OPEN,
+        respawn_failed_workers=True,
+        respawn_interval=0.5,
+        log_dictconfig=json.loads(LOG_CONFIG.read_text()),
+        workers_kill_timeout=1,  # a stop does not wait for open streams
+    ).serve(target_loader=_application, wrap_loader=False)
+
+
+if __name__ == "__main__":
+    main()
