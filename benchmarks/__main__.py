@@ -1,17 +1,43 @@
-"""Run the measurements named on the command line, all where none is named."""
+"""Run the measurements named on the command line, all where none is named, and print one table at the end.
+
+    ./run bench [NAME ...] [--save FILE]
+    ./run bench compare OLD NEW    of two files that were saved
+
+What is above its budget (budget.json: ratios, or seconds and MB where there is no floor) is marked and said at the end.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
+from pathlib import Path
 
-from benchmarks import api, chaos, data, downloads, gateway, hostile, live, pages, sampler_load, slurm
+from benchmarks import (
+    api,
+    chaos,
+    data,
+    downloads,
+    gateway,
+    hostile,
+    live,
+    load,
+    noted,
+    pages,
+    sampler_load,
+    slurm,
+    start,
+)
+from benchmarks.results import compare, over_budget, read_figures, table, write_figures
 
 PROGRAMS = {
+    "start": start.main,
     "gateway": gateway.main,
     "hostile": hostile.main,
     "live": live.main,
     "downloads": downloads.main,
     "pages": pages.main,
+    "load": load.main,
     "api": api.main,
     "data": data.main,
     "sampler": sampler_load.main,
@@ -23,17 +49,43 @@ PROGRAMS = {
 
 APART = ("chaos-alone", "chaos-pair", "slurm")
 """Which another one of them runs, too, or which needs a Slurm; they run where they are named."""
+BUDGET = Path(__file__).with_name("budget.json")
 
 
-def main(names: list[str]) -> int:
-    """Run them in order. Answers an exit code: 2 for a name that is not known."""
-    unknown = [name for name in names if name not in PROGRAMS]
-    if unknown:
+def main(arguments: list[str]) -> int:
+    """Run them in order. Answers an exit code: 1 where a budget is exceeded, 2 for what is not known."""
+    if arguments[:1] == ["compare"]:
+        return _compare(arguments[1:])
+    parser = argparse.ArgumentParser(prog="./run bench")
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--save", type=Path)
+    asked = parser.parse_args(arguments)
+    if unknown := [name for name in asked.names if name not in PROGRAMS]:
         print(f"There is no measurement {', '.join(unknown)}; there are {', '.join(PROGRAMS)}.", file=sys.stderr)
         return 2
-    for name in names or [name for name in PROGRAMS if name not in APART]:
+    for name in asked.names or [name for name in PROGRAMS if name not in APART]:
         print(f"\n== {name}: {sys.modules[PROGRAMS[name].__module__].__doc__.splitlines()[0]}")  # type: ignore[union-attr]
         PROGRAMS[name]()
+    budget: dict[str, float] = json.loads(BUDGET.read_text())
+    print(f"\n{table(noted.figures, budget)}")
+    if asked.save:
+        asked.save.write_text(write_figures(noted.figures))
+        print(f"saved in {asked.save}")
+    exceeded = over_budget(noted.figures, budget)
+    for line in exceeded:
+        print(f"over budget: {line}")
+    return 1 if exceeded else 0
+
+
+def _compare(paths: list[str]) -> int:
+    if len(paths) != 2:
+        print("./run bench compare takes two files that ./run bench --save wrote.", file=sys.stderr)
+        return 2
+    try:
+        print(compare(*(read_figures(Path(path).read_text()) for path in paths)))
+    except (OSError, ValueError) as error:
+        print(f"The two cannot be compared: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

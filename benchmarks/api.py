@@ -18,6 +18,8 @@ import psycopg
 import redis
 
 from benchmarks.filling import ROWS, fill_shapes
+from benchmarks.noted import note
+from benchmarks.results import Figure
 from benchmarks.session import BASE_URL, interleaved, make_api_key, percentile, set_up_django
 
 ROUNDS, JOBS = 30, 20
@@ -69,6 +71,7 @@ def _compare_lists(client: httpx.Client, database: psycopg.Connection) -> None:
         took, least = interleaved([partial(_get, client, path), partial(_fetch, database, rows)], ROUNDS)
         queries = _queries(partial(_call, "get", path, client))
         print(f"{name:34}{took * 1000:8.1f}{least * 1000:9.1f}{took / least:8.1f}{queries:9}")
+        note(Figure(f"API, list of {name}", took, least, rate=1 / took, queries=queries))
 
 
 def _get(client: httpx.Client, path: str) -> None:
@@ -100,9 +103,10 @@ def _compare_jobs(client: httpx.Client, database: psycopg.Connection) -> None:
     floor = percentile(floors, 0.5)
     print(f"\na job beside a Celery round trip of {floor * 1000:.1f} ms")
     print(f"{'create job':34}{'ms':>8}{'ratio':>8}{'queries':>9}")
-    for name, times, count in (("accepted", answered, str(queries)), ("submitted to the provider", submitted, "")):
+    for name, times, count in (("accepted", answered, queries), ("submitted to the provider", submitted, None)):
         took = percentile(times, 0.5)
-        print(f"{name:34}{took * 1000:8.1f}{took / floor:8.1f}{count:>9}")
+        print(f"{name:34}{took * 1000:8.1f}{took / floor:8.1f}{count or '':>9}")
+        note(Figure(f"API, job {name}", took, floor, queries=count))
     for name in (*RUNNING, "api-bench-counted"):
         client.delete(f"{JOBS_PATH}/{name}").raise_for_status()
 

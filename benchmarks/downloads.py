@@ -23,6 +23,8 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from benchmarks.noted import note
+from benchmarks.results import Figure
 from benchmarks.session import BASE_URL, make_api_key, seconds_of, set_up_django
 
 SIZE = 10_000_000_000
@@ -47,6 +49,7 @@ def main() -> None:
                 with _watched(web) as grown:
                     took = seconds_of(lambda path=path: _take(BASE_URL, path, key))  # type: ignore[misc]
                 floor = (floor + seconds_of(lambda: _take(bare, "/", key))) / 2
+                note(Figure(f"download of 10 GB, {what}", took, floor))
                 within = "" if grown() < GOAL_BYTES else f"  above the goal of {GOAL_BYTES / 1e6:.0f}"
                 figures = f"{took:8.1f}{SIZE / took / 1e9:8.2f}{floor:8.1f}{took / floor:8.2f}{grown() / 1e6:11.1f}"
                 print(f"{what:20}{figures}{within}", flush=True)

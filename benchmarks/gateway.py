@@ -27,6 +27,8 @@ import httpx
 import psutil
 import psycopg
 
+from benchmarks.noted import note
+from benchmarks.results import Figure
 from benchmarks.session import (
     BASE_URL,
     hidden_fields,
@@ -151,6 +153,7 @@ def report(title: str, rounds: Sequence[tuple[float, float]]) -> None:
     """A line of what was taken without the gateway and with it, and of what it adds, beside the goal."""
     bare, through = (statistics.median(times) for times in zip(*rounds, strict=True))
     more = statistics.median(took - least for least, took in rounds)
+    note(Figure(f"gateway, 1 MB to {title}", bare + more, bare))
     ratio, goal = (bare + more) / bare, max(GOAL_SECONDS, GOAL_SHARE * bare)
     print(f"{title:16}{bare * 1000:10.2f}{through * 1000:12.2f}{more * 1000:10.2f}{ratio:8.2f}", end="   ")
     print(f"goal {goal * 1000:.1f} ms more: {'met' if more <= goal else 'MISSED'}")
@@ -234,6 +237,7 @@ async def _poll(address: SplitResult, trainer_port: int, key: str) -> None:
     while_open = _footprint(processes)
     for writer in writers:
         writer.close()
+    note(Figure(f"gateway, {POLLS:,} long polls open", (while_open[0] - before[0]) / 1e6, unit="MB"))
     cost, threads = while_open[0] - before[0], while_open[1] - before[1]
     print(f"{POLLS:,} long polls, open after {seconds:.1f} s: {cost / 1e6:.0f} MB, {threads} threads more", end="   ")
     print(

@@ -16,6 +16,8 @@ import httpx
 import psycopg
 import redis.asyncio as redis
 
+from benchmarks.noted import note
+from benchmarks.results import Figure
 from benchmarks.session import BASE_URL, hidden_fields, percentile, sign_in
 
 TABS = 50
@@ -38,6 +40,8 @@ def main() -> None:
     median, tail = percentile(lags, 0.5), percentile(lags, 0.95)
     print(f"{len(lags)} records, {TABS} open streams: median {median:.2f} s, 95th percentile {tail:.2f} s")
     print(f"goal {GOAL_SECONDS} s: {'met' if tail <= GOAL_SECONDS else 'MISSED'}")
+    note(Figure("a trainer's record on its page", median, floor))
+    note(Figure("a trainer's record on its page, 95 %", tail))
     print(f"floor (publish and deliver one message): {floor * 1000:.1f} ms; ratio {median / floor:.0f}")
 
 

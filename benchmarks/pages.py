@@ -14,7 +14,9 @@ import httpx
 import psycopg
 
 from benchmarks.filling import ROWS, fill_launches, fill_shapes
-from benchmarks.session import interleaved, sign_in
+from benchmarks.noted import note
+from benchmarks.results import Figure
+from benchmarks.session import interleaved, queries_of, sign_in
 
 ROUNDS = 30
 
@@ -40,13 +42,19 @@ def main() -> None:
     """Print a table: milliseconds of each page, its ratio to the floor and to its query, before and after filling."""
     client = sign_in()
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as database:
-        _measure("as installed", client, database)
+        few = _measure("as installed", client, database)
         fill_launches(database)
         fill_shapes(database)
-        _measure(f"with {ROWS:,} launches and {ROWS:,} shapes", client, database)
+        many = _measure(f"with {ROWS:,} launches and {ROWS:,} shapes", client, database)
+    for name, (path, _) in PAGES.items():
+        rate = 1 / many[name][0]
+        growth, queries = many[name][0] / few[name][0], queries_of(path, client)
+        note(Figure(f"page, {name}", *many[name], rate=rate, queries=queries, growth=growth))
 
 
-def _measure(title: str, client: httpx.Client, database: psycopg.Connection) -> None:
+def _measure(title: str, client: httpx.Client, database: psycopg.Connection) -> dict[str, tuple[float, float]]:
+    """Seconds of each page and of the bare answer."""
+    found = {}
     print(f"\n{title}\n{'page':24}{'ms':>8}{'x floor':>10}{'x query':>10}{'kB':>8}")
     for name, (path, query) in PAGES.items():
         size = len(client.get(path).raise_for_status().content)
@@ -58,7 +66,10 @@ def _measure(title: str, client: httpx.Client, database: psycopg.Connection) -> 
             ],
             ROUNDS,
         )
+        found[name] = (page, floor)
         print(f"{name:24}{page * 1000:8.1f}{page / floor:10.1f}{page / bare:10.1f}{size / 1000:8.0f}")
+
+    return found
 
 
 def _fetch(database: psycopg.Connection, query: LiteralString) -> None:

@@ -59,6 +59,21 @@ def make_api_key(name: str) -> str:
     return secret
 
 
+def queries_of(path: str, client: httpx.Client) -> int:
+    """How many queries the page costs, asked for by the client's session in this process."""
+    set_up_django()
+    from django.db import connection  # noqa: PLC0415 -- once Django is set up
+    from django.test import Client  # noqa: PLC0415
+    from django.test.utils import CaptureQueriesContext  # noqa: PLC0415
+
+    here = Client(SERVER_NAME="127.0.0.1")
+    here.cookies["sessionid"] = client.cookies["sessionid"]
+    here.get(path)  # so that all is loaded that it takes
+    with CaptureQueriesContext(connection) as asked:
+        here.get(path)
+    return len(asked)
+
+
 def hidden_fields(html: str, form: str) -> dict[str, str]:
     """Names and values of the hidden inputs of the form with that id."""
     found = {}

@@ -56,6 +56,10 @@ def run(command: str, arguments: list[str]) -> int:
     if command == "prove":  # it runs in another folder than its caller, who named a path
         arguments = [*arguments[:1], *(str(Path(path).absolute()) for path in arguments[1:2]), *arguments[2:]]
         os.environ.setdefault("SLIPWAY_LOCAL_SAMPLERS", "2")  # distillation asks a student's and a teacher's at once
+    if command == "bench":
+        arguments = _bench_arguments(arguments)
+        if arguments[:1] == ["compare"]:
+            return run_in_foreground([sys.executable, "-m", PROGRAMS[command], *arguments], env=os.environ, cwd=ROOT)
     console = Console()
     browser = find_or_install_browser(console) if command == "shots" else find_browser()
     if command == "shots" and not browser:
@@ -68,3 +72,11 @@ def run(command: str, arguments: list[str]) -> int:
             console.say(f"  ready after {time.monotonic() - started:.1f} s")
             argv = [sys.executable, "-m", PROGRAMS[command], *arguments]
             return run_in_foreground(argv, env=env | {"SLIPWAY_CHROMIUM": browser or ""}, cwd=ROOT)
+
+
+def _bench_arguments(arguments: list[str]) -> list[str]:
+    """With the files that the caller named relative to another folder than the one it runs in."""
+    if arguments[:1] == ["compare"]:
+        return ["compare", *(str(Path(path).absolute()) for path in arguments[1:])]
+    before = [None, *arguments]
+    return [str(Path(each).absolute()) if last == "--save" else each for last, each in zip(before, arguments)]  # noqa: B905
