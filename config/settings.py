@@ -327,6 +327,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = "UTC"
 CELERY_IMPORTS = ["config.pulses", "config.tidying"]
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # keeps no file: whatever it sends is due within the hour
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "launches.sweep", "schedule": 2.0, "options": {"expires": 10}},
     "validations": {"task": "publishing.sweep", "schedule": 5.0, "options": {"expires": 10}},
