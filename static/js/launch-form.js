@@ -5,7 +5,7 @@ const key = form.elements.idempotency_key
 // Reload and Back come to the same entry of the history, and so to the same key and to what was typed: sent twice, it
 // is still one launch. A link to the same address may find the entry's state, too, but is a new form. What the server
 // says of the version stays the server's: it may have moved on meanwhile.
-const KEPT_OUT = ['account', 'csrfmiddlewaretoken', 'idempotency_key', 'latest', 'version']
+const KEPT_OUT = ['account', 'csrfmiddlewaretoken', 'idempotency_key', 'latest', 'shown_recipe', 'version']
 const LONGEST = 300 // as in launches/pages/carried.py
 const returned = ['reload', 'back_forward'].includes(performance.getEntriesByType('navigation')[0]?.type)
 
@@ -22,8 +22,9 @@ const carry = () => {
     else element.value = url.pathname + url.search
   }
 }
+const waiting = {} // what was typed into fields that come with their recipe
 const keep = () => {
-  const typed = Object.fromEntries([...new FormData(form)].filter(([name]) => !KEPT_OUT.includes(name)))
+  const typed = { ...waiting, ...Object.fromEntries([...new FormData(form)].filter(([name]) => !KEPT_OUT.includes(name))) }
   history.replaceState({ ...history.state, launchKey: key.value, launchTyped: typed }, '')
   carry()
 }
@@ -31,6 +32,7 @@ if (returned && history.state?.launchKey) {
   key.value = history.state.launchKey
   for (const [name, value] of Object.entries(history.state.launchTyped ?? {})) {
     if (form.elements[name]) form.elements[name].value = value
+    else waiting[name] = value
   }
   carry()
   addEventListener('load', () => form.dispatchEvent(new Event('input', { bubbles: true })))
@@ -46,6 +48,12 @@ addEventListener('pageshow', () => {
 })
 
 document.addEventListener('htmx:afterSettle', () => {
+  const come = Object.keys(waiting).filter((name) => form.elements[name])
+  for (const name of come) {
+    form.elements[name].value = waiting[name]
+    delete waiting[name]
+  }
+  if (come.length) form.dispatchEvent(new Event('input', { bubbles: true }))
   for (const errors of form.querySelectorAll('[data-errors-of]')) {
     const field = document.getElementById(errors.dataset.errorsOf)
     if (errors.childElementCount) field.setAttribute('aria-invalid', 'true')
