@@ -82,7 +82,7 @@ def test_a_body_that_breaks_off_is_answered_in_words(monkeypatch: pytest.MonkeyP
             assert head.startswith("HTTP/1.1 401 ")
             head, body = _answered(port, "/sign-in", sent)
             assert head.startswith("HTTP/1.1 400 ") and "x-request-id" in head.lower() and "<h1" in body
-        wait_for(lambda: log.read_text().count("Bad Request: /sign-in") == len(BROKEN))
+        wait_for(lambda: log.read_text().count("path=/sign-in status=400") == len(BROKEN))
 
 
 def _answered(port: int, path: str, sent: bytes) -> tuple[str, str]:

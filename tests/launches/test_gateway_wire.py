@@ -171,6 +171,7 @@ def test_an_answer_gets_no_say_over_slipways_address(caller: Driver, trainer: St
         "date",
         "server",
         "x-content-type-options",
+        "x-request-id",
         "x-step",
     }
     assert "trainer" not in answer.headers["server"]
