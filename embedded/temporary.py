@@ -22,6 +22,8 @@ from embedded.services import environment
 from embedded.testing import forget_settings
 
 PROGRAMS = {"shots": "benchmarks.shots", "bench": "benchmarks", "prove": "proofs"}
+SETTINGS = {"prove": {"SLIPWAY_LOCAL_SAMPLERS": "2"}}
+"""Of the Slipway that a command looks at: distillation asks a student's and a teacher's sampler at once."""
 STOP_SECONDS = 12
 
 
@@ -51,11 +53,16 @@ def slipway(home: Home) -> Iterator[dict[str, str]]:
         process.wait(STOP_SECONDS)
 
 
+def take_settings(command: str) -> None:
+    """Those of the command, and none of the caller's."""
+    forget_settings()
+    os.environ |= SETTINGS.get(command, {})
+
+
 def run(command: str, arguments: list[str]) -> int:
     """Run the program against a Slipway of its own; returns its exit code."""
     if command == "prove":  # it runs in another folder than its caller, who named a path
         arguments = [*arguments[:1], *(str(Path(path).absolute()) for path in arguments[1:2]), *arguments[2:]]
-        os.environ.setdefault("SLIPWAY_LOCAL_SAMPLERS", "2")  # distillation asks a student's and a teacher's at once
     if command == "bench":
         arguments = _bench_arguments(arguments)
         if arguments[:1] == ["compare"]:
@@ -64,7 +71,7 @@ def run(command: str, arguments: list[str]) -> int:
     browser = find_or_install_browser(console) if command == "shots" else find_browser()
     if command == "shots" and not browser:
         raise Trouble("Screenshots need Chromium: install chromium, or set SLIPWAY_CHROMIUM to one.")
-    forget_settings()
+    take_settings(command)
     with temporary_home() as home:
         console.say("Starting a Slipway of its own")
         started = time.monotonic()

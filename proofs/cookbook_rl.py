@@ -88,7 +88,7 @@ RECIPES = (
     LoopRecipe(
         "async_rl_loop",
         REWARDED,
-        more={"seed": SEED, "max_head_offpolicy_versions": 1},
+        more={"seed": SEED, "learning_rate": 3e-3, "max_head_offpolicy_versions": 1},
         before="from training.examples.rl.vanilla_sampler import build_deployment_sampler\n"
         f"from training.utils.rl.rollout import RolloutRun, RolloutSample\n{REWARD}{ROLLOUT}",
         call="rows=rows, rollout_fn_factory=make_rollout_fn",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from embedded.temporary import take_settings
 from proofs import cookbook, cookbook_rl
 from proofs.__main__ import main
 from proofs.desk import Desk
@@ -21,6 +23,14 @@ def test_a_wrong_call_is_told_the_right_one(arguments: list[str], capsys: pytest
 def test_a_folder_that_is_no_cookbook_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["snippets", str(tmp_path), "1.2.9"]) == 2
     assert f"{tmp_path} is no checkout of the cookbook" in capsys.readouterr().err
+
+
+def test_a_proof_has_room_for_two_samplers_whatever_its_caller_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", os.environ | {"SLIPWAY_LOCAL_SAMPLERS": "1", "SLIPWAY_LOCAL_SLOTS": "1"})
+    take_settings("prove")
+    assert (os.environ["SLIPWAY_LOCAL_SAMPLERS"], "SLIPWAY_LOCAL_SLOTS" in os.environ) == ("2", False)
+    take_settings("bench")
+    assert "SLIPWAY_LOCAL_SAMPLERS" not in os.environ
 
 
 def test_programs_for_recipes_are_python() -> None:
