@@ -19,7 +19,10 @@ from embedded.services import environment, programs_path
 from embedded.slurm import find_or_install_slurm
 from embedded.sshd import find_or_install_sshd
 
-KEPT_SETTINGS = ("SLIPWAY_PYTHON", "SLIPWAY_ENV_DIR", "SLIPWAY_CHROMIUM", "SLIPWAY_TEST_ENVIRONMENTS")
+KEPT_SETTINGS = (
+    *("SLIPWAY_PYTHON", "SLIPWAY_ENV_DIR", "SLIPWAY_CHROMIUM", "SLIPWAY_TEST_ENVIRONMENTS"),
+    "SLIPWAY_TEST_VLLM_PYTHON",
+)
 FORGOTTEN_SETTINGS = {"PORT", "DATABASE_URL", "REDIS_URL", "PYTHONDONTWRITEBYTECODE"}
 NO_BROWSER = (
     "NO BROWSER: the browser tests were skipped, because there is no Chromium and it could not be installed.\n"
