@@ -89,9 +89,12 @@ class ServingProcess:
 def open_listener(host: str, port: int) -> socket.socket:
     """A bound, listening socket. Raises ConfigError where the address is taken or not this machine's."""
     try:
-        return socket.create_server(
+        listener = socket.create_server(
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=256
         )
+        # Connections inherit it. Without it a body waits 40 ms behind its headers, for asyncio does not see to it here.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
     except OSError as error:
         raise ConfigError(
             f"Cannot listen on {host}:{port}: {error.strerror or error}. Choose another port, or 0 for a free one."

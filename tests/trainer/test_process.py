@@ -15,6 +15,8 @@ import pytest
 from bodies import forward_body, make_datum, step_body
 from processes import ROOT, TOKEN, RunningTrainer, Starter, wait_until
 
+from trainer.process import open_listener
+
 
 @pytest.mark.parametrize("mode", ["POLICY_TRAINER", "LORA_TRAINER"])
 def test_the_recipe_trains_saves_and_ends(start: Starter, mode: str) -> None:
@@ -179,3 +181,10 @@ def test_a_bad_start_is_one_clear_line_and_exit_2(tmp_path: Path, fault: str) ->
     command = [sys.executable, "-m", "trainer", *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, len(done.stdout.splitlines()), done.stderr) == (2, 1, "")
+
+
+def test_what_it_writes_leaves_at_once() -> None:
+    with open_listener("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
