@@ -48,7 +48,7 @@ class ShownShape:
 
 def row_html(row: dict[str, Any], place: Whereabouts, *, flat: bool) -> SafeString:
     """A row of `with_words`, that may run in those places."""
-    return rendered("catalog/row.html", ShownShape.of(row, place, flat=flat))
+    return rendered("catalog/row.html", row=ShownShape.of(row, place, flat=flat))
 
 
 def rows_for_template(rows: Sequence[dict[str, Any]], connections: Sequence[Connection]) -> list[dict[str, Any]]:

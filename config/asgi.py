@@ -5,6 +5,7 @@ The bytes of a download are sent here, too, once Django has settled everything e
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import tempfile
@@ -54,6 +55,9 @@ from config.key_limit import limited  # noqa: E402
 from deployments.gateway import leads_to_sampler, read_sampler_request  # noqa: E402
 from launches.gateway.application import PREFIX, gateway  # noqa: E402
 from launches.live.streams import events  # noqa: E402
+
+gc.collect()
+gc.freeze()  # what is loaded by now stays: to look for rubbish in it stopped a process for 100 ms now and then
 
 
 @logged

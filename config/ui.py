@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from datetime import datetime
 from functools import cache
 
@@ -12,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config.version import commit, version
+from lists.rendered import rendered
 
 register = template.Library()
 
@@ -48,3 +50,9 @@ def moment(when: datetime | None, style: str = "relative") -> SafeString | str:
     if style == "coming":
         written = f"at {written}" if when > timezone.now() else "now"
     return format_html('<time datetime="{}" data-style="{}">{}</time>', when.isoformat(), style, written)
+
+
+@register.simple_tag
+def kept(template_name: str, **shown: Hashable) -> SafeString:
+    """An included template that shows these values and nothing else of the page, made once for as long as they stay."""
+    return rendered(template_name, **shown)

@@ -6,10 +6,10 @@ Nothing here grows with the number of rows beyond the page that it answers.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
@@ -20,7 +20,7 @@ from catalog.models import ShapeVersion, TrainedModel, TrainingShape
 from catalog.queries import listed
 from catalog.sync.wanted import NOT_OFFERED
 from connections.providers.base import CheckpointKind
-from connections.providers.spec import TrainerMode, TrainerSpec
+from connections.providers.spec import TrainerMode
 from connections.providers.states import AttemptState
 from launches.models import Attempt, Checkpoint, Event, Launch
 from lists.in_use import values_in_use
@@ -39,22 +39,52 @@ MOST_VANISHED = 5
 VANISHED_LATELY = timedelta(days=30)
 
 
-@dataclass(frozen=True)
-class LaunchRow:
-    """A launch of a list with its newest attempt."""
+class ListedLaunch(NamedTuple):
+    """What a list shows of a launch: the columns of `LISTED` in turn, and `reference_of` by name, "" for none."""
 
-    launch: Launch
-    attempt: Attempt | None
+    pk: int
+    uid: uuid.UUID
+    job_id: str
+    display_name: str
+    spec: dict[str, Any]
+    state: str
+    attempt_count: int
+    run_seconds: float
+    last_loss: float | None
+    last_step: int | None
+    created_at: datetime
+    deleted_at: datetime | None
+    kept_until: datetime | None
+    owner: str
+    version_id: str
+    shape_id: str
+    unreachable_since: datetime | None
+    refused_since: datetime | None
+    reference_of: str
 
     @property
     def duration(self) -> str:
         """How long it has run, "" while its first attempt does."""
-        return duration_label(round(self.launch.run_seconds)) if self.launch.run_seconds else ""
+        return duration_label(round(self.run_seconds)) if self.run_seconds else ""
 
-    @property
-    def spec(self) -> TrainerSpec:
-        """What was resolved."""
-        return TrainerSpec.from_json(self.launch.spec)
+
+class ListedAttempt(NamedTuple):
+    """What a list shows of a launch's newest attempt."""
+
+    launch_id: int
+    state: str
+    ready: bool
+    silent_since: datetime | None
+    queue_position: int | None
+    version_asked_at: datetime | None
+
+
+@dataclass(frozen=True)
+class LaunchRow:
+    """A launch of a list with its newest attempt."""
+
+    launch: ListedLaunch
+    attempt: ListedAttempt | None
 
 
 LIVING = Q(deleted_at__isnull=True)
@@ -63,12 +93,11 @@ KEPT = Q(deleted_at__isnull=False, purge_due_at__isnull=False)
 
 
 LISTED = (
-    *("uid", "job_id", "display_name", "spec", "state", "attempt_count", "run_seconds", "last_loss", "last_step"),
+    *("pk", "uid", "job_id", "display_name", "spec", "state", "attempt_count", "run_seconds", "last_loss", "last_step"),
     *("created_at", "deleted_at", "kept_until", "owner__username", "shape_version__version_id"),
-    *("shape_version__shape__shape_id", "connection__unreachable_since", "connection__refused_since"),
-    *("reference_of__job_id", "reference_of__display_name"),
+    *("shape_version__shape__shape_id", "connection__unreachable_since", "connection__refused_since", "reference_of"),
 )
-"""What a list shows of a launch: the other 60 columns of its joins would cost more than the query."""
+"""As plain values, and what few launches have by a query of its own: rows as models took longer than their query."""
 
 
 def listed_launches(member_of: Collection[int], wanted: Q, among: Q = LIVING) -> QuerySet[Launch]:
@@ -80,25 +109,34 @@ def list_launches(
     member_of: Collection[int], wanted: Q, order: Order, cursor: str = "", *, among: Q = LIVING, size: int = PAGE
 ) -> Page[LaunchRow]:
     """A page of them in that order. Errors: `NoSuchPage`."""
-    found = listed_launches(member_of, wanted, among)
-    found = found.select_related("owner", "connection", "shape_version__shape", "reference_of").only(*LISTED)
-    page: Page[Launch] = page_of(found, order, cursor, size=size)
-    attempts = {attempt.launch_id: attempt for attempt in _newest_attempts(page.rows)}
-    return page.of([LaunchRow(launch, attempts.get(launch.pk)) for launch in page.rows])
+    found = listed_launches(member_of, wanted, among).values(*LISTED)
+    page: Page[dict[str, Any]] = page_of(found, order, cursor, size=size)
+    policies = _names(row["reference_of"] for row in page.rows)
+    launches = [ListedLaunch(*row.values())._replace(reference_of=policies[row["reference_of"]]) for row in page.rows]
+    attempts = {attempt.launch_id: attempt for attempt in _newest_attempts([launch.pk for launch in launches])}
+    return page.of([LaunchRow(launch, attempts.get(launch.pk)) for launch in launches])
 
 
-def _newest_attempts(launches: Sequence[Launch]) -> QuerySet[Attempt]:
+def _newest_attempts(launches: Sequence[int]) -> list[ListedAttempt]:
     newest = Attempt.objects.filter(launch__in=launches, number=F("launch__attempt_count"))
-    return newest.only("launch_id", "state", "ready", "silent_since", "queue_position", "version_asked_at")
+    return [ListedAttempt(*row) for row in newest.values_list(*ListedAttempt._fields)]
 
 
-def launched_shapes(account: Account) -> Sequence[TrainingShape]:
-    """The shapes that the account has launched from, for the filter; of very many, those of the newest versions."""
+def _names(launches: Iterable[int | None]) -> dict[int | None, str]:
+    """What people call them, and "" for None; nothing is asked where they are all None."""
+    wanted = {pk for pk in launches if pk is not None}
+    found = Launch.objects.filter(pk__in=wanted).only("display_name", "job_id") if wanted else ()
+    return {None: "", **{launch.pk: str(launch) for launch in found}}
+
+
+def launched_shapes(account: Account) -> list[str]:
+    """The shapes that the account has launched from, as `find_shape` reads them; of very many, those of the newest."""
     versions = values_in_use(
         "launches_launch", "shape_version_id", "deleted_at IS NULL", account=account.pk, most=MOST_VERSIONS
     )
     found = TrainingShape.objects.filter(pk__in=ShapeVersion.objects.filter(pk__in=versions).values("shape"))
-    return list(found.select_related("account").order_by("shape_id", "pk")[:MOST_SHAPES])
+    named = found.order_by("shape_id", "pk").values_list("account__account_id", "shape_id")
+    return [f"{account_id}/{shape_id}" for account_id, shape_id in named[:MOST_SHAPES]]
 
 
 def find_shape(name: str) -> TrainingShape | None:
@@ -168,14 +206,16 @@ def vanished_shapes(owner_pk: int, accounts: Collection[int]) -> list[ShapeVersi
 
     As the versions that say so, the latest first, with shape and successor.
     """
-    launched = Launch.objects.filter(owner=owner_pk, account__in=accounts, shape_version__shape=OuterRef("shape"))
     gone = ShapeVersion.objects.filter(
-        Exists(launched),
         is_latest_validated=True,
         deprecated_at__gte=timezone.now() - VANISHED_LATELY,
         deprecation_message__startswith=NOT_OFFERED,
     )
-    return list(gone.select_related("shape__account", "successor__account").order_by("-deprecated_at")[:MOST_VANISHED])
+    if not gone.exists():  # as a rule, and the rest takes longer to plan than a page of launches
+        return []
+    launched = Launch.objects.filter(owner=owner_pk, account__in=accounts, shape_version__shape=OuterRef("shape"))
+    rows = gone.filter(Exists(launched)).select_related("shape__account", "successor__account")
+    return list(rows.order_by("-deprecated_at")[:MOST_VANISHED])
 
 
 def find_weights(name: str, kind: str | None) -> Checkpoint | TrainedModel:

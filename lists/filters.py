@@ -167,9 +167,10 @@ class ListQuery:
         """The same with the page of that cursor."""
         return self.address(**{CURSOR: cursor})
 
-    def controls(self, **choices: Choices) -> list[FilterControl]:
+    def controls(self, **choices: Choices) -> tuple[FilterControl, ...]:
         """The filters as the form shows them; `choices` are those that depend on what there is."""
-        return [FilterControl(each, self.typed[each.name], choices.get(each.name)) for each in self.declared.filters]
+        known = {name: tuple(values) for name, values in choices.items()}
+        return tuple(FilterControl(each, self.typed[each.name], known.get(each.name)) for each in self.declared.filters)
 
     @property
     def sort_links(self) -> dict[str, SortLink]:

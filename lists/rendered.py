@@ -1,7 +1,7 @@
-"""Rows of lists as HTML, each made once: a page of a hundred rows spends nearly all of its time in their templates.
+"""Rows and forms of lists as HTML, each made once: a page of a hundred rows spent nearly all of its time in templates.
 
-A row is a value that holds all that its template shows, so whatever changes is another value, and nothing shown is
-ever old. Kept in the memory of the process, where looking a row up costs less than asking a broker for it.
+They are made of values that hold all that their template shows, so whatever changes is another value, and nothing shown
+is ever old. Kept in the memory of the process, where looking a row up costs less than asking a broker for it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,6 @@ KEPT_ROWS = 4_096
 
 
 @lru_cache(maxsize=KEPT_ROWS)
-def rendered(template: str, row: Hashable) -> SafeString:
-    """The template with nothing but the row in it, as `row`."""
-    return render_to_string(template, {"row": row})
+def rendered(template: str, **shown: Hashable) -> SafeString:
+    """The template with these values, and nothing else: no request, no user."""
+    return render_to_string(template, shown)

@@ -9,6 +9,8 @@ from datetime import datetime
 
 from django.utils.safestring import SafeString
 
+from connections.providers.spec import TrainerSpec
+from connections.providers.states import FINAL, AttemptState
 from launches.queries import LaunchRow
 from lists.rendered import rendered
 
@@ -46,25 +48,25 @@ class ShownLaunch:
     def of(cls, row: LaunchRow, *, with_shape: bool) -> ShownLaunch:
         """What is shown of the launch with its newest attempt."""
         launch, attempt = row.launch, row.attempt
-        unfinished = attempt if attempt and not attempt.is_final else None
+        unfinished = attempt if attempt and AttemptState(attempt.state) not in FINAL else None
         return cls(
             uid=launch.uid,
-            label=str(launch),
+            label=launch.display_name or launch.job_id,
             job=launch.job_id if launch.display_name else "",
-            reference_of=str(launch.reference_of or ""),
-            shape=launch.shape_version.shape.shape_id if with_shape else "",
-            version=launch.shape_version.version_id if with_shape else "",
-            owner=launch.owner.username,
-            gpus=row.spec.trainer_gpus,
+            reference_of=launch.reference_of,
+            shape=launch.shape_id if with_shape else "",
+            version=launch.version_id if with_shape else "",
+            owner=launch.owner,
+            gpus=TrainerSpec.from_json(launch.spec).trainer_gpus,
             loss=launch.last_loss,
             step=launch.last_step,
-            duration=row.duration,
+            duration=launch.duration,
             created_at=launch.created_at,
             attempts=launch.attempt_count,
             state=launch.state,
             deleted=launch.deleted_at is not None,
             kept_until=launch.kept_until,
-            no_answer_since=launch.connection.silent_since if unfinished else None,
+            no_answer_since=launch.unreachable_since or launch.refused_since if unfinished else None,
             waits_for_yes=bool(unfinished and unfinished.version_asked_at),
             ready=bool(attempt and attempt.ready),
             silent_since=attempt.silent_since if attempt else None,
@@ -72,6 +74,7 @@ class ShownLaunch:
         )
 
 
-def rows_as_html(rows: Sequence[LaunchRow], *, with_shape: bool) -> list[SafeString]:
-    """Each row of the table."""
-    return [rendered("launches/row.html", ShownLaunch.of(row, with_shape=with_shape)) for row in rows]
+def rows_as_html(rows: Sequence[LaunchRow], *, with_shape: bool) -> SafeString:
+    """All rows of the table; "" where there is none."""
+    made = (rendered("launches/row.html", row=ShownLaunch.of(row, with_shape=with_shape)) for row in rows)
+    return SafeString("".join(made))

@@ -17,7 +17,6 @@ from django.views.decorators.http import require_safe
 from accounts.models import User
 from accounts.requests import SlipwayRequest
 from accounts.roles import Role
-from catalog.models import TrainingShape
 from catalog.queries import find_newest
 from catalog.views.access import member_of
 from launches.filters import DELETED, LAUNCHES
@@ -55,9 +54,7 @@ def launches(request: SlipwayRequest) -> HttpResponse:
         "vanished": [] if request.htmx or request.user.pk is None else vanished_shapes(request.user.pk, accounts),
         "account": account,
         "asked": asked,
-        "controls": asked.controls(
-            shape=[(name, name) for name in map(_named, launched_shapes(account) if account else [])]
-        ),
+        "controls": asked.controls(shape=[(name, name) for name in (launched_shapes(account) if account else [])]),
     }
     status = HTTPStatus.UNPROCESSABLE_ENTITY if asked.problems else HTTPStatus.OK
     if not asked.problems:
@@ -105,7 +102,3 @@ def _unmatched(request: SlipwayRequest) -> dict[str, int]:
     if not isinstance(user, User) or not (user.is_superuser or request.standing.role == Role.ADMIN) or request.htmx:
         return {}
     return {"unknown": count_unknown_trainers(user), "missing": count_missing(user)}
-
-
-def _named(shape: TrainingShape) -> str:
-    return f"{shape.account.account_id}/{shape.shape_id}"
