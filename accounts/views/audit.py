@@ -109,7 +109,7 @@ def _page(
     )
 
 
-def _controls(account: Account, asked: ListQuery, *, personal: bool) -> list[FilterControl]:
+def _controls(account: Account, asked: ListQuery, *, personal: bool) -> tuple[FilterControl, ...]:
     """The filters with what they offer."""
     hidden = set() if personal else set(PERSONAL_VERBS)
     actors = sorted(choices_of(account, "actor_label"), key=str.lower)
