@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import resource
+import stat
 import tempfile
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
@@ -31,6 +32,11 @@ def _share_counts() -> None:
     """Choose the folder where the processes of one web server count together, before anything of it counts."""
     folder = Path(tempfile.gettempdir()) / f"slipway-metrics-{os.getuid()}-{os.getppid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
+    made = folder.lstat()
+    if not stat.S_ISDIR(made.st_mode) or made.st_uid != os.getuid() or made.st_mode & 0o077:
+        return  # somebody else's, who may put anything there: each process counts for itself
+    for before in folder.glob(f"gauge_*_{os.getpid()}.db"):
+        before.unlink(missing_ok=True)  # of a process that was killed, whose number is ours now
     os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(folder))
 
 

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from wire.client_address import Network, read_networks
 from wire.manifests import public_half
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class SettingError(Exception):
@@ -55,10 +57,13 @@ class Setting:
         if given:
             raise SettingError(f"{self.name} and {beside} are both set: keep one of them")
         try:
-            return Path(place).read_text().strip()
+            found = Path(place).read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is no text"
             raise SettingError(f"{beside}={place} cannot be read: {reason}") from None
+        if not found:
+            raise SettingError(f"{beside}={place} is empty: write the value into the file, or unset {beside}")
+        return found
 
 
 def flag(raw: str) -> bool:
@@ -120,7 +125,25 @@ def mail_server(raw: str) -> str:
     parts = urlsplit(raw)
     if parts.scheme not in {"smtp", "smtps", "smtp+starttls"} or not parts.hostname or parts.path.strip("/"):
         raise ValueError("use smtp://, smtps:// or smtp+starttls:// with user:password@host:port")
+    port_in(parts)
     return raw
+
+
+def port_in(parts: SplitResult) -> int | None:
+    """The port of an address. Errors: `ValueError`, in words that hold nothing of the address, nor of its password."""
+    try:
+        return parts.port
+    except ValueError:
+        raise ValueError(
+            "its port is none: use a number up to 65535, and write / ? # @ of a password as %2F %3F %23 %40"
+        ) from None
+
+
+def log_level(raw: str) -> str:
+    """The least level of the log."""
+    if raw.upper() not in LOG_LEVELS:
+        raise ValueError(f"use one of {', '.join(LOG_LEVELS)}")
+    return raw.upper()
 
 
 def user_ids(raw: str) -> str:
@@ -402,7 +425,7 @@ _SETTINGS = [
         30,
         "Days after a launch was deleted for which its checkpoints are kept, where its account says nothing else.",
     ),
-    Setting("SLIPWAY_LOG_LEVEL", str, "INFO", "Least level that is logged."),
+    Setting("SLIPWAY_LOG_LEVEL", log_level, "INFO", "Least level that is logged."),
     Setting("SLIPWAY_LOG_FORMAT", log_format, "logfmt", "How lines of the log are written: logfmt or json."),
     Setting(
         "SLIPWAY_METRICS_TOKEN",

@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, parse_cookie
 
 from accounts.origins import origin_in, origin_of
 from api.outages import RETRY_SECONDS
@@ -187,5 +187,5 @@ def _is_stranger(scope: Message, *, is_program: bool) -> bool:
     """Whether nothing is shown by which somebody could be known, a key to the API or a session to the pages."""
     if is_program:
         return not any(name.lower() in _KEY_FIELDS for name, _ in scope["headers"])
-    session = f"{settings.SESSION_COOKIE_NAME}=".encode()
-    return not any(name.lower() == b"cookie" and session in value for name, value in scope["headers"])
+    cookies = [value.decode("latin-1") for name, value in scope["headers"] if name.lower() == b"cookie"]
+    return not any(settings.SESSION_COOKIE_NAME in parse_cookie(cookie) for cookie in cookies)

@@ -44,7 +44,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
     if not hmac.compare_digest(shown.encode(), token.encode()):
         return HttpResponse("Show SLIPWAY_METRICS_TOKEN as a bearer token.\n", "text/plain", 401)
     registry = CollectorRegistry()
-    if folder := os.environ.get(FOLDER):
+    folder = os.environ.get(FOLDER)
+    if folder and Path(folder).is_dir():  # what tidies up temporary folders may have removed it
         _forget_dead(Path(folder))
         multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     own = b"" if folder else generate_latest(REGISTRY)

@@ -11,7 +11,7 @@ from csp.constants import NONE, SELF
 from kombu.entity import Queue
 
 from config import logs
-from config.environment import SettingError, read, set_variables
+from config.environment import SettingError, port_in, read, set_variables
 from config.keys import SEALING, SECRET, SIGNING, key_of
 from wire.client_address import Network
 
@@ -44,6 +44,10 @@ SLIPWAY_ANONYMOUS_PER_MINUTE: int = read("SLIPWAY_ANONYMOUS_PER_MINUTE")
 def _database(url: str) -> dict[str, Any]:
     """DATABASE_URL as Django's dictionary, with psycopg's connection pool. Errors: `SettingError`."""
     parts = urlsplit(url)
+    try:
+        port = port_in(parts)
+    except ValueError as error:
+        raise SettingError(f"DATABASE_URL is not usable: {error}") from None
     if parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
         raise SettingError("DATABASE_URL is not usable: use postgres://user:password@host:port/name")
     most: int = read("SLIPWAY_DATABASE_POOL")
@@ -55,7 +59,7 @@ def _database(url: str) -> dict[str, Any]:
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
         "HOST": unquote(parts.hostname or ""),
-        "PORT": str(parts.port or ""),
+        "PORT": str(port or ""),
         "CONN_HEALTH_CHECKS": True,  # else a restart of Postgres fails one request per pooled connection
         # A host that is gone without a word is given up after as many milliseconds.
         "OPTIONS": {"connect_timeout": 2, "tcp_user_timeout": 2500}

@@ -17,13 +17,22 @@ FROM_FILES = ("DATABASE_URL", "REDIS_URL", "SLIPWAY_ADMIN_PASSWORD")
 """Secrets that we act on ourselves, and give our children as variables."""
 
 
+def _read_secret(name: str, place: Path) -> str:
+    """What the file holds. Raises Trouble as settings do (`config.environment`), which we do not import."""
+    if os.environ.get(name):
+        raise Trouble(f"{name} and {name}_FILE are both set: keep one of them.")
+    if found := place.read_text().strip():
+        return found
+    raise Trouble(f"{name}_FILE={place} is empty: write the value into the file, or unset {name}_FILE.")
+
+
 def main(command: str, arguments: list[str]) -> int:
     """Returns the exit code."""
     home = Home.from_environment()
     try:
         for name in FROM_FILES:
             if place := os.environ.pop(f"{name}_FILE", ""):
-                os.environ[name] = Path(place).read_text().strip()
+                os.environ[name] = _read_secret(name, Path(place))
         match command:
             case "start":
                 supervise(home)

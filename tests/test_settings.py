@@ -41,6 +41,9 @@ def test_every_secret_may_stand_in_a_file(name: str, tmp_path: Path, monkeypatch
     monkeypatch.setenv(f"{name}_FILE", str(path))
     assert KNOWN[name].raw() == "of a file"
     assert f"`{name}`" in (ROOT / "docs/CONFIGURATION.md").read_text().partition("### Secrets in files")[2]
+    path.write_text("\n")
+    with pytest.raises(SettingError, match=f"^{name}_FILE={path} is empty"):
+        KNOWN[name].read()
     path.unlink()
     with pytest.raises(SettingError, match=f"^{name}_FILE={path} cannot be read: No such file"):
         KNOWN[name].read()
@@ -70,6 +73,18 @@ def test_hosts_proxies_and_the_pool_are_what_the_variables_say(tmp_path: Path) -
     assert show("s.SLIPWAY_PROXIES", SLIPWAY_URL="https://slipway.example") == "1"
     assert show("s.SLIPWAY_PROXIES", SLIPWAY_PROXIES="10.0.0.0/8") == "(IPv4Network('10.0.0.0/8'),)"
     assert "'*' is no host name" in show("1", SLIPWAY_ALLOWED_HOSTS="*")
+    assert "LOG_LEVEL='loud' is not usable: use one of DEBUG" in show("1", SLIPWAY_LOG_LEVEL="loud")
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "SLIPWAY_SMTP_URL"])
+def test_a_password_that_looks_like_a_port_is_told_to_nobody(name: str) -> None:
+    address = {
+        "DATABASE_URL": "postgres://user:sesame/street@host/name",
+        "SLIPWAY_SMTP_URL": "smtp://user:sesame#1@host",
+    }
+    told = show("1", **{name: address[name]})
+    assert told.startswith(f"config.environment.SettingError: {name} is not usable: its port is none")
+    assert "sesame" not in told
 
 
 @pytest.mark.e2e  # processes of their own

@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db import connection
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -37,6 +38,7 @@ from accounts.refusals import status_of
 from accounts.requests import SlipwayRequest, actor_of, wrong_account
 from accounts.roles import Role
 from lists.pages import Page, show
+from queues.bulkheads import step_aside
 from wire.errors import InvalidArgument, Refusal, Violation
 
 
@@ -130,6 +132,9 @@ def _invite(request: SlipwayRequest, account: Account, form: InviteForm) -> Http
         email=form.cleaned_data["email"],
     )
     link = settings.SLIPWAY_URL + reverse("invitation", args=[token])
+    step_aside()  # a mail server may take its time, and others want a place and a connection meanwhile
+    if not connection.in_atomic_block:
+        connection.close()
     return _page(request, more={"invited": invitation, "link": link, "mailed": mail_invitation(invitation, link)})
 
 
