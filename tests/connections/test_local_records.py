@@ -91,6 +91,8 @@ def test_a_metric_line_that_is_no_record_is_passed_over(tmp_path: Path) -> None:
         metric(2, time="yesterday"),
         metric("2", step=2),
         metric(2**63, step=2),
+        b'{"kind": []}\n',
+        b'{"kind": {"plan": 1}}\n',
         metric(3, tokens=12, seconds=1, time="2026-01-01T00:00:00"),
         metric(4).rstrip(),
     ]

@@ -160,7 +160,8 @@ def _trainer_record(line: bytes) -> TrainerRecord | None:
     """A step, or what a recipe says by a kind of its own."""
     record = reading.as_object(line) or {}
     kind = record.get("kind")
-    return run_records.READERS[kind](record) if kind in run_records.READERS else _metric(record)
+    read = run_records.READERS.get(kind) if isinstance(kind, str) else None
+    return read(record) if read else _metric(record)
 
 
 def _metric(record: dict[str, Any]) -> MetricRecord | None:

@@ -35,7 +35,7 @@ def _sample(told: dict[str, Any]) -> Sample:
     return Sample(*(values.printable(text[:LONGEST_TEXT]) if isinstance(text, str) else "" for text in texts))
 
 
-READERS: Mapping[Any, Callable[[dict[str, Any]], EvaluationRecord | RunPlan | None]] = {
+READERS: Mapping[str, Callable[[dict[str, Any]], EvaluationRecord | RunPlan | None]] = {
     "plan": _plan,
     "evaluation": _evaluation,
 }
