@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from connections.providers.base import Rejected, Submission
+from connections.providers.base import NotYet, Rejected, Retryable, Submission
+from connections.providers.local import datasets
 from connections.providers.spec import DatasetFile, TrainerMode, TrainerSpec
 from connections.providers.trainer_files import files
 from tests.connections.local_rig import LocalRig
@@ -63,6 +64,32 @@ def test_a_job_gets_a_copy_that_its_trainer_reads_and_cannot_write(rig: LocalRig
         trainer = (job / files.CHECKPOINTS).stat().st_uid
         assert (copy.stat().st_uid, copy.stat().st_gid, copy.stat().st_mode & 0o777) == (0, trainer, 0o640)
     rig.provider.cancel(reference)
+
+
+def test_nobody_waits_for_a_copy_and_one_that_breaks_off_is_gone_on_with(
+    rig: LocalRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (rig.provider.datasets / DATASET.file).write_bytes(rows := os.urandom(9_000_000))
+    submission = Submission(make_reference(), make_run(), "a-token")
+    monkeypatch.setattr(datasets, "STEP_SECONDS", -1.0)
+    with rig.provider._queue.turn():  # as another worker that starts a trainer
+        for done in (4, 8, 9):
+            with pytest.raises(NotYet, match=f"Copying {DATASET.name} for its trainer: {done} of 9 MB"):
+                rig.provider.submit(submission)
+    rig.provider.submit(submission)
+    job = rig.directory(submission.reference).parent.parent
+    assert (job / files.DATASET).read_bytes() == rows and not list(job.glob("*.copied"))
+    rig.provider.cancel(submission.reference)
+
+
+def test_no_copy_begins_that_leaves_too_little_of_the_disk(rig: LocalRig) -> None:
+    submission, free = (
+        Submission(make_reference(), make_run(), "a-token"),
+        shutil.disk_usage(rig.provider.datasets).free,
+    )
+    with pytest.raises(Retryable, match="SLIPWAY_LEAST_FREE_MB"):
+        replace(rig.provider, least_free_bytes=2 * free).submit(submission)
+    assert not [path for path in rig.provider.root.rglob("*dataset*") if path.stat().st_size]
 
 
 def test_what_is_not_here_any_more_is_refused_in_words(rig: LocalRig) -> None:

@@ -168,11 +168,15 @@ class LocalProvider:
             return tokenizers.read_tokenizer(directory or demo)
 
     def submit(self, submission: Submission) -> None:
-        """Take the attempt, and start it where a slot is free. Errors: `Rejected`, `Retryable`."""
+        """Take the attempt, and start it where a slot is free.
+
+        Errors: `NotYet` while its dataset is being copied, `Rejected`, `Retryable`.
+        """
         with _faults():
+            self._datasets.bring(submission)
             self._attempts.take(
                 submission,
-                refused=lambda: [*self.fits(submission.spec), *self._datasets.take(submission)],
+                refused=lambda: self.fits(submission.spec),
                 busy=f"Another attempt of job {submission.reference.job} is not over yet.",
             )
 
@@ -293,7 +297,7 @@ class LocalProvider:
 
     @property
     def _datasets(self) -> LocalDatasets:
-        return LocalDatasets(self.datasets, self._folders)
+        return LocalDatasets(self.datasets, self._folders, self.least_free_bytes)
 
     @property
     def _folders(self) -> JobFolders:

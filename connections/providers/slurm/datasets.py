@@ -6,12 +6,10 @@ import time
 from pathlib import Path
 
 from connections.providers.base import NotYet, Rejected, Submission
-from connections.providers.slurm.copying import go_on_copying, how_far
 from connections.providers.slurm.ground import SlurmGround
 from connections.providers.trainer_files import files
+from connections.providers.trainer_files.copying import STEP_SECONDS, go_on_copying, how_far
 
-STEP_SECONDS = 20.0
-"""After which a submission says how far the copy is, and is asked again."""
 LOCK = "dataset.lock"
 
 

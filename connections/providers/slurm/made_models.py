@@ -20,11 +20,11 @@ from functools import partial
 from pathlib import Path
 
 from connections.providers.base import Gone, NotYet
-from connections.providers.slurm.copying import go_on_copying, how_far
 from connections.providers.slurm.ground import SlurmGround
 from connections.providers.spec import TrainerSpec
 from connections.providers.trainer_files import files
 from connections.providers.trainer_files.base_models import is_model
+from connections.providers.trainer_files.copying import go_on_copying, how_far
 from wire.names import parse_model_name
 
 STEP_SECONDS = 20.0

@@ -1,4 +1,4 @@
-"""A file of this machine on its way to the cluster, in steps: a copy that breaks off is gone on with."""
+"""A large file of this machine on its way to trainers, in steps: a copy that breaks off is gone on with."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from connections.providers.base import NotYet
 from connections.providers.trainer_files import files
 
 CHUNK = 4 * 1024 * 1024
+STEP_SECONDS = 20.0
+"""After which a submission says how far a copy is, and is asked again."""
 _COPIED = ".copied"
 _MEGABYTE = 1_000_000
 
@@ -20,7 +22,7 @@ def go_on_copying(source: Path, copy: Path, *, deadline: float, told: Callable[[
     Past the deadline, of the monotonic clock, it says how far it is: `told` makes a sentence of the bytes so far.
     Errors: `NotYet`, `OSError`.
     """
-    beside = copy.with_name(f"{copy.name}{_COPIED}")
+    beside = beside_of(copy)
     with source.open("rb") as original, beside.open("ab") as written:
         original.seek(written.tell())
         done = written.tell()
@@ -31,6 +33,11 @@ def go_on_copying(source: Path, copy: Path, *, deadline: float, told: Callable[[
                 raise NotYet(told(done))
         files.sync_file(written)
     beside.replace(copy)
+
+
+def beside_of(copy: Path) -> Path:
+    """Where the copy lies until it is whole."""
+    return copy.with_name(f"{copy.name}{_COPIED}")
 
 
 def how_far(done: int, total: int) -> str:
