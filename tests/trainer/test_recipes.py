@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,28 @@ def test_a_run_that_goes_on_trains_on_the_rows_that_it_would_have(opened: Any, m
     more, _, extended = opened(whole.job, CHATS, attempt=3, resume_from="step-6", extra_steps=2, **told)
     assert more.run() == "Recipe sft finished at step 8."
     assert [each["step"] for each in records(extended)] == [7, 8]
+
+
+def test_a_death_between_the_two_saves_of_a_step_loses_neither(opened: Any) -> None:
+    told = {"epochs": 1, "batch_rows": 5, "evaluation_split": 0, "samples": 0, "save_every": 1}
+    tuning, _, config = opened("dies", COMPLETIONS, parameters=told)
+    saves: list[str] = []
+    call = tuning.driver.call
+
+    def die_at_the_last(operation: str, body: dict[str, Any]) -> dict[str, Any]:
+        saves.extend([operation] if operation.startswith("save") else [])
+        if len(saves) == 4:
+            raise SystemExit
+        return call(operation, body)
+
+    tuning.driver = replace(tuning.driver, call=die_at_the_last)
+    with pytest.raises(SystemExit):
+        tuning.run()
+    newest = max(path.name for path in tuning.driver.checkpoints.directory.iterdir())
+    again, parts, _ = opened(config.job, COMPLETIONS, attempt=2, resume_from=newest, parameters=told)
+    assert again.run() == "Recipe sft finished at step 2."
+    for saved in (parts.sampler.directory, again.driver.checkpoints.directory):
+        assert {path.name[:6] for path in saved.iterdir()} == {"step-1", "step-2"}
 
 
 @pytest.mark.parametrize(("recipe", "mode"), [("dpo", "LORA_TRAINER"), ("orpo", "POLICY_TRAINER")])

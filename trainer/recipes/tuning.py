@@ -126,8 +126,8 @@ class Tuning:
             if saves or (at + 1) % told["evaluation_every"] == 0:
                 self._evaluate(objective, model_id, done)
             if saves:
-                driver.save("save_weights", model_id, done)
                 driver.save("save_weights_for_sampler", model_id, done)
+                driver.save("save_weights", model_id, done)  # last: who goes on from it has all that came before
         return f"Recipe {config.recipe} finished at step {last}."
 
     def _reference(self) -> str:
