@@ -102,6 +102,19 @@ def test_what_is_wrong_with_a_row_names_its_line(tmp_path: Path, content: bytes,
             formatter().sequence(rows.read(index), rows.line(index))
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b'\xef\xbb\xbf\n{"text": "a"}\n', b'\xef\xbb\xbf \r\n{"text": "a"}\n', b'\xef\xbb\xbf\n \n\n{"text": "a"}'],
+)
+def test_a_line_of_a_byte_order_mark_alone_is_no_row(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "rows.jsonl").write_bytes(content)
+    rows = Rows(tmp_path / "rows.jsonl", hashlib.sha256(content).hexdigest())
+    assert [rows.read(index) for index in range(len(rows))] == [{"text": "a"}]
+    with pytest.raises(DatasetError, match="Line 2 is no JSON"):  # a mark is one at the beginning of the file alone
+        (tmp_path / "rows.jsonl").write_bytes(b'\n\xef\xbb\xbf{"text": "a"}\n')
+        Rows(tmp_path / "rows.jsonl", None).read(0)
+
+
 def test_steps_are_of_the_seed_and_the_step_alone() -> None:
     apart = held_out(range(23), percent=10, seed=7)
     train = [row for row in range(23) if row not in apart]

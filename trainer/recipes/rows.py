@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 from array import array
@@ -52,7 +53,7 @@ class Rows:
         self._file.seek(self._starts[index])
         line = self._file.readline()
         try:
-            row = json.loads(line.decode("utf-8-sig" if index == 0 else "utf-8"))
+            row = json.loads(line.decode("utf-8-sig" if self.line(index) == 1 else "utf-8"))
         except (ValueError, RecursionError) as error:
             words = "no UTF-8" if isinstance(error, UnicodeDecodeError) else "no JSON"
             raise DatasetError(f"Line {self.line(index)} is {words}. Write one JSON object on it.") from error
@@ -66,7 +67,7 @@ class Rows:
             if len(line) > LONGEST_LINE:
                 raise DatasetError(f"Line {number} is longer than {LONGEST_LINE // 2**20} MiB. Split it.")
             digest.update(line)
-            if line.strip():
+            if (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).strip():
                 self._starts.append(start)
                 self._lines.append(number)
             start, number = start + len(line), number + 1
