@@ -296,14 +296,14 @@ def test_a_request_after_resume_is_not_told_what_one_before_it_asked(launch: Lau
     async_to_sync(test)()
 
 
-def test_a_request_asks_the_database_three_things(launch: Launch, django_assert_num_queries: Any) -> None:
-    """Whose key it is, where the trainer is (job and attempt at the same moment), and what role the person has.
+def test_a_request_asks_the_database_two_things(launch: Launch, django_assert_num_queries: Any) -> None:
+    """Whose key it is and what role the person has, and where the trainer is (job and attempt at the same moment).
 
     Once a minute the key's use is noted, too.
     """
     secret = make_key(launch.owner, launch.account)
     assert asked(f"{prefix_of(launch)}/x", secret).status == 200
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(2):
         admission.look_up_trainer(secret, "local", launch.job_id, UNKNOWN)
 
 
