@@ -36,12 +36,14 @@ def estimate_time(
         shape_version=version, account=account, state=AttemptState.COMPLETED, plan__isnull=False,
         spec__recipe=spec.recipe, last_step__gt=0,
     )  # fmt: skip
-    newest = before.order_by("-created_at", "-pk").values_list("run_seconds", "last_step", "spec__recipe_parameters")
+    newest = before.order_by("-created_at", "-pk").values_list(
+        "run_seconds", "last_step", "spec__continue_step", "spec__recipe_parameters"
+    )
     packing = _parameters(spec).get("packing")
     taken = [
-        seconds / (step * parameters["batch_rows"])
-        for seconds, step, parameters in newest[:MOST_RUNS]
-        if parameters.get("packing") == packing
+        seconds / (steps * parameters["batch_rows"])
+        for seconds, step, start, parameters in newest[:MOST_RUNS]
+        if (steps := step - (start or 0)) > 0 and parameters.get("packing") == packing
     ]
     if not taken:
         return None

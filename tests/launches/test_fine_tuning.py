@@ -83,6 +83,12 @@ def test_the_form_shows_the_fields_of_the_recipe_and_launches_it(
     Launch.objects.update(state=AttemptState.COMPLETED, plan={"steps": 16}, run_seconds=8, last_step=16)
     told = text(signed_in.post(form(version, "launch_preview"), posted | {"recipe.epochs": "8"}))
     assert "About 16s, judged by 1 earlier run from this version." in told
+    continued = Launch.objects.get().spec | {"continue_step": 1000}
+    Launch.objects.update(spec=continued, last_step=1016)
+    assert told == text(signed_in.post(form(version, "launch_preview"), posted | {"recipe.epochs": "8"}))
+    Launch.objects.update(last_step=1000)  # it had none to do
+    assert "judged by" not in text(signed_in.post(form(version, "launch_preview"), posted))
+    Launch.objects.update(spec=continued | {"continue_step": None}, last_step=16)
     cloned = text(signed_in.get(signed_in.get(reverse("launch_clone", args=[Launch.objects.get().uid]))["Location"]))
     assert f'value="{chats.name}" selected' in cloned and 'name="recipe.epochs" type="text" value="4"' in cloned
 
