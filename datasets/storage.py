@@ -1,6 +1,7 @@
 """Where the files of datasets lie: below SLIPWAY_HOME, named by nothing that anybody typed.
 
     datasets/uploads/UID        a file that is not whole, or was not checked
+    datasets/uploads/UID.LEASE  a copy that a worker makes: of two that hold the row in turn each writes its own
     datasets/files/UID.jsonl    a file that was checked, and is never written again
 
 What lies here follows the rows: a file without a row, or of a row that is over, is tidied away. Every write is on the
@@ -38,14 +39,17 @@ def file_of(uid: uuid.UUID) -> Path:
     return _folder("files") / f"{uid.hex}.jsonl"
 
 
-def write_piece(uid: uuid.UUID, source: PieceSource, *, start: int, length: int) -> None:
+def write_piece(
+    uid: uuid.UUID, source: PieceSource, *, start: int, length: int, lease: uuid.UUID | None = None
+) -> None:
     """Write `length` bytes of the source at that place of the upload, and wait until the disk has them.
 
-    Errors: `ResourceExhausted` where there is no room, `EOFError` where the source ends before.
+    Of the copy of that lease, where one is named. Errors: `ResourceExhausted` where there is no room, `EOFError` where
+    the source ends before.
     """
     _require_room(length)
     with _no_room_in_words():
-        target = os.open(_upload(uid), os.O_WRONLY | os.O_CREAT | _FLAGS, 0o600)
+        target = os.open(_copy(uid, lease) if lease else _upload(uid), os.O_WRONLY | os.O_CREAT | _FLAGS, 0o600)
         try:
             at, end = start, start + length
             while at < end:
@@ -59,6 +63,18 @@ def write_piece(uid: uuid.UUID, source: PieceSource, *, start: int, length: int)
             os.close(target)
         if not start:
             _sync_folder(_folder("uploads"))
+
+
+def take_copy(uid: uuid.UUID, lease: uuid.UUID) -> None:
+    """Make the lease's copy, which is whole, the upload. The caller holds the row. Errors: `OSError`."""
+    _copy(uid, lease).replace(_upload(uid))
+    _sync_folder(_folder("uploads"))
+
+
+def remove_copies(uid: uuid.UUID, lease: uuid.UUID | None = None) -> None:
+    """Remove the copy of that lease; where none is named, of all leases: nobody else may hold the row then."""
+    for path in [_copy(uid, lease)] if lease else _folder("uploads").glob(f"{uid.hex}.*"):
+        path.unlink(missing_ok=True)
 
 
 def open_file(uid: uuid.UUID) -> BinaryIO:
@@ -82,6 +98,7 @@ def keep_file(uid: uuid.UUID) -> None:
 
 def remove_file(uid: uuid.UUID) -> None:
     """Remove whatever there is of it."""
+    remove_copies(uid)
     for path in (file_of(uid), _upload(uid)):
         path.unlink(missing_ok=True)
 
@@ -106,6 +123,10 @@ def _write(target: int, piece: bytes, at: int) -> int:
 
 def _upload(uid: uuid.UUID) -> Path:
     return _folder("uploads") / uid.hex
+
+
+def _copy(uid: uuid.UUID, lease: uuid.UUID) -> Path:
+    return _folder("uploads") / f"{uid.hex}.{lease.hex}"
 
 
 def _folder(name: str) -> Path:

@@ -43,7 +43,7 @@ def estimate_time(
     taken = [
         seconds / (steps * parameters["batch_rows"])
         for seconds, step, start, parameters in newest[:MOST_RUNS]
-        if (steps := step - (start or 0)) > 0 and parameters.get("packing") == packing
+        if (steps := (step or 0) - (start or 0)) > 0 and parameters.get("packing") == packing
     ]
     if not taken:
         return None

@@ -11,11 +11,11 @@ from django.utils import timezone
 
 from datasets.checking.check import CheckedRows, check_rows
 from datasets.domain.bring_file import bring_file
-from datasets.domain.hold_dataset import DatasetOvertaken, give_on, note, put_off
+from datasets.domain.hold_dataset import DatasetOvertaken, give_on, held, note, put_off
 from datasets.models import Dataset
 from datasets.queries import FOR_WORKERS
 from datasets.states import DatasetState
-from datasets.storage import keep_file, open_file, remove_file
+from datasets.storage import keep_file, open_file, remove_copies, remove_file, take_copy
 from queues import leases
 from wire.counts import quantity
 from wire.errors import Refusal, ResourceExhausted
@@ -62,12 +62,17 @@ def _step(dataset: Dataset, lease: leases.Lease) -> timedelta | None:
         return None
     try:
         size = bring_file(dataset, lease)
+        with transaction.atomic():
+            held(lease)
+            take_copy(dataset.uid, lease.token)
+            give_on(lease, DatasetState.CHECKING, received_bytes=size)
     except Refusal as refusal:
         if isinstance(refusal, ResourceExhausted):
             return put_off(lease, refusal.message)
         _refuse(dataset, lease, refusal.message)
         return None
-    give_on(lease, DatasetState.CHECKING, received_bytes=size)
+    finally:
+        remove_copies(dataset.uid, lease.token)
     return timedelta()
 
 

@@ -13,7 +13,7 @@ from datasets.domain.hold_dataset import held, note
 from datasets.domain.receive_piece import LARGEST_PIECE
 from datasets.domain.reserve_space import reserve_space
 from datasets.models import Dataset
-from datasets.storage import write_piece
+from datasets.storage import remove_copies, write_piece
 from queues import leases
 from wire.errors import FailedPrecondition, InvalidArgument
 
@@ -21,7 +21,7 @@ CHANGED = "The file changed while it was copied. Let it be as it is, and take it
 
 
 def bring_file(dataset: Dataset, lease: leases.Lease) -> int:
-    """Copy all of it, and answer how many bytes that are.
+    """Copy all of it under the lease's token, and answer how many bytes that are.
 
     Errors: `Refusal` where the same will not do, `ResourceExhausted` among them where there is no room; `OSError`,
     `DatasetOvertaken`.
@@ -33,7 +33,7 @@ def bring_file(dataset: Dataset, lease: leases.Lease) -> int:
             _reserve(lease, size)
             for start in range(0, size, LARGEST_PIECE):
                 length = min(LARGEST_PIECE, size - start)
-                write_piece(dataset.uid, file, start=start, length=length)
+                write_piece(dataset.uid, file, start=start, length=length, lease=lease.token)
                 note(lease, received_bytes=start + length)
             if file.read(1):
                 raise FailedPrecondition(CHANGED)
@@ -64,6 +64,7 @@ def _opened(dataset: Dataset) -> BinaryIO:
 @transaction.atomic
 def _reserve(lease: leases.Lease, size: int) -> None:
     row = held(lease)
+    remove_copies(row.uid)  # of workers that died over it
     if row.size_bytes != size:
         row.size_bytes, row.received_bytes = None, 0
     try:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
 from django.test import Client
+from django.utils import timezone
 
 from accounts.actors import user_actor
 from accounts.models import Account, User
 from accounts.roles import Role
 from connections.models import Connection
 from connections.providers.data_directories import directory_of, read_data_directories
+from datasets.domain import bring_file
 from datasets.domain.advance_dataset import advance_dataset
 from datasets.domain.take_file import take_file
 from datasets.models import Dataset
 from datasets.states import DatasetState
-from datasets.storage import file_of, stored
+from datasets.storage import file_of, stored, write_piece
 from tests.connections.makers import local_connection
 from tests.datasets.makers import CHAT, lines
 from tests.makers import make_member, sign_in
@@ -60,6 +64,28 @@ def test_a_file_is_copied_and_checked(owner: User, team: Account, folder: Path) 
     assert (dataset.state, dataset.rows, dataset.size_bytes) == (DatasetState.READY, 3, len(DATA))
     (folder / "deep" / "Rows 1.jsonl").write_bytes(b"changed")
     assert file_of(dataset.uid).read_bytes() == DATA
+
+
+def test_a_worker_that_lost_it_changes_nothing_of_what_another_copied(
+    owner: User, team: Account, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bring_file, "LARGEST_PIECE", 50)
+    path = folder / "deep" / "Rows 1.jsonl"
+    dataset = take_file(actor=user_actor(owner), account=team, dataset_id="taken", path=str(path))
+
+    def overtake(*told: Any, **named: Any) -> None:
+        monkeypatch.setattr(bring_file, "write_piece", write_piece)
+        now = timezone.now()
+        Dataset.objects.filter(pk=dataset.pk).update(lease_until=now, next_check_at=now)
+        assert advance_dataset(dataset.pk) == timedelta()
+        write_piece(*told, **named)
+
+    monkeypatch.setattr(bring_file, "write_piece", overtake)
+    assert advance_dataset(dataset.pk) is None
+    assert advance_dataset(dataset.pk) is None
+    dataset.refresh_from_db()
+    assert (dataset.state, dataset.detail) == (DatasetState.READY, "")
+    assert file_of(dataset.uid).read_bytes() == DATA and list(stored()) == [dataset.uid]
 
 
 @pytest.mark.parametrize("name", ["none", "link", "linked/Rows 1.jsonl", "deep", "fifo"])
