@@ -13,6 +13,8 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from benchmarks.filling import FILL_LAUNCHES
+from catalog.models import ShapeVersion
+from catalog.sync.wanted import NOT_OFFERED
 from launches.filters import LAUNCHES
 from launches.models import Attempt, Launch
 from launches.queries import launched_shapes, list_launches, vanished_shapes
@@ -73,6 +75,8 @@ def test_pages_and_workers_read_an_index_wherever_they_are_and_however_filtered(
                 assert_reads_little(page_of(launch, behind(sort, row), sort=sort))
 
     assert_reads_little(lambda: launched_shapes(launch.account))
+    gone = ShapeVersion.objects.filter(pk=launch.shape_version_id)
+    gone.update(deprecated_at=timezone.now(), deprecation_message=f"{NOT_OFFERED} by far since today")
     assert_reads_little(lambda: vanished_shapes(launch.owner_id, [launch.account_id]))
 
     later = timezone.now() + timedelta(minutes=1)
