@@ -24,7 +24,8 @@ _LARGE = ("findings", "samples", "lengths")
 
 def living_datasets(account: Account) -> QuerySet[Dataset]:
     """The account's, with all that an answer shows; those that were deleted are gone."""
-    return Dataset.objects.filter(LIVING, account=account).select_related("account", "owner", "connection")
+    rows = Dataset.objects.filter(LIVING, account=account).defer("samples", "lengths")
+    return rows.select_related("account", "owner", "connection")
 
 
 def ready_datasets(account: Account) -> QuerySet[Dataset]:

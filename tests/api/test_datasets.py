@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
-from accounts.models import Account
+from accounts.models import Account, User
 from accounts.roles import Role
 from accounts.scopes import Scope
 from datasets.domain.advance_dataset import advance_dataset
 from datasets.models import Dataset
 from tests.api.makers import Caller, make_caller
-from tests.datasets.makers import CHAT, lines
+from tests.datasets.makers import CHAT, begin_dataset, lines
 from tests.golden import check_golden
 from tests.makers import make_member
 
@@ -67,6 +69,16 @@ def test_what_is_answered_of_one_that_is_ready(caller: Caller) -> None:
     assert (file.status_code, b"".join(file.streaming_content)) == (206, data[:10])  # type: ignore[attr-defined]
     assert caller.delete(f"{DATASETS}/rows") == (200, {})
     assert caller.get(f"{DATASETS}/rows")[0] == 404
+
+
+def test_a_list_reads_no_samples_and_asks_no_more_for_many(caller: Caller, team: Account) -> None:
+    for number in range(3):
+        begin_dataset(account=team, owner=User.objects.get(username="lena"), dataset_id=f"many-{number}")
+    with CaptureQueriesContext(connection) as asked:
+        status, body = caller.get(DATASETS)
+    assert status == 200 and len(body["datasets"]) == 3
+    told = [query["sql"] for query in asked.captured_queries if '"datasets_dataset"."dataset_id"' in query["sql"]]
+    assert len(told) == 1 and '"samples"' not in told[0] and '"lengths"' not in told[0]
 
 
 def test_what_is_answered_of_one_that_is_refused(caller: Caller) -> None:
