@@ -26,7 +26,7 @@ def reserve_space(dataset: Dataset, size: int, *, field: str) -> None:
         raise InvalidArgument([Violation(field, said)])
     if not 0 < size <= LARGEST_BYTES:
         raise InvalidArgument([Violation(field, refused_size(size))])
-    account = Account.objects.select_for_update().get(pk=dataset.account_id)
+    account = Account.objects.select_for_update(no_key=True).get(pk=dataset.account_id)
     used, quota = used_bytes(account), quota_bytes()
     if used + size > quota:
         raise ResourceExhausted(

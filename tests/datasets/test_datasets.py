@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from accounts.actors import user_actor
@@ -131,6 +132,23 @@ def test_the_quota_counts_what_was_announced(monkeypatch: pytest.MonkeyPatch) ->
     begin_dataset(size_bytes=400_000_000)  # of another account
     delete_dataset(actor=user_actor(first.owner), dataset=first)
     begin_dataset(account=first.account, owner=first.owner, size_bytes=400_000_000)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_else_of_the_account_waits_while_a_first_piece_is_taken() -> None:
+    dataset = begin_dataset()
+
+    def make_another() -> Dataset:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '3s'")
+            return begin_dataset(account=dataset.account, owner=dataset.owner)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as other, transaction.atomic():
+        send(dataset, DATA[:50], total=len(DATA))
+        assert other.submit(make_another).result().account == dataset.account
 
 
 def test_a_full_disk_is_said_and_the_upload_goes_on_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
