@@ -235,7 +235,7 @@ def train_on_preferences(client: Any, arguments: argparse.Namespace) -> None:
 
     for _ in range(arguments.preferences):
         passed = client.forward_backward_custom(data, preference_loss).result()
-        client.optim_step(AdamParams(learning_rate=arguments.learning_rate / 10)).result()
+        step(client, arguments.learning_rate / 10)
         emit("preference", loss=passed.metrics["preference_loss"], margin=passed.metrics["margin"])
 
 
