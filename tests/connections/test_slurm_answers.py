@@ -386,3 +386,16 @@ def test_a_program_that_hangs_or_is_not_there_is_named(tmp_path: Path, monkeypat
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Retryable, match="sinfo is not on this machine"):
         SlurmClient().version()
+
+
+@pytest.mark.parametrize("count", [2, {"set": True, "infinite": False, "number": 2}], ids=["22", "24"])
+def test_a_job_that_is_over_tells_which_gpus_its_nodes_had_given(count: object) -> None:
+    over = RECORDED | {
+        "job_state": "COMPLETED",
+        "gres_detail": [],
+        "tres_per_node": "gres:gpu:h100:4",
+        "nodes": "n[1-2]",
+    }
+    waits = over | {"job_state": "PENDING", "nodes": ""}
+    had, asked = read_jobs(json.dumps({"jobs": [over | {"node_count": count}, waits | {"node_count": count}]}))
+    assert (had.gpu_words, asked.gpu_words) == ("8 x gpu:h100", "")

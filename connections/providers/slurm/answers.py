@@ -201,7 +201,7 @@ def _job(row: Mapping[str, Any]) -> SlurmJob:
         restarts=_number(row.get("restart_cnt")),
         exit_code=exit_code,
         signal_number=signal_number,
-        gpus=_gpus(str(row.get("gres_detail", ""))),
+        gpus=_given(row),
         said="+".join(states) if len(states) > 1 else "",
     )
 
@@ -273,6 +273,15 @@ def _exit(value: Any) -> tuple[int, int]:
         return _number(value.get("return_code")), _number(signal_number.get("id", signal_number.get("signal_id")))
     status = _number(value)
     return status >> 8 & 0xFF, status & 0x7F
+
+
+def _given(row: Mapping[str, Any]) -> Mapping[str, int]:
+    """What the job holds. Of one that is over, which holds nothing any more: what each of its nodes had given."""
+    if held := _gpus(str(row.get("gres_detail", ""))):
+        return held
+    nodes = _number(row.get("node_count")) if row.get("nodes") else 0
+    each = _gpus(str(row.get("tres_per_node", ""))) if nodes else {}
+    return {gres: count * nodes for gres, count in each.items()}
 
 
 def _gpus(text: str) -> Mapping[str, int]:
