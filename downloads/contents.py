@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
+
+from wire.errors import FailedPrecondition, NotFound, Unavailable
 
 CHUNK_BYTES = 128 * 1024
 """What is held of a file at a time."""
@@ -20,6 +23,19 @@ def is_plain_path(path: str) -> bool:
     """Whether it leads to something below a folder, by printable names, wherever the folder is."""
     names = path.split("/")
     return path.isprintable() and "\\" not in path and ":" not in path and not {"", ".", ".."}.intersection(names)
+
+
+@contextmanager
+def files_in_words(name: str) -> Iterator[None]:
+    """What may go wrong with the files of `name` until the first byte is sent, as refusals."""
+    try:
+        yield
+    except AlteredFile as error:
+        raise FailedPrecondition(f"{name} is not as it was saved, so nothing of it is sent: {error}") from None
+    except FileNotFoundError:
+        raise NotFound(f"{name} is not where it was saved any more: A file of it is gone.") from None
+    except OSError as error:  # whose own words name folders of the machine
+        raise Unavailable(f"{name} cannot be read now: {error.strerror or 'the disk failed'}.") from None
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ from datasets.models import Dataset
 from datasets.queries import living_datasets
 from datasets.states import DatasetState
 from downloads.answers import answer_download
+from downloads.contents import files_in_words
 from wire.errors import FailedPrecondition, InvalidArgument, NotFound, Violation
 from wire.filters import FilterField, FilterKind
 from wire.names import dataset_name, is_id
@@ -195,7 +196,9 @@ class DownloadDatasetView(ResourceView):
     )
     def get(self, request: Request, account: str, dataset: str) -> HttpResponseBase:
         """The file as it was uploaded."""
-        return answer_download(request._request, download_of(_find(self, account, dataset)))
+        found = _find(self, account, dataset)
+        with files_in_words(found.name):
+            return answer_download(request._request, download_of(found))
 
 
 def _find(view: ResourceView, account: str, dataset: str) -> Dataset:

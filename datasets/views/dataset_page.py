@@ -21,6 +21,7 @@ from datasets.shown import ShownDataset
 from datasets.states import DatasetState
 from datasets.views.access import datasets_page, own_dataset
 from downloads.answers import answer_download
+from downloads.contents import files_in_words
 from wire.errors import NotFound
 
 STOP_POLLING = 286
@@ -48,7 +49,9 @@ def dataset(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
 @datasets_page
 def dataset_file(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponseBase:
     """Its file, as it was uploaded."""
-    return answer_download(request, download_of(own_dataset(request, uid)))
+    found = own_dataset(request, uid)
+    with files_in_words(found.dataset_id):
+        return answer_download(request, download_of(found))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -22,7 +22,7 @@ from catalog.weights import folder_of, manifest_of
 from connections.opened import open_provider
 from connections.providers.base import CheckpointFile, CheckpointKind, Gone, ProviderError, Rejected
 from downloads.archives import archive_download
-from downloads.contents import AlteredFile, Download, StoredFile, file_download
+from downloads.contents import Download, StoredFile, file_download, files_in_words
 from launches.domain.control import right_to_control
 from launches.models import Checkpoint
 from launches.retention import require_kept
@@ -161,17 +161,13 @@ def note_release(*, actor: Actor, weights: Weights, path: str) -> None:
 
 @contextmanager
 def refused_in_words(name: str) -> Iterator[None]:
-    """What may go wrong with the files of `name` until the first byte is sent, as refusals."""
+    """What may go wrong with the files of `name` until the first byte is sent, as refusals; of its provider, too."""
     try:
-        yield
-    except AlteredFile as error:
-        raise FailedPrecondition(f"{name} is not as it was saved, so nothing of it is sent: {error}") from None
-    except (Gone, FileNotFoundError) as error:
-        why = str(error) if isinstance(error, Gone) else "A file of it is gone."
-        raise NotFound(f"{name} is not where it was saved any more: {why}") from None
+        with files_in_words(name):
+            yield
+    except Gone as error:
+        raise NotFound(f"{name} is not where it was saved any more: {error}") from None
     except Rejected as error:
         raise Unimplemented(str(error)) from None
     except ProviderError as error:
         raise Unavailable(f"{name} cannot be read now: {error}") from None
-    except OSError as error:  # whose own words name folders of the machine
-        raise Unavailable(f"{name} cannot be read now: {error.strerror or 'the disk failed'}.") from None
