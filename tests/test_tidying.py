@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -27,6 +28,12 @@ from tests.launches.makers import attempt_of, bring_to, make_launch
 from tests.makers import make_account, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever lies in a shared one may be of a test in another process, and of no row here."""
+    monkeypatch.setattr(settings, "SLIPWAY_HOME", tmp_path)
 
 
 def make_ended(days_ago: float) -> Attempt:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -25,6 +27,12 @@ from tests.makers import sign_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.e2e]  # for how long it takes
 LAUNCHES, RECORDS = 1_000, 1_000
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever lies in a shared one may be of a test in another process, and of no row here."""
+    monkeypatch.setattr(settings, "SLIPWAY_HOME", tmp_path)
 
 
 def make_many() -> Launch:

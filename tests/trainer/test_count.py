@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import ROOT
 from transformers import AutoTokenizer
 
 from trainer.count import BATCH, count_tokens
@@ -55,7 +57,8 @@ def run(folder: Path, **config: Any) -> tuple[int, dict[str, Any]]:
     given = {"base_model": CHAT, "model_directory": None, "model_cache": str(folder / "cache")} | config
     (folder / "config.json").write_text(json.dumps(given))
     command = [sys.executable, "-m", "trainer.count", str(folder / "config.json")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     return done.returncode, json.loads(done.stdout.splitlines()[-1])
 
 
