@@ -131,7 +131,7 @@ def report_vulnerabilities() -> int:
     if unknown:
         print(
             f"MISSING DATA: of {len(unknown)} packages nothing could be learnt, since the registry that pip is set to "
-            "here has no advisories of them. Run this where pypi.org can be reached."
+            "here has no advisories of them. Run this where the public one can be reached."
         )
         print("  " + ", ".join(sorted(set(unknown))))
     print(f"Not looked up, as pip-audit knows Python alone: {', '.join(SERVED)}.")
