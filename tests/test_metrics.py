@@ -21,7 +21,7 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django.fixtures import Settings
 
-from config.metrics import system
+from config.metrics import FOLDER, system
 from config.pulses import BEAT_KEY, WORKER_KEY
 from config.version import commit, version
 from connections.providers.states import AttemptState
@@ -44,7 +44,9 @@ def samples(text: str) -> Samples:
 
 
 @pytest.fixture(autouse=True)
-def fresh() -> None:
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is remembered, and this process counts alone, also where a test before has loaded the application."""
+    monkeypatch.delenv(FOLDER, raising=False)
     system.forget()
 
 
