@@ -21,6 +21,7 @@ from tests.e2e.conftest import SlipwayServer
 from tests.e2e.test_launch_form import MOVING as FULL_FORM
 from tests.e2e.test_launch_live import ENVIRONMENT_MS, FORM, LAUNCH, expect_state
 from tests.sdk.environments import ensure_environment
+from tests.waiting import wait_for
 
 pytestmark = needs_slurm
 H100 = "NVIDIA_H100_80GB"
@@ -99,7 +100,7 @@ def promote(page: Page, checkpoint: str, model: str) -> None:
     expect(page.locator("#model")).to_have_attribute("data-state", "READY", timeout=ENVIRONMENT_MS)
 
 
-def test_a_launch_waits_trains_and_becomes_a_model(admin_page: Page, cluster: SlurmCluster) -> None:
+def test_a_launch_waits_trains_and_becomes_a_model(admin_page: Page, cluster: SlurmCluster, folder: Path) -> None:
     page = admin_page
     for node in NODES:
         cluster.run("scontrol", "update", f"nodename={node}", "state=drain", "reason=bad fan")
@@ -110,11 +111,13 @@ def test_a_launch_waits_trains_and_becomes_a_model(admin_page: Page, cluster: Sl
 
     for node in NODES:
         cluster.run("scontrol", "update", f"nodename={node}", "state=resume")
-    checkpoints = page.get_by_role("region", name="Checkpoints", exact=True)
-    expect(checkpoints).to_contain_text("step-20", timeout=ENVIRONMENT_MS)
+    # On the disk: by when the page shows it, a quick trainer may be at its last step.
+    wait_for(lambda: any(folder.glob("shared/*/jobs/*/*/checkpoints/step-20")), ENVIRONMENT_MS / 1000)
     everything = ("--exclusive", "-N", str(len(NODES)), "-t", "1", "-o", "/dev/null", "--wrap", "sleep 1")
     cluster.run("sbatch", "-p", "urgent", *everything)
     expect(page.get_by_text("Goes on by itself as attempt 2: it had to make room")).to_be_visible()
+    checkpoints = page.get_by_role("region", name="Checkpoints", exact=True)
+    expect(checkpoints).to_contain_text("step-20")
 
     expect_state(page, "COMPLETED", within_ms=ENVIRONMENT_MS)
     expect(page.get_by_text("Attempt 2 began at step")).to_be_visible()
