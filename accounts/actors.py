@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from accounts.models import Account, ApiKey, User
 from accounts.origins import UNKNOWN, Origin
@@ -85,6 +86,33 @@ def require(actor: Actor, account: Account, right: Right) -> None:
         raise PermissionDenied(
             f"This API key has the scope {actor.scope}; this needs the right to {_words(right)}. {remedy}."
         )
+
+
+class Owned(Protocol):
+    """What somebody made in an account: a launch, a deployment, a dataset. Its `account` is best loaded."""
+
+    @property
+    def account(self) -> Account:
+        """Where it stands."""
+
+    @property
+    def owner_id(self) -> int | None:
+        """The primary key of who made it."""
+
+
+def right_to_control(actor: Actor, thing: Owned) -> Right:
+    """What somebody needs to act on it: owners the right to launch, others to control any launch of the account."""
+    owns = actor.user is not None and thing.owner_id == actor.user.pk
+    return Right.LAUNCH if owns else Right.CONTROL_ANY_LAUNCH
+
+
+def may_control(actor: Actor, thing: Owned) -> bool:
+    """Whether they have it."""
+    try:
+        require(actor, thing.account, right_to_control(actor, thing))
+    except (NotFound, PermissionDenied):
+        return False
+    return True
 
 
 def require_manager(actor: Actor, account: Account) -> None:

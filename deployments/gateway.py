@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from accounts.actors import Actor, key_actor
+from accounts.actors import Actor, key_actor, right_to_control
 from accounts.origins import Origin, origin_in
 from accounts.roles import Right
 from api.outages import RETRY_SECONDS
@@ -19,7 +19,6 @@ from connections.opened import open_provider, runs_elsewhere
 from connections.providers.base import Credential, Provider, ProviderError
 from connections.providers.catalogs import NamesModels
 from connections.sealing import Unsealable, unseal
-from deployments.domain.control_deployment import right_to_control
 from deployments.domain.note_load import note_asker
 from deployments.domain.note_unheard import note_unheard
 from deployments.domain.wake_deployment import ASLEEP, wake_deployment

@@ -11,10 +11,9 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts.actors import require
+from accounts.actors import may_control, require, right_to_control
 from accounts.requests import SlipwayRequest, actor_of, see_other
 from datasets.contents import download_of
-from datasets.domain.control_dataset import may_control, right_to_control
 from datasets.domain.delete_dataset import delete_dataset
 from datasets.models import Dataset
 from datasets.shown import ShownDataset

@@ -1,26 +1,10 @@
-"""Who may act on a deployment, and how it is locked: what update and delete share."""
+"""How a deployment is locked for somebody who may act on it: what update and delete share."""
 
 from __future__ import annotations
 
-from accounts.actors import Actor, require
-from accounts.roles import Right
+from accounts.actors import Actor, require, right_to_control
 from deployments.models import Deployment
-from wire.errors import NotFound, PermissionDenied
-
-
-def right_to_control(actor: Actor, deployment: Deployment) -> Right:
-    """What somebody needs to act on the deployment: as of a launch."""
-    owns = actor.user is not None and deployment.owner_id == actor.user.pk
-    return Right.LAUNCH if owns else Right.CONTROL_ANY_LAUNCH
-
-
-def may_control(actor: Actor, deployment: Deployment) -> bool:
-    """Whether they have it. Needs `account` loaded."""
-    try:
-        require(actor, deployment.account, right_to_control(actor, deployment))
-    except (NotFound, PermissionDenied):
-        return False
-    return True
+from wire.errors import NotFound
 
 
 def lock_for(actor: Actor, deployment: Deployment) -> Deployment:

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 
-from accounts.actors import Actor
-from deployments.domain.control_deployment import may_control
+from accounts.actors import Actor, may_control
 from deployments.models import Deployment
 from deployments.queries import living_deployments
 from deployments.states import DeploymentState

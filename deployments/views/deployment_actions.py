@@ -11,11 +11,10 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.actors import require
+from accounts.actors import require, right_to_control
 from accounts.refusals import status_of
 from accounts.requests import SlipwayRequest, actor_of, see_other
 from deployments.asking import Question, ask, time_limit
-from deployments.domain.control_deployment import right_to_control
 from deployments.domain.delete_deployment import delete_deployment
 from deployments.domain.note_load import record_load
 from deployments.domain.update_deployment import update_deployment

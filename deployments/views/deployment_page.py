@@ -15,13 +15,12 @@ from django.utils.dateparse import parse_datetime
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts.actors import require
+from accounts.actors import require, right_to_control
 from accounts.requests import SlipwayRequest, actor_of
 from catalog.fields.facts import shape_facts
 from catalog.usage import environment
 from catalog.views.access import member_of
 from connections.opened import tells_logs
-from deployments.domain.control_deployment import right_to_control
 from deployments.models import Deployment
 from deployments.pages.code import sampling_code
 from deployments.pages.scale_form import scale_fields

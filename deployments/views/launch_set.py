@@ -10,9 +10,9 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from accounts.actors import may_control
 from accounts.requests import SlipwayRequest, actor_of
 from catalog.views.access import member_of
-from deployments.domain.control_deployment import may_control
 from deployments.pages.members import LaunchSet, SamplerMember, TrainerMember
 from deployments.queries import set_of
 from deployments.views.of_launch import deploy_address

@@ -1,16 +1,9 @@
-"""Who may act on a launch, and how it is locked: what cancel, resume and delete share."""
+"""How a launch is locked for somebody who may act on it: what cancel, resume and delete share."""
 
 from __future__ import annotations
 
-from accounts.actors import Actor, require
-from accounts.roles import Right
+from accounts.actors import Actor, require, right_to_control
 from launches.models import Attempt, Launch
-
-
-def right_to_control(actor: Actor, launch: Launch) -> Right:
-    """What somebody needs to act on the launch: owners the right to launch, others to control any of the account."""
-    owns = actor.user is not None and launch.owner_id == actor.user.pk
-    return Right.LAUNCH if owns else Right.CONTROL_ANY_LAUNCH
 
 
 def lock_for(actor: Actor, launch: Launch) -> tuple[Launch, Attempt]:

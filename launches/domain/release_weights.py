@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from django.utils import timezone
 
-from accounts.actors import Actor, require
+from accounts.actors import Actor, require, right_to_control
 from accounts.domain.record import record
 from accounts.models import Account, AuditEntry
 from catalog.domain.hold_model import right_to_change
@@ -23,7 +23,6 @@ from connections.opened import open_provider
 from connections.providers.base import CheckpointFile, CheckpointKind, Gone, ProviderError, Rejected
 from downloads.archives import archive_download
 from downloads.contents import Download, StoredFile, file_download, files_in_words
-from launches.domain.control import right_to_control
 from launches.models import Checkpoint
 from launches.retention import require_kept
 from wire.errors import FailedPrecondition, NotFound, Unavailable, Unimplemented

@@ -23,7 +23,7 @@ from django.db import connections
 from django.db.models import F
 from django.utils import timezone
 
-from accounts.actors import Actor, key_actor, require
+from accounts.actors import Actor, key_actor, require, right_to_control
 from accounts.domain.authenticate_key import authenticate_key
 from accounts.domain.create_api_key import hash_secret
 from accounts.models import Account, ApiKey
@@ -34,7 +34,6 @@ from api.outages import RETRY_SECONDS, UNASKABLE, outage
 from connections.opened import open_provider
 from connections.providers.base import HasAddress, OpensTunnels, Provider, ProviderError
 from connections.sealing import Unsealable, unseal
-from launches.domain.control import right_to_control
 from launches.gateway.exchange import Body
 from launches.gateway.pool import Endpoint
 from launches.gateway.renaming import Names

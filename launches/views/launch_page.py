@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts.actors import require
+from accounts.actors import require, right_to_control
 from accounts.requests import SlipwayRequest, actor_of
 from accounts.roles import Right
 from catalog.labels import duration_label, value_label
@@ -26,7 +26,6 @@ from catalog.views.access import member_of
 from connections.providers.base import ProviderError
 from connections.providers.spec import TrainerSpec
 from connections.providers.states import AttemptState, Reason
-from launches.domain.control import right_to_control
 from launches.domain.resume_launch import never_resumed, recipe_is_done
 from launches.gateway.application import PREFIX
 from launches.models import Attempt, Launch, Metric

@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from accounts.actors import require
+from accounts.actors import require, right_to_control
 from accounts.guards import guarded_page
 from accounts.refusals import status_of
 from accounts.requests import SlipwayRequest, actor_of, see_other
@@ -21,7 +21,6 @@ from catalog.views.access import member_of
 from catalog.weights import ADAPTER_CONFIG, sorted_out
 from connections.opened import merges
 from connections.providers.base import CheckpointFile, CheckpointKind
-from launches.domain.control import right_to_control
 from launches.domain.promote_checkpoint import promote_checkpoint
 from launches.models import Checkpoint, Launch
 from launches.queries import find_launch
