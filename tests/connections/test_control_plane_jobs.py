@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from connections.providers.base import CheckpointKind, Reference
@@ -159,6 +159,7 @@ def test_an_end_keeps_the_other_sides_words_and_reason() -> None:
 
 @settings(max_examples=40)
 @given(st.dictionaries(FIELDS, ANYTHING))
+@example({"name": 0})
 def test_reads_any_object(answered: dict[str, Any]) -> None:
     seen = observation(answered, CATALOGS, ready=True)
     assert seen.state is AttemptState.PENDING or answered.get("state") is not None

@@ -26,6 +26,8 @@ from trainer.service import Service
 from trainer.sessions import Sessions
 
 COMPLETIONS = "/inference/v1/completions"
+# Much longer than any test waits; ended by who leaves the stream.
+SECONDS_LONG = {"prompt": [7], "max_tokens": 240, "n": 128, "ignore_eos": True, "stream": True}
 TOKENS = [5, 6, 7, 8, 9, 10, 11, 12, 300, 301, 302]
 names = (f"snapshot-{number}" for number in count(1))
 
@@ -320,15 +322,14 @@ def test_refusals_tell_field_value_and_limit(sampler: RunningSampler) -> None:
     assert "fireworks-deployment is" in refusal(post(hot_load, json={"identity": "a"}, headers=other), 404)
     assert "token" in refusal(httpx.post(f"{sampler.http.base_url}/v1/completions", json={}), 401)
     # A request for more than the sampler takes at once is taken where nothing else is there; the next has to wait.
-    begun = threading.Event()
-    with ThreadPoolExecutor(1) as pool:
-        long = pool.submit(stream, sampler, {"prompt": [7], "n": 14, "max_tokens": 150, "ignore_eos": True}, begun)
-        assert begun.wait(30)
-        full = post(COMPLETIONS, json={"prompt": [1]})
-        assert "14 sequences are computed or wait, of 12" in refusal(full, 503) and full.headers["retry-after"] == "1"
-        parts = long.result(120)
+    parts = stream(sampler, {"prompt": [7], "n": 14, "max_tokens": 20, "ignore_eos": True}, threading.Event())
     assert {choice["index"] for part in parts for choice in part["choices"]} == set(range(14))
-    assert parts[-1]["usage"]["completion_tokens"] == 14 * 150
+    assert parts[-1]["usage"]["completion_tokens"] == 14 * 20
+    with sampler.http.stream("POST", COMPLETIONS, json=SECONDS_LONG) as long:
+        answers = long.iter_lines()  # let go, the iterator would end the request
+        next(answers)
+        full = post(COMPLETIONS, json={"prompt": [1]})
+    assert " sequences are computed or wait, of 12 that" in refusal(full, 503) and full.headers["retry-after"] == "1"
 
 
 def test_what_nobody_waits_for_is_computed_no_more(sampler: RunningSampler) -> None:
@@ -336,13 +337,13 @@ def test_what_nobody_waits_for_is_computed_no_more(sampler: RunningSampler) -> N
         health = sampler.http.get("/health").json()
         return health["computed"] + health["waiting"]
 
-    body = {"prompt": [7], "max_tokens": 240, "n": 128, "ignore_eos": True}  # much longer than is waited for below
-    with sampler.http.stream("POST", COMPLETIONS, json={**body, "stream": True}) as response:
-        next(response.iter_lines())
+    with sampler.http.stream("POST", COMPLETIONS, json=SECONDS_LONG) as response:
+        answers = response.iter_lines()
+        next(answers)
         assert occupied() > 100
     wait_until(lambda: occupied() == 0, 5)
     with pytest.raises(httpx.ReadTimeout):
-        sampler.http.post(COMPLETIONS, json=body, timeout=0.3)
+        sampler.http.post(COMPLETIONS, json={**SECONDS_LONG, "stream": False}, timeout=0.3)
     wait_until(lambda: occupied() == 0, 5)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from connections.providers.base import Gone, Reference, Retryable
 from connections.providers.control_plane import names, states
 from connections.providers.control_plane.client import ControlPlaneClient
+from connections.providers.control_plane.jobs import id_in
 from connections.providers.control_plane.refusals import KeyRefusal, Obstacle, RemoteRefusal
 from wire.names import account_name, is_id, job_name
 
@@ -41,7 +42,7 @@ class AccountThere:
     def shown(self) -> list[str]:
         """The ids of the accounts that the key shows. Errors: `Retryable`."""
         rows = self.client.pages("/v1/accounts", "accounts")
-        return [account for row in rows if is_id(account := str(row.get("name", "")).removeprefix("accounts/"))]
+        return [account for row in rows if is_id(account := id_in(row))]
 
     def id_of(self, reference: Reference) -> str:
         """The job's id there."""
@@ -136,8 +137,3 @@ def _may_look() -> Iterator[None]:
         if error.obstacle is Obstacle.PERMISSION:
             raise KeyRefusal(str(error), error.obstacle, is_said=error.is_said) from None
         raise
-
-
-def id_in(job: RemoteJob) -> str:
-    """The job's own id there; "" where it has none."""
-    return str(job.get("name", "")).rpartition("/")[2]

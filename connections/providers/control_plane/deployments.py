@@ -156,7 +156,8 @@ def observation(deployment: Mapping[str, Any], endpoint: str) -> Observation:
 
 def deployment_in(deployment: Mapping[str, Any]) -> str:
     """Its resource name there; "" where it has none."""
-    match str(deployment.get("name", "")).split("/"):
+    name = deployment.get("name")
+    match name.split("/") if isinstance(name, str) else []:
         case ["accounts", account, "deployments", identifier] if is_id(account) and is_id(identifier):
             return deployment_name(account, identifier)
     return ""

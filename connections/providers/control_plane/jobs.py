@@ -124,7 +124,7 @@ def observation(job: Mapping[str, Any], catalogs: Catalogs, *, endpoint: str = "
     said = status if isinstance(status, Mapping) else {}
     runs = meaning.state is AttemptState.RUNNING
     detail = clean_lines(said.get("message")) or meaning.sentence
-    name = str(job.get("name", "")).rpartition("/")[2]
+    name = id_in(job)
     version = job.get("trainingShapeVersion")
     return Observation(
         meaning.state,
@@ -155,9 +155,15 @@ def kept_submission(job: Mapping[str, Any], catalogs: Catalogs) -> KeptSubmissio
     return KeptSubmission(version, told)
 
 
+def id_in(row: Mapping[str, Any]) -> str:
+    """The last part of a resource's name there; "" where it has no name, or one that is no text."""
+    name = row.get("name")
+    return name.rpartition("/")[2] if isinstance(name, str) else ""
+
+
 def checkpoint(row: Mapping[str, Any]) -> CheckpointRecord | None:
     """A row of the list of checkpoints; None where it has no name. Not every control plane tells step and size."""
-    name = str(row.get("name", "")).rpartition("/")[2]
+    name = id_in(row)
     if not is_id(name):
         return None
     asked = clean(row.get("requestedName"))[:LONGEST_NAME]

@@ -28,7 +28,7 @@ from connections.providers.base import (
 )
 from connections.providers.catalogs import CatalogFile, Following, RemoteCatalog
 from connections.providers.control_plane import archives, jobs, names, offered, promoting, states
-from connections.providers.control_plane.account import AccountThere, RemoteJob, id_in
+from connections.providers.control_plane.account import AccountThere, RemoteJob
 from connections.providers.control_plane.published import read_published
 from connections.providers.control_plane.readiness import Readiness
 from connections.providers.control_plane.refusals import Obstacle, RemoteRefusal, lasting, refusal
@@ -159,7 +159,7 @@ class ControlPlaneProvider:
     def observe_many(self, references: Sequence[Reference]) -> Mapping[Reference, Observation | ProviderError]:
         """By the list of what is under way. What is not in it was not told, and is no news. Errors: `Retryable`."""
         wanted = {self.there.id_of(reference): reference for reference in references if self.there.knows(reference)}
-        listed = ((wanted.get(id_in(job)), job) for job in self.there.under_way())
+        listed = ((wanted.get(jobs.id_in(job)), job) for job in self.there.under_way())
         return dict(self._observations({reference: job for reference, job in listed if reference}))
 
     def recall(self, answered: Collection[Reference]) -> None:
@@ -189,7 +189,7 @@ class ControlPlaneProvider:
 
     def list_references(self) -> Sequence[Reference]:
         """Every job of this Slipway that is not over, as its newest attempt. Errors: `Retryable`."""
-        ours = (names.read_remote_id(self.there.instance, id_in(job)) for job in self.there.under_way())
+        ours = (names.read_remote_id(self.there.instance, jobs.id_in(job)) for job in self.there.under_way())
         return [reference for reference in ours if reference]
 
     def kept_submission(self, reference: Reference) -> KeptSubmission | None:

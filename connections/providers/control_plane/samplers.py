@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from connections.providers.base import NEWEST_ATTEMPT, Gone, LogChunk, NotYet, Observation, Reference, Rejected
 from connections.providers.control_plane import deployments, names
-from connections.providers.control_plane.account import AccountThere, RemoteJob, id_in
-from connections.providers.control_plane.jobs import Catalogs
+from connections.providers.control_plane.account import AccountThere, RemoteJob
+from connections.providers.control_plane.jobs import Catalogs, id_in
 from connections.providers.control_plane.refusals import RemoteRefusal, clean, lasting
 from connections.providers.control_plane.states import TOMBSTONES, word_in
 from connections.providers.samplers import KeptSampler, SamplerSpec, SamplerSubmission
