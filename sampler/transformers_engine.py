@@ -43,6 +43,7 @@ class TransformersEngine:
         self._device = device
         self._batches: dict[Held, Batch] = {}
         self._waiting: deque[tuple[Choice, Held]] = deque()
+        self._joining = 0
         self._changes: deque[Callable[[], None]] = deque()
         self._released: set[Held] = set()
         self._names = count(1)
@@ -78,7 +79,8 @@ class TransformersEngine:
             self._wake.notify()
 
     def occupied(self) -> tuple[int, int]:
-        return sum(map(len, [*self._batches.values()])), len(self._waiting)
+        with self._wake:
+            return sum(map(len, [*self._batches.values()])) + self._joining, len(self._waiting)
 
     def failure(self) -> str:
         """What breaks breaks one batch."""
@@ -115,6 +117,7 @@ class TransformersEngine:
             for held, joining in self._admit().items():
                 batch = self._batches.setdefault(held, Batch(held.model, held.adapter))
                 self._guard(held, partial(batch.add, joining), joining)
+                self._joining -= len(joining)
             for held, batch in [*self._batches.items()]:
                 self._guard(held, batch.step)
                 if not batch:
@@ -129,6 +132,7 @@ class TransformersEngine:
             while self._waiting and self._has_room(joining, *self._waiting[0]):
                 choice, held = self._waiting.popleft()
                 joining.setdefault(held, []).append(choice)
+                self._joining += 1
         return joining
 
     def _has_room(self, joining: dict[Held, list[Choice]], choice: Choice, held: Held) -> bool:

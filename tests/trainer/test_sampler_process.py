@@ -172,6 +172,12 @@ def test_several_adapters_answer_at_once_each_by_its_name(sampler: RunningSample
     assert gone in words and third in words
 
 
+def occupied(sampler: RunningSampler) -> int:
+    """The sequences that are computed or wait."""
+    health = sampler.http.get("/health").json()
+    return health["computed"] + health["waiting"]
+
+
 def stream(sampler: RunningSampler, body: dict[str, Any], begun: threading.Event) -> list[dict[str, Any]]:
     parts = []
     with sampler.http.stream("POST", COMPLETIONS, json={"stream": True, "logprobs": True, **body}) as response:
@@ -329,22 +335,19 @@ def test_refusals_tell_field_value_and_limit(sampler: RunningSampler) -> None:
         answers = long.iter_lines()  # let go, the iterator would end the request
         next(answers)
         full = post(COMPLETIONS, json={"prompt": [1]})
-    assert " sequences are computed or wait, of 12 that" in refusal(full, 503) and full.headers["retry-after"] == "1"
+    assert "of 12 that this sampler takes at once" in refusal(full, 503) and full.headers["retry-after"] == "1"
+    wait_until(lambda: occupied(sampler) == 0, 5)
 
 
 def test_what_nobody_waits_for_is_computed_no_more(sampler: RunningSampler) -> None:
-    def occupied() -> int:
-        health = sampler.http.get("/health").json()
-        return health["computed"] + health["waiting"]
-
     with sampler.http.stream("POST", COMPLETIONS, json=SECONDS_LONG) as response:
         answers = response.iter_lines()
         next(answers)
-        assert occupied() > 100
-    wait_until(lambda: occupied() == 0, 5)
+        assert occupied(sampler) > 100
+    wait_until(lambda: occupied(sampler) == 0, 5)
     with pytest.raises(httpx.ReadTimeout):
         sampler.http.post(COMPLETIONS, json={**SECONDS_LONG, "stream": False}, timeout=0.3)
-    wait_until(lambda: occupied() == 0, 5)
+    wait_until(lambda: occupied(sampler) == 0, 5)
 
 
 def test_it_starts_with_a_snapshot_and_ends_where_nobody_calls(root: Path, policy: LoadedTrainer) -> None:
