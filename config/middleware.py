@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import cast
 
 import structlog
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
+from django.contrib.messages import get_messages
 from django.http import HttpRequest, HttpResponse
 from django.middleware.gzip import GZipMiddleware
 from django.shortcuts import render, resolve_url
-from django.utils.cache import patch_cache_control, patch_vary_headers
+from django.utils.cache import get_conditional_response, patch_cache_control, patch_vary_headers
+from django.utils.translation import get_language
 from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.refusals import status_of
@@ -22,6 +27,9 @@ from config.load import PROBES, Load, load_in, seconds_to_wait
 from wire.errors import Refusal
 
 Respond = Callable[[HttpRequest], HttpResponse]
+
+_TOKENS = re.compile(rb'(?<=name="csrfmiddlewaretoken" value=")[^"]*|(?<="X-CSRFToken": ")[^"]*')
+"""Where a page says its CSRF token, which is another text of the same secret in each answer."""
 
 
 def answer_probes_by_any_name(get_response: Respond) -> Respond:
@@ -77,6 +85,38 @@ def keep_answers_private(get_response: Respond) -> Respond:
         return response
 
     return middleware
+
+
+def answer_unchanged(get_response: Respond) -> Respond:
+    """Answer a browser that has the page as it is now with 304 and no body, which is then not compressed either.
+
+    A page is as it was where its text is, in that language, and the secret of its CSRF tokens: with another secret the
+    forms of the kept page would be refused, and every session has another one. What says a message says it once.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if not _may_be_kept(request, response):
+            return response
+        patch_vary_headers(response, ["Cookie", "Accept-Encoding"])
+        told = hashlib.blake2b(_TOKENS.sub(b"", response.content), digest_size=16)
+        told.update(f"\0{request.META.get('CSRF_COOKIE', '')}\0{get_language()}".encode())
+        response["ETag"] = tag = f'W/"{told.hexdigest()}"'
+        return cast("HttpResponse", get_conditional_response(request, etag=tag, response=response))
+
+    return middleware
+
+
+def _may_be_kept(request: HttpRequest, response: HttpResponse) -> bool:
+    """Whether it is a page that a browser may keep: none of what streams, is never stored, or says a message."""
+    return (
+        request.method in ("GET", "HEAD")
+        and response.status_code == HTTPStatus.OK
+        and not response.streaming
+        and response.get("Content-Type", "").startswith("text/html")
+        and "no-store" not in response.get("Cache-Control", "")
+        and not len(get_messages(request))
+    )
 
 
 def refuse_unread(get_response: Respond) -> Respond:

@@ -151,6 +151,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "config.middleware.request_id",
     "config.middleware.keep_answers_private",
+    "config.middleware.answer_unchanged",
     "config.middleware.read_as_utf8",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
