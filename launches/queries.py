@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import Account
@@ -36,6 +36,8 @@ MOST_SHAPES = 200
 MOST_VERSIONS = 1_000
 MOST_ATTEMPTS = 50
 MOST_VANISHED = 5
+MOST_LATELY = 500
+"""Launches of a person that are looked at for their shapes."""
 VANISHED_LATELY = timedelta(days=30)
 
 
@@ -202,7 +204,7 @@ def example_version(account: Account) -> ShapeVersion | None:
 
 
 def vanished_shapes(owner_pk: int, accounts: Collection[int]) -> list[ShapeVersion]:
-    """Shapes that the person launched from and that no connection has offered any more, for 30 days at most.
+    """Shapes that the person launched from lately and that no connection has offered any more, for 30 days at most.
 
     As the versions that say so, the latest first, with shape and successor.
     """
@@ -213,8 +215,10 @@ def vanished_shapes(owner_pk: int, accounts: Collection[int]) -> list[ShapeVersi
     )
     if not gone.exists():  # as a rule, and the rest takes longer to plan than a page of launches
         return []
-    launched = Launch.objects.filter(owner=owner_pk, account__in=accounts, shape_version__shape=OuterRef("shape"))
-    rows = gone.filter(Exists(launched)).select_related("shape__account", "successor__account")
+    # A bounded number, newest first: asked whether there is any, Postgres may join all that the person ever launched.
+    lately = Launch.objects.filter(owner=owner_pk, account__in=accounts, deleted_at__isnull=True)
+    launched = lately.order_by("-created_at", "-id").values("shape_version__shape")[:MOST_LATELY]
+    rows = gone.filter(shape__in=launched).select_related("shape__account", "successor__account")
     return list(rows.order_by("-deprecated_at")[:MOST_VANISHED])
 
 
