@@ -8,6 +8,7 @@ from typing import Any
 from accounts.models import Account, Membership
 from accounts.roles import Right, Role, allows
 from catalog.fields.launch_fields import PLACES, FieldType, every_field
+from catalog.fields.recipe_fields import of_shape
 from catalog.models import ShapeVersion
 from catalog.queries import find_launched
 from connections.providers.base import VALIDATION_RECIPE
@@ -85,7 +86,7 @@ def known_gpus(trainer: UnknownTrainer) -> int | None:
 
 def inputs_of(version: ShapeVersion, spec: TrainerSpec) -> dict[str, Any]:
     """What a clone starts from: the settings of the spec that this version lets users set."""
-    written = {field.name: written_value(spec, field.name) for field in version.fields}
+    written = {field.name: written_value(spec, field.name) for field in of_shape(version.fields)}
     return {name: value for name, value in written.items() if value not in (None, "")}
 
 

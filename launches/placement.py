@@ -20,7 +20,7 @@ from connections.providers.spec import NO_RECIPE, TrainerSpec
 from connections.providers.unnamed import GivesTypes
 from connections.queries import usable_connections
 from launches.companions import ALONE, Companions, reasons_against_set
-from launches.recipes import is_of_recipe, read_settings
+from launches.recipes import is_of_recipe, narrowed, read_settings
 from launches.resolve import (
     CONNECTION,
     CONTINUE_FROM,
@@ -169,7 +169,8 @@ def place(
     recipe, wrong = read_recipe(inputs.get(RECIPE), usual.recipe_names)
     if point and not point.is_adapter and recipe == NO_RECIPE and isinstance(spec, TrainerSpec) and not wrong:
         wrong = [Violation(CONTINUE_FROM, _load_it_yourself(point))]
-    told = read_settings(usual.recipe_of(recipe), usual.recipes, inputs, subject.datasets)
+    chosen = usual.recipe_of(recipe)
+    told = read_settings(chosen and narrowed(chosen, subject.narrowed), usual.recipes, inputs, subject.datasets)
     wrong = [*wrong, *told.violations]
     if not isinstance(spec, TrainerSpec):
         return Placement((*spec, *wrong), usual)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from catalog.fields.launch_fields import FieldType, LaunchField
+from catalog.fields.recipe_fields import RECIPE_PREFIX
 from catalog.fields.values import UnfitValue, Value, one_of, read_value, shown
 from connections.providers.base import Recipe
 from connections.providers.recipe_parameters import RecipeParameter
@@ -16,8 +17,6 @@ from wire.counts import quantity
 from wire.errors import Violation
 
 DATASET = "dataset"
-PREFIX = "recipe."
-"""Of the names of a recipe's parameters among the inputs of a launch: `recipe.epochs`."""
 MOST_HELD_OUT = 500
 MOST_NAMED = 5
 
@@ -33,12 +32,44 @@ class RecipeSettings:
 
 def is_of_recipe(name: str) -> bool:
     """Whether an input is a recipe's and no field of the shape."""
-    return name == DATASET or name.startswith(PREFIX)
+    return name == DATASET or name.startswith(RECIPE_PREFIX)
 
 
 def input_of(parameter: RecipeParameter) -> str:
     """The name of its input."""
-    return f"{PREFIX}{parameter.name}"
+    return f"{RECIPE_PREFIX}{parameter.name}"
+
+
+def narrowed(recipe: Recipe, fields: Sequence[LaunchField]) -> Recipe:
+    """The recipe with its parameters as a shape version narrows them, which never widens what the recipe allows."""
+    by_name = {field.name: field for field in fields}
+    return replace(
+        recipe,
+        parameters=tuple(
+            _narrowed(one, by_name[input_of(one)]) if input_of(one) in by_name else one for one in recipe.parameters
+        ),
+    )
+
+
+def _narrowed(parameter: RecipeParameter, field: LaunchField) -> RecipeParameter:
+    low = max((bound for bound in (parameter.minimum, field.minimum) if bound is not None), default=None)
+    high = min((bound for bound in (parameter.maximum, field.maximum) if bound is not None), default=None)
+    choices = tuple(each for each in field.choices if not parameter.choices or each in parameter.choices)
+    default = parameter.default if field.default is None else field.default
+    if choices and default not in choices:
+        default = choices[0]
+    if not isinstance(default, str):
+        default = default if low is None else max(low, default)
+        default = default if high is None else min(high, default)
+    return replace(
+        parameter,
+        minimum=low,
+        maximum=high,
+        choices=choices or parameter.choices,
+        default=default,
+        help=field.help or parameter.help,
+        source=parameter.source if default == parameter.default else "this shape version.",
+    )
 
 
 def field_of(parameter: RecipeParameter) -> LaunchField:
@@ -114,7 +145,7 @@ def _foreign(recipe: Recipe, offered: Sequence[Recipe], inputs: Mapping[str, Any
     """Parameters that the recipe does not have. As another recipe has them by default they change nothing."""
     own = {input_of(parameter) for parameter in recipe.parameters}
     for name, given in inputs.items():
-        if not name.startswith(PREFIX) or name in own or _blank(given):
+        if not name.startswith(RECIPE_PREFIX) or name in own or _blank(given):
             continue
         takers = [each for each in offered if name in map(input_of, each.parameters)]
         defaults = {str(one.default) for each in takers for one in each.parameters if input_of(one) == name}
@@ -122,7 +153,8 @@ def _foreign(recipe: Recipe, offered: Sequence[Recipe], inputs: Mapping[str, Any
             continue
         has = ", ".join(parameter.name for parameter in recipe.parameters) or "none"
         instead = f", or choose {one_of([each.name for each in takers])}" if takers else ""
-        sentence = f"{shown(name.removeprefix(PREFIX))} is no parameter of recipe {recipe.name}, which has: {has}."
+        foreign = shown(name.removeprefix(RECIPE_PREFIX))
+        sentence = f"{foreign} is no parameter of recipe {recipe.name}, which has: {has}."
         yield Violation(name[:80], f"{sentence} Leave it out{instead}.")
 
 

@@ -80,7 +80,7 @@ class Subject:
 
     `renamed` has the names that models had before, which mean them still. `serving` is what the deployment shape that
     it links owns, None where that is not here; `reference` what a reference beside it would be launched from, likewise.
-    `datasets` are what recipes may train on.
+    `datasets` are what recipes may train on, and `narrowed` the parameters of recipes that the version narrows.
     """
 
     version_name: str
@@ -92,6 +92,7 @@ class Subject:
     serving: Snapshot | None = None
     reference: Subject | None = None
     datasets: tuple[DatasetFile, ...] = ()
+    narrowed: tuple[LaunchField, ...] = ()
 
     def checkpoint(self, name: Any) -> StartingPoint | None:
         """The one of that name."""

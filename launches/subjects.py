@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from accounts.models import Account
+from catalog.fields.recipe_fields import of_recipes, of_shape
 from catalog.fields.snapshots import Snapshot
 from catalog.fields.values import read_value
 from catalog.models import BaseModel, ShapeVersion, TrainedModel
@@ -48,7 +49,8 @@ def subject_of(version: ShapeVersion, account: Account | None, inputs: Mapping[s
     return Subject(
         version_name=version.name,
         snapshot=snapshot,
-        fields=tuple(version.fields),
+        fields=of_shape(version.fields),
+        narrowed=of_recipes(version.fields),
         fitting_models=fitting,
         checkpoints=(
             *starting_points(snapshot, account, models, made, wanted=continue_from),
@@ -125,7 +127,8 @@ def bare_subject(version: ShapeVersion) -> Subject:
     return Subject(
         version_name=version.name,
         snapshot=version.frozen_snapshot,
-        fields=tuple(version.fields),
+        fields=of_shape(version.fields),
+        narrowed=of_recipes(version.fields),
         fitting_models=(own.name,),
         renamed=_renamed([own]),
     )

@@ -18,7 +18,8 @@ from typing import Any
 from catalog.enums import ShapeKind
 from catalog.fields.checks import joint_problems, range_problem
 from catalog.fields.launch_fields import MAX_HELP, MAX_VALUES, FieldType, LaunchField, common_fields
-from catalog.fields.narrowing import NARROWED, Widened, try_narrowing
+from catalog.fields.narrowing import Widened, parts_of, try_narrowing
+from catalog.fields.recipe_fields import is_of_recipe, recipe_fields
 from catalog.fields.snapshot_fields import BY_KEY, FIELDS_OF, SCHEME, SnapshotField, ValueKind, value_of
 from catalog.fields.snapshots import Snapshot
 from catalog.fields.texts import bound_text, part_text
@@ -86,7 +87,8 @@ def read_content(
     owned = {field.key: _read_field(field, values.get(field.key, ""), wrong) for field in asked}
     widened: list[Violation] = []
     mode = owned.setdefault("trainer_mode", None)
-    fields = _read_fields(common_fields(mode, edition), values, widened) if mode else ()
+    narrowable = (*common_fields(mode, edition), *recipe_fields(mode).values())
+    fields = _read_fields(narrowable, values, widened) if mode else ()
     note = values.get(NOTE, "").replace("\r\n", "\n").strip()
     unread = frozenset(violation.field for violation in wrong)
     known = _snapshot(owned | {key: _stand_in(BY_KEY[key]) for key in unread}, name=name, base_model=base_model)
@@ -108,11 +110,6 @@ def _stand_in(field: SnapshotField) -> Any:
     if field.optional:
         return None
     return field.choices[0] if field.kind is ValueKind.CHOICE else field.minimum
-
-
-def parts_of(field: LaunchField) -> tuple[str, ...]:
-    """What of a launch field the editor changes."""
-    return ("help",) if field.type is FieldType.MODEL else NARROWED
 
 
 def _read_field(field: SnapshotField, text: str, found: list[Violation]) -> Any:
@@ -163,7 +160,7 @@ def _read_choice(field: SnapshotField, text: str, found: list[Violation]) -> Any
 def _read_fields(
     common: Sequence[LaunchField], values: Mapping[str, str], found: list[Violation]
 ) -> tuple[LaunchField, ...]:
-    offered = [field for field in common if f"{LAUNCH_FIELDS}.{field.name}" in values]
+    offered = [field for field in common if is_of_recipe(field) or f"{LAUNCH_FIELDS}.{field.name}" in values]
     read = []
     for field in offered:
         prefix = f"{LAUNCH_FIELDS}.{field.name}"
@@ -180,7 +177,7 @@ def _read_fields(
             if widened.part not in unread:
                 sentence = f"{_sentence(widened.sentence)}{_remedy(field, widened)}"
                 found.append(Violation(f"{prefix}.{widened.part}", sentence))
-        if not (unread or wrong):
+        if not (unread or wrong) and not (is_of_recipe(field) and narrowed == field):
             read.append(dataclasses.replace(narrowed, suggestions=_within(narrowed)))
     return tuple(read)
 

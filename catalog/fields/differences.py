@@ -9,6 +9,7 @@ from typing import Any
 from catalog.enums import MODE_LABELS
 from catalog.fields.launch_fields import LaunchField
 from catalog.fields.narrowing import NARROWED
+from catalog.fields.recipe_fields import recipe_fields
 from catalog.fields.snapshot_fields import EVERY_FIELD, SnapshotField, value_of
 from catalog.fields.snapshots import Snapshot
 from catalog.fields.texts import part_text
@@ -56,7 +57,8 @@ def compare(versions: Sequence[tuple[Snapshot, Sequence[LaunchField]]]) -> list[
     by_name = {name: field for fields in reversed(offered) for name, field in fields.items()}
     names = list(dict.fromkeys(name for fields in offered for name in fields))
     for name in names:
-        lines += _launch_field_lines(by_name[name].label, name, [fields.get(name) for fields in offered])
+        usual = recipe_fields().get(name)  # where a version does not narrow it
+        lines += _launch_field_lines(by_name[name].label, name, [fields.get(name, usual) for fields in offered])
     return lines
 
 

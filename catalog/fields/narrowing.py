@@ -8,6 +8,7 @@ from typing import Any
 
 from catalog.enums import MODE_LABELS
 from catalog.fields.launch_fields import MAX_HELP, MAX_VALUES, FieldType, LaunchField, common_fields, newest_edition
+from catalog.fields.recipe_fields import is_of_recipe, of_recipes, recipe_fields
 from catalog.fields.texts import bound_text
 from catalog.fields.values import UnfitValue, is_kept, read_value, unreadable
 from catalog.text_rules import refuse_unseen
@@ -43,12 +44,23 @@ class FittedFields:
 
 
 def narrow(mode: TrainerMode | None, edition: int, changes: Changes) -> FittedFields:
-    """The common fields of an edition with the changes; what is wrong is left as it is there."""
+    """The common fields of an edition with the changes, and the recipes' parameters that are changed.
+
+    What is wrong is left as it is there.
+    """
     fields = {field.name: field for field in common_fields(mode, edition)}
-    known = ", ".join(fields)
+    beside, narrowed_beside = recipe_fields(mode), dict[str, LaunchField]()
+    known = ", ".join((*fields, *beside))
     wrong: list[Widened] = []
     for name, change in changes.items():
-        if name not in fields:
+        if name in beside:
+            if change is None:
+                wrong.append(Widened(name, "", "belongs to the recipes, so it can be narrowed and not left out"))
+                continue
+            narrowed, found = try_narrowing(beside[name], change)
+            narrowed_beside |= {} if found or narrowed == beside[name] else {name: narrowed}
+            wrong += found
+        elif name not in fields:
             wrong.append(Widened(name, "", f"cannot be set for {mode}; there are {known}"))
         elif change is None:
             del fields[name]
@@ -56,7 +68,8 @@ def narrow(mode: TrainerMode | None, edition: int, changes: Changes) -> FittedFi
             narrowed, found = try_narrowing(fields[name], change)
             fields[name] = fields[name] if found else narrowed
             wrong += found
-    return FittedFields(edition, tuple(fields.values()), tuple(wrong))
+    in_order = (narrowed_beside[name] for name in beside if name in narrowed_beside)
+    return FittedFields(edition, (*fields.values(), *in_order), tuple(wrong))
 
 
 def newest_fit(mode: TrainerMode | None, changes: Changes) -> FittedFields:
@@ -70,6 +83,7 @@ def changes_of(
     mode: TrainerMode | None, edition: int, fields: Iterable[LaunchField]
 ) -> dict[str, dict[str, Any] | None]:
     """What makes the fields of an edition's common ones, as `narrow` takes it."""
+    fields = tuple(fields)
     offered = {field.name: field for field in fields}
     changes: dict[str, dict[str, Any] | None] = {}
     for common in common_fields(mode, edition):
@@ -78,6 +92,9 @@ def changes_of(
             changes[common.name] = None
         elif narrowed := {part: getattr(field, part) for part in NARROWED if _differs(field, common, part)}:
             changes[common.name] = narrowed
+    for field in of_recipes(fields):
+        common = recipe_fields(mode).get(field.name) or LaunchField(field.name, field.label, field.type, "")
+        changes[field.name] = {part: getattr(field, part) for part in NARROWED if _differs(field, common, part)}
     return changes
 
 
@@ -95,6 +112,13 @@ def renewed(mode: TrainerMode | None, edition: int, fields: Iterable[LaunchField
     return narrow(mode, newest_edition(), {name: changes[name] for name in changes if name not in wrong}).fields
 
 
+def parts_of(field: LaunchField) -> tuple[str, ...]:
+    """What of a launch field a publisher may change."""
+    if field.type is FieldType.MODEL:
+        return ("help",)
+    return tuple(part for part in NARROWED if part != "suggestions") if is_of_recipe(field) else NARROWED
+
+
 def try_narrowing(field: LaunchField, change: Mapping[str, Any]) -> tuple[LaunchField, tuple[Widened, ...]]:
     """One field with a publisher's change, and what is wrong with each part of it, the first to mend first.
 
@@ -102,7 +126,7 @@ def try_narrowing(field: LaunchField, change: Mapping[str, Any]) -> tuple[Launch
     since which models fit is worked out. Wrong is what would allow more than before, and a default that the form would
     refuse.
     """
-    allowed = ("help",) if field.type is FieldType.MODEL else NARROWED
+    allowed = parts_of(field)
     if unknown := sorted(set(change) - set(allowed)):
         sentence = f"{', '.join(unknown)} cannot be changed; change {', '.join(sorted(allowed))}"
         return field, (Widened(field.name, unknown[0], sentence),)
@@ -126,7 +150,7 @@ def problems_of_fields(
 
     A violation's field is a path as in `catalog.fields.differences`, such as `launch_fields.lora_rank.maximum`.
     """
-    common = {field.name: field for field in common_fields(mode, edition)}
+    common = {field.name: field for field in common_fields(mode, edition)} | recipe_fields(mode)
     fields = list(fields)
     found = []
     known = [field.name for field in fields if field.name in common]
@@ -203,7 +227,7 @@ def _illegal_choices(common: LaunchField, field: LaunchField) -> str:
 
 def _illegal_default(common: LaunchField, field: LaunchField) -> str:
     """Why a form that is sent as it stands would be refused; "" where it would not."""
-    if field.type is FieldType.MODEL:
+    if field.type is FieldType.MODEL or (field.default is None and is_of_recipe(field)):
         return ""
     if field.choices and field.default not in field.choices:
         return f"default {field.default} is not one of {list(field.choices)}"

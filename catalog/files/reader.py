@@ -13,6 +13,7 @@ from catalog.enums import Architecture, IdSource, ShapeKind
 from catalog.fields.checks import problems
 from catalog.fields.launch_fields import FieldType, every_field
 from catalog.fields.narrowing import Changes, FittedFields, newest_fit
+from catalog.fields.recipe_fields import recipe_fields
 from catalog.fields.snapshot_fields import (
     EVERY_FIELD,
     FIELDS_OF,
@@ -188,7 +189,7 @@ def _launch_fields(record: Record, mode: TrainerMode, report: Reporter) -> tuple
     inner = record.maybe_record("launch_fields")
     if inner is None:
         return {}, newest_fit(mode, {})
-    known = every_field()
+    known = every_field() | recipe_fields(mode)
     changes: dict[str, dict[str, Any] | None] = {}
     for name in inner.all_keys():
         changes[name] = _change(inner, name, known[name].type, report) if name in known else {}

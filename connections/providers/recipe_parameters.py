@@ -24,7 +24,7 @@ class RecipeParameter:
     source: str
     minimum: int | float | None = None
     maximum: int | float | None = None
-    choices: tuple[str, ...] = ()
+    choices: tuple[str | int | float, ...] = ()
     unit: str = ""
 
     @classmethod

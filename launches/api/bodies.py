@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from catalog.fields.launch_fields import PLACES
+from catalog.fields.recipe_fields import RECIPE_PREFIX
 from catalog.fields.snapshots import Snapshot
 from connections.providers.spec import NO_RECIPE, TrainerMode
 from launches.labels import Labels
-from launches.recipes import DATASET, PREFIX
+from launches.recipes import DATASET
 from launches.resolve import CONTINUE_FROM, RECIPE, WHEN_INTERRUPTED
 from wire.errors import InvalidArgument, Violation
 from wire.numbers import read_whole
@@ -132,7 +133,7 @@ def _recipe_inputs(body: Mapping[str, Any]) -> dict[str, Any]:
     told = {name: value for name, value in (body.get("recipe") or {}).items() if not _blank(value)}
     name = told.pop("name", NO_RECIPE)
     dataset = {DATASET: body["dataset"]} if body.get("dataset") else {}
-    return {RECIPE: name} | dataset | {f"{PREFIX}{parameter}": value for parameter, value in told.items()}
+    return {RECIPE: name} | dataset | {f"{RECIPE_PREFIX}{parameter}": value for parameter, value in told.items()}
 
 
 def _blank(value: Any) -> bool:

@@ -157,7 +157,7 @@ def _parameter(parameter: RecipeParameter, inputs: Mapping[str, Any], errors: tu
         limits="" if field.choices else limits_text(field),
         placeholder=f"default {default}",
         keyboard=_KEYBOARDS.get(field.type, "text"),
-        options=options_of(zip(parameter.choices, parameter.choices, strict=True), value, odd="not offered"),
+        options=options_of(((each, each) for each in map(value_label, field.choices)), value, odd="not offered"),
         errors=errors,
     )
 

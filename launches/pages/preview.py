@@ -24,7 +24,7 @@ from launches.pages.facts import gpu_total, locked_facts
 from launches.pages.forms import LaunchPlace, form_fields, recipe_fields
 from launches.pages.render import Address, RenderedRequest, render_request
 from launches.placement import Offer, connections_of, default_offer, place, refusal_sentence
-from launches.recipes import RunOutlook, of_recipe, outlook_of
+from launches.recipes import RunOutlook, narrowed, of_recipe, outlook_of
 from launches.resolve import CONNECTION, RECIPE, read_recipe, settled
 from launches.subjects import subject_of
 from wire.counts import quantity
@@ -95,6 +95,7 @@ def preview_launch(
     if is_draft and _is_of_another(inputs.get(RECIPE), offered):
         inputs = {name: value for name, value in inputs.items() if name != RECIPE}
     chosen = offered.recipe_of(read_recipe(inputs.get(RECIPE), offered.recipe_names)[0])
+    chosen = chosen and narrowed(chosen, subject.narrowed)
     if is_draft:
         inputs = of_recipe(chosen, inputs)
     placement = place(subject, inputs, connections, defaults=offered)

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from catalog.enums import MODE_LABELS, ShapeKind
 from catalog.fields.inputs import Input, Option, element_of, options_of
 from catalog.fields.launch_fields import FieldType, LaunchField, common_fields, edition_fields, every_field
+from catalog.fields.narrowing import parts_of
+from catalog.fields.recipe_fields import is_of_recipe, recipe_fields
 from catalog.fields.snapshot_fields import FIELDS_OF, FieldGroup, SnapshotField, ValueKind
 from catalog.fields.texts import length_text, part_text
 from catalog.labels import accelerator_label
 from connections.providers.spec import TrainerMode
-from publishing.content import LAUNCH_FIELDS, LISTS, parts_of
+from publishing.content import LAUNCH_FIELDS, LISTS
 from wire.errors import Violation
 
 _PART_LABELS = {
@@ -39,7 +41,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Narrowing:
-    """One launch field in the editor: `absent` are the modes that do not have it, `summary` is what it offers."""
+    """One launch field in the editor: `absent` are the modes that do not have it, `summary` is what it offers.
+
+    A recipe's parameter (`of_recipe`) is narrowed, and not left out.
+    """
 
     name: str
     label: str
@@ -47,6 +52,7 @@ class Narrowing:
     summary: str
     absent: tuple[str, ...]
     inputs: tuple[Input, ...]
+    of_recipe: bool = False
     errors: tuple[str, ...] = ()
 
     @property
@@ -85,13 +91,17 @@ def narrowings(
     `edition` is the one of the common fields that is narrowed, the newest unless told.
     """
     errors = _by_field(violations)
-    return tuple(_narrowing(field, edition, values, errors) for field in edition_fields(edition))
+    fields = (*edition_fields(edition), *recipe_fields().values())
+    return tuple(_narrowing(field, edition, values, errors) for field in fields)
 
 
 def label_of(path: str) -> str:
     """The words for a launch field's part, such as `LoRA rank, at most` for `launch_fields.lora_rank.maximum`."""
-    _, name, *part = path.split(".")
-    known = every_field()
+    _, _, name = path.partition(".")
+    known, part = every_field() | recipe_fields(), list[str]()
+    if name not in known:
+        name, _, last = name.rpartition(".")
+        part.append(last)
     label = known[name].label if name in known else name
     words = [_PART_LABELS.get(each, each).lower() for each in part]
     return ", ".join([label, *words])
@@ -154,10 +164,15 @@ def _narrowing(
         label=common.label,
         offered=prefix in values,
         summary=_summary(common, {each.name.rpartition(".")[2]: each.value for each in inputs}),
-        absent=tuple(mode for mode in TrainerMode if common.name not in {f.name for f in common_fields(mode, edition)}),
+        absent=tuple(mode for mode in TrainerMode if common.name not in _names(mode, edition)),
         inputs=inputs,
+        of_recipe=is_of_recipe(common),
         errors=errors.get(prefix, ()),
     )
+
+
+def _names(mode: TrainerMode, edition: int | None) -> set[str]:
+    return {field.name for field in common_fields(mode, edition)} | recipe_fields(mode).keys()
 
 
 def _summary(common: LaunchField, values: Mapping[str, str]) -> str:
@@ -166,8 +181,8 @@ def _summary(common: LaunchField, values: Mapping[str, str]) -> str:
     limits = values["choices"] or " to ".join(filter(None, (values["minimum"], values["maximum"])))
     if common.type is FieldType.TEXT and not values["choices"]:
         limits = length_text(values["minimum"], values["maximum"])
-    default = values["default"]
-    return f"{default or 'empty'} by default; {limits}"
+    default = values["default"] or ("the recipe's own" if is_of_recipe(common) else "empty")
+    return f"{default} by default; {limits}"
 
 
 def _part_input(
@@ -182,9 +197,15 @@ def _part_input(
         label=_LIMITED.get(part, _PART_LABELS[part]) if text else _PART_LABELS[part],
         help="Several values with commas between them." if part == "choices" else "",
         value=values.get(name, usual),
-        placeholder=usual or ("any" if part == "choices" else "none"),
+        placeholder=usual or _placeholder(common, part),
         optional=part in LISTS,
         long=part == "help",
         wide=part == "help",
         errors=errors.get(name, ()),
     )
+
+
+def _placeholder(common: LaunchField, part: str) -> str:
+    if is_of_recipe(common) and part in {"default", "help"}:
+        return "the recipe's own"
+    return "any" if part == "choices" else "none"

@@ -12,6 +12,7 @@ from catalog.fields.differences import FieldDifference, differences
 from catalog.fields.facts import Fact, shape_facts
 from catalog.fields.inputs import Input, element_of
 from catalog.fields.launch_fields import LaunchField
+from catalog.fields.recipe_fields import of_shape
 from catalog.fields.snapshot_fields import BY_KEY, SCHEME, SCHEME_FIELDS
 from catalog.fields.snapshots import Snapshot
 from catalog.models import BaseModel, ShapeVersion
@@ -100,7 +101,7 @@ def _subject(snapshot: Snapshot, fields: Sequence[LaunchField], model: BaseModel
     return Subject(
         version_name=version_name(parts[1], parts[3], NEW_VERSION, parts[2]),
         snapshot=snapshot,
-        fields=tuple(fields),
+        fields=of_shape(fields),
         fitting_models=tuple(each.name for each in fitting_models(model, snapshot, account)),
     )
 

@@ -82,7 +82,7 @@ def test_every_optional_key() -> None:
         image_tag: 0.383.0
         deployment_shape_version: accounts/team-a/deploymentShapes/d/versions/gyiqbrd6
         parallelism: {context: 4, sequence: true}
-        launch_fields: {lora_rank: {maximum: 32}, region: null}
+        launch_fields: {lora_rank: {maximum: 32}, region: null, recipe.epochs: {maximum: 3}}
 """
     )
     shape = document.models[0].shapes[0]
@@ -92,6 +92,9 @@ def test_every_optional_key() -> None:
     fields = {field.name: field for field in shape.launch_fields}
     assert fields["lora_rank"].maximum == 32
     assert "region" not in fields
+    assert (fields["recipe.epochs"].maximum, fields["recipe.epochs"].default) == (3, None)
+    again = read(write_document(document)).models[0].shapes[0]
+    assert again.launch_fields == shape.launch_fields
 
 
 @pytest.mark.parametrize(
@@ -136,6 +139,11 @@ def test_every_optional_key() -> None:
             "accounts/team-a",
             "accounts/team-b",
             "own.yaml:4: models[0].title: accounts/team-b/models/small is another account's, which says this of it",
+        ),
+        (
+            "gpus: 2",
+            "gpus: 2\n        launch_fields: {recipe.epochs: {maximum: 101}, recipe.seed: null}",
+            "launch_fields.recipe.epochs.maximum: recipe.epochs: maximum 101 is above the common maximum 100",
         ),
         (
             "gpus: 2",

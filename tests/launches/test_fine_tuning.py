@@ -14,9 +14,11 @@ from django.utils import timezone
 
 from accounts.models import Account, User
 from accounts.scopes import Scope
+from catalog.fields.launch_fields import newest_edition
+from catalog.fields.narrowing import narrow
 from connections.providers.base import MetricPage
 from connections.providers.evaluations import EvaluationRecord, RunPlan, Sample
-from connections.providers.spec import NO_RECIPE, TrainerSpec
+from connections.providers.spec import NO_RECIPE, TrainerMode, TrainerSpec
 from connections.providers.states import AttemptState
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import claim_attempt
@@ -130,6 +132,33 @@ def test_all_that_is_wrong_is_refused_at_once_by_form_and_api(
     status, made = caller.post(jobs, body)
     assert status == 200 and made["dataset"] == pairs.name and made["recipe"]["beta"] == 0.1
     assert caller.post(jobs, {"recipe": {"name": "orpo"}})[0] == 400, "it names no dataset"
+
+
+def test_what_the_version_narrows_is_the_limit_of_form_api_and_record(
+    signed_in: Client, local: Account, launcher: User
+) -> None:
+    changes: dict[str, Any] = {"recipe.epochs": {"maximum": 2}, "recipe.schedule": {"choices": ["linear", "constant"]}}
+    fields = narrow(TrainerMode.LORA_TRAINER, newest_edition(), changes).fields
+    version = make_tiny_version(launch_fields=fields)
+    make_dataset(account=local, owner=launcher, data=CHATS, dataset_id="chats")
+    posted = {"recipe": "sft", "dataset": "chats", "version": version.version_id, "idempotency_key": "k"}
+    shown = text(signed_in.get(form(version) + "?recipe=sft"))
+    assert "Default 2: this shape version." in shown and "1 to 2" in shown and ">cosine<" not in shown
+    refused = signed_in.post(form(version), posted | {"recipe.epochs": "3", "lora_rank": "999"})
+    assert (
+        refused.status_code == 422 and "3 is above the limit of 2" in text(refused) and "999 is above" in text(refused)
+    )
+    caller = make_caller(account=local, user=launcher, scope=Scope.LAUNCH)
+    jobs = f"/v1/accounts/local/rlorTrainerJobs?trainingShape={version.shape.name}&validateOnly=true"
+    status, answer = caller.post(
+        jobs, {"dataset": "chats", "recipe": {"name": "sft", "epochs": 3, "schedule": "cosine"}}
+    )
+    told = {v["field"]: v["description"] for v in answer["details"][1]["fieldViolations"]}
+    assert status == 400 and told["recipe.epochs"].startswith("3 is above the limit of 2")
+    assert set(told) == {"recipe.epochs", "recipe.schedule"}
+    assert signed_in.post(form(version), posted).status_code == 303
+    parameters = Launch.objects.get().spec["recipe_parameters"]
+    assert (parameters["epochs"], parameters["schedule"], parameters["warmup"]) == (2, "linear", 3)
 
 
 def measured(number: int, step: int, loss: float) -> EvaluationRecord:

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from catalog.enums import AcceleratorType, WeightPrecision
 from catalog.fields.launch_fields import FieldType, LaunchField, common_fields
 from catalog.fields.narrowing import NARROWED
+from catalog.fields.recipe_fields import recipe_fields
 from catalog.fields.snapshots import Snapshot
 from catalog.labels import duration_label
 from connections.providers.spec import ShardingScheme, TrainerMode
 from publishing.content import Content, read_content, write_content
-from publishing.pages.forms import narrowings, sections
+from publishing.pages.forms import label_of, narrowings, sections
 from tests.makers import narrow_field
 
 NAME, MODEL = "accounts/team-a/trainingShapes/own", "accounts/team-a/models/own-8b"
@@ -207,7 +208,7 @@ def test_the_mode_decides_which_fields_are_read() -> None:
     fields = read(typed(trainer_mode="FORWARD_ONLY")).fields
     assert [field.name for field in fields] == [field.name for field in common_fields(TrainerMode.FORWARD_ONLY)]
     hidden = {field.name: field.absent for field in narrowings(typed(), ()) if field.absent}
-    assert set(hidden) == {"lora_rank", "learning_rate"}
+    assert set(hidden) == {"lora_rank", "learning_rate", *recipe_fields()}
     assert set(hidden["lora_rank"]) == {TrainerMode.POLICY_TRAINER, TrainerMode.FORWARD_ONLY}
 
 
@@ -219,6 +220,21 @@ def test_a_box_that_is_not_ticked_drops_the_field_and_blank_is_the_common_value(
     rank = next(field for field in content.fields if field.name == "lora_rank")
     assert rank == replace(common["lora_rank"], suggestions=())
     assert "region" not in {field.name for field in content.fields}
+
+
+def test_parameters_of_recipes_are_narrowed_and_nothing_is_kept_of_the_others() -> None:
+    content = read(
+        typed(**{"launch_fields__recipe__epochs__maximum": "4", "launch_fields__recipe__epochs__default": "2"})
+    )
+    epochs = replace(recipe_fields()["recipe.epochs"], maximum=4, default=2)
+    assert content.fields == (*common_fields(TrainerMode.LORA_TRAINER), epochs)
+    assert read(write_content(PLAIN, content.fields)) == content
+    wide = read(typed(launch_fields__recipe__epochs__maximum="101", launch_fields__recipe__seed__default="a lot"))
+    assert [found.field for found in wide.violations] == [
+        "launch_fields.recipe.epochs.maximum", "launch_fields.recipe.seed.default",
+    ]  # fmt: skip
+    assert wide.fields == common_fields(TrainerMode.LORA_TRAINER)
+    assert label_of("launch_fields.recipe.epochs.maximum") == "Epochs (recipe), at most"
 
 
 def test_suggestions_that_the_limits_exclude_are_left_out() -> None:
