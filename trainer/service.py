@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from trainer import wire
+from trainer import passes, wire
 from trainer.checkpoints import Checkpoints
 from trainer.config import TrainerConfig
 from trainer.errors import OperationError
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 PARSERS: dict[str, Callable[[Any], Any]] = {
     "create_model": wire.parse_create_model,
-    "forward": wire.parse_forward,
-    "forward_backward": wire.parse_forward_backward,
+    "forward": passes.parse_forward,
+    "forward_backward": passes.parse_forward_backward,
     "optim_step": wire.parse_optim_step,
     "save_weights": wire.parse_save_weights,
     "save_weights_for_sampler": wire.parse_save_for_sampler,

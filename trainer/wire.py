@@ -1,39 +1,20 @@
 """Request bodies of the operations, checked field by field into frozen dataclasses. Pure: no torch, no state.
 
-Every error is an OperationError of status 422 that names the field by its path in the body
-(`forward_backward_input.data[3].loss_fn_inputs.weights`) and what it should have been.
+Those of forward and forward_backward are in trainer/passes.py. Every error is an OperationError of status 422 that
+names the field by its path in the body (`adam_params.beta1`) and what it should have been.
 Source of the shapes: the request types of the official SDK (`fireworks.training.sdk`).
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 from trainer.errors import OperationError
-from trainer.fields import Fields, is_number, refuse, shown
+from trainer.fields import Fields, refuse, shown
 
-LOSS_INPUTS = {
-    "cross_entropy": ("target_tokens", "weights"),
-    "importance_sampling": ("target_tokens", "logprobs", "advantages", "weights"),
-    "ppo": ("target_tokens", "logprobs", "advantages", "weights"),
-}
-OPTIONAL_INPUTS = ("weights",)
-MASK = "loss_mask"
-"""What recipes call the weights of sequences that are only scored; it is taken where no weights are sent."""
-ID_LIMIT = 2**63
-IGNORED = -100
-"""A target that is no token: it has weight 0, log-probability 0.0, and is not counted, as everywhere in PyTorch."""
 EXPORT_PRECISIONS = ("source", "bf16")
 NORMALIZATIONS = ("none", "num_loss_tokens", "num_sequences")
-LOSS_SETTINGS = {"clip_low_threshold": 0.8, "clip_high_threshold": 1.2, "ratio_log_cap": math.inf}
-SETTINGS_OF = {"importance_sampling": ("ratio_log_cap",), "ppo": tuple(LOSS_SETTINGS)}
-"""By loss what `loss_fn_config` may say; the numbers are the defaults."""
-REWARD = "reward"
-"""What it may say of any loss, to be put on record: the mean reward of what is trained on. It changes no loss."""
-TOLD_LOSS = "loss"
-"""The same: the loss that a loop computed by itself, and of which it sends the gradient as weights."""
 
 
 @dataclass(frozen=True)
@@ -47,33 +28,6 @@ class CreateModel:
     train_attn: bool
     train_mlp: bool
     train_unembed: bool
-
-
-@dataclass(frozen=True)
-class Datum:
-    """One sequence: token ids, and one number per token for each input of the loss. Targets may be IGNORED."""
-
-    tokens: list[int]
-    inputs: dict[str, list[float]]
-
-
-@dataclass(frozen=True)
-class Pass:
-    """A forward pass over `data`, with gradients where `backward`.
-
-    clip_* bound the probability ratio (ppo only), ratio_log_cap the size of its logarithm, before them.
-    reward and told_loss are only put on record.
-    """
-
-    model_id: str
-    data: list[Datum]
-    loss_fn: str
-    clip_low: float
-    clip_high: float
-    ratio_log_cap: float
-    backward: bool
-    reward: float | None = None
-    told_loss: float | None = None
 
 
 @dataclass(frozen=True)
@@ -142,14 +96,6 @@ def parse_create_model(body: Any) -> CreateModel:
     )
 
 
-def parse_forward(body: Any) -> Pass:
-    return _parse_pass(Fields(body), "forward_input", backward=False)
-
-
-def parse_forward_backward(body: Any) -> Pass:
-    return _parse_pass(Fields(body), "forward_backward_input", backward=True)
-
-
 def parse_optim_step(body: Any) -> OptimStep:
     fields = Fields(body)
     adam = fields.child("adam_params")
@@ -197,113 +143,3 @@ def parse_load_adapter(body: Any) -> LoadAdapter:
 
 def parse_unload_model(body: Any) -> UnloadModel:
     return UnloadModel(Fields(body).text("model_id"))
-
-
-def _parse_pass(fields: Fields, name: str, *, backward: bool) -> Pass:
-    given = fields.child(name)
-    loss_fn = given.text("loss_fn")
-    if loss_fn not in LOSS_INPUTS:
-        raise refuse(given.where("loss_fn"), f"one of {', '.join(LOSS_INPUTS)}", loss_fn)
-    config = Fields(given.value.get("loss_fn_config") or {}, given.where("loss_fn_config"))
-    low, high, cap = _loss_settings(config, loss_fn)
-    rows = given.require("data")
-    if not isinstance(rows, list) or not rows:
-        raise refuse(given.where("data"), "a list of at least one datum", rows)
-    data = [_parse_datum(Fields(row, f"{given.where('data')}[{index}]"), loss_fn) for index, row in enumerate(rows)]
-    return Pass(
-        fields.text("model_id"),
-        data,
-        loss_fn,
-        low,
-        high,
-        cap,
-        backward,
-        _told(config, REWARD),
-        _told(config, TOLD_LOSS),
-    )
-
-
-def _told(config: Fields, name: str) -> float | None:
-    return None if config.value.get(name) is None else config.number(name, 0.0, minimum=-math.inf)
-
-
-def _loss_settings(config: Fields, loss_fn: str) -> tuple[float, float, float]:
-    """Both clip thresholds and the cap."""
-    allowed = (*SETTINGS_OF.get(loss_fn, ()), REWARD, TOLD_LOSS)
-    for key, value in config.value.items():
-        if value is not None and key not in allowed:
-            raise OperationError(
-                f"{config.where(key)} is not known for loss {loss_fn}; known: {', '.join(allowed)}.", 422
-            )
-    low, high, cap = (config.number(key, default) for key, default in LOSS_SETTINGS.items())
-    if low > high:
-        raise OperationError(
-            f"{config.where('clip_low_threshold')} {low:g} is above clip_high_threshold {high:g}.", 422
-        )
-    if cap <= 0:
-        raise refuse(config.where("ratio_log_cap"), "a number above 0", cap)
-    return low, high, cap
-
-
-def _parse_datum(row: Fields, loss_fn: str) -> Datum:
-    tokens = _parse_tokens(row.child("model_input"))
-    inputs = row.child("loss_fn_inputs")
-    names = LOSS_INPUTS[loss_fn]
-    if unknown := sorted(set(inputs.value) - {*names, MASK}):
-        raise OperationError(
-            f"{inputs.where(unknown[0])} is not an input of loss {loss_fn}; it takes {', '.join(names)}.", 422
-        )
-    sent = {name: MASK if name == "weights" and inputs.value.get(name) is None else name for name in names}
-    wanted = {
-        name: key for name, key in sent.items() if name not in OPTIONAL_INPUTS or inputs.value.get(key) is not None
-    }
-    return Datum(tokens, {name: _parse_tensor(inputs.child(key), name, len(tokens)) for name, key in wanted.items()})
-
-
-def _parse_tokens(model_input: Fields) -> list[int]:
-    chunks = model_input.require("chunks")
-    if not isinstance(chunks, list):
-        raise refuse(model_input.where("chunks"), "a list", chunks)
-    tokens: list[int] = []
-    for index, value in enumerate(chunks):
-        chunk = Fields(value, f"{model_input.where('chunks')}[{index}]")
-        if (kind := chunk.value.get("type", "encoded_text")) != "encoded_text":
-            raise OperationError(
-                f"{chunk.where('type')} {shown(kind)} is not supported; this trainer takes encoded_text only.", 422
-            )
-        tokens += _whole_numbers(chunk.require("tokens"), chunk.where("tokens"))
-    if not tokens:
-        raise OperationError(f"{model_input.where('chunks')} holds no token.", 422)
-    return tokens
-
-
-def _parse_tensor(tensor: Fields, name: str, length: int) -> list[float]:
-    if tensor.value.get("sparse_crow_indices") is not None:
-        raise OperationError(f"{tensor.path} is sparse; send it dense.", 422)
-    shape = tensor.value.get("shape")
-    if shape is not None and shape != [length]:
-        raise refuse(tensor.where("shape"), f"[{length}], one number for each token of model_input", shape)
-    data: list[float] = tensor.require("data")
-    if name == "target_tokens":
-        data = [*_whole_numbers(data, tensor.where("data"), but=IGNORED)]
-    elif not isinstance(data, list):
-        raise refuse(tensor.where("data"), "a list of finite numbers", data)
-    elif wrong := next(((index, item) for index, item in enumerate(data) if not is_number(item)), None):
-        raise refuse(f"{tensor.where('data')}[{wrong[0]}]", "a finite number", wrong[1])
-    if len(data) != length:
-        raise OperationError(
-            f"{tensor.where('data')} holds {len(data)} numbers for {length} tokens; they must be as many.", 422
-        )
-    return data
-
-
-def _whole_numbers(value: Any, where: str, *, but: int = 0) -> list[int]:
-    """A list of token ids; `but` is the one number below 0 that is let through."""
-    wanted = "a list of whole numbers of at least 0" + (f", or {but} for a target that does not count" if but else "")
-    if not isinstance(value, list):
-        raise refuse(where, wanted, value)
-    allowed = (type(item) is int and (0 <= item < ID_LIMIT or item == but) for item in value)
-    wrong = next((index for index, good in enumerate(allowed) if not good), None)
-    if wrong is not None:
-        raise refuse(f"{where}[{wrong}]", wanted.replace("a list of whole numbers", "a whole number"), value[wrong])
-    return value

@@ -149,12 +149,34 @@ def test_the_losses_of_reinforcement_learning(policy: RunningTrainer) -> None:
     for loss_fn, config in [
         ("importance_sampling", {"ratio_log_cap": 20.0, "reward": 0.25}),
         ("ppo", {"clip_low_threshold": 0.9, "clip_high_threshold": 1.1, "reward": 0.75}),
+        ("dapo", {"eps_clip_c": 3.0}),
+        ("gspo", {"seq_ratio_log_cap": 5.0}),
     ]:
         datum = make_datum(SEQUENCE, logprobs=own, advantages=advantages)
         answer = policy.call("forward_backward", forward_body(model, [datum], loss_fn, **config))
         assert answer["metrics"]["loss:sum"] == pytest.approx(-sum(advantages), abs=1e-3)
     policy.call("optim_step", step_body(model))
     assert policy.metrics()[-1]["reward"] == 0.5, "the mean of what the loop told"
+    policy.call("unload_model", {"model_id": model})
+
+
+def test_several_targets_for_each_token(policy: RunningTrainer) -> None:
+    """What distillation from the best tokens of a teacher sends, beside a sequence of plain targets."""
+    model = policy.create()
+    wide = make_datum([5, 6, 7])
+    targets, weights = [5, 9, 6, -100, 7, 11], [0.75, 0.25, 1.0, 5.0, 0.0, 2.0]
+    for name, data in (("target_tokens", targets), ("weights", weights)):
+        wide["loss_fn_inputs"][name] = {"data": data, "dtype": "float32", "shape": [3, 2]}
+    answer = policy.call("forward", forward_body(model, [wide, make_datum([5, 6])]))
+    one, other = (output["logprobs"] for output in answer["loss_fn_outputs"])
+    assert one["shape"] == [3, 2] and other["shape"] == [2]
+    plain = [make_datum([5, 6, 7], target_tokens=row) for row in ([5, 6, 7], [9, 0, 11])]
+    outputs = policy.call("forward", forward_body(model, plain))["loss_fn_outputs"]
+    firsts, seconds = (output["logprobs"]["data"] for output in outputs)
+    expected = [firsts[0], seconds[0], firsts[1], 0.0, firsts[2], seconds[2]]
+    assert one["data"] == pytest.approx(expected, abs=1e-5)
+    loss = -sum(weight * logprob for weight, logprob in zip(weights, expected, strict=True)) - sum(other["data"])
+    assert answer["metrics"] == {"loss:sum": pytest.approx(loss, abs=1e-4), "loss_tokens:sum": 5.0}
     policy.call("unload_model", {"model_id": model})
 
 

@@ -11,7 +11,7 @@ from bodies import forward_body, make_datum, step_body
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer import wire
+from trainer import passes, wire
 from trainer.errors import OperationError
 from trainer.service import PARSERS
 
@@ -69,8 +69,9 @@ def test_any_other_body_is_taken_or_refused_in_words(operation: str, data: st.Da
 def test_values_and_defaults_are_read() -> None:
     created = wire.parse_create_model(GOOD["create_model"])
     assert (created.rank, created.alpha, created.train_attn, created.train_mlp) == (4, 8, True, False)
-    passed = wire.parse_forward_backward(GOOD["forward_backward"])
-    assert (passed.loss_fn, passed.clip_low, passed.clip_high, passed.backward) == ("ppo", 0.9, 1.2, True)
+    passed = passes.parse_forward_backward(GOOD["forward_backward"])
+    assert (passed.loss_fn, passed.backward) == ("ppo", True)
+    assert passed.settings == {"clip_low_threshold": 0.9, "clip_high_threshold": 1.2, "ratio_log_cap": math.inf}
     assert passed.data[0].inputs["advantages"] == [1, 0]
     step = wire.parse_optim_step({"model_id": "m", "adam_params": {}})
     assert (step.learning_rate, step.beta1, step.beta2, step.eps, step.weight_decay) == (1e-4, 0.9, 0.95, 1e-12, 0.0)
@@ -80,16 +81,16 @@ def test_values_and_defaults_are_read() -> None:
 def test_what_recipes_of_reinforcement_learning_send_is_read() -> None:
     """A mask beside targets that are only scored, and a cap of the logarithm of ratios."""
     masked, both = make_datum([1, 2], loss_mask=[0, 1]), make_datum([1, 2], loss_mask=[0, 1], weights=[2.0, 3.0])
-    read = [datum.inputs["weights"] for datum in wire.parse_forward(forward_body("m", [masked, both])).data]
+    read = [datum.inputs["weights"] for datum in passes.parse_forward(forward_body("m", [masked, both])).data]
     assert read == [[0, 1], [2.0, 3.0]]
     datum = make_datum([1], logprobs=[-1.0], advantages=[1.0])
     for loss_fn, config, cap in (("importance_sampling", {"ratio_log_cap": 20.0}, 20.0), ("ppo", {}, math.inf)):
-        assert wire.parse_forward(forward_body("m", [datum], loss_fn, **config)).ratio_log_cap == cap
+        assert passes.parse_forward(forward_body("m", [datum], loss_fn, **config)).settings["ratio_log_cap"] == cap
     for told, read in ((-2, -2.0), (None, None)):
         config = {"reward": told}
-        assert wire.parse_forward_backward(forward_body("m", [make_datum([1])], **config)).reward == read
+        assert passes.parse_forward_backward(forward_body("m", [make_datum([1])], **config)).reward == read
     with pytest.raises(OperationError, match="ratio_log_cap must be a number above 0"):
-        wire.parse_forward(forward_body("m", [datum], "ppo", ratio_log_cap=0))
+        passes.parse_forward(forward_body("m", [datum], "ppo", ratio_log_cap=0))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,12 @@ def test_what_recipes_of_reinforcement_learning_send_is_read() -> None:
         ({"model_input": {"chunks": [{"tokens": [1, -2]}]}}, "data[0].model_input.chunks[0].tokens"),
         ({"loss_fn_inputs": {}}, "data[0].loss_fn_inputs.target_tokens"),
         ({"loss_fn_inputs": {"target_tokens": {"data": [1, 2, 3]}}}, "data[0].loss_fn_inputs.target_tokens.data"),
-        ({"loss_fn_inputs": {"target_tokens": {"data": [1, 2], "shape": [2, 1]}}}, "target_tokens.shape"),
+        ({"loss_fn_inputs": {"target_tokens": {"data": [1, 2], "shape": [1, 2]}}}, "target_tokens.shape"),
+        ({"loss_fn_inputs": {"target_tokens": {"data": [1, 2, 3], "shape": [2, 2]}}}, "2 tokens of 2 targets each"),
+        (
+            {"loss_fn_inputs": {"target_tokens": {"data": [1] * 4, "shape": [2, 2]}, "weights": {"data": [1] * 2}}},
+            "weights.shape",
+        ),
         ({"loss_fn_inputs": {"target_tokens": {"data": [1, 2]}, "weights": {"data": [1, None]}}}, "weights.data"),
         ({"loss_fn_inputs": {"target_tokens": {"data": [1, 2]}, "advantages": {"data": [1, 1]}}}, "advantages"),
     ],
@@ -109,7 +115,7 @@ def test_what_recipes_of_reinforcement_learning_send_is_read() -> None:
 def test_a_bad_datum_is_named(change: dict[str, Any], field: str) -> None:
     body = forward_body("m", [make_datum([1, 2]) | change])
     with pytest.raises(OperationError, match=field.replace("[", r"\[").replace("]", r"\]")):
-        wire.parse_forward(body)
+        passes.parse_forward(body)
 
 
 @pytest.mark.parametrize(
@@ -133,11 +139,38 @@ def test_a_bad_field_is_named(operation: str, change: dict[str, Any], message: s
         PARSERS[operation](GOOD[operation] | change)
 
 
+def test_a_mask_multiplies_the_weights_and_says_what_the_sequence_of_gspo_is() -> None:
+    data = [
+        make_datum([1, 2, 3], mask=[0, 1, 1]),
+        make_datum([1, 2, 3], mask=[0, 1, 1], weights=[1, 2, 0]),
+        make_datum([1, 2, 3]),
+    ]
+    read = [datum.inputs.get("weights") for datum in passes.parse_forward(forward_body("m", data)).data]
+    assert read == [[0, 1, 1], [0, 2, 0], None]
+    policy = {"logprobs": [-1.0] * 3, "advantages": [0, 1, 1]}
+    data = [
+        make_datum([1, 2, 3], **policy),
+        make_datum([1, 2, 3], **policy, mask=[1, 1, 0]),
+        make_datum([1, 2, 3], **policy, response_mask=[1, 1, 0]),
+    ]
+    read = [datum.inputs["response_mask"] for datum in passes.parse_forward(forward_body("m", data, "gspo")).data]
+    assert read == [[0, 1, 1], [0, 1, 0], [1, 1, 0]]
+
+
+def test_a_loss_without_a_public_formula_is_refused_by_name() -> None:
+    for loss_fn in ("dppo", "reinforce"):
+        with pytest.raises(OperationError, match=f"loss_fn {loss_fn} is not supported: no public source"):
+            passes.parse_forward(forward_body("m", [make_datum([1])], loss_fn))
+
+
 def test_unknown_losses_and_their_settings_are_refused() -> None:
-    with pytest.raises(OperationError, match="cross_entropy, importance_sampling, ppo"):
-        wire.parse_forward(forward_body("m", [make_datum([1])], "dro"))
+    with pytest.raises(OperationError, match="cross_entropy, importance_sampling, ppo, cispo, dro, dapo, gspo"):
+        passes.parse_forward(forward_body("m", [make_datum([1])], "dpo"))
+    dapo = make_datum([1], logprobs=[-1.0], advantages=[1.0])
+    with pytest.raises(OperationError, match="eps_clip_c must be a number above 1"):
+        passes.parse_forward(forward_body("m", [dapo], "dapo", eps_clip_c=1.0))
     with pytest.raises(OperationError, match=r"loss_fn_config\.clip_low_threshold is not known for loss cross_entropy"):
-        wire.parse_forward(forward_body("m", [make_datum([1])], clip_low_threshold=0.9))
+        passes.parse_forward(forward_body("m", [make_datum([1])], clip_low_threshold=0.9))
     with pytest.raises(OperationError, match="above clip_high_threshold"):
         datum = make_datum([1], logprobs=[-1.0], advantages=[1.0])
-        wire.parse_forward(forward_body("m", [datum], "ppo", clip_low_threshold=2.0))
+        passes.parse_forward(forward_body("m", [datum], "ppo", clip_low_threshold=2.0))

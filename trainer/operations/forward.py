@@ -17,7 +17,7 @@ from trainer.losses import is_loss_token, token_losses
 from trainer.metrics import StepRecord, process_peak_bytes
 from trainer.models import HeldModel
 from trainer.operations.parts import Parts
-from trainer.wire import IGNORED, Datum, Pass
+from trainer.passes import IGNORED, TARGETS, Datum, Pass
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ def check_sequences(data: Sequence[Datum], *, vocabulary: int, limit: int) -> No
                 f"data[{index}] holds {len(datum.tokens)} tokens; "
                 f"the limit of this trainer (max_context_length) is {limit}."
             )
-        highest = int(max(*datum.tokens, *datum.inputs["target_tokens"]))
+        highest = int(max(*datum.tokens, *datum.inputs[TARGETS]))
         if highest >= vocabulary:
             raise OperationError(
                 f"data[{index}] holds token id {highest}; the vocabulary of this model ends at {vocabulary - 1}."
@@ -92,37 +92,23 @@ def check_sequences(data: Sequence[Datum], *, vocabulary: int, limit: int) -> No
 
 
 def target_logprobs(logits: Tensor, targets: Tensor) -> Tensor:
-    """Log-probability of each target, in float32: logits [batch, length, vocabulary], targets [batch, length]."""
+    """Log-probability of each target, in float32: logits [batch, length, vocabulary], targets [batch, length(, K)]."""
     logits = logits.float()
-    return logits.gather(-1, targets.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(-1)
+    chosen = logits.gather(-1, targets.view(*logits.shape[:-1], -1))
+    return (chosen - logits.logsumexp(-1, keepdim=True)).view(targets.shape)
 
 
 def _run_batch(parts: Parts, model: HeldModel, module: Any, batch: list[Datum], request: Pass) -> list[SequenceResult]:
     device = parts.host.device
-    length = max(len(datum.tokens) for datum in batch)
-    tokens = _pad([datum.tokens for datum in batch], length, torch.long, device)
-    mask = _pad([[1] * len(datum.tokens) for datum in batch], length, torch.long, device)
-    targets = _pad([datum.inputs["target_tokens"] for datum in batch], length, torch.long, device)
+    tokens, mask, targets, inputs = _padded(batch, device)
     # What does not count may hold anything: it is selected away, not multiplied by 0, and its inputs are emptied, so
     # that it can spread no NaN, neither forwards nor backwards.
-    ignored = (mask == 0) | (targets == IGNORED)
-    inputs = {
-        name: _pad(
-            [datum.inputs.get(name) or [1.0] * len(datum.tokens) for datum in batch], length, torch.float32, device
-        ).masked_fill(ignored, 0.0)
-        for name in sorted({name for datum in batch for name in datum.inputs} - {"target_tokens"})
-    }
+    ignored = targets == IGNORED
+    inputs = {name: values.masked_fill(ignored, 0.0) for name, values in inputs.items()}
     targets = targets.masked_fill(ignored, 0)
     with torch.set_grad_enabled(request.backward):
         logprobs = target_logprobs(module(input_ids=tokens, attention_mask=mask, use_cache=False).logits, targets)
-        losses = token_losses(
-            request.loss_fn,
-            logprobs,
-            inputs,
-            clip_low=request.clip_low,
-            clip_high=request.clip_high,
-            ratio_log_cap=request.ratio_log_cap,
-        )
+        losses = token_losses(request.loss_fn, logprobs, inputs, request.settings)
         loss = losses[~ignored].sum()
         if not torch.isfinite(loss):
             model.drop_gradients()
@@ -132,13 +118,42 @@ def _run_batch(parts: Parts, model: HeldModel, module: Any, batch: list[Datum], 
             )
         if request.backward:
             torch.autograd.backward(loss)
-    counted = is_loss_token(inputs, losses) & ~ignored
+    counted = is_loss_token(request.loss_fn, inputs, losses) & ~ignored
     logprobs, losses = (values.detach().masked_fill(ignored, 0.0).cpu() for values in (logprobs, losses))
-    sizes = [len(datum.tokens) for datum in batch]
-    return [
-        SequenceResult(logprobs[row, :size], losses[row, :size], int(counted[row].sum()))
-        for row, size in enumerate(sizes)
-    ]
+    results = []
+    for row, datum in enumerate(batch):
+        size, width = len(datum.tokens), datum.width or 1
+        rows = [values[row, :size].view(size, -1)[:, :width] for values in (logprobs, losses, counted)]
+        whole, each, counts = rows if datum.width else [values[:, 0] for values in rows]
+        results.append(SequenceResult(whole, each, int(counts.view(size, -1).any(-1).sum())))
+    return results
+
+
+def _padded(batch: list[Datum], device: torch.device) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
+    """Tokens and attention mask [batch, length]; targets, IGNORED where there are none, and inputs of that shape."""
+    length, widest = max(len(datum.tokens) for datum in batch), max(datum.width or 0 for datum in batch)
+    plain = (len(batch), length)
+
+    def pad(rows: list[Any], shape: tuple[int, ...], dtype: torch.dtype, fill: float = 0) -> Tensor:
+        padded = torch.full(shape, fill, dtype=dtype)
+        for index, (datum, row) in enumerate(zip(batch, rows, strict=True)):
+            values = torch.tensor(row, dtype=dtype)
+            if len(shape) == len(plain):
+                padded[index, : len(values)] = values
+            else:
+                padded[index, : len(datum.tokens), : datum.width or 1] = values.view(len(datum.tokens), -1)
+        return padded.to(device)
+
+    shape = (*plain, widest) if widest else plain
+    tokens = pad([datum.tokens for datum in batch], plain, torch.long)
+    mask = pad([[1] * len(datum.tokens) for datum in batch], plain, torch.long)
+    targets = pad([datum.inputs[TARGETS] for datum in batch], shape, torch.long, IGNORED)
+    names = sorted({name for datum in batch for name in datum.inputs} - {TARGETS})
+    inputs = {
+        name: pad([datum.inputs.get(name) or [1.0] * len(datum.inputs[TARGETS]) for datum in batch], shape, torch.float)
+        for name in names
+    }
+    return tokens, mask, targets, inputs
 
 
 @dataclass(frozen=True)
@@ -210,12 +225,5 @@ def _why_frozen(parts: Parts) -> str:
     return "This model is frozen (made with base_only or LoRA rank 0): it answers forward and does not train."
 
 
-def _pad(rows: Sequence[Sequence[float]], length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    padded = torch.zeros(len(rows), length, dtype=dtype)
-    for index, row in enumerate(rows):
-        padded[index, : len(row)] = torch.tensor(row, dtype=dtype)
-    return padded.to(device)
-
-
 def _tensor(values: Tensor) -> dict[str, Any]:
-    return {"data": values.tolist(), "dtype": "float32", "shape": list(values.shape)}
+    return {"data": values.flatten().tolist(), "dtype": "float32", "shape": list(values.shape)}
