@@ -131,7 +131,7 @@ def _clipped(ratio: Tensor, settings: Settings) -> Tensor:
 
 
 def is_loss_token(loss_fn: str, inputs: Inputs, like: Tensor) -> Tensor:
-    """Which tokens can move the model: their weight is not 0, nor, but for dro, their advantage (where there are such)."""
+    """Which tokens can move the model: neither weight nor, but for dro, advantage (where there are such) is 0."""
     counted = torch.ones_like(like, dtype=torch.bool)
     for name in (WEIGHTS,) if loss_fn == "dro" else (WEIGHTS, "advantages"):
         if name in inputs:
