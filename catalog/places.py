@@ -10,7 +10,7 @@ from catalog.fields.launch_fields import PLACES
 from catalog.fields.snapshot_fields import spec_of
 from catalog.fields.snapshots import Snapshot
 from catalog.labels import accelerator_label
-from catalog.sync_queries import not_offered
+from catalog.sync_queries import look_up_offers, not_offered
 from connections.capacities import read_capacity
 from connections.models import Connection
 from connections.opened import open_provider
@@ -33,6 +33,8 @@ class Whereabouts:
 
 def whereabouts(snapshots: Iterable[Snapshot], connections: Sequence[Connection]) -> Iterator[Whereabouts]:
     """Of each shape, with nothing set by a user."""
+    snapshots = list(snapshots)
+    look_up_offers([each for each in connections if not each.closed_because], (each.name for each in snapshots))
     for snapshot in snapshots:
         spec = plain_spec(snapshot)
         refusals = {connection: _refusal(connection, spec) for connection in connections}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, Subquery
 
 from catalog.models import Offering, SyncRun
 from catalog.states import SyncOutcome
@@ -64,31 +64,57 @@ def asked_for(connection: Connection) -> SyncRun | None:
     return SyncRun.objects.filter(connection=connection, finished_at__isnull=True).first()
 
 
-def catalog_of(connection: Connection) -> dict[tuple[str, str], datetime | None]:
-    """By account and id, the shapes that syncs of it found there, and since when it has one no more.
+def count_offered(connection: Connection) -> tuple[int, int]:
+    """How many shapes that syncs of it found there it has, and how many no more."""
+    is_missing = Q(missing_since__isnull=False)
+    found = Offering.objects.filter(connection=connection)
+    counts = found.aggregate(all=Count("pk"), gone=Count("pk", filter=is_missing))
+    return counts["all"] - counts["gone"], counts["gone"]
 
-    Empty where there was no sync. One query, however often it is asked of the same value.
+
+def look_up_offers(connections: Iterable[Connection], names: Iterable[str]) -> None:
+    """Ask which of these connections offer those shapes, for `not_offered` to know.
+
+    One query, which reads a row for each shape and connection, however many shapes they offer; none where none of them
+    has a catalog.
     """
-    kept: dict[tuple[str, str], datetime | None] | None = getattr(connection, "_catalog", None)
-    if kept is None:
-        rows = Offering.objects.filter(connection=connection)
-        found = rows.values_list("shape__account__account_id", "shape__shape_id", "missing_since")
-        kept = {(account, shape_id): missing for account, shape_id, missing in found}
-        connection._catalog = kept  # type: ignore[attr-defined]
-    return kept
+    following = [connection for connection in connections if offers_catalog(connection)]
+    shapes = {parsed[:2] for parsed in map(parse_version_name, names) if parsed}
+    if not (following and shapes):
+        return
+    accounts, ids = zip(*shapes, strict=True)
+    shape = ("shape__account__account_id", "shape__shape_id")
+    offers = Offering.objects.values_list("connection", *shape, "missing_since")
+    named = offers.filter(connection__in=following, shape__account__account_id__in=accounts, shape__shape_id__in=ids)
+    any_of = [offers.filter(connection=connection)[:1] for connection in following]  # whether it was ever looked at
+    found: dict[int, dict[tuple[str, str], datetime | None]] = {}
+    for connection_pk, account, shape_id, missing_since in named.union(*any_of, all=True):
+        found.setdefault(connection_pk, {})[account, shape_id] = missing_since
+    for connection in following:
+        theirs = found.get(connection.pk)
+        told = {each: _reasons(theirs, each) for each in shapes}
+        connection._not_offered = getattr(connection, "_not_offered", {}) | told  # type: ignore[attr-defined]
 
 
 def not_offered(connection: Connection, name: str) -> tuple[str, ...]:
     """Why a shape (by its name or a version's) cannot be launched there, as the last sync found; empty where it may.
 
-    One query at most for each connection that has a catalog, however many shapes are asked of.
+    No query where `look_up_offers` was asked about it.
     """
-    catalog = catalog_of(connection) if offers_catalog(connection) else {}
     parsed = parse_version_name(name)
-    if not catalog or parsed is None:
+    if parsed is None:
         return ()
-    shape = (parsed[0], parsed[1])
-    if shape not in catalog:
+    if parsed[:2] not in getattr(connection, "_not_offered", {}):
+        look_up_offers([connection], [name])
+    told: dict[tuple[str, str], tuple[str, ...]] = getattr(connection, "_not_offered", {})
+    return told.get(parsed[:2], ())
+
+
+def _reasons(offers: Mapping[tuple[str, str], datetime | None] | None, shape: tuple[str, str]) -> tuple[str, ...]:
+    """Of what a connection offers; None where no sync found anything there."""
+    if offers is None:
+        return ()
+    if shape not in offers:
         return ("Its catalog does not have this shape.",)
-    since = catalog[shape]
+    since = offers[shape]
     return (f"It has not offered this shape since {since.date().isoformat()}.",) if since else ()

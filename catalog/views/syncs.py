@@ -17,7 +17,7 @@ from catalog.domain.rename_model import rename_model
 from catalog.domain.request_sync import request_sync
 from catalog.states import SyncOutcome
 from catalog.sync.told import grouped, told_counts
-from catalog.sync_queries import asked_for, catalog_of, last_runs, offers_catalog, proposed_renames
+from catalog.sync_queries import asked_for, count_offered, last_runs, offers_catalog, proposed_renames
 from connections.models import Connection
 from connections.views.access import connections_page, own_connection
 from wire.errors import Conflict, FailedPrecondition
@@ -66,14 +66,14 @@ def _page(request: SlipwayRequest, row: Connection, wanted: str, *, refusal: str
     asked = asked_for(row)
     shown = next((run for run in runs if str(run.pk) == wanted), runs[0] if runs else None)
     provider = offers_catalog(row)
-    offered = catalog_of(row).values()
+    offered, gone = count_offered(row)
     context: dict[str, Any] = {
         "section": "connections",
         "row": row,
         "provider": provider,
         "minutes": settings.SLIPWAY_SYNC_MINUTES,
-        "offered": sum(missing is None for missing in offered),
-        "gone": sum(missing is not None for missing in offered),
+        "offered": offered,
+        "gone": gone,
         "runs": [(run, told_counts(run.outcome, run.counts)) for run in runs],
         "run": shown,
         "words": told_counts(shown.outcome, shown.counts) if shown else "",
