@@ -15,6 +15,7 @@ import psycopg
 
 from benchmarks.filling import ROWS, fill_launches, fill_shapes
 from benchmarks.noted import note
+from benchmarks.rates import note_rates
 from benchmarks.results import Figure
 from benchmarks.session import interleaved, queries_of, sign_in
 
@@ -50,6 +51,7 @@ def main() -> None:
         rate = 1 / many[name][0]
         growth, queries = many[name][0] / few[name][0], queries_of(path, client)
         note(Figure(f"page, {name}", *many[name], rate=rate, queries=queries, growth=growth))
+    note_rates({name: path for name, (path, _) in PAGES.items()}, client)
 
 
 def _measure(title: str, client: httpx.Client, database: psycopg.Connection) -> dict[str, tuple[float, float]]:

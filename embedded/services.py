@@ -27,9 +27,14 @@ def environment(home: Home, *, database_url: str, redis_url: str) -> dict[str, s
     }
 
 
+def processes_at_once() -> int:
+    """How many processes serve, and how many take tasks."""
+    return max(LEAST_PROCESSES, min(os.cpu_count() or 1, MOST_PROCESSES))
+
+
 def command_lines(port: int) -> dict[str, list[str]]:
     """Command lines by service name, in the order in which they are started."""
-    processes = str(max(LEAST_PROCESSES, min(os.cpu_count() or 1, MOST_PROCESSES)))
+    processes = str(processes_at_once())
     celery = [sys.executable, "-m", "celery", "-A", "config", "--quiet"]
     return {
         "web": [

@@ -1,0 +1,63 @@
+"""Callers that ask a server again and again, each on one connection, at little cost to the machine that they share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import httpx
+
+from benchmarks.session import percentile
+
+PAUSE_SECONDS = 0.5
+"""Of who was refused: less than the answer asks for, as impatient readers do."""
+
+
+@dataclass
+class Tally:
+    """What came back: how often each status, and the seconds of each."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    times: dict[int, list[float]] = field(default_factory=dict)
+
+    def add(self, status: int, seconds: float) -> None:
+        """One answer."""
+        self.statuses[status] += 1
+        self.times.setdefault(status, []).append(seconds)
+
+    def tail(self, status: int) -> float:
+        """The 95th percentile of the seconds of that status; 0.0 where there was none."""
+        return percentile(self.times[status], 0.95) if status in self.times else 0.0
+
+
+async def ask_again(base_url: str, path: str, header: str, seconds: float) -> Tally:
+    """Ask again and again on one connection, until the time is over. `header` is a whole line, or empty."""
+    parts, tally, until = urlsplit(base_url), Tally(), time.monotonic() + seconds
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    lines = [f"GET {path} HTTP/1.1", f"Host: {parts.netloc}", *([header] if header else []), "", ""]
+    request = "\r\n".join(lines).encode()
+    try:
+        while (began := time.monotonic()) < until:
+            writer.write(request)
+            status = await _read_answer(reader)
+            tally.add(status, time.monotonic() - began)
+            if status == httpx.codes.SERVICE_UNAVAILABLE:
+                await asyncio.sleep(PAUSE_SECONDS)
+    finally:
+        writer.close()
+    return tally
+
+
+async def _read_answer(reader: asyncio.StreamReader) -> int:
+    """The status of an answer that is read to its end, by its length or in chunks."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+    if "transfer-encoding: chunked" in head:
+        while size := int(await reader.readline(), 16):
+            await reader.readexactly(size + 2)
+        await reader.readline()
+    elif "content-length:" in head:
+        await reader.readexactly(int(head.partition("content-length:")[2].partition("\r\n")[0]))
+    return int(head.split(" ", 2)[1])
