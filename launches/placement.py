@@ -174,7 +174,9 @@ def place(
     wrong = [*wrong, *told.violations]
     if not isinstance(spec, TrainerSpec):
         return Placement((*spec, *wrong), usual)
-    spec = replace(spec, recipe=recipe, recipe_parameters=told.parameters, dataset=told.dataset)
+    spec = replace(
+        spec, recipe=recipe, recipe_parameters=told.parameters, dataset=told.dataset, evaluation=told.evaluation
+    )
     return Placement(tuple(wrong) or spec, usual if wrong else offer, beside)
 
 

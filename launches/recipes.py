@@ -17,22 +17,25 @@ from wire.counts import quantity
 from wire.errors import Violation
 
 DATASET = "dataset"
+EVALUATION = "evaluation_dataset"
+"""What is measured, where that is no part of the dataset."""
 MOST_HELD_OUT = 500
 MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
 class RecipeSettings:
-    """All parameters of a recipe, None where it has none; the dataset; or what is wrong with them."""
+    """All parameters of a recipe, None where it has none; the datasets; or what is wrong with them."""
 
     parameters: dict[str, Value] | None = None
     dataset: DatasetFile | None = None
+    evaluation: DatasetFile | None = None
     violations: tuple[Violation, ...] = ()
 
 
 def is_of_recipe(name: str) -> bool:
     """Whether an input is a recipe's and no field of the shape."""
-    return name == DATASET or name.startswith(RECIPE_PREFIX)
+    return name in (DATASET, EVALUATION) or name.startswith(RECIPE_PREFIX)
 
 
 def input_of(parameter: RecipeParameter) -> str:
@@ -100,14 +103,15 @@ def read_settings(
             values[parameter.name] = read_value(field_of(parameter), parameter.default if _blank(given) else given)
         except UnfitValue as error:
             wrong.append(Violation(input_of(parameter), str(error)))
-    dataset, refused = _read_dataset(recipe, offered, inputs.get(DATASET), datasets)
-    return RecipeSettings(values or None, dataset, (*refused, *wrong))
+    dataset, refused = _read_dataset(recipe, offered, inputs, datasets)
+    evaluation, unfit = _read_dataset(recipe, offered, inputs, datasets, name=EVALUATION)
+    return RecipeSettings(values or None, dataset, evaluation, (*refused, *unfit, *wrong))
 
 
 def of_recipe(recipe: Recipe | None, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs without those of other recipes: for a form in which the recipe was just changed."""
     own = {input_of(parameter) for parameter in recipe.parameters} if recipe else set()
-    own |= {DATASET} if recipe and recipe.formats else set()
+    own |= {DATASET, EVALUATION} if recipe and recipe.formats else set()
     return {name: value for name, value in inputs.items() if not is_of_recipe(name) or name in own}
 
 
@@ -118,27 +122,38 @@ def label_of(dataset: DatasetFile) -> str:
 
 @dataclass(frozen=True)
 class RunOutlook:
-    """What a run will be, as far as its rows tell before they are read; `is_exact` where nothing can make it less."""
+    """What a run will be, as far as its rows tell before they are read.
+
+    `is_exact` where nothing can make it less; where a batch counts tokens, steps are an estimate (`is_estimate`), or as
+    many as there are rows. `rows_a_step` is the mean.
+    """
 
     steps: int
     steps_an_epoch: int
     held_out: int
     checkpoints: int
+    rows_a_step: float
     is_exact: bool
+    is_estimate: bool = False
 
 
-def outlook_of(spec: TrainerSpec) -> RunOutlook | None:
-    """None where the spec trains on no dataset."""
+def outlook_of(spec: TrainerSpec, tokens: int | None = None) -> RunOutlook | None:
+    """`tokens` are those of the dataset, where they were counted. None where the spec trains on no dataset."""
     told, dataset = spec.recipe_parameters, spec.dataset
     if told is None or dataset is None:
         return None
-    percent, rows = float(told["evaluation_split"]), dataset.rows
+    percent, rows = 0 if spec.evaluation else float(told["evaluation_split"]), dataset.rows
     held_out = min(MOST_HELD_OUT, max(1, round(rows * percent / 100))) if percent and rows > 1 else 0
-    an_epoch = math.ceil((rows - held_out) / int(told["batch_rows"]))
+    most = int(told.get("batch_tokens", 0))  # which launches did not have from the beginning
+    rows_a_step = float(told["batch_rows"])
+    if most:
+        rows_a_step = max(1.0, min(rows, most * rows / tokens)) if tokens else 1.0
+    an_epoch = max(1, math.ceil((rows - held_out) / rows_a_step))
     steps = an_epoch * int(told["epochs"])
     steps = min(steps, int(told["steps"]) or steps) + (spec.extra_steps or 0)
     saves = math.ceil(steps / int(told["save_every"]))
-    return RunOutlook(steps, an_epoch, held_out, saves, is_exact=told.get("packing") != "yes")
+    is_exact = told.get("packing") != "yes" and not most
+    return RunOutlook(steps, an_epoch, held_out, saves, rows_a_step, is_exact, is_estimate=bool(most and tokens))
 
 
 def _foreign(recipe: Recipe, offered: Sequence[Recipe], inputs: Mapping[str, Any]) -> Iterator[Violation]:
@@ -159,24 +174,31 @@ def _foreign(recipe: Recipe, offered: Sequence[Recipe], inputs: Mapping[str, Any
 
 
 def _read_dataset(
-    recipe: Recipe, offered: Sequence[Recipe], given: Any, datasets: Sequence[DatasetFile]
+    recipe: Recipe,
+    offered: Sequence[Recipe],
+    inputs: Mapping[str, Any],
+    datasets: Sequence[DatasetFile],
+    *,
+    name: str = DATASET,
 ) -> tuple[DatasetFile | None, list[Violation]]:
+    """That of the name among the inputs; the one to train on has to be given."""
+    given = inputs.get(name)
     fitting = [each for each in datasets if each.format.lower() in recipe.formats]
     use = f"Use {one_of([each.name for each in fitting[:MOST_NAMED]])}" if fitting else "Upload one first (Datasets)"
     formats = " or ".join(recipe.formats)
     if _blank(given):
         needs = f"Recipe {recipe.name} trains on a dataset of {formats} rows, and none was given. {use}."
-        return None, [Violation(DATASET, needs)] if recipe.formats else []
+        return None, [Violation(DATASET, needs)] if recipe.formats and name == DATASET else []
     if not recipe.formats:
         takers = [each.name for each in offered if each.formats]
         instead = f", or choose {one_of(takers)}" if takers else ""
-        return None, [Violation(DATASET, f"Recipe {recipe.name} takes no dataset. Leave it out{instead}.")]
+        return None, [Violation(name, f"Recipe {recipe.name} takes no dataset. Leave it out{instead}.")]
     found = next((each for each in datasets if given in (each.name, each.name.rpartition("/")[2])), None)
     if found is None:
-        return None, [Violation(DATASET, f"{shown(given)} is no dataset of this account that is ready. {use}.")]
+        return None, [Violation(name, f"{shown(given)} is no dataset of this account that is ready. {use}.")]
     if found not in fitting:
         words = f"{found.name} has {found.format.lower()} rows, and recipe {recipe.name} trains on {formats} rows."
-        return None, [Violation(DATASET, f"{words} {use}, or choose another recipe.")]
+        return None, [Violation(name, f"{words} {use}, or choose another recipe.")]
     return found, []
 
 

@@ -22,7 +22,7 @@ from connections.providers.spec import NO_RECIPE, DatasetFile, TrainerMode
 from datasets.queries import ready_datasets
 from launches.choosing import choose_shape
 from launches.models import Checkpoint
-from launches.recipes import DATASET
+from launches.recipes import DATASET, EVALUATION
 from launches.resolve import CONTINUE_FROM, RECIPE, REFERENCE, StartingPoint, Subject
 from wire.names import parse_checkpoint_name, parse_model_name
 
@@ -58,7 +58,9 @@ def subject_of(version: ShapeVersion, account: Account | None, inputs: Mapping[s
         ),
         renamed=_renamed(models),
         serving=_serving(snapshot, account),
-        datasets=datasets_of(account, inputs.get(DATASET)) if account and _may_need_one(inputs) else (),
+        datasets=datasets_of(account, inputs.get(DATASET), inputs.get(EVALUATION))
+        if account and _may_need_one(inputs)
+        else (),
         reference=replace(bare_subject(beside), fitting_models=fitting) if beside else None,
     )
 
@@ -78,13 +80,19 @@ def _may_need_one(inputs: Mapping[str, Any]) -> bool:
     return inputs.get(RECIPE) not in (None, "", NO_RECIPE)
 
 
-def datasets_of(account: Account, wanted: Any = None) -> tuple[DatasetFile, ...]:
-    """What recipes may train on, the newest first; of very many the newest hundred, and the one that is wanted."""
+def _datasets(account: Account | None, inputs: Mapping[str, Any]) -> tuple[DatasetFile, ...]:
+    if account is None or not _may_need_one(inputs):
+        return ()
+    return datasets_of(account, inputs.get(DATASET), inputs.get(EVALUATION))
+
+
+def datasets_of(account: Account, *wanted: Any) -> tuple[DatasetFile, ...]:
+    """What recipes may train on, the newest first; of very many the newest hundred, and those that are wanted."""
     ready = ready_datasets(account)
     found = list(ready[:MOST_DATASETS])
-    last = str(wanted or "").rpartition("/")[2]
-    if last and last not in {row.dataset_id for row in found}:
-        found += ready.filter(dataset_id=last[:63])
+    lasts = {str(each or "").rpartition("/")[2][:63] for each in wanted} - {"", *(row.dataset_id for row in found)}
+    if lasts:
+        found += ready.filter(dataset_id__in=lasts)
     return tuple(DatasetFile(row.name, f"{row.uid.hex}.jsonl", row.sha256, row.format, row.rows or 0) for row in found)
 
 

@@ -40,6 +40,7 @@ class TrainerConfig:
     extra_steps          steps that were asked for beyond those that the recipe has by itself
     dataset              a JSONL file that the recipe trains on, where it is one that does
     dataset_sha256       what the file has to be, in hexadecimal; None: whatever it is
+    evaluation, evaluation_sha256  the same of a file that is measured and not trained on; None: rows of the dataset are
     parameters           those of the recipe, by name; recipes/declared.json has their defaults and limits
     """
 
@@ -66,6 +67,8 @@ class TrainerConfig:
     extra_steps: int = 0
     dataset: Path | None = None
     dataset_sha256: str | None = None
+    evaluation: Path | None = None
+    evaluation_sha256: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -73,8 +76,17 @@ class TrainerConfig:
         return self.start_from if self.start_from and self.start_from.startswith("accounts/") else None
 
 
-_PATHS = ("directory", "checkpoints", "jobs_root", "model_cache", "model_directory", "models_root", "dataset")
-_TEXTS = ("job", "base_model", "host", "resume_from", "start_from", "dataset_sha256")
+_PATHS = (
+    "directory",
+    "checkpoints",
+    "jobs_root",
+    "model_cache",
+    "model_directory",
+    "models_root",
+    "dataset",
+    "evaluation",
+)
+_TEXTS = ("job", "base_model", "host", "resume_from", "start_from", "dataset_sha256", "evaluation_sha256")
 _CHOICES = {"trainer_mode": MODES, "recipe": RECIPES}
 _INTEGERS = {
     "lora_rank": (0, 1024),
@@ -92,6 +104,8 @@ _NULLABLE = (
     "start_from",
     "dataset",
     "dataset_sha256",
+    "evaluation",
+    "evaluation_sha256",
 )
 
 

@@ -61,7 +61,8 @@ class TrainerSpec:
     `continue_from` is the resource name of a checkpoint that the recipe goes on from, saved at `continue_step`; or of
     an adapter, a model of the account, that every LoRA model of the trainer begins as. `deployment_gpus` are those of
     one deployment replica, None where there is no deployment. `recipe_parameters` are all that the recipe has, by
-    name; `dataset` is what it trains on, and `extra_steps` are those asked for once it had run to its end.
+    name; `dataset` is what it trains on, `evaluation` what it measures where that is no part of the dataset, and
+    `extra_steps` are those asked for once it had run to its end.
     """
 
     training_shape_version: str
@@ -93,6 +94,7 @@ class TrainerSpec:
     recipe_parameters: dict[str, str | int | float] | None = None
     dataset: DatasetFile | None = None
     extra_steps: int | None = None
+    evaluation: DatasetFile | None = None
 
     @property
     def adapter(self) -> str:
@@ -132,6 +134,6 @@ class TrainerSpec:
             | {
                 "trainer_mode": TrainerMode(stored["trainer_mode"]),
                 "trainer_sharding_scheme": ShardingScheme(**scheme) if scheme else None,
-                "dataset": DatasetFile(**stored["dataset"]) if stored.get("dataset") else None,
+                **{name: DatasetFile(**stored[name]) for name in ("dataset", "evaluation") if stored.get(name)},
             }
         )

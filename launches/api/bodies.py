@@ -11,7 +11,7 @@ from catalog.fields.recipe_fields import RECIPE_PREFIX
 from catalog.fields.snapshots import Snapshot
 from connections.providers.spec import NO_RECIPE, TrainerMode
 from launches.labels import Labels
-from launches.recipes import DATASET
+from launches.recipes import DATASET, EVALUATION
 from launches.resolve import CONTINUE_FROM, RECIPE, WHEN_INTERRUPTED
 from wire.errors import InvalidArgument, Violation
 from wire.numbers import read_whole
@@ -26,6 +26,7 @@ WIRE = {
     CONTINUE_FROM: "trainingConfig.warmStartFrom",
     RECIPE: "recipe.name",
     DATASET: "dataset",
+    EVALUATION: "evaluationDataset",
     WHEN_INTERRUPTED: "whenInterrupted",
     "purpose": "purpose",
     "managed_by": "managedBy",
@@ -33,7 +34,7 @@ WIRE = {
     "custom_image_tag": "trainingConfig.customImageTag",
 }
 """Where the fields of a launch stand in the request, those that the shape owns last."""
-_NO_INPUTS = frozenset({"job_id", "purpose", "managed_by", WHEN_INTERRUPTED, RECIPE, DATASET})
+_NO_INPUTS = frozenset({"job_id", "purpose", "managed_by", WHEN_INTERRUPTED, RECIPE, DATASET, EVALUATION})
 _LOOP = "the caller's own loop drives a trainer here, and decides this"
 _DATA = "a trainer here gets its data from the caller's own loop, where no recipe is named"
 _ENGINE = "what a trainer is started with is its shape's and its connection's to say"
@@ -86,7 +87,7 @@ def refuse_unavailable(body: Mapping[str, Any]) -> None:
     wanted = [
         (path, why)
         for path, why in UNAVAILABLE.items()
-        if not _says_nothing(value_at(body, path)) and not (drives_itself and path == WIRE[DATASET])
+        if not _says_nothing(value_at(body, path)) and not (drives_itself and path in (WIRE[DATASET], WIRE[EVALUATION]))
     ]
     if wanted:
         raise InvalidArgument(
@@ -132,7 +133,7 @@ def _recipe_inputs(body: Mapping[str, Any]) -> dict[str, Any]:
     """The recipe, its parameters, and the dataset, where a recipe is named."""
     told = {name: value for name, value in (body.get("recipe") or {}).items() if not _blank(value)}
     name = told.pop("name", NO_RECIPE)
-    dataset = {DATASET: body["dataset"]} if body.get("dataset") else {}
+    dataset = {name: body[WIRE[name]] for name in (DATASET, EVALUATION) if body.get(WIRE[name])}
     return {RECIPE: name} | dataset | {f"{RECIPE_PREFIX}{parameter}": value for parameter, value in told.items()}
 
 

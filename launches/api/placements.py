@@ -10,10 +10,9 @@ from rest_framework import serializers
 from connections.providers.spec import TrainerSpec
 from launches.api.resources import STATES, TrainerJobSerializer
 from launches.domain.check_launch import REFUSED, CheckedLaunch
-from launches.estimates import estimate_time
+from launches.estimates import forecast_of
 from launches.models import Launch
 from launches.placement import Outlook, Verdict
-from launches.recipes import outlook_of
 from wire.times import rfc3339
 
 NOT_THERE = "JOB_STATE_UNSPECIFIED"
@@ -71,16 +70,28 @@ class RunSerializer(serializers.Serializer[CheckedLaunch]):
     estimatedSeconds = serializers.ListField(
         child=serializers.FloatField(), read_only=True, help_text="least and most, by earlier runs; empty before any"
     )
-    exact = serializers.BooleanField(read_only=True, help_text="false where packing makes them fewer")
+    exact = serializers.BooleanField(
+        read_only=True, help_text="false where packing makes them fewer, or a batch counts tokens"
+    )
+    tokensPerEpoch = serializers.CharField(
+        read_only=True, allow_null=True, help_text="at most; int64 as a string; null where nobody counted them"
+    )
+    longestRowTokens = serializers.IntegerField(read_only=True, allow_null=True, help_text="null: not counted")
+    cutRows = serializers.IntegerField(
+        read_only=True, allow_null=True, help_text="at most so many are longer than the context; null: not counted"
+    )
+    checkpointBytes = serializers.CharField(
+        read_only=True, allow_null=True, help_text="of all saves; int64 as a string; null before any was saved here"
+    )
 
     def to_representation(self, checked: CheckedLaunch) -> dict[str, Any]:
         """Counted in optimizer steps; empty of a recipe that trains on no dataset."""
         launch = checked.launch
         spec = TrainerSpec.from_json(launch.spec)
-        outlook = outlook_of(spec)
-        if outlook is None:
+        forecast = forecast_of(launch.shape_version, launch.account, spec)
+        if forecast is None:
             return {}
-        estimate = estimate_time(launch.shape_version, launch.account, spec, outlook)
+        outlook, estimate = forecast.outlook, forecast.time
         return {
             "steps": outlook.steps,
             "stepsPerEpoch": outlook.steps_an_epoch,
@@ -88,7 +99,15 @@ class RunSerializer(serializers.Serializer[CheckedLaunch]):
             "checkpoints": outlook.checkpoints,
             "estimatedSeconds": [round(estimate.low, 1), round(estimate.high, 1)] if estimate else [],
             "exact": outlook.is_exact,
+            "tokensPerEpoch": _whole(forecast.tokens_an_epoch),
+            "longestRowTokens": forecast.longest,
+            "cutRows": forecast.cut,
+            "checkpointBytes": _whole(forecast.checkpoint_bytes),
         }
+
+
+def _whole(number: int | None) -> str | None:
+    return None if number is None else str(number)
 
 
 @extend_schema_serializer(component_name="CreatedRlorTrainerJob")

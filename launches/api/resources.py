@@ -187,6 +187,12 @@ class TrainerJobSerializer(SettingsSerializer):
     dataset = serializers.CharField(
         required=False, allow_null=True, allow_blank=True, help_text="what a recipe trains on; else must be empty"
     )
+    evaluationDataset = serializers.CharField(
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        help_text="what a recipe measures in place of rows that it holds out; else must be empty",
+    )
     recipe = serializers.DictField(
         child=AnyInput(),
         required=False,
@@ -196,7 +202,6 @@ class TrainerJobSerializer(SettingsSerializer):
     useReservation = serializers.BooleanField(required=False, allow_null=True, help_text="without effect")
     preemptible = UnsupportedInput()
     reservationTarget = UnsupportedInput()
-    evaluationDataset = UnsupportedInput()
     evalAutoCarveout = UnsupportedInput()
     awsS3Config = UnsupportedInput()
     azureBlobStorageConfig = UnsupportedInput()
@@ -241,6 +246,8 @@ class TrainerJobSerializer(SettingsSerializer):
             "dataset": spec.dataset.name if spec.dataset else "",
             "useReservation": False,
         }
+        if spec.evaluation:
+            answer["evaluationDataset"] = spec.evaluation.name
         if spec.recipe_parameters:
             answer["recipe"] = {"name": spec.recipe, **spec.recipe_parameters}
         return in_order(answer, self.fields)

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from catalog.fields.inputs import Input
 from catalog.fields.launch_fields import every_field
 from launches.pages.forms import read_inputs
-from launches.recipes import DATASET, is_of_recipe
+from launches.recipes import DATASET, EVALUATION, is_of_recipe
 from launches.resolve import CONNECTION, CONTINUE_FROM, RECIPE, REFERENCE, WHEN_INTERRUPTED
 from wire.errors import Violation
 
@@ -23,6 +23,7 @@ LEFT = "left"
 LABELS = {
     RECIPE: "Recipe",
     DATASET: "Dataset",
+    EVALUATION: "Evaluation dataset",
     CONNECTION: "Where it runs",
     CONTINUE_FROM: "Continue from",
     WHEN_INTERRUPTED: "When interrupted",

@@ -16,9 +16,7 @@ from catalog.fields.texts import limits_text
 from catalog.labels import value_label
 from catalog.text_rules import shortened
 from connections.providers.base import Recipe
-from connections.providers.recipe_parameters import RecipeParameter
-from connections.providers.spec import DatasetFile, TrainerMode
-from launches.recipes import DATASET, field_of, input_of, label_of
+from connections.providers.spec import TrainerMode
 from launches.resolve import (
     CONNECTION,
     CONTINUE_FROM,
@@ -41,7 +39,7 @@ OWN_NAMES = frozenset(
 
 FORM_PREFIX = "id_"
 """Of the ids of the form's inputs."""
-_KEYBOARDS = {FieldType.INTEGER: "numeric", FieldType.NUMBER: "decimal"}
+KEYBOARDS = {FieldType.INTEGER: "numeric", FieldType.NUMBER: "decimal"}
 
 
 def read_inputs(posted: Iterable[tuple[str, Sequence[Any]]]) -> tuple[dict[str, str], tuple[Violation, ...]]:
@@ -106,62 +104,6 @@ def form_fields(
     return tuple(fields)
 
 
-def recipe_fields(
-    recipe: Recipe | None, datasets: Sequence[DatasetFile], inputs: Mapping[str, Any], violations: Sequence[Violation]
-) -> tuple[Input, ...]:
-    """What the recipe lets people set: the dataset where it trains on one, and its parameters."""
-    errors: dict[str, list[str]] = {}
-    for violation in violations:
-        errors.setdefault(violation.field, []).append(violation.description)
-    if recipe is None:
-        return ()
-    fields = [_parameter(one, inputs, tuple(errors.get(input_of(one), ()))) for one in recipe.parameters]
-    if recipe.formats:
-        fields.insert(0, _dataset(recipe, datasets, inputs.get(DATASET), tuple(errors.get(DATASET, ()))))
-    return tuple(fields)
-
-
-def _dataset(recipe: Recipe, datasets: Sequence[DatasetFile], given: Any, errors: tuple[str, ...]) -> Input:
-    value = value_label(given)
-    fitting = [each for each in datasets if each.format.lower() in recipe.formats]
-    first = "choose one" if fitting else f"there is none of {' or '.join(recipe.formats)} rows: upload one first"
-    named = {each.name.rpartition("/")[2]: each.name for each in fitting}
-    value = named.get(value, value)
-    return Input(
-        prefix=FORM_PREFIX,
-        name=DATASET,
-        label="Dataset",
-        help=f"A dataset of this account with rows of {' or '.join(recipe.formats)}.",
-        value=value,
-        default="",
-        wide=True,
-        options=options_of(
-            [("", first), *((each.name, label_of(each)) for each in fitting)], value, odd="does not fit"
-        ),
-        errors=errors,
-    )
-
-
-def _parameter(parameter: RecipeParameter, inputs: Mapping[str, Any], errors: tuple[str, ...]) -> Input:
-    field = field_of(parameter)
-    default = value_label(parameter.default)
-    value = value_label(inputs.get(field.name, parameter.default))
-    return Input(
-        prefix=FORM_PREFIX,
-        name=field.name,
-        label=field.label,
-        help=f"{field.help}\nDefault {default}: {parameter.source}",
-        value=value,
-        default=default,
-        unit=parameter.unit,
-        limits="" if field.choices else limits_text(field),
-        placeholder=f"default {default}",
-        keyboard=_KEYBOARDS.get(field.type, "text"),
-        options=options_of(((each, each) for each in map(value_label, field.choices)), value, odd="not offered"),
-        errors=errors,
-    )
-
-
 def _input(field: LaunchField, subject: Subject, inputs: Mapping[str, Any], errors: tuple[str, ...]) -> Input:
     of_a_model = field.type is FieldType.MODEL
     default = subject.base_model if of_a_model else field.default
@@ -176,7 +118,7 @@ def _input(field: LaunchField, subject: Subject, inputs: Mapping[str, Any], erro
         default=value_label(default),
         limits=limits_text(field),
         placeholder=PLACES[field.name].placeholder or f"default {value_label(default)}",
-        keyboard=_KEYBOARDS.get(field.type, "text"),
+        keyboard=KEYBOARDS.get(field.type, "text"),
         optional=PLACES[field.name].optional,
         wide=of_a_model,
         options=options_of(zip(choices, choices, strict=True), value, odd="not offered"),

@@ -18,13 +18,14 @@ from catalog.usage import KEY_VARIABLE, PUBLIC_URL, URL_VARIABLE
 from connections.opened import runs_here
 from connections.providers.spec import NO_RECIPE, TrainerSpec
 from launches.domain.create_launch import job_id_from
-from launches.estimates import TimeEstimate, estimate_time
+from launches.estimates import Forecast, TimeEstimate, forecast_of
 from launches.models import Launch
 from launches.pages.facts import gpu_total, locked_facts
-from launches.pages.forms import LaunchPlace, form_fields, recipe_fields
+from launches.pages.forms import LaunchPlace, form_fields
+from launches.pages.recipe_inputs import recipe_fields
 from launches.pages.render import Address, RenderedRequest, render_request
 from launches.placement import Offer, connections_of, default_offer, place, refusal_sentence
-from launches.recipes import RunOutlook, narrowed, of_recipe, outlook_of
+from launches.recipes import narrowed, of_recipe
 from launches.resolve import CONNECTION, RECIPE, read_recipe, settled
 from launches.subjects import subject_of
 from wire.counts import quantity
@@ -44,7 +45,7 @@ class LaunchPreview:
     `recipe_fields` are those of `shown_recipe`, the recipe that was chosen. `request` is None where there are
     violations; `recipe` is what drives the trainer beside it, "" where the user's own loop does; `offer` is who takes
     the spec as it stands, or the defaults' offer where it does not resolve. `default_refusal` says why nothing of this
-    shape can be launched here, "" where it can. `outlook` is what a run on a dataset will be, and `takes` how long it
+    shape can be launched here, "" where it can. `forecast` is what a run on a dataset will be, and `takes` how long it
     will take, "" where nobody knows.
     """
 
@@ -57,7 +58,7 @@ class LaunchPreview:
     gpus: str
     offer: Offer
     default_refusal: str
-    outlook: RunOutlook | None
+    forecast: Forecast | None
     takes: str
     shown_recipe: str
 
@@ -104,7 +105,7 @@ def preview_launch(
     spec = placement.spec if isinstance(placement.spec, TrainerSpec) else default
     job, address = job_id_from(owner, key), _address(version)
     request = None if found else render_request(spec, account=_id(account), job=job, address=address)
-    outlook = None if found else outlook_of(spec)
+    forecast = None if found else forecast_of(version, account, spec)
     return LaunchPreview(
         fields=form_fields(subject, offered.recipes, inputs, violations, _places(offered)),
         recipe_fields=recipe_fields(chosen, subject.datasets, inputs, violations),
@@ -115,8 +116,8 @@ def preview_launch(
         gpus=gpu_total(spec, None if found else placement.beside.reference),
         offer=placement.offer,
         default_refusal=refusal_sentence(offered) if offered.connection is None else "",
-        outlook=outlook,
-        takes=_takes(estimate_time(version, account, spec, outlook)),
+        forecast=forecast,
+        takes=_takes(forecast.time if forecast else None),
         shown_recipe=chosen.name if chosen else "",
     )
 
@@ -127,6 +128,8 @@ def _takes(estimate: TimeEstimate | None) -> str:
         return ""
     low, high = (duration_label(max(1, round(seconds))) for seconds in (estimate.low, estimate.high))
     span = low if low == high else f"{low} to {high}"
+    if estimate.by_validation:
+        return f"About {span} of steps, judged by the speed of this version's validation."
     return f"About {span}, judged by {quantity(estimate.runs, 'earlier run')} from this version."
 
 

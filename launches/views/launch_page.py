@@ -293,6 +293,7 @@ def _settings(spec: TrainerSpec) -> list[tuple[str, str]]:
         ("Inactivity timeout", duration_label(spec.inactivity_timeout_seconds)),
         ("Recipe", spec.recipe),
         *([("Dataset", spec.dataset.name)] if spec.dataset else []),
+        *([("Evaluation dataset", spec.evaluation.name)] if spec.evaluation else []),
         *(
             (name.replace("_", " ").capitalize(), value_label(each))
             for name, each in (spec.recipe_parameters or {}).items()

@@ -16,10 +16,12 @@ from accounts.models import Account, User
 from accounts.scopes import Scope
 from catalog.fields.launch_fields import newest_edition
 from catalog.fields.narrowing import narrow
-from connections.providers.base import MetricPage
+from connections.models import Connection
+from connections.providers.base import CheckpointKind, MetricPage
 from connections.providers.evaluations import EvaluationRecord, RunPlan, Sample
 from connections.providers.spec import NO_RECIPE, TrainerMode, TrainerSpec
 from connections.providers.states import AttemptState
+from datasets.models import TokenCount
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import claim_attempt
 from launches.models import Launch
@@ -75,7 +77,8 @@ def test_the_form_shows_the_fields_of_the_recipe_and_launches_it(
         "version": version.version_id,
     }
     outlook = text(signed_in.post(form(version, "launch_preview"), posted))
-    assert "16 steps</strong>, 4 an epoch; 1 row held out to measure; 1 checkpoint." in outlook
+    assert "16 steps</strong>, 4 an epoch; 1 row held out to measure; 1 checkpoint, of a size" in outlook
+    assert "Tokens: not counted." in outlook
     assert signed_in.post(form(version), posted | {"idempotency_key": "k1"}).status_code == 303
     spec = TrainerSpec.from_json(Launch.objects.get().spec)
     assert spec.dataset is not None and spec.recipe_parameters is not None
@@ -128,7 +131,8 @@ def test_all_that_is_wrong_is_refused_at_once_by_form_and_api(
     body = {"dataset": "pairs", "recipe": {"name": "dpo", "epochs": 2, "batch_rows": 5}}
     status, checked = caller.post(f"{jobs}&validateOnly=true", body)
     wanted = {"steps": 8, "stepsPerEpoch": 4, "heldOutRows": 1, "checkpoints": 1}
-    assert checked["run"] == wanted | {"estimatedSeconds": [], "exact": True}
+    unknown = dict.fromkeys(("tokensPerEpoch", "longestRowTokens", "cutRows", "checkpointBytes"))
+    assert checked["run"] == wanted | {"estimatedSeconds": [], "exact": True} | unknown
     status, made = caller.post(jobs, body)
     assert status == 200 and made["dataset"] == pairs.name and made["recipe"]["beta"] == 0.1
     assert caller.post(jobs, {"recipe": {"name": "orpo"}})[0] == 400, "it names no dataset"
@@ -159,6 +163,40 @@ def test_what_the_version_narrows_is_the_limit_of_form_api_and_record(
     assert signed_in.post(form(version), posted).status_code == 303
     parameters = Launch.objects.get().spec["recipe_parameters"]
     assert (parameters["epochs"], parameters["schedule"], parameters["warmup"]) == (2, "linear", 3)
+
+
+def test_what_a_run_will_take_is_the_same_for_form_and_api(signed_in: Client, local: Account, launcher: User) -> None:
+    version, chats = make_tiny_version(), make_dataset(account=local, owner=launcher, data=CHATS, dataset_id="chats")
+    make_dataset(account=local, owner=launcher, data=CHATS, dataset_id="others")
+    posted = {"recipe": "sft", "dataset": "chats", "evaluation_dataset": "others", "recipe.batch_tokens": "6000"}
+    posted |= {"version": version.version_id, "recipe.epochs": "2", "idempotency_key": "k"}
+    unknown = text(signed_in.post(form(version, "launch_preview"), posted))
+    assert "At most <strong" in unknown and ">40 steps<" in unknown and "not counted" in unknown
+    shape = version.shape.base_model
+    counts = [0] * 11 + [17, 3]  # 17 rows of 1,024 to 2,047 tokens, 3 of up to 4,095
+    TokenCount.objects.create(
+        dataset=chats, base_model=shape.name, connection=Connection.objects.get(), finished_at=NOW,
+        lengths={"counts": counts, "total": 30_000, "longest": 3000},
+    )  # fmt: skip
+    counted = text(signed_in.post(form(version, "launch_preview"), posted))
+    assert "About <strong" in counted and ">10 steps<" in counted and "held out to measure" not in counted
+    assert "At most 30,000 tokens an epoch; the longest row has 3,000." in counted
+    assert ">3 rows</strong> are longer than the context of 2,048 tokens, and cut" in counted
+
+    assert signed_in.post(form(version), posted).status_code == 303
+    launch = Launch.objects.get()
+    assert launch.spec["evaluation"]["name"].endswith("/others")
+    make_checkpoint(launch, kind=CheckpointKind.TRAINING, size_bytes=3000)
+    make_checkpoint(launch, kind=CheckpointKind.SAMPLER, size_bytes=1000)
+    caller = make_caller(account=local, user=launcher, scope=Scope.LAUNCH)
+    jobs = f"/v1/accounts/local/rlorTrainerJobs?trainingShape={version.shape.name}&validateOnly=true"
+    body = {"dataset": "chats", "evaluationDataset": "others", "recipe": {"name": "sft", "epochs": 2}}
+    body["recipe"] |= {"batch_tokens": 6000}  # type: ignore[operator]
+    run = caller.post(jobs, body)[1]["run"]
+    told = [run[name] for name in ("steps", "heldOutRows", "tokensPerEpoch", "cutRows", "checkpointBytes", "exact")]
+    assert told == [10, 0, "30000", 3, "4000", False]
+    refused = caller.post(jobs, body | {"evaluationDataset": "nowhere"})[1]
+    assert refused["details"][1]["fieldViolations"][0]["field"] == "evaluationDataset"
 
 
 def measured(number: int, step: int, loss: float) -> EvaluationRecord:

@@ -300,6 +300,26 @@ def test_packed_rows_are_trained_on_together(opened: Any) -> None:
     assert plan["tokens_an_epoch"] - 8 < inputs < plan["tokens_an_epoch"], "all rows, less one token a sequence"
 
 
+def test_batches_of_tokens_and_rows_that_are_measured_alone(opened: Any, tmp_path: Path) -> None:
+    apart = write_rows(tmp_path / "apart.jsonl", CHATS[:4])
+    told: dict[str, Any] = {"trainer_mode": "LORA_TRAINER", "base_model": CHAT_MODEL, "evaluation": str(apart)}
+    told["parameters"] = {"epochs": 2, "batch_tokens": 150, "evaluation_split": 50, "seed": 5}
+    tuning, _, run = opened("tokens", CHATS, **told)
+    tuning.run()
+    (plan,) = records(run, "plan")
+    assert (plan["rows"], plan["held_out"]) == (len(CHATS), 4), "none of the dataset's rows are held out"
+    judge = make_objective(tuning.driver, tuning.rows, tuning.formatter, {}, None)
+    survey = tuning._survey(judge, tuning.rows)
+    order, _ = tuning._plan(survey)
+    for epoch in range(2):
+        steps = [order.at(epoch * plan["steps_an_epoch"] + at) for at in range(plan["steps_an_epoch"])]
+        assert sorted(row for units in steps for (row,) in units) == list(range(len(CHATS)))
+        sums = [sum(survey.tokens[row] for (row,) in units) for units in steps]
+        assert all(total <= 150 or len(units) == 1 for total, units in zip(sums, steps, strict=True))
+        assert len(steps) < len(CHATS)
+    assert [each["step"] for each in records(run, "evaluation")] == [0, plan["steps"]]
+
+
 def test_a_trainer_process_runs_a_dataset_and_refuses_another_one(start: Starter, tmp_path: Path) -> None:
     path = write_rows(tmp_path / "rows.jsonl", COMPLETIONS)
     told = {"recipe": "sft", "dataset": str(path), "trainer_mode": "LORA_TRAINER", "parameters": {"epochs": 1}}

@@ -21,7 +21,7 @@ from trainer.recipes.declared import formats_of, read_parameters
 from trainer.recipes.driver import Driver
 from trainer.recipes.formats import Formatter, format_of
 from trainer.recipes.objectives import Objective, make_objective
-from trainer.recipes.plan import Order, held_out, pack
+from trainer.recipes.plan import MOST_HELD_OUT, Order, batches_of, held_out, pack, picked
 from trainer.recipes.rows import DatasetError, Rows
 from trainer.recipes.samples import Question, Sample, answer_all
 from trainer.recipes.schedule import rate_at
@@ -76,11 +76,12 @@ class Survey:
 
 @dataclass
 class Tuning:
-    """One run of SFT, DPO or ORPO."""
+    """One run of SFT, DPO or ORPO. `evaluation` are rows that are measured, None where rows of the dataset are."""
 
     driver: Driver
     parts: Parts
     rows: Rows
+    evaluation: Rows | None
     tokenizer: Any
     formatter: Formatter
     parameters: dict[str, Any]
@@ -96,9 +97,15 @@ class Tuning:
         parameters = read_parameters(config.recipe, config.parameters)
         rows = Rows(config.dataset, config.dataset_sha256)
         log.info("dataset: %d rows, as asked for", len(rows))
+        evaluation = Rows(config.evaluation, config.evaluation_sha256) if config.evaluation else None
         tokenizer = AutoTokenizer.from_pretrained(model_directory, local_files_only=True)
         formatter = Formatter(tokenizer, config.base_model, config.max_context_length)
-        return cls(driver, parts, rows, tokenizer, formatter, dict(parameters), in_order)
+        return cls(driver, parts, rows, evaluation, tokenizer, formatter, dict(parameters), in_order)
+
+    @property
+    def measured(self) -> Rows:
+        """Those among which the held-out rows are."""
+        return self.evaluation or self.rows
 
     @property
     def config(self) -> TrainerConfig:
@@ -108,15 +115,19 @@ class Tuning:
     def run(self) -> str:
         """Run to the end and return one sentence that says what was done. Raises OperationError."""
         config, driver, told = self.config, self.driver, self.parameters
-        objective = make_objective(driver, self.rows, self.formatter, told, None)
-        survey = self._survey(objective)
+        judge = make_objective(driver, self.rows, self.formatter, told, None)
+        survey = self._survey(judge, self.rows)
+        if self.evaluation:
+            usable = self._survey(judge, self.evaluation).usable
+            self.held_out = picked(usable, min(MOST_HELD_OUT, len(usable)), seed=told["seed"])
         order, steps = self._plan(survey)
         model_id = driver.create_model(seed=told["seed"])
-        if config.recipe == "dpo":
-            objective = make_objective(driver, self.rows, self.formatter, told, self._reference())
+        reference = self._reference() if config.recipe == "dpo" else None
+        objective = make_objective(driver, self.rows, self.formatter, told, reference)
+        measure = make_objective(driver, self.measured, self.formatter, told, reference)
         first, last = driver.resume(model_id), config.start_step + steps
         if first == config.start_step:
-            self._evaluate(objective, model_id, first)
+            self._evaluate(measure, model_id, first)
         for step in range(first, last):
             at, done = step - config.start_step, step + 1
             objective.train(model_id, order.at(at))
@@ -124,7 +135,7 @@ class Tuning:
             driver.step(model_id, rate, objective.normalization)
             saves = done == last or (at + 1) % told["save_every"] == 0
             if saves or (at + 1) % told["evaluation_every"] == 0:
-                self._evaluate(objective, model_id, done)
+                self._evaluate(measure, model_id, done)
             if saves:
                 driver.save("save_weights_for_sampler", model_id, done)
                 driver.save("save_weights", model_id, done)  # last: who goes on from it has all that came before
@@ -137,12 +148,12 @@ class Tuning:
         self.driver.load_start(reference)
         return reference
 
-    def _survey(self, objective: Objective) -> Survey:
+    def _survey(self, objective: Objective, rows: Rows) -> Survey:
         """Look at every row once, so that what is wrong is said before the first step."""
         usable, tokens, cut = [], array("I"), 0
         allowed, told_at = formats_of(self.config.recipe), time.monotonic()
-        for row in range(len(self.rows)):
-            content, line = self.rows.read(row), self.rows.line(row)
+        for row in range(len(rows)):
+            content, line = rows.read(row), rows.line(row)
             kind = format_of(content, line)
             if kind not in allowed:
                 raise DatasetError(
@@ -156,23 +167,26 @@ class Tuning:
                 usable.append(row)
             if time.monotonic() - told_at > TELL_EVERY_S:
                 told_at = time.monotonic()
-                log.info("dataset: counted the tokens of %d of %d rows", row + 1, len(self.rows))
+                log.info("dataset: counted the tokens of %d of %d rows", row + 1, len(rows))
         if not usable:
             raise DatasetError(
                 f"No row has a token to learn within the {self.config.max_context_length} tokens of the context. "
                 "Choose a shape with a longer context, or shorter rows."
             )
-        return Survey(usable, tokens, len(self.rows) - len(usable), cut)
+        return Survey(usable, tokens, len(rows) - len(usable), cut)
 
     def _plan(self, survey: Survey) -> tuple[Order, int]:
         """The order of the rows and the number of steps, which are put on record."""
         told, limit = self.parameters, self.config.max_context_length
-        self.held_out = held_out(survey.usable, percent=told["evaluation_split"], seed=told["seed"])
-        apart = set(self.held_out)
+        if self.evaluation is None:
+            self.held_out = held_out(survey.usable, percent=told["evaluation_split"], seed=told["seed"])
+        apart = set(() if self.evaluation else self.held_out)
         train = [row for row in survey.usable if row not in apart]
         packs = told.get("packing") == "yes"
         units = pack(train, survey.tokens, limit=limit, seed=told["seed"]) if packs else [(row,) for row in train]
-        order = Order(units, told["batch_rows"], told["seed"])
+        most, seed = told["batch_tokens"], told["seed"]
+        batches = batches_of(units, survey.tokens, limit=most, seed=seed) if most else ()
+        order = Order(units, told["batch_rows"], seed, batches)
         steps = order.steps_an_epoch * told["epochs"]
         steps = min(steps, told["steps"] or steps) + self.config.extra_steps
         self.questions = self._questions(train)
@@ -189,8 +203,9 @@ class Tuning:
         return order, steps
 
     def _questions(self, train: list[int]) -> list[Question]:
-        asked = [*self.held_out, *train][: self.parameters["samples"]]
-        return [Question(*self.formatter.question(self.rows.read(row), self.rows.line(row))) for row in asked]
+        asked = (self.held_out if self.evaluation else [*self.held_out, *train])[: self.parameters["samples"]]
+        rows = self.measured
+        return [Question(*self.formatter.question(rows.read(row), rows.line(row))) for row in asked]
 
     def _evaluate(self, objective: Objective, model_id: str, step: int) -> None:
         if not self.held_out and not self.questions:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from connections.providers.base import NotYet, Rejected, Retryable, Submission
 from connections.providers.local.users import ROOT, SHARED_FILE, JobUser
+from connections.providers.spec import DatasetFile
 from connections.providers.trainer_files import files
+from connections.providers.trainer_files.config import data_of
 from connections.providers.trainer_files.copying import STEP_SECONDS, beside_of, go_on_copying, how_far
 from connections.providers.trainer_files.job_folders import JobFolders
 
@@ -26,16 +28,18 @@ class LocalDatasets:
     least_free_bytes: int
 
     def bring(self, submission: Submission) -> None:
-        """Copy the dataset that the submission trains on into its job's folder, once for all attempts.
+        """Copy the files that the submission trains on and measures into its job's folder, once for all attempts.
 
         A copy and no link: whoever owns a file, or has it open, writes to all of its names. Nobody else waits for it.
         Errors: `NotYet` with how far it is, `Rejected`, `Retryable` without the space for it, `OSError`.
         """
-        dataset = submission.spec.dataset
-        if dataset is None:
-            return
         job_directory = self.jobs.place_for(submission).parent.parent
-        target, source = job_directory / files.DATASET, self.folder / Path(dataset.file).name
+        for dataset, name in data_of(submission.spec):
+            self._bring(dataset, job_directory, job_directory / name)
+
+    def _bring(self, dataset: DatasetFile, job_directory: Path, target: Path) -> None:
+        """Errors: as above."""
+        source = self.folder / Path(dataset.file).name
         if target.exists():
             return
         if not source.is_file():
@@ -71,8 +75,9 @@ class LocalDatasets:
 
 
 def let_read(job_directory: Path, user: JobUser) -> None:
-    """Let the job's user read the dataset, where there is one, and not write it. Errors: `OSError`."""
-    target = job_directory / files.DATASET
-    if target.exists():
-        os.chown(target, ROOT, user.uid)
-        target.chmod(SHARED_FILE)
+    """Let the job's user read, and not write, what it trains on and measures, where that is any. Errors: `OSError`."""
+    for name in (files.DATASET, files.EVALUATION):
+        target = job_directory / name
+        if target.exists():
+            os.chown(target, ROOT, user.uid)
+            target.chmod(SHARED_FILE)

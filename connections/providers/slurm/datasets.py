@@ -7,19 +7,24 @@ from pathlib import Path
 
 from connections.providers.base import NotYet, Rejected, Submission
 from connections.providers.slurm.ground import SlurmGround
+from connections.providers.spec import DatasetFile
 from connections.providers.trainer_files import files
+from connections.providers.trainer_files.config import data_of
 from connections.providers.trainer_files.copying import STEP_SECONDS, go_on_copying, how_far
 
 LOCK = "dataset.lock"
 
 
 def bring(ground: SlurmGround, submission: Submission) -> None:
-    """Copy what the submission trains on. Errors: `NotYet` with how far it is, `Rejected`, `OSError`."""
-    dataset = submission.spec.dataset
-    if dataset is None:
-        return
+    """Copy what the submission trains on and measures. Errors: `NotYet` with how far it is, `Rejected`, `OSError`."""
     job_directory = ground.folders.place_for(submission).parent.parent
-    target, source = job_directory / files.DATASET, ground.datasets / Path(dataset.file).name
+    for dataset, name in data_of(submission.spec):
+        _bring(ground, dataset, job_directory, job_directory / name)
+
+
+def _bring(ground: SlurmGround, dataset: DatasetFile, job_directory: Path, target: Path) -> None:
+    """Errors: as above."""
+    source = ground.datasets / Path(dataset.file).name
     if target.exists():
         return
     if not source.is_file():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from connections.providers.spec import TrainerMode, TrainerSpec
+from connections.providers.spec import DatasetFile, TrainerMode, TrainerSpec
 from connections.providers.trainer_files import files
 from wire.names import CROSS_JOB, is_id, parse_checkpoint_name
 
@@ -48,8 +49,17 @@ def make_config(
         "extra_steps": spec.extra_steps or 0,
         "dataset": str(job_directory / files.DATASET) if spec.dataset else None,
         "dataset_sha256": spec.dataset.sha256 if spec.dataset else None,
+        "evaluation": str(job_directory / files.EVALUATION) if spec.evaluation else None,
+        "evaluation_sha256": spec.evaluation.sha256 if spec.evaluation else None,
         "parameters": spec.recipe_parameters or {},
     }
+
+
+def data_of(spec: TrainerSpec) -> Iterator[tuple[DatasetFile, str]]:
+    """What the trainer is given to read, and what each file is called in its job's folder."""
+    for dataset, name in ((spec.dataset, files.DATASET), (spec.evaluation, files.EVALUATION)):
+        if dataset:
+            yield dataset, name
 
 
 def _mode(spec: TrainerSpec) -> str:

@@ -45,6 +45,7 @@ ATTEMPTS = "attempts"  # of the job, with the next two: one folder each, by numb
 CHECKPOINTS = "checkpoints"  # of the job, beside its attempts
 SAMPLER = "sampler"  # the same: weights alone, for a sampler
 DATASET = "dataset.jsonl"  # the same: what its recipe trains on
+EVALUATION = "evaluation.jsonl"  # the same: what it measures, where that is a file by itself
 DELETED = "deleted"  # the same: nothing but checkpoints is kept of the job, and nothing runs under its id again
 
 
