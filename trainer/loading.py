@@ -37,4 +37,9 @@ def load_parts(config: TrainerConfig, checkpoints: Checkpoints, sessions: Sessio
         facts.vocabulary,
         seconds,
     )
+    if not facts.comes_apart:
+        log.warning(
+            "%s computes the logits of a batch all at once, for they come from more than its head alone",
+            facts.architecture,
+        )
     return Parts(config, host, checkpoints, sampler, MetricsLog(config.directory / "metrics.jsonl")), directory

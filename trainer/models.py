@@ -23,6 +23,7 @@ from transformers import AutoModelForCausalLM
 
 from trainer.config import FORWARD_ONLY, POLICY, TrainerConfig
 from trainer.errors import OperationError
+from trainer.logprobs import comes_apart
 from trainer.sessions import Sessions
 from trainer.wire import CreateModel
 
@@ -87,7 +88,8 @@ class HeldModel:
 class BaseFacts:
     """What is known of the base weights once they are loaded.
 
-    linear: names of its linear modules; output: the name of that which makes the logits.
+    linear: names of its linear modules; output: the name of that which makes the logits. comes_apart: whether that
+    makes them alone, so that they need not be made all at once.
     """
 
     parameters: int
@@ -95,6 +97,7 @@ class BaseFacts:
     architecture: str
     linear: tuple[str, ...]
     output: str | None
+    comes_apart: bool
 
 
 class ModelHost:
@@ -245,6 +248,7 @@ def base_facts(module: Any) -> BaseFacts:
         architecture=str(module.config.model_type),
         linear=tuple(linear),
         output=next((name for name, part in linear.items() if part is output), None),
+        comes_apart=comes_apart(module, module.device),
     )
 
 

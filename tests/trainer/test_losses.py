@@ -9,9 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trainer import logprobs
+from trainer.logprobs import target_logprobs
 from trainer.losses import gradient_divisor, is_loss_token, token_losses
-from trainer.operations.forward import micro_batches, target_logprobs
-from trainer.passes import LOSSES, Datum
+from trainer.operations.forward import micro_batches
+from trainer.passes import LOSSES
 
 logprob = st.floats(-8, -0.01)
 signed = st.floats(-3, 3)
@@ -147,9 +149,31 @@ def test_log_probabilities_are_those_of_a_softmax(logits: torch.Tensor, data: st
 
 
 @given(st.lists(st.integers(1, 5000), min_size=1, max_size=40))
-def test_micro_batches_keep_order_and_stay_within_the_limit(lengths: list[int]) -> None:
-    data = [Datum([0] * length, {}) for length in lengths]
-    batches = list(micro_batches(data))
-    assert [datum for batch in batches for datum in batch] == data
+def test_micro_batches_hold_each_sequence_once_and_stay_within_the_limit(lengths: list[int]) -> None:
+    batches = list(micro_batches(lengths))
+    places = [place for batch in batches for place in batch]
+    assert sorted(places) == list(range(len(lengths)))
+    assert [lengths[place] for place in places] == sorted(lengths, reverse=True)
     for batch in batches:
-        assert len(batch) == 1 or max(len(datum.tokens) for datum in batch) * len(batch) <= 4096
+        assert len(batch) == 1 or max(lengths[place] for place in batch) * len(batch) <= 4096
+
+
+@pytest.mark.parametrize("width", [None, 3])
+def test_log_probabilities_of_some_tokens_at_a_time_are_those_of_all(
+    monkeypatch: pytest.MonkeyPatch, width: int | None
+) -> None:
+    """Values and gradients, of the hidden states and of the head."""
+    torch.manual_seed(1)
+    hidden, head = torch.randn(37, 16, requires_grad=True), torch.nn.Linear(16, 501)
+    targets = torch.randint(501, (37,) if width is None else (37, width))
+    slopes = torch.randn(targets.shape)
+    whole = target_logprobs(head(hidden), targets)
+    expected = torch.autograd.grad((whole * slopes).sum(), [hidden, head.weight, head.bias])
+    seen: list[int] = []
+    head.register_forward_hook(lambda _module, _inputs, logits: seen.append(logits.numel() * 4))
+    monkeypatch.setattr(logprobs, "LOGITS_BYTES", 5 * 501 * 4)
+    found = logprobs.chosen_logprobs(hidden, head, targets, 501)
+    torch.testing.assert_close(found, whole, atol=1e-5, rtol=1e-5)
+    gradients = torch.autograd.grad((found * slopes).sum(), [hidden, head.weight, head.bias])
+    torch.testing.assert_close(gradients, expected, atol=1e-5, rtol=1e-5)
+    assert len(seen) == 2 * 8 and max(seen) <= logprobs.LOGITS_BYTES

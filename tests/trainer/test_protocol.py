@@ -180,6 +180,17 @@ def test_several_targets_for_each_token(policy: RunningTrainer) -> None:
     policy.call("unload_model", {"model_id": model})
 
 
+def test_sequences_of_any_lengths_are_answered_in_the_order_of_the_call(policy: RunningTrainer) -> None:
+    """They are computed by length, with padding, and must not notice it."""
+    model = policy.create()
+    data = [make_datum([(7 * length + place) % 512 for place in range(length)]) for length in (3, 60, 1, 17, 59)]
+    together = policy.call("forward", forward_body(model, data))["loss_fn_outputs"]
+    alone = [policy.call("forward", forward_body(model, [datum]))["loss_fn_outputs"][0] for datum in data]
+    for one, other in zip(together, alone, strict=True):
+        assert one["logprobs"]["data"] == pytest.approx(other["logprobs"]["data"], abs=1e-5)
+    policy.call("unload_model", {"model_id": model})
+
+
 def test_a_record_is_kept_of_every_step(policy: RunningTrainer) -> None:
     model = policy.create()
     policy.call("forward_backward", forward_body(model, [make_datum(SEQUENCE, weights=[1.0] * 4 + [0.0] * 4)]))

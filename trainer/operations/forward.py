@@ -13,6 +13,7 @@ from torch import Tensor
 
 from trainer.config import FORWARD_ONLY
 from trainer.errors import OperationError
+from trainer.logprobs import chosen_logprobs, halves, target_logprobs
 from trainer.losses import is_loss_token, token_losses
 from trainer.metrics import StepRecord, process_peak_bytes
 from trainer.models import HeldModel
@@ -45,11 +46,11 @@ def run_pass(parts: Parts, request: Pass) -> dict[str, Any]:
     check_sequences(request.data, vocabulary=parts.host.facts.vocabulary, limit=parts.config.max_context_length)
     started = time.monotonic()
     with parts.host.active(model) as module:
-        results = [
-            result
-            for batch in micro_batches(request.data)
-            for result in _run_batch(parts, model, module, batch, request)
-        ]
+        found: dict[int, SequenceResult] = {}
+        for places in micro_batches([len(datum.tokens) for datum in request.data]):
+            batch = [request.data[place] for place in places]
+            found.update(zip(places, _run_batch(parts, model, module, batch, request), strict=True))
+    results = [found[place] for place in range(len(request.data))]
     totals = _totals(request, results, time.monotonic() - started)
     if request.backward:
         _accumulate(model, totals, request)
@@ -64,15 +65,17 @@ def run_pass(parts: Parts, request: Pass) -> dict[str, Any]:
     }
 
 
-def micro_batches(data: Sequence[Datum]) -> Iterator[list[Datum]]:
-    """Cut `data`, in order, into batches of at most MICRO_BATCH_TOKENS tokens, padding included, or of one datum."""
-    batch: list[Datum] = []
-    for datum in data:
-        longest = max(len(item.tokens) for item in [*batch, datum])
-        if batch and longest * (len(batch) + 1) > MICRO_BATCH_TOKENS:
+def micro_batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Put sequences of about the same length together: places in `lengths`, the longest first.
+
+    A batch has at most MICRO_BATCH_TOKENS tokens, padding included, or one sequence.
+    """
+    batch: list[int] = []
+    for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
+        if batch and lengths[batch[0]] * (len(batch) + 1) > MICRO_BATCH_TOKENS:
             yield batch
             batch = []
-        batch.append(datum)
+        batch.append(place)
     yield batch
 
 
@@ -91,23 +94,16 @@ def check_sequences(data: Sequence[Datum], *, vocabulary: int, limit: int) -> No
             )
 
 
-def target_logprobs(logits: Tensor, targets: Tensor) -> Tensor:
-    """Log-probability of each target, in float32: logits [batch, length, vocabulary], targets [batch, length(, K)]."""
-    logits = logits.float()
-    chosen = logits.gather(-1, targets.view(*logits.shape[:-1], -1))
-    return (chosen - logits.logsumexp(-1, keepdim=True)).view(targets.shape)
-
-
 def _run_batch(parts: Parts, model: HeldModel, module: Any, batch: list[Datum], request: Pass) -> list[SequenceResult]:
     device = parts.host.device
-    tokens, mask, targets, inputs = _padded(batch, device)
+    tokens, targets, inputs = _padded(batch, device)
     # What does not count may hold anything: it is selected away, not multiplied by 0, and its inputs are emptied, so
     # that it can spread no NaN, neither forwards nor backwards.
     ignored = targets == IGNORED
     inputs = {name: values.masked_fill(ignored, 0.0) for name, values in inputs.items()}
     targets = targets.masked_fill(ignored, 0)
     with torch.set_grad_enabled(request.backward):
-        logprobs = target_logprobs(module(input_ids=tokens, attention_mask=mask, use_cache=False).logits, targets)
+        logprobs = _logprobs(parts, module, tokens, targets, ~ignored)
         losses = token_losses(request.loss_fn, logprobs, inputs, request.settings)
         loss = losses[~ignored].sum()
         if not torch.isfinite(loss):
@@ -129,8 +125,19 @@ def _run_batch(parts: Parts, model: HeldModel, module: Any, batch: list[Datum], 
     return results
 
 
-def _padded(batch: list[Datum], device: torch.device) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
-    """Tokens and attention mask [batch, length]; targets, IGNORED where there are none, and inputs of that shape."""
+def _logprobs(parts: Parts, module: Any, tokens: Tensor, targets: Tensor, counted: Tensor) -> Tensor:
+    """Log-probabilities of those targets that count, 0 for the others."""
+    if not parts.host.facts.comes_apart:
+        return target_logprobs(module(input_ids=tokens, use_cache=False).logits, targets)
+    split = halves(module)
+    places = counted if counted.dim() == tokens.dim() else counted.any(-1)
+    hidden = split.hidden(tokens)
+    found = chosen_logprobs(hidden[places], split.head, targets[places], parts.host.facts.vocabulary)
+    return torch.zeros(targets.shape, device=targets.device).index_put((places,), found)
+
+
+def _padded(batch: list[Datum], device: torch.device) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    """Tokens [batch, length], padded on the right; targets, IGNORED where there are none, and inputs of that shape."""
     length, widest = max(len(datum.tokens) for datum in batch), max(datum.width or 0 for datum in batch)
     plain = (len(batch), length)
 
@@ -146,14 +153,13 @@ def _padded(batch: list[Datum], device: torch.device) -> tuple[Tensor, Tensor, T
 
     shape = (*plain, widest) if widest else plain
     tokens = pad([datum.tokens for datum in batch], plain, torch.long)
-    mask = pad([[1] * len(datum.tokens) for datum in batch], plain, torch.long)
     targets = pad([datum.inputs[TARGETS] for datum in batch], shape, torch.long, IGNORED)
     names = sorted({name for datum in batch for name in datum.inputs} - {TARGETS})
     inputs = {
         name: pad([datum.inputs.get(name) or [1.0] * len(datum.inputs[TARGETS]) for datum in batch], shape, torch.float)
         for name in names
     }
-    return tokens, mask, targets, inputs
+    return tokens, targets, inputs
 
 
 @dataclass(frozen=True)

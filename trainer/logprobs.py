@@ -1,0 +1,72 @@
+"""Log-probabilities of tokens, without ever holding the logits of a whole batch.
+
+The logits of 32,768 tokens over a vocabulary of 151,936 are 19 GiB in float32, and their gradients as much again. So
+the head of a model is applied to some tokens at a time, and once more when the gradients of those are computed.
+"""
+
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from peft import PeftModel
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+LOGITS_BYTES = 128 * 1024 * 1024
+"""Of the float32 logits that there are at a time; a few copies of them are made for the gradients."""
+_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Halves:
+    """A causal language model in two: what makes hidden states of tokens, and what makes logits of hidden states."""
+
+    body: Any
+    head: Any
+
+    def hidden(self, tokens: Tensor) -> Tensor:
+        """The last hidden states of tokens [batch, length], padded on the right, where nothing before looks at them."""
+        return self.body(input_ids=tokens, use_cache=False).last_hidden_state  # type: ignore[no-any-return]
+
+
+def halves(module: Any) -> Halves:
+    """The halves of a model of transformers, with the adapters that are in it."""
+    causal = module.get_base_model() if isinstance(module, PeftModel) else module
+    return Halves(causal.base_model, causal.get_output_embeddings())
+
+
+def comes_apart(module: Any, device: torch.device) -> bool:
+    """Whether its halves make the logits that it makes itself: some models scale or cap what comes out of the head."""
+    parts, tokens = halves(module), torch.tensor([[0, 1]], device=device)
+    if parts.head is None or parts.body is module:
+        return False
+    with torch.no_grad():
+        return torch.allclose(
+            module(input_ids=tokens, use_cache=False).logits, parts.head(parts.hidden(tokens)), atol=_TOLERANCE
+        )
+
+
+def chosen_logprobs(hidden: Tensor, head: Callable[[Tensor], Tensor], targets: Tensor, vocabulary: int) -> Tensor:
+    """Log-probability of each target, in float32: hidden [tokens, size], targets [tokens] or [tokens, K]."""
+    size = max(1, LOGITS_BYTES // (4 * vocabulary))
+    pairs = zip(hidden.split(size), targets.split(size), strict=True)
+    if not torch.is_grad_enabled():
+        return torch.cat([target_logprobs(head(some), chosen) for some, chosen in pairs])
+
+    def compute(some: Tensor, chosen: Tensor) -> Tensor:
+        return target_logprobs(head(some), chosen)
+
+    found = [checkpoint(compute, *pair, use_reentrant=False, preserve_rng_state=False) for pair in pairs]
+    return torch.cat(found)
+
+
+def target_logprobs(logits: Tensor, targets: Tensor) -> Tensor:
+    """Log-probability of each target, in float32: logits [..., vocabulary], targets [...] or [..., K]."""
+    logits = logits.float()
+    chosen = logits.gather(-1, targets.unsqueeze(-1) if targets.dim() < logits.dim() else targets)
+    return (chosen - logits.logsumexp(-1, keepdim=True)).view(targets.shape)
