@@ -12,9 +12,11 @@ from launches.domain.observe_connection import observe_connection
 from launches.domain.purge_launch import purge_launch
 from launches.domain.reconcile_launches import reconcile_launches
 from launches.domain.sweep_launches import sweep_launches
-from launches.live.hints import ADVANCE, OBSERVE, PURGE, RECONCILE
+from launches.live.hints import ADVANCE, LOOK, OBSERVE, PURGE, RECONCILE
 from queues.hints import hint
 
+AHEAD = timedelta(seconds=0.85)
+"""By which a hinted look may come before it is due: so of what is looked at each second, 0.15 s after the last look."""
 SOON = timedelta(seconds=5)
 """What is due later than that is left to the sweep: messages that wait in a worker come due in front of all others."""
 
@@ -23,6 +25,14 @@ SOON = timedelta(seconds=5)
 def advance(attempt_pk: int) -> None:
     """One step of an attempt, and a hint for the next."""
     delay = advance_launch(attempt_pk)
+    if delay is not None and delay < SOON:
+        hint(ADVANCE, attempt_pk, delay=delay.total_seconds())
+
+
+@shared_task(name=LOOK)
+def look(attempt_pk: int) -> None:
+    """The same a little before it is due, since there is something to see and somebody who waits for it."""
+    delay = advance_launch(attempt_pk, early=AHEAD)
     if delay is not None and delay < SOON:
         hint(ADVANCE, attempt_pk, delay=delay.total_seconds())
 

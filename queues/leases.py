@@ -23,6 +23,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 LEASE = timedelta(seconds=20)
+ON_TIME = timedelta()
 OVERDUE = timedelta(seconds=3)
 """What is late by less has a hint under way as a rule; hinting it again would only lengthen a long queue."""
 LONGEST_BACKOFF = timedelta(minutes=1)
@@ -94,18 +95,20 @@ def _keep(renew: Callable[[], bool], name: str, done: threading.Event) -> None:
             connection.close()
 
 
-def due(now: datetime) -> Q:
-    """Rows that a worker may claim: unfinished, due, and not held."""
-    return Q(finished_at__isnull=True, next_check_at__lte=now) & (Q(lease_until__isnull=True) | Q(lease_until__lte=now))
+def due(now: datetime, early: timedelta = ON_TIME) -> Q:
+    """Rows that a worker may claim: unfinished, due (`early`: soon), and not held."""
+    free = Q(lease_until__isnull=True) | Q(lease_until__lte=now)
+    return Q(finished_at__isnull=True, next_check_at__lte=now + early) & free
 
 
-def claim(rows: QuerySet[Row], pk: int, *, now: datetime) -> tuple[Row, Lease, bool] | None:
+def claim(rows: QuerySet[Row], pk: int, *, now: datetime, early: timedelta = ON_TIME) -> tuple[Row, Lease, bool] | None:
     """Take the lease of a row; None where it is over, not due, or held by another worker. Call it in a transaction.
 
+    What is due within `early` counts as due.
     Also tells whether the worker before did not come back: a token that is still there was left by one that died, or
     was killed because it took too long. That counts as a failure, and should it happen again, the row waits longer.
     """
-    row = rows.select_for_update(skip_locked=True, of=("self",)).filter(due(now), pk=pk).first()
+    row = rows.select_for_update(skip_locked=True, of=("self",)).filter(due(now, early), pk=pk).first()
     if row is None:
         return None
     abandoned = row.lease_token is not None

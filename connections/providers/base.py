@@ -480,3 +480,11 @@ class RecallsAnswering(Protocol):
 
     def recall(self, answered: Collection[Reference]) -> None:
         """Of those it remembers nothing of, these answered when they were last asked, before the process began."""
+
+
+@runtime_checkable
+class NamesFiles(Protocol):
+    """A provider whose trainers write files of this machine, so that whoever waits for news can see that there are."""
+
+    def files_with_news(self, reference: Reference) -> Sequence[Path]:
+        """What grows or appears when there is something new to observe or to read. Reads nothing. Errors: `Gone`."""

@@ -10,24 +10,29 @@ import structlog
 from django.db import DataError
 from django.utils import timezone
 
-from connections.opened import provider_to_act
-from connections.providers.base import ProviderError, Submission
+from connections.opened import open_provider, provider_to_act
+from connections.providers.base import NamesFiles, ProviderError, Submission
 from connections.providers.spec import TrainerSpec
 from launches.domain.apply_reading import apply_reading, put_off
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import AttemptClaim, claim_attempt
 from launches.domain.note_reach import note_reach
+from launches.live.file_watch import FileNews, file_watch
 from launches.poll import PollRequest, ReadOffsets, Report, poll_attempt
 from launches.tokens import trainer_token
+from queues.leases import ON_TIME
 
 log = structlog.get_logger(__name__)
 STEP_SECONDS = 10.0
 """After which a worker goes on to other launches; far below CELERY_TASK_TIME_LIMIT, at which it would be killed."""
 
 
-def advance_launch(attempt_pk: int) -> timedelta | None:
-    """One step. Answers when the next one is due; None where there is none, or where another worker sees to it."""
-    claim = claim_attempt(attempt_pk, now=timezone.now())
+def advance_launch(attempt_pk: int, *, early: timedelta = ON_TIME) -> timedelta | None:
+    """One step, of what is due or (`early`) soon will be.
+
+    Answers when the next one is due; None where there is none, or where another worker sees to it.
+    """
+    claim = claim_attempt(attempt_pk, now=timezone.now(), early=early)
     if claim is None:
         return None
     connection = claim.launch.connection
@@ -45,14 +50,18 @@ def advance_launch(attempt_pk: int) -> timedelta | None:
 
 def _advance(claim: AttemptClaim) -> timedelta | None:
     """Apply batch by batch, the outcome last; what takes longer than a step is put off to the next one."""
-    began = time.monotonic()
+    began, news = time.monotonic(), _news_of(claim)
     for report in _reports(claim):
         if report.connection_error is not None:
             note_reach(claim.launch.connection, error=report.connection_error)
         elif report.observation is not None:
             note_reach(claim.launch.connection)
         if not report.more:
-            return apply_report(claim, report, now=timezone.now())
+            delay = apply_report(claim, report, now=timezone.now())
+            if news and delay is not None and report.observation is not None:
+                took = time.monotonic() - began
+                file_watch.keep(claim.attempt.pk, claim.launch.account_id, news, look_seconds=took)
+            return delay
         if not apply_reading(claim, report):
             return None
         if time.monotonic() - began > STEP_SECONDS:
@@ -66,6 +75,17 @@ def _reports(claim: AttemptClaim) -> Iterator[Report]:
     except ProviderError as error:
         return iter([Report(None, error=str(error))])
     return poll_attempt(provider, _question(claim))
+
+
+def _news_of(claim: AttemptClaim) -> FileNews | None:
+    """Where news of the attempt shows before anybody is asked, as it stands now; None where it does not."""
+    try:
+        provider = open_provider(claim.launch.connection)
+        if not isinstance(provider, NamesFiles):
+            return None
+        return FileNews.of(provider.files_with_news(claim.attempt.reference))
+    except ProviderError:
+        return None
 
 
 def _question(claim: AttemptClaim) -> PollRequest:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
@@ -22,10 +22,13 @@ class AttemptClaim:
 
 
 @transaction.atomic
-def claim_attempt(attempt_pk: int, *, now: datetime) -> AttemptClaim | None:
-    """Take the lease, or answer None where the attempt is over, not due, or held by another worker."""
+def claim_attempt(attempt_pk: int, *, now: datetime, early: timedelta = leases.ON_TIME) -> AttemptClaim | None:
+    """Take the lease, or answer None where the attempt is over, not due, or held by another worker.
+
+    What is due within `early` counts as due.
+    """
     rows = Attempt.objects.select_related("launch__account", "launch__connection").defer("log_tail")
-    claimed = leases.claim(rows, attempt_pk, now=now)
+    claimed = leases.claim(rows, attempt_pk, now=now, early=early)
     if claimed is None:
         return None
     attempt, lease, _ = claimed

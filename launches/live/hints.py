@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 ADVANCE = "launches.advance"
+LOOK = "launches.look"
 OBSERVE = "launches.observe"
 PURGE = "launches.purge"
 RECONCILE = "launches.reconcile"

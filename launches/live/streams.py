@@ -33,7 +33,7 @@ from redis.exceptions import RedisError
 from accounts.models import Account
 from accounts.queries import role_in
 from api.outages import RETRY_SECONDS, UNASKABLE
-from launches.live.wake import CHANNEL_PREFIX
+from launches.live.wake import CHANNEL_PREFIX, WATCHED_PREFIX, WATCHED_SECONDS
 from queues.bulkheads import Bulkhead, Crowded
 from wire.names import is_id
 from wire.status import Code
@@ -95,8 +95,11 @@ class Hub:
     def listen(self, account_pk: int) -> Any:
         """A listener for the account's launches, for the duration of the block."""
         if self._pump is None or self._pump.done():
+            self._came = asyncio.Event()
             self._pump = asyncio.create_task(self._run())
         listener = Listener()
+        if account_pk not in self._listeners:
+            self._came.set()
         self._listeners.setdefault(account_pk, set()).add(listener)
         try:
             yield listener
@@ -106,12 +109,30 @@ class Hub:
                 del self._listeners[account_pk]
 
     async def _run(self) -> None:
+        # No task group: that cancels its tasks once, and the broker's client may swallow a cancellation.
+        await asyncio.gather(self._forward_always(), self._tell_who_is_watched())
+
+    async def _forward_always(self) -> None:
         while True:
             try:
                 await self._forward()
             except (RedisError, OSError) as error:
                 log.warning("stream.broker_lost", error=str(error))
                 await asyncio.sleep(1)
+
+    async def _tell_who_is_watched(self) -> None:
+        """So that workers look at once at what has news."""
+        async with redis.Redis.from_url(settings.REDIS_URL) as broker:
+            while True:
+                self._came.clear()
+                with contextlib.suppress(RedisError, OSError):
+                    async with broker.pipeline(transaction=False) as told:
+                        for account_pk in self._listeners:
+                            told.set(f"{WATCHED_PREFIX}{account_pk}", 1, ex=WATCHED_SECONDS)
+                        await told.execute()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(WATCHED_SECONDS / 3):
+                        await self._came.wait()
 
     async def _forward(self) -> None:
         async with redis.Redis.from_url(settings.REDIS_URL, decode_responses=True) as broker, broker.pubsub() as pubsub:

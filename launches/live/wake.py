@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Collection
 from functools import cache
 
 import redis
@@ -17,6 +18,9 @@ from launches.models import Launch
 from queues.broker import broker
 
 CHANNEL_PREFIX = "slipway:wake:"
+WATCHED_PREFIX = "slipway:watched:"
+WATCHED_SECONDS = 15
+"""For which a process that has streams of an account says so, again and again."""
 
 
 def channel(account_pk: int) -> str:
@@ -42,3 +46,10 @@ def wake_pages(account_pk: int, uid: uuid.UUID, **standing: object) -> None:
 
 def _publish(to: str, message: str) -> None:
     broker.tell("wake.lost", lambda: _channels().publish(to, message))
+
+
+def watched_among(account_pks: Collection[int]) -> frozenset[int]:
+    """Those of the accounts whose launches a page follows; none where the broker does not say."""
+    asked, told = list(account_pks), []
+    broker.tell("watched.unknown", lambda: told.extend(_channels().mget(f"{WATCHED_PREFIX}{pk}" for pk in asked)))
+    return frozenset(pk for pk, found in zip(asked, told, strict=False) if found is not None)

@@ -19,6 +19,7 @@ from accounts.models import Account, User
 from accounts.roles import Role
 from launches.domain.cancel_launch import cancel_launch
 from launches.live.streams import Listener, events, hub
+from launches.live.wake import watched_among
 from tests.launches.gateway_calls import exhausted_database
 from tests.launches.makers import make_launch
 from tests.makers import make_account, make_member, make_user, sign_in
@@ -178,6 +179,20 @@ async def _until_subscribed() -> None:
         with redis.Redis.from_url(settings.REDIS_URL) as broker:
             while not _subscribed(broker):
                 await asyncio.sleep(0.01)
+
+
+def test_workers_learn_which_accounts_are_watched() -> None:
+    account, other = make_account(), make_account()
+    cookie = cookie_of(_member(Role.VIEWER, account))
+
+    async def test() -> None:
+        asked = sync_to_async(watched_among)
+        assert await asked([account.pk, other.pk]) == frozenset()
+        async with opened(cookie, account.account_id), asyncio.timeout(PATIENCE):
+            while await asked([account.pk, other.pk]) != {account.pk}:
+                await asyncio.sleep(0.01)
+
+    in_loop(test)
 
 
 def test_a_lost_broker_connection_ends_in_a_new_hello() -> None:

@@ -186,6 +186,13 @@ class LocalProvider:
         with _faults():
             return self._attempts.observe(reference, shortage=self._shortage, lost=lost)
 
+    def files_with_news(self, reference: Reference) -> Sequence[Path]:
+        """Those of the attempt, and what its trainer records. Errors: `Gone`."""
+        directory = self._folders.directory(reference)
+        records = files.records_of(directory)
+        of_trainer = [records / name for name in (files.METRICS, files.ENDPOINT, files.SESSION)]
+        return [*of_trainer, *(directory / name for name in (files.LOG, files.PROGRESS, files.TRAINER, files.EXIT))]
+
     def cancel(self, reference: Reference) -> None:
         """Ask for the end. Errors: `Gone`, `Retryable`."""
         with _faults():
