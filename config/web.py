@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 
 TARGET = "config.asgi:application"
 LOG_CONFIG = Path(__file__).with_name("granian.json")
@@ -49,6 +49,7 @@ def main() -> None:
         address=asked.host,
         port=asked.port,
         interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,  # no proxy and no browser speaks HTTP/2 without TLS; to be ready for it costs 12 KB each
         workers=asked.workers,
         backlog=MOST_OPEN,
         backpressure=MOST_OPEN,
