@@ -1,6 +1,6 @@
 // Tells the page when to refetch, by an event `slipway:refresh` on the document. Whoever hears it gives its work to
-// `event.detail.until(promise)`; the next one comes when all that work is done, 500 ms after the last at the earliest,
-// and once more if something changed meanwhile.
+// `event.detail.until(promise)`; the next one comes when all that work is done, after a rest of GAP at least and of twice
+// what the work took, so that a server with much to do is asked less often; and once more if something changed meanwhile.
 //
 // One event stream serves the browser: the tab that holds a Web Lock opens it and passes what it hears to the others
 // over a BroadcastChannel. A hidden tab neither holds nor hears it, and refetches when it is seen again. While there is
@@ -8,13 +8,13 @@
 const source = document.querySelector('[data-stream]')
 const url = source.dataset.stream
 const launch = source.dataset.launch
-const GAP = 500
+const GAP = 100
 const POLL = 5_000
 const patience = 1000 * source.dataset.every
 
 let running = false
 let again = false
-let last = 0
+let next = 0
 let timer
 let healthy = false
 let gone = false
@@ -24,13 +24,14 @@ async function refresh() {
   if (running) { again = true; return }
   running = true
   again = false
-  const wait = last + GAP - Date.now()
+  const wait = next - Date.now()
   if (wait > 0) await new Promise((done) => setTimeout(done, wait))
-  last = Date.now()
+  const began = Date.now()
   const work = []
   document.dispatchEvent(new CustomEvent('slipway:refresh', { detail: { until: (promise) => work.push(promise) } }))
   const results = await Promise.allSettled(work)
   gone = results.some((result) => result.reason?.gone)
+  next = Date.now() + Math.min(POLL, Math.max(GAP, 2 * (Date.now() - began)))
   running = false
   schedule()
   if (again) refresh()
