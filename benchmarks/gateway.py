@@ -31,12 +31,14 @@ from benchmarks.noted import note
 from benchmarks.results import Figure
 from benchmarks.session import (
     BASE_URL,
+    footprint,
     hidden_fields,
     make_api_key,
     paired,
     seconds_of,
     set_up_django,
     sign_in,
+    web_processes,
 )
 
 SHAPE = "/shapes/local/tiny-qwen3-2k-lora/launch"
@@ -219,8 +221,8 @@ def _megabyte_of_data(model: str, number: int) -> bytes:
 
 async def _poll(address: SplitResult, trainer_port: int, key: str) -> None:
     """Open the polls, look at the web processes before and while they are open."""
-    processes = _web_processes(address.port or 0)
-    before = _footprint(processes)
+    processes = web_processes(address.port or 0)
+    before = footprint(processes)
     line = f"POST {address.path}/api/v1/retrieve_future HTTP/1.1\r\nHost: bench\r\nX-Api-Key: {key}\r\n"
     request = f'{line}Content-Length: 19\r\n\r\n{{"request_id": "1"}}'.encode()
     started = time.perf_counter()
@@ -234,7 +236,7 @@ async def _poll(address: SplitResult, trainer_port: int, key: str) -> None:
             raise RuntimeError(f"{POLLS:,} long polls were not open in {OPEN_SECONDS} s.")
         await asyncio.sleep(0.1)
     seconds = time.perf_counter() - started
-    while_open = _footprint(processes)
+    while_open = footprint(processes)
     for writer in writers:
         writer.close()
     note(Figure(f"gateway, {POLLS:,} long polls open", (while_open[0] - before[0]) / 1e6, unit="MB"))
@@ -243,16 +245,6 @@ async def _poll(address: SplitResult, trainer_port: int, key: str) -> None:
     print(
         f"goal {GOAL_BYTES / 1e6:.0f} MB, no thread each: {'met' if cost < GOAL_BYTES and threads < 50 else 'MISSED'}"
     )
-
-
-def _web_processes(port: int) -> list[psutil.Process]:
-    named = [p for p in psutil.process_iter(["cmdline"]) if {"config.web", str(port)} <= set(p.info["cmdline"] or ())]
-    return sorted({child for p in named for child in [p, *p.children(recursive=True)]}, key=lambda p: p.pid)
-
-
-def _footprint(processes: list[psutil.Process]) -> tuple[int, int]:
-    """Bytes that are the processes' own, and their threads."""
-    return sum(p.memory_full_info().uss for p in processes), sum(p.num_threads() for p in processes)
 
 
 def _open_polls(processes: list[psutil.Process], trainer_port: int) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import django
 import httpx
+import psutil
 
 BASE_URL = os.environ.get("SLIPWAY_BASE_URL", "")
 
@@ -117,3 +118,14 @@ def percentile(values: Sequence[float], share: float) -> float:
     """The value below which that share of the values lies; the smallest such one."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def web_processes(port: int) -> list[psutil.Process]:
+    """Those that serve at the port, and who started them."""
+    named = [p for p in psutil.process_iter(["cmdline"]) if {"config.web", str(port)} <= set(p.info["cmdline"] or ())]
+    return sorted({child for p in named for child in [p, *p.children(recursive=True)]}, key=lambda p: p.pid)
+
+
+def footprint(processes: list[psutil.Process]) -> tuple[int, int]:
+    """Bytes that are the processes' own, and their threads."""
+    return sum(p.memory_full_info().uss for p in processes), sum(p.num_threads() for p in processes)
