@@ -116,7 +116,7 @@ async def _page(client: httpx.AsyncClient, path: str, wakes: asyncio.Event) -> d
 
 
 async def _records(client: httpx.AsyncClient, path: str, seen: dict[int, float]) -> None:
-    answer = (await client.get(f"{path}/metrics", params={"after": max(seen, default=0)})).json()
+    answer = (await client.get(f"{path}/metrics", params={"after": f"1.{max(seen, default=0)}"})).json()
     now = time.time()
     for record in answer["records"]:
         seen.setdefault(record["number"], now)
