@@ -6,7 +6,7 @@ connections, those before the others that take launches and answered when they w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -15,12 +15,13 @@ from accounts.models import Account
 from catalog.places import reasons_against
 from connections.models import Connection
 from connections.opened import open_provider
-from connections.providers.base import Provider, Recipe
+from connections.providers.base import KnowsTemplates, Provider, Recipe
 from connections.providers.spec import NO_RECIPE, TrainerSpec
 from connections.providers.unnamed import GivesTypes
 from connections.queries import usable_connections
+from datasets.checking.formats import DatasetFormat
 from launches.companions import ALONE, Companions, reasons_against_set
-from launches.recipes import is_of_recipe, narrowed, read_settings
+from launches.recipes import DATASET, EVALUATION, RecipeSettings, is_of_recipe, narrowed, read_settings
 from launches.resolve import (
     CONNECTION,
     CONTINUE_FROM,
@@ -172,12 +173,27 @@ def place(
     chosen = usual.recipe_of(recipe)
     told = read_settings(chosen and narrowed(chosen, subject.narrowed), usual.recipes, inputs, subject.datasets)
     wrong = [*wrong, *told.violations]
+    if isinstance(spec, TrainerSpec) and usual.connection:
+        wrong += _refuse_messages(usual.connection, spec.base_model, told)
     if not isinstance(spec, TrainerSpec):
         return Placement((*spec, *wrong), usual)
     spec = replace(
         spec, recipe=recipe, recipe_parameters=told.parameters, dataset=told.dataset, evaluation=told.evaluation
     )
     return Placement(tuple(wrong) or spec, usual if wrong else offer, beside)
+
+
+def _refuse_messages(connection: Connection, base_model: str, told: RecipeSettings) -> Iterator[Violation]:
+    """Of conversations where the base model is known to have no template to write them with."""
+    files = ((DATASET, told.dataset), (EVALUATION, told.evaluation))
+    chats = [(name, file) for name, file in files if file and file.format == DatasetFormat.CHAT]
+    if not chats:
+        return
+    provider = open_provider(connection)
+    if isinstance(provider, KnowsTemplates) and provider.has_chat_template(base_model) is False:
+        for name, file in chats:
+            words = f"{file.name} has conversations, and {base_model} has no chat template to write them with."
+            yield Violation(name, f"{words} Use a base model that has one, or rows with prompt and completion.")
 
 
 def companions_of(

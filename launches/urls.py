@@ -17,6 +17,7 @@ from launches.views.missing_launches import missing_end, missing_look
 from launches.views.model_downloads import model_archive, model_file, model_manifest, signing_key
 from launches.views.model_list import models
 from launches.views.model_page import model, model_delete, model_rename
+from launches.views.of_dataset import dataset_launches
 from launches.views.on_connection import (
     connection_cancel_waiting,
     connection_launches,
@@ -41,6 +42,7 @@ urlpatterns = [
     path("launches/unknown/<int:number>/adopt", unknown_trainer_adopt, name="unknown_trainer_adopt"),
     path("launches/missing/<int:number>/look", missing_look, name="missing_look"),
     path("launches/missing/<int:number>/end", missing_end, name="missing_end"),
+    path("datasets/<uuid:uid>/launches", dataset_launches, name="dataset_launches"),
     path("launches/<uuid:uid>", launch, name="launch"),
     path("launches/<uuid:uid>/panel", launch_panel, name="launch_panel"),
     path("launches/<uuid:uid>/metrics", launch_metrics, name="launch_metrics"),

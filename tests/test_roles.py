@@ -241,6 +241,7 @@ TABLE: dict[str, list[Case]] = {
         )
     ],
     "dataset_file": [get(of_dataset("/file"), members(OK))],
+    "dataset_launches": [get(of_dataset("/launches"), members(OK))],
     "dataset_tokens": [
         get(of_dataset("/tokens"), members(OK)),
         post(of_dataset("/tokens"), at_least(Role.LAUNCHER, UNPROCESSABLE), base_model="none"),

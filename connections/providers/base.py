@@ -458,6 +458,14 @@ class CountsTokens(Protocol):
 
 
 @runtime_checkable
+class KnowsTemplates(Protocol):
+    """A provider that knows of its base models whether they can be told messages."""
+
+    def has_chat_template(self, base_model: str) -> bool | None:
+        """Whether its tokenizer has one; None where that is not seen from here. Never touches the network."""
+
+
+@runtime_checkable
 class HasAddress(Protocol):
     """A provider that is asked at one address, with a secret that is for that address alone."""
 

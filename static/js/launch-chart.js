@@ -79,6 +79,7 @@ const isLater = (record, last) => !last || record.attempt > last.attempt || (rec
 class Curves {
   plots = []
   records = [] // of all attempts: one series
+  begun = [] // what was measured before the first of them
   shown // the element that the plots were drawn into
   measured = 0 // how many evaluations there were
   next = 0 // when a whole series may be fetched again
@@ -137,7 +138,7 @@ class Curves {
 
   get toShow() { return [...this.shown.querySelectorAll('[data-series]')].filter((target) => this.tells(target.dataset.series.split(' '))) }
 
-  data(names) { return ['step', ...names].map((name) => this.records.map((record) => record[name])) }
+  data(names) { return ['step', ...names].map((name) => [...this.begun, ...this.records].map((record) => record[name])) }
 
   draw() {
     const zooms = new Map(this.plots.map(({ key, plot }) => [key, zoomOf(plot)]))
@@ -194,6 +195,8 @@ class Curves {
     const isNew = Object.keys(measured).length !== this.measured
     this.measured = Object.keys(measured).length
     for (const record of this.records) record.evaluation = measured[record.step]
+    const first = this.records[0]?.step ?? 0
+    this.begun = Object.entries(measured).filter(([step]) => step < first).map(([step, evaluation]) => ({ step: Number(step), evaluation }))
     for (const [name, words] of Object.entries(answer.figures ?? {})) {
       for (const place of this.box.closest('section').querySelectorAll(`[data-figure="${name}"]`)) place.textContent = words || '–'
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import httpx
 from playwright.sync_api import Page, expect
@@ -39,15 +40,17 @@ def test_a_file_becomes_a_model_and_can_be_extended(admin_page: Page, slipway_se
     page.get_by_label("Display name").fill("fine-tuned")
     page.get_by_label("Learning rate").fill("3e-3")
     page.get_by_label("Recipe", exact=True).select_option("sft")
-    page.get_by_label("Dataset").select_option(label="slipway-rows (completion, 40 rows)")
+    page.get_by_label("Dataset", exact=True).select_option(label="slipway-rows (completion, 40 rows)")
     page.get_by_label("Epochs").fill("0")
     expect(page.locator("#field-id_recipe-epochs")).to_contain_text("0 is below the limit of 1. Use 1 to 100.")
     page.get_by_label("Epochs").fill("4")
-    page.get_by_label("Batch").fill("8")
+    page.locator("#id_recipe-batch_rows").fill("8")
     page.get_by_label("Evaluation split").fill("20")
     page.get_by_label("Evaluate every").fill("4")
     page.get_by_label("Save every").fill("8")
-    expect(page.locator("#outlook")).to_contain_text("16 steps, 4 an epoch; 8 rows held out to measure; 2 checkpoints.")
+    expect(page.locator("#outlook")).to_contain_text(
+        "16 steps, 4 an epoch; 8 rows held out to measure; 2 checkpoints, of"
+    )
     assert findings(page) == []
 
     page.get_by_role("button", name="Launch trainer").click()
@@ -59,6 +62,9 @@ def test_a_file_becomes_a_model_and_can_be_extended(admin_page: Page, slipway_se
     assert list(measured) == ["0", "4", "8", "12", "16"] and measured["16"] < measured["0"] - 0.5
     expect(page.locator("#step")).to_have_text("16 of 16")
     expect(page.locator("#charts canvas")).to_have_count(3)
+    curve = page.locator("#charts figure", has=page.locator("[data-series='loss evaluation']"))
+    curve.locator(".u-over").hover(position={"x": 1, "y": 20})
+    expect(curve.locator("output")).to_have_text(re.compile(r"^step 0: \S · \d"))
     evaluation = page.get_by_role("region", name="Evaluation", exact=True)
     expect(evaluation.locator("[data-sample]")).to_have_count(3)
     expect(evaluation).to_contain_text("Before training")

@@ -25,11 +25,15 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def make_tiny_version(
-    *, mode: TrainerMode = TrainerMode.LORA_TRAINER, account: Account | None = None, **facts: Any
+    *,
+    mode: TrainerMode = TrainerMode.LORA_TRAINER,
+    account: Account | None = None,
+    model_id: str = "tiny-qwen3",
+    **facts: Any,
 ) -> ShapeVersion:
-    """A version that the local provider can run: no GPU, one node, the demo model."""
+    """A version that the local provider can run: no GPU, one node, a demo model."""
     home = account or make_account(account_id="local")
-    model = home.base_models.filter(model_id="tiny-qwen3").first() or make_model(account=home, model_id="tiny-qwen3")
+    model = home.base_models.filter(model_id=model_id).first() or make_model(account=home, model_id=model_id)
     return make_version(shape=make_shape(base_model=model), mode=mode, gpus=0, nodes=1, context=2048, **facts)
 
 

@@ -29,9 +29,10 @@ from tests.api.makers import make_caller
 from tests.datasets.makers import lines, make_dataset
 from tests.launches.makers import NOW, attempt_of, bring_to, make_launch, make_tiny_version, metric, seen
 from tests.launches.weights import make_checkpoint
-from tests.makers import sign_in
+from tests.makers import make_member, sign_in
 
 pytestmark = pytest.mark.django_db
+CHAT_MODEL = "tiny-qwen3-chat"
 PAIRS = lines(*({"prompt": f"{n}?", "chosen": "Yes.", "rejected": "No."} for n in range(20)))
 CHATS = lines(
     *(
@@ -57,7 +58,10 @@ def form(version: Any, name: str = "launch_new") -> str:
 def test_the_form_shows_the_fields_of_the_recipe_and_launches_it(
     signed_in: Client, local: Account, launcher: User
 ) -> None:
-    version, chats = make_tiny_version(), make_dataset(account=local, owner=launcher, data=CHATS, dataset_id="chats")
+    version, chats = (
+        make_tiny_version(model_id=CHAT_MODEL),
+        make_dataset(account=local, owner=launcher, data=CHATS, dataset_id="chats"),
+    )
     make_dataset(account=local, owner=launcher, data=PAIRS, dataset_id="pairs")
     assert "recipe.epochs" not in text(signed_in.get(form(version)))
     asked = {"recipe": "sft", "shown_recipe": "sample-sft", "recipe.epochs": "4"}
@@ -101,7 +105,10 @@ def test_the_form_shows_the_fields_of_the_recipe_and_launches_it(
 def test_all_that_is_wrong_is_refused_at_once_by_form_and_api(
     signed_in: Client, local: Account, launcher: User
 ) -> None:
-    version, chats = make_tiny_version(), make_dataset(account=local, owner=launcher, data=CHATS, dataset_id="chats")
+    version, chats = (
+        make_tiny_version(model_id=CHAT_MODEL),
+        make_dataset(account=local, owner=launcher, data=CHATS, dataset_id="chats"),
+    )
     pairs = make_dataset(account=local, owner=launcher, data=PAIRS, dataset_id="pairs")
     theirs = make_dataset(data=PAIRS, dataset_id="theirs")
     wrong = {"beta": "0", "schedule": "steep", "packing": "yes"}
@@ -143,7 +150,7 @@ def test_what_the_version_narrows_is_the_limit_of_form_api_and_record(
 ) -> None:
     changes: dict[str, Any] = {"recipe.epochs": {"maximum": 2}, "recipe.schedule": {"choices": ["linear", "constant"]}}
     fields = narrow(TrainerMode.LORA_TRAINER, newest_edition(), changes).fields
-    version = make_tiny_version(launch_fields=fields)
+    version = make_tiny_version(model_id=CHAT_MODEL, launch_fields=fields)
     make_dataset(account=local, owner=launcher, data=CHATS, dataset_id="chats")
     posted = {"recipe": "sft", "dataset": "chats", "version": version.version_id, "idempotency_key": "k"}
     shown = text(signed_in.get(form(version) + "?recipe=sft"))
@@ -165,8 +172,43 @@ def test_what_the_version_narrows_is_the_limit_of_form_api_and_record(
     assert (parameters["epochs"], parameters["schedule"], parameters["warmup"]) == (2, "linear", 3)
 
 
-def test_what_a_run_will_take_is_the_same_for_form_and_api(signed_in: Client, local: Account, launcher: User) -> None:
+def test_a_dataset_says_which_launches_were_given_it(signed_in: Client, local: Account, launcher: User) -> None:
+    version = make_tiny_version(model_id=CHAT_MODEL)
+    chats = make_dataset(account=local, owner=launcher, data=CHATS, dataset_id="chats")
+    other = make_dataset(account=local, owner=launcher, data=CHATS, dataset_id="other")
+
+    def launched(name: str, **given: str) -> Launch:
+        return make_launch(owner=launcher, version=version, recipe="sft", display_name=name, **given)  # type: ignore[arg-type]
+
+    trained, measured_by = launched("on", dataset="chats"), launched("by", dataset="other", evaluation_dataset="chats")
+    launched("neither", dataset="other")
+    url = reverse("dataset_launches", args=[chats.uid])
+    page, part = text(signed_in.get(url)), text(signed_in.get(url, headers={"HX-Request": "true"}))
+    assert url in text(signed_in.get(reverse("dataset", args=[chats.uid])))
+    assert url in text(signed_in.get(reverse("dataset_delete", args=[chats.uid])))
+    for launch in (trained, measured_by):
+        assert str(launch.uid) in page and str(launch.uid) in part
+    assert "neither" not in page and "neither" in text(signed_in.get(reverse("dataset_launches", args=[other.uid])))
+    stranger = sign_in(Client(), make_member())
+    assert stranger.get(url).status_code == 404
+
+
+def test_conversations_are_refused_where_the_base_model_has_no_template(
+    signed_in: Client, local: Account, launcher: User
+) -> None:
     version, chats = make_tiny_version(), make_dataset(account=local, owner=launcher, data=CHATS, dataset_id="chats")
+    posted = {"recipe": "sft", "dataset": "chats", "version": version.version_id}
+    words = f"{chats.name} has conversations, and {version.shape.base_model.name} has no chat template"
+    assert words in text(signed_in.post(form(version, "launch_preview"), posted))
+    refused = signed_in.post(form(version), posted | {"idempotency_key": "k"})
+    assert refused.status_code == 422 and "Use a base model that has one, or rows with prompt" in text(refused)
+
+
+def test_what_a_run_will_take_is_the_same_for_form_and_api(signed_in: Client, local: Account, launcher: User) -> None:
+    version, chats = (
+        make_tiny_version(model_id=CHAT_MODEL),
+        make_dataset(account=local, owner=launcher, data=CHATS, dataset_id="chats"),
+    )
     make_dataset(account=local, owner=launcher, data=CHATS, dataset_id="others")
     posted = {"recipe": "sft", "dataset": "chats", "evaluation_dataset": "others", "recipe.batch_tokens": "6000"}
     posted |= {"version": version.version_id, "recipe.epochs": "2", "idempotency_key": "k"}
@@ -208,7 +250,7 @@ def test_the_page_shows_the_run_its_samples_and_the_best_weights(
     signed_in: Client, local: Account, launcher: User
 ) -> None:
     make_dataset(account=local, owner=launcher, data=CHATS, dataset_id="chats")
-    launch = make_launch(owner=launcher, recipe="sft", dataset="chats")
+    launch = make_launch(owner=launcher, version=make_tiny_version(model_id=CHAT_MODEL), recipe="sft", dataset="chats")
     page = reverse("launch", args=[launch.uid])
     assert "evaluations-title" not in text(signed_in.get(page))
     plan = RunPlan(1, 40, 10, 20, 4, 1, 2, 5000)

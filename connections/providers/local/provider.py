@@ -164,8 +164,17 @@ class LocalProvider:
                 directory = capability.model_directory(self._models, base_model)
             except FileNotFoundError:
                 return {}
-            demo = self.trainer_package / "tiny_models" / base_model.rpartition("/")[2]
-            return tokenizers.read_tokenizer(directory or demo)
+            return tokenizers.read_tokenizer(directory or self._demo(base_model))
+
+    def has_chat_template(self, base_model: str) -> bool | None:
+        """Whether the model takes messages; None where it is not here."""
+        with suppress(OSError):
+            directory = capability.model_directory(self._models, base_model)
+            return tokenizers.has_chat_template(directory or self._demo(base_model))
+        return None
+
+    def _demo(self, base_model: str) -> Path:
+        return self.trainer_package / "tiny_models" / base_model.rpartition("/")[2]
 
     def submit(self, submission: Submission) -> None:
         """Take the attempt, and start it where a slot is free.

@@ -109,9 +109,15 @@ class SlurmProvider(SlurmGround):
     def tokenizer(self, base_model: str) -> Mapping[str, bytes]:
         """The files of the model's tokenizer, by name; none where this side does not see them. Errors: `Retryable`."""
         with self.faults():
-            demo = self.trainer_package / "tiny_models" / base_model.rpartition("/")[2]
-            made = made_models.made_here(self.weights, base_model) or demo
-            return tokenizers.read_tokenizer(self.models.get(base_model, made))
+            return tokenizers.read_tokenizer(self._directory_of(base_model))
+
+    def has_chat_template(self, base_model: str) -> bool | None:
+        """Whether the model takes messages; None where this side does not see it."""
+        return tokenizers.has_chat_template(self._directory_of(base_model))
+
+    def _directory_of(self, base_model: str) -> Path:
+        demo = self.trainer_package / "tiny_models" / base_model.rpartition("/")[2]
+        return self.models.get(base_model, made_models.made_here(self.weights, base_model) or demo)
 
     def try_out(self, spec: TrainerSpec) -> Trial:
         """What Slurm would do with the spec now. Errors: `Retryable`."""

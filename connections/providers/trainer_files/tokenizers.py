@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +19,17 @@ NAMES = (
 )
 """As Hugging Face writes them. The model's config.json and its weights stay here."""
 MOST_BYTES = 64 * 1024 * 1024
+
+
+def has_chat_template(directory: Path) -> bool | None:
+    """Whether the tokenizer there writes messages; None where there is none to be read."""
+    try:
+        if (directory / "chat_template.jinja").is_file():
+            return True
+        config = json.loads((directory / "tokenizer_config.json").read_bytes())
+        return bool(config.get("chat_template")) if isinstance(config, dict) else None
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def read_tokenizer(directory: Path) -> Mapping[str, bytes]:
