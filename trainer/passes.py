@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from trainer.embeddings import EmbeddingPass, parse_embedding
 from trainer.errors import OperationError
-from trainer.fields import Fields, is_number, refuse, shown
+from trainer.fields import Fields, refuse
+from trainer.sequences import IGNORED, Datum, finite_numbers, parse_tokens, whole_numbers
 
-ID_LIMIT = 2**63
-IGNORED = -100
-"""A target that is no token: it has weight 0, log-probability 0.0, and is not counted, as everywhere in PyTorch."""
 TARGETS, WEIGHTS, MASK, RECIPE_MASK, RESPONSE_MASK = "target_tokens", "weights", "mask", "loss_mask", "response_mask"
 """`mask` multiplies the weights. Recipes call the weights of sequences that are only scored `loss_mask`: it is taken
 where no weights are sent. `response_mask` says of which tokens gspo takes the ratio; else of those that it counts."""
@@ -56,19 +55,6 @@ _ABOVE = {RATIO_LOG_CAP: 0.0, SEQUENCE_LOG_CAP: 0.0, DUAL_CLIP: 1.0}
 
 
 @dataclass(frozen=True)
-class Datum:
-    """One sequence: token ids, and the numbers of each input of the loss, one for each token.
-
-    Where `width` is given there are so many targets for each token, and as many of the other inputs, a token's side
-    by side. Targets may be IGNORED.
-    """
-
-    tokens: list[int]
-    inputs: dict[str, list[float]]
-    width: int | None = None
-
-
-@dataclass(frozen=True)
 class Pass:
     """A forward pass over `data`, with gradients where `backward`.
 
@@ -84,15 +70,15 @@ class Pass:
     told_loss: float | None = None
 
 
-def parse_forward(body: Any) -> Pass:
+def parse_forward(body: Any) -> Pass | EmbeddingPass:
     return _parse_pass(Fields(body), "forward_input", backward=False)
 
 
-def parse_forward_backward(body: Any) -> Pass:
+def parse_forward_backward(body: Any) -> Pass | EmbeddingPass:
     return _parse_pass(Fields(body), "forward_backward_input", backward=True)
 
 
-def _parse_pass(fields: Fields, name: str, *, backward: bool) -> Pass:
+def _parse_pass(fields: Fields, name: str, *, backward: bool) -> Pass | EmbeddingPass:
     given = fields.child(name)
     loss_fn = given.text("loss_fn")
     if loss_fn in WITHOUT_FORMULA:
@@ -104,13 +90,16 @@ def _parse_pass(fields: Fields, name: str, *, backward: bool) -> Pass:
     if loss_fn not in LOSSES:
         raise refuse(given.where("loss_fn"), f"one of {', '.join(LOSSES)}", loss_fn)
     config = Fields(given.value.get("loss_fn_config") or {}, given.where("loss_fn_config"))
-    settings = _parse_settings(config, loss_fn)
     rows = given.require("data")
     if not isinstance(rows, list) or not rows:
         raise refuse(given.where("data"), "a list of at least one datum", rows)
+    data = [Fields(row, f"{given.where('data')}[{index}]") for index, row in enumerate(rows)]
+    if config.value.get("output") not in (None, "logprobs"):
+        return parse_embedding(fields.text("model_id"), config, data, backward=backward)
+    settings = _parse_settings(config, loss_fn)
     return Pass(
         fields.text("model_id"),
-        [_parse_datum(Fields(row, f"{given.where('data')}[{index}]"), loss_fn) for index, row in enumerate(rows)],
+        [_parse_datum(row, loss_fn) for row in data],
         loss_fn,
         settings,
         backward,
@@ -125,7 +114,7 @@ def _told(config: Fields, name: str) -> float | None:
 
 def _parse_settings(config: Fields, loss_fn: str) -> dict[str, float | None]:
     known = LOSSES[loss_fn].settings
-    allowed = (*known, REWARD, TOLD_LOSS)
+    allowed = (*known, REWARD, TOLD_LOSS, "output")
     for key, value in config.value.items():
         if value is not None and key not in allowed:
             raise OperationError(
@@ -144,7 +133,7 @@ def _parse_settings(config: Fields, loss_fn: str) -> dict[str, float | None]:
 
 
 def _parse_datum(row: Fields, loss_fn: str) -> Datum:
-    tokens = _parse_tokens(row.child("model_input"))
+    tokens = parse_tokens(row.child("model_input"))
     inputs = row.child("loss_fn_inputs")
     loss = LOSSES[loss_fn]
     taken = (TARGETS, WEIGHTS, MASK, *loss.inputs, *loss.optional)
@@ -170,23 +159,6 @@ def _parse_datum(row: Fields, loss_fn: str) -> Datum:
     return Datum(tokens, numbers, width)
 
 
-def _parse_tokens(model_input: Fields) -> list[int]:
-    chunks = model_input.require("chunks")
-    if not isinstance(chunks, list):
-        raise refuse(model_input.where("chunks"), "a list", chunks)
-    tokens: list[int] = []
-    for index, value in enumerate(chunks):
-        chunk = Fields(value, f"{model_input.where('chunks')}[{index}]")
-        if (kind := chunk.value.get("type", "encoded_text")) != "encoded_text":
-            raise OperationError(
-                f"{chunk.where('type')} {shown(kind)} is not supported; this trainer takes encoded_text only.", 422
-            )
-        tokens += _whole_numbers(chunk.require("tokens"), chunk.where("tokens"))
-    if not tokens:
-        raise OperationError(f"{model_input.where('chunks')} holds no token.", 422)
-    return tokens
-
-
 def _parse_width(targets: Fields, loss_fn: str, length: int) -> int | None:
     """K of targets of shape [N, K], which only cross_entropy takes: the best tokens of a teacher, say."""
     match targets.value.get("shape"):
@@ -206,26 +178,12 @@ def _parse_tensor(tensor: Fields, name: str, length: int, width: int | None) -> 
         raise refuse(tensor.where("shape"), f"[{length}], one number for each token of model_input", shape)
     data: list[float] = tensor.require("data")
     if name == TARGETS:
-        data = [*_whole_numbers(data, tensor.where("data"), but=IGNORED)]
-    elif not isinstance(data, list):
-        raise refuse(tensor.where("data"), "a list of finite numbers", data)
-    elif wrong := next(((index, item) for index, item in enumerate(data) if not is_number(item)), None):
-        raise refuse(f"{tensor.where('data')}[{wrong[0]}]", "a finite number", wrong[1])
+        data = [*whole_numbers(data, tensor.where("data"), but=IGNORED)]
+    else:
+        data = finite_numbers(data, tensor.where("data"))
     if len(data) != length * (width or 1):
         each = f" of {width} targets each" if width is not None else ""
         raise OperationError(
             f"{tensor.where('data')} holds {len(data)} numbers for {length} tokens{each}; they must be as many.", 422
         )
     return data
-
-
-def _whole_numbers(value: Any, where: str, *, but: int = 0) -> list[int]:
-    """A list of token ids; `but` is the one number below 0 that is let through."""
-    wanted = "a list of whole numbers of at least 0" + (f", or {but} for a target that does not count" if but else "")
-    if not isinstance(value, list):
-        raise refuse(where, wanted, value)
-    allowed = (type(item) is int and (0 <= item < ID_LIMIT or item == but) for item in value)
-    wrong = next((index for index, good in enumerate(allowed) if not good), None)
-    if wrong is not None:
-        raise refuse(f"{where}[{wrong}]", wanted.replace("a list of whole numbers", "a whole number"), value[wrong])
-    return value

@@ -20,7 +20,7 @@ def make_datum(tokens: list[int], **inputs: list[float]) -> dict[str, Any]:
 
 
 def forward_body(
-    model_id: str, data: list[dict[str, Any]], loss_fn: str = "cross_entropy", **config: float
+    model_id: str, data: list[dict[str, Any]], loss_fn: str = "cross_entropy", **config: Any
 ) -> dict[str, Any]:
     """The body of a forward; the same under `forward_backward_input` is that of a forward_backward."""
     given = {"data": data, "loss_fn": loss_fn, **({"loss_fn_config": config} if config else {})}

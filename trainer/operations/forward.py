@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -15,12 +15,11 @@ from trainer.config import FORWARD_ONLY
 from trainer.errors import OperationError
 from trainer.logprobs import chosen_logprobs, halves, target_logprobs
 from trainer.losses import is_loss_token, token_losses
-from trainer.metrics import StepRecord, process_peak_bytes
 from trainer.models import HeldModel
 from trainer.operations.parts import Parts
-from trainer.passes import IGNORED, TARGETS, Datum, Pass
-
-log = logging.getLogger(__name__)
+from trainer.operations.totals import Totals, accumulate, record_forward, why_frozen
+from trainer.passes import TARGETS, Pass
+from trainer.sequences import IGNORED, Datum
 
 MICRO_BATCH_TOKENS = 4096
 
@@ -42,7 +41,7 @@ def run_pass(parts: Parts, request: Pass) -> dict[str, Any]:
     """
     model = parts.host.get(request.model_id)
     if request.backward and not model.trainable:
-        raise OperationError(_why_frozen(parts))
+        raise OperationError(why_frozen(parts))
     check_sequences(request.data, vocabulary=parts.host.facts.vocabulary, limit=parts.config.max_context_length)
     started = time.monotonic()
     with parts.host.active(model) as module:
@@ -53,13 +52,13 @@ def run_pass(parts: Parts, request: Pass) -> dict[str, Any]:
     results = [found[place] for place in range(len(request.data))]
     totals = _totals(request, results, time.monotonic() - started)
     if request.backward:
-        _accumulate(model, totals, request)
+        accumulate(model, totals, request.reward, request.told_loss)
     elif parts.config.trainer_mode == FORWARD_ONLY:
-        _record_forward(parts, model, totals)
+        record_forward(parts, model, totals)
     return {
         "loss_fn_output_type": "TorchLoss",
         "loss_fn_outputs": [
-            {"logprobs": _tensor(result.logprobs), "elementwise_loss": _tensor(result.losses)} for result in results
+            {"logprobs": as_tensor(result.logprobs), "elementwise_loss": as_tensor(result.losses)} for result in results
         ],
         "metrics": {"loss:sum": totals.loss, "loss_tokens:sum": float(totals.loss_tokens)},
     }
@@ -87,7 +86,7 @@ def check_sequences(data: Sequence[Datum], *, vocabulary: int, limit: int) -> No
                 f"data[{index}] holds {len(datum.tokens)} tokens; "
                 f"the limit of this trainer (max_context_length) is {limit}."
             )
-        highest = int(max(*datum.tokens, *datum.inputs[TARGETS]))
+        highest = int(max(chain(datum.tokens, datum.inputs.get(TARGETS, ()))))
         if highest >= vocabulary:
             raise OperationError(
                 f"data[{index}] holds token id {highest}; the vocabulary of this model ends at {vocabulary - 1}."
@@ -162,18 +161,8 @@ def _padded(batch: list[Datum], device: torch.device) -> tuple[Tensor, Tensor, d
     return tokens, targets, inputs
 
 
-@dataclass(frozen=True)
-class _Totals:
-    loss: float
-    loss_tokens: int
-    sequences: int
-    tokens: int
-    longest: int
-    seconds: float
-
-
-def _totals(request: Pass, results: list[SequenceResult], seconds: float) -> _Totals:
-    return _Totals(
+def _totals(request: Pass, results: list[SequenceResult], seconds: float) -> Totals:
+    return Totals(
         loss=sum(float(result.losses.double().sum()) for result in results),
         loss_tokens=sum(result.loss_tokens for result in results),
         sequences=sum(result.loss_tokens > 0 for result in results),
@@ -183,53 +172,5 @@ def _totals(request: Pass, results: list[SequenceResult], seconds: float) -> _To
     )
 
 
-def _accumulate(model: HeldModel, totals: _Totals, request: Pass) -> None:
-    total = model.accumulated
-    total.loss += totals.loss
-    total.loss_tokens += totals.loss_tokens
-    total.sequences += totals.sequences
-    total.tokens += totals.tokens
-    total.longest = max(total.longest, totals.longest)
-    total.seconds += totals.seconds
-    total.passes += 1
-    if request.reward is not None:
-        total.rewards.append(request.reward)
-    if request.told_loss is not None:
-        total.told_losses.append(request.told_loss)
-
-
-def _record_forward(parts: Parts, model: HeldModel, totals: _Totals) -> None:
-    model.step += 1
-    loss = totals.loss / totals.loss_tokens if totals.loss_tokens else None
-    peak = peak_bytes(parts)
-    parts.metrics.append(
-        StepRecord(
-            step=model.step, loss_per_token=loss, learning_rate=None, grad_norm=None,
-            tokens=totals.tokens, seconds=totals.seconds, peak_memory_bytes=peak,
-            longest_context=totals.longest,
-        )
-    )  # fmt: skip
-    log.info(
-        "forward %d: loss/token %s, %d tokens, %.3f s",
-        model.step,
-        "-" if loss is None else f"{loss:.4f}",
-        totals.tokens,
-        totals.seconds,
-    )
-
-
-def peak_bytes(parts: Parts) -> int:
-    """Peak memory in bytes: of the GPU where there is one, else of the process."""
-    if parts.host.device.type == "cuda":
-        return torch.cuda.max_memory_allocated(parts.host.device)
-    return process_peak_bytes()
-
-
-def _why_frozen(parts: Parts) -> str:
-    if parts.config.trainer_mode == FORWARD_ONLY:
-        return "This trainer was launched from a forward-only shape: it answers forward and does not train."
-    return "This model is frozen (made with base_only or LoRA rank 0): it answers forward and does not train."
-
-
-def _tensor(values: Tensor) -> dict[str, Any]:
+def as_tensor(values: Tensor) -> dict[str, Any]:
     return {"data": values.flatten().tolist(), "dtype": "float32", "shape": list(values.shape)}

@@ -12,9 +12,9 @@ import torch
 from trainer.errors import OperationError
 from trainer.losses import gradient_divisor
 from trainer.metrics import StepRecord
-from trainer.models import HeldModel
-from trainer.operations.forward import peak_bytes
+from trainer.models import Accumulated, HeldModel
 from trainer.operations.parts import Parts
+from trainer.operations.totals import peak_bytes, shown_loss
 from trainer.wire import OptimStep
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def optim_step(parts: Parts, request: OptimStep) -> dict[str, Any]:
     model.step += 1
     record = StepRecord(
         step=model.step,
-        loss_per_token=fmean(total.told_losses) if total.told_losses else total.loss / max(1, total.loss_tokens),
+        loss_per_token=_mean_loss(total),
         learning_rate=request.learning_rate,
         grad_norm=norm,
         tokens=total.tokens,
@@ -47,12 +47,19 @@ def optim_step(parts: Parts, request: OptimStep) -> dict[str, Any]:
     model.drop_gradients()
     parts.metrics.append(record)
     log.info(
-        "step %d: loss/token %.4f, grad norm %.3g, learning rate %g, %d tokens, %.3f s",
-        record.step, record.loss_per_token, norm, request.learning_rate, record.tokens, record.seconds,
+        "step %d: loss/token %s, grad norm %.3g, learning rate %g, %d tokens, %.3f s",
+        record.step, shown_loss(record.loss_per_token), norm, request.learning_rate, record.tokens, record.seconds,
     )  # fmt: skip
     return {
         "metrics": {"grad_norm:mean": norm, "learning_rate:mean": request.learning_rate, "step:max": float(record.step)}
     }
+
+
+def _mean_loss(total: Accumulated) -> float | None:
+    """The mean of what loops told, else over the tokens that count; None where there is neither, as with embeddings."""
+    if total.told_losses:
+        return fmean(total.told_losses)
+    return total.loss / total.loss_tokens if total.loss_tokens else None
 
 
 def _scale_and_clip(model: HeldModel, request: OptimStep) -> float:

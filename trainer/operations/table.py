@@ -5,17 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from trainer.embeddings import EmbeddingPass
 from trainer.operations.create_model import create_model, unload_model
+from trainer.operations.embed import run_embeddings
 from trainer.operations.forward import run_pass
 from trainer.operations.load_adapter import load_adapter
 from trainer.operations.optim_step import optim_step
 from trainer.operations.parts import Parts
 from trainer.operations.weights import load_weights, save_for_sampler, save_weights
+from trainer.passes import Pass
+
+
+def run_forward(parts: Parts, request: Pass | EmbeddingPass) -> dict[str, Any]:
+    """By what is asked for: log-probabilities and their loss, or embeddings."""
+    return run_embeddings(parts, request) if isinstance(request, EmbeddingPass) else run_pass(parts, request)
+
 
 RUNNERS: dict[str, Callable[[Parts, Any], dict[str, Any]]] = {
     "create_model": create_model,
-    "forward": run_pass,
-    "forward_backward": run_pass,
+    "forward": run_forward,
+    "forward_backward": run_forward,
     "optim_step": optim_step,
     "save_weights": save_weights,
     "save_weights_for_sampler": save_for_sampler,
