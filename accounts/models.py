@@ -114,6 +114,7 @@ class ApiKey(models.Model):
     """A secret that lets a program act for one user in one account, within a scope. Only the secret's hash is stored.
 
     `prefix` is the secret's beginning, by which people tell keys apart; `created_by` is the label of who made it.
+    With a `job` it drives that trainer job alone, and reads what that needs.
     """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="api_keys")
@@ -122,6 +123,7 @@ class ApiKey(models.Model):
     prefix = models.CharField(max_length=16)
     secret_hash = models.CharField(max_length=64, unique=True)
     scope = models.CharField(max_length=16, choices=SCOPE_CHOICES)
+    job = models.CharField(max_length=63, blank=True, db_default="", help_text="The only trainer job that it is for.")
     created_by = models.CharField(max_length=200)
     created_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField(null=True, blank=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.request import Request
 
 from accounts.domain.authenticate_key import authenticate_key
 from accounts.models import ApiKey, User
 from accounts.origins import origin_of
+from api.job_keys import reaches
 
 REFUSED = (
     "The API key is unknown, expired or revoked. Make one on the page API keys, and send it as X-Api-Key or as "
@@ -22,7 +23,7 @@ class KeyAuthentication(BaseAuthentication):
     """`request.user` is the key's user, `request.auth` the key."""
 
     def authenticate(self, request: Request) -> tuple[User, ApiKey] | None:
-        """The key's user and the key; None without a key. Errors: `AuthenticationFailed`."""
+        """The key's user and the key; None without a key. Errors: `AuthenticationFailed`, `PermissionDenied`."""
         secret = key_in(request.headers.get("X-Api-Key"), request.headers.get("Authorization"))
         if secret is None:
             return None
@@ -30,6 +31,8 @@ class KeyAuthentication(BaseAuthentication):
         key = authenticate_key(secret=secret, now=timezone.now(), origin=origin_of(request), request_id=number)
         if key is None:
             raise AuthenticationFailed(REFUSED)
+        if key.job and not reaches(request.method or "", request.path, account=key.account.account_id, job=key.job):
+            raise PermissionDenied(f"This API key is for the trainer of {key.job} alone. Use a key of your own.")
         return key.user, key
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002

@@ -100,6 +100,13 @@ def _open_local(opening: Opening) -> Provider:
             log_bytes=settings.SLIPWAY_TRAINER_LOG_MB * 1_000_000,
         ),
         least_free_bytes=settings.SLIPWAY_LEAST_FREE_MB * 1_000_000,
+        run_slots=settings.SLIPWAY_RECIPES,
+        run_limits=Limits(
+            memory_bytes=_bytes(settings.SLIPWAY_RECIPE_MEMORY_GB),
+            disk_bytes=_bytes(settings.SLIPWAY_TRAINER_DISK_GB),
+            files=settings.SLIPWAY_TRAINER_FILES,
+            log_bytes=settings.SLIPWAY_TRAINER_LOG_MB * 1_000_000,
+        ),
     )
 
 

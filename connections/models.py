@@ -16,6 +16,7 @@ from wire import names
 NAME_LENGTH = 32
 TITLE_LENGTH = 63
 REASON_LENGTH = 200
+PATH_LENGTH = 400
 ADDRESS_LENGTH, REGION_LENGTH, KEY_ID_LENGTH = 400, 63, 128
 STATE_CHOICES = [(state.value, state.value) for state in ConnectionState]
 
@@ -159,6 +160,31 @@ class Destination(models.Model):
     def resource_name(self) -> str:
         """What the audit log calls it."""
         return names.destination_name(self.name)
+
+
+class CookbookCheckout(models.Model):
+    """A checkout of the public cookbook whose recipes every account may launch, as they are in one commit."""
+
+    name = models.CharField(max_length=NAME_LENGTH, unique=True)
+    path = models.CharField(max_length=PATH_LENGTH, help_text="The folder's whole path, which the workers can read.")
+    commit = models.CharField(max_length=40, help_text="40 hexadecimal digits; nothing else of the checkout counts.")
+    sdk = models.CharField(max_length=20, help_text="The version of the official SDK that its recipes get.")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(condition=Q(name__regex=f"^{names.ID_PATTERN}$"), name="checkout_name_is_an_id"),
+            models.CheckConstraint(condition=Q(commit__regex="^[0-9a-f]{40}$"), name="checkout_names_one_commit"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def resource_name(self) -> str:
+        """What the audit log calls it."""
+        return names.checkout_of_cookbook(self.name)
 
 
 class Instance(models.Model):

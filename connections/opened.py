@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cache, lru_cache
+
+from django.conf import settings
 
 from connections.kinds import KINDS, Opening
 from connections.models import Connection, Destination, Instance
-from connections.providers.base import CountsTokens, Credential, Provider, Retryable
+from connections.providers.base import CountsTokens, Credential, Provider, Recipe, Retryable
+from connections.providers.official import Checkout, official_recipes
+from connections.providers.runs import RunProvider, RunsRecipes
 from connections.providers.samplers import RunsSamplers, SamplerProvider
+from connections.providers.spec import TrainerSpec
+from connections.providers.trainer_files.recipes import declared
 from connections.queries import instance_id
 from connections.sealing import Unsealable, unseal
 from connections.stores import Store, StoreAddress, StoreRefusal
@@ -48,6 +55,36 @@ def samplers_at(connection: Connection, *, to_act: bool = False) -> SamplerProvi
     if isinstance(provider, RunsSamplers) and provider.capabilities.runs_samplers:
         return provider.samplers
     return None
+
+
+def runs_at(connection: Connection, *, to_act: bool = False) -> RunProvider | None:
+    """What runs recipes beside trainers there; None where nothing does. Errors: `Retryable`."""
+    provider = provider_to_act(connection) if to_act else open_provider(connection)
+    return provider.runs if isinstance(provider, RunsRecipes) else None
+
+
+def official_at(connections: Sequence[Connection], spec: TrainerSpec) -> tuple[Recipe, ...]:
+    """The recipes of checkouts for the spec, where this machine runs such and has the tokenizer of its base model.
+
+    They drive a trainer wherever it is, so these are the same for each of the connections, which come from
+    `usable_connections`.
+    """
+    named = next((tuple(Checkout(**told) for told in getattr(each, "checkouts", ())) for each in connections), ())
+    if not named or not any(_may_run_recipes(each, spec) for each in connections):
+        return ()
+    return official_recipes(spec, named, declared(settings.BASE_DIR / "trainer"))
+
+
+def _may_run_recipes(connection: Connection, spec: TrainerSpec) -> bool:
+    try:
+        provider = open_provider(connection)
+    except Retryable:
+        return False
+    return (
+        isinstance(provider, RunsRecipes)
+        and isinstance(provider, CountsTokens)
+        and provider.has_tokenizer(spec.base_model)
+    )
 
 
 def open_destination(row: Destination) -> Store:

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import JSONObject
 
 from accounts.actors import Actor, require
 from accounts.models import Account
 from accounts.roles import Right
-from connections.models import Connection, Instance, PlaceForAccount
+from connections.models import Connection, CookbookCheckout, Instance, PlaceForAccount
 from connections.states import ConnectionState
 from wire.errors import NotFound, PermissionDenied
+
+_CHECKOUT = JSONObject(name="name", path="path", commit="commit", sdk="sdk")
 
 
 def usable_connections(account: Account | None) -> QuerySet[Connection]:
     """Those that the account may use, in the order in which its launches try them, paused ones too.
 
+    Each has the checkouts whose recipes are offered, as `checkouts`: JSON as `official.Checkout` is made of.
     That is the account's own order where it has one, and behind what that has the common one. Of nobody's account (a
     visitor who looks at a form) those that every account may use.
     """
+    living = living_connections().annotate(checkouts=ArraySubquery(CookbookCheckout.objects.values(json=_CHECKOUT)))
     if account is None:
-        return living_connections().filter(for_everyone=True)
+        return living.filter(for_everyone=True)
     lent = Q(for_everyone=True) | Q(owner=account) | Q(pk__in=account.connections.values("pk"))
     own = PlaceForAccount.objects.filter(account=account, connection=OuterRef("pk"))
-    placed = living_connections().filter(lent).annotate(own_place=Subquery(own.values("position")))
+    placed = living.filter(lent).annotate(own_place=Subquery(own.values("position")))
     return placed.order_by(F("own_place").asc(nulls_last=True), "position", "id")
 
 

@@ -14,8 +14,9 @@ from typing import Any
 from accounts.models import Account
 from catalog.places import reasons_against
 from connections.models import Connection
-from connections.opened import open_provider
+from connections.opened import official_at, open_provider
 from connections.providers.base import KnowsTemplates, Provider, Recipe
+from connections.providers.official import measures, official_module
 from connections.providers.spec import NO_RECIPE, TrainerSpec
 from connections.providers.unnamed import GivesTypes
 from connections.queries import usable_connections
@@ -129,7 +130,9 @@ def offer_for(
 
     It takes the spec with all that is beside it, or neither.
     """
-    verdicts = tuple(_judge(connection, spec, beside) for connection in connections)
+    asked = tuple(connections)
+    official = official_at(asked, spec)
+    verdicts = tuple(_judge(connection, spec, beside, official) for connection in asked)
     willing = [verdict for verdict in verdicts if verdict.may_run and wanted in ("", verdict.connection.name)]
     willing.sort(key=lambda verdict: not verdict.connection.is_reachable)
     if not willing:
@@ -170,11 +173,15 @@ def place(
     recipe, wrong = read_recipe(inputs.get(RECIPE), usual.recipe_names)
     if point and not point.is_adapter and recipe == NO_RECIPE and isinstance(spec, TrainerSpec) and not wrong:
         wrong = [Violation(CONTINUE_FROM, _load_it_yourself(point))]
+    if point and not wrong and official_module(recipe):
+        wrong = [Violation(CONTINUE_FROM, f"Recipe {recipe} begins at the base model. Leave it out.")]
     chosen = usual.recipe_of(recipe)
     told = read_settings(chosen and narrowed(chosen, subject.narrowed), usual.recipes, inputs, subject.datasets)
     wrong = [*wrong, *told.violations]
-    if isinstance(spec, TrainerSpec) and usual.connection:
+    if isinstance(spec, TrainerSpec) and usual.connection and not official_module(recipe):  # these have their renderers
         wrong += _refuse_messages(usual.connection, spec.base_model, told)
+    if told.evaluation and not measures(recipe):
+        wrong = [*wrong, Violation(EVALUATION, f"Recipe {recipe} measures no second dataset. Leave it out.")]
     if not isinstance(spec, TrainerSpec):
         return Placement((*spec, *wrong), usual)
     spec = replace(
@@ -234,14 +241,14 @@ def default_offer(
     return default_offer(replace(subject, fields=allowed), connections, wanted=wanted)
 
 
-def _judge(connection: Connection, spec: TrainerSpec, beside: Companions) -> Verdict:
+def _judge(connection: Connection, spec: TrainerSpec, beside: Companions, official: tuple[Recipe, ...]) -> Verdict:
     if reasons := (*reasons_against(connection, spec), *reasons_against_set(connection, spec, beside)):
         return Verdict(connection, reasons)
     provider = open_provider(connection)
     kind = _kind(provider, spec)
     alike = [trainer for trainer in (spec, beside.reference) if trainer and _kind(provider, trainer) == kind]
     gpus = sum(trainer.trainer_gpus for trainer in alike)
-    return Verdict(connection, (), tuple(provider.recipes(spec)), connection.wait_for(kind, gpus))
+    return Verdict(connection, (), (*provider.recipes(spec), *official), connection.wait_for(kind, gpus))
 
 
 def _kind(provider: Provider, spec: TrainerSpec) -> str:

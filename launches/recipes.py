@@ -142,7 +142,7 @@ def outlook_of(spec: TrainerSpec, tokens: int | None = None) -> RunOutlook | Non
     told, dataset = spec.recipe_parameters, spec.dataset
     if told is None or dataset is None:
         return None
-    percent, rows = 0 if spec.evaluation else float(told["evaluation_split"]), dataset.rows
+    percent, rows = 0 if spec.evaluation else float(told.get("evaluation_split", 0)), dataset.rows
     held_out = min(MOST_HELD_OUT, max(1, round(rows * percent / 100))) if percent and rows > 1 else 0
     most = int(told.get("batch_tokens", 0))  # which launches did not have from the beginning
     rows_a_step = float(told["batch_rows"])
@@ -150,7 +150,7 @@ def outlook_of(spec: TrainerSpec, tokens: int | None = None) -> RunOutlook | Non
         rows_a_step = max(1.0, min(rows, most * rows / tokens)) if tokens else 1.0
     an_epoch = max(1, math.ceil((rows - held_out) / rows_a_step))
     steps = an_epoch * int(told["epochs"])
-    steps = min(steps, int(told["steps"]) or steps) + (spec.extra_steps or 0)
+    steps = min(steps, int(told.get("steps", 0)) or steps) + (spec.extra_steps or 0)
     saves = math.ceil(steps / int(told["save_every"]))
     is_exact = told.get("packing") != "yes" and not most
     return RunOutlook(steps, an_epoch, held_out, saves, rows_a_step, is_exact, is_estimate=bool(most and tokens))

@@ -8,11 +8,12 @@ from celery import shared_task
 
 from connections.queries import living_connections
 from launches.domain.advance_launch import advance_launch
+from launches.domain.advance_run import advance_run
 from launches.domain.observe_connection import observe_connection
 from launches.domain.purge_launch import purge_launch
 from launches.domain.reconcile_launches import reconcile_launches
 from launches.domain.sweep_launches import sweep_launches
-from launches.live.hints import ADVANCE, LOOK, OBSERVE, PURGE, RECONCILE
+from launches.live.hints import ADVANCE, LOOK, OBSERVE, PURGE, RECONCILE, RUN
 from queues.hints import hint
 
 AHEAD = timedelta(seconds=0.85)
@@ -35,6 +36,14 @@ def look(attempt_pk: int) -> None:
     delay = advance_launch(attempt_pk, early=AHEAD)
     if delay is not None and delay < SOON:
         hint(ADVANCE, attempt_pk, delay=delay.total_seconds())
+
+
+@shared_task(name=RUN)
+def run(run_pk: int) -> None:
+    """One step of a recipe beside its trainer, and a hint for the next."""
+    delay = advance_run(run_pk)
+    if delay is not None and delay < SOON:
+        hint(RUN, run_pk, delay=delay.total_seconds())
 
 
 @shared_task(name=OBSERVE)

@@ -6,12 +6,17 @@ import re
 import sys
 from pathlib import Path
 
-from proofs import cookbook, cookbook_rl, snippets
+from proofs import cookbook, cookbook_rl, recipes, snippets
 from proofs.workplace import Workplace
 
-PROOFS = {"cookbook": cookbook.prove, "cookbook-rl": cookbook_rl.prove, "snippets": snippets.prove}
+PROOFS = {
+    "cookbook": lambda path, *sdk: cookbook.prove(Workplace(path, *sdk)),
+    "cookbook-rl": lambda path, *sdk: cookbook_rl.prove(Workplace(path, *sdk)),
+    "recipes": recipes.prove,
+    "snippets": lambda path, *sdk: snippets.prove(Workplace(path, *sdk)),
+}
 USAGE = (
-    "usage: ./run prove cookbook|cookbook-rl|snippets PATH [SDK]\n"
+    "usage: ./run prove cookbook|cookbook-rl|recipes|snippets PATH [SDK]\n"
     "PATH is a checkout of the official cookbook, SDK a version of the official SDK other than the one that pages name."
 )
 
@@ -20,7 +25,7 @@ def main(arguments: list[str]) -> int:
     """Answers an exit code: 0 where all was as it should be, 1 where something was not, 2 for a wrong call."""
     match arguments:
         case [name, path, *sdk] if _is_right(name, sdk) and (Path(path) / "training" / "pyproject.toml").is_file():
-            return 0 if PROOFS[name](Workplace(Path(path), *sdk)) else 1
+            return 0 if PROOFS[name](Path(path), *sdk) else 1
         case [name, path, *sdk] if _is_right(name, sdk):
             print(f"{path} is no checkout of the cookbook: it has no training/pyproject.toml.", file=sys.stderr)
         case _:

@@ -31,7 +31,7 @@ ROOMS = (
         "proofs",
         "queues",
     ),
-    *("publishing", "pushes", "requirements", "sampler", "static", "templates", "tests", "trainer", "wire"),
+    *("publishing", "pushes", "requirements", "runner", "sampler", "static", "templates", "tests", "trainer", "wire"),
 )
 APPS = ("accounts", "catalog", "connections", "datasets", "deployments", "launches", "publishing", "pushes", "wire")
 READS_ENVIRONMENT = re.compile(r"(environ|getenv)\b.*\b(SLIPWAY_\w+|DATABASE_URL|REDIS_URL|PORT)\b")

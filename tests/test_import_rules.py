@@ -32,6 +32,7 @@ BREAKS = {
     "supervisor": ("embedded/home.py", "import config.environment"),
     "trainer": ("trainer/config.py", "import connections.providers.spec"),
     "sampler": ("sampler/config.py", "import trainer.models"),
+    "runner": ("runner/drive.py", "import trainer.config"),
     "alone": ("connections/providers/local/plan.py", "import trainer.config"),
 }
 """By the rule's id: where an import is added, and which."""

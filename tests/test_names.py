@@ -7,8 +7,8 @@ from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ELSEWHERE = {"node_modules", "var", "migrations", "stand_in"}
-ALONE = {"sampler", "trainer"}
+ELSEWHERE = {"node_modules", "var", "migrations", "stand_in", "stand_in_cookbook"}
+ALONE = {"runner", "sampler", "trainer"}
 """Import nothing of the rest, nor the rest of them, and so may use the same words."""
 DJANGOS = {"Command"}
 """Names that Django looks for."""

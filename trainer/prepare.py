@@ -63,7 +63,7 @@ def _build(environment: Path, requirements: Path) -> None:
     say("Creating environment")
     if environment.exists():
         shutil.rmtree(environment)
-    pip = _create(environment)
+    pip = create(environment)
     torch, base = requirements / "torch.txt", requirements / "base.txt"
     if torch.exists():
         version = re.search(r"^torch==(\S+)", torch.read_text(encoding="utf-8"), re.MULTILINE)
@@ -81,7 +81,7 @@ def _build(environment: Path, requirements: Path) -> None:
     part.replace(environment / STAMP)
 
 
-def _create(environment: Path) -> list[str]:
+def create(environment: Path) -> list[str]:
     """Make the empty environment and return the pip command that installs into it."""
     python = str(environment / "bin" / "python")
     if _call([sys.executable, "-c", "import ensurepip, venv"]).returncode == 0:
@@ -104,6 +104,17 @@ def _install_locked(environment: Path, pip: list[str], base: Path) -> None:
             return
         say("uv could not install them, trying pip")
     _run([*pip, *options, "--disable-pip-version-check"], "The packages could not be installed")
+
+
+def install(pip: list[str], environment: Path, what: list[str], complaint: str) -> None:
+    """Install what is no locked list into the environment, by uv where there is one. Errors: `CannotPrepareError`."""
+    uv = shutil.which("uv")
+    if uv is not None:
+        python = str(environment / "bin" / "python")
+        if _call([uv, "pip", "install", "--quiet", *what, "--python", python]).returncode == 0:
+            return
+        say("uv could not install them, trying pip")
+    _run([*pip, "install", "--quiet", "--disable-pip-version-check", *what], complaint)
 
 
 def _call(command: list[str]) -> subprocess.CompletedProcess[str]:

@@ -117,6 +117,11 @@ def destination_name(destination: str) -> str:
     return f"destinations/{destination}"
 
 
+def checkout_of_cookbook(checkout: str) -> str:
+    """Resource name of a checkout whose recipes are offered."""
+    return f"checkouts/{checkout}"
+
+
 def model_name(account: str, model: str) -> str:
     """`accounts/{account}/models/{model}`"""
     return f"accounts/{account}/models/{model}"

@@ -30,11 +30,21 @@ _SHOWN = len(MARK) + 6
 
 @transaction.atomic
 def create_api_key(
-    *, actor: Actor, account: Account, user: User, name: str, scope: Scope, now: datetime, days: int | None
+    *,
+    actor: Actor,
+    account: Account,
+    user: User,
+    name: str,
+    scope: Scope,
+    now: datetime,
+    days: int | None,
+    job: str = "",
+    secret: str = "",
 ) -> tuple[ApiKey, str]:
     """Make a key of the user for the account that expires after so many days, None for never.
 
-    Returns it with its secret, which is stored nowhere. A key that had the name and has expired is revoked.
+    Returns it with its secret, which is stored nowhere. With a `job` it is for that trainer job alone; `secret` is
+    given by who can make the same one again, and is random otherwise. A key of that name that has expired is revoked.
     Errors: `NotFound` where the user is not a member, `PermissionDenied` for anybody but the user in person and
     Slipway, `InvalidArgument` naming `name`, `scope`, `days`.
     """
@@ -51,7 +61,7 @@ def create_api_key(
     ]:
         raise InvalidArgument(violations)
     revoke_keys_of(actor=actor, account=account, user=user, now=now, name=name)
-    secret = MARK + secrets.token_urlsafe(_SECRET_BYTES)
+    secret = secret or MARK + secrets.token_urlsafe(_SECRET_BYTES)
     key = ApiKey.objects.create(
         account=account,
         user=user,
@@ -59,6 +69,7 @@ def create_api_key(
         prefix=secret[:_SHOWN],
         secret_hash=hash_secret(secret),
         scope=scope,
+        job=job,
         created_by=actor.label,
         expires_at=None if days is None else now + timedelta(days=days),
     )

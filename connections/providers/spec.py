@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
@@ -95,6 +95,18 @@ class TrainerSpec:
     dataset: DatasetFile | None = None
     extra_steps: int | None = None
     evaluation: DatasetFile | None = None
+
+    @property
+    def is_driven_from_here(self) -> bool:
+        """Whether its recipe is a process of ours beside the trainer, CHECKOUT/MODULE, and not the trainer's own."""
+        return "/" in self.recipe
+
+    @property
+    def for_trainer(self) -> TrainerSpec:
+        """What the trainer is told: without a recipe that drives it from outside, as a loop of the user's would."""
+        if not self.is_driven_from_here:
+            return self
+        return replace(self, recipe=NO_RECIPE, recipe_parameters=None, dataset=None, evaluation=None)
 
     @property
     def adapter(self) -> str:

@@ -90,8 +90,9 @@ def _news_of(claim: AttemptClaim) -> FileNews | None:
 
 def _question(claim: AttemptClaim) -> PollRequest:
     launch, attempt = claim.launch, claim.attempt
+    spec = TrainerSpec.from_json(launch.spec)
     return PollRequest(
-        submission=Submission(attempt.reference, TrainerSpec.from_json(launch.spec), trainer_token(launch)),
+        submission=Submission(attempt.reference, spec.for_trainer, trainer_token(launch)),
         submitted=attempt.submitted_at is not None,
         cancel_requested=attempt.cancel_requested_at is not None,
         position=ReadOffsets(attempt.log_offset, attempt.metrics_offset),

@@ -19,7 +19,7 @@ from launches.domain.move import move
 from launches.domain.note_absence import is_only_absent, note_absence, note_presence
 from launches.live.hints import PURGE
 from launches.live.wake import wake
-from launches.models import Attempt, Launch
+from launches.models import Attempt, Launch, RecipeRun
 from launches.other_versions import otherwise_resolved
 from launches.poll import Report
 from launches.states import may_move
@@ -171,4 +171,12 @@ def _move_as_seen(launch: Launch, attempt: Attempt, seen: Observation, now: date
         detail, reason = unclaimed_sentence(), Reason.UNCLAIMED
     elif seen.state is AttemptState.CANCELLED and attempt.reason == Reason.POLICY_OVER:
         detail, reason = OF_REFERENCE, Reason.POLICY_OVER
-    move(launch, attempt, seen.state, now=now, detail=detail, reason=reason)
+    state = seen.state
+    if seen.state is AttemptState.CANCELLED and (run := _ended_run(attempt)):
+        state, detail, reason = AttemptState(run.outcome), run.detail, Reason(run.reason)
+    move(launch, attempt, state, now=now, detail=detail, reason=reason)
+
+
+def _ended_run(attempt: Attempt) -> RecipeRun | None:
+    """The recipe whose end was the trainer's, which then has its outcome."""
+    return RecipeRun.objects.filter(attempt=attempt).exclude(outcome="").first() if attempt.reason else None

@@ -19,6 +19,7 @@ from catalog.states import VersionState
 from connections.domain.held import require_open
 from connections.providers.spec import TrainerSpec
 from launches.domain.append_event import TimelineLine, next_events
+from launches.domain.plan_run import plan_run
 from launches.labels import Labels
 from launches.live.hints import ADVANCE
 from launches.live.wake import wake
@@ -238,6 +239,7 @@ def _write(
         events += next_events(launch, [TimelineLine("probe", message)], actor=actor)
     launch.save(force_insert=True)
     attempt = Attempt.objects.create(launch=launch, number=1)
+    plan_run(launch, attempt)
     Event.objects.bulk_create(events)
     record(actor=actor, verb="create_launch", target=launch.name, account=launch.account, after={"spec": launch.spec})
     if beside:

@@ -9,6 +9,7 @@ from django.db.models import Q
 
 from accounts.actors import SYSTEM
 from connections.providers.base import Observation
+from connections.providers.spec import TrainerSpec
 from connections.providers.states import AttemptState, Reason
 from launches.domain.cancel_launch import request_cancel
 from launches.models import Attempt, Launch
@@ -27,13 +28,18 @@ def end_unclaimed(launch: Launch, attempt: Attempt, seen: Observation, *, now: d
     user's other jobs. Who sent an inactivity timeout said how long to wait. One that a deployment was
     tied to has been come for.
     """
-    if not launch.made_by_program or launch.claimed_at or launch.tied_at or "inactivity_timeout" in launch.inputs:
+    if not launch.made_by_program or launch.claimed_at or launch.tied_at or _waits(launch):
         return
     if seen.session_opened is not False or attempt.ready_at is None or attempt.is_final:
         return
     if attempt.ready_at > now - _patience() or _waits_for_another(launch):
         return
     request_cancel(SYSTEM, launch, attempt, reason=Reason.UNCLAIMED)
+
+
+def _waits(launch: Launch) -> bool:
+    """Whether somebody said how long it waits, or a recipe of ours is on its way to it."""
+    return "inactivity_timeout" in launch.inputs or TrainerSpec.from_json(launch.spec).is_driven_from_here
 
 
 def unclaimed_sentence() -> str:

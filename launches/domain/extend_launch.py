@@ -9,6 +9,7 @@ from django.db import transaction
 from accounts.actors import Actor
 from accounts.domain.record import record
 from connections.domain.held import require_open
+from connections.providers.spec import TrainerSpec
 from launches.domain.control import lock_for
 from launches.domain.open_attempt import open_attempt
 from launches.domain.resume_launch import recipe_is_done
@@ -44,6 +45,10 @@ def extend_launch(*, actor: Actor, launch: Launch, steps: Any) -> Attempt:
         raise FailedPrecondition(f"{locked.job_id} was deleted; its files are gone. Launch it again as a clone.")
     if is_validation_run(locked):
         raise FailedPrecondition(MEASURED_ONCE)
+    if TrainerSpec.from_json(locked.spec).is_driven_from_here:
+        raise FailedPrecondition(
+            f"Recipe {locked.spec['recipe']} knows no extension. Clone the launch with more epochs."
+        )
     if not recipe_is_done(locked):
         raise FailedPrecondition(
             f"{locked.job_id} is {locked.state}, with recipe {locked.spec['recipe']}. Only a recipe that has run to "

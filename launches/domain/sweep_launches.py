@@ -12,8 +12,8 @@ from connections.opened import open_provider
 from connections.providers.base import ProviderError
 from connections.queries import living_connections
 from launches.domain.observe_connection import observed_together
-from launches.live.hints import ADVANCE, OBSERVE, PURGE
-from launches.models import Attempt, Launch
+from launches.live.hints import ADVANCE, OBSERVE, PURGE, RUN
+from launches.models import Attempt, Launch, RecipeRun
 from queues.hints import hint, room
 from queues.leases import OVERDUE, overdue
 
@@ -21,13 +21,13 @@ MOST_AT_ONCE = 500
 
 
 def sweep_launches() -> int:
-    """Hint every attempt that is overdue or whose lease ran out, and every deleted launch that has something to remove.
-
-    Answers how many were hinted.
+    """Hint every attempt and recipe that is overdue or whose lease ran out, and every deleted launch with something to
+    remove. Answers how many were hinted.
     """
     together, most = _connections_to_observe(), room(MOST_AT_ONCE)
     hinted = [(OBSERVE, pk) for pk in together]
     hinted += [(ADVANCE, pk) for pk in overdue(_one_by_one(together), most=most)]
+    hinted += [(RUN, pk) for pk in overdue(RecipeRun.objects.all(), most=most)]
     tombstones = (
         Launch.objects.filter(purge_due_at__lte=timezone.now()).order_by("purge_due_at").values_list("pk", flat=True)
     )

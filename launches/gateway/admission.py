@@ -147,7 +147,7 @@ def _attempt_for(secret: str, account: str, job: str, origin: Origin) -> Attempt
     A job of an account that the key is not for is not there. Job and attempt are read at the same moment, or a resumed
     job could seem to be over.
     """
-    key = authenticated(secret, origin)
+    key = authenticated(secret, origin, job=job)
     attempt = (
         Attempt.objects.select_related("launch__account", "launch__connection")
         .defer("log_tail")
@@ -167,11 +167,13 @@ def _attempt_for(secret: str, account: str, job: str, origin: Origin) -> Attempt
     return attempt
 
 
-def authenticated(secret: str, origin: Origin) -> ApiKey:
-    """The key that the secret opens. Errors: `Refused`."""
+def authenticated(secret: str, origin: Origin, *, job: str = "") -> ApiKey:
+    """The key that the secret opens, for all jobs or for this one. Errors: `Refused`."""
     key = authenticate_key(secret=secret, now=timezone.now(), origin=origin)
     if key is None:
         raise Refused(Code.UNAUTHENTICATED, "Send an API key that is in use, as X-Api-Key or as Authorization: Bearer.")
+    if key.job not in ("", job):
+        raise Refused(Code.PERMISSION_DENIED, f"This API key is for the trainer of {key.job} alone.")
     return key
 
 

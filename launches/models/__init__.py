@@ -2,5 +2,6 @@
 
 from launches.models.launches import Attempt, Event, Launch
 from launches.models.observed import Checkpoint, Evaluation, Metric, UnknownTrainer
+from launches.models.runs import RecipeRun
 
-__all__ = ["Attempt", "Checkpoint", "Evaluation", "Event", "Launch", "Metric", "UnknownTrainer"]
+__all__ = ["Attempt", "Checkpoint", "Evaluation", "Event", "Launch", "Metric", "RecipeRun", "UnknownTrainer"]

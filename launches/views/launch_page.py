@@ -39,6 +39,7 @@ from launches.pages.facts import gpu_total, locked_facts
 from launches.pages.going_on import going_on_sentence
 from launches.pages.other_version import other_version
 from launches.pages.preview import recorded_json
+from launches.pages.runs import shown_run
 from launches.pages.stepper import LABELS, meaning_of, steps_of
 from launches.queries import (
     attempts_of,
@@ -187,6 +188,7 @@ def _context(request: SlipwayRequest, seen: LaunchView) -> dict[str, Any]:
         "gpus": gpu_total(spec),
         "in_set": bool(launch.tied_at or launch.reference_of_id or launch.inputs.get(REFERENCE)),
         **_log(request, attempt),
+        "run": shown_run(attempt, spec),
         **_rights(request, launch, attempt, spec),
     }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from connections.providers.base import Observation, Reference, Rejected, Retryable, Submission
 from connections.providers.local import observation, processes
 from connections.providers.local.queue import Queue
+from connections.providers.runs import RunSubmission
 from connections.providers.samplers import SamplerSubmission
 from connections.providers.trainer_files import files
 from connections.providers.trainer_files.job_folders import JobFolders
@@ -27,7 +28,11 @@ class LocalAttempts:
     host: str
 
     def take(
-        self, submission: Submission | SamplerSubmission, *, refused: Callable[[], Sequence[str]], busy: str
+        self,
+        submission: Submission | SamplerSubmission | RunSubmission,
+        *,
+        refused: Callable[[], Sequence[str]],
+        busy: str,
     ) -> None:
         """Take it, and start it where a slot is free; `busy` is said where the one before is not over.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from connections.providers.base import NotYet, Rejected, Retryable, Submission
 from connections.providers.local.users import ROOT, SHARED_FILE, JobUser
+from connections.providers.runs import RunSubmission
 from connections.providers.spec import DatasetFile
 from connections.providers.trainer_files import files
 from connections.providers.trainer_files.config import data_of
@@ -27,7 +28,7 @@ class LocalDatasets:
     jobs: JobFolders
     least_free_bytes: int
 
-    def bring(self, submission: Submission) -> None:
+    def bring(self, submission: Submission | RunSubmission) -> None:
         """Copy the files that the submission trains on and measures into its job's folder, once for all attempts.
 
         A copy and no link: whoever owns a file, or has it open, writes to all of its names. Nobody else waits for it.

@@ -71,7 +71,7 @@ def ended(directory: Path, exit_facts: dict[str, Any]) -> Observation:
         message=values.plain(str(told.get("message", ""))[: outcome.MAX_DETAIL]),
         log_tail=records.log_tail(directory / files.LOG),
         exceeded=_exceeded(exit_facts.get("exceeded")),
-        inactivity_timeout_seconds=submission["spec"]["inactivity_timeout_seconds"],
+        inactivity_timeout_seconds=submission["spec"].get("inactivity_timeout_seconds", 0),
     )
     said = outcome.explain(ending)
     progress, limits = records.read_progress(directory / files.PROGRESS)

@@ -40,6 +40,7 @@ from connections.providers.local.lent import LentProcess
 from connections.providers.local.limits import Limits
 from connections.providers.local.merging import merge
 from connections.providers.local.queue import Queue, settle
+from connections.providers.local.runs import LocalRuns
 from connections.providers.local.samplers import LocalSamplers
 from connections.providers.local.users import JobUsers
 from connections.providers.spec import TrainerSpec
@@ -68,6 +69,8 @@ class LocalProvider:
     grace_seconds    what a trainer gets between SIGTERM and SIGKILL
     sampler_slots    how many samplers run at a time; their package lies beside the trainer's
     datasets         the files of datasets, which trainers get copies of
+    run_slots        how many recipes run at a time beside trainers; their package lies beside the trainer's
+    run_limits       what one of these may use of the machine
     """
 
     root: Path
@@ -85,6 +88,8 @@ class LocalProvider:
     mapped: Mapping[str, Path] = field(default_factory=dict)
     sampler_slots: int = 1
     datasets: Path = Path("/nonexistent")
+    run_slots: int = 2
+    run_limits: Limits = field(default_factory=Limits)
 
     @property
     def samplers(self) -> LocalSamplers:
@@ -101,6 +106,22 @@ class LocalProvider:
             package=self.trainer_package.parent / "sampler",
             environment=self.environment,
             limits=self.limits,
+            grace_seconds=self.grace_seconds,
+        )
+
+    @property
+    def runs(self) -> LocalRuns:
+        """Where recipes run beside trainers."""
+        return LocalRuns(
+            root=self.root,
+            slots=self.run_slots,
+            users=self._users,
+            turn=self._queue.turn,
+            faults=_faults,
+            package=self.trainer_package.parent / "runner",
+            datasets=self.datasets,
+            least_free_bytes=self.least_free_bytes,
+            limits=self.run_limits,
             grace_seconds=self.grace_seconds,
         )
 
@@ -251,6 +272,7 @@ class LocalProvider:
         with _faults():
             self._folders.forget_attempts(before, files.EXIT)
         self.samplers.forget_starts(before)
+        self.runs.forget_runs(before)
 
     def list_references(self) -> Sequence[Reference]:
         """Every attempt that is not over. Errors: `Retryable`."""
@@ -290,13 +312,14 @@ class LocalProvider:
         """
         with _faults(), self._queue.turn():
             stopped = self._queue.live()
-            directories = [*(self._queue.directory(reference) for reference in stopped), *self.samplers.live()]
+            others = (*self.runs.live(), *self.samplers.live())
+            directories = [*(self._queue.directory(reference) for reference in stopped), *others]
             for directory in directories:
                 with suppress(OSError):  # a full disk: the wrapper writes down that it was asked, which says the same
                     files.mark(directory / files.HOST_STOPPED)
                 processes.ask_wrapper(directory)
             deadline = time.monotonic() + grace_seconds
-            while (self._queue.live() or self.samplers.live()) and time.monotonic() < deadline:
+            while (self._queue.live() or self.runs.live() or self.samplers.live()) and time.monotonic() < deadline:
                 time.sleep(0.02)
             for directory in directories:
                 if not (directory / files.EXIT).exists():

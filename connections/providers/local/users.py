@@ -43,7 +43,7 @@ _CAPABILITIES = {"chown": 0, "dac_override": 1, "kill": 5, "setgid": 6, "setuid"
 SHARED_FOLDER, SHARED_FILE = 0o2750, 0o640
 PASSED, PRIVATE = 0o710, 0o700
 UMASK = 0o027
-LENT, SAMPLERS = "merging", "samplers"
+LENT, SAMPLERS, RUNS = "merging", "samplers", "runs"
 """The folders of what processes that belong to no job work on."""
 
 
@@ -173,7 +173,8 @@ class JobUsers:
         for account in (self.root / "jobs").glob("*"):
             yield account.stat().st_gid
             yield from map(_user_of, account.iterdir())
-        for lent in (*(self.root / LENT).glob("*"), *(self.root / SAMPLERS).glob("jobs/*/*/attempts/*")):
+        started = (path for kind in (SAMPLERS, RUNS) for path in (self.root / kind).glob("jobs/*/*/attempts/*"))
+        for lent in (*(self.root / LENT).glob("*"), *started):
             yield lent.stat().st_gid
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from connections.providers.runs import RunSpec
 from connections.providers.spec import DatasetFile, TrainerMode, TrainerSpec
 from connections.providers.trainer_files import files
 from wire.names import CROSS_JOB, is_id, parse_checkpoint_name
@@ -55,7 +56,7 @@ def make_config(
     }
 
 
-def data_of(spec: TrainerSpec) -> Iterator[tuple[DatasetFile, str]]:
+def data_of(spec: TrainerSpec | RunSpec) -> Iterator[tuple[DatasetFile, str]]:
     """What the trainer is given to read, and what each file is called in its job's folder."""
     for dataset, name in ((spec.dataset, files.DATASET), (spec.evaluation, files.EVALUATION)):
         if dataset:

@@ -25,6 +25,7 @@ from connections.providers.base import (
     Rejected,
     Submission,
 )
+from connections.providers.runs import RunSubmission
 from connections.providers.samplers import SamplerRecordPage, SamplerSubmission
 from connections.providers.spec import TrainerSpec
 from connections.providers.submissions import KeptSubmission
@@ -61,7 +62,7 @@ class JobFolders:
             raise Gone(f"Attempt {reference.attempt} of job {reference.job} is not {self.place} (any more).")
         return directory
 
-    def place_for(self, submission: Submission | SamplerSubmission) -> Path:
+    def place_for(self, submission: Submission | SamplerSubmission | RunSubmission) -> Path:
         """Where the attempt lies or will lie. Errors: `Rejected` where it cannot be this launch's."""
         reference = submission.reference
         try:
@@ -81,7 +82,7 @@ class JobFolders:
             )
         return directory
 
-    def write(self, submission: Submission | SamplerSubmission, directory: Path) -> Path:
+    def write(self, submission: Submission | SamplerSubmission | RunSubmission, directory: Path) -> Path:
         """What a new attempt needs until it starts, in a directory beside its final one. Errors: `OSError`."""
         files.make_directory(directory.parent.parent / files.CHECKPOINTS)
         files.make_directory(directory.parent)
@@ -203,7 +204,7 @@ class JobFolders:
         return trash / uuid.uuid4().hex
 
 
-def _is_anothers(submission: Submission | SamplerSubmission, directory: Path) -> bool:
+def _is_anothers(submission: Submission | SamplerSubmission | RunSubmission, directory: Path) -> bool:
     """Whether what lies here under the job's id was left by another launch, which an older database has forgotten."""
     if directory.exists():
         return files.read_word(directory / files.TOKEN) != submission.token

@@ -1,0 +1,211 @@
+"""Recipes that run on this machine beside a trainer that may be anywhere: processes under the trainers' supervisor.
+
+A run lives in <root>/runs/jobs/<account>/<job>/attempts/<number>/, in slots of its own. Where we are root it has a user
+that nothing else has. Its environment is that of its checkout's commit, made by the first run that needs it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from connections.providers.base import LogChunk, Observation, Reference
+from connections.providers.local import plan, processes
+from connections.providers.local.attempts import LocalAttempts
+from connections.providers.local.datasets import LocalDatasets, let_read
+from connections.providers.local.limits import Limits
+from connections.providers.local.queue import Queue
+from connections.providers.local.reach import PASSED_BY_ALL
+from connections.providers.local.users import RUNS, JobUser, JobUsers
+from connections.providers.official import Checkout, module_of
+from connections.providers.runs import RunProgress, RunSpec, RunSubmission
+from connections.providers.trainer_files import files, run_files
+from connections.providers.trainer_files.job_folders import JobFolders
+
+OWN = (files.RECORDS, files.HOME)
+ABOVE = 5
+"""Folders from a run's own up to that of all runs."""
+ENVIRONMENTS = "recipe-environments"
+CODE, VENV = "checkout", "venv"
+
+
+@dataclass(frozen=True)
+class LocalRuns:
+    """What runs need of the provider that they belong to; `turn` is held while a user is chosen for one.
+
+    `package` is the directory of the package `runner`, `slots` how many run at a time.
+    """
+
+    root: Path
+    slots: int
+    users: JobUsers
+    turn: Callable[[], AbstractContextManager[None]]
+    faults: Callable[[], AbstractContextManager[None]]
+    package: Path
+    datasets: Path
+    least_free_bytes: int
+    limits: Limits
+    grace_seconds: float
+
+    def start(self, submission: RunSubmission) -> None:
+        """Take the run, and start it where a slot is free. Errors: `NotYet`, `Rejected`, `Retryable`."""
+        with self.faults():
+            LocalDatasets(self.datasets, self._folders, self.least_free_bytes).bring(submission)
+            self._attempts.take(
+                submission, refused=list, busy=f"The recipe of {submission.reference.job} that ran before is not over."
+            )
+
+    def observe(self, reference: Reference) -> Observation:
+        """The state right now; also starts what waits for a slot that has become free. Errors: `Gone`, `Retryable`."""
+        lost = "The recipe is gone; how it ended could not be noted yet: is the disk full?"
+        with self.faults():
+            found = self._attempts.observe(reference, shortage=str, lost=lost)
+        told = tuple(replace(line, message=_of_recipe(line.message)) for line in found.progress)
+        return replace(found, detail=_of_recipe(found.detail), progress=told)
+
+    def progress(self, reference: Reference) -> RunProgress:
+        """What its four files say. Errors: `Gone`, `Retryable`."""
+        with self.faults():
+            return run_files.read_progress(files.records_of(self._folders.find(reference)))
+
+    def stop(self, reference: Reference) -> None:
+        """Ask for the end. Errors: `Gone`, `Retryable`."""
+        with self.faults():
+            self._attempts.ask_to_end(reference)
+
+    def logs(self, reference: Reference, after: int) -> LogChunk:
+        """At most 64 KiB of log from the byte offset on. Errors: `Gone`, `Retryable`."""
+        with self.faults():
+            return self._folders.logs(reference, after)
+
+    def list_references(self) -> Sequence[Reference]:
+        """Every run that is not over. Errors: `Retryable`."""
+        with self.faults():
+            return self._queue.references()
+
+    def delete(self, account: str, job: str) -> None:
+        """Remove all files of a job's runs, of which none is under way. Errors: `Retryable`."""
+        with self.faults():
+            self._attempts.remove(account, job, keep_checkpoints=False, busy=f"The recipe of {job} is not over yet.")
+
+    def forget_runs(self, before: datetime) -> None:
+        """Remove the folders of those that ended before then. Errors: `OSError`."""
+        self._folders.forget_attempts(before, files.EXIT)
+
+    def live(self) -> list[Path]:
+        """The folders of those that run."""
+        return [self._queue.directory(reference) for reference in self._queue.live()]
+
+    @property
+    def _folders(self) -> JobFolders:
+        return JobFolders(self.root / RUNS, "among the recipes of this machine")
+
+    @property
+    def _attempts(self) -> LocalAttempts:
+        return LocalAttempts(self._folders, lambda: self._queue, self.slots, "", "")
+
+    @property
+    def _queue(self) -> Queue:
+        return Queue(self._folders, self.slots, self._begin)
+
+    def _environment(self, checkout: Checkout) -> Path:
+        said = hashlib.sha256(f"{checkout.path}\0{checkout.commit}\0{checkout.sdk}".encode()).hexdigest()
+        return self.root / ENVIRONMENTS / f"{checkout.commit[:12]}-{said[:12]}"
+
+    def _begin(self, directory: Path) -> int:
+        """Start the wrapper of a run. Errors: `OSError`, `Retryable`."""
+        recorded = json.loads((directory / files.SUBMISSION).read_bytes())
+        spec, reference = RunSpec.from_json(recorded["spec"]), Reference(**recorded["reference"])
+        for name in OWN:
+            files.make_directory(directory / name)
+        files.write_json(directory / files.CONFIG, self._config(directory, spec, reference))
+        environment = self._environment(spec.checkout)
+        obstacle = self.users.obstacle()
+        user = None if obstacle else self._user(directory, environment.parent)
+        commands = plan.make_plan(
+            os.environ,
+            directory,
+            self.package,
+            environment / VENV,
+            self.grace_seconds,
+            user,
+            obstacle,
+            limits=self.limits.in_force(self.root),
+            reached=(self.root, environment, self.package, *self.users.needed),
+        )
+        files.write_json(
+            directory / files.PLAN, commands | self._commands(directory, spec.checkout, environment, commands)
+        )
+        return processes.start_wrapper(directory, plan.wrapper_environment(os.environ))
+
+    def _commands(
+        self, directory: Path, checkout: Checkout, environment: Path, usual: dict[str, Any]
+    ) -> dict[str, Any]:
+        """What is other than for a trainer: how the environment is made, what runs in it, and where it writes."""
+        records = files.records_of(directory)
+        written = {name: str(records / file) for name, file in run_files.VARIABLES.items()}
+        made = ("-m", f"{self.package.name}.prepare", str(environment), checkout.path, checkout.commit, checkout.sdk)
+        python = environment / VENV / "bin" / "python"
+        return {
+            "prepare": [sys.executable, *made],
+            "trainer": [str(python), str(self.package / "drive.py"), str(directory / files.CONFIG)],
+            "folders": [str(directory)],
+            "trainer_variables": {
+                **usual["trainer_variables"],
+                **written,
+                "HOME": str(directory / files.HOME),
+                "PYTHONPATH": str(environment / CODE),
+            },
+        }
+
+    def _user(self, directory: Path, environments: Path) -> JobUser:
+        files.make_directory(environments)
+        with self.turn():
+            for folder in (*(directory.parents[depth] for depth in range(1, ABOVE)), environments):
+                folder.chmod(PASSED_BY_ALL)
+            user = self.users.lend(directory, "", own=OWN)
+            job_directory = directory.parent.parent
+            job_directory.chmod(PASSED_BY_ALL)
+            let_read(job_directory, user)
+            return user
+
+    def _config(self, directory: Path, spec: RunSpec, reference: Reference) -> dict[str, Any]:
+        """What the process is told, see runner/drive.py."""
+        return {
+            "module": module_of(spec.recipe)[1],
+            "job": reference.job,
+            "url": spec.url,
+            "shape": spec.shape,
+            "base_model": spec.base_model,
+            "lora_rank": spec.lora_rank,
+            "context": spec.context,
+            "learning_rate": spec.learning_rate,
+            "parameters": dict(spec.parameters),
+            "dataset": str(directory.parent.parent / files.DATASET),
+            "evaluation": str(directory.parent.parent / files.EVALUATION) if spec.evaluation else "",
+            "format": spec.dataset.format,
+            "renderer": spec.renderer,
+            "folder": str(directory / files.HOME),
+        }
+
+
+def _of_recipe(words: str) -> str:
+    """What is said of a trainer that was started, said of a recipe."""
+    first, line, rest = words.partition("\n")  # what follows are lines of its log
+    variables = (("SLIPWAY_TRAINER_MEMORY_GB", "SLIPWAY_RECIPE_MEMORY_GB"),)
+    for trainer, recipe in (
+        *variables,
+        ("trainers run", "recipes run"),
+        ("trainer", "recipe"),
+        (" Resume to go on.", ""),
+    ):
+        first = first.replace(trainer, recipe)
+    return f"{first}{line}{rest}"

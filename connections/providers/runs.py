@@ -1,0 +1,109 @@
+"""What a provider offers that runs recipes beside trainers, as clients of Slipway's API; a kind that does not is none.
+
+A run lives as an attempt of a job does, under the reference of the attempt whose trainer it drives, wherever that one
+is. So its states, endings and log are an attempt's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from connections.providers.base import LogChunk, Observation, Reference
+from connections.providers.official import Checkout
+from connections.providers.spec import DatasetFile
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Everything that a run is told. `url` is where Slipway's API answers; `shape` and `base_model` are names.
+
+    `context` is in tokens; `evaluation` is what it measures where that is no part of the dataset; `renderer` is how
+    conversations become tokens, "" for the recipe's own choice.
+    """
+
+    recipe: str
+    checkout: Checkout
+    url: str
+    shape: str
+    base_model: str
+    lora_rank: int
+    context: int
+    learning_rate: float | None
+    parameters: Mapping[str, str | int | float]
+    dataset: DatasetFile
+    evaluation: DatasetFile | None = None
+    renderer: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The recorded form."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> RunSpec:
+        """Read it. Errors: `KeyError`, `TypeError`."""
+        files = {name: DatasetFile(**stored[name]) for name in ("dataset", "evaluation") if stored.get(name)}
+        return cls(**{**stored, **files, "checkout": Checkout(**stored["checkout"])})
+
+
+@dataclass(frozen=True)
+class RunSubmission:
+    """A request to run a recipe. `token` is the API key that it gets."""
+
+    reference: Reference
+    spec: RunSpec
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """What a run's four files say of it, read as hostile; None and "" where they do not.
+
+    `code` is of google.rpc; `figures` are of its newest step, `step`; `output` is what it made.
+    """
+
+    code: int | None = None
+    message: str = ""
+    percent: int | None = None
+    tokens: int | None = None
+    step: int | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
+    output: Mapping[str, str] = field(default_factory=dict)
+
+
+class RunProvider(Protocol):
+    """Where runs run."""
+
+    def start(self, submission: RunSubmission) -> None:
+        """Take the run, and start it where a slot is free; a second call changes nothing.
+
+        Errors: `NotYet`, `Rejected`, `Retryable`.
+        """
+
+    def observe(self, reference: Reference) -> Observation:
+        """The state right now. Errors: `Gone`, `Retryable`."""
+
+    def progress(self, reference: Reference) -> RunProgress:
+        """What its four files say. Errors: `Gone`, `Retryable`."""
+
+    def stop(self, reference: Reference) -> None:
+        """Ask for the end. Errors: `Gone`, `Retryable`."""
+
+    def logs(self, reference: Reference, after: int) -> LogChunk:
+        """At most 64 KiB of log from the byte offset on. Errors: `Gone`, `Retryable`."""
+
+    def list_references(self) -> Sequence[Reference]:
+        """Every run that is not over. Errors: `Retryable`."""
+
+    def delete(self, account: str, job: str) -> None:
+        """Remove all files of a job's runs, of which none is under way. Errors: `Retryable`."""
+
+
+@runtime_checkable
+class RunsRecipes(Protocol):
+    """A provider with a machine for runs."""
+
+    @property
+    def runs(self) -> RunProvider:
+        """Where they run."""

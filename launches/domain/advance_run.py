@@ -1,0 +1,206 @@
+"""Take the recipe of one attempt a step further: begin it once its trainer is ready, look at it, end it with that.
+
+Its process is under the supervisor of this machine and outlives every worker, so whoever takes the row next goes on
+with it. What it said is applied under the row's lease; what of it is the launch's, under the launch's lock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.actors import SYSTEM
+from accounts.domain.create_api_key import create_api_key
+from accounts.scopes import Scope
+from connections.opened import runs_at
+from connections.providers.base import Gone, LogChunk, NotYet, Observation, ProviderError, Rejected, Retryable
+from connections.providers.runs import RunProgress, RunProvider, RunSubmission
+from connections.providers.states import FINAL, AttemptState, Reason
+from connections.queries import living_connections
+from launches.domain.append_event import TimelineLine, append_events
+from launches.domain.end_run import RunEnding, ending_of, finish_run
+from launches.live.wake import wake
+from launches.models import Launch, RecipeRun
+from launches.poll import LOG_TAIL_CHARACTERS
+from launches.run_key import run_secret
+from launches.run_spec import run_spec
+from queues import leases
+from wire.errors import Refusal
+
+POLL = timedelta(seconds=1)
+KEY_DAYS = 30
+"""Beyond which its key would end by itself, should nobody ever see to it."""
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class RunSeen:
+    """What was seen of a run's process in one look."""
+
+    observation: Observation
+    progress: RunProgress
+    log: LogChunk
+
+
+def advance_run(run_pk: int) -> timedelta | None:
+    """One step. Answers when the next one is due; None where there is none, or another worker sees to it."""
+    claimed = _claim(run_pk)
+    if claimed is None:
+        return None
+    run, lease = claimed
+    with lease.kept():
+        try:
+            return _step(run, lease, runs_here())
+        except NotYet as progress:
+            return _put_off(run, lease, str(progress), POLL)
+        except ProviderError as error:
+            return _put_off(run, lease, str(error), leases.backoff(run.failures + 1), failed=True)
+
+
+def runs_here() -> RunProvider:
+    """Where recipes run. Errors: `Retryable` where no connection has a machine for that."""
+    for connection in living_connections():
+        try:
+            if (found := runs_at(connection, to_act=True)) is not None:
+                return found
+        except Retryable as error:
+            log.warning("run.connection_unusable", connection=connection.name, error=str(error))
+    raise Retryable("Recipes of checkouts run on this machine, and no connection lets anything run here.")
+
+
+@transaction.atomic
+def _claim(run_pk: int) -> tuple[RecipeRun, leases.Lease] | None:
+    rows = RecipeRun.objects.select_related(
+        "attempt__launch__account",
+        "attempt__launch__owner",
+        "attempt__launch__shape_version__shape",
+        "api_key__account",
+    ).defer("attempt__log_tail")
+    claimed = leases.claim(rows, run_pk, now=timezone.now())
+    return None if claimed is None else claimed[:2]
+
+
+def _step(run: RecipeRun, lease: leases.Lease, runs: RunProvider) -> timedelta | None:
+    """Errors: `ProviderError`."""
+    attempt = run.attempt
+    if attempt.is_final or attempt.cancel_requested_at is not None:
+        return _wind_down(run, lease, runs)
+    if run.started_at is None:
+        if not attempt.ready:
+            return _put_off(run, lease, "", POLL)
+        return _begin(run, lease, runs)
+    if run.stopped_for == "" and timezone.now() > run.started_at + timedelta(hours=settings.SLIPWAY_RECIPE_HOURS):
+        RecipeRun.objects.filter(pk=run.pk).update(stopped_for=Reason.TIME_LIMIT)
+        run.stopped_for = Reason.TIME_LIMIT
+        runs.stop(attempt.reference)
+    return _look(run, lease, runs)
+
+
+def _begin(run: RecipeRun, lease: leases.Lease, runs: RunProvider) -> timedelta | None:
+    """With its key first: a worker that dies in between leaves one that the next begins with. Errors: as above."""
+    attempt = run.attempt
+    try:
+        with transaction.atomic():
+            spec = run_spec(attempt.launch)
+            if run.api_key_id is None:
+                _make_key(run)
+        runs.start(RunSubmission(attempt.reference, spec, run_secret(run)))
+    except Refusal as refusal:
+        return finish_run(run, lease, RunEnding(AttemptState.FAILED, Reason.SPEC_REFUSED, refusal.message))
+    except Rejected as refusal:
+        return finish_run(run, lease, RunEnding(AttemptState.FAILED, Reason.SPEC_REFUSED, str(refusal)))
+    run.started_at = timezone.now()
+    RecipeRun.objects.filter(pk=run.pk).update(started_at=run.started_at, state=AttemptState.PENDING)
+    return _put_off(run, lease, "", timedelta())
+
+
+def _make_key(run: RecipeRun) -> None:
+    """Of the launch's owner, for its job alone. Errors: `Refusal` where the owner may launch here no more."""
+    launch = run.attempt.launch
+    name = f"Recipe of {launch.job_id}"
+    run.api_key, _ = create_api_key(
+        actor=SYSTEM, account=launch.account, user=launch.owner, name=name, scope=Scope.LAUNCH, now=timezone.now(),
+        days=KEY_DAYS, job=launch.job_id, secret=run_secret(run),
+    )  # fmt: skip
+    run.save(update_fields=["api_key"])
+
+
+def _wind_down(run: RecipeRun, lease: leases.Lease, runs: RunProvider) -> timedelta | None:
+    """Its trainer is over, or is to end: so is it, whatever it does. Errors: as above."""
+    if run.started_at is None:
+        return finish_run(run, lease, None)
+    try:
+        runs.stop(run.attempt.reference)
+        seen = _see(run, runs)
+    except Gone:
+        return finish_run(run, lease, None)
+    _apply(run, lease, seen)
+    return finish_run(run, lease, None) if seen.observation.state in FINAL else _put_off(run, lease, "", POLL)
+
+
+def _look(run: RecipeRun, lease: leases.Lease, runs: RunProvider) -> timedelta | None:
+    try:
+        seen = _see(run, runs)
+    except Gone as error:
+        return finish_run(run, lease, RunEnding(AttemptState.FAILED, Reason.UNKNOWN_TO_PROVIDER, str(error)))
+    if not _apply(run, lease, seen):
+        return None
+    if seen.observation.state in FINAL:
+        return finish_run(run, lease, ending_of(run, seen.observation, seen.progress))
+    return _put_off(run, lease, "", POLL)
+
+
+def _see(run: RecipeRun, runs: RunProvider) -> RunSeen:
+    reference = run.attempt.reference
+    observation = runs.observe(reference)
+    return RunSeen(observation, runs.progress(reference), runs.logs(reference, run.log_offset))
+
+
+@transaction.atomic
+def _apply(run: RecipeRun, lease: leases.Lease, seen: RunSeen) -> bool:
+    """Write what was seen, under the lease; False where another worker has taken the row since."""
+    launch = Launch.objects.select_for_update(of=("self",)).select_related("account").get(pk=run.attempt.launch_id)
+    row = RecipeRun.objects.select_for_update().get(pk=run.pk)
+    if row.lease_token != lease.token:
+        return False
+    before = _visible(row)
+    fresh = [line for line in seen.observation.progress if line.number > row.progress_read]
+    append_events(launch, (TimelineLine("progress", line.message) for line in fresh), actor=SYSTEM)
+    row.progress_read = max((line.number for line in fresh), default=row.progress_read)
+    row.log_tail = (row.log_tail + seen.log.text)[-LOG_TAIL_CHARACTERS:]
+    row.log_offset, run.log_offset = seen.log.offset, seen.log.offset
+    if seen.observation.state not in FINAL:
+        row.state, row.detail = seen.observation.state, seen.observation.detail
+    told = seen.progress
+    row.message, row.percent, row.tokens = told.message, told.percent, told.tokens
+    row.step, row.figures, row.output = told.step, dict(told.figures), dict(told.output)
+    row.failures = 0
+    row.save()
+    if fresh or _visible(row) != before:
+        wake(launch)
+    return True
+
+
+def _visible(row: RecipeRun) -> tuple[object, ...]:
+    return row.state, row.message, row.percent, row.step, row.log_offset, row.detail
+
+
+@transaction.atomic
+def _put_off(
+    run: RecipeRun, lease: leases.Lease, detail: str, wait: timedelta, *, failed: bool = False
+) -> timedelta | None:
+    """Give the lease back until then; None where another worker has the row."""
+    row = RecipeRun.objects.select_for_update().get(pk=run.pk)
+    if row.lease_token != lease.token:
+        return None
+    row.give_back(due=timezone.now() + wait)
+    row.failures = row.failures + 1 if failed else 0
+    if detail:
+        row.detail = detail
+    row.save(update_fields=["lease_token", "lease_until", "next_check_at", "failures", "detail"])
+    return wait

@@ -1,0 +1,120 @@
+"""Makes the environment of a checkout's recipes: `python -m runner.prepare ENVIRONMENT CHECKOUT COMMIT SDK`.
+
+ENVIRONMENT gets a copy of the checkout's folder `training` as it is in COMMIT, a virtual environment with the official
+SDK in version SDK, and what `training/pyproject.toml` asks for, with tinker in the version that `training/uv.lock`
+names where there is one. The checkout itself is only read. Standard library only, but for what makes the trainer's
+environment.
+
+A stamp, written last, says that all is there: with it a second call does nothing. Concurrent calls wait for each other.
+Exit code 1, and one line on stderr, where it cannot be done.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+from trainer.prepare import CannotPrepareError, create, install, say
+
+STAMP = "complete"
+CODE, VENV, FOLDER = "checkout", "venv", "training"
+SDK = "fireworks-ai"
+HELD = frozenset({"tinker"})
+"""Of the lock: what speaks the wire. The rest of it goes with another SDK than the one that was named."""
+
+
+def prepare(environment: Path, checkout: Path, commit: str, sdk: str) -> None:
+    """Make it, or leave it where it is complete. Prints a line for each stage. Errors: `CannotPrepareError`."""
+    environment.parent.mkdir(parents=True, exist_ok=True)
+    with Path(f"{environment}.lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (environment / STAMP).exists():
+            shutil.rmtree(environment, ignore_errors=True)
+            _build(environment, checkout, commit, sdk)
+        say("Environment ready")
+
+
+def _build(environment: Path, checkout: Path, commit: str, sdk: str) -> None:
+    say(f"Copying commit {commit[:12]} of the checkout")
+    code = environment / CODE
+    code.mkdir(parents=True)
+    _export(checkout, commit, code)
+    wanted = list(_requirements(code / FOLDER, sdk))
+    say("Creating environment")
+    pip = create(environment / VENV)
+    (environment / "requirements.txt").write_text("\n".join(wanted), encoding="utf-8")
+    (environment / "constraints.txt").write_text("\n".join(_locked(code / FOLDER)), encoding="utf-8")
+    if wanted:
+        say(f"Installing {', '.join(wanted)} (some GB, minutes)")
+        files = ["-r", str(environment / "requirements.txt"), "-c", str(environment / "constraints.txt")]
+        install(pip, environment / VENV, files, "The packages could not be installed")
+    (environment / STAMP).touch()
+
+
+def _export(checkout: Path, commit: str, target: Path) -> None:
+    """The folder of that commit, by git: whatever else lies in the checkout has no part in it."""
+    git = ["git", "-c", "safe.directory=*", "-C", str(checkout)]
+    done = subprocess.run([*git, "archive", commit, FOLDER], capture_output=True, check=False)
+    if done.returncode:
+        words = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no output"]
+        raise CannotPrepareError(f"git cannot read commit {commit[:12]} of {checkout}: {words[-1][:300]}")
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+        archive.extractall(target, members=filter(_is_plain, archive))  # noqa: S202
+
+
+def _is_plain(member: tarfile.TarInfo) -> bool:
+    """Whether it is a file or a folder below where it is unpacked. Not every Python here has tarfile's filters."""
+    path = Path(member.name)
+    return (member.isfile() or member.isdir()) and not path.is_absolute() and ".." not in path.parts
+
+
+def _requirements(folder: Path, sdk: str) -> Iterator[str]:
+    """What the project asks for, the SDK in the version that was named where it asks for it."""
+    try:
+        told = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+        asked = [str(each) for each in told["project"].get("dependencies", ())]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CannotPrepareError(f"{FOLDER}/pyproject.toml of the checkout cannot be read: {error!r}") from None
+    for requirement in asked:
+        found = re.match(rf"{SDK}(\[[^\]]*\])?", requirement)
+        yield f"{SDK}{found[1] or ''}=={sdk}" if found else requirement
+
+
+def _locked(folder: Path) -> Iterator[str]:
+    """The versions of what is held, where the lock names one alone."""
+    try:
+        packages = tomllib.loads((folder / "uv.lock").read_text(encoding="utf-8")).get("package", ())
+    except (OSError, ValueError):
+        return
+    versions: dict[str, set[str]] = {}
+    for package in packages:
+        if "registry" in package.get("source", {}) and "version" in package:
+            versions.setdefault(package["name"], set()).add(package["version"])
+    for name, found in sorted(versions.items()):
+        if len(found) == 1 and name in HELD:
+            yield f"{name}=={found.pop()}"
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 4:
+        print("Usage: python -m runner.prepare ENVIRONMENT CHECKOUT COMMIT SDK", file=sys.stderr)
+        return 1
+    environment, checkout, commit, sdk = arguments
+    try:
+        prepare(Path(environment).resolve(), Path(checkout), commit, sdk)
+    except (CannotPrepareError, OSError) as error:
+        print(f"{error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""In the place of the public cookbook: a recipe that speaks its four files, with no dependency."""
