@@ -8,6 +8,10 @@ from accounts.roles import SHARED_ACCOUNT
 from connections.providers.spec import TrainerMode
 from wire.names import DEPLOYMENT_SHAPES, TRAINING_SHAPES
 
+NO_GPU = "none"
+UNSPECIFIED = "unspecified"
+"""What the filter by accelerator calls shapes without one, and those of which it is not said."""
+
 
 class ShapeKind(StrEnum):
     """What runs from a shape: trainers, or the samplers that serve what is trained."""

@@ -11,13 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 
-from catalog.enums import ARCHITECTURE_LABELS, MODE_LABELS, AcceleratorType, Architecture
+from catalog.enums import ARCHITECTURE_LABELS, MODE_LABELS, NO_GPU, UNSPECIFIED, AcceleratorType, Architecture
 from catalog.labels import accelerator_label
 from catalog.search import patterns
 from connections.providers.spec import TrainerMode
 
-NO_GPU = "none"
-UNSPECIFIED = "unspecified"
 MODES = {
     "policy": TrainerMode.POLICY_TRAINER,
     "lora": TrainerMode.LORA_TRAINER,

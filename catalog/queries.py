@@ -10,7 +10,6 @@ from typing import Any
 
 from django.db.models import (
     Case,
-    CharField,
     Count,
     Exists,
     F,
@@ -20,17 +19,14 @@ from django.db.models import (
     QuerySet,
     Subquery,
     Sum,
-    Value,
-    When,
 )
-from django.db.models.functions import Coalesce
 from django.db.models.lookups import In
 
 from catalog.enums import ShapeKind
 from catalog.facets import FacetBucket
 from catalog.fields.snapshots import Snapshot
-from catalog.filters import FACETS, NO_GPU, UNSPECIFIED, CatalogFilters, Facet
-from catalog.models import BaseModel, CatalogChange, FacetCount, ShapeVersion, TrainingShape
+from catalog.filters import FACETS, CatalogFilters, Facet
+from catalog.models import ACCELERATOR, BaseModel, CatalogChange, FacetCount, ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from lists.filters import SortColumn
 from lists.orders import Order, behind, page_of
@@ -41,12 +37,6 @@ PAGE = 100
 """A page ends with the base model that holds its hundredth shape; a flat page has just this many."""
 
 _MODEL = "shape__base_model"
-_ACCELERATOR = Case(
-    When(snapshot__hideSpecs=True, then=Value(UNSPECIFIED)),
-    When(gpus=0, then=Value(NO_GPU)),
-    default=Coalesce(F("accelerator_type"), Value(UNSPECIFIED)),
-    output_field=CharField(),
-)
 _COLUMNS = {
     "shape_pk": F("shape_id"),
     "account": F("shape__account__account_id"),
@@ -125,7 +115,7 @@ def matching(filters: CatalogFilters) -> Q:
 
 
 def _column(facet: Facet) -> Case | F:
-    return _ACCELERATOR if facet.name == "accelerator" else F(facet.column)
+    return ACCELERATOR if facet.name == "accelerator" else F(facet.column)
 
 
 def revision() -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import uuid
 
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Now, Upper
 
 from accounts.models import Account, User
 from connections.models import Connection
 from datasets.checking.formats import DatasetFormat
-from datasets.states import WORKED_ON, DatasetState
+from datasets.states import KEPT, WORKED_ON, DatasetState
 from queues.leases import LeasedRow
 from wire import names
 
@@ -87,6 +88,16 @@ class Dataset(LeasedRow):
         indexes = [
             models.Index(fields=["account", "-created_at", "-id"], condition=_LIVING, name="datasets_listed"),
             models.Index(fields=["account", "dataset_id", "id"], condition=_LIVING, name="datasets_by_name"),
+            models.Index(fields=["account", "state", "-created_at", "-id"], name="datasets_by_state"),
+            models.Index(fields=["account", "format", "-created_at", "-id"], name="datasets_by_format"),
+            models.Index(
+                fields=["account"], include=["size_bytes"], condition=Q(state__in=sorted(KEPT)), name="datasets_kept"
+            ),
+            GinIndex(
+                OpClass(Upper("dataset_id"), "gin_trgm_ops"),
+                OpClass(Upper("display_name"), "gin_trgm_ops"),
+                name="dataset_names_trigrams",
+            ),
             models.Index(fields=["next_check_at"], condition=Q(finished_at__isnull=True), name="datasets_due"),
         ]
 

@@ -32,7 +32,7 @@ def _plans(table: str, call: Callable[[], object]) -> Iterator[tuple[str, dict[s
         call()
     for query in queries:
         sql = query["sql"]
-        if sql.startswith(("SELECT", "\n    WITH")) and table in sql:
+        if sql.startswith(("SELECT", "(SELECT", "\n    WITH")) and table in sql:
             with connection.cursor() as cursor:
                 cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + sql.replace("%", "%%"), None)
                 yield sql, cursor.fetchone()[0][0]["Plan"]

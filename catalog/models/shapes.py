@@ -9,18 +9,26 @@ from __future__ import annotations
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, Value, When
 from django.db.models.fields.json import KT, KeyTransform
-from django.db.models.functions import Cast, Now
+from django.db.models.functions import Cast, Coalesce, Now
 
 from accounts.models import Account, User
-from catalog.enums import ARCHITECTURE_LABELS, IdSource, ShapeKind
+from catalog.enums import ARCHITECTURE_LABELS, NO_GPU, UNSPECIFIED, IdSource, ShapeKind
 from catalog.fields.launch_fields import LaunchField, refuse_edition
 from catalog.fields.narrowing import renewed
 from catalog.fields.snapshots import Snapshot
 from catalog.states import VersionState
 from wire import names
 from wire.errors import FailedPrecondition
+
+ACCELERATOR = Case(
+    When(snapshot__hideSpecs=True, then=Value(UNSPECIFIED)),
+    When(gpus=0, then=Value(NO_GPU)),
+    default=Coalesce(F("accelerator_type"), Value(UNSPECIFIED)),
+    output_field=models.CharField(),
+)
+"""Of a version, the value of the catalog's filter."""
 
 
 def _is_id(field: str) -> Q:
@@ -67,6 +75,7 @@ class BaseModel(models.Model):
         indexes = [
             models.Index(fields=["position", "id"], name="base_model_order"),
             models.Index(fields=["family", "position"], name="base_models_by_family"),
+            models.Index(fields=["architecture", "position"], name="base_models_by_architecture"),
             GinIndex(fields=["search_text"], opclasses=["gin_trgm_ops"], name="base_model_search_trigrams"),
             GinIndex(fields=["former_ids"], name="base_model_former_ids"),
         ]
@@ -219,6 +228,7 @@ class ShapeVersion(models.Model):
             ),
             models.Index(F("max_context"), F("shape"), condition=Q(is_latest_validated=True), name="latest_by_context"),
             models.Index(F("gpus"), F("shape"), condition=Q(is_latest_validated=True), name="latest_by_gpus"),
+            models.Index(ACCELERATOR, F("shape"), condition=Q(is_latest_validated=True), name="latest_by_accelerator"),
             models.Index(
                 fields=["-created_at", "-id"], condition=Q(published_at__isnull=True), name="versions_in_work"
             ),
