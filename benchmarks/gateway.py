@@ -1,4 +1,4 @@
-"""What the trainer gateway costs: 1 MB calls beside the same calls to the bare trainer, and 1,000 open long polls.
+"""What the trainer gateway costs: calls of three sizes beside the same to the bare trainer, and 1,000 open long polls.
 
 bare trainer   answers at once, so that all of the gateway's time shows
 real trainer   the demo model's own trainer, which reads the body as JSON before it answers
@@ -43,11 +43,12 @@ from benchmarks.session import (
 
 SHAPE = "/shapes/local/tiny-qwen3-2k-lora/launch"
 READY_SECONDS = 420
-BODY_BYTES = 1_000_000
-ROUNDS, REAL_ROUNDS = 200, 25
+BODIES = {"1 KB": (1_000, 400), "1 MB": (1_000_000, 200), "16 MB": (16_000_000, 40)}
+"""Bytes, and how often."""
+REAL_ROUNDS = 25
 POLLS = 1_000
 OPEN_SECONDS = 60
-GOAL_SECONDS, GOAL_SHARE = 0.003, 0.10
+GOAL_SECONDS, GOAL_SHARE = 0.001, 0.03
 GOAL_BYTES = 100_000_000
 STAND_IN = """
 INSERT INTO launches_launch (uid, account_id, job_id, owner_id, shape_version_id, display_name, spec, inputs,
@@ -99,10 +100,12 @@ def main() -> None:
             cursor.execute(STAND_IN, {"job": job, "endpoint": bare})
         key, token = make_api_key("bench gateway"), _token(uid)
         through = f"{BASE_URL}/training/v1/rlorTrainerJobs/local/"
-        print(f"{'1 MB call to':16}{'bare ms':>10}{'gateway ms':>12}{'more ms':>10}{'ratio':>8}")
-        body = json.dumps({"model_id": "m", "padding": "x" * BODY_BYTES}).encode()
+        print(f"{'call':24}{'bare ms':>10}{'gateway ms':>12}{'more ms':>10}{'ratio':>8}")
         direct, gateway = PacedConnection(bare, token), PacedConnection(f"{through}bench-bare", key)
-        report("bare trainer", paired(partial(_submit, direct, body), partial(_submit, gateway, body), ROUNDS))
+        for size, (length, rounds) in BODIES.items():
+            body = json.dumps({"model_id": "m", "padding": "x" * length}).encode()
+            pairs = paired(partial(_submit, direct, body), partial(_submit, gateway, body), rounds)
+            report(f"{size} to bare trainer", pairs)
         _compare_real(PacedConnection(endpoint, token), PacedConnection(through + job, key))
         cold, remembered = asyncio.run(_admission_queries(key, "bench-bare"))
         print(f"queries of an admission: {cold}; of one that is remembered: {remembered}")
@@ -155,9 +158,10 @@ def report(title: str, rounds: Sequence[tuple[float, float]]) -> None:
     """A line of what was taken without the gateway and with it, and of what it adds, beside the goal."""
     bare, through = (statistics.median(times) for times in zip(*rounds, strict=True))
     more = statistics.median(took - least for least, took in rounds)
-    note(Figure(f"gateway, 1 MB to {title}", bare + more, bare))
+    note(Figure(f"gateway, {title}", bare + more, bare))
+    note(Figure(f"gateway, {title}, more", more))
     ratio, goal = (bare + more) / bare, max(GOAL_SECONDS, GOAL_SHARE * bare)
-    print(f"{title:16}{bare * 1000:10.2f}{through * 1000:12.2f}{more * 1000:10.2f}{ratio:8.2f}", end="   ")
+    print(f"{title:24}{bare * 1000:10.2f}{through * 1000:12.2f}{more * 1000:10.2f}{ratio:8.2f}", end="   ")
     print(f"goal {goal * 1000:.1f} ms more: {'met' if more <= goal else 'MISSED'}")
 
 
@@ -177,7 +181,7 @@ def _compare_real(direct: PacedConnection, gateway: PacedConnection) -> None:
         caller.send("retrieve_future", json.dumps({"request_id": submitted["request_id"]}).encode())
         return taken
 
-    report("real trainer", paired(partial(submit, direct), partial(submit, gateway), REAL_ROUNDS))
+    report("1 MB to real trainer", paired(partial(submit, direct), partial(submit, gateway), REAL_ROUNDS))
 
 
 async def _admission_queries(key: str, job: str) -> list[int]:
