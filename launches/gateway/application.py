@@ -42,6 +42,7 @@ from launches.gateway.exchange import Body, CallerGone, CutOff, Exchange, NoAnsw
 from launches.gateway.loading import may_name, translated_body
 from launches.gateway.pool import Pool
 from launches.gateway.renaming import Renaming
+from launches.gateway.silence import Silence
 from launches.gateway.targets import PLAIN_PATHS_ALONE, may_lead_out
 from launches.gateway.upstream import Upstream
 from wire.names import account_name, is_id, job_name
@@ -93,6 +94,7 @@ class Gateway:
         self.admission = Admission()
         self._pool = Pool()
         self._curves = Curves()
+        self._silence = Silence()
         self._open = 0
         self._held: Counter[str] = Counter()
         """Requests in progress by account, of those who were let through."""
@@ -126,6 +128,7 @@ class Gateway:
             if self._open > MOST_OPEN:
                 raise Refused(Code.RESOURCE_EXHAUSTED, "Too many requests at once; repeat it shortly.", retry_after=1)
             asked = await read(self, scope, receive)
+            self._silence.require_none(asked.admission)
             admitted = await self.admission.admit(*asked.admission)
             with self.place(asked.account):
                 await self._forward(asked, scope, send, admitted)
@@ -254,7 +257,9 @@ class Gateway:
             await tell(asked.unheard, asked.account, asked.job)
         if asked.retry_after is None:
             return Refused(Code.UNAVAILABLE, told, http_status=502)
-        return Refused(Code.UNAVAILABLE, f"{told} Repeat the request.", retry_after=asked.retry_after)
+        refusal = Refused(Code.UNAVAILABLE, f"{told} Repeat the request.", retry_after=asked.retry_after)
+        self._silence.note(asked.admission, refusal)
+        return refusal
 
 
 Reader = Callable[[Gateway, MutableMapping[str, Any], Receive], Awaitable[GatewayRequest]]

@@ -69,8 +69,9 @@ def asked(
     method: str = "",
     *,
     hangs_up_after: bytes = b"",
+    gateway: Gateway | None = None,
 ) -> Answer:
-    """The answer of a gateway that remembers nothing, to a caller who may hang up once that piece came."""
+    """The answer of a gateway (by default of a new one) to a caller who may hang up once that piece came."""
     length = [(b"content-length", str(len(body)).encode())] if body else []
     scope = {
         "type": "http", "method": method or ("POST" if body else "GET"), "path": path, "raw_path": path.encode(),
@@ -86,7 +87,7 @@ def asked(
             if hangs_up_after and message.get("body") == hangs_up_after:
                 messages.put_nowait({"type": "http.disconnect"})
 
-        await Gateway()(scope, messages.get, take, read=read_sampler_request)
+        await (gateway or Gateway())(scope, messages.get, take, read=read_sampler_request)
         return answer
 
     return async_to_sync(test)()
@@ -214,6 +215,22 @@ def test_a_sampler_that_is_not_there_is_told_apart(
     unheard = asked(COMPLETIONS, secret, prompt())
     assert (unheard.status, b"retry-after" in unheard.headers) == (503, True), "idled out, and not looked at since"
     assert rows.get().next_check_at <= timezone.now(), "it is looked at now, so that the next request starts it"
+
+
+def test_a_silent_sampler_is_asked_for_once_in_a_moment(
+    row: Deployment, lena: User, sampler: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret, other, gateway = make_key(lena, row.account), make_key(lena, row.account), Gateway()
+    noted: list[str] = []
+    monkeypatch.setattr("deployments.gateway.note_unheard", lambda _, deployment: noted.append(deployment))
+    monkeypatch.setattr("launches.gateway.silence.SILENT_SECONDS", PATIENCE)
+    sampler.close()
+    first, second = (asked(COMPLETIONS, secret, prompt(), gateway=gateway) for _ in range(2))
+    assert (first.status, len(noted)) == (503, 1)
+    assert (second.status, second.body, second.headers) == (503, first.body, first.headers)
+    assert asked(COMPLETIONS, other, prompt(), gateway=gateway).status == 503
+    assert len(noted) == 2, "of another caller nothing is known"
+    assert asked(LISTED, "slipway_unknown", fields=(NAMED,), gateway=gateway).status == 401
 
 
 def test_a_request_brings_back_what_was_scaled_to_zero(row: Deployment, lena: User) -> None:
