@@ -90,7 +90,7 @@ def test_a_job_is_accepted_in_few_questions(caller: Caller) -> None:
     assert caller.post(path % 1, body)[0] == 200  # opens the connection's provider
     with CaptureQueriesContext(connection) as asked:
         assert caller.post(path % 2, body)[0] == 200
-    assert len(asked) == 15, [query["sql"][:80] for query in asked.captured_queries]
+    assert len(asked) == 14, [query["sql"][:80] for query in asked.captured_queries]
 
 
 def test_one_resource_takes_a_few_questions(caller: Caller) -> None:
