@@ -9,17 +9,11 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from connections.providers.base import Observation, Reference, Retryable, SecretRefused, Unreachable
 from connections.providers.control_plane import client as client_module
@@ -36,6 +30,7 @@ from connections.providers.control_plane.refusals import (
     RemoteRefusal,
     refusal,
 )
+from tests.certificates import make_certificate
 from wire.client_address import read_networks
 from wire.errors import Violation
 from wire.status import Code, status_body
@@ -276,24 +271,6 @@ def test_tls_is_for_the_name_and_for_who_is_believed(monkeypatch: pytest.MonkeyP
             ControlPlaneClient(f"https://other.example:{port}", "key", LOOPBACK).call("GET", "/v1/accounts")
     assert asked == ["there.example", "there.example", "other.example"]
     assert len(heads) == 1
-
-
-def make_certificate(name: str, folder: Path) -> Path:
-    """A certificate for the name, signed by itself, and its key in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    plain = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    path = folder / "certificate.pem"
-    path.write_bytes(key.private_bytes(*plain) + made.public_bytes(Encoding.PEM))
-    return path
 
 
 def test_a_key_that_cannot_be_sent_is_not_told() -> None:

@@ -13,7 +13,7 @@ import pytest
 from launches.gateway import pool
 from launches.gateway.pool import Endpoint, Pool
 from launches.gateway.upstream import Upstream
-from tests.connections.test_control_plane_client import make_certificate
+from tests.certificates import make_certificate
 
 ANSWER = b"HTTP/1.1 413 Payload Too Large\r\nconnection: close\r\ncontent-length: 9\r\n\r\ntoo large"
 PATIENCE = 60

@@ -1,0 +1,166 @@
+"""deploy/proxy in front of a Slipway: nginx and Caddy pass on what people and trainers need, and nothing is claimed."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from embedded.addresses import free_port
+from embedded.proxies import find_proxy
+from tests.certificates import make_certificate
+from tests.conftest import E2E_OFFSET, broker_url, worker_number
+from tests.e2e.browser import Browser
+from tests.e2e.conftest import ROOT, SlipwayServer, running_slipway
+from tests.waiting import wait_for
+
+PROXY = ROOT / "deploy" / "proxy"
+NAME = "slipway.example"
+CLAIMED = "203.0.113.77"
+API = "/v1/accounts/local"
+
+
+class Here(httpx.HTTPTransport):
+    """Whatever a request's host is, its connection is to this machine."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        here = httpx.Request(
+            request.method,
+            request.url.copy_with(host="127.0.0.1"),
+            headers=request.headers,
+            stream=request.stream,
+            extensions={**request.extensions, "sni_hostname": NAME},
+        )
+        return super().handle_request(here)
+
+
+@dataclass(frozen=True)
+class Front:
+    """A proxy that runs: its https port, and the certificate that it shows."""
+
+    port: int
+    certificate: Path
+
+    @property
+    def url(self) -> str:
+        return f"https://{NAME}:{self.port}"
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.certificate))
+
+    def client(self, **headers: str) -> httpx.Client:
+        """Asks by the public name, wherever that may point."""
+        return httpx.Client(
+            base_url=self.url,
+            transport=Here(verify=self.context),
+            timeout=60,
+            headers={"Referer": self.url, "X-Forwarded-For": CLAIMED, **headers},
+        )
+
+
+def nginx(folder: Path, front: Front, server: SlipwayServer) -> list[str]:
+    text = (PROXY / "nginx.conf").read_text().replace("127.0.0.1:8000", server.url.removeprefix("http://"))
+    text = text.replace("listen 80;", f"listen 127.0.0.1:{free_port()};").replace(
+        "443 ssl", f"127.0.0.1:{front.port} ssl"
+    )
+    for word in ("fullchain.pem", "privkey.pem"):
+        text = text.replace(f"/etc/ssl/slipway/{word}", str(front.certificate))
+    (folder / "site.conf").write_text(text)
+    (folder / "slipway-proxy.conf").write_text((PROXY / "slipway-proxy.conf").read_text())
+    temporary = "".join(
+        f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    http = f"http {{ access_log off; {temporary} include site.conf; }}"
+    whole = f"pid {folder}/pid; daemon off; error_log stderr; events {{}} {http}"
+    (folder / "nginx.conf").write_text(whole)
+    return [find_proxy("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
+
+
+def caddy(folder: Path, front: Front, server: SlipwayServer) -> list[str]:
+    text = (PROXY / "Caddyfile").read_text().replace("127.0.0.1:8000", server.url.removeprefix("http://"))
+    text = text.replace(
+        f"{NAME} {{", f"{NAME}:{front.port} {{\n\tbind 127.0.0.1\n\ttls {front.certificate} {front.certificate}", 1
+    )
+    options = "{\n\tadmin off\n\tauto_https disable_redirects\n\tgrace_period 1s\n}\n"
+    (folder / "Caddyfile").write_text(options + text)
+    return [find_proxy("caddy"), "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
+
+
+@contextmanager
+def running(command: list[str], folder: Path, front: Front) -> Iterator[None]:
+    said = folder / "said"
+    with said.open("w") as stream:
+        environment = {"HOME": str(folder), "PATH": "/usr/bin:/bin"}
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=stream, stderr=stream)
+
+    def answers() -> bool:
+        assert process.poll() is None, said.read_text()
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", front.port)) == 0
+
+    try:
+        wait_for(answers)
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def public_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, public_port: int) -> Iterator[SlipwayServer]:
+    redis_url = broker_url(E2E_OFFSET + (worker_number() + 4) % E2E_OFFSET)
+    address = f"https://{NAME}:{public_port}"
+    with running_slipway(tmp_path_factory.mktemp("behind"), redis_url, SLIPWAY_URL=address) as running_server:
+        yield running_server
+
+
+@pytest.fixture(params=[nginx, caddy], ids=["nginx", "caddy"])
+def front(request: pytest.FixtureRequest, server: SlipwayServer, public_port: int, tmp_path: Path) -> Iterator[Front]:
+    program = request.param.__name__
+    if not find_proxy(program):
+        pytest.skip(f"there is no {program}")
+    made = Front(public_port, make_certificate(NAME, tmp_path))
+    with running(request.param(tmp_path, made, server), tmp_path, made):
+        yield made
+
+
+@pytest.fixture
+def api(front: Front, server: SlipwayServer) -> Iterator[httpx.Client]:
+    who = ("--account", "local", "--user", server.username, "--scope", "launch")
+    with front.client(**{"X-Api-Key": server.manage("create_api_key", *who).split()[-1]}) as client:
+        yield client
+
+
+def test_what_is_typed_sent_and_watched_passes(front: Front, server: SlipwayServer, api: httpx.Client) -> None:
+    browser = Browser(server, front.client())
+    cookies = {cookie.name: cookie for cookie in browser.client.cookies.jar}
+    assert cookies and all(cookie.secure for cookie in cookies.values())
+    assert CLAIMED not in browser.read("/audit") and "127.0.0.1" in browser.read("/audit")
+
+    with browser.client.stream("GET", "/events?account=local") as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        told = stream.iter_raw()
+        assert next(told), "while the stream is open"
+
+    # More than a proxy lets through where nothing is said.
+    rows = b'{"prompt": "a", "completion": "b"}\n' * 230_000  # 8 MB, of one piece
+    api.post(f"{API}/datasets", json={"datasetId": f"rows-{front.port}-{id(front)}"}).raise_for_status()
+    name = f"{API}/datasets/rows-{front.port}-{id(front)}"
+    assert 7 * 1024**2 < len(rows) <= 8 * 1024**2
+    api.put(f"{name}:upload", content=rows).raise_for_status()
+    wait_for(lambda: api.get(name).json()["state"] == "READY")
+    part = api.get(f"{name}:download", headers={"Range": "bytes=10-19"})
+    assert (part.status_code, part.content) == (206, rows[10:20])
