@@ -20,11 +20,13 @@ SELECT gen_random_uuid(), a.id, 'bench-' || n, u.id, v.id, 'bench ' || n, %(spec
     CASE WHEN n %% 100 > 0 THEN n * 7919 %% 1000 / 100.0 END
 FROM generate_series(1, %(rows)s) n, accounts_account a, accounts_user u, connections_connection c,
     (SELECT id FROM catalog_shapeversion ORDER BY id LIMIT 1) v
-WHERE a.account_id = 'local' AND u.username = %(user)s AND c.name = 'local';
+WHERE a.account_id = 'local' AND u.username = %(user)s AND c.name = 'local'
+ON CONFLICT DO NOTHING;
 INSERT INTO launches_attempt (launch_id, number, state, reason, detail, ready, endpoint, resume_from, failures,
     progress_read, log_tail, log_offset, metrics_read, metrics_offset, finished_at, created_at, next_check_at)
 SELECT id, 1, state, '', '', false, '', '', 0, 0, '', 0, 0, 0, created_at, created_at, created_at
-FROM launches_launch WHERE job_id LIKE 'bench-%%';
+FROM launches_launch WHERE job_id LIKE 'bench-%%'
+ON CONFLICT DO NOTHING;
 ANALYZE;
 """
 FILL_DEPLOYMENTS = """
@@ -46,12 +48,14 @@ INSERT INTO catalog_basemodel (account_id, model_id, title, family, section, arc
     aliases, search_text)
 SELECT a.id, 'bench-' || n, 'Bench ' || n, 'Bench', 'Bench', 'dense', 1000 + n, now(), ARRAY[]::varchar[],
     ' bench ' || n || ' '
-FROM generate_series(1, %(rows)s / 5) n, accounts_account a WHERE a.account_id = 'fireworks';
+FROM generate_series(1, %(rows)s / 5) n, accounts_account a WHERE a.account_id = 'fireworks'
+ON CONFLICT DO NOTHING;
 INSERT INTO catalog_trainingshape (account_id, shape_id, base_model_id, display_name, id_source, position, search_text,
     created_at)
 SELECT m.account_id, m.model_id || '-' || n, m.id, 'Policy trainer', 'derived', n,
     ' policy trainer ' || m.search_text || n || ' ' || m.search_text, now() - (5 * m.id + n) * interval '1 second'
-FROM catalog_basemodel m, generate_series(1, 5) n WHERE m.model_id LIKE 'bench-%%';
+FROM catalog_basemodel m, generate_series(1, 5) n WHERE m.model_id LIKE 'bench-%%'
+ON CONFLICT DO NOTHING;
 INSERT INTO catalog_shapeversion (shape_id, version_id, snapshot, launch_fields, fields_edition, digest, state,
     is_public, is_latest_validated, published_at, deprecation_message, created_at, note)
 SELECT s.id, lpad(to_hex(s.id), 8, '0'), v.snapshot || jsonb_build_object(
@@ -59,20 +63,23 @@ SELECT s.id, lpad(to_hex(s.id), 8, '0'), v.snapshot || jsonb_build_object(
     v.fields_edition, v.digest, 'VALIDATED', true, true, s.created_at, '', s.created_at, ''
 FROM catalog_trainingshape s,
     (SELECT * FROM catalog_shapeversion ORDER BY id LIMIT 1) v
-WHERE s.shape_id LIKE 'bench-%%';
+WHERE s.shape_id LIKE 'bench-%%'
+ON CONFLICT DO NOTHING;
 ANALYZE;
 """
 
 
-def fill_launches(database: psycopg.Connection) -> None:
-    """Add the launches, each over, with one attempt."""
-    _fill(database, FILL_LAUNCHES, {"rows": ROWS, "spec": _some_spec(), "user": "admin"})
+def fill_launches(database: psycopg.Connection, rows: int = ROWS) -> None:
+    """Add launches until there are so many, each over, with one attempt."""
+    if database.execute("SELECT 1 FROM launches_launch WHERE job_id = %s", [f"bench-{rows}"]).fetchone() is None:
+        _fill(database, FILL_LAUNCHES, {"rows": rows, "spec": _some_spec(), "user": "admin"})
 
 
-def fill_shapes(database: psycopg.Connection) -> None:
-    """Add the shapes, where they were not added before."""
-    if database.execute("SELECT 1 FROM catalog_trainingshape WHERE shape_id = 'bench-1-1'").fetchone() is None:
-        _fill(database, FILL_SHAPES, {"rows": ROWS})
+def fill_shapes(database: psycopg.Connection, rows: int = ROWS) -> None:
+    """Add shapes until there are so many, five to a base model."""
+    last = f"bench-{rows // 5}-1"
+    if database.execute("SELECT 1 FROM catalog_trainingshape WHERE shape_id = %s", [last]).fetchone() is None:
+        _fill(database, FILL_SHAPES, {"rows": rows})
 
 
 def _fill(database: psycopg.Connection, statements: LiteralString, values: dict[str, int | str]) -> None:

@@ -2,11 +2,14 @@
 
 floor   GET /healthz: the server, the front door and the middleware, without a page
 query   the page's main SQL alone, on a connection that is open
+
+The catalog's first view after a change stands beside a plain view of 50 rows (`plain_page.py`).
 """
 
 from __future__ import annotations
 
 import os
+import statistics
 from functools import partial
 from typing import LiteralString
 
@@ -15,9 +18,9 @@ import psycopg
 
 from benchmarks.filling import ROWS, fill_launches, fill_shapes
 from benchmarks.noted import note
-from benchmarks.rates import note_rates
+from benchmarks.rates import note_rates, plain_server
 from benchmarks.results import Figure
-from benchmarks.session import interleaved, queries_of, sign_in
+from benchmarks.session import interleaved, queries_of, seconds_of, sign_in
 
 ROUNDS = 30
 
@@ -30,6 +33,7 @@ SHAPE_QUERY = """
 SELECT * FROM catalog_shapeversion v JOIN catalog_trainingshape s ON s.id = v.shape_id
 JOIN catalog_basemodel m ON m.id = s.base_model_id WHERE v.is_latest_validated ORDER BY m.position, s.position LIMIT 101
 """
+CHANGE = "UPDATE catalog_basemodel SET title = %s WHERE model_id = 'bench-77'"
 PAGES: dict[str, tuple[str, LiteralString]] = {
     "catalog": ("/", SHAPE_QUERY),
     "catalog, filtered": ("/?mode=POLICY_TRAINER&context=131072", SHAPE_QUERY),
@@ -51,6 +55,7 @@ def main() -> None:
         rate = 1 / many[name][0]
         growth, queries = many[name][0] / few[name][0], queries_of(path, client)
         note(Figure(f"page, {name}", *many[name], rate=rate, queries=queries, growth=growth))
+    _note_first_views(client)
     note_rates({name: path for name, (path, _) in PAGES.items()}, client)
 
 
@@ -72,6 +77,22 @@ def _measure(title: str, client: httpx.Client, database: psycopg.Connection) -> 
         print(f"{name:24}{page * 1000:8.1f}{page / floor:10.1f}{page / bare:10.1f}{size / 1000:8.0f}")
 
     return found
+
+
+def _note_first_views(client: httpx.Client) -> None:
+    """What the catalog takes where something was published just before, so that nothing of the page was kept."""
+    taken = []
+    with (
+        psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as database,
+        plain_server() as address,
+        httpx.Client(base_url=address) as plain,
+    ):
+        for number in range(ROUNDS):
+            database.execute(CHANGE, [f"Bench 77, {number}"])
+            taken.append((seconds_of(partial(client.get, "/")), seconds_of(partial(plain.get, "/shapes"))))
+    first, floor = (statistics.median(times) for times in zip(*taken, strict=True))
+    print(f"\ncatalog, first after a change: {first * 1000:.1f} ms, {first / floor:.1f} times the plain view")
+    note(Figure("page, catalog, first after a change", first, floor))
 
 
 def _fetch(database: psycopg.Connection, query: LiteralString) -> None:

@@ -29,7 +29,7 @@ START_SECONDS = 60
 def note_rates(pages: Mapping[str, str], client: httpx.Client) -> None:
     """Print and note the rate of each page, by name, of who has the client's session."""
     session = f"Cookie: sessionid={client.cookies['sessionid']}"
-    with _plain_server() as plain:
+    with plain_server() as plain:
         floors = {path: _rate(plain, path, "") for path in ("/launches", "/shapes")}
         print(
             f"\n{CALLERS} callers at once; plain views: {floors['/launches']:.0f} and {floors['/shapes']:.0f} a second"
@@ -57,7 +57,7 @@ def _rate(base_url: str, path: str, header: str) -> float:
 
 
 @contextmanager
-def _plain_server() -> Iterator[str]:
+def plain_server() -> Iterator[str]:
     """The address of the plain view, in as many processes as serve our own pages."""
     port = free_port()
     argv = [sys.executable, "-m", "granian", "--interface", "asginl", "--host", "127.0.0.1", "--port", str(port)]
