@@ -31,6 +31,8 @@ class TrainerConfig:
     lora_rank            the largest rank a client may ask for (LORA_TRAINER only)
     learning_rate        what the recipe uses; None: the recipe's own default for the mode
     max_context_length   tokens of one sequence, at most
+    activation_checkpointing  whether layers are computed again for their gradients, which takes time and saves memory;
+                         None: where the memory would not suffice otherwise
     inactivity_timeout_s seconds without a call (probes excepted) after which the process stops itself
     port                 0: any free one; endpoint.json says which
     resume_from          checkpoint of this job from which the recipe goes on
@@ -56,6 +58,7 @@ class TrainerConfig:
     lora_rank: int = 0
     learning_rate: float | None = None
     max_context_length: int = 2048
+    activation_checkpointing: bool | None = None
     recipe: str = "none"
     recipe_steps: int = 60
     inactivity_timeout_s: float = 3600
@@ -100,6 +103,7 @@ _NULLABLE = (
     "model_directory",
     "models_root",
     "learning_rate",
+    "activation_checkpointing",
     "resume_from",
     "start_from",
     "dataset",
@@ -155,6 +159,10 @@ def _value(name: str, value: Any) -> Any:
     if name == "parameters":
         if not isinstance(value, dict):
             raise ConfigError(f"parameters must be an object, not {value!r}.")
+        return value
+    if name == "activation_checkpointing":
+        if not isinstance(value, bool):
+            raise ConfigError(f"{name} must be true, false or null, not {value!r}.")
         return value
     if name in _CHOICES:
         if value not in _CHOICES[name]:

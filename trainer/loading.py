@@ -6,16 +6,22 @@ import logging
 import time
 from pathlib import Path
 
+import torch
+
 from trainer.checkpoints import FOLDERS, SAMPLER, Checkpoints
-from trainer.config import TrainerConfig
+from trainer.config import FORWARD_ONLY, POLICY, TrainerConfig
 from trainer.devices import choose_device
+from trainer.memory import MemoryPlan, Plan, available_bytes, plan_memory, size_of, within_memory
 from trainer.metrics import MetricsLog
 from trainer.models import ModelHost
+from trainer.operations.forward import MICRO_BATCH_TOKENS
 from trainer.operations.parts import Parts
 from trainer.sessions import Sessions
 from trainer.tiny_model import base_directory
 
 log = logging.getLogger(__name__)
+
+_LARGER = "Launch a shape with more memory, or one of a smaller model."
 
 
 def load_parts(config: TrainerConfig, checkpoints: Checkpoints, sessions: Sessions) -> tuple[Parts, Path]:
@@ -28,7 +34,9 @@ def load_parts(config: TrainerConfig, checkpoints: Checkpoints, sessions: Sessio
     log.info("loading model %s on %s", config.model_directory or f"{config.base_model} (demo)", device)
     directory = base_directory(config.model_directory, config.model_cache, config.base_model)
     host = ModelHost(config, sessions, device)
-    facts = host.load(directory)
+    host.plan = _plan(config, directory, device)
+    with within_memory("the parameters of the model", _LARGER):
+        facts = host.load(directory)
     seconds = time.monotonic() - started
     log.info(
         "loaded %s, %s parameters, vocabulary %d, in %.1f s",
@@ -43,3 +51,31 @@ def load_parts(config: TrainerConfig, checkpoints: Checkpoints, sessions: Sessio
             facts.architecture,
         )
     return Parts(config, host, checkpoints, sampler, MetricsLog(config.directory / "metrics.jsonl")), directory
+
+
+def _plan(config: TrainerConfig, directory: Path, device: torch.device) -> Plan | None:
+    """What is planned, with activation checkpointing where it is asked for or the memory needs it; None: unknown."""
+    free, backward = available_bytes(device), config.trainer_mode != FORWARD_ONLY
+    whole = config.trainer_mode == POLICY
+
+    def plan(checkpointing: bool) -> MemoryPlan:
+        return plan_memory(
+            directory,
+            whole=whole,
+            backward=backward,
+            as_saved=not whole and device.type != "cpu",
+            tokens=max(MICRO_BATCH_TOKENS, config.max_context_length),
+            checkpointing=checkpointing,
+        )
+
+    try:
+        chosen, checkpointing = plan(bool(config.activation_checkpointing)), bool(config.activation_checkpointing)
+        if config.activation_checkpointing is None and backward and chosen.total > free:
+            chosen, checkpointing = plan(True), True
+    except Exception as error:  # its code may not run without content; that is no reason not to train it
+        log.info("memory is not planned: %s: %s", type(error).__name__, error)
+        return None
+    log.info("memory planned %s%s; free %s", chosen, " (checkpointing)" if checkpointing else "", size_of(free))
+    if chosen.total > free:
+        log.warning("that is more than there is: shorten the context, train a LoRA adapter, or %s", _LARGER.lower())
+    return Plan(chosen, checkpointing)

@@ -23,11 +23,13 @@ from transformers import AutoModelForCausalLM
 
 from trainer.config import FORWARD_ONLY, POLICY, TrainerConfig
 from trainer.errors import OperationError
-from trainer.logprobs import comes_apart
+from trainer.facts import BaseFacts, adapted_modules, base_facts
+from trainer.memory import FLOAT, TRAINED_COPIES, Plan, available_bytes, checkpoint_layers, size_of
 from trainer.sessions import Sessions
 from trainer.wire import CreateModel
 
-MODELS_AT_ONCE = 4
+MODELS_AT_ONCE = 64
+"""Of those that are trained: what comes first is the end of the memory."""
 
 
 @dataclass
@@ -72,6 +74,12 @@ class HeldModel:
     def trainable(self) -> bool:
         return bool(self.parameters)
 
+    @property
+    def promised_bytes(self) -> int:
+        """What it will take beyond what it has: gradients, and the moments of the optimizer until it has stepped."""
+        count = sum(parameter.numel() for parameter in self.parameters)
+        return count * FLOAT * (1 if self.optimizer is not None else TRAINED_COPIES - 1)
+
     def ensure_optimizer(self) -> torch.optim.AdamW:
         """The AdamW of this model, made on first use; each step sets its own learning rate and moments."""
         if self.optimizer is None:
@@ -82,22 +90,6 @@ class HeldModel:
         for parameter in self.parameters:
             parameter.grad = None
         self.accumulated = Accumulated()
-
-
-@dataclass(frozen=True)
-class BaseFacts:
-    """What is known of the base weights once they are loaded.
-
-    linear: names of its linear modules; output: the name of that which makes the logits. comes_apart: whether that
-    makes them alone, so that they need not be made all at once.
-    """
-
-    parameters: int
-    vocabulary: int
-    architecture: str
-    linear: tuple[str, ...]
-    output: str | None
-    comes_apart: bool
 
 
 class ModelHost:
@@ -111,6 +103,7 @@ class ModelHost:
         self._shared: Any = None
         self._models: dict[str, HeldModel] = {}
         self.device = device
+        self.plan: Plan | None = None
 
     def load(self, directory: Path) -> BaseFacts:
         """Load the base from a Hugging Face model directory. Raises OSError or ValueError where it is not one."""
@@ -148,7 +141,7 @@ class ModelHost:
     def create(self, request: CreateModel) -> HeldModel:
         """Make a model from the base weights. Raises OperationError where the launch does not allow it."""
         check_create(request, self._config)
-        self._make_room()
+        self._make_room(request)
         if request.seed is not None:
             torch.manual_seed(request.seed)
         model = HeldModel(f"model-{uuid.uuid4().hex[:12]}", request.session_id)
@@ -172,18 +165,39 @@ class ModelHost:
         else:
             self._shared = self._shared.unload()
 
-    def _make_room(self) -> None:
-        """Where the trainer is full, drop the model of a client that went away."""
-        if len(self._models) < MODELS_AT_ONCE:
-            return
-        silent = [
-            model for model in self._models.values() if self._sessions.is_silent(model.session_id, model.last_used)
-        ]
-        if not silent:
-            raise OperationError(
-                f"This trainer holds {MODELS_AT_ONCE} models already. Unload one (unload_model), then try again."
-            )
-        self.unload(min(silent, key=lambda model: model.last_used).id)
+    def _make_room(self, request: CreateModel) -> None:
+        """Where the trainer is full, drop models of clients that went away, the longest unused first."""
+        while short := self._shortage(request):
+            silent = [
+                model
+                for model in self._models.values()
+                if model.trainable and self._sessions.is_silent(model.session_id, model.last_used)
+            ]
+            if not silent:
+                raise OperationError(f"{short} Unload a model (unload_model), then try again.")
+            self.unload(min(silent, key=lambda model: model.last_used).id)
+
+    def _shortage(self, request: CreateModel) -> str:
+        """Why there is no room for one more model; empty where there is. Frozen ones take none but the base's."""
+        trained = [model for model in self._models.values() if model.trainable]
+        needed = self._needed_bytes(request)
+        if needed and len(trained) >= MODELS_AT_ONCE:
+            return f"This trainer holds {MODELS_AT_ONCE} models that are trained already."
+        free = available_bytes(self.device) - sum(model.promised_bytes for model in trained)
+        if not needed or needed <= free:
+            return ""
+        return f"Another model takes {size_of(needed)}, and {size_of(max(0, free))} of the memory are free."
+
+    def _needed_bytes(self, request: CreateModel) -> int:
+        """What it takes with its gradients and the moments of its optimizer, beyond what is loaded already."""
+        weights = 0 if self._unused is not None else self.facts.parameters * FLOAT
+        if self._config.trainer_mode == POLICY and not request.base_only:
+            return weights + self.facts.parameters * FLOAT * (TRAINED_COPIES - 1)
+        shared = weights if self._shared is None else 0
+        if not request.rank or request.base_only:
+            return shared
+        each = sum(self.facts.linear[name] for name in adapted_modules(self.facts, request))
+        return shared + each * request.rank * FLOAT * TRAINED_COPIES
 
     def _add_adapter(self, model: HeldModel, request: CreateModel) -> None:
         config = LoraConfig(
@@ -198,7 +212,7 @@ class ModelHost:
         else:
             self._shared = get_peft_model(self._shared, config, adapter_name=model.id)
         self._shared.set_adapter(model.id)
-        self._shared.eval()
+        self._settle(self._shared)
         model.rank, model.alpha = request.rank, request.alpha
         model.parameters = [parameter for parameter in self._shared.parameters() if parameter.requires_grad]
 
@@ -213,7 +227,14 @@ class ModelHost:
         module = AutoModelForCausalLM.from_pretrained(self.directory, local_files_only=True, dtype=dtype)
         # Evaluation mode throughout: a loss that a client differentiates must not depend on dropout.
         module.to(self.device)  # type: ignore[arg-type]  # its stubs leave out devices
-        return module.requires_grad_(False).eval()
+        return self._settle(module.requires_grad_(False))
+
+    def _settle(self, module: Any) -> Any:
+        """Evaluation mode, but for what decides that layers are computed again."""
+        module.eval()
+        if self.plan is not None and self.plan.checkpointing:
+            checkpoint_layers(module.get_base_model() if isinstance(module, PeftModel) else module)
+        return module
 
 
 def check_create(request: CreateModel, config: TrainerConfig) -> None:
@@ -233,34 +254,3 @@ def check_create(request: CreateModel, config: TrainerConfig) -> None:
         raise OperationError(f"{asked} from a forward-only shape and trains nothing. Use rank 0 or base_only.")
     if request.rank > config.lora_rank:
         raise OperationError(f"{asked} with LoRA rank {config.lora_rank}. Use a rank up to that.")
-
-
-def base_facts(module: Any) -> BaseFacts:
-    output = module.get_output_embeddings()
-    linear = {
-        name: part
-        for name, part in module.named_modules()
-        if isinstance(part, nn.Linear) or type(part).__name__ == "Conv1D"
-    }
-    return BaseFacts(
-        parameters=sum(parameter.numel() for parameter in module.parameters()),
-        vocabulary=int(module.get_input_embeddings().num_embeddings),
-        architecture=str(module.config.model_type),
-        linear=tuple(linear),
-        output=next((name for name, part in linear.items() if part is output), None),
-        comes_apart=comes_apart(module, module.device),
-    )
-
-
-def adapted_modules(facts: BaseFacts, request: CreateModel) -> list[str]:
-    """Names of the linear modules that get an adapter, by the parts of the model that the request wants trained."""
-
-    def is_wanted(name: str) -> bool:
-        if name == facts.output:
-            return request.train_unembed
-        return request.train_attn if "attn" in name or "attention" in name else request.train_mlp
-
-    chosen = [name for name in facts.linear if is_wanted(name)]
-    if not chosen:
-        raise OperationError("lora_config trains nothing: set train_attn, train_mlp or train_unembed.")
-    return chosen

@@ -59,14 +59,14 @@ class Runtime:
     def _load(self) -> None:
         # Seconds of imports: they are made here, while the server listens already and a signal is heard.
         from trainer.loading import load_parts  # noqa: PLC0415
-        from trainer.operations.table import RUNNERS  # noqa: PLC0415
+        from trainer.operations.table import run_operation  # noqa: PLC0415
 
         try:
             parts, directory = load_parts(self.config, self.checkpoints, self.sessions)
         except Exception as error:
             self.process.fail("The model could not be loaded", error)
             return
-        self.service.open(parts, RUNNERS)
+        self.service.open(parts, run_operation)
         log.info("ready")
         if self._recipe_running:
             self._run_recipe(parts, directory)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -17,7 +17,7 @@ from trainer.fields import shown
 if TYPE_CHECKING:
     from trainer.operations.parts import Parts
 
-    Runner = Callable[[Parts, Any], dict[str, Any]]
+    Runner = Callable[[str, Parts, Any], dict[str, Any]]
 
 PARSERS: dict[str, Callable[[Any], Any]] = {
     "create_model": wire.parse_create_model,
@@ -39,16 +39,16 @@ class Service:
     config: TrainerConfig
     checkpoints: Checkpoints
     _parts: Parts | None = None
-    _runners: Mapping[str, Runner] = field(default_factory=dict)
+    _runner: Runner | None = None
     _loaded: threading.Event = field(default_factory=threading.Event)
 
     @property
     def is_ready(self) -> bool:
         return self._loaded.is_set()
 
-    def open(self, parts: Parts, runners: Mapping[str, Runner]) -> None:
+    def open(self, parts: Parts, runner: Runner) -> None:
         """The model is loaded: operations may run."""
-        self._parts, self._runners = parts, runners
+        self._parts, self._runner = parts, runner
         self._loaded.set()
 
     def prepare(self, operation: str, body: Any) -> Callable[[], dict[str, Any]]:
@@ -94,8 +94,8 @@ class Service:
 
     def _run(self, operation: str, request: Any) -> dict[str, Any]:
         self._loaded.wait()
-        assert self._parts is not None
-        return self._runners[operation](self._parts, request)
+        assert self._parts is not None and self._runner is not None
+        return self._runner(operation, self._parts, request)
 
 
 def _refuse(error: OperationError) -> NoReturn:

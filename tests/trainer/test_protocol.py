@@ -191,6 +191,19 @@ def test_sequences_of_any_lengths_are_answered_in_the_order_of_the_call(policy: 
     policy.call("unload_model", {"model_id": model})
 
 
+def test_more_adapters_are_trained_side_by_side_than_one_needs(lora: RunningTrainer) -> None:
+    """Each as if it were alone; references beside them."""
+    models = [lora.create(4) for _ in range(6)] + [lora.create(base_only=True) for _ in range(2)]
+    norms = []
+    for model in models[:6]:
+        lora.call("forward_backward", forward_body(model, [make_datum(SEQUENCE)]))
+    for model in models[:6]:
+        norms.append(lora.call("optim_step", step_body(model))["metrics"]["grad_norm:mean"])
+    assert norms == pytest.approx([norms[0]] * 6) and norms[0] > 0
+    for model in models:
+        lora.call("unload_model", {"model_id": model})
+
+
 def test_a_record_is_kept_of_every_step(policy: RunningTrainer) -> None:
     model = policy.create()
     policy.call("forward_backward", forward_body(model, [make_datum(SEQUENCE, weights=[1.0] * 4 + [0.0] * 4)]))
@@ -377,10 +390,3 @@ def test_one_refused_call_costs_that_call_only(policy: RunningTrainer) -> None:
     policy.call("optim_step", step_body(model))
     assert policy.metrics()[-1]["tokens"] == len(SEQUENCE), "what was added up before is still there"
     policy.call("unload_model", {"model_id": model})
-
-
-def test_a_full_trainer_says_so(lora: RunningTrainer) -> None:
-    models = [lora.create(1) for _ in range(4)]
-    refused(lora, "create_model", {"session_id": "s", "base_model": BASE_MODEL}, 400, "Unload one")
-    for model in models:
-        lora.call("unload_model", {"model_id": model})

@@ -11,6 +11,7 @@ import torch
 
 from trainer.errors import OperationError
 from trainer.losses import gradient_divisor
+from trainer.memory import size_of
 from trainer.metrics import StepRecord
 from trainer.models import Accumulated, HeldModel
 from trainer.operations.parts import Parts
@@ -50,6 +51,8 @@ def optim_step(parts: Parts, request: OptimStep) -> dict[str, Any]:
         "step %d: loss/token %s, grad norm %.3g, learning rate %g, %d tokens, %.3f s",
         record.step, shown_loss(record.loss_per_token), norm, request.learning_rate, record.tokens, record.seconds,
     )  # fmt: skip
+    if record.step == 1 and (plan := parts.host.plan) is not None:
+        log.info("memory: %s at most so far, %s planned", size_of(record.peak_memory_bytes), size_of(plan.memory.total))
     return {
         "metrics": {"grad_norm:mean": norm, "learning_rate:mean": request.learning_rate, "step:max": float(record.step)}
     }

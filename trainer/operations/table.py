@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from trainer.embeddings import EmbeddingPass
+from trainer.errors import OperationError
+from trainer.memory import within_memory
 from trainer.operations.create_model import create_model, unload_model
 from trainer.operations.embed import run_embeddings
 from trainer.operations.forward import run_pass
@@ -19,6 +21,29 @@ from trainer.passes import Pass
 def run_forward(parts: Parts, request: Pass | EmbeddingPass) -> dict[str, Any]:
     """By what is asked for: log-probabilities and their loss, or embeddings."""
     return run_embeddings(parts, request) if isinstance(request, EmbeddingPass) else run_pass(parts, request)
+
+
+_SHORTER = "Send shorter sequences, train a LoRA adapter, or launch a shape with more memory."
+_LARGER = "Unload other models, or launch a shape with more memory."
+MEMORY_OF = {
+    "create_model": ("the parameters of another model", _LARGER),
+    "forward": ("what a forward pass over these sequences computes", _SHORTER),
+    "forward_backward": ("the activations of these sequences and the gradients", _SHORTER),
+    "optim_step": ("the moments of the optimizer", _LARGER),
+}
+"""By operation what its memory goes to, and what helps where it does not suffice."""
+
+
+def run_operation(name: str, parts: Parts, request: Any) -> dict[str, Any]:
+    """Run one; where memory runs out, raise OperationError, and drop gradients that were added up halfway."""
+    part, remedy = MEMORY_OF.get(name, (f"{name}", _LARGER))
+    try:
+        with within_memory(part, remedy):
+            return RUNNERS[name](parts, request)
+    except OperationError as error:
+        if name == "forward_backward" and isinstance(error.__cause__, (RuntimeError, MemoryError)):
+            parts.host.get(request.model_id).drop_gradients()
+        raise
 
 
 RUNNERS: dict[str, Callable[[Parts, Any], dict[str, Any]]] = {

@@ -1,0 +1,103 @@
+"""The plan of a trainer's memory against what torch keeps, and what is said where memory runs out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from bodies import BASE_MODEL, forward_body, make_datum, step_body
+from processes import RunningTrainer, Starter
+from transformers import AutoModelForCausalLM
+
+from trainer import models
+from trainer.config import parse_config
+from trainer.errors import OperationError
+from trainer.logprobs import halves
+from trainer.memory import checkpoint_layers, is_out_of_memory, plan_memory, within_memory
+from trainer.models import ModelHost
+from trainer.sessions import Sessions
+from trainer.tiny_model import base_directory
+from trainer.wire import parse_create_model
+
+TOKENS = 512
+
+
+@pytest.fixture(scope="module")
+def directory(session_root: Path) -> Path:
+    return base_directory(None, session_root / "models", BASE_MODEL)
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_the_plan_is_about_what_a_pass_keeps(directory: Path, checkpointing: bool) -> None:
+    plan = plan_memory(directory, whole=True, backward=True, as_saved=False, tokens=TOKENS, checkpointing=checkpointing)
+    module = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).eval()
+    parameters = 4 * sum(parameter.numel() for parameter in module.parameters())
+    assert (plan.parameters, plan.gradients, plan.optimizer) == (parameters, parameters, 2 * parameters)
+    if checkpointing:
+        checkpoint_layers(module)
+    own = {parameter.untyped_storage().data_ptr() for parameter in module.parameters()}
+    kept: dict[int, torch.Tensor] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.untyped_storage().data_ptr() not in own:
+            kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        halves(module).hidden(torch.zeros(1, TOKENS, dtype=torch.long)).sum()
+    measured = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    if checkpointing:
+        assert measured < plan.activations, "that, and one layer that is computed again"
+    else:
+        assert 0.8 * measured < plan.activations < 1.3 * measured
+
+
+def test_layers_that_are_computed_again_change_nothing(start: Starter, lora: RunningTrainer, directory: Path) -> None:
+    """Losses and gradients, of an adapter by the protocol, and of all parameters."""
+    again, found = start("again", trainer_mode="LORA_TRAINER", activation_checkpointing=True), []
+    for trainer in (lora, again):
+        model = trainer.create(8)
+        for _ in range(2):
+            loss = trainer.call("forward_backward", forward_body(model, [make_datum([1, 2, 3, 4])]))["metrics"]
+            norm = trainer.call("optim_step", step_body(model))["metrics"]["grad_norm:mean"]
+        found.append((loss["loss:sum"], norm))
+        assert ("(checkpointing)" in trainer.log.read_text()) is (trainer is again)
+        trainer.call("unload_model", {"model_id": model})
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
+    gradients = []
+    for checkpointing in (False, True):
+        module = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).eval()
+        if checkpointing:
+            checkpoint_layers(module)
+        halves(module).hidden(torch.arange(20).view(2, 10)).square().sum().backward()
+        gradients.append([parameter.grad for parameter in module.model.parameters()])
+    torch.testing.assert_close(*gradients, atol=1e-5, rtol=1e-5)
+
+
+def test_another_model_needs_room(directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = parse_config(
+        {
+            "directory": str(tmp_path), "checkpoints": str(tmp_path), "jobs_root": str(tmp_path), "job": "j",
+            "base_model": BASE_MODEL, "model_cache": str(tmp_path), "trainer_mode": "POLICY_TRAINER",
+        }
+    )  # fmt: skip
+    host = ModelHost(config, Sessions(), torch.device("cpu"))
+    size = 4 * host.load(directory).parameters
+    request = parse_create_model({"session_id": "s", "base_model": BASE_MODEL})
+    monkeypatch.setattr(models, "available_bytes", lambda _device: 7 * size)
+    host.create(request)  # 3 of them beyond its weights, which are loaded
+    host.create(request)
+    with pytest.raises(OperationError, match=r"Another model takes \d+ MiB, and \d+ MiB of the memory are free"):
+        host.create(request)
+
+
+def test_memory_that_runs_out_is_told_with_part_and_remedy() -> None:
+    with (
+        pytest.raises(OperationError, match=r"does not suffice for the gradients\. Send less\.") as caught,
+        within_memory("the gradients", "Send less."),
+    ):
+        torch.empty(2**50)
+    assert caught.value.__cause__ is not None and is_out_of_memory(caught.value.__cause__)
+    with pytest.raises(RuntimeError, match="another"), within_memory("x", "y"):
+        raise RuntimeError("another")

@@ -1,0 +1,61 @@
+"""What is known of the base weights once they are loaded."""
+
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from trainer.errors import OperationError
+from trainer.logprobs import comes_apart
+from trainer.wire import CreateModel
+
+
+@dataclass(frozen=True)
+class BaseFacts:
+    """What is known of the base weights once they are loaded.
+
+    linear: its linear modules by name, and how many parameters an adapter of rank 1 has at each; output: the name of
+    that which makes the logits. comes_apart: whether that makes them alone, so that they need not be made all at once.
+    """
+
+    parameters: int
+    vocabulary: int
+    architecture: str
+    linear: dict[str, int]
+    output: str | None
+    comes_apart: bool
+
+
+def base_facts(module: Any) -> BaseFacts:
+    output = module.get_output_embeddings()
+    linear = {
+        name: part
+        for name, part in module.named_modules()
+        if isinstance(part, nn.Linear) or type(part).__name__ == "Conv1D"
+    }
+    return BaseFacts(
+        parameters=sum(parameter.numel() for parameter in module.parameters()),
+        vocabulary=int(module.get_input_embeddings().num_embeddings),
+        architecture=str(module.config.model_type),
+        linear={name: sum(part.weight.shape) for name, part in linear.items()},
+        output=next((name for name, part in linear.items() if part is output), None),
+        comes_apart=comes_apart(module, module.device),
+    )
+
+
+def adapted_modules(facts: BaseFacts, request: CreateModel) -> list[str]:
+    """Names of the linear modules that get an adapter, by the parts of the model that the request wants trained."""
+
+    def is_wanted(name: str) -> bool:
+        if name == facts.output:
+            return request.train_unembed
+        return request.train_attn if "attn" in name or "attention" in name else request.train_mlp
+
+    chosen = [name for name in facts.linear if is_wanted(name)]
+    if not chosen:
+        raise OperationError("lora_config trains nothing: set train_attn, train_mlp or train_unembed.")
+    return chosen

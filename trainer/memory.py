@@ -1,0 +1,164 @@
+"""What a trainer's memory goes to: a plan before the weights are loaded, and words where it does not suffice.
+
+The plan is computed on torch's meta device, where tensors have shapes and no content: the parameters are counted, and
+so is what a pass keeps for its gradients, by letting the model's own code run there.
+"""
+
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from trainer.errors import OperationError
+from trainer.logprobs import LOGITS_BYTES, halves
+
+FLOAT = 4
+TRAINED_COPIES = 4
+"""Of each trained parameter: its value, its gradient, and the two moments of AdamW."""
+LOGITS_COPIES = 4
+"""Of the logits that there are at a time: their own, their float32, and what two steps of the gradient make."""
+_PROBE = 32
+"""Tokens of the passes that activations are counted by."""
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Bytes at most, by part. optimizer: the two moments of AdamW. gradients, optimizer: of one trained model."""
+
+    parameters: int
+    gradients: int
+    optimizer: int
+    activations: int
+    logits: int
+
+    @property
+    def total(self) -> int:
+        return sum(asdict(self).values())
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{name} {size_of(value)}" for name, value in asdict(self).items())
+        return f"{size_of(self.total)}: {parts}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is planned, and whether layers are computed again for it."""
+
+    memory: MemoryPlan
+    checkpointing: bool
+
+
+def size_of(value: float) -> str:
+    """Bytes in words."""
+    return f"{value / 2**30:.1f} GiB" if value >= 2**30 else f"{value / 2**20:.0f} MiB"
+
+
+def plan_memory(
+    directory: Path, *, whole: bool, backward: bool, as_saved: bool, tokens: int, checkpointing: bool
+) -> MemoryPlan:
+    """What a model of that directory takes with `tokens` in a pass.
+
+    whole: all its parameters are trained; backward: passes have gradients; as_saved: its weights stay in the precision
+    of its files, else they are float32. An adapter's own parameters are left out. Raises OSError or ValueError where
+    there is no model, and whatever its code raises where that does not run without content.
+    """
+    config = AutoConfig.from_pretrained(directory, local_files_only=True)
+    weight_bytes = config.dtype.itemsize if as_saved and config.dtype else FLOAT
+    with torch.device("meta"):
+        module = AutoModelForCausalLM.from_config(config).eval()
+    if checkpointing:
+        checkpoint_layers(module)
+    parameters = sum(parameter.numel() for parameter in module.parameters())
+    moved = parameters * FLOAT if whole else 0
+    logits = LOGITS_COPIES * LOGITS_BYTES
+    activations = _activations(module, checkpointing) * tokens if backward else 0
+    return MemoryPlan(parameters * weight_bytes, moved, 2 * moved, activations, logits)
+
+
+def checkpoint_layers(module: Any) -> None:
+    """Keep only what goes into each layer, and compute the layer again for its gradients.
+
+    transformers does so in training mode only, which is that of each layer alone: nothing inside drops anything out.
+    """
+    module.activation_checkpointing_enable({"use_reentrant": False})
+    for part in module.modules():
+        if isinstance(part, GradientCheckpointingLayer):
+            part.training = True
+
+
+def _activations(module: Any, checkpointing: bool) -> int:
+    """Bytes that a pass keeps for each token. What grows with their square is left out: no attention keeps it here."""
+    one, two, three = (_kept(module, count * _PROBE) for count in (1, 2, 3))
+    square = (three - 2 * two + one) / (2 * _PROBE**2)
+    each = (two - one) / _PROBE - 3 * square * _PROBE
+    if not checkpointing:
+        return max(0, round(each))
+    plain = _without_checkpointing(module)
+    layers = sum(isinstance(part, GradientCheckpointingLayer) for part in module.modules()) or 1
+    return max(0, round(each + plain / layers))
+
+
+def _without_checkpointing(module: Any) -> int:
+    for part in module.modules():
+        if isinstance(part, GradientCheckpointingLayer):
+            part.training = False
+    return _activations(module, False)
+
+
+def _kept(module: Any, tokens: int) -> int:
+    """Bytes that a pass over so many tokens keeps for its gradients, parameters excepted."""
+    own = {parameter.untyped_storage()._cdata for parameter in module.parameters()}
+    kept: dict[int, tuple[int, torch.Tensor]] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in own:
+            kept[storage._cdata] = (storage.nbytes(), tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        # A mask of its own, for the library makes one by looking at what the tokens are, and here they are nothing.
+        mask = torch.zeros(1, 1, tokens, tokens, device="meta")
+        ids = torch.zeros(1, tokens, dtype=torch.long, device="meta")
+        hidden = halves(module).body(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+    del hidden
+    return sum(size for size, _ in kept.values())
+
+
+def available_bytes(device: torch.device) -> int:
+    """Memory that a model may take now: of the GPU, else of the machine, as far as the system tells."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+@contextmanager
+def within_memory(part: str, remedy: str) -> Iterator[None]:
+    """Turn what torch says where memory runs out into an OperationError: for which part, and what helps."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        raise OperationError(f"The memory does not suffice for {part}. {remedy}") from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """The allocator of the processor has no error of its own."""
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
