@@ -8,7 +8,7 @@ before all else, so what is kept may be newer than its key and is never older: n
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -26,9 +26,13 @@ from catalog.queries import Row
 from catalog.rows import row_html, with_words
 from lists.filters import SortLink
 from lists.pages import show
+from lists.rendered import rendered
 
 KEPT_ANSWERS = 32
 """A quarter of a megabyte each, and their HTML as much."""
+KEPT_FACETS = 6 * KEPT_ANSWERS
+COMPARED = 4
+"""Shapes of a base model, by the link in its row."""
 HERE = "Runs on this machine"
 SIDE = [name for name in IN_ORDER if name != "q"]
 BOUND_HINTS = {"context": "Any, or such as 200k", "gpus": "Any number"}
@@ -68,7 +72,32 @@ class Family:
 
     title: str
     here: bool
-    models: list[list[Row]]
+    models: list[ModelGroup]
+
+
+@dataclass(frozen=True)
+class ModelGroup:
+    """The shapes of a base model, below a row of its own."""
+
+    rows: list[Row]
+
+    @property
+    def heading(self) -> tuple[bool, str]:
+        """Whether it stands first, among what runs on this machine; else its family."""
+        first = self.rows[0]
+        return first["here"], "" if first["here"] else first["family"]
+
+    @property
+    def head(self) -> SafeString:
+        """That row; a few of the shapes can be compared from there."""
+        first = self.rows[0]
+        return rendered(
+            "catalog/model.html",
+            title=first["title"],
+            architecture_label=first["architecture_label"],
+            model_name=first["model_name"],
+            shapes=tuple((row["account"], row["identifier"]) for row in self.rows[:COMPARED]),
+        )
 
 
 def find_answer(question: CatalogQuestion) -> CatalogAnswer:
@@ -121,28 +150,28 @@ def _facet(
     groups: Sequence[FacetBucket],
     known: Sequence[FacetBucket],
     typed: Mapping[str, str],
-) -> dict[str, Any]:
+) -> SafeString:
     """A filter at the side, with what it offers; a bound that was refused stays as it was typed, to be put right."""
-    return {
-        "name": name,
-        "title": TITLES[name],
-        "options": facets.options(groups if name in BOUNDS else known, filters, name),
-        "any": BOUND_HINTS.get(name, ""),
-        "value": typed.get(name, "".join(filters.values(name))),
-    }
+    options = tuple(facets.options(groups if name in BOUNDS else known, filters, name))
+    shown: dict[str, Hashable] = {"name": name, "title": TITLES[name], "options": options}
+    if name not in BOUNDS:
+        return _facet_html("catalog/facet.html", **shown)
+    value = typed.get(name, "".join(filters.values(name)))
+    return _facet_html("catalog/bound.html", any=BOUND_HINTS[name], value=value, **shown)
+
+
+@lru_cache(KEPT_FACETS)
+def _facet_html(template: str, **shown: Hashable) -> SafeString:
+    """As HTML, which most writes leave as it is: hundreds of values took half of the time of the first view after."""
+    return render_to_string(template, shown)
 
 
 def _families(rows: Sequence[Row]) -> list[Family]:
     """The rows under their headings; they come in that order."""
+    models = [ModelGroup(list(model)) for _, model in itertools.groupby(rows, key=lambda row: row["model_pk"])]
     return [
-        Family(
-            title=HERE if here else family,
-            here=here,
-            models=[list(model) for _, model in itertools.groupby(members, key=lambda row: row["model_pk"])],
-        )
-        for (here, family), members in itertools.groupby(
-            rows, key=lambda row: (row["here"], "" if row["here"] else row["family"])
-        )
+        Family(title=HERE if here else family, here=here, models=list(members))
+        for (here, family), members in itertools.groupby(models, key=lambda model: model.heading)
     ]
 
 
