@@ -83,6 +83,7 @@ def create_api_key(
             "user": user.get_username(),
             "scope": scope,
             "prefix": key.prefix,
+            **({"job": job} if job else {}),
             "expiresAt": key.expires_at and key.expires_at.isoformat(),
         },
     )

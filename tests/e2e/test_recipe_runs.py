@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from functools import partial
@@ -85,9 +87,18 @@ def running(job: str) -> list[psutil.Process]:
     return found
 
 
+def id_of(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def drives(name: str) -> list[psutil.Process]:
+    """The recipe itself, without what watches it."""
+    return [each for each in running(id_of(name)) if "drive.py" in " ".join(each.cmdline())]
+
+
 def nothing_left(server: SlipwayServer, name: str) -> bool:
     """Neither a process nor a key."""
-    job = name.rpartition("/")[2]
+    job = id_of(name)
     key = server.manage("shell", "-c", f"from accounts.models import ApiKey as K; print(K.objects.filter(job={job!r}, "
                         "revoked_at=None).count())")  # fmt: skip
     return not running(job) and key.split()[-1] == "0"
@@ -99,7 +110,7 @@ def test_a_recipe_of_a_checkout_trains_from_the_form(
     page = admin_page
     page.goto(FORM)
     page.get_by_label("Recipe", exact=True).select_option(RECIPE)
-    page.get_by_label("Dataset").select_option(label="run-train (chat, 8 rows)")
+    page.get_by_label("Dataset", exact=True).select_option(label="run-train (chat, 8 rows)")
     page.get_by_label("Epochs").fill("3")
     page.get_by_label("Batch").fill("2")
     assert findings(page) == []
@@ -124,19 +135,22 @@ def test_whatever_ends_it_is_said_and_nothing_is_left(slipway_server: SlipwaySer
     assert status["state"] == "JOB_STATE_FAILED"
     assert "The recipe says: no row can be trained on" in status["status"]["message"]
 
-    wait_for(lambda: bool(running(cancelled.rpartition("/")[2])), seconds=PATIENCE_SECONDS)
+    wait_for(lambda: bool(drives(cancelled)), seconds=PATIENCE_SECONDS)
+    (before,) = drives(cancelled)
+    children = json.loads((slipway_server.home / "run.json").read_text())["children"]
+    os.kill(children["worker"]["pid"], signal.SIGKILL)  # who comes next finds the recipe as it is
     assert client.post(f"{cancelled}:cancel", json={}).status_code == 200
-    assert over(client, cancelled)["state"] == "JOB_STATE_CANCELLED"
+    assert over(client, cancelled)["state"] == "JOB_STATE_CANCELLED" and not before.is_running()
 
-    killed = launch(client, "wait")
-
-    def drives() -> list[psutil.Process]:
-        return [each for each in running(killed.rpartition("/")[2]) if "drive.py" in " ".join(each.cmdline())]
-
-    wait_for(lambda: bool(drives()), seconds=PATIENCE_SECONDS)
-    for process in drives():
+    killed, late = launch(client, "wait"), launch(client, "wait")
+    wait_for(lambda: bool(drives(killed)) and bool(drives(late)), seconds=PATIENCE_SECONDS)
+    for process in drives(killed):
         process.kill()
     status = over(client, killed)
     assert status["state"] == "JOB_STATE_FAILED" and "The recipe was killed (SIGKILL)" in status["status"]["message"]
-    for name in (failed, cancelled, killed):
+    ago = f"RecipeRun.objects.filter(attempt__launch__job_id={id_of(late)!r}).update(started_at='2020-01-01T00:00Z')"
+    slipway_server.manage("shell", "-c", f"from launches.models import RecipeRun; {ago}")
+    status = over(client, late)
+    assert status["state"] == "JOB_STATE_FAILED" and "It ran for 24 hours" in status["status"]["message"]
+    for name in (failed, cancelled, killed, late):
         wait_for(partial(nothing_left, slipway_server, name))

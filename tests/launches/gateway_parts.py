@@ -247,11 +247,13 @@ def observe(launch: Launch, state: AttemptState, *, endpoint: str = "", reason: 
     apply_report(claim, seen(state, endpoint=endpoint, ready=bool(endpoint), reason=reason), now=timezone.now())
 
 
-def make_key(user: User, account: Account, *, scope: Scope = Scope.LAUNCH, days: int | None = None) -> str:
+def make_key(
+    user: User, account: Account, *, scope: Scope = Scope.LAUNCH, days: int | None = None, job: str = ""
+) -> str:
     """The secret of a new key of the user."""
     name = f"key {timezone.now().timestamp()}"
     _, secret = create_api_key(
-        actor=SYSTEM, account=account, user=user, name=name, scope=scope, now=timezone.now(), days=days
+        actor=SYSTEM, account=account, user=user, name=name, scope=scope, now=timezone.now(), days=days, job=job
     )
     return secret
 

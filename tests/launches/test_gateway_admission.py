@@ -87,6 +87,8 @@ PEOPLE: dict[str, tuple[Callable[[Launch], str], int, int]] = {
     "launcher, another's launch": (_of_a_member(Role.LAUNCHER), 403, 7),
     "owner, key to read": (_of_the_owner(Scope.READ), 403, 7),
     "owner": (_of_the_owner(Scope.LAUNCH), 200, 0),
+    "owner, key for this job": (lambda launch: make_key(launch.owner, launch.account, job=launch.job_id), 200, 0),
+    "owner, key for another job": (lambda launch: make_key(launch.owner, launch.account, job="another"), 403, 7),
     "publisher, key to read": (_of_a_member(Role.PUBLISHER, Scope.READ), 403, 7),
     "publisher": (_of_a_member(Role.PUBLISHER), 200, 0),
     "admin": (_of_a_member(Role.ADMIN), 200, 0),

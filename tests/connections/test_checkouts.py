@@ -1,0 +1,72 @@
+"""Naming a checkout of the cookbook: who may, what is refused, and whose recipes are then offered."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from accounts.actors import SYSTEM, user_actor
+from accounts.models import AuditEntry
+from accounts.roles import Role
+from connections.domain.set_checkout import set_checkout
+from connections.models import CookbookCheckout
+from tests.makers import make_member
+from wire.errors import InvalidArgument, PermissionDenied
+
+STAND_IN = Path(__file__).resolve().parents[1] / "runner"
+GIT = ("git", "-c", "user.name=Tests", "-c", "user.email=tests@localhost")
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    shutil.copytree(STAND_IN / "training", tmp_path / "training", ignore=shutil.ignore_patterns("__pycache__"))
+    for command in (("init", "-q"), ("add", "."), ("commit", "-qm", "recipes")):
+        subprocess.run([*GIT, "-C", str(tmp_path), *command], check=True)
+    return tmp_path
+
+
+def test_the_commit_that_counts_is_kept_whole_and_removing_forgets_it(checkout: Path) -> None:
+    call_command("checkout", "official", "--path", str(checkout), "--commit", "HEAD")
+    call_command("checkout", "official", "--path", str(checkout), "--commit", "HEAD")
+    row = CookbookCheckout.objects.get()
+    assert len(row.commit) == 40 and row.sdk == "1.2.24"
+    call_command("checkout", "official", "--remove")
+    told = AuditEntry.objects.filter(target="checkouts/official").order_by("pk").values_list("verb", flat=True)
+    assert list(told) == ["set_checkout", "remove_checkout"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        ({"path": "relative"}, "path", "Name it by its whole path"),
+        ({"path": "/"}, "commit", "git knows no commit"),
+        ({"commit": "--output=/tmp/x"}, "commit", "is no commit"),
+        ({"commit": "0" * 40}, "commit", "git knows no commit"),
+        ({"sdk": "1.2.24; rm"}, "sdk", "is no version"),
+        ({"name": "New One"}, "name", "is no name of a checkout"),
+    ],
+)
+def test_what_cannot_be_named_is_refused(checkout: Path, changes: dict[str, str], field: str, words: str) -> None:
+    given = {"name": "official", "path": str(checkout), "commit": "HEAD", "sdk": "1.2.24"} | changes
+    with pytest.raises(InvalidArgument) as refused:
+        set_checkout(actor=SYSTEM, **given)
+    assert [(each.field, words in each.description) for each in refused.value.violations] == [(field, True)]
+    assert not CookbookCheckout.objects.exists()
+
+
+def test_a_folder_without_its_recipes_is_no_checkout(tmp_path: Path) -> None:
+    for command in (("init", "-q"), ("commit", "--allow-empty", "-qm", "nothing")):
+        subprocess.run([*GIT, "-C", str(tmp_path), *command], check=True)
+    with pytest.raises(CommandError, match=r"has no recipe that Slipway knows in training/recipes/ at [0-9a-f]{12}"):
+        call_command("checkout", "official", "--path", str(tmp_path), "--commit", "HEAD")
+
+
+def test_only_superusers_name_one(checkout: Path) -> None:
+    admin = make_member(role=Role.ADMIN)
+    with pytest.raises(PermissionDenied):
+        set_checkout(actor=user_actor(admin), name="official", path=str(checkout), commit="HEAD")

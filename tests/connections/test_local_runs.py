@@ -1,0 +1,214 @@
+"""Recipes beside trainers on this machine: real processes of a checkout, every file of theirs hostile."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import psutil
+import pytest
+
+from connections.providers.base import NotYet, Observation, Reference
+from connections.providers.local.limits import Limits
+from connections.providers.local.provider import LocalProvider
+from connections.providers.official import Checkout
+from connections.providers.runs import RunProgress, RunSpec, RunSubmission
+from connections.providers.spec import DatasetFile
+from connections.providers.states import FINAL, AttemptState, Reason
+from connections.providers.trainer_files import run_files
+from launches.api.tokenizers import pack
+from tests.connections.local_rig import make_rig
+from tests.waiting import wait_for
+
+STAND_IN = Path(__file__).resolve().parents[1] / "runner"
+ROOT = STAND_IN.parents[1]
+REFERENCE = Reference("team-a", "job-1", 1)
+GIT = ("git", "-c", "user.name=Tests", "-c", "user.email=tests@localhost")
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """Where an API answers that has one tokenizer."""
+
+    class Tokenizer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(pack("tiny-qwen3", {"tokenizer.json": b"{}"}))
+
+        def log_message(self, *_: object) -> None:
+            """Nothing: what is asked is not what is tested."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Tokenizer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def provider(tmp_path: Path) -> Iterator[LocalProvider]:
+    rig = make_rig(tmp_path)
+    provider = replace(
+        rig.provider,
+        trainer_package=ROOT / "trainer",
+        datasets=tmp_path / "datasets",
+        run_limits=Limits(memory_bytes=300_000_000),
+    )
+    yield provider
+    provider.stop_all(1.0)
+    rig.end()
+
+
+@pytest.fixture
+def submission(tmp_path: Path, address: str) -> Callable[[str], RunSubmission]:
+    """A recipe on a dataset whose first row is that word."""
+    checkout = tmp_path / "cookbook"
+    shutil.copytree(STAND_IN / "training", checkout / "training", ignore=shutil.ignore_patterns("__pycache__"))
+    for command in (("init", "-q"), ("add", "."), ("commit", "-qm", "recipes")):
+        subprocess.run([*GIT, "-C", str(checkout), *command], check=True)
+    head = subprocess.run(
+        ["git", "-C", str(checkout), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+    def make(word: str) -> RunSubmission:
+        (tmp_path / "datasets").mkdir(exist_ok=True)
+        row = {"messages": [{"role": "user", "content": word}, {"role": "assistant", "content": "aye"}]}
+        (tmp_path / "datasets" / "rows").write_text(json.dumps(row))
+        spec = RunSpec(
+            recipe="official/sft_loop",
+            checkout=Checkout("official", str(checkout), head),
+            url=address,
+            shape="accounts/local/trainingShapes/tiny/versions/v1",
+            base_model="accounts/local/models/tiny-qwen3",
+            lora_rank=8,
+            context=2048,
+            learning_rate=1e-3,
+            parameters={"epochs": 1, "batch_rows": 1},
+            dataset=DatasetFile("accounts/team-a/datasets/rows", "rows", "0" * 64, "CHAT", 1),
+        )
+        return RunSubmission(REFERENCE, spec, "slpw_" + "x" * 43)
+
+    return make
+
+
+def start(provider: LocalProvider, submission: RunSubmission) -> None:
+    """Until its dataset is copied; and once more, which changes nothing."""
+
+    def taken() -> bool:
+        try:
+            provider.runs.start(submission)
+        except NotYet:
+            return False
+        return True
+
+    wait_for(taken)
+    provider.runs.start(submission)
+
+
+def ended(provider: LocalProvider) -> Observation:
+    wait_for(lambda: provider.runs.observe(REFERENCE).state in FINAL)
+    return provider.runs.observe(REFERENCE)
+
+
+def left(provider: LocalProvider) -> list[str]:
+    """The command lines that name the run's folder."""
+    lines = (" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"]))
+    return [line for line in lines if str(provider.root / "runs") in line]
+
+
+def test_one_that_takes_too_much_memory_is_ended_in_words(
+    provider: LocalProvider, submission: Callable[[str], RunSubmission]
+) -> None:
+    start(provider, submission("eat"))
+    over = ended(provider)
+    assert over.reason is Reason.LIMIT
+    assert "and a recipe here may use 0.3 GB (SLIPWAY_RECIPE_MEMORY_GB)" in over.detail
+    assert "Preparing the recipe environment" in [line.message for line in over.progress]
+    wait_for(lambda: left(provider) == [])
+
+
+def test_one_that_is_asked_to_end_does_and_says_what_it_said(
+    provider: LocalProvider, submission: Callable[[str], RunSubmission]
+) -> None:
+    start(provider, submission("wait"))
+    wait_for(lambda: provider.runs.progress(REFERENCE).message == "waiting")
+    assert provider.runs.list_references() == [REFERENCE]
+    provider.runs.stop(REFERENCE)
+    assert ended(provider).state is AttemptState.CANCELLED
+    wait_for(lambda: left(provider) == [])
+    assert provider.runs.progress(REFERENCE).percent == 1
+    provider.runs.delete("team-a", "job-1")
+    assert not list((provider.root / "runs" / "jobs" / "team-a").glob("job-1/attempts/*"))
+
+
+def test_a_commit_that_is_gone_is_said(provider: LocalProvider, submission: Callable[[str], RunSubmission]) -> None:
+    given = submission("train")
+    gone = replace(given.spec, checkout=replace(given.spec.checkout, commit="0" * 40))
+    start(provider, replace(given, spec=gone))
+    over = ended(provider)
+    assert over.reason is Reason.ENVIRONMENT
+    assert "The recipe's environment could not be prepared" in over.detail
+    assert "git cannot read commit 000000000000" in over.detail
+
+
+def link(folder: Path, name: str) -> None:
+    secret = folder.parent / "secret"
+    secret.write_text('{"code": 7, "message": "secret"}')
+    (folder / name).symlink_to(secret)
+
+
+def pipe(folder: Path, name: str) -> None:
+    os.mkfifo(folder / name)
+
+
+def text(folder: Path, name: str, *, content: str) -> None:
+    (folder / name).write_text(content)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        link,
+        pipe,
+        partial(text, content=""),
+        partial(text, content="[1, 2]"),
+        partial(text, content='{"message": ' + '"' + "x" * 300_000 + '"}'),
+        partial(text, content='{"code": "7", "message": 7, "details": {"a": 1}, "metadata": [], "step": -1}'),
+        partial(text, content='{"code": true, "details": [null, {"@type": 1, "percent": "x"}], "step": 1e999}'),
+        partial(text, content="\x00\ud83d"[:1] * 1000),
+    ],
+)
+def test_files_that_say_nothing_say_nothing(tmp_path: Path, write: Callable[[Path, str], None]) -> None:
+    folder = tmp_path / "jobs" / "a" / "b" / "attempts" / "1" / "records"
+    folder.mkdir(parents=True)
+    for name in run_files.VARIABLES.values():
+        write(folder, name)
+        if write is link:
+            (folder.parent / "secret").touch()
+    assert run_files.read_progress(folder) == RunProgress()
+
+
+def test_what_the_files_say_is_taken_as_far_as_it_is_some(tmp_path: Path) -> None:
+    folder = tmp_path / "jobs" / "a" / "b" / "attempts" / "1" / "records"
+    folder.mkdir(parents=True)
+    details = [{"@type": "type.googleapis.com/gateway.JobProgress", "percent": 4000}]
+    text(folder, run_files.STATUS, content=json.dumps({"code": 0, "message": "a\u202eb\n" * 900, "details": details}))
+    text(folder, run_files.METADATA, content=json.dumps({"metadata": {"tokens": 12}}))
+    lines = [
+        {"step": 1, "loss": 2},
+        {"step": 2, "loss": 0.5, "note": "x", "bad": None} | {f"n{n}": n for n in range(99)},
+    ]
+    text(folder, run_files.METRICS, content="".join(f"{json.dumps(line)}\n" for line in lines) + '{"step": 3, "lo')
+    text(folder, run_files.OUTPUT, content=json.dumps({"model_id": "m" * 900, "other": 1}))
+    told = run_files.read_progress(folder)
+    assert (told.code, told.percent, told.tokens, told.step) == (0, 100, 12, 2)
+    assert len(told.message) <= 1000 and "\u202e" not in told.message
+    assert told.figures["loss"] == 0.5 and len(told.figures) == 40 and told.output == {"model_id": "m" * 200}
