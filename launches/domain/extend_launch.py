@@ -12,7 +12,7 @@ from connections.domain.held import require_open
 from connections.providers.spec import TrainerSpec
 from launches.domain.control import lock_for
 from launches.domain.open_attempt import open_attempt
-from launches.domain.resume_launch import recipe_is_done
+from launches.domain.resume_launch import CANNOT_EXTEND, recipe_is_done
 from launches.models import Attempt, Launch
 from launches.space import require_space
 from launches.validation_runs import MEASURED_ONCE, is_validation_run
@@ -46,9 +46,7 @@ def extend_launch(*, actor: Actor, launch: Launch, steps: Any) -> Attempt:
     if is_validation_run(locked):
         raise FailedPrecondition(MEASURED_ONCE)
     if TrainerSpec.from_json(locked.spec).is_driven_from_here:
-        raise FailedPrecondition(
-            f"Recipe {locked.spec['recipe']} knows no extension. Clone the launch with more epochs."
-        )
+        raise FailedPrecondition(CANNOT_EXTEND)
     if not recipe_is_done(locked):
         raise FailedPrecondition(
             f"{locked.job_id} is {locked.state}, with recipe {locked.spec['recipe']}. Only a recipe that has run to "

@@ -6,7 +6,7 @@ from django.db import transaction
 
 from accounts.actors import Actor
 from connections.domain.held import require_open
-from connections.providers.spec import NO_RECIPE
+from connections.providers.spec import NO_RECIPE, TrainerSpec
 from connections.providers.states import AttemptState
 from launches.domain.control import lock_for
 from launches.domain.open_attempt import open_attempt
@@ -19,6 +19,7 @@ from wire.errors import FailedPrecondition
 RUN_TO_ITS_END = (
     "Its recipe has run to its end, so there is nothing left to resume. Extend it by some steps, or clone it."
 )
+CANNOT_EXTEND = "Its recipe has run to its end, and knows no extension. Clone the launch, with more epochs say."
 
 
 def never_resumed(launch: Launch) -> str:
@@ -29,7 +30,9 @@ def never_resumed(launch: Launch) -> str:
     """
     if is_validation_run(launch):
         return MEASURED_ONCE
-    return RUN_TO_ITS_END if recipe_is_done(launch) else ""
+    if not recipe_is_done(launch):
+        return ""
+    return CANNOT_EXTEND if TrainerSpec.from_json(launch.spec).is_driven_from_here else RUN_TO_ITS_END
 
 
 def recipe_is_done(launch: Launch) -> bool:

@@ -210,7 +210,7 @@ def _rights(request: SlipwayRequest, launch: Launch, attempt: Attempt, spec: Tra
             launch=_refusal(request, launch, Right.LAUNCH),
             resume=never_resumed(launch) or _closed(launch, state),
             closed=_closed(launch, state),
-            complete=recipe_is_done(launch),
+            complete=recipe_is_done(launch) and not spec.is_driven_from_here,  # these know no extension
         ),
         "may_control": not control,
         "control_refusal": control,
