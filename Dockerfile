@@ -19,7 +19,4 @@ RUN mkdir staticfiles && SLIPWAY_HOME=/tmp/build python manage.py collectstatic 
 USER slipway
 
 EXPOSE 8000
-CMD ["granian", "--interface", "asginl", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--http", "1", \
-     "--log-config", "config/granian.json", \
-     "--backlog", "4096", "--backpressure", "4096", "--workers-kill-timeout", "5", "--respawn-failed-workers", \
-     "config.asgi:application"]
+CMD ["python", "-m", "config.web", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", "--patience", "5"]

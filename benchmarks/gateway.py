@@ -225,7 +225,7 @@ def _megabyte_of_data(model: str, number: int) -> bytes:
 
 async def _poll(address: SplitResult, trainer_port: int, key: str) -> None:
     """Open the polls, look at the web processes before and while they are open."""
-    processes = web_processes(address.port or 0)
+    processes = web_processes()
     before = footprint(processes)
     line = f"POST {address.path}/api/v1/retrieve_future HTTP/1.1\r\nHost: bench\r\nX-Api-Key: {key}\r\n"
     request = f'{line}Content-Length: 19\r\n\r\n{{"request_id": "1"}}'.encode()

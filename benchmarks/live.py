@@ -62,7 +62,7 @@ def _launch(client: httpx.Client) -> str:
 def _watchers(session: str) -> Iterator[None]:
     """Open streams for the duration of the block; prints and notes what they cost."""
     address = urlsplit(BASE_URL)
-    processes = web_processes(address.port or 0)
+    processes = web_processes()
     before, _ = footprint(processes)
     command = [sys.executable, "-m", "benchmarks.watchers", str(address.hostname), str(address.port), EVENTS]
     start = time.perf_counter()

@@ -12,6 +12,8 @@ import django
 import httpx
 import psutil
 
+from embedded.home import Home
+
 BASE_URL = os.environ.get("SLIPWAY_BASE_URL", "")
 
 
@@ -120,10 +122,12 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def web_processes(port: int) -> list[psutil.Process]:
-    """Those that serve at the port, and who started them."""
-    named = [p for p in psutil.process_iter(["cmdline"]) if {"config.web", str(port)} <= set(p.info["cmdline"] or ())]
-    return sorted({child for p in named for child in [p, *p.children(recursive=True)]}, key=lambda p: p.pid)
+def web_processes() -> list[psutil.Process]:
+    """Those that serve the measured Slipway, and who started them."""
+    running = Home.from_environment().read_running()
+    assert running is not None
+    web = psutil.Process(running.children["web"].pid)
+    return [web, *web.children(recursive=True)]
 
 
 def footprint(processes: list[psutil.Process]) -> tuple[int, int]:

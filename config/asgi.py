@@ -8,11 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import resource
-import stat
-import tempfile
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -29,31 +25,7 @@ def _open_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
 
 
-def _share_counts() -> None:
-    """Choose the folder where the processes of one web server count together, before anything of it counts."""
-    base, parent = Path(tempfile.gettempdir()), os.getppid()
-    folder = base / f"slipway-metrics-{os.getuid()}-{parent}-{_began(parent)}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    made = folder.lstat()
-    if not stat.S_ISDIR(made.st_mode) or made.st_uid != os.getuid() or made.st_mode & 0o077:
-        return  # somebody else's, who may put anything there: each process counts for itself
-    for before in folder.glob(f"gauge_*_{os.getpid()}.db"):
-        before.unlink(missing_ok=True)  # of a process that was killed, whose number is ours now
-    os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(folder))
-
-
-def _began(pid: int) -> str:
-    """When a process began, in ticks of the system: its number alone comes again, in a container at each start.
-
-    "" where the system does not say.
-    """
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    return ""
-
-
 _open_many_files()
-_share_counts()
 
 from django.core.asgi import get_asgi_application  # noqa: E402
 

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from embedded.console import TransientTrouble, last_lines
-from embedded.processes import ServerUser, spawn, wait
+from embedded.processes import ChildProcess, ServerUser, spawn, wait
 
 START_SECONDS = 30
 
@@ -88,7 +88,7 @@ class Broker:
             return process
         raise TransientTrouble(f"The broker did not start: {' '.join(last_lines(self._log, 2))} (more in {self._log})")
 
-    def stop(self, process: subprocess.Popen[bytes], deadline: float) -> None:
+    def stop(self, process: ChildProcess, deadline: float) -> None:
         """Ask it to end; past the deadline (time.monotonic) kill it."""
         if process.poll() is None:
             process.terminate()

@@ -213,6 +213,8 @@ def compile_locks() -> None:
 def become(python: Path, command: list[str]) -> None:
     """Become the command. Any working directory will do, so that its relative paths are the caller's."""
     os.environ["PYTHONPATH"] = str(ROOT)
+    if command[0] == "start":  # by which all that it forks is found
+        os.environ["SLIPWAY_SUPERVISED_BY"] = str(home())
     os.execv(python, [str(python), "-P", "-m", "embedded", *command])  # noqa: S606
 
 

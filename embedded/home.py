@@ -94,6 +94,7 @@ class Home:
             except BlockingIOError:
                 yield False
                 return
+            os.register_at_fork(after_in_child=lock.close)  # a child that outlives us must not hold it
             yield True
 
     def write_running(self, running: Running) -> None:

@@ -22,7 +22,7 @@ from psycopg import sql
 
 from embedded.console import TransientTrouble, Trouble, last_lines
 from embedded.privileges import hand_over
-from embedded.processes import ServerUser, kill, spawn, wait, wait_gone, working_in
+from embedded.processes import ChildProcess, ServerUser, kill, spawn, wait, wait_gone, working_in
 
 NAME = "slipway"
 START_SECONDS = 60
@@ -126,7 +126,7 @@ class Postgres:
                 raise TransientTrouble(f"Postgres did not start: {self._complaint()} (more in {self._log})")
             time.sleep(0.3)
 
-    def stop(self, process: subprocess.Popen[bytes], deadline: float) -> None:
+    def stop(self, process: ChildProcess, deadline: float) -> None:
         """Fast shutdown; past the deadline (time.monotonic) immediate shutdown, which loses nothing either."""
         for signal_number, until in ((signal.SIGINT, deadline), (signal.SIGQUIT, deadline + 0.5)):
             if process.poll() is None:

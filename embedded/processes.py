@@ -16,17 +16,45 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Protocol
 
 import psutil
 
 from embedded.home import Child
 
 PR_SET_PDEATHSIG = 1
+PR_SET_NAME = 15
 CLONE_NEWUSER = 0x10000000
 UNPRIVILEGED_ID = 65534
 NAMESPACE_ID = 1000
 
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+class ChildProcess(Protocol):
+    """A child, spawned (`subprocess.Popen`) or forked (`embedded.forking`)."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    @property
+    def stdin(self) -> IO[bytes] | None: ...
+
+    @property
+    def stdout(self) -> IO[bytes] | None: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, number: int, /) -> None: ...
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -95,6 +123,12 @@ def spawn(
         )
 
 
+def name_process(name: str) -> None:
+    """What `ps -o comm` and `top` call this process (15 characters of it); its command line stays its parent's."""
+    if sys.platform == "linux":
+        _libc.prctl(PR_SET_NAME, name.encode(), 0, 0, 0)
+
+
 def namespace_available(account: ServerUser) -> bool:
     """Whether this machine lets us run a process in a user namespace of its own."""
     try:
@@ -104,7 +138,7 @@ def namespace_available(account: ServerUser) -> bool:
     return result.returncode == 0
 
 
-def recorded(process: subprocess.Popen[bytes]) -> Child:
+def recorded(process: ChildProcess) -> Child:
     """How to recognise a child later. A child that is already gone is recorded with time 0 and matches nothing."""
     try:
         return Child(process.pid, psutil.Process(process.pid).create_time())
@@ -180,7 +214,7 @@ def kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def wait(process: subprocess.Popen[bytes], deadline: float) -> bool:
+def wait(process: ChildProcess, deadline: float) -> bool:
     """Whether it ended before the deadline (time.monotonic)."""
     try:
         process.wait(timeout=max(0.0, deadline - time.monotonic()))

@@ -16,7 +16,7 @@ from embedded.console import Console, TransientTrouble, Trouble
 from embedded.home import Home
 from embedded.postgres import Postgres, find_binaries
 from embedded.privileges import account_for
-from embedded.processes import ServerUser
+from embedded.processes import ChildProcess, ServerUser
 
 Server = Postgres | Broker
 SomeServer = TypeVar("SomeServer", Postgres, Broker)
@@ -30,7 +30,7 @@ class Servers:
 
     database_url: str
     redis_url: str
-    processes: list[tuple[Server, subprocess.Popen[bytes]]]
+    processes: list[tuple[Server, ChildProcess]]
 
     def stop(self, deadline: float) -> None:
         """Stop the embedded ones, last started first."""

@@ -11,6 +11,8 @@ from embedded.home import ROOT, Home
 # Every supervised process carries it, and so do the trainers that the worker starts.
 MARK = "SLIPWAY_SUPERVISED_BY"
 LEAST_PROCESSES, MOST_PROCESSES = 2, 4
+LOADED = "config.loaded"
+"""What loads all that web, worker, beat and setting up need, so that they can be forked off who has it."""
 MANAGE = [sys.executable, str(ROOT / "manage.py")]
 
 

@@ -5,24 +5,24 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import psycopg
 
 from embedded.console import Console, TransientTrouble, Trouble, last_lines
 from embedded.home import ROOT, Home
-from embedded.processes import spawn
+from embedded.processes import ChildProcess, spawn
 from embedded.supervised import ending
 
 
-def start_setting_up(home: Home, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start it; `follow` waits for its end."""
+def start_setting_up(home: Home, env: Mapping[str, str], start: Callable[..., ChildProcess] = spawn) -> ChildProcess:
+    """Start it by `start`, which is `spawn` or `fork`; `follow` waits for its end."""
     argv = [sys.executable, "-m", "embedded.prepare"]
-    return spawn(argv, env=env, cwd=ROOT, log=home.log("prepare"), stdout=subprocess.PIPE)
+    return start(argv, env=env, cwd=ROOT, log=home.log("prepare"), stdout=subprocess.PIPE)
 
 
-def follow(process: subprocess.Popen[bytes], home: Home, console: Console, notes: list[str]) -> None:
+def follow(process: ChildProcess, home: Home, console: Console, notes: list[str]) -> None:
     """Say what it does until it has ended; `notes` gets what is to be told afterwards, such as a made-up password.
 
     Raises:

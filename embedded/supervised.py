@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from embedded.console import Console, last_lines
-from embedded.processes import kill_group
+from embedded.processes import ChildProcess, kill_group
 
 STEADY_SECONDS = 30
 LONGEST_PAUSE_SECONDS = 15
@@ -25,8 +24,8 @@ class Supervised:
     """
 
     name: str
-    spawn: Callable[[], subprocess.Popen[bytes]]
-    process: subprocess.Popen[bytes]
+    spawn: Callable[[], ChildProcess]
+    process: ChildProcess
     log: Path
     started: float = field(default_factory=time.monotonic)
     failures: int = 0

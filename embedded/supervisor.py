@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from types import FrameType
@@ -18,13 +19,14 @@ from typing import NoReturn
 from embedded.addresses import web_port
 from embedded.admin_password import take_admin_password
 from embedded.console import Console, TransientTrouble, Trouble, last_lines
+from embedded.forking import fork, load
 from embedded.home import ROOT, Home, Running
 from embedded.leftovers import end_leftovers
 from embedded.logs import LogBounds, rotate
 from embedded.postgres import find_binaries
-from embedded.processes import kill, kill_group, marked, recorded, spawn, wait
+from embedded.processes import ChildProcess, kill, kill_group, marked, recorded, spawn, wait
 from embedded.servers import Servers, start_servers
-from embedded.services import MARK, command_lines, environment, programs_path
+from embedded.services import LOADED, MARK, command_lines, environment, programs_path
 from embedded.setting_up import follow, start_setting_up
 from embedded.supervised import Supervised
 
@@ -55,7 +57,8 @@ class Supervisor:
         self._children: dict[str, Supervised] = {}
         self._env: dict[str, str] = {}
         self._password = take_admin_password()
-        self._preparing: subprocess.Popen[bytes] | None = None
+        self._preparing: ChildProcess | None = None
+        self._start_python: Callable[..., ChildProcess] = spawn
         self._notes: list[str] = []
         self._recorded = False
 
@@ -82,22 +85,23 @@ class Supervisor:
     def _start(self) -> None:
         rotate(self._home.logs, self._bounds)
         self._record()
-        self._servers = start_servers(self._home, self._console)
-        addresses = {"database_url": self._servers.database_url, "redis_url": self._servers.redis_url}
-        self._env = environment(self._home, **addresses) | {
+        servers = self._servers = start_servers(self._home, self._console)
+        self._env = environment(self._home, database_url=servers.database_url, redis_url=servers.redis_url) | {
             "PORT": str(self._port),
             MARK: str(self._home.path),
             "PATH": programs_path(find_binaries()),
             "PYTHONUNBUFFERED": "1",
         }
-        for server, process in self._servers.processes:
+        for server, process in servers.processes:
             self._children[server.name] = Supervised(server.name, server.spawn, process, self._home.log(server.name))
         self._record()
+        if load(LOADED, self._env):
+            self._start_python = fork
         self._prepare()
         self._console.say("Starting web, worker and beat")
         for name, argv in command_lines(self._port).items():
             start = partial(
-                spawn,
+                self._start_python,
                 argv,
                 env=self._env,
                 cwd=ROOT,
@@ -128,7 +132,7 @@ class Supervisor:
                 self._attend_for(pause)
 
     def _prepare_once(self) -> None:
-        self._preparing = start_setting_up(self._home, self._env | self._password)
+        self._preparing = start_setting_up(self._home, self._env | self._password, self._start_python)
         follow(self._preparing, self._home, self._console, self._notes)
         self._password = {}
 
@@ -247,9 +251,9 @@ class Supervisor:
                 kill_group(process.pid)
                 process.wait()
 
-    def _prepare_to_end_trainers(self) -> subprocess.Popen[bytes]:
+    def _prepare_to_end_trainers(self) -> ChildProcess:
         """Start the command that ends the trainers; it loads the application and waits until no worker runs."""
-        return spawn(
+        return self._start_python(
             [sys.executable, "-m", "embedded.end_trainers"],
             env=self._env,
             cwd=ROOT,
@@ -257,7 +261,7 @@ class Supervisor:
             stdin=subprocess.PIPE,
         )
 
-    def _end_trainers(self, process: subprocess.Popen[bytes], deadline: float) -> None:
+    def _end_trainers(self, process: ChildProcess, deadline: float) -> None:
         """Let the application end its local trainers and write down why."""
         log = self._home.log("stop")
         assert process.stdin is not None

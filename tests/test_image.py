@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -66,7 +67,8 @@ def test_a_replica_with_an_empty_home_serves_its_files_and_knows_the_commands(im
     )
     assert run.stdout.count("made ") == 3, run.stderr
     assert not list(image.rglob("*-key")) and not list(image.glob("var"))
-    argv = [sys.executable, "-m", "granian", "--interface", "asginl", "--port", str(port), "config.asgi:application"]
+    told = json.loads((ROOT / "Dockerfile").read_text().partition("CMD ")[2])
+    argv = [sys.executable, *told[1:], "--host", "127.0.0.1", "--port", str(port)]
     process = subprocess.Popen(argv, cwd=image, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:

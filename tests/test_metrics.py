@@ -99,8 +99,11 @@ def test_rules_and_dashboard_ask_for_what_is_told_and_leave_nothing_out(client: 
 @pytest.mark.django_db(transaction=True)
 def test_all_processes_of_a_web_server_count_together_and_traces_go_where_told(tmp_path: Path) -> None:
     log = tmp_path / "log"
+    left = tmp_path / "slipway-metrics-of-one-that-was-killed"
+    left.mkdir()
+    (left / "lock").touch()
     with collector() as traces, front_door(
-        "--workers", "2", log=log, SLIPWAY_METRICS_TOKEN=TOKEN, SLIPWAY_LOG_FORMAT="json",
+        "--workers", "2", log=log, TMPDIR=str(tmp_path), SLIPWAY_METRICS_TOKEN=TOKEN, SLIPWAY_LOG_FORMAT="json",
         OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{traces.server_address[1]}", OTEL_BSP_SCHEDULE_DELAY="100",
     ) as port:  # fmt: skip
         url = f"http://127.0.0.1:{port}"
@@ -119,6 +122,9 @@ def test_all_processes_of_a_web_server_count_together_and_traces_go_where_told(t
         wait_for(lambda: sum(span.name == "GET probe" for span in traces.spans) >= 20)
         assert bytes.fromhex(parent.split("-")[1]) in {span.trace_id for span in traces.spans}
         wait_for(lambda: log.read_text().count('"logger": "access"') >= 25)
+        (counted,) = tmp_path.glob("slipway-metrics-*")
+        assert counted != left and list(counted.glob("*.db"))
+    assert not counted.exists()
     lines = [json.loads(line) for line in log.read_text().splitlines()]  # whoever wrote them
     assert {"_granian", "access"} <= {line["logger"] for line in lines}
     assert sum(line.get("request_id") == "mine-0007" for line in lines) == 1

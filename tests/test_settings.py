@@ -91,7 +91,7 @@ def test_a_password_that_looks_like_a_port_is_told_to_nobody(name: str) -> None:
 @pytest.mark.parametrize(
     "argv",
     [
-        ("granian", "--interface", "asginl", "--port", "0", "config.asgi:application"),
+        ("config.web", "--host", "127.0.0.1", "--port", "0", "--workers", "1"),
         ("celery", "-A", "config", "worker", "--pool", "solo"),
         ("celery", "-A", "config", "beat", "--pidfile", ""),
     ],

@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -179,6 +180,13 @@ def test_secrets_are_for_the_owner_alone_and_on_no_command_line(running: Slipway
     lines = [" ".join(process.cmdline()) for process in running.processes()]
     assert lines
     assert not [line for line in lines for password in passwords if password in line]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each is started by itself")
+def test_web_worker_and_beat_are_forks_of_one_that_loaded_the_application(running: Slipway) -> None:
+    supervisor = psutil.Process(running.record()["pid"])
+    for part in ("web", "worker", "beat"):
+        assert psutil.Process(running.pid(part)).cmdline() == supervisor.cmdline(), part
 
 
 def test_a_second_run_is_refused_with_the_address_of_the_first(running: Slipway) -> None:

@@ -40,24 +40,12 @@ def front_door(*options: str, log: Path | None = None, **settings_: str) -> Iter
     `settings_` are variables of its environment.
     """
     port = free_port()
-    command = [sys.executable, "-m", "granian", "--interface", "asginl", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "config.web", "--host", "127.0.0.1", "--port", str(port)]
     said = (log or Path(os.devnull)).open("ab")
     # Where a test has loaded the application into this process, that counts in a folder of its own.
     outside = {name: value for name, value in os.environ.items() if name != "PROMETHEUS_MULTIPROC_DIR"}
     process = subprocess.Popen(
-        [
-            *command,
-            "--workers",
-            "1",
-            "--backpressure",
-            "4096",
-            "--workers-kill-timeout",
-            "1",
-            "--log-config",
-            str(ROOT / "config" / "granian.json"),
-            *options,
-            "config.asgi:application",
-        ],
+        [*command, "--workers", "1", *options],
         cwd=ROOT,
         env=outside | {"DATABASE_URL": database_address(), "SLIPWAY_SECRET_KEY": settings.SECRET_KEY} | settings_,
         stdout=said,
