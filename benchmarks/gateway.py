@@ -1,7 +1,8 @@
 """What the trainer gateway costs: calls of three sizes beside the same to the bare trainer, and 1,000 open long polls.
 
 bare trainer   answers at once, so that all of the gateway's time shows
-real trainer   the demo model's own trainer, which reads the body as JSON before it answers
+real trainer   the demo model's own trainer, which reads the body as JSON before it answers; 16 MB are for a model
+               that it does not know, so that nothing is computed
 more           the median of what the gateway's call took more than the bare one of the same round
 queries        what letting a request through asks the database, the first time and within the next two seconds
 """
@@ -45,7 +46,8 @@ SHAPE = "/shapes/local/tiny-qwen3-2k-lora/launch"
 READY_SECONDS = 420
 BODIES = {"1 KB": (1_000, 400), "1 MB": (1_000_000, 200), "16 MB": (16_000_000, 40)}
 """Bytes, and how often."""
-REAL_ROUNDS = 25
+REAL_ROUNDS, LARGE_ROUNDS, LARGE = 25, 8, 16
+"""Of calls of 1 MB and of 16 to the real trainer."""
 POLLS = 1_000
 OPEN_SECONDS = 60
 GOAL_SECONDS, GOAL_SHARE = 0.001, 0.03
@@ -174,7 +176,7 @@ def _compare_real(direct: PacedConnection, gateway: PacedConnection) -> None:
     numbers = itertools.count()
 
     def submit(caller: PacedConnection) -> float:
-        body = _megabyte_of_data(model, next(numbers))
+        body = _data(model, next(numbers))
         start = time.perf_counter()
         submitted = caller.send("forward_backward", body)
         taken = time.perf_counter() - start
@@ -182,6 +184,9 @@ def _compare_real(direct: PacedConnection, gateway: PacedConnection) -> None:
         return taken
 
     report("1 MB to real trainer", paired(partial(submit, direct), partial(submit, gateway), REAL_ROUNDS))
+    unknown = _data("unknown", 0, megabytes=LARGE)
+    large = paired(partial(_submit, direct, unknown), partial(_submit, gateway, unknown), LARGE_ROUNDS)
+    report(f"{LARGE} MB to real trainer", large)
 
 
 async def _admission_queries(key: str, job: str) -> list[int]:
@@ -210,7 +215,7 @@ async def _admission_queries(key: str, job: str) -> list[int]:
     return counts
 
 
-def _megabyte_of_data(model: str, number: int) -> bytes:
+def _data(model: str, number: int, megabytes: int = 1) -> bytes:
     """A body of the usual form; few tokens with many digits each, so that the trainer is soon done with it."""
     length = 512
     tensor = {"dtype": "float32", "shape": [length]}
@@ -219,7 +224,7 @@ def _megabyte_of_data(model: str, number: int) -> bytes:
         "weights": tensor | {"data": [1 / 3] * length},
     }
     datum = {"model_input": {"chunks": [{"type": "encoded_text", "tokens": list(range(length))}]}}
-    given = {"data": [datum | {"loss_fn_inputs": inputs}] * 65, "loss_fn": "cross_entropy"}
+    given = {"data": [datum | {"loss_fn_inputs": inputs}] * 65 * megabytes, "loss_fn": "cross_entropy"}
     return json.dumps({"model_id": model, "seq_id": number + 1, "forward_backward_input": given}).encode()
 
 
