@@ -140,7 +140,8 @@ def test_whatever_ends_it_is_said_and_nothing_is_left(slipway_server: SlipwaySer
     children = json.loads((slipway_server.home / "run.json").read_text())["children"]
     os.kill(children["worker"]["pid"], signal.SIGKILL)  # who comes next finds the recipe as it is
     assert client.post(f"{cancelled}:cancel", json={}).status_code == 200
-    assert over(client, cancelled)["state"] == "JOB_STATE_CANCELLED" and not before.is_running()
+    assert over(client, cancelled)["state"] == "JOB_STATE_CANCELLED"
+    wait_for(lambda: not before.is_running())
 
     killed, late = launch(client, "wait"), launch(client, "wait")
     wait_for(lambda: bool(drives(killed)) and bool(drives(late)), seconds=PATIENCE_SECONDS)

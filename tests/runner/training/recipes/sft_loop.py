@@ -70,7 +70,8 @@ def main(config):
     if asked == "eat":
         eaten = []
         while True:
-            eaten.append(bytearray(os.urandom(64 * 1024 * 1024)))
+            eaten.append(bytearray(os.urandom(16 * 1024 * 1024)))
+            time.sleep(0.05)
     reach = {
         path: ask(path)[1]
         for path in (
