@@ -16,8 +16,8 @@ INSERT INTO launches_launch (uid, account_id, job_id, owner_id, shape_version_id
     connection_id, idempotency_key, state, attempt_count, last_event, created_at, search_text, run_seconds, last_loss)
 SELECT gen_random_uuid(), a.id, 'bench-' || n, u.id, v.id, 'bench ' || n, %(spec)s, '{}', c.id, 'bench-' || n,
     (ARRAY['COMPLETED','FAILED','CANCELLED'])[1 + n %% 3], 1, 1, now() - n * interval '1 second',
-    ' bench ' || n || ' bench-' || n, n * 7919 %% 86400,
-    CASE WHEN n %% 100 > 0 THEN n * 7919 %% 1000 / 100.0 END
+    ' bench ' || n || ' bench-' || n, n::bigint * 7919 %% 86400,
+    CASE WHEN n %% 100 > 0 THEN n::bigint * 7919 %% 1000 / 100.0 END
 FROM generate_series(1, %(rows)s) n, accounts_account a, accounts_user u, connections_connection c,
     (SELECT id FROM catalog_shapeversion ORDER BY id LIMIT 1) v
 WHERE a.account_id = 'local' AND u.username = %(user)s AND c.name = 'local'
