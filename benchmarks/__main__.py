@@ -65,6 +65,9 @@ def main(arguments: list[str]) -> int:
     if unknown := [name for name in asked.names if name not in PROGRAMS]:
         print(f"There is no measurement {', '.join(unknown)}; there are {', '.join(PROGRAMS)}.", file=sys.stderr)
         return 2
+    if asked.save and not asked.save.parent.is_dir():
+        print(f"There is no folder {asked.save.parent} to save in.", file=sys.stderr)
+        return 2
     for name in asked.names or [name for name in PROGRAMS if name not in APART]:
         print(f"\n== {name}: {sys.modules[PROGRAMS[name].__module__].__doc__.splitlines()[0]}")  # type: ignore[union-attr]
         PROGRAMS[name]()
