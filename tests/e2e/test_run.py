@@ -115,6 +115,12 @@ class Slipway:
         """Wait until it says so: on a busy machine an answer may be kept waiting for a moment."""
         wait_for(self.ready, BACK_SECONDS, "that it is ready")
 
+    def reachable(self) -> bool:
+        try:
+            return self.query("SELECT 1") == [(1,)]
+        except psycopg.OperationalError:
+            return False
+
     def query(self, statement: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.record()["database_url"], connect_timeout=30) as connection:
             cursor = connection.execute(statement)
@@ -212,6 +218,7 @@ def test_a_killed_part_comes_back_and_nothing_is_lost(running: Slipway, part: st
     os.kill(killed, signal.SIGKILL)
     wait_for(lambda: running.pid(part) != killed, BACK_SECONDS, f"the restart of {part}")
     wait_for(running.ready, BACK_SECONDS, f"readiness after {part} was killed")
+    wait_for(running.reachable, BACK_SECONDS, "a database that has recovered: readiness is remembered for a moment")
     assert running.query(f"SELECT row FROM kept_{part}") == [(1,)]
     assert f"{part} stopped (killed by SIGKILL); starting it again" in running.output.read_text()
 
