@@ -24,6 +24,7 @@ from launches.views.on_connection import (
     connections_running,
 )
 from launches.views.promote import checkpoint_promote
+from launches.views.recipe_script import launch_script
 from launches.views.unknown_trainers import unknown_trainer_end, unknown_trainers
 
 _CHECKPOINT = "launches/<uuid:uid>/saves/<slug:kind>/<slug:name>"
@@ -44,6 +45,7 @@ urlpatterns = [
     path("launches/missing/<int:number>/end", missing_end, name="missing_end"),
     path("datasets/<uuid:uid>/launches", dataset_launches, name="dataset_launches"),
     path("launches/<uuid:uid>", launch, name="launch"),
+    path("launches/<uuid:uid>/script.py", launch_script, name="launch_script"),
     path("launches/<uuid:uid>/panel", launch_panel, name="launch_panel"),
     path("launches/<uuid:uid>/metrics", launch_metrics, name="launch_metrics"),
     path("launches/<uuid:uid>/keep", launch_keep, name="launch_keep"),

@@ -364,6 +364,7 @@ TABLE: dict[str, list[Case]] = {
     ],
     "launch": [get(of_launch(""), members(OK))],
     "launch_deployments": [get(of_launch("/deployments"), members(OK))],
+    "launch_script": [get(of_launch("/script.py"), members(MISSING))],
     "launch_panel": [get(of_launch("/panel"), members(OK))],
     "launch_metrics": [get(of_launch("/metrics"), members(OK))],
     "launch_cancel": [post(of_launch("/cancel"), at_least(Role.LAUNCHER, FOUND))],

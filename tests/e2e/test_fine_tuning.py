@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+from pathlib import Path
 
 import httpx
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import SlipwayServer
 from tests.e2e.test_launch_live import ENVIRONMENT_MS, FORM, LAUNCH, expect_state, findings
+from tests.sdk.environments import ensure_environment
 from tests.waiting import wait_for
 
 PARTS = ["keel", "mast", "hull", "deck", "sail", "rope", "oar", "bow", "stern", "helm"]
@@ -20,10 +25,14 @@ ROWS = [
 ]
 
 
+def make_key(server: SlipwayServer) -> str:
+    scope = ("--scope", "launch")
+    return server.manage("create_api_key", "--account", "local", "--user", server.username, *scope).split()[-1]
+
+
 def upload(server: SlipwayServer, name: str) -> None:
     """The rows as a dataset of the account, checked."""
-    scope = ("--scope", "launch")
-    key = server.manage("create_api_key", "--account", "local", "--user", server.username, *scope).split()[-1]
+    key = make_key(server)
     base = f"{server.url}/v1/accounts/local/datasets"
     with httpx.Client(headers={"X-Api-Key": key}, timeout=60) as client:
         assert client.post(base, json={"datasetId": name, "dataset": {}}).status_code == 200
@@ -33,9 +42,32 @@ def upload(server: SlipwayServer, name: str) -> None:
         wait_for(lambda: client.get(f"{base}/{name}").json()["state"] == "READY")
 
 
-def test_a_file_becomes_a_model_and_can_be_extended(admin_page: Page, slipway_server: SlipwayServer) -> None:
+def run_script(server: SlipwayServer, script: Path) -> list[tuple[str, float]]:
+    """What the script printed of its losses, run as anybody would with the SDK and transformers at hand."""
+    python = ensure_environment("sdk")
+    (trainer,) = ensure_environment("trainer").parents[1].glob("lib/python3*/site-packages")
+    # The packages of the SDK's environment come first; of the trainer's it lacks transformers and torch.
+    ran = "import runpy, sys; sys.path.append(sys.argv[1]); runpy.run_path(sys.argv[2], run_name='__main__')"
+    done = subprocess.run(
+        [str(python), "-c", ran, str(trainer), str(script)],
+        env=os.environ | {"FIREWORKS_BASE_URL": server.url, "FIREWORKS_API_KEY": make_key(server)},
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    return [(words[0], float(words[2])) for words in lines if words[0] in ("step", "evaluation")]
+
+
+def test_a_file_becomes_a_model_and_can_be_extended(
+    admin_page: Page, slipway_server: SlipwayServer, tmp_path: Path
+) -> None:
     page = admin_page
     upload(slipway_server, "slipway-rows")
+    page.goto("/datasets")
+    page.get_by_role("link", name="slipway-rows", exact=True).click()
+    page.get_by_label("Base model").select_option("accounts/local/models/tiny-qwen3")
+    page.get_by_role("button", name="Count").click()
+    expect(page.locator("#tokens")).to_contain_text("1,308 tokens", timeout=ENVIRONMENT_MS)
     page.goto(FORM)
     page.get_by_label("Display name").fill("fine-tuned")
     page.get_by_label("Learning rate").fill("3e-3")
@@ -48,9 +80,9 @@ def test_a_file_becomes_a_model_and_can_be_extended(admin_page: Page, slipway_se
     page.get_by_label("Evaluation split").fill("20")
     page.get_by_label("Evaluate every").fill("4")
     page.get_by_label("Save every").fill("8")
-    expect(page.locator("#outlook")).to_contain_text(
-        "16 steps, 4 an epoch; 8 rows held out to measure; 2 checkpoints, of"
-    )
+    outlook = page.locator("#outlook")
+    expect(outlook).to_contain_text("16 steps, 4 an epoch; 8 rows held out to measure; 2 checkpoints, of a size")
+    expect(outlook).to_contain_text("tokens an epoch; the longest row has 36. No row is longer")
     assert findings(page) == []
 
     page.get_by_role("button", name="Launch trainer").click()
@@ -71,6 +103,14 @@ def test_a_file_becomes_a_model_and_can_be_extended(admin_page: Page, slipway_se
     expect(evaluation.get_by_role("link", name="Keep the best as a model…")).to_be_visible()
     expect(page.get_by_role("button", name="Resume")).to_have_count(0)
     assert findings(page) == []
+
+    script = tmp_path / "script.py"
+    script.write_bytes(page.request.get(f"{page.url}/script.py").body())
+    printed = run_script(slipway_server, script)
+    for kind, wanted in (("step", losses), ("evaluation", list(measured.values()))):
+        found = [value for name, value in printed if name == kind]
+        assert found[0] == pytest.approx(wanted[0], abs=1e-5) and len(found) == len(wanted)
+        assert found[-1] < found[0] - 0.5
 
     page.get_by_label("Steps more").fill("2")
     page.get_by_role("button", name="Extend").click()
