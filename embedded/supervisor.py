@@ -132,7 +132,8 @@ class Supervisor:
                 self._attend_for(pause)
 
     def _prepare_once(self) -> None:
-        self._preparing = start_setting_up(self._home, self._env | self._password, self._start_python)
+        start = spawn if self._password else self._start_python  # what is loaded read settings without it
+        self._preparing = start_setting_up(self._home, self._env | self._password, start)
         follow(self._preparing, self._home, self._console, self._notes)
         self._password = {}
 
