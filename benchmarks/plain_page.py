@@ -31,9 +31,9 @@ TEMPLATE = Engine().from_string(
 
 def launches(_request: HttpRequest) -> HttpResponse:
     """The newest launches of the account, each with the version that it runs."""
-    account = Account.objects.filter(account_id="local").values("pk")
+    account = Account.objects.get(account_id="local")  # by itself: joined, Postgres would sort all that it has
     found = (
-        Launch.objects.filter(account__in=account, deleted_at=None)
+        Launch.objects.filter(account=account, deleted_at=None)
         .select_related("shape_version")
         .order_by("-created_at", "-id")
     )
