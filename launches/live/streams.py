@@ -125,11 +125,14 @@ class Hub:
         async with redis.Redis.from_url(settings.REDIS_URL) as broker:
             while True:
                 self._came.clear()
-                with contextlib.suppress(RedisError, OSError):
+                try:
                     async with broker.pipeline(transaction=False) as told:
                         for account_pk in self._listeners:
                             told.set(f"{WATCHED_PREFIX}{account_pk}", 1, ex=WATCHED_SECONDS)
                         await told.execute()
+                except Exception as error:  # or a second pump would begin beside the one that goes on
+                    log.warning("stream.watched_untold", error=repr(error))
+                    await asyncio.sleep(1)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(WATCHED_SECONDS / 3):
                         await self._came.wait()
