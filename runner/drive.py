@@ -49,7 +49,7 @@ def values(told: dict[str, Any]) -> dict[str, Any]:
     TrainerConfig = importlib.import_module("training.utils").TrainerConfig  # of the checkout
 
     parameters = told["parameters"]
-    percent = float(parameters.get("evaluation_split", 0))
+    percent = 0.0 if told["measured"] else float(parameters.get("evaluation_split", 0))
     given = {
         "log_path": str(Path(told["folder"]) / "logs"),
         "base_model": told["base_model"],

@@ -120,9 +120,12 @@ def _begin(run: RecipeRun, lease: leases.Lease, runs: RunProvider) -> timedelta 
 
 
 def _make_key(run: RecipeRun) -> None:
-    """Of the launch's owner, for its job alone. Errors: `Refusal` where the owner may launch here no more."""
+    """Of the launch's owner, for its job alone. Errors: `Refusal` where the owner may launch here no more.
+
+    Its name is the attempt's alone, and short: the key of the attempt before may be there for a while yet.
+    """
     launch = run.attempt.launch
-    name = f"Recipe of {launch.job_id}"
+    name = f"Recipe {launch.uid.hex[:12]}/{run.attempt.number}"
     run.api_key, _ = create_api_key(
         actor=SYSTEM, account=launch.account, user=launch.owner, name=name, scope=Scope.LAUNCH, now=timezone.now(),
         days=KEY_DAYS, job=launch.job_id, secret=run_secret(run),

@@ -25,10 +25,12 @@ from typing import Any
 import h11
 import structlog
 
+from accounts.domain.create_api_key import hash_secret
 from accounts.origins import Origin, origin_in
 from launches.gateway import headers
 from launches.gateway.admission import (
     Admission,
+    AdmissionRequest,
     Admitted,
     Answered,
     LookUp,
@@ -86,6 +88,11 @@ class GatewayRequest:
         """What `Admission` is asked."""
         return self.secret, self.account, self.job, self.origin, self.look_up
 
+    @property
+    def question(self) -> AdmissionRequest:
+        """The same without the secret, to be remembered by."""
+        return AdmissionRequest(hash_secret(self.secret), self.account, self.job, self.origin, self.look_up)
+
 
 class Gateway:
     """The application, with the connections and the answers that it remembers, for one event loop."""
@@ -128,7 +135,7 @@ class Gateway:
             if self._open > MOST_OPEN:
                 raise Refused(Code.RESOURCE_EXHAUSTED, "Too many requests at once; repeat it shortly.", retry_after=1)
             asked = await read(self, scope, receive)
-            self._silence.require_none(asked.admission)
+            self._silence.require_none(asked.question)
             admitted = await self.admission.admit(*asked.admission)
             with self.place(asked.account):
                 await self._forward(asked, scope, send, admitted)
@@ -258,7 +265,7 @@ class Gateway:
         if asked.retry_after is None:
             return Refused(Code.UNAVAILABLE, told, http_status=502)
         refusal = Refused(Code.UNAVAILABLE, f"{told} Repeat the request.", retry_after=asked.retry_after)
-        self._silence.note(asked.admission, refusal)
+        self._silence.note(asked.question, refusal)
         return refusal
 
 
