@@ -40,7 +40,7 @@ def at(path: str, value: object) -> dict[str, Any]:
 def test_what_no_trainer_here_has_is_taken_where_it_asks_for_nothing_and_else_refused_with_why(
     caller: Caller, path: str
 ) -> None:
-    text = path == "dataset"  # as it is answered, too
+    text = path in {"dataset", "evaluationDataset"}  # as they are answered, too
     for value in (True, 5) if text else SOMETHING:
         status, body = create(caller, at(path, value))
         assert status == 400

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from trainer.checkpoints import Checkpoints
 from trainer.config import parse_config
 from trainer.loading import load_parts
-from trainer.operations.table import RUNNERS
+from trainer.operations.table import run_operation
 from trainer.service import Service
 from trainer.sessions import Sessions
 
@@ -41,7 +41,7 @@ class LoadedTrainer:
         config = parse_config(make_config(root, job, directory, **changes))
         checkpoints = Checkpoints(config.checkpoints, config.jobs_root, config.job)
         self._service = Service(config, checkpoints)
-        self._service.open(load_parts(config, checkpoints, Sessions())[0], RUNNERS)
+        self._service.open(load_parts(config, checkpoints, Sessions())[0], run_operation)
 
     def call(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
         return self._service.prepare(operation, body)()
