@@ -16,7 +16,7 @@ from connections.providers.runs import RunProvider, RunsRecipes
 from connections.providers.samplers import RunsSamplers, SamplerProvider
 from connections.providers.spec import TrainerSpec
 from connections.providers.trainer_files.recipes import declared
-from connections.queries import instance_id
+from connections.queries import instance_id, living_connections
 from connections.sealing import Unsealable, unseal
 from connections.stores import Store, StoreAddress, StoreRefusal
 
@@ -57,10 +57,23 @@ def samplers_at(connection: Connection, *, to_act: bool = False) -> SamplerProvi
     return None
 
 
-def runs_at(connection: Connection, *, to_act: bool = False) -> RunProvider | None:
-    """What runs recipes beside trainers there; None where nothing does. Errors: `Retryable`."""
-    provider = provider_to_act(connection) if to_act else open_provider(connection)
-    return provider.runs if isinstance(provider, RunsRecipes) else None
+def place_for_runs() -> RunProvider | None:
+    """What runs recipes beside trainers; None where no connection has a machine for that.
+
+    Errors: `Retryable` where it might be one that cannot be used as it stands, in words.
+    """
+    unusable = None
+    for connection in living_connections():
+        try:
+            provider = open_provider(connection)
+        except Retryable as error:
+            unusable = error
+            continue
+        if isinstance(provider, RunsRecipes):
+            return provider.runs
+    if unusable is not None:
+        raise unusable
+    return None
 
 
 def official_at(connections: Sequence[Connection], spec: TrainerSpec) -> tuple[Recipe, ...]:

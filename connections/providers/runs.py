@@ -6,7 +6,7 @@ is. So its states, endings and log are an attempt's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -93,8 +93,8 @@ class RunProvider(Protocol):
     def logs(self, reference: Reference, after: int) -> LogChunk:
         """At most 64 KiB of log from the byte offset on. Errors: `Gone`, `Retryable`."""
 
-    def list_references(self) -> Sequence[Reference]:
-        """Every run that is not over. Errors: `Retryable`."""
+    def forget_data(self, reference: Reference) -> None:
+        """Remove the job's copies of datasets, where no run of it is under way. Errors: `Gone`, `Retryable`."""
 
     def delete(self, account: str, job: str) -> None:
         """Remove all files of a job's runs, of which none is under way. Errors: `Retryable`."""

@@ -15,17 +15,16 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.actors import SYSTEM
-from accounts.domain.create_api_key import create_api_key
+from accounts.domain.create_api_key import LIFETIMES, create_api_key
 from accounts.scopes import Scope
-from connections.opened import runs_at
+from connections.opened import place_for_runs
 from connections.providers.base import Gone, LogChunk, NotYet, Observation, ProviderError, Rejected, Retryable
 from connections.providers.runs import RunProgress, RunProvider, RunSubmission
 from connections.providers.states import FINAL, AttemptState, Reason
-from connections.queries import living_connections
 from launches.domain.append_event import TimelineLine, append_events
 from launches.domain.end_run import RunEnding, ending_of, finish_run
 from launches.live.wake import wake
-from launches.models import Launch, RecipeRun
+from launches.models import Attempt, Launch, RecipeRun
 from launches.poll import LOG_TAIL_CHARACTERS
 from launches.run_key import run_secret
 from launches.run_spec import run_spec
@@ -33,8 +32,12 @@ from queues import leases
 from wire.errors import Refusal
 
 POLL = timedelta(seconds=1)
-KEY_DAYS = 30
-"""Beyond which its key would end by itself, should nobody ever see to it."""
+UNTIL_WOKEN = timedelta(seconds=30)
+"""Between two looks at one whose trainer is not ready: `wake_run` ends that wait."""
+MOST_TRIES = 10
+"""In a row to find where recipes run, which are about five minutes."""
+WAITING = (AttemptState.QUEUED, AttemptState.PENDING)
+NOWHERE = "Recipes of checkouts run on this machine, and no connection lets anything run here."
 log = structlog.get_logger(__name__)
 
 
@@ -47,6 +50,10 @@ class RunSeen:
     log: LogChunk
 
 
+class NoPlaceError(Exception):
+    """Nothing runs recipes at the moment, in words."""
+
+
 def advance_run(run_pk: int) -> timedelta | None:
     """One step. Answers when the next one is due; None where there is none, or another worker sees to it."""
     claimed = _claim(run_pk)
@@ -55,22 +62,31 @@ def advance_run(run_pk: int) -> timedelta | None:
     run, lease = claimed
     with lease.kept():
         try:
-            return _step(run, lease, runs_here())
+            return _step(run, lease)
+        except NoPlaceError as error:
+            return _without_place(run, lease, str(error))
         except NotYet as progress:
             return _put_off(run, lease, str(progress), POLL)
         except ProviderError as error:
             return _put_off(run, lease, str(error), leases.backoff(run.failures + 1), failed=True)
 
 
-def runs_here() -> RunProvider:
-    """Where recipes run. Errors: `Retryable` where no connection has a machine for that."""
-    for connection in living_connections():
-        try:
-            if (found := runs_at(connection, to_act=True)) is not None:
-                return found
-        except Retryable as error:
-            log.warning("run.connection_unusable", connection=connection.name, error=str(error))
-    raise Retryable("Recipes of checkouts run on this machine, and no connection lets anything run here.")
+def _place() -> RunProvider:
+    """Where recipes run. Errors: `NoPlaceError`."""
+    try:
+        found = place_for_runs()
+    except Retryable as error:
+        raise NoPlaceError(f"{NOWHERE} {error}") from None
+    if found is None:
+        raise NoPlaceError(NOWHERE)
+    return found
+
+
+def _without_place(run: RecipeRun, lease: leases.Lease, why: str) -> timedelta | None:
+    """Some minutes may pass. Then it is over: its key is revoked, so nothing that it left could reach its trainer."""
+    if run.failures + 1 < MOST_TRIES:
+        return _put_off(run, lease, why, leases.backoff(run.failures + 1), failed=True)
+    return finish_run(run, lease, RunEnding(AttemptState.FAILED, Reason.LAUNCH_FAILED, why))
 
 
 @transaction.atomic
@@ -85,20 +101,21 @@ def _claim(run_pk: int) -> tuple[RecipeRun, leases.Lease] | None:
     return None if claimed is None else claimed[:2]
 
 
-def _step(run: RecipeRun, lease: leases.Lease, runs: RunProvider) -> timedelta | None:
-    """Errors: `ProviderError`."""
-    attempt = run.attempt
-    if attempt.is_final or attempt.cancel_requested_at is not None:
-        return _wind_down(run, lease, runs)
-    if run.started_at is None:
-        if not attempt.ready:
-            return _put_off(run, lease, "", POLL)
-        return _begin(run, lease, runs)
-    if run.stopped_for == "" and timezone.now() > run.started_at + timedelta(hours=settings.SLIPWAY_RECIPE_HOURS):
-        RecipeRun.objects.filter(pk=run.pk).update(stopped_for=Reason.TIME_LIMIT)
-        run.stopped_for = Reason.TIME_LIMIT
-        runs.stop(attempt.reference)
-    return _look(run, lease, runs)
+def _step(run: RecipeRun, lease: leases.Lease) -> timedelta | None:
+    """Errors: `ProviderError`, `NoPlaceError`."""
+    if _is_to_end(run.attempt):
+        # With a key, a worker may have asked for its process, and died before it wrote that.
+        unasked = run.api_key_id is None and run.started_at is None
+        return finish_run(run, lease, None) if unasked else _wind_down(run, lease, _place())
+    if run.started_at is not None:
+        return _look(run, lease, _place())
+    if run.attempt.ready:
+        return _begin(run, lease, _place())
+    return _put_off(run, lease, "", UNTIL_WOKEN)
+
+
+def _is_to_end(attempt: Attempt) -> bool:
+    return attempt.is_final or attempt.cancel_requested_at is not None
 
 
 def _begin(run: RecipeRun, lease: leases.Lease, runs: RunProvider) -> timedelta | None:
@@ -111,9 +128,9 @@ def _begin(run: RecipeRun, lease: leases.Lease, runs: RunProvider) -> timedelta 
                 _make_key(run)
         runs.start(RunSubmission(attempt.reference, spec, run_secret(run)))
     except Refusal as refusal:
-        return finish_run(run, lease, RunEnding(AttemptState.FAILED, Reason.SPEC_REFUSED, refusal.message))
+        return _finish(run, lease, runs, RunEnding(AttemptState.FAILED, Reason.SPEC_REFUSED, refusal.message))
     except Rejected as refusal:
-        return finish_run(run, lease, RunEnding(AttemptState.FAILED, Reason.SPEC_REFUSED, str(refusal)))
+        return _finish(run, lease, runs, RunEnding(AttemptState.FAILED, Reason.SPEC_REFUSED, str(refusal)))
     run.started_at = timezone.now()
     RecipeRun.objects.filter(pk=run.pk).update(started_at=run.started_at, state=AttemptState.PENDING)
     return _put_off(run, lease, "", timedelta())
@@ -122,40 +139,54 @@ def _begin(run: RecipeRun, lease: leases.Lease, runs: RunProvider) -> timedelta 
 def _make_key(run: RecipeRun) -> None:
     """Of the launch's owner, for its job alone. Errors: `Refusal` where the owner may launch here no more.
 
-    Its name is the attempt's alone, and short: the key of the attempt before may be there for a while yet.
+    Its name is the attempt's alone: the key of the attempt before may be there for a while yet. It would end by itself,
+    should nobody ever see to it.
     """
     launch = run.attempt.launch
     name = f"Recipe {launch.uid.hex[:12]}/{run.attempt.number}"
+    days = next(each for each in LIFETIMES if each is None or each * 24 >= settings.SLIPWAY_RECIPE_HOURS + 48)
     run.api_key, _ = create_api_key(
         actor=SYSTEM, account=launch.account, user=launch.owner, name=name, scope=Scope.LAUNCH, now=timezone.now(),
-        days=KEY_DAYS, job=launch.job_id, secret=run_secret(run),
+        days=days, job=launch.job_id, secret=run_secret(run),
     )  # fmt: skip
     run.save(update_fields=["api_key"])
 
 
 def _wind_down(run: RecipeRun, lease: leases.Lease, runs: RunProvider) -> timedelta | None:
     """Its trainer is over, or is to end: so is it, whatever it does. Errors: as above."""
-    if run.started_at is None:
-        return finish_run(run, lease, None)
     try:
         runs.stop(run.attempt.reference)
         seen = _see(run, runs)
     except Gone:
-        return finish_run(run, lease, None)
+        return _finish(run, lease, runs, None)
     _apply(run, lease, seen)
-    return finish_run(run, lease, None) if seen.observation.state in FINAL else _put_off(run, lease, "", POLL)
+    return _finish(run, lease, runs, None) if seen.observation.state in FINAL else _put_off(run, lease, "", POLL)
 
 
 def _look(run: RecipeRun, lease: leases.Lease, runs: RunProvider) -> timedelta | None:
     try:
         seen = _see(run, runs)
     except Gone as error:
-        return finish_run(run, lease, RunEnding(AttemptState.FAILED, Reason.UNKNOWN_TO_PROVIDER, str(error)))
+        return _finish(run, lease, runs, RunEnding(AttemptState.FAILED, Reason.UNKNOWN_TO_PROVIDER, str(error)))
     if not _apply(run, lease, seen):
         return None
     if seen.observation.state in FINAL:
-        return finish_run(run, lease, ending_of(run, seen.observation, seen.progress))
+        return _finish(run, lease, runs, ending_of(run, seen.observation, seen.progress))
+    if run.began_at and timezone.now() > run.began_at + timedelta(hours=settings.SLIPWAY_RECIPE_HOURS):
+        RecipeRun.objects.filter(pk=run.pk, stopped_for="").update(stopped_for=Reason.TIME_LIMIT)
+        runs.stop(run.attempt.reference)  # at each look: one that could not be told is told by the next
     return _put_off(run, lease, "", POLL)
+
+
+def _finish(run: RecipeRun, lease: leases.Lease, runs: RunProvider, ending: RunEnding | None) -> timedelta | None:
+    """Its process is over, so nobody reads its copies of datasets: another attempt's run brings its own."""
+    others = RecipeRun.objects.filter(attempt__launch=run.attempt.launch_id, finished_at=None).exclude(pk=run.pk)
+    if not others.exists():
+        try:
+            runs.forget_data(run.attempt.reference)
+        except ProviderError as error:
+            log.warning("run.data_left", run=run.pk, error=str(error))  # it goes when the launch is deleted
+    return finish_run(run, lease, ending)
 
 
 def _see(run: RecipeRun, runs: RunProvider) -> RunSeen:
@@ -179,6 +210,9 @@ def _apply(run: RecipeRun, lease: leases.Lease, seen: RunSeen) -> bool:
     row.log_offset, run.log_offset = seen.log.offset, seen.log.offset
     if seen.observation.state not in FINAL:
         row.state, row.detail = seen.observation.state, seen.observation.detail
+    if row.began_at is None and seen.observation.state not in WAITING:
+        row.began_at = timezone.now()
+    run.began_at = row.began_at
     told = seen.progress
     row.message, row.percent, row.tokens = told.message, told.percent, told.tokens
     row.step, row.figures, row.output = told.step, dict(told.figures), dict(told.output)
@@ -197,10 +231,15 @@ def _visible(row: RecipeRun) -> tuple[object, ...]:
 def _put_off(
     run: RecipeRun, lease: leases.Lease, detail: str, wait: timedelta, *, failed: bool = False
 ) -> timedelta | None:
-    """Give the lease back until then; None where another worker has the row."""
-    row = RecipeRun.objects.select_for_update().get(pk=run.pk)
+    """Give the lease back until then; None where another worker has the row.
+
+    Whoever woke it meanwhile is heard: its trainer is looked at once more, under the row's lock.
+    """
+    row = RecipeRun.objects.select_for_update(of=("self",)).select_related("attempt").get(pk=run.pk)
     if row.lease_token != lease.token:
         return None
+    if wait > POLL and not failed and (row.attempt.ready or _is_to_end(row.attempt)):
+        wait = timedelta()
     row.give_back(due=timezone.now() + wait)
     row.failures = row.failures + 1 if failed else 0
     if detail:

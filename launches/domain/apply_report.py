@@ -17,6 +17,7 @@ from launches.domain.end_unclaimed import end_unclaimed, unclaimed_sentence
 from launches.domain.go_on import go_on
 from launches.domain.move import move
 from launches.domain.note_absence import is_only_absent, note_absence, note_presence
+from launches.domain.wake_run import wake_run
 from launches.live.hints import PURGE
 from launches.live.wake import wake
 from launches.models import Attempt, Launch, RecipeRun
@@ -66,6 +67,8 @@ def apply_report(claim: AttemptClaim, report: Report, *, now: datetime) -> timed
     if attempt.cancel_requested_at != claim.attempt.cancel_requested_at:
         attempt.next_check_at, delay = now, timedelta()  # somebody cancelled while we talked: see to it at once
     attempt.save()
+    if attempt.ready and not claim.attempt.ready:
+        wake_run(launch, attempt)
     if report.metrics or report.evaluations or _visible(attempt) != before:
         wake(launch)
     return delay

@@ -11,6 +11,7 @@ from django.db import transaction
 from accounts.actors import SYSTEM, Actor
 from connections.providers.states import FINAL, AttemptState, Reason
 from launches.domain.append_event import append_event
+from launches.domain.wake_run import wake_run
 from launches.live.wake import wake
 from launches.models import Attempt, Launch
 from launches.states import may_move
@@ -62,6 +63,8 @@ def move(
     data = {"state": state, **({"reason": reason} if reason else {})}
     message = MESSAGES[state] + (f": {detail}" if detail and state in FINAL else "")
     append_event(launch, kind="state", message=message, actor=actor, data=data)
+    if state is AttemptState.CANCELLING or state in FINAL:
+        wake_run(launch, attempt)
     wake(launch)
     said = {"job": launch.job_id, "uid": str(launch.uid), "attempt": attempt.number, "reason": str(reason or "")}
     transaction.on_commit(partial(log.info, "launch.state", state=str(state), actor=actor.label, **said))

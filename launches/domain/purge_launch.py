@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from catalog.trained_queries import is_being_promoted
-from connections.opened import provider_to_act
+from connections.opened import place_for_runs, provider_to_act
 from connections.providers.base import Gone, Retryable
+from connections.providers.spec import TrainerSpec
 from connections.states import ConnectionState
 from launches.models import Launch
 
@@ -63,11 +64,27 @@ def _due_again(launch: Launch) -> None:
 
 def _remove(launch: Launch, *, keep_checkpoints: bool) -> bool:
     """Whether the provider keeps nothing else of it any more, or can never be asked again."""
+    if not _remove_runs(launch):
+        return False
     if launch.connection.state == ConnectionState.RETIRED:
         return True
     provider = provider_to_act(launch.connection)
     try:
         provider.delete(*launch.known_as, keep_checkpoints=keep_checkpoints)
+    except Gone:
+        pass
+    except Retryable:
+        return False
+    return True
+
+
+def _remove_runs(launch: Launch) -> bool:
+    """The same, of the recipe that drove it from here."""
+    if not TrainerSpec.from_json(launch.spec).is_driven_from_here:
+        return True
+    try:
+        if (runs := place_for_runs()) is not None:
+            runs.delete(*launch.known_as)
     except Gone:
         pass
     except Retryable:

@@ -16,7 +16,8 @@ class RecipeRun(LeasedRow):
     """The process that drives the trainer of one attempt. It is begun once that trainer is ready, and ends with it.
 
     `outcome`, `reason` and `detail` are how it ended by itself, and so how the attempt shall end; empty where the
-    attempt ended first. `stopped_for` is why Slipway asked for its end.
+    attempt ended first. `stopped_for` is why Slipway asked for its end, as it does so many hours after
+    `began_at`.
     """
 
     attempt = models.OneToOneField(Attempt, on_delete=models.CASCADE, related_name="run")
@@ -37,6 +38,7 @@ class RecipeRun(LeasedRow):
     log_offset = models.BigIntegerField(default=0)
     created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True, blank=True, help_text="When its process was asked for.")
+    began_at = models.DateTimeField(null=True, blank=True, help_text="When it had a slot, its environment included.")
     finished_at = models.DateTimeField(null=True, blank=True, help_text="When nothing of it was left.")
 
     class Meta:

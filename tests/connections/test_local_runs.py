@@ -23,7 +23,7 @@ from connections.providers.official import Checkout
 from connections.providers.runs import RunProgress, RunSpec, RunSubmission
 from connections.providers.spec import DatasetFile
 from connections.providers.states import FINAL, AttemptState, Reason
-from connections.providers.trainer_files import run_files
+from connections.providers.trainer_files import files, run_files
 from launches.api.tokenizers import pack
 from tests.connections.local_rig import make_rig
 from tests.waiting import wait_for
@@ -140,9 +140,13 @@ def test_one_that_is_asked_to_end_does_and_says_what_it_said(
 ) -> None:
     start(provider, submission("wait"))
     wait_for(lambda: provider.runs.progress(REFERENCE).message == "waiting")
-    assert provider.runs.list_references() == [REFERENCE]
+    copy = provider.root / "runs" / "jobs" / "team-a" / "job-1" / files.DATASET
+    provider.runs.forget_data(REFERENCE)
+    assert copy.exists(), "it is still read"
     provider.runs.stop(REFERENCE)
     assert ended(provider).state is AttemptState.CANCELLED
+    provider.runs.forget_data(REFERENCE)
+    assert not copy.exists()
     wait_for(lambda: left(provider) == [])
     assert provider.runs.progress(REFERENCE).percent == 1
     provider.runs.delete("team-a", "job-1")

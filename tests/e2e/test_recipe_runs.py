@@ -57,10 +57,12 @@ def upload(client: httpx.Client, word: str) -> None:
     wait_for(lambda: client.get(f"{base}/run-{word}").json()["state"] == "READY")
 
 
-def launch(client: httpx.Client, word: str) -> str:
+def launch(client: httpx.Client, word: str, job: str = "") -> str:
     body = {"dataset": f"accounts/local/datasets/run-{word}", "recipe": {"name": RECIPE, "batch_rows": 4}}
-    shape = {"trainingShape": "accounts/local/trainingShapes/tiny-qwen3-2k-lora"}
-    made = client.post("accounts/local/rlorTrainerJobs", params=shape, json=body)
+    told = {"trainingShape": "accounts/local/trainingShapes/tiny-qwen3-2k-lora"} | (
+        {"rlorTrainerJobId": job} if job else {}
+    )
+    made = client.post("accounts/local/rlorTrainerJobs", params=told, json=body)
     assert made.status_code == 200, made.text
     return str(made.json()["name"])
 
@@ -130,7 +132,7 @@ def test_a_recipe_of_a_checkout_trains_from_the_form(
 
 
 def test_whatever_ends_it_is_said_and_nothing_is_left(slipway_server: SlipwayServer, client: httpx.Client) -> None:
-    failed, cancelled = launch(client, "fail"), launch(client, "wait")
+    failed, cancelled = launch(client, "fail", "f" * 63), launch(client, "wait")
     status = over(client, failed)
     assert status["state"] == "JOB_STATE_FAILED"
     assert "The recipe says: no row can be trained on" in status["status"]["message"]
@@ -149,9 +151,13 @@ def test_whatever_ends_it_is_said_and_nothing_is_left(slipway_server: SlipwaySer
         process.kill()
     status = over(client, killed)
     assert status["state"] == "JOB_STATE_FAILED" and "The recipe was killed (SIGKILL)" in status["status"]["message"]
-    ago = f"RecipeRun.objects.filter(attempt__launch__job_id={id_of(late)!r}).update(started_at='2020-01-01T00:00Z')"
+    ago = f"RecipeRun.objects.filter(attempt__launch__job_id={id_of(late)!r}).update(began_at='2020-01-01T00:00Z')"
     slipway_server.manage("shell", "-c", f"from launches.models import RecipeRun; {ago}")
     status = over(client, late)
     assert status["state"] == "JOB_STATE_FAILED" and "It ran for 24 hours" in status["status"]["message"]
     for name in (failed, cancelled, killed, late):
         wait_for(partial(nothing_left, slipway_server, name))
+    (folder,) = slipway_server.home.glob(f"**/runs/jobs/local/{id_of(failed)}")
+    assert not (folder / "dataset.jsonl").exists() and list(folder.iterdir()), "its copy went, its log stays"
+    assert client.delete(failed).status_code == 200
+    wait_for(lambda: not folder.exists())

@@ -75,6 +75,13 @@ class LocalDatasets:
         target.chmod(0o400)
 
 
+def forget_copies(job_directory: Path) -> None:
+    """Remove what a job trains on and measures, which can be copied again. Errors: `OSError`."""
+    for name in (files.DATASET, files.EVALUATION):
+        for copy in (job_directory / name, beside_of(job_directory / name)):
+            copy.unlink(missing_ok=True)
+
+
 def let_read(job_directory: Path, user: JobUser) -> None:
     """Let the job's user read, and not write, what it trains on and measures, where that is any. Errors: `OSError`."""
     for name in (files.DATASET, files.EVALUATION):

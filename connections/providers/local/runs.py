@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,7 +20,7 @@ from typing import Any
 from connections.providers.base import LogChunk, Observation, Reference
 from connections.providers.local import plan, processes
 from connections.providers.local.attempts import LocalAttempts
-from connections.providers.local.datasets import LocalDatasets, let_read
+from connections.providers.local.datasets import LocalDatasets, forget_copies, let_read
 from connections.providers.local.limits import Limits
 from connections.providers.local.queue import Queue
 from connections.providers.local.reach import PASSED_BY_ALL
@@ -86,10 +86,12 @@ class LocalRuns:
         with self.faults():
             return self._folders.logs(reference, after)
 
-    def list_references(self) -> Sequence[Reference]:
-        """Every run that is not over. Errors: `Retryable`."""
-        with self.faults():
-            return self._queue.references()
+    def forget_data(self, reference: Reference) -> None:
+        """Remove the job's copies of datasets, where no run of it is under way. Errors: `Gone`, `Retryable`."""
+        with self.faults(), self._queue.turn():
+            self._queue.advance()
+            if not self._queue.holds(reference.account, reference.job):
+                forget_copies(self._folders.job_directory(reference.account, reference.job))
 
     def delete(self, account: str, job: str) -> None:
         """Remove all files of a job's runs, of which none is under way. Errors: `Retryable`."""
