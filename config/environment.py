@@ -362,7 +362,10 @@ _SETTINGS = [
     Setting("SLIPWAY_RECIPES", positive, 2, "How many recipes of checkouts run at a time beside trainers."),
     Setting("SLIPWAY_RECIPE_MEMORY_GB", positive, 8, "Memory that one such recipe may use, in GB; it is ended beyond."),
     Setting(
-        "SLIPWAY_RECIPE_HOURS", positive, 24, "Hours after which such a recipe is ended, its environment included."
+        "SLIPWAY_RECIPE_HOURS",
+        positive,
+        24,
+        "Hours after which such a recipe is ended, from when it has a slot, its environment included.",
     ),
     Setting(
         "SLIPWAY_UNCLAIMED_MINUTES",

@@ -2,10 +2,12 @@
 
 CONFIG is a JSON object: `module` and `job`, `shape`, `base_model`, `lora_rank`, `context`, `learning_rate` of the
 launch; `url` of Slipway's API; `dataset`, a file of rows as Slipway takes them, and its `format`; `evaluation`, another
-one or ""; `parameters` of the recipe; `renderer`, "" for the recipe's own choice; `folder`, where it may write. The API
-key comes in SLIPWAY_TRAINER_TOKEN. The recipe attaches to the launch's trainer, so it makes none and deletes none.
+one or "", and its `evaluation_format`; `parameters` of the recipe; `renderer`, "" for the recipe's own choice;
+`folder`, where it may write. The API key comes in SLIPWAY_TRAINER_TOKEN. The recipe attaches to the launch's trainer,
+so it makes none and deletes none.
 
-What the recipe's Config has under a name of ours is filled; what it does not have is left out.
+What the recipe's Config has under a name of ours is filled. Parameters that it does not have are named in the log, but
+for the schedule of the learning rate: without that nothing is run.
 """
 
 from __future__ import annotations
@@ -22,6 +24,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+TAKEN_AS = {
+    "epochs": {"epochs"},
+    "batch_rows": {"batch_size"},
+    "seed": {"seed"},
+    "beta": {"beta", "orpo_lambda"},
+    "evaluation_split": {"eval_auto_carveout"},
+    "save_every": {"dcp_save_interval"},
+}
+"""Parameters, by the names of fields of which a recipe has one where it takes the parameter."""
 MOST_TOKENIZER_BYTES = 256 * 1024 * 1024
 SECONDS = 60
 
@@ -36,12 +47,28 @@ def main(path: Path) -> None:
     told["tokenizer"] = str(fetch_tokenizer(told["url"], key, told["base_model"], folder))
     told["rows"] = str(write_rows(Path(told["dataset"]), told["format"], folder / "rows.jsonl"))
     measured = told["evaluation"]
-    told["measured"] = str(write_rows(Path(measured), told["format"], folder / "measured.jsonl")) if measured else None
+    told["measured"] = (
+        str(write_rows(Path(measured), told["evaluation_format"], folder / "measured.jsonl")) if measured else None
+    )
     recipe = importlib.import_module(told["module"])
     known = {field.name for field in dataclasses.fields(recipe.Config)}
+    if left := list(not_taken(told, known)):
+        print("Not taken by this recipe:", ", ".join(left), flush=True)
     filled = {name: value for name, value in values(told).items() if name in known}
     print("Config:", json.dumps({name: str(value) for name, value in filled.items()}), flush=True)
     recipe.main(recipe.Config(**filled))
+
+
+def not_taken(told: dict[str, Any], known: set[str]) -> Iterator[str]:
+    """Parameters that the recipe's Config has no field for. Errors: `SystemExit` where that is the schedule."""
+    parameters = told["parameters"]
+    if "schedule" in parameters and "lr_scheduler" not in known:
+        raise SystemExit(
+            "This commit's recipe takes no schedule of the learning rate (lr_scheduler): name a newer commit."
+        )
+    yield from (name for name, fields in TAKEN_AS.items() if name in parameters and not fields & known)
+    if told["evaluation"] and "evaluation_dataset" not in known:
+        yield "evaluation_dataset"
 
 
 def values(told: dict[str, Any]) -> dict[str, Any]:
@@ -76,14 +103,17 @@ def values(told: dict[str, Any]) -> dict[str, Any]:
 
 
 def _schedule(parameters: dict[str, Any]) -> dict[str, Any]:
-    """How the learning rate goes, as the SDK says it; nothing where the recipe's own is as good."""
+    """How the learning rate goes, as the SDK says it; nothing where that was not asked for.
+
+    Errors: `SystemExit` in words.
+    """
     kind, warmup = parameters.get("schedule"), float(parameters.get("warmup", 0))
     if kind is None:
         return {}
     try:
         specs = importlib.import_module("fireworks.training.sdk.training_spec")
     except ImportError:
-        return {}
+        raise SystemExit("This SDK knows no schedules of the learning rate: name a newer one by --sdk.") from None
     return {"lr_scheduler": specs.normalize_lr_scheduler_spec({"type": kind, "warmup_ratio": warmup / 100})}
 
 

@@ -16,7 +16,6 @@ from connections.providers.official import MODULE, OFFICIAL, SDK_VERSION
 from wire.errors import InvalidArgument, Violation
 from wire.names import is_id
 
-RESERVED = frozenset({"new"})
 SECONDS = 30
 _SDK = re.compile(r"\d{1,4}(\.\d{1,4}){1,3}")
 
@@ -50,9 +49,9 @@ def _write(actor: Actor, name: str, said: dict[str, Any]) -> CookbookCheckout:
 
 
 def _wrong_name(name: str) -> list[Violation]:
-    if is_id(name) and len(name) <= NAME_LENGTH and name not in RESERVED:
+    if is_id(name) and len(name) <= NAME_LENGTH:
         return []
-    rule = f"use 1 to {NAME_LENGTH} characters of a-z, 0-9 and hyphen, and not 'new'"
+    rule = f"use 1 to {NAME_LENGTH} characters of a-z, 0-9 and hyphen"
     return [Violation("name", f"{name[:70]!r} is no name of a checkout: {rule}.")]
 
 
@@ -70,6 +69,11 @@ def _commit(path: Path, commit: str) -> tuple[str, list[Violation]]:
         return "", [
             Violation("commit", f"{commit[:80]!r} is no commit. Write its id, as `git rev-parse HEAD` says it.")
         ]
+    if _is_anothers(path):
+        sentence = (
+            f"git reads {path} for its owner alone. Give it to the workers' user (chown -R), or let that user read"
+        )
+        return "", [Violation("path", f"{sentence} it: git config --global --add safe.directory {path}.")]
     whole = _git(path, "rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}")
     if not re.fullmatch(r"[0-9a-f]{40}", whole):
         return "", [Violation("commit", f"git knows no commit {commit[:80]!r} in {path}. Fetch it there first.")]
@@ -83,10 +87,19 @@ def _commit(path: Path, commit: str) -> tuple[str, list[Violation]]:
     return whole, []
 
 
+def _is_anothers(path: Path) -> bool:
+    done = _run(path, "rev-parse", "--git-dir")
+    return done is not None and "safe.directory" in done.stderr
+
+
 def _git(path: Path, *arguments: str) -> str:
-    command = ["git", "-c", "safe.directory=*", "-C", str(path), *arguments]
+    done = _run(path, *arguments)
+    return done.stdout.strip() if done and done.returncode == 0 else ""
+
+
+def _run(path: Path, *arguments: str) -> subprocess.CompletedProcess[str] | None:
+    command = ["git", "-C", str(path), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, timeout=SECONDS)
+        return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, timeout=SECONDS)
     except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -57,6 +58,14 @@ def test_what_cannot_be_named_is_refused(checkout: Path, changes: dict[str, str]
         set_checkout(actor=SYSTEM, **given)
     assert [(each.field, words in each.description) for each in refused.value.violations] == [(field, True)]
     assert not CookbookCheckout.objects.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
+def test_a_folder_of_another_owner_is_refused_in_words(checkout: Path) -> None:
+    for path in (checkout, *checkout.rglob("*")):
+        os.chown(path, 12345, 12345)
+    with pytest.raises(CommandError, match="for its owner alone"):
+        call_command("checkout", "official", "--path", str(checkout), "--commit", "HEAD")
 
 
 def test_a_folder_without_its_recipes_is_no_checkout(tmp_path: Path) -> None:

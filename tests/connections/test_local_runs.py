@@ -153,6 +153,24 @@ def test_one_that_is_asked_to_end_does_and_says_what_it_said(
     assert not list((provider.root / "runs" / "jobs" / "team-a").glob("job-1/attempts/*"))
 
 
+def test_what_it_measures_has_a_format_of_its_own_and_what_it_does_not_take_is_said(
+    provider: LocalProvider, submission: Callable[[str], RunSubmission], tmp_path: Path
+) -> None:
+    given = submission("wait")
+    (tmp_path / "datasets" / "more").write_text('{"prompt": "hull?", "completion": "planked"}')
+    more = DatasetFile("accounts/team-a/datasets/more", "more", "0" * 64, "COMPLETION", 1)
+    more_said: dict[str, str | int | float] = {"seed": 7, "schedule": "cosine", "warmup": 3, "evaluation_split": 5}
+    parameters = {**given.spec.parameters, **more_said}
+    start(provider, replace(given, spec=replace(given.spec, evaluation=more, parameters=parameters)))
+    wait_for(lambda: provider.runs.progress(REFERENCE).message == "waiting")
+    wait_for(lambda: "waits" in provider.runs.logs(REFERENCE, 0).text)
+    log = provider.runs.logs(REFERENCE, 0).text
+    assert "Not taken by this recipe: seed, evaluation_split, evaluation_dataset" in log
+    assert "'warmup_ratio': 0.03" in log
+    (measured,) = (provider.root / "runs").rglob("measured.jsonl")
+    assert [turn["role"] for turn in json.loads(measured.read_text())["messages"]] == ["user", "assistant"]
+
+
 def test_a_commit_that_is_gone_is_said(provider: LocalProvider, submission: Callable[[str], RunSubmission]) -> None:
     given = submission("train")
     gone = replace(given.spec, checkout=replace(given.spec.checkout, commit="0" * 40))

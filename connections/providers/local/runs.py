@@ -194,6 +194,7 @@ class LocalRuns:
             "dataset": str(directory.parent.parent / files.DATASET),
             "evaluation": str(directory.parent.parent / files.EVALUATION) if spec.evaluation else "",
             "format": spec.dataset.format,
+            "evaluation_format": spec.evaluation.format if spec.evaluation else "",
             "renderer": spec.renderer,
             "folder": str(directory / files.HOME),
         }

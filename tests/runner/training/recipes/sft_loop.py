@@ -28,6 +28,7 @@ class Config:
     epochs: int
     batch_size: int
     trainer: TrainerConfig
+    lr_scheduler: dict | None = None
 
 
 def ask(path, body=None):
