@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from embedded import changelog
 from embedded.console import Console, Trouble
 from embedded.home import ROOT, temporary_home
 from embedded.servers import start_servers
@@ -91,6 +92,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "types": _tool("mypy", "."),
     "migrations": _migrations,
     "stylesheet": _stylesheet,
+    "changelog": lambda: changelog.complaints(ROOT),
 }
 
 

@@ -16,6 +16,7 @@ from django.core.management import get_commands
 
 from config.asgi import MOST_FILES
 from config.environment import KNOWN
+from config.version import version
 from launches.gateway.application import MOST_OPEN
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,6 +35,11 @@ def filled(value: str) -> str:
 
 def test_the_services_are_the_ones_of_a_deployment() -> None:
     assert set(SERVICES) == {*OURS, *STORES}
+
+
+def test_the_image_is_of_this_version() -> None:
+    assert {SERVICES[service]["image"] for service in OURS} == {f"slipway:{version()}"}
+    assert f"--tag slipway:{version()} " in (ROOT / "docs" / "OPERATIONS.md").read_text()
 
 
 @pytest.mark.parametrize("service", OURS)
