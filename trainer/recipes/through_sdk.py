@@ -119,14 +119,16 @@ def train(settings: dict[str, Any], told: Any, seed: int, rows: Any, apart: Any,
     steps = order.steps_an_epoch * told["epochs"]
     steps = min(steps, told["steps"] or steps)
 
+    rank = settings["lora_rank"]
     service = FiretitanServiceClient.from_firetitan_config(
         base_model=settings["base_model"],
         training_shape_id=settings["shape"],
-        lora_rank=settings["lora_rank"],
+        # Of a service with a `lora_rank` the adapter is made with the service, which knows no seed.
+        max_lora_rank=rank or None,
         create_deployment=False,
         cleanup_trainer_on_close=False,  # which would take what was saved with it
     )
-    client = service.create_training_client(lora_rank=settings["lora_rank"], seed=seed)
+    client = service.create_training_client(lora_rank=rank, seed=seed if rank else None)
     print(f"job {service.trainer_job_id}", flush=True)
     reference = client.create_base_training_client(settings["base_model"]) if settings["recipe"] == "dpo" else None
     objective = make_objective(driver, rows, formatter, told, reference)  # noqa: F821
