@@ -22,8 +22,9 @@ from embedded.services import environment
 from embedded.testing import forget_settings
 
 PROGRAMS = {"shots": "benchmarks.shots", "bench": "benchmarks", "prove": "proofs"}
-SETTINGS = {"prove": {"SLIPWAY_LOCAL_SAMPLERS": "2"}}
-"""Of the Slipway that a command looks at: distillation asks a student's and a teacher's sampler at once."""
+SETTINGS = {"prove": {"SLIPWAY_LOCAL_SAMPLERS": "2", "SLIPWAY_EVENTS_DAYS": "30"}}
+"""Of the Slipway that a command looks at: distillation asks a student's and a teacher's sampler at once, and retention
+is about what has a time."""
 STOP_SECONDS = 12
 
 

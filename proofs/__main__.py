@@ -6,17 +6,19 @@ import re
 import sys
 from pathlib import Path
 
-from proofs import cookbook, cookbook_rl, recipes, snippets
+from proofs import cookbook, cookbook_rl, recipes, retention, snippets
 from proofs.workplace import Workplace
 
-PROOFS = {
+OF_A_CHECKOUT = {
     "cookbook": lambda path, *sdk: cookbook.prove(Workplace(path, *sdk)),
     "cookbook-rl": lambda path, *sdk: cookbook_rl.prove(Workplace(path, *sdk)),
     "recipes": recipes.prove,
     "snippets": lambda path, *sdk: snippets.prove(Workplace(path, *sdk)),
 }
+BY_THEMSELVES = {"retention": retention.prove}
 USAGE = (
     "usage: ./run prove cookbook|cookbook-rl|recipes|snippets PATH [SDK]\n"
+    f"       ./run prove {'|'.join(BY_THEMSELVES)}\n"
     "PATH is a checkout of the official cookbook, SDK a version of the official SDK other than the one that pages name."
 )
 
@@ -24,8 +26,10 @@ USAGE = (
 def main(arguments: list[str]) -> int:
     """Answers an exit code: 0 where all was as it should be, 1 where something was not, 2 for a wrong call."""
     match arguments:
+        case [name] if name in BY_THEMSELVES:
+            return 0 if BY_THEMSELVES[name]() else 1
         case [name, path, *sdk] if _is_right(name, sdk) and (Path(path) / "training" / "pyproject.toml").is_file():
-            return 0 if PROOFS[name](Path(path), *sdk) else 1
+            return 0 if OF_A_CHECKOUT[name](Path(path), *sdk) else 1
         case [name, path, *sdk] if _is_right(name, sdk):
             print(f"{path} is no checkout of the cookbook: it has no training/pyproject.toml.", file=sys.stderr)
         case _:
@@ -34,7 +38,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _is_right(name: str, sdk: list[str]) -> bool:
-    return name in PROOFS and len(sdk) <= 1 and all(re.fullmatch(r"[0-9]+(\.[0-9]+)+", version) for version in sdk)
+    return name in OF_A_CHECKOUT and len(sdk) <= 1 and all(re.fullmatch(r"[0-9]+(\.[0-9]+)+", word) for word in sdk)
 
 
 if __name__ == "__main__":

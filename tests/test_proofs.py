@@ -14,7 +14,9 @@ from proofs.desk import Desk
 from proofs.waits import waits_of
 
 
-@pytest.mark.parametrize("arguments", [[], ["cookbook"], ["nothing", "/tmp"], ["snippets", "/tmp", "/tmp"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["cookbook"], ["nothing", "/tmp"], ["snippets", "/tmp", "/tmp"], ["retention", "/tmp"]]
+)
 def test_a_wrong_call_is_told_the_right_one(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
     assert "usage: ./run prove cookbook|cookbook-rl|recipes|snippets PATH [SDK]" in capsys.readouterr().err
