@@ -84,10 +84,24 @@ def test_each_waits_for_what_it_needs() -> None:
     assert all("healthcheck" in SERVICES[service] for service in (*STORES, "web", "worker"))
 
 
-def test_only_web_is_published_and_only_on_loopback() -> None:
+def test_only_web_is_published_on_loopback_and_has_room_to_scale() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     assert list(published) == ["web"]
-    assert all(filled(port).startswith("127.0.0.1:") for port in published["web"])
+    (port,) = published["web"]
+    address, ports, _ = filled(port).split(":")
+    first, last = map(int, ports.split("-"))
+    assert (address, first) == ("127.0.0.1", 8000) and last > first
+    assert not any("container_name" in service for service in SERVICES.values())
+
+
+@pytest.mark.parametrize("service", [*OURS, *STORES])
+def test_each_is_bounded_and_may_change_nothing_but_its_volume(service: str) -> None:
+    said = SERVICES[service]
+    assert said["read_only"] is True and "/tmp" in said["tmpfs"]
+    assert (said["cap_drop"], said["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
+    assert not {"cap_add", "privileged", "network_mode", "pid"} & set(said)
+    assert said["pids_limit"] and filled(str(said["mem_limit"]))
+    assert service in OURS or said["user"] != "root"  # ours: the Dockerfile says
 
 
 def test_web_may_hold_what_the_gateway_lets_in() -> None:
