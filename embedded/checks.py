@@ -42,7 +42,9 @@ def _migrations() -> str:
         servers = start_servers(home, Console(silent=True), durable=False, given=False)
         try:
             env = environment(home, database_url=servers.database_url, redis_url=servers.redis_url)
-            return _complaints([*MANAGE, "makemigrations", "--check", "--dry-run"], env)
+            missing = _complaints([*MANAGE, "makemigrations", "--check", "--dry-run"], env)
+            quiet = env | {"SLIPWAY_LOG_LEVEL": "WARNING"}
+            return missing or _complaints([sys.executable, "-m", "embedded.expanding"], quiet)
         finally:
             servers.stop(time.monotonic() + 3)
 
