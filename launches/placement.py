@@ -16,7 +16,7 @@ from catalog.places import reasons_against
 from connections.models import Connection
 from connections.opened import official_at, open_provider
 from connections.providers.base import KnowsTemplates, Provider, Recipe
-from connections.providers.official import measures, official_module
+from connections.providers.official import official_module
 from connections.providers.spec import NO_RECIPE, TrainerSpec
 from connections.providers.unnamed import GivesTypes
 from connections.queries import usable_connections
@@ -180,8 +180,6 @@ def place(
     wrong = [*wrong, *told.violations]
     if isinstance(spec, TrainerSpec) and usual.connection and not official_module(recipe):  # these have their renderers
         wrong += _refuse_messages(usual.connection, spec.base_model, told)
-    if told.evaluation and not measures(recipe):
-        wrong = [*wrong, Violation(EVALUATION, f"Recipe {recipe} measures no second dataset. Leave it out.")]
     if not isinstance(spec, TrainerSpec):
         return Placement((*spec, *wrong), usual)
     spec = replace(

@@ -105,13 +105,16 @@ def read_settings(
             wrong.append(Violation(input_of(parameter), str(error)))
     dataset, refused = _read_dataset(recipe, offered, inputs, datasets)
     evaluation, unfit = _read_dataset(recipe, offered, inputs, datasets, name=EVALUATION)
-    return RecipeSettings(values or None, dataset, evaluation, (*refused, *unfit, *wrong))
+    return RecipeSettings(
+        values or None, dataset, evaluation, (*refused, *unfit, *_the_same(dataset, evaluation), *wrong)
+    )
 
 
 def of_recipe(recipe: Recipe | None, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs without those of other recipes: for a form in which the recipe was just changed."""
     own = {input_of(parameter) for parameter in recipe.parameters} if recipe else set()
-    own |= {DATASET, EVALUATION} if recipe and recipe.formats else set()
+    own |= {DATASET} if recipe and recipe.formats else set()
+    own |= {EVALUATION} if recipe and recipe.measures else set()
     return {name: value for name, value in inputs.items() if not is_of_recipe(name) or name in own}
 
 
@@ -193,6 +196,8 @@ def _read_dataset(
         takers = [each.name for each in offered if each.formats]
         instead = f", or choose {one_of(takers)}" if takers else ""
         return None, [Violation(name, f"Recipe {recipe.name} takes no dataset. Leave it out{instead}.")]
+    if name == EVALUATION and not recipe.measures:
+        return None, [Violation(name, f"Recipe {recipe.name} measures no second dataset. Leave it out.")]
     found = next((each for each in datasets if given in (each.name, each.name.rpartition("/")[2])), None)
     if found is None:
         return None, [Violation(name, f"{shown(given)} is no dataset of this account that is ready. {use}.")]
@@ -200,6 +205,19 @@ def _read_dataset(
         words = f"{found.name} has {found.format.lower()} rows, and recipe {recipe.name} trains on {formats} rows."
         return None, [Violation(name, f"{words} {use}, or choose another recipe.")]
     return found, []
+
+
+def _the_same(dataset: DatasetFile | None, evaluation: DatasetFile | None) -> Iterator[Violation]:
+    """Rows that are trained on measure nothing, under whichever name they are here."""
+    if dataset and evaluation and dataset.sha256 == evaluation.sha256:
+        is_itself = dataset.name == evaluation.name
+        what = (
+            "the dataset that is trained on" if is_itself else f"the same file as {dataset.name}, which is trained on"
+        )
+        instead = "Choose other rows, or none: some of the dataset are then held out, by the evaluation split"
+        yield Violation(
+            EVALUATION, f"{evaluation.name} is {what}, so it would measure what was learnt by heart. {instead}."
+        )
 
 
 def _blank(given: Any) -> bool:

@@ -325,13 +325,14 @@ class Recipe:
     """What may drive the trainer besides the user's own loop.
 
     `parameters` are what users may set of it. `formats` are those of the rows of the dataset that it trains on, none
-    where it trains on no dataset of theirs.
+    where it trains on no dataset of theirs; `measures` says that it takes a second one, to measure.
     """
 
     name: str
     label: str
     parameters: tuple[RecipeParameter, ...] = ()
     formats: tuple[str, ...] = ()
+    measures: bool = False
 
 
 class Provider(Protocol):

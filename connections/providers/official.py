@@ -88,7 +88,8 @@ def _offered(spec: TrainerSpec, checkouts: Sequence[Checkout], ours: dict[str, R
         for each in OFFICIAL:
             if each.like in ours and (is_lora or not each.needs_adapter):
                 name = f"{checkout.name}/{each.module}"
-                yield Recipe(name, f"{checkout.name}: {each.label}", _fields(each, ours[each.like]), each.formats)
+                label, fields = f"{checkout.name}: {each.label}", _fields(each, ours[each.like])
+                yield Recipe(name, label, fields, each.formats, measures=each.measures)
 
 
 def _fields(each: OfficialRecipe, ours: Recipe) -> tuple[RecipeParameter, ...]:
@@ -99,12 +100,6 @@ def _fields(each: OfficialRecipe, ours: Recipe) -> tuple[RecipeParameter, ...]:
 def official_module(recipe: str) -> str:
     """The module of an official recipe; "" of any other."""
     return recipe.partition("/")[2]
-
-
-def measures(recipe: str) -> bool:
-    """Whether a recipe, of whomever, takes a second dataset to measure."""
-    module = official_module(recipe)
-    return not module or any(each.measures for each in OFFICIAL if each.module == module)
 
 
 def module_of(recipe: str) -> tuple[str, str]:

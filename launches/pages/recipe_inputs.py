@@ -27,7 +27,8 @@ def recipe_fields(
         return ()
     fields = [_parameter(one, inputs, tuple(errors.get(input_of(one), ()))) for one in recipe.parameters]
     if recipe.formats:
-        fields[:0] = [_dataset(recipe, datasets, inputs, errors), _evaluation(recipe, datasets, inputs, errors)]
+        measured = [_evaluation(recipe, datasets, inputs, errors)] if recipe.measures else []
+        fields[:0] = [_dataset(recipe, datasets, inputs, errors), *measured]
     return tuple(fields)
 
 

@@ -16,7 +16,7 @@ from accounts.models import Account, User
 from accounts.scopes import Scope
 from catalog.fields.launch_fields import newest_edition
 from catalog.fields.narrowing import narrow
-from connections.models import Connection
+from connections.models import Connection, CookbookCheckout
 from connections.providers.base import CheckpointKind, MetricPage
 from connections.providers.evaluations import EvaluationRecord, RunPlan, Sample
 from connections.providers.spec import NO_RECIPE, TrainerMode, TrainerSpec
@@ -145,6 +145,34 @@ def test_all_that_is_wrong_is_refused_at_once_by_form_and_api(
     assert caller.post(jobs, {"recipe": {"name": "orpo"}})[0] == 400, "it names no dataset"
 
 
+def test_what_is_trained_on_measures_nothing_and_a_recipe_that_measures_nothing_asks_for_none(
+    signed_in: Client, local: Account, launcher: User
+) -> None:
+    CookbookCheckout.objects.create(name="official", path="/nowhere", commit="0" * 40, sdk="1.2.24")
+    version, caller = make_tiny_version(), make_caller(account=local, user=launcher, scope=Scope.LAUNCH)
+    jobs = f"/v1/accounts/local/rlorTrainerJobs?trainingShape={version.shape.name}&validateOnly=true"
+    for name, data in (("pairs", PAIRS), ("again", PAIRS), ("others", PAIRS * 2)):
+        make_dataset(account=local, owner=launcher, data=data, dataset_id=name)
+
+    def refused(recipe: str, measured: str) -> str:
+        posted = {"recipe": recipe, "dataset": "pairs", "evaluation_dataset": measured, "version": version.version_id}
+        body = {"dataset": "pairs", "evaluationDataset": measured, "recipe": {"name": recipe}}
+        (told,) = caller.post(jobs, body)[1]["details"][1]["fieldViolations"]
+        assert told["field"] == "evaluationDataset"
+        answer = signed_in.post(form(version), posted | {"idempotency_key": "k"})
+        assert answer.status_code == 422 and told["description"] in text(answer)
+        if recipe == "dpo":
+            assert told["description"] in text(signed_in.post(form(version, "launch_preview"), posted))
+        return str(told["description"])
+
+    assert "pairs is the dataset that is trained on" in refused("dpo", "pairs")
+    assert "again is the same file as accounts/local/datasets/pairs" in refused("dpo", "again")
+    assert refused("official/dpo_loop", "others").startswith("Recipe official/dpo_loop measures no second dataset.")
+    shown = {name: text(signed_in.get(form(version) + f"?recipe=official/{name}_loop")) for name in ("sft", "dpo")}
+    assert 'name="dataset"' in shown["dpo"] and 'name="evaluation_dataset"' not in shown["dpo"]
+    assert 'name="evaluation_dataset"' in shown["sft"]
+
+
 def test_what_the_version_narrows_is_the_limit_of_form_api_and_record(
     signed_in: Client, local: Account, launcher: User
 ) -> None:
@@ -175,7 +203,7 @@ def test_what_the_version_narrows_is_the_limit_of_form_api_and_record(
 def test_a_dataset_says_which_launches_were_given_it(signed_in: Client, local: Account, launcher: User) -> None:
     version = make_tiny_version(model_id=CHAT_MODEL)
     chats = make_dataset(account=local, owner=launcher, data=CHATS, dataset_id="chats")
-    other = make_dataset(account=local, owner=launcher, data=CHATS, dataset_id="other")
+    other = make_dataset(account=local, owner=launcher, data=CHATS * 2, dataset_id="other")
 
     def launched(name: str, **given: str) -> Launch:
         return make_launch(owner=launcher, version=version, recipe="sft", display_name=name, **given)  # type: ignore[arg-type]
@@ -209,7 +237,7 @@ def test_what_a_run_will_take_is_the_same_for_form_and_api(signed_in: Client, lo
         make_tiny_version(model_id=CHAT_MODEL),
         make_dataset(account=local, owner=launcher, data=CHATS, dataset_id="chats"),
     )
-    make_dataset(account=local, owner=launcher, data=CHATS, dataset_id="others")
+    make_dataset(account=local, owner=launcher, data=CHATS * 2, dataset_id="others")
     posted = {"recipe": "sft", "dataset": "chats", "evaluation_dataset": "others", "recipe.batch_tokens": "6000"}
     posted |= {"version": version.version_id, "recipe.epochs": "2", "idempotency_key": "k"}
     unknown = text(signed_in.post(form(version, "launch_preview"), posted))

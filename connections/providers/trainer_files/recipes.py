@@ -42,6 +42,7 @@ def declared(trainer_package: Path) -> tuple[Recipe, ...]:
                 for name in recipe["parameters"]
             ),
             tuple(recipe["formats"]),
+            measures=True,
         )
         for recipe in told["recipes"]
     )
