@@ -20,6 +20,9 @@ from torch.utils.checkpoint import checkpoint
 LOGITS_BYTES = 128 * 1024 * 1024
 """Of the float32 logits that there are at a time; a few copies of them are made for the gradients."""
 _TOLERANCE = 1e-4
+"""Of what is compared, relative to the largest of it."""
+_LARGE, _LEAST = 1000.0, 1e-6
+"""Logits that every cap would change (models cap at 30 or 50), and those below which there are none to tell by."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +44,23 @@ def halves(module: Any) -> Halves:
 
 
 def comes_apart(module: Any, device: torch.device) -> bool:
-    """Whether its halves make the logits that it makes itself: some models scale or cap what comes out of the head."""
+    """Whether its halves make the logits that it makes itself: some models scale or cap what comes out of the head.
+
+    Both are compared with a head whose output is `_LARGE`: a cap leaves small logits nearly as they are.
+    """
     parts, tokens = halves(module), torch.tensor([[0, 1]], device=device)
     if parts.head is None or parts.body is module:
         return False
     with torch.no_grad():
-        return torch.allclose(
-            module(input_ids=tokens, use_cache=False).logits, parts.head(parts.hidden(tokens)), atol=_TOLERANCE
-        )
+        alone = parts.head(parts.hidden(tokens))
+        times = _LARGE / max(float(alone.abs().max()), _LEAST)
+        grown = parts.head.register_forward_hook(lambda _module, _given, made: made * times)
+        try:
+            whole = module(input_ids=tokens, use_cache=False).logits
+        finally:
+            grown.remove()
+        same = torch.allclose(whole.float(), (alone * times).float(), rtol=_TOLERANCE, atol=_LARGE * _TOLERANCE)
+    return same
 
 
 def chosen_logprobs(hidden: Tensor, head: Callable[[Tensor], Tensor], targets: Tensor, vocabulary: int) -> Tensor:

@@ -8,12 +8,12 @@ import pytest
 import torch
 from bodies import BASE_MODEL, forward_body, make_datum, step_body
 from processes import RunningTrainer, Starter
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, Gemma2Config, Gemma2ForCausalLM
 
 from trainer import models
 from trainer.config import parse_config
 from trainer.errors import OperationError
-from trainer.logprobs import halves
+from trainer.logprobs import comes_apart, halves
 from trainer.memory import checkpoint_layers, is_out_of_memory, plan_memory, within_memory
 from trainer.models import ModelHost
 from trainer.sessions import Sessions
@@ -73,6 +73,16 @@ def test_layers_that_are_computed_again_change_nothing(start: Starter, lora: Run
         halves(module).hidden(torch.arange(20).view(2, 10)).square().sum().backward()
         gradients.append([parameter.grad for parameter in module.model.parameters()])
     torch.testing.assert_close(*gradients, atol=1e-5, rtol=1e-5)
+
+
+def test_a_cap_of_the_logits_is_seen_however_small_they_are(directory: Path) -> None:
+    sizes = {"vocab_size": 32, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "head_dim": 4}
+    sizes |= {"num_attention_heads": 2, "num_key_value_heads": 1}
+    for cap in (None, 30.0):
+        module = Gemma2ForCausalLM(Gemma2Config(**sizes, final_logit_softcapping=cap)).eval()
+        for dtype in (torch.float32, torch.bfloat16):
+            assert comes_apart(module.to(dtype), torch.device("cpu")) is (cap is None)
+    assert comes_apart(AutoModelForCausalLM.from_pretrained(directory).eval(), torch.device("cpu"))
 
 
 def test_another_model_needs_room(directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
