@@ -94,6 +94,11 @@ KEPT = Q(deleted_at__isnull=False, purge_due_at__isnull=False)
 """Deleted, with something left of it."""
 
 
+def given_file(file: str) -> Q:
+    """Of those that were given the file of a dataset, to train on it or to measure. Each of the two has an index."""
+    return Q(spec__dataset__file=file) | Q(spec__evaluation__file=file)
+
+
 LISTED = (
     *("pk", "uid", "job_id", "display_name", "spec", "state", "attempt_count", "run_seconds", "last_loss", "last_step"),
     *("created_at", "deleted_at", "kept_until", "owner__username", "shape_version__version_id"),

@@ -2,7 +2,8 @@
 
 Looked up in one short database scope. What was let through is remembered for REMEMBER_SECONDS, so a key that is
 revoked and a launch that ends stop within that time. Refusals are not remembered, and none is given that was looked up
-before the request came: what becomes possible is so at once.
+before the request came: what becomes possible is so at once. That a sampler let through did not answer is another
+matter: the gateway remembers it for half a second (`silence`).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import uuid
 
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from accounts.models import Account, User
@@ -128,6 +128,9 @@ class Launch(models.Model):
                 name="launches_without_loss",
             ),
             GinIndex(fields=["search_text"], opclasses=["gin_trgm_ops"], name="launch_search_trigrams"),
+            # Whole, though few have one: what Postgres knows of a part's values it takes for all rows'.
+            models.Index(F("spec__dataset__file"), name="launches_by_dataset"),
+            models.Index(F("spec__evaluation__file"), name="launches_by_evaluation"),
             models.Index(
                 fields=["purge_due_at"], condition=Q(purge_due_at__isnull=False), name="launches_due_for_purge"
             ),

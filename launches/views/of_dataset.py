@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from urllib.parse import urlencode
 
-from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -13,7 +12,7 @@ from django.views.decorators.http import require_safe
 from accounts.requests import SlipwayRequest
 from datasets.views.access import datasets_page, own_dataset
 from launches.pages.rows import rows_as_html
-from launches.queries import NEWEST_FIRST, list_launches
+from launches.queries import NEWEST_FIRST, given_file, list_launches
 from lists.filters import CURSOR
 from lists.orders import PAGE
 from lists.pages import show
@@ -26,8 +25,7 @@ FRAGMENT_ROWS = 5
 def dataset_launches(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
     """The launches that were given its file: a few for the dataset's pages, or a page of their own."""
     dataset = own_dataset(request, uid)
-    file = f"{dataset.uid.hex}.jsonl"
-    wanted = Q(spec__dataset__file=file) | Q(spec__evaluation__file=file)
+    wanted = given_file(f"{dataset.uid.hex}.jsonl")
     size = FRAGMENT_ROWS if request.htmx else PAGE
     page = show(
         request.GET.get(CURSOR, ""),

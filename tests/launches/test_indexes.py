@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from urllib.parse import urlencode
 
 import pytest
@@ -17,12 +18,19 @@ from catalog.models import ShapeVersion
 from catalog.sync.wanted import NOT_OFFERED
 from launches.filters import LAUNCHES
 from launches.models import Attempt, Launch
-from launches.queries import launched_shapes, list_launches, vanished_shapes
+from launches.queries import NEWEST_FIRST, given_file, launched_shapes, list_launches, vanished_shapes
 from queues.leases import due
 from tests import plans
 from tests.launches.makers import make_launch
 
 ROWS = 100_000
+GIVE_DATASETS = """
+UPDATE launches_launch SET spec = spec || jsonb_build_object(given.what, jsonb_build_object('file', given.file))
+FROM (VALUES ('dataset', 'common', 5), ('dataset', 'rare', 4999), ('evaluation', 'rare', 4998)) given (what, file, each)
+WHERE launches_launch.id % given.each = 0 AND (given.file = 'rare' OR launches_launch.id % 4999 > 0);
+ANALYZE launches_launch
+"""
+"""A dataset that a fifth of all launches was given, and one that twenty were given and twenty measured."""
 pytestmark = [pytest.mark.django_db, pytest.mark.e2e]  # filling the tables takes its time
 
 
@@ -78,6 +86,13 @@ def test_pages_and_workers_read_an_index_wherever_they_are_and_however_filtered(
     gone = ShapeVersion.objects.filter(pk=launch.shape_version_id)
     gone.update(deprecated_at=timezone.now(), deprecation_message=f"{NOT_OFFERED} by far since today")
     assert_reads_little(lambda: vanished_shapes(launch.owner_id, [launch.account_id]))
+
+    with connection.cursor() as cursor:
+        for statement in GIVE_DATASETS.split(";\n"):
+            cursor.execute(statement)
+    for file in ("rare", "common", "none"):
+        wanted = given_file(file)
+        assert_reads_little(partial(list_launches, [launch.account_id], wanted, NEWEST_FIRST))
 
     later = timezone.now() + timedelta(minutes=1)
     assert_reads_little(lambda: list(Attempt.objects.filter(due(later)).order_by("next_check_at")[:500]))
