@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -196,15 +196,25 @@ def _grouped_page(rows: QuerySet[ShapeVersion, Row], cursor: str) -> Page[Row]:
 
 def find_version(member_of: Collection[int], account: str, shape: str, version: str = "") -> ShapeVersion | None:
     """One version (the latest validated one where none is named) with all that its page shows, if it may be seen."""
+    return _find(_with_its_page, member_of, account, shape, version)
+
+
+def _find(
+    seen: Callable[[Collection[int], str, str], QuerySet[ShapeVersion]],
+    member_of: Collection[int],
+    account: str,
+    shape: str,
+    version: str,
+) -> ShapeVersion | None:
     if not (is_id(account) and is_id(shape) and (version == "" or is_version_id(version))):
         return None
-    mine = _with_its_page(member_of, account, shape)
+    mine = seen(member_of, account, shape)
     return mine.filter(version_id=version).first() if version else mine.filter(is_latest_validated=True).first()
 
 
 def find_launched(member_of: Collection[int], account: str, shape: str, version: str = "") -> ShapeVersion | None:
-    """The same, where trainers run from it: no deployment shape's."""
-    found = find_version(member_of, account, shape, version)
+    """The same, where trainers run from it: no deployment shape's. With its base model, without what its page adds."""
+    found = _find(_seen_with_model, member_of, account, shape, version)
     return found if found and found.trainer_mode else None
 
 
@@ -227,8 +237,12 @@ def find_newest(member_of: Collection[int], account: str, shape: str) -> ShapeVe
 
 
 def _with_its_page(member_of: Collection[int], account: str, shape: str) -> QuerySet[ShapeVersion]:
+    return _seen_with_model(member_of, account, shape).select_related("successor__account", "created_by")
+
+
+def _seen_with_model(member_of: Collection[int], account: str, shape: str) -> QuerySet[ShapeVersion]:
     seen = ShapeVersion.objects.filter(may_see(member_of), _of_shape(account, shape))
-    return seen.select_related("shape__account", "shape__base_model__account", "successor__account", "created_by")
+    return seen.select_related("shape__account", "shape__base_model__account")
 
 
 def latest_versions(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -55,7 +54,7 @@ def create_job(
             account=account,
             version=version,
             inputs=inputs,
-            idempotency_key=uuid.uuid4().hex,
+            idempotency_key=None,
             job_id=job or None,
             labels=labels_in(body),
         )

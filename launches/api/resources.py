@@ -221,9 +221,9 @@ class TrainerJobSerializer(SettingsSerializer):
     rolloutDeploymentName = UnsupportedInput()
 
     def to_representation(self, launch: Launch) -> dict[str, Any]:
-        """A deleted job is a tombstone in the state DELETED. Needs attempts prefetched, and account and owner."""
+        """A deleted job is a tombstone in the state DELETED. Needs its attempts, and account and owner."""
         spec = TrainerSpec.from_json(launch.spec)
-        attempts = list(launch.attempts.all())
+        attempts = launch.every_attempt
         newest = max(attempts, key=lambda attempt: attempt.number)
         answer = written_values(spec) | {
             "name": launch.name,

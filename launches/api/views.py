@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from django.db.models import Prefetch, Q, QuerySet, prefetch_related_objects
+from django.db.models import Prefetch, Q, QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -72,12 +72,6 @@ def jobs_of(view: ResourceView, account: str) -> QuerySet[Launch]:
     )
 
 
-def as_shown(made: Launch) -> Launch:
-    """A job that was just created, with all that the wire shows."""
-    prefetch_related_objects([made], Prefetch("attempts", Attempt.objects.defer("log_tail")))
-    return made
-
-
 def find_job(view: ResourceView, account: str, job: str) -> Launch:
     """The job, also where it was deleted. Errors: `NotFound`."""
     found = jobs_of(view, account).filter(job_id=job).first() if is_id(job) and account != WILDCARD else None
@@ -126,8 +120,7 @@ class TrainerJobsView(ResourceView):
         body = read_body(TrainerJobSerializer, request.data)
         query = {name: asked(request, name) for name in self.takes["POST"]}
         made = self.create(owner, query, body)
-        job = as_shown(made) if isinstance(made, Launch) else made
-        return self.answer(CreatedJobSerializer, job)
+        return self.answer(CreatedJobSerializer, made)
 
     def create(self, owner: Account, query: dict[str, str], body: Mapping[str, Any]) -> Launch | CheckedLaunch:
         """The job that the request describes. Errors: as `create_job`."""

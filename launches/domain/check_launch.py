@@ -73,7 +73,7 @@ def check_launch(
     account: Account,
     version: ShapeVersion,
     inputs: Mapping[str, Any],
-    idempotency_key: str,
+    idempotency_key: str | None,
     job_id: str | None = None,
     as_latest: bool = False,
     labels: Labels = NO_LABELS,

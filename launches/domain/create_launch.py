@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Exists
 
 from accounts.actors import SYSTEM, Actor, require
 from accounts.domain.record import record
@@ -54,7 +55,7 @@ def create_launch(
     account: Account,
     version: ShapeVersion,
     inputs: Mapping[str, Any],
-    idempotency_key: str,
+    idempotency_key: str | None,
     job_id: str | None = None,
     validation_run: ValidationRun | None = None,
     as_latest: bool = False,
@@ -64,7 +65,8 @@ def create_launch(
 ) -> Launch:
     """Accept a launch of `version` in `account`, or answer the one that the same key made before.
 
-    `version` must be visible to the actor (the caller looked it up so). `job_id` is ours where it is None. With a
+    `version` must be visible to the actor (the caller looked it up so). No key is one that nobody used before. `job_id`
+    is ours where it is None. With a
     `validation_run`, which only a validation gives, the version need not be validated yet, and the actor must be a
     publisher. With `as_latest` it still has to be the latest validated one when the launch is written. `beside` makes
     what is launched with it, in the transaction that writes it, and is asked for nothing where it was made before.
@@ -77,17 +79,15 @@ def create_launch(
     if actor.user is None:
         raise PermissionDenied("A launch has an owner: only a signed-in user can make one.")
     _permit(actor, version, validation_run)
-    job = job_id or job_id_from(actor.user.pk, idempotency_key)
+    key = uuid.uuid4().hex if idempotency_key is None else idempotency_key
+    job = job_id or job_id_from(actor.user.pk, key)
     if validation_run:
         placement = place_validation(version, validation_run)
     else:
         placement = place(asked_subject(version, account, inputs), inputs, connections_of(account))
-    spec, offer = _complete(placement.spec, job=job, key=idempotency_key, labels=labels), placement.offer
-    adopted = Q(connection=offer.connection, adopted_account=account.account_id, adopted_job=job)
-    if Launch.objects.filter(Q(owner=actor.user, idempotency_key=idempotency_key) | adopted).exists():
-        if found := _made_before(actor, account, idempotency_key, spec, version, inputs):
-            return found
-        raise AlreadyExists(_taken(account, job))  # the connection runs an adopted launch under that name
+    spec, offer = _complete(placement.spec, job=job, key=key, labels=labels), placement.offer
+    if idempotency_key is not None and (found := _made_before(actor, account, key, spec, version, inputs)):
+        return found
     if offer.connection is None:
         raise FailedPrecondition(refusal_sentence(offer))
     require_space()
@@ -107,14 +107,14 @@ def create_launch(
         managed_by=labels.managed_by,
         connection=offer.connection,
         goes_on=validation_run is None and goes_on(inputs, spec),
-        idempotency_key=idempotency_key,
+        idempotency_key=key,
         reference_of=reference_of,
     )
     try:
         return _write(actor, launch, validation_run=validation_run, as_latest=as_latest, beside=beside)
     except IntegrityError:
         # Someone was faster: the same key in another request, or the same job id.
-        if found := _made_before(actor, account, idempotency_key, spec, version, inputs):
+        if found := _made_before(actor, account, key, spec, version, inputs):
             return found
         if not Launch.objects.filter(account=account, job_id=job).exists():
             raise
@@ -142,12 +142,22 @@ def _permit(actor: Actor, version: ShapeVersion, validation_run: ValidationRun |
         refuse_validation_run(actor, version)
 
 
-def _hold(actor: Actor, version: ShapeVersion, validation_run: ValidationRun | None, as_latest: bool) -> ShapeVersion:
-    """The version as it is now; nobody can change or delete it before the launch is written. Errors: as above."""
-    held = ShapeVersion.objects.select_for_update(no_key=True, of=("self",)).select_related("shape__account")
+def _hold(actor: Actor, launch: Launch, validation_run: ValidationRun | None, as_latest: bool) -> ShapeVersion:
+    """The version as it is now; nobody can change or delete it before the launch is written.
+
+    Errors: as above; `AlreadyExists` where the connection runs an adopted launch under the name of this one.
+    """
+    version, account = launch.shape_version, launch.account
+    adopted = Launch.objects.filter(
+        connection=launch.connection, adopted_account=account.account_id, adopted_job=launch.job_id
+    )
+    held = ShapeVersion.objects.select_for_update(no_key=True, of=("self",)).annotate(is_taken=Exists(adopted))
     found = held.filter(pk=version.pk).first()
     if found is None:
         raise NotFound(f"{version.name} was deleted. Choose another version or shape.")
+    if found.is_taken:
+        raise AlreadyExists(_taken(account, launch.job_id))
+    found.shape = version.shape  # it never becomes another shape's, and no shape changes its name
     _permit(actor, found, validation_run)
     if as_latest and not found.is_latest_validated:
         raise Conflict(f"{version.name} is not the latest version any more. Look at what changed, and choose one.")
@@ -227,7 +237,7 @@ def _write(
     as_latest: bool,
     beside: Callable[[Launch], None] | None,
 ) -> Launch:
-    version = _hold(actor, launch.shape_version, validation_run, as_latest)
+    version = _hold(actor, launch, validation_run, as_latest)
     require_open(launch.connection)
     _hold_base(launch, version)
     events = next_events(launch, [TimelineLine("state", "Accepted", {"state": launch.state})], actor=actor)
@@ -239,6 +249,7 @@ def _write(
         events += next_events(launch, [TimelineLine("probe", message)], actor=actor)
     launch.save(force_insert=True)
     attempt = Attempt.objects.create(launch=launch, number=1)
+    launch.every_attempt = [attempt]
     plan_run(launch, attempt)
     Event.objects.bulk_create(events)
     record(actor=actor, verb="create_launch", target=launch.name, account=launch.account, after={"spec": launch.spec})

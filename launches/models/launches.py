@@ -8,6 +8,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils.functional import cached_property
 
 from accounts.models import Account, User
 from catalog.models import ShapeVersion
@@ -143,6 +144,11 @@ class Launch(models.Model):
     def name(self) -> str:
         """The resource name. Needs `account` loaded."""
         return names.job_name(self.account.account_id, self.job_id)
+
+    @cached_property
+    def every_attempt(self) -> list[Attempt]:
+        """Its attempts, in no order; whoever made them says which they are, so that nobody asks for them."""
+        return list(self.attempts.all())
 
     @property
     def known_as(self) -> tuple[str, str]:
