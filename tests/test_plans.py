@@ -8,16 +8,19 @@ from urllib.parse import urlencode
 
 import pytest
 from django.db import connection
+from django.db.models import Model
 from django.test import Client
 
 from accounts.models import Account
 from accounts.roles import Role
 from benchmarks.filling import FILL_LAUNCHES, FILL_SHAPES
 from catalog.models import Offering
+from catalog.states import ModelKind, ModelState
 from connections.providers.states import AttemptState
 from tests import plans
 from tests.catalog.offered import OFFERING, OfferingEngine, make_offering
 from tests.connections.remote import registered
+from tests.datasets.makers import make_dataset
 from tests.launches.makers import bring_to, make_launch
 from tests.launches.weights import make_checkpoint
 from tests.makers import (
@@ -25,6 +28,7 @@ from tests.makers import (
     make_member,
     make_model,
     make_shape,
+    make_trained_model,
     make_user,
     make_version,
     sign_in,
@@ -33,6 +37,8 @@ from tests.makers import (
 ROWS, MOST = 100_000, 5_000
 COUNTED = 10_000
 """Up to which a list says how long it is."""
+LISTED = '"datasets_dataset"."dataset_id"'
+"""In what asks for rows, not in what sums up how much an account keeps: of that one column of an index is read."""
 NOTHING = "nothing-like-it"
 FILL_OFFERINGS = """
 INSERT INTO catalog_offering (connection_id, shape_id)
@@ -52,6 +58,17 @@ def fill(script: str, **values: int | str) -> None:
         for statement in script.split(";\n"):
             if statement.strip():
                 cursor.execute(statement, values if "%" in statement else None)
+
+
+def copies(row: Model, **columns: str) -> None:
+    """So many rows like it, with these columns by SQL of the number `n`."""
+    table, fields = row._meta.db_table, row._meta.concrete_fields
+    own = [field.column for field in fields if field.column and not field.primary_key]
+    said = ", ".join(columns.get(column, f"t.{column}") for column in own)
+    fill(
+        f"INSERT INTO {table} ({', '.join(own)}) SELECT {said} FROM {table} t, generate_series(1, {ROWS}) n "
+        f"WHERE t.id = {row.pk};\nANALYZE {table}"
+    )
 
 
 @pytest.fixture
@@ -90,6 +107,24 @@ def test_the_catalog_however_it_is_filtered_and_sorted(browser: Client, monkeypa
                   {"architecture": "dense"}, {"architecture": "moe"}, {"accelerator": "NVIDIA_B300_288GB"},
                   {"context": "100k"}, {"gpus": "1"}, {"q": "bench-777"}, {"q": NOTHING}):  # fmt: skip
         assert_reads_little(browser, "catalog_shapeversion", "/", **asked)
+
+
+def test_the_lists_of_an_account_however_they_are_asked(browser: Client) -> None:
+    team = Account.objects.get(account_id="local")
+    model = make_trained_model(account=team, kind=ModelKind.ADAPTER)
+    rare = make_trained_model(account=team, kind=ModelKind.FULL, state=ModelState.FAILED)
+    data = make_dataset(account=team)
+    named = {"uid": "gen_random_uuid()", "created_at": "t.created_at - n * interval '1 minute'"}
+    text = "t.search_text || ' bench-' || n"
+    copies(model, model_id="'bench-' || n", search_text=text, size_bytes="n", **named)
+    copies(data, dataset_id="'bench-' || n", display_name="'bench ' || n", **named)
+    for asked in ({}, {"kind": rare.kind}, {"state": rare.state}, {"owner": "me"}, {"q": NOTHING}, {"q": "bench-77777"},
+                  {"sort": "size"}, {"sort": "-size"}, {"sort": "age"},
+                  {"since": "2020-01-01", "until": "2020-01-02"}):  # fmt: skip
+        assert_reads_little(browser, "catalog_trainedmodel", "/models", **asked)
+    for asked in ({}, {"format": "CHAT"}, {"format": "PREFERENCE"}, {"state": "REFUSED"}, {"owner": "me"},
+                  {"q": NOTHING}, {"q": "bench-77777"}, {"sort": "name"}, {"sort": "-name"}):  # fmt: skip
+        assert_reads_little(browser, LISTED, "/datasets", **asked)
 
 
 def test_what_belongs_to_launches(browser: Client) -> None:
