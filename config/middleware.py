@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Callable
@@ -28,8 +29,11 @@ from wire.errors import Refusal
 
 Respond = Callable[[HttpRequest], HttpResponse]
 
-_TOKENS = re.compile(rb'(?<=name="csrfmiddlewaretoken" value=")[^"]*|(?<="X-CSRFToken": ")[^"]*')
-"""Where a page says its CSRF token, which is another text of the same secret in each answer."""
+_TOKENS = re.compile(rb'name="csrfmiddlewaretoken" value="[^"]*'), re.compile(rb'"X-CSRFToken": "[^"]*')
+"""Where a page says its CSRF token, which is another text of the same secret in each answer.
+
+Each begins with what it looks for: as one pattern they took 10 ms of a page of the catalog.
+"""
 
 
 def answer_probes_by_any_name(get_response: Respond) -> Respond:
@@ -99,7 +103,8 @@ def answer_unchanged(get_response: Respond) -> Respond:
         if not _may_be_kept(request, response):
             return response
         patch_vary_headers(response, ["Cookie", "Accept-Encoding"])
-        told = hashlib.blake2b(_TOKENS.sub(b"", response.content), digest_size=16)
+        content = functools.reduce(lambda text, token: token.sub(b"", text), _TOKENS, response.content)
+        told = hashlib.blake2b(content, digest_size=16)
         told.update(f"\0{request.META.get('CSRF_COOKIE', '')}\0{get_language()}".encode())
         response["ETag"] = tag = f'W/"{told.hexdigest()}"'
         return cast("HttpResponse", get_conditional_response(request, etag=tag, response=response))
