@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from accounts.models import ApiKey, Membership
 from accounts.roles import Role
-from lists.filters import DeclaredList, ListFilter, SortColumn
+from lists.filters import DeclaredList, ListFilter, SortColumn, text_filter
 from lists.orders import Order
 
 LONGEST_TEXT = 150
@@ -17,14 +17,7 @@ LIVE, EXPIRED, REVOKED = "live", "expired", "revoked"
 
 
 def _found_in(column: str) -> ListFilter:
-    return ListFilter(
-        "q",
-        forms.CharField(label="Search", max_length=LONGEST_TEXT),
-        lambda text, _: Q(**{f"{column}__icontains": text}),
-        lambda text: f"text {text}",
-        hint="Part of a name",
-        wide=True,
-    )
+    return text_filter(lambda text: Q(**{f"{column}__icontains": text}), "Part of a name", longest=LONGEST_TEXT)
 
 
 def _choice(name: str, words: list[str]) -> forms.ChoiceField:

@@ -10,10 +10,9 @@ from datasets.models import Dataset
 from datasets.queries import NEWEST_FIRST
 from datasets.shown import FORMATS, LABELS
 from datasets.states import DatasetState
-from lists.filters import DeclaredList, ListFilter, SortColumn, owner_filter, state_filter
+from lists.filters import DeclaredList, ListFilter, SortColumn, owner_filter, state_filter, text_filter
 from lists.orders import Order
 
-LONGEST_TEXT = 200
 _STATES = {state.value: label for state, label in LABELS.items() if state is not DatasetState.DELETED}
 
 DATASETS = DeclaredList(
@@ -24,14 +23,7 @@ DATASETS = DeclaredList(
         SortColumn("name", "Dataset", Order(("dataset_id", "pk"))),
     ),
     filters=(
-        ListFilter(
-            "q",
-            forms.CharField(label="Search", max_length=LONGEST_TEXT),
-            lambda text, _: Q(dataset_id__icontains=text) | Q(display_name__icontains=text),
-            lambda text: f"text {text}",
-            hint="Part of a name",
-            wide=True,
-        ),
+        text_filter(lambda text: Q(dataset_id__icontains=text) | Q(display_name__icontains=text), "Part of a name"),
         ListFilter(
             "format",
             forms.ChoiceField(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django import forms
 from django.db.models import Q
 
 from accounts.models import User
@@ -12,10 +11,9 @@ from launches.pages.stepper import LABELS
 from launches.queries import NEWEST_FIRST, find_shape
 from launches.search import found_by
 from launches.states import ACTIVE
-from lists.filters import DeclaredList, ListFilter, SortColumn, day_filters, owner_filter, shape_filter, state_filter
+from lists.filters import DeclaredList, SortColumn, day_filters, owner_filter, shape_filter, state_filter, text_filter
 from lists.orders import Order
 
-LONGEST_TEXT = 200
 DELETED = "deleted"
 """Asks for launches that were deleted and of which something is kept, whatever they had come to."""
 STATES: dict[str, tuple[str, frozenset[AttemptState]]] = {
@@ -41,14 +39,7 @@ LAUNCHES = DeclaredList(
         SortColumn("loss", "Loss", Order(("last_loss", "pk"), nulls=True)),
     ),
     filters=(
-        ListFilter(
-            "q",
-            forms.CharField(label="Search", max_length=LONGEST_TEXT),
-            lambda text, _: found_by(text),
-            lambda text: f"text {text}",
-            hint="Name, id, shape or model",
-            wide=True,
-        ),
+        text_filter(found_by, "Name, id, shape or model"),
         shape_filter(_of_shape),
         state_filter({word: label for word, (label, _) in STATES.items()}, lambda word: Q(state__in=STATES[word][1])),
         owner_filter("owner"),

@@ -8,9 +8,8 @@ from django.db.models import Q
 from catalog.models import TrainedModel
 from catalog.states import ModelKind, ModelState
 from catalog.trained_queries import NEWEST_FIRST, trained_found
-from launches.filters import LONGEST_TEXT
 from launches.pages.models import KIND_LABELS, STATE_LABELS
-from lists.filters import DeclaredList, ListFilter, SortColumn, day_filters, owner_filter
+from lists.filters import DeclaredList, ListFilter, SortColumn, day_filters, owner_filter, text_filter
 from lists.orders import Order
 
 TRAINED_MODELS = DeclaredList(
@@ -21,14 +20,7 @@ TRAINED_MODELS = DeclaredList(
         SortColumn("size", "Size", Order(("size_bytes", "pk")), down_first=True),
     ),
     filters=(
-        ListFilter(
-            "q",
-            forms.CharField(label="Search", max_length=LONGEST_TEXT),
-            lambda text, _: trained_found(text),
-            lambda text: f"text {text}",
-            hint="Name or id",
-            wide=True,
-        ),
+        text_filter(trained_found, "Name or id"),
         ListFilter(
             "kind",
             forms.ChoiceField(

@@ -16,13 +16,14 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import Model, Q
+from django.db.models import Model, Q, QuerySet
 from django.http import QueryDict
 
-from lists.orders import Order
+from lists.orders import Order, few_by_key
 from wire.errors import Violation
 
-SORT, CURSOR = "sort", "before"
+SORT, CURSOR, TEXT = "sort", "before", "q"
+LONGEST_TEXT = 200
 ME = "me"
 """The reader, as the owner to filter by."""
 SINCE, UNTIL = "since", "until"
@@ -155,6 +156,11 @@ class ListQuery:
         wanted = (each.condition(self.values[each.name], reader) for each in self.in_force)
         return functools.reduce(operator.and_, wanted, Q())
 
+    def condition_among(self, rows: QuerySet[Any, Any], reader: Any) -> Q:
+        """The same for a list of these rows, whose plan depends on no guess of how many have a text."""
+        wanted = self.condition(reader)
+        return few_by_key(rows, wanted) if TEXT in self.values else wanted
+
     def address(self, **changes: str) -> str:
         """The query string with its question mark, with other values for some parameters; it begins at the first page.
 
@@ -215,6 +221,18 @@ class SortLink:
     url: str
     chosen: bool
     down: bool
+
+
+def text_filter(condition: Callable[[str], Q], hint: str, *, longest: int = LONGEST_TEXT) -> ListFilter:
+    """By a text, of so many characters."""
+    return ListFilter(
+        TEXT,
+        forms.CharField(label="Search", max_length=longest),
+        lambda text, _: condition(text),
+        lambda text: f"text {text}",
+        hint=hint,
+        wide=True,
+    )
 
 
 def day_filters(column: str) -> tuple[ListFilter, ListFilter]:

@@ -21,6 +21,8 @@ from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, Tuple
 from lists.pages import NoSuchPage, Page
 
 PAGE = 50
+FEW = 2_000
+"""Rows that are sorted sooner than found in order among a hundred thousand."""
 
 Found = TypeVar("Found", bound=Model)
 Place = Sequence[Any]
@@ -101,6 +103,16 @@ def behind(rows: QuerySet[Found], order: Order, row: Found) -> QuerySet[Found]:
 def count_up_to(rows: QuerySet[Any, Any], most: int) -> int:
     """How many rows there are, counted up to one more than `most`."""
     return rows.order_by()[: most + 1].count()
+
+
+def few_by_key(rows: QuerySet[Any, Any], wanted: Q) -> Q:
+    """`wanted`, as the keys of the rows that it wants where those are few: FEW at most.
+
+    For what Postgres can but guess the number of, such as a text: where it guesses too many, it goes through the list
+    in its order, past all that have it not. Asked for without an order, they are found by their index.
+    """
+    keys = list(rows.filter(wanted).order_by().values_list("pk", flat=True)[: FEW + 1])
+    return wanted if len(keys) > FEW else Q(pk__in=keys)
 
 
 def _parts(rows: QuerySet[Any, Any], order: Order, place: Place | None) -> list[QuerySet[Any, Any]]:

@@ -40,6 +40,8 @@ COUNTED = 10_000
 LISTED = '"datasets_dataset"."dataset_id"'
 """In what asks for rows, not in what sums up how much an account keeps: of that one column of an index is read."""
 NOTHING = "nothing-like-it"
+HALF_RARE = ({"q": "bench-777"}, {"q": "bench-77"})
+"""Texts of 111 and of 1,111 rows, most of them far down in the order of time."""
 FILL_OFFERINGS = """
 INSERT INTO catalog_offering (connection_id, shape_id)
 SELECT %(far)s, id FROM catalog_trainingshape WHERE shape_id LIKE 'bench-%%';
@@ -118,12 +120,13 @@ def test_the_lists_of_an_account_however_they_are_asked(browser: Client) -> None
     text = "t.search_text || ' bench-' || n"
     copies(model, model_id="'bench-' || n", search_text=text, size_bytes="n", **named)
     copies(data, dataset_id="'bench-' || n", display_name="'bench ' || n", **named)
-    for asked in ({}, {"kind": rare.kind}, {"state": rare.state}, {"owner": "me"}, {"q": NOTHING}, {"q": "bench-77777"},
-                  {"sort": "size"}, {"sort": "-size"}, {"sort": "age"},
+    for asked in ({}, {"kind": rare.kind}, {"state": rare.state}, {"owner": "me"}, {"q": NOTHING}, *HALF_RARE,
+                  {"sort": "size"}, {"sort": "-size"}, {"sort": "age"}, {"q": "bench-777", "sort": "size"},
                   {"since": "2020-01-01", "until": "2020-01-02"}):  # fmt: skip
         assert_reads_little(browser, "catalog_trainedmodel", "/models", **asked)
     for asked in ({}, {"format": "CHAT"}, {"format": "PREFERENCE"}, {"state": "REFUSED"}, {"owner": "me"},
-                  {"q": NOTHING}, {"q": "bench-77777"}, {"sort": "name"}, {"sort": "-name"}):  # fmt: skip
+                  {"q": NOTHING}, *HALF_RARE, {"q": "bench-777", "sort": "-name"},
+                  {"sort": "name"}, {"sort": "-name"}):  # fmt: skip
         assert_reads_little(browser, LISTED, "/datasets", **asked)
 
 

@@ -42,9 +42,10 @@ def datasets(request: SlipwayRequest) -> HttpResponse:
     }
     status = HTTPStatus.UNPROCESSABLE_ENTITY if asked.problems else HTTPStatus.OK
     if not asked.problems:
-        wanted = LIVING & asked.condition(request.user)
+        rows = Dataset.objects.filter(LIVING, account__in=accounts)
+        wanted = LIVING & asked.condition_among(rows, request.user)
         page = show(asked.cursor, partial(list_datasets, accounts, wanted, asked.order))
-        total = count_up_to(Dataset.objects.filter(wanted, account__in=accounts), COUNTED)
+        total = count_up_to(rows.filter(wanted), COUNTED)
         context |= {
             "rows": [ShownDataset(row) for row in page.rows],
             "total": f"{total:,}" if total <= COUNTED else f"more than {COUNTED:,}",

@@ -58,8 +58,8 @@ def launches(request: SlipwayRequest) -> HttpResponse:
     }
     status = HTTPStatus.UNPROCESSABLE_ENTITY if asked.problems else HTTPStatus.OK
     if not asked.problems:
-        wanted = asked.condition(request.user)
         among = KEPT if asked.values.get("state") == DELETED else LIVING
+        wanted = asked.condition_among(listed_launches(accounts, Q(), among), request.user)
         read = partial(list_launches, accounts, wanted, asked.order, among=among, size=PAGE)
         page = show(asked.cursor, read)
         total = count_up_to(listed_launches(accounts, wanted, among), COUNTED)

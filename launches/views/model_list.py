@@ -31,7 +31,7 @@ def models(request: SlipwayRequest) -> HttpResponse:
     context: dict[str, Any] = {"section": "models", "account": account, "asked": asked, "controls": asked.controls()}
     status = HTTPStatus.UNPROCESSABLE_ENTITY if asked.problems else HTTPStatus.OK
     if not asked.problems:
-        wanted = asked.condition(request.user)
+        wanted = asked.condition_among(trained_models(accounts), request.user)
         page = show(asked.cursor, lambda cursor: list_trained(accounts, wanted, asked.order, cursor, size=PAGE))
         total = count_up_to(trained_models(accounts).filter(wanted), COUNTED)
         context |= {
