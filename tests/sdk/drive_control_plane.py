@@ -135,12 +135,13 @@ def train(arguments: argparse.Namespace, manager: TrainerJobManager) -> None:
     service, client = connect(arguments)
     emit("connected", job=service.managed_trainer_job_id)
     data = make_data()
+    if arguments.preferences:
+        # Before all else: the optimizer's moments of another loss would carry these few steps wherever that one led.
+        train_on_preferences(client, arguments)
     for _ in range(arguments.steps):
         passed = client.forward_backward(data, "cross_entropy")
         metrics = step(client, arguments.learning_rate)
         emit("step", loss_per_token=per_token(passed), grad_norm=metrics["grad_norm:mean"])
-    if arguments.preferences:
-        train_on_preferences(client, arguments)
     saved = client.save_state(arguments.save).result().path
     emit("saved", path=saved, loss_per_token=loss_of(client, data), listed=client.list_checkpoints())
     client.forward_backward(data, "cross_entropy").result()
