@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django import forms
+from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.actors import user_actor
 from accounts.domain.begin_sign_in import begin_sign_in
 from accounts.domain.end_sign_in import fail_sign_in, pass_sign_in, sign_in
+from accounts.domain.hand_over import is_break_glass
 from accounts.domain.sign_out import sign_out
 from accounts.models import User
 from accounts.origins import origin_of
+from accounts.provider import provider_of
 from accounts.requests import SlipwayRequest, actor_of, visitor_of
 from wire.errors import TooMany
 
@@ -33,6 +37,8 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
         """Who has the name and the password. Errors: `ValidationError` where one has to wait (`too_many_of`)."""
         now = timezone.now()
+        if settings.SLIPWAY_OIDC_ONLY and not is_break_glass(User(username=credentials["username"])):
+            raise forms.ValidationError(f"Sign in by {settings.SLIPWAY_OIDC_NAME}: here no password opens anything.")
         try:
             attempt = begin_sign_in(typed=credentials["username"], address=origin_of(request).address, now=now)
         except TooMany as refusal:
@@ -50,7 +56,9 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
     def login(self, request: HttpRequest, user: User) -> None:
         """Begin a session."""
         super().login(request, user)
-        note_sign_in(request, user)
+        if provider := provider_of(request, user):
+            request.session.set_expiry(timedelta(hours=settings.SLIPWAY_OIDC_SESSION_HOURS))
+        note_sign_in(request, user, provider)
 
     def logout(self, request: SlipwayRequest) -> None:
         """End the session."""
@@ -58,10 +66,10 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
         super().logout(request)
 
 
-def note_sign_in(request: HttpRequest, user: User) -> None:
-    """Note a session that has begun, from the form or by an invitation."""
+def note_sign_in(request: HttpRequest, user: User, provider: str = "") -> None:
+    """Note a session that has begun, from the form, by an invitation or by the provider that is named."""
     actor = user_actor(user, request_id=getattr(request, "request_id", ""), origin=origin_of(request))
-    sign_in(actor=actor, user=user, now=timezone.now())
+    sign_in(actor=actor, user=user, now=timezone.now(), provider=provider)
 
 
 def too_many_of(request: HttpRequest) -> TooMany | None:

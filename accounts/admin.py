@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-import allauth.account.admin  # noqa: F401 - registers what is unregistered below
+import allauth.account.admin
+import allauth.socialaccount.admin  # noqa: F401 - these register what is unregistered below
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin
@@ -39,7 +41,8 @@ admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-a
 admin.site.logout = sign_out  # type: ignore[method-assign]
 admin.site.password_change = RedirectView.as_view(pattern_name="account_change_password")  # type: ignore[method-assign,assignment]
 admin.site.site_header = admin.site.site_title = "Slipway administration"
-admin.site.unregister([Group, EmailAddress])  # neither is used here, so neither is written past the audit log
+# Not used here, or written by verbs alone: nothing of it is written past the audit log.
+admin.site.unregister([Group, EmailAddress, SocialAccount, SocialApp, SocialToken])
 
 Row = TypeVar("Row", bound=Model)
 
@@ -109,11 +112,11 @@ class SlipwayUserAdmin(UserAdmin[User]):
     @admin.action(description="Switch the selected users off")
     def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """By the verb, which keeps every account its admin."""
-        actor = actor_of(request)
+        actor, now = actor_of(request), timezone.now()
         _to_each(
             request,
             queryset,
-            lambda user: deactivate_user(actor=actor, user=user),
+            lambda user: deactivate_user(actor=actor, user=user, now=now),
             lambda user: f"{user} is switched off.",
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
@@ -14,6 +15,8 @@ from accounts.roles import Right, allows, publishing_right
 def navigation(request: HttpRequest) -> dict[str, Any]:
     """Account, role, memberships and what the role may, lazily: fragments without navigation pay nothing."""
     return {
+        "provider": settings.SLIPWAY_OIDC_ISSUER and settings.SLIPWAY_OIDC_NAME,
+        "provider_only": settings.SLIPWAY_OIDC_ONLY,
         "active_account": SimpleLazyObject(lambda: request.standing.account),  # type: ignore[attr-defined]
         "role": SimpleLazyObject(lambda: request.standing.role),  # type: ignore[attr-defined]
         "reads_audit": SimpleLazyObject(lambda: allows(request.standing.role, Right.READ_AUDIT)),  # type: ignore[attr-defined]

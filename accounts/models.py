@@ -23,8 +23,11 @@ KEY_NAME_LENGTH = 40
 class User(AbstractUser):
     """A person who signs in. Rights come from memberships; superusers besides make accounts and appoint members.
 
-    User names are compared without case at sign-in, so two of them may not differ by case alone.
+    User names are compared without case at sign-in, so two of them may not differ by case alone. Whom an identity
+    provider vouches for has API keys that open nothing after `vouched_until`, unless it does so again.
     """
+
+    vouched_until = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta(AbstractUser.Meta):
         constraints = [

@@ -11,12 +11,17 @@ from accounts.views.invitations import invitation
 from accounts.views.keys import key_revoke, keys
 from accounts.views.members import invitation_revoke, member_remove, member_role, members
 from accounts.views.password import password
-from accounts.views.signing_in import sign_in, sign_out
+from accounts.views.security import security
+from accounts.views.signing_in import provider_answers, sign_in, sign_in_again, sign_in_by_provider, sign_out
 from accounts.views.standing import switch_account
 
 urlpatterns = [
     path("sign-in", sign_in, name="account_login"),
+    path("sign-in/again", sign_in_again, name="account_reauthenticate"),
+    path("sign-in/<slug:provider_id>", sign_in_by_provider, name="openid_connect_login"),
+    path("sign-in/<slug:provider_id>/answer", provider_answers, name="openid_connect_callback"),
     path("sign-out", sign_out, name="account_logout"),
+    path("security", security, name="mfa_index"),
     path("password", password, name="account_change_password"),
     path("inactive", allauth.account_inactive, name="account_inactive"),
     path("invitations/<str:token>", invitation, name="invitation"),

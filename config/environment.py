@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from accounts.groups import read_grants
+from accounts.roles import Role
 from wire.client_address import Network, read_networks
 from wire.manifests import public_half
 
@@ -177,6 +179,24 @@ def address(raw: str) -> str:
     if not raw.startswith(("http://", "https://")) or raw.rstrip("/").count("/") != 2:
         raise ValueError("use http(s)://host[:port] without a path")
     return raw.rstrip("/")
+
+
+def issuer(raw: str) -> str:
+    """The address of an identity provider, under which its /.well-known/openid-configuration lies."""
+    parts = urlsplit(raw)
+    nearby = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    if not parts.hostname or parts.query or parts.fragment or not (parts.scheme == "https" or nearby):
+        raise ValueError("use https:// with host and path, as the provider's discovery document calls its issuer")
+    port_in(parts)
+    return raw.rstrip("/")
+
+
+def roles(raw: str) -> tuple[Role, ...]:
+    """Roles between commas."""
+    named = tuple(filter(None, (part.strip() for part in raw.split(","))))
+    if unknown := [name for name in named if name not in list(Role)]:
+        raise ValueError(f"{unknown[0]!r} is no role: use some of {', '.join(Role)} between commas")
+    return tuple(Role(name) for name in named)
 
 
 _SETTINGS = [
@@ -408,6 +428,42 @@ _SETTINGS = [
         "What the datasets of one account may take on the disk, in GB; more is refused.",
     ),
     Setting("SLIPWAY_SESSION_DAYS", positive, 14, "Days for which somebody stays signed in."),
+    Setting(
+        "SLIPWAY_OIDC_ISSUER",
+        issuer,
+        "",
+        "Identity provider (OpenID Connect) by which people sign in; its address as its discovery document has it.",
+    ),
+    Setting("SLIPWAY_OIDC_CLIENT_ID", str, "", "Id of this Slipway as a client of the provider."),
+    Setting("SLIPWAY_OIDC_CLIENT_SECRET", str, "", "Its secret; none for a public client with PKCE.", is_secret=True),
+    Setting("SLIPWAY_OIDC_NAME", str, "single sign-on", "What the provider is called on the pages."),
+    Setting("SLIPWAY_OIDC_SCOPES", str, "openid profile email", "Scopes that are asked for, with blanks between."),
+    Setting("SLIPWAY_OIDC_GROUPS_CLAIM", str, "groups", "The claim that lists a person's groups."),
+    Setting(
+        "SLIPWAY_OIDC_ROLES",
+        read_grants,
+        None,
+        "What groups give, between commas: group=account:role, and group=superuser. Where it is set, "
+        "who is in none of these groups and has no role otherwise is not let in.",
+    ),
+    Setting(
+        "SLIPWAY_OIDC_ONLY",
+        flag,
+        False,
+        "Whether people sign in by the provider alone; of passwords only that of SLIPWAY_ADMIN_USER opens then.",
+    ),
+    Setting(
+        "SLIPWAY_OIDC_SESSION_HOURS",
+        positive,
+        12,
+        "Hours after which somebody who signed in by the provider does so again.",
+    ),
+    Setting(
+        "SLIPWAY_OIDC_KEY_DAYS",
+        positive,
+        30,
+        "Days after somebody's last sign-in by the provider for which their API keys open anything.",
+    ),
     Setting(
         "SLIPWAY_RECORDS_DAYS",
         positive,

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from csp.constants import NONE, SELF
 from kombu.entity import Queue
 
+from accounts.groups import Grants
 from config import logs
 from config.environment import SettingError, port_in, read, set_variables
 from config.keys import SEALING, SECRET, SIGNING, key_of
@@ -119,6 +120,18 @@ SLIPWAY_EVENTS_DAYS: int | None = read("SLIPWAY_EVENTS_DAYS")
 SLIPWAY_AUDIT_DAYS: int | None = read("SLIPWAY_AUDIT_DAYS")
 SLIPWAY_METRICS_TOKEN: str = read("SLIPWAY_METRICS_TOKEN")
 REDIS_URL: str = read("REDIS_URL")
+SLIPWAY_OIDC_ISSUER: str = read("SLIPWAY_OIDC_ISSUER")
+SLIPWAY_OIDC_NAME: str = read("SLIPWAY_OIDC_NAME")
+SLIPWAY_OIDC_GROUPS_CLAIM: str = read("SLIPWAY_OIDC_GROUPS_CLAIM")
+SLIPWAY_OIDC_ROLES: Grants = read("SLIPWAY_OIDC_ROLES") or ()
+SLIPWAY_OIDC_ONLY: bool = read("SLIPWAY_OIDC_ONLY")
+SLIPWAY_OIDC_SESSION_HOURS: int = read("SLIPWAY_OIDC_SESSION_HOURS")
+SLIPWAY_OIDC_KEY_DAYS: int = read("SLIPWAY_OIDC_KEY_DAYS")
+_oidc_client: str = read("SLIPWAY_OIDC_CLIENT_ID")
+if SLIPWAY_OIDC_ISSUER and not _oidc_client:
+    raise SettingError("SLIPWAY_OIDC_CLIENT_ID is not set: give the id that the provider knows this Slipway by")
+if SLIPWAY_OIDC_ONLY and not SLIPWAY_OIDC_ISSUER:
+    raise SettingError("SLIPWAY_OIDC_ONLY=on is not usable: set SLIPWAY_OIDC_ISSUER, or nobody could sign in")
 
 INSTALLED_APPS = [
     "accounts",  # before Django's own users, whose commands its own stand in for
@@ -132,6 +145,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "csp",
     "django_htmx",
     "template_partials",
@@ -221,6 +236,23 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "catalog"
 ACCOUNT_SESSION_REMEMBER = True
+SOCIALACCOUNT_ADAPTER = "accounts.provider.ProviderAdapter"
+SOCIALACCOUNT_REAUTHENTICATION_REQUIRED = True
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "OAUTH_PKCE_ENABLED": True,
+        "SCOPE": read("SLIPWAY_OIDC_SCOPES").split(),
+        "APPS": [
+            {
+                "provider_id": "oidc",
+                "name": SLIPWAY_OIDC_NAME,
+                "client_id": _oidc_client,
+                "secret": read("SLIPWAY_OIDC_CLIENT_SECRET"),
+                "settings": {"server_url": SLIPWAY_OIDC_ISSUER},
+            }
+        ],
+    }
+}
 ACCOUNT_RATE_LIMITS = False  # by name alone, and in the broker; ours is accounts/throttling.py
 
 SLIPWAY_SMTP_URL: str = read("SLIPWAY_SMTP_URL")
@@ -233,6 +265,12 @@ EMAIL_PORT = _mail.port or {"smtps": 465, "smtp+starttls": 587}.get(_mail.scheme
 EMAIL_USE_SSL, EMAIL_USE_TLS = _mail.scheme == "smtps", _mail.scheme == "smtp+starttls"
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = read("SLIPWAY_MAIL_FROM") or f"slipway@{_public.hostname}"
+
+
+def _origin_of(address: str) -> list[str]:
+    parts = urlsplit(address)
+    return [f"{parts.scheme}://{parts.netloc}"] if address else []
+
 
 SESSION_COOKIE_AGE = 86_400 * read("SLIPWAY_SESSION_DAYS")
 SESSION_ENGINE = "accounts.sessions"
@@ -253,7 +291,7 @@ CONTENT_SECURITY_POLICY = {
         "img-src": [SELF, "data:"],
         "font-src": [SELF],
         "connect-src": [SELF],
-        "form-action": [SELF],
+        "form-action": [SELF, *_origin_of(SLIPWAY_OIDC_ISSUER)],  # where the form of sign-in leads on
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
         "manifest-src": [SELF],

@@ -141,6 +141,10 @@ TABLE: dict[str, list[Case]] = {
     "docs": [get("/api/docs", everybody(OK))],
     "set_theme": [post("/theme", everybody(FOUND), theme="dark")],
     "account_login": [get("/sign-in", everybody(FOUND) | {ANONYMOUS: OK})],
+    "account_reauthenticate": [get("/sign-in/again", signed_in(OK)), post("/sign-in/again", signed_in(UNPROCESSABLE))],
+    "openid_connect_login": [post("/sign-in/oidc", everybody(MISSING))],  # tests/accounts/test_provider.py
+    "openid_connect_callback": [get("/sign-in/oidc/answer", everybody(MISSING))],
+    "mfa_index": [get("/security", signed_in(OK))],
     "account_logout": [get("/sign-out", signed_in(OK)), post("/sign-out", everybody(FOUND))],
     "account_change_password": [get("/password", signed_in(OK)), post("/password", signed_in(UNPROCESSABLE))],
     "account_inactive": [get("/inactive", everybody(OK))],

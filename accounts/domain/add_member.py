@@ -22,10 +22,10 @@ def add_member(*, actor: Actor, account: Account, user: User, role: Role) -> Mem
     return set_role(actor=actor, account=account, user=user, role=role)
 
 
-def set_role(*, actor: Actor, account: Account, user: User, role: Role) -> Membership:
+def set_role(*, actor: Actor, account: Account, user: User, role: Role, leaves_an_admin: bool = True) -> Membership:
     """Write the role, whoever asks: for verbs that have made sure of the right. Needs a transaction.
 
-    Errors: `FailedPrecondition` where the account would be left without an admin.
+    Errors: `FailedPrecondition` where the account would be left without an admin, unless that may be.
     """
     membership = lock_membership(account, user)
     if membership is None:
@@ -35,7 +35,8 @@ def set_role(*, actor: Actor, account: Account, user: User, role: Role) -> Membe
         return membership
     else:
         before = {"role": membership.role}
-        refuse_to_lose_last_admin(membership)
+        if leaves_an_admin:
+            refuse_to_lose_last_admin(membership)
     membership.role = role
     membership.save()
     record(

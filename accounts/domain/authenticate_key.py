@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import F, OuterRef, Q, Subquery
 
 from accounts.actors import Actor, key_actor
 from accounts.audit_verbs import PersonalVerb
@@ -27,7 +27,8 @@ _SECRET = re.compile(re.escape(MARK) + r"[A-Za-z0-9_-]{43}")
 def authenticate_key(*, secret: str, now: datetime, origin: Origin = UNKNOWN, request_id: str = "") -> ApiKey | None:
     """The key with its user, account and `role` there, its use noted; None where the secret opens nothing (any more).
 
-    That is: unknown, revoked, expired, of a user who is switched off, or who is no member of the account now.
+    That is: unknown, revoked, expired, of a user who is switched off, who is no member of the account now, or whom the
+    identity provider has not vouched for of late.
     The row is found by the hash, so how long it takes tells nothing about a secret that is nearly right.
     """
     if _SECRET.fullmatch(secret) is None:
@@ -35,6 +36,7 @@ def authenticate_key(*, secret: str, now: datetime, origin: Origin = UNKNOWN, re
     here = digest_of_address(origin.address)
     seen_here = SeenAddress.objects.filter(api_key=OuterRef("pk"), digest=here).values("seen_at")
     keys = ApiKey.objects.filter(secret_hash=hash_secret(secret), revoked_at=None, user__is_active=True)
+    keys = keys.filter(Q(user__vouched_until=None) | Q(user__vouched_until__gt=now))
     of_members = keys.filter(account__memberships__user=F("user"))
     role = F("account__memberships__role")
     found = of_members.select_related("account", "user").annotate(seen_here=Subquery(seen_here), role=role)

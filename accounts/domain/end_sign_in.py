@@ -38,10 +38,11 @@ def pass_sign_in(*, attempt: SignInAttempt, now: datetime) -> None:
 
 
 @transaction.atomic
-def sign_in(*, actor: Actor, user: User, now: datetime) -> None:
-    """The user is in; from where, is known from now on."""
+def sign_in(*, actor: Actor, user: User, now: datetime, provider: str = "") -> None:
+    """The user is in, where it is named by a provider; from where, is known from now on."""
     is_new = see_address(digest=digest_of_address(actor.origin.address), now=now, user=user)
-    record_about(user, actor=actor, verb=PersonalVerb.SIGN_IN, reason=NEW_ADDRESS if is_new else "")
+    reason = ", ".join(filter(None, [f"by {provider}" if provider else "", NEW_ADDRESS if is_new else ""]))
+    record_about(user, actor=actor, verb=PersonalVerb.SIGN_IN, reason=reason)
 
 
 def _note(actor: Actor, verb: PersonalVerb, attempt: SignInAttempt, reason: str) -> None:

@@ -13,7 +13,7 @@ from wire.names import user_name
 
 @transaction.atomic
 def reactivate_user(*, actor: Actor, user: User) -> None:
-    """The user gets in again, and so do their API keys that are neither revoked nor expired.
+    """The user gets in again, to sign in and to make API keys; the former ones stay revoked.
 
     Errors: `PermissionDenied` for anybody but Slipway and superusers, `FailedPrecondition` where the user is not
     switched off.

@@ -10,7 +10,7 @@ from accounts.actors import Actor, require_manager
 from accounts.domain.add_member import lock_membership, refuse_to_lose_last_admin
 from accounts.domain.record import record
 from accounts.domain.revoke_api_key import revoke_keys_of
-from accounts.models import Account, User
+from accounts.models import Account, Membership, User
 from wire.errors import NotFound
 from wire.names import member_name
 
@@ -26,6 +26,12 @@ def remove_member(*, actor: Actor, account: Account, user: User, now: datetime) 
     if membership is None:
         raise NotFound(f"{user} is not a member of {account}.")
     refuse_to_lose_last_admin(membership)
+    end_membership(actor=actor, membership=membership, now=now)
+
+
+def end_membership(*, actor: Actor, membership: Membership, now: datetime) -> None:
+    """End it and the keys, whoever asks: for verbs that made sure. Needs a transaction."""
+    account, user = membership.account, membership.user
     revoke_keys_of(actor=actor, account=account, user=user, now=now)
     membership.delete()
     record(

@@ -46,6 +46,9 @@ def _as_member(request: SlipwayRequest, found: Invitation, token: str, user: Use
 
 
 def _as_newcomer(request: SlipwayRequest, found: Invitation, token: str) -> HttpResponse:
+    if settings.SLIPWAY_OIDC_ONLY:  # first by the provider, then as the user whom it makes
+        status = HTTPStatus.UNPROCESSABLE_ENTITY if request.method == "POST" else HTTPStatus.OK
+        return render(request, "accounts/invitation.html", {"invitation": found}, status=status)
     form = JoinForm(request.POST or None, initial={"username": found.username})
     if form.is_valid():
         try:

@@ -34,6 +34,8 @@ from wire.errors import InvalidArgument, TooMany
 def password(request: SlipwayRequest) -> HttpResponse:
     """The form; on POST change it, and end every other session. A wrong old one counts as a failed sign-in does."""
     assert isinstance(request.user, User), "login_required lets nobody else in"
+    if not request.user.has_usable_password():
+        return _page(request, None, HTTPStatus.UNPROCESSABLE_ENTITY if request.method == "POST" else HTTPStatus.OK)
     form = PasswordForm(request.POST or None, keys=count_keys_of(request.user, timezone.now()))
     try:
         if form.is_valid() and _is_theirs(request, request.user, form):
@@ -71,5 +73,5 @@ def _change(request: SlipwayRequest, user: User, form: PasswordForm) -> HttpResp
     return redirect("account_change_password")
 
 
-def _page(request: SlipwayRequest, form: PasswordForm, status: HTTPStatus) -> HttpResponse:
+def _page(request: SlipwayRequest, form: PasswordForm | None, status: HTTPStatus) -> HttpResponse:
     return render(request, "account/password_change.html", {"form": form}, status=status)

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 from typing import Any
 
-from allauth.account.views import LoginView, LogoutView
-from django.http import HttpResponse
+from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
+from allauth.account.views import LoginView, LogoutView, ReauthenticateView
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.db import connection
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
 
 from accounts.adapter import too_many_of
+from queues.bulkheads import step_aside
+
+_log = logging.getLogger(__name__)
 
 
-class SignIn(LoginView):  # type: ignore[misc]
+class TellsHowItEnded:
     """422 where name and password do not go together, 429 with Retry-After where one has to wait for the next try."""
+
+    request: HttpRequest
 
     def form_invalid(self, form: Any) -> HttpResponse:
         """The form again, with the reason."""
-        response: HttpResponse = super().form_invalid(form)
+        response: HttpResponse = super().form_invalid(form)  # type: ignore[misc]
         response.status_code = HTTPStatus.UNPROCESSABLE_ENTITY
         if refusal := too_many_of(self.request):
             response.status_code = HTTPStatus.TOO_MANY_REQUESTS
@@ -24,5 +37,54 @@ class SignIn(LoginView):  # type: ignore[misc]
         return response
 
 
+class SignIn(TellsHowItEnded, LoginView):  # type: ignore[misc]
+    """By a password."""
+
+
+class SignInAgain(TellsHowItEnded, ReauthenticateView):  # type: ignore[misc]
+    """By a password, before something that a session alone is not enough for."""
+
+
+@require_POST
+@never_cache
+def sign_in_by_provider(request: HttpRequest, provider_id: str) -> HttpResponse:
+    """Go to the identity provider; with process=connect to sign in by it from now on, as the user who asks."""
+    if request.POST.get("process") == "connect":
+        return _connect(request, provider_id)
+    return _ask_provider(request, provider_id, "login")
+
+
+@require_GET
+@never_cache
+def provider_answers(request: HttpRequest, provider_id: str) -> HttpResponse:
+    """Come back from there, signed in or with the reason why not."""
+    return _ask_provider(request, provider_id, "callback")
+
+
+@login_required
+def _connect(request: HttpRequest, provider_id: str) -> HttpResponse:
+    raise_if_reauthentication_required(request, app="allauth.socialaccount")
+    return _ask_provider(request, provider_id, "login")
+
+
+def _ask_provider(request: HttpRequest, provider_id: str, view: str) -> HttpResponse:
+    """allauth's view, which waits for the provider: without a place or a connection that others could use."""
+    if not settings.SLIPWAY_OIDC_ISSUER:
+        raise Http404("SLIPWAY_OIDC_ISSUER names no identity provider.")
+    import requests  # noqa: PLC0415 - these cost a start more than they are worth where nobody signs in so
+    from allauth.socialaccount.providers.openid_connect import views  # noqa: PLC0415
+
+    step_aside()
+    if not connection.in_atomic_block:
+        connection.close()
+    try:
+        response: HttpResponse = getattr(views, view)(request, provider_id)
+    except (requests.RequestException, KeyError, TypeError, ValueError, AttributeError) as error:
+        _log.warning("the identity provider's answer was no good: %s: %s", type(error).__name__, error)
+        return render(request, "socialaccount/authentication_error.html", status=HTTPStatus.BAD_GATEWAY)
+    return response
+
+
 sign_in = SignIn.as_view()
 sign_out = LogoutView.as_view()
+sign_in_again = SignInAgain.as_view()

@@ -82,9 +82,9 @@ def test_an_account_keeps_an_admin() -> None:
 def test_an_account_keeps_an_admin_who_gets_in() -> None:
     account = make_account()
     gone, left = (make_member(account=account, role=Role.ADMIN) for _ in range(2))
-    deactivate_user(actor=SYSTEM, user=gone)
+    deactivate_user(actor=SYSTEM, user=gone, now=timezone.now())
     for lose in (
-        lambda: deactivate_user(actor=SYSTEM, user=left),
+        lambda: deactivate_user(actor=SYSTEM, user=left, now=timezone.now()),
         lambda: remove_member(actor=SYSTEM, account=account, user=left, now=timezone.now()),
         lambda: add_member(actor=SYSTEM, account=account, user=left, role=Role.VIEWER),
     ):
@@ -98,12 +98,14 @@ def test_an_account_keeps_an_admin_who_gets_in() -> None:
 def test_only_superusers_switch_others_off_and_on() -> None:
     account = make_account()
     admin, user, superuser = make_member(account=account, role=Role.ADMIN), make_user(), make_user(superuser=True)
-    for verb in (deactivate_user, reactivate_user):
-        with pytest.raises(PermissionDenied, match="Only superusers"):
-            verb(actor=user_actor(admin), user=user)
+    now = timezone.now()
+    with pytest.raises(PermissionDenied, match="Only superusers"):
+        deactivate_user(actor=user_actor(admin), user=user, now=now)
+    with pytest.raises(PermissionDenied, match="Only superusers"):
+        reactivate_user(actor=user_actor(admin), user=user)
     with pytest.raises(FailedPrecondition, match="That is you"):
-        deactivate_user(actor=user_actor(superuser), user=superuser)
-    deactivate_user(actor=user_actor(superuser), user=user)
+        deactivate_user(actor=user_actor(superuser), user=superuser, now=now)
+    deactivate_user(actor=user_actor(superuser), user=user, now=now)
     user.refresh_from_db()
     assert not user.is_active
     reactivate_user(actor=user_actor(superuser), user=user)

@@ -345,7 +345,7 @@ def test_who_asked_loses_the_right_before_the_launch() -> None:
 def test_who_asked_is_switched_off_before_the_launch() -> None:
     user = make_publisher()
     validation = make_validation(user=user)
-    deactivate_user(actor=SYSTEM, user=user)
+    deactivate_user(actor=SYSTEM, user=user, now=timezone.now())
     for _ in range(3):
         step(validation)
     assert (validation.state, version_state(validation)) == ("FAILED", "REJECTED")

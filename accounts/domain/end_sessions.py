@@ -1,0 +1,18 @@
+"""Sign somebody out everywhere."""
+
+from __future__ import annotations
+
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.models import Session
+
+from accounts.models import User
+
+
+def end_sessions(user: User) -> int:
+    """End every session of the user, whichever way it began. Returns how many."""
+    theirs = [
+        session.session_key
+        for session in Session.objects.iterator()
+        if session.get_decoded().get(SESSION_KEY) == str(user.pk)
+    ]
+    return Session.objects.filter(session_key__in=theirs).delete()[0]
