@@ -6,12 +6,15 @@ bundled shapes stay as they are. It needs Django to be set up.
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncssh
+from django.conf import settings
 from django.utils import timezone
 
 from accounts.actors import SYSTEM, Actor, user_actor
@@ -40,7 +43,9 @@ from connections.domain.add_connection import add_connection
 from connections.domain.lend_connection import lend_connection
 from connections.domain.pause_connection import pause_connection
 from connections.kinds import CONTROL_PLANE, SLURM
-from connections.models import Connection, Destination
+from connections.models import Connection, CookbookCheckout, Destination
+from connections.providers.local.recipe_environments import environment_of
+from connections.providers.official import SDK_VERSION
 from connections.providers.slurm.config import OVER_SSH, SEVERAL
 from deployments.models import UnknownSampler
 from launches.models import UnknownTrainer
@@ -69,7 +74,7 @@ def make_sample_data() -> SampleData:
     admin = User.objects.get(username=os.environ["SLIPWAY_ADMIN_USER"])
     actor = user_actor(admin)
     pages = _people(actor, account) | _keys(actor, account, admin) | _upload(actor, account, admin)
-    pages |= _connections(actor, account) | _models(account, admin)
+    pages |= _connections(actor, account) | _models(account, admin) | _checkouts()
     pages |= deployments(actor, account, admin, _latest(SAMPLER), _latest(TINY))
     pages |= datasets(actor, account)
     pages |= launch_sets(actor, account, _latest(POLICY))
@@ -89,6 +94,22 @@ def _people(actor: Actor, account: Account) -> dict[str, str]:
         "member-remove": f"/members/{member.pk}/remove",
         "invitation-revoke": f"/members/invitations/{invitation.pk}/revoke",
         "invitation": f"/invitations/{token}",
+    }
+
+
+def _checkouts() -> dict[str, str]:
+    """One that nothing ran of yet, and one whose environment could not be made."""
+    facts = {"path": "/srv/cookbook", "sdk": SDK_VERSION}
+    CookbookCheckout.objects.create(name="official", commit="76" * 20, **facts)
+    broken = CookbookCheckout.objects.create(name="next", commit="d0" * 20, **facts)
+    environment = environment_of(broken.as_told, Path(settings.SLIPWAY_HOME) / "local")
+    environment.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    why = "The packages could not be installed: ERROR: No matching distribution found for fireworks-ai==1.2.24"
+    Path(f"{environment}.state").write_text(json.dumps({"line": why, "failed": True}), encoding="utf-8")
+    return {
+        "checkouts": "/checkouts",
+        "checkout-edit": "/checkouts/official/edit",
+        "checkout-remove": "/checkouts/official/remove",
     }
 
 

@@ -57,6 +57,7 @@ SIGNED_IN = {
     "launches-empty": "/launches?state=LOST",
     "connections": "/connections",
     "destination-new": "/destinations/new",
+    "checkout-new": "/checkouts/new",
     "connections-of-account": "/connections?of=account",
     "connection": "/connections/local",
     "connection-launches": "/connections/local/launches",

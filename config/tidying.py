@@ -13,6 +13,7 @@ from accounts.domain.forget_audit_entries import forget_audit_entries
 from accounts.domain.forget_sessions import forget_sessions
 from catalog.domain.recount_shapes import recount_shapes
 from catalog.domain.tidy_weights import tidy_weights
+from connections.domain.tidy_environments import tidy_environments
 from datasets.domain.tidy_datasets import tidy_datasets
 from deployments.domain.forget_sampler_records import forget_sampler_records
 from launches.domain.forget_events import forget_events
@@ -33,7 +34,7 @@ def tidy_all(*, now: datetime) -> None:
     """Each kind by itself: one that cannot be tidied now does not keep the others."""
     for verb in (
         forget_sessions, forget_addresses, forget_imports, forget_records, forget_sampler_records, tidy_weights,
-        tidy_datasets, recount_shapes,
+        tidy_datasets, tidy_environments, recount_shapes,
         forget_events, forget_audit_entries,
     ):  # fmt: skip
         try:

@@ -12,8 +12,9 @@ from accounts.forms import RefusableForm
 from accounts.models import Account
 from connections.domain.checks import CONFIG
 from connections.kinds import Kind
-from connections.models import Connection, Destination
+from connections.models import Connection, CookbookCheckout, Destination
 from connections.providers.configs import ConfigField
+from connections.providers.official import SDK_VERSION
 from wire.errors import InvalidArgument, Violation, capped
 
 _PLAIN = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
@@ -175,6 +176,35 @@ class DestinationForm(RefusableForm):
         super().__init__(data, initial={name: getattr(row, name) for name in told} if row else None)
         is_set = row is not None and bool(row.secret)
         self.fields["secret"].help_text = _KEPT if is_set else _SEALED
+        if row is not None:
+            del self.fields["name"]
+
+
+class CheckoutForm(RefusableForm):
+    """A checkout of the public cookbook; of a new one its name, too."""
+
+    name = WrittenField(
+        help_text="Its id, for ever: a-z, 0-9 and hyphen. Its recipes are called NAME/sft_loop and so on.",
+        widget=forms.TextInput(attrs=_PLAIN | {"placeholder": "official"}),
+    )
+    path = WrittenField(
+        label="Folder",
+        help_text="Its whole path on the machine of the workers, whose user owns it. Nothing is written there.",
+        widget=forms.TextInput(attrs=_PLAIN | {"placeholder": "/srv/cookbook"}),
+    )
+    commit = WrittenField(
+        help_text="The commit that counts, whatever is checked out: its id, as git rev-parse HEAD says it.",
+        widget=forms.TextInput(attrs=_PLAIN),
+    )
+    sdk = WrittenField(
+        label="Version of the SDK",
+        help_text="Of the official SDK, which its recipes get.",
+        widget=forms.TextInput(attrs=_PLAIN),
+    )
+
+    def __init__(self, data: Any = None, *, row: CookbookCheckout | None = None) -> None:
+        told = {name: getattr(row, name) for name in ("path", "commit", "sdk")} if row else {"sdk": SDK_VERSION}
+        super().__init__(data, initial=told)
         if row is not None:
             del self.fields["name"]
 

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from accounts.models import Account
 from connections.capacities import free_words, read_capacity, would_wait
+from connections.providers.official import Checkout
 from connections.states import ConnectionState
 from wire import names
 
@@ -185,6 +186,11 @@ class CookbookCheckout(models.Model):
     def resource_name(self) -> str:
         """What the audit log calls it."""
         return names.checkout_of_cookbook(self.name)
+
+    @property
+    def as_told(self) -> Checkout:
+        """What a recipe's process is told of it."""
+        return Checkout(self.name, self.path, self.commit, self.sdk)
 
 
 class Instance(models.Model):

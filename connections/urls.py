@@ -13,6 +13,7 @@ from connections.views.acts import (
     connections_common_order,
     instance_settle,
 )
+from connections.views.checkouts import checkout_edit, checkout_new, checkout_remove, checkouts
 from connections.views.destinations import destination_edit, destination_new, destination_remove, destinations
 from connections.views.editing import connection_edit, connection_lend, connection_new, connection_pause
 from connections.views.overview import connection, connections
@@ -34,5 +35,9 @@ urlpatterns = [
     path("destinations/new", destination_new, name="destination_new"),
     path("destinations/<slug:name>/edit", destination_edit, name="destination_edit"),
     path("destinations/<slug:name>/remove", destination_remove, name="destination_remove"),
+    path("checkouts", checkouts, name="checkouts"),
+    path("checkouts/new", checkout_new, name="checkout_new"),
+    path("checkouts/<slug:name>/edit", checkout_edit, name="checkout_edit"),
+    path("checkouts/<slug:name>/remove", checkout_remove, name="checkout_remove"),
     path("instance", instance_settle, name="instance_settle"),
 ]

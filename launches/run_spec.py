@@ -6,7 +6,7 @@ from django.conf import settings
 
 from catalog.usage import RENDERERS
 from connections.models import CookbookCheckout
-from connections.providers.official import Checkout, module_of
+from connections.providers.official import module_of
 from connections.providers.runs import RunSpec
 from connections.providers.spec import TrainerSpec
 from launches.models import Launch
@@ -22,7 +22,7 @@ def run_spec(launch: Launch) -> RunSpec:
         raise FailedPrecondition(f"The recipe {spec.recipe} is offered no more: a superuser removed checkout {name}.")
     return RunSpec(
         recipe=spec.recipe,
-        checkout=Checkout(row.name, row.path, row.commit, row.sdk),
+        checkout=row.as_told,
         url=settings.SLIPWAY_URL,
         shape=spec.training_shape_version,
         base_model=spec.base_model,

@@ -5,14 +5,16 @@ SDK in version SDK, and what `training/pyproject.toml` asks for, with tinker in 
 names where there is one. The checkout itself is only read. Standard library only, but for what makes the trainer's
 environment.
 
-A stamp, written last, says that all is there: with it a second call does nothing. Concurrent calls wait for each other.
-Exit code 1, and one line on stderr, where it cannot be done.
+A stamp, written last, says that all is there: with it a second call does nothing. Concurrent calls wait for each other,
+by ENVIRONMENT.lock; ENVIRONMENT.state says which stage it is in, or why it could not be made. Exit code 1, and one line
+on stderr, where it cannot be done.
 """
 
 from __future__ import annotations
 
 import fcntl
 import io
+import json
 import os
 import re
 import shutil
@@ -20,6 +22,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from trainer.prepare import CannotPrepareError, create, install, say
@@ -40,22 +43,39 @@ def prepare(environment: Path, checkout: Path, commit: str, sdk: str) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (environment / STAMP).exists():
             shutil.rmtree(environment, ignore_errors=True)
-            _build(environment, checkout, commit, sdk)
+            try:
+                _build(environment, checkout, commit, sdk)
+            except (CannotPrepareError, OSError) as error:
+                note(environment, str(error), failed=True)
+                raise
         say("Environment ready")
 
 
+def note(environment: Path, line: str, *, failed: bool = False) -> None:
+    """Leave what it does, or why it could not, for whoever asks how the environment stands."""
+    part = Path(f"{environment}.part")
+    with suppress(OSError):  # a full disk: it goes on or ends, noted or not
+        part.write_text(json.dumps({"line": line, "failed": failed}), encoding="utf-8")
+        part.replace(f"{environment}.state")
+
+
+def _stage(environment: Path, line: str) -> None:
+    say(line)
+    note(environment, line)
+
+
 def _build(environment: Path, checkout: Path, commit: str, sdk: str) -> None:
-    say(f"Copying commit {commit[:12]} of the checkout")
+    _stage(environment, f"Copying commit {commit[:12]} of the checkout")
     code = environment / CODE
     code.mkdir(parents=True)
     _export(checkout, commit, code)
     wanted = list(_requirements(code / FOLDER, sdk))
-    say("Creating environment")
+    _stage(environment, "Creating environment")
     pip = create(environment / VENV)
     (environment / "requirements.txt").write_text("\n".join(wanted), encoding="utf-8")
     (environment / "constraints.txt").write_text("\n".join(_locked(code / FOLDER)), encoding="utf-8")
     if wanted:
-        say(f"Installing {', '.join(wanted)} (some GB, minutes)")
+        _stage(environment, f"Installing {', '.join(wanted)} (some GB, minutes)")
         files = ["-r", str(environment / "requirements.txt"), "-c", str(environment / "constraints.txt")]
         install(pip, environment / VENV, files, "The packages could not be installed")
     (environment / STAMP).touch()

@@ -350,6 +350,16 @@ TABLE: dict[str, list[Case]] = {
         get("/destinations/made-up/remove", superusers(MISSING)),
         post("/destinations/made-up/remove", superusers(MISSING)),
     ],
+    "checkouts": [get("/checkouts", superusers(OK))],
+    "checkout_new": [
+        get("/checkouts/new", superusers(OK)),
+        post("/checkouts/new", superusers(UNPROCESSABLE)),  # nothing is told
+    ],
+    "checkout_edit": [get("/checkouts/made-up/edit", superusers(MISSING))],
+    "checkout_remove": [
+        get("/checkouts/made-up/remove", superusers(MISSING)),
+        post("/checkouts/made-up/remove", superusers(MISSING)),
+    ],
     "model_pushes": [
         get(of_trained("/pushes"), members(OK)),
         post(of_trained("/pushes"), at_least(Role.LAUNCHER, UNPROCESSABLE), destination="made-up"),

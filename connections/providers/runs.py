@@ -6,8 +6,10 @@ is. So its states, endings and log are an attempt's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
 from connections.providers.base import LogChunk, Observation, Reference
@@ -72,6 +74,24 @@ class RunProgress:
     output: Mapping[str, str] = field(default_factory=dict)
 
 
+class EnvironmentState(StrEnum):
+    """Of what a checkout's commit runs in: made by the first run, being made, there, or could not be made."""
+
+    ABSENT = "ABSENT"
+    MAKING = "MAKING"
+    READY = "READY"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True)
+class RecipeEnvironment:
+    """How it stands: `line` is the stage that is under way, or why it could not be made; `since` when it was there."""
+
+    state: EnvironmentState
+    line: str = ""
+    since: datetime | None = None
+
+
 class RunProvider(Protocol):
     """Where runs run."""
 
@@ -98,6 +118,12 @@ class RunProvider(Protocol):
 
     def delete(self, account: str, job: str) -> None:
         """Remove all files of a job's runs, of which none is under way. Errors: `Retryable`."""
+
+    def environment(self, checkout: Checkout) -> RecipeEnvironment:
+        """How that of the checkout's commit stands. Errors: `Retryable`."""
+
+    def keep_environments(self, checkouts: Sequence[Checkout]) -> None:
+        """Remove all environments but those of the checkouts, and of what is under way. Errors: `Retryable`."""
 
 
 @runtime_checkable

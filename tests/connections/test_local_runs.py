@@ -20,7 +20,7 @@ from connections.providers.base import NotYet, Observation, Reference
 from connections.providers.local.limits import Limits
 from connections.providers.local.provider import LocalProvider
 from connections.providers.official import Checkout
-from connections.providers.runs import RunProgress, RunSpec, RunSubmission
+from connections.providers.runs import EnvironmentState, RunProgress, RunSpec, RunSubmission
 from connections.providers.spec import DatasetFile
 from connections.providers.states import FINAL, AttemptState, Reason
 from connections.providers.trainer_files import files, run_files
@@ -143,11 +143,19 @@ def test_one_that_is_asked_to_end_does_and_says_what_it_said(
     copy = provider.root / "runs" / "jobs" / "team-a" / "job-1" / files.DATASET
     provider.runs.forget_data(REFERENCE)
     assert copy.exists(), "it is still read"
+    checkout, environments = submission("wait").spec.checkout, provider.root / "recipe-environments"
+    provider.runs.keep_environments([])
+    assert provider.runs.environment(checkout).state is EnvironmentState.READY, "it is still in use"
     provider.runs.stop(REFERENCE)
     assert ended(provider).state is AttemptState.CANCELLED
     provider.runs.forget_data(REFERENCE)
     assert not copy.exists()
     wait_for(lambda: left(provider) == [])
+    provider.runs.keep_environments([checkout])
+    assert provider.runs.environment(checkout).state is EnvironmentState.READY, "its checkout is named"
+    provider.runs.keep_environments([replace(checkout, commit="0" * 40)])
+    assert provider.runs.environment(checkout).state is EnvironmentState.ABSENT
+    assert not [*environments.iterdir(), *environments.with_name(f"{environments.name}.removed").iterdir()]
     assert provider.runs.progress(REFERENCE).percent == 1
     provider.runs.delete("team-a", "job-1")
     assert not list((provider.root / "runs" / "jobs" / "team-a").glob("job-1/attempts/*"))
@@ -174,11 +182,17 @@ def test_what_it_measures_has_a_format_of_its_own_and_what_it_does_not_take_is_s
 def test_a_commit_that_is_gone_is_said(provider: LocalProvider, submission: Callable[[str], RunSubmission]) -> None:
     given = submission("train")
     gone = replace(given.spec, checkout=replace(given.spec.checkout, commit="0" * 40))
+    assert provider.runs.environment(gone.checkout).state is EnvironmentState.ABSENT
     start(provider, replace(given, spec=gone))
     over = ended(provider)
     assert over.reason is Reason.ENVIRONMENT
     assert "The recipe's environment could not be prepared" in over.detail
     assert "git cannot read commit 000000000000" in over.detail
+    told = provider.runs.environment(gone.checkout)
+    assert told.state is EnvironmentState.FAILED and told.line.startswith("git cannot read commit 000000000000 of ")
+    (lock,) = (provider.root / "recipe-environments").glob("*.lock")
+    with files.locked(lock, 0):
+        assert provider.runs.environment(gone.checkout).state is EnvironmentState.MAKING
 
 
 def link(folder: Path, name: str) -> None:

@@ -6,19 +6,18 @@ that nothing else has. Its environment is that of its checkout's commit, made by
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from connections.providers.base import LogChunk, Observation, Reference
-from connections.providers.local import plan, processes
+from connections.providers.base import LogChunk, Observation, Reference, Retryable
+from connections.providers.local import plan, processes, recipe_environments
 from connections.providers.local.attempts import LocalAttempts
 from connections.providers.local.datasets import LocalDatasets, forget_copies, let_read
 from connections.providers.local.limits import Limits
@@ -26,14 +25,13 @@ from connections.providers.local.queue import Queue
 from connections.providers.local.reach import PASSED_BY_ALL
 from connections.providers.local.users import RUNS, JobUser, JobUsers
 from connections.providers.official import Checkout, module_of
-from connections.providers.runs import RunProgress, RunSpec, RunSubmission
+from connections.providers.runs import RecipeEnvironment, RunProgress, RunSpec, RunSubmission
 from connections.providers.trainer_files import files, run_files
 from connections.providers.trainer_files.job_folders import JobFolders
 
 OWN = (files.RECORDS, files.HOME)
 ABOVE = 5
 """Folders from a run's own up to that of all runs."""
-ENVIRONMENTS = "recipe-environments"
 CODE, VENV = "checkout", "venv"
 
 
@@ -102,6 +100,33 @@ class LocalRuns:
         """Remove the folders of those that ended before then. Errors: `OSError`."""
         self._folders.forget_attempts(before, files.EXIT)
 
+    def environment(self, checkout: Checkout) -> RecipeEnvironment:
+        """How that of the checkout's commit stands. Errors: `Retryable`."""
+        with self.faults():
+            return recipe_environments.look_at(recipe_environments.environment_of(checkout, self.root))
+
+    def keep_environments(self, checkouts: Sequence[Checkout]) -> None:
+        """Remove all environments but those of the checkouts, and of what is under way. Errors: `Retryable`."""
+        with self.faults():
+            with self._queue.turn():
+                needed = [*checkouts, *self._under_way()]
+                recipe_environments.set_aside(
+                    self.root, [recipe_environments.environment_of(each, self.root) for each in needed]
+                )
+            recipe_environments.empty(self.root)
+
+    def _under_way(self) -> Iterator[Checkout]:
+        """Those whose recipes run or wait for a slot. Errors: `Retryable` where that cannot be told."""
+        for reference in self._queue.references():
+            try:
+                recorded = json.loads((self._queue.directory(reference) / files.SUBMISSION).read_bytes())
+                checkout = RunSpec.from_json(recorded["spec"]).checkout
+            except (ValueError, KeyError, TypeError) as error:
+                words = f"What recipe {reference.job} runs cannot be read, so no environment is removed."
+                raise Retryable(words) from error
+            if checkout is not None:
+                yield checkout
+
     def live(self) -> list[Path]:
         """The folders of those that run."""
         return [self._queue.directory(reference) for reference in self._queue.live()]
@@ -118,10 +143,6 @@ class LocalRuns:
     def _queue(self) -> Queue:
         return Queue(self._folders, self.slots, self._begin)
 
-    def _environment(self, checkout: Checkout) -> Path:
-        said = hashlib.sha256(f"{checkout.path}\0{checkout.commit}\0{checkout.sdk}".encode()).hexdigest()
-        return self.root / ENVIRONMENTS / f"{checkout.commit[:12]}-{said[:12]}"
-
     def _begin(self, directory: Path) -> int:
         """Start the wrapper of a run. Errors: `OSError`, `Retryable`."""
         recorded = json.loads((directory / files.SUBMISSION).read_bytes())
@@ -129,7 +150,7 @@ class LocalRuns:
         for name in OWN:
             files.make_directory(directory / name)
         files.write_json(directory / files.CONFIG, self._config(directory, spec, reference))
-        environment = self._environment(spec.checkout)
+        environment = recipe_environments.environment_of(spec.checkout, self.root)
         obstacle = self.users.obstacle()
         user = None if obstacle else self._user(directory, environment.parent)
         commands = plan.make_plan(
