@@ -16,6 +16,7 @@ from accounts.domain.begin_sign_in import begin_sign_in
 from accounts.domain.end_sign_in import fail_sign_in, pass_sign_in, sign_in
 from accounts.domain.hand_over import is_break_glass
 from accounts.domain.sign_out import sign_out
+from accounts.middleware import SECOND_FACTOR_KEY
 from accounts.models import User
 from accounts.origins import origin_of
 from accounts.provider import provider_of
@@ -58,6 +59,8 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
         super().login(request, user)
         if provider := provider_of(request, user):
             request.session.set_expiry(timedelta(hours=settings.SLIPWAY_OIDC_SESSION_HOURS))
+            if getattr(request, "had_second_factor", settings.SLIPWAY_OIDC_MFA):
+                request.session[SECOND_FACTOR_KEY] = True
         note_sign_in(request, user, provider)
 
     def logout(self, request: SlipwayRequest) -> None:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import allauth.account.admin
+import allauth.mfa.admin
 import allauth.socialaccount.admin  # noqa: F401 - these register what is unregistered below
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
@@ -27,6 +29,7 @@ from accounts.domain.deactivate_user import deactivate_user
 from accounts.domain.reactivate_user import reactivate_user
 from accounts.domain.record import record
 from accounts.domain.remove_member import remove_member
+from accounts.domain.remove_second_factors import remove_second_factors
 from accounts.domain.revoke_api_key import revoke_api_key
 from accounts.models import Account, ApiKey, AuditEntry, Invitation, Membership, User
 from accounts.names import accounts_alike, users_alike
@@ -42,7 +45,7 @@ admin.site.logout = sign_out  # type: ignore[method-assign]
 admin.site.password_change = RedirectView.as_view(pattern_name="account_change_password")  # type: ignore[method-assign,assignment]
 admin.site.site_header = admin.site.site_title = "Slipway administration"
 # Not used here, or written by verbs alone: nothing of it is written past the audit log.
-admin.site.unregister([Group, EmailAddress, SocialAccount, SocialApp, SocialToken])
+admin.site.unregister([Group, EmailAddress, SocialAccount, SocialApp, SocialToken, Authenticator])
 
 Row = TypeVar("Row", bound=Model)
 
@@ -91,7 +94,7 @@ class SlipwayUserAdmin(UserAdmin[User]):
     list_display = ("username", "email", "is_active", "is_superuser")
     list_filter = ("is_active", "is_superuser")
     filter_horizontal = ()
-    actions = ("deactivate", "reactivate")
+    actions = ("deactivate", "reactivate", "remove_factors")
 
     form, add_form = ChangeForm, AddForm
 
@@ -129,6 +132,17 @@ class SlipwayUserAdmin(UserAdmin[User]):
             queryset,
             lambda user: reactivate_user(actor=actor, user=user),
             lambda user: f"{user} gets in again.",
+        )
+
+    @admin.action(description="Remove the second factors of the selected users")
+    def remove_factors(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """By the verb, for who lost them."""
+        actor = actor_of(request)
+        _to_each(
+            request,
+            queryset,
+            lambda user: remove_second_factors(actor=actor, user=user),
+            lambda user: f"{user} signs in without a second factor, until they set one up again.",
         )
 
     def log_addition(self, request: HttpRequest, obj: User, message: Any) -> LogEntry:

@@ -11,6 +11,8 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
+        from accounts.second_factor import connect_signals  # noqa: PLC0415
         from accounts.tables import refuse_newer  # noqa: PLC0415  # it asks the registry that is ready now
 
         pre_migrate.connect(refuse_newer, sender=self)
+        connect_signals()

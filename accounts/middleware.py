@@ -1,17 +1,26 @@
-"""The account that a signed-in user currently works in."""
+"""The account that a signed-in user currently works in, and the second factor that their role may ask for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
+from allauth.mfa.models import Authenticator
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
+from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.models import Account, Membership
 from accounts.queries import memberships_of
 from accounts.roles import Role
 
 SESSION_KEY = "active_account"
+SECOND_FACTOR_KEY = "second_factor"
+"""Of a session that a second factor, too, was shown for."""
 PREFERRED_ACCOUNT = "local"
 
 
@@ -44,3 +53,51 @@ def active_account(get_response: Callable[[HttpRequest], HttpResponse]) -> Calla
         return get_response(request)
 
     return middleware
+
+
+def require_second_factor(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware: who has one of SLIPWAY_MFA_ROLES somewhere, and showed no second factor, sets one up before all else.
+
+    Superusers count as admins. It costs pages nothing where that is not set, and no query where the session had one.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        return get_response(request)
+
+    def look(request: HttpRequest, *_: Any) -> HttpResponse | None:
+        if not settings.SLIPWAY_MFA_ROLES or settings.SESSION_COOKIE_NAME not in request.COOKIES:
+            return None
+        name = request.resolver_match.url_name if request.resolver_match else None
+        if name in _WITHOUT or not request.user.is_authenticated or request.session.get(SECOND_FACTOR_KEY):
+            return None
+        return _send_to_second_factor(request) if _must_have_one(request) else None
+
+    middleware.process_view = look  # type: ignore[attr-defined]
+    return middleware
+
+
+_WITHOUT = {
+    *("mfa_index", "mfa_activate_totp", "mfa_view_recovery_codes"),
+    *("account_login", "account_logout", "account_reauthenticate", "mfa_reauthenticate"),
+    *("openid_connect_login", "openid_connect_callback", "set_theme", "switch_account"),
+    *("healthz", "readyz", "statusz", "metrics", "version"),
+}
+"""What is there for who has to show a second factor, and did not yet."""
+
+
+def _must_have_one(request: HttpRequest) -> bool:
+    roles = {str(membership.role) for membership in request.standing.memberships}  # type: ignore[attr-defined]
+    if getattr(request.user, "is_superuser", False):
+        roles.add(Role.ADMIN)
+    return not roles.isdisjoint(settings.SLIPWAY_MFA_ROLES)
+
+
+def _send_to_second_factor(request: HttpRequest) -> HttpResponse:
+    """To show the one that they have, or to set one up."""
+    has_one = Authenticator.objects.filter(user_id=request.user.pk).exists()
+    if has_one:
+        address = f"{reverse('mfa_reauthenticate')}?{urlencode({'next': request.get_full_path()})}"
+    else:
+        messages.warning(request, "Your role here asks for a second factor. Set one up, then all else opens.")
+        address = reverse("mfa_index")
+    return HttpResponseClientRedirect(address) if getattr(request, "htmx", False) else HttpResponseRedirect(address)

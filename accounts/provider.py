@@ -46,6 +46,9 @@ class ProviderAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         """Let the groups act, or say why nobody gets in. Errors: `ImmediateHttpResponse`."""
         claims = _claims(sociallogin)
         sociallogin.groups = groups_in(claims, settings.SLIPWAY_OIDC_GROUPS_CLAIM)
+        ways = claims.get("amr")
+        if isinstance(ways, list) and "mfa" in ways:
+            request.had_second_factor = True  # type: ignore[attr-defined]  # for who begins the session
         sociallogin.email_addresses = []  # allauth would look for who else has them; here they open nothing
         sociallogin.account.extra_data = {}
         if sociallogin.is_existing:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from allauth.account import views as allauth
+from allauth.mfa.recovery_codes import views as codes
+from allauth.mfa.totp import views as app
 from django.urls import path
 
 from accounts.views.account_settings import account_settings
@@ -11,17 +13,31 @@ from accounts.views.invitations import invitation
 from accounts.views.keys import key_revoke, keys
 from accounts.views.members import invitation_revoke, member_remove, member_role, members
 from accounts.views.password import password
-from accounts.views.security import security
-from accounts.views.signing_in import provider_answers, sign_in, sign_in_again, sign_in_by_provider, sign_out
+from accounts.views.security import security, set_up_app
+from accounts.views.signing_in import (
+    provider_answers,
+    second_factor,
+    second_factor_again,
+    sign_in,
+    sign_in_again,
+    sign_in_by_provider,
+    sign_out,
+)
 from accounts.views.standing import switch_account
 
 urlpatterns = [
     path("sign-in", sign_in, name="account_login"),
     path("sign-in/again", sign_in_again, name="account_reauthenticate"),
+    path("sign-in/again/code", second_factor_again, name="mfa_reauthenticate"),
+    path("sign-in/code", second_factor, name="mfa_authenticate"),
     path("sign-in/<slug:provider_id>", sign_in_by_provider, name="openid_connect_login"),
     path("sign-in/<slug:provider_id>/answer", provider_answers, name="openid_connect_callback"),
     path("sign-out", sign_out, name="account_logout"),
     path("security", security, name="mfa_index"),
+    path("security/app", set_up_app, name="mfa_activate_totp"),
+    path("security/app/remove", app.deactivate_totp, name="mfa_deactivate_totp"),
+    path("security/codes", codes.view_recovery_codes, name="mfa_view_recovery_codes"),
+    path("security/codes/new", codes.generate_recovery_codes, name="mfa_generate_recovery_codes"),
     path("password", password, name="account_change_password"),
     path("inactive", allauth.account_inactive, name="account_inactive"),
     path("invitations/<str:token>", invitation, name="invitation"),

@@ -465,6 +465,19 @@ _SETTINGS = [
         "Days after somebody's last sign-in by the provider for which their API keys open anything.",
     ),
     Setting(
+        "SLIPWAY_OIDC_MFA",
+        flag,
+        False,
+        "Whether the provider asks everybody for a second factor; then none is asked for here after it. "
+        "A sign-in whose claim amr names mfa counts so in any case.",
+    ),
+    Setting(
+        "SLIPWAY_MFA_ROLES",
+        roles,
+        None,
+        "Roles, between commas, whose holders sign in with a second factor; superusers count as admin.",
+    ),
+    Setting(
         "SLIPWAY_RECORDS_DAYS",
         positive,
         365,

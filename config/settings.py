@@ -11,6 +11,7 @@ from csp.constants import NONE, SELF
 from kombu.entity import Queue
 
 from accounts.groups import Grants
+from accounts.roles import Role
 from config import logs
 from config.environment import SettingError, port_in, read, set_variables
 from config.keys import SEALING, SECRET, SIGNING, key_of
@@ -127,6 +128,8 @@ SLIPWAY_OIDC_ROLES: Grants = read("SLIPWAY_OIDC_ROLES") or ()
 SLIPWAY_OIDC_ONLY: bool = read("SLIPWAY_OIDC_ONLY")
 SLIPWAY_OIDC_SESSION_HOURS: int = read("SLIPWAY_OIDC_SESSION_HOURS")
 SLIPWAY_OIDC_KEY_DAYS: int = read("SLIPWAY_OIDC_KEY_DAYS")
+SLIPWAY_OIDC_MFA: bool = read("SLIPWAY_OIDC_MFA")
+SLIPWAY_MFA_ROLES: tuple[Role, ...] = read("SLIPWAY_MFA_ROLES") or ()
 _oidc_client: str = read("SLIPWAY_OIDC_CLIENT_ID")
 if SLIPWAY_OIDC_ISSUER and not _oidc_client:
     raise SettingError("SLIPWAY_OIDC_CLIENT_ID is not set: give the id that the provider knows this Slipway by")
@@ -147,6 +150,7 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
+    "allauth.mfa",
     "csp",
     "django_htmx",
     "template_partials",
@@ -178,6 +182,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "config.middleware.limit_strangers",
     "accounts.middleware.active_account",
+    "accounts.middleware.require_second_factor",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -236,6 +241,14 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "catalog"
 ACCOUNT_SESSION_REMEMBER = True
+MFA_ADAPTER = "accounts.second_factor.SecondFactorAdapter"
+MFA_FORMS = {
+    "authenticate": "accounts.second_factor.SignInCode",
+    "reauthenticate": "accounts.second_factor.CodeAgain",
+}
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # addresses open nothing here
+MFA_TOTP_TOLERANCE = 1
 SOCIALACCOUNT_ADAPTER = "accounts.provider.ProviderAdapter"
 SOCIALACCOUNT_REAUTHENTICATION_REQUIRED = True
 SOCIALACCOUNT_PROVIDERS = {

@@ -142,6 +142,12 @@ TABLE: dict[str, list[Case]] = {
     "set_theme": [post("/theme", everybody(FOUND), theme="dark")],
     "account_login": [get("/sign-in", everybody(FOUND) | {ANONYMOUS: OK})],
     "account_reauthenticate": [get("/sign-in/again", signed_in(OK)), post("/sign-in/again", signed_in(UNPROCESSABLE))],
+    "mfa_reauthenticate": [get("/sign-in/again/code", signed_in(FOUND))],  # nobody has a code: on to the password
+    "mfa_authenticate": [get("/sign-in/code", everybody(FOUND))],  # nobody is asked for one
+    "mfa_activate_totp": [get("/security/app", signed_in(FOUND))],  # on to the password
+    "mfa_deactivate_totp": [get("/security/app/remove", signed_in(MISSING))],
+    "mfa_view_recovery_codes": [get("/security/codes", signed_in(MISSING))],
+    "mfa_generate_recovery_codes": [get("/security/codes/new", signed_in(FOUND))],
     "openid_connect_login": [post("/sign-in/oidc", everybody(MISSING))],  # tests/accounts/test_provider.py
     "openid_connect_callback": [get("/sign-in/oidc/answer", everybody(MISSING))],
     "mfa_index": [get("/security", signed_in(OK))],

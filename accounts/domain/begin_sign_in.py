@@ -32,14 +32,17 @@ class SignInAttempt:
 
 
 @transaction.atomic
-def begin_sign_in(*, typed: str, address: str, now: datetime) -> SignInAttempt:
+def begin_sign_in(*, typed: str, address: str, now: datetime, purpose: str = "") -> SignInAttempt:
     """Count a failure, so that of many tries at once no more get through than of many in a row.
+
+    Each `purpose` is counted by itself: what is not the password, but asked for after it.
 
     Errors: `TooMany`, where one has to wait; that counts nothing.
     """
     user = user_by_name(typed)
     is_new = user is None or not SeenAddress.objects.filter(user=user, digest=digest_of_address(address)).exists()
-    limits = _limits(f"user {user.pk}" if user else f"name {typed.casefold()}", neighbourhood(address), is_new)
+    name = f"user {user.pk}" if user else f"name {typed.casefold()}"
+    limits = _limits(f"{purpose} of {name}" if purpose else name, neighbourhood(address), is_new)
     rows = _lock(limits, user, now)
     wait = max(row.open_at for row in rows.values()) - now
     if wait > timedelta(0):

@@ -8,6 +8,8 @@ from typing import Any
 
 from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
 from allauth.account.views import LoginView, LogoutView, ReauthenticateView
+from allauth.mfa.base.views import AuthenticateView
+from allauth.mfa.base.views import ReauthenticateView as MfaReauthenticateView
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.db import connection
@@ -43,6 +45,14 @@ class SignIn(TellsHowItEnded, LoginView):  # type: ignore[misc]
 
 class SignInAgain(TellsHowItEnded, ReauthenticateView):  # type: ignore[misc]
     """By a password, before something that a session alone is not enough for."""
+
+
+class SecondFactor(TellsHowItEnded, AuthenticateView):  # type: ignore[misc]
+    """The code, after the password or the provider."""
+
+
+class SecondFactorAgain(TellsHowItEnded, MfaReauthenticateView):  # type: ignore[misc]
+    """The code, before something that a session alone is not enough for."""
 
 
 @require_POST
@@ -88,3 +98,5 @@ def _ask_provider(request: HttpRequest, provider_id: str, view: str) -> HttpResp
 sign_in = SignIn.as_view()
 sign_out = LogoutView.as_view()
 sign_in_again = SignInAgain.as_view()
+second_factor = SecondFactor.as_view()
+second_factor_again = SecondFactorAgain.as_view()

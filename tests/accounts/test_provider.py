@@ -222,3 +222,19 @@ def test_without_a_provider_there_is_no_such_door(client: Client) -> None:
 def test_a_grant_that_gives_nothing_is_refused(raw: str) -> None:
     with pytest.raises(ValueError, match="is none of group=account:role"):
         read_grants(raw)
+
+
+def test_the_second_factor_of_the_provider_counts(
+    provider: IdentityProvider, settings: Settings, client: Client
+) -> None:
+    settings.SLIPWAY_MFA_ROLES = (Role.ADMIN,)
+    anna = provider.add("anna", "leads")
+    enter(client, "anna")
+    assert client.get("/launches").headers["Location"] == "/security"
+    anna.more["amr"] = ["pwd", "mfa"]
+    enter(client, "anna")
+    assert client.get("/launches").status_code == 200
+    del anna.more["amr"]
+    settings.SLIPWAY_OIDC_MFA = True
+    enter(client, "anna")
+    assert client.get("/launches").status_code == 200

@@ -1,0 +1,138 @@
+"""allauth's hooks of second factors: how secrets are kept, how often a code is tried, and which sessions had one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.core import context
+from allauth.mfa import signals
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
+from allauth.mfa.models import Authenticator
+from allauth.mfa.utils import is_mfa_enabled
+from cryptography.fernet import Fernet, MultiFernet
+from django import forms
+from django.conf import settings
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from accounts.actors import Actor, user_actor
+from accounts.domain.begin_sign_in import begin_sign_in
+from accounts.domain.end_sign_in import fail_sign_in, pass_sign_in
+from accounts.domain.record import record
+from accounts.middleware import SECOND_FACTOR_KEY
+from accounts.models import User
+from accounts.origins import origin_of
+from wire.errors import TooMany
+from wire.names import user_name
+
+_SECONDS_OF_A_CODE = 120
+"""Longer than a code of an app is taken, with a clock that is half a minute off either way."""
+
+
+class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
+    """Secrets are sealed in the database, as those of connections are."""
+
+    def encrypt(self, text: str) -> str:
+        """Under the first of the sealing keys."""
+        return _keys().encrypt(text.encode()).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """Under any of them. Errors: `InvalidToken` of cryptography, where none fits."""
+        return _keys().decrypt(encrypted_text.encode()).decode()
+
+    def get_totp_issuer(self) -> str:
+        """What an app calls the line of codes."""
+        return f"Slipway ({context.request.get_host()})"
+
+    def get_totp_label(self, user: User) -> str:
+        """Whose codes they are."""
+        return user.get_username()
+
+
+class OnceInAWhile:
+    """A form with a code that the throttle lets one try, by itself: a right password gives no more tries at it."""
+
+    user: User
+    errors: Any
+
+    def clean_code(self) -> str:
+        """Errors: `ValidationError`, where it is wrong, was used just now, or one has to wait (`too_many_of`)."""
+        request, now = context.request, timezone.now()
+        actor = _actor(request, self.user)
+        try:
+            attempt = begin_sign_in(
+                typed=self.user.get_username(), address=actor.origin.address, now=now, purpose="second factor"
+            )
+        except TooMany as refusal:
+            request.too_many = refusal
+            raise forms.ValidationError(refusal.message) from None
+        try:
+            code: str = super().clean_code()  # type: ignore[misc]
+            if not cache.add(f"second-factor:{self.user.pk}:{code.strip()}", True, timeout=_SECONDS_OF_A_CODE):
+                raise forms.ValidationError("This code was used already. Wait for the next one.")
+        except forms.ValidationError:
+            fail_sign_in(actor=actor, attempt=attempt, reason="the code of the second factor")
+            raise
+        pass_sign_in(attempt=attempt, now=now)
+        return code
+
+
+class SignInCode(OnceInAWhile, AuthenticateForm):  # type: ignore[misc]
+    """After the password, or the provider."""
+
+
+class CodeAgain(OnceInAWhile, ReauthenticateForm):  # type: ignore[misc]
+    """Before something that a session alone is not enough for."""
+
+
+class ShowsIt:
+    """A view that sets a second factor up, which is shown by that: the session had one."""
+
+    request: HttpRequest
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """As allauth does."""
+        response: HttpResponse = super().form_valid(form)  # type: ignore[misc]
+        self.request.session[SECOND_FACTOR_KEY] = True
+        return response
+
+
+def connect_signals() -> None:
+    """Have these noted from now on."""
+    signals.authenticator_used.connect(_on_used)
+    signals.authenticator_added.connect(_on_added)
+    signals.authenticator_removed.connect(_on_removed)
+    signals.authenticator_reset.connect(_on_reset)
+
+
+def _on_used(request: HttpRequest, **kwargs: Any) -> None:
+    request.session[SECOND_FACTOR_KEY] = True
+
+
+def _on_added(request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any) -> None:
+    _note(request, user, "add_second_factor", authenticator)
+
+
+def _on_removed(request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any) -> None:
+    if not is_mfa_enabled(user):
+        request.session.pop(SECOND_FACTOR_KEY, None)
+    _note(request, user, "remove_second_factor", authenticator)
+
+
+def _on_reset(request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any) -> None:
+    _note(request, user, "renew_recovery_codes", authenticator)
+
+
+def _note(request: HttpRequest, user: User, verb: str, authenticator: Authenticator) -> None:
+    target, after = user_name(user.get_username()), {"kind": str(authenticator.type)}
+    record(actor=_actor(request, user), verb=verb, target=target, account=None, after=after)
+
+
+def _actor(request: HttpRequest, user: User) -> Actor:
+    return user_actor(user, request_id=getattr(request, "request_id", ""), origin=origin_of(request))
+
+
+def _keys() -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in settings.SLIPWAY_SEALING_KEYS])
