@@ -14,10 +14,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+import time
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from functools import cache
 from http.cookies import SimpleCookie
 from importlib import import_module
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -48,6 +50,9 @@ LONGEST_STREAM_SECONDS = 600
 """After this the stream ends; the browser reconnects and is checked again, so a removed member stops seeing wakes."""
 MOST_WAITING, LONGEST_WAIT_SECONDS = 4096, 30.0
 """Of streams that are to be let in."""
+PORTION = 100
+"""Streams that are written to in one go, some 3 ms; what else the process serves comes in between. Smaller ones cost
+more, and the page that refetches would wait for thousands that are told the same."""
 HELLO = "event: hello\ndata: {}\n\n"
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -67,14 +72,12 @@ class Listener:
         self.changed.set()
 
     def tell(self, launch: str, message: str) -> None:
-        """Replace what was pending for the launch."""
+        """Replace what was pending for the launch; it is sent once `changed` is set."""
         self.pending[launch] = message
-        self.changed.set()
 
     def greet_again(self) -> None:
-        """Messages may have been missed: let the client refetch."""
+        """Messages may have been missed: let the client refetch. As `tell`."""
         self.greet = True
-        self.changed.set()
 
     def take(self) -> str:
         """Everything pending as one piece of the stream; empty where there is nothing."""
@@ -82,6 +85,32 @@ class Listener:
         messages, self.pending = list(self.pending.values()), {}
         greeting, self.greet = (HELLO if self.greet else ""), False
         return greeting + "".join(f"event: wake\ndata: {message}\n\n" for message in messages)
+
+
+class Ring:
+    """Wakes listeners in portions, with rests in which the process does other things."""
+
+    def __init__(self) -> None:
+        self._due: dict[Listener, None] = {}
+        self._came = asyncio.Event()
+
+    def add(self, listeners: Iterable[Listener]) -> None:
+        """Each is woken in its turn, once, however often it is added until then."""
+        self._due.update(dict.fromkeys(listeners))
+        self._came.set()
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            await self._came.wait()
+            self._came.clear()
+            while self._due:
+                began = time.perf_counter()
+                for listener in list(islice(self._due, PORTION)):
+                    del self._due[listener]
+                    listener.changed.set()
+                await asyncio.sleep(0)  # in which they write
+                await asyncio.sleep(time.perf_counter() - began)  # as long again is for others, views' threads too
 
 
 class Hub:
@@ -95,7 +124,7 @@ class Hub:
     def listen(self, account_pk: int) -> Any:
         """A listener for the account's launches, for the duration of the block."""
         if self._pump is None or self._pump.done():
-            self._came = asyncio.Event()
+            self._came, self._ring = asyncio.Event(), Ring()
             self._pump = asyncio.create_task(self._run())
         listener = Listener()
         if account_pk not in self._listeners:
@@ -110,7 +139,7 @@ class Hub:
 
     async def _run(self) -> None:
         # No task group: that cancels its tasks once, and the broker's client may swallow a cancellation.
-        await asyncio.gather(self._forward_always(), self._tell_who_is_watched())
+        await asyncio.gather(self._forward_always(), self._ring.run(), self._tell_who_is_watched())
 
     async def _forward_always(self) -> None:
         while True:
@@ -150,11 +179,14 @@ class Hub:
         for group in self._listeners.values():
             for listener in group:
                 listener.greet_again()
+            self._ring.add(group)
 
     def _dispatch(self, channel: str, data: str) -> None:
         launch = json.loads(data)["launch"]
-        for listener in self._listeners.get(int(channel.removeprefix(CHANNEL_PREFIX)), ()):
+        group = self._listeners.get(int(channel.removeprefix(CHANNEL_PREFIX)), set())
+        for listener in group:
             listener.tell(launch, data)
+        self._ring.add(group)
 
 
 hub = Hub()

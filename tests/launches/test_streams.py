@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from accounts.actors import user_actor
 from accounts.models import Account, User
 from accounts.roles import Role
 from launches.domain.cancel_launch import cancel_launch
-from launches.live.streams import Listener, events, hub
+from launches.live.streams import PORTION, Listener, Ring, events, hub
 from launches.live.wake import watched_among
 from tests.launches.gateway_calls import exhausted_database
 from tests.launches.makers import make_launch
@@ -233,5 +234,23 @@ def test_a_slow_reader_is_told_the_newest_of_each_launch_only() -> None:
         listener.tell("b", "b0")
         assert listener.take() == "event: wake\ndata: a999\n\nevent: wake\ndata: b0\n\n"
         assert listener.take() == ""
+
+    asyncio.run(test())
+
+
+def test_thousands_are_woken_in_portions_between_which_others_come() -> None:
+    async def test() -> None:
+        ring, listeners = Ring(), [Listener() for _ in range(10 * PORTION)]
+        for listener in listeners:
+            listener.take()
+        ring.add(listeners)
+        ring.add(listeners)
+        running, woken = asyncio.create_task(ring.run()), [0]
+        async with asyncio.timeout(PATIENCE):
+            while woken[-1] < len(listeners):
+                await asyncio.sleep(0)
+                woken.append(sum(listener.changed.is_set() for listener in listeners))
+        assert max(after - before for before, after in pairwise(woken)) == PORTION
+        running.cancel()
 
     asyncio.run(test())
