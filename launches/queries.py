@@ -167,6 +167,11 @@ def find_launch(member_of: Collection[int], uid: uuid.UUID) -> Launch | None:
     )
 
 
+def find_measured(member_of: Collection[int], uid: uuid.UUID) -> Launch | None:
+    """The same with its plan alone: pages that are open ask for what was measured several times a second."""
+    return Launch.objects.filter(uid=uid, account__in=list(member_of)).only("plan").first()
+
+
 def attempts_of(launch: Launch) -> list[Attempt]:
     """The attempts of a launch without their logs, newest first, at most fifty."""
     return list(launch.attempts.defer("log_tail").order_by("-number")[:MOST_ATTEMPTS])

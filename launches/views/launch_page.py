@@ -45,6 +45,7 @@ from launches.queries import (
     attempts_of,
     deleted_by,
     find_launch,
+    find_measured,
     log_tail_of,
     states_of,
     timeline_of,
@@ -100,7 +101,9 @@ def launch_metrics(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
 
     Evaluations are losses of held-out rows by step, all of them: each comes after the record of its step.
     """
-    launch = look_at(request, uid).launch
+    launch = find_measured(member_of(request), uid)
+    if launch is None:
+        raise Http404("There is no such launch.")
     series = records_by_attempt(launch)
     records = curve_of(series, after=_position(request))
     measured = evaluations_of(series) if launch.plan else []
