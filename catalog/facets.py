@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from operator import attrgetter
@@ -89,9 +89,16 @@ def passes(group: FacetBucket, filters: CatalogFilters, *, ignoring: str = "") -
     return ignoring == "gpus" or filters.gpus is None or group.gpus <= filters.gpus
 
 
-def count(groups: Iterable[FacetBucket], filters: CatalogFilters, *, ignoring: str = "") -> int:
+def passing(groups: Sequence[FacetBucket], filters: CatalogFilters, *, ignoring: str = "") -> Sequence[FacetBucket]:
+    """The groups that pass: as a rule no filter is in force, or one that asks for its own counts."""
+    if set(filters.active) <= {ignoring, "q"}:
+        return groups
+    return [group for group in groups if passes(group, filters, ignoring=ignoring)]
+
+
+def count(groups: Sequence[FacetBucket], filters: CatalogFilters, *, ignoring: str = "") -> int:
     """Shapes that pass all filters but the ignored one."""
-    return sum(group.shapes for group in groups if passes(group, filters, ignoring=ignoring))
+    return sum(group.shapes for group in passing(groups, filters, ignoring=ignoring))
 
 
 def options(groups: Sequence[FacetBucket], filters: CatalogFilters, name: str) -> list[FacetOption]:
@@ -103,8 +110,8 @@ def options(groups: Sequence[FacetBucket], filters: CatalogFilters, name: str) -
         return _bounds(groups, filters, name)
     facet, chosen = FACETS[_PLACES[name]], filters.values(name)
     counts = dict.fromkeys((*_in_order(groups, facet), *chosen), 0)
-    for group in groups:
-        if (value := group.of(name)) in counts and passes(group, filters, ignoring=name):
+    for group in passing(groups, filters, ignoring=name):
+        if (value := group.of(name)) in counts:
             counts[value] += group.shapes
     return [FacetOption(value, facet.label(value), number, value in chosen) for value, number in counts.items()]
 
@@ -146,13 +153,14 @@ def _in_order(groups: Sequence[FacetBucket], facet: Facet) -> list[str]:
     """The values that there are; what says nothing is none."""
     if facet.always:
         return list(facet.always)
-    ranked = sorted(groups, key=lambda group: facet.rank(group.of(facet.name), group.first, group.here))
-    return [value for value in dict.fromkeys(group.of(facet.name) for group in ranked) if value]
+    alike = dict.fromkeys((group.of(facet.name), group.first, group.here) for group in groups)
+    ranked = sorted(alike, key=lambda each: facet.rank(*each))
+    return [value for value in dict.fromkeys(value for value, _, _ in ranked) if value]
 
 
 def _bounds(groups: Sequence[FacetBucket], filters: CatalogFilters, name: str) -> list[FacetOption]:
     size = attrgetter("gpus" if name == "gpus" else "tokens")
-    left = sorted((group for group in groups if passes(group, filters, ignoring=name)), key=size)
+    left = sorted(passing(groups, filters, ignoring=name), key=size)
     sizes = [size(group) for group in left]
     sums = list(accumulate((group.shapes for group in left), initial=0))
     if name == "gpus":
@@ -161,7 +169,8 @@ def _bounds(groups: Sequence[FacetBucket], filters: CatalogFilters, name: str) -
             FacetOption(str(most), str(most), sums[bisect_right(sizes, most)], most == filters.gpus)
             for most in sorted(limits)
         ]
-    labels = {context_label(group.tokens) for group in groups} | ({filters.context} if filters.context else set())
+    labels = {context_label(tokens) for tokens in {group.tokens for group in groups}}
+    labels |= {filters.context} if filters.context else set()
     return [
         FacetOption(label, label, sums[-1] - sums[bisect_left(sizes, least)], label == filters.context)
         for least, label in sorted((least_context(label), label) for label in labels)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
@@ -49,7 +50,11 @@ class Facet:
 
     def read(self, stored: str) -> str:
         """The value that a row holds."""
-        return next((value for value, word in self.stored.items() if word == stored), stored)
+        return self._values.get(stored, stored)
+
+    @cached_property
+    def _values(self) -> dict[str, str]:
+        return {word: value for value, word in self.stored.items()}
 
 
 def _accelerator(value: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from catalog.fields.launch_fields import PLACES
@@ -17,6 +18,9 @@ from connections.opened import open_provider
 from connections.providers.base import JudgesSizes, ProviderError
 from connections.providers.spec import NO_RECIPE, TrainerSpec
 from wire.counts import quantity
+
+KEPT_SPECS = 4_096
+"""About a kilobyte each; a page of the catalog asks for those of a hundred shapes at each view."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ def whereabouts(snapshots: Iterable[Snapshot], connections: Sequence[Connection]
         yield Whereabouts(willing) if willing else Whereabouts((), _needed(snapshot, spec), told)
 
 
+@lru_cache(KEPT_SPECS)
 def plain_spec(snapshot: Snapshot) -> TrainerSpec:
     """The spec with nothing set by a user."""
     unset: dict[str, Any] = {place.spec: place.unset for place in PLACES.values()}

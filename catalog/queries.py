@@ -13,6 +13,7 @@ from django.db.models import (
     Count,
     Exists,
     F,
+    Max,
     Min,
     OuterRef,
     Q,
@@ -35,6 +36,8 @@ from wire.names import DEPLOYMENT_SHAPES, is_id, is_version_id, parse_model_name
 
 PAGE = 100
 """A page ends with the base model that holds its hundredth shape; a flat page has just this many."""
+SPARE = 20
+"""Shapes that are read beyond it, for as a rule the model ends among them and another one begins."""
 
 _MODEL = "shape__base_model"
 _COLUMNS = {
@@ -144,15 +147,27 @@ def found_groups(member_of: Collection[int], filters: CatalogFilters) -> list[Fa
 
 def counted_groups(member_of: Collection[int]) -> list[FacetBucket]:
     """Of all that the reader may see, as counted when it was written; families in the order of their models."""
-    in_family = BaseModel.objects.filter(family=OuterRef("family")).order_by("position")
+    counted = FacetCount.objects.filter(_counted(member_of))
     rows = (
-        FacetCount.objects.filter(_counted(member_of))
-        .values_list(*(facet.counted for facet in FACETS), "max_context", "gpus", "runs_here")
-        .annotate(number=Sum("shapes"), first=Subquery(in_family.values("position")[:1]))
+        counted.values_list(*(facet.counted for facet in FACETS), "max_context", "gpus", "runs_here", "family")
+        .annotate(number=Sum("shapes"))
         .filter(number__gt=0)
-        .order_by("first")
     )
-    return [FacetBucket(_values(row), *row[len(FACETS) :]) for row in rows]
+    first = _first_positions(counted)
+    groups = [
+        FacetBucket(_values(row), tokens, gpus, here, shapes, first[family])
+        for row in rows
+        for tokens, gpus, here, family, shapes in [row[len(FACETS) :]]
+    ]
+    return sorted(groups, key=lambda group: group.first)
+
+
+def _first_positions(counted: QuerySet[FacetCount]) -> dict[str, int]:
+    """Of each family the smallest position of its models, looked up once: among many models that takes its time."""
+    in_family = BaseModel.objects.filter(family=OuterRef("family")).order_by("position")
+    one_each = counted.order_by().values("family").annotate(one=Max("pk")).values("one")
+    found = FacetCount.objects.filter(pk__in=one_each).values_list("family", Subquery(in_family.values("position")[:1]))
+    return {family: position or 0 for family, position in found}
 
 
 def _counted(member_of: Collection[int]) -> Q:
@@ -180,18 +195,22 @@ def read_page(member_of: Collection[int], filters: CatalogFilters, cursor: str =
 
 
 def _grouped_page(rows: QuerySet[ShapeVersion, Row], cursor: str) -> Page[Row]:
-    """Whole base models until there are PAGE shapes. Three queries, however many there are."""
+    """Whole base models until there are PAGE shapes. One query, or three where a model has more than SPARE of them."""
     rows = rows.order_by(*BY_MODEL.columns, "shape__position", "shape_id")
     if cursor:
         rows = rows.filter(BY_MODEL.beyond(BY_MODEL.place(cursor)))
-    found = list(rows[:PAGE])
+    found = list(rows[: PAGE + SPARE])
     if len(found) < PAGE:
         return Page(found, "")
-    last = found[-1]
-    found = [row for row in found if row["model_pk"] != last["model_pk"]]
-    found += rows.filter(**{_MODEL: last["model_pk"]})
+    last = found[PAGE - 1]
     end = BY_MODEL.place_of(last)
-    return Page(found, BY_MODEL.cursor(end) if rows.filter(BY_MODEL.beyond(end)).exists() else "")
+    page = [row for number, row in enumerate(found) if number < PAGE or row["model_pk"] == last["model_pk"]]
+    more = len(page) < len(found)
+    if len(page) == PAGE + SPARE:
+        page = [row for row in page if row["model_pk"] != last["model_pk"]]
+        page += rows.filter(**{_MODEL: last["model_pk"]})
+        more = rows.filter(BY_MODEL.beyond(end)).exists()
+    return Page(page, BY_MODEL.cursor(end) if more else "")
 
 
 def find_version(member_of: Collection[int], account: str, shape: str, version: str = "") -> ShapeVersion | None:
