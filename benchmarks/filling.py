@@ -86,6 +86,7 @@ def _fill(database: psycopg.Connection, statements: LiteralString, values: dict[
     database.execute("SET synchronous_commit = off")
     with database.transaction(), psycopg.ClientCursor(database) as cursor:
         cursor.execute(statements, values)
+    database.execute("VACUUM (ANALYZE)")  # else autovacuum does it within minutes, in the midst of a measurement
 
 
 def _some_spec() -> str:
