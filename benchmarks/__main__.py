@@ -49,8 +49,8 @@ PROGRAMS = {
     "slurm": slurm.main,
 }
 
-APART = ("chaos-alone", "chaos-pair", "slurm")
-"""Which another one of them runs, too, or which needs a Slurm; they run where they are named."""
+APART = ("growth", "chaos-alone", "chaos-pair", "slurm")
+"""What needs tables that are empty as yet, or a Slurm, or which another one of them runs, too: where they are named."""
 BUDGET = Path(__file__).with_name("budget.json")
 
 
