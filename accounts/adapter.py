@@ -32,8 +32,8 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
         return False
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        """As everywhere else in Slipway."""
-        return origin_of(request).address
+        """As everywhere else in Slipway; a session of an unknown address is noted, too."""
+        return origin_of(request).address or "::"
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
         """Who has the name and the password. Errors: `ValidationError` where one has to wait (`too_many_of`)."""

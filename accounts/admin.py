@@ -7,11 +7,13 @@ from typing import Any, TypeVar
 
 import allauth.account.admin
 import allauth.mfa.admin
-import allauth.socialaccount.admin  # noqa: F401 - these register what is unregistered below
+import allauth.socialaccount.admin
+import allauth.usersessions.admin  # noqa: F401 - these register what is unregistered below
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from allauth.usersessions.models import UserSession
 from django.contrib import admin, messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import UserAdmin
@@ -45,7 +47,7 @@ admin.site.logout = sign_out  # type: ignore[method-assign]
 admin.site.password_change = RedirectView.as_view(pattern_name="account_change_password")  # type: ignore[method-assign,assignment]
 admin.site.site_header = admin.site.site_title = "Slipway administration"
 # Not used here, or written by verbs alone: nothing of it is written past the audit log.
-admin.site.unregister([Group, EmailAddress, SocialAccount, SocialApp, SocialToken, Authenticator])
+admin.site.unregister([Group, EmailAddress, SocialAccount, SocialApp, SocialToken, Authenticator, UserSession])
 
 Row = TypeVar("Row", bound=Model)
 

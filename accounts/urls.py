@@ -13,7 +13,7 @@ from accounts.views.invitations import invitation
 from accounts.views.keys import key_revoke, keys
 from accounts.views.members import invitation_revoke, member_remove, member_role, members
 from accounts.views.password import password
-from accounts.views.security import security, set_up_app
+from accounts.views.security import security, session_end, sessions_end, set_up_app
 from accounts.views.signing_in import (
     provider_answers,
     second_factor,
@@ -38,6 +38,8 @@ urlpatterns = [
     path("security/app/remove", app.deactivate_totp, name="mfa_deactivate_totp"),
     path("security/codes", codes.view_recovery_codes, name="mfa_view_recovery_codes"),
     path("security/codes/new", codes.generate_recovery_codes, name="mfa_generate_recovery_codes"),
+    path("security/sessions/end", sessions_end, name="sessions_end"),
+    path("security/sessions/<int:number>/end", session_end, name="session_end"),
     path("password", password, name="account_change_password"),
     path("inactive", allauth.account_inactive, name="account_inactive"),
     path("invitations/<str:token>", invitation, name="invitation"),

@@ -151,6 +151,8 @@ TABLE: dict[str, list[Case]] = {
     "openid_connect_login": [post("/sign-in/oidc", everybody(MISSING))],  # tests/accounts/test_provider.py
     "openid_connect_callback": [get("/sign-in/oidc/answer", everybody(MISSING))],
     "mfa_index": [get("/security", signed_in(OK))],
+    "session_end": [post("/security/sessions/0/end", signed_in(MISSING))],  # tests/accounts/test_sessions.py
+    "sessions_end": [post("/security/sessions/end", signed_in(SEE_OTHER))],
     "account_logout": [get("/sign-out", signed_in(OK)), post("/sign-out", everybody(FOUND))],
     "account_change_password": [get("/password", signed_in(OK)), post("/password", signed_in(UNPROCESSABLE))],
     "account_inactive": [get("/inactive", everybody(OK))],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from allauth.usersessions.models import UserSession
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session
 
@@ -15,4 +16,5 @@ def end_sessions(user: User) -> int:
         for session in Session.objects.iterator()
         if session.get_decoded().get(SESSION_KEY) == str(user.pk)
     ]
+    UserSession.objects.filter(user_id=user.pk).delete()
     return Session.objects.filter(session_key__in=theirs).delete()[0]

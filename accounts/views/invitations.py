@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
@@ -64,6 +65,7 @@ def _join(request: SlipwayRequest, found: Invitation, token: str, person: User |
     if isinstance(person, NewUser):
         login(request, user)
         note_sign_in(request, user)
+        UserSession.objects.create_from_request(request)
     request.session[SESSION_KEY] = found.account.account_id
     messages.success(request, f"Welcome to {found.account}, {user}.")
     return redirect(settings.LOGIN_REDIRECT_URL)

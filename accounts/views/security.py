@@ -7,17 +7,23 @@ from typing import Any
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.views import ActivateTOTPView
 from allauth.socialaccount.models import SocialAccount
+from allauth.usersessions.models import UserSession
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
+from accounts.domain.end_session import end_other_sessions, end_session
 from accounts.domain.hand_over import is_break_glass
 from accounts.models import User
-from accounts.requests import SlipwayRequest
+from accounts.requests import SlipwayRequest, actor_of, see_other
 from accounts.second_factor import ShowsIt
+from wire.counts import quantity
+from wire.errors import NotFound
 
 
 class SetUpApp(ShowsIt, ActivateTOTPView):  # type: ignore[misc]
@@ -36,9 +42,41 @@ def security(request: SlipwayRequest) -> HttpResponse:
         "factors": {each.type: each for each in Authenticator.objects.filter(user_id=request.user.pk)},
         "asks_for_one": bool(settings.SLIPWAY_MFA_ROLES),
         "roles": " and ".join(settings.SLIPWAY_MFA_ROLES),
+        "sessions": _sessions_of(request, request.user),
         "is_break_glass": is_break_glass(request.user),
     }
     return render(request, "account/security.html", context)
+
+
+@require_POST
+@login_required
+@never_cache
+def session_end(request: SlipwayRequest, number: int) -> HttpResponse:
+    """End one of one's own sessions."""
+    try:
+        end_session(actor=actor_of(request), number=number)
+    except NotFound as refusal:
+        raise Http404(refusal.message) from None
+    messages.success(request, "That browser is signed out.")
+    return see_other(reverse("mfa_index"))
+
+
+@require_POST
+@login_required
+@never_cache
+def sessions_end(request: SlipwayRequest) -> HttpResponse:
+    """End all of one's own sessions but this one."""
+    ended = end_other_sessions(actor=actor_of(request), current=request.session.session_key or "")
+    messages.success(request, f"{quantity(ended, 'other session')} ended.")
+    return see_other(reverse("mfa_index"))
+
+
+def _sessions_of(request: SlipwayRequest, user: User) -> list[UserSession]:
+    """Those that go on, this one first, then the newest. It asks for each whether it does."""
+    here = request.session.session_key
+    going_on: list[UserSession] = UserSession.objects.purge_and_list(user)
+    newest_first = sorted(going_on, key=lambda session: session.created_at, reverse=True)
+    return sorted(newest_first, key=lambda session: session.session_key != here)
 
 
 set_up_app = SetUpApp.as_view()
