@@ -12,6 +12,7 @@ from connections.kinds import KINDS, Opening
 from connections.models import Connection, Destination, Instance
 from connections.providers.base import CountsTokens, Credential, Provider, Recipe, Retryable
 from connections.providers.official import Checkout, official_recipes
+from connections.providers.recipes_beside import Beside, recipes_beside
 from connections.providers.runs import RunProvider, RunsRecipes
 from connections.providers.samplers import RunsSamplers, SamplerProvider
 from connections.providers.spec import TrainerSpec
@@ -86,6 +87,26 @@ def official_at(connections: Sequence[Connection], spec: TrainerSpec) -> tuple[R
     if not named or not any(_may_run_recipes(each, spec) for each in connections):
         return ()
     return official_recipes(spec, named, declared(settings.BASE_DIR / "trainer"))
+
+
+def ours_beside(connections: Sequence[Connection], spec: TrainerSpec) -> Beside:
+    """Our own recipes for the spec where the trainer is not ours, on the same terms as those of checkouts."""
+    if any(_may_run_recipes(each, spec) for each in connections):
+        return recipes_beside(spec, declared(settings.BASE_DIR / "trainer"))
+    return Beside(words=f"Slipway's own recipes would drive it from this machine, {_what_lacks(connections, spec)}.")
+
+
+def _what_lacks(connections: Sequence[Connection], spec: TrainerSpec) -> str:
+    if any(_has_machine(each) for each in connections):
+        return f"which has no tokenizer of {spec.base_model}"
+    return "where no connection lets anything run"
+
+
+def _has_machine(connection: Connection) -> bool:
+    try:
+        return isinstance(open_provider(connection), RunsRecipes)
+    except Retryable:
+        return False
 
 
 def _may_run_recipes(connection: Connection, spec: TrainerSpec) -> bool:

@@ -6,17 +6,19 @@ connections, those before the others that take launches and answered when they w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from accounts.models import Account
 from catalog.places import reasons_against
 from connections.models import Connection
-from connections.opened import official_at, open_provider
+from connections.opened import official_at, open_provider, ours_beside
 from connections.providers.base import KnowsTemplates, Provider, Recipe
 from connections.providers.official import official_module
+from connections.providers.recipes_beside import Beside
 from connections.providers.spec import NO_RECIPE, TrainerSpec
 from connections.providers.unnamed import GivesTypes
 from connections.queries import usable_connections
@@ -54,13 +56,15 @@ class Outlook(StrEnum):
 class Verdict:
     """What one connection says of a spec: why it never runs there, or with which recipes it may.
 
-    `waits` says why it would wait as things stand, "" where it would not as far as the connection said.
+    `waits` says why it would wait as things stand, "" where it would not as far as the connection said; `limits` what
+    our own recipes cannot do there.
     """
 
     connection: Connection
     reasons: tuple[str, ...]
     recipes: tuple[Recipe, ...] = ()
     waits: str = ""
+    limits: str = ""
 
     @property
     def may_run(self) -> bool:
@@ -92,6 +96,11 @@ class Offer:
     connection: Connection | None
     recipes: tuple[Recipe, ...]
     verdicts: tuple[Verdict, ...]
+
+    @property
+    def limits(self) -> str:
+        """What our own recipes cannot do where it goes, in words."""
+        return next((each.limits for each in self.verdicts if each.connection == self.connection), "")
 
     @property
     def recipe_names(self) -> tuple[str, ...]:
@@ -132,7 +141,8 @@ def offer_for(
     """
     asked = tuple(connections)
     official = official_at(asked, spec)
-    verdicts = tuple(_judge(connection, spec, beside, official) for connection in asked)
+    ours = cache(lambda: ours_beside(asked, spec))
+    verdicts = tuple(_judge(connection, spec, beside, official, ours) for connection in asked)
     willing = [verdict for verdict in verdicts if verdict.may_run and wanted in ("", verdict.connection.name)]
     willing.sort(key=lambda verdict: not verdict.connection.is_reachable)
     if not willing:
@@ -173,9 +183,10 @@ def place(
     recipe, wrong = read_recipe(inputs.get(RECIPE), usual.recipe_names)
     if point and not point.is_adapter and recipe == NO_RECIPE and isinstance(spec, TrainerSpec) and not wrong:
         wrong = [Violation(CONTINUE_FROM, _load_it_yourself(point))]
-    if point and not wrong and official_module(recipe):
-        wrong = [Violation(CONTINUE_FROM, f"Recipe {recipe} begins at the base model. Leave it out.")]
     chosen = usual.recipe_of(recipe)
+    is_beside = chosen is not None and chosen.beside
+    if point and not wrong and (official_module(recipe) or is_beside):
+        wrong = [Violation(CONTINUE_FROM, f"Recipe {recipe} begins at the base model there. Leave it out.")]
     told = read_settings(chosen and narrowed(chosen, subject.narrowed), usual.recipes, inputs, subject.datasets)
     wrong = [*wrong, *told.violations]
     if isinstance(spec, TrainerSpec) and usual.connection and not official_module(recipe):  # these have their renderers
@@ -183,7 +194,12 @@ def place(
     if not isinstance(spec, TrainerSpec):
         return Placement((*spec, *wrong), usual)
     spec = replace(
-        spec, recipe=recipe, recipe_parameters=told.parameters, dataset=told.dataset, evaluation=told.evaluation
+        spec,
+        recipe=recipe,
+        recipe_parameters=told.parameters,
+        dataset=told.dataset,
+        evaluation=told.evaluation,
+        recipe_beside=is_beside,
     )
     return Placement(tuple(wrong) or spec, usual if wrong else offer, beside)
 
@@ -239,14 +255,24 @@ def default_offer(
     return default_offer(replace(subject, fields=allowed), connections, wanted=wanted)
 
 
-def _judge(connection: Connection, spec: TrainerSpec, beside: Companions, official: tuple[Recipe, ...]) -> Verdict:
+def _judge(
+    connection: Connection,
+    spec: TrainerSpec,
+    beside: Companions,
+    official: tuple[Recipe, ...],
+    ours: Callable[[], Beside],
+) -> Verdict:
     if reasons := (*reasons_against(connection, spec), *reasons_against_set(connection, spec, beside)):
         return Verdict(connection, reasons)
     provider = open_provider(connection)
     kind = _kind(provider, spec)
     alike = [trainer for trainer in (spec, beside.reference) if trainer and _kind(provider, trainer) == kind]
     gpus = sum(trainer.trainer_gpus for trainer in alike)
-    return Verdict(connection, (), (*provider.recipes(spec), *official), connection.wait_for(kind, gpus))
+    own = provider.recipes(spec)
+    drivable = any(recipe.name == NO_RECIPE for recipe in own) and not provider.capabilities.has_files
+    driven = ours() if drivable else Beside()
+    recipes = (*own, *driven.recipes, *official)
+    return Verdict(connection, (), recipes, connection.wait_for(kind, gpus), driven.words)
 
 
 def _kind(provider: Provider, spec: TrainerSpec) -> str:

@@ -25,8 +25,8 @@ class StepRecord:
     """One optimizer step, or one forward call of a forward-only trainer (there learning_rate and grad_norm are None).
 
     loss_per_token: loss sum / tokens that count; tokens: tokens of model input; longest_context: those of the longest
-    sequence; seconds: compute; peak_memory_bytes: of the GPU where there is one, else of the process; reward: the
-    mean of what the loop told, None where it told none.
+    sequence; seconds: compute; peak_memory_bytes: of the GPU where there is one, else of the process, None of a trainer
+    elsewhere; reward: the mean of what the loop told, None where it told none.
     """
 
     step: int
@@ -35,7 +35,7 @@ class StepRecord:
     grad_norm: float | None
     tokens: int
     seconds: float
-    peak_memory_bytes: int
+    peak_memory_bytes: int | None
     longest_context: int
     reward: float | None = None
 

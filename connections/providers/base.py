@@ -325,7 +325,8 @@ class Recipe:
     """What may drive the trainer besides the user's own loop.
 
     `parameters` are what users may set of it. `formats` are those of the rows of the dataset that it trains on, none
-    where it trains on no dataset of theirs; `measures` says that it takes a second one, to measure.
+    where it trains on no dataset of theirs; `measures` says that it takes a second one, to measure, `beside` that it is
+    one of ours and drives a trainer that is not.
     """
 
     name: str
@@ -333,6 +334,7 @@ class Recipe:
     parameters: tuple[RecipeParameter, ...] = ()
     formats: tuple[str, ...] = ()
     measures: bool = False
+    beside: bool = False
 
 
 class Provider(Protocol):

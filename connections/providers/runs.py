@@ -12,21 +12,23 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
-from connections.providers.base import LogChunk, Observation, Reference
+from connections.providers.base import LogChunk, MetricPage, Observation, Reference
 from connections.providers.official import Checkout
 from connections.providers.spec import DatasetFile
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """Everything that a run is told. `url` is where Slipway's API answers; `shape` and `base_model` are names.
+    """Everything that a run is told. Without a `checkout` the recipe is one of ours.
 
-    `context` is in tokens; `evaluation` is what it measures where that is no part of the dataset; `renderer` is how
-    conversations become tokens, "" for the recipe's own choice.
+    `url` is where Slipway's API answers; `shape` and `base_model` are names. `context` is in tokens; `evaluation` is
+    what it measures where that is no part of the dataset; `renderer` is how conversations become tokens, "" for the
+    recipe's own choice; `goes_on_from` is the trainer's checkpoint that it goes on from, saved at `goes_on_step`, ""
+    where it begins anew.
     """
 
     recipe: str
-    checkout: Checkout
+    checkout: Checkout | None
     url: str
     shape: str
     base_model: str
@@ -37,6 +39,8 @@ class RunSpec:
     dataset: DatasetFile
     evaluation: DatasetFile | None = None
     renderer: str = ""
+    goes_on_from: str = ""
+    goes_on_step: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The recorded form."""
@@ -45,8 +49,9 @@ class RunSpec:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> RunSpec:
         """Read it. Errors: `KeyError`, `TypeError`."""
+        checkout = stored.get("checkout")
         files = {name: DatasetFile(**stored[name]) for name in ("dataset", "evaluation") if stored.get(name)}
-        return cls(**{**stored, **files, "checkout": Checkout(**stored["checkout"])})
+        return cls(**{**stored, **files, "checkout": Checkout(**checkout) if checkout else None})
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,9 @@ class RunProvider(Protocol):
 
     def logs(self, reference: Reference, after: int) -> LogChunk:
         """At most 64 KiB of log from the byte offset on. Errors: `Gone`, `Retryable`."""
+
+    def records(self, reference: Reference, offset: int) -> MetricPage:
+        """What it put on record as a trainer does, from the offset on. Errors: `Gone`, `Retryable`."""
 
     def forget_data(self, reference: Reference) -> None:
         """Remove the job's copies of datasets, where no run of it is under way. Errors: `Gone`, `Retryable`."""

@@ -62,7 +62,8 @@ class TrainerSpec:
     an adapter, a model of the account, that every LoRA model of the trainer begins as. `deployment_gpus` are those of
     one deployment replica, None where there is no deployment. `recipe_parameters` are all that the recipe has, by
     name; `dataset` is what it trains on, `evaluation` what it measures where that is no part of the dataset, and
-    `extra_steps` are those asked for once it had run to its end.
+    `extra_steps` are those asked for once it had run to its end. `recipe_beside` says that the recipe is one of ours
+    and drives a trainer that is not.
     """
 
     training_shape_version: str
@@ -95,18 +96,21 @@ class TrainerSpec:
     dataset: DatasetFile | None = None
     extra_steps: int | None = None
     evaluation: DatasetFile | None = None
+    recipe_beside: bool = False
 
     @property
     def is_driven_from_here(self) -> bool:
-        """Whether its recipe is a process of ours beside the trainer, CHECKOUT/MODULE, and not the trainer's own."""
-        return "/" in self.recipe
+        """Whether its recipe is a process of ours beside the trainer and not the trainer's own: CHECKOUT/MODULE always,
+        one of ours where the trainer is not."""
+        return self.recipe_beside or "/" in self.recipe
 
     @property
     def for_trainer(self) -> TrainerSpec:
         """What the trainer is told: without a recipe that drives it from outside, as a loop of the user's would."""
         if not self.is_driven_from_here:
             return self
-        return replace(self, recipe=NO_RECIPE, recipe_parameters=None, dataset=None, evaluation=None)
+        without = replace(self, recipe=NO_RECIPE, recipe_parameters=None, dataset=None, evaluation=None)
+        return replace(without, recipe_beside=False)
 
     @property
     def adapter(self) -> str:

@@ -18,14 +18,24 @@ from accounts.actors import SYSTEM
 from accounts.domain.create_api_key import LIFETIMES, create_api_key
 from accounts.scopes import Scope
 from connections.opened import place_for_runs
-from connections.providers.base import Gone, LogChunk, NotYet, Observation, ProviderError, Rejected, Retryable
+from connections.providers.base import (
+    Gone,
+    LogChunk,
+    MetricPage,
+    NotYet,
+    Observation,
+    ProviderError,
+    Rejected,
+    Retryable,
+)
 from connections.providers.runs import RunProgress, RunProvider, RunSubmission
 from connections.providers.states import FINAL, AttemptState, Reason
 from launches.domain.append_event import TimelineLine, append_events
+from launches.domain.apply_reading import write_reading
 from launches.domain.end_run import RunEnding, ending_of, finish_run
 from launches.live.wake import wake
 from launches.models import Attempt, Launch, RecipeRun
-from launches.poll import LOG_TAIL_CHARACTERS
+from launches.poll import LOG_TAIL_CHARACTERS, Report
 from launches.run_key import run_secret
 from launches.run_spec import run_spec
 from queues import leases
@@ -37,7 +47,7 @@ UNTIL_WOKEN = timedelta(seconds=30)
 MOST_TRIES = 10
 """In a row to find where recipes run, which are about five minutes."""
 WAITING = (AttemptState.QUEUED, AttemptState.PENDING)
-NOWHERE = "Recipes of checkouts run on this machine, and no connection lets anything run here."
+NOWHERE = "What drives a trainer from here runs on this machine, and no connection lets anything run here."
 log = structlog.get_logger(__name__)
 
 
@@ -48,6 +58,7 @@ class RunSeen:
     observation: Observation
     progress: RunProgress
     log: LogChunk
+    records: MetricPage
 
 
 class NoPlaceError(Exception):
@@ -154,16 +165,21 @@ def _make_key(run: RecipeRun) -> None:
 
 def _wind_down(run: RecipeRun, lease: leases.Lease, runs: RunProvider) -> timedelta | None:
     """Its trainer is over, or is to end: so is it, whatever it does. Errors: as above."""
+    before = run.records_offset
     try:
         runs.stop(run.attempt.reference)
         seen = _see(run, runs)
     except Gone:
         return _finish(run, lease, runs, None)
-    _apply(run, lease, seen)
-    return _finish(run, lease, runs, None) if seen.observation.state in FINAL else _put_off(run, lease, "", POLL)
+    if not _apply(run, lease, seen):
+        return None
+    if seen.observation.state not in FINAL:
+        return _put_off(run, lease, "", POLL)
+    return _finish(run, lease, runs, None) if _is_read(seen, before) else _put_off(run, lease, "", timedelta())
 
 
 def _look(run: RecipeRun, lease: leases.Lease, runs: RunProvider) -> timedelta | None:
+    before = run.records_offset
     try:
         seen = _see(run, runs)
     except Gone as error:
@@ -171,11 +187,18 @@ def _look(run: RecipeRun, lease: leases.Lease, runs: RunProvider) -> timedelta |
     if not _apply(run, lease, seen):
         return None
     if seen.observation.state in FINAL:
+        if not _is_read(seen, before):
+            return _put_off(run, lease, "", timedelta())
         return _finish(run, lease, runs, ending_of(run, seen.observation, seen.progress))
     if run.began_at and timezone.now() > run.began_at + timedelta(hours=settings.SLIPWAY_RECIPE_HOURS):
         RecipeRun.objects.filter(pk=run.pk, stopped_for="").update(stopped_for=Reason.TIME_LIMIT)
         runs.stop(run.attempt.reference)  # at each look: one that could not be told is told by the next
     return _put_off(run, lease, "", POLL)
+
+
+def _is_read(seen: RunSeen, before: int) -> bool:
+    """Whether all its records are: the outcome comes last."""
+    return seen.records.offset == before
 
 
 def _finish(run: RecipeRun, lease: leases.Lease, runs: RunProvider, ending: RunEnding | None) -> timedelta | None:
@@ -192,7 +215,8 @@ def _finish(run: RecipeRun, lease: leases.Lease, runs: RunProvider, ending: RunE
 def _see(run: RecipeRun, runs: RunProvider) -> RunSeen:
     reference = run.attempt.reference
     observation = runs.observe(reference)
-    return RunSeen(observation, runs.progress(reference), runs.logs(reference, run.log_offset))
+    records = runs.records(reference, run.records_offset)
+    return RunSeen(observation, runs.progress(reference), runs.logs(reference, run.log_offset), records)
 
 
 @transaction.atomic
@@ -208,6 +232,8 @@ def _apply(run: RecipeRun, lease: leases.Lease, seen: RunSeen) -> bool:
     row.progress_read = max((line.number for line in fresh), default=row.progress_read)
     row.log_tail = (row.log_tail + seen.log.text)[-LOG_TAIL_CHARACTERS:]
     row.log_offset, run.log_offset = seen.log.offset, seen.log.offset
+    _apply_records(launch, row, seen.records)
+    run.records_offset = row.records_offset
     if seen.observation.state not in FINAL:
         row.state, row.detail = seen.observation.state, seen.observation.detail
     if row.began_at is None and seen.observation.state not in WAITING:
@@ -215,7 +241,8 @@ def _apply(run: RecipeRun, lease: leases.Lease, seen: RunSeen) -> bool:
     run.began_at = row.began_at
     told = seen.progress
     row.message, row.percent, row.tokens = told.message, told.percent, told.tokens
-    row.step, row.figures, row.output = told.step, dict(told.figures), dict(told.output)
+    row.step, row.output = told.step, dict(told.output)
+    row.figures = {} if launch.plan else dict(told.figures)  # what has a plan has curves
     row.failures = 0
     row.save()
     if fresh or _visible(row) != before:
@@ -223,8 +250,19 @@ def _apply(run: RecipeRun, lease: leases.Lease, seen: RunSeen) -> bool:
     return True
 
 
+def _apply_records(launch: Launch, row: RecipeRun, read: MetricPage) -> None:
+    """As those of the attempt, whose trainer is not ours and puts none on record; the launch is locked."""
+    if read.offset == row.records_offset:
+        return
+    row.records_offset = read.offset
+    attempt = Attempt.objects.select_for_update(of=("self",)).get(pk=row.attempt_id)
+    batch = Report(None, metrics=read.records, evaluations=read.evaluations, plan=read.plan, limits=read.limits)
+    write_reading(launch, attempt, batch, timezone.now())
+    attempt.save(update_fields=["metrics_read"])
+
+
 def _visible(row: RecipeRun) -> tuple[object, ...]:
-    return row.state, row.message, row.percent, row.step, row.log_offset, row.detail
+    return row.state, row.message, row.percent, row.step, row.log_offset, row.records_offset, row.detail
 
 
 @transaction.atomic

@@ -107,7 +107,9 @@ def look_up_trainer(secret: str, account: str, job: str, origin: Origin) -> Admi
     """The trainer of the job's newest attempt, for a key that may drive it. Errors: `Refused`."""
     attempt = _attempt_for(secret, account, job, origin)
     token, is_own = _credential_for(attempt)
-    elsewhere = None if is_own else attempt.pk
+    elsewhere = (
+        None if is_own or attempt.launch.spec.get("recipe_beside") else attempt.pk
+    )  # a recipe of ours tells more
     endpoint, provider = _endpoint_of(attempt), _provider_of(attempt)
     if not is_own:
         demand_address(attempt.endpoint, provider, f"trainer of {attempt.launch.name}")

@@ -36,6 +36,7 @@ class RecipeRun(LeasedRow):
     progress_read = models.PositiveIntegerField(default=0)
     log_tail = models.TextField(blank=True)
     log_offset = models.BigIntegerField(default=0)
+    records_offset = models.BigIntegerField(db_default=0, help_text="Up to where its records were read.")
     created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True, blank=True, help_text="When its process was asked for.")
     began_at = models.DateTimeField(null=True, blank=True, help_text="When it had a slot, its environment included.")

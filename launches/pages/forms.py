@@ -86,8 +86,12 @@ def form_fields(
     inputs: Mapping[str, Any],
     violations: Sequence[Violation],
     places: Sequence[LaunchPlace] = (),
+    limits: str = "",
 ) -> tuple[Input, ...]:
-    """The editable fields of the version, where it runs where there is a choice, and the recipe where there is any."""
+    """The editable fields of the version, where it runs where there is a choice, and the recipe where there is any.
+
+    `limits` are what our own recipes cannot do where it goes.
+    """
     errors: dict[str, list[str]] = {}
     for violation in violations:
         errors.setdefault(violation.field, []).append(violation.description)
@@ -100,7 +104,7 @@ def form_fields(
     if any(each.interrupts for each in places) or errors.get(WHEN_INTERRUPTED):
         fields.append(_going_on(inputs.get(WHEN_INTERRUPTED), tuple(errors.get(WHEN_INTERRUPTED, ()))))
     if recipes:
-        fields.append(_recipe(recipes, inputs.get(RECIPE), tuple(errors.get(RECIPE, ()))))
+        fields.append(_recipe(recipes, inputs.get(RECIPE), tuple(errors.get(RECIPE, ())), limits))
     return tuple(fields)
 
 
@@ -213,13 +217,13 @@ def _told(point: StartingPoint, subject: Subject) -> str:
     return point.label if point.base_model == subject.base_model else f"{point.label}, of {point.base_model}"
 
 
-def _recipe(recipes: Sequence[Recipe], given: Any, errors: tuple[str, ...]) -> Input:
+def _recipe(recipes: Sequence[Recipe], given: Any, errors: tuple[str, ...], limits: str) -> Input:
     value = value_label(given) or recipes[0].name
     return Input(
         prefix=FORM_PREFIX,
         name=RECIPE,
         label="Recipe",
-        help="What drives the trainer once it runs.",
+        help=f"What drives the trainer once it runs. {limits}".rstrip(),
         value=value,
         default=recipes[0].name,
         options=options_of(((each.name, f"{each.name} ({each.label})") for each in recipes), value, odd="not offered"),

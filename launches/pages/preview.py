@@ -107,7 +107,7 @@ def preview_launch(
     request = None if found else render_request(spec, account=_id(account), job=job, address=address)
     forecast = None if found else forecast_of(version, account, spec)
     return LaunchPreview(
-        fields=form_fields(subject, offered.recipes, inputs, violations, _places(offered)),
+        fields=form_fields(subject, offered.recipes, inputs, violations, _places(offered), offered.limits),
         recipe_fields=recipe_fields(chosen, subject.datasets, inputs, violations),
         facts=tuple(locked_facts(subject.snapshot, version_id=version.version_id, digest=version.digest)),
         violations=violations,

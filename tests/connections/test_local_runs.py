@@ -99,6 +99,11 @@ def submission(tmp_path: Path, address: str) -> Callable[[str], RunSubmission]:
     return make
 
 
+def checkout_of(spec: RunSpec) -> Checkout:
+    assert spec.checkout is not None
+    return spec.checkout
+
+
 def start(provider: LocalProvider, submission: RunSubmission) -> None:
     """Until its dataset is copied; and once more, which changes nothing."""
 
@@ -143,7 +148,7 @@ def test_one_that_is_asked_to_end_does_and_says_what_it_said(
     copy = provider.root / "runs" / "jobs" / "team-a" / "job-1" / files.DATASET
     provider.runs.forget_data(REFERENCE)
     assert copy.exists(), "it is still read"
-    checkout, environments = submission("wait").spec.checkout, provider.root / "recipe-environments"
+    checkout, environments = checkout_of(submission("wait").spec), provider.root / "recipe-environments"
     provider.runs.keep_environments([])
     assert provider.runs.environment(checkout).state is EnvironmentState.READY, "it is still in use"
     provider.runs.stop(REFERENCE)
@@ -181,18 +186,18 @@ def test_what_it_measures_has_a_format_of_its_own_and_what_it_does_not_take_is_s
 
 def test_a_commit_that_is_gone_is_said(provider: LocalProvider, submission: Callable[[str], RunSubmission]) -> None:
     given = submission("train")
-    gone = replace(given.spec, checkout=replace(given.spec.checkout, commit="0" * 40))
-    assert provider.runs.environment(gone.checkout).state is EnvironmentState.ABSENT
+    gone = replace(given.spec, checkout=replace(checkout_of(given.spec), commit="0" * 40))
+    assert provider.runs.environment(checkout_of(gone)).state is EnvironmentState.ABSENT
     start(provider, replace(given, spec=gone))
     over = ended(provider)
     assert over.reason is Reason.ENVIRONMENT
     assert "The recipe's environment could not be prepared" in over.detail
     assert "git cannot read commit 000000000000" in over.detail
-    told = provider.runs.environment(gone.checkout)
+    told = provider.runs.environment(checkout_of(gone))
     assert told.state is EnvironmentState.FAILED and told.line.startswith("git cannot read commit 000000000000 of ")
     (lock,) = (provider.root / "recipe-environments").glob("*.lock")
     with files.locked(lock, 0):
-        assert provider.runs.environment(gone.checkout).state is EnvironmentState.MAKING
+        assert provider.runs.environment(checkout_of(gone)).state is EnvironmentState.MAKING
 
 
 def link(folder: Path, name: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import SlipwayServer
+from tests.e2e.recipes import make_key
 from tests.e2e.test_launch_live import ENVIRONMENT_MS, FORM, LAUNCH, expect_state, findings
 from tests.sdk.environments import ensure_environment
 from tests.waiting import wait_for
@@ -23,11 +24,6 @@ ROWS = [
     for part in PARTS
     for ship in ("the Ada", "the Bea", "the Cleo", "the Dora")
 ]
-
-
-def make_key(server: SlipwayServer) -> str:
-    scope = ("--scope", "launch")
-    return server.manage("create_api_key", "--account", "local", "--user", server.username, *scope).split()[-1]
 
 
 def upload(server: SlipwayServer, name: str) -> None:

@@ -17,6 +17,7 @@ from playwright.sync_api import Page, expect
 
 from tests.conftest import E2E_OFFSET, broker_url, worker_number
 from tests.e2e.conftest import ROOT, SlipwayServer, running_slipway
+from tests.e2e.recipes import LORA, Launcher
 from tests.sdk.environments import ensure_environment
 from tests.waiting import wait_for
 
@@ -188,3 +189,23 @@ def test_a_shape_runs_where_the_connection_is(
     page.get_by_role("button", name="Cancel the launch").click()
     expect(page.locator("[data-state='CANCELLED']").first).to_be_attached(timeout=SEEN_MILLISECONDS)
     assert [each["state"] for each in jobs_there(far, key_there)] == ["JOB_STATE_CANCELLED"]
+
+
+def test_our_own_recipes_run_there_as_they_run_here(slipway_server: SlipwayServer, far: SlipwayServer) -> None:
+    told = ("--set", f"url={far.url}", "--set", "accounts=local=local", "--for-everyone", "--secret-stdin")
+    slipway_server.manage("connect", "beyond", "--kind", "control_plane", *told, stdin=new_key(far))
+    launcher = Launcher(slipway_server)
+    jobs = [
+        launcher.launch(
+            recipe, LORA, f"{where or 'here'} {recipe}", connection=where, **({} if where else {"samples": 0})
+        )
+        for recipe in ("sft", "dpo")
+        for where in ("beyond", "")
+    ]
+    launcher.until_completed(jobs)
+    for recipe in ("sft", "dpo"):
+        (losses, measured), there = launcher.curves(f"here {recipe}"), launcher.curves(f"beyond {recipe}")
+        assert there[0] == pytest.approx(losses, abs=1e-5) and there[1] == pytest.approx(measured, abs=1e-5)
+        assert len(losses) == 6 and measured[-1] < measured[0]
+    page = launcher.read("beyond sft")
+    assert "Has run to its end" in page and "step-6" in page

@@ -9,7 +9,7 @@
 
 Without --shape the server chooses one. Events are named after what was called; a refusal is {"event": "refused",
 "case", "type", "message"}. It imports nothing of this project and runs in an environment of its own, made from
-tests/sdk/requirements. A custom loss needs torch: DRIVER_TORCH may name a folder of packages that has it.
+runner/requirements. A custom loss needs torch: DRIVER_TORCH may name a folder of packages that has it.
 """
 
 from __future__ import annotations

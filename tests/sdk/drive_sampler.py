@@ -3,7 +3,7 @@
     export SLIPWAY_TRAINER_TOKEN=...
     python drive_sampler.py BASE_URL DEPLOYMENT BASE_MODEL SNAPSHOT NEXT_SNAPSHOT
 
-It imports nothing of this project and runs in an environment of its own, made from tests/sdk/requirements.
+It imports nothing of this project and runs in an environment of its own, made from runner/requirements.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ Events: {"event": "step", "step", "loss_per_token", "grad_norm"}, {"event": "ref
 be refused), {"event": "evaluated", "loss_per_token"} (a forward pass after the last step, and after loading before the
 first), {"event": "saved", "path"}, {"event": "sampler", "path"}, {"event": "loaded", "path"},
 {"event": "listed", "checkpoints"}, {"event": "finished", "seconds"}. It imports nothing of this project and runs in an
-environment of its own, made from tests/sdk/requirements.
+environment of its own, made from runner/requirements.
 """
 
 from __future__ import annotations

@@ -9,12 +9,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = Path(os.environ.get("SLIPWAY_TEST_ENVIRONMENTS", ROOT / "var" / "test-environments"))
-REQUIREMENTS = {"trainer": ROOT / "trainer" / "requirements", "sdk": ROOT / "tests" / "sdk" / "requirements"}
+REQUIREMENTS = {"trainer": ROOT / "trainer" / "requirements", "sdk": ROOT / "runner" / "requirements"}
+FOLDERS = {"trainer": "trainer", "sdk": "trainer-sdk"}
+"""As Slipway calls them beside each other, so that its own loops find theirs made."""
 
 
 def ensure_environment(name: str) -> Path:
     """The interpreter of the `trainer` or the `sdk` environment; the first call takes about a minute."""
-    environment = KEPT / name
+    environment = KEPT / FOLDERS[name]
     command = [sys.executable, str(ROOT / "trainer" / "prepare.py"), str(environment), str(REQUIREMENTS[name])]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -190,7 +190,7 @@ def test_the_losses_and_gradients_of_preferences_are_those_of_plain_torch(opened
     driver = tuning.driver
     model_id = driver.create_model()
     reference = tuning._reference() if recipe == "dpo" else None
-    objective = make_objective(driver, tuning.rows, tuning.formatter, tuning.parameters, reference)
+    objective = make_objective(recipe, driver, tuning.rows, tuning.formatter, tuning.parameters, reference)
     objective.train(model_id, [(0,), (1,)])  # away from the reference, where both answers are as likely there as here
     driver.step(model_id, 3e-3, objective.normalization)
 
@@ -308,13 +308,12 @@ def test_batches_of_tokens_and_rows_that_are_measured_alone(opened: Any, tmp_pat
     tuning.run()
     (plan,) = records(run, "plan")
     assert (plan["rows"], plan["held_out"]) == (len(CHATS), 4), "none of the dataset's rows are held out"
-    judge = make_objective(tuning.driver, tuning.rows, tuning.formatter, {}, None)
-    survey = tuning._survey(judge, tuning.rows)
-    order, _ = tuning._plan(survey)
+    order = tuning._course().order
+    lengths = [len(tuning.formatter.sequence(tuning.rows.read(row), row + 1).tokens) for row in range(len(CHATS))]
     for epoch in range(2):
         steps = [order.at(epoch * plan["steps_an_epoch"] + at) for at in range(plan["steps_an_epoch"])]
         assert sorted(row for units in steps for (row,) in units) == list(range(len(CHATS)))
-        sums = [sum(survey.tokens[row] for (row,) in units) for units in steps]
+        sums = [sum(lengths[row] for (row,) in units) for units in steps]
         assert all(total <= 150 or len(units) == 1 for total, units in zip(sums, steps, strict=True))
         assert len(steps) < len(CHATS)
     assert [each["step"] for each in records(run, "evaluation")] == [0, plan["steps"]]

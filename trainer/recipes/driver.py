@@ -12,6 +12,7 @@ from trainer.checkpoints import Checkpoints
 from trainer.config import LORA, TrainerConfig
 from trainer.errors import NoSpaceError
 from trainer.operations.weights import OPTIMIZER
+from trainer.recipes.datum import Datum
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,6 @@ LORA_ALPHA = 32
 CLIP_NORM = 1.0
 
 Call = Callable[[str, dict[str, Any]], dict[str, Any]]
-Datum = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -101,15 +101,3 @@ class Driver:
 
     def _checkpoint(self) -> str | None:
         return self.config.resume_from or self.start
-
-
-def make_datum(tokens: list[int], weights: list[float]) -> Datum:
-    """One datum on the wire: inputs are all tokens of a sequence but the last, targets all but the first."""
-    length = len(tokens) - 1
-    return {
-        "model_input": {"chunks": [{"type": "encoded_text", "tokens": tokens[:-1]}]},
-        "loss_fn_inputs": {
-            "target_tokens": {"data": tokens[1:], "dtype": "int64", "shape": [length]},
-            "weights": {"data": weights, "dtype": "float32", "shape": [length]},
-        },
-    }

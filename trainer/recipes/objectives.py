@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trainer.errors import OperationError
-from trainer.recipes.driver import Datum, Driver, make_datum
+from trainer.recipes.datum import Datum, make_datum
 from trainer.recipes.formats import Formatter, Row, Sequenced
 from trainer.recipes.plan import Unit
 from trainer.recipes.preferences import dpo_loss, orpo_loss
@@ -18,6 +18,13 @@ from trainer.recipes.rows import Rows
 
 ROWS_AT_ONCE = 16
 """Of those that are measured."""
+
+
+class Looks(Protocol):
+    """What computes losses; a model is whatever it takes for one."""
+
+    def look(self, operation: str, model_id: Any, data: list[Datum], **told: float) -> dict[str, Any]:
+        """A forward or forward_backward over the data; `told` is put on record."""
 
 
 class Objective(Protocol):
@@ -28,10 +35,10 @@ class Objective(Protocol):
     def sequences(self, row: Row, line: int) -> Sequence[Sequenced]:
         """What the row of that line becomes. Raises DatasetError."""
 
-    def train(self, model_id: str, units: Sequence[Unit]) -> None:
+    def train(self, model_id: Any, units: Sequence[Unit]) -> None:
         """Add the gradients of the units up."""
 
-    def measure(self, model_id: str, rows: Sequence[int]) -> float:
+    def measure(self, model_id: Any, rows: Sequence[int]) -> float:
         """The mean loss of the rows."""
 
 
@@ -39,7 +46,7 @@ class Objective(Protocol):
 class Imitation:
     """SFT: the mean over the trained tokens of -log P."""
 
-    driver: Driver
+    driver: Looks
     rows: Rows
     formatter: Formatter
     normalization: str = "num_loss_tokens"
@@ -48,11 +55,11 @@ class Imitation:
         """The one."""
         return [self.formatter.sequence(row, line)]
 
-    def train(self, model_id: str, units: Sequence[Unit]) -> None:
+    def train(self, model_id: Any, units: Sequence[Unit]) -> None:
         """Rows of a unit are one sequence; the first token of none of them is a target."""
         self.driver.look("forward_backward", model_id, [self._datum(unit) for unit in units])
 
-    def measure(self, model_id: str, rows: Sequence[int]) -> float:
+    def measure(self, model_id: Any, rows: Sequence[int]) -> float:
         """Over their tokens."""
         loss = tokens = 0.0
         for some in _several(rows):
@@ -75,18 +82,18 @@ class Preference:
     of a loss of its own.
     """
 
-    driver: Driver
+    driver: Looks
     rows: Rows
     formatter: Formatter
     beta: float
-    reference: str | None = None
+    reference: Any = None
     normalization: str = "none"
 
     def sequences(self, row: Row, line: int) -> Sequence[Sequenced]:
         """The chosen one and the rejected one."""
         return self.formatter.pair(row, line)
 
-    def train(self, model_id: str, units: Sequence[Unit]) -> None:
+    def train(self, model_id: Any, units: Sequence[Unit]) -> None:
         """A pass for the losses, and one for the gradients."""
         answers = self._answers([row for unit in units for row in unit])
         sums = self._sums(model_id, answers).requires_grad_(True)
@@ -99,7 +106,7 @@ class Preference:
         ]
         self.driver.look("forward_backward", model_id, data, loss=float(loss), reward=float(margins.mean()))
 
-    def measure(self, model_id: str, rows: Sequence[int]) -> float:
+    def measure(self, model_id: Any, rows: Sequence[int]) -> float:
         """Over the pairs."""
         total = 0.0
         for some in _several(rows):
@@ -110,7 +117,7 @@ class Preference:
     def _answers(self, rows: Sequence[int]) -> list[Sequenced]:
         return [answer for row in rows for answer in self.sequences(self.rows.read(row), self.rows.line(row))]
 
-    def _sums(self, model_id: str, answers: list[Sequenced]) -> Tensor:
+    def _sums(self, model_id: Any, answers: list[Sequenced]) -> Tensor:
         """Of the log-probabilities of each answer's tokens."""
         data = [make_datum(answer.tokens, answer.weights[1:]) for answer in answers]
         outputs = self.driver.look("forward", model_id, data)["loss_fn_outputs"]
@@ -136,10 +143,9 @@ def _several(rows: Sequence[int]) -> Iterator[Sequence[int]]:
 
 
 def make_objective(
-    driver: Driver, rows: Rows, formatter: Formatter, parameters: dict[str, Any], reference: str | None
+    recipe: str, driver: Looks, rows: Rows, formatter: Formatter, parameters: dict[str, Any], reference: Any = None
 ) -> Objective:
-    """That of the launch's recipe."""
-    recipe = driver.config.recipe
+    """That of the recipe."""
     if recipe == "sft":
         return Imitation(driver, rows, formatter)
     if recipe in ("dpo", "orpo"):

@@ -16,7 +16,8 @@ from pathlib import Path
 from transformers import AutoTokenizer
 
 from trainer.config import FORWARD_ONLY, VALIDATION
-from trainer.recipes.driver import Datum, Driver, make_datum
+from trainer.recipes.datum import Datum, make_datum
+from trainer.recipes.driver import Driver
 
 log = logging.getLogger(__name__)
 

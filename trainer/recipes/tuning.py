@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import time
-from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,61 +16,20 @@ from transformers import AutoTokenizer
 
 from trainer.config import TrainerConfig
 from trainer.operations.parts import Parts
+from trainer.recipes.course import Course, Surveyor, in_words, make_course, plan_record
 from trainer.recipes.declared import formats_of, read_parameters
 from trainer.recipes.driver import Driver
-from trainer.recipes.formats import Formatter, format_of
+from trainer.recipes.formats import Formatter
 from trainer.recipes.objectives import Objective, make_objective
-from trainer.recipes.plan import MOST_HELD_OUT, Order, batches_of, held_out, pack, picked
-from trainer.recipes.rows import DatasetError, Rows
+from trainer.recipes.records import EvaluationRecord
+from trainer.recipes.rows import Rows
 from trainer.recipes.samples import Question, Sample, answer_all
 from trainer.recipes.schedule import rate_at
 
 log = logging.getLogger(__name__)
 
-TELL_EVERY_S = 10.0
-
 InOrder = Callable[[str, Callable[[], dict[str, Any]]], dict[str, Any]]
 """Runs something between two operations, by a name for the log, and waits for it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlanRecord:
-    """What a run will be. Rows count those that can be trained on; tokens are those of the training rows, cut ones cut.
-
-    steps counts those from start_step on; left_out are rows without a token to learn, cut those that were longer than
-    the context.
-    """
-
-    kind: str = "plan"
-    step: int
-    steps: int
-    steps_an_epoch: int
-    rows: int
-    held_out: int
-    left_out: int
-    cut: int
-    tokens_an_epoch: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationRecord:
-    """How good the model is after `step`: the mean loss of the held-out rows, None where there are none; samples."""
-
-    kind: str = "evaluation"
-    step: int
-    loss: float | None
-    samples: list[Sample]
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Survey:
-    """What all rows come to: those that can be trained on, the tokens of each, and how many were left out or cut."""
-
-    usable: list[int]
-    tokens: array[int]
-    left_out: int
-    cut: int
 
 
 @dataclass
@@ -115,16 +73,15 @@ class Tuning:
     def run(self) -> str:
         """Run to the end and return one sentence that says what was done. Raises OperationError."""
         config, driver, told = self.config, self.driver, self.parameters
-        judge = make_objective(driver, self.rows, self.formatter, told, None)
-        survey = self._survey(judge, self.rows)
-        if self.evaluation:
-            usable = self._survey(judge, self.evaluation).usable
-            self.held_out = picked(usable, min(MOST_HELD_OUT, len(usable)), seed=told["seed"])
-        order, steps = self._plan(survey)
+        course = self._course()
+        order, steps, self.held_out = course.order, course.steps, course.measured
+        self.questions = self._questions(course.training)
         model_id = driver.create_model(seed=told["seed"])
         reference = self._reference() if config.recipe == "dpo" else None
-        objective = make_objective(driver, self.rows, self.formatter, told, reference)
-        measure = make_objective(driver, self.measured, self.formatter, told, reference)
+        objective, measure = (
+            make_objective(config.recipe, driver, rows, self.formatter, told, reference)
+            for rows in (self.rows, self.measured)
+        )
         first, last = driver.resume(model_id), config.start_step + steps
         if first == config.start_step:
             self._evaluate(measure, model_id, first)
@@ -148,59 +105,19 @@ class Tuning:
         self.driver.load_start(reference)
         return reference
 
-    def _survey(self, objective: Objective, rows: Rows) -> Survey:
-        """Look at every row once, so that what is wrong is said before the first step."""
-        usable, tokens, cut = [], array("I"), 0
-        allowed, told_at = formats_of(self.config.recipe), time.monotonic()
-        for row in range(len(rows)):
-            content, line = rows.read(row), rows.line(row)
-            kind = format_of(content, line)
-            if kind not in allowed:
-                raise DatasetError(
-                    f"Line {line} is of the format {kind}, and recipe {self.config.recipe} trains on "
-                    f"{' or '.join(allowed)}. Choose a recipe that fits, or another dataset."
-                )
-            found = objective.sequences(content, line)
-            cut += any(sequence.cut for sequence in found)
-            tokens.append(sum(len(sequence.tokens) for sequence in found))
-            if all(sequence.is_trained_on for sequence in found):
-                usable.append(row)
-            if time.monotonic() - told_at > TELL_EVERY_S:
-                told_at = time.monotonic()
-                log.info("dataset: counted the tokens of %d of %d rows", row + 1, len(rows))
-        if not usable:
-            raise DatasetError(
-                f"No row has a token to learn within the {self.config.max_context_length} tokens of the context. "
-                "Choose a shape with a longer context, or shorter rows."
-            )
-        return Survey(usable, tokens, len(rows) - len(usable), cut)
-
-    def _plan(self, survey: Survey) -> tuple[Order, int]:
-        """The order of the rows and the number of steps, which are put on record."""
-        told, limit = self.parameters, self.config.max_context_length
-        if self.evaluation is None:
-            self.held_out = held_out(survey.usable, percent=told["evaluation_split"], seed=told["seed"])
-        apart = set(() if self.evaluation else self.held_out)
-        train = [row for row in survey.usable if row not in apart]
-        packs = told.get("packing") == "yes"
-        units = pack(train, survey.tokens, limit=limit, seed=told["seed"]) if packs else [(row,) for row in train]
-        most, seed = told["batch_tokens"], told["seed"]
-        batches = batches_of(units, survey.tokens, limit=most, seed=seed) if most else ()
-        order = Order(units, told["batch_rows"], seed, batches)
-        steps = order.steps_an_epoch * told["epochs"]
-        steps = min(steps, told["steps"] or steps) + self.config.extra_steps
-        self.questions = self._questions(train)
-        plan = PlanRecord(
-            step=self.config.start_step, steps=steps, steps_an_epoch=order.steps_an_epoch, rows=len(survey.usable),
-            held_out=len(self.held_out), left_out=survey.left_out, cut=survey.cut,
-            tokens_an_epoch=sum(survey.tokens[row] for row in train),
-        )  # fmt: skip
+    def _course(self) -> Course:
+        """What the run will be, which is put on record."""
+        config, told = self.config, self.parameters
+        judge = make_objective(config.recipe, self.driver, self.rows, self.formatter, told)
+        context = config.max_context_length
+        surveyor = Surveyor(config.recipe, formats_of(config.recipe), context, judge.sequences, log.info)
+        survey = surveyor.survey(self.rows)
+        apart = surveyor.survey(self.evaluation) if self.evaluation else None
+        course = make_course(survey, told, context=context, apart=apart, extra_steps=config.extra_steps)
+        plan = plan_record(course, survey, start_step=config.start_step)
         self.parts.metrics.append(plan)
-        log.info(
-            "plan: %d steps, %d an epoch; %d rows, %d of them held out, %d left out, %d cut at %d tokens",
-            steps, order.steps_an_epoch, plan.rows, plan.held_out, plan.left_out, plan.cut, limit,
-        )  # fmt: skip
-        return order, steps
+        log.info(in_words(plan, context))
+        return course
 
     def _questions(self, train: list[int]) -> list[Question]:
         asked = (self.held_out if self.evaluation else [*self.held_out, *train])[: self.parameters["samples"]]

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Rewrites the hash-locked requirement files of the trainer, of its tests and of the official SDK. Needs uv.
+# Rewrites the hash-locked requirement files of the trainer, of its tests and of the official SDK (for loops). Needs uv.
 # torch and what it brings for GPUs stay out of them: torch is installed first, by pip, in the build that fits the machine.
 set -eu
 cd "$(dirname "$0")"
-sdk=../../tests/sdk/requirements
+sdk=../../runner/requirements
 
 lock() {
     gpu=$(uv pip compile --universal --python-version 3.11 --no-header --no-annotate --quiet -c torch.txt "$1" |

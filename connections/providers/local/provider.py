@@ -119,6 +119,7 @@ class LocalProvider:
             turn=self._queue.turn,
             faults=_faults,
             package=self.trainer_package.parent / "runner",
+            trainer_environment=self.environment,
             datasets=self.datasets,
             least_free_bytes=self.least_free_bytes,
             limits=self.run_limits,

@@ -1,14 +1,13 @@
 """Recipes that run on this machine beside a trainer that may be anywhere: processes under the trainers' supervisor.
 
 A run lives in <root>/runs/jobs/<account>/<job>/attempts/<number>/, in slots of its own. Where we are root it has a user
-that nothing else has. Its environment is that of its checkout's commit, made by the first run that needs it.
+that nothing else has. What it is, and its environment, is in run_programs.py.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -16,23 +15,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from connections.providers.base import LogChunk, Observation, Reference, Retryable
+from connections.providers.base import LogChunk, MetricPage, Observation, Reference, Retryable
 from connections.providers.local import plan, processes, recipe_environments
 from connections.providers.local.attempts import LocalAttempts
 from connections.providers.local.datasets import LocalDatasets, forget_copies, let_read
 from connections.providers.local.limits import Limits
 from connections.providers.local.queue import Queue
 from connections.providers.local.reach import PASSED_BY_ALL
+from connections.providers.local.run_programs import RunProgram, config_of, program_of
 from connections.providers.local.users import RUNS, JobUser, JobUsers
-from connections.providers.official import Checkout, module_of
+from connections.providers.official import Checkout
 from connections.providers.runs import RecipeEnvironment, RunProgress, RunSpec, RunSubmission
-from connections.providers.trainer_files import files, run_files
+from connections.providers.trainer_files import files, records, run_files
 from connections.providers.trainer_files.job_folders import JobFolders
 
 OWN = (files.RECORDS, files.HOME)
 ABOVE = 5
 """Folders from a run's own up to that of all runs."""
-CODE, VENV = "checkout", "venv"
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,7 @@ class LocalRuns:
     turn: Callable[[], AbstractContextManager[None]]
     faults: Callable[[], AbstractContextManager[None]]
     package: Path
+    trainer_environment: Path
     datasets: Path
     least_free_bytes: int
     limits: Limits
@@ -83,6 +83,11 @@ class LocalRuns:
         """At most 64 KiB of log from the byte offset on. Errors: `Gone`, `Retryable`."""
         with self.faults():
             return self._folders.logs(reference, after)
+
+    def records(self, reference: Reference, offset: int) -> MetricPage:
+        """What it put on record as a trainer does, from the offset on. Errors: `Gone`, `Retryable`."""
+        with self.faults():
+            return records.read_metrics(files.records_of(self._folders.find(reference)) / run_files.METRICS, offset)
 
     def forget_data(self, reference: Reference) -> None:
         """Remove the job's copies of datasets, where no run of it is under way. Errors: `Gone`, `Retryable`."""
@@ -149,47 +154,42 @@ class LocalRuns:
         spec, reference = RunSpec.from_json(recorded["spec"]), Reference(**recorded["reference"])
         for name in OWN:
             files.make_directory(directory / name)
-        files.write_json(directory / files.CONFIG, self._config(directory, spec, reference))
-        environment = recipe_environments.environment_of(spec.checkout, self.root)
+        files.write_json(directory / files.CONFIG, config_of(spec, reference, directory, self.trainer_environment))
+        program = program_of(spec, self.root, self.trainer_environment)
         obstacle = self.users.obstacle()
-        user = None if obstacle else self._user(directory, environment.parent)
+        user = None if obstacle else self._user(directory)
         commands = plan.make_plan(
             os.environ,
             directory,
             self.package,
-            environment / VENV,
+            program.environment,
             self.grace_seconds,
             user,
             obstacle,
             limits=self.limits.in_force(self.root),
-            reached=(self.root, environment, self.package, *self.users.needed),
+            reached=(self.root, *program.reached, self.package, *self.users.needed),
         )
-        files.write_json(
-            directory / files.PLAN, commands | self._commands(directory, spec.checkout, environment, commands)
-        )
+        files.write_json(directory / files.PLAN, commands | self._commands(directory, program, commands))
         return processes.start_wrapper(directory, plan.wrapper_environment(os.environ))
 
-    def _commands(
-        self, directory: Path, checkout: Checkout, environment: Path, usual: dict[str, Any]
-    ) -> dict[str, Any]:
+    def _commands(self, directory: Path, program: RunProgram, usual: dict[str, Any]) -> dict[str, Any]:
         """What is other than for a trainer: how the environment is made, what runs in it, and where it writes."""
-        records = files.records_of(directory)
-        written = {name: str(records / file) for name, file in run_files.VARIABLES.items()}
-        made = ("-m", f"{self.package.name}.prepare", str(environment), checkout.path, checkout.commit, checkout.sdk)
-        python = environment / VENV / "bin" / "python"
+        folder = files.records_of(directory)
+        written = {name: str(folder / file) for name, file in run_files.VARIABLES.items()}
         return {
-            "prepare": [sys.executable, *made],
-            "trainer": [str(python), str(self.package / "drive.py"), str(directory / files.CONFIG)],
+            "prepare": program.prepare_command(self.package),
+            "trainer": program.command(self.package, directory),
             "folders": [str(directory)],
             "trainer_variables": {
                 **usual["trainer_variables"],
                 **written,
                 "HOME": str(directory / files.HOME),
-                "PYTHONPATH": str(environment / CODE),
+                "PYTHONPATH": program.path,
             },
         }
 
-    def _user(self, directory: Path, environments: Path) -> JobUser:
+    def _user(self, directory: Path) -> JobUser:
+        environments = self.root / recipe_environments.ENVIRONMENTS
         files.make_directory(environments)
         with self.turn():
             for folder in (*(directory.parents[depth] for depth in range(1, ABOVE)), environments):
@@ -199,26 +199,6 @@ class LocalRuns:
             job_directory.chmod(PASSED_BY_ALL)
             let_read(job_directory, user)
             return user
-
-    def _config(self, directory: Path, spec: RunSpec, reference: Reference) -> dict[str, Any]:
-        """What the process is told, see runner/drive.py."""
-        return {
-            "module": module_of(spec.recipe)[1],
-            "job": reference.job,
-            "url": spec.url,
-            "shape": spec.shape,
-            "base_model": spec.base_model,
-            "lora_rank": spec.lora_rank,
-            "context": spec.context,
-            "learning_rate": spec.learning_rate,
-            "parameters": dict(spec.parameters),
-            "dataset": str(directory.parent.parent / files.DATASET),
-            "evaluation": str(directory.parent.parent / files.EVALUATION) if spec.evaluation else "",
-            "format": spec.dataset.format,
-            "evaluation_format": spec.evaluation.format if spec.evaluation else "",
-            "renderer": spec.renderer,
-            "folder": str(directory / files.HOME),
-        }
 
 
 def _of_recipe(words: str) -> str:
