@@ -14,6 +14,7 @@ from rest_framework import serializers
 
 from api.fields import Int64Field, WholeField
 from catalog.enums import Architecture, ShapeKind
+from catalog.fields.narrowing import changes_of
 from catalog.fields.snapshot_fields import FIELDS_OF, SCHEME_FIELDS, SnapshotField, ValueKind
 from catalog.fields.snapshots import ADDED, Snapshot
 from catalog.models import BaseModel, ShapeVersion, TrainedModel
@@ -69,6 +70,11 @@ class TrainingShapeSerializer(serializers.Serializer[ShapeVersion]):
     name = serializers.CharField(read_only=True)
     minTotalAcceleratorCount = serializers.IntegerField(read_only=True, help_text="GPUs of one replica")
     trainerShardingScheme = ShardingSchemeSerializer(required=False, allow_null=True)
+    launchFields = serializers.DictField(
+        child=serializers.DictField(allow_null=True),
+        required=False,
+        help_text="what users may set, narrowed, as a catalog file says it: by name null or a default, limits, choices",
+    )
     createTime = serializers.DateTimeField(read_only=True)
     updateTime = serializers.DateTimeField(read_only=True)
 
@@ -78,10 +84,14 @@ class TrainingShapeSerializer(serializers.Serializer[ShapeVersion]):
 
     def to_representation(self, version: ShapeVersion) -> dict[str, Any]:
         """The version's snapshot, with the times of its shape and of itself."""
-        return snapshot_json(version.frozen_snapshot) | {
-            "createTime": rfc3339(version.shape.created_at),
-            "updateTime": rfc3339(version.updated_at),
-        }
+        return (
+            snapshot_json(version.frozen_snapshot)
+            | _narrowed(version)
+            | {
+                "createTime": rfc3339(version.shape.created_at),
+                "updateTime": rfc3339(version.updated_at),
+            }
+        )
 
 
 class DeploymentShapeSerializer(TrainingShapeSerializer):
@@ -90,6 +100,7 @@ class DeploymentShapeSerializer(TrainingShapeSerializer):
     kind: ClassVar = ShapeKind.DEPLOYMENT
 
     trainerShardingScheme = None  # type: ignore[assignment]  # how a field is left out
+    launchFields = None  # type: ignore[assignment]
 
 
 @extend_schema_serializer(component_name="TrainingShapeVersion")
@@ -218,6 +229,14 @@ def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
     later = _LATER if snapshot.kind is ShapeKind.TRAINING else ()
     writers = _WRITERS[snapshot.kind]
     return {name: value for name, write in writers.items() if (value := write(snapshot)) or name not in later}
+
+
+def _narrowed(version: ShapeVersion) -> dict[str, Any]:
+    """What its launch fields narrow, where they do; lists, whose rows have not read that, leave it out."""
+    if version.trainer_mode is None or "launch_fields" in version.get_deferred_fields():
+        return {}
+    changes = changes_of(version.frozen_snapshot.trainer_mode, version.fields_edition, version.fields)
+    return {"launchFields": changes} if changes else {}
 
 
 def _scheme(snapshot: Snapshot) -> Any:

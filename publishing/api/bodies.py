@@ -7,12 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 from catalog.enums import ShapeKind
+from catalog.fields.launch_fields import LaunchField, every_field, newest_edition
+from catalog.fields.narrowing import narrow
+from catalog.fields.recipe_fields import recipe_fields
 from catalog.fields.snapshot_fields import FIELDS_OF, SnapshotField, ValueKind
 from catalog.fields.snapshots import Snapshot
+from catalog.fields.values import kept
 from connections.providers.spec import ShardingScheme, TrainerMode
 from wire.casing import snake
-from wire.errors import InvalidArgument, Violation
+from wire.errors import InvalidArgument, Violation, capped
 
+WIRE_NAME = "launchFields"
 NO_MODE = "TRAINER_MODE_UNSPECIFIED"
 _REQUIRED = {
     ShapeKind.TRAINING: ("baseModel", "trainerMode", "acceleratorCount", "maxSupportedContextLength"),
@@ -51,6 +56,24 @@ def changed_snapshot(snapshot: Snapshot, body: Mapping[str, Any]) -> Snapshot:
     if "trainerShardingScheme" in body:
         changes["trainer_sharding_scheme"] = _scheme(snapshot.trainer_sharding_scheme, body["trainerShardingScheme"])
     return replace(snapshot, **changes)
+
+
+def narrowed_fields(
+    mode: TrainerMode | None, said: Mapping[str, Any]
+) -> tuple[tuple[LaunchField, ...], list[Violation]]:
+    """The newest common launch fields of the mode, narrowed as `launchFields` says; and what it may not say."""
+    known = every_field() | recipe_fields(mode)
+    changes = {name: _change(known.get(name), change) for name, change in said.items()}
+    fit = narrow(mode, newest_edition(), changes)
+    paths = (".".join(filter(None, (WIRE_NAME, each.name[:80], each.part[:80]))) for each in fit.wrong)
+    wrong = [Violation(path, f"{each.sentence[:400]}.") for path, each in zip(paths, fit.wrong, strict=True)]
+    return fit.fields, capped(wrong, field=WIRE_NAME)
+
+
+def _change(field: LaunchField | None, change: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    if field is None or change is None:
+        return change
+    return {part: kept(field.type, value) for part, value in change.items()}
 
 
 def _fact(field: SnapshotField, given: Any) -> Any:

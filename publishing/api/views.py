@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -30,11 +30,10 @@ from catalog.domain.delete_shape import delete_shape
 from catalog.domain.publish_version import publish_version
 from catalog.domain.withdraw_version import withdraw_version
 from catalog.enums import ShapeKind
-from catalog.fields.launch_fields import common_fields
 from catalog.models import BaseModel, ShapeVersion
 from catalog.queries import find_model
 from catalog.rights import require_publisher
-from publishing.api.bodies import changed_snapshot, new_snapshot, refuse_missing
+from publishing.api.bodies import WIRE_NAME, changed_snapshot, narrowed_fields, new_snapshot, refuse_missing
 from publishing.domain.validate_by_hand import validate_by_hand
 from wire.casing import camel
 from wire.errors import FailedPrecondition, InvalidArgument, Violation
@@ -62,7 +61,8 @@ class CreatesShapes(reading.TrainingShapesView):
         model = _model(self.mine, body["baseModel"])
         known = {"modelType": model.model_type or "", "parameterCount": model.parameter_count or 0}
         snapshot = new_snapshot(shape_name(account, shape_id, self.kind.collection), known | body, self.kind)
-        with transaction.atomic(), _wire_fields(self.kind):
+        fields, wrong = narrowed_fields(snapshot.trainer_mode, body.get(WIRE_NAME, {}))
+        with transaction.atomic(), _wire_fields(self.kind, wrong):
             shape = create_shape(
                 actor=self.actor,
                 account=owner,
@@ -71,7 +71,6 @@ class CreatesShapes(reading.TrainingShapesView):
                 display_name=snapshot.display_name[:63],
                 kind=self.kind,
             )
-            fields = common_fields(snapshot.trainer_mode)
             create_draft(actor=self.actor, shape=shape, snapshot=snapshot, launch_fields=fields)
         return self.answer(self.shape_serializer, self.find_shape(account, shape_id))
 
@@ -99,13 +98,15 @@ class WritableTrainingShapeView(reading.TrainingShapeView):
         body = read_masked_body(self, self.shape_serializer)
         head = self.find_shape(account, shape)
         snapshot = changed_snapshot(head.frozen_snapshot, body)
-        same_mode = snapshot.trainer_mode is head.frozen_snapshot.trainer_mode
-        with _wire_fields(self.kind):
+        fields, wrong = narrowed_fields(snapshot.trainer_mode, body.get(WIRE_NAME, {}))
+        if WIRE_NAME not in body and snapshot.trainer_mode is head.frozen_snapshot.trainer_mode:
+            fields = tuple(head.renewed_fields)
+        with transaction.atomic(), _wire_fields(self.kind, wrong):
             draft = create_draft(
                 actor=self.actor,
                 shape=head.shape,
                 snapshot=snapshot,
-                launch_fields=head.renewed_fields if same_mode else common_fields(snapshot.trainer_mode),
+                launch_fields=fields,
                 based_on=head,
             )
         return self.answer(self.shape_serializer, draft)
@@ -231,13 +232,15 @@ def _model(mine: list[int], name: str) -> BaseModel:
 
 
 @contextmanager
-def _wire_fields(kind: ShapeKind) -> Iterator[None]:
-    """Name the fields of a refusal as the request does."""
+def _wire_fields(kind: ShapeKind, wrong: Sequence[Violation] = ()) -> Iterator[None]:
+    """Name the fields of a refusal as the request does, and refuse with them what was found `wrong` before."""
     try:
         yield
     except InvalidArgument as error:
         named = [Violation(_wire_name(v.field, kind), v.description) for v in error.violations]
-        raise InvalidArgument(named) from None
+        raise InvalidArgument([*named, *wrong]) from None
+    if wrong:
+        raise InvalidArgument(list(wrong))
 
 
 def _wire_name(field: str, kind: ShapeKind) -> str:

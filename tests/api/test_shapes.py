@@ -72,6 +72,35 @@ def marks(answer: tuple[int, Any]) -> tuple[bool, bool, bool]:
     return version["validated"], version["public"], version["latestValidated"]
 
 
+def test_what_users_may_set_is_narrowed_as_in_a_catalog_file(caller: Caller, team: Account) -> None:
+    narrow = {"lora_rank": {"maximum": 32, "default": 8.0}, "recipe.epochs": {"maximum": 2, "default": 1}}
+    make_shape_of(caller, team, shape_id="plain")
+    shape = make_shape_of(caller, team, launchFields=narrow)
+    assert shape["launchFields"]["recipe.epochs"] == {"maximum": 2, "default": 1}
+    assert shape["launchFields"]["lora_rank"]["maximum"] == 32
+    assert "launchFields" not in caller.get(f"{SHAPES}/plain")[1], "nothing was narrowed"
+    fields = {field.name: field for field in only_version().fields}
+    assert (fields["recipe.epochs"].maximum, fields["lora_rank"].default) == (2, 8)
+
+    kept = caller.patch(f"{SHAPES}/mine", {"description": "Again."})[1]
+    assert kept["launchFields"] == shape["launchFields"], "what nobody names stays"
+    other = {"launchFields": {"recipe.epochs": {"maximum": 3}}}
+    changed = caller.patch(f"{SHAPES}/mine?updateMask=launchFields", other | {"description": "not named"})[1]
+    assert (changed["launchFields"], changed["description"]) == (other["launchFields"], "Again.")
+    wide = {
+        "recipe.epochs": {"maximum": 10_000}, "recipe.seed": None, "lora_rank": {"choices": [[1]], "unit": "x"},
+        "no-such": {}, "recipe.schedule": {"choices": ["steep"], "help": 7, "default": {}},
+    }  # fmt: skip
+    versions = ShapeVersion.objects.count()
+    told = violations(caller.patch(f"{SHAPES}/mine", {"launchFields": wide, "acceleratorCount": 10**9}))
+    assert ShapeVersion.objects.count() == versions
+    assert "above the common maximum" in told["launchFields.recipe.epochs.maximum"]
+    assert {"launchFields.recipe.seed", "launchFields.no-such", "acceleratorCount"} <= set(told)
+    assert any(path.startswith("launchFields.lora_rank") for path in told)
+    assert caller.patch(f"{SHAPES}/mine", {"launchFields": {"lora_rank": 7}})[0] == 400
+    assert "launchFields" not in caller.patch(f"{SHAPES}/mine", {"launchFields": {}})[1], "nothing is narrowed any more"
+
+
 def test_a_new_shape_has_one_draft_and_says_what_was_sent(caller: Caller, team: Account) -> None:
     scheme = {"tensorParallelism": 4, "sequenceParallelism": True}
     shape = make_shape_of(caller, team, displayName="Mine", description="For us.", trainerShardingScheme=scheme)
