@@ -1,5 +1,5 @@
 """The official recipes as recipes of a launch: a checkout is named, a dataset uploaded, and each is launched with its
-fields; its loss falls, its outcome and its four files are on the page, and nothing of it is left.
+fields; its losses are on record, its outcome and its four files on the page, and its checkpoints listed.
 """
 
 from __future__ import annotations
