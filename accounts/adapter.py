@@ -6,9 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.mfa.webauthn.internal.flows import did_use_passwordless_login
 from django import forms
 from django.conf import settings
-from django.http import HttpRequest
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.actors import user_actor
@@ -19,7 +22,7 @@ from accounts.domain.sign_out import sign_out
 from accounts.middleware import SECOND_FACTOR_KEY
 from accounts.models import User
 from accounts.origins import origin_of
-from accounts.provider import provider_of
+from accounts.provider import needs_provider, provider_of
 from accounts.requests import SlipwayRequest, actor_of, visitor_of
 from wire.errors import TooMany
 
@@ -53,6 +56,14 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
         else:
             pass_sign_in(attempt=attempt, now=now)
         return user
+
+    def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
+        """Whom a passkey alone does not let in: who signs in by the provider, or everybody where only that opens."""
+        if did_use_passwordless_login(request, user) and not provider_of(request, user) and needs_provider(user):
+            messages.error(request, f"Sign in by {settings.SLIPWAY_OIDC_NAME}: your passkey is asked for after that.")
+            return HttpResponseRedirect(reverse("account_login"))
+        response: HttpResponse | None = super().pre_login(request, user, **kwargs)
+        return response
 
     def login(self, request: HttpRequest, user: User) -> None:
         """Begin a session."""

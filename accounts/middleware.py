@@ -77,8 +77,9 @@ def require_second_factor(get_response: Callable[[HttpRequest], HttpResponse]) -
 
 
 _WITHOUT = {
-    *("mfa_index", "mfa_activate_totp", "mfa_view_recovery_codes"),
-    *("account_login", "account_logout", "account_reauthenticate", "mfa_reauthenticate"),
+    *("mfa_index", "mfa_activate_totp", "mfa_add_webauthn", "mfa_view_recovery_codes"),
+    *("account_login", "account_logout", "account_reauthenticate"),
+    *("mfa_reauthenticate", "mfa_reauthenticate_webauthn", "mfa_login_webauthn"),
     *("openid_connect_login", "openid_connect_callback", "set_theme", "switch_account"),
     *("healthz", "readyz", "statusz", "metrics", "version"),
 }

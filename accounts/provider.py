@@ -10,6 +10,7 @@ from typing import Any
 from allauth.account.internal.flows.login import get_authentication_records
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialAccount
 from allauth.socialaccount.providers.base.constants import AuthError, AuthProcess
 from django.conf import settings
 from django.contrib import messages
@@ -24,7 +25,7 @@ from accounts.audit_verbs import PersonalVerb
 from accounts.domain.create_provided_user import Person, create_provided_user
 from accounts.domain.end_sessions import end_sessions
 from accounts.domain.follow_groups import follow_groups
-from accounts.domain.hand_over import hand_over
+from accounts.domain.hand_over import hand_over, is_break_glass
 from accounts.domain.record import record, record_about
 from accounts.groups import groups_in, makes_superuser, roles_of
 from accounts.models import User
@@ -129,6 +130,13 @@ class ProviderAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
             follow_groups(actor=_provider(request), user=user, groups=sociallogin.groups, now=timezone.now())
         update_session_auth_hash(request, user)
         messages.success(request, f"From now on you sign in by {settings.SLIPWAY_OIDC_NAME}; your password is gone.")
+
+
+def needs_provider(user: User) -> bool:
+    """Whether only the provider lets the user in: who is handed over to it, and all where it is the only door."""
+    if is_break_glass(user):
+        return False
+    return settings.SLIPWAY_OIDC_ONLY or SocialAccount.objects.filter(user_id=user.pk).exists()
 
 
 def provider_of(request: HttpRequest, user: User) -> str:

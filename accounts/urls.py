@@ -5,6 +5,7 @@ from __future__ import annotations
 from allauth.account import views as allauth
 from allauth.mfa.recovery_codes import views as codes
 from allauth.mfa.totp import views as app
+from allauth.mfa.webauthn import views as passkeys
 from django.urls import path
 
 from accounts.views.account_settings import account_settings
@@ -13,7 +14,7 @@ from accounts.views.invitations import invitation
 from accounts.views.keys import key_revoke, keys
 from accounts.views.members import invitation_revoke, member_remove, member_role, members
 from accounts.views.password import password
-from accounts.views.security import security, session_end, sessions_end, set_up_app
+from accounts.views.security import add_passkey, remove_passkey, security, session_end, sessions_end, set_up_app
 from accounts.views.signing_in import (
     provider_answers,
     second_factor,
@@ -29,6 +30,8 @@ urlpatterns = [
     path("sign-in", sign_in, name="account_login"),
     path("sign-in/again", sign_in_again, name="account_reauthenticate"),
     path("sign-in/again/code", second_factor_again, name="mfa_reauthenticate"),
+    path("sign-in/again/passkey", passkeys.reauthenticate_webauthn, name="mfa_reauthenticate_webauthn"),
+    path("sign-in/passkey", passkeys.login_webauthn, name="mfa_login_webauthn"),
     path("sign-in/code", second_factor, name="mfa_authenticate"),
     path("sign-in/<slug:provider_id>", sign_in_by_provider, name="openid_connect_login"),
     path("sign-in/<slug:provider_id>/answer", provider_answers, name="openid_connect_callback"),
@@ -36,6 +39,8 @@ urlpatterns = [
     path("security", security, name="mfa_index"),
     path("security/app", set_up_app, name="mfa_activate_totp"),
     path("security/app/remove", app.deactivate_totp, name="mfa_deactivate_totp"),
+    path("security/passkeys/add", add_passkey, name="mfa_add_webauthn"),
+    path("security/passkeys/<int:pk>/remove", remove_passkey, name="mfa_remove_webauthn"),
     path("security/codes", codes.view_recovery_codes, name="mfa_view_recovery_codes"),
     path("security/codes/new", codes.generate_recovery_codes, name="mfa_generate_recovery_codes"),
     path("security/sessions/end", sessions_end, name="sessions_end"),

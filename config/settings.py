@@ -247,7 +247,10 @@ MFA_FORMS = {
     "authenticate": "accounts.second_factor.SignInCode",
     "reauthenticate": "accounts.second_factor.CodeAgain",
 }
-MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _secure  # browsers have passkeys on localhost, and else with https alone
+MFA_RATE_LIMITS = False  # as of ACCOUNT_RATE_LIMITS; and nobody guesses a passkey
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # addresses open nothing here
 MFA_TOTP_TOLERANCE = 1
 SOCIALACCOUNT_ADAPTER = "accounts.provider.ProviderAdapter"

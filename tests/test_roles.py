@@ -144,6 +144,10 @@ TABLE: dict[str, list[Case]] = {
     "account_reauthenticate": [get("/sign-in/again", signed_in(OK)), post("/sign-in/again", signed_in(UNPROCESSABLE))],
     "mfa_reauthenticate": [get("/sign-in/again/code", signed_in(FOUND))],  # nobody has a code: on to the password
     "mfa_authenticate": [get("/sign-in/code", everybody(FOUND))],  # nobody is asked for one
+    "mfa_reauthenticate_webauthn": [get("/sign-in/again/passkey", signed_in(FOUND))],
+    "mfa_login_webauthn": [get("/sign-in/passkey", everybody(FOUND))],
+    "mfa_add_webauthn": [get("/security/passkeys/add", signed_in(FOUND))],
+    "mfa_remove_webauthn": [get("/security/passkeys/0/remove", signed_in(FOUND))],  # on to the password
     "mfa_activate_totp": [get("/security/app", signed_in(FOUND))],  # on to the password
     "mfa_deactivate_totp": [get("/security/app/remove", signed_in(MISSING))],
     "mfa_view_recovery_codes": [get("/security/codes", signed_in(MISSING))],

@@ -6,6 +6,7 @@ from typing import Any
 
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.views import ActivateTOTPView
+from allauth.mfa.webauthn.views import AddWebAuthnView, RemoveWebAuthnView
 from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.conf import settings
@@ -13,7 +14,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
+from django.urls import reverse, reverse_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -30,18 +31,34 @@ class SetUpApp(ShowsIt, ActivateTOTPView):  # type: ignore[misc]
     """An app that shows codes."""
 
 
+class AddPasskey(ShowsIt, AddWebAuthnView):  # type: ignore[misc]
+    """A passkey, which can also be all that one signs in by."""
+
+    def get_initial(self) -> dict[str, Any]:
+        """As most passkeys are meant."""
+        return {"passwordless": True}
+
+
+class RemovePasskey(RemoveWebAuthnView):  # type: ignore[misc]
+    """One's own, and back to the others."""
+
+    success_url = reverse_lazy("mfa_index")
+
+
 @require_safe
 @login_required
 @never_cache
 def security(request: SlipwayRequest) -> HttpResponse:
     """Show it, and what can be changed about it."""
     assert isinstance(request.user, User), "login_required lets nobody else in"
+    factors = list(Authenticator.objects.filter(user_id=request.user.pk).order_by("pk"))
     context: dict[str, Any] = {
         "has_password": request.user.has_usable_password(),
         "is_provided": SocialAccount.objects.filter(user_id=request.user.pk).exists(),
-        "factors": {each.type: each for each in Authenticator.objects.filter(user_id=request.user.pk)},
+        "app": next((each for each in factors if each.type == Authenticator.Type.TOTP), None),
+        "passkeys": [each for each in factors if each.type == Authenticator.Type.WEBAUTHN],
         "asks_for_one": bool(settings.SLIPWAY_MFA_ROLES),
-        "roles": " and ".join(settings.SLIPWAY_MFA_ROLES),
+        "roles": " or ".join(settings.SLIPWAY_MFA_ROLES),
         "sessions": _sessions_of(request, request.user),
         "is_break_glass": is_break_glass(request.user),
     }
@@ -80,3 +97,5 @@ def _sessions_of(request: SlipwayRequest, user: User) -> list[UserSession]:
 
 
 set_up_app = SetUpApp.as_view()
+add_passkey = AddPasskey.as_view()
+remove_passkey = RemovePasskey.as_view()

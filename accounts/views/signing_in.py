@@ -10,6 +10,8 @@ from allauth.account.internal.flows.reauthentication import raise_if_reauthentic
 from allauth.account.views import LoginView, LogoutView, ReauthenticateView
 from allauth.mfa.base.views import AuthenticateView
 from allauth.mfa.base.views import ReauthenticateView as MfaReauthenticateView
+from allauth.mfa.models import Authenticator
+from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.db import connection
@@ -48,7 +50,14 @@ class SignInAgain(TellsHowItEnded, ReauthenticateView):  # type: ignore[misc]
 
 
 class SecondFactor(TellsHowItEnded, AuthenticateView):  # type: ignore[misc]
-    """The code, after the password or the provider."""
+    """The code or the passkey, after the password or the provider."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Which of them there is."""
+        user = self.stage.login.user
+        kinds = {kind: is_mfa_enabled(user, [kind]) for kind in (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)}
+        shown = {"has_app": kinds[Authenticator.Type.TOTP], "has_passkey": kinds[Authenticator.Type.WEBAUTHN]}
+        return super().get_context_data(**kwargs) | shown  # type: ignore[no-any-return]
 
 
 class SecondFactorAgain(TellsHowItEnded, MfaReauthenticateView):  # type: ignore[misc]
