@@ -26,6 +26,8 @@ SETTINGS = {"prove": {"SLIPWAY_LOCAL_SAMPLERS": "2", "SLIPWAY_EVENTS_DAYS": "30"
 """Of the Slipway that a command looks at: distillation asks a student's and a teacher's sampler at once, and retention
 is about what has a time."""
 STOP_SECONDS = 12
+WITHOUT = ("upgrade", "gameday")
+"""Proofs that start what they need by themselves."""
 
 
 @contextmanager
@@ -62,6 +64,9 @@ def take_settings(command: str) -> None:
 
 def run(command: str, arguments: list[str]) -> int:
     """Run the program against a Slipway of its own; returns its exit code."""
+    if command == "prove" and arguments[:1] and arguments[0] in WITHOUT:
+        take_settings(command)
+        return run_in_foreground([sys.executable, "-m", PROGRAMS[command], *arguments], env=os.environ, cwd=ROOT)
     if command == "prove":  # it runs in another folder than its caller, who named a path
         arguments = [*arguments[:1], *(str(Path(path).absolute()) for path in arguments[1:2]), *arguments[2:]]
     if command == "bench":

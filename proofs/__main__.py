@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-from proofs import cookbook, cookbook_rl, lighthouse, recipes, retention, snippets
+from proofs import cookbook, cookbook_rl, gameday, lighthouse, recipes, retention, snippets
 from proofs.workplace import Workplace
 
 OF_A_CHECKOUT = {
@@ -19,6 +19,8 @@ BY_THEMSELVES = {"lighthouse": lighthouse.prove, "retention": retention.prove}
 USAGE = (
     "usage: ./run prove cookbook|cookbook-rl|recipes|snippets PATH [SDK]\n"
     f"       ./run prove {'|'.join(BY_THEMSELVES)}\n"
+    "       ./run prove upgrade|gameday COMMIT\n"
+    "COMMIT is the release before. "
     "PATH is a checkout of the official cookbook, SDK a version of the official SDK other than the one that pages name."
 )
 
@@ -28,6 +30,8 @@ def main(arguments: list[str]) -> int:
     match arguments:
         case [name] if name in BY_THEMSELVES:
             return 0 if BY_THEMSELVES[name]() else 1
+        case ["upgrade" | "gameday" as name, commit]:
+            return 0 if gameday.prove(commit, everything=name == "gameday") else 1
         case [name, path, *sdk] if _is_right(name, sdk) and (Path(path) / "training" / "pyproject.toml").is_file():
             return 0 if OF_A_CHECKOUT[name](Path(path), *sdk) else 1
         case [name, path, *sdk] if _is_right(name, sdk):
