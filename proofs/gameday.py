@@ -269,7 +269,7 @@ def _restored(first: Deployment, backup: Path, api: httpx.Client) -> bool:
 
 def _whole(database_url: str) -> bool:
     """Whether no event and no record of the launch is missing."""
-    ask = """SELECT 'events', count(*), max(sequence) FROM launches_event
+    ask = """SELECT 'events'::text, count(*), max(sequence) FROM launches_event
         UNION ALL SELECT 'records of attempt ' || a.number, count(m.id), coalesce(max(m.number), 0)
         FROM launches_attempt a LEFT JOIN launches_metric m ON m.attempt_id = a.id GROUP BY a.number"""
     with psycopg.connect(database_url) as database:

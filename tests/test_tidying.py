@@ -140,4 +140,5 @@ def test_beat_sends_the_task_and_workers_have_it() -> None:
     scheduled = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
     app.loader.import_default_modules()
     assert tidying.TIDY in scheduled
+    assert app.tasks[tidying.TIDY].time_limit > settings.CELERY_TASK_TIME_LIMIT, "much takes its time"
     assert scheduled <= set(app.tasks)
