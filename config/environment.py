@@ -255,7 +255,7 @@ _SETTINGS = [
         "SLIPWAY_PAGES_AT_ONCE",
         positive,
         None,
-        "Pages that one web process makes at once; the others wait. Two fifths of its connections where not set.",
+        "Pages that one web process makes at once; the others wait. Where not set 3, or two fifths of its connections.",
     ),
     Setting(
         "SLIPWAY_API_AT_ONCE",

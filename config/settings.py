@@ -29,7 +29,8 @@ SLIPWAY_STREAMS_AT_ONCE = 1
 _shared = _connections - SLIPWAY_STREAMS_AT_ONCE - 1  # one is for health checks
 SLIPWAY_GATEWAY_AT_ONCE: int = read("SLIPWAY_GATEWAY_AT_ONCE") or max(1, _shared // 5)
 _half = max(1, (_shared - SLIPWAY_GATEWAY_AT_ONCE) // 2)
-SLIPWAY_PAGES_AT_ONCE: int = read("SLIPWAY_PAGES_AT_ONCE") or _half
+# A process makes one page after the other, whatever waits for the database: more at once only keep the API waiting.
+SLIPWAY_PAGES_AT_ONCE: int = read("SLIPWAY_PAGES_AT_ONCE") or min(_half, 3)
 SLIPWAY_API_AT_ONCE: int = read("SLIPWAY_API_AT_ONCE") or _half
 _needed = SLIPWAY_PAGES_AT_ONCE + SLIPWAY_API_AT_ONCE + SLIPWAY_GATEWAY_AT_ONCE + SLIPWAY_STREAMS_AT_ONCE + 1
 _chosen = [read(f"SLIPWAY_{kind}_AT_ONCE") for kind in ("PAGES", "API", "GATEWAY")]

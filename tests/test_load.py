@@ -5,13 +5,16 @@ from __future__ import annotations
 import html
 import select
 import socket
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from importlib import import_module
 
 import httpx
 import psycopg
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test import Client
 
@@ -143,3 +146,9 @@ def test_strangers_may_send_so_many_from_one_address_and_others_are_not_kept_wai
         assert ask(address="192.0.2.2").status_code == 200
         assert ask("/launches", Cookie=f"sessionid={session}").status_code == 200
         assert ask("/healthz").status_code == ask("/static/css/app.css").status_code == 200
+
+
+def test_the_event_loop_waits_for_no_page_for_long() -> None:
+    front = import_module("config.asgi")
+    assert sys.getswitchinterval() == pytest.approx(front.SWITCH_SECONDS)
+    assert settings.SLIPWAY_PAGES_AT_ONCE <= 3
