@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,14 @@ from connections.providers.local.queue import Queue
 from connections.providers.local.reach import PASSED_BY_ALL
 from connections.providers.local.run_programs import RunProgram, config_of, program_of
 from connections.providers.local.users import RUNS, JobUser, JobUsers
+from connections.providers.local.wording import said_of
 from connections.providers.official import Checkout
 from connections.providers.runs import RecipeEnvironment, RunProgress, RunSpec, RunSubmission
 from connections.providers.trainer_files import files, records, run_files
 from connections.providers.trainer_files.job_folders import JobFolders
 
 OWN = (files.RECORDS, files.HOME)
+_of_recipe = partial(said_of, "recipe", limit="SLIPWAY_RECIPE_MEMORY_GB")
 ABOVE = 5
 """Folders from a run's own up to that of all runs."""
 
@@ -199,17 +202,3 @@ class LocalRuns:
             job_directory.chmod(PASSED_BY_ALL)
             let_read(job_directory, user)
             return user
-
-
-def _of_recipe(words: str) -> str:
-    """What is said of a trainer that was started, said of a recipe."""
-    first, line, rest = words.partition("\n")  # what follows are lines of its log
-    variables = (("SLIPWAY_TRAINER_MEMORY_GB", "SLIPWAY_RECIPE_MEMORY_GB"),)
-    for trainer, recipe in (
-        *variables,
-        ("trainers run", "recipes run"),
-        ("trainer", "recipe"),
-        (" Resume to go on.", ""),
-    ):
-        first = first.replace(trainer, recipe)
-    return f"{first}{line}{rest}"

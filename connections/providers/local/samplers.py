@@ -22,6 +22,7 @@ from connections.providers.local.limits import Limits
 from connections.providers.local.queue import Queue
 from connections.providers.local.reach import PASSED_BY_ALL
 from connections.providers.local.users import SAMPLERS, JobUser, JobUsers
+from connections.providers.local.wording import said_of
 from connections.providers.samplers import KeptSampler, SamplerRecordPage, SamplerSpec, SamplerSubmission
 from connections.providers.trainer_files import files, values
 from connections.providers.trainer_files.job_folders import JobFolders
@@ -99,7 +100,7 @@ class LocalSamplers:
         with self.faults():
             found = self._attempts.observe(reference, shortage=str, lost=lost)
             serving, seconds = self._serving(reference)
-            return replace(found, detail=_of_sampler(found.detail), serving=serving, load_seconds=seconds)
+            return replace(found, detail=said_of("sampler", found.detail), serving=serving, load_seconds=seconds)
 
     def _has(self, spec: SamplerSpec) -> bool:
         """Whether its snapshot lies here; what a trainer saves by a bare name is looked for by the sampler alone."""
@@ -234,11 +235,3 @@ class LocalSamplers:
             "host": self.bind,
             "port": 0,
         }
-
-
-def _of_sampler(words: str) -> str:
-    """What is said of a trainer that was started, said of a sampler."""
-    first, line, rest = words.partition("\n")  # what follows are lines of its log
-    for trainer, sampler in (("trainers run", "samplers run"), ("trainer", "sampler"), (" Resume to go on.", "")):
-        first = first.replace(trainer, sampler)
-    return f"{first}{line}{rest}"
