@@ -10,7 +10,7 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
 from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import is_mfa_enabled
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django import forms
 from django.conf import settings
 from django.core.cache import cache
@@ -72,6 +72,10 @@ class OnceInAWhile:
             code: str = super().clean_code()  # type: ignore[misc]
             if not cache.add(f"second-factor:{self.user.pk}:{code.strip()}", True, timeout=_SECONDS_OF_A_CODE):
                 raise forms.ValidationError("This code was used already. Wait for the next one.")
+        except InvalidToken:
+            raise forms.ValidationError(
+                "Your second factor was sealed under a key that is gone. Ask whoever runs this Slipway to put it back."
+            ) from None
         except forms.ValidationError:
             fail_sign_in(actor=actor, attempt=attempt, reason="the code of the second factor")
             raise

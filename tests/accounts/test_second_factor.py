@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import time
+from io import StringIO
 
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from cryptography.fernet import Fernet
+from django.core.management import CommandError, call_command
 from django.test import Client
 from pytest_django.fixtures import DjangoCaptureOnCommitCallbacks, Settings
 
@@ -137,3 +140,23 @@ def test_an_app_is_removed_by_who_has_it(
     assert not Authenticator.objects.exists()
     assert AuditEntry.objects.filter(verb="remove_second_factor").count() == 2
     assert enter(Client(), user) != "/sign-in/code"
+
+
+def test_a_new_sealing_key_in_front_lets_the_old_one_go(
+    client: Client, settings: Settings, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    user = make_user(username="anna")
+    enter(client, user)
+    secret, _ = set_up(client, django_capture_on_commit_callbacks)
+    (old,), new = settings.SLIPWAY_SEALING_KEYS, Fernet.generate_key().decode()
+    settings.SLIPWAY_SEALING_KEYS = (new,)
+    later = Client()
+    enter(later, user)
+    lost = later.post("/sign-in/code", {"code": code_of(secret)})
+    assert (lost.status_code, "a key that is gone" in lost.content.decode()) == (422, True)
+    with pytest.raises(CommandError, match="No key opens the second factor of anna"):
+        call_command("seal_connections", stdout=StringIO())
+    settings.SLIPWAY_SEALING_KEYS = (new, old)
+    call_command("seal_connections", stdout=StringIO())
+    settings.SLIPWAY_SEALING_KEYS = (new,)
+    assert later.post("/sign-in/code", {"code": code_of(secret)}).status_code == 302
