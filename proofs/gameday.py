@@ -61,7 +61,7 @@ def commands(heading: str) -> str:
     return "".join(found)
 
 
-class Deployment:
+class TwoReplicas:
     """A checkout with what runs of it, and the shell of whoever operates it."""
 
     def __init__(self, folder: Path) -> None:
@@ -125,7 +125,7 @@ class Deployment:
         subprocess.run(["docker", "compose", "down"], cwd=self.project, env=self.environment, check=False)
 
 
-class Visitor:
+class SteadyCaller:
     """Somebody who asks through the proxy all the time: what was answered, and when an answer was none."""
 
     def __init__(self, url: str, key: str) -> None:
@@ -144,7 +144,7 @@ class Visitor:
                 said = type(error).__name__
             self.answers.append((time.monotonic(), said))
 
-    def __enter__(self) -> Visitor:
+    def __enter__(self) -> SteadyCaller:
         self._thread.start()
         return self
 
@@ -160,7 +160,7 @@ class Visitor:
 class Day:
     """What happens, one after the other, and whether it went as it should."""
 
-    def __init__(self, deployment: Deployment, api: httpx.Client, visitor: Visitor) -> None:
+    def __init__(self, deployment: TwoReplicas, api: httpx.Client, visitor: SteadyCaller) -> None:
         self.deployment, self.api, self.visitor = deployment, api, visitor
         self.went_well = True
 
@@ -221,7 +221,7 @@ def prove(before: str = "HEAD~1", *, everything: bool = True) -> bool:
             query = {"trainingShape": SHAPE, "rlorTrainerJobId": "trains"}
             api.post(JOBS, params=query, json={}).raise_for_status()
             wait_for(lambda: _state(api) == "RUNNING", "the start of its trainer")
-            with Visitor(url, key) as visitor:
+            with SteadyCaller(url, key) as visitor:
                 day = Day(deployment, api, visitor)
                 if everything:
                     _break_everything(day)
@@ -245,7 +245,7 @@ def _break_everything(day: Day) -> None:
         day.happens(f"{store} restarted", partial(day.compose, "restart", store))
 
 
-def _restored(first: Deployment, backup: Path, api: httpx.Client) -> bool:
+def _restored(first: TwoReplicas, backup: Path, api: httpx.Client) -> bool:
     """Bring the backup up in another place: the launch is known there, and goes on."""
     first.down()
     again = _deployment(FOLDER / "second")
@@ -281,7 +281,7 @@ def _whole(database_url: str) -> bool:
     return all(many == last for _, many, last in rows)
 
 
-def _memory(deployment: Deployment) -> str:
+def _memory(deployment: TwoReplicas) -> str:
     """What each container takes, shared memory counted in parts."""
     said = []
     for container in deployment.containers(""):
@@ -308,17 +308,17 @@ def wait_for(done: Callable[[], bool], what: str) -> None:
         time.sleep(0.3)
 
 
-def _deployment(folder: Path) -> Deployment:
+def _deployment(folder: Path) -> TwoReplicas:
     folder.mkdir(parents=True)
     containers.PLACE = folder
-    return Deployment(folder)
+    return TwoReplicas(folder)
 
 
 def _commit(name: str) -> str:
     return _git("rev-parse", name, at=ROOT)
 
 
-def _head(deployment: Deployment) -> str:
+def _head(deployment: TwoReplicas) -> str:
     return _git("rev-parse", "HEAD", at=deployment.project)
 
 
@@ -327,7 +327,7 @@ def _git(*words: str, at: Path) -> str:
 
 
 @contextmanager
-def _proxy(deployment: Deployment) -> Iterator[str]:
+def _proxy(deployment: TwoReplicas) -> Iterator[str]:
     """nginx as deploy/proxy has it, on a free port, in front of all eight ports that web may have."""
     folder, port = deployment.folder, free_port()
     certificate = make_certificate(NAME, folder)
