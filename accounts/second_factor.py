@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.internal.flows.login import record_authentication
 from allauth.core import context
 from allauth.mfa import signals
 from allauth.mfa.adapter import DefaultMFAAdapter
@@ -100,6 +101,8 @@ class ShowsIt:
         """As allauth does."""
         response: HttpResponse = super().form_valid(form)  # type: ignore[misc]
         self.request.session[SECOND_FACTOR_KEY] = True
+        # So the recovery codes are shown next, also to who has no password that could be asked for.
+        record_authentication(self.request, self.request.user, "mfa", reauthenticated=True)
         return response
 
 

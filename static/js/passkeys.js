@@ -8,3 +8,6 @@ document.addEventListener('allauth.error', (event) => {
     : `The passkey could not be used: ${event.detail.exception?.message ?? 'the browser does not say why'}`
   document.getElementById('toasts').append(notice)
 })
+
+const login = document.querySelector('[data-passkey-login]')
+if (login) window.allauth.webauthn.forms.loginForm({ ids: { login: login.id, credential: login.dataset.passkeyLogin } })
