@@ -233,7 +233,7 @@ def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
 
 def _narrowed(version: ShapeVersion) -> dict[str, Any]:
     """What its launch fields narrow, where they do; lists, whose rows have not read that, leave it out."""
-    if version.trainer_mode is None or "launch_fields" in version.get_deferred_fields():
+    if "launch_fields" in version.get_deferred_fields() or version.trainer_mode is None:
         return {}
     changes = changes_of(version.frozen_snapshot.trainer_mode, version.fields_edition, version.fields)
     return {"launchFields": changes} if changes else {}
