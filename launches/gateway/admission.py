@@ -83,8 +83,9 @@ class Answered(Exception):
 class Admitted:
     """The process that a caller may talk to, and what to show it; `connection` is what people call where it runs.
 
-    `attempt_elsewhere` is the attempt (primary key) where no trainer of ours runs it: its records are read from what
-    passes, and jobs have other ids there. None where one of ours does. `fields` are sent along, and those of the caller
+    `attempt_elsewhere` is the attempt (primary key) where no trainer of ours runs it: jobs have other ids there. None
+    where one of ours does. `draws_curve` says whether its records are read from what passes, which needs nobody where a
+    trainer or a recipe of ours writes them. `fields` are sent along, and those of the caller
     in `withheld` are not. `renamed` is what an answer calls otherwise than we do, `translate` brings a body to that.
     """
 
@@ -92,6 +93,7 @@ class Admitted:
     token: bytes
     connection: str = ""
     attempt_elsewhere: int | None = None
+    draws_curve: bool = False
     fields: tuple[tuple[bytes, bytes], ...] = ()
     withheld: frozenset[bytes] = frozenset()
     renamed: Names = ()
@@ -107,15 +109,18 @@ def look_up_trainer(secret: str, account: str, job: str, origin: Origin) -> Admi
     """The trainer of the job's newest attempt, for a key that may drive it. Errors: `Refused`."""
     attempt = _attempt_for(secret, account, job, origin)
     token, is_own = _credential_for(attempt)
-    elsewhere = (
-        None if is_own or attempt.launch.spec.get("recipe_beside") else attempt.pk
-    )  # a recipe of ours tells more
     endpoint, provider = _endpoint_of(attempt), _provider_of(attempt)
     if not is_own:
         demand_address(attempt.endpoint, provider, f"trainer of {attempt.launch.name}")
     dial = provider.dial if isinstance(provider, OpensTunnels) else None
     endpoint = replace(endpoint, is_own=is_own, dial=dial)
-    return Admitted(endpoint, token.encode(), str(attempt.launch.connection), elsewhere)
+    return Admitted(
+        endpoint,
+        token.encode(),
+        str(attempt.launch.connection),
+        attempt_elsewhere=None if is_own else attempt.pk,
+        draws_curve=not (is_own or attempt.launch.spec.get("recipe_beside")),
+    )
 
 
 def look_up_account(secret: str, account: str, job: str, origin: Origin) -> str:  # noqa: ARG001

@@ -235,7 +235,9 @@ class Gateway:
             prefix=asked.prefix,
             send=send,
             release=partial(self._pool.give, endpoint),
-            copy=self._curves.copy_for(admitted.attempt_elsewhere, asked.target, scope["headers"]),
+            copy=self._curves.copy_for(
+                admitted.attempt_elsewhere if admitted.draws_curve else None, asked.target, scope["headers"]
+            ),
             renaming=Renaming(admitted.renamed) if admitted.renamed else None,
         )
         try:

@@ -552,8 +552,11 @@ def test_the_connections_key_goes_to_the_address_that_it_is_for(caller: Driver, 
     assert trainer.calls.empty()
 
 
-def test_load_calls_elsewhere_name_jobs_by_their_ids_there(caller: Driver, trainer: StandIn) -> None:
-    far_from(caller.launch)
+@pytest.mark.parametrize("beside", [False, True], ids=["their own loop", "a recipe of ours beside it"])
+def test_load_calls_elsewhere_name_jobs_by_their_ids_there(caller: Driver, trainer: StandIn, *, beside: bool) -> None:
+    launch = far_from(caller.launch)
+    launch.spec["recipe_beside"] = beside
+    launch.save(update_fields=["spec"])
     Attempt.objects.filter(launch=caller.launch).update(remote_id="s1-there")
     trainer.script = lambda call: call.answer(call.body())
     raw = json.dumps({"path": f"cross_job://{caller.launch.job_id}/step-1"}, indent=1).encode()
@@ -562,6 +565,8 @@ def test_load_calls_elsewhere_name_jobs_by_their_ids_there(caller: Driver, train
     assert caller.ask("POST", "/api/v1/save_weights", content=raw).content == raw
     refused = caller.ask("POST", "/api/v1/load_weights", json={"path": "cross_job://theirs/step-1"})
     assert (refused.status_code, refused.json()["code"]) == (404, 5)
+    led_out = caller.ask(path="/..%2fothers")
+    assert (led_out.status_code, led_out.json()["code"]) == (400, 3)
 
 
 def test_a_trainer_that_died_is_a_502_and_one_that_came_back_elsewhere_is_found(
