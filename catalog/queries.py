@@ -153,9 +153,9 @@ def counted_groups(member_of: Collection[int]) -> list[FacetBucket]:
         .annotate(number=Sum("shapes"))
         .filter(number__gt=0)
     )
-    first = _first_positions(counted)
+    first = _first_positions(counted)  # by a query of its own: of a family that has come since it knows nothing
     groups = [
-        FacetBucket(_values(row), tokens, gpus, here, shapes, first[family])
+        FacetBucket(_values(row), tokens, gpus, here, shapes, first.get(family, 0))
         for row in rows
         for tokens, gpus, here, family, shapes in [row[len(FACETS) :]]
     ]

@@ -379,7 +379,7 @@ _SETTINGS = [
     ),
     Setting("SLIPWAY_TRAINER_FILES", positive, 100_000, "How many files one local job may keep."),
     Setting("SLIPWAY_TRAINER_LOG_MB", positive, 64, "How much of a local trainer's log is kept, in MB."),
-    Setting("SLIPWAY_RECIPES", positive, 2, "How many recipes of checkouts run at a time beside trainers."),
+    Setting("SLIPWAY_RECIPES", positive, 2, "How many recipes run at a time beside trainers."),
     Setting("SLIPWAY_RECIPE_MEMORY_GB", positive, 8, "Memory that one such recipe may use, in GB; it is ended beyond."),
     Setting(
         "SLIPWAY_RECIPE_HOURS",

@@ -6,6 +6,7 @@ with it. What it said is applied under the row's lease; what of it is the launch
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -131,16 +132,17 @@ def _is_to_end(attempt: Attempt) -> bool:
 
 def _begin(run: RecipeRun, lease: leases.Lease, runs: RunProvider) -> timedelta | None:
     """With its key first: a worker that dies in between leaves one that the next begins with. Errors: as above."""
-    attempt = run.attempt
+    attempt, may_run = run.attempt, run.api_key_id is not None
     try:
         with transaction.atomic():
             spec = run_spec(attempt.launch)
             if run.api_key_id is None:
                 _make_key(run)
         runs.start(RunSubmission(attempt.reference, spec, run_secret(run)))
-    except Refusal as refusal:
-        return _finish(run, lease, runs, RunEnding(AttemptState.FAILED, Reason.SPEC_REFUSED, refusal.message))
-    except Rejected as refusal:
+    except (Refusal, Rejected) as refusal:
+        if may_run:  # a worker that died before it could write so may have started it
+            with suppress(Gone):
+                runs.stop(attempt.reference)
         return _finish(run, lease, runs, RunEnding(AttemptState.FAILED, Reason.SPEC_REFUSED, str(refusal)))
     run.started_at = timezone.now()
     RecipeRun.objects.filter(pk=run.pk).update(started_at=run.started_at, state=AttemptState.PENDING)
@@ -184,16 +186,24 @@ def _look(run: RecipeRun, lease: leases.Lease, runs: RunProvider) -> timedelta |
         seen = _see(run, runs)
     except Gone as error:
         return _finish(run, lease, runs, RunEnding(AttemptState.FAILED, Reason.UNKNOWN_TO_PROVIDER, str(error)))
+    except ProviderError:  # what makes itself unreadable has no more time than others
+        _keep_to_the_hours(run, runs)
+        raise
     if not _apply(run, lease, seen):
         return None
     if seen.observation.state in FINAL:
         if not _is_read(seen, before):
             return _put_off(run, lease, "", timedelta())
         return _finish(run, lease, runs, ending_of(run, seen.observation, seen.progress))
+    _keep_to_the_hours(run, runs)
+    return _put_off(run, lease, "", POLL)
+
+
+def _keep_to_the_hours(run: RecipeRun, runs: RunProvider) -> None:
+    """End it where they are over, at each look: what could not be told is told by the next."""
     if run.began_at and timezone.now() > run.began_at + timedelta(hours=settings.SLIPWAY_RECIPE_HOURS):
         RecipeRun.objects.filter(pk=run.pk, stopped_for="").update(stopped_for=Reason.TIME_LIMIT)
-        runs.stop(run.attempt.reference)  # at each look: one that could not be told is told by the next
-    return _put_off(run, lease, "", POLL)
+        runs.stop(run.attempt.reference)
 
 
 def _is_read(seen: RunSeen, before: int) -> bool:
@@ -215,7 +225,9 @@ def _finish(run: RecipeRun, lease: leases.Lease, runs: RunProvider, ending: RunE
 def _see(run: RecipeRun, runs: RunProvider) -> RunSeen:
     reference = run.attempt.reference
     observation = runs.observe(reference)
-    records = runs.records(reference, run.records_offset)
+    records = MetricPage((), run.records_offset)
+    if run.attempt.launch.spec.get("recipe_beside"):  # no other's are numbered after the attempt's
+        records = runs.records(reference, run.records_offset)
     return RunSeen(observation, runs.progress(reference), runs.logs(reference, run.log_offset), records)
 
 
@@ -273,11 +285,12 @@ def _put_off(
 
     Whoever woke it meanwhile is heard: its trainer is looked at once more, under the row's lock.
     """
-    row = RecipeRun.objects.select_for_update(of=("self",)).select_related("attempt").get(pk=run.pk)
+    row = RecipeRun.objects.select_for_update().get(pk=run.pk)
     if row.lease_token != lease.token:
         return None
-    if wait > POLL and not failed and (row.attempt.ready or _is_to_end(row.attempt)):
-        wait = timedelta()
+    if wait > POLL and not failed:
+        attempt = Attempt.objects.get(pk=row.attempt_id)  # by itself: what was joined would be as of before the lock
+        wait = timedelta() if attempt.ready or _is_to_end(attempt) else wait
     row.give_back(due=timezone.now() + wait)
     row.failures = row.failures + 1 if failed else 0
     if detail:

@@ -13,11 +13,11 @@ from trainer.config import LORA, TrainerConfig
 from trainer.errors import NoSpaceError
 from trainer.operations.weights import OPTIMIZER
 from trainer.recipes.datum import Datum
+from trainer.recipes.schedule import LEARNING_RATE
 
 log = logging.getLogger(__name__)
 
 SPACE_PAUSE_S = 5.0
-LEARNING_RATE = 3e-3
 LORA_ALPHA = 32
 CLIP_NORM = 1.0
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+LEARNING_RATE = 3e-3
+"""Where the launch has none: its shape may leave the field out."""
+
 
 def rate_at(step: int, *, steps: int, full: float, schedule: str, warmup: float) -> float:
     """The learning rate of `step`, from 0, of `steps`.

@@ -34,10 +34,12 @@ from trainer.recipes.formats import Formatter
 from trainer.recipes.objectives import Objective, make_objective
 from trainer.recipes.records import EvaluationRecord
 from trainer.recipes.rows import Rows
-from trainer.recipes.schedule import rate_at
+from trainer.recipes.schedule import LEARNING_RATE, rate_at
 
 CLIP_NORM = 1.0
 FAILED_PRECONDITION = 9
+SECONDS = 60
+"""Of silence, after which a download has failed."""
 
 
 @dataclass
@@ -122,7 +124,7 @@ def fetch(path: str) -> bytes:
         f"{os.environ['FIREWORKS_BASE_URL'].rstrip('/')}/v1/{path}",
         headers={"X-Api-Key": os.environ["FIREWORKS_API_KEY"]},
     )
-    with urllib.request.urlopen(request) as answer:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
         return bytes(answer.read())
 
 
@@ -216,7 +218,8 @@ class Loop:
                 client.save_weights_for_sampler(f"step-{done}").result()
                 client.save_state(f"step-{done}").result()  # last: who goes on from it has all that came before
         service.close()
-        print("Done. What was saved stays; the trainer ends by its inactivity timeout, or with Cancel.", flush=True)
+        if "job" not in settings:
+            print("Done. What was saved stays; the trainer ends by its inactivity timeout, or with Cancel.", flush=True)
 
     def _service(self) -> Any:
         """Of a trainer of its own, or of the job's. Of a service with a `lora_rank` the adapter is made with it, and
@@ -241,7 +244,8 @@ class Loop:
         return int(goes_on["step"])
 
     def _step(self, client: Any, step: int, normalization: str) -> None:
-        told, full, started = self.settings["parameters"], self.settings["learning_rate"], time.monotonic()
+        told, started = self.settings["parameters"], time.monotonic()
+        full = self.settings["learning_rate"] or LEARNING_RATE
         rate = rate_at(step, steps=self.course.steps, full=full, schedule=told["schedule"], warmup=told["warmup"])
         adam = AdamParams(learning_rate=rate, grad_clip_norm=CLIP_NORM)
         answer = client.optim_step(adam, grad_accumulation_normalization=normalization).result()
