@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
@@ -34,21 +35,23 @@ def make_key(server: SlipwayServer) -> str:
 
 
 class Launcher:
-    """A program with a key of a Slipway that has the datasets `rows` and `pairs`."""
+    """A program with a key of a Slipway that has its datasets, whose names no other program there gives."""
 
     def __init__(self, server: SlipwayServer) -> None:
         self._client = httpx.Client(
             base_url=f"{server.url}/v1/accounts/local/", headers={"X-Api-Key": make_key(server)}, timeout=60
         )
         self._visitor = Browser(server)
-        for name, rows in (("rows", ROWS), ("pairs", PAIRS)):
-            self._upload(name, rows)
+        ours = secrets.token_hex(4)
+        self._rows, self._pairs = f"rows-{ours}", f"pairs-{ours}"
+        self._upload(self._rows, ROWS)
+        self._upload(self._pairs, PAIRS)
 
     def launch(self, recipe: str, shape: str, label: str, *, connection: str = "", **told: Any) -> str:
         """Of a few steps; answers the job's id."""
         parameters = {"name": recipe, "epochs": 3, "batch_rows": 4, "evaluation_split": 20, "evaluation_every": 2}
         body = {
-            "dataset": f"accounts/local/datasets/{'rows' if recipe == 'sft' else 'pairs'}",
+            "dataset": f"accounts/local/datasets/{self._rows if recipe == 'sft' else self._pairs}",
             "recipe": parameters | {"seed": 7} | told,
             "trainingConfig": {"learningRate": 3e-3},
             "displayName": label,
