@@ -33,6 +33,7 @@ from accounts.queries import memberships_of
 from accounts.requests import actor_of, visitor_of
 from wire.errors import FailedPrecondition
 
+_CONNECT_KEY = "connect_begun_by"
 UNKNOWN_GROUPS = "no group of theirs has a role here"
 
 
@@ -111,9 +112,12 @@ class ProviderAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
 
     def _connect(self, request: HttpRequest, sociallogin: Any) -> None:
         """The user who is signed in, and whom the provider vouches for from now on, instead of a password."""
-        user = request.user
-        assert isinstance(user, User), "the view lets nobody else begin it"
-        if sociallogin.is_existing and sociallogin.user != user:
+        user, begun_by = request.user, request.session.pop(_CONNECT_KEY, "")
+        if not isinstance(user, User) or begun_by != str(user.pk):
+            messages.error(
+                request, f"Choose {settings.SLIPWAY_OIDC_NAME} here once more: another began that, or nobody."
+            )
+        elif sociallogin.is_existing and sociallogin.user != user:
             messages.error(request, f"That person of {settings.SLIPWAY_OIDC_NAME} is another user here already.")
         elif not sociallogin.is_existing:
             try:
@@ -130,6 +134,11 @@ class ProviderAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
             follow_groups(actor=_provider(request), user=user, groups=sociallogin.groups, now=timezone.now())
         update_session_auth_hash(request, user)
         messages.success(request, f"From now on you sign in by {settings.SLIPWAY_OIDC_NAME}; your password is gone.")
+
+
+def note_connect(request: HttpRequest) -> None:
+    """Who is signed in goes to the provider to be handed over: no answer to somebody else does that."""
+    request.session[_CONNECT_KEY] = str(request.user.pk)
 
 
 def needs_provider(user: User) -> bool:

@@ -12,8 +12,11 @@ from allauth.mfa.base.views import AuthenticateView
 from allauth.mfa.base.views import ReauthenticateView as MfaReauthenticateView
 from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import is_mfa_enabled
+from allauth.socialaccount.providers.base.constants import AuthProcess
+from allauth.utils import get_request_param
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import BadRequest
 from django.db import connection
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -21,6 +24,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.adapter import too_many_of
+from accounts.provider import note_connect
 from queues.bulkheads import step_aside
 
 _log = logging.getLogger(__name__)
@@ -68,8 +72,12 @@ class SecondFactorAgain(TellsHowItEnded, MfaReauthenticateView):  # type: ignore
 @never_cache
 def sign_in_by_provider(request: HttpRequest, provider_id: str) -> HttpResponse:
     """Go to the identity provider; with process=connect to sign in by it from now on, as the user who asks."""
-    if request.POST.get("process") == "connect":
+    _need_provider()
+    process = get_request_param(request, "process", AuthProcess.LOGIN)  # as allauth reads it, or it would read another
+    if process == AuthProcess.CONNECT:
         return _connect(request, provider_id)
+    if process != AuthProcess.LOGIN:
+        raise BadRequest("The field process is neither login nor connect.")
     return _ask_provider(request, provider_id, "login")
 
 
@@ -77,19 +85,24 @@ def sign_in_by_provider(request: HttpRequest, provider_id: str) -> HttpResponse:
 @never_cache
 def provider_answers(request: HttpRequest, provider_id: str) -> HttpResponse:
     """Come back from there, signed in or with the reason why not."""
+    _need_provider()
     return _ask_provider(request, provider_id, "callback")
 
 
 @login_required
 def _connect(request: HttpRequest, provider_id: str) -> HttpResponse:
     raise_if_reauthentication_required(request, app="allauth.socialaccount")
+    note_connect(request)
     return _ask_provider(request, provider_id, "login")
+
+
+def _need_provider() -> None:
+    if not settings.SLIPWAY_OIDC_ISSUER:
+        raise Http404("SLIPWAY_OIDC_ISSUER names no identity provider.")
 
 
 def _ask_provider(request: HttpRequest, provider_id: str, view: str) -> HttpResponse:
     """allauth's view, which waits for the provider: without a place or a connection that others could use."""
-    if not settings.SLIPWAY_OIDC_ISSUER:
-        raise Http404("SLIPWAY_OIDC_ISSUER names no identity provider.")
     import requests  # noqa: PLC0415 - these cost a start more than they are worth where nobody signs in so
     from allauth.socialaccount.providers.openid_connect import views  # noqa: PLC0415
 

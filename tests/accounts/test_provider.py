@@ -163,6 +163,36 @@ def test_a_user_who_is_here_signs_in_by_it_from_now_on(provider: IdentityProvide
     assert SocialAccount.objects.get().user == user
 
 
+@pytest.mark.parametrize("address", ["/sign-in/oidc?process=connect", "/sign-in/oidc"])
+def test_nobody_is_handed_over_who_did_not_give_the_password_once_more(
+    provider: IdentityProvider, client: Client, address: str
+) -> None:
+    user = make_user(username="anna")
+    provider.add("mallory", "ml")
+    fields = {} if "?" in address else {"process": "connect"}
+    assert client.post(address, fields).headers["Location"].startswith("/sign-in?")
+    sign_in(client, user)
+    assert client.post(address, fields).headers["Location"].startswith("/sign-in/again?")
+    assert client.post(address.replace("connect", "redirect"), {"process": "redirect"}).status_code == 400
+
+    client.post("/sign-in/again", {"password": PASSWORD})
+    there = client.post(address, fields).headers["Location"]
+    back = httpx.post(there, data={"who": "mallory"}).headers["Location"]
+    states = client.session["socialaccount_states"]
+    client.post("/sign-out")
+    for other in (None, make_user(username="bert")):
+        if other:
+            sign_in(client, other)
+        session = client.session
+        session["socialaccount_states"] = states  # as if it had outlived who began it
+        session.save()
+        client.cookies[given.SESSION_COOKIE_NAME] = session.session_key
+        assert client.get(back).headers["Location"] == "/security"
+        back = httpx.post(there, data={"who": "mallory"}).headers["Location"]
+    assert not SocialAccount.objects.exists()
+    assert not User.objects.filter(password__startswith="!").exists()
+
+
 def test_by_the_provider_alone_but_for_the_admin_with_a_password(
     provider: IdentityProvider, settings: Settings, client: Client
 ) -> None:
@@ -214,6 +244,7 @@ def test_what_the_provider_answers_wrongly_signs_nobody_in(provider: IdentityPro
 
 def test_without_a_provider_there_is_no_such_door(client: Client) -> None:
     assert client.post("/sign-in/oidc").status_code == 404
+    assert client.post("/sign-in/oidc", {"process": "connect"}).status_code == 404
     assert client.get("/sign-in/oidc/answer").status_code == 404
     assert "oidc" not in client.get("/sign-in").content.decode()
 
