@@ -7,10 +7,12 @@ from http import HTTPStatus
 from typing import Any
 
 from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
+from allauth.account.internal.stagekit import get_pending_stage
 from allauth.account.views import LoginView, LogoutView, ReauthenticateView
 from allauth.mfa.base.views import AuthenticateView
 from allauth.mfa.base.views import ReauthenticateView as MfaReauthenticateView
 from allauth.mfa.models import Authenticator
+from allauth.mfa.stages import AuthenticateStage
 from allauth.mfa.utils import is_mfa_enabled
 from allauth.socialaccount.providers.base.constants import AuthProcess
 from allauth.utils import get_request_param
@@ -18,7 +20,7 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import BadRequest
 from django.db import connection
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
@@ -28,6 +30,7 @@ from accounts.provider import note_connect
 from queues.bulkheads import step_aside
 
 _log = logging.getLogger(__name__)
+_ASKED_FOR = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
 
 class TellsHowItEnded:
@@ -56,10 +59,17 @@ class SignInAgain(TellsHowItEnded, ReauthenticateView):  # type: ignore[misc]
 class SecondFactor(TellsHowItEnded, AuthenticateView):  # type: ignore[misc]
     """The code or the passkey, after the password or the provider."""
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Back to the beginning for who has no factor any more: allauth would send them to and fro."""
+        stage = get_pending_stage(request)
+        if stage and stage.key == AuthenticateStage.key and not is_mfa_enabled(stage.login.user, _ASKED_FOR):
+            return stage.abort()  # type: ignore[no-any-return]
+        return super().dispatch(request, *args, **kwargs)  # type: ignore[no-any-return]
+
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Which of them there is."""
         user = self.stage.login.user
-        kinds = {kind: is_mfa_enabled(user, [kind]) for kind in (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)}
+        kinds = {kind: is_mfa_enabled(user, [kind]) for kind in _ASKED_FOR}
         shown = {"has_app": kinds[Authenticator.Type.TOTP], "has_passkey": kinds[Authenticator.Type.WEBAUTHN]}
         return super().get_context_data(**kwargs) | shown  # type: ignore[no-any-return]
 

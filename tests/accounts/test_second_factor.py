@@ -127,6 +127,28 @@ def test_who_has_such_a_role_sets_one_up_before_all_else(
     assert client.get("/launches").headers["Location"] == "/security"
 
 
+def test_who_stands_before_the_code_may_leave(
+    client: Client, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    user, other = make_user(username="anna"), make_user(username="bert")
+    enter(client, user)
+    set_up(client, django_capture_on_commit_callbacks)
+    browser = Client()
+    assert enter(browser, user) == "/sign-in/code"
+    page = browser.get("/sign-in/code").content.decode()
+    (leaves,) = re.findall(r'<form method="post" action="(/sign-out)">.*name="next" value="(.*?)"', page)
+    assert browser.post(leaves[0], {"next": leaves[1]}).headers["Location"] == "/sign-in"
+    assert browser.get("/sign-in").status_code == 200
+    assert enter(browser, other) == "/"
+
+    waiting = Client()
+    assert enter(waiting, user) == "/sign-in/code"
+    remove_second_factors(actor=SYSTEM, user=user)
+    assert waiting.get("/sign-in/code").headers["Location"] == "/sign-in"
+    assert waiting.get("/sign-in").status_code == 200
+    assert enter(waiting, user) == "/"
+
+
 def test_an_app_is_removed_by_who_has_it(
     client: Client, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
