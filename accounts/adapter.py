@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.stagekit import clear_login
 from allauth.mfa.webauthn.internal.flows import did_use_passwordless_login
 from django import forms
 from django.conf import settings
@@ -15,11 +16,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.actors import user_actor
+from accounts.demanded_factor import forget_second_factor, note_second_factor
 from accounts.domain.begin_sign_in import begin_sign_in
 from accounts.domain.end_sign_in import fail_sign_in, pass_sign_in, sign_in
 from accounts.domain.hand_over import is_break_glass
 from accounts.domain.sign_out import sign_out
-from accounts.middleware import SECOND_FACTOR_KEY
 from accounts.models import User
 from accounts.origins import origin_of
 from accounts.provider import needs_provider, provider_of
@@ -60,6 +61,8 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
     def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
         """Whom a passkey alone does not let in: who signs in by the provider, or everybody where only that opens."""
         if did_use_passwordless_login(request, user) and not provider_of(request, user) and needs_provider(user):
+            clear_login(request)  # allauth noted the passkey, which would count after the provider, too, or for another
+            forget_second_factor(request.session)
             messages.error(request, f"Sign in by {settings.SLIPWAY_OIDC_NAME}: your passkey is asked for after that.")
             return HttpResponseRedirect(reverse("account_login"))
         response: HttpResponse | None = super().pre_login(request, user, **kwargs)
@@ -71,7 +74,7 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
         if provider := provider_of(request, user):
             request.session.set_expiry(timedelta(hours=settings.SLIPWAY_OIDC_SESSION_HOURS))
             if getattr(request, "had_second_factor", settings.SLIPWAY_OIDC_MFA):
-                request.session[SECOND_FACTOR_KEY] = True
+                note_second_factor(request.session, user)
         note_sign_in(request, user, provider)
 
     def logout(self, request: SlipwayRequest) -> None:

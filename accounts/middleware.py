@@ -14,13 +14,12 @@ from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 from django_htmx.http import HttpResponseClientRedirect
 
+from accounts.demanded_factor import demands_second_factor, had_second_factor
 from accounts.models import Account, Membership
 from accounts.queries import memberships_of
 from accounts.roles import Role
 
 SESSION_KEY = "active_account"
-SECOND_FACTOR_KEY = "second_factor"
-"""Of a session that a second factor, too, was shown for."""
 PREFERRED_ACCOUNT = "local"
 
 
@@ -68,9 +67,10 @@ def require_second_factor(get_response: Callable[[HttpRequest], HttpResponse]) -
         if not settings.SLIPWAY_MFA_ROLES or settings.SESSION_COOKIE_NAME not in request.COOKIES:
             return None
         name = request.resolver_match.url_name if request.resolver_match else None
-        if name in _WITHOUT or not request.user.is_authenticated or request.session.get(SECOND_FACTOR_KEY):
+        if name in _WITHOUT or not request.user.is_authenticated or had_second_factor(request.session, request.user):
             return None
-        return _send_to_second_factor(request) if _must_have_one(request) else None
+        demanded = demands_second_factor(request.user, request.standing.memberships)  # type: ignore[attr-defined]
+        return _send_to_second_factor(request) if demanded else None
 
     middleware.process_view = look  # type: ignore[attr-defined]
     return middleware
@@ -84,13 +84,6 @@ _WITHOUT = {
     *("healthz", "readyz", "statusz", "metrics", "version"),
 }
 """What is there for who has to show a second factor, and did not yet."""
-
-
-def _must_have_one(request: HttpRequest) -> bool:
-    roles = {str(membership.role) for membership in request.standing.memberships}  # type: ignore[attr-defined]
-    if getattr(request.user, "is_superuser", False):
-        roles.add(Role.ADMIN)
-    return not roles.isdisjoint(settings.SLIPWAY_MFA_ROLES)
 
 
 def _send_to_second_factor(request: HttpRequest) -> HttpResponse:

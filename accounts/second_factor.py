@@ -19,10 +19,10 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from accounts.actors import Actor, user_actor
+from accounts.demanded_factor import forget_second_factor, note_second_factor
 from accounts.domain.begin_sign_in import begin_sign_in
 from accounts.domain.end_sign_in import fail_sign_in, pass_sign_in
 from accounts.domain.record import record
-from accounts.middleware import SECOND_FACTOR_KEY
 from accounts.models import User
 from accounts.origins import origin_of
 from wire.errors import TooMany
@@ -100,7 +100,8 @@ class ShowsIt:
     def form_valid(self, form: Any) -> HttpResponse:
         """As allauth does."""
         response: HttpResponse = super().form_valid(form)  # type: ignore[misc]
-        self.request.session[SECOND_FACTOR_KEY] = True
+        assert isinstance(self.request.user, User), "nobody else sets one up"
+        note_second_factor(self.request.session, self.request.user)
         # So the recovery codes are shown next, also to who has no password that could be asked for.
         record_authentication(self.request, self.request.user, "mfa", reauthenticated=True)
         return response
@@ -114,8 +115,8 @@ def connect_signals() -> None:
     signals.authenticator_reset.connect(_on_reset)
 
 
-def _on_used(request: HttpRequest, **kwargs: Any) -> None:
-    request.session[SECOND_FACTOR_KEY] = True
+def _on_used(request: HttpRequest, user: User, **kwargs: Any) -> None:
+    note_second_factor(request.session, user)
 
 
 def _on_added(request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any) -> None:
@@ -124,7 +125,7 @@ def _on_added(request: HttpRequest, user: User, authenticator: Authenticator, **
 
 def _on_removed(request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any) -> None:
     if not is_mfa_enabled(user):
-        request.session.pop(SECOND_FACTOR_KEY, None)
+        forget_second_factor(request.session)
     _note(request, user, "remove_second_factor", authenticator)
 
 

@@ -32,8 +32,9 @@ from django.db import connections
 from django.http import HttpRequest
 from redis.exceptions import RedisError
 
-from accounts.models import Account
-from accounts.queries import role_in
+from accounts.demanded_factor import demands_second_factor, had_second_factor
+from accounts.models import Account, User
+from accounts.queries import memberships_of, role_in
 from api.outages import RETRY_SECONDS, UNASKABLE
 from launches.live.wake import CHANNEL_PREFIX, WATCHED_PREFIX, WATCHED_SECONDS
 from queues.bulkheads import Bulkhead, Crowded
@@ -199,7 +200,8 @@ def _bulkhead() -> Bulkhead:
 
 
 async def events(scope: Scope, receive: Receive, send: Send) -> None:
-    """The ASGI application. 401 without a session, 404 for an account that the user is not a member of.
+    """The ASGI application. 401 without a session or the second factor that a role demands, 404 for an
+    account that the user is not a member of.
 
     503 while the database cannot be asked for either.
     """
@@ -258,7 +260,9 @@ def _authenticate(scope: Scope) -> tuple[int, int | None]:
         engine = import_module(settings.SESSION_ENGINE)
         request.session = engine.SessionStore(_session_key(scope))
         user = get_user(request)
-        if not user.is_authenticated:
+        if not isinstance(user, User):
+            return 401, None
+        if _lacks_second_factor(request, user):
             return 401, None
         wanted = parse_qs(scope["query_string"].decode("latin-1")).get("account", [""])[0]
         account = Account.objects.filter(account_id=wanted).first() if is_id(wanted) else None
@@ -270,6 +274,12 @@ def _authenticate(scope: Scope) -> tuple[int, int | None]:
         return Code.UNAVAILABLE.http_status, None
     finally:
         connections.close_all()
+
+
+def _lacks_second_factor(request: HttpRequest, user: User) -> bool:
+    if not settings.SLIPWAY_MFA_ROLES or had_second_factor(request.session, user):
+        return False
+    return demands_second_factor(user, memberships_of(user))
 
 
 def _session_key(scope: Scope) -> str | None:

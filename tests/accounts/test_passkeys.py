@@ -88,7 +88,11 @@ def test_it_is_no_door_past_the_provider(settings: Settings) -> None:
     enter(client, user)
     passkey = add_passkey(client)
     SocialAccount.objects.create(user=user, provider="oidc", uid="anna")
-    assert use_alone(browser(), passkey) == "/sign-in"
+    refused = browser()
+    assert use_alone(refused, passkey) == "/sign-in"
+    assert not {"second_factor", "account_authentication_methods"} & set(refused.session.keys()), (
+        "it counts for nothing"
+    )
     SocialAccount.objects.all().delete()
     assert use_alone(browser(), passkey) == "/"
     other = browser()

@@ -149,6 +149,25 @@ def test_who_stands_before_the_code_may_leave(
     assert enter(waiting, user) == "/"
 
 
+def test_the_second_factor_of_one_user_is_not_that_of_the_next(
+    client: Client, settings: Settings, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    settings.SLIPWAY_MFA_ROLES = (Role.ADMIN,)
+    first, next_one = (make_member(role=Role.ADMIN) for _ in range(2))
+    enter(client, first)
+    set_up(client, django_capture_on_commit_callbacks)
+    assert client.get("/launches").status_code == 200
+    shown = client.session["second_factor"]
+    browser = Client()
+    session = browser.session
+    session["second_factor"] = shown  # left there by a sign-in that came to nothing
+    session.save()
+    browser.cookies[settings.SESSION_COOKIE_NAME] = str(session.session_key)
+    enter(browser, next_one)
+    assert browser.session["second_factor"] == shown
+    assert browser.get("/launches").headers["Location"] == "/security"
+
+
 def test_an_app_is_removed_by_who_has_it(
     client: Client, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:

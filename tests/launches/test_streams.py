@@ -14,8 +14,10 @@ import redis
 from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
 from django.test import Client
+from pytest_django.fixtures import Settings
 
 from accounts.actors import user_actor
+from accounts.demanded_factor import note_second_factor
 from accounts.models import Account, User
 from accounts.roles import Role
 from launches.domain.cancel_launch import cancel_launch
@@ -74,7 +76,10 @@ async def opened(cookie: str, account: str) -> AsyncIterator[Stream]:
 
 
 def cookie_of(user: User) -> str:
-    client = sign_in(Client(), user)
+    return _cookie(sign_in(Client(), user))
+
+
+def _cookie(client: Client) -> str:
     return f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"
 
 
@@ -115,6 +120,24 @@ def test_only_members_may_listen(who: str) -> None:
     async def test() -> None:
         async with opened(cookie, account.account_id) as stream:
             assert stream.status == status
+
+    in_loop(test)
+
+
+def test_who_did_not_show_the_second_factor_that_the_role_demands_may_not(settings: Settings) -> None:
+    settings.SLIPWAY_MFA_ROLES = (Role.ADMIN,)
+    account = make_account()
+    admin = make_member(account=account, role=Role.ADMIN)
+    without, shown, viewer = sign_in(Client(), admin), sign_in(Client(), admin), make_member(account=account)
+    session = shown.session
+    note_second_factor(session, admin)
+    session.save()
+    listeners = ((_cookie(without), 401), (_cookie(shown), 200), (cookie_of(viewer), 200))
+
+    async def test() -> None:
+        for cookie, status in listeners:
+            async with opened(cookie, account.account_id) as stream:
+                assert stream.status == status
 
     in_loop(test)
 
