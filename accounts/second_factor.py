@@ -6,6 +6,7 @@ from typing import Any
 
 from allauth.account.internal.flows.login import record_authentication
 from allauth.core import context
+from allauth.core.internal.cryptokit import normalize_user_code
 from allauth.mfa import signals
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
@@ -17,6 +18,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from redis.exceptions import RedisError
 
 from accounts.actors import Actor, user_actor
 from accounts.demanded_factor import forget_second_factor, note_second_factor
@@ -56,6 +58,7 @@ class OnceInAWhile:
     """A form with a code that the throttle lets one try, by itself: a right password gives no more tries at it."""
 
     user: User
+    authenticator: Authenticator
     errors: Any
 
     def clean_code(self) -> str:
@@ -71,9 +74,16 @@ class OnceInAWhile:
             raise forms.ValidationError(refusal.message) from None
         try:
             code: str = super().clean_code()  # type: ignore[misc]
-            if not cache.add(f"second-factor:{self.user.pk}:{code.strip()}", True, timeout=_SECONDS_OF_A_CODE):
+            if self.authenticator.type == Authenticator.Type.TOTP and not self._is_new(code):
                 raise forms.ValidationError("This code was used already. Wait for the next one.")
+        except RedisError:
+            pass_sign_in(attempt=attempt, now=now)
+            raise forms.ValidationError(
+                "The broker, which remembers the codes that were used, is out of reach. Try again in a moment, "
+                "or use a recovery code."
+            ) from None
         except InvalidToken:
+            pass_sign_in(attempt=attempt, now=now)
             raise forms.ValidationError(
                 "Your second factor was sealed under a key that is gone. Ask whoever runs this Slipway to put it back."
             ) from None
@@ -82,6 +92,11 @@ class OnceInAWhile:
             raise
         pass_sign_in(attempt=attempt, now=now)
         return code
+
+    def _is_new(self, code: str) -> bool:
+        """Whether that code of an app was not used already, however it was written."""
+        key = f"second-factor:{self.user.pk}:{normalize_user_code(code)}"
+        return bool(cache.add(key, True, timeout=_SECONDS_OF_A_CODE))
 
 
 class SignInCode(OnceInAWhile, AuthenticateForm):  # type: ignore[misc]

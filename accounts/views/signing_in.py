@@ -18,12 +18,13 @@ from allauth.socialaccount.providers.base.constants import AuthProcess
 from allauth.utils import get_request_param
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import BadRequest
+from django.core.exceptions import BadRequest, ImproperlyConfigured
 from django.db import connection
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
+from redis.exceptions import RedisError
 
 from accounts.adapter import too_many_of
 from accounts.provider import note_connect
@@ -121,7 +122,14 @@ def _ask_provider(request: HttpRequest, provider_id: str, view: str) -> HttpResp
         connection.close()
     try:
         response: HttpResponse = getattr(views, view)(request, provider_id)
-    except (requests.RequestException, KeyError, TypeError, ValueError, AttributeError) as error:
+    except RedisError as error:
+        _log.warning("the broker, which remembers answers of the provider, is out of reach: %s", error)
+        context, status = {"is_broker_lost": True}, HTTPStatus.SERVICE_UNAVAILABLE
+        return render(request, "socialaccount/authentication_error.html", context, status=status)
+    except (
+        *(requests.RequestException, KeyError, TypeError, ValueError, AttributeError),
+        ImproperlyConfigured,  # a name of the person that is too long to be kept
+    ) as error:
         _log.warning("the identity provider's answer was no good: %s: %s", type(error).__name__, error)
         return render(request, "socialaccount/authentication_error.html", status=HTTPStatus.BAD_GATEWAY)
     return response

@@ -10,6 +10,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from cryptography.fernet import Fernet
+from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.test import Client
 from pytest_django.fixtures import DjangoCaptureOnCommitCallbacks, Settings
@@ -166,6 +167,37 @@ def test_the_second_factor_of_one_user_is_not_that_of_the_next(
     enter(browser, next_one)
     assert browser.session["second_factor"] == shown
     assert browser.get("/launches").headers["Location"] == "/security"
+
+
+def test_without_the_broker_no_recovery_code_is_lost_and_nothing_fails(
+    client: Client, settings: Settings, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    user = make_user(username="anna")
+    enter(client, user)
+    secret, recovery = set_up(client, django_capture_on_commit_callbacks)
+    browser = Client()
+    enter(browser, user)
+    there = settings.CACHES
+    settings.CACHES = {"default": {**there["default"], "LOCATION": "redis://127.0.0.1:1/0"}}
+    refused = browser.post("/sign-in/code", {"code": code_of(secret, windows=1)})
+    assert (refused.status_code, "use a recovery code" in refused.content.decode()) == (422, True)
+    assert browser.post("/sign-in/code", {"code": recovery[0]}).status_code == 302
+    assert not AuditEntry.objects.filter(verb="fail_to_sign_in").exists()
+
+
+def test_a_code_is_used_once_however_it_is_written(
+    client: Client, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    user = make_user(username="anna")
+    enter(client, user)
+    secret, _ = set_up(client, django_capture_on_commit_callbacks)
+    code = code_of(secret, windows=1)
+    first, second = Client(), Client()
+    enter(first, user)
+    assert first.post("/sign-in/code", {"code": code}).status_code == 302
+    cache.delete(f"allauth.mfa.totp.used?user={user.pk}&code={code}")  # as after its half a minute
+    enter(second, user)
+    assert second.post("/sign-in/code", {"code": f"{code[:3]} {code[3:]}"}).status_code == 422
 
 
 def test_an_app_is_removed_by_who_has_it(
