@@ -42,21 +42,25 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
         """Who has the name and the password. Errors: `ValidationError` where one has to wait (`too_many_of`)."""
         now = timezone.now()
-        if settings.SLIPWAY_OIDC_ONLY and not is_break_glass(User(username=credentials["username"])):
+        user = User(username=credentials["username"])
+        again = (
+            getattr(request.user, "username", "") == user.username
+        )  # so that who is here may go over to the provider
+        if settings.SLIPWAY_OIDC_ONLY and not again and not is_break_glass(user):
             raise forms.ValidationError(f"Sign in by {settings.SLIPWAY_OIDC_NAME}: here no password opens anything.")
         try:
             attempt = begin_sign_in(typed=credentials["username"], address=origin_of(request).address, now=now)
         except TooMany as refusal:
             request.too_many = refusal  # type: ignore[attr-defined]
             raise forms.ValidationError(refusal.message) from None
-        user: User | None = super().authenticate(request, **credentials)
-        if user is None:
+        known: User | None = super().authenticate(request, **credentials)
+        if known is None:
             fail_sign_in(actor=visitor_of(request), attempt=attempt)
-        elif not user.is_active:
+        elif not known.is_active:
             fail_sign_in(actor=visitor_of(request), attempt=attempt, reason="switched off")
         else:
             pass_sign_in(attempt=attempt, now=now)
-        return user
+        return known
 
     def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
         """Whom a passkey alone does not let in: who signs in by the provider, or everybody where only that opens."""

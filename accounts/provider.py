@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -14,7 +15,6 @@ from allauth.socialaccount.models import SocialAccount
 from allauth.socialaccount.providers.base.constants import AuthError, AuthProcess
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import update_session_auth_hash
 from django.db import transaction
 from django.http import HttpRequest
 from django.shortcuts import redirect, render
@@ -30,7 +30,7 @@ from accounts.domain.record import record, record_about
 from accounts.groups import groups_in, makes_superuser, roles_of
 from accounts.models import User
 from accounts.queries import memberships_of
-from accounts.requests import actor_of, visitor_of
+from accounts.requests import actor_of, keep_signed_in, visitor_of
 from wire.errors import FailedPrecondition
 
 _CONNECT_KEY = "connect_begun_by"
@@ -53,6 +53,7 @@ class ProviderAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
             request.had_second_factor = True  # type: ignore[attr-defined]  # for who begins the session
         sociallogin.email_addresses = []  # allauth would look for who else has them; here they open nothing
         sociallogin.account.extra_data = {}
+        sociallogin.wanted_name = sociallogin.user.username  # allauth takes it away where somebody here has it
         if sociallogin.is_existing:
             sociallogin.account.save(update_fields=["extra_data"])
         if sociallogin.state.get("process") == AuthProcess.CONNECT:
@@ -65,7 +66,7 @@ class ProviderAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
     def save_user(self, request: HttpRequest, sociallogin: Any, form: Any = None) -> User:
         """The user of somebody new, with the roles of their groups."""
         told, actor = sociallogin.user, _provider(request)
-        person = Person(told.username, told.email, told.first_name, told.last_name)
+        person = Person(sociallogin.wanted_name, told.email, told.first_name, told.last_name)
         with transaction.atomic():
             user = create_provided_user(actor=actor, person=person)
             sociallogin.account.user = user
@@ -93,7 +94,7 @@ class ProviderAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
             return
         with transaction.atomic():
             follow_groups(actor=_provider(request), user=user, groups=sociallogin.groups, now=timezone.now())
-            stays = user.is_superuser or bool(memberships_of(user)) or not settings.SLIPWAY_OIDC_ROLES
+            stays = _gets_in(user)
             if not stays:
                 end_sessions(user)
         if not stays:
@@ -132,7 +133,13 @@ class ProviderAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
             sociallogin.account.user = user
             sociallogin.account.save()
             follow_groups(actor=_provider(request), user=user, groups=sociallogin.groups, now=timezone.now())
-        update_session_auth_hash(request, user)
+            if not _gets_in(user):
+                raise FailedPrecondition(
+                    f"None of your groups at {settings.SLIPWAY_OIDC_NAME} has a role here: by it you would not get in "
+                    "any more. Nothing was changed."
+                )
+        keep_signed_in(request)
+        request.session.set_expiry(timedelta(hours=settings.SLIPWAY_OIDC_SESSION_HOURS))
         messages.success(request, f"From now on you sign in by {settings.SLIPWAY_OIDC_NAME}; your password is gone.")
 
 
@@ -168,6 +175,11 @@ def _claims(sociallogin: Any) -> dict[str, Any]:
 def _fault(details: dict[str, Any]) -> str:
     error = details.get("exception")
     return type(error).__name__ if error else "no such sign-in was begun, or it said no"
+
+
+def _gets_in(user: User) -> bool:
+    """Whether the user has a role somewhere, where one is needed."""
+    return user.is_superuser or bool(memberships_of(user)) or not settings.SLIPWAY_OIDC_ROLES
 
 
 def _gives_something(groups: Collection[str]) -> bool:

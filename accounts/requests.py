@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from http import HTTPStatus
 
+from allauth.usersessions.models import UserSession
+from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -37,6 +39,14 @@ def actor_of(request: HttpRequest) -> Actor:
 def visitor_of(request: HttpRequest) -> Actor:
     """The actor of a request of which nobody knows yet whose it is."""
     return replace(VISITOR, request_id=getattr(request, "request_id", ""), origin=origin_of(request))
+
+
+def keep_signed_in(request: HttpRequest) -> None:
+    """Let the session go on after its user's password changed, which ends all others, under a key that is listed."""
+    assert isinstance(request.user, User), "guard the view with login_required"
+    before = request.session.session_key
+    update_session_auth_hash(request, request.user)
+    UserSession.objects.filter(session_key=before).update(session_key=request.session.session_key)
 
 
 def next_page(request: HttpRequest) -> str:

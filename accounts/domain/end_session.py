@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from allauth.usersessions.models import UserSession
 from django.db import transaction
 
 from accounts.actors import Actor
 from accounts.audit_verbs import PersonalVerb
+from accounts.domain.end_sessions import end_sessions
 from accounts.domain.record import record_about
 from wire.errors import NotFound
+
+_WHY = "by another session of theirs"
 
 
 @transaction.atomic
@@ -20,20 +21,15 @@ def end_session(*, actor: Actor, number: int) -> None:
     session = UserSession.objects.filter(user_id=actor.user.pk, pk=number).first()
     if session is None:
         raise NotFound("There is no such session of yours; it may be over.")
-    _end(actor, [session])
+    session.end()
+    record_about(actor.user, actor=actor, verb=PersonalVerb.SIGN_OUT, reason=_WHY)
 
 
 @transaction.atomic
 def end_other_sessions(*, actor: Actor, current: str) -> int:
     """End all sessions of the actor's own but the one with that key. Returns how many."""
     assert actor.user is not None, "nobody else is signed in"
-    others = list(UserSession.objects.filter(user_id=actor.user.pk).exclude(session_key=current))
-    _end(actor, others)
-    return len(others)
-
-
-def _end(actor: Actor, sessions: Iterable[UserSession]) -> None:
-    for session in sessions:
-        session.end()
-        assert actor.user is not None, "its sessions end"
-        record_about(actor.user, actor=actor, verb=PersonalVerb.SIGN_OUT, reason="by another session of theirs")
+    ended = end_sessions(actor.user, besides=current)
+    for _ in range(ended):
+        record_about(actor.user, actor=actor, verb=PersonalVerb.SIGN_OUT, reason=_WHY)
+    return ended

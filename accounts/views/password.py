@@ -5,7 +5,6 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from django.contrib import messages
-from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -22,7 +21,7 @@ from accounts.domain.see_address import see_address
 from accounts.forms import PasswordForm
 from accounts.models import User
 from accounts.queries import count_keys_of
-from accounts.requests import SlipwayRequest, actor_of
+from accounts.requests import SlipwayRequest, actor_of, keep_signed_in
 from wire.counts import quantity
 from wire.errors import InvalidArgument, TooMany
 
@@ -66,7 +65,7 @@ def _change(request: SlipwayRequest, user: User, form: PasswordForm) -> HttpResp
     actor, now = actor_of(request), timezone.now()
     chosen, revoke_keys = form.cleaned_data["password1"], form.cleaned_data.get("revoke_keys", False)
     revoked = change_password(actor=actor, user=user, password=chosen, revoke_keys=revoke_keys, now=now)
-    update_session_auth_hash(request, user)
+    keep_signed_in(request)
     see_address(digest=digest_of_address(actor.origin.address), now=now, user=user)
     keys = f" {quantity(revoked, 'API key')} revoked." if revoked else ""
     messages.success(request, f"Your password was changed; you are signed out everywhere else.{keys}")

@@ -112,6 +112,8 @@ def test_a_name_that_somebody_has_is_not_taken_over(provider: IdentityProvider, 
     enter(client, "admin")
     assert client.session["_auth_user_id"] != str(here.pk)
     assert roles_of("admin-2") == {"team-a": "launcher"}
+    enter(Client(), provider.add("Admin", "ml", email="boss@elsewhere.example").name)
+    assert roles_of("Admin-3") == {"team-a": "launcher"}
 
 
 def test_who_is_switched_off_here_loses_sessions_and_keys(provider: IdentityProvider, client: Client) -> None:
@@ -155,6 +157,7 @@ def test_a_user_who_is_here_signs_in_by_it_from_now_on(provider: IdentityProvide
     assert roles_of("anna") == {"team-a": "launcher"}
     user.refresh_from_db()
     assert not user.has_usable_password()
+    assert client.session.get_expiry_age() <= given.SLIPWAY_OIDC_SESSION_HOURS * 3600
 
     other = sign_in(Client(), make_user(username="bert"))
     other.post("/sign-in/again", {"password": PASSWORD})
@@ -191,6 +194,20 @@ def test_nobody_is_handed_over_who_did_not_give_the_password_once_more(
         back = httpx.post(there, data={"who": "mallory"}).headers["Location"]
     assert not SocialAccount.objects.exists()
     assert not User.objects.filter(password__startswith="!").exists()
+
+
+def test_nobody_is_handed_over_whom_the_provider_would_not_let_in(
+    provider: IdentityProvider, settings: Settings, client: Client
+) -> None:
+    user = make_user(username="anna")
+    sign_in(client, user)
+    settings.SLIPWAY_OIDC_ONLY = True  # who was signed in before gives the old password once more
+    assert client.post("/sign-in/again", {"password": PASSWORD}).status_code == 302
+    enter(client, provider.add("ann.smith", "none of ours").name, process="connect")
+    assert "you would not get in any more" in client.get("/security").content.decode()
+    user.refresh_from_db()
+    assert user.has_usable_password()
+    assert not SocialAccount.objects.exists()
 
 
 def test_by_the_provider_alone_but_for_the_admin_with_a_password(

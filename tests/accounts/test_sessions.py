@@ -49,6 +49,17 @@ def test_one_sees_where_one_is_signed_in_and_ends_it() -> None:
     assert list(reasons) == ["by another session of theirs"] * 2
 
 
+def test_this_session_stays_in_the_list_when_the_password_changes() -> None:
+    make_user(username="anna")
+    here, there = browser("Here/1"), browser("There/1")
+    UserSession.objects.filter(user_agent="There/1").delete()  # as of before there was a list
+    assert here.post("/security/sessions/end").status_code == 303
+    assert there.get("/security").status_code == 302
+    fields = {"oldpassword": PASSWORD, "password1": "ropes and sails 7", "password2": "ropes and sails 7"}
+    assert here.post("/password", fields).status_code == 302
+    assert "Here/1" in here.get("/security").content.decode()
+
+
 def test_what_is_known_of_a_session_goes_with_it() -> None:
     make_user(username="anna")
     gone, ended, left = browser("Gone/1"), browser("Ended/1"), browser("Left/1")
