@@ -23,7 +23,7 @@ from accounts.domain.hand_over import is_break_glass
 from accounts.domain.sign_out import sign_out
 from accounts.models import User
 from accounts.origins import origin_of
-from accounts.provider import needs_provider, provider_of
+from accounts.provider import needs_provider, note_failure, provider_of
 from accounts.requests import SlipwayRequest, actor_of, visitor_of
 from wire.errors import TooMany
 
@@ -47,6 +47,7 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
             getattr(request.user, "username", "") == user.username
         )  # so that who is here may go over to the provider
         if settings.SLIPWAY_OIDC_ONLY and not again and not is_break_glass(user):
+            note_failure(request, "by a password, where only the provider opens")
             raise forms.ValidationError(f"Sign in by {settings.SLIPWAY_OIDC_NAME}: here no password opens anything.")
         try:
             attempt = begin_sign_in(typed=credentials["username"], address=origin_of(request).address, now=now)

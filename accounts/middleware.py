@@ -86,11 +86,18 @@ _WITHOUT = {
 """What is there for who has to show a second factor, and did not yet."""
 
 
+def _page_of(request: HttpRequest) -> str:
+    """Where the browser stands: a part of a page, or what is posted, is no page to go on to."""
+    if htmx := getattr(request, "htmx", None):
+        return htmx.current_url_abs_path or "/"
+    return request.get_full_path() if request.method in ("GET", "HEAD") else "/"
+
+
 def _send_to_second_factor(request: HttpRequest) -> HttpResponse:
     """To show the one that they have, or to set one up."""
     has_one = Authenticator.objects.filter(user_id=request.user.pk).exists()
     if has_one:
-        address = f"{reverse('mfa_reauthenticate')}?{urlencode({'next': request.get_full_path()})}"
+        address = f"{reverse('mfa_reauthenticate')}?{urlencode({'next': _page_of(request)})}"
     else:
         messages.warning(request, "Your role here asks for a second factor. Set one up, then all else opens.")
         address = reverse("mfa_index")

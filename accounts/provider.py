@@ -79,9 +79,7 @@ class ProviderAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         """Back to the form where somebody changed their mind; else the page of the error. Note either."""
         given_up = details.get("error") == AuthError.CANCELLED
         why = "given up" if given_up else f"the provider's answer was no good ({_fault(details)})"
-        record(
-            actor=visitor_of(request), verb=PersonalVerb.FAIL_TO_SIGN_IN, target="provider", account=None, reason=why
-        )
+        note_failure(request, why)
         if given_up:
             messages.info(request, f"You did not sign in by {settings.SLIPWAY_OIDC_NAME}.")
             raise ImmediateHttpResponse(redirect("account_login"))
@@ -103,8 +101,7 @@ class ProviderAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
     def _turn_away(self, request: HttpRequest, user: User | None = None) -> None:
         actor = visitor_of(request)
         if user is None:
-            verb = PersonalVerb.FAIL_TO_SIGN_IN
-            record(actor=actor, verb=verb, target="provider", account=None, reason=UNKNOWN_GROUPS)
+            note_failure(request, UNKNOWN_GROUPS)
         else:
             record_about(user, actor=actor, verb=PersonalVerb.FAIL_TO_SIGN_IN, reason=UNKNOWN_GROUPS)
         context = {"provider": settings.SLIPWAY_OIDC_NAME}
@@ -141,6 +138,12 @@ class ProviderAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         keep_signed_in(request)
         request.session.set_expiry(timedelta(hours=settings.SLIPWAY_OIDC_SESSION_HOURS))
         messages.success(request, f"From now on you sign in by {settings.SLIPWAY_OIDC_NAME}; your password is gone.")
+
+
+def note_failure(request: HttpRequest, why: str) -> None:
+    """Somebody, nobody knows who, did not get in for that reason."""
+    verb = PersonalVerb.FAIL_TO_SIGN_IN
+    record(actor=visitor_of(request), verb=verb, target="provider", account=None, reason=why)
 
 
 def note_connect(request: HttpRequest) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
@@ -56,7 +57,7 @@ def _free_name(person: Person) -> str:
     base = re.sub(r"[^\w.+-]", "", User.normalize_username(wanted))[:_LONGEST] or "user"
     for number in range(1, _MOST_ALIKE):
         name = base if number == 1 else f"{base}-{number}"
-        if not wrong_name(name):
+        if not wrong_name(name) and name.casefold() != settings.SLIPWAY_ADMIN_USER.casefold():
             return name
     raise FailedPrecondition(f"There are too many users with a name such as {base!r}. Ask whoever runs this Slipway.")
 

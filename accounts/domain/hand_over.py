@@ -27,5 +27,6 @@ def hand_over(*, actor: Actor, user: User) -> None:
 
 
 def is_break_glass(user: User) -> bool:
-    """Whether this is the admin who gets in by a password in any case."""
-    return user.get_username().casefold() == settings.SLIPWAY_ADMIN_USER.casefold()
+    """Whether this is the admin who gets in by a password in any case: by the name, and not without a password."""
+    is_named = user.get_username().casefold() == settings.SLIPWAY_ADMIN_USER.casefold()
+    return is_named and (user.pk is None or user.has_usable_password())

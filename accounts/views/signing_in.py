@@ -27,7 +27,7 @@ from django.views.decorators.http import require_GET, require_POST
 from redis.exceptions import RedisError
 
 from accounts.adapter import too_many_of
-from accounts.provider import note_connect
+from accounts.provider import note_connect, note_failure
 from queues.bulkheads import step_aside
 
 _log = logging.getLogger(__name__)
@@ -131,6 +131,7 @@ def _ask_provider(request: HttpRequest, provider_id: str, view: str) -> HttpResp
         ImproperlyConfigured,  # a name of the person that is too long to be kept
     ) as error:
         _log.warning("the identity provider's answer was no good: %s: %s", type(error).__name__, error)
+        note_failure(request, f"the provider's answer was no good ({type(error).__name__})")
         return render(request, "socialaccount/authentication_error.html", status=HTTPStatus.BAD_GATEWAY)
     return response
 

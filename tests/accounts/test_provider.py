@@ -116,6 +116,11 @@ def test_a_name_that_somebody_has_is_not_taken_over(provider: IdentityProvider, 
     assert roles_of("Admin-3") == {"team-a": "launcher"}
 
 
+def test_nobody_of_the_provider_is_called_as_who_may_pass_it(provider: IdentityProvider, client: Client) -> None:
+    enter(client, provider.add("admin", "ml").name)
+    assert roles_of("admin-2") == {"team-a": "launcher"}
+
+
 def test_who_is_switched_off_here_loses_sessions_and_keys(provider: IdentityProvider, client: Client) -> None:
     provider.add("anna", "ml")
     enter(client, "anna")

@@ -122,6 +122,13 @@ def test_who_has_such_a_role_sets_one_up_before_all_else(
     assert before.post(again, {"code": code_of(secret, windows=1)}).headers["Location"] == "/launches?state=RUNNING"
     assert before.get("/launches").status_code == 200
 
+    stale = Client()
+    stale.force_login(admin)
+    htmx = {"HX-Request": "true", "HX-Current-URL": "http://testserver/models?q=a"}
+    part = stale.get("/launches?part=1", headers=htmx).headers["HX-Redirect"]
+    assert part.endswith("?next=%2Fmodels%3Fq%3Da")
+    assert stale.post("/members", {"role": "viewer"}).headers["Location"].endswith("?next=%2F")
+
     remove_second_factors(actor=SYSTEM, user=admin)
     assert client.get("/launches").status_code == 302
     assert enter(client, admin) != "/sign-in/code"
