@@ -34,6 +34,9 @@ _SECONDS_OF_A_CODE = 120
 """Longer than a code of an app is taken, with a clock that is half a minute off either way."""
 
 
+KEY_IS_GONE = "Your second factor was sealed under a key that is gone. Ask whoever runs this Slipway to put it back."
+
+
 class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
     """Secrets are sealed in the database, as those of connections are."""
 
@@ -84,9 +87,7 @@ class OnceInAWhile:
             ) from None
         except InvalidToken:
             pass_sign_in(attempt=attempt, now=now)
-            raise forms.ValidationError(
-                "Your second factor was sealed under a key that is gone. Ask whoever runs this Slipway to put it back."
-            ) from None
+            raise forms.ValidationError(KEY_IS_GONE) from None
         except forms.ValidationError:
             fail_sign_in(actor=actor, attempt=attempt, reason="the code of the second factor")
             raise

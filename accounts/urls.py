@@ -14,7 +14,15 @@ from accounts.views.invitations import invitation
 from accounts.views.keys import key_revoke, keys
 from accounts.views.members import invitation_revoke, member_remove, member_role, members
 from accounts.views.password import password
-from accounts.views.security import add_passkey, remove_passkey, security, session_end, sessions_end, set_up_app
+from accounts.views.security import (
+    add_passkey,
+    recovery_codes,
+    remove_passkey,
+    security,
+    session_end,
+    sessions_end,
+    set_up_app,
+)
 from accounts.views.signing_in import (
     provider_answers,
     second_factor,
@@ -41,7 +49,7 @@ urlpatterns = [
     path("security/app/remove", app.deactivate_totp, name="mfa_deactivate_totp"),
     path("security/passkeys/add", add_passkey, name="mfa_add_webauthn"),
     path("security/passkeys/<int:pk>/remove", remove_passkey, name="mfa_remove_webauthn"),
-    path("security/codes", codes.view_recovery_codes, name="mfa_view_recovery_codes"),
+    path("security/codes", recovery_codes, name="mfa_view_recovery_codes"),
     path("security/codes/new", codes.generate_recovery_codes, name="mfa_generate_recovery_codes"),
     path("security/sessions/end", sessions_end, name="sessions_end"),
     path("security/sessions/<int:number>/end", session_end, name="session_end"),

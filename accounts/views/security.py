@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.views import ViewRecoveryCodesView
 from allauth.mfa.totp.views import ActivateTOTPView
 from allauth.mfa.webauthn.views import AddWebAuthnView, RemoveWebAuthnView
 from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
+from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse, reverse_lazy
 from django.views.decorators.cache import never_cache
@@ -22,7 +24,7 @@ from accounts.domain.end_session import end_other_sessions, end_session
 from accounts.domain.hand_over import is_break_glass
 from accounts.models import User
 from accounts.requests import SlipwayRequest, actor_of, see_other
-from accounts.second_factor import ShowsIt
+from accounts.second_factor import KEY_IS_GONE, ShowsIt
 from wire.counts import quantity
 from wire.errors import NotFound
 
@@ -37,6 +39,18 @@ class AddPasskey(ShowsIt, AddWebAuthnView):  # type: ignore[misc]
     def get_initial(self) -> dict[str, Any]:
         """As most passkeys are meant."""
         return {"passwordless": True}
+
+
+class RecoveryCodes(ViewRecoveryCodesView):  # type: ignore[misc]
+    """Those that are left."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Or why they cannot be shown."""
+        try:
+            return super().dispatch(request, *args, **kwargs)  # type: ignore[no-any-return]
+        except InvalidToken:
+            messages.error(request, KEY_IS_GONE)
+            return see_other(reverse("mfa_index"))
 
 
 class RemovePasskey(RemoveWebAuthnView):  # type: ignore[misc]
@@ -98,4 +112,5 @@ def _sessions_of(request: SlipwayRequest, user: User) -> list[UserSession]:
 
 set_up_app = SetUpApp.as_view()
 add_passkey = AddPasskey.as_view()
+recovery_codes = RecoveryCodes.as_view()
 remove_passkey = RemovePasskey.as_view()

@@ -194,7 +194,7 @@ def test_nobody_is_handed_over_who_did_not_give_the_password_once_more(
         session = client.session
         session["socialaccount_states"] = states  # as if it had outlived who began it
         session.save()
-        client.cookies[given.SESSION_COOKIE_NAME] = session.session_key
+        client.cookies[given.SESSION_COOKIE_NAME] = str(session.session_key)
         assert client.get(back).headers["Location"] == "/security"
         back = httpx.post(there, data={"who": "mallory"}).headers["Location"]
     assert not SocialAccount.objects.exists()

@@ -234,6 +234,8 @@ def test_a_new_sealing_key_in_front_lets_the_old_one_go(
     enter(later, user)
     lost = later.post("/sign-in/code", {"code": code_of(secret)})
     assert (lost.status_code, "a key that is gone" in lost.content.decode()) == (422, True)
+    assert client.get("/security/codes").headers["Location"] == "/security"
+    assert "a key that is gone" in client.get("/security").content.decode()
     with pytest.raises(CommandError, match="No key opens the second factor of anna"):
         call_command("seal_connections", stdout=StringIO())
     settings.SLIPWAY_SEALING_KEYS = (new, old)
