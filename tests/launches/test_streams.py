@@ -84,15 +84,16 @@ def _cookie(client: Client) -> str:
 
 
 def in_loop(test: Callable[[], Awaitable[None]]) -> None:
-    """Run in a loop of its own, and leave no pump behind for the next one."""
+    """Run in a loop of its own, and leave nothing of the pump behind, which the loop's own end would wait for."""
 
     async def run() -> None:
         try:
             await test()
         finally:
-            pump, hub._pump = hub._pump, None
-            while pump is not None and not pump.done():
-                pump.cancel()  # the broker's client swallows a cancellation that finds it connecting
+            hub._pump = None
+            while left := asyncio.all_tasks() - {asyncio.current_task()}:
+                for task in left:
+                    task.cancel()  # the broker's client swallows a cancellation that finds it connecting
                 await asyncio.sleep(0.01)
 
     async_to_sync(run)()
