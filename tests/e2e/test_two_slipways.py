@@ -17,7 +17,6 @@ from playwright.sync_api import Page, expect
 
 from tests.conftest import E2E_OFFSET, broker_url, worker_number
 from tests.e2e.conftest import ROOT, SlipwayServer, running_slipway
-from tests.e2e.recipes import LORA, Launcher
 from tests.sdk.environments import ensure_environment
 from tests.waiting import wait_for
 
@@ -189,16 +188,3 @@ def test_a_shape_runs_where_the_connection_is(
     page.get_by_role("button", name="Cancel the launch").click()
     expect(page.locator("[data-state='CANCELLED']").first).to_be_attached(timeout=SEEN_MILLISECONDS)
     assert [each["state"] for each in jobs_there(far, key_there)] == ["JOB_STATE_CANCELLED"]
-
-
-def test_our_own_recipes_run_there_as_they_run_here(slipway_server: SlipwayServer, far: SlipwayServer) -> None:
-    told = ("--set", f"url={far.url}", "--set", "accounts=local=local", "--for-everyone", "--secret-stdin")
-    slipway_server.manage("connect", "beyond", "--kind", "control_plane", *told, stdin=new_key(far))
-    launcher = Launcher(slipway_server)
-    there = launcher.launch("dpo", LORA, "pairs there", connection="beyond")
-    launcher.until_completed([there, launcher.launch("dpo", LORA, "pairs here", samples=0)])
-    (losses, measured), found = launcher.curves("pairs here"), launcher.curves("pairs there")
-    assert found[0] == pytest.approx(losses, abs=1e-5) and found[1] == pytest.approx(measured, abs=1e-5)
-    assert len(losses) == 6 and measured[-1] < measured[0]
-    page = launcher.read("pairs there")
-    assert "Has run to its end" in page and "step-6" in page

@@ -1,0 +1,40 @@
+"""Recipes of ours beside the trainers of another Slipway, as a loop that runs on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conftest import E2E_OFFSET, broker_url, worker_number
+from tests.e2e.conftest import SlipwayServer, running_slipway
+from tests.e2e.recipes import LORA, Launcher, make_key
+
+
+@pytest.fixture
+def near(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlipwayServer]:
+    """One that no other test has connected with anything, so that it knows the other's catalog from nobody."""
+    redis_url = broker_url(E2E_OFFSET + (worker_number() + 2) % E2E_OFFSET)
+    with running_slipway(tmp_path_factory.mktemp("near"), redis_url) as server:
+        yield server
+
+
+@pytest.fixture
+def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlipwayServer]:
+    """The other one, whose trainers are not the first one's."""
+    redis_url = broker_url(E2E_OFFSET + (worker_number() + 4) % E2E_OFFSET)
+    with running_slipway(tmp_path_factory.mktemp("beyond"), redis_url) as server:
+        yield server
+
+
+def test_our_own_recipes_run_there_as_they_run_here(near: SlipwayServer, far: SlipwayServer) -> None:
+    told = ("--set", f"url={far.url}", "--set", "accounts=local=local", "--for-everyone", "--secret-stdin")
+    near.manage("connect", "beyond", "--kind", "control_plane", *told, stdin=make_key(far))
+    launcher = Launcher(near)
+    there = launcher.launch("dpo", LORA, "pairs there", connection="beyond")
+    launcher.until_completed([there, launcher.launch("dpo", LORA, "pairs here", samples=0)])
+    (losses, measured), found = launcher.curves("pairs here"), launcher.curves("pairs there")
+    assert found[0] == pytest.approx(losses, abs=1e-5) and found[1] == pytest.approx(measured, abs=1e-5)
+    assert len(losses) == 6 and measured[-1] < measured[0]
+    page = launcher.read("pairs there")
+    assert "Has run to its end" in page and "step-6" in page
