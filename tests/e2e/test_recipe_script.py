@@ -1,6 +1,6 @@
 """The script that a finished launch links, run as it is pasted: the same losses as the trainer's own recipe.
 
-Here with all parameters trained; test_fine_tuning.py has an adapter, test_two_slipways.py the same loop elsewhere.
+Here with all parameters trained; test_fine_tuning.py has an adapter, test_recipes_beside.py the same loop elsewhere.
 """
 
 from __future__ import annotations
