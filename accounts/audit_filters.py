@@ -51,6 +51,7 @@ AUDIT = DeclaredList(
             lambda target: f"target {target}…",
             hint="members/ or accounts/…",
             wide=True,
+            guessed=True,
         ),
         *day_filters("created_at"),
         ListFilter("address", _ADDRESS, _is("address"), lambda address: f"from {address}", hint="192.0.2.1"),

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from typing import Literal
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from psycopg import sql
 
 from accounts.audit_filters import NEWEST_FIRST
 from accounts.audit_verbs import PERSONAL_VERBS
 from accounts.models import Account, AuditEntry
+from lists.filters import ListQuery
 from lists.orders import behind, page_of
 from lists.pages import Page
 
@@ -31,17 +32,17 @@ _CHOICES = sql.SQL("""
 """)
 
 
-def list_entries(account: Account, wanted: Q, *, personal: bool, cursor: str = "") -> Page[AuditEntry]:
+def list_entries(account: Account, asked: ListQuery, *, personal: bool, cursor: str = "") -> Page[AuditEntry]:
     """A page of entries, newest first. Errors: `NoSuchPage`.
 
     `personal` is whether the reader may see what is about persons: sign-ins, and addresses.
     """
-    return page_of(_matching(account, wanted, personal), NEWEST_FIRST, cursor)
+    return page_of(_matching(account, asked, personal), NEWEST_FIRST, cursor)
 
 
-def entries_in_chunks(account: Account, wanted: Q, *, personal: bool) -> Iterator[list[AuditEntry]]:
+def entries_in_chunks(account: Account, asked: ListQuery, *, personal: bool) -> Iterator[list[AuditEntry]]:
     """All entries, newest first, a thousand at a time: no cursor of the database stays open while a client reads."""
-    found = _matching(account, wanted, personal).order_by(*NEWEST_FIRST.columns)
+    found = _matching(account, asked, personal).order_by(*NEWEST_FIRST.columns)
     chunk = list(found[:CHUNK])
     while chunk:
         yield chunk
@@ -56,6 +57,8 @@ def choices_of(account: Account, column: Literal["verb", "actor_label"]) -> list
         return [value for (value,) in cursor.fetchall()]
 
 
-def _matching(account: Account, wanted: Q, personal: bool) -> QuerySet[AuditEntry]:
-    found = AuditEntry.objects.filter(wanted, account=account)
-    return found if personal else found.exclude(verb__in=PERSONAL_VERBS).defer("address", "agent")
+def _matching(account: Account, asked: ListQuery, personal: bool) -> QuerySet[AuditEntry]:
+    rows = AuditEntry.objects.filter(account=account)
+    if not personal:
+        rows = rows.exclude(verb__in=PERSONAL_VERBS).defer("address", "agent")
+    return rows.filter(asked.condition_among(rows, account))

@@ -38,7 +38,8 @@ class ListFilter:
 
     `field` reads what the address says, and its label is the title; what is empty does not filter. `condition` is what
     a value means for a reader, whatever the list takes for one, and `words` how it is said where it is in force.
-    `anything` is the choice of everything, `hint` an example of what to write; a `wide` control holds long values.
+    `anything` is the choice of everything, `hint` an example of what to write; a `wide` control holds long values. How
+    many rows have a value that is `guessed` Postgres does not know, as of a part of a text.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ListFilter:
     anything: str = ""
     hint: str = ""
     wide: bool = False
+    guessed: bool = False
 
     @property
     def label(self) -> str:
@@ -157,9 +159,9 @@ class ListQuery:
         return functools.reduce(operator.and_, wanted, Q())
 
     def condition_among(self, rows: QuerySet[Any, Any], reader: Any) -> Q:
-        """The same for a list of these rows, whose plan depends on no guess of how many have a text."""
+        """The same for a list of these rows, whose plan depends on no guess of how many there are."""
         wanted = self.condition(reader)
-        return few_by_key(rows, wanted) if TEXT in self.values else wanted
+        return few_by_key(rows, wanted) if any(each.guessed for each in self.in_force) else wanted
 
     def address(self, **changes: str) -> str:
         """The query string with its question mark, with other values for some parameters; it begins at the first page.
@@ -232,6 +234,7 @@ def text_filter(condition: Callable[[str], Q], hint: str, *, longest: int = LONG
         lambda text: f"text {text}",
         hint=hint,
         wide=True,
+        guessed=True,
     )
 
 

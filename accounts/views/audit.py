@@ -9,7 +9,6 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.db.models import Q
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -64,7 +63,7 @@ def audit_csv(request: SlipwayRequest) -> HttpResponseBase:
         return _page(request, account, readable=True)
     name = f"audit-{account}-{timezone.now():%Y-%m-%d}.csv"
     return StreamingHttpResponse(
-        _csv(account, asked.condition(account), personal=_sees_persons(request)),
+        _csv(account, asked, personal=_sees_persons(request)),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
@@ -80,10 +79,10 @@ def _asked(request: SlipwayRequest) -> ListQuery:
     return (AUDIT if _sees_persons(request) else AUDIT_WITHOUT_PERSONS).read(request.GET)
 
 
-async def _csv(account: Account, wanted: Q, *, personal: bool) -> AsyncIterator[str]:
+async def _csv(account: Account, asked: ListQuery, *, personal: bool) -> AsyncIterator[str]:
     """Asynchronous, because under ASGI Django would gather all of a plain iterator before it sends anything."""
     yield head(personal=personal)
-    chunks = entries_in_chunks(account, wanted, personal=personal)
+    chunks = entries_in_chunks(account, asked, personal=personal)
     while chunk := await sync_to_async(lambda: next(chunks, None))():
         yield lines_of(chunk, personal=personal)
 
@@ -120,8 +119,7 @@ def _controls(account: Account, asked: ListQuery, *, personal: bool) -> tuple[Fi
 
 
 def _entries(account: Account, asked: ListQuery, *, personal: bool) -> dict[str, Any]:
-    wanted = asked.condition(account)
-    page = show(asked.cursor, lambda cursor: list_entries(account, wanted, personal=personal, cursor=cursor))
+    page = show(asked.cursor, lambda cursor: list_entries(account, asked, personal=personal, cursor=cursor))
     here = reverse("audit")
     return {
         "rows": [(entry, verb_in_words(entry.verb), differences(entry.before, entry.after)) for entry in page.rows],
