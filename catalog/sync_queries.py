@@ -16,6 +16,10 @@ from connections.providers.catalogs import Following, OffersCatalog
 from connections.states import ConnectionState
 from wire.names import parse_version_name
 
+NOT_IN_CATALOG = (
+    "When its catalog was last synced, this shape was not in it or was left out. Sync it again, or choose another "
+    "connection."
+)
 SOON = timedelta(minutes=10)
 """When a look that failed is tried again, where that is not later anyway."""
 
@@ -115,6 +119,6 @@ def _reasons(offers: Mapping[tuple[str, str], datetime | None] | None, shape: tu
     if offers is None:
         return ()
     if shape not in offers:
-        return ("Its catalog does not have this shape.",)
+        return (NOT_IN_CATALOG,)
     since = offers[shape]
     return (f"It has not offered this shape since {since.date().isoformat()}.",) if since else ()

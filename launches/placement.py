@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import cache
 from typing import Any
 
 from accounts.models import Account
+from catalog.fields.values import one_of
 from catalog.places import reasons_against
 from connections.models import Connection
 from connections.opened import official_at, open_provider, ours_beside
@@ -24,6 +24,7 @@ from connections.providers.unnamed import GivesTypes
 from connections.queries import usable_connections
 from datasets.checking.formats import DatasetFormat
 from launches.companions import ALONE, Companions, reasons_against_set
+from launches.offers import NOBODY, Offer, Verdict, take
 from launches.recipes import DATASET, EVALUATION, RecipeSettings, is_of_recipe, narrowed, read_settings
 from launches.resolve import (
     CONNECTION,
@@ -42,91 +43,6 @@ from wire.errors import Violation
 from wire.names import CROSS_JOB
 
 
-class Outlook(StrEnum):
-    """What becomes of a spec at one connection: it starts, waits, or never runs; or nothing goes there now."""
-
-    FITS = "FITS"
-    FULL = "FULL"
-    AWAY = "AWAY"
-    CLOSED = "CLOSED"
-    NEVER = "NEVER"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What one connection says of a spec: why it never runs there, or with which recipes it may.
-
-    `waits` says why it would wait as things stand, "" where it would not as far as the connection said; `limits` what
-    our own recipes cannot do there.
-    """
-
-    connection: Connection
-    reasons: tuple[str, ...]
-    recipes: tuple[Recipe, ...] = ()
-    waits: str = ""
-    limits: str = ""
-
-    @property
-    def may_run(self) -> bool:
-        """Whether a launch may go there now: nothing is against it, and the connection takes launches."""
-        return not self.reasons and self.connection.takes_launches
-
-    @property
-    def outlook(self) -> Outlook:
-        """In a word."""
-        if self.reasons:
-            return Outlook.NEVER
-        if not self.connection.takes_launches:
-            return Outlook.CLOSED
-        if not self.connection.is_reachable:
-            return Outlook.AWAY
-        return Outlook.FULL if self.waits else Outlook.FITS
-
-    @property
-    def against(self) -> tuple[str, ...]:
-        """Why it does not start there at once, one sentence a reason; empty where it would."""
-        away = () if self.connection.is_reachable else ("It does not answer.",)
-        return (*self.reasons, *_closed(self.connection)) or away or tuple(filter(None, (self.waits,)))
-
-
-@dataclass(frozen=True)
-class Offer:
-    """Who takes a spec (None: nobody), and what each connection that was asked says of it."""
-
-    connection: Connection | None
-    recipes: tuple[Recipe, ...]
-    verdicts: tuple[Verdict, ...]
-
-    @property
-    def limits(self) -> str:
-        """What our own recipes cannot do where it goes, in words."""
-        return next((each.limits for each in self.verdicts if each.connection == self.connection), "")
-
-    @property
-    def recipe_names(self) -> tuple[str, ...]:
-        """Names of the recipes, the default one first."""
-        return tuple(recipe.name for recipe in self.recipes) or (NO_RECIPE,)
-
-    def recipe_of(self, name: str) -> Recipe | None:
-        """The recipe of that name."""
-        return next((recipe for recipe in self.recipes if recipe.name == name), None)
-
-    @property
-    def refusals(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """By connection, why it does not take the spec."""
-        against = ((verdict, (*verdict.reasons, *_closed(verdict.connection))) for verdict in self.verdicts)
-        return tuple((str(verdict.connection), reasons) for verdict, reasons in against if reasons)
-
-    @property
-    def choices(self) -> tuple[Verdict, ...]:
-        """Those that may run it now."""
-        return tuple(verdict for verdict in self.verdicts if verdict.may_run)
-
-
-NOBODY = Offer(None, (), ())
-"""Of a spec that there is not."""
-
-
 def connections_of(account: Account | None) -> tuple[Connection, ...]:
     """What the account may use, in the order in which launches try them. One query; give it to what follows."""
     return tuple(usable_connections(account))
@@ -143,11 +59,7 @@ def offer_for(
     official = official_at(asked, spec)
     ours = cache(lambda: ours_beside(asked, spec))
     verdicts = tuple(_judge(connection, spec, beside, official, ours) for connection in asked)
-    willing = [verdict for verdict in verdicts if verdict.may_run and wanted in ("", verdict.connection.name)]
-    willing.sort(key=lambda verdict: not verdict.connection.is_reachable)
-    if not willing:
-        return Offer(None, (), verdicts)
-    return Offer(willing[0].connection, willing[0].recipes, verdicts)
+    return take(verdicts, wanted)
 
 
 @dataclass(frozen=True)
@@ -167,7 +79,8 @@ def place(
 ) -> Placement:
     """Resolve what a user set and ask every connection, each once; the recipe is one of where it goes.
 
-    `defaults` is the offer of the spec with nothing set, where the caller has asked for it.
+    Where it goes nowhere that is refused, and what would depend on it is not judged. `defaults` is the offer of the
+    spec with nothing set, where the caller has asked for it.
     """
     inputs = settled(subject, inputs)
     point = subject.checkpoint(inputs.get(CONTINUE_FROM))
@@ -180,7 +93,9 @@ def place(
     spec = unfit or spec
     offer = offer_for(spec, connections, wanted=wanted, beside=beside) if isinstance(spec, TrainerSpec) else NOBODY
     usual = offer if offer.connection else defaults or default_offer(subject, connections, wanted=wanted)[1]
-    recipe, wrong = read_recipe(inputs.get(RECIPE), usual.recipe_names)
+    recipe, wrong = _read_recipe(inputs.get(RECIPE), usual)
+    if wanted in names_of(connections):
+        wrong += _refuse_choice(wanted, offer if isinstance(spec, TrainerSpec) else usual, point, inputs)
     if point and not point.is_adapter and recipe == NO_RECIPE and isinstance(spec, TrainerSpec) and not wrong:
         wrong = [Violation(CONTINUE_FROM, _load_it_yourself(point))]
     chosen = usual.recipe_of(recipe)
@@ -202,6 +117,31 @@ def place(
         recipe_beside=is_beside,
     )
     return Placement(tuple(wrong) or spec, usual if wrong else offer, beside)
+
+
+def _read_recipe(given: Any, offer: Offer) -> tuple[str, list[Violation]]:
+    """The recipe; of one that is not there, who has it, or why it is not."""
+    if offer.connection is None:
+        return NO_RECIPE, []
+    recipe, wrong = read_recipe(given, offer.recipe_names)
+    owners = [str(each.connection) for each in offer.choices if given in (one.name for one in each.recipes)]
+    why = f"It is a recipe of {one_of(owners)}: let it run there." if owners else offer.limits
+    return recipe, [replace(found, description=f"{found.description} {why}".rstrip()) for found in wrong]
+
+
+def _refuse_choice(
+    wanted: str, offer: Offer, point: StartingPoint | None, inputs: Mapping[str, Any]
+) -> Iterator[Violation]:
+    """That the connection that was chosen does not take what others do, by the name of what chose it."""
+    if offer.connection is not None or not offer.choices:
+        return
+    (chosen,) = (each for each in offer.verdicts if each.connection.name == wanted)
+    does_not = f"{chosen.connection} does not take this: {' '.join(chosen.against)}"
+    others = one_of([str(each.connection) for each in offer.choices])
+    if point and not inputs.get(CONNECTION):
+        yield Violation(CONTINUE_FROM, f"{point.label} lies on {chosen.connection}. {does_not} Choose another one.")
+    else:
+        yield Violation(CONNECTION, f"{does_not} Use {others}, or leave it out.")
 
 
 def _refuse_messages(connection: Connection, base_model: str, told: RecipeSettings) -> Iterator[Violation]:
@@ -278,19 +218,6 @@ def _judge(
 def _kind(provider: Provider, spec: TrainerSpec) -> str:
     """The type of its GPUs there, "" where nobody says."""
     return provider.type_for(spec) if isinstance(provider, GivesTypes) else spec.accelerator_type or ""
-
-
-def _closed(connection: Connection) -> tuple[str, ...]:
-    """Why it takes no new launches, where it takes none."""
-    return (connection.closed_because,) if connection.closed_because else ()
-
-
-def refusal_sentence(offer: Offer) -> str:
-    """Why nobody takes it, as one paragraph."""
-    if not offer.verdicts:
-        return "This Slipway has no connection that the account may use, so nothing can be launched."
-    told = " ".join(f"{label}: {' '.join(reasons)}" for label, reasons in offer.refusals)
-    return f"No connection can run this. {told}"
 
 
 def names_of(connections: Sequence[Connection]) -> tuple[str, ...]:

@@ -235,12 +235,13 @@ def _refuse_checkpoint(subject: Subject, given: Any, values: Mapping[str, Value]
         sentence = f"{point.label} needs a LoRA shape of {point.base_model}; this is a {mode} shape."
         return [Violation(CONTINUE_FROM, f"{sentence} Choose one, or {MERGE_IT}.")]
     found = []
+    refused = {field.name for field in subject.fields} - set(values)
     model = values.get("base_model", subject.base_model)
-    if model != point.base_model:
+    if model != point.base_model and "base_model" not in refused:
         sentence = f"{point.label} was trained on {point.base_model}, and the base model here is {model}."
         found.append(Violation(CONTINUE_FROM, f"{sentence} Choose that base model, or another checkpoint."))
     rank = values.get("lora_rank", 0)
-    if rank != point.lora_rank:
+    if rank != point.lora_rank and "lora_rank" not in refused:
         sentence = f"{point.label} has LoRA rank {point.lora_rank}, and the rank here is {rank}."
         instead = MERGE_IT if point.is_adapter else "choose another"
         found.append(Violation(CONTINUE_FROM, f"{sentence} Set the rank to {point.lora_rank}, or {instead}."))

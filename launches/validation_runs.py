@@ -14,7 +14,8 @@ from catalog.states import VersionState
 from connections.providers.base import VALIDATION_RECIPE
 from connections.providers.spec import TrainerSpec
 from launches.models import Launch
-from launches.placement import NOBODY, Offer, Placement, connections_of, offer_for
+from launches.offers import NOBODY, Offer
+from launches.placement import Placement, connections_of, offer_for
 from launches.resolve import resolve
 from launches.subjects import bare_subject
 from wire.errors import FailedPrecondition, InvalidArgument

@@ -24,8 +24,8 @@ from connections.providers.spec import TrainerSpec
 from connections.providers.states import AttemptState
 from launches.domain.create_launch import create_launch
 from launches.models import Attempt, Event, Launch
+from launches.offers import refusal_sentence
 from launches.pages.stepper import LABELS
-from launches.placement import refusal_sentence
 from launches.validation_runs import ValidationRun, validation_offer
 from publishing.evidence import measure, shortcomings, summary
 from publishing.models import Validation

@@ -92,7 +92,10 @@ def want(
             taken[shape.shape_id] = shape
     missing = tuple(shape_id for shape_id, was in standing.brought.items() if was and shape_id not in listed)
     for shape_id in missing:
-        if (entry := there.get(shape_id)) and entry.deprecated is None and shape_id not in standing.elsewhere:
+        entry = there.get(shape_id)
+        if entry is None or entry.id_source is IdSource.OWN or shape_id in standing.elsewhere:
+            continue
+        if entry.deprecated is None:
             message = f"{NOT_OFFERED}{source} since {today.isoformat()}."
             successor = _successor(entry, [entries[each] for each in taken])
             entries[shape_id] = replace(entry, deprecated=Deprecation(message, successor))
@@ -126,7 +129,9 @@ def _entry(standing: Standing, shape: OfferedShape, before: ShapeEntry | None, h
             f"stays as it is.{may_be_new}",
             (named, heirs[named]) if named in heirs else None,
         )
-    if before and before.id_source is IdSource.OWN and shape.shape_id not in standing.brought:
+    if before and before.id_source is IdSource.OWN:
+        if _is_alike(standing, shape, before):
+            return before
         raise LeftOut(
             "This Slipway has a shape of that name of its own, which no sync changes. Map that account to another one "
             "here."
@@ -146,6 +151,12 @@ def _entry(standing: Standing, shape: OfferedShape, before: ShapeEntry | None, h
     if shape.filed:
         return _filed(shape.filed, before)
     return _same(before) if before and is_latest else _new(shape, before)
+
+
+def _is_alike(standing: Standing, shape: OfferedShape, before: ShapeEntry) -> bool:
+    """Whether what is offered is what is here, to the version, where it says one."""
+    same = not shape.version_id or standing.current.versions[shape.shape_id] == shape.version_id
+    return same and _told(before.snapshot, shape.snapshot) == before.snapshot
 
 
 def _filed(said: ShapeEntry, before: ShapeEntry | None) -> ShapeEntry:

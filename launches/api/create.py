@@ -17,7 +17,8 @@ from launches.api.choice import choose_version
 from launches.domain.check_launch import CheckedLaunch, check_launch
 from launches.domain.create_launch import NOT_VALIDATED, create_launch
 from launches.models import Launch
-from launches.placement import connections_of, default_offer, refusal_sentence
+from launches.offers import refusal_sentence
+from launches.placement import connections_of, default_offer
 from launches.resolve import CONNECTION, WHEN_INTERRUPTED
 from launches.subjects import subject_of
 from wire.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Violation

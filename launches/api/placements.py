@@ -12,7 +12,7 @@ from launches.api.resources import STATES, TrainerJobSerializer
 from launches.domain.check_launch import REFUSED, CheckedLaunch
 from launches.estimates import forecast_of
 from launches.models import Launch
-from launches.placement import Outlook, Verdict
+from launches.offers import Outlook, Verdict
 from wire.times import rfc3339
 
 NOT_THERE = "JOB_STATE_UNSPECIFIED"

@@ -21,7 +21,8 @@ from connections.providers.trials import Trial, TriesOut
 from launches.domain.create_launch import NO_LABELS, create_launch
 from launches.labels import Labels
 from launches.models import Launch
-from launches.placement import Outlook, Verdict, connections_of, place
+from launches.offers import Outlook, Verdict
+from launches.placement import connections_of, place
 from launches.subjects import subject_of
 
 REFUSED = "REFUSED"

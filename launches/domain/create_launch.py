@@ -25,7 +25,8 @@ from launches.labels import Labels
 from launches.live.hints import ADVANCE
 from launches.live.wake import wake
 from launches.models import Attempt, Event, Launch
-from launches.placement import connections_of, place, refusal_sentence
+from launches.offers import refusal_sentence
+from launches.placement import connections_of, place
 from launches.resolve import REFERENCE, goes_on
 from launches.search import launch_search_text
 from launches.space import require_space

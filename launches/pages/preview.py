@@ -20,11 +20,12 @@ from connections.providers.spec import NO_RECIPE, TrainerSpec
 from launches.domain.create_launch import job_id_from
 from launches.estimates import Forecast, TimeEstimate, forecast_of
 from launches.models import Launch
+from launches.offers import Offer, refusal_sentence
 from launches.pages.facts import gpu_total, locked_facts
 from launches.pages.forms import LaunchPlace, form_fields
 from launches.pages.recipe_inputs import recipe_fields
 from launches.pages.render import Address, RenderedRequest, render_request
-from launches.placement import Offer, connections_of, default_offer, place, refusal_sentence
+from launches.placement import connections_of, default_offer, place
 from launches.recipes import narrowed, of_recipe
 from launches.resolve import CONNECTION, RECIPE, read_recipe, settled
 from launches.subjects import subject_of
@@ -70,7 +71,7 @@ class LaunchPreview:
     @property
     def refusal(self) -> str:
         """Why no connection takes it as it stands; "" where one does."""
-        return refusal_sentence(self.offer) if self.offer.connection is None else ""
+        return "" if self.offer.choices else refusal_sentence(self.offer)
 
 
 def preview_launch(
@@ -93,9 +94,10 @@ def preview_launch(
     inputs = settled(subject, inputs)
     connections, wanted = connections_of(account), str(inputs.get(CONNECTION) or "")
     default, offered = default_offer(subject, connections, wanted=wanted)
-    if is_draft and _is_of_another(inputs.get(RECIPE), offered):
+    shown = offered if offered.connection else offered.unchosen
+    if is_draft and _is_of_another(inputs.get(RECIPE), shown):
         inputs = {name: value for name, value in inputs.items() if name != RECIPE}
-    chosen = offered.recipe_of(read_recipe(inputs.get(RECIPE), offered.recipe_names)[0])
+    chosen = shown.recipe_of(read_recipe(inputs.get(RECIPE), shown.recipe_names)[0])
     chosen = chosen and narrowed(chosen, subject.narrowed)
     if is_draft:
         inputs = of_recipe(chosen, inputs)
@@ -107,7 +109,7 @@ def preview_launch(
     request = None if found else render_request(spec, account=_id(account), job=job, address=address)
     forecast = None if found else forecast_of(version, account, spec)
     return LaunchPreview(
-        fields=form_fields(subject, offered.recipes, inputs, violations, _places(offered), offered.limits),
+        fields=form_fields(subject, shown.recipes, inputs, violations, _places(shown), shown.limits),
         recipe_fields=recipe_fields(chosen, subject.datasets, inputs, violations),
         facts=tuple(locked_facts(subject.snapshot, version_id=version.version_id, digest=version.digest)),
         violations=violations,
@@ -115,7 +117,7 @@ def preview_launch(
         recipe="" if spec.recipe == NO_RECIPE else spec.recipe,
         gpus=gpu_total(spec, None if found else placement.beside.reference),
         offer=placement.offer,
-        default_refusal=refusal_sentence(offered) if offered.connection is None else "",
+        default_refusal=refusal_sentence(shown) if shown.connection is None else "",
         forecast=forecast,
         takes=_takes(forecast.time if forecast else None),
         shown_recipe=chosen.name if chosen else "",

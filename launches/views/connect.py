@@ -14,8 +14,9 @@ from django.views.decorators.http import require_safe
 from accounts.models import Account
 from accounts.requests import SlipwayRequest
 from catalog.usage import KEY_VARIABLE, URL_VARIABLE, Example
+from launches.offers import refusal_sentence
 from launches.pages.quickstart import quickstart
-from launches.placement import connections_of, default_offer, refusal_sentence
+from launches.placement import connections_of, default_offer
 from launches.queries import example_version
 from launches.subjects import bare_subject
 

@@ -123,8 +123,12 @@ def _open(request: SlipwayRequest, version: ShapeVersion) -> HttpResponse:
     posted = Posted(inputs, uuid.uuid4().hex, wrong)
     context = form_context(request, version, posted)
     unfit = context["summary"] if inputs or wrong else []
+    first = context["preview"].default_refusal
     if lost := homeless(inputs, context["preview"].all_fields):
         kept = {name: value for name, value in inputs.items() if name not in lost}
+        told = {found.field for _, _, found in unfit}
+        because = [("", "", Violation(name, f"It is left out. {first}")) for name in sorted(lost - told) if first]
+        unfit = [*unfit, *because]
         context = form_context(request, version, replace(posted, inputs=kept))
     context |= {
         "source": source,

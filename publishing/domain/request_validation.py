@@ -15,7 +15,7 @@ from catalog.fields.checks import problems
 from catalog.models import ShapeVersion
 from catalog.rights import require_publisher
 from catalog.states import VersionState
-from launches.placement import refusal_sentence
+from launches.offers import refusal_sentence
 from launches.space import require_space
 from launches.validation_runs import BY_HAND_ONLY, ValidationRun, validation_offer
 from publishing.domain.unfinished import next_number, refuse_unfinished

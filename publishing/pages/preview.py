@@ -16,8 +16,9 @@ from catalog.fields.recipe_fields import of_shape
 from catalog.fields.snapshot_fields import BY_KEY, SCHEME, SCHEME_FIELDS
 from catalog.fields.snapshots import Snapshot
 from catalog.models import BaseModel, ShapeVersion
+from launches.offers import Offer
 from launches.pages.forms import form_fields
-from launches.placement import Offer, connections_of, default_offer
+from launches.placement import connections_of, default_offer
 from launches.resolve import Subject
 from launches.subjects import fitting_models
 from publishing.content import LAUNCH_FIELDS, Content

@@ -25,7 +25,7 @@ from catalog.states import VersionState
 from catalog.views.access import member_of
 from connections.providers.states import AttemptState
 from launches.models import Attempt, Event
-from launches.placement import Offer
+from launches.offers import Offer
 from launches.validation_runs import BY_HAND_ONLY, ValidationRun, validation_offer
 from publishing.domain.cancel_validation import cancel_validation
 from publishing.domain.request_validation import request_validation

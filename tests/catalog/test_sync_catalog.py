@@ -22,7 +22,7 @@ from catalog.domain.withdraw_version import withdraw_version
 from catalog.enums import IdSource
 from catalog.models import BaseModel, Offering, ShapeVersion, SyncRun, TrainingShape
 from catalog.states import SyncOutcome
-from catalog.sync_queries import due_connections, not_offered
+from catalog.sync_queries import NOT_IN_CATALOG, due_connections, not_offered
 from connections.models import Connection
 from connections.providers.catalogs import Following, RemoteCatalog, RemoteVersion
 from connections.states import ConnectionState
@@ -116,8 +116,30 @@ def test_what_vanished_is_deprecated_and_lifted_when_it_returns(engine: Offering
     assert head("gone").deprecated_at is None
     far = Connection.objects.get(pk=far.pk)
     assert not_offered(far, head("gone").name) == ()
-    assert not_offered(far, f"accounts/{ACCOUNT}/trainingShapes/other") == ("Its catalog does not have this shape.",)
+    assert not_offered(far, f"accounts/{ACCOUNT}/trainingShapes/other") == (NOT_IN_CATALOG,)
     assert not_offered(local_connection(), head("gone").name) == ()
+
+
+def test_a_shape_of_ones_own_that_is_the_same_there_is_offered_and_stays_ones_own(
+    engine: OfferingEngine, far: Connection
+) -> None:
+    engine.offer(remote("own"), remote("other"), *OTHERS)
+    synced(far)
+    TrainingShape.objects.filter(shape_id__in=("own", "other")).update(id_source=IdSource.OWN)
+    Offering.objects.filter(connection=far, shape__shape_id__in=("own", "other")).delete()
+    engine.offer(remote("own"), remote("other", "zzzzzzz9", maxSupportedContextLength=1024), *OTHERS)
+    run = synced(far)
+    assert list(reasons(run)) == ["other"] and "of its own" in reasons(run)["other"]
+    assert not_offered(far, head("own").name) == ()
+    assert not_offered(far, head("other").name) == (NOT_IN_CATALOG,)
+    engine.offer(remote("own", "zzzzzzz8", maxSupportedContextLength=1024), *OTHERS)
+    assert "of its own" in reasons(synced(far))["own"]
+    engine.offer(*OTHERS)
+    assert synced(far).outcome == SyncOutcome.UNCHANGED
+    own = head("own")
+    assert (own.deprecated_at, own.shape.id_source) == (None, IdSource.OWN)
+    far = Connection.objects.get(pk=far.pk)
+    assert "has not offered this shape since" in not_offered(far, own.name)[0]
 
 
 def test_a_publishers_word_stays(engine: OfferingEngine, far: Connection) -> None:

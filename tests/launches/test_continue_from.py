@@ -104,6 +104,9 @@ def test_what_does_not_fit_is_refused_with_what_would(first: Launch) -> None:
     sentence = refused(first, continue_from=name, lora_rank="8")
     assert sentence.endswith("has LoRA rank 16, and the rank here is 8. Set the rank to 16, or choose another.")
     assert "is no checkpoint that this shape can go on from" in refused(first, continue_from="step-60")
+    with pytest.raises(InvalidArgument) as unread:
+        again(first, continue_from=name, lora_rank="many")
+    assert [found.field for found in unread.value.violations] == ["lora_rank"]  # what follows from it is not told
     by_loop = refused(first, continue_from=name, recipe="none")
     assert f'load_state("cross_job://{first.job_id}/step-60")' in by_loop
 

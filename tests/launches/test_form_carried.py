@@ -126,7 +126,7 @@ def test_what_the_other_form_has_no_field_for_is_told_and_left_out(browser: Clie
 
 def test_a_recipe_that_nothing_offers_is_told(browser: Client) -> None:
     page = text(browser.get(form_url(make_version(gpus=2)), {"recipe": "sample-sft"}))
-    assert "Recipe: 'sample-sft' is not a recipe here." in page
+    assert "Recipe: It is left out. No connection can run this. This machine: " in page
 
 
 def test_what_an_address_cannot_take_is_told(browser: Client) -> None:

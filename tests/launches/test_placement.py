@@ -168,6 +168,34 @@ def test_a_recipe_that_only_another_connection_has_makes_room_while_somebody_fil
     assert Launch.objects.count() == 0
 
 
+def test_a_choice_that_does_not_take_it_is_what_is_refused_and_no_recipe_of_another(
+    client: Client, far: Connection, engine: RemoteEngine, launcher: User, tiny: ShapeVersion
+) -> None:
+    engine.refusal = "It has no such shape."
+    chosen = {"connection": "far", "recipe": "sample-sft"}
+    with pytest.raises(InvalidArgument) as refused:
+        place(tiny, **chosen)
+    assert [(found.field, found.description) for found in refused.value.violations] == [
+        ("connection", "Far does not take this: It has no such shape. Use This machine, or leave it out.")
+    ]
+    sign_in(client, launcher)
+    for door in (form_url(tiny), form_url(tiny) + "/preview"):
+        page = client.post(door, chosen).text
+        assert "Far does not take this: It has no such shape." in page
+        assert "is not a recipe here" not in page and "No connection can run this" not in page
+    page = client.post(form_url(tiny), chosen).text
+    assert all(f'<option value="{kept}" selected>' in page for kept in chosen.values())
+    engine.refusal = ""
+    with pytest.raises(InvalidArgument, match="It is a recipe of This machine: let it run there"):
+        place(tiny, **chosen)
+
+
+def test_where_nobody_runs_it_the_recipe_is_not_what_is_refused(far: Connection, engine: RemoteEngine) -> None:
+    engine.refusal = "It has no H100."
+    with pytest.raises(FailedPrecondition, match="Far: It has no H100"):
+        place(make_version(gpus=8), recipe="sample-sft")
+
+
 def test_a_launch_is_resolved_once_asks_each_connection_once_and_has_a_recipe_of_where_it_goes(
     far: Connection, engine: RemoteEngine, tiny: ShapeVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
