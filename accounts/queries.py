@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Q
+from django.db.models import BigIntegerField, Q, QuerySet
 
 from accounts.models import Account, ApiKey, Invitation, Membership, User
 from accounts.roles import Role
 from lists.orders import Order, page_of
 from lists.pages import Page
+from lists.prepared import Given, Prepared
 from wire.errors import NotFound
 
 MOST_INVITATIONS = 100
@@ -29,7 +30,15 @@ def memberships_of(user: User | AnonymousUser) -> Sequence[Membership]:
     """The user's memberships with their accounts, by account id."""
     if not user.is_authenticated:
         return []
-    return list(Membership.objects.filter(user_id=user.pk).select_related("account").order_by("account__account_id"))
+    return _MEMBERSHIPS.rows(user=user.pk)
+
+
+def _memberships() -> QuerySet[Membership]:
+    found = Membership.objects.filter(user_id=Given("user", BigIntegerField()))
+    return found.select_related("account").order_by("account__account_id")
+
+
+_MEMBERSHIPS = Prepared(_memberships)
 
 
 def account_by_id(account_id: str) -> Account:

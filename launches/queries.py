@@ -6,12 +6,12 @@ Nothing here grows with the number of rows beyond the page that it answers.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import BigIntegerField, DateTimeField, F, Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import Account
@@ -26,6 +26,7 @@ from launches.models import Attempt, Checkpoint, Event, Launch
 from lists.in_use import values_in_use
 from lists.orders import PAGE, Order, page_of
 from lists.pages import Page
+from lists.prepared import Among, Given, Prepared
 from wire.errors import NotFound
 from wire.names import CHECKPOINT_FORM, MODEL_FORM, is_id, parse_checkpoint_name, parse_model_name
 
@@ -120,13 +121,18 @@ def list_launches(
     page: Page[dict[str, Any]] = page_of(found, order, cursor, size=size)
     policies = _names(row["reference_of"] for row in page.rows)
     launches = [ListedLaunch(*row.values())._replace(reference_of=policies[row["reference_of"]]) for row in page.rows]
-    attempts = {attempt.launch_id: attempt for attempt in _newest_attempts([launch.pk for launch in launches])}
+    newest = map(ListedAttempt._make, _NEWEST_ATTEMPTS.rows(launches=[launch.pk for launch in launches]))
+    attempts = {attempt.launch_id: attempt for attempt in newest}
     return page.of([LaunchRow(launch, attempts.get(launch.pk)) for launch in launches])
 
 
-def _newest_attempts(launches: Sequence[int]) -> list[ListedAttempt]:
-    newest = Attempt.objects.filter(launch__in=launches, number=F("launch__attempt_count"))
-    return [ListedAttempt(*row) for row in newest.values_list(*ListedAttempt._fields)]
+def _newest_attempts() -> QuerySet[Attempt, tuple[Any, ...]]:
+    of_these = Among(F("launch_id"), Given("launches", BigIntegerField()))
+    newest = Attempt.objects.filter(of_these, number=F("launch__attempt_count"))
+    return newest.values_list(*ListedAttempt._fields)
+
+
+_NEWEST_ATTEMPTS = Prepared(_newest_attempts)
 
 
 def _names(launches: Iterable[int | None]) -> dict[int | None, str]:
@@ -138,12 +144,19 @@ def _names(launches: Iterable[int | None]) -> dict[int | None, str]:
 
 def launched_shapes(account: Account) -> list[str]:
     """The shapes that the account has launched from, as `find_shape` reads them; of very many, those of the newest."""
+    return [f"{account_id}/{shape_id}" for account_id, shape_id in _LAUNCHED_SHAPES.rows(account=account.pk)]
+
+
+def _launched_shapes() -> QuerySet[TrainingShape, tuple[str, str]]:
+    of_account = Given("account", BigIntegerField())
     versions = values_in_use(
-        "launches_launch", "shape_version_id", "deleted_at IS NULL", account=account.pk, most=MOST_VERSIONS
+        "launches_launch", "shape_version_id", "deleted_at IS NULL", account=of_account, most=MOST_VERSIONS
     )
     found = TrainingShape.objects.filter(pk__in=ShapeVersion.objects.filter(pk__in=versions).values("shape"))
-    named = found.order_by("shape_id", "pk").values_list("account__account_id", "shape_id")
-    return [f"{account_id}/{shape_id}" for account_id, shape_id in named[:MOST_SHAPES]]
+    return found.order_by("shape_id", "pk").values_list("account__account_id", "shape_id")[:MOST_SHAPES]
+
+
+_LAUNCHED_SHAPES = Prepared(_launched_shapes)
 
 
 def find_shape(name: str) -> TrainingShape | None:
@@ -218,18 +231,24 @@ def vanished_shapes(owner_pk: int, accounts: Collection[int]) -> list[ShapeVersi
 
     As the versions that say so, the latest first, with shape and successor.
     """
-    gone = ShapeVersion.objects.filter(
-        is_latest_validated=True,
-        deprecated_at__gte=timezone.now() - VANISHED_LATELY,
-        deprecation_message__startswith=NOT_OFFERED,
-    )
-    if not gone.exists():  # as a rule, and the rest takes longer to plan than a page of launches
+    since = timezone.now() - VANISHED_LATELY
+    if not _ANY_GONE.rows(since=since):  # as a rule, and the rest takes longer to plan than a page of launches
         return []
     # A bounded number, newest first: asked whether there is any, Postgres may join all that the person ever launched.
     lately = Launch.objects.filter(owner=owner_pk, account__in=accounts, deleted_at__isnull=True)
     launched = lately.order_by("-created_at", "-id").values("shape_version__shape")[:MOST_LATELY]
-    rows = gone.filter(shape__in=launched).select_related("shape__account", "successor__account")
+    rows = _gone(since).filter(shape__in=launched).select_related("shape__account", "successor__account")
     return list(rows.order_by("-deprecated_at")[:MOST_VANISHED])
+
+
+def _gone(since: datetime | Given) -> QuerySet[ShapeVersion]:
+    """What is the latest of its shape and is not offered since then, or later, any more."""
+    return ShapeVersion.objects.filter(
+        is_latest_validated=True, deprecated_at__gte=since, deprecation_message__startswith=NOT_OFFERED
+    )
+
+
+_ANY_GONE = Prepared(lambda: _gone(Given("since", DateTimeField())).values_list("pk")[:1])
 
 
 def find_weights(name: str, kind: str | None) -> Checkpoint | TrainedModel:

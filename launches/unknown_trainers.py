@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from django.db.models import Q, QuerySet
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models import BigIntegerField, Q, QuerySet
 
 from accounts.actors import Actor, require_manager
 from accounts.models import Membership, User
 from accounts.roles import Role
 from launches.models import Attempt, UnknownTrainer
+from lists.prepared import Given, Prepared, counted
 from wire.errors import NotFound, PermissionDenied
 
 MOST = 200
@@ -25,12 +29,12 @@ def list_unknown_trainers(user: User) -> QuerySet[UnknownTrainer]:
     """
     if not may_see_unknown_trainers(user):
         raise PermissionDenied("Only admins see trainers that Slipway does not know: they fill slots that all share.")
-    return _visible(user).select_related("end_requested_by")[:MOST]
+    return _visible(_narrowed_to(user)).select_related("end_requested_by")[:MOST]
 
 
 def count_unknown_trainers(user: User) -> int:
     """How many of them the user sees."""
-    return _visible(user).count()
+    return _count(_UNKNOWN, user)
 
 
 def list_missing(user: User) -> QuerySet[Attempt]:
@@ -38,13 +42,13 @@ def list_missing(user: User) -> QuerySet[Attempt]:
 
     Either it says that it knows no such job, or it does not answer at all.
     """
-    attempts = _missing(user).select_related("launch__account", "launch__owner", "launch__connection")
+    attempts = _missing(_narrowed_to(user)).select_related("launch__account", "launch__owner", "launch__connection")
     return attempts.defer("log_tail", "launch__inputs").order_by("absent_since", "pk")[:MOST]
 
 
 def count_missing(user: User) -> int:
     """How many of them the user sees."""
-    return _missing(user).count()
+    return _count(_NOT_FOUND, user)
 
 
 def find_missing(actor: Actor, pk: int) -> Attempt:
@@ -61,9 +65,10 @@ _SILENT = Q(launch__connection__unreachable_since__isnull=False) | Q(launch__con
 _MISSING = Q(finished_at=None) & (Q(absent_since__isnull=False) | _SILENT & Q(submitted_at__isnull=False))
 
 
-def _missing(user: User) -> QuerySet[Attempt]:
+def _missing(admin: User | Given | None) -> QuerySet[Attempt]:
+    """Of the accounts that somebody is an admin of; all for None."""
     found = Attempt.objects.filter(_MISSING)
-    return found if user.is_superuser else found.filter(launch__account__in=administered(user).values("account"))
+    return found if admin is None else found.filter(launch__account__in=administered(admin).values("account"))
 
 
 def find_unknown_trainer(user: User, pk: int) -> UnknownTrainer:
@@ -74,16 +79,33 @@ def find_unknown_trainer(user: User, pk: int) -> UnknownTrainer:
     return found
 
 
-def _visible(user: User) -> QuerySet[UnknownTrainer]:
-    if user.is_superuser:
-        return UnknownTrainer.objects.all()
-    return UnknownTrainer.objects.filter(account_name__in=administered(user).values("account__account_id"))
+def _visible(admin: User | Given | None) -> QuerySet[UnknownTrainer]:
+    found = UnknownTrainer.objects.all()
+    return found if admin is None else found.filter(account_name__in=administered(admin).values("account__account_id"))
 
 
-def administered(user: User) -> QuerySet[Membership]:
+def _narrowed_to(user: User) -> User | None:
+    """Superusers see those of all accounts."""
+    return None if user.is_superuser else user
+
+
+def administered(user: User | Given) -> QuerySet[Membership]:
     """Where the user is an admin."""
     return _memberships(user).filter(role=Role.ADMIN)
 
 
-def _memberships(user: User) -> QuerySet[Membership]:
-    return Membership.objects.filter(user=user)
+def _memberships(user: User | Given) -> QuerySet[Membership]:
+    return Membership.objects.filter(user_id=user.pk if isinstance(user, User) else user)
+
+
+def _counts(rows: Callable[[Given | None], QuerySet[Any]]) -> tuple[Prepared[int], Prepared[int]]:
+    """How many there are in all, and how many an admin sees."""
+    return Prepared(lambda: counted(rows(None))), Prepared(lambda: counted(rows(Given("admin", BigIntegerField()))))
+
+
+def _count(counts: tuple[Prepared[int], Prepared[int]], user: User) -> int:
+    in_all, of_admin = counts
+    return sum(in_all.rows() if user.is_superuser else of_admin.rows(admin=user.pk))
+
+
+_UNKNOWN, _NOT_FOUND = _counts(_visible), _counts(_missing)

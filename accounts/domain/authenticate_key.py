@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from typing import Any, cast
 
 from django.db import transaction
-from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models import DateTimeField, F, OuterRef, Q, QuerySet, Subquery, TextField
 
 from accounts.actors import Actor, key_actor
 from accounts.audit_verbs import PersonalVerb
@@ -16,11 +17,30 @@ from accounts.domain.record import record
 from accounts.domain.see_address import see_address
 from accounts.models import ApiKey, SeenAddress
 from accounts.origins import UNKNOWN, Origin
+from lists.prepared import Given, Prepared
 
 NOTED_EVERY = timedelta(minutes=1)
 """How exact `last_used_at` is: a key that is used all the time is written once in that time."""
 SEEN_EVERY = timedelta(hours=1)
 """The same of the address that it is used from."""
+
+
+def _keys() -> QuerySet[ApiKey, Any]:
+    """Those of the secret that open something, each with what is asked of it."""
+    seen_here = SeenAddress.objects.filter(api_key=OuterRef("pk"), digest=Given("here", TextField()))
+    keys = ApiKey.objects.filter(
+        Q(user__vouched_until=None) | Q(user__vouched_until__gt=Given("now", DateTimeField())),
+        secret_hash=Given("secret_hash", TextField()),
+        revoked_at=None,
+        user__is_active=True,
+        account__memberships__user=F("user"),
+    )
+    return keys.select_related("account", "user").annotate(
+        seen_here=Subquery(seen_here.values("seen_at")), role=F("account__memberships__role")
+    )
+
+
+_KEYS = Prepared(_keys)
 _SECRET = re.compile(re.escape(MARK) + r"[A-Za-z0-9_-]{43}")
 
 
@@ -34,13 +54,7 @@ def authenticate_key(*, secret: str, now: datetime, origin: Origin = UNKNOWN, re
     if _SECRET.fullmatch(secret) is None:
         return None
     here = digest_of_address(origin.address)
-    seen_here = SeenAddress.objects.filter(api_key=OuterRef("pk"), digest=here).values("seen_at")
-    keys = ApiKey.objects.filter(secret_hash=hash_secret(secret), revoked_at=None, user__is_active=True)
-    keys = keys.filter(Q(user__vouched_until=None) | Q(user__vouched_until__gt=now))
-    of_members = keys.filter(account__memberships__user=F("user"))
-    role = F("account__memberships__role")
-    found = of_members.select_related("account", "user").annotate(seen_here=Subquery(seen_here), role=role)
-    key = next(iter(found), None)
+    key = _KEYS.first(secret_hash=hash_secret(secret), now=now, here=here)
     if key is None or (key.expires_at is not None and key.expires_at <= now):
         return None
     if origin.address and (key.seen_here is None or key.seen_here <= now - SEEN_EVERY):
@@ -48,7 +62,7 @@ def authenticate_key(*, secret: str, now: datetime, origin: Origin = UNKNOWN, re
     if key.last_used_at is None or key.last_used_at <= now - NOTED_EVERY:
         ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
         key.last_used_at = now
-    return key
+    return cast(ApiKey, key)
 
 
 @transaction.atomic

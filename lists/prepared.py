@@ -1,0 +1,98 @@
+"""Queries that are the same but for their values, of which the ORM writes the SQL once in each process.
+
+To write the SQL of a query of one row takes Django several times as long as Postgres takes to answer it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from django.db import connections
+from django.db.models import BooleanField, Count, Field, QuerySet, Value
+from django.db.models.expressions import Combinable, Expression
+from django.db.models.lookups import Lookup
+from django.db.models.sql.compiler import SQLCompiler
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value goes among the parameters of the SQL."""
+
+    name: str
+
+
+class Given(Expression):
+    """A value that is given at each run of the query by this name; None equals nothing, as in SQL."""
+
+    def __init__(self, name: str, field: Field[Any, Any]) -> None:
+        super().__init__(output_field=field)
+        self.name = name
+
+    def as_sql(self, compiler: SQLCompiler, connection: Any) -> tuple[str, tuple[Any, ...]]:  # noqa: ARG002 (Django's)
+        """Its place."""
+        return "%s", (self.place,)
+
+    @property
+    def place(self) -> Place:
+        """What stands for it among the parameters of SQL that is written by hand."""
+        return Place(self.name)
+
+
+class Among(Lookup[bool]):
+    """A condition: that a column is one of the values of a list that is given."""
+
+    def __init__(self, column: Combinable, given: Given) -> None:
+        super().__init__(column, given)
+
+    output_field = BooleanField()
+
+    def as_sql(self, compiler: SQLCompiler, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        """As an array, so that the SQL is the same however many there are."""
+        column, column_params = self.process_lhs(compiler, connection)
+        values, value_params = self.process_rhs(compiler, connection)
+        return f"{column} = ANY{values}", (*column_params, *value_params)
+
+
+def counted(rows: QuerySet[Any, Any]) -> QuerySet[Any, int]:
+    """The query of one row that says how many rows there are."""
+    of_all = rows.order_by().values(all=Value(1)).annotate(number=Count("*"))
+    number: QuerySet[Any, int] = of_all.values_list("number", flat=True)
+    return number
+
+
+class Prepared(Generic[Row]):
+    """The query that `build` makes, whose values are `Given`; it is made at its first run.
+
+    A value goes to the database as it is, so it has to be what a column of that kind holds.
+    """
+
+    def __init__(self, build: Callable[[], QuerySet[Any, Row]]) -> None:
+        self._build = build
+
+    def rows(self, **given: Any) -> list[Row]:
+        """What it finds. Errors: `KeyError` where a value is missing."""
+        queryset, compiler, sql, params = self._written
+        values = tuple(given[each.name] if isinstance(each, Place) else each for each in params)
+        bound = copy.copy(compiler)
+        bound.connection = connections[queryset.db]  # this thread's
+        bound.as_sql = lambda *_args, **_kwargs: (sql, values)  # type: ignore[method-assign]
+        asked = queryset.all()
+        asked.query.get_compiler = lambda *_args, **_kwargs: bound  # type: ignore[method-assign]
+        return list(asked)
+
+    def first(self, **given: Any) -> Row | None:
+        """The first of the rows that it finds; None where there is none."""
+        return next(iter(self.rows(**given)), None)
+
+    @cached_property
+    def _written(self) -> tuple[QuerySet[Any, Row], SQLCompiler, str, tuple[Any, ...]]:
+        queryset = self._build()
+        compiler = queryset.query.get_compiler(queryset.db)
+        sql, params = compiler.as_sql()
+        return queryset, compiler, sql, tuple(params)

@@ -1,0 +1,58 @@
+"""Queries whose SQL is written once: each run finds what the query with those values finds."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection
+from django.db.models import BigIntegerField, F, TextField
+
+from accounts.models import Membership, User
+from accounts.roles import Role
+from lists.prepared import Among, Given, Prepared, counted
+from tests.makers import make_account, make_member, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+def test_each_run_has_the_values_of_its_own() -> None:
+    near, far = make_account(), make_account()
+    ana, ben = make_member(account=near, role=Role.ADMIN), make_member(account=near)
+    make_member(account=far, role=Role.VIEWER)
+    of_role = Membership.objects.select_related("user", "account").order_by("pk")
+    members = Prepared(
+        lambda: of_role.filter(account=Given("account", BigIntegerField()), role=Given("role", TextField()))
+    )
+    assert [found.user for found in members.rows(account=near.pk, role=Role.ADMIN)] == [ana]
+    assert [found.user for found in members.rows(account=near.pk, role=Role.LAUNCHER)] == [ben]
+    assert [found.account for found in members.rows(account=far.pk, role=Role.VIEWER)] == [far]
+    assert members.first(account=far.pk, role=Role.ADMIN) is None
+    assert members.first(account=None, role=Role.ADMIN) is None
+
+
+def test_what_is_among_few_and_how_many_there_are() -> None:
+    users = [make_user(username=name) for name in ("ana", "ben", "cleo")]
+    among = Among(F("pk"), Given("users", BigIntegerField()))
+    names = Prepared(lambda: User.objects.filter(among).order_by("username").values_list("username", flat=True))
+    number = Prepared(lambda: counted(User.objects.filter(among)))
+    for chosen in (users, users[1:], []):
+        pks = [user.pk for user in chosen]
+        assert names.rows(users=pks) == [user.username for user in chosen]
+        assert number.rows(users=pks) == [len(chosen)]
+
+
+def test_each_thread_asks_by_its_own_connection() -> None:
+    make_user(username="ana")  # as yet seen by this thread's transaction alone
+    of_name = User.objects.filter(username=Given("name", TextField()))
+    found = Prepared(lambda: of_name.values_list("username", flat=True))
+
+    def ask() -> list[str]:
+        try:
+            return found.rows(name="ana")
+        finally:
+            connection.close()
+
+    assert found.rows(name="ana") == ["ana"]
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(ask).result() == []
