@@ -21,7 +21,7 @@ Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
-class Place:
+class GivenPlace:
     """Where a value goes among the parameters of the SQL."""
 
     name: str
@@ -39,9 +39,9 @@ class Given(Expression):
         return "%s", (self.place,)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> GivenPlace:
         """What stands for it among the parameters of SQL that is written by hand."""
-        return Place(self.name)
+        return GivenPlace(self.name)
 
 
 class Among(Lookup[bool]):
@@ -78,7 +78,7 @@ class Prepared(Generic[Row]):
     def rows(self, **given: Any) -> list[Row]:
         """What it finds. Errors: `KeyError` where a value is missing."""
         queryset, compiler, sql, params = self._written
-        values = tuple(given[each.name] if isinstance(each, Place) else each for each in params)
+        values = tuple(given[each.name] if isinstance(each, GivenPlace) else each for each in params)
         bound = copy.copy(compiler)
         bound.connection = connections[queryset.db]  # this thread's
         bound.as_sql = lambda *_args, **_kwargs: (sql, values)  # type: ignore[method-assign]
