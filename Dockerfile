@@ -1,4 +1,4 @@
-# One image for migrate, web, worker and beat; docker-compose.yml says which command each runs.
+# One image for migrate, trainer-host, web, worker and beat; docker-compose.yml says which command each runs.
 FROM python:3.11-slim-bookworm
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DJANGO_SETTINGS_MODULE=config.settings SLIPWAY_HOME=/var/lib/slipway

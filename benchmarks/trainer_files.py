@@ -63,7 +63,7 @@ def measure() -> list[str]:
 def _look(folder: Path) -> float:
     """Seconds that it takes."""
     began = time.perf_counter()
-    observation.live(folder, "127.0.0.1", "127.0.0.1")
+    observation.live(folder, "127.0.0.1")
     observation.ended(folder, files.read_json(folder / files.EXIT) or {})
     records.read_log(folder / files.LOG, 0)
     records.read_metrics(_records(folder) / files.METRICS, 0)

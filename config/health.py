@@ -2,7 +2,7 @@
 
 `/healthz`: this process answers; where it does not, start it anew.
 `/readyz`: this process has what it needs to serve: database, tables, keys, files. Where not, send it no requests.
-`/statusz`: the whole system: broker, worker, beat, disk. Where not, tell somebody: no web process is to blame.
+`/statusz`: the whole system: broker, worker, beat, trainer-host, disk. Where not, tell somebody: web is not to blame.
 
 Everybody may ask, so the answers have our own words only; what a library said of a failed check is a line of the log.
 And everybody may ask often, so what was found is good for a moment.
@@ -17,6 +17,7 @@ from concurrent.futures import Future, wait
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.contrib.staticfiles.storage import ManifestFilesMixin, staticfiles_storage
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -25,6 +26,7 @@ from accounts.tables import mismatch
 from config.keys import changed_keys
 from config.pulses import BEAT_KEY, WORKER_KEY, age_of, open_broker
 from config.version import commit, version
+from connections.opened import trainer_host_state
 from launches.space import shortage
 
 WORKER_LIMIT_SECONDS = 30
@@ -146,6 +148,12 @@ def _broker() -> None:
         broker.ping()
 
 
+def _trainer_host() -> None:
+    """Drained is no fault of it: somebody wanted that, and the launches that wait say so."""
+    if settings.SLIPWAY_LOCAL_PROVIDER and trainer_host_state() is None:
+        raise NotReady("trainer-host does not answer: what runs on this machine goes on, and nothing is started here")
+
+
 def _age(key: str, limit: int, what: str) -> None:
     age = age_of(key)
     if age is None:
@@ -169,6 +177,7 @@ system = RecentChecks(
         "broker": _broker,
         "worker": lambda: _age(WORKER_KEY, WORKER_LIMIT_SECONDS, "a worker"),
         "beat": lambda: _age(BEAT_KEY, BEAT_LIMIT_SECONDS, "beat"),
+        "trainer-host": _trainer_host,
     },
     needs={"worker": "broker", "beat": "broker"},
 )

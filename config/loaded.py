@@ -38,6 +38,7 @@ OF_OTHERS = (
     "celery.concurrency.prefork",
     "celery.worker.consumer",
     "config.beat",
+    "connections.providers.local.trainer_host",
     "django.core.management.commands.migrate",
 )
 

@@ -28,6 +28,7 @@ from prometheus_client.registry import REGISTRY, Collector
 
 from config.pulses import BEAT_KEY, WORKER_KEY, age_of
 from config.version import commit, version
+from connections.opened import trainer_host_state
 from launches.models import Attempt, Launch
 from queues.leases import due
 
@@ -67,7 +68,7 @@ class System(Collector):
         """The families; those that cannot be asked now are left out."""
         with self._lock:
             if time.monotonic() >= self._until:
-                self._found = [*_build(), *_disk(), *_signs_of_life(), *_launches()]
+                self._found = [*_build(), *_disk(), *_signs_of_life(), *_trainer_host(), *_launches()]
                 self._until = time.monotonic() + REMEMBER_SECONDS
             return self._found
 
@@ -107,6 +108,22 @@ def _signs_of_life() -> Iterator[Metric]:
     for name, age in ages.items():
         if age is not None:
             yield _gauge(f"{name}_age_seconds", f"Since the last sign of life of {name}.", age)
+
+
+def _trainer_host() -> Iterator[Metric]:
+    if not settings.SLIPWAY_LOCAL_PROVIDER:
+        return
+    state = trainer_host_state()
+    yield _gauge("trainer_host_up", "Whether trainer-host answers.", state is not None)
+    if state is None:
+        return
+    yield _gauge(
+        "trainer_host_drained", "Whether trainer-host starts nothing, as somebody wanted.", bool(state.drained_at)
+    )
+    running = GaugeMetricFamily("slipway_local_running", "What runs on the machine of trainer-host.", labels=["what"])
+    for what, count in state.running.items():
+        running.add_metric([what], count)
+    yield running
 
 
 def _launches() -> Iterator[Metric]:

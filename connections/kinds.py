@@ -78,10 +78,15 @@ class Kind:
         return {field.name: said[field.variable] for field in self.fields if field.variable in said}
 
 
+def local_root() -> Path:
+    """Where all files of what runs on this machine lie, and trainer-host's socket."""
+    return Path(settings.SLIPWAY_HOME / "local")
+
+
 def _open_local(opening: Opening) -> Provider:
     config: LocalConfig = opening.config
     return LocalProvider(
-        root=settings.SLIPWAY_HOME / "local",
+        root=local_root(),
         slots=config.slots,
         sampler_slots=config.samplers,
         bind=config.bind,
@@ -166,7 +171,7 @@ KINDS: dict[str, Kind] = {
         Kind(
             name=LOCAL,
             label="This machine",
-            help="Trainers run as processes of the machine that the worker runs on.",
+            help="Trainers run as processes of the machine that trainer-host runs on.",
             config=LocalConfig,
             open=_open_local,
             one_only=True,

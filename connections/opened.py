@@ -8,9 +8,10 @@ from functools import cache, lru_cache
 
 from django.conf import settings
 
-from connections.kinds import KINDS, Opening
+from connections.kinds import KINDS, Opening, local_root
 from connections.models import Connection, Destination, Instance
 from connections.providers.base import CountsTokens, Credential, Provider, Recipe, Retryable
+from connections.providers.local.asking import HostClient, HostState
 from connections.providers.official import Checkout, official_recipes
 from connections.providers.recipes_beside import Beside, recipes_beside
 from connections.providers.runs import RunProvider, RunsRecipes
@@ -128,6 +129,14 @@ def open_destination(row: Destination) -> Store:
     except Unsealable as error:
         raise StoreRefusal(str(error)) from None
     return Store(StoreAddress(row.address, row.endpoint, row.region, row.key_id, secret))
+
+
+def trainer_host_state() -> HostState | None:
+    """What trainer-host says of itself and of what runs on this machine; None where it does not answer."""
+    try:
+        return HostClient(local_root()).state()
+    except (Retryable, OSError):
+        return None
 
 
 def runs_here(connection: Connection) -> bool:

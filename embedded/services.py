@@ -1,4 +1,4 @@
-"""The command lines and the environment of web, worker and beat."""
+"""The command lines and the environment of trainer-host, web, worker and beat."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 from embedded.home import ROOT, Home
 
-# Every supervised process carries it, and so do the trainers that the worker starts.
+# Every supervised process carries it, and so do the trainers that are started.
 MARK = "SLIPWAY_SUPERVISED_BY"
 LEAST_PROCESSES, MOST_PROCESSES = 2, 4
 LOADED = "config.loaded"
-"""What loads all that web, worker, beat and setting up need, so that they can be forked off who has it."""
+"""What loads all that the four and setting up need, so that they can be forked off who has it."""
 MANAGE = [sys.executable, str(ROOT / "manage.py")]
 
 
@@ -39,6 +39,7 @@ def command_lines(port: int) -> dict[str, list[str]]:
     processes = str(processes_at_once())
     celery = [sys.executable, "-m", "celery", "-A", "config", "--quiet"]
     return {
+        "trainer-host": [sys.executable, "-m", "config.trainer_host"],
         "web": [
             *(sys.executable, "-m", "config.web", "--host", "127.0.0.1", "--port", str(port)),
             *("--workers", processes),

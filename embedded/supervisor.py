@@ -98,7 +98,7 @@ class Supervisor:
         if load(LOADED, self._env):
             self._start_python = fork
         self._prepare()
-        self._console.say("Starting web, worker and beat")
+        self._console.say("Starting trainer-host, web, worker and beat")
         for name, argv in command_lines(self._port).items():
             start = partial(
                 self._start_python,
@@ -224,7 +224,8 @@ class Supervisor:
         if trainers:
             self._end_trainers(trainers, began + TRAINERS_GONE)
         late = max(0.0, time.monotonic() - began - TRAINERS_GONE)
-        self._end("web", deadline=began + WEB_GONE + late)
+        self._ask_to_end("trainer-host")
+        self._end("web", "trainer-host", deadline=began + WEB_GONE + late)
         self._servers_in_force().stop(began + SERVERS_GONE + late)
         if stragglers := marked(MARK, str(self._home.path)):
             self._console.say(f"Killing {len(stragglers)} processes that did not stop by themselves")

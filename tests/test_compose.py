@@ -16,11 +16,12 @@ from django.core.management import get_commands
 
 from config.asgi import MOST_FILES
 from config.environment import KNOWN
+from config.trainer_host import arguments
 from config.version import version
 from launches.gateway.application import MOST_OPEN
 
 ROOT = Path(__file__).resolve().parent.parent
-OURS = ("migrate", "web", "worker", "beat")
+OURS = ("migrate", "trainer-host", "web", "worker", "beat")
 STORES = ("postgres", "redis")
 # ${NAME}, ${NAME:-default} and ${NAME:?message}; $$ is a dollar sign.
 VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?::(?P<operator>[-?])(?P<rest>[^}]*))?\}")
@@ -61,9 +62,15 @@ def test_addresses_name_services_and_carry_no_password_of_ours() -> None:
         assert database.path == "/" + SERVICES["postgres"]["environment"]["POSTGRES_DB"]
 
 
-def test_trainers_of_the_worker_are_reached_under_its_name() -> None:
-    assert SERVICES["worker"]["environment"]["SLIPWAY_TRAINER_BIND"] == "0.0.0.0"
-    assert {SERVICES[service]["environment"]["SLIPWAY_TRAINER_HOST"] for service in OURS} == {"worker"}
+def test_trainers_are_processes_of_the_one_that_owns_them_and_are_reached_under_its_name() -> None:
+    assert {SERVICES[service]["environment"]["SLIPWAY_TRAINER_BIND"] for service in OURS} == {"0.0.0.0"}
+    assert {SERVICES[service]["environment"]["SLIPWAY_TRAINER_HOST"] for service in OURS} == {"trainer-host"}
+    line = shlex.split(SERVICES["trainer-host"]["command"])
+    assert line[:3] == ["python", "-m", "config.trainer_host"], "as ./run starts it"
+    asked = arguments(line[3:])
+    assert 0 < asked.end_within < int(SERVICES["trainer-host"]["stop_grace_period"].removesuffix("s"))
+    check = SERVICES["trainer-host"]["healthcheck"]["test"]
+    assert check[:4] == ["CMD", "python", "-m", "config.trainer_host"] and arguments(check[4:]).check
 
 
 def test_state_is_shared_and_kept() -> None:
@@ -81,7 +88,7 @@ def test_each_waits_for_what_it_needs() -> None:
         conditions = {name: wait["condition"] for name, wait in SERVICES[service]["depends_on"].items()}
         assert {conditions[store] for store in STORES} == {"service_healthy"}
         assert conditions.get("migrate") == (None if service == "migrate" else "service_completed_successfully")
-    assert all("healthcheck" in SERVICES[service] for service in (*STORES, "web", "worker"))
+    assert all("healthcheck" in SERVICES[service] for service in (*STORES, "trainer-host", "web", "worker"))
 
 
 def test_only_web_is_published_on_loopback_and_has_room_to_scale() -> None:

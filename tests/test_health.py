@@ -18,6 +18,8 @@ from pytest_django.fixtures import Settings
 from config import health
 from config.pulses import BEAT_KEY, WORKER_KEY
 from config.static import StaticFiles
+from connections.kinds import local_root
+from tests.connections.trainer_hosts import end_trainer_host, start_trainer_host
 
 pytestmark = pytest.mark.django_db
 INNER = 'connection to server at "10.1.2.3", port 5432 failed: password authentication failed for user "slipway"'
@@ -38,12 +40,15 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def signs() -> Iterator[redis.Redis]:
-    """The broker, with signs of life of a worker and of beat just now."""
+def signs(settings: Settings, tmp_path: Path) -> Iterator[redis.Redis]:
+    """The broker, with signs of life of a worker and of beat just now; and a trainer-host."""
+    settings.SLIPWAY_HOME = tmp_path
+    start_trainer_host(local_root())
     with redis.Redis.from_url(settings.REDIS_URL) as broker:
         broker.mset({WORKER_KEY: time.time(), BEAT_KEY: time.time()})
         yield broker
         broker.delete(WORKER_KEY, BEAT_KEY)
+    end_trainer_host(local_root())
 
 
 def test_what_a_library_said_is_not_told_to_everybody(client: Client, failing: list[str]) -> None:
@@ -71,6 +76,11 @@ def test_a_system_that_ails_is_no_reason_to_take_a_web_process_away(
     told = answer.json()["checks"]
     assert (answer.status_code, told["broker"], told["worker"]) == (503, "ok", "a worker was not seen yet")
     assert told["beat"].startswith("beat was last seen 60 s ago") and "nearly full" in told["disk"]
+    assert told["trainer-host"] == "ok"
+    end_trainer_host(local_root())
+    health.forget()
+    assert "nothing is started here" in client.get("/statusz").json()["checks"]["trainer-host"]
+    assert client.get("/readyz").status_code == 200
 
 
 def test_a_process_without_the_list_of_its_files_is_not_ready(

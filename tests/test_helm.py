@@ -15,7 +15,11 @@ from tests.helm_templates import render
 from tests.test_compose import ROOT, SERVICES
 
 CHART = ROOT / "deploy" / "helm"
-OWN = {"SLIPWAY_TRAINER_HOST": "rel-trainers", "SLIPWAY_HOME": "/var/lib/slipway"}
+OWN = {
+    "SLIPWAY_TRAINER_HOST": "rel-trainers",
+    "SLIPWAY_TRAINER_BIND": "0.0.0.0",
+    "SLIPWAY_HOME": "/var/lib/slipway",
+}
 RESOURCES = render(CHART, "rel")
 WORKLOADS = {
     resource["metadata"]["labels"]["app.kubernetes.io/component"]: resource
@@ -114,5 +118,9 @@ def test_trainers_are_reached_under_the_name_that_all_are_told() -> None:
     ]
     (name,) = chosen
     assert service["spec"]["clusterIP"] == "None"
-    assert {"name": "SLIPWAY_TRAINER_BIND", "value": "0.0.0.0"} in container(name)["env"]
+    assert name == "trainer-host"
+    for asking in ("web", "worker"):  # over a Unix socket
+        (beside,) = pod(asking)["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+        labels = WORKLOADS[name]["spec"]["template"]["metadata"]["labels"]
+        assert beside["labelSelector"]["matchLabels"].items() <= labels.items()
     assert (WORKLOADS[name]["spec"]["replicas"], WORKLOADS[name]["spec"]["strategy"]) == (1, {"type": "Recreate"})

@@ -24,9 +24,11 @@ from pytest_django.fixtures import Settings
 from config.metrics import FOLDER, system
 from config.pulses import BEAT_KEY, WORKER_KEY
 from config.version import commit, version
+from connections.kinds import local_root
 from connections.providers.states import AttemptState
 from launches.models import Attempt
 from tests.collector import collector
+from tests.connections.trainer_hosts import end_trainer_host, start_trainer_host
 from tests.launches.gateway_parts import database_address, front_door
 from tests.launches.makers import bring_to, make_launch
 from tests.waiting import wait_for
@@ -78,13 +80,21 @@ def test_it_tells_of_launches_what_is_due_the_disk_and_the_release(client: Clien
 
 
 @pytest.mark.django_db
-def test_rules_and_dashboard_ask_for_what_is_told_and_leave_nothing_out(client: Client, settings: Settings) -> None:
+def test_rules_and_dashboard_ask_for_what_is_told_and_leave_nothing_out(
+    client: Client, settings: Settings, tmp_path: Path
+) -> None:
+    settings.SLIPWAY_HOME = tmp_path
     settings.SLIPWAY_METRICS_TOKEN = TOKEN
     make_launch()
+    start_trainer_host(local_root())
     with redis.Redis.from_url(settings.REDIS_URL) as broker:
         broker.mset({WORKER_KEY: time.time(), BEAT_KEY: time.time()})
         text = client.get("/metrics", headers=BEARER).content.decode()
         broker.delete(WORKER_KEY, BEAT_KEY)
+    end_trainer_host(local_root())
+    system.forget()
+    away = samples(client.get("/metrics", headers=BEARER).content.decode())
+    assert [found["slipway_trainer_host_up", ()] for found in (samples(text), away)] == [1, 0]
     names = {name for name in re.findall(r"^# TYPE (\w+)", text, re.MULTILINE) if name.startswith("slipway_")}
     names -= {"slipway_request_seconds_created"}
     rules = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())["groups"][0]["rules"]

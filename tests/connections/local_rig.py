@@ -16,6 +16,7 @@ from connections.providers.local.samplers import LocalSamplers
 from connections.providers.trainer_files import files
 from tests.connections.rig import StoodIn
 from tests.connections.sampler_contract import TOKEN
+from tests.connections.trainer_hosts import end_trainer_host, start_trainer_host
 from wire.names import deployment_name
 
 STAND_IN = Path(__file__).parent / "stand_in"
@@ -47,6 +48,7 @@ class LocalRig(StoodIn):
 
     def end(self) -> None:
         """Leave no process behind, whatever the test did."""
+        end_trainer_host(self.provider.root)
         for kind in ("", "samplers/"):
             for submission in self.provider.root.glob(f"{kind}jobs/*/*/attempts/*"):
                 processes.end_all(submission)
@@ -65,8 +67,10 @@ class LocalServing(StoodIn):
         return deployment_name(reference.account, reference.job)
 
 
-def make_rig(directory: Path, *, slots: int = 2, grace_seconds: float = 0.3, limits: Limits | None = None) -> LocalRig:
-    """A rig under the directory."""
+def make_rig(
+    directory: Path, *, slots: int = 2, grace_seconds: float = 0.3, limits: Limits | None = None, hosted: bool = True
+) -> LocalRig:
+    """A rig under the directory, with a trainer-host, unless a test starts that."""
     directory.mkdir(exist_ok=True)
     open_to_trainers(directory)
     code = directory / "code"
@@ -85,6 +89,8 @@ def make_rig(directory: Path, *, slots: int = 2, grace_seconds: float = 0.3, lim
         limits=limits or Limits(),
         grace_seconds=grace_seconds,
     )
+    if hosted:
+        start_trainer_host(provider.root)
     return LocalRig(provider, code / "behaviour")
 
 

@@ -75,7 +75,7 @@ def test_what_is_no_regular_file_is_nothing_to_read(attempt: Path, obstacle: str
         place(attempt / files.RECORDS / name)
     for name in (files.LOG, files.PROGRESS, files.CONFIG, files.EXIT, files.WRAPPER, files.LOCK):
         place(attempt / name)
-    seen = live(attempt, "127.0.0.1", "127.0.0.1")
+    seen = live(attempt, "127.0.0.1")
     assert (seen.state, seen.ready, seen.endpoint, seen.progress) == (AttemptState.RUNNING, False, "", ())
     over = ended(attempt, files.read_json(attempt / files.EXIT) or {})
     assert over.state is AttemptState.FAILED
@@ -192,7 +192,7 @@ def test_json_that_means_harm_says_nothing(attempt: Path, content: bytes) -> Non
         path.write_bytes(content)
     for path in (attempt / files.PROGRESS, attempt / files.RECORDS / files.METRICS):
         path.write_bytes(content + b"\n")
-    assert live(attempt, "127.0.0.1", "127.0.0.1").endpoint == ""
+    assert live(attempt, "127.0.0.1").endpoint == ""
     assert ended(attempt, {}).state is AttemptState.FAILED
     assert records.read_metrics(attempt / files.RECORDS / files.METRICS, 0).records == ()
     assert checkpoints.read_checkpoints(folder.parent).records == ()
@@ -288,7 +288,7 @@ def test_a_healthz_that_drips_is_not_waited_for(attempt: Path) -> None:
         told = {"host": "192.0.2.1", "port": server.getsockname()[1]}  # of its host nothing is believed
         (attempt / files.RECORDS / files.ENDPOINT).write_text(json.dumps(told))
         began = time.monotonic()
-        assert not live(attempt, "127.0.0.1", "127.0.0.1").ready
+        assert not live(attempt, "127.0.0.1").ready
         assert time.monotonic() - began < 20
         assert server.accept()
 

@@ -19,6 +19,7 @@ from connections.providers.states import FINAL, AttemptState, Reason
 from connections.providers.trainer_files import files
 from tests.connections.local_rig import LocalRig, is_alive, make_rig
 from tests.connections.rig import make_reference, make_submission, until, wait_for, wait_ready
+from tests.connections.trainer_hosts import end_trainer_host, start_trainer_host
 
 pytestmark = pytest.mark.e2e  # real processes, started, killed and found again
 
@@ -356,6 +357,8 @@ def test_a_dead_head_of_the_queue_does_not_block(tmp_path: Path) -> None:
 def test_a_trainer_sees_no_secrets_and_others_not_its_token(local: LocalRig, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DATABASE_URL", "SLIPWAY_SECRET_KEY", "PIP_INDEX_URL", "HTTPS_PROXY", "ANY_OTHER"):
         monkeypatch.setenv(name, "secret-of-the-worker")
+    end_trainer_host(local.provider.root)
+    start_trainer_host(local.provider.root)
     reference = make_reference()
     submission = make_submission(reference)
     local.provider.submit(submission)

@@ -28,6 +28,7 @@ from deployments.tokens import sampler_token
 from tests.connections.local_rig import open_to_trainers
 from tests.connections.rig import make_reference, make_submission, until, wait_for
 from tests.connections.sampler_contract import make_spec
+from tests.connections.trainer_hosts import end_trainer_host, start_trainer_host
 from tests.deployments.makers import make_deployment
 from tests.launches.gateway_parts import front_door, make_key
 from tests.makers import make_account, make_member, make_model, make_shape, make_version, sign_in
@@ -52,7 +53,9 @@ def provider(tmp_path: Path) -> Iterator[LocalProvider]:
         trainer_package=settings.BASE_DIR / "trainer",
         environment=KEPT / "trainer",
     )
+    start_trainer_host(provider.root)
     yield provider
+    end_trainer_host(provider.root)
     for directory in provider.root.glob("**/jobs/*/*/attempts/*"):
         processes.end_all(directory)
 

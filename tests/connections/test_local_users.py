@@ -20,6 +20,7 @@ from connections.providers.states import AttemptState
 from connections.providers.trainer_files import files
 from tests.connections.local_rig import LocalRig, is_alive, make_rig
 from tests.connections.rig import make_reference, make_submission, until, wait_for, wait_ready
+from tests.connections.trainer_hosts import start_trainer_host
 
 pytestmark = [
     pytest.mark.e2e,  # real processes
@@ -196,10 +197,11 @@ def test_one_that_waits_goes_on_where_its_folder_was_moved_to(tmp_path: Path) ->
         rig.provider.stop_all(5)
     finally:
         rig.end()
-    moved = make_rig(tmp_path / "after", slots=1)
+    moved = make_rig(tmp_path / "after", slots=1, hosted=False)
     try:
         shutil.copytree(rig.provider.root, moved.provider.root)
         (moved.provider.root / "held").unlink()
+        start_trainer_host(moved.provider.root)
         shutil.rmtree(tmp_path / "before")
         moved.tell(second.job, spy=[str(moved.directory(first).parent.parent / "checkpoints/step-3/checkpoint.json")])
         wait_ready(moved.provider, second)
@@ -276,9 +278,10 @@ def test_a_copy_gets_users_of_its_own_and_leaves_the_original_alone(local: Local
     local.provider.submit(make_submission(running))
     wait_ready(local.provider, running)
     uid = psutil.Process(local.pids(running.job)[0]).uids().real
-    copy = make_rig(tmp_path / "copy")
+    copy = make_rig(tmp_path / "copy", hosted=False)
     try:
         subprocess.run(["cp", "-a", local.provider.root, copy.provider.root], check=True)
+        start_trainer_host(copy.provider.root)
         wait_for(copy.provider, running, {AttemptState.FAILED})
         resumed = make_reference(running.job, attempt=2)
         copy.provider.submit(make_submission(resumed))

@@ -33,7 +33,7 @@ BACK_SECONDS = 120
 """Until what was killed is there again, on a machine that others keep busy."""
 STOP_SECONDS = 10
 ONE_LINE = re.compile(r"\Aslipway: [^\n]+\n\Z")
-PARTS = ["postgres", "broker", "web", "worker", "beat"]
+PARTS = ["postgres", "broker", "trainer-host", "web", "worker", "beat"]
 
 
 def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
@@ -191,7 +191,7 @@ def test_secrets_are_for_the_owner_alone_and_on_no_command_line(running: Slipway
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each is started by itself")
 def test_web_worker_and_beat_are_forks_of_one_that_loaded_the_application(running: Slipway) -> None:
     supervisor = psutil.Process(running.record()["pid"])
-    for part in ("web", "worker", "beat"):
+    for part in ("trainer-host", "web", "worker", "beat"):
         assert psutil.Process(running.pid(part)).cmdline() == supervisor.cmdline(), part
 
 
@@ -213,13 +213,13 @@ def test_manage_passes_on_output_and_exit_code(running: Slipway, tmp_path: Path)
 
 @pytest.mark.parametrize("part", PARTS)
 def test_a_killed_part_comes_back_and_nothing_is_lost(running: Slipway, part: str) -> None:
-    running.query(f"CREATE TABLE kept_{part} AS SELECT 1 AS row")
+    running.query(f'CREATE TABLE "kept {part}" AS SELECT 1 AS row')
     killed = running.pid(part)
     os.kill(killed, signal.SIGKILL)
     wait_for(lambda: running.pid(part) != killed, BACK_SECONDS, f"the restart of {part}")
     wait_for(running.ready, BACK_SECONDS, f"readiness after {part} was killed")
     wait_for(running.reachable, BACK_SECONDS, "a database that has recovered: readiness is remembered for a moment")
-    assert running.query(f"SELECT row FROM kept_{part}") == [(1,)]
+    assert running.query(f'SELECT row FROM "kept {part}"') == [(1,)]
     assert f"{part} stopped (killed by SIGKILL); starting it again" in running.output.read_text()
 
 
@@ -272,7 +272,9 @@ def test_what_dies_while_it_starts_is_started_again(idle: Slipway) -> None:
     wait_for(lambda: "Migrating" in output(), START_SECONDS, "the migration")
     os.kill(idle.pid("postgres"), signal.SIGKILL)
     wait_for(
-        lambda: "Starting web" in output() and idle.record()["children"].get("web"), START_SECONDS, "the start of web"
+        lambda: "Starting trainer-host" in output() and idle.record()["children"].get("web"),
+        START_SECONDS,
+        "the start of web",
     )
     os.kill(idle.pid("web"), signal.SIGKILL)
     wait_for(lambda: "is ready" in output() or process.poll() is not None, START_SECONDS, "the start")

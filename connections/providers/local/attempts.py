@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from connections.providers.base import Observation, Reference, Rejected, Retryable, Submission
-from connections.providers.local import observation, processes
-from connections.providers.local.queue import Queue
+from connections.providers.local import observation
+from connections.providers.local.asking import HostAway
+from connections.providers.local.queue import Queue, QueueState
 from connections.providers.runs import RunSubmission
 from connections.providers.samplers import SamplerSubmission
 from connections.providers.trainer_files import files
@@ -16,16 +17,30 @@ from connections.providers.trainer_files.job_folders import JobFolders
 
 @dataclass(frozen=True)
 class LocalAttempts:
-    """Those of one queue, `slots` at a time where nothing keeps one empty; `bind` and `host` are as the provider's.
+    """Those of one queue, `slots` at a time where nothing keeps one empty; `host` is where they are reached.
 
-    `queue` is asked for within the turn: how many it may start can have changed while that was waited for.
+    `ask` has trainer-host go on with them. Errors: `HostAway`, `Retryable`, `OSError`.
     """
 
     folders: JobFolders
-    queue: Callable[[], Queue]
     slots: int
-    bind: str
     host: str
+    ask: Callable[[], QueueState]
+
+    @property
+    def queue(self) -> Queue:
+        """Their tickets."""
+        return Queue(self.folders)
+
+    def advance(self) -> QueueState:
+        """Have what is due done, and say how they stand; without trainer-host, as far as anybody can tell.
+
+        Errors: `Retryable`.
+        """
+        try:
+            return self.ask()
+        except HostAway as away:
+            return self.queue.without_host(str(away))
 
     def take(
         self,
@@ -39,51 +54,50 @@ class LocalAttempts:
         Errors: `Rejected` with what `refused` says, `Retryable`.
         """
         reference = submission.reference
-        with self.queue().turn():
-            queue = self.queue()
+        if self.queue.holds(reference.account, reference.job):
+            self.advance()  # one that died is over by this
+        with self.queue.turn():
             directory = self.folders.place_for(submission)
             if not directory.exists():
                 if reasons := refused():
                     raise Rejected(" ".join(reasons))
-                queue.advance()
-                if queue.holds(reference.account, reference.job):
+                if self.queue.holds(reference.account, reference.job):
                     raise Retryable(busy)
-                queue.append(reference, self.folders.write(submission, directory))
-            queue.advance()
+                self.queue.append(reference, self.folders.write(submission, directory))
+        self.advance()
 
-    def observe(self, reference: Reference, *, shortage: Callable[[], str], lost: str) -> Observation:
+    def observe(self, reference: Reference, *, lost: str) -> Observation:
         """The state right now; also starts what waits for a slot that has become free.
 
-        `shortage` tells why a slot stays empty, `lost` is said of one whose end could not be noted yet. Errors: `Gone`,
-        `Retryable`.
+        `lost` is said of one whose end could not be noted yet. Errors: `Gone`, `Retryable`.
         """
         directory = self.folders.find(reference)
-        with self.queue().turn():
-            standing = self.queue().advance()
+        standing = self.advance()
         if (directory / files.EXIT).exists():
             return observation.ended(directory, files.read_json(directory / files.EXIT) or {})
-        if reference in standing.waiting:
-            return observation.waiting(directory, standing.waiting.index(reference), self.slots, shortage())
-        if reference in standing.unsettled:
+        if reference in standing.waiting and not (directory / files.CANCELLED).exists():
+            ahead = standing.waiting.index(reference)
+            return observation.waiting(directory, ahead, self.slots, standing.held_up)
+        if reference in standing.unsettled and not standing.away:
             raise Retryable(lost)
-        return observation.live(directory, self.host, self.bind)
+        seen = observation.live(directory, self.host)
+        return replace(seen, detail=standing.held_up) if reference in standing.unsettled else seen
 
     def ask_to_end(self, reference: Reference) -> None:
-        """Ask for the end of one that is not over. Errors: `Gone`."""
+        """Ask for the end of one that is not over. Errors: `Gone`, `Retryable`."""
         directory = self.folders.find(reference)
         if not (directory / files.EXIT).exists():
-            files.mark(directory / files.CANCELLED)  # first: a wrapper that is just starting looks for it
-            processes.ask_wrapper(directory)
+            files.mark(directory / files.CANCELLED)  # which its wrapper looks for, and trainer-host tells it at once
+            self.advance()
 
     def remove(self, account: str, job: str, *, keep_checkpoints: bool, busy: str) -> None:
         """Remove a job of which nothing runs, but for its checkpoints where these are to be kept.
 
         Errors: `Retryable` with what `busy` says while something does.
         """
-        with self.queue().turn():
-            queue = self.queue()
-            queue.advance()
-            if queue.holds(account, job):
+        self.advance()
+        with self.queue.turn():
+            if self.queue.holds(account, job):
                 raise Retryable(busy)
             self.folders.remove(account, job, keep_checkpoints=keep_checkpoints)
         self.folders.empty_trash()

@@ -14,24 +14,22 @@ from connections.providers.trainer_files.config import resumed_from
 from connections.providers.trainer_files.outcome import Exceeded
 from wire.counts import quantity
 
-_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (what to call where one listens on all)
 
-
-def waiting(directory: Path, ahead: int, slots: int, shortage: str) -> Observation:
-    """Of an attempt with `ahead` others before it in the queue; `shortage` says why nobody is started, or is ""."""
+def waiting(directory: Path, ahead: int, slots: int, held_up: str) -> Observation:
+    """Of an attempt with `ahead` others before it in the queue; `held_up` says why nobody is started, or is ""."""
     line = f"{ahead} ahead" if ahead else "next in line"
     runs = quantity(slots, "trainer runs", "trainers run")
     return Observation(
         AttemptState.PENDING,
-        shortage or f"Waiting for a free slot: {line} ({runs} here at a time).",
+        held_up or f"Waiting for a free slot: {line} ({runs} here at a time).",
         queue_position=ahead + 1,
         resumed_from=resumed_from(directory),
         since=_since(directory),
     )
 
 
-def live(directory: Path, host: str, bind: str) -> Observation:
-    """Of an attempt whose wrapper is alive; its trainer listens on `bind`, and `host` is where others reach it."""
+def live(directory: Path, host: str) -> Observation:
+    """Of an attempt whose wrapper is alive; `host` is where we, and others, reach its trainer."""
     progress, limits = records.read_progress(directory / files.PROGRESS)
     port = liveness.port_of(directory)
     ready = False
@@ -40,7 +38,7 @@ def live(directory: Path, host: str, bind: str) -> Observation:
     elif not (directory / files.TRAINER).exists():
         state, detail = AttemptState.CREATING, progress[-1].message if progress else "Starting"
     else:
-        ready = port is not None and liveness.answers(_ANY_ADDRESS.get(bind, bind), port, liveness.token_of(directory))
+        ready = port is not None and liveness.answers(host, port, liveness.token_of(directory))
         state, detail = AttemptState.RUNNING, "" if ready else "The trainer loads the model."
     return Observation(
         state,

@@ -1,4 +1,7 @@
-"""The provider interface on this machine. All that is known lies in files, so any process may call any method."""
+"""The provider interface on this machine. All that is known lies in files, so any process may call any method.
+
+What runs is started, signalled and judged by trainer-host alone, which is asked.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,11 @@ import os
 import shutil
 import socket
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -33,15 +36,17 @@ from connections.providers.base import (
     TokenLengths,
 )
 from connections.providers.local import capability, plan, processes
+from connections.providers.local.asking import HostClient, Part, settings_of
 from connections.providers.local.attempts import LocalAttempts
 from connections.providers.local.counting import count_tokens
 from connections.providers.local.datasets import LocalDatasets, let_read
 from connections.providers.local.lent import LentProcess
 from connections.providers.local.limits import Limits
 from connections.providers.local.merging import merge
-from connections.providers.local.queue import Queue, settle
+from connections.providers.local.queue import Queue, QueueState
 from connections.providers.local.runs import LocalRuns
 from connections.providers.local.samplers import LocalSamplers
+from connections.providers.local.slots import Slots
 from connections.providers.local.users import JobUsers
 from connections.providers.spec import TrainerSpec
 from connections.providers.submissions import KeptSubmission
@@ -107,6 +112,7 @@ class LocalProvider:
             environment=self.environment,
             limits=self.limits,
             grace_seconds=self.grace_seconds,
+            ask=partial(self._ask, Part.SAMPLERS),
         )
 
     @property
@@ -124,6 +130,7 @@ class LocalProvider:
             least_free_bytes=self.least_free_bytes,
             limits=self.run_limits,
             grace_seconds=self.grace_seconds,
+            ask=partial(self._ask, Part.RUNS),
         )
 
     @property
@@ -154,9 +161,9 @@ class LocalProvider:
 
     def capacity(self) -> Capacity:
         """The slots, and what fills them. Errors: `Retryable`."""
-        with _faults(), self._queue.turn():
-            standing = self._queue.advance()
-        running = len(self._queue.references()) - len(standing.waiting)
+        with _faults():
+            standing = self._attempts.advance()
+            running = len(self._queue.references()) - len(standing.waiting)
         return Capacity(queue_length=len(standing.waiting), running=running, slots=self.slots)
 
     def observe_many(self, references: Sequence[Reference]) -> Mapping[Reference, Observation | ProviderError]:
@@ -215,7 +222,7 @@ class LocalProvider:
         """The state right now; also starts what waits for a slot that has become free. Errors: `Gone`, `Retryable`."""
         lost = "The trainer is gone; how it ended could not be noted yet: is this machine's disk full?"
         with _faults():
-            return self._attempts.observe(reference, shortage=self._shortage, lost=lost)
+            return self._attempts.observe(reference, lost=lost)
 
     def files_with_news(self, reference: Reference) -> Sequence[Path]:
         """Those of the attempt, and what its trainer records. Errors: `Gone`."""
@@ -309,25 +316,23 @@ class LocalProvider:
         """End every trainer because the host stops: SIGTERM, and SIGKILL for what is left after the grace period.
 
         Returns the attempts that were stopped. Those that wait for a slot go on waiting: for ten seconds nothing is
-        started, whoever observes, so stop the workers meanwhile. Errors: `Retryable`.
+        started, whoever observes, so stop the workers meanwhile. Errors: `HostAway`, `Retryable`.
         """
-        with _faults(), self._queue.turn():
-            stopped = self._queue.live()
-            others = (*self.runs.live(), *self.samplers.live())
-            directories = [*(self._queue.directory(reference) for reference in stopped), *others]
-            for directory in directories:
-                with suppress(OSError):  # a full disk: the wrapper writes down that it was asked, which says the same
-                    files.mark(directory / files.HOST_STOPPED)
-                processes.ask_wrapper(directory)
-            deadline = time.monotonic() + grace_seconds
-            while (self._queue.live() or self.runs.live() or self.samplers.live()) and time.monotonic() < deadline:
-                time.sleep(0.02)
-            for directory in directories:
-                if not (directory / files.EXIT).exists():
-                    processes.end_all(directory)
-                    settle(directory)
-            self._queue.hold()
-            return stopped
+        with _faults():
+            return HostClient(self.root).stop(grace_seconds)
+
+    def slots_of(self, part: Part) -> Slots:
+        """For trainer-host alone: whom it starts, and how."""
+        match part:
+            case Part.TRAINERS:
+                return Slots(self._queue, self.slots, self._begin, self._shortage)
+            case Part.SAMPLERS:
+                return self.samplers.owned
+            case Part.RUNS:
+                return self.runs.owned
+
+    def _ask(self, part: Part) -> QueueState:
+        return HostClient(self.root).advance(part, settings_of(self))
 
     @property
     def _lent(self) -> LentProcess:
@@ -341,15 +346,15 @@ class LocalProvider:
 
     @property
     def _folders(self) -> JobFolders:
-        return JobFolders(self.root, "on this machine")
+        return trainer_folders(self.root)
 
     @property
     def _attempts(self) -> LocalAttempts:
-        return LocalAttempts(self._folders, lambda: self._queue, self.slots, self.bind, self.host)
+        return LocalAttempts(self._folders, self.slots, self.host, partial(self._ask, Part.TRAINERS))
 
     @property
     def _queue(self) -> Queue:
-        return Queue(self._folders, 0 if self._shortage() else self.slots, self._begin)
+        return Queue(self._folders)
 
     def _shortage(self) -> str:
         """Why nothing is started now though a slot may be free; "" where there is space enough."""
@@ -412,6 +417,11 @@ class LocalProvider:
             files.make_directory(directory / files.HOME)
             self._users.prepare(directory, user)
         return processes.start_wrapper(directory, plan.wrapper_environment(os.environ))
+
+
+def trainer_folders(root: Path) -> JobFolders:
+    """Where trainers of the provider with that root lie."""
+    return JobFolders(root, "on this machine")
 
 
 @contextmanager

@@ -21,9 +21,10 @@ from connections.providers.local import plan, processes, recipe_environments
 from connections.providers.local.attempts import LocalAttempts
 from connections.providers.local.datasets import LocalDatasets, forget_copies, let_read
 from connections.providers.local.limits import Limits
-from connections.providers.local.queue import Queue
+from connections.providers.local.queue import QueueState
 from connections.providers.local.reach import PASSED_BY_ALL
 from connections.providers.local.run_programs import RunProgram, config_of, program_of
+from connections.providers.local.slots import Slots
 from connections.providers.local.users import RUNS, JobUser, JobUsers
 from connections.providers.local.wording import said_of
 from connections.providers.official import Checkout
@@ -41,7 +42,7 @@ ABOVE = 5
 class LocalRuns:
     """What runs need of the provider that they belong to; `turn` is held while a user is chosen for one.
 
-    `package` is the directory of the package `runner`, `slots` how many run at a time.
+    `package` is the directory of the package `runner`, `slots` how many run at a time; `ask` has trainer-host go on.
     """
 
     root: Path
@@ -55,6 +56,7 @@ class LocalRuns:
     least_free_bytes: int
     limits: Limits
     grace_seconds: float
+    ask: Callable[[], QueueState]
 
     def start(self, submission: RunSubmission) -> None:
         """Take the run, and start it where a slot is free. Errors: `NotYet`, `Rejected`, `Retryable`."""
@@ -68,7 +70,7 @@ class LocalRuns:
         """The state right now; also starts what waits for a slot that has become free. Errors: `Gone`, `Retryable`."""
         lost = "The recipe is gone; how it ended could not be noted yet: is the disk full?"
         with self.faults():
-            found = self._attempts.observe(reference, shortage=str, lost=lost)
+            found = self._attempts.observe(reference, lost=lost)
         told = tuple(replace(line, message=_of_recipe(line.message)) for line in found.progress)
         return replace(found, detail=_of_recipe(found.detail), progress=told)
 
@@ -94,10 +96,12 @@ class LocalRuns:
 
     def forget_data(self, reference: Reference) -> None:
         """Remove the job's copies of datasets, where no run of it is under way. Errors: `Gone`, `Retryable`."""
-        with self.faults(), self._queue.turn():
-            self._queue.advance()
-            if not self._queue.holds(reference.account, reference.job):
-                forget_copies(self._folders.job_directory(reference.account, reference.job))
+        with self.faults():
+            self._attempts.advance()
+            queue = self._attempts.queue
+            with queue.turn():
+                if not queue.holds(reference.account, reference.job):
+                    forget_copies(self._folders.job_directory(reference.account, reference.job))
 
     def delete(self, account: str, job: str) -> None:
         """Remove all files of a job's runs, of which none is under way. Errors: `Retryable`."""
@@ -116,7 +120,7 @@ class LocalRuns:
     def keep_environments(self, checkouts: Sequence[Checkout]) -> None:
         """Remove all environments but those of the checkouts, and of what is under way. Errors: `Retryable`."""
         with self.faults():
-            with self._queue.turn():
+            with self._attempts.queue.turn():
                 needed = [*checkouts, *self._under_way()]
                 recipe_environments.set_aside(
                     self.root, [recipe_environments.environment_of(each, self.root) for each in needed]
@@ -125,9 +129,10 @@ class LocalRuns:
 
     def _under_way(self) -> Iterator[Checkout]:
         """Those whose recipes run or wait for a slot. Errors: `Retryable` where that cannot be told."""
-        for reference in self._queue.references():
+        queue = self._attempts.queue
+        for reference in queue.references():
             try:
-                recorded = json.loads((self._queue.directory(reference) / files.SUBMISSION).read_bytes())
+                recorded = json.loads((queue.directory(reference) / files.SUBMISSION).read_bytes())
                 checkout = RunSpec.from_json(recorded["spec"]).checkout
             except (ValueError, KeyError, TypeError) as error:
                 words = f"What recipe {reference.job} runs cannot be read, so no environment is removed."
@@ -135,21 +140,18 @@ class LocalRuns:
             if checkout is not None:
                 yield checkout
 
-    def live(self) -> list[Path]:
-        """The folders of those that run."""
-        return [self._queue.directory(reference) for reference in self._queue.live()]
+    @property
+    def owned(self) -> Slots:
+        """For trainer-host alone."""
+        return Slots(self._attempts.queue, self.slots, self._begin)
 
     @property
     def _folders(self) -> JobFolders:
-        return JobFolders(self.root / RUNS, "among the recipes of this machine")
+        return run_folders(self.root)
 
     @property
     def _attempts(self) -> LocalAttempts:
-        return LocalAttempts(self._folders, lambda: self._queue, self.slots, "", "")
-
-    @property
-    def _queue(self) -> Queue:
-        return Queue(self._folders, self.slots, self._begin)
+        return LocalAttempts(self._folders, self.slots, "", self.ask)
 
     def _begin(self, directory: Path) -> int:
         """Start the wrapper of a run. Errors: `OSError`, `Retryable`."""
@@ -202,3 +204,8 @@ class LocalRuns:
             job_directory.chmod(PASSED_BY_ALL)
             let_read(job_directory, user)
             return user
+
+
+def run_folders(root: Path) -> JobFolders:
+    """Where recipes of the provider with that root lie."""
+    return JobFolders(root / RUNS, "among the recipes of this machine")

@@ -19,8 +19,9 @@ from connections.providers.base import LogChunk, Observation, Reference
 from connections.providers.local import capability, plan, processes
 from connections.providers.local.attempts import LocalAttempts
 from connections.providers.local.limits import Limits
-from connections.providers.local.queue import Queue
+from connections.providers.local.queue import QueueState
 from connections.providers.local.reach import PASSED_BY_ALL
+from connections.providers.local.slots import Slots
 from connections.providers.local.users import SAMPLERS, JobUser, JobUsers
 from connections.providers.local.wording import said_of
 from connections.providers.samplers import KeptSampler, SamplerRecordPage, SamplerSpec, SamplerSubmission
@@ -47,7 +48,7 @@ ABOVE = 5
 class LocalSamplers:
     """What samplers need of the provider that they belong to; `turn` is held while a user is chosen for one.
 
-    `package` is the directory of the package `sampler`, `slots` how many run at a time.
+    `package` is the directory of the package `sampler`, `slots` how many run at a time; `ask` has trainer-host go on.
     """
 
     root: Path
@@ -62,6 +63,7 @@ class LocalSamplers:
     environment: Path
     limits: Limits
     grace_seconds: float
+    ask: Callable[[], QueueState]
 
     def fits(self, spec: SamplerSpec, replicas: int) -> Sequence[str]:
         """Why they cannot run here; empty where they can."""
@@ -98,7 +100,7 @@ class LocalSamplers:
         """The state right now; also starts what waits for a slot that has become free. Errors: `Gone`, `Retryable`."""
         lost = "The sampler is gone; how it ended could not be noted yet: is the disk full?"
         with self.faults():
-            found = self._attempts.observe(reference, shortage=str, lost=lost)
+            found = self._attempts.observe(reference, lost=lost)
             serving, seconds = self._serving(reference)
             return replace(found, detail=said_of("sampler", found.detail), serving=serving, load_seconds=seconds)
 
@@ -137,7 +139,7 @@ class LocalSamplers:
     def list_references(self) -> Sequence[Reference]:
         """Every start that is not over. Errors: `Retryable`."""
         with self.faults():
-            return self._queue.references()
+            return self._attempts.queue.references()
 
     def kept(self, reference: Reference) -> KeptSampler:
         """What it was started with, as far as its file can be read. Errors: `Gone`, `Retryable`."""
@@ -159,21 +161,18 @@ class LocalSamplers:
         with self.faults():
             self._folders.forget_attempts(before, files.EXIT)
 
-    def live(self) -> list[Path]:
-        """The folders of those that run."""
-        return [self._queue.directory(reference) for reference in self._queue.live()]
+    @property
+    def owned(self) -> Slots:
+        """For trainer-host alone."""
+        return Slots(self._attempts.queue, self.slots, self._begin)
 
     @property
     def _folders(self) -> JobFolders:
-        return JobFolders(self.root / SAMPLERS, "among the samplers of this machine")
+        return sampler_folders(self.root)
 
     @property
     def _attempts(self) -> LocalAttempts:
-        return LocalAttempts(self._folders, lambda: self._queue, self.slots, self.bind, self.host)
-
-    @property
-    def _queue(self) -> Queue:
-        return Queue(self._folders, self.slots, self._begin)
+        return LocalAttempts(self._folders, self.slots, self.host, self.ask)
 
     def _begin(self, directory: Path) -> int:
         """Start the wrapper of a replica. Errors: `OSError`, `Retryable`."""
@@ -235,3 +234,8 @@ class LocalSamplers:
             "host": self.bind,
             "port": 0,
         }
+
+
+def sampler_folders(root: Path) -> JobFolders:
+    """Where samplers of the provider with that root lie."""
+    return JobFolders(root / SAMPLERS, "among the samplers of this machine")

@@ -19,7 +19,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 from typing import IO, Any
 
 from connections.providers.local import limits, reach
@@ -42,7 +41,7 @@ class ProcessGroup:
         self.asked = False
         self._grace_seconds = grace_seconds
         self._process: subprocess.Popen[str] | None = None
-        signal.signal(signal.SIGTERM, self._ask)
+        signal.signal(signal.SIGTERM, lambda *_: self.ask())
         signal.signal(signal.SIGALRM, lambda *_: self._send(signal.SIGKILL))
 
     def start(
@@ -102,7 +101,8 @@ class ProcessGroup:
         else:
             self._end()
 
-    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+    def ask(self) -> None:
+        """Somebody wants the end; however often it is said, what runs is told once."""
         first, self.asked = not self.asked, True
         if first and self._process is not None:
             self._end()
@@ -143,7 +143,7 @@ class Wrapper:
         raise AssertionError("the last stage returns")
 
     def _is_unwanted(self) -> bool:
-        """Whether the end was asked for; a request that came before our SIGTERM handler left its mark as a file."""
+        """Whether the end was asked for; a request that no signal brought, or too early, left its mark as a file."""
         marks = (files.CANCELLED, files.HOST_STOPPED)
         return self._group.asked or any((self._directory / mark).exists() for mark in marks)
 
@@ -181,6 +181,8 @@ class Wrapper:
 
         def meanwhile() -> None:
             keeper.wait(TICK_SECONDS)
+            if self._is_unwanted():
+                self._group.ask()
             if self._exceeded is None and (found := watch.look()):
                 self._exceeded = found
                 self._group.end(at_once=found.what == "memory")

@@ -27,6 +27,8 @@ env:
   # Trainers of this release are reached under the name of a headless Service, on whatever port they listen.
   - name: SLIPWAY_TRAINER_HOST
     value: {{ .Release.Name }}-trainers
+  - name: SLIPWAY_TRAINER_BIND
+    value: 0.0.0.0
   {{- range $name, $value := .Values.settings }}
   - name: {{ $name }}
     value: {{ $value | quote }}
@@ -45,6 +47,18 @@ securityContext:
   fsGroupChangePolicy: OnRootMismatch
   seccompProfile:
     type: RuntimeDefault
+{{- end }}
+
+{{- define "slipway.beside" -}}
+# Whoever asks trainer-host does so over a Unix socket on the volume, which ends at a node.
+affinity:
+  podAffinity:
+    requiredDuringSchedulingIgnoredDuringExecution:
+      - topologyKey: kubernetes.io/hostname
+        labelSelector:
+          matchLabels:
+            {{- include "slipway.selector" . | nindent 12 }}
+            app.kubernetes.io/component: trainer-host
 {{- end }}
 
 {{- define "slipway.container" -}}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import Error
 from django.utils import timezone
 
-from connections.kinds import KINDS, LOCAL, Opening
-from connections.providers.base import Reference
-from connections.providers.local.provider import LocalProvider
+from connections.kinds import LOCAL, local_root
+from connections.providers.base import Reference, Retryable
+from connections.providers.local.trainer_host import Taken, stop_everything
 from launches.domain.advance_launch import advance_launch
 from launches.models import Attempt
 
@@ -28,10 +28,10 @@ class Command(BaseCommand):
 
         Stopping asks the database nothing: it may be gone, or the code newer by now than its tables.
         """
-        kind = KINDS[LOCAL]
-        provider = kind.open(Opening(kind.read({})[0], "", ""))
-        assert isinstance(provider, LocalProvider)
-        stopped = provider.stop_all(GRACE_SECONDS)
+        try:
+            stopped = stop_everything(local_root(), GRACE_SECONDS)
+        except (Taken, Retryable) as error:
+            raise CommandError(str(error)) from None
         self.stdout.write(f"{len(stopped)} trainers ended")
         try:
             _record(stopped)

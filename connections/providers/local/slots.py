@@ -1,0 +1,162 @@
+"""Slots: who runs, who is next, who is dead. The one place that starts wrappers, signals them, and settles ends.
+
+Only trainer-host comes here (trainer_host.py): processes are found by their numbers, which mean nothing to whoever has
+other ones, such as another container on the same files.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum, auto
+from pathlib import Path
+
+from connections.providers.base import Reference, Retryable
+from connections.providers.local import processes
+from connections.providers.local.queue import Queue, QueueState
+from connections.providers.trainer_files import files, outcome
+
+log = logging.getLogger(__name__)
+
+
+class AttemptStage(Enum):
+    """Where an attempt stands, from its files and its lock."""
+
+    WAITING = auto()
+    LIVE = auto()
+    DEAD = auto()  # nothing of it will write how it ended
+    OVER = auto()
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Those of one queue: `count` run at a time where `shortage` says "", and `start` starts the wrapper of one."""
+
+    queue: Queue
+    count: int
+    start: Callable[[Path], int]
+    shortage: Callable[[], str] = str
+
+    def advance(self, held_up: str = "") -> QueueState:
+        """Settle what died, ask those to end whose end is wanted, start what has a slot, and say how the rest stands.
+
+        `held_up` is why nobody is to be started. The queue's turn is held.
+        """
+        held_up = held_up or self.shortage()
+        stages = {
+            reference: self._settled(self.queue.directory(reference), ticket)
+            for ticket, reference in self.queue.tickets()
+        }
+        waiting = [reference for reference, stage in stages.items() if stage is AttemptStage.WAITING]
+        free = self.count - sum(stage is AttemptStage.LIVE for stage in stages.values())
+        while waiting and free > 0 and not held_up and self._start(self.queue.directory(waiting[0])):
+            waiting.pop(0)
+            free -= 1
+        dead = [reference for reference, stage in stages.items() if stage is AttemptStage.DEAD]
+        return QueueState(waiting, dead, held_up)
+
+    def _settled(self, directory: Path, ticket: Path) -> AttemptStage:
+        """The stage of an attempt, after its end was written down where that was due, or asked for where wanted."""
+        if not directory.is_dir():
+            ticket.unlink(missing_ok=True)
+            return AttemptStage.OVER
+        try:
+            stage = stage_of(directory)
+            unwanted = (directory / files.CANCELLED).exists()
+            if stage is AttemptStage.DEAD or (stage is AttemptStage.WAITING and unwanted):
+                stage = settle(directory)
+            elif stage is AttemptStage.LIVE and unwanted:
+                processes.ask_wrapper(directory)
+            if stage is AttemptStage.OVER:
+                ticket.unlink(missing_ok=True)
+            return stage
+        except OSError as error:  # a full disk must not keep the others from being observed
+            log.warning("could not settle %s: %s", directory, error)
+            return AttemptStage.DEAD
+
+    def _start(self, directory: Path) -> bool:
+        """Start a wrapper and note that. If we die between the two, a second wrapper finds the first one's lock."""
+        try:
+            pid = self.start(directory)
+            spawned = {"pid": pid, "identity": processes.identity(pid), "boot": processes.boot_identity()}
+            files.write_json(directory / files.SPAWNED, spawned)
+        except (OSError, Retryable) as error:
+            log.warning("could not start %s: %s", directory, error)
+            return False
+        return True
+
+
+def live(queue: Queue) -> list[Reference]:
+    """The attempts that run."""
+    references = [reference for _, reference in queue.tickets()]
+    return [reference for reference in references if stage_of(queue.directory(reference)) is AttemptStage.LIVE]
+
+
+def stop_all(queues: Sequence[Queue], grace_seconds: float) -> None:
+    """End all that run because the host stops: SIGTERM, and SIGKILL for what is left after the grace period.
+
+    Those that wait for a slot go on waiting. Errors: `OSError`.
+    """
+    directories = [queue.directory(reference) for queue in queues for reference in live(queue)]
+    for directory in directories:
+        with suppress(OSError):  # a full disk: the wrapper writes down that it was asked, which says the same
+            files.mark(directory / files.HOST_STOPPED)
+        processes.ask_wrapper(directory)
+    deadline = time.monotonic() + grace_seconds
+    while any(map(live, queues)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    for directory in directories:
+        if not (directory / files.EXIT).exists():
+            processes.end_all(directory)
+            settle(directory)
+
+
+def stage_of(directory: Path) -> AttemptStage:
+    """Where the attempt stands. The order of the looks matters: its wrapper may take any step between two of them."""
+    if (directory / files.EXIT).exists():
+        return AttemptStage.OVER
+    has_wrapper = (directory / files.WRAPPER).exists()
+    spawned = files.read_json(directory / files.SPAWNED)
+    if files.is_locked(directory / files.LOCK):
+        return AttemptStage.LIVE
+    if has_wrapper:
+        return AttemptStage.OVER if (directory / files.EXIT).exists() else AttemptStage.DEAD
+    if spawned is None:
+        return AttemptStage.WAITING
+    if spawned["identity"] and processes.identity(spawned["pid"]) == spawned["identity"]:
+        return AttemptStage.LIVE
+    return stage_of(directory) if (directory / files.WRAPPER).exists() else AttemptStage.DEAD
+
+
+def settle(directory: Path) -> AttemptStage:
+    """Write the end of an attempt that cannot do so itself, after its last process is gone. Errors: `OSError`.
+
+    The attempt's own lock is held meanwhile, so that a wrapper that is late finds the end written and does nothing.
+    """
+    with files.locked(directory / files.LOCK, 0) as lock:
+        if lock is None:
+            return AttemptStage.LIVE
+        if (directory / files.EXIT).exists():
+            return AttemptStage.OVER
+        processes.end_all(directory)
+        spawned = files.read_json(directory / files.SPAWNED)
+        cause = outcome.KILLED
+        if spawned and (restarted := _restarted(spawned["boot"], processes.boot_identity())):
+            cause = restarted
+        elif not (directory / files.WRAPPER).exists():
+            cause = outcome.UNSTARTED
+        ended = {"stage": outcome.WRAPPER_STAGE, "cause": cause, "code": None, "signal": None, "asked": False}
+        files.write_json(directory / files.EXIT, ended | {"finished_at": datetime.now(UTC).isoformat()})
+    return AttemptStage.OVER
+
+
+def _restarted(then: str, now: str) -> str:
+    """What was started anew between two boot identities, as a cause; "" where nothing was."""
+    if then == now:
+        return ""
+    (machine_then, _, _), (machine_now, _, _) = then.partition(" "), now.partition(" ")
+    return outcome.CONTAINER_RESTARTED if machine_then == machine_now else outcome.RESTARTED

@@ -1,0 +1,134 @@
+"""trainer-host alone owns what runs: workers come and go in any container, it may be away, drained, or end itself."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from pytest_django.fixtures import Settings
+
+from connections.providers.local import trainer_host
+from connections.providers.local.asking import SOCKET
+from connections.providers.local.trainer_host import Taken, held
+from connections.providers.states import AttemptState, Reason
+from connections.providers.trainer_files import files
+from tests.connections.local_rig import LocalRig, is_alive, make_rig
+from tests.connections.namespaces import HOST, alone, start_worker, tell
+from tests.connections.rig import make_reference, make_submission, until, wait_for, wait_ready
+from tests.connections.trainer_hosts import answers, end_trainer_host, start_trainer_host
+
+pytestmark = pytest.mark.e2e  # real processes, some in namespaces of their own
+S = AttemptState
+CANCEL_SECONDS = 5.0
+
+
+def test_workers_of_two_containers_see_and_end_the_same_trainers_and_take_none_along(
+    local: LocalRig, tmp_path: Path
+) -> None:
+    one, other = (start_worker(local.provider, tmp_path / name) for name in ("one", "other"))
+    first, second = make_reference(), make_reference()
+    try:
+        one.does("submit", first)
+        other.does("submit", second)
+        for reference in (first, second):
+            other.sees(reference, "RUNNING", None, True)
+            one.sees(reference, "RUNNING", None, True)
+        began = time.monotonic()
+        other.does("cancel", first)
+        one.sees(first, "CANCELLED", "USER", False)
+        assert time.monotonic() - began < CANCEL_SECONDS
+        (trainer,) = local.pids(second.job)
+        other.end()
+        one.sees(second, "RUNNING", None, True)
+        assert local.pids(second.job) == [trainer] and is_alive(trainer)
+        one.does("cancel", second)
+        one.sees(second, "CANCELLED", "USER", False)
+    finally:
+        one.end()
+        other.end()
+
+
+def test_a_second_one_is_refused_and_the_socket_is_the_owners(local: LocalRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer_host, "LOCK_SECONDS", 0)
+    told = files.read_json(local.provider.root / trainer_host.WHO)
+    assert told
+    with (
+        pytest.raises(Taken, match=rf"process {told['pid']} of .* one for each SLIPWAY_HOME"),
+        held(local.provider.root),
+    ):
+        pass
+    assert (local.provider.root / SOCKET).stat().st_mode & 0o777 == 0o600
+
+
+def test_while_it_is_away_what_runs_goes_on_what_waits_says_why_and_an_end_is_an_end(local: LocalRig) -> None:
+    running, unwanted, waiting = (make_reference() for _ in range(3))
+    for reference in (running, unwanted):
+        local.provider.submit(make_submission(reference))
+        wait_ready(local.provider, reference)
+    end_trainer_host(local.provider.root, signal.SIGKILL)
+    local.provider.submit(make_submission(waiting))
+    local.provider.cancel(unwanted)
+    assert wait_for(local.provider, unwanted, {S.CANCELLED}).reason is Reason.USER
+    seen = local.provider.observe(waiting)
+    assert (seen.state, seen.detail) == (
+        S.PENDING,
+        "Waiting for trainer-host, which starts what runs on this machine and does not run now.",
+    )
+    assert local.provider.observe(running).ready
+    assert local.provider.capacity().queue_length == 1
+    os.kill(local.wrapper_pid(running), signal.SIGKILL)
+    until(lambda: "trainer-host" in local.provider.observe(running).detail)
+    assert local.provider.observe(running).reason is None, "nobody can say yet how it ended"
+    start_trainer_host(local.provider.root)
+    assert wait_for(local.provider, running, {S.FAILED}).reason is Reason.EXIT_CODE
+    wait_ready(local.provider, waiting)
+
+
+def test_a_drain_starts_nothing_and_says_what_time_it_took(local: LocalRig, settings: Settings) -> None:
+    settings.SLIPWAY_HOME = local.provider.root.parent
+    running, waiting = make_reference(), make_reference()
+    local.provider.submit(make_submission(running))
+    wait_ready(local.provider, running)
+    said = io.StringIO()
+    call_command("drain_trainer_host", within=0.0, stdout=said)
+    lines = said.getvalue().splitlines()
+    assert [line.partition("s  ")[2] for line in lines] == [
+        "1 trainers still run",
+        "ended 1 trainers, of these 1 trainers' attempts",
+        "drained: nothing runs or is started, until drain_trainer_host --undo",
+    ]
+    assert local.provider.observe(running).reason is Reason.HOST_STOPPED
+    end_trainer_host(local.provider.root)
+    start_trainer_host(local.provider.root)
+    local.provider.submit(make_submission(waiting))
+    seen = local.provider.observe(waiting)
+    assert seen.state is S.PENDING and "is drained since" in seen.detail
+    os.utime(local.provider.root / trainer_host.HELD, (0, 0))
+    call_command("drain_trainer_host", undo=True, stdout=said)
+    wait_ready(local.provider, waiting)
+
+
+@pytest.mark.parametrize(("number", "words"), [(signal.SIGKILL, "container"), (signal.SIGTERM, "stopped")])
+def test_what_ends_with_its_container_has_a_true_reason(tmp_path: Path, number: int, words: str) -> None:
+    rig = make_rig(tmp_path, hosted=False)
+    reference = make_reference()
+    container = alone(HOST, str(rig.provider.root), "5", home=tmp_path / "home")
+    try:
+        until(lambda: rig.provider.root.is_dir() and answers(rig.provider.root))
+        rig.provider.submit(make_submission(reference))
+        wait_ready(rig.provider, reference)
+        tell(container, number)
+        container.wait()
+        start_trainer_host(rig.provider.root)
+        failed = wait_for(rig.provider, reference, {S.FAILED})
+        assert failed.reason is Reason.HOST_STOPPED
+        assert words in failed.detail
+    finally:
+        if container.poll() is None:
+            tell(container, signal.SIGKILL)
+        rig.end()
