@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-from proofs import cookbook, cookbook_rl, gameday, lighthouse, recipes, retention, snippets
+from proofs import cookbook, cookbook_rl, gameday, lighthouse, recipes, retention, snippets, trainer_host
 from proofs.workplace import Workplace
 
 OF_A_CHECKOUT = {
@@ -15,7 +15,11 @@ OF_A_CHECKOUT = {
     "recipes": recipes.prove,
     "snippets": lambda path, *sdk: snippets.prove(Workplace(path, *sdk)),
 }
-BY_THEMSELVES = {"lighthouse": lighthouse.prove, "retention": retention.prove}
+BY_THEMSELVES = {
+    "lighthouse": lighthouse.prove,
+    "retention": retention.prove,
+    "trainer-host": trainer_host.prove,
+}
 USAGE = (
     "usage: ./run prove cookbook|cookbook-rl|recipes|snippets PATH [SDK]\n"
     f"       ./run prove {'|'.join(BY_THEMSELVES)}\n"

@@ -18,7 +18,7 @@ from pytest_django.fixtures import Settings
 from config import health
 from config.pulses import BEAT_KEY, WORKER_KEY
 from config.static import StaticFiles
-from connections.kinds import local_root
+from connections import opened
 from tests.connections.trainer_hosts import end_trainer_host, start_trainer_host
 
 pytestmark = pytest.mark.django_db
@@ -40,15 +40,15 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def signs(settings: Settings, tmp_path: Path) -> Iterator[redis.Redis]:
+def signs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[redis.Redis]:
     """The broker, with signs of life of a worker and of beat just now; and a trainer-host."""
-    settings.SLIPWAY_HOME = tmp_path
-    start_trainer_host(local_root())
+    monkeypatch.setattr(opened, "local_root", lambda: tmp_path)
+    start_trainer_host(tmp_path)
     with redis.Redis.from_url(settings.REDIS_URL) as broker:
         broker.mset({WORKER_KEY: time.time(), BEAT_KEY: time.time()})
         yield broker
         broker.delete(WORKER_KEY, BEAT_KEY)
-    end_trainer_host(local_root())
+    end_trainer_host(tmp_path)
 
 
 def test_what_a_library_said_is_not_told_to_everybody(client: Client, failing: list[str]) -> None:
@@ -66,7 +66,7 @@ def test_they_answer_under_any_name_where_pages_do_not(client: Client, host: str
 
 
 def test_a_system_that_ails_is_no_reason_to_take_a_web_process_away(
-    client: Client, signs: redis.Redis, settings: Settings
+    client: Client, signs: redis.Redis, settings: Settings, tmp_path: Path
 ) -> None:
     signs.set(BEAT_KEY, time.time() - 60)
     signs.delete(WORKER_KEY)
@@ -77,7 +77,7 @@ def test_a_system_that_ails_is_no_reason_to_take_a_web_process_away(
     assert (answer.status_code, told["broker"], told["worker"]) == (503, "ok", "a worker was not seen yet")
     assert told["beat"].startswith("beat was last seen 60 s ago") and "nearly full" in told["disk"]
     assert told["trainer-host"] == "ok"
-    end_trainer_host(local_root())
+    end_trainer_host(tmp_path)
     health.forget()
     assert "nothing is started here" in client.get("/statusz").json()["checks"]["trainer-host"]
     assert client.get("/readyz").status_code == 200
