@@ -275,5 +275,9 @@ def test_the_release_before_is_upgraded_with_launches_in_flight(before: Before) 
     assert {table: rows - after.get(table, set()) for table, rows in before.rows.items() if rows - after[table]} == {}
     assert "all are what was published" in manage(code, before.environment, "verify_catalog")
     (code.path / "said.json").write_text(json.dumps(said))
-    manage(code, before.environment, "shell", "--no-imports", stdin=GOES_ON)
+    with subprocess.Popen([sys.executable, "-m", "config.trainer_host"], cwd=code.path, env=before.environment) as host:
+        try:
+            manage(code, before.environment, "shell", "--no-imports", stdin=GOES_ON)
+        finally:
+            host.terminate()
     assert code.pids("running") == running
