@@ -279,8 +279,8 @@ class LocalProvider:
         """
         with _faults():
             self._folders.forget_attempts(before, files.EXIT)
-        self.samplers.forget_starts(before)
-        self.runs.forget_runs(before)
+        self.samplers.forget_ended(before)
+        self.runs.forget_ended(before)
 
     def list_references(self) -> Sequence[Reference]:
         """Every attempt that is not over. Errors: `Retryable`."""

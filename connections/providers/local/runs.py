@@ -8,55 +8,35 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from connections.providers.base import LogChunk, MetricPage, Observation, Reference, Retryable
+from connections.providers.base import MetricPage, Observation, Reference, Retryable
 from connections.providers.local import plan, processes, recipe_environments
-from connections.providers.local.attempts import LocalAttempts
 from connections.providers.local.datasets import LocalDatasets, forget_copies, let_read
-from connections.providers.local.limits import Limits
-from connections.providers.local.queue import QueueState
+from connections.providers.local.part import OWN, LocalPart
 from connections.providers.local.reach import PASSED_BY_ALL
 from connections.providers.local.run_programs import RunProgram, config_of, program_of
-from connections.providers.local.slots import Slots
-from connections.providers.local.users import RUNS, JobUser, JobUsers
+from connections.providers.local.users import RUNS, JobUser
 from connections.providers.local.wording import said_of
 from connections.providers.official import Checkout
 from connections.providers.runs import RecipeEnvironment, RunProgress, RunSpec, RunSubmission
 from connections.providers.trainer_files import files, records, run_files
 from connections.providers.trainer_files.job_folders import JobFolders
 
-OWN = (files.RECORDS, files.HOME)
 _of_recipe = partial(said_of, "recipe", limit="SLIPWAY_RECIPE_MEMORY_GB")
-ABOVE = 5
-"""Folders from a run's own up to that of all runs."""
 
 
-@dataclass(frozen=True)
-class LocalRuns:
-    """What runs need of the provider that they belong to; `turn` is held while a user is chosen for one.
+@dataclass(frozen=True, kw_only=True)
+class LocalRuns(LocalPart):
+    """Those of recipes; `package` is the directory of the package `runner`."""
 
-    `package` is the directory of the package `runner`, `slots` how many run at a time; `ask` has trainer-host go on.
-    """
-
-    root: Path
-    slots: int
-    users: JobUsers
-    turn: Callable[[], AbstractContextManager[None]]
-    faults: Callable[[], AbstractContextManager[None]]
-    package: Path
     trainer_environment: Path
     datasets: Path
     least_free_bytes: int
-    limits: Limits
-    grace_seconds: float
-    ask: Callable[[], QueueState]
 
     def start(self, submission: RunSubmission) -> None:
         """Take the run, and start it where a slot is free. Errors: `NotYet`, `Rejected`, `Retryable`."""
@@ -79,16 +59,6 @@ class LocalRuns:
         with self.faults():
             return run_files.read_progress(files.records_of(self._folders.find(reference)))
 
-    def stop(self, reference: Reference) -> None:
-        """Ask for the end. Errors: `Gone`, `Retryable`."""
-        with self.faults():
-            self._attempts.ask_to_end(reference)
-
-    def logs(self, reference: Reference, after: int) -> LogChunk:
-        """At most 64 KiB of log from the byte offset on. Errors: `Gone`, `Retryable`."""
-        with self.faults():
-            return self._folders.logs(reference, after)
-
     def records(self, reference: Reference, offset: int) -> MetricPage:
         """What it put on record as a trainer does, from the offset on. Errors: `Gone`, `Retryable`."""
         with self.faults():
@@ -107,10 +77,6 @@ class LocalRuns:
         """Remove all files of a job's runs, of which none is under way. Errors: `Retryable`."""
         with self.faults():
             self._attempts.remove(account, job, keep_checkpoints=False, busy=f"The recipe of {job} is not over yet.")
-
-    def forget_runs(self, before: datetime) -> None:
-        """Remove the folders of those that ended before then. Errors: `OSError`."""
-        self._folders.forget_attempts(before, files.EXIT)
 
     def environment(self, checkout: Checkout) -> RecipeEnvironment:
         """How that of the checkout's commit stands. Errors: `Retryable`."""
@@ -141,17 +107,8 @@ class LocalRuns:
                 yield checkout
 
     @property
-    def owned(self) -> Slots:
-        """For trainer-host alone."""
-        return Slots(self._attempts.queue, self.slots, self._begin)
-
-    @property
     def _folders(self) -> JobFolders:
         return run_folders(self.root)
-
-    @property
-    def _attempts(self) -> LocalAttempts:
-        return LocalAttempts(self._folders, self.slots, "", self.ask)
 
     def _begin(self, directory: Path) -> int:
         """Start the wrapper of a run. Errors: `OSError`, `Retryable`."""
@@ -197,8 +154,8 @@ class LocalRuns:
         environments = self.root / recipe_environments.ENVIRONMENTS
         files.make_directory(environments)
         with self.turn():
-            for folder in (*(directory.parents[depth] for depth in range(1, ABOVE)), environments):
-                folder.chmod(PASSED_BY_ALL)
+            environments.chmod(PASSED_BY_ALL)
+            self._let_pass(directory)
             user = self.users.lend(directory, "", own=OWN)
             job_directory = directory.parent.parent
             job_directory.chmod(PASSED_BY_ALL)

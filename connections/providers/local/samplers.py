@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from connections.providers.base import LogChunk, Observation, Reference
+from connections.providers.base import Observation, Reference
 from connections.providers.local import capability, plan, processes
-from connections.providers.local.attempts import LocalAttempts
-from connections.providers.local.limits import Limits
-from connections.providers.local.queue import QueueState
-from connections.providers.local.reach import PASSED_BY_ALL
-from connections.providers.local.slots import Slots
-from connections.providers.local.users import SAMPLERS, JobUser, JobUsers
+from connections.providers.local.part import OWN, LocalPart
+from connections.providers.local.users import SAMPLERS, JobUser
 from connections.providers.local.wording import said_of
 from connections.providers.samplers import KeptSampler, SamplerRecordPage, SamplerSpec, SamplerSubmission
 from connections.providers.trainer_files import files, values
@@ -39,31 +33,15 @@ USUAL_RANK, MOST_RANK = 128, 1024
 """Of an adapter: what a sampler takes whatever it starts with, and what it takes at all."""
 LOADED = "loaded.json"
 """By the sampler, in its records: what it loaded last."""
-OWN = (files.RECORDS, files.HOME)
-ABOVE = 5
-"""Folders from a replica's own up to that of all samplers."""
 
 
-@dataclass(frozen=True)
-class LocalSamplers:
-    """What samplers need of the provider that they belong to; `turn` is held while a user is chosen for one.
+@dataclass(frozen=True, kw_only=True)
+class LocalSamplers(LocalPart):
+    """Those of deployments, which listen on `bind`; `package` is the directory of the package `sampler`."""
 
-    `package` is the directory of the package `sampler`, `slots` how many run at a time; `ask` has trainer-host go on.
-    """
-
-    root: Path
-    slots: int
     bind: str
-    host: str
     places: capability.ModelPlaces
-    users: JobUsers
-    turn: Callable[[], AbstractContextManager[None]]
-    faults: Callable[[], AbstractContextManager[None]]
-    package: Path
     environment: Path
-    limits: Limits
-    grace_seconds: float
-    ask: Callable[[], QueueState]
 
     def fits(self, spec: SamplerSpec, replicas: int) -> Sequence[str]:
         """Why they cannot run here; empty where they can."""
@@ -120,21 +98,11 @@ class LocalSamplers:
         identity, seconds = told.get("identity"), values.finite(told.get("seconds"))
         return values.plain(identity[:LONGEST_IDENTITY]) if isinstance(identity, str) else "", seconds
 
-    def stop(self, reference: Reference) -> None:
-        """Ask for the end. Errors: `Gone`, `Retryable`."""
-        with self.faults():
-            self._attempts.ask_to_end(reference)
-
     def delete(self, account: str, deployment: str) -> None:
         """Remove all files of a deployment of which nothing runs. Errors: `Retryable` while something does."""
         busy = f"A sampler of {deployment} is not over yet."
         with self.faults():
             self._attempts.remove(account, deployment, keep_checkpoints=False, busy=busy)
-
-    def logs(self, reference: Reference, after: int) -> LogChunk:
-        """At most 64 KiB of log from the byte offset on. Errors: `Gone`, `Retryable`."""
-        with self.faults():
-            return self._folders.logs(reference, after)
 
     def list_references(self) -> Sequence[Reference]:
         """Every start that is not over. Errors: `Retryable`."""
@@ -156,23 +124,9 @@ class LocalSamplers:
         with self.faults():
             return self._folders.sampler_records(reference, after)
 
-    def forget_starts(self, before: datetime) -> None:
-        """Remove the folders of those that ended before then. Errors: `Retryable`."""
-        with self.faults():
-            self._folders.forget_attempts(before, files.EXIT)
-
-    @property
-    def owned(self) -> Slots:
-        """For trainer-host alone."""
-        return Slots(self._attempts.queue, self.slots, self._begin)
-
     @property
     def _folders(self) -> JobFolders:
         return sampler_folders(self.root)
-
-    @property
-    def _attempts(self) -> LocalAttempts:
-        return LocalAttempts(self._folders, self.slots, self.host, self.ask)
 
     def _begin(self, directory: Path) -> int:
         """Start the wrapper of a replica. Errors: `OSError`, `Retryable`."""
@@ -207,8 +161,7 @@ class LocalSamplers:
     def _user(self, directory: Path, account: str) -> JobUser:
         with self.turn():
             self.users.open_account(account)
-            for folder in (directory.parents[depth] for depth in range(1, ABOVE)):
-                folder.chmod(PASSED_BY_ALL)
+            self._let_pass(directory)
             user = self.users.lend(directory, account, own=OWN)
             self.users.share(self.places.made / account, user.account_group)
             return user
