@@ -23,6 +23,8 @@ from connections.sealing import Unsealable, unseal
 from connections.stores import Store, StoreAddress, StoreRefusal
 
 OPENED_AT_MOST = 64
+PROBE_SECONDS = 1.0
+"""For trainer-host, where a probe asks, which answers within two."""
 DOUBTED = (
     "This Slipway was found in another place than before. It may be a copy whose original still drives what runs "
     "there, so nothing is started or ended until a superuser says, on the page Connections, which of the two it is."
@@ -134,7 +136,7 @@ def open_destination(row: Destination) -> Store:
 def trainer_host_state() -> HostState | None:
     """What trainer-host says of itself and of what runs on this machine; None where it does not answer."""
     try:
-        return HostClient(local_root()).state()
+        return HostClient(local_root()).state(PROBE_SECONDS)
     except (Retryable, OSError):
         return None
 

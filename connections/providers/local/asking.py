@@ -21,8 +21,7 @@ from connections.providers.base import Reference, Retryable
 from connections.providers.local.queue import QueueState
 
 SOCKET = "trainer-host.sock"
-STATE_SECONDS = 1.0
-ADVANCE_SECONDS = 15.0
+ANSWER_SECONDS = 15.0
 """A turn that another process holds is waited for, up to ten seconds."""
 LONGEST_LINE = 1 << 22
 
@@ -58,22 +57,22 @@ class HostClient:
 
     def advance(self, part: Part, provider: dict[str, Any]) -> QueueState:
         """Go on with those of a part; `provider` says how the connection is set, as `settings_of` writes it."""
-        told = self._ask("advance", ADVANCE_SECONDS, part=part.value, provider=provider)
+        told = self._ask("advance", ANSWER_SECONDS, part=part.value, provider=provider)
         waiting, unsettled = ([Reference(*reference) for reference in told[name]] for name in ("waiting", "unsettled"))
         return QueueState(waiting, unsettled, told["held_up"])
 
     def stop(self, grace_seconds: float) -> list[Reference]:
         """End everything because the host stops; the trainers' attempts that this ended."""
-        seconds = ADVANCE_SECONDS + 4 * grace_seconds
+        seconds = ANSWER_SECONDS + 4 * grace_seconds
         return [Reference(*reference) for reference in self._ask("stop", seconds, grace_seconds=grace_seconds)]
 
     def drain(self, *, on: bool) -> HostState:
         """Start nothing from now on, or start again what waits."""
-        return HostState(**self._ask("drain", STATE_SECONDS, on=on))
+        return HostState(**self._ask("drain", ANSWER_SECONDS, on=on))
 
-    def state(self) -> HostState:
-        """Who answers, and what runs."""
-        return HostState(**self._ask("state", STATE_SECONDS))
+    def state(self, within: float = ANSWER_SECONDS) -> HostState:
+        """Who answers within so many seconds, and what runs."""
+        return HostState(**self._ask("state", within))
 
     def _ask(self, verb: str, seconds: float, **told: Any) -> Any:
         try:
