@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,6 @@ from tests.connections.trainer_hosts import answers, end_trainer_host, start_tra
 
 pytestmark = pytest.mark.e2e  # real processes, some in namespaces of their own
 S = AttemptState
-CANCEL_SECONDS = 5.0
 
 
 def test_workers_of_two_containers_see_and_end_the_same_trainers_and_take_none_along(
@@ -38,10 +36,8 @@ def test_workers_of_two_containers_see_and_end_the_same_trainers_and_take_none_a
         for reference in (first, second):
             other.sees(reference, "RUNNING", None, True)
             one.sees(reference, "RUNNING", None, True)
-        began = time.monotonic()
         other.does("cancel", first)
         one.sees(first, "CANCELLED", "USER", False)
-        assert time.monotonic() - began < CANCEL_SECONDS
         (trainer,) = local.pids(second.job)
         other.end()
         one.sees(second, "RUNNING", None, True)
