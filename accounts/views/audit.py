@@ -9,6 +9,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
+from django.db import connection
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -23,13 +24,17 @@ from accounts.audit_filters import AUDIT, AUDIT_WITHOUT_PERSONS, verb_in_words
 from accounts.audit_queries import choices_of, entries_in_chunks, list_entries
 from accounts.audit_verbs import PERSONAL_VERBS
 from accounts.differences import differences
-from accounts.models import Account
+from accounts.models import Account, AuditEntry
 from accounts.refusals import status_of
 from accounts.requests import NO_ACCOUNT, SlipwayRequest, actor_of
 from accounts.roles import Right, allows
 from lists.filters import FilterControl, ListQuery
 from lists.pages import show
+from queues.bulkheads import Bulkhead, step_aside
 from wire.errors import NotFound, Refusal
+
+_READING = Bulkhead(at_once=1, most_waiting=100, longest_wait=60)
+"""Of chunks of the CSV. Who is refused in the middle of a file sees that it broke off."""
 
 
 @require_safe
@@ -61,6 +66,7 @@ def audit_csv(request: SlipwayRequest) -> HttpResponseBase:
         return _page(request, account, refusal=refusal)
     if asked.problems:
         return _page(request, account, readable=True)
+    step_aside()
     name = f"audit-{account}-{timezone.now():%Y-%m-%d}.csv"
     return StreamingHttpResponse(
         _csv(account, asked, personal=_sees_persons(request)),
@@ -80,11 +86,26 @@ def _asked(request: SlipwayRequest) -> ListQuery:
 
 
 async def _csv(account: Account, asked: ListQuery, *, personal: bool) -> AsyncIterator[str]:
-    """Asynchronous, because under ASGI Django would gather all of a plain iterator before it sends anything."""
+    """Asynchronous, because under ASGI Django would gather all of a plain iterator before it sends anything.
+
+    Who reads slowly holds neither a place of the pages nor a connection meanwhile, and who reads a chunk does so alone.
+    """
     yield head(personal=personal)
     chunks = entries_in_chunks(account, asked, personal=personal)
-    while chunk := await sync_to_async(lambda: next(chunks, None))():
-        yield lines_of(chunk, personal=personal)
+
+    def read() -> list[AuditEntry]:
+        try:
+            return next(chunks, [])
+        finally:
+            if not connection.in_atomic_block:
+                connection.close()
+
+    more = True
+    while more:
+        async with _READING.place():
+            chunk = await sync_to_async(read)()
+        if more := bool(chunk):
+            yield lines_of(chunk, personal=personal)
 
 
 def _page(
