@@ -25,6 +25,7 @@ from accounts.models import User
 from accounts.origins import origin_of
 from accounts.provider import needs_provider, note_failure, provider_of
 from accounts.requests import SlipwayRequest, actor_of, visitor_of
+from accounts.second_factor import note_passkey
 from wire.errors import TooMany
 
 
@@ -65,7 +66,11 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def pre_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse | None:
         """Whom a passkey alone does not let in: who signs in by the provider, or everybody where only that opens."""
-        if did_use_passwordless_login(request, user) and not provider_of(request, user) and needs_provider(user):
+        alone = did_use_passwordless_login(request, user) and not provider_of(request, user)
+        if alone and not user.is_active:  # allauth says so
+            note_passkey(request, user, "a passkey alone, switched off")
+        elif alone and needs_provider(user):
+            note_passkey(request, user, "a passkey alone, where only the provider opens")
             clear_login(request)  # allauth noted the passkey, which would count after the provider, too, or for another
             forget_second_factor(request.session)
             messages.error(request, f"Sign in by {settings.SLIPWAY_OIDC_NAME}: your passkey is asked for after that.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 from allauth.account.internal.flows.login import record_authentication
@@ -12,6 +13,7 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
 from allauth.mfa.models import Authenticator
 from allauth.mfa.utils import is_mfa_enabled
+from allauth.mfa.webauthn.forms import AuthenticateWebAuthnForm, LoginWebAuthnForm, ReauthenticateWebAuthnForm
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django import forms
 from django.conf import settings
@@ -21,18 +23,22 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from accounts.actors import Actor, user_actor
+from accounts.audit_verbs import PersonalVerb
 from accounts.demanded_factor import forget_second_factor, note_second_factor
 from accounts.domain.begin_sign_in import begin_sign_in
 from accounts.domain.end_sign_in import fail_sign_in, pass_sign_in
-from accounts.domain.record import record
+from accounts.domain.record import record, record_about
 from accounts.models import User
 from accounts.origins import origin_of
+from accounts.requests import visitor_of
 from wire.errors import TooMany
 from wire.names import user_name
 
 _SECONDS_OF_A_CODE = 120
 """Longer than a code of an app is taken, with a clock that is half a minute off either way."""
 
+_NO_PASSKEY = (TypeError, ValueError, LookupError, AttributeError, struct.error)
+"""What the libraries raise at hostile data, beside their own."""
 
 KEY_IS_GONE = "Your second factor was sealed under a key that is gone. Ask whoever runs this Slipway to put it back."
 
@@ -108,6 +114,36 @@ class CodeAgain(OnceInAWhile, ReauthenticateForm):  # type: ignore[misc]
     """Before something that a session alone is not enough for."""
 
 
+class NotesWrongPasskeys:
+    """A form with a passkey that is noted where it opens nothing. It is not counted: nobody guesses one."""
+
+    user: User | None
+    what = "the passkey of the second factor"
+
+    def clean_credential(self) -> Authenticator:
+        """Errors: `ValidationError`, where it is not theirs, or no passkey at all."""
+        try:
+            authenticator: Authenticator = super().clean_credential()  # type: ignore[misc]
+        except (forms.ValidationError, *_NO_PASSKEY):
+            note_passkey(context.request, self.user, self.what)
+            raise forms.ValidationError("This passkey opens nothing here.") from None
+        return authenticator
+
+
+class SignInPasskey(NotesWrongPasskeys, AuthenticateWebAuthnForm):  # type: ignore[misc]
+    """After the password, or the provider."""
+
+
+class PasskeyAlone(NotesWrongPasskeys, LoginWebAuthnForm):  # type: ignore[misc]
+    """Instead of both."""
+
+    what = "a passkey alone"
+
+
+class PasskeyAgain(NotesWrongPasskeys, ReauthenticateWebAuthnForm):  # type: ignore[misc]
+    """Before something that a session alone is not enough for."""
+
+
 class ShowsIt:
     """A view that sets a second factor up, which is shown by that: the session had one."""
 
@@ -121,6 +157,15 @@ class ShowsIt:
         # So the recovery codes are shown next, also to who has no password that could be asked for.
         record_authentication(self.request, self.request.user, "mfa", reauthenticated=True)
         return response
+
+
+def note_passkey(request: HttpRequest, user: User | None, reason: str) -> None:
+    """A passkey opened nothing; of nobody in particular where all that says whose it is was sent with it."""
+    verb = PersonalVerb.FAIL_TO_SIGN_IN
+    if user is None:
+        record(actor=visitor_of(request), verb=verb, target="passkey", account=None, reason=reason)
+    else:
+        record_about(user, actor=_actor(request, user), verb=verb, reason=reason)
 
 
 def connect_signals() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from allauth.account import views as allauth
-from allauth.mfa.recovery_codes import views as codes
 from allauth.mfa.totp import views as app
 from allauth.mfa.webauthn import views as passkeys
 from django.urls import path
@@ -16,6 +15,7 @@ from accounts.views.members import invitation_revoke, member_remove, member_role
 from accounts.views.password import password
 from accounts.views.security import (
     add_passkey,
+    new_recovery_codes,
     recovery_codes,
     remove_passkey,
     security,
@@ -50,7 +50,7 @@ urlpatterns = [
     path("security/passkeys/add", add_passkey, name="mfa_add_webauthn"),
     path("security/passkeys/<int:pk>/remove", remove_passkey, name="mfa_remove_webauthn"),
     path("security/codes", recovery_codes, name="mfa_view_recovery_codes"),
-    path("security/codes/new", codes.generate_recovery_codes, name="mfa_generate_recovery_codes"),
+    path("security/codes/new", new_recovery_codes, name="mfa_generate_recovery_codes"),
     path("security/sessions/end", sessions_end, name="sessions_end"),
     path("security/sessions/<int:number>/end", session_end, name="session_end"),
     path("password", password, name="account_change_password"),

@@ -247,6 +247,9 @@ MFA_ADAPTER = "accounts.second_factor.SecondFactorAdapter"
 MFA_FORMS = {
     "authenticate": "accounts.second_factor.SignInCode",
     "reauthenticate": "accounts.second_factor.CodeAgain",
+    "authenticate_webauthn": "accounts.second_factor.SignInPasskey",
+    "reauthenticate_webauthn": "accounts.second_factor.PasskeyAgain",
+    "login_webauthn": "accounts.second_factor.PasskeyAlone",
 }
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True

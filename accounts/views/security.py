@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.mfa.models import Authenticator
-from allauth.mfa.recovery_codes.views import ViewRecoveryCodesView
+from allauth.mfa.recovery_codes.views import GenerateRecoveryCodesView, ViewRecoveryCodesView
 from allauth.mfa.totp.views import ActivateTOTPView
 from allauth.mfa.webauthn.views import AddWebAuthnView, RemoveWebAuthnView
 from allauth.socialaccount.models import SocialAccount
@@ -51,6 +51,17 @@ class RecoveryCodes(ViewRecoveryCodesView):  # type: ignore[misc]
         except InvalidToken:
             messages.error(request, KEY_IS_GONE)
             return see_other(reverse("mfa_index"))
+
+
+class NewRecoveryCodes(GenerateRecoveryCodesView):  # type: ignore[misc]
+    """In place of those that are left, also where their key is gone."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """How many those are, unless nobody can know any more."""
+        try:
+            return super().get_context_data(**kwargs)  # type: ignore[no-any-return]
+        except InvalidToken:
+            return super(GenerateRecoveryCodesView, self).get_context_data(**kwargs)  # type: ignore[no-any-return]
 
 
 class RemovePasskey(RemoveWebAuthnView):  # type: ignore[misc]
@@ -113,4 +124,5 @@ def _sessions_of(request: SlipwayRequest, user: User) -> list[UserSession]:
 set_up_app = SetUpApp.as_view()
 add_passkey = AddPasskey.as_view()
 recovery_codes = RecoveryCodes.as_view()
+new_recovery_codes = NewRecoveryCodes.as_view()
 remove_passkey = RemovePasskey.as_view()

@@ -12,7 +12,7 @@ from allauth.socialaccount.models import SocialAccount
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from accounts.models import User
+from accounts.models import AuditEntry, User
 from accounts.roles import Role
 from tests.authenticator import Passkey
 from tests.makers import PASSWORD, make_member, make_user
@@ -54,6 +54,12 @@ def use_alone(client: Client, passkey: Passkey) -> str:
     return client.post("/sign-in/passkey", {"credential": passkey.use(options)}).headers["Location"]
 
 
+def failures() -> list[tuple[str, str]]:
+    """Those that were noted: whose, and why."""
+    found = AuditEntry.objects.filter(verb="fail_to_sign_in").order_by("pk")
+    return list(found.values_list("target", "reason"))
+
+
 def test_a_passkey_is_asked_for_after_the_password_and_lets_in_by_itself(settings: Settings) -> None:
     settings.SLIPWAY_MFA_ROLES = (Role.ADMIN,)
     user = make_member(username="anna", role=Role.ADMIN)
@@ -69,7 +75,8 @@ def test_a_passkey_is_asked_for_after_the_password_and_lets_in_by_itself(setting
     options = options_in(second.get("/sign-in/code").content.decode())
     other = Passkey("http://localhost")
     other.place, other.identifier = passkey.place, passkey.identifier
-    assert second.post("/sign-in/code", {"credential": other.use(options)}).status_code == 422
+    wrong = second.post("/sign-in/code", {"credential": other.use(options)})
+    assert (wrong.status_code, "This passkey opens nothing here" in wrong.content.decode()) == (422, True)
     options = options_in(second.get("/sign-in/code").content.decode())
     assert second.post("/sign-in/code", {"credential": passkey.use(options)}).status_code == 302
     assert second.get("/launches").status_code == 200
@@ -80,6 +87,15 @@ def test_a_passkey_is_asked_for_after_the_password_and_lets_in_by_itself(setting
     kept = Authenticator.objects.get(type=Authenticator.Type.WEBAUTHN)
     assert first.post(f"/security/passkeys/{kept.pk}/remove").headers["Location"] == "/security"
     assert use_alone(browser(), passkey) == "/sign-in"
+    assert failures() == [("users/anna", "the passkey of the second factor"), ("passkey", "a passkey alone")]
+
+
+@pytest.mark.parametrize("sent", ['["x"]', "7", '{"id": "x"}', '{"response": {"userHandle": 1}}', '{"response": []}'])
+def test_what_is_no_passkey_is_refused_and_noted(sent: str) -> None:
+    client = browser()
+    client.get("/sign-in/passkey", headers={"Accept": "application/json"})
+    assert client.post("/sign-in/passkey", {"credential": sent}).headers["Location"] == "/sign-in"
+    assert failures() == [("passkey", "a passkey alone")]
 
 
 def test_it_is_no_door_past_the_provider(settings: Settings) -> None:
@@ -101,3 +117,8 @@ def test_it_is_no_door_past_the_provider(settings: Settings) -> None:
     settings.SLIPWAY_OIDC_ONLY = True
     assert use_alone(browser(), passkey) == "/sign-in"
     assert use_alone(browser(), of_admin) == "/"
+    settings.SLIPWAY_OIDC_ONLY, user.is_active = False, False
+    user.save()
+    assert use_alone(browser(), passkey) == "/inactive"
+    only = ("users/anna", "a passkey alone, where only the provider opens")
+    assert failures() == [only, only, ("users/anna", "a passkey alone, switched off")]

@@ -236,6 +236,7 @@ def test_a_new_sealing_key_in_front_lets_the_old_one_go(
     assert (lost.status_code, "a key that is gone" in lost.content.decode()) == (422, True)
     assert client.get("/security/codes").headers["Location"] == "/security"
     assert "a key that is gone" in client.get("/security").content.decode()
+    assert "a key that is gone" in client.get("/security/codes/new").content.decode()
     with pytest.raises(CommandError, match="No key opens the second factor of anna"):
         call_command("seal_connections", stdout=StringIO())
     settings.SLIPWAY_SEALING_KEYS = (new, old)
