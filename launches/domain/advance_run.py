@@ -7,7 +7,6 @@ with it. What it said is applied under the row's lease; what of it is the launch
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
@@ -21,15 +20,13 @@ from accounts.scopes import Scope
 from connections.opened import place_for_runs
 from connections.providers.base import (
     Gone,
-    LogChunk,
     MetricPage,
     NotYet,
-    Observation,
     ProviderError,
     Rejected,
     Retryable,
 )
-from connections.providers.runs import RunProgress, RunProvider, RunSubmission
+from connections.providers.runs import RunProvider, RunSubmission
 from connections.providers.states import FINAL, AttemptState, Reason
 from launches.domain.append_event import TimelineLine, append_events
 from launches.domain.apply_reading import write_reading
@@ -38,6 +35,7 @@ from launches.live.wake import wake
 from launches.models import Attempt, Launch, RecipeRun
 from launches.poll import LOG_TAIL_CHARACTERS, Report
 from launches.run_key import run_secret
+from launches.run_seen import RunSeen, see_run
 from launches.run_spec import run_spec
 from queues import leases
 from wire.errors import Refusal
@@ -46,20 +44,10 @@ POLL = timedelta(seconds=1)
 UNTIL_WOKEN = timedelta(seconds=30)
 """Between two looks at one whose trainer is not ready: `wake_run` ends that wait."""
 MOST_TRIES = 10
-"""In a row to find where recipes run, which are about five minutes."""
+"""In a row, to find where recipes run, or to read what one that is over wrote: about five minutes."""
 WAITING = (AttemptState.QUEUED, AttemptState.PENDING)
 NOWHERE = "What drives a trainer from here runs on this machine, and no connection lets anything run here."
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class RunSeen:
-    """What was seen of a run's process in one look."""
-
-    observation: Observation
-    progress: RunProgress
-    log: LogChunk
-    records: MetricPage
 
 
 class NoPlaceError(Exception):
@@ -80,7 +68,7 @@ def advance_run(run_pk: int) -> timedelta | None:
         except NotYet as progress:
             return _put_off(run, lease, str(progress), POLL)
         except ProviderError as error:
-            return _put_off(run, lease, str(error), leases.backoff(run.failures + 1), failed=True)
+            return _put_off_failed(run, lease, str(error))
 
 
 def _place() -> RunProvider:
@@ -96,8 +84,9 @@ def _place() -> RunProvider:
 
 def _without_place(run: RecipeRun, lease: leases.Lease, why: str) -> timedelta | None:
     """Some minutes may pass. Then it is over: its key is revoked, so nothing that it left could reach its trainer."""
-    if run.failures + 1 < MOST_TRIES:
-        return _put_off(run, lease, why, leases.backoff(run.failures + 1), failed=True)
+    before = run.failures if run.detail.startswith(NOWHERE) else 0  # of other failures none took its time
+    if before + 1 < MOST_TRIES:
+        return _put_off_failed(run, lease, why, before)
     return finish_run(run, lease, RunEnding(AttemptState.FAILED, Reason.LAUNCH_FAILED, why))
 
 
@@ -170,7 +159,7 @@ def _wind_down(run: RecipeRun, lease: leases.Lease, runs: RunProvider) -> timede
     before = run.records_offset
     try:
         runs.stop(run.attempt.reference)
-        seen = _see(run, runs)
+        seen = see_run(run, runs, unread=run.failures + 1 >= MOST_TRIES)
     except Gone:
         return _finish(run, lease, runs, None)
     if not _apply(run, lease, seen):
@@ -183,7 +172,7 @@ def _wind_down(run: RecipeRun, lease: leases.Lease, runs: RunProvider) -> timede
 def _look(run: RecipeRun, lease: leases.Lease, runs: RunProvider) -> timedelta | None:
     before = run.records_offset
     try:
-        seen = _see(run, runs)
+        seen = see_run(run, runs, unread=run.failures + 1 >= MOST_TRIES)
     except Gone as error:
         return _finish(run, lease, runs, RunEnding(AttemptState.FAILED, Reason.UNKNOWN_TO_PROVIDER, str(error)))
     except ProviderError:  # what makes itself unreadable has no more time than others
@@ -220,15 +209,6 @@ def _finish(run: RecipeRun, lease: leases.Lease, runs: RunProvider, ending: RunE
         except ProviderError as error:
             log.warning("run.data_left", run=run.pk, error=str(error))  # it goes when the launch is deleted
     return finish_run(run, lease, ending)
-
-
-def _see(run: RecipeRun, runs: RunProvider) -> RunSeen:
-    reference = run.attempt.reference
-    observation = runs.observe(reference)
-    records = MetricPage((), run.records_offset)
-    if run.attempt.launch.spec.get("recipe_beside"):  # no other's are numbered after the attempt's
-        records = runs.records(reference, run.records_offset)
-    return RunSeen(observation, runs.progress(reference), runs.logs(reference, run.log_offset), records)
 
 
 @transaction.atomic
@@ -277,10 +257,14 @@ def _visible(row: RecipeRun) -> tuple[object, ...]:
     return row.state, row.message, row.percent, row.step, row.log_offset, row.records_offset, row.detail
 
 
+def _put_off_failed(run: RecipeRun, lease: leases.Lease, detail: str, before: int | None = None) -> timedelta | None:
+    """A while longer after each failure in a row, of which there were so many before."""
+    failures = (run.failures if before is None else before) + 1
+    return _put_off(run, lease, detail, leases.backoff(failures), failures)
+
+
 @transaction.atomic
-def _put_off(
-    run: RecipeRun, lease: leases.Lease, detail: str, wait: timedelta, *, failed: bool = False
-) -> timedelta | None:
+def _put_off(run: RecipeRun, lease: leases.Lease, detail: str, wait: timedelta, failures: int = 0) -> timedelta | None:
     """Give the lease back until then; None where another worker has the row.
 
     Whoever woke it meanwhile is heard: its trainer is looked at once more, under the row's lock.
@@ -288,11 +272,11 @@ def _put_off(
     row = RecipeRun.objects.select_for_update().get(pk=run.pk)
     if row.lease_token != lease.token:
         return None
-    if wait > POLL and not failed:
+    if wait > POLL and not failures:
         attempt = Attempt.objects.get(pk=row.attempt_id)  # by itself: what was joined would be as of before the lock
         wait = timedelta() if attempt.ready or _is_to_end(attempt) else wait
     row.give_back(due=timezone.now() + wait)
-    row.failures = row.failures + 1 if failed else 0
+    row.failures = failures
     if detail:
         row.detail = detail
     row.save(update_fields=["lease_token", "lease_until", "next_check_at", "failures", "detail"])
