@@ -18,7 +18,6 @@ from typing import Any
 
 import structlog
 from asgiref.sync import async_to_sync
-from django.db import connection
 
 from accounts.actors import Actor
 from accounts.origins import UNKNOWN
@@ -82,8 +81,6 @@ def ask(questions: Sequence[Question], *, actor: Actor, until: float) -> list[Sa
         if refusal:
             return [SamplerAnswer(HTTPStatus.SERVICE_UNAVAILABLE, {}, 0.0, refusal) for _ in questions]
         step_aside()
-        if not connection.in_atomic_block:
-            connection.close()
         return async_to_sync(_ask_all)(questions, until)
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Generic, TypeVar
 
+from django.db import connection
+
 Who = TypeVar("Who")
 
 
@@ -151,6 +153,8 @@ held_place: ContextVar[HeldPlace | None] = ContextVar("held_place", default=None
 
 
 def step_aside() -> None:
-    """Give the request's place back: it is about to wait for another machine, and needs neither CPU nor database."""
+    """Give the request's place and its connection back: it is about to wait for another machine, and needs neither."""
     if (place := held_place.get()) is not None:
         place.give_back_soon()
+    if not connection.in_atomic_block:
+        connection.close()

@@ -8,7 +8,8 @@ import socket
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from copy import copy
 from importlib import import_module
 
 import httpx
@@ -18,9 +19,11 @@ from django.conf import settings
 from django.db import connection
 from django.test import Client
 
-from accounts.models import Account
+from accounts.audit_queries import CHUNK
+from accounts.models import Account, AuditEntry, User
+from accounts.roles import Role
 from tests.launches.gateway_parts import database_address, front_door
-from tests.makers import make_user
+from tests.makers import make_account, make_member, make_user
 from tests.waiting import wait_for
 
 PATIENCE = 60.0
@@ -73,6 +76,13 @@ def first_to_wait(port: int) -> Visitor:
     return came[-1]
 
 
+def session_of(user: User) -> str:
+    """The cookie of a session of theirs."""
+    signed_in = Client()
+    signed_in.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    return signed_in.cookies["sessionid"].value
+
+
 @pytest.mark.django_db(transaction=True)
 def test_pages_wait_in_a_bounded_line_and_keep_nothing_else_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (BUSY | {"SLIPWAY_PAGES_AT_ONCE": "1", "SLIPWAY_WAITING": "2"}).items():
@@ -105,6 +115,31 @@ def test_pages_wait_in_a_bounded_line_and_keep_nothing_else_waiting(monkeypatch:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_who_reads_the_audit_log_slowly_holds_no_place_and_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = {f"SLIPWAY_{what}_AT_ONCE": "1" for what in ("PAGES", "API", "GATEWAY")}
+    for name, value in (BUSY | few | {"SLIPWAY_WAITING_SECONDS": "5", "SLIPWAY_DATABASE_POOL": "5"}).items():
+        monkeypatch.setenv(name, value)
+    account = make_account()
+    rows = 2 * CHUNK
+    large = AuditEntry(account=account, actor_label="a", verb="v", target="t", after={"note": "x" * 8_000})
+    AuditEntry.objects.bulk_create([copy(large) for _ in range(rows)], batch_size=500)
+    session = session_of(make_member(account=account, role=Role.ADMIN))
+    with front_door() as port, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:
+        readers = [socket.socket() for _ in range(5)]
+        with ExitStack() as opened:
+            for slow in map(opened.enter_context, map(closing, readers)):
+                slow.settimeout(PATIENCE)
+                slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                slow.connect(("127.0.0.1", port))
+                asked = f"GET /audit.csv HTTP/1.0\r\nHost: localhost\r\nCookie: sessionid={session}\r\n\r\n"
+                slow.sendall(asked.encode())
+                assert slow.recv(12).endswith(b" 200")
+            assert client.get("/audit", headers={"Cookie": f"sessionid={session}"}).status_code == 200
+            rest = b"".join(iter(lambda: readers[0].recv(1 << 20), b""))
+            assert rest.count(b"\r\n2") >= rows, "each line begins with its year"
+
+
+@pytest.mark.django_db(transaction=True)
 def test_the_api_refuses_as_an_api_does(monkeypatch: pytest.MonkeyPatch, local: Account) -> None:
     for name, value in (BUSY | {"SLIPWAY_API_AT_ONCE": "1", "SLIPWAY_WAITING": "1"}).items():
         monkeypatch.setenv(name, value)
@@ -127,9 +162,7 @@ def test_strangers_may_send_so_many_from_one_address_and_others_are_not_kept_wai
         monkeypatch.setenv(name, value)
     user = make_user(username="anna")
 
-    signed_in = Client()
-    signed_in.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
-    session = signed_in.cookies["sessionid"].value
+    session = session_of(user)
     with front_door() as port, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:
 
         def ask(path: str = "/sign-in", address: str = "192.0.2.1", **headers: str) -> httpx.Response:

@@ -9,7 +9,6 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db import connection
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -133,8 +132,6 @@ def _invite(request: SlipwayRequest, account: Account, form: InviteForm) -> Http
     )
     link = settings.SLIPWAY_URL + reverse("invitation", args=[token])
     step_aside()  # a mail server may take its time, and others want a place and a connection meanwhile
-    if not connection.in_atomic_block:
-        connection.close()
     return _page(request, more={"invited": invitation, "link": link, "mailed": mail_invitation(invitation, link)})
 
 

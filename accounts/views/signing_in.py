@@ -19,7 +19,6 @@ from allauth.utils import get_request_param
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import BadRequest, ImproperlyConfigured
-from django.db import connection
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -118,8 +117,6 @@ def _ask_provider(request: HttpRequest, provider_id: str, view: str) -> HttpResp
     from allauth.socialaccount.providers.openid_connect import views  # noqa: PLC0415
 
     step_aside()
-    if not connection.in_atomic_block:
-        connection.close()
     try:
         response: HttpResponse = getattr(views, view)(request, provider_id)
     except RedisError as error:
