@@ -3,8 +3,9 @@
 CONFIG is a JSON object: `module` and `job`, `shape`, `base_model`, `lora_rank`, `context`, `learning_rate` of the
 launch; `url` of Slipway's API; `dataset`, a file of rows as Slipway takes them, and its `format`; `evaluation`, another
 one or "", and its `evaluation_format`; `parameters` of the recipe; `renderer`, "" for the recipe's own choice;
-`folder`, where it may write. The API key comes in SLIPWAY_TRAINER_TOKEN. The recipe attaches to the launch's trainer,
-so it makes none and deletes none.
+`folder`, where it may write, and `logs`, where that stays; `cursor`, rows used up by the checkpoints of the attempt
+before, which the cookbook keeps in its log folder. The API key comes in SLIPWAY_TRAINER_TOKEN. The recipe attaches to
+the launch's trainer, so it makes none and deletes none.
 
 What the recipe's Config has under a name of ours is filled. Parameters that it does not have are named in the log, but
 for the schedule of the learning rate: without that nothing is run.
@@ -50,6 +51,7 @@ def main(path: Path) -> None:
     told["measured"] = (
         str(write_rows(Path(measured), told["evaluation_format"], folder / "measured.jsonl")) if measured else None
     )
+    keep_cursor(Path(told["logs"]), told["cursor"])
     recipe = importlib.import_module(told["module"])
     known = {field.name for field in dataclasses.fields(recipe.Config)}
     if left := list(not_taken(told, known)):
@@ -57,6 +59,13 @@ def main(path: Path) -> None:
     filled = {name: value for name, value in values(told).items() if name in known}
     print("Config:", json.dumps({name: str(value) for name, value in filled.items()}), flush=True)
     recipe.main(recipe.Config(**filled))
+
+
+def keep_cursor(logs: Path, cursor: dict[str, int]) -> None:
+    """Where the recipe goes on by it: it loads the newest checkpoint of its job by itself."""
+    logs.mkdir(parents=True, exist_ok=True)
+    if cursor:
+        (logs / "dataloader.json").write_text(json.dumps(cursor))
 
 
 def not_taken(told: dict[str, Any], known: set[str]) -> Iterator[str]:
@@ -78,7 +87,7 @@ def values(told: dict[str, Any]) -> dict[str, Any]:
     parameters = told["parameters"]
     percent = 0.0 if told["measured"] else float(parameters.get("evaluation_split", 0))
     given = {
-        "log_path": str(Path(told["folder"]) / "logs"),
+        "log_path": told["logs"],
         "base_model": told["base_model"],
         "dataset": told["rows"],
         "tokenizer_model": told["tokenizer"],

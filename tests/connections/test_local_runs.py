@@ -153,6 +153,13 @@ def test_one_that_is_asked_to_end_does_and_says_what_it_said(
     assert provider.runs.environment(checkout).state is EnvironmentState.READY, "it is still in use"
     provider.runs.stop(REFERENCE)
     assert ended(provider).state is AttemptState.CANCELLED
+    assert "goes on at its first row" in provider.runs.logs(REFERENCE, 0).text
+    again = replace(submission("wait"), reference=replace(REFERENCE, attempt=2))
+    start(provider, again)
+    wait_for(lambda: provider.runs.progress(again.reference).message == "waiting")
+    assert 'goes on at {"step-4": 16}' in provider.runs.logs(again.reference, 0).text
+    provider.runs.stop(again.reference)
+    wait_for(lambda: provider.runs.observe(again.reference).state in FINAL)
     provider.runs.forget_data(REFERENCE)
     assert not copy.exists()
     wait_for(lambda: left(provider) == [])

@@ -12,9 +12,13 @@ from connections.providers.local.recipe_environments import environment_of
 from connections.providers.loop_script import loop_settings, write_loop
 from connections.providers.official import module_of
 from connections.providers.runs import RunSpec
-from connections.providers.trainer_files import files
+from connections.providers.trainer_files import files, values
+from connections.providers.trainer_files.run_files import LONGEST_NAME
 
 CODE, VENV = "checkout", "venv"
+LOGS, CURSOR = "logs", "dataloader.json"
+"""Among its records, which stay; the file says how many rows had been used up at each checkpoint."""
+MOST_CHECKPOINTS = 20
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,19 @@ def config_of(spec: RunSpec, reference: Reference, directory: Path, trainer_envi
         "format": spec.dataset.format,
         "evaluation_format": spec.evaluation.format if spec.evaluation else "",
         "renderer": spec.renderer,
+        "logs": str(directory / files.RECORDS / LOGS),
+        "cursor": _cursor(directory, reference),
     }
+
+
+def _cursor(directory: Path, reference: Reference) -> dict[str, int]:
+    """How far the attempt before was at its checkpoints, as it wrote that; hostile until it is read."""
+    for number in range(reference.attempt - 1, 0, -1):
+        records = files.records_of(directory.with_name(str(number)))
+        if (told := files.read_json(records / LOGS / CURSOR)) is not None:
+            read = {values.plain(name[:LONGEST_NAME]): values.integer(rows) for name, rows in told.items()}
+            return {name: rows for name, rows in list(read.items())[-MOST_CHECKPOINTS:] if rows is not None}
+    return {}
 
 
 def _loop(spec: RunSpec, reference: Reference, data: dict[str, str]) -> str:
