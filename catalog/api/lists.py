@@ -8,7 +8,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from django.db.models import BigIntegerField, BooleanField, CharField, Q, TextField, Value
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import BigIntegerField, BooleanField, CharField, Q, QuerySet, TextField, Value
 from django.db.models.expressions import Combinable
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Coalesce
@@ -33,6 +34,7 @@ from catalog.queries import matching, models_matching
 from catalog.search import patterns
 from catalog.states import VersionState
 from catalog.trained_queries import trained_found
+from lists.prepared import Given, Prepared
 from wire import filters
 from wire.filters import FilterField, FilterKind
 from wire.names import parse_model_name
@@ -72,16 +74,20 @@ def _base_model(operator_: str, value: filters.Value) -> Q:
     if operator_ not in ("=", "!=") or parsed is None:
         return compare("wire_base_model", operator_, value)
     account, model = parsed
-    wanted = Q(shape__base_model__account__account_id=account, shape__base_model__model_id=_id_now(account, model))
+    named = _BY_ID.rows(account=account, model=model) or _BY_FORMER_ID.rows(account=account, models=[model])
+    wanted = Q(shape__base_model__in=sorted(named)[:1])
     return ~wanted if operator_ == "!=" else wanted
 
 
-def _id_now(account: str, model: str) -> str:
-    """The id that the base model has now: another one where only a former name is asked for. By indexes."""
-    of_account = BaseModel.objects.filter(account__account_id=account)
-    if of_account.filter(model_id=model).exists():
-        return model
-    return of_account.filter(former_ids__contains=[model]).values_list("model_id", flat=True).first() or model
+def _models(**wanted: Given) -> QuerySet[BaseModel, int]:
+    """The keys of the base models of an account that are so, of which there are few: without an order, by an index."""
+    of_account = BaseModel.objects.filter(account__account_id=Given("account", TextField()), **wanted)
+    return of_account.order_by().values_list("pk", flat=True)
+
+
+_BY_ID = Prepared(lambda: _models(model_id=Given("model", TextField())))
+_BY_FORMER_ID = Prepared(lambda: _models(former_ids__contains=Given("models", ArrayField(CharField()))))
+"""Asked where only a former name is known. Each by its index."""
 
 
 def _containing(names: str, value: filters.Value) -> Q:
