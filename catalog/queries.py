@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import (
+    BigIntegerField,
     Case,
     Count,
     Exists,
@@ -20,6 +21,7 @@ from django.db.models import (
     QuerySet,
     Subquery,
     Sum,
+    TextField,
 )
 from django.db.models.lookups import In
 
@@ -32,6 +34,7 @@ from catalog.states import VersionState
 from lists.filters import SortColumn
 from lists.orders import Order, behind, page_of
 from lists.pages import Page
+from lists.prepared import Among, Given, Prepared
 from wire.names import DEPLOYMENT_SHAPES, is_id, is_version_id, parse_model_name, parse_version_name
 
 PAGE = 100
@@ -71,9 +74,13 @@ Row = dict[str, Any]
 NO_FILTERS = CatalogFilters()
 
 
-def may_see(member_of: Collection[int]) -> Q:
+def may_see(member_of: Collection[int] | Given) -> Q:
     """Versions that the reader may see: those of their accounts, and what is public and validated."""
-    return Q(is_public=True, state=VersionState.VALIDATED) | Q(shape__account__in=list(member_of))
+    if isinstance(member_of, Given):
+        mine = Q(Among(F("shape__account"), member_of))
+    else:
+        mine = Q(shape__account__in=list(member_of))
+    return Q(is_public=True, state=VersionState.VALIDATED) | mine
 
 
 def listed(member_of: Collection[int], *kinds: ShapeKind) -> QuerySet[ShapeVersion]:
@@ -215,26 +222,40 @@ def _grouped_page(rows: QuerySet[ShapeVersion, Row], cursor: str) -> Page[Row]:
 
 def find_version(member_of: Collection[int], account: str, shape: str, version: str = "") -> ShapeVersion | None:
     """One version (the latest validated one where none is named) with all that its page shows, if it may be seen."""
-    return _find(_with_its_page, member_of, account, shape, version)
-
-
-def _find(
-    seen: Callable[[Collection[int], str, str], QuerySet[ShapeVersion]],
-    member_of: Collection[int],
-    account: str,
-    shape: str,
-    version: str,
-) -> ShapeVersion | None:
-    if not (is_id(account) and is_id(shape) and (version == "" or is_version_id(version))):
-        return None
-    mine = seen(member_of, account, shape)
-    return mine.filter(version_id=version).first() if version else mine.filter(is_latest_validated=True).first()
+    return _find(_FOR_ITS_PAGE, member_of, account, shape, version)
 
 
 def find_launched(member_of: Collection[int], account: str, shape: str, version: str = "") -> ShapeVersion | None:
     """The same, where trainers run from it: no deployment shape's. With its base model, without what its page adds."""
-    found = _find(_seen_with_model, member_of, account, shape, version)
+    found = _find(_TO_LAUNCH, member_of, account, shape, version)
     return found if found and found.trainer_mode else None
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """A version of a shape by its id, and the latest validated one."""
+
+    pinned: Prepared[ShapeVersion]
+    latest: Prepared[ShapeVersion]
+
+    @classmethod
+    def among(cls, seen: Callable[[Any, Any, Any], QuerySet[ShapeVersion]]) -> _Finding:
+        """Among what `seen` says of the accounts, and of account and id of a shape. There is one at most."""
+        account, shape = Given("account", TextField()), Given("shape", TextField())
+        mine, version = Given("mine", BigIntegerField()), Given("version", TextField())
+        return cls(
+            Prepared(lambda: seen(mine, account, shape).filter(version_id=version)),
+            Prepared(lambda: seen(mine, account, shape).filter(is_latest_validated=True)),
+        )
+
+
+def _find(finding: _Finding, member_of: Collection[int], account: str, shape: str, version: str) -> ShapeVersion | None:
+    if not (is_id(account) and is_id(shape) and (version == "" or is_version_id(version))):
+        return None
+    mine = list(member_of)
+    if version:
+        return finding.pinned.first(mine=mine, account=account, shape=shape, version=version)
+    return finding.latest.first(mine=mine, account=account, shape=shape)
 
 
 def find_linked(member_of: Collection[int], snapshot: Snapshot) -> ShapeVersion | None:
@@ -255,13 +276,16 @@ def find_newest(member_of: Collection[int], account: str, shape: str) -> ShapeVe
     return mine.order_by("-is_latest_validated", "-created_at", "-pk").first()
 
 
-def _with_its_page(member_of: Collection[int], account: str, shape: str) -> QuerySet[ShapeVersion]:
+def _with_its_page(member_of: Collection[int] | Given, account: Any, shape: Any) -> QuerySet[ShapeVersion]:
     return _seen_with_model(member_of, account, shape).select_related("successor__account", "created_by")
 
 
-def _seen_with_model(member_of: Collection[int], account: str, shape: str) -> QuerySet[ShapeVersion]:
+def _seen_with_model(member_of: Collection[int] | Given, account: Any, shape: Any) -> QuerySet[ShapeVersion]:
     seen = ShapeVersion.objects.filter(may_see(member_of), _of_shape(account, shape))
     return seen.select_related("shape__account", "shape__base_model__account")
+
+
+_FOR_ITS_PAGE, _TO_LAUNCH = _Finding.among(_with_its_page), _Finding.among(_seen_with_model)
 
 
 def latest_versions(
@@ -295,7 +319,7 @@ def named_versions(
     return {name: found[name] for name in names if name in found}
 
 
-def _of_shape(account: str, shape: str) -> Q:
+def _of_shape(account: Any, shape: Any) -> Q:
     return Q(shape__account__account_id=account, shape__shape_id=shape)
 
 

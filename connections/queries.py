@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import BigIntegerField, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import JSONObject
 
 from accounts.actors import Actor, require
@@ -13,25 +14,40 @@ from accounts.models import Account
 from accounts.roles import Right
 from connections.models import Connection, CookbookCheckout, Instance, PlaceForAccount
 from connections.states import ConnectionState
+from lists.prepared import Given, Prepared
 from wire.errors import NotFound, PermissionDenied
 
 _CHECKOUT = JSONObject(name="name", path="path", commit="commit", sdk="sdk")
 
 
-def usable_connections(account: Account | None) -> QuerySet[Connection]:
+def usable_connections(account: Account | None) -> list[Connection]:
     """Those that the account may use, in the order in which its launches try them, paused ones too.
 
     Each has the checkouts whose recipes are offered, as `checkouts`: JSON as `official.Checkout` is made of.
     That is the account's own order where it has one, and behind what that has the common one. Of nobody's account (a
     visitor who looks at a form) those that every account may use.
     """
-    living = living_connections().annotate(checkouts=ArraySubquery(CookbookCheckout.objects.values(json=_CHECKOUT)))
-    if account is None:
-        return living.filter(for_everyone=True)
-    lent = Q(for_everyone=True) | Q(owner=account) | Q(pk__in=account.connections.values("pk"))
-    own = PlaceForAccount.objects.filter(account=account, connection=OuterRef("pk"))
-    placed = living.filter(lent).annotate(own_place=Subquery(own.values("position")))
+    return _FOR_EVERYONE.rows() if account is None else _FOR_ACCOUNT.rows(account=account.pk)
+
+
+def _for_everyone() -> QuerySet[Connection, Any]:
+    return _with_checkouts().filter(for_everyone=True)
+
+
+def _for_account(account: int | Given) -> QuerySet[Connection, Any]:
+    lent = Connection.accounts.through.objects.filter(account_id=account)
+    own = PlaceForAccount.objects.filter(account_id=account, connection=OuterRef("pk"))
+    usable = Q(for_everyone=True) | Q(owner_id=account) | Q(pk__in=lent.values("connection_id"))
+    placed = _with_checkouts().filter(usable).annotate(own_place=Subquery(own.values("position")))
     return placed.order_by(F("own_place").asc(nulls_last=True), "position", "id")
+
+
+def _with_checkouts() -> QuerySet[Connection, Any]:
+    return living_connections().annotate(checkouts=ArraySubquery(CookbookCheckout.objects.values(json=_CHECKOUT)))
+
+
+_FOR_EVERYONE: Prepared[Connection] = Prepared(_for_everyone)
+_FOR_ACCOUNT: Prepared[Connection] = Prepared(lambda: _for_account(Given("account", BigIntegerField())))
 
 
 def has_own_order(account: Account) -> bool:
@@ -59,7 +75,7 @@ def visible_connections(actor: Actor, account: Account | None) -> QuerySet[Conne
 def lent_connections(actor: Actor, account: Account) -> QuerySet[Connection]:
     """Those that the account may use, for its admins. Errors: `NotFound`, `PermissionDenied`."""
     require(actor, account, Right.SEE_CONNECTIONS)
-    return usable_connections(account)
+    return _for_account(account.pk)
 
 
 def find_visible_connection(actor: Actor, account: Account | None, name: str) -> Connection:

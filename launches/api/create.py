@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from django.db.models import BigIntegerField, QuerySet, TextField
+
 from accounts.actors import Actor, require
 from accounts.models import Account
 from accounts.roles import Right
@@ -21,6 +23,7 @@ from launches.offers import refusal_sentence
 from launches.placement import connections_of, default_offer
 from launches.resolve import CONNECTION, WHEN_INTERRUPTED
 from launches.subjects import subject_of
+from lists.prepared import Given, Prepared
 from wire.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Violation
 from wire.names import SHAPE_FORM, VERSION_FORM, is_id, parse_version_name, refuse_name
 
@@ -70,8 +73,16 @@ def refuse_taken(account: Account, job: str) -> None:
 
     Asked before what the request names is looked at: one that is repeated finds its job, whatever became of that.
     """
-    if Launch.objects.filter(account=account, job_id=job if is_id(job) else "").exists():
+    if _OF_ID.rows(account=account.pk, job=job if is_id(job) else ""):
         raise AlreadyExists(f"The job id {job} is taken in {account.account_id}. Choose another.")
+
+
+def _of_id() -> QuerySet[Launch, int]:
+    of_id = Launch.objects.filter(account_id=Given("account", BigIntegerField()), job_id=Given("job", TextField()))
+    return of_id.values_list("pk", flat=True)
+
+
+_OF_ID = Prepared(_of_id)
 
 
 def only_checks(query: Mapping[str, str]) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists
+from django.db.models import BigIntegerField, Exists, QuerySet, TextField
 
 from accounts.actors import SYSTEM, Actor, require
 from accounts.domain.record import record
@@ -32,6 +32,7 @@ from launches.search import launch_search_text
 from launches.space import require_space
 from launches.subjects import asked_subject
 from launches.validation_runs import ValidationRun, place_validation, refuse_validation_run
+from lists.prepared import Given, Prepared
 from queues.hints import hint_on_commit
 from wire.errors import (
     AlreadyExists,
@@ -149,11 +150,9 @@ def _hold(actor: Actor, launch: Launch, validation_run: ValidationRun | None, as
     Errors: as above; `AlreadyExists` where the connection runs an adopted launch under the name of this one.
     """
     version, account = launch.shape_version, launch.account
-    adopted = Launch.objects.filter(
-        connection=launch.connection, adopted_account=account.account_id, adopted_job=launch.job_id
+    found = _HELD.first(
+        version=version.pk, connection=launch.connection_id, account=account.account_id, job=launch.job_id
     )
-    held = ShapeVersion.objects.select_for_update(no_key=True, of=("self",)).annotate(is_taken=Exists(adopted))
-    found = held.filter(pk=version.pk).first()
     if found is None:
         raise NotFound(f"{version.name} was deleted. Choose another version or shape.")
     if found.is_taken:
@@ -162,7 +161,21 @@ def _hold(actor: Actor, launch: Launch, validation_run: ValidationRun | None, as
     _permit(actor, found, validation_run)
     if as_latest and not found.is_latest_validated:
         raise Conflict(f"{version.name} is not the latest version any more. Look at what changed, and choose one.")
-    return found
+    return cast(ShapeVersion, found)
+
+
+def _held() -> QuerySet[ShapeVersion, Any]:
+    """The version, and whether its connection runs an adopted launch under the name."""
+    adopted = Launch.objects.filter(
+        connection_id=Given("connection", BigIntegerField()),
+        adopted_account=Given("account", TextField()),
+        adopted_job=Given("job", TextField()),
+    )
+    held = ShapeVersion.objects.select_for_update(no_key=True, of=("self",)).annotate(is_taken=Exists(adopted))
+    return held.filter(pk=Given("version", BigIntegerField()))
+
+
+_HELD: Prepared[Any] = Prepared(_held)
 
 
 def _hold_base(launch: Launch, version: ShapeVersion) -> None:
