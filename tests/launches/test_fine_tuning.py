@@ -16,16 +16,20 @@ from accounts.models import Account, User
 from accounts.scopes import Scope
 from catalog.fields.launch_fields import newest_edition
 from catalog.fields.narrowing import narrow
+from connections.kinds import CONTROL_PLANE
 from connections.models import Connection, CookbookCheckout
 from connections.providers.base import CheckpointKind, MetricPage
 from connections.providers.evaluations import EvaluationRecord, RunPlan, Sample
 from connections.providers.spec import NO_RECIPE, TrainerMode, TrainerSpec
 from connections.providers.states import AttemptState
+from connections.sealing import seal
+from connections.states import ConnectionState
 from datasets.models import TokenCount
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import claim_attempt
 from launches.models import Launch
 from tests.api.makers import make_caller
+from tests.connections.remote import make_connection
 from tests.datasets.makers import lines, make_dataset
 from tests.launches.makers import NOW, attempt_of, bring_to, make_launch, make_tiny_version, metric, seen
 from tests.launches.weights import make_checkpoint
@@ -171,6 +175,25 @@ def test_what_is_trained_on_measures_nothing_and_a_recipe_that_measures_nothing_
     shown = {name: text(signed_in.get(form(version) + f"?recipe=official/{name}_loop")) for name in ("sft", "dpo")}
     assert 'name="dataset"' in shown["dpo"] and 'name="evaluation_dataset"' not in shown["dpo"]
     assert 'name="evaluation_dataset"' in shown["sft"]
+
+
+def test_the_recipes_field_says_what_cannot_be_had_where_it_goes(signed_in: Client, local: Account) -> None:
+    config = {"url": "https://there.example", "accounts": "local=local"}
+    make_connection(name="there", kind=CONTROL_PLANE, config=config, secret=seal("a key"))
+    lora, full = make_tiny_version(), make_tiny_version(mode=TrainerMode.POLICY_TRAINER)
+
+    def hint(version: Any, where: str) -> str:
+        return text(signed_in.get(f"{form(version)}?connection={where}"))
+
+    theirs = "The trainer there is not Slipway's own: recipes drive it from this machine, and write no samples."
+    assert f"once it runs. {theirs}<" in hint(lora, "there")
+    assert f"once it runs. {theirs} dpo needs a LoRA shape there.<" in hint(full, "there")
+    assert theirs not in hint(lora, "local")
+    Connection.objects.filter(name="local").update(state=ConnectionState.RETIRED, retired_at=timezone.now())
+    nowhere = "would drive it from this machine, where no connection lets anything run."
+    assert nowhere in hint(lora, "there") and ">dpo" not in hint(lora, "there")
+    refused = text(signed_in.post(form(lora), {"recipe": "dpo", "version": lora.version_id, "idempotency_key": "k"}))
+    assert f"'dpo' is not a recipe here. Use none. Slipway's own recipes {nowhere}" in refused
 
 
 def test_what_the_version_narrows_is_the_limit_of_form_api_and_record(
