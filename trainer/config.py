@@ -16,6 +16,7 @@ POLICY, LORA, FORWARD_ONLY = "POLICY_TRAINER", "LORA_TRAINER", "FORWARD_ONLY"
 MODES = (POLICY, LORA, FORWARD_ONLY)
 VALIDATION = "validation"
 RECIPES = ("none", "sample-sft", VALIDATION, *declared.NAMES)
+PRECISIONS = FLOAT32, BFLOAT16 = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,10 @@ class TrainerConfig:
     max_context_length   tokens of one sequence, at most
     activation_checkpointing  whether layers are computed again for their gradients, which takes time and saves memory;
                          None: where the memory would not suffice otherwise
+    precision            in which passes are computed, the parameters that are trained and their optimizer in float32
+                         in any case; None: bfloat16 on GPUs, else float32
+    nodes, processes     of how many nodes it has one process for each of so many GPUs, over which parameters are
+                         sharded; on each node it is started once, with its number in SLURM_NODEID
     inactivity_timeout_s seconds without a call (probes excepted) after which the process stops itself
     port                 0: any free one; endpoint.json says which
     resume_from          checkpoint of this job from which the recipe goes on
@@ -59,6 +64,9 @@ class TrainerConfig:
     learning_rate: float | None = None
     max_context_length: int = 2048
     activation_checkpointing: bool | None = None
+    precision: str | None = None
+    nodes: int = 1
+    processes: int = 1
     recipe: str = "none"
     recipe_steps: int = 60
     inactivity_timeout_s: float = 3600
@@ -90,12 +98,14 @@ _PATHS = (
     "evaluation",
 )
 _TEXTS = ("job", "base_model", "host", "resume_from", "start_from", "dataset_sha256", "evaluation_sha256")
-_CHOICES = {"trainer_mode": MODES, "recipe": RECIPES}
+_CHOICES = {"trainer_mode": MODES, "recipe": RECIPES, "precision": PRECISIONS}
 _INTEGERS = {
     "lora_rank": (0, 1024),
     "max_context_length": (1, 10_000_000),
     "recipe_steps": (1, 1_000_000),
     "port": (0, 65535),
+    "nodes": (1, 10_000),
+    "processes": (1, 64),
     "start_step": (0, 2**31 - 1),
     "extra_steps": (0, 100_000_000),
 }
@@ -104,6 +114,7 @@ _NULLABLE = (
     "models_root",
     "learning_rate",
     "activation_checkpointing",
+    "precision",
     "resume_from",
     "start_from",
     "dataset",

@@ -17,5 +17,9 @@ class NoSpaceError(OperationError):
     """There is no space on the disk for what was to be written; nothing was, and the same may be tried again."""
 
 
+class OutOfStepError(Exception):
+    """One rank could not do its part of an operation, so no rank can go on; the text says why."""
+
+
 class ConfigError(Exception):
     """CONFIG.json or the environment does not describe a trainer that can run; the text names field and remedy."""

@@ -21,6 +21,8 @@ from transformers import AutoModelForCausalLM
 from trainer.adapters import ADAPTER_WEIGHTS, Adapter
 from trainer.errors import OperationError
 from trainer.models import base_facts
+from trainer.ranks.files import tensors_of, write_model_files
+from trainer.ranks.group import Group
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -35,10 +37,20 @@ TOKENIZER_FILES = (
 )
 
 
-def write_model(module: Any, base: Path, directory: Path) -> str:
-    """Write a whole model into the directory. Returns the precision of its weights."""
-    module.save_pretrained(directory)
-    _copy_tokenizer(base, directory)
+def write_model(module: Any, base: Path, directory: Path, group: Group | None = None) -> str:
+    """Write a whole model into the directory. Returns the precision of its weights.
+
+    Of one that several ranks have a part of rank 0 writes what all give it, a file at a time: but for one whose files
+    are named otherwise than its parameters (experts), which transformers gathers whole in the memory of rank 0's node.
+    """
+    if group is None or group.size == 1 or getattr(module, "_weight_conversions", None):
+        module.save_pretrained(directory)
+    else:
+        write_model_files(directory, tensors_of(module), group.rank)
+        for part in (module.config, module.generation_config) if group.rank == 0 else ():
+            part.save_pretrained(directory)
+    if group is None or group.rank == 0:
+        _copy_tokenizer(base, directory)
     return precision_of(module)
 
 

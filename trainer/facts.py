@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +31,8 @@ class BaseFacts:
     comes_apart: bool
 
 
-def base_facts(module: Any) -> BaseFacts:
+def base_facts(module: Any, compute: Callable[[Any, Callable[[], Any]], Any] | None = None) -> BaseFacts:
+    """`compute` runs a function while the module is whole; None: it is whole."""
     output = module.get_output_embeddings()
     linear = {
         name: part
@@ -43,7 +45,7 @@ def base_facts(module: Any) -> BaseFacts:
         architecture=str(module.config.model_type),
         linear={name: sum(part.weight.shape) for name, part in linear.items()},
         output=next((name for name, part in linear.items() if part is output), None),
-        comes_apart=comes_apart(module, module.device),
+        comes_apart=comes_apart(module, module.device, compute or (lambda _, function: function())),
     )
 
 

@@ -16,6 +16,7 @@ from trainer.metrics import MetricsLog
 from trainer.models import ModelHost
 from trainer.operations.forward import MICRO_BATCH_TOKENS
 from trainer.operations.parts import Parts
+from trainer.ranks.group import Group
 from trainer.sessions import Sessions
 from trainer.tiny_model import base_directory
 
@@ -24,17 +25,20 @@ log = logging.getLogger(__name__)
 _LARGER = "Launch a shape with more memory, or one of a smaller model."
 
 
-def load_parts(config: TrainerConfig, checkpoints: Checkpoints, sessions: Sessions) -> tuple[Parts, Path]:
-    """Load the base model, on the GPU where there is one. Returns what operations need, and the model's directory."""
+def load_parts(config: TrainerConfig, checkpoints: Checkpoints, sessions: Sessions, group: Group) -> tuple[Parts, Path]:
+    """Load the base model, on the GPU where there is one. Returns what operations need, and the model's directory.
+
+    With more ranks than one each loads its part, and rank 0 alone keeps records.
+    """
     started = time.monotonic()
     sampler = Checkpoints(config.checkpoints.parent / FOLDERS[SAMPLER], config.jobs_root, config.job, SAMPLER)
-    for store in (checkpoints, sampler):
+    for store in (checkpoints, sampler) if group.rank == 0 else ():
         store.remove_unfinished()
-    device = choose_device()
+    device = choose_device(group.rank % config.processes, config.processes)
     log.info("loading model %s on %s", config.model_directory or f"{config.base_model} (demo)", device)
     directory = base_directory(config.model_directory, config.model_cache, config.base_model)
-    host = ModelHost(config, sessions, device)
-    host.plan = _plan(config, directory, device)
+    host = ModelHost(config, sessions, device, group)
+    host.plan = group.agree(lambda: _plan(config, directory, device, host.in_bfloat16))
     with within_memory("the parameters of the model", _LARGER):
         facts = host.load(directory)
     seconds = time.monotonic() - started
@@ -50,10 +54,11 @@ def load_parts(config: TrainerConfig, checkpoints: Checkpoints, sessions: Sessio
             "%s computes the logits of a batch all at once, for they come from more than its head alone",
             facts.architecture,
         )
-    return Parts(config, host, checkpoints, sampler, MetricsLog(config.directory / "metrics.jsonl")), directory
+    records = MetricsLog(config.directory / "metrics.jsonl" if group.rank == 0 else None)
+    return Parts(config, host, checkpoints, sampler, records, group), directory
 
 
-def _plan(config: TrainerConfig, directory: Path, device: torch.device) -> Plan | None:
+def _plan(config: TrainerConfig, directory: Path, device: torch.device, in_bfloat16: bool) -> Plan | None:
     """What is planned, with activation checkpointing where it is asked for or the memory needs it; None: unknown."""
     free, backward = available_bytes(device), config.trainer_mode != FORWARD_ONLY
     whole = config.trainer_mode == POLICY
@@ -66,6 +71,8 @@ def _plan(config: TrainerConfig, directory: Path, device: torch.device) -> Plan 
             as_saved=not whole and device.type != "cpu",
             tokens=max(MICRO_BATCH_TOKENS, config.max_context_length),
             checkpointing=checkpointing,
+            ranks=config.nodes * config.processes,
+            in_bfloat16=in_bfloat16,
         )
 
     try:
@@ -75,7 +82,13 @@ def _plan(config: TrainerConfig, directory: Path, device: torch.device) -> Plan 
     except Exception as error:  # its code may not run without content; that is no reason not to train it
         log.info("memory is not planned: %s: %s", type(error).__name__, error)
         return None
-    log.info("memory planned %s%s; free %s", chosen, " (checkpointing)" if checkpointing else "", size_of(free))
+    log.info(
+        "memory planned%s %s%s; free %s",
+        " for each rank" if config.nodes * config.processes > 1 else "",
+        chosen,
+        " (checkpointing)" if checkpointing else "",
+        size_of(free),
+    )
     if chosen.total > free:
         log.warning("that is more than there is: shorten the context, train a LoRA adapter, or %s", _LARGER.lower())
     return Plan(chosen, checkpointing)

@@ -43,16 +43,17 @@ def halves(module: Any) -> Halves:
     return Halves(causal.base_model, causal.get_output_embeddings())
 
 
-def comes_apart(module: Any, device: torch.device) -> bool:
+def comes_apart(module: Any, device: torch.device, compute: Callable[[Any, Callable[[], Any]], Any]) -> bool:
     """Whether its halves make the logits that it makes itself: some models scale or cap what comes out of the head.
 
     Both are compared with a head whose output is `_LARGE`: a cap leaves small logits nearly as they are.
+    `compute` runs a function while the module is whole.
     """
     parts, tokens = halves(module), torch.tensor([[0, 1]], device=device)
     if parts.head is None or parts.body is module:
         return False
     with torch.no_grad():
-        alone = parts.head(parts.hidden(tokens))
+        alone = compute(module, lambda: parts.head(parts.hidden(tokens)))
         times = _LARGE / max(float(alone.abs().max()), _LEAST)
         grown = parts.head.register_forward_hook(lambda _module, _given, made: made * times)
         try:

@@ -23,6 +23,7 @@ from trainer.errors import OperationError
 from trainer.logprobs import LOGITS_BYTES, halves
 
 FLOAT = 4
+BFLOAT16_BYTES = 2
 TRAINED_COPIES = 4
 """Of each trained parameter: its value, its gradient, and the two moments of AdamW."""
 LOGITS_COPIES = 4
@@ -33,20 +34,24 @@ _PROBE = 32
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """Bytes at most, by part. optimizer: the two moments of AdamW. gradients, optimizer: of one trained model."""
+    """Bytes at most on a rank, by part. gradients and optimizer (the two moments of AdamW) are of one trained model.
+
+    gathered: of parameters that lie elsewhere or in another precision, what is there while they compute.
+    """
 
     parameters: int
     gradients: int
     optimizer: int
     activations: int
     logits: int
+    gathered: int = 0
 
     @property
     def total(self) -> int:
         return sum(asdict(self).values())
 
     def __str__(self) -> str:
-        parts = ", ".join(f"{name} {size_of(value)}" for name, value in asdict(self).items())
+        parts = ", ".join(f"{name} {size_of(value)}" for name, value in asdict(self).items() if value)
         return f"{size_of(self.total)}: {parts}"
 
 
@@ -64,9 +69,17 @@ def size_of(value: float) -> str:
 
 
 def plan_memory(
-    directory: Path, *, whole: bool, backward: bool, as_saved: bool, tokens: int, checkpointing: bool
+    directory: Path,
+    *,
+    whole: bool,
+    backward: bool,
+    as_saved: bool,
+    tokens: int,
+    checkpointing: bool,
+    ranks: int = 1,
+    in_bfloat16: bool = False,
 ) -> MemoryPlan:
-    """What a model of that directory takes with `tokens` in a pass.
+    """What a model of that directory takes with `tokens` in a pass of a rank, of so many.
 
     whole: all its parameters are trained; backward: passes have gradients; as_saved: its weights stay in the precision
     of its files, else they are float32. An adapter's own parameters are left out. Raises OSError or ValueError where
@@ -76,13 +89,30 @@ def plan_memory(
     weight_bytes = config.dtype.itemsize if as_saved and config.dtype else FLOAT
     with torch.device("meta"):
         module = AutoModelForCausalLM.from_config(config).eval()
+    if in_bfloat16:
+        module = module.to(torch.bfloat16)
     if checkpointing:
         checkpoint_layers(module)
-    parameters = sum(parameter.numel() for parameter in module.parameters())
-    moved = parameters * FLOAT if whole else 0
+    parameters = _count(module)
+    own = -(-parameters // ranks)
+    moved = own * FLOAT if whole else 0
     logits = LOGITS_COPIES * LOGITS_BYTES
     activations = _activations(module, checkpointing) * tokens if backward else 0
-    return MemoryPlan(parameters * weight_bytes, moved, 2 * moved, activations, logits)
+    if ranks > 1:  # with their gradients, which are given away once a layer is done
+        gathered = _gathered(module) * (BFLOAT16_BYTES if in_bfloat16 else FLOAT) * (2 if whole else 1)
+    else:  # autocast keeps what it has cast until a pass is over
+        gathered = parameters * BFLOAT16_BYTES if in_bfloat16 and weight_bytes == FLOAT else 0
+    return MemoryPlan(own * weight_bytes, moved, 2 * moved, activations, logits, gathered)
+
+
+def _count(module: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _gathered(module: torch.nn.Module) -> int:
+    """Parameters outside of layers, and those of the two largest layers."""
+    layers = [_count(part) for part in module.modules() if isinstance(part, GradientCheckpointingLayer)]
+    return _count(module) - sum(layers) + sum(sorted(layers)[-2:])
 
 
 def checkpoint_layers(module: Any) -> None:

@@ -43,32 +43,36 @@ class StepRecord:
 class MetricsLog:
     """Appends records, numbered from 1, going on where an existing file ends.
 
-    What the disk refuses is kept and written with a later record: no step fails for want of its record.
+    What the disk refuses is kept and written with a later record: no step fails for want of its record. Without a path
+    nothing is kept.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._number = _last_number(path)
+        self._number = _last_number(path) if path else 0
         self._unwritten: list[str] = []
 
     def append(self, record: DataclassInstance) -> None:
+        if self._path is None:
+            return
         self._number += 1
         values = {"number": self._number, **asdict(record), "time": now()}
         self._unwritten.append(json.dumps({key: finite(value) for key, value in values.items()}) + "\n")
         try:
-            self._write("".join(self._unwritten).encode())
+            _write(self._path, "".join(self._unwritten).encode())
         except OSError as error:
             log.warning("%d records wait to be written: %s", len(self._unwritten), error.strerror or error)
         else:
             self._unwritten.clear()
 
-    def _write(self, lines: bytes) -> None:
-        """All of them or nothing: a torn line would hide the one after it. Errors: OSError."""
-        with self._path.open("ab", buffering=0) as file:
-            before = file.tell()
-            if file.write(lines) != len(lines):
-                file.truncate(before)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+def _write(path: Path, lines: bytes) -> None:
+    """All of them or nothing: a torn line would hide the one after it. Errors: OSError."""
+    with path.open("ab", buffering=0) as file:
+        before = file.tell()
+        if file.write(lines) != len(lines):
+            file.truncate(before)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def finite(value: Any) -> Any:

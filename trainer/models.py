@@ -8,26 +8,31 @@ client; a frozen reference model is the base itself. All calls come from the one
 
 from __future__ import annotations
 
+import random
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
+from torch.distributed.tensor import DTensor
 from transformers import AutoModelForCausalLM
 
-from trainer.config import FORWARD_ONLY, POLICY, TrainerConfig
+from trainer.config import BFLOAT16, FLOAT32, FORWARD_ONLY, POLICY, TrainerConfig
 from trainer.errors import OperationError
 from trainer.facts import BaseFacts, adapted_modules, base_facts
 from trainer.memory import FLOAT, TRAINED_COPIES, Plan, available_bytes, checkpoint_layers, size_of
+from trainer.ranks.group import Alone, Group
+from trainer.ranks.sharding import COMPUTE, load_sharded
 from trainer.sessions import Sessions
 from trainer.wire import CreateModel
 
+T = TypeVar("T")
 MODELS_AT_ONCE = 64
 """Of those that are trained: what comes first is the end of the memory."""
 
@@ -77,8 +82,14 @@ class HeldModel:
     @property
     def promised_bytes(self) -> int:
         """What it will take beyond what it has: gradients, and the moments of the optimizer until it has stepped."""
-        count = sum(parameter.numel() for parameter in self.parameters)
+        count = sum(local(parameter).numel() for parameter in self.parameters)
         return count * FLOAT * (1 if self.optimizer is not None else TRAINED_COPIES - 1)
+
+    @property
+    def held_bytes(self) -> int:
+        """What it has, without what is the base's."""
+        count = sum(local(parameter).numel() for parameter in self.parameters)
+        return count * FLOAT * TRAINED_COPIES - self.promised_bytes
 
     def ensure_optimizer(self) -> torch.optim.AdamW:
         """The AdamW of this model, made on first use; each step sets its own learning rate and moments."""
@@ -93,10 +104,14 @@ class HeldModel:
 
 
 class ModelHost:
-    """Loads the base and makes, finds and drops the models of clients."""
+    """Loads the base and makes, finds and drops the models of clients: on every rank the same, in the same order."""
 
-    def __init__(self, config: TrainerConfig, sessions: Sessions, device: torch.device) -> None:
+    def __init__(
+        self, config: TrainerConfig, sessions: Sessions, device: torch.device, group: Group | None = None
+    ) -> None:
         self._config = config
+        self._group = group or Alone()
+        self.in_bfloat16 = (config.precision or default_precision(device)) == BFLOAT16
         self._sessions = sessions
         self.directory = Path()
         self._unused: Any = None
@@ -109,7 +124,9 @@ class ModelHost:
         """Load the base from a Hugging Face model directory. Raises OSError or ValueError where it is not one."""
         self.directory = directory
         self._unused = self._load_base()
-        self.facts = base_facts(self._unused)
+        with self.in_precision():
+            self.facts = base_facts(self._unused, self.compute)
+        self._rest(self._unused)
         return self.facts
 
     def get(self, model_id: str) -> HeldModel:
@@ -125,6 +142,19 @@ class ModelHost:
     @contextmanager
     def active(self, model: HeldModel) -> Iterator[Any]:
         """The module to call for `model`: with its adapter switched on, or with none where it is the bare base."""
+        try:
+            with self._switched_to(model) as module:
+                yield module
+        finally:
+            self._rest(model.module if model.module is not None else self._shared)
+
+    def _rest(self, module: Any) -> None:
+        """A pass without gradients leaves what is outside of layers whole, and the next step would not reach that."""
+        if self._group.size > 1:
+            _causal(module).reshard()
+
+    @contextmanager
+    def _switched_to(self, model: HeldModel) -> Iterator[Any]:
         if model.module is not None:
             yield model.module
         elif model.rank:
@@ -138,13 +168,24 @@ class ModelHost:
         else:
             yield self._shared
 
+    def compute(self, module: Any, function: Callable[[], T]) -> T:
+        """What the function computes with the module, in the precision of passes; what it needs is whole meanwhile."""
+        with self.in_precision():
+            return getattr(_causal(module), COMPUTE)(function) if self._group.size > 1 else function()
+
+    def in_precision(self) -> torch.autocast:
+        """The precision of passes, for a module that is called as a whole."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.in_bfloat16)
+
     def create(self, request: CreateModel) -> HeldModel:
         """Make a model from the base weights. Raises OperationError where the launch does not allow it."""
         check_create(request, self._config)
-        self._make_room(request)
-        if request.seed is not None:
-            torch.manual_seed(request.seed)
-        model = HeldModel(f"model-{uuid.uuid4().hex[:12]}", request.session_id)
+        name, seed, unwanted = self._group.agree(lambda: self._decide(request))
+        for each in unwanted:
+            self.unload(each)
+        if seed is not None:
+            torch.manual_seed(seed)
+        model = HeldModel(name, request.session_id)
         if self._config.trainer_mode == POLICY and not request.base_only:
             model.module = self._take_base().requires_grad_(True)
             model.parameters = list(model.module.parameters())
@@ -165,34 +206,52 @@ class ModelHost:
         else:
             self._shared = self._shared.unload()
 
-    def _make_room(self, request: CreateModel) -> None:
-        """Where the trainer is full, drop models of clients that went away, the longest unused first."""
-        while short := self._shortage(request):
+    def _decide(self, request: CreateModel) -> tuple[str, int | None, list[str]]:
+        """What all ranks have to do alike: the model's id, its seed, and which models make room for it."""
+        # Adapters are whole on every rank, and have to begin as the same there.
+        seed = random.getrandbits(32) if request.seed is None and self._group.size > 1 else request.seed
+        return f"model-{uuid.uuid4().hex[:12]}", seed, self._in_the_way(request)
+
+    def _in_the_way(self, request: CreateModel) -> list[str]:
+        """Where the trainer is full, models of clients that went away, the longest unused first.
+
+        Raises OperationError where that makes no room.
+        """
+        unwanted: list[str] = []
+        while short := self._shortage(request, unwanted):
             silent = [
                 model
                 for model in self._models.values()
-                if model.trainable and self._sessions.is_silent(model.session_id, model.last_used)
+                if model.trainable
+                and model.id not in unwanted
+                and self._sessions.is_silent(model.session_id, model.last_used)
             ]
             if not silent:
                 raise OperationError(f"{short} Unload a model (unload_model), then try again.")
-            self.unload(min(silent, key=lambda model: model.last_used).id)
+            unwanted.append(min(silent, key=lambda model: model.last_used).id)
+        return unwanted
 
-    def _shortage(self, request: CreateModel) -> str:
-        """Why there is no room for one more model; empty where there is. Frozen ones take none but the base's."""
-        trained = [model for model in self._models.values() if model.trainable]
+    def _shortage(self, request: CreateModel, without: list[str]) -> str:
+        """Why there is no room for one more model without those; empty where there is.
+
+        Frozen ones take none but the base's.
+        """
+        trained = [model for model in self._models.values() if model.trainable and model.id not in without]
         needed = self._needed_bytes(request)
         if needed and len(trained) >= MODELS_AT_ONCE:
             return f"This trainer holds {MODELS_AT_ONCE} models that are trained already."
         free = available_bytes(self.device) - sum(model.promised_bytes for model in trained)
+        free += sum(self._models[name].held_bytes for name in without)
         if not needed or needed <= free:
             return ""
         return f"Another model takes {size_of(needed)}, and {size_of(max(0, free))} of the memory are free."
 
     def _needed_bytes(self, request: CreateModel) -> int:
         """What it takes with its gradients and the moments of its optimizer, beyond what is loaded already."""
-        weights = 0 if self._unused is not None else self.facts.parameters * FLOAT
+        whole = self.facts.parameters * FLOAT // self._group.size
+        weights = 0 if self._unused is not None else whole
         if self._config.trainer_mode == POLICY and not request.base_only:
-            return weights + self.facts.parameters * FLOAT * (TRAINED_COPIES - 1)
+            return weights + whole * (TRAINED_COPIES - 1)
         shared = weights if self._shared is None else 0
         if not request.rank or request.base_only:
             return shared
@@ -224,17 +283,36 @@ class ModelHost:
     def _load_base(self) -> Any:
         trained = self._config.trainer_mode == POLICY
         dtype = torch.float32 if trained or self.device.type == "cpu" else "auto"
-        module = AutoModelForCausalLM.from_pretrained(self.directory, local_files_only=True, dtype=dtype)
-        # Evaluation mode throughout: a loss that a client differentiates must not depend on dropout.
-        module.to(self.device)  # type: ignore[arg-type]  # its stubs leave out devices
-        return self._settle(module.requires_grad_(False))
+        if self._group.size > 1:
+            module = load_sharded(self.directory, self._group.size, dtype, in_bfloat16=self.in_bfloat16)
+        else:
+            module = AutoModelForCausalLM.from_pretrained(self.directory, local_files_only=True, dtype=dtype)
+            module.to(self.device)
+        # Evaluation mode throughout: a loss that a client differentiates must not depend on dropout. What is sharded
+        # keeps for good whether it has gradients.
+        return self._settle(module.requires_grad_(trained and self._group.size > 1))
 
     def _settle(self, module: Any) -> Any:
         """Evaluation mode, but for what decides that layers are computed again."""
         module.eval()
         if self.plan is not None and self.plan.checkpointing:
-            checkpoint_layers(module.get_base_model() if isinstance(module, PeftModel) else module)
+            checkpoint_layers(_causal(module))
         return module
+
+
+def _causal(module: Any) -> Any:
+    """The model of transformers, with the adapters that are in it."""
+    return module.get_base_model() if isinstance(module, PeftModel) else module
+
+
+def local(parameter: torch.Tensor) -> torch.Tensor:
+    """What of a parameter lies on this rank."""
+    return parameter.to_local() if isinstance(parameter, DTensor) else parameter
+
+
+def default_precision(device: torch.device) -> str:
+    """Processors are slower in bfloat16 than in float32, or no faster."""
+    return FLOAT32 if device.type == "cpu" else BFLOAT16
 
 
 def check_create(request: CreateModel, config: TrainerConfig) -> None:

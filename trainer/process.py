@@ -48,12 +48,11 @@ class ServingProcess:
         start_thread("model", start)
         while self.outcome.ending is None:
             time.sleep(TICK_S)
+            check()  # first: who sends a signal may do so because of what is found here
             if self._signal:
                 self.outcome.end("TERMINATED", f"Stopped by {signal.Signals(self._signal).name}.")
             elif not server.is_alive():
                 self.outcome.end("ERROR", "The HTTP server stopped.")
-            else:
-                check()
         ending = self.outcome.ending
         try:
             write_json(self._directory / "exit-reason.json", {"reason": ending.reason, "message": ending.message})

@@ -17,6 +17,9 @@ from trainer.durable import write_json
 from trainer.errors import OperationError
 from trainer.outcome import Ending
 from trainer.process import ServingProcess
+from trainer.ranks.crew import Crew
+from trainer.ranks.places import RankPlace
+from trainer.ranks.roll import Roll
 from trainer.recipes import declared
 from trainer.server import make_app
 from trainer.service import Service
@@ -25,13 +28,20 @@ from trainer.work import Work
 
 if TYPE_CHECKING:
     from trainer.operations.parts import Parts
+    from trainer.ranks.group import Group
+    from trainer.service import Runner
 
 log = logging.getLogger(__name__)
 
 
 class Runtime:
-    def __init__(self, config: TrainerConfig, token: str) -> None:
+    def __init__(self, config: TrainerConfig, token: str, place: RankPlace, path: Path) -> None:
+        """`path` is that of CONFIG.json, which further processes read, too."""
         self.config = config
+        self._place = place
+        self._path = path
+        self._roll = Roll(config.directory, place.rank, place.size)
+        self._crew = Crew(place, self._roll)
         self.process = ServingProcess(config.directory, config.host, config.port)
         self.sessions = Sessions(self._note_session)
         self.work = Work()
@@ -42,6 +52,9 @@ class Runtime:
 
     def run(self) -> Ending:
         """Serve until something ends the process; write exit-reason.json and return why."""
+        if self._place.size > 1:
+            self._roll.call()
+            self._crew.start(self._path, self._token)
         app = make_app(self.service, self.work, self.sessions, self._token)
         return self.process.run(app, self._load, self._check)
 
@@ -49,6 +62,8 @@ class Runtime:
         write_json(self.config.directory / "session.json", {"opened": True})
 
     def _check(self) -> None:
+        if self._place.size > 1 and (lost := self._crew.lost()):
+            self.process.outcome.end("ERROR", lost)
         if self._recipe_running or self.work.waiting or not self.service.is_ready:
             self.sessions.touch()
         elif self.sessions.idle_seconds > self.config.inactivity_timeout_s:
@@ -62,14 +77,35 @@ class Runtime:
         from trainer.operations.table import run_operation  # noqa: PLC0415
 
         try:
-            parts, directory = load_parts(self.config, self.checkpoints, self.sessions)
+            group = self._meet()
+            parts, directory = load_parts(self.config, self.checkpoints, self.sessions, group)
         except Exception as error:
             self.process.fail("The model could not be loaded", error)
             return
-        self.service.open(parts, run_operation)
+        self.service.open(parts, run_operation if group.size == 1 else self._lead(group, run_operation))
         log.info("ready")
         if self._recipe_running:
             self._run_recipe(parts, directory)
+
+    def _meet(self) -> Group:
+        from trainer.ranks.group import Alone, Ranks  # noqa: PLC0415  # see _load
+
+        return Alone() if self._place.size == 1 else Ranks(self._place, self._roll.meeting)
+
+    def _lead(self, group: Group, run: Runner) -> Runner:
+        """Have each operation run on every rank. Where this one cannot go on, the others wait for ever: all end."""
+
+        def lead(name: str, parts: Parts, request: Any) -> dict[str, Any]:
+            group.agree(lambda: (name, request))
+            try:
+                return run(name, parts, request)
+            except OperationError:
+                raise
+            except Exception as error:
+                self.process.fail(f"Rank 0 of {group.size} failed in {name}", error)
+                raise
+
+        return lead
 
     def _run_recipe(self, parts: Parts, model_directory: Path) -> None:
         from trainer.recipes.driver import Driver  # noqa: PLC0415  # see _load
@@ -82,7 +118,7 @@ class Runtime:
             if self.config.recipe not in declared.NAMES:
                 message = SampleRecipe(driver, model_directory).run()
             else:
-                message = Tuning.open(driver, parts, model_directory, self._wait_for).run()
+                message = Tuning.open(driver, parts, model_directory, self._sample).run()
         except OperationError as error:
             outcome.end("ERROR", f"Recipe {self.config.recipe} stopped: {error.detail}")
         except Exception as error:
@@ -93,6 +129,9 @@ class Runtime:
     def _call(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
         """One operation through the same queue that clients use, waited for."""
         return self._wait_for(operation, self.service.prepare(operation, body))
+
+    def _sample(self, request: Any) -> dict[str, Any]:
+        return self._wait_for("sample", lambda: self.service.run("sample", request))
 
     def _wait_for(self, operation: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         request_id = self.work.submit(operation, run)

@@ -64,7 +64,7 @@ class Service:
             request = parser(body)
         except OperationError as error:
             return partial(_refuse, error)
-        return lambda: self._run(operation, request)
+        return lambda: self.run(operation, request)
 
     def capabilities(self) -> dict[str, Any]:
         return {
@@ -92,7 +92,8 @@ class Service:
             "model_data": {"arch": parts.host.facts.architecture, "model_name": name, "tokenizer_id": name},
         }
 
-    def _run(self, operation: str, request: Any) -> dict[str, Any]:
+    def run(self, operation: str, request: Any) -> dict[str, Any]:
+        """Run it, once the model is loaded; in the thread of operations. Raises OperationError."""
         self._loaded.wait()
         assert self._parts is not None and self._runner is not None
         return self._runner(operation, self._parts, request)

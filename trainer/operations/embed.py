@@ -14,7 +14,7 @@ from trainer.config import FORWARD_ONLY
 from trainer.embeddings import CONTRASTIVE, EMBEDDING, GRADIENTS, EmbeddingPass
 from trainer.errors import OperationError
 from trainer.logprobs import halves
-from trainer.operations.forward import as_tensor, check_sequences, micro_batches
+from trainer.operations.forward import NOTHING, as_tensor, check_sequences, own_batches
 from trainer.operations.parts import Parts
 from trainer.operations.totals import Totals, accumulate, record_forward, why_frozen
 from trainer.sequences import Datum
@@ -33,9 +33,13 @@ def run_embeddings(parts: Parts, request: EmbeddingPass) -> dict[str, Any]:
     started = time.monotonic()
     with parts.host.active(model) as module:
         with torch.no_grad():
-            found = torch.cat([vectors for _, vectors in _vectors(parts, module, request)])
-            places = [place for batch in _batches(request) for place in batch]
-            vectors = torch.empty_like(found).index_copy_(0, torch.tensor(places, device=found.device), found)
+            own = {
+                place: vector.cpu()
+                for batch, vectors in _vectors(parts, module, request)
+                for place, vector in zip(batch, vectors, strict=False)
+            }
+            found = {place: vector for some in parts.group.gather(own) for place, vector in some.items()}
+            vectors = torch.stack([found[place] for place in range(len(request.data))]).to(parts.host.device)
         vectors.requires_grad_(request.backward)
         outputs, metrics = _outputs(request, vectors)
         if request.backward:
@@ -47,7 +51,7 @@ def run_embeddings(parts: Parts, request: EmbeddingPass) -> dict[str, Any]:
                     "dropped. Load an earlier checkpoint, or lower the learning rate."
                 )
             for batch, again in _vectors(parts, module, request):
-                torch.autograd.backward(again, slopes[batch])
+                torch.autograd.backward(again, slopes[batch] if batch else torch.zeros_like(again))
     loss = metrics.get("loss")
     totals = Totals(
         loss=0.0,
@@ -69,14 +73,13 @@ def run_embeddings(parts: Parts, request: EmbeddingPass) -> dict[str, Any]:
     }
 
 
-def _batches(request: EmbeddingPass) -> list[list[int]]:
-    return list(micro_batches([len(datum.tokens) for datum in request.data]))
-
-
 def _vectors(parts: Parts, module: Any, request: EmbeddingPass) -> Iterator[tuple[list[int], Tensor]]:
-    """The places of the sequences of each micro-batch, and their vectors in float32."""
-    for batch in _batches(request):
-        yield batch, _pooled(parts, module, [request.data[place] for place in batch], request.pooling)
+    """The places of the sequences of each micro-batch of this rank, and their vectors in float32.
+
+    Without places there is one vector, of no sequence.
+    """
+    for batch in own_batches([len(datum.tokens) for datum in request.data], parts.group):
+        yield batch, _pooled(parts, module, [request.data[place] for place in batch] or [NOTHING], request.pooling)
 
 
 def _pooled(parts: Parts, module: Any, batch: list[Datum], pooling: str) -> Tensor:
@@ -84,7 +87,7 @@ def _pooled(parts: Parts, module: Any, batch: list[Datum], pooling: str) -> Tens
     tokens = torch.zeros(len(batch), int(sizes.max()), dtype=torch.long, device=parts.host.device)
     for row, datum in enumerate(batch):
         tokens[row, : len(datum.tokens)] = torch.tensor(datum.tokens)
-    hidden = halves(module).hidden(tokens).float()
+    hidden = parts.host.compute(module, lambda: halves(module).hidden(tokens)).float()
     if pooling == "last":
         return hidden[torch.arange(len(batch), device=hidden.device), sizes - 1]
     inside = torch.arange(tokens.shape[1], device=hidden.device) < sizes.unsqueeze(1)

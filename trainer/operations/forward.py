@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -19,9 +19,12 @@ from trainer.models import HeldModel
 from trainer.operations.parts import Parts
 from trainer.operations.totals import Totals, accumulate, record_forward, why_frozen
 from trainer.passes import TARGETS, Pass
+from trainer.ranks.group import Group
 from trainer.sequences import IGNORED, Datum
 
 MICRO_BATCH_TOKENS = 4096
+NOTHING = Datum([0], {TARGETS: [IGNORED]})
+"""What a rank computes while others have sequences and it has none: they wait for one another."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,15 @@ def run_pass(parts: Parts, request: Pass) -> dict[str, Any]:
         raise OperationError(why_frozen(parts))
     check_sequences(request.data, vocabulary=parts.host.facts.vocabulary, limit=parts.config.max_context_length)
     started = time.monotonic()
+    own: dict[int, SequenceResult] = {}
     with parts.host.active(model) as module:
-        found: dict[int, SequenceResult] = {}
-        for places in micro_batches([len(datum.tokens) for datum in request.data]):
+        for places in own_batches([len(datum.tokens) for datum in request.data], parts.group):
             batch = [request.data[place] for place in places]
-            found.update(zip(places, _run_batch(parts, model, module, batch, request), strict=True))
+            if batch:
+                own.update(zip(places, _run_batch(parts, model, module, batch, request), strict=True))
+            else:
+                _run_batch(parts, model, module, [NOTHING], replace(request, loss_fn="cross_entropy", settings={}))
+    found = {place: result for some in parts.group.gather(own) for place, result in some.items()}
     results = [found[place] for place in range(len(request.data))]
     totals = _totals(request, results, time.monotonic() - started)
     if request.backward:
@@ -62,6 +69,28 @@ def run_pass(parts: Parts, request: Pass) -> dict[str, Any]:
         ],
         "metrics": {"loss:sum": totals.loss, "loss_tokens:sum": float(totals.loss_tokens)},
     }
+
+
+def own_batches(lengths: Sequence[int], group: Group) -> Iterator[list[int]]:
+    """The micro-batches of this rank: as many as every other has, so some may be empty."""
+    shares = shares_of(lengths, group.size)
+    batches = [list(micro_batches([lengths[place] for place in share])) if share else [] for share in shares]
+    for number in range(max(map(len, batches))):
+        some = batches[group.rank][number : number + 1]
+        yield [shares[group.rank][place] for batch in some for place in batch]
+
+
+def shares_of(lengths: Sequence[int], size: int) -> list[list[int]]:
+    """Places in `lengths` for each of so many ranks: the longest first, each to whoever has the fewest tokens."""
+    if size == 1:
+        return [list(range(len(lengths)))]
+    shares: list[list[int]] = [[] for _ in range(size)]
+    tokens = [0] * size
+    for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
+        least = tokens.index(min(tokens))
+        shares[least].append(place)
+        tokens[least] += lengths[place]
+    return shares
 
 
 def micro_batches(lengths: Sequence[int]) -> Iterator[list[int]]:
@@ -105,7 +134,7 @@ def _run_batch(parts: Parts, model: HeldModel, module: Any, batch: list[Datum], 
         logprobs = _logprobs(parts, module, tokens, targets, ~ignored)
         losses = token_losses(request.loss_fn, logprobs, inputs, request.settings)
         loss = losses[~ignored].sum()
-        if not torch.isfinite(loss):
+        if parts.group.either(not torch.isfinite(loss)):
             model.drop_gradients()
             raise OperationError(
                 "The loss is not a finite number, so the gradients since the last optim_step were dropped. "
@@ -127,11 +156,14 @@ def _run_batch(parts: Parts, model: HeldModel, module: Any, batch: list[Datum], 
 def _logprobs(parts: Parts, module: Any, tokens: Tensor, targets: Tensor, counted: Tensor) -> Tensor:
     """Log-probabilities of those targets that count, 0 for the others."""
     if not parts.host.facts.comes_apart:
-        return target_logprobs(module(input_ids=tokens, use_cache=False).logits, targets)
+        with parts.host.in_precision():
+            return target_logprobs(module(input_ids=tokens, use_cache=False).logits, targets)
     split = halves(module)
     places = counted if counted.dim() == tokens.dim() else counted.any(-1)
-    hidden = split.hidden(tokens)
-    found = chosen_logprobs(hidden[places], split.head, targets[places], parts.host.facts.vocabulary)
+    found = parts.host.compute(
+        module,
+        lambda: chosen_logprobs(split.hidden(tokens)[places], split.head, targets[places], parts.host.facts.vocabulary),
+    )
     return torch.zeros(targets.shape, device=targets.device).index_put((places,), found)
 
 

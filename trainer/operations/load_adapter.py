@@ -33,7 +33,7 @@ def load_adapter(parts: Parts, request: LoadAdapter) -> dict[str, Any]:
         raise OperationError(
             "This model is no LoRA adapter. Create one with a lora_config.rank to load an adapter into."
         )
-    adapter = read_adapter(find_model(parts.config, request.name))
+    adapter = parts.group.agree(lambda: read_adapter(find_model(parts.config, request.name)))
     if adapter.base_model != parts.config.base_model:
         raise OperationError(
             f"The adapter {request.name} is of base model {shown(adapter.base_model)}; this trainer holds "

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 import torch
+from torch.distributed.tensor import DTensor
 
 from trainer.errors import OperationError
 from trainer.losses import gradient_divisor
@@ -31,7 +32,7 @@ def optim_step(parts: Parts, request: OptimStep) -> dict[str, Any]:
     if not total.passes:
         raise OperationError("There are no gradients to step on. Call forward_backward before optim_step.")
     started = time.monotonic()
-    norm = _scale_and_clip(model, request)
+    norm = _scale_and_clip(parts, model, request)
     _step(model, request)
     model.step += 1
     record = StepRecord(
@@ -65,20 +66,40 @@ def _mean_loss(total: Accumulated) -> float | None:
     return total.loss / total.loss_tokens if total.loss_tokens else None
 
 
-def _scale_and_clip(model: HeldModel, request: OptimStep) -> float:
+def _scale_and_clip(parts: Parts, model: HeldModel, request: OptimStep) -> float:
     total = model.accumulated
+    if model.rank:
+        _add_up(parts, model)
     gradients = [parameter.grad for parameter in model.parameters if parameter.grad is not None]
     divisor = gradient_divisor(request.normalization, loss_tokens=total.loss_tokens, sequences=total.sequences)
     torch._foreach_div_(gradients, divisor)
     norm = torch.nn.utils.get_total_norm(gradients)
+    if isinstance(norm, DTensor):
+        norm = norm.full_tensor()
     if not torch.isfinite(norm):
         model.drop_gradients()
         raise OperationError(
             "The gradients are not finite numbers and were dropped; no step was taken. Lower the learning rate."
         )
-    if request.grad_clip_norm > 0:
-        torch.nn.utils.clip_grads_with_norm_(model.parameters, request.grad_clip_norm, norm)
+    # As torch.nn.utils.clip_grads_with_norm_ does it, which takes no parameters of which every rank has a part.
+    if request.grad_clip_norm > 0 and (share := request.grad_clip_norm / (float(norm) + 1e-6)) < 1:
+        torch._foreach_mul_(gradients, share)
     return float(norm)
+
+
+def _add_up(parts: Parts, model: HeldModel) -> None:
+    """An adapter is whole on every rank, which has seen a part of the sequences; what is sharded is added up by then.
+
+    What no rank has computed stays without a gradient.
+    """
+    if parts.group.size == 1:
+        return
+    computed = torch.tensor([float(parameter.grad is not None) for parameter in model.parameters])
+    parts.group.add_up([computed])
+    for parameter, count in zip(model.parameters, computed.tolist(), strict=True):
+        if count and parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    parts.group.add_up([parameter.grad for parameter in model.parameters if parameter.grad is not None])
 
 
 def _step(model: HeldModel, request: OptimStep) -> None:

@@ -8,6 +8,7 @@ from trainer.checkpoints import Checkpoints
 from trainer.config import TrainerConfig
 from trainer.metrics import MetricsLog
 from trainer.models import ModelHost
+from trainer.ranks.group import Group
 
 
 @dataclass(frozen=True)
@@ -17,3 +18,4 @@ class Parts:
     checkpoints: Checkpoints
     sampler: Checkpoints
     metrics: MetricsLog
+    group: Group

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from trainer.embeddings import EmbeddingPass
-from trainer.errors import OperationError
+from trainer.errors import OperationError, OutOfStepError
 from trainer.memory import within_memory
 from trainer.operations.create_model import create_model, unload_model
 from trainer.operations.embed import run_embeddings
@@ -14,6 +14,7 @@ from trainer.operations.forward import run_pass
 from trainer.operations.load_adapter import load_adapter
 from trainer.operations.optim_step import optim_step
 from trainer.operations.parts import Parts
+from trainer.operations.sample import sample
 from trainer.operations.weights import load_weights, save_for_sampler, save_weights
 from trainer.passes import Pass
 
@@ -35,12 +36,17 @@ MEMORY_OF = {
 
 
 def run_operation(name: str, parts: Parts, request: Any) -> dict[str, Any]:
-    """Run one; where memory runs out, raise OperationError, and drop gradients that were added up halfway."""
+    """Run one; where memory runs out, raise OperationError, and drop gradients that were added up halfway.
+
+    With several ranks that is an OutOfStepError: the others wait for what this one will not compute.
+    """
     part, remedy = MEMORY_OF.get(name, (f"{name}", _LARGER))
     try:
         with within_memory(part, remedy):
             return RUNNERS[name](parts, request)
     except OperationError as error:
+        if isinstance(error.__cause__, (RuntimeError, MemoryError)) and parts.group.size > 1:
+            raise OutOfStepError(error.detail) from error
         if name == "forward_backward" and isinstance(error.__cause__, (RuntimeError, MemoryError)):
             parts.host.get(request.model_id).drop_gradients()
         raise
@@ -56,4 +62,5 @@ RUNNERS: dict[str, Callable[[Parts, Any], dict[str, Any]]] = {
     "load_weights": load_weights,
     "load_adapter": load_adapter,
     "unload_model": unload_model,
+    "sample": sample,
 }

@@ -1,14 +1,16 @@
 """save_weights, save_weights_for_sampler and load_weights.
 
 A checkpoint holds `weights.safetensors` (all parameters, or the adapter's) and `optimizer.pt` where there were steps;
-sampler weights are an ordinary Hugging Face model or PEFT adapter directory, beside the checkpoints in `sampler/`: what
-becomes a model of the account.
+one of all parameters that several ranks have a part of holds the folders `weights/` and `optimizer/` instead, which any
+number of ranks loads, as it does the former. Sampler weights are an ordinary Hugging Face model or PEFT adapter
+directory, beside the checkpoints in `sampler/`: what becomes a model of the account.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 import torch
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, load_model, save_file, save_model
+from torch import Tensor
 
 from trainer.adapters import read_adapter
 from trainer.checkpoints import CheckpointInfo, Checkpoints
@@ -23,11 +26,21 @@ from trainer.errors import OperationError
 from trainer.export import precision_name, write_adapter, write_merged, write_model
 from trainer.models import HeldModel
 from trainer.operations.parts import Parts
+from trainer.ranks.files import read_parts, read_whole, scatter, tensors_of, write_parts
 from trainer.wire import LoadWeights, SaveForSampler, SaveWeights
 
 log = logging.getLogger(__name__)
 
 WEIGHTS, OPTIMIZER = "weights.safetensors", "optimizer.pt"
+WEIGHT_PARTS, OPTIMIZER_PARTS = "weights", "optimizer"
+MOMENTS = ("exp_avg", "exp_avg_sq")
+STEPS = "steps"
+"""Of the optimizer, for each parameter: one number each, in their order."""
+
+
+def has_optimizer(directory: Path) -> bool:
+    """Whether a checkpoint has the state of its optimizer."""
+    return (directory / OPTIMIZER).is_file() or (directory / OPTIMIZER_PARTS).is_dir()
 
 
 def save_weights(parts: Parts, request: SaveWeights) -> dict[str, Any]:
@@ -36,7 +49,8 @@ def save_weights(parts: Parts, request: SaveWeights) -> dict[str, Any]:
     Answers as `path` the name to load them by, which is another where that one is taken or is no DNS label.
     """
     model = _trained(parts, request.model_id, "saved")
-    info = _save(parts, parts.checkpoints, model, request, lambda directory: _write_state(parts, model, directory))
+    write = _write_parts if _is_sharded(parts, model) else _write_state
+    info = _save(parts, parts.checkpoints, model, request, lambda directory: write(parts, model, directory))
     log.info("saved checkpoint %s: step %d, %s bytes", info.name, info.step, f"{info.size_bytes:,}")
     return {"type": "save_weights", "path": info.name}
 
@@ -56,19 +70,27 @@ def save_for_sampler(parts: Parts, request: SaveForSampler) -> dict[str, Any]:
 def load_weights(parts: Parts, request: LoadWeights) -> dict[str, Any]:
     """Load a checkpoint of this job or another, with its optimizer state or without; gradients added up are dropped."""
     model = _trained(parts, request.model_id, "loaded into")
-    directory, info = parts.checkpoints.find(request.reference)
-    _check_fits(parts, model, info)
-    if request.optimizer and not (directory / OPTIMIZER).is_file() and info.step:
-        raise OperationError(f"Checkpoint {info.name} holds no optimizer state; load it without.")
+
+    def find() -> tuple[Path, CheckpointInfo]:
+        directory, info = parts.checkpoints.find(request.reference)
+        _check_fits(parts, model, info)
+        if request.optimizer and not has_optimizer(directory) and info.step:
+            raise OperationError(f"Checkpoint {info.name} holds no optimizer state; load it without.")
+        return directory, info
+
+    directory, info = parts.group.agree(find)
     with parts.host.active(model) as module:
         if model.rank:
             _load_adapter(model, module, load_file(directory / WEIGHTS), info)
+        elif (directory / WEIGHT_PARTS).is_dir():
+            read_parts(directory / WEIGHT_PARTS, tensors_of(module))
+        elif _is_sharded(parts, model):
+            read_whole(directory / WEIGHTS, module, parts.group.rank)
         else:
             load_model(module, directory / WEIGHTS, device=str(parts.host.device))
     model.optimizer = None
-    if request.optimizer and (directory / OPTIMIZER).is_file():
-        state = torch.load(directory / OPTIMIZER, map_location=parts.host.device, weights_only=True)
-        model.ensure_optimizer().load_state_dict(state)
+    if request.optimizer and has_optimizer(directory):
+        _load_optimizer(parts, model, directory)
     model.drop_gradients()
     model.step = info.step
     log.info(
@@ -107,7 +129,9 @@ def _check_fits(parts: Parts, model: HeldModel, info: CheckpointInfo) -> None:
 
 def _load_adapter(model: HeldModel, module: Any, saved: dict[str, torch.Tensor], info: CheckpointInfo) -> None:
     """Load an adapter whole: peft itself passes over what one side lacks. Raises OperationError."""
-    own = get_peft_model_state_dict(module, adapter_name=model.id)
+    own = get_peft_model_state_dict(module, adapter_name=model.id, save_embedding_layers=False)
+    # Earlier releases saved the base's own weights of an adapted head beside it.
+    saved = {name: tensor for name, tensor in saved.items() if name in own or ".lora_" in name}
     if saved.keys() != own.keys():
         raise OperationError(
             f"Checkpoint {info.name} adapts other parts of the model than this one. Create a model with the same "
@@ -125,21 +149,94 @@ def _save(
     *,
     merged: bool = False,
 ) -> CheckpointInfo:
-    return store.save(
-        request.name or f"step-{model.step}",
-        write,
-        step=model.step,
-        trainer_mode=parts.config.trainer_mode,
-        lora_rank=0 if merged else model.rank,
-        lora_alpha=0 if merged else model.alpha,
-        base_model=parts.config.base_model,
-    )
+    def save(write: Callable[[Path], str]) -> CheckpointInfo:
+        return store.save(
+            request.name or f"step-{model.step}",
+            write,
+            step=model.step,
+            trainer_mode=parts.config.trainer_mode,
+            lora_rank=0 if merged else model.rank,
+            lora_alpha=0 if merged else model.alpha,
+            base_model=parts.config.base_model,
+        )
+
+    return _save_together(parts, save, write) if _is_sharded(parts, model) else parts.group.agree(lambda: save(write))
+
+
+def _save_together(
+    parts: Parts, save: Callable[[Callable[[Path], str]], CheckpointInfo], write: Callable[[Path], str]
+) -> CheckpointInfo:
+    """Let every rank write into the directory that rank 0 makes and names."""
+    group = parts.group
+
+    def write_all(directory: Path) -> str:
+        return write(group.agree(lambda: directory))
+
+    if group.rank:
+        with suppress(OSError):  # which rank 0 had, too, and tells of
+            write_all(Path())
+    return group.agree(lambda: save(write_all))
+
+
+def _is_sharded(parts: Parts, model: HeldModel) -> bool:
+    """Whether each rank has a part of the model; an adapter is whole on every one."""
+    return parts.group.size > 1 and not model.rank
+
+
+def _write_parts(parts: Parts, model: HeldModel, directory: Path) -> str:
+    with parts.host.active(model) as module:
+        write_parts(directory / WEIGHT_PARTS, tensors_of(module))
+        if model.optimizer is not None:
+            write_parts(directory / OPTIMIZER_PARTS, _optimizer_tensors(model, dict(module.named_parameters())))
+    return precision_name(model.parameters[0].dtype)
+
+
+def _optimizer_tensors(model: HeldModel, named: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The state of the optimizer by name; of parameters that no step has reached, as before the first."""
+    states = model.ensure_optimizer().state
+    steps = torch.tensor([float(states[each]["step"]) if each in states else 0.0 for each in named.values()])
+    moments = {
+        f"{name}.{moment}": states[each][moment] if each in states else torch.zeros_like(each)
+        for name, each in named.items()
+        for moment in MOMENTS
+    }
+    return {STEPS: steps, **moments}
+
+
+def _load_optimizer(parts: Parts, model: HeldModel, directory: Path) -> None:
+    optimizer = model.ensure_optimizer()
+    if not (directory / OPTIMIZER_PARTS).is_dir() and not _is_sharded(parts, model):
+        state = torch.load(directory / OPTIMIZER, map_location=parts.host.device, weights_only=True)
+        optimizer.load_state_dict(state)
+        return
+    with parts.host.active(model) as module:
+        named = dict(module.named_parameters())
+    tensors = _optimizer_tensors(model, named)
+    if (directory / OPTIMIZER_PARTS).is_dir():
+        read_parts(directory / OPTIMIZER_PARTS, tensors)
+    else:
+        _read_whole_optimizer(parts, directory / OPTIMIZER, tensors, list(named))
+    for number, (name, parameter) in enumerate(named.items()):
+        if step := float(tensors[STEPS][number]):
+            moments = {moment: tensors[f"{name}.{moment}"] for moment in MOMENTS}
+            optimizer.state[parameter] = {"step": torch.tensor(step), **moments}
+
+
+def _read_whole_optimizer(parts: Parts, path: Path, tensors: dict[str, Tensor], names: list[str]) -> None:
+    """What one process saved, which numbers its parameters in their order."""
+    state = torch.load(path, map_location="cpu", weights_only=True)["state"] if parts.group.rank == 0 else {}
+    steps = parts.group.agree(lambda: [float(state[n]["step"]) if n in state else 0.0 for n in range(len(names))])
+    tensors[STEPS].copy_(torch.tensor(steps))
+    for number, name in enumerate(names):
+        for moment in MOMENTS if steps[number] else ():
+            scatter(state[number][moment] if state else None, tensors[f"{name}.{moment}"])
 
 
 def _write_state(parts: Parts, model: HeldModel, directory: Path) -> str:
     with parts.host.active(model) as module:
         if model.rank:
-            save_file(get_peft_model_state_dict(module, adapter_name=model.id), directory / WEIGHTS)
+            own = get_peft_model_state_dict(module, adapter_name=model.id, save_embedding_layers=False)
+            save_file(own, directory / WEIGHTS)
         else:
             save_model(module, str(directory / WEIGHTS))
     if model.optimizer is not None:
@@ -150,7 +247,7 @@ def _write_state(parts: Parts, model: HeldModel, directory: Path) -> str:
 def _write_for_sampler(parts: Parts, model: HeldModel, _: SaveForSampler, directory: Path) -> str:
     with parts.host.active(model) as module:
         if not model.rank:
-            return write_model(module, parts.host.directory, directory)
+            return write_model(module, parts.host.directory, directory, parts.group)
         return write_adapter(module, model.id, parts.host.directory, parts.config.base_model, directory)
 
 

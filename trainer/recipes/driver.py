@@ -11,7 +11,7 @@ from typing import Any
 from trainer.checkpoints import Checkpoints
 from trainer.config import LORA, TrainerConfig
 from trainer.errors import NoSpaceError
-from trainer.operations.weights import OPTIMIZER
+from trainer.operations.weights import has_optimizer
 from trainer.recipes.datum import Datum
 from trainer.recipes.schedule import LEARNING_RATE
 
@@ -52,7 +52,7 @@ class Driver:
         if name is None:
             return 0
         directory, info = self.checkpoints.find(name)
-        with_optimizer = name == self.config.resume_from or (directory / OPTIMIZER).is_file()
+        with_optimizer = name == self.config.resume_from or has_optimizer(directory)
         self.call("load_weights", {"model_id": model_id, "path": name, "optimizer": with_optimizer})
         return info.step
 

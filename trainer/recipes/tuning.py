@@ -16,6 +16,7 @@ from transformers import AutoTokenizer
 
 from trainer.config import TrainerConfig
 from trainer.operations.parts import Parts
+from trainer.operations.sample import SampleRequest
 from trainer.recipes.course import Course, Surveyor, in_words, make_course, plan_record
 from trainer.recipes.declared import formats_of, read_parameters
 from trainer.recipes.driver import Driver
@@ -28,8 +29,8 @@ from trainer.recipes.schedule import rate_at
 
 log = logging.getLogger(__name__)
 
-InOrder = Callable[[str, Callable[[], dict[str, Any]]], dict[str, Any]]
-"""Runs something between two operations, by a name for the log, and waits for it."""
+RunSample = Callable[[SampleRequest], dict[str, Any]]
+"""Runs that between two operations, and waits for it."""
 
 
 @dataclass
@@ -43,12 +44,12 @@ class Tuning:
     tokenizer: Any
     formatter: Formatter
     parameters: dict[str, Any]
-    in_order: InOrder
+    sample: RunSample
     held_out: list[int] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
 
     @classmethod
-    def open(cls, driver: Driver, parts: Parts, model_directory: Path, in_order: InOrder) -> Tuning:
+    def open(cls, driver: Driver, parts: Parts, model_directory: Path, sample: RunSample) -> Tuning:
         """Open the dataset and check it against its digest. Raises OperationError, ConfigError."""
         config = driver.config
         assert config.dataset is not None
@@ -58,7 +59,7 @@ class Tuning:
         evaluation = Rows(config.evaluation, config.evaluation_sha256) if config.evaluation else None
         tokenizer = AutoTokenizer.from_pretrained(model_directory, local_files_only=True)
         formatter = Formatter(tokenizer, config.base_model, config.max_context_length)
-        return cls(driver, parts, rows, evaluation, tokenizer, formatter, dict(parameters), in_order)
+        return cls(driver, parts, rows, evaluation, tokenizer, formatter, dict(parameters), sample)
 
     @property
     def measured(self) -> Rows:
@@ -136,12 +137,5 @@ class Tuning:
         log.info("evaluation at step %d: loss %s", step, "-" if loss is None else f"{loss:.4f}")
 
     def _samples(self, model_id: str) -> list[Sample]:
-        found: list[Sample] = []
-
-        def answer() -> dict[str, Any]:
-            most = self.parameters["sample_tokens"]
-            found.extend(answer_all(self.parts, model_id, self.questions, self.tokenizer, most_tokens=most))
-            return {}
-
-        self.in_order("sample", answer)
-        return found
+        most = self.parameters["sample_tokens"]
+        return answer_all(self.sample, model_id, self.questions, self.tokenizer, most_tokens=most)

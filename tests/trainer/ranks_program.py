@@ -1,0 +1,103 @@
+"""One rank of several that do the same with models of every kind: `ranks_program.py RANK SIZE FOLDER`.
+
+FOLDER has a model directory for each of KINDS. Rank 0 writes what came of it to FOLDER/found-SIZE.json, and leaves
+checkpoints in FOLDER/jobs, which a run with another SIZE goes on from.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from bodies import forward_body, make_datum, step_body
+from transformers import AutoModelForCausalLM
+
+from trainer.checkpoints import Checkpoints
+from trainer.config import parse_config
+from trainer.loading import load_parts
+from trainer.operations.table import run_operation
+from trainer.ranks.group import Alone, Ranks
+from trainer.ranks.places import RankPlace
+from trainer.service import PARSERS
+from trainer.sessions import Sessions
+
+BASE = "accounts/local/models/some"
+SEQUENCES = [[1 + (7 * row + place) % 500 for place in range(length)] for row, length in enumerate((40, 3, 17, 5, 60))]
+KINDS: dict[str, dict[str, Any]] = {
+    "lora": {"trainer_mode": "LORA_TRAINER", "lora_rank": 8, "model": "dense"},
+    "experts": {"trainer_mode": "POLICY_TRAINER", "model": "experts"},
+    "bfloat16": {"trainer_mode": "POLICY_TRAINER", "model": "dense", "precision": "bfloat16"},
+}
+
+
+def main(rank: int, size: int, folder: Path) -> dict[str, Any]:
+    group = Ranks(RankPlace(rank, 1, size), folder / f"meeting-{size}") if size > 1 else Alone()
+    found = {kind: train(group, folder, kind, dict(more)) for kind, more in KINDS.items()}
+    if rank == 0:
+        (folder / f"found-{size}.json").write_text(json.dumps(found))
+    return read(folder, size) if rank == 0 else {}
+
+
+def read(folder: Path, size: int) -> dict[str, Any]:
+    """What rank 0 of so many found."""
+    found: dict[str, Any] = json.loads((folder / f"found-{size}.json").read_bytes())
+    return found
+
+
+def plain_steps(directory: Path, steps: int) -> list[list[float]]:
+    """Loss and gradient norm of each step of a plain torch loop, in float32."""
+    module = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).eval()
+    optimizer = torch.optim.AdamW(module.parameters(), lr=1e-3, betas=(0.9, 0.95), eps=1e-12, weight_decay=0.0)
+    found = []
+    for _ in range(steps):
+        losses = []
+        for tokens in SEQUENCES:
+            logits = module(input_ids=torch.tensor([tokens])).logits[0]
+            losses.append(torch.nn.functional.cross_entropy(logits, torch.tensor(tokens), reduction="sum"))
+        torch.stack(losses).sum().backward()
+        norm = torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        found.append([(sum(each.item() for each in losses)), norm.item()])
+    return found
+
+
+def train(group: Any, folder: Path, kind: str, more: dict[str, Any]) -> dict[str, Any]:
+    """Losses and norms of three steps; then those of one more, after what was saved there was loaded."""
+    jobs, directory = folder / "jobs", folder / more.pop("model")
+    config = parse_config(
+        {
+            "directory": str(folder), "checkpoints": str(jobs / f"{kind}-{group.size}" / "checkpoints"),
+            "jobs_root": str(jobs), "job": f"{kind}-{group.size}", "base_model": BASE, "model_cache": str(folder),
+            "model_directory": str(directory), "processes": group.size, **more,
+        }
+    )  # fmt: skip
+    checkpoints = Checkpoints(config.checkpoints, config.jobs_root, config.job)
+    parts, _ = load_parts(config, checkpoints, Sessions(), group)
+
+    def call(operation: str, body: dict[str, Any]) -> dict[str, Any]:
+        return run_operation(operation, parts, PARSERS[operation](body))
+
+    def step() -> tuple[float, float]:
+        body = forward_body(model, [make_datum(tokens) for tokens in SEQUENCES])
+        loss = call("forward_backward", body)["metrics"]["loss:sum"]
+        norm = call("optim_step", step_body(model, grad_clip_norm=1.0))["metrics"]["grad_norm:mean"]
+        return loss, norm
+
+    lora = {"rank": config.lora_rank, "seed": 1}
+    model = call("create_model", {"session_id": "s", "base_model": BASE, "lora_config": lora})["model_id"]
+    found: dict[str, Any] = {"steps": [step() for _ in range(3)]}
+    call("save_weights", {"model_id": model, "path": "third"})
+    call("save_weights_for_sampler", {"model_id": model, "path": "third"})
+    found["fourth"] = step()
+    for other in sorted(path.name for path in jobs.glob(f"{kind}-*") if (path / "checkpoints" / "third").exists()):
+        call("load_weights", {"model_id": model, "path": f"cross_job://{other}/third", "optimizer": True})
+        found[f"after {other}"] = step()
+    return found
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))

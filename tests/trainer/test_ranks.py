@@ -1,0 +1,164 @@
+"""Trainers of two processes against those of one: the same losses, gradients, steps and checkpoints; and their end."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import ranks_program
+import torch
+from bodies import forward_body, make_datum, step_body
+from processes import RunningTrainer, Starter
+from safetensors.torch import load_file
+from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM
+
+from trainer.errors import ConfigError
+from trainer.ranks.places import NODE_VARIABLE, RANK_VARIABLE, find_place
+from trainer.ranks.roll import Roll
+
+ROOT = Path(__file__).resolve().parents[2]
+FLOAT32 = {"rel": 1e-5, "abs": 1e-6}
+BFLOAT16 = {"rel": 1e-2, "abs": 1e-6}
+SIZES = {
+    "vocab_size": 512, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 16, "max_position_embeddings": 4096,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def of_two(session_root: Path) -> Iterator[RunningTrainer]:
+    starter = Starter(session_root)
+    yield starter("of-two", processes=2)
+    starter.started[0].stop()
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the program finds with one rank, with two after that, and with one again, by how many and kind."""
+    folder = tmp_path_factory.mktemp("ranks")
+    experts = {"moe_intermediate_size": 32, "num_experts": 8, "num_experts_per_tok": 2, "tie_word_embeddings": True}
+    torch.manual_seed(0)
+    Qwen3ForCausalLM(Qwen3Config(**SIZES, tie_word_embeddings=False)).save_pretrained(folder / "dense")
+    Qwen3MoeForCausalLM(Qwen3MoeConfig(**SIZES, **experts)).save_pretrained(folder / "experts")
+    one = ranks_program.main(0, 1, folder)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
+    command = [sys.executable, str(Path(ranks_program.__file__))]
+    ranks = [
+        subprocess.Popen([*command, str(rank), "2", str(folder)], env=environment, stdout=subprocess.DEVNULL)
+        for rank in (0, 1)
+    ]
+    try:
+        assert [rank.wait(timeout=240) for rank in ranks] == [0, 0]
+    finally:
+        for rank in ranks:
+            rank.kill()
+    return {"folder": folder, 1: one, 2: ranks_program.read(folder, 2), "again": ranks_program.main(0, 1, folder)}
+
+
+@pytest.mark.parametrize(("kind", "near"), [("lora", FLOAT32), ("experts", FLOAT32), ("bfloat16", BFLOAT16)])
+def test_two_ranks_do_as_one(found: dict[str, Any], kind: str, near: dict[str, float]) -> None:
+    """Three steps, a fourth, and the fourth once more after what one rank saved, and what two did."""
+    one, two, again = found[1][kind], found[2][kind], found["again"][kind]
+    assert one["steps"][2][0] < one["steps"][0][0], "it learns"
+    for first, second in zip(one["steps"], two["steps"], strict=True):
+        assert second == pytest.approx(first, **near)
+    for each in (two["fourth"], two[f"after {kind}-1"], two[f"after {kind}-2"], again[f"after {kind}-2"]):
+        assert each == pytest.approx(one["fourth"], **near)
+
+
+def test_bfloat16_is_near_float32(found: dict[str, Any], policy: RunningTrainer) -> None:
+    ranks = found[2]["bfloat16"]["steps"]
+    folder = found["folder"] / "jobs"
+    exact = ranks_program.plain_steps(found["folder"] / "dense", 3)
+    for step, reference in zip(ranks, exact, strict=True):
+        assert step != pytest.approx(reference, rel=1e-7), "it is not computed in float32"
+        assert step == pytest.approx(reference, **BFLOAT16)
+    saved = load_file(folder / "bfloat16-2" / "sampler" / "third" / "model.safetensors")
+    assert {tensor.dtype for tensor in saved.values()} == {torch.float32}, "what is trained is not rounded"
+
+
+def test_what_two_ranks_export_is_what_one_does(found: dict[str, Any]) -> None:
+    for kind, name in (("lora", "adapter_model"), ("experts", "model")):
+        one, two = (
+            load_file(found["folder"] / "jobs" / f"{kind}-{n}" / "sampler" / "third" / f"{name}.safetensors")
+            for n in (1, 2)
+        )
+        assert one.keys() == two.keys()
+        for key, tensor in one.items():
+            torch.testing.assert_close(two[key], tensor, atol=2e-5, rtol=1e-4)
+
+
+def test_over_http_every_loss_is_that_of_one_process(of_two: RunningTrainer, policy: RunningTrainer) -> None:
+    sequences = ranks_program.SEQUENCES
+    sampled = [make_datum(each, logprobs=[-6.0] * len(each), advantages=[0.5] * len(each)) for each in sequences]
+    answers = []
+    for trainer in (policy, of_two):
+        model = trainer.create()
+        calls = [
+            *(forward_body(model, sampled, loss) for loss in ("ppo", "gspo")),
+            forward_body(model, [make_datum(sequences[0])]),  # of which one rank has none
+            forward_body(
+                model,
+                [make_datum(each) for each in sequences],
+                output="contrastive_loss",
+                num_queries=2,
+                num_extra_negatives=1,
+                temperature=0.1,
+            ),
+        ]
+        told = [trainer.call("forward_backward", call) for call in calls]
+        told += [trainer.call("optim_step", step_body(model, "num_loss_tokens")), trainer.call("forward", calls[2])]
+        refused = trainer.answer("forward", forward_body(model, [make_datum([9999])]))
+        trainer.call("save_weights_for_sampler", {"model_id": model, "path": "exported"})
+        answers.append((told, refused.status_code))
+        trainer.call("unload_model", {"model_id": model})
+    (one, refused), (two, refused_too) = answers
+    assert refused == refused_too == 400
+    for first, second in zip(one, two, strict=True):
+        assert second["metrics"] == pytest.approx(first["metrics"], **FLOAT32)
+        logprobs = [[each["logprobs"]["data"] for each in told.get("loss_fn_outputs", ())] for told in (first, second)]
+        assert [len(each) for each in logprobs[1]] == [len(each) for each in logprobs[0]]
+        for row, other in zip(*logprobs, strict=True):
+            assert other == pytest.approx(row, **FLOAT32)
+    one_file, two_file = (load_file(trainer.sampler / "exported" / "model.safetensors") for trainer in (policy, of_two))
+    assert one_file.keys() == two_file.keys()
+
+
+def test_a_rank_that_is_killed_ends_all_with_its_reason(of_two: RunningTrainer) -> None:
+    (other,) = psutil.Process(of_two.process.pid).children()
+    other.send_signal(signal.SIGKILL)
+    assert of_two.process.wait(timeout=60) == 1
+    reason = of_two.exit_reason()
+    assert reason["reason"] == "ERROR"
+    assert re.fullmatch(rf"Rank 1 of 2 \(process {other.pid} on .+\) was killed, perhaps.*", reason["message"])
+
+
+def test_the_others_end_with_rank_0(session_root: Path) -> None:
+    """Rank 0 is there for as long as its lock is held, and what is held by a process goes with it."""
+    first, second = Roll(session_root / "roll", 0, 2), Roll(session_root / "roll", 1, 2)
+    first.call()
+    second.call()
+    assert not second.has_ended(0) and first.lost() == ""
+    assert first.meeting == second.meeting
+    first.hang_up()
+    assert second.has_ended(0)
+    second.leave_reason("No memory.")
+    second.hang_up()
+    assert re.fullmatch(r"Rank 1 of 2 \(process \d+ on .+\) failed: No memory\.", first.lost())
+
+
+def test_each_process_knows_its_place() -> None:
+    place = find_place(2, 4, {NODE_VARIABLE: "1"})
+    assert (place.rank, place.size, place.begins_node, list(place.others_of_node)) == (4, 8, True, [5, 6, 7])
+    assert find_place(2, 4, {NODE_VARIABLE: "1", RANK_VARIABLE: "6"}).on_node == 2
+    assert find_place(1, 1, {NODE_VARIABLE: "3"}).rank == 0, "a node of another trainer's"
+    with pytest.raises(ConfigError, match="2 nodes and is started on one of number 2"):
+        find_place(2, 4, {NODE_VARIABLE: "2"})

@@ -1,0 +1,109 @@
+"""What the ranks of a trainer tell one another while they run an operation together.
+
+All of it passes through the processors, whatever the model is computed on, and every rank has to ask for the same
+things in the same order.
+"""
+
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from trainer.errors import OperationError
+from trainer.ranks.places import RankPlace
+
+T = TypeVar("T")
+_FOR_EVER = timedelta(days=365)
+"""A rank waits for the next operation as long as there is none; that another is gone is seen otherwise (roll.py)."""
+
+
+class Group(Protocol):
+    """The ranks, seen from one of them."""
+
+    rank: int
+    size: int
+
+    def agree(self, make: Callable[[], T]) -> T:
+        """What rank 0 makes, on every rank; an OperationError that it raises is raised on every rank."""
+
+    def either(self, flag: bool) -> bool:
+        """Whether it holds on any rank."""
+
+    def gather(self, own: T) -> list[T]:
+        """What each rank has, in their order."""
+
+    def add_up(self, tensors: Sequence[Tensor]) -> None:
+        """Make each tensor the sum of those of all ranks."""
+
+
+class Alone:
+    """The one process of a trainer that has no other."""
+
+    rank, size = 0, 1
+
+    def agree(self, make: Callable[[], T]) -> T:
+        return make()
+
+    def either(self, flag: bool) -> bool:
+        return flag
+
+    def gather(self, own: T) -> list[T]:
+        return [own]
+
+    def add_up(self, tensors: Sequence[Tensor]) -> None:
+        del tensors
+
+
+class Ranks:
+    """One process of several."""
+
+    def __init__(self, place: RankPlace, meeting: Path) -> None:
+        """Find the others. It returns once all are there."""
+        self.rank, self.size = place.rank, place.size
+        # The libraries' own names; transformers reads them when it loads a model in parts.
+        os.environ.update(RANK=str(place.rank), WORLD_SIZE=str(place.size), LOCAL_RANK=str(place.on_node))
+        if place.nodes == 1:  # nothing of it leaves the machine then
+            os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
+            store=dist.FileStore(str(meeting), place.size),
+            rank=place.rank,
+            world_size=place.size,
+            timeout=_FOR_EVER,
+        )
+        self._talk = dist.new_group(backend="gloo", timeout=_FOR_EVER)
+
+    def agree(self, make: Callable[[], T]) -> T:
+        told: list[Any] = [None]
+        if self.rank == 0:
+            try:
+                told = [make()]
+            except OperationError as error:
+                told = [error]
+        dist.broadcast_object_list(told, src=0, group=self._talk)
+        if isinstance(told[0], OperationError):
+            raise told[0]
+        return told[0]  # type: ignore[no-any-return]
+
+    def either(self, flag: bool) -> bool:
+        told = torch.tensor(int(flag))
+        dist.all_reduce(told, dist.ReduceOp.MAX, group=self._talk)
+        return bool(told)
+
+    def gather(self, own: T) -> list[T]:
+        found: list[Any] = [None] * self.size
+        dist.all_gather_object(found, own, group=self._talk)
+        return found
+
+    def add_up(self, tensors: Sequence[Tensor]) -> None:
+        for tensor in tensors:
+            dist.all_reduce(tensor)
