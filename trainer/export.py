@@ -22,7 +22,7 @@ from trainer.adapters import ADAPTER_WEIGHTS, Adapter
 from trainer.errors import OperationError
 from trainer.models import base_facts
 from trainer.ranks.files import tensors_of, write_model_files
-from trainer.ranks.group import Group
+from trainer.ranks.group import ALONE, Group
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -37,19 +37,19 @@ TOKENIZER_FILES = (
 )
 
 
-def write_model(module: Any, base: Path, directory: Path, group: Group | None = None) -> str:
+def write_model(module: Any, base: Path, directory: Path, group: Group = ALONE) -> str:
     """Write a whole model into the directory. Returns the precision of its weights.
 
     Of one that several ranks have a part of rank 0 writes what all give it, a file at a time: but for one whose files
     are named otherwise than its parameters (experts), which transformers gathers whole in the memory of rank 0's node.
     """
-    if group is None or group.size == 1 or getattr(module, "_weight_conversions", None):
+    if group.size == 1 or getattr(module, "_weight_conversions", None):
         module.save_pretrained(directory)
     else:
         write_model_files(directory, tensors_of(module), group.rank)
         for part in (module.config, module.generation_config) if group.rank == 0 else ():
             part.save_pretrained(directory)
-    if group is None or group.rank == 0:
+    if group.rank == 0:
         _copy_tokenizer(base, directory)
     return precision_of(module)
 

@@ -16,7 +16,7 @@ from trainer.metrics import MetricsLog
 from trainer.models import ModelHost
 from trainer.operations.forward import MICRO_BATCH_TOKENS
 from trainer.operations.parts import Parts
-from trainer.ranks.group import Group
+from trainer.ranks.group import ALONE, Group
 from trainer.sessions import Sessions
 from trainer.tiny_model import base_directory
 
@@ -25,7 +25,9 @@ log = logging.getLogger(__name__)
 _LARGER = "Launch a shape with more memory, or one of a smaller model."
 
 
-def load_parts(config: TrainerConfig, checkpoints: Checkpoints, sessions: Sessions, group: Group) -> tuple[Parts, Path]:
+def load_parts(
+    config: TrainerConfig, checkpoints: Checkpoints, sessions: Sessions, group: Group = ALONE
+) -> tuple[Parts, Path]:
     """Load the base model, on the GPU where there is one. Returns what operations need, and the model's directory.
 
     With more ranks than one each loads its part, and rank 0 alone keeps records.

@@ -27,7 +27,7 @@ from trainer.config import BFLOAT16, FLOAT32, FORWARD_ONLY, POLICY, TrainerConfi
 from trainer.errors import OperationError
 from trainer.facts import BaseFacts, adapted_modules, base_facts
 from trainer.memory import FLOAT, TRAINED_COPIES, Plan, available_bytes, checkpoint_layers, size_of
-from trainer.ranks.group import Alone, Group
+from trainer.ranks.group import ALONE, Group
 from trainer.ranks.sharding import COMPUTE, load_sharded
 from trainer.sessions import Sessions
 from trainer.wire import CreateModel
@@ -106,11 +106,9 @@ class HeldModel:
 class ModelHost:
     """Loads the base and makes, finds and drops the models of clients: on every rank the same, in the same order."""
 
-    def __init__(
-        self, config: TrainerConfig, sessions: Sessions, device: torch.device, group: Group | None = None
-    ) -> None:
+    def __init__(self, config: TrainerConfig, sessions: Sessions, device: torch.device, group: Group = ALONE) -> None:
         self._config = config
-        self._group = group or Alone()
+        self._group = group
         self.in_bfloat16 = (config.precision or default_precision(device)) == BFLOAT16
         self._sessions = sessions
         self.directory = Path()

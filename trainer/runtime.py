@@ -88,9 +88,9 @@ class Runtime:
             self._run_recipe(parts, directory)
 
     def _meet(self) -> Group:
-        from trainer.ranks.group import Alone, Ranks  # noqa: PLC0415  # see _load
+        from trainer.ranks.group import ALONE, Ranks  # noqa: PLC0415  # see _load
 
-        return Alone() if self._place.size == 1 else Ranks(self._place, self._roll.meeting)
+        return ALONE if self._place.size == 1 else Ranks(self._place, self._roll.meeting)
 
     def _lead(self, group: Group, run: Runner) -> Runner:
         """Have each operation run on every rank. Where this one cannot go on, the others wait for ever: all end."""

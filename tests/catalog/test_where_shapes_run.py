@@ -35,7 +35,7 @@ def test_a_shape_that_nothing_runs_says_what_it_needs_and_where_its_row_leads(cl
     large = make_version(gpus=8, nodes=2, accelerator_type=H200)
     open_type = make_version(gpus=1)
     hidden = make_version(gpus=0, hide_specs=True)
-    cluster = make_cluster(large.shape.base_model.name, gres=GRES)
+    cluster = make_cluster(large.shape.base_model.name, gres=GRES, processes="one")
     needed = {
         large: "a connection with 8 GPUs (H200 141 GB) on each of 2 nodes, and a trainer there that runs as several",
         open_type: "a connection with 1 GPU (of a type that the shape leaves open).",
@@ -48,9 +48,9 @@ def test_a_shape_that_nothing_runs_says_what_it_needs_and_where_its_row_leads(cl
         assert f"It needs {what}" in words(client, page)
         assert 'id="where"' in client.get(page).content.decode()
     told = words(client, f"/shapes/{large.shape.account}/{large.shape.shape_id}")
-    assert "Cluster The shape needs 16 GPUs a replica; the trainer runs as one process" in told
+    assert "Cluster The shape needs 16 GPUs a replica; the connection says that its trainer runs as one" in told
 
-    Connection.objects.filter(pk=cluster.pk).update(config=cluster.config | {"processes": "several"})
+    Connection.objects.filter(pk=cluster.pk).update(config={**cluster.config, "processes": "several"})
     assert "Where it runs Cluster" in words(client, f"/shapes/{large.shape.account}/{large.shape.shape_id}")
 
 

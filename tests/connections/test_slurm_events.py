@@ -156,10 +156,9 @@ def test_a_node_that_dies_is_the_platforms_fault(rig: SlurmRig) -> None:
 
 
 def test_a_gang_lives_and_dies_as_one(rig: SlurmRig) -> None:
-    gang = rig.with_config(processes="several")
     shape = {"accelerator_type": H100, "accelerator_count": 8, "node_count": 2}
     for ends in ("cancelled", "node"):
-        reference = start(gang, **shape)
+        reference = start(rig, **shape)
         first, second = (until(partial(rig.pids, reference.job, name))[0] for name in ("starts", "gang"))
         told = json.loads((rig.directory(reference) / "records" / "environ.json").read_text())
         assert (told["SLURM_NNODES"], told["CUDA_VISIBLE_DEVICES"]) == ("2", "0,1,2,3,4,5,6,7")

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalog.enums import PUBLIC_ACCOUNT
+from catalog.enums import PUBLIC_ACCOUNT, WeightPrecision
 from catalog.files.bundled import bundled_files
 from catalog.places import plain_spec
 from connections.capacities import read_capacity, stored_capacity
@@ -23,10 +23,11 @@ from connections.providers.configs import read_config
 from connections.providers.slurm import capability, script, sizes
 from connections.providers.slurm.answers import SlurmNode, SlurmPartition, read_minutes, read_partitions
 from connections.providers.slurm.config import SlurmConfig
+from connections.providers.spec import ShardingScheme
 from tests.connections.rig import make_spec
 
 H100 = "NVIDIA_H100_80GB"
-CONFIG = SlurmConfig(shared="/shared/slip way", partition="train", gres=f"{H100} = gpu:h100", processes="several")
+CONFIG = SlurmConfig(shared="/shared/slip way", partition="train", gres=f"{H100} = gpu:h100")
 MACHINES = (MachineKind(3, {H100: 8}, 64, 512 * 1024), MachineKind(2, {}, 128, 1024 * 1024))
 CLUSTER = Capacity(machines=MACHINES, most_nodes=2, most_minutes=24 * 60)
 ASKED = {"accelerator_type": H100, "accelerator_count": 8}
@@ -59,6 +60,25 @@ def test_what_no_machine_of_the_cluster_holds(spec: dict[str, Any], config: dict
     reasons = list(sizes.too_large(make_spec(**spec), replace(CONFIG, **config), kept))
     assert len(reasons) == bool(words)
     assert words in " ".join(reasons)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"trainer_sharding_scheme": ShardingScheme()}, ""),
+        (
+            {"trainer_sharding_scheme": ShardingScheme(tensor_parallelism=2, expert_parallelism=4)},
+            "tensor 2, expert 4;",
+        ),
+        ({"trainer_sharding_scheme": ShardingScheme(sequence_parallelism=True)}, "scheme of sequence parallelism;"),
+        ({"base_model_weight_precision": WeightPrecision.BFLOAT16}, ""),
+        ({"base_model_weight_precision": WeightPrecision.NF4}, "in NF4; the trainer computes in BFLOAT16"),
+    ],
+)
+def test_what_a_shape_asks_of_its_model_is_done_or_refused(asked: dict[str, Any], words: str) -> None:
+    spec = make_spec(**ASKED, **asked)
+    reasons = list(capability.reasons_against(spec, CONFIG, {spec.base_model: Path("/models")}, WEIGHTS))
+    assert len(reasons) == bool(words) and words in " ".join(reasons)
 
 
 def test_a_cluster_that_told_nothing_yet_rules_nothing_out() -> None:
@@ -214,14 +234,16 @@ def fates(config: SlurmConfig) -> Counter[str]:
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        ({}, {"one process": 47, "GPU not named": 8}),
-        ({"unnamed_type": H200}, {"one process": 47, "fits": 8}),
-        ({"processes": "several"}, {"GPU not named": 48, "fits": 6, "GPU type not there": 1}),
-        ({"processes": "several", "unnamed_type": H200}, {"fits": 54, "GPU type not there": 1}),
+        ({"processes": "one"}, {"one process": 47, "GPU not named": 8}),
+        ({"processes": "one", "unnamed_type": H200}, {"one process": 47, "fits": 8}),
+        ({}, {"GPU not named": 48, "fits": 6, "GPU type not there": 1}),
+        ({"unnamed_type": H200}, {"fits": 54, "GPU type not there": 1}),
     ],
 )
 def test_public_shapes_on_a_cluster_with_their_gpus(config: dict[str, Any], expected: dict[str, int]) -> None:
     assert fates(replace(PUBLIC, **config)) == expected
+    asking = [spec for spec in public_specs() if spec.trainer_sharding_scheme or spec.base_model_weight_precision]
+    assert not asking, "the docs say that no bundled shape names a scheme or a precision"
     table = (Path(__file__).parents[2] / "docs" / "SLURM.md").read_text()
     row = "| ".join(("", *(f"{expected.get(word, 0)} " for word in ("fits", *COLUMNS)), "")).strip()
     assert row in table, row

@@ -19,7 +19,7 @@ from trainer.checkpoints import Checkpoints
 from trainer.config import parse_config
 from trainer.loading import load_parts
 from trainer.operations.table import run_operation
-from trainer.ranks.group import Alone, Ranks
+from trainer.ranks.group import ALONE, Ranks
 from trainer.ranks.places import RankPlace
 from trainer.service import PARSERS
 from trainer.sessions import Sessions
@@ -34,7 +34,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def main(rank: int, size: int, folder: Path) -> dict[str, Any]:
-    group = Ranks(RankPlace(rank, 1, size), folder / f"meeting-{size}") if size > 1 else Alone()
+    group = Ranks(RankPlace(rank, 1, size), folder / f"meeting-{size}") if size > 1 else ALONE
     found = {kind: train(group, folder, kind, dict(more)) for kind, more in KINDS.items()}
     if rank == 0:
         (folder / f"found-{size}.json").write_text(json.dumps(found))

@@ -163,7 +163,8 @@ def opened(session_root: Path) -> Callable[..., tuple[Tuning, Parts, TrainerConf
         checkpoints = Checkpoints(config.checkpoints, config.jobs_root, config.job)
         parts, model_directory = load_parts(config, checkpoints, Sessions(lambda: None))
         driver = Driver(config, checkpoints, lambda name, body: RUNNERS[name](parts, PARSERS[name](body)))
-        return Tuning.open(driver, parts, model_directory, lambda _, run: run()), parts, config
+        tuning = Tuning.open(driver, parts, model_directory, lambda request: RUNNERS["sample"](parts, request))
+        return tuning, parts, config
 
     return make
 

@@ -63,6 +63,9 @@ class Alone:
         del tensors
 
 
+ALONE = Alone()
+
+
 class Ranks:
     """One process of several."""
 

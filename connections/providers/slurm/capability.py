@@ -34,9 +34,9 @@ def reasons_against(
         yield "The shape does not tell its GPUs, so nobody could ask Slurm for them."
     elif spec.gpus_per_replica > 1 and config.processes == ONE:
         yield (
-            f"The shape needs {quantity(spec.gpus_per_replica, 'GPU')} a replica; the trainer runs as one process so "
-            "far, which uses one: the others would be held and idle. A connection whose image has a trainer of several "
-            "processes says so in its settings."
+            f"The shape needs {quantity(spec.gpus_per_replica, 'GPU')} a replica; the connection says that its trainer "
+            "runs as one process, which uses one: the others would be held and idle. A superuser sets its processes to "
+            "several where that is not so."
         )
     elif gres_for(spec, config) is None:
         yield _no_gres(spec, config)

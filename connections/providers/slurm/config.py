@@ -173,9 +173,9 @@ class SlurmConfig:
     )
     processes: str = setting(
         "Processes of a trainer",
-        "several: the environment or image has a trainer that uses all GPUs of a node and is started once a node. "
-        "one: shapes of more than one GPU never run here.",
-        default=ONE,
+        "several: one a GPU, as the trainer that comes with Slipway has. one: the image has a trainer that uses one "
+        "GPU, and shapes of more never run here.",
+        default=SEVERAL,
         choices=(ONE, SEVERAL),
     )
     bind: str = setting(

@@ -24,8 +24,9 @@ def make_config(
     models_root: Path,
     bind: str,
     resume_from: str,
+    nodes: int = 1,
 ) -> dict[str, Any]:
-    """The trainer's CONFIG.json; trainer/config.py says what each field means."""
+    """The trainer's CONFIG.json; trainer/config.py says what each field means. It is started once on each node."""
     return {
         "directory": str(directory / files.RECORDS),
         "checkpoints": str(job_directory / files.CHECKPOINTS),
@@ -39,6 +40,8 @@ def make_config(
         "lora_rank": spec.lora_rank,
         "learning_rate": spec.learning_rate,
         "max_context_length": spec.max_context_length,
+        "nodes": nodes,
+        "processes": max(1, spec.accelerator_count),
         "recipe": spec.recipe,
         "recipe_steps": spec.recipe_steps or RECIPE_STEPS,
         "inactivity_timeout_s": spec.inactivity_timeout_seconds,

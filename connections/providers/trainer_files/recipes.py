@@ -11,6 +11,8 @@ from connections.providers.base import VALIDATION_RECIPE, Recipe
 from connections.providers.recipe_parameters import RecipeParameter
 from connections.providers.spec import NO_RECIPE, TrainerMode, TrainerSpec
 
+COMPUTED_PRECISION = "BFLOAT16"
+"""In which the trainer computes on GPUs."""
 DECLARED = Path("recipes") / "declared.json"
 """In the trainer's package: what its recipes let people set."""
 RECIPES: Sequence[Recipe] = (
@@ -54,8 +56,26 @@ def reasons_of_trainer(spec: TrainerSpec, place: str, recipes: Sequence[Recipe] 
         yield f"It asks for {spec.trainer_replica_count} trainer replicas; {place} runs 1 replica only."
     if spec.region:
         yield f"It asks for region {spec.region}; {place} has no regions: leave the region empty."
+    yield from _reasons_of_shape(spec)
     if spec.recipe not in {*(recipe.name for recipe in recipes), VALIDATION_RECIPE}:
         yield f"The recipe {spec.recipe} is not one of {', '.join(recipe.name for recipe in recipes)}."
+
+
+def _reasons_of_shape(spec: TrainerSpec) -> Iterator[str]:
+    """What a shape may ask for of how its model is computed, and our trainer does not do."""
+    scheme = spec.trainer_sharding_scheme
+    asked = [f"{kind} {degree}" for kind, degree in (scheme.degrees.items() if scheme else ()) if degree > 1]
+    asked += ["sequence parallelism"] if scheme and scheme.sequence_parallelism else []
+    if asked:
+        yield (
+            f"The shape asks for a sharding scheme of {', '.join(asked)}; the trainer has a part of all parameters on "
+            "each GPU (FSDP2) and no other scheme so far. Use a shape without one."
+        )
+    if spec.base_model_weight_precision not in (None, COMPUTED_PRECISION):
+        yield (
+            f"The shape keeps the weights of its base model in {spec.base_model_weight_precision}; the trainer "
+            f"computes in {COMPUTED_PRECISION} and quantizes nothing. Use a shape of that, or one that names none."
+        )
 
 
 def _is_bare(spec: TrainerSpec) -> bool:

@@ -1,0 +1,55 @@
+"""The real trainer as a job of two nodes: one process on each, which learn together and end together."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+from django.conf import settings
+
+from connections.providers.slurm.provider import SlurmProvider
+from connections.providers.states import AttemptState
+from tests.connections.rig import make_reference, make_submission, until, wait_for
+from tests.connections.slurm_cluster import slurm_cluster
+from tests.connections.slurm_rig import H100, make_slurm_rig, needs_slurm
+from tests.sdk.environments import ensure_environment
+
+PATIENCE = 300
+
+
+@needs_slurm
+@pytest.mark.e2e
+def test_two_nodes_train_together_and_end_together(tmp_path: Path) -> None:
+    for name in ("cluster", "shared"):
+        (tmp_path / name).mkdir()
+    environment = str(ensure_environment("trainer").parent.parent)
+    with slurm_cluster(tmp_path / "cluster") as cluster:
+        rig = make_slurm_rig(tmp_path / "shared", cluster)
+        # As a site names its fabric; here nothing shall leave the machine.
+        config = replace(rig.provider.config, environment=environment, setup="export GLOO_SOCKET_IFNAME=lo")
+        provider = replace(rig.provider, config=config, trainer_package=settings.BASE_DIR / "trainer")
+        shape = {"accelerator_type": H100, "accelerator_count": 1, "node_count": 2, "recipe": "sample-sft"}
+        alone, together = (make_reference() for _ in range(2))
+        provider.submit(make_submission(alone, **shape | {"node_count": 1}))
+        provider.submit(make_submission(together, **shape))
+        for reference in (alone, together):
+            until(lambda: provider.observe(reference).state is AttemptState.COMPLETED, PATIENCE)  # noqa: B023
+        losses = [[record.loss_per_token for record in provider.metrics(each, 0).records] for each in (alone, together)]
+        assert len(losses[0]) == 60
+        assert losses[1] == pytest.approx(losses[0], rel=1e-4), "what each rounds adds up over 60 steps"
+
+        killed = make_reference()
+        provider.submit(make_submission(killed, **shape | {"recipe": "none"}))
+        assert until(lambda: wait_for(provider, killed, {AttemptState.RUNNING}).ready, PATIENCE)
+        follower = json.loads((_records(provider, killed.job) / "ranks" / "1").read_bytes())
+        psutil.Process(follower["pid"]).kill()
+        seen = wait_for(provider, killed, {AttemptState.FAILED})
+        assert f"Rank 1 of 2 (process {follower['pid']} on " in seen.detail and "was killed" in seen.detail
+
+
+def _records(provider: SlurmProvider, job: str) -> Path:
+    (found,) = provider.root.glob(f"jobs/*/{job}/attempts/1/records")
+    return Path(found)
