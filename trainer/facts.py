@@ -21,6 +21,7 @@ class BaseFacts:
 
     linear: its linear modules by name, and how many parameters an adapter of rank 1 has at each; output: the name of
     that which makes the logits. comes_apart: whether that makes them alone, so that they need not be made all at once.
+    experts: parameters of experts, which are no linear modules and get no adapter.
     """
 
     parameters: int
@@ -29,6 +30,7 @@ class BaseFacts:
     linear: dict[str, int]
     output: str | None
     comes_apart: bool
+    experts: int
 
 
 def base_facts(module: Any, compute: Callable[[Any, Callable[[], Any]], Any] | None = None) -> BaseFacts:
@@ -46,6 +48,7 @@ def base_facts(module: Any, compute: Callable[[Any, Callable[[], Any]], Any] | N
         linear={name: sum(part.weight.shape) for name, part in linear.items()},
         output=next((name for name, part in linear.items() if part is output), None),
         comes_apart=comes_apart(module, module.device, compute or (lambda _, function: function())),
+        experts=sum(part.numel() for name, part in module.named_parameters() if ".experts." in name and part.dim() > 2),
     )
 
 

@@ -20,6 +20,7 @@ from trainer.sessions import Sessions
 log = logging.getLogger(__name__)
 
 TICK_S = 0.2
+LOST_S = 5.0
 
 
 class Follower:
@@ -68,6 +69,8 @@ class Follower:
                 except OperationError as error:  # which all ranks raised, and rank 0 answers with
                     log.debug("%s refused: %s", name, error.detail)
         except Exception as error:
+            if isinstance(error, RuntimeError) and "closed by peer" in str(error):
+                time.sleep(LOST_S)  # who lost the connection is not who failed: rank 0 has seen that, and ends all
             log.debug("rank %d failed", self._place.rank, exc_info=error)
             self._fail(f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
 
