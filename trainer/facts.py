@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
 from trainer.errors import OperationError
-from trainer.logprobs import comes_apart
+from trainer.logprobs import Compute, at_once, comes_apart
 from trainer.wire import CreateModel
 
 
@@ -33,8 +32,7 @@ class BaseFacts:
     experts: int
 
 
-def base_facts(module: Any, compute: Callable[[Any, Callable[[], Any]], Any] | None = None) -> BaseFacts:
-    """`compute` runs a function while the module is whole; None: it is whole."""
+def base_facts(module: Any, compute: Compute = at_once) -> BaseFacts:
     output = module.get_output_embeddings()
     linear = {
         name: part
@@ -47,7 +45,7 @@ def base_facts(module: Any, compute: Callable[[Any, Callable[[], Any]], Any] | N
         architecture=str(module.config.model_type),
         linear={name: sum(part.weight.shape) for name, part in linear.items()},
         output=next((name for name, part in linear.items() if part is output), None),
-        comes_apart=comes_apart(module, module.device, compute or (lambda _, function: function())),
+        comes_apart=comes_apart(module, module.device, compute),
         experts=sum(part.numel() for name, part in module.named_parameters() if ".experts." in name and part.dim() > 2),
     )
 

@@ -24,6 +24,9 @@ _TOLERANCE = 1e-4
 _LARGE, _LEAST = 1000.0, 1e-6
 """Logits that every cap would change (models cap at 30 or 50), and those below which there are none to tell by."""
 
+Compute = Callable[[Any, Callable[[], Any]], Any]
+"""Runs a function while a module is whole."""
+
 
 @dataclass(frozen=True)
 class Halves:
@@ -43,11 +46,16 @@ def halves(module: Any) -> Halves:
     return Halves(causal.base_model, causal.get_output_embeddings())
 
 
-def comes_apart(module: Any, device: torch.device, compute: Callable[[Any, Callable[[], Any]], Any]) -> bool:
+def at_once(module: Any, function: Callable[[], Any]) -> Any:
+    """What the function computes with a module that is whole anyhow."""
+    del module
+    return function()
+
+
+def comes_apart(module: Any, device: torch.device, compute: Compute = at_once) -> bool:
     """Whether its halves make the logits that it makes itself: some models scale or cap what comes out of the head.
 
     Both are compared with a head whose output is `_LARGE`: a cap leaves small logits nearly as they are.
-    `compute` runs a function while the module is whole.
     """
     parts, tokens = halves(module), torch.tensor([[0, 1]], device=device)
     if parts.head is None or parts.body is module:
