@@ -38,7 +38,8 @@ def load_parts(
         store.remove_unfinished()
     device = choose_device(group.rank % config.processes, config.processes)
     log.info("loading model %s on %s", config.model_directory or f"{config.base_model} (demo)", device)
-    directory = base_directory(config.model_directory, config.model_cache, config.base_model)
+    # Of several ranks transformers lets the first alone write a model whole: another's would lack its configuration.
+    directory = group.agree(lambda: base_directory(config.model_directory, config.model_cache, config.base_model))
     host = ModelHost(config, sessions, device, group)
     host.plan = group.agree(lambda: _plan(config, directory, device, host.in_bfloat16))
     with within_memory("the parameters of the model", _LARGER):

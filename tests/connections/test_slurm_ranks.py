@@ -12,12 +12,10 @@ from django.conf import settings
 
 from connections.providers.slurm.provider import SlurmProvider
 from connections.providers.states import AttemptState
-from tests.connections.rig import make_reference, make_submission, until, wait_for
+from tests.connections.rig import make_reference, make_submission, wait_for, wait_ready
 from tests.connections.slurm_cluster import slurm_cluster
 from tests.connections.slurm_rig import H100, make_slurm_rig, needs_slurm
 from tests.sdk.environments import ensure_environment
-
-PATIENCE = 300
 
 
 @needs_slurm
@@ -36,14 +34,14 @@ def test_two_nodes_train_together_and_end_together(tmp_path: Path) -> None:
         provider.submit(make_submission(alone, **shape | {"node_count": 1}))
         provider.submit(make_submission(together, **shape))
         for reference in (alone, together):
-            until(lambda: provider.observe(reference).state is AttemptState.COMPLETED, PATIENCE)  # noqa: B023
+            wait_for(provider, reference, {AttemptState.COMPLETED})
         losses = [[record.loss_per_token for record in provider.metrics(each, 0).records] for each in (alone, together)]
         assert len(losses[0]) == 60
         assert losses[1] == pytest.approx(losses[0], rel=1e-4), "what each rounds adds up over 60 steps"
 
         killed = make_reference()
         provider.submit(make_submission(killed, **shape | {"recipe": "none"}))
-        assert until(lambda: wait_for(provider, killed, {AttemptState.RUNNING}).ready, PATIENCE)
+        wait_ready(provider, killed)
         follower = json.loads((_records(provider, killed.job) / "ranks" / "1").read_bytes())
         psutil.Process(follower["pid"]).kill()
         seen = wait_for(provider, killed, {AttemptState.FAILED})

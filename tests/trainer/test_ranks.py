@@ -36,7 +36,8 @@ SIZES = {
 @pytest.fixture(scope="module")
 def of_two(session_root: Path) -> Iterator[RunningTrainer]:
     starter = Starter(session_root)
-    yield starter("of-two", processes=2)
+    # Where no demo model lies yet, for the ranks to make one.
+    yield starter("of-two", processes=2, model_cache=str(session_root / "models-of-two"))
     starter.started[0].stop()
 
 
