@@ -155,7 +155,9 @@ def test_micro_batches_hold_each_sequence_once_and_stay_within_the_limit(lengths
     assert sorted(places) == list(range(len(lengths)))
     assert [lengths[place] for place in places] == sorted(lengths, reverse=True)
     for batch in batches:
-        assert len(batch) == 1 or max(lengths[place] for place in batch) * len(batch) <= 4096
+        longest, shortest = lengths[batch[0]], lengths[batch[-1]]
+        assert len(batch) == 1 or longest * len(batch) <= 4096
+        assert longest <= max(128, 2 * shortest)
 
 
 @pytest.mark.parametrize("width", [None, 3])

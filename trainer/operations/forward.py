@@ -23,6 +23,8 @@ from trainer.ranks.group import Group
 from trainer.sequences import IGNORED, Datum
 
 MICRO_BATCH_TOKENS = 4096
+SHORT_TOKENS = 128
+"""Up to this length another pass costs more than the padding that it saves."""
 NOTHING = Datum([0], {TARGETS: [IGNORED]})
 """What a rank computes while others have sequences and it has none: they wait for one another."""
 
@@ -96,11 +98,13 @@ def shares_of(lengths: Sequence[int], size: int) -> list[list[int]]:
 def micro_batches(lengths: Sequence[int]) -> Iterator[list[int]]:
     """Put sequences of about the same length together: places in `lengths`, the longest first.
 
-    A batch has at most MICRO_BATCH_TOKENS tokens, padding included, or one sequence.
+    A batch has at most MICRO_BATCH_TOKENS tokens, padding included, or one sequence. Where its longest has more than
+    SHORT_TOKENS, its shortest has half of that at least: it would be padding mostly.
     """
     batch: list[int] = []
     for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
-        if batch and lengths[batch[0]] * (len(batch) + 1) > MICRO_BATCH_TOKENS:
+        longest = lengths[batch[0]] if batch else 0
+        if longest * (len(batch) + 1) > MICRO_BATCH_TOKENS or longest > max(SHORT_TOKENS, 2 * lengths[place]):
             yield batch
             batch = []
         batch.append(place)
