@@ -51,7 +51,15 @@ def base_facts(module: Any, compute: Compute = at_once) -> BaseFacts:
 
 
 def adapted_modules(facts: BaseFacts, request: CreateModel) -> list[str]:
-    """Names of the linear modules that get an adapter, by the parts of the model that the request wants trained."""
+    """Names of the linear modules that get an adapter, by the parts of the model that the request wants trained.
+
+    Raises OperationError where they are none, and where experts were to be among them.
+    """
+    if facts.experts and request.train_mlp:
+        raise OperationError(
+            f"LoRA adapts linear modules, and the experts of this model ({facts.experts:,} parameters) are none. Set "
+            "lora_config.train_mlp to false to adapt the rest, or launch a shape that trains all parameters."
+        )
 
     def is_wanted(name: str) -> bool:
         if name == facts.output:

@@ -20,9 +20,13 @@ from processes import RunningTrainer, Starter
 from safetensors.torch import load_file
 from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM
 
-from trainer.errors import ConfigError
+from trainer.config import parse_config
+from trainer.errors import ConfigError, OperationError
+from trainer.models import ModelHost
 from trainer.ranks.places import NODE_VARIABLE, RANK_VARIABLE, find_place
 from trainer.ranks.roll import Roll
+from trainer.sessions import Sessions
+from trainer.wire import parse_create_model
 
 ROOT = Path(__file__).resolve().parents[2]
 FLOAT32 = {"rel": 1e-5, "abs": 1e-6}
@@ -95,6 +99,19 @@ def test_what_two_ranks_export_is_what_one_does(found: dict[str, Any]) -> None:
         assert two.keys() - one.keys() <= {"lm_head.weight"}, "which is the embedding of that model once more"
         for key, tensor in one.items():
             torch.testing.assert_close(two[key], tensor, atol=2e-5, rtol=1e-4)
+
+
+def test_an_adapter_of_experts_is_refused_and_one_of_the_rest_is_not(found: dict[str, Any], tmp_path: Path) -> None:
+    places = dict.fromkeys(("directory", "checkpoints", "jobs_root", "model_cache"), str(tmp_path))
+    told = {"job": "j", "base_model": ranks_program.BASE, "trainer_mode": "LORA_TRAINER", "lora_rank": 8}
+    host = ModelHost(parse_config(places | told), Sessions(), torch.device("cpu"))
+    host.load(found["folder"] / "experts")
+    asked = {"session_id": "s", "base_model": ranks_program.BASE}
+    with pytest.raises(OperationError, match=r"experts of this model \(98,304 parameters\).*train_mlp to false"):
+        host.create(parse_create_model(asked | {"lora_config": {"rank": 8}}))
+    rest = {"rank": 8, "train_mlp": False, "train_unembed": False}
+    model = host.create(parse_create_model(asked | {"lora_config": rest}))
+    assert len(model.parameters) == 2 * 4 * SIZES["num_hidden_layers"]
 
 
 def test_over_http_every_loss_is_that_of_one_process(of_two: RunningTrainer, policy: RunningTrainer) -> None:

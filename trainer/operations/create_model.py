@@ -25,8 +25,6 @@ def create_model(parts: Parts, request: CreateModel) -> dict[str, Any]:
         except OperationError:
             parts.host.unload(model.id)
             raise
-    if model.rank and (experts := parts.host.facts.experts):
-        log.warning("the experts, %s parameters, are no linear modules and get no adapter", f"{experts:,}")
     trained = sum(parameter.numel() for parameter in model.parameters)
     kind = f"LoRA rank {model.rank}" if model.rank else "full parameter" if model.trainable else "frozen"
     log.info("created %s: %s, %s trained parameters", model.id, kind, f"{trained:,}")
