@@ -28,6 +28,7 @@ from benchmarks import (
     sampler_load,
     slurm,
     start,
+    trainer_load,
 )
 from benchmarks.results import compare, over_budget, read_figures, table, write_figures
 
@@ -43,6 +44,7 @@ PROGRAMS = {
     "api": api.main,
     "data": data.main,
     "sampler": sampler_load.main,
+    "trainer": trainer_load.main,
     "chaos": chaos.main,
     "chaos-alone": chaos.alone,
     "chaos-pair": chaos.pair,

@@ -9,14 +9,8 @@ gateway    the same request to a deployment's sampler with and without it, in tu
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
-import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,8 +20,8 @@ import httpx
 
 from benchmarks.gateway import report
 from benchmarks.session import BASE_URL, make_api_key, paired, seconds_of, set_up_django
+from benchmarks.trainer_processes import READY_SECONDS, ask, bare, serving, trainer_python
 
-ROOT = Path(__file__).resolve().parent.parent
 BASE_MODEL, JOB = "accounts/local/models/tiny-qwen3", "bench"
 NAME = f"accounts/local/deployments/{JOB}"
 SHAPE = "accounts/local/deploymentShapes/tiny-qwen3-sampler/versions/tiny2k01"
@@ -42,18 +36,19 @@ SIZES = {
     "base_model": BASE_MODEL, "job": JOB, "vocabulary": VOCABULARY, "batches": BATCHES,
     "prompt": PROMPT_TOKENS, "new": NEW_TOKENS,
 }  # fmt: skip
-READY_SECONDS = 300
 
 
 def main() -> None:
     """Print each figure beside its floor."""
-    python = _environment()
-    with TemporaryDirectory() as name, _bare(python, Path(name)) as (parameters, generate):
-        before = generate()
-        with _sampler(python, Path(name)) as client:
+    python = trainer_python()
+    with TemporaryDirectory() as name, bare(python, "benchmarks.bare_generate", name, json.dumps(SIZES)) as generate:
+        assert generate.stdout
+        parameters = int(generate.stdout.readline())
+        before = ask(generate)
+        with serving(python, "sampler", _config(Path(name)), "/health") as client:
             took = {batch: min(_ask(client, batch) for _ in range(ROUNDS)) for batch in BATCHES}
             loads = {name: _load(client, name) for name in ("adapter-1", "adapter-2", "full-1", "full-2")}
-        after = generate()
+        after = ask(generate)
         print(f"{parameters / 1e6:.0f} million parameters, {PROMPT_TOKENS} tokens in, {NEW_TOKENS} out")
         print(f"{'at once':10}{'tokens/s':>10}{'generate':>10}{'ratio':>8}")
         for batch in BATCHES:
@@ -104,68 +99,12 @@ def _ask_token(client: httpx.Client) -> float:
     return seconds_of(lambda: client.post("/inference/v1/completions", json=body).raise_for_status())
 
 
-def _environment() -> Path:
-    """The interpreter of the trainer's environment."""
-    folder = Path(os.environ.get("SLIPWAY_TRAINER_ENV") or Path(os.environ.get("SLIPWAY_HOME", "var")) / "trainer-env")
-    subprocess.run([sys.executable, str(ROOT / "trainer" / "prepare.py"), str(folder.absolute())], check=True)
-    return folder.absolute() / "bin" / "python"
-
-
-@contextmanager
-def _bare(python: Path, root: Path) -> Iterator[tuple[int, Any]]:
-    """How many parameters the model has, and what times `generate`."""
-    process = subprocess.Popen(
-        [str(python), "-m", "benchmarks.bare_generate", str(root), json.dumps(SIZES)],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdin and process.stdout
-
-    def generate() -> dict[str, float]:
-        assert process.stdin and process.stdout
-        process.stdin.write("\n")
-        process.stdin.flush()
-        timed: dict[str, float] = json.loads(process.stdout.readline())
-        return timed
-
-    try:
-        yield int(process.stdout.readline()), generate
-    finally:
-        process.stdin.close()
-        process.wait()
-
-
-@contextmanager
-def _sampler(python: Path, root: Path) -> Iterator[httpx.Client]:
-    token = uuid.uuid4().hex
-    config = {
+def _config(root: Path) -> dict[str, Any]:
+    return {
         "directory": str(root / "run"), "deployment": "accounts/local/deployments/bench", "base_model": BASE_MODEL,
         "model_directory": str(root / "model"), "jobs_root": str(root / "jobs"), "model_cache": str(root / "cache"),
         "trainer_job": JOB,
     }  # fmt: skip
-    (root / "config.json").write_text(json.dumps(config))
-    process = subprocess.Popen(
-        [str(python), "-m", "sampler", str(root / "config.json")],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), "SLIPWAY_TRAINER_TOKEN": token}, stdout=sys.stderr,
-    )  # fmt: skip
-    try:
-        yield _client(process, root / "run" / "endpoint.json", token)
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _client(process: subprocess.Popen[bytes], endpoint: Path, token: str) -> httpx.Client:
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        if endpoint.exists():
-            told = json.loads(endpoint.read_text())
-            client = httpx.Client(
-                base_url=f"http://{told['host']}:{told['port']}", headers={"X-Api-Key": token}, timeout=READY_SECONDS
-            )
-            if client.get("/health").status_code == httpx.codes.OK:
-                return client
-        time.sleep(0.1)
-    raise RuntimeError("the sampler did not start")
 
 
 def _ask(client: httpx.Client, batch: int) -> float:
