@@ -22,8 +22,16 @@ def role_in(user: User | AnonymousUser, account: Account) -> Role | None:
     """The user's role in the account, None where they are not a member."""
     if not user.is_authenticated:
         return None
-    found = Membership.objects.filter(account=account, user_id=user.pk).values_list("role", flat=True).first()
+    found = _ROLES.first(account=account.pk, user=user.pk)
     return Role(found) if found else None
+
+
+def _roles() -> QuerySet[Membership, str]:
+    account, user = Given("account", BigIntegerField()), Given("user", BigIntegerField())
+    return Membership.objects.filter(account_id=account, user_id=user).values_list("role", flat=True)
+
+
+_ROLES = Prepared(_roles)
 
 
 def memberships_of(user: User | AnonymousUser) -> Sequence[Membership]:

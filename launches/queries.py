@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db.models import BigIntegerField, DateTimeField, F, Q, QuerySet
+from django.db.models import BigIntegerField, DateTimeField, F, Q, QuerySet, UUIDField
 from django.utils import timezone
 
 from accounts.models import Account
@@ -164,30 +164,44 @@ def find_shape(name: str) -> TrainingShape | None:
     account_id, _, shape_id = name.partition("/")
     if not (is_id(account_id) and is_id(shape_id)):
         return None
-    return (
-        TrainingShape.objects.filter(account__account_id=account_id, shape_id=shape_id)
-        .select_related("account")
-        .first()
-    )
+    found = TrainingShape.objects.filter(account__account_id=account_id, shape_id=shape_id)
+    return found.select_related("account").first()
 
 
 def find_launch(member_of: Collection[int], uid: uuid.UUID) -> Launch | None:
     """The launch, deleted ones too, where it belongs to one of the accounts."""
-    return (
-        Launch.objects.filter(uid=uid, account__in=list(member_of))
-        .select_related("account", "connection", "owner", "shape_version__shape__account", "reference_of")
-        .first()
-    )
+    return _FOUND.first(mine=list(member_of), uid=uid)
 
 
 def find_measured(member_of: Collection[int], uid: uuid.UUID) -> Launch | None:
     """The same with its plan alone: pages that are open ask for what was measured several times a second."""
-    return Launch.objects.filter(uid=uid, account__in=list(member_of)).only("plan").first()
+    return _MEASURED.first(mine=list(member_of), uid=uid)
+
+
+def _of_uid() -> QuerySet[Launch]:
+    return Launch.objects.filter(
+        Among(F("account_id"), Given("mine", BigIntegerField())), uid=Given("uid", UUIDField())
+    )
+
+
+_FOUND = Prepared(
+    lambda: _of_uid().select_related("account", "connection", "owner", "shape_version__shape__account", "reference_of")
+)
+_MEASURED = Prepared(lambda: _of_uid().only("plan"))
 
 
 def attempts_of(launch: Launch) -> list[Attempt]:
     """The attempts of a launch without their logs, newest first, at most fifty."""
-    return list(launch.attempts.defer("log_tail").order_by("-number")[:MOST_ATTEMPTS])
+    found = _ATTEMPTS.rows(launch=launch.pk)
+    for attempt in found:
+        attempt.launch = launch
+    return found
+
+
+_OF_LAUNCH = Given("launch", BigIntegerField())
+_ATTEMPTS = Prepared(
+    lambda: Attempt.objects.filter(launch_id=_OF_LAUNCH).defer("log_tail").order_by("-number")[:MOST_ATTEMPTS]
+)
 
 
 def log_tail_of(attempt: Attempt) -> str:
@@ -197,12 +211,20 @@ def log_tail_of(attempt: Attempt) -> str:
 
 def states_of(attempt: Attempt) -> list[tuple[AttemptState, Any, str]]:
     """The states that the attempt was in, each with its time and the label of who brought it there."""
-    found = Event.objects.filter(launch_id=attempt.launch_id, attempt_number=attempt.number, kind="state")
     return [
         (AttemptState(data["state"]), at, who)
-        for data, at, who in found.order_by("sequence").values_list("data", "created_at", "actor_label")
+        for data, at, who in _STATES.rows(launch=attempt.launch_id, attempt=attempt.number)
         if data.get("state") in AttemptState.__members__
     ]
+
+
+def _states() -> QuerySet[Event, tuple[Any, datetime, str]]:
+    of_attempt = Given("attempt", BigIntegerField())
+    found = Event.objects.filter(launch_id=_OF_LAUNCH, attempt_number=of_attempt, kind="state")
+    return found.order_by("sequence").values_list("data", "created_at", "actor_label")
+
+
+_STATES = Prepared(_states)
 
 
 def deleted_by(launch: Launch) -> str:

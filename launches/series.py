@@ -11,10 +11,11 @@ import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import BigIntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Mod
 
-from launches.models import Evaluation, Launch, Metric
+from launches.models import Attempt, Evaluation, Launch, Metric
+from lists.prepared import Given, Prepared
 
 TABLE = 50
 CURVE = 2_000
@@ -50,15 +51,24 @@ class AttemptRecords:
 
 def records_by_attempt(launch: Launch) -> list[AttemptRecords]:
     """What the attempts with records add to the series, in order; of very many attempts the newest fifty."""
-    first = Metric.objects.filter(attempt=OuterRef("pk")).order_by("number").values("step")[:1]
-    measured = launch.attempts.filter(metrics_read__gt=0).annotate(begin=Subquery(first)).order_by("-number")
     found: list[AttemptRecords] = []
     end: int | None = None
-    for pk, number, begin, read in measured.values_list("pk", "number", "begin", "metrics_read")[:MOST_ATTEMPTS]:
+    for pk, number, begin, read in _MEASURED.rows(launch=launch.pk):
         if begin is not None and (end is None or begin < end):
             found.append(AttemptRecords(pk, number, begin, read, end))
             end = begin
     return found[::-1]
+
+
+def _measured() -> QuerySet[Attempt, tuple[int, int, int | None, int]]:
+    """Attempts with records, the newest first: key, number, step of the first record and number of the newest one."""
+    first = Metric.objects.filter(attempt=OuterRef("pk")).order_by("number").values("step")[:1]
+    measured = Attempt.objects.filter(launch_id=Given("launch", BigIntegerField()), metrics_read__gt=0)
+    by_number = measured.annotate(begin=Subquery(first)).order_by("-number")
+    return by_number.values_list("pk", "number", "begin", "metrics_read")[:MOST_ATTEMPTS]
+
+
+_MEASURED = Prepared(_measured)
 
 
 def newest_of(series: Sequence[AttemptRecords]) -> list[tuple[int, Metric]]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.db.models import BigIntegerField, QuerySet
 from django.utils import timezone
 
 from connections.providers.base import CheckpointKind
 from launches.models import Checkpoint, Launch
 from launches.retention import retention_of
+from lists.prepared import Given, Prepared
 
 
 def shown_checkpoints(launch: Launch) -> dict[str, Any]:
@@ -17,7 +19,9 @@ def shown_checkpoints(launch: Launch) -> dict[str, Any]:
 
     `kept_days` is for how long they would be kept if the launch were deleted now. One query.
     """
-    found = list(launch.checkpoints.order_by("-step", "-saved_at", "-pk"))
+    found = _CHECKPOINTS.rows(launch=launch.pk)
+    for checkpoint in found:
+        checkpoint.launch = launch
     whole = [checkpoint for checkpoint in found if not checkpoint.writing]
     return {
         "checkpoints": found,
@@ -26,6 +30,14 @@ def shown_checkpoints(launch: Launch) -> dict[str, Any]:
         "kept_until": _kept_until(launch, found),
         "kept_days": retention_of(launch.account) // timedelta(days=1),
     }
+
+
+def _checkpoints() -> QuerySet[Checkpoint]:
+    found = Checkpoint.objects.filter(launch_id=Given("launch", BigIntegerField()))
+    return found.order_by("-step", "-saved_at", "-pk")
+
+
+_CHECKPOINTS = Prepared(_checkpoints)
 
 
 def _kept_until(launch: Launch, found: list[Checkpoint]) -> Any:
