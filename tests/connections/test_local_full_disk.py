@@ -14,6 +14,7 @@ from connections.providers.states import AttemptState, Reason
 from connections.providers.trainer_files import files
 from tests.connections.local_rig import LocalRig, is_alive, make_rig
 from tests.connections.rig import make_reference, make_submission, until, wait_for, wait_ready
+from tests.connections.trainer_hosts import end_trainer_host, start_trainer_host
 from tests.disks import fill, small_disk
 
 
@@ -38,6 +39,8 @@ def test_a_full_disk_is_said_and_survived(small: LocalRig) -> None:
         small.provider.submit(make_submission(late))
     with pytest.raises(Gone):
         small.provider.observe(late)
+    end_trainer_host(small.provider.root, signal.SIGKILL)
+    start_trainer_host(small.provider.root)
     os.kill(small.wrapper_pid(killed), signal.SIGKILL)
     assert small.provider.observe(running).ready
     until(lambda: not is_alive(small.pids(killed.job)[0]))

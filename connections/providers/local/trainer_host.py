@@ -169,7 +169,9 @@ def held(root: Path) -> Iterator[TrainerHost]:
                 "There is one for each SLIPWAY_HOME; end that one first."
             )
         host = TrainerHost(root)
-        files.write_json(root / WHO, host.who)
+        (root / WHO).unlink(missing_ok=True)  # of one that is gone
+        with suppress(OSError):  # a full disk, on which what runs is to be looked after all the same
+            files.write_json(root / WHO, host.who)
         yield host
 
 
