@@ -50,7 +50,7 @@ def address(provider: IdentityProvider, tmp_path: Path) -> Iterator[str]:
         }
         prepare = [sys.executable, "-m", "embedded.prepare"]
         subprocess.run(prepare, cwd=ROOT, env=os.environ | told, check=True, stdout=subprocess.PIPE)
-        with front_door(**told) as port:
+        with front_door(log=tmp_path / "log", **told) as port:
             provider.client.callback = f"http://localhost:{port}/sign-in/oidc/answer"
             yield f"http://localhost:{port}"
 
