@@ -130,7 +130,7 @@ def _entry(standing: Standing, shape: OfferedShape, before: ShapeEntry | None, h
             (named, heirs[named]) if named in heirs else None,
         )
     if before and before.id_source is IdSource.OWN:
-        if _is_alike(standing, shape, before):
+        if _told(before.snapshot, shape.snapshot) == before.snapshot:  # a launch names no version there
             return before
         raise LeftOut(
             "This Slipway has a shape of that name of its own, which no sync changes. Map that account to another one "
@@ -151,12 +151,6 @@ def _entry(standing: Standing, shape: OfferedShape, before: ShapeEntry | None, h
     if shape.filed:
         return _filed(shape.filed, before)
     return _same(before) if before and is_latest else _new(shape, before)
-
-
-def _is_alike(standing: Standing, shape: OfferedShape, before: ShapeEntry) -> bool:
-    """Whether what is offered is what is here, to the version, where it says one."""
-    same = not shape.version_id or standing.current.versions[shape.shape_id] == shape.version_id
-    return same and _told(before.snapshot, shape.snapshot) == before.snapshot
 
 
 def _filed(said: ShapeEntry, before: ShapeEntry | None) -> ShapeEntry:

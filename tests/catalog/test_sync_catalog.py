@@ -127,7 +127,7 @@ def test_a_shape_of_ones_own_that_is_the_same_there_is_offered_and_stays_ones_ow
     synced(far)
     TrainingShape.objects.filter(shape_id__in=("own", "other")).update(id_source=IdSource.OWN)
     Offering.objects.filter(connection=far, shape__shape_id__in=("own", "other")).delete()
-    engine.offer(remote("own"), remote("other", "zzzzzzz9", maxSupportedContextLength=1024), *OTHERS)
+    engine.offer(remote("own", "zzzzzzz7"), remote("other", "zzzzzzz9", maxSupportedContextLength=1024), *OTHERS)
     run = synced(far)
     assert list(reasons(run)) == ["other"] and "of its own" in reasons(run)["other"]
     assert not_offered(far, head("own").name) == ()
