@@ -1,4 +1,4 @@
-"""Whether the database's tables are those of this release: all of its migrations are applied, none beyond them."""
+"""Whether the database's tables do for this release, and whether a newer one was here: by their migrations."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from wire.counts import quantity
 MIGRATE = "./run manage migrate"
 
 
-def mismatch() -> str:
-    """What does not fit and what to run, as a sentence; "" where all fits. Errors: those of the database."""
+def lacking() -> str:
+    """What is missing for this release and what to run, as a sentence; "" where nothing is. Errors: the database's.
+
+    What a newer release has added is no reason not to serve: in an upgrade processes of both run side by side, and
+    somebody may go back.
+    """
     loader = MigrationLoader(connection)
-    if newer := _beyond(loader):
-        return newer
     applied = loader.applied_migrations or {}
     missing = [name for name in loader.graph.nodes if name not in applied]
     if not applied:
@@ -39,7 +41,7 @@ def explain(error: BaseException | None) -> str:
     if not isinstance(error, DatabaseError):
         return ""
     try:
-        return mismatch()
+        return _beyond(MigrationLoader(connection)) or lacking()
     except Error:
         return ""
 

@@ -65,10 +65,10 @@ def share_memory(**_: Any) -> None:
 def _obstacle() -> str:
     from django.db import Error, connection  # noqa: PLC0415  # once Django is set up
 
-    from accounts.tables import mismatch  # noqa: PLC0415
+    from accounts.tables import lacking  # noqa: PLC0415
 
     try:
-        return mismatch()
+        return lacking()
     except Error as error:
         return f"The database cannot be asked: {' '.join(str(error).split())}"
     finally:  # the pool's processes are forked from this one, and share no connection with it

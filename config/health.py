@@ -22,7 +22,7 @@ from django.contrib.staticfiles.storage import ManifestFilesMixin, staticfiles_s
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from accounts.tables import mismatch
+from accounts.tables import lacking
 from config.keys import changed_keys
 from config.pulses import BEAT_KEY, WORKER_KEY, age_of, open_broker
 from config.version import commit, version
@@ -167,7 +167,7 @@ process = RecentChecks(
         "keys": lambda: _say(changed_keys()),
         "static": _static_files,
         "database": _database,
-        "migrations": lambda: _say(mismatch()),
+        "migrations": lambda: _say(lacking()),
     },
     needs={"migrations": "database"},
 )
