@@ -18,7 +18,7 @@ from rest_framework.serializers import Serializer
 from api.refusals import invalid
 from api.views import ResourceView, asked, read_mask
 from lists import orders
-from lists.orders import PAGE, count_up_to, page_of
+from lists.orders import PAGE, count_up_to, few_by_key, page_of
 from lists.pages import NoSuchPage, Page
 from wire.filters import FREE_TEXT, FilterError, FilterField, FilterKind, Value, parse_filter
 from wire.masks import MaskError, OrderBy, apply_mask, parse_order
@@ -178,7 +178,9 @@ def _matching(rows: QuerySet[Any], text: str, listing: Listing) -> QuerySet[Any]
         raise invalid("filter", f"{error}.") from None
     conditions = (filters[c.field].condition(c.operator, c.value) for c in comparisons)
     worked_out = {name: what for c in comparisons for name, what in filters[c.field].worked_out.items()}
-    found: QuerySet[Any] = rows.alias(**worked_out).filter(functools.reduce(operator.and_, conditions, Q()))
+    among, wanted = rows.alias(**worked_out), functools.reduce(operator.and_, conditions, Q())
+    is_guessed = any(c.field == FREE_TEXT for c in comparisons)
+    found: QuerySet[Any] = among.filter(few_by_key(among, wanted) if is_guessed else wanted)
     return found
 
 
