@@ -66,6 +66,23 @@ class Launcher:
         for job in jobs:
             wait_for(partial(self._is_completed, job), seconds=OVER_SECONDS)
 
+    def has_saved(self, job: str, name: str) -> bool:
+        """Whether the job lists a checkpoint of that name."""
+        rows = self._client.get(f"rlorTrainerJobs/{job}/checkpoints").json()["checkpoints"]
+        return any(row["name"].endswith(f"/{name}") for row in rows)
+
+    def resume(self, job: str) -> None:
+        """Once it failed."""
+
+        def has_failed() -> bool:
+            state = self._client.get(f"rlorTrainerJobs/{job}").json()["state"]
+            assert state != "JOB_STATE_COMPLETED"
+            return bool(state == "JOB_STATE_FAILED")
+
+        wait_for(has_failed, seconds=OVER_SECONDS)
+        asked = self._client.post(f"rlorTrainerJobs/{job}:resume", json={})
+        assert asked.status_code == httpx.codes.OK, asked.text
+
     def page_of(self, label: str) -> str:
         """The path of the launch's page."""
         found = re.search(rf'href="(/launches/[0-9a-f-]{{36}})"[^>]*>\s*{label}', self._visitor.read("/launches"))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.conftest import E2E_OFFSET, broker_url, worker_number
 from tests.e2e.conftest import SlipwayServer, running_slipway
-from tests.e2e.recipes import LORA, Launcher, make_key
+from tests.e2e.recipes import LORA, OVER_SECONDS, Launcher, make_key
+from tests.e2e.test_recipe_runs import running
+from tests.e2e.test_two_slipways import offer_another_shape
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -27,14 +31,26 @@ def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlipwayServer]:
         yield server
 
 
-def test_our_own_recipes_run_there_as_they_run_here(near: SlipwayServer, far: SlipwayServer) -> None:
+def test_our_own_recipes_run_there_as_they_run_here_and_go_on_where_they_were(
+    near: SlipwayServer, far: SlipwayServer
+) -> None:
+    offer_another_shape(far)  # so that the sync brings one, and all others are the same here and there
     told = ("--set", f"url={far.url}", "--set", "accounts=local=local", "--for-everyone", "--secret-stdin")
     near.manage("connect", "beyond", "--kind", "control_plane", *told, stdin=make_key(far))
+    near.manage("sync_catalog", "beyond")
     launcher = Launcher(near)
-    there = launcher.launch("dpo", LORA, "pairs there", connection="beyond")
-    launcher.until_completed([there, launcher.launch("dpo", LORA, "pairs here", samples=0)])
+    long: dict[str, Any] = {"epochs": 15, "save_every": 6, "evaluation_every": 10}
+    there = launcher.launch("dpo", LORA, "pairs there", connection="beyond", **long)
+    here = launcher.launch("dpo", LORA, "pairs here", samples=0, **long)
+    wait_for(lambda: launcher.has_saved(there, "step-6"), seconds=OVER_SECONDS)
+    for process in running(there):
+        if "loop.py" in " ".join(process.cmdline()):
+            process.kill()
+    launcher.resume(there)
+    launcher.until_completed([there, here])
     (losses, measured), found = launcher.curves("pairs here"), launcher.curves("pairs there")
     assert found[0] == pytest.approx(losses, abs=1e-5) and found[1] == pytest.approx(measured, abs=1e-5)
-    assert len(losses) == 6 and measured[-1] < measured[0]
+    assert len(losses) == 30 and measured[-1] < measured[0]
     page = launcher.read("pairs there")
-    assert "Has run to its end" in page and "step-6" in page
+    assert "Has run to its end" in page and "step-30" in page
+    assert "Attempt 2" in page
