@@ -65,6 +65,8 @@ def test_lists_read_an_index_however_and_wherever_they_are_asked(caller: Caller)
     assert_reads_little(caller, "/v1/accounts/fireworks/trainingShapes")
     assert_reads_little(caller, f"/v1/accounts/-/trainingShapes?filter={model.removeprefix('snapshot.')}")
     assert_reads_little(caller, "/v1/accounts/-/trainingShapes?orderBy=max_supported_context_length desc")
+    for text in ("bench 777", "bench 77", "nowhere"):
+        assert_reads_little(caller, f'/v1/accounts/-/trainingShapes?filter="{text}"')
     assert_reads_little(caller, "/v1/accounts/fireworks/trainingShapes/bench-777-1")
     assert_reads_little(caller, "/v1/accounts/fireworks/trainingShapes/bench-777-1/versions/latest")
 
