@@ -122,7 +122,7 @@ def _restored(first: TwoReplicas, backup: Path, api: httpx.Client) -> bool:
     try:
         again.run("Restore", BACKUP=str(backup))
         with proxy_of(again) as url:
-            there = httpx.Client(base_url=url, headers={**api.headers, "Host": NAME}, timeout=60, verify=False)
+            there = httpx.Client(base_url=url, headers=api.headers, timeout=60, verify=False)
             wait_for(
                 lambda: _state(there) in ("FAILED", "COMPLETED", "CANCELLED"),
                 "the end of what the backup had as running",

@@ -36,7 +36,7 @@ PROGRAMS = {
     "valkey-cli": "{python} -c 'import os, redis; "
     'print(redis.Redis(port={redis}, password=os.environ["REDISCLI_AUTH"]).execute_command("PING") and "PONG")\'',
     "start-postgres": "cd {postgres_bin}\n"
-    'test -e "$1/data" || {{ echo "$POSTGRES_PASSWORD" > "$1/password"; ./initdb --auth=scram-sha-256'
+    'test -e "$1/data" || {{ echo "$POSTGRES_PASSWORD" > "$1/password"; ./initdb --encoding=UTF8 --auth=scram-sha-256'
     ' --pwfile="$1/password" -U "$POSTGRES_USER" -D "$1/new" && mv "$1/new" "$1/data"; fresh=1; }}\n'
     'test -z "$fresh" || echo "CREATE DATABASE $POSTGRES_DB" | ./postgres --single -D "$1/data" postgres\n'
     'exec ./postgres -D "$1/data" -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c port={postgres}',
@@ -145,7 +145,8 @@ def proxy_of(deployment: TwoReplicas) -> Iterator[str]:
     folder, port = deployment.folder, free_port()
     certificate = make_certificate(NAME, folder)
     text = (ROOT / "deploy/proxy/nginx.conf").read_text()
-    servers = "\n".join(f"    server 127.0.0.1:{deployment.web_port + n};" for n in range(8))
+    first = int(deployment.setting("PORT").partition("-")[0])  # a restored one has the ports of its backup
+    servers = "\n".join(f"    server 127.0.0.1:{first + n};" for n in range(8))
     text = text.replace("    server 127.0.0.1:8000;", servers)
     text = text.replace("listen 80;", f"listen 127.0.0.1:{free_port()};").replace("443 ssl", f"127.0.0.1:{port} ssl")
     for word in ("fullchain.pem", "privkey.pem"):
