@@ -66,11 +66,6 @@ class Launcher:
         for job in jobs:
             wait_for(partial(self._is_completed, job), seconds=OVER_SECONDS)
 
-    def has_saved(self, job: str, name: str) -> bool:
-        """Whether the job lists a checkpoint of that name."""
-        rows = self._client.get(f"rlorTrainerJobs/{job}/checkpoints").json()["checkpoints"]
-        return any(row["name"].endswith(f"/{name}") for row in rows)
-
     def resume(self, job: str) -> None:
         """Once it failed."""
 
