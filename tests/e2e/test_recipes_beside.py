@@ -43,7 +43,7 @@ def test_our_own_recipes_run_there_as_they_run_here_and_go_on_where_they_were(
     there = launcher.launch("dpo", LORA, "pairs there", connection="beyond", **long)
     here = launcher.launch("dpo", LORA, "pairs here", samples=0, **long)
     # On the disk of who saves it: by when it is listed here, the few steps that follow may be over.
-    wait_for(lambda: any(far.home.rglob("checkpoints/step-6")), seconds=OVER_SECONDS)
+    wait_for(lambda: any(far.home.glob("local/jobs/*/*/checkpoints/step-6")), seconds=OVER_SECONDS)
     for process in running(there):
         if "loop.py" in " ".join(process.cmdline()):
             process.kill()
