@@ -16,6 +16,7 @@ import torch
 from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from transformers import AutoModelForCausalLM
 
 from trainer.adapters import ADAPTER_WEIGHTS, Adapter
@@ -41,10 +42,14 @@ def write_model(module: Any, base: Path, directory: Path, group: Group = ALONE) 
     """Write a whole model into the directory. Returns the precision of its weights.
 
     Of one that several ranks have a part of rank 0 writes what all give it, a file at a time: but for one whose files
-    are named otherwise than its parameters (experts), which transformers gathers whole in the memory of rank 0's node.
+    are named otherwise than its parameters (experts), which is gathered whole in the memory of rank 0's node.
     """
-    if group.size == 1 or getattr(module, "_weight_conversions", None):
+    if group.size == 1:
         module.save_pretrained(directory)
+    elif getattr(module, "_weight_conversions", None):
+        whole = get_model_state_dict(module, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+        if group.rank == 0:
+            _write_gathered(module, whole, directory)
     else:
         write_model_files(directory, tensors_of(module), group.rank)
         for part in (module.config, module.generation_config) if group.rank == 0 else ():
@@ -52,6 +57,16 @@ def write_model(module: Any, base: Path, directory: Path, group: Group = ALONE) 
     if group.rank == 0:
         _copy_tokenizer(base, directory)
     return precision_of(module)
+
+
+def _write_gathered(module: Any, whole: dict[str, Any], directory: Path) -> None:
+    """Write what is gathered already: transformers, which would gather it itself and then wait for the other ranks,
+    would leave them waiting where it cannot write."""
+    spread, module.config.distributed_config = module.config.distributed_config, None
+    try:
+        module.save_pretrained(directory, state_dict=whole)
+    finally:
+        module.config.distributed_config = spread
 
 
 def write_adapter(module: Any, name: str, base: Path, base_model: str, directory: Path) -> str:

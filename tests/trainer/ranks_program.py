@@ -7,7 +7,9 @@ checkpoints in FOLDER/jobs, which a run with another SIZE goes on from.
 from __future__ import annotations
 
 import json
+import resource
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,10 @@ from transformers import AutoModelForCausalLM
 
 from trainer.checkpoints import Checkpoints
 from trainer.config import parse_config
+from trainer.errors import OperationError
 from trainer.loading import load_parts
 from trainer.operations.table import run_operation
+from trainer.ranks import files
 from trainer.ranks.group import ALONE, Ranks
 from trainer.ranks.places import RankPlace
 from trainer.service import PARSERS
@@ -92,11 +96,29 @@ def train(group: Any, folder: Path, kind: str, more: dict[str, Any]) -> dict[str
     found: dict[str, Any] = {"steps": [step() for _ in range(3)]}
     call("save_weights", {"model_id": model, "path": "third"})
     call("save_weights_for_sampler", {"model_id": model, "path": "third"})
+    if group.size > 1 and not config.lora_rank:
+        found["refused"] = refused(group, lambda: call("save_weights_for_sampler", {"model_id": model, "path": "none"}))
     found["fourth"] = step()
     for other in sorted(path.name for path in jobs.glob(f"{kind}-*") if (path / "checkpoints" / "third").exists()):
         call("load_weights", {"model_id": model, "path": f"cross_job://{other}/third", "optimizer": True})
         found[f"after {other}"] = step()
     return found
+
+
+def refused(group: Any, save: Callable[[], object]) -> str:
+    """What is said where rank 0 cannot write the first of several files of a model."""
+    before, files.FILE_BYTES = files.FILE_BYTES, 100_000
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if group.rank == 0:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (700, limits[1]))  # what is less than a file, but for its manifest
+    try:
+        save()
+    except OperationError as error:
+        return error.detail
+    finally:
+        files.FILE_BYTES = before
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    return ""
 
 
 if __name__ == "__main__":

@@ -101,6 +101,11 @@ def test_what_two_ranks_export_is_what_one_does(found: dict[str, Any]) -> None:
             torch.testing.assert_close(two[key], tensor, atol=2e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["experts", "bfloat16"])
+def test_where_rank_0_cannot_write_a_model_all_go_on(found: dict[str, Any], kind: str) -> None:
+    assert re.fullmatch(r"Checkpoint none could not be saved to .+File too large.*", found[2][kind]["refused"])
+
+
 def test_an_adapter_of_experts_is_refused_and_one_of_the_rest_is_not(found: dict[str, Any], tmp_path: Path) -> None:
     places = dict.fromkeys(("directory", "checkpoints", "jobs_root", "model_cache"), str(tmp_path))
     told = {"job": "j", "base_model": ranks_program.BASE, "trainer_mode": "LORA_TRAINER", "lora_rank": 8}

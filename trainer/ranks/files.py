@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 import torch.distributed.checkpoint as dcp
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.distributed.checkpoint import HuggingFaceStorageReader, HuggingFaceStorageWriter
@@ -72,20 +72,29 @@ def scatter(whole: Tensor | None, into: Tensor) -> None:
 
 
 def write_model_files(directory: Path, tensors: Mapping[str, Tensor], rank: int) -> None:
-    """Write them whole, as transformers reads them; rank 0 gets each from all ranks. Errors: OSError, on rank 0."""
+    """Write them whole, as transformers reads them; rank 0 gets each from all ranks. Errors: OSError, on rank 0.
+
+    After such an error rank 0 goes on getting them, for the others, which do not know of it, go on giving.
+    """
     files = list(_divided(tensors))
     places: dict[str, str] = {}
+    failed: OSError | None = None
     for number, names in enumerate(files, 1):
         name = f"model-{number:05}-of-{len(files):05}.safetensors" if len(files) > 1 else "model.safetensors"
         whole: dict[str, Tensor] = {}
         for each in names:
             tensor = tensors[each].detach()
             full = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
-            if rank == 0:
+            if rank == 0 and failed is None:
                 whole[each] = full.cpu().contiguous()
-        if rank == 0:
-            save_file(whole, directory / name, metadata={"format": "pt"})
+        if rank == 0 and failed is None:
+            try:
+                save_file(whole, directory / name, metadata={"format": "pt"})
+            except (OSError, SafetensorError) as error:
+                failed = error if isinstance(error, OSError) else OSError(str(error))
         places |= dict.fromkeys(names, name)
+    if failed is not None:
+        raise failed
     if rank == 0 and len(files) > 1:
         size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
         index = {"metadata": {"total_size": size}, "weight_map": places}
