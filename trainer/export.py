@@ -21,6 +21,7 @@ from transformers import AutoModelForCausalLM
 
 from trainer.adapters import ADAPTER_WEIGHTS, Adapter
 from trainer.errors import OperationError
+from trainer.memory import is_out_of_memory
 from trainer.models import base_facts
 from trainer.ranks.files import tensors_of, write_model_files
 from trainer.ranks.group import ALONE, Group
@@ -103,6 +104,8 @@ def write_merged(base: Path, adapter: Adapter, directory: Path, dtype: torch.dty
     try:
         set_peft_model_state_dict(adapted, adapter.tensors)
     except RuntimeError as error:  # torch says so of sizes
+        if is_out_of_memory(error):
+            raise
         raise OperationError("The adapter's tensors have other sizes than the base model's modules.") from error
     return write_model(adapted.merge_and_unload(), base, directory)
 

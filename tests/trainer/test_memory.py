@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -12,10 +14,11 @@ from transformers import AutoModelForCausalLM, Gemma2Config, Gemma2ForCausalLM
 
 from trainer import models
 from trainer.config import parse_config
-from trainer.errors import OperationError
+from trainer.errors import NoSpaceError, OperationError, OutOfStepError
 from trainer.logprobs import comes_apart, halves
 from trainer.memory import checkpoint_layers, is_out_of_memory, plan_memory, within_memory
 from trainer.models import ModelHost
+from trainer.operations.table import RUNNERS, run_operation
 from trainer.sessions import Sessions
 from trainer.tiny_model import base_directory
 from trainer.wire import parse_create_model
@@ -111,3 +114,16 @@ def test_memory_that_runs_out_is_told_with_part_and_remedy() -> None:
     assert caught.value.__cause__ is not None and is_out_of_memory(caught.value.__cause__)
     with pytest.raises(RuntimeError, match="another"), within_memory("x", "y"):
         raise RuntimeError("another")
+
+
+def test_of_several_ranks_a_full_disk_is_no_want_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts: Any = SimpleNamespace(group=SimpleNamespace(size=2))
+
+    def fail(cause: Exception, error: Exception) -> None:
+        raise error from cause
+
+    # What torch says of a full disk has no number.
+    for cause, raised in ((RuntimeError("unexpected pos 64 vs 0"), NoSpaceError), (MemoryError(), OutOfStepError)):
+        monkeypatch.setitem(RUNNERS, "save_weights", lambda *_, cause=cause: fail(cause, NoSpaceError("No space.")))
+        with pytest.raises(raised):
+            run_operation("save_weights", parts, None)

@@ -7,7 +7,7 @@ from typing import Any
 
 from trainer.embeddings import EmbeddingPass
 from trainer.errors import OperationError, OutOfStepError
-from trainer.memory import within_memory
+from trainer.memory import is_out_of_memory, within_memory
 from trainer.operations.create_model import create_model, unload_model
 from trainer.operations.embed import run_embeddings
 from trainer.operations.forward import run_pass
@@ -45,9 +45,11 @@ def run_operation(name: str, parts: Parts, request: Any) -> dict[str, Any]:
         with within_memory(part, remedy):
             return RUNNERS[name](parts, request)
     except OperationError as error:
-        if isinstance(error.__cause__, (RuntimeError, MemoryError)) and parts.group.size > 1:
+        # A full disk has a RuntimeError of torch's as its cause, too, and no rank is out of step by it.
+        ran_out = error.__cause__ is not None and is_out_of_memory(error.__cause__)
+        if ran_out and parts.group.size > 1:
             raise OutOfStepError(error.detail) from error
-        if name == "forward_backward" and isinstance(error.__cause__, (RuntimeError, MemoryError)):
+        if ran_out and name == "forward_backward":
             parts.host.get(request.model_id).drop_gradients()
         raise
 
