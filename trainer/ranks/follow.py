@@ -48,7 +48,9 @@ class Follower:
             if self._roll.has_ended(0):
                 self._ending = Ending("COMPLETED", "Rank 0 has ended.")
             elif self._place.begins_node and (lost := crew.lost()):
-                self._fail(lost)
+                time.sleep(TICK_S)
+                if not self._roll.has_ended(0):  # it has where it is who was lost, and where others ended after it
+                    self._fail(lost)
         return self._ending
 
     def _follow(self) -> None:
