@@ -157,8 +157,13 @@ class Starter:
         self.root = root
         self.started: list[RunningTrainer] = []
 
-    def __call__(self, job: str = "job-1", *, attempt: int = 1, wait: str = "ready", **config: Any) -> RunningTrainer:
-        """`wait` for "ready" (healthz 200), "listening" (endpoint.json), or "exit"; config overrides CONFIG.json."""
+    def __call__(
+        self, job: str = "job-1", *, attempt: int = 1, wait: str = "ready", seconds: float = 60, **config: Any
+    ) -> RunningTrainer:
+        """`wait` for "ready" (healthz 200), so many seconds, "listening" (endpoint.json), or "exit".
+
+        `config` overrides CONFIG.json.
+        """
         directory = self.root / "jobs" / job / f"attempt-{attempt}"
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / "config.json"
@@ -174,10 +179,10 @@ class Starter:
             process, directory, self.root / "jobs" / job / "checkpoints", log, httpx.Client(timeout=60)
         )
         self.started.append(trainer)
-        self._wait(trainer, wait)
+        self._wait(trainer, wait, seconds)
         return trainer
 
-    def _wait(self, trainer: RunningTrainer, state: str) -> None:
+    def _wait(self, trainer: RunningTrainer, state: str, seconds: float) -> None:
         if state == "exit":
             trainer.process.wait(timeout=120)
             return
@@ -188,7 +193,7 @@ class Starter:
         base = f"http://{address['host']}:{address['port']}"
         trainer.http = httpx.Client(base_url=base, headers={"X-Api-Key": TOKEN}, timeout=60)
         if state == "ready":
-            wait_until(lambda: trainer.http.get("/api/v1/healthz").status_code == 200)
+            wait_until(lambda: trainer.http.get("/api/v1/healthz").status_code == 200, seconds)
 
 
 def make_config(root: Path, job: str, directory: Path, **changes: Any) -> dict[str, Any]:

@@ -38,11 +38,22 @@ SIZES = {
 
 
 @pytest.fixture(scope="module")
-def of_two(session_root: Path) -> Iterator[RunningTrainer]:
+def starter_of_two(session_root: Path) -> Iterator[Starter]:
     starter = Starter(session_root)
-    # Where no demo model lies yet, for the ranks to make one.
-    yield starter("of-two", processes=2, model_cache=str(session_root / "models-of-two"))
-    starter.started[0].stop()
+    yield starter
+    for each in starter.started:
+        each.stop()
+
+
+@pytest.fixture
+def of_two(starter_of_two: Starter) -> RunningTrainer:
+    """A trainer of two processes: that of the test before, unless it has ended."""
+    started = starter_of_two.started
+    if not started or started[-1].process.poll() is not None:
+        # Where no demo model lies yet, for the ranks to make one.
+        cache = str(starter_of_two.root / "models-of-two")
+        starter_of_two("of-two", attempt=len(started) + 1, seconds=120, processes=2, model_cache=cache)
+    return started[-1]
 
 
 @pytest.fixture(scope="module")
