@@ -7,6 +7,7 @@ server listens already.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from trainer.outcome import Ending
 from trainer.process import ServingProcess
 from trainer.ranks.crew import Crew
 from trainer.ranks.places import RankPlace
-from trainer.ranks.roll import Roll
+from trainer.ranks.roll import LOST_S, Roll, is_lost_connection
 from trainer.recipes import declared
 from trainer.server import make_app
 from trainer.service import Service
@@ -80,7 +81,7 @@ class Runtime:
             group = self._meet()
             parts, directory = load_parts(self.config, self.checkpoints, self.sessions, group)
         except Exception as error:
-            self.process.fail("The model could not be loaded", error)
+            self._fail("The model could not be loaded", error)
             return
         self.service.open(parts, run_operation if group.size == 1 else self._lead(group, run_operation))
         log.info("ready")
@@ -102,10 +103,16 @@ class Runtime:
             except OperationError:
                 raise
             except Exception as error:
-                self.process.fail(f"Rank 0 of {group.size} failed in {name}", error)
+                self._fail(f"Rank 0 of {group.size} failed in {name}", error)
                 raise
 
         return lead
+
+    def _fail(self, what: str, error: Exception) -> None:
+        """End with that; but where it is only that another rank is gone, `_check` may say first which, and why."""
+        if is_lost_connection(error):
+            time.sleep(LOST_S)
+        self.process.fail(what, error)
 
     def _run_recipe(self, parts: Parts, model_directory: Path) -> None:
         from trainer.recipes.driver import Driver  # noqa: PLC0415  # see _load

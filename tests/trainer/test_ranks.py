@@ -167,7 +167,11 @@ def test_over_http_every_loss_is_that_of_one_process(of_two: RunningTrainer, pol
 
 
 def test_a_rank_that_is_killed_ends_all_with_its_reason(of_two: RunningTrainer) -> None:
+    """In the midst of an operation, of which the other learns that it lost a connection."""
+    model = of_two.create()
     (other,) = psutil.Process(of_two.process.pid).children()
+    other.send_signal(signal.SIGSTOP)
+    of_two.submit("forward", forward_body(model, [make_datum(each) for each in ranks_program.SEQUENCES]))
     other.send_signal(signal.SIGKILL)
     assert of_two.process.wait(timeout=60) == 1
     reason = of_two.exit_reason()

@@ -14,13 +14,12 @@ from trainer.outcome import Ending
 from trainer.process import start_thread
 from trainer.ranks.crew import Crew
 from trainer.ranks.places import RankPlace
-from trainer.ranks.roll import Roll
+from trainer.ranks.roll import LOST_S, Roll, is_lost_connection
 from trainer.sessions import Sessions
 
 log = logging.getLogger(__name__)
 
 TICK_S = 0.2
-LOST_S = 5.0
 
 
 class Follower:
@@ -71,8 +70,8 @@ class Follower:
                 except OperationError as error:  # which all ranks raised, and rank 0 answers with
                     log.debug("%s refused: %s", name, error.detail)
         except Exception as error:
-            if isinstance(error, RuntimeError) and "closed by peer" in str(error):
-                time.sleep(LOST_S)  # who lost the connection is not who failed: rank 0 has seen that, and ends all
+            if is_lost_connection(error):
+                time.sleep(LOST_S)  # rank 0 sees who is gone, and ends all
             log.debug("rank %d failed", self._place.rank, exc_info=error)
             self._fail(f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
 

@@ -23,6 +23,8 @@ from trainer.errors import ConfigError
 FOLDER = "ranks"
 APPEAR_WITHIN_S = 300.0
 """For a process to come: its imports take seconds, those of hundreds on a shared file system longer."""
+LOST_S = 5.0
+"""For whoever watches to see that a process is gone, and to say which."""
 _TICK_S = 0.05
 
 
@@ -111,3 +113,8 @@ class Roll:
 
     def _path(self, rank: int) -> Path:
         return self._folder / str(rank)
+
+
+def is_lost_connection(error: Exception) -> bool:
+    """Whether an error says no more than that another rank is gone: whoever gets it is not who failed."""
+    return isinstance(error, RuntimeError) and "by peer" in str(error)  # closed or reset
