@@ -12,7 +12,7 @@ from django.core.management import call_command
 from pytest_django.fixtures import Settings
 
 from connections.providers.local import trainer_host
-from connections.providers.local.asking import SOCKET
+from connections.providers.local.asking import SOCKET, Part, settings_of
 from connections.providers.local.trainer_host import Taken, held
 from connections.providers.states import AttemptState, Reason
 from connections.providers.trainer_files import files
@@ -107,6 +107,20 @@ def test_a_drain_starts_nothing_and_says_what_time_it_took(local: LocalRig, sett
     os.utime(local.provider.root / trainer_host.HELD, (0, 0))
     call_command("drain_trainer_host", undo=True, stdout=said)
     wait_ready(local.provider, waiting)
+
+
+def test_what_another_release_tells_or_wrote_stops_nobody_else(local: LocalRig) -> None:
+    told = settings_of(local.provider)
+    told["limits"]["of_tomorrow"] = told["of_tomorrow"] = 1
+    del told["run_slots"], told["datasets"]
+    assert trainer_host.provider_from(told) == local.provider
+    end_trainer_host(local.provider.root)
+    broken, sound = make_reference(), make_reference()
+    for reference in (broken, sound):
+        local.provider.submit(make_submission(reference))
+    (local.provider.slots_of(Part.TRAINERS).queue.directory(broken) / files.SUBMISSION).write_text('{"of": "tomorrow"}')
+    start_trainer_host(local.provider.root)
+    wait_ready(local.provider, sound)
 
 
 @pytest.mark.parametrize(("number", "words"), [(signal.SIGKILL, "container"), (signal.SIGTERM, "stopped")])

@@ -20,6 +20,8 @@ from connections.providers.local import processes
 from connections.providers.local.queue import Queue, QueueState
 from connections.providers.trainer_files import files, outcome
 
+UNREADABLE = (ValueError, KeyError, TypeError)
+"""What a record of another release raises, or a broken one."""
 log = logging.getLogger(__name__)
 
 
@@ -53,8 +55,18 @@ class Slots:
         }
         waiting = [reference for reference, stage in stages.items() if stage is AttemptStage.WAITING]
         free = self.count - sum(stage is AttemptStage.LIVE for stage in stages.values())
-        while waiting and free > 0 and not held_up and self._start(self.queue.directory(waiting[0])):
-            waiting.pop(0)
+        for reference in tuple(waiting):
+            if free <= 0 or held_up:
+                break
+            try:
+                self._start(self.queue.directory(reference))
+            except (OSError, Retryable) as error:
+                log.warning("could not start %s: %s", reference, error)
+                break
+            except UNREADABLE as error:
+                log.warning("could not start %s, which may be of another release: %r", reference, error)
+                continue
+            waiting.remove(reference)
             free -= 1
         dead = [reference for reference, stage in stages.items() if stage is AttemptStage.DEAD]
         return QueueState(waiting, dead, held_up)
@@ -74,20 +86,15 @@ class Slots:
             if stage is AttemptStage.OVER:
                 ticket.unlink(missing_ok=True)
             return stage
-        except OSError as error:  # a full disk must not keep the others from being observed
+        except (OSError, *UNREADABLE) as error:  # a full disk must not keep the others from being observed
             log.warning("could not settle %s: %s", directory, error)
             return AttemptStage.DEAD
 
-    def _start(self, directory: Path) -> bool:
+    def _start(self, directory: Path) -> None:
         """Start a wrapper and note that. If we die between the two, a second wrapper finds the first one's lock."""
-        try:
-            pid = self.start(directory)
-            spawned = {"pid": pid, "identity": processes.identity(pid), "boot": processes.boot_identity()}
-            files.write_json(directory / files.SPAWNED, spawned)
-        except (OSError, Retryable) as error:
-            log.warning("could not start %s: %s", directory, error)
-            return False
-        return True
+        pid = self.start(directory)
+        spawned = {"pid": pid, "identity": processes.identity(pid), "boot": processes.boot_identity()}
+        files.write_json(directory / files.SPAWNED, spawned)
 
 
 def live(queue: Queue) -> list[Reference]:

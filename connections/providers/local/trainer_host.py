@@ -15,9 +15,9 @@ import socket
 import socketserver
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import astuple
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
@@ -176,11 +176,23 @@ def held(root: Path) -> Iterator[TrainerHost]:
 
 
 def provider_from(told: dict[str, Any]) -> LocalProvider:
-    """The provider whose fields these are. Errors: `TypeError`, `KeyError` for those of another release."""
-    paths = {name: Path(told[name]) for name in PATHS}
-    limits = {name: Limits(**told[name]) for name in ("limits", "run_limits")}
-    mapped = {name: Path(folder) for name, folder in told["mapped"].items()}
-    return LocalProvider(**{**told, **paths, **limits, "mapped": mapped, "users": tuple(told["users"])})
+    """The provider whose fields these are: a worker of another release may tell more than we know, or less.
+
+    Errors: `TypeError` where one is missing that has no default.
+    """
+    known = _known(LocalProvider, told)
+    read: dict[str, Callable[[Any], Any]] = {
+        **dict.fromkeys(PATHS, Path),
+        **dict.fromkeys(("limits", "run_limits"), lambda figures: Limits(**_known(Limits, figures))),
+        "mapped": lambda folders: {name: Path(folder) for name, folder in folders.items()},
+        "users": tuple,
+    }
+    return LocalProvider(**{name: read[name](value) if name in read else value for name, value in known.items()})
+
+
+def _known(record: type, told: dict[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in fields(record)}
+    return {name: value for name, value in told.items() if name in names}
 
 
 def queues_of(root: Path) -> dict[Part, Queue]:
