@@ -6,7 +6,7 @@ from typing import Any
 
 from django.apps import apps
 from django.core.management import CommandError
-from django.db import DatabaseError, Error, connection
+from django.db import Error, ProgrammingError, connection
 from django.db.migrations.loader import MigrationLoader
 
 from wire.counts import quantity
@@ -20,7 +20,10 @@ def lacking() -> str:
     What a newer release has added is no reason not to serve: in an upgrade processes of both run side by side, and
     somebody may go back.
     """
-    loader = MigrationLoader(connection)
+    return _lacking(MigrationLoader(connection))
+
+
+def _lacking(loader: MigrationLoader) -> str:
     applied = loader.applied_migrations or {}
     missing = [name for name in loader.graph.nodes if name not in applied]
     if not applied:
@@ -31,17 +34,25 @@ def lacking() -> str:
 
 
 def refuse_newer(**_: Any) -> None:
-    """Before a migration: leave alone what a newer release has changed already. Errors: `CommandError`."""
-    if newer := _beyond(MigrationLoader(connection)):
+    """Before a migration: leave alone what a newer release has changed already, unless nothing is to be done.
+
+    Errors: `CommandError`.
+    """
+    loader = MigrationLoader(connection)
+    if (newer := _beyond(loader)) and _lacking(loader):
         raise CommandError(newer)
 
 
 def explain(error: BaseException | None) -> str:
-    """The sentence for what the database refused because its tables do not fit; "" for everything else."""
-    if not isinstance(error, DatabaseError):
+    """The sentence for what the database refused because its tables do not fit; "" for everything else.
+
+    Without a table or a column that it asks for, the release before cannot serve beside a newer one any longer.
+    """
+    if not isinstance(error, ProgrammingError):
         return ""
     try:
-        return _beyond(MigrationLoader(connection)) or lacking()
+        loader = MigrationLoader(connection)
+        return _beyond(loader) or _lacking(loader)
     except Error:
         return ""
 

@@ -135,5 +135,7 @@ def test_one_migration_too_few_or_too_many_is_said(database: str) -> None:
         assert "Traceback" not in refused.stderr
         returned = "INSERT INTO django_migrations (app, name, applied) VALUES ('publishing', %s, now())"
         connection.execute(returned, [taken])
+        nothing_to_do = run(database, "manage.py", "migrate")
+        assert nothing_to_do.returncode == 0, "the release before starts after a rollback: " + nothing_to_do.stderr
         ready = str(visit(database, "/readyz")["/readyz"][1])
         assert re.search(r"\Wmigrations\W+ok\W", ready), "the release before serves beside a newer one"
