@@ -96,7 +96,8 @@ def place(
     recipe, wrong = _read_recipe(inputs.get(RECIPE), usual)
     if wanted in names_of(connections):
         wrong += _refuse_choice(wanted, offer if isinstance(spec, TrainerSpec) else usual, point, inputs)
-    if point and not point.is_adapter and recipe == NO_RECIPE and isinstance(spec, TrainerSpec) and not wrong:
+    drives_itself = usual.connection is not None and recipe == NO_RECIPE  # without a connection no recipe was read
+    if point and not point.is_adapter and drives_itself and isinstance(spec, TrainerSpec) and not wrong:
         wrong = [Violation(CONTINUE_FROM, _load_it_yourself(point))]
     chosen = usual.recipe_of(recipe)
     is_beside = chosen is not None and chosen.beside
