@@ -41,7 +41,9 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 @pytest.fixture
 def signs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[redis.Redis]:
-    """The broker, with signs of life of a worker and of beat just now; and a trainer-host."""
+    """The broker, with signs of life of a worker and of beat just now; and a trainer-host, however slow it answers."""
+    monkeypatch.setattr(opened, "PROBE_SECONDS", 60)
+    monkeypatch.setattr(health, "PATIENCE_SECONDS", 60)
     monkeypatch.setattr(opened, "local_root", lambda: tmp_path)
     start_trainer_host(tmp_path)
     with redis.Redis.from_url(settings.REDIS_URL) as broker:
