@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -123,8 +124,11 @@ def test_what_another_release_tells_or_wrote_stops_nobody_else(local: LocalRig) 
     wait_ready(local.provider, sound)
 
 
-@pytest.mark.parametrize(("number", "words"), [(signal.SIGKILL, "container"), (signal.SIGTERM, "stopped")])
-def test_what_ends_with_its_container_has_a_true_reason(tmp_path: Path, number: int, words: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "busy", "words"),
+    [(signal.SIGKILL, False, "container"), (signal.SIGTERM, False, "stopped"), (signal.SIGTERM, True, "stopped")],
+)
+def test_what_ends_with_its_container_has_a_true_reason(tmp_path: Path, number: int, busy: bool, words: str) -> None:
     rig = make_rig(tmp_path, hosted=False)
     reference = make_reference()
     container = alone(HOST, str(rig.provider.root), "5", home=tmp_path / "home")
@@ -132,8 +136,10 @@ def test_what_ends_with_its_container_has_a_true_reason(tmp_path: Path, number: 
         until(lambda: rig.provider.root.is_dir() and answers(rig.provider.root))
         rig.provider.submit(make_submission(reference))
         wait_ready(rig.provider, reference)
-        tell(container, number)
-        container.wait()
+        turn = rig.provider.slots_of(Part.TRAINERS).queue.turn() if busy else nullcontext()
+        with turn:  # which somebody else has for longer than may be waited for
+            tell(container, number)
+            assert (container.wait() == 0) == (number == signal.SIGTERM)
         start_trainer_host(rig.provider.root)
         failed = wait_for(rig.provider, reference, {S.FAILED})
         assert failed.reason is Reason.HOST_STOPPED

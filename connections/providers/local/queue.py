@@ -46,10 +46,10 @@ class Queue:
         return self.folders.root
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Be the only one who changes the queue. Errors: `Retryable` where another takes too long."""
+    def turn(self, within: float = TURN_SECONDS) -> Iterator[None]:
+        """Be the only one who changes the queue. Errors: `Retryable` where another takes more seconds than that."""
         files.make_directory(self.root / "queue")
-        with files.locked(self.root / "lock", TURN_SECONDS) as lock:
+        with files.locked(self.root / "lock", within) as lock:
             if lock is None:
                 raise Retryable("Another process is starting or stopping trainers here; this is tried again.")
             yield

@@ -16,7 +16,7 @@ import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from connections.providers.base import Reference, Retryable
 from connections.providers.local.asking import LONGEST_LINE, SOCKET, HostAway, HostClient, Part, reachable
 from connections.providers.local.limits import Limits
 from connections.providers.local.provider import LocalProvider, trainer_folders
-from connections.providers.local.queue import Queue
+from connections.providers.local.queue import TURN_SECONDS, Queue
 from connections.providers.local.runs import run_folders
 from connections.providers.local.samplers import sampler_folders
 from connections.providers.local.slots import live, stop_all
@@ -52,6 +52,7 @@ class TrainerHost:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.who = {"pid": os.getpid(), "machine": socket.gethostname(), "since": files.now()}
+        self._stopping = False
 
     def advance(self, part: str, provider: dict[str, Any]) -> dict[str, Any]:
         """Go on with those of a part, and say how they stand."""
@@ -77,12 +78,21 @@ class TrainerHost:
     def stop(self, grace_seconds: float) -> list[tuple[Any, ...]]:
         """End everything because the host stops; nothing is started for ten seconds, so that nobody fills the slots."""
         queues = queues_of(self.root)
-        with queues[Part.TRAINERS].turn():
+        with self._nothing_starts(), queues[Part.TRAINERS].turn():
             stopped = live(queues[Part.TRAINERS])
             stop_all([*queues.values()], grace_seconds)
-            with suppress(OSError):  # a full disk: then no new trainer gets far either
-                (self.root / HELD).touch(mode=0o600)
         return [*map(astuple, stopped)]
+
+    def end(self, within: float) -> None:
+        """The same because we end, in seconds; without the turn where another keeps it for half of them."""
+        deadline = time.monotonic() + within
+        queues = queues_of(self.root)
+        with self._nothing_starts(), ExitStack() as turn:
+            try:
+                turn.enter_context(queues[Part.TRAINERS].turn(min(TURN_SECONDS, within / 2)))
+            except (Retryable, OSError) as error:
+                log.warning("what runs is ended all the same: %s", error)
+            stop_all([*queues.values()], max(0.0, deadline - time.monotonic()))
 
     def drain(self, on: bool) -> dict[str, Any]:
         """Start nothing from now on, also after a restart; or start again what waits."""
@@ -103,12 +113,29 @@ class TrainerHost:
         except FileNotFoundError:
             return ""
 
+    @contextmanager
+    def _nothing_starts(self) -> Iterator[None]:
+        """Also of samplers and recipes, whose turns are not held; and for HOLD_SECONDS afterwards, over a restart."""
+        self._hold()
+        self._stopping = True
+        try:
+            yield
+        finally:
+            self._hold()
+            self._stopping = False
+
+    def _hold(self) -> None:
+        with suppress(OSError):  # a full disk: then nothing new gets far either
+            (self.root / HELD).touch(mode=0o600)
+
     def _held_up(self) -> str:
         if at := self._drained_at():
             return f"Waiting: nothing is started on this machine, whose trainer-host is drained since {at[:16]}Z."
+        age = -1.0
         with suppress(FileNotFoundError):
-            if 0 <= time.time() - (self.root / HELD).stat().st_mtime < HOLD_SECONDS:
-                return "Waiting: what runs on this machine is being stopped."
+            age = time.time() - (self.root / HELD).stat().st_mtime
+        if self._stopping or 0 <= age < HOLD_SECONDS:
+            return "Waiting: what runs on this machine is being stopped."
         return ""
 
 
@@ -225,5 +252,5 @@ def serve(root: Path, *, end_within: float | None = None) -> None:
         listening.serve_forever(poll_interval=0.1)
         (root / SOCKET).unlink(missing_ok=True)
         if end_within is not None:
-            host.stop(end_within)
+            host.end(end_within)
         log.info("trainer-host ends; what runs %s", "goes on" if end_within is None else "has ended")
