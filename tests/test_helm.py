@@ -123,4 +123,11 @@ def test_trainers_are_reached_under_the_name_that_all_are_told() -> None:
         (beside,) = pod(asking)["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
         labels = WORKLOADS[name]["spec"]["template"]["metadata"]["labels"]
         assert beside["labelSelector"]["matchLabels"].items() <= labels.items()
+    chosen_node = {"kubernetes.io/hostname": "gpu-1"}
+    pods = [
+        each["spec"]["template"]["spec"]
+        for each in render(CHART, "rel", nodeSelector=chosen_node)
+        if "template" in each.get("spec", {})
+    ]
+    assert [each.get("nodeSelector") for each in pods].count(chosen_node) == len((name, "web", "worker"))
     assert (WORKLOADS[name]["spec"]["replicas"], WORKLOADS[name]["spec"]["strategy"]) == (1, {"type": "Recreate"})

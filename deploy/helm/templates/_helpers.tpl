@@ -61,6 +61,11 @@ affinity:
             app.kubernetes.io/component: trainer-host
 {{- end }}
 
+{{- define "slipway.node" -}}
+nodeSelector:
+  {{- toYaml .Values.nodeSelector | nindent 2 }}
+{{- end }}
+
 {{- define "slipway.container" -}}
 securityContext:
   allowPrivilegeEscalation: false
