@@ -12,7 +12,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from django.db import IntegrityError, OperationalError, ProgrammingError, connection
 
+from accounts.tables import explain
 from tests.databases import new_database
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -111,13 +113,13 @@ def test_a_wrong_setting_is_one_line(database: str, monkeypatch: pytest.MonkeyPa
 def test_one_migration_too_few_or_too_many_is_said(database: str) -> None:
     assert run(database, "manage.py", "migrate", "--verbosity", "0").returncode == 0
     assert run(database, "manage.py", "setup_accounts").returncode == 0
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute("ALTER TABLE accounts_account RENAME COLUMN display_name TO of_another_release")
-        connection.execute("ALTER TABLE accounts_apikey RENAME COLUMN scope TO of_another_release")
+    with psycopg.connect(database, autocommit=True) as opened:
+        opened.execute("ALTER TABLE accounts_account RENAME COLUMN display_name TO of_another_release")
+        opened.execute("ALTER TABLE accounts_apikey RENAME COLUMN scope TO of_another_release")
         # The newest of the app that no other one depends on, so that the history stays a possible one.
         newest = "SELECT max(name) FROM django_migrations WHERE app = 'publishing'"
         gone = f"DELETE FROM django_migrations WHERE app = 'publishing' AND name = ({newest}) RETURNING name"
-        ((taken,),) = connection.execute(gone).fetchall()
+        ((taken,),) = opened.execute(gone).fetchall()
         done = run(database, "manage.py", "setup_accounts")
         assert ONE_LINE.match(done.stderr.splitlines()[-1] + "\n"), done.stderr
         assert re.search("lacks 1 migration of this release: run ./run manage migrate", done.stderr)
@@ -125,7 +127,7 @@ def test_one_migration_too_few_or_too_many_is_said(database: str) -> None:
         assert (status, "of this release" in str(text)) == (503, True)
 
         statement = "INSERT INTO django_migrations (app, name, applied) VALUES ('launches', '9999_of_tomorrow', now())"
-        connection.execute(statement)
+        opened.execute(statement)
         done = run(database, "manage.py", "setup_accounts")
         assert ONE_LINE.match(done.stderr.splitlines()[-1] + "\n"), done.stderr
         assert "used by a newer release (launches.9999_of_tomorrow)" in done.stderr
@@ -134,8 +136,18 @@ def test_one_migration_too_few_or_too_many_is_said(database: str) -> None:
         assert "newer release" in refused.stderr
         assert "Traceback" not in refused.stderr
         returned = "INSERT INTO django_migrations (app, name, applied) VALUES ('publishing', %s, now())"
-        connection.execute(returned, [taken])
+        opened.execute(returned, [taken])
         nothing_to_do = run(database, "manage.py", "migrate")
         assert nothing_to_do.returncode == 0, "the release before starts after a rollback: " + nothing_to_do.stderr
         ready = str(visit(database, "/readyz")["/readyz"][1])
         assert re.search(r"\Wmigrations\W+ok\W", ready), "the release before serves beside a newer one"
+
+
+@pytest.mark.django_db
+def test_a_newer_release_is_to_blame_for_what_is_missing_alone() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO django_migrations (app, name, applied) VALUES ('launches', '9999_of_tomorrow', now())"
+        )
+    assert "newer release" in explain(ProgrammingError("no such column"))
+    assert [explain(error("as ever")) for error in (OperationalError, IntegrityError)] == ["", ""]

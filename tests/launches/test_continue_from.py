@@ -17,10 +17,11 @@ from connections.models import Connection
 from connections.providers.base import CheckpointKind
 from connections.providers.spec import TrainerSpec
 from connections.providers.trainer_files.config import make_config
+from connections.states import ConnectionState
 from launches.models import Checkpoint, Launch
 from tests.launches.makers import make_launch, make_tiny_version
 from tests.makers import make_account, make_member, sign_in
-from wire.errors import InvalidArgument
+from wire.errors import FailedPrecondition, InvalidArgument
 
 pytestmark = pytest.mark.django_db
 JOB = Path("/jobs/local/job-2")
@@ -109,6 +110,9 @@ def test_what_does_not_fit_is_refused_with_what_would(first: Launch) -> None:
     assert [found.field for found in unread.value.violations] == ["lora_rank"]  # what follows from it is not told
     by_loop = refused(first, continue_from=name, recipe="none")
     assert f'load_state("cross_job://{first.job_id}/step-60")' in by_loop
+    Connection.objects.update(state=ConnectionState.PAUSED, paused_at=timezone.now())
+    with pytest.raises(FailedPrecondition, match="No connection can run this"):
+        again(first, continue_from=name, recipe="sft")
 
 
 def test_another_accounts_checkpoint_is_as_one_that_there_is_not(first: Launch) -> None:
