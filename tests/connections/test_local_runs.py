@@ -157,7 +157,7 @@ def test_one_that_is_asked_to_end_does_and_says_what_it_said(
     again = replace(submission("wait"), reference=replace(REFERENCE, attempt=2))
     start(provider, again)
     wait_for(lambda: provider.runs.progress(again.reference).message == "waiting")
-    assert 'goes on at {"step-4": 16}' in provider.runs.logs(again.reference, 0).text
+    wait_for(lambda: 'goes on at {"step-4": 16}' in provider.runs.logs(again.reference, 0).text)  # by a pipe
     provider.runs.stop(again.reference)
     wait_for(lambda: provider.runs.observe(again.reference).state in FINAL)
     provider.runs.forget_data(REFERENCE)
