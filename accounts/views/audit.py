@@ -9,7 +9,6 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.db import connection
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -97,8 +96,7 @@ async def _csv(account: Account, asked: ListQuery, *, personal: bool) -> AsyncIt
         try:
             return next(chunks, [])
         finally:
-            if not connection.in_atomic_block:
-                connection.close()
+            step_aside()
 
     more = True
     while more:
