@@ -25,7 +25,15 @@ from connections.queries import usable_connections
 from datasets.checking.formats import DatasetFormat
 from launches.companions import ALONE, Companions, reasons_against_set
 from launches.offers import NOBODY, Offer, Verdict, take
-from launches.recipes import DATASET, EVALUATION, RecipeSettings, is_of_recipe, narrowed, read_settings
+from launches.recipes import (
+    DATASET,
+    EVALUATION,
+    RecipeSettings,
+    is_of_recipe,
+    of_subject,
+    read_settings,
+    refuse_experts,
+)
 from launches.resolve import (
     CONNECTION,
     CONTINUE_FROM,
@@ -103,8 +111,10 @@ def place(
     is_beside = chosen is not None and chosen.beside
     if point and not wrong and (official_module(recipe) or is_beside):
         wrong = [Violation(CONTINUE_FROM, f"Recipe {recipe} begins at the base model there. Leave it out.")]
-    told = read_settings(chosen and narrowed(chosen, subject.narrowed), usual.recipes, inputs, subject.datasets)
+    told = read_settings(chosen and of_subject(chosen, subject), usual.recipes, inputs, subject.datasets)
     wrong = [*wrong, *told.violations]
+    if chosen and subject.mixture and isinstance(spec, TrainerSpec) and spec.lora_rank and _is_ours(usual.connection):
+        wrong += refuse_experts(chosen, told)
     if isinstance(spec, TrainerSpec) and usual.connection and not official_module(recipe):  # these have their renderers
         wrong += _refuse_messages(usual.connection, spec.base_model, told)
     if not isinstance(spec, TrainerSpec):
@@ -118,6 +128,11 @@ def place(
         recipe_beside=is_beside,
     )
     return Placement(tuple(wrong) or spec, usual if wrong else offer, beside)
+
+
+def _is_ours(connection: Connection | None) -> bool:
+    """Whether the trainer there is Slipway's own."""
+    return connection is not None and open_provider(connection).capabilities.has_files
 
 
 def _read_recipe(given: Any, offer: Offer) -> tuple[str, list[Violation]]:

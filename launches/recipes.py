@@ -11,12 +11,16 @@ from catalog.fields.launch_fields import FieldType, LaunchField
 from catalog.fields.recipe_fields import RECIPE_PREFIX
 from catalog.fields.values import UnfitValue, Value, one_of, read_value, shown
 from connections.providers.base import Recipe
+from connections.providers.official import official_module
 from connections.providers.recipe_parameters import RecipeParameter
 from connections.providers.spec import DatasetFile, TrainerSpec
+from launches.resolve import RECIPE, Subject
 from wire.counts import quantity
 from wire.errors import Violation
 
 DATASET = "dataset"
+ADAPTED, ATTENTION = "adapted", "attention"
+"""The parameter of our trainer's recipes that says which layers an adapter changes: all, or those outside of MLPs."""
 EVALUATION = "evaluation_dataset"
 """What is measured, where that is no part of the dataset."""
 MOST_HELD_OUT = 500
@@ -43,6 +47,12 @@ def input_of(parameter: RecipeParameter) -> str:
     return f"{RECIPE_PREFIX}{parameter.name}"
 
 
+def of_subject(recipe: Recipe, subject: Subject) -> Recipe:
+    """The recipe with what its parameters are for launches from the version."""
+    ours = subject.mixture and not recipe.beside
+    return narrowed(_of_mixture(recipe) if ours else recipe, subject.narrowed)
+
+
 def narrowed(recipe: Recipe, fields: Sequence[LaunchField]) -> Recipe:
     """The recipe with its parameters as a shape version narrows them, which never widens what the recipe allows."""
     by_name = {field.name: field for field in fields}
@@ -52,6 +62,35 @@ def narrowed(recipe: Recipe, fields: Sequence[LaunchField]) -> Recipe:
             _narrowed(one, by_name[input_of(one)]) if input_of(one) in by_name else one for one in recipe.parameters
         ),
     )
+
+
+def _of_mixture(recipe: Recipe) -> Recipe:
+    """The recipe of our trainer for an adapter of a mixture of experts: by default it leaves these alone."""
+    return replace(
+        recipe,
+        parameters=tuple(
+            replace(one, default=ATTENTION, source="the base model is a mixture of experts.")
+            if one.name == ADAPTED
+            else one
+            for one in recipe.parameters
+        ),
+    )
+
+
+def refuse_experts(recipe: Recipe, told: RecipeSettings) -> Iterator[Violation]:
+    """That our trainer makes no adapter of experts."""
+    if (told.parameters or {}).get(ADAPTED, ATTENTION) != ATTENTION:
+        yield Violation(
+            f"{RECIPE_PREFIX}{ADAPTED}",
+            "The base model is a mixture of experts, which are no linear layers, and the trainer makes adapters of "
+            f"these alone. Use {ATTENTION}, or a shape that trains all parameters.",
+        )
+    elif official_module(recipe.name):
+        yield Violation(
+            RECIPE,
+            f"Recipe {recipe.name} adapts all layers, and the base model is a mixture of experts, of which the trainer "
+            f"makes no adapter. Use a recipe with {RECIPE_PREFIX}{ADAPTED}, or a shape that trains all parameters.",
+        )
 
 
 def _narrowed(parameter: RecipeParameter, field: LaunchField) -> RecipeParameter:

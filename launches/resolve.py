@@ -81,6 +81,7 @@ class Subject:
     `renamed` has the names that models had before, which mean them still. `serving` is what the deployment shape that
     it links owns, None where that is not here; `reference` what a reference beside it would be launched from, likewise.
     `datasets` are what recipes may train on, and `narrowed` the parameters of recipes that the version narrows.
+    `mixture`: the models are known as mixtures of experts.
     """
 
     version_name: str
@@ -93,6 +94,7 @@ class Subject:
     reference: Subject | None = None
     datasets: tuple[DatasetFile, ...] = ()
     narrowed: tuple[LaunchField, ...] = ()
+    mixture: bool = False
 
     def checkpoint(self, name: Any) -> StartingPoint | None:
         """The one of that name."""

@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from accounts.models import Account
+from catalog.enums import Architecture
 from catalog.fields.recipe_fields import of_recipes, of_shape
 from catalog.fields.snapshots import Snapshot
 from catalog.fields.values import read_value
@@ -51,6 +52,7 @@ def subject_of(version: ShapeVersion, account: Account | None, inputs: Mapping[s
         snapshot=snapshot,
         fields=of_shape(version.fields),
         narrowed=of_recipes(version.fields),
+        mixture=own.architecture == Architecture.MOE,
         fitting_models=fitting,
         checkpoints=(
             *starting_points(snapshot, account, models, made, wanted=continue_from),
@@ -137,6 +139,7 @@ def bare_subject(version: ShapeVersion) -> Subject:
         snapshot=version.frozen_snapshot,
         fields=of_shape(version.fields),
         narrowed=of_recipes(version.fields),
+        mixture=own.architecture == Architecture.MOE,
         fitting_models=(own.name,),
         renamed=_renamed([own]),
     )

@@ -123,7 +123,7 @@ class Runtime:
         driver = Driver(self.config, self.checkpoints, self._call)
         try:
             if self.config.recipe not in declared.NAMES:
-                message = SampleRecipe(driver, model_directory).run()
+                message = SampleRecipe(driver, model_directory, parts.host.facts.experts).run()
             else:
                 message = Tuning.open(driver, parts, model_directory, self._sample).run()
         except OperationError as error:

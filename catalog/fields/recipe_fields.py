@@ -12,7 +12,7 @@ from pathlib import Path
 
 from catalog.fields.launch_fields import FieldType, LaunchField
 from connections.providers.spec import TrainerMode
-from connections.providers.trainer_files.recipes import declared
+from connections.providers.trainer_files.recipes import declared, fitting
 
 RECIPE_PREFIX = "recipe."
 """Of a parameter's name among launch fields and among the inputs of a launch: `recipe.epochs`."""
@@ -26,7 +26,7 @@ def recipe_fields(mode: TrainerMode | None = TrainerMode.LORA_TRAINER) -> dict[s
         return {}
     found: dict[str, LaunchField] = {}
     for recipe in declared(_TRAINER):
-        for one in recipe.parameters:
+        for one in fitting(recipe, mode).parameters:
             field = LaunchField(
                 f"{RECIPE_PREFIX}{one.name}",
                 f"{one.label} (recipe)",

@@ -13,7 +13,8 @@ INTEGER, NUMBER, TEXT = "integer", "number", "text"
 class RecipeParameter:
     """One of them. `type` is "integer", "number", or "text" with `choices`; limits are inclusive.
 
-    `unit` is what it counts, "" for nothing; `source` says where the default is from.
+    `unit` is what it counts, "" for nothing; `source` says where the default is from. `of_adapter`: it says
+    something where an adapter is trained alone.
     """
 
     name: str
@@ -26,6 +27,7 @@ class RecipeParameter:
     maximum: int | float | None = None
     choices: tuple[str | int | float, ...] = ()
     unit: str = ""
+    of_adapter: bool = False
 
     @classmethod
     def from_json(cls, name: str, stored: Mapping[str, Any]) -> RecipeParameter:

@@ -33,7 +33,9 @@ def recipes_beside(spec: TrainerSpec, ours: Sequence[Recipe]) -> Beside:
 def _offered(ours: Sequence[Recipe], *, is_lora: bool) -> Iterator[Recipe]:
     for recipe in ours:
         if is_lora or recipe.name not in NEEDS_ADAPTER:
-            kept = tuple(one for one in recipe.parameters if one.name not in OF_SAMPLES)
+            kept = tuple(
+                one for one in recipe.parameters if one.name not in OF_SAMPLES and (is_lora or not one.of_adapter)
+            )
             yield replace(recipe, parameters=kept, beside=True)
 
 

@@ -26,7 +26,7 @@ from launches.pages.forms import LaunchPlace, form_fields
 from launches.pages.recipe_inputs import recipe_fields
 from launches.pages.render import Address, RenderedRequest, render_request
 from launches.placement import connections_of, default_offer, place
-from launches.recipes import narrowed, of_recipe
+from launches.recipes import of_recipe, of_subject
 from launches.resolve import CONNECTION, RECIPE, read_recipe, settled
 from launches.subjects import subject_of
 from wire.counts import quantity
@@ -98,7 +98,7 @@ def preview_launch(
     if is_draft and _is_of_another(inputs.get(RECIPE), shown):
         inputs = {name: value for name, value in inputs.items() if name != RECIPE}
     chosen = shown.recipe_of(read_recipe(inputs.get(RECIPE), shown.recipe_names)[0])
-    chosen = chosen and narrowed(chosen, subject.narrowed)
+    chosen = chosen and of_subject(chosen, subject)
     if is_draft:
         inputs = of_recipe(chosen, inputs)
     placement = place(subject, inputs, connections, defaults=offered)

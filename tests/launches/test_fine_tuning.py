@@ -14,8 +14,10 @@ from django.utils import timezone
 
 from accounts.models import Account, User
 from accounts.scopes import Scope
+from catalog.enums import Architecture
 from catalog.fields.launch_fields import newest_edition
 from catalog.fields.narrowing import narrow
+from catalog.models import BaseModel
 from connections.kinds import CONTROL_PLANE
 from connections.models import Connection, CookbookCheckout
 from connections.providers.base import CheckpointKind, MetricPage
@@ -339,3 +341,29 @@ def test_what_ran_to_its_end_is_extended_and_nothing_else(signed_in: Client, lau
     own = make_launch(owner=launcher, recipe=NO_RECIPE)
     bring_to(own, AttemptState.COMPLETED)
     assert signed_in.post(reverse("launch_extend", args=[own.uid]), {"steps": "5"}).status_code == 422
+
+
+def test_an_adapter_of_a_mixture_leaves_its_experts_alone(signed_in: Client, local: Account, launcher: User) -> None:
+    version = make_tiny_version(model_id=CHAT_MODEL)
+    BaseModel.objects.filter(pk=version.shape.base_model.pk).update(architecture=Architecture.MOE)
+    chats = make_dataset(account=local, owner=launcher, data=CHATS, dataset_id="chats")
+    posted = {"recipe": "sft", "dataset": chats.name, "version": version.version_id}
+    shown = text(signed_in.post(form(version, "launch_preview"), posted | {"shown_recipe": "sample-sft"}))
+    assert '<option value="attention" selected' in shown and "the base model is a mixture of experts" in shown
+    all_layers = posted | {"recipe.adapted": "all", "idempotency_key": "k0"}
+    answer = signed_in.post(form(version), all_layers)
+    assert answer.status_code == 422 and "Use attention, or a shape that trains all parameters." in text(answer)
+    assert '<option value="all" selected' in text(answer), "what was chosen stays"
+
+    caller = make_caller(account=local, user=launcher, scope=Scope.LAUNCH)
+    jobs = f"/v1/accounts/local/rlorTrainerJobs?trainingShape={version.shape.name}"
+    asked: dict[str, Any] = {"dataset": chats.name, "recipe": {"name": "sft", "adapted": "all"}}
+    status, refused = caller.post(jobs, asked)
+    (violation,) = refused["details"][1]["fieldViolations"]
+    assert status == 400 and violation["field"] == "recipe.adapted"
+    status, made = caller.post(jobs, asked | {"recipe": {"name": "sft"}})
+    assert status == 200 and made["recipe"]["adapted"] == "attention", "it is on record"
+    BaseModel.objects.update(architecture=Architecture.DENSE)
+    assert caller.post(jobs, asked)[1]["recipe"]["adapted"] == "all"
+    policy = make_tiny_version(model_id=CHAT_MODEL, mode=TrainerMode.POLICY_TRAINER)
+    assert "recipe.adapted" not in text(signed_in.post(form(policy, "launch_preview"), posted | {"shown_recipe": ""}))

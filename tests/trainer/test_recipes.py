@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import torch
 from processes import Starter, make_config
-from transformers import AutoTokenizer
+from safetensors import safe_open
+from transformers import AutoTokenizer, Qwen3MoeConfig, Qwen3MoeForCausalLM
 
 from trainer.checkpoints import Checkpoints
 from trainer.config import TrainerConfig, parse_config
@@ -26,6 +27,7 @@ from trainer.recipes.objectives import make_objective
 from trainer.recipes.plan import Order, held_out, pack
 from trainer.recipes.preferences import dpo_loss, orpo_loss
 from trainer.recipes.rows import DatasetError, Rows
+from trainer.recipes.sample import SampleRecipe
 from trainer.recipes.schedule import rate_at
 from trainer.recipes.tuning import Tuning
 from trainer.service import PARSERS
@@ -318,6 +320,25 @@ def test_batches_of_tokens_and_rows_that_are_measured_alone(opened: Any, tmp_pat
         assert all(total <= 150 or len(units) == 1 for total, units in zip(sums, steps, strict=True))
         assert len(steps) < len(CHATS)
     assert [each["step"] for each in records(run, "evaluation")] == [0, plan["steps"]]
+
+
+def test_an_adapter_of_experts_is_refused_and_one_of_attention_is_trained(opened: Any, tmp_path: Path) -> None:
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1}
+    experts = {"moe_intermediate_size": 16, "num_experts": 4, "num_experts_per_tok": 2}
+    tokenizer = AutoTokenizer.from_pretrained(TOKENIZERS / "tiny-qwen3")
+    tokenizer.save_pretrained(tmp_path)
+    Qwen3MoeForCausalLM(Qwen3MoeConfig(vocab_size=len(tokenizer), **sizes, **experts)).save_pretrained(tmp_path)
+    told: dict[str, Any] = {"trainer_mode": "LORA_TRAINER", "lora_rank": 2, "model_directory": str(tmp_path)}
+    with pytest.raises(ConfigError, match="parameter adapted to attention"):
+        opened("experts", COMPLETIONS, **told)
+    once = {"epochs": 1, "samples": 0, "adapted": "attention"}
+    tuning, parts, _ = opened("experts-attention", COMPLETIONS, **told, parameters=once)
+    assert tuning.run() == "Recipe sft finished at step 1."
+    (saved,) = tuning.driver.checkpoints.directory.iterdir()
+    with safe_open(saved / "weights.safetensors", framework="pt") as file:
+        assert {name.split(".")[-4] for name in file.keys()} == {"self_attn", "model"}, "the head, too"  # noqa: SIM118
+    sample = SampleRecipe(tuning.driver, tmp_path, parts.host.facts.experts)
+    assert sample.run().startswith("Recipe sft finished at step")
 
 
 def test_a_trainer_process_runs_a_dataset_and_refuses_another_one(start: Starter, tmp_path: Path) -> None:

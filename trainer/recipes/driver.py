@@ -32,14 +32,14 @@ class Driver:
     checkpoints: Checkpoints
     call: Call
 
-    def create_model(self, *, seed: int = 0, frozen: bool = False) -> str:
-        """A model as the launch asks for it, or the base alone; its id."""
+    def create_model(self, *, seed: int = 0, frozen: bool = False, adapts_mlps: bool = True) -> str:
+        """A model as the launch asks for it, or the base alone; its id. An adapter leaves MLPs alone where it is to."""
         rank = self.config.lora_rank if self.config.trainer_mode == LORA else 0
         body = {
             "session_id": "recipe",
             "base_model": self.config.base_model,
             "base_only": frozen,
-            "lora_config": {"rank": rank, "alpha": self._alpha(), "seed": seed},
+            "lora_config": {"rank": rank, "alpha": self._alpha(), "seed": seed, "train_mlp": adapts_mlps},
         }
         return str(self.call("create_model", body)["model_id"])
 

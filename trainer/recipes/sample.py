@@ -15,7 +15,7 @@ from pathlib import Path
 
 from transformers import AutoTokenizer
 
-from trainer.config import FORWARD_ONLY, VALIDATION
+from trainer.config import FORWARD_ONLY, LORA, VALIDATION
 from trainer.recipes.datum import Datum, make_datum
 from trainer.recipes.driver import Driver
 
@@ -30,16 +30,22 @@ Pair = tuple[list[int], list[float]]
 
 @dataclass(frozen=True)
 class SampleRecipe:
-    """Supervised fine-tuning for `recipe_steps` steps; a forward-only trainer reports the losses and trains nothing."""
+    """Supervised fine-tuning for `recipe_steps` steps; a forward-only trainer reports the losses and trains nothing.
+
+    `experts` are the parameters of experts, of a mixture of which an adapter changes what is outside of MLPs alone.
+    """
 
     driver: Driver
     model_directory: Path
+    experts: int = 0
 
     def run(self) -> str:
         """Run to the end and return one sentence that says what was done. Raises OperationError."""
         config, driver = self.driver.config, self.driver
         pairs = load_sample(self.model_directory)
-        model_id = driver.create_model()
+        if self.experts and config.trainer_mode == LORA:
+            log.info("the experts of this model get no adapter, nor do other MLPs: attention is adapted")
+        model_id = driver.create_model(adapts_mlps=not self.experts)
         steps = config.recipe_steps + config.extra_steps
         if config.trainer_mode == FORWARD_ONLY:
             for step in range(steps):

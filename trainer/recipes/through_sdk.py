@@ -197,7 +197,8 @@ class Loop:
         print(in_words(plan, settings["context"]), flush=True)
         service = self._service()
         rank, seed = settings["lora_rank"], told["seed"]
-        client = service.create_training_client(lora_rank=rank, seed=seed if rank else None)
+        adapts_mlps = not rank or told.get("adapted") != "attention"
+        client = service.create_training_client(lora_rank=rank, seed=seed if rank else None, train_mlp=adapts_mlps)
         print(f"job {service.trainer_job_id}", flush=True)
         reference = client.create_base_training_client(settings["base_model"]) if settings["recipe"] == "dpo" else None
         objective, measure = (

@@ -14,11 +14,12 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
-from trainer.config import TrainerConfig
+from trainer.config import LORA, TrainerConfig
+from trainer.errors import ConfigError
 from trainer.operations.parts import Parts
 from trainer.operations.sample import SampleRequest
 from trainer.recipes.course import Course, Surveyor, in_words, make_course, plan_record
-from trainer.recipes.declared import formats_of, read_parameters
+from trainer.recipes.declared import ADAPTED, ATTENTION, formats_of, read_parameters
 from trainer.recipes.driver import Driver
 from trainer.recipes.formats import Formatter
 from trainer.recipes.objectives import Objective, make_objective
@@ -54,6 +55,11 @@ class Tuning:
         config = driver.config
         assert config.dataset is not None
         parameters = read_parameters(config.recipe, config.parameters)
+        if config.trainer_mode == LORA and parts.host.facts.experts and parameters[ADAPTED] != ATTENTION:
+            raise ConfigError(
+                "The base model is a mixture of experts, which are no linear layers, and LoRA adapts these alone. Set "
+                "the recipe's parameter adapted to attention, or launch a shape that trains all parameters."
+            )
         rows = Rows(config.dataset, config.dataset_sha256)
         log.info("dataset: %d rows, as asked for", len(rows))
         evaluation = Rows(config.evaluation, config.evaluation_sha256) if config.evaluation else None
@@ -77,7 +83,7 @@ class Tuning:
         course = self._course()
         order, steps, self.held_out = course.order, course.steps, course.measured
         self.questions = self._questions(course.training)
-        model_id = driver.create_model(seed=told["seed"])
+        model_id = driver.create_model(seed=told["seed"], adapts_mlps=told[ADAPTED] != ATTENTION)
         reference = self._reference() if config.recipe == "dpo" else None
         objective, measure = (
             make_objective(config.recipe, driver, rows, self.formatter, told, reference)
@@ -102,7 +108,10 @@ class Tuning:
     def _reference(self) -> str:
         """What the launch began with, frozen: the base model, or a copy of the checkpoint or adapter."""
         begins_with_more = self.driver.start is not None or self.config.adapter is not None
-        reference = self.driver.create_model(seed=self.parameters["seed"], frozen=not begins_with_more)
+        adapts_mlps = self.parameters[ADAPTED] != ATTENTION
+        reference = self.driver.create_model(
+            seed=self.parameters["seed"], frozen=not begins_with_more, adapts_mlps=adapts_mlps
+        )
         self.driver.load_start(reference)
         return reference
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,7 +26,15 @@ RECIPES: Sequence[Recipe] = (
 def recipes_for(spec: TrainerSpec, trainer_package: Path) -> tuple[Recipe, ...]:
     """The recipes of the trainer, the default one first; those of datasets where there is something to train."""
     trains = spec.trainer_mode is not TrainerMode.FORWARD_ONLY and not _is_bare(spec)
-    return (RECIPES[0], *(declared(trainer_package) if trains else ()), *RECIPES[1:])
+    own = (fitting(recipe, spec.trainer_mode) for recipe in declared(trainer_package))
+    return (RECIPES[0], *(own if trains else ()), *RECIPES[1:])
+
+
+def fitting(recipe: Recipe, mode: TrainerMode | None) -> Recipe:
+    """The recipe with the parameters that say something in the mode."""
+    if mode is TrainerMode.LORA_TRAINER:
+        return recipe
+    return replace(recipe, parameters=tuple(one for one in recipe.parameters if not one.of_adapter))
 
 
 @lru_cache
