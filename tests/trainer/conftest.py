@@ -32,7 +32,7 @@ def _shared(session_root: Path, job: str, **config: Any) -> Iterator[RunningTrai
 
 @pytest.fixture(scope="session")
 def policy(session_root: Path) -> Iterator[RunningTrainer]:
-    yield from _shared(session_root, "policy")
+    yield from _shared(session_root, "policy", cold=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,9 @@
-"""Real trainer processes, each started as a provider starts it and talked to over HTTP."""
+"""Real processes of trainers and samplers, talked to over HTTP."""
 
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,8 +12,8 @@ from typing import Any
 
 import httpx
 from bodies import BASE_MODEL
+from starting import Process, run_module
 
-ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "a-token-of-the-tests"
 DEPLOYMENT = "accounts/team-a/deployments/rollouts"
 
@@ -25,7 +22,7 @@ DEPLOYMENT = "accounts/team-a/deployments/rollouts"
 class RunningTrainer:
     """One trainer process, its directories, and a client that carries the token."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     directory: Path
     checkpoints: Path
     log: Path
@@ -81,7 +78,7 @@ class RunningTrainer:
 class RunningSampler:
     """One sampler process that serves what the trainers under the same root save."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     directory: Path
     jobs: Path
     log: Path
@@ -130,11 +127,7 @@ def start_sampler(root: Path, name: str, *, wait: str = "ready", seconds: float 
     }
     path.write_text(json.dumps(told))
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sampler", str(path)],
-            env={**os.environ, "SLIPWAY_TRAINER_TOKEN": TOKEN, "PYTHONPATH": str(ROOT)},
-            stdout=output, stderr=output, cwd=ROOT, start_new_session=True,
-        )  # fmt: skip
+        process = run_module("sampler", [str(path)], output.fileno(), {"SLIPWAY_TRAINER_TOKEN": TOKEN})
     sampler = RunningSampler(process, directory, root / "jobs", log, httpx.Client())
     if wait == "exit":
         process.wait(timeout=120)
@@ -158,23 +151,26 @@ class Starter:
         self.started: list[RunningTrainer] = []
 
     def __call__(
-        self, job: str = "job-1", *, attempt: int = 1, wait: str = "ready", seconds: float = 60, **config: Any
+        self,
+        job: str = "job-1",
+        *,
+        attempt: int = 1,
+        wait: str = "ready",
+        seconds: float = 60,
+        cold: bool = False,
+        **config: Any,
     ) -> RunningTrainer:
         """`wait` for "ready" (healthz 200), so many seconds, "listening" (endpoint.json), or "exit".
 
-        `config` overrides CONFIG.json.
+        `cold` as `run_module` has it; `config` overrides CONFIG.json.
         """
         directory = self.root / "jobs" / job / f"attempt-{attempt}"
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / "config.json"
         path.write_text(json.dumps(make_config(self.root, job, directory, **config)))
         log = directory / "log"
-        environment = {**os.environ, "SLIPWAY_TRAINER_TOKEN": TOKEN, "PYTHONPATH": str(ROOT)}
         with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "trainer", str(path)],
-                env=environment, stdout=output, stderr=output, cwd=ROOT, start_new_session=True,
-            )  # fmt: skip
+            process = run_module("trainer", [str(path)], output.fileno(), {"SLIPWAY_TRAINER_TOKEN": TOKEN}, cold=cold)
         trainer = RunningTrainer(
             process, directory, self.root / "jobs" / job / "checkpoints", log, httpx.Client(timeout=60)
         )

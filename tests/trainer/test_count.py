@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import ROOT
+from starting import ROOT
 from transformers import AutoTokenizer
 
 from trainer.count import BATCH, count_tokens

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import ROOT, wait_until
+from processes import wait_until
+from starting import ROOT
 
 LOCK = ROOT / "trainer" / "requirements" / "test.txt"
 

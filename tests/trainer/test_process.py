@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,7 +14,8 @@ from pathlib import Path
 
 import pytest
 from bodies import forward_body, make_datum, step_body
-from processes import ROOT, TOKEN, RunningTrainer, Starter, wait_until
+from processes import TOKEN, RunningTrainer, Starter, wait_until
+from starting import ROOT
 
 from trainer.process import open_listener
 
@@ -28,6 +30,11 @@ def test_the_recipe_trains_saves_and_ends(start: Starter, mode: str) -> None:
     assert len(losses) == 25 and losses[-1] < losses[0] - 1
     assert sorted(path.name for path in trainer.checkpoints.iterdir()) == ["step-20", "step-25"]
     assert [path.name for path in trainer.sampler.iterdir()] == ["step-25"], "what it became can be promoted"
+    if mode == "POLICY_TRAINER":
+        told = re.search(r"memory measured of planned: .+: (.+); passes of up to 4096 tokens", trainer.log.read_text())
+        parts = re.findall(r"(\w+) (\d+ MiB) of (\d+ MiB)", told[1] if told else "")
+        assert [part for part, *_ in parts] == ["parameters", "gradients", "optimizer", "passes"]
+        assert all(measured == planned for _, measured, planned in parts[:3]), "what is kept takes what is planned"
 
     resumed = start(
         job,
@@ -90,7 +97,8 @@ def test_a_validation_runs_one_step_at_the_full_context(start: Starter, mode: st
 def test_a_signal_ends_it_at_once(start: Starter, state: str) -> None:
     recipe = "sample-sft" if state == "stepping" else "none"
     wait = "listening" if state == "listening" else "ready"
-    trainer = start(f"signal-{state}", wait=wait, recipe=recipe, recipe_steps=5000, max_context_length=256)
+    told = {"recipe": recipe, "recipe_steps": 5000, "max_context_length": 256}
+    trainer = start(f"signal-{state}", wait=wait, cold=state == "listening", **told)
     if state == "stepping":
         wait_until((trainer.directory / "metrics.jsonl").exists)
     else:
@@ -123,7 +131,7 @@ def test_an_idle_trainer_stops_itself_and_a_probe_is_no_activity(start: Starter)
 
 
 def test_calls_that_come_before_the_model_wait_for_it(start: Starter) -> None:
-    trainer = start("early", wait="listening")
+    trainer = start("early", wait="listening", cold=True)
     assert trainer.http.get("/api/v1/healthz").status_code == 503
     model = trainer.create()
     assert trainer.http.get("/api/v1/healthz").status_code == 200

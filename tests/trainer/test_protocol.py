@@ -214,6 +214,7 @@ def test_a_record_is_kept_of_every_step(policy: RunningTrainer) -> None:
     assert (last["step"], last["learning_rate"], last["tokens"]) == (1, 2e-3, 8)
     assert last["loss_per_token"] == pytest.approx(math.log(512), rel=0.05), "an untrained model knows nothing"
     assert last["grad_norm"] > 0 and last["seconds"] > 0 and last["peak_memory_bytes"] > 10**7
+    assert last["planned_memory_bytes"] > 10**7
     policy.call("unload_model", {"model_id": model})
 
 

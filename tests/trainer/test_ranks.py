@@ -1,12 +1,9 @@
-"""Trainers of two processes against those of one: the same losses, gradients, steps and checkpoints; and their end."""
+"""Trainers of two and four processes against those of one: the same losses, steps and checkpoints; and their end."""
 
 from __future__ import annotations
 
-import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,17 +15,17 @@ import torch
 from bodies import forward_body, make_datum, step_body
 from processes import RunningTrainer, Starter
 from safetensors.torch import load_file
+from starting import run_module
 from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM
 
 from trainer.config import parse_config
 from trainer.errors import ConfigError, OperationError
 from trainer.models import ModelHost
 from trainer.ranks.places import NODE_VARIABLE, RANK_VARIABLE, find_place
-from trainer.ranks.roll import Roll
+from trainer.ranks.roll import Roll, is_lost_connection
 from trainer.sessions import Sessions
 from trainer.wire import parse_create_model
 
-ROOT = Path(__file__).resolve().parents[2]
 FLOAT32 = {"rel": 1e-5, "abs": 1e-6}
 BFLOAT16 = {"rel": 1e-2, "abs": 1e-6}
 SIZES = {
@@ -58,36 +55,44 @@ def of_two(starter_of_two: Starter) -> RunningTrainer:
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the program finds with one rank, with two after that, and with one again, by how many and kind."""
+    """What the program finds with one rank, then with two, with four, and with one again, by how many and kind."""
     folder = tmp_path_factory.mktemp("ranks")
     experts = {"moe_intermediate_size": 32, "num_experts": 8, "num_experts_per_tok": 2, "tie_word_embeddings": True}
     torch.manual_seed(0)
     Qwen3ForCausalLM(Qwen3Config(**SIZES, tie_word_embeddings=False)).save_pretrained(folder / "dense")
     Qwen3MoeForCausalLM(Qwen3MoeConfig(**SIZES, **experts)).save_pretrained(folder / "experts")
     one = ranks_program.main(0, 1, folder)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
-    command = [sys.executable, str(Path(ranks_program.__file__))]
-    ranks = [
-        subprocess.Popen([*command, str(rank), "2", str(folder)], env=environment, stdout=subprocess.DEVNULL)
-        for rank in (0, 1)
-    ]
+    two, four = (of_several(size, folder) for size in (2, 4))
+    return {"folder": folder, 1: one, 2: two, 4: four, "again": ranks_program.main(0, 1, folder)}
+
+
+def of_several(size: int, folder: Path) -> dict[str, Any]:
+    log = folder / f"log-{size}"
+    with log.open("wb") as output:
+        ranks = [
+            run_module("ranks_program", [str(rank), str(size), str(folder)], output.fileno(), {})
+            for rank in range(size)
+        ]
     try:
-        assert [rank.wait(timeout=240) for rank in ranks] == [0, 0]
+        assert [rank.wait(timeout=240) for rank in ranks] == [0] * size, log.read_text()
     finally:
-        for rank in ranks:
-            rank.kill()
-    return {"folder": folder, 1: one, 2: ranks_program.read(folder, 2), "again": ranks_program.main(0, 1, folder)}
+        for each in ranks:
+            each.kill()
+    return ranks_program.read(folder, size)
 
 
 @pytest.mark.parametrize(("kind", "near"), [("lora", FLOAT32), ("experts", FLOAT32), ("bfloat16", BFLOAT16)])
-def test_two_ranks_do_as_one(found: dict[str, Any], kind: str, near: dict[str, float]) -> None:
-    """Three steps, a fourth, and the fourth once more after what one rank saved, and what two did."""
-    one, two, again = found[1][kind], found[2][kind], found["again"][kind]
+def test_several_ranks_do_as_one(found: dict[str, Any], kind: str, near: dict[str, float]) -> None:
+    """Three steps, a fourth, and the fourth once more after what as many ranks or fewer saved, and one after four."""
+    one, again = found[1][kind], found["again"][kind]
     assert one["steps"][2][0] < one["steps"][0][0], "it learns"
-    for first, second in zip(one["steps"], two["steps"], strict=True):
-        assert second == pytest.approx(first, **near)
-    for each in (two["fourth"], two[f"after {kind}-1"], two[f"after {kind}-2"], again[f"after {kind}-2"]):
-        assert each == pytest.approx(one["fourth"], **near)
+    for size in (2, 4):
+        several = found[size][kind]
+        for first, second in zip(one["steps"], several["steps"], strict=True):
+            assert second == pytest.approx(first, **near)
+        after = [several[f"after {kind}-{saved}"] for saved in (1, 2, 4) if saved <= size]
+        for each in (several["fourth"], *after, again[f"after {kind}-{size}"]):
+            assert each == pytest.approx(one["fourth"], **near)
 
 
 def test_bfloat16_is_near_float32(found: dict[str, Any], policy: RunningTrainer) -> None:
@@ -191,6 +196,21 @@ def test_the_others_end_with_rank_0(session_root: Path) -> None:
     second.leave_reason("No memory.")
     second.hang_up()
     assert re.fullmatch(r"Rank 1 of 2 \(process \d+ on .+\) failed: No memory\.", first.lost())
+
+
+@pytest.mark.parametrize(
+    ("said", "is_lost"),
+    [
+        ("[gloo] writev [127.0.0.1]:7: Broken pipe", True),
+        ("[gloo] Connection reset by peer", True),
+        ("NCCL error in: x.cpp:7, remote process exited or there was a network error, ncclRemoteError", True),
+        ("NCCL communicator was aborted on rank 1.", True),
+        ("The size of tensor a (7) must match the size of tensor b (8)", False),
+    ],
+)
+def test_what_says_no_more_than_that_another_rank_is_gone(said: str, is_lost: bool) -> None:
+    assert is_lost_connection(RuntimeError(said)) is is_lost
+    assert not is_lost_connection(ValueError(said))
 
 
 def test_each_process_knows_its_place() -> None:

@@ -15,8 +15,9 @@ import pytest
 import torch
 from bodies import BASE_MODEL, forward_body, make_datum, step_body
 from peft import LoraConfig, PeftModel, get_peft_model
-from processes import ROOT, RunningTrainer, Starter
+from processes import RunningTrainer, Starter
 from safetensors.torch import save_file
+from starting import ROOT
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from trainer.adapters import read_adapter

@@ -12,7 +12,8 @@ import httpx
 import pytest
 import torch
 from bodies import BASE_MODEL
-from processes import DEPLOYMENT, ROOT, RunningSampler, start_sampler
+from processes import DEPLOYMENT, RunningSampler, start_sampler
+from starting import ROOT
 from test_sampler_process import TOKENS, LoadedTrainer, refusal, rows, said_by, save, scored, spoil, tokens_of, train
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
