@@ -26,6 +26,8 @@ APPEAR_WITHIN_S = 300.0
 LOST_S = 5.0
 """For whoever watches to see that a process is gone, and to say which."""
 _TICK_S = 0.05
+_LOST = ("by peer", "Broken pipe", "ncclRemoteError", "remote process exited", "communicator was aborted")
+"""What gloo says (closed or reset by peer), and NCCL."""
 
 
 class Roll:
@@ -117,4 +119,4 @@ class Roll:
 
 def is_lost_connection(error: Exception) -> bool:
     """Whether an error says no more than that another rank is gone: whoever gets it is not who failed."""
-    return isinstance(error, RuntimeError) and "by peer" in str(error)  # closed or reset
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _LOST)
