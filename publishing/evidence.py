@@ -21,6 +21,8 @@ class RecordLike(Protocol):
     @property
     def peak_memory_bytes(self) -> int | None: ...
     @property
+    def planned_memory_bytes(self) -> int | None: ...
+    @property
     def longest_context(self) -> int | None: ...
 
 
@@ -30,6 +32,7 @@ class RunMeasurements:
 
     seconds_per_step: float | None = None
     peak_memory_bytes: int | None = None
+    planned_memory_bytes: int | None = None
     longest_context: int | None = None
     first_loss: float | None = None
     last_loss: float | None = None
@@ -55,13 +58,19 @@ def measure(records: Sequence[RecordLike], *, forward_only: bool) -> RunMeasurem
     seconds = [record.seconds for record in records if record.seconds is not None]
     peaks = [record.peak_memory_bytes for record in records if record.peak_memory_bytes is not None]
     peak, longest = max(peaks, default=None), _longest(records)
+    planned = next((record.planned_memory_bytes for record in reversed(records) if record.planned_memory_bytes), None)
     if forward_only:
         return RunMeasurements(
-            peak_memory_bytes=peak, longest_context=longest, forwards=len(records), forward_seconds=sum(seconds)
+            peak_memory_bytes=peak,
+            planned_memory_bytes=planned,
+            longest_context=longest,
+            forwards=len(records),
+            forward_seconds=sum(seconds),
         )
     return RunMeasurements(
         seconds_per_step=median(seconds[1:] or seconds) if seconds else None,
         peak_memory_bytes=peak,
+        planned_memory_bytes=planned,
         longest_context=longest,
         first_loss=records[0].loss_per_token if records else None,
         last_loss=records[-1].loss_per_token if records else None,

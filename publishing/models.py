@@ -57,6 +57,9 @@ class Validation(LeasedRow):
     seconds_to_ready = models.FloatField(null=True, blank=True, help_text="Since the provider began.")
     seconds_per_step = models.FloatField(null=True, blank=True, help_text="Median, without the first step.")
     peak_memory_bytes = models.PositiveBigIntegerField(null=True, blank=True)
+    planned_memory_bytes = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="By the trainer, before it loaded."
+    )
     longest_context = models.PositiveBigIntegerField(null=True, blank=True, help_text="Tokens.")
     first_loss = models.FloatField(null=True, blank=True)
     last_loss = models.FloatField(null=True, blank=True)

@@ -84,7 +84,10 @@ def _memory(validation: Validation) -> str | None:
 
 
 def _whose_memory(validation: Validation) -> str:
-    return "of one GPU" if validation.gpus else "of the trainer's process"
+    whose = "of one GPU" if validation.gpus else "of the trainer's process"
+    if validation.planned_memory_bytes is None:
+        return whose
+    return f"{whose}; {filesizeformat(validation.planned_memory_bytes)} planned"
 
 
 def _tokens(tokens: int | None) -> str | None:

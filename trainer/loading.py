@@ -11,7 +11,7 @@ import torch
 from trainer.checkpoints import FOLDERS, SAMPLER, Checkpoints
 from trainer.config import FORWARD_ONLY, POLICY, TrainerConfig
 from trainer.devices import choose_device
-from trainer.memory import MemoryPlan, Plan, available_bytes, plan_memory, size_of, within_memory
+from trainer.memory import MemoryPlan, Plan, available_bytes, peak_bytes, plan_memory, size_of, within_memory
 from trainer.metrics import MetricsLog
 from trainer.models import ModelHost
 from trainer.operations.forward import MICRO_BATCH_TOKENS
@@ -64,6 +64,7 @@ def load_parts(
 def _plan(config: TrainerConfig, directory: Path, device: torch.device, in_bfloat16: bool) -> Plan | None:
     """What is planned, with activation checkpointing where it is asked for or the memory needs it; None: unknown."""
     free, backward = available_bytes(device), config.trainer_mode != FORWARD_ONLY
+    tokens = max(MICRO_BATCH_TOKENS, config.max_context_length)
     whole = config.trainer_mode == POLICY
 
     def plan(checkpointing: bool) -> MemoryPlan:
@@ -72,7 +73,7 @@ def _plan(config: TrainerConfig, directory: Path, device: torch.device, in_bfloa
             whole=whole,
             backward=backward,
             as_saved=not whole and device.type != "cpu",
-            tokens=max(MICRO_BATCH_TOKENS, config.max_context_length),
+            tokens=tokens,
             checkpointing=checkpointing,
             ranks=config.nodes * config.processes,
             in_bfloat16=in_bfloat16,
@@ -94,4 +95,4 @@ def _plan(config: TrainerConfig, directory: Path, device: torch.device, in_bfloa
     )
     if chosen.total > free:
         log.warning("that is more than there is: shorten the context, train a LoRA adapter, or %s", _LARGER.lower())
-    return Plan(chosen, checkpointing)
+    return Plan(chosen, checkpointing, tokens, peak_bytes(device))

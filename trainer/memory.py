@@ -21,6 +21,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from trainer.errors import OperationError
 from trainer.logprobs import LOGITS_BYTES, halves
+from trainer.metrics import process_peak_bytes
 
 FLOAT = 4
 BFLOAT16_BYTES = 2
@@ -57,10 +58,15 @@ class MemoryPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is planned, and whether layers are computed again for it."""
+    """What is planned for passes of so many tokens, and whether layers are computed again for it.
+
+    before: bytes that were taken already.
+    """
 
     memory: MemoryPlan
     checkpointing: bool
+    tokens: int
+    before: int
 
 
 def size_of(value: float) -> str:
@@ -174,6 +180,11 @@ def available_bytes(device: torch.device) -> int:
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
     except (OSError, StopIteration, ValueError):
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def peak_bytes(device: torch.device) -> int:
+    """The most that was taken so far: of the GPU where there is one, else by this process."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else process_peak_bytes()
 
 
 @contextmanager

@@ -26,7 +26,8 @@ class StepRecord:
 
     loss_per_token: loss sum / tokens that count; tokens: tokens of model input; longest_context: those of the longest
     sequence; seconds: compute; peak_memory_bytes: of the GPU where there is one, else of the process, None of a trainer
-    elsewhere; reward: the mean of what the loop told, None where it told none.
+    elsewhere; planned_memory_bytes: what was planned for that before the model was loaded, None where nothing was;
+    reward: the mean of what the loop told, None where it told none.
     """
 
     step: int
@@ -37,6 +38,7 @@ class StepRecord:
     seconds: float
     peak_memory_bytes: int | None
     longest_context: int
+    planned_memory_bytes: int | None = None
     reward: float | None = None
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,6 +117,7 @@ class ModelHost:
         self._models: dict[str, HeldModel] = {}
         self.device = device
         self.plan: Plan | None = None
+        self.told_peak = 0
 
     def load(self, directory: Path) -> BaseFacts:
         """Load the base from a Hugging Face model directory. Raises OSError or ValueError where it is not one."""
@@ -136,6 +137,14 @@ class ModelHost:
             )
         model.last_used = time.monotonic()
         return model
+
+    def models(self) -> Iterable[HeldModel]:
+        return self._models.values()
+
+    def modules(self) -> Iterator[Any]:
+        """All that have weights of their own, in use or not."""
+        held = (self._unused, self._shared, *(model.module for model in self._models.values()))
+        return (module for module in held if module is not None)
 
     @contextmanager
     def active(self, model: HeldModel) -> Iterator[Any]:

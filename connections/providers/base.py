@@ -255,6 +255,7 @@ class MetricRecord:
     recorded_at: datetime
     longest_context: int | None = None
     reward: float | None = None
+    planned_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ class Metric(models.Model):
     tokens = models.PositiveBigIntegerField(null=True)
     seconds = models.FloatField(null=True)
     peak_memory_bytes = models.PositiveBigIntegerField(null=True)
+    planned_memory_bytes = models.PositiveBigIntegerField(null=True, help_text="By the trainer, before it loaded.")
     longest_context = models.PositiveBigIntegerField(null=True, help_text="Tokens of the longest sequence.")
     reward = models.FloatField(null=True, help_text="As the loop told it.")
     recorded_at = models.DateTimeField()

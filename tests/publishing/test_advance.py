@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -79,8 +80,9 @@ def test_it_goes_step_by_step_to_a_passport(settings: Settings) -> None:
 def test_its_passport_says_what_the_engine_gave_it() -> None:
     validation = running()
     say(validation, AttemptState.RUNNING, nodes="n2", gpus="1 x gpu:h100")
-    complete(validation)
+    complete(validation, [replace(record, planned_memory_bytes=2**21) for record in records()])
     facts = {fact.key: fact for fact in passport_facts(validation, provider="The cluster")}
+    assert re.search(r"2\.0.MB planned$", facts["peak_memory_bytes"].note), facts["peak_memory_bytes"]
     assert (facts["provider"].value, facts["provider"].note) == ("The cluster", "on n2")
     assert facts["accelerator_type"].note == "had 1 x gpu:h100"
 

@@ -54,6 +54,13 @@ def test_a_forward_only_run_is_counted_and_timed() -> None:
     assert summary(measured) == "3 forward passes in 10.0 s; longest context tried: 2,048 tokens."
 
 
+def test_the_memory_that_was_planned_is_kept_beside_what_was_measured() -> None:
+    found = [replace(record, planned_memory_bytes=2**21) for record in records(3)]
+    for forward_only in (False, True):
+        measured = measure(found, forward_only=forward_only)
+        assert (measured.peak_memory_bytes, measured.planned_memory_bytes) == (2**20, 2**21)
+
+
 def test_what_was_not_recorded_is_not_made_up() -> None:
     found = [replace(record, seconds=None, peak_memory_bytes=None) for record in records(3)]
     measured = measure(found, forward_only=False)

@@ -12,11 +12,11 @@ from torch.distributed.tensor import DTensor
 
 from trainer.errors import OperationError
 from trainer.losses import gradient_divisor
-from trainer.memory import size_of
 from trainer.metrics import StepRecord
 from trainer.models import Accumulated, HeldModel
+from trainer.operations.memory_use import note_memory
 from trainer.operations.parts import Parts
-from trainer.operations.totals import peak_bytes, shown_loss
+from trainer.operations.totals import shown_loss
 from trainer.wire import OptimStep
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,7 @@ def optim_step(parts: Parts, request: OptimStep) -> dict[str, Any]:
     norm = _scale_and_clip(parts, model, request)
     _step(model, request)
     model.step += 1
+    peak, planned = note_memory(parts)
     record = StepRecord(
         step=model.step,
         loss_per_token=_mean_loss(total),
@@ -42,7 +43,8 @@ def optim_step(parts: Parts, request: OptimStep) -> dict[str, Any]:
         grad_norm=norm,
         tokens=total.tokens,
         seconds=total.seconds + time.monotonic() - started,
-        peak_memory_bytes=peak_bytes(parts),
+        peak_memory_bytes=peak,
+        planned_memory_bytes=planned,
         longest_context=total.longest,
         reward=fmean(total.rewards) if total.rewards else None,
     )
@@ -52,8 +54,6 @@ def optim_step(parts: Parts, request: OptimStep) -> dict[str, Any]:
         "step %d: loss/token %s, grad norm %.3g, learning rate %g, %d tokens, %.3f s",
         record.step, shown_loss(record.loss_per_token), norm, request.learning_rate, record.tokens, record.seconds,
     )  # fmt: skip
-    if record.step == 1 and (plan := parts.host.plan) is not None:
-        log.info("memory: %s at most so far, %s planned", size_of(record.peak_memory_bytes), size_of(plan.memory.total))
     return {
         "metrics": {"grad_norm:mean": norm, "learning_rate:mean": request.learning_rate, "step:max": float(record.step)}
     }

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-import torch
-
 from trainer.config import FORWARD_ONLY
-from trainer.metrics import StepRecord, process_peak_bytes
+from trainer.metrics import StepRecord
 from trainer.models import HeldModel
+from trainer.operations.memory_use import note_memory
 from trainer.operations.parts import Parts
 
 log = logging.getLogger(__name__)
@@ -43,12 +42,12 @@ def accumulate(model: HeldModel, totals: Totals, reward: float | None, told_loss
 def record_forward(parts: Parts, model: HeldModel, totals: Totals) -> None:
     model.step += 1
     loss = totals.loss / totals.loss_tokens if totals.loss_tokens else None
-    peak = peak_bytes(parts)
+    peak, planned = note_memory(parts)
     parts.metrics.append(
         StepRecord(
             step=model.step, loss_per_token=loss, learning_rate=None, grad_norm=None,
             tokens=totals.tokens, seconds=totals.seconds, peak_memory_bytes=peak,
-            longest_context=totals.longest,
+            planned_memory_bytes=planned, longest_context=totals.longest,
         )
     )  # fmt: skip
     log.info(
@@ -63,13 +62,6 @@ def record_forward(parts: Parts, model: HeldModel, totals: Totals) -> None:
 def shown_loss(loss: float | None) -> str:
     """How the log says it."""
     return "-" if loss is None else f"{loss:.4f}"
-
-
-def peak_bytes(parts: Parts) -> int:
-    """Peak memory in bytes: of the GPU where there is one, else of the process."""
-    if parts.host.device.type == "cuda":
-        return torch.cuda.max_memory_allocated(parts.host.device)
-    return process_peak_bytes()
 
 
 def why_frozen(parts: Parts) -> str:

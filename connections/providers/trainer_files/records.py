@@ -184,6 +184,7 @@ def _metric(record: dict[str, Any]) -> MetricRecord | None:
         recorded_at=time,
         longest_context=values.integer(record.get("longest_context")),
         reward=values.finite(record.get("reward")),
+        planned_memory_bytes=values.integer(record.get("planned_memory_bytes")),
     )
 
 

@@ -1,0 +1,61 @@
+"""What the memory of this rank was found to go to, beside what was planned for it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+import torch
+
+from trainer.memory import peak_bytes, size_of
+from trainer.models import local
+from trainer.operations.parts import Parts
+
+log = logging.getLogger(__name__)
+
+GROWN = 1.05
+"""How many times the peak that was told last is worth telling."""
+
+
+def note_memory(parts: Parts) -> tuple[int, int | None]:
+    """Peak of this rank and what was planned for it, in bytes; None where nothing was.
+
+    Both count what was there before the model. The log tells them by part, again where the peak has grown.
+    """
+    host = parts.host
+    peak = peak_bytes(host.device)
+    if (plan := host.plan) is None:
+        return peak, None
+    if peak > GROWN * host.told_peak:
+        host.told_peak = peak
+        kept = {
+            "parameters": _bytes(each for module in host.modules() for each in module.parameters()),
+            "gradients": _bytes(
+                each.grad for model in host.models() for each in model.parameters if each.grad is not None
+            ),
+            "optimizer": _bytes(
+                value
+                for model in host.models()
+                if model.optimizer is not None
+                for state in model.optimizer.state.values()
+                for value in state.values()
+            ),
+        }
+        kept["passes"] = max(0, peak - plan.before - sum(kept.values()))
+        planned = {
+            "parameters": plan.memory.parameters,
+            "gradients": plan.memory.gradients,
+            "optimizer": plan.memory.optimizer,
+            "passes": plan.memory.activations + plan.memory.logits + plan.memory.gathered,
+        }
+        told = ", ".join(f"{part} {size_of(kept[part])} of {size_of(planned[part])}" for part in kept)
+        log.info(
+            "memory measured of planned: %s of %s: %s; passes of up to %d tokens were planned",
+            size_of(peak - plan.before), size_of(plan.memory.total), told, plan.tokens,
+        )  # fmt: skip
+    return peak, plan.before + plan.memory.total
+
+
+def _bytes(tensors: Iterable[torch.Tensor]) -> int:
+    """Of what lies on this rank; what is there twice counts once."""
+    return sum({own.data_ptr(): own.nbytes for own in map(local, tensors)}.values())
