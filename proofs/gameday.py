@@ -14,8 +14,9 @@ from pathlib import Path
 import httpx
 import psycopg
 
-from proofs.replicas import NAME, ROOT, TwoReplicas, git, new_deployment, proxy_of, wait_for
+from proofs.replicas import ROOT, TwoReplicas, git, new_deployment, proxy_of, wait_for
 from proofs.visitors import JOBS, SteadyCaller, TrainingLoop
+from tests.proxies import NAME
 
 FOLDER = Path("var/proofs/gameday").absolute()
 SHAPE = "accounts/local/trainingShapes/tiny-qwen3-2k-lora"

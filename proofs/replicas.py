@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -18,16 +17,15 @@ import psutil
 from embedded.addresses import free_port
 from embedded.broker import find_server
 from embedded.postgres import find_binaries
-from embedded.proxies import find_proxy
 from proofs import containers
 from proofs.compose import Project
 from proofs.containers import Container
 from tests.certificates import make_certificate
+from tests.proxies import NAME, nginx
 from tests.sdk.environments import ensure_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "OPERATIONS.md"
-NAME = "slipway.example"
 PATIENCE = 300
 PROGRAMS = {
     "docker": 'exec {python} -P -m proofs.docker "$@"',
@@ -144,22 +142,9 @@ def proxy_of(deployment: TwoReplicas) -> Iterator[str]:
     """nginx as deploy/proxy has it, on a free port, in front of all eight ports that web may have."""
     folder, port = deployment.folder, free_port()
     certificate = make_certificate(NAME, folder)
-    text = (ROOT / "deploy/proxy/nginx.conf").read_text()
     first = int(deployment.setting("PORT").partition("-")[0])  # a restored one has the ports of its backup
-    servers = "\n".join(f"    server 127.0.0.1:{first + n};" for n in range(8))
-    text = text.replace("    server 127.0.0.1:8000;", servers)
-    text = text.replace("listen 80;", f"listen 127.0.0.1:{free_port()};").replace("443 ssl", f"127.0.0.1:{port} ssl")
-    for word in ("fullchain.pem", "privkey.pem"):
-        text = text.replace(f"/etc/ssl/slipway/{word}", str(certificate))
-    temporary = "".join(
-        f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    (folder / "site.conf").write_text(text)
-    shutil.copy2(ROOT / "deploy/proxy/slipway-proxy.conf", folder)
-    http = f"http {{ access_log off; {temporary} include site.conf; }}"
-    whole = f"pid {folder}/pid; daemon off; error_log {folder}/proxy.log; events {{}} {http}"
-    (folder / "nginx.conf").write_text(whole)
-    process = subprocess.Popen([find_proxy("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")])
+    addresses = [f"127.0.0.1:{first + n}" for n in range(8)]
+    process = subprocess.Popen(nginx(folder, port, certificate, addresses))
     url = f"https://127.0.0.1:{port}"
     try:
         wait_for(lambda: _answers(url), "nginx")

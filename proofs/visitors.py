@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from proofs.replicas import NAME
+from tests.proxies import NAME
 
 JOBS = "/v1/accounts/local/rlorTrainerJobs"
 BASE_MODEL = "accounts/local/models/tiny-qwen3"

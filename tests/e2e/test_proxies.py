@@ -5,9 +5,11 @@ from __future__ import annotations
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import httpx
@@ -18,11 +20,10 @@ from embedded.proxies import find_proxy
 from tests.certificates import make_certificate
 from tests.conftest import E2E_OFFSET, broker_url, worker_number
 from tests.e2e.browser import Browser
-from tests.e2e.conftest import ROOT, SlipwayServer, running_slipway
+from tests.e2e.conftest import SlipwayServer, running_slipway
+from tests.proxies import NAME, caddy, nginx
 from tests.waiting import wait_for
 
-PROXY = ROOT / "deploy" / "proxy"
-NAME = "slipway.example"
 CLAIMED = "203.0.113.77"
 API = "/v1/accounts/local"
 
@@ -66,34 +67,6 @@ class Front:
         )
 
 
-def nginx(folder: Path, front: Front, server: SlipwayServer) -> list[str]:
-    text = (PROXY / "nginx.conf").read_text().replace("127.0.0.1:8000", server.url.removeprefix("http://"))
-    text = text.replace("listen 80;", f"listen 127.0.0.1:{free_port()};").replace(
-        "443 ssl", f"127.0.0.1:{front.port} ssl"
-    )
-    for word in ("fullchain.pem", "privkey.pem"):
-        text = text.replace(f"/etc/ssl/slipway/{word}", str(front.certificate))
-    (folder / "site.conf").write_text(text)
-    (folder / "slipway-proxy.conf").write_text((PROXY / "slipway-proxy.conf").read_text())
-    temporary = "".join(
-        f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    http = f"http {{ access_log off; {temporary} include site.conf; }}"
-    whole = f"pid {folder}/pid; daemon off; error_log stderr; events {{}} {http}"
-    (folder / "nginx.conf").write_text(whole)
-    return [find_proxy("nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
-
-
-def caddy(folder: Path, front: Front, server: SlipwayServer) -> list[str]:
-    text = (PROXY / "Caddyfile").read_text().replace("127.0.0.1:8000", server.url.removeprefix("http://"))
-    text = text.replace(
-        f"{NAME} {{", f"{NAME}:{front.port} {{\n\tbind 127.0.0.1\n\ttls {front.certificate} {front.certificate}", 1
-    )
-    options = "{\n\tadmin off\n\tauto_https disable_redirects\n\tgrace_period 1s\n}\n"
-    (folder / "Caddyfile").write_text(options + text)
-    return [find_proxy("caddy"), "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
-
-
 @contextmanager
 def running(command: list[str], folder: Path, front: Front) -> Iterator[None]:
     said = folder / "said"
@@ -128,12 +101,19 @@ def server(tmp_path_factory: pytest.TempPathFactory, public_port: int) -> Iterat
 
 
 @pytest.fixture(params=[nginx, caddy], ids=["nginx", "caddy"])
-def front(request: pytest.FixtureRequest, server: SlipwayServer, public_port: int, tmp_path: Path) -> Iterator[Front]:
+def proxy(request: pytest.FixtureRequest) -> Callable[..., list[str]]:
     program = request.param.__name__
     if not find_proxy(program):
         pytest.skip(f"there is no {program}")
+    command: Callable[..., list[str]] = request.param
+    return command
+
+
+@pytest.fixture
+def front(proxy: Callable[..., list[str]], server: SlipwayServer, public_port: int, tmp_path: Path) -> Iterator[Front]:
     made = Front(public_port, make_certificate(NAME, tmp_path))
-    with running(request.param(tmp_path, made, server), tmp_path, made):
+    addresses = [server.url.removeprefix("http://"), *(f"127.0.0.1:{free_port()}" for _ in range(3))]
+    with running(proxy(tmp_path, made.port, made.certificate, addresses), tmp_path, made):
         yield made
 
 
@@ -164,3 +144,31 @@ def test_what_is_typed_sent_and_watched_passes(front: Front, server: SlipwayServ
     wait_for(lambda: api.get(name).json()["state"] == "READY")
     part = api.get(f"{name}:download", headers={"Range": "bytes=10-19"})
     assert (part.status_code, part.content) == (206, rows[10:20])
+
+
+class Replica(BaseHTTPRequestHandler):
+    """A web process that is up."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+def test_a_replica_that_is_up_is_asked_at_once_wherever_others_are_not(
+    proxy: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    """As in a rolling upgrade: nobody listened where the new ones are, until just before the old ones are gone."""
+    made = Front(free_port(), make_certificate(NAME, tmp_path))
+    ports = [free_port() for _ in range(4)]
+    addresses = [f"127.0.0.1:{port}" for port in ports]
+    with running(proxy(tmp_path, made.port, made.certificate, addresses), tmp_path, made), made.client() as client:
+        assert client.get("/").status_code in (502, 503)
+        with HTTPServer(("127.0.0.1", ports[-1]), Replica) as replica:
+            thread = threading.Thread(target=replica.serve_forever)
+            thread.start()
+            try:
+                assert [client.get("/").status_code for _ in range(8)] == [200] * 8
+            finally:
+                replica.shutdown()
+                thread.join()
