@@ -124,7 +124,8 @@ def test_an_attempt_that_waits_is_cancelled_without_a_process(local: LocalRig) -
     assert not (local.directory(references[2]) / files.WRAPPER).exists()
 
 
-def test_a_cancel_while_the_environment_is_made_ends_that(local: LocalRig) -> None:
+@pytest.mark.parametrize("hosted", [True, False], ids=["trainer-host", "no trainer-host"])
+def test_a_cancel_while_the_environment_is_made_ends_that(local: LocalRig, hosted: bool) -> None:
     reference = make_reference()
     local.tell("prepare", hang=True)
     local.provider.submit(make_submission(reference))
@@ -132,6 +133,8 @@ def test_a_cancel_while_the_environment_is_made_ends_that(local: LocalRig) -> No
     creating = local.provider.observe(reference)
     assert creating.state is S.CREATING
     assert [line.message for line in creating.progress] == ["Preparing the trainer environment", "Creating environment"]
+    if not hosted:
+        end_trainer_host(local.provider.root)
     local.provider.cancel(reference)
     assert wait_for(local.provider, reference, {S.CANCELLED}).reason is Reason.USER
     assert local.pids(reference.job) == []

@@ -5,6 +5,10 @@ from __future__ import annotations
 import io
 import os
 import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -12,14 +16,17 @@ import pytest
 from django.core.management import call_command
 from pytest_django.fixtures import Settings
 
-from connections.providers.local import trainer_host
+from connections.providers.base import Retryable
+from connections.providers.local import processes, trainer_host
 from connections.providers.local.asking import SOCKET, Part, settings_of
+from connections.providers.local.samplers import LocalSamplers
 from connections.providers.local.trainer_host import Taken, held
 from connections.providers.states import AttemptState, Reason
 from connections.providers.trainer_files import files
 from tests.connections.local_rig import LocalRig, is_alive, make_rig
-from tests.connections.namespaces import HOST, alone, start_worker, tell
+from tests.connections.namespaces import HOST, ROOT, alone, start_worker, tell
 from tests.connections.rig import make_reference, make_submission, until, wait_for, wait_ready
+from tests.connections.sampler_contract import submission as sampler_submission
 from tests.connections.trainer_hosts import answers, end_trainer_host, start_trainer_host
 
 pytestmark = pytest.mark.e2e  # real processes, some in namespaces of their own
@@ -122,6 +129,44 @@ def test_what_another_release_tells_or_wrote_stops_nobody_else(local: LocalRig) 
     (local.provider.slots_of(Part.TRAINERS).queue.directory(broken) / files.SUBMISSION).write_text('{"of": "tomorrow"}')
     start_trainer_host(local.provider.root)
     wait_ready(local.provider, sound)
+    with pytest.raises(Retryable, match=r"Its files on this machine cannot be read: another release .* Cancel ends it"):
+        local.provider.observe(broken)
+    local.provider.cancel(broken)
+    assert local.provider.observe(broken).reason is Reason.USER
+    (local.directory(sound) / files.SPAWNED).write_text('{"of": "tomorrow"}')
+    os.kill(local.wrapper_pid(sound), signal.SIGKILL)
+    assert wait_for(local.provider, sound, {S.FAILED}).reason is Reason.EXIT_CODE
+
+
+def test_a_start_that_is_under_way_as_it_is_told_to_stop_ends_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = make_rig(tmp_path, hosted=False)
+    host = trainer_host.TrainerHost(rig.provider.root)
+    starts, may_start, begin = threading.Event(), threading.Event(), LocalSamplers._begin
+
+    def slowly(samplers: LocalSamplers, directory: Path) -> int:
+        starts.set()
+        assert may_start.wait(60)
+        return begin(samplers, directory)
+
+    monkeypatch.setattr(LocalSamplers, "_begin", slowly)
+    sampler = sampler_submission(make_reference())
+    try:
+        rig.provider.samplers.start(sampler)
+        with ThreadPoolExecutor() as others:
+            advanced = others.submit(host.go_on, rig.provider, Part.SAMPLERS)
+            assert starts.wait(60)
+            ended = others.submit(host.end, 60)
+            until((rig.provider.root / trainer_host.HELD).exists)
+            may_start.set()
+            advanced.result()
+            ended.result()
+        seen = rig.provider.samplers.observe(sampler.reference)
+        assert seen.reason is Reason.HOST_STOPPED
+    finally:
+        may_start.set()
+        rig.end()
 
 
 @pytest.mark.parametrize(
@@ -147,4 +192,32 @@ def test_what_ends_with_its_container_has_a_true_reason(tmp_path: Path, number: 
     finally:
         if container.poll() is None:
             tell(container, signal.SIGKILL)
+        rig.end()
+
+
+def test_a_container_of_a_pod_that_starts_anew_is_told_as_that(tmp_path: Path) -> None:
+    """Containers of a pod share the first process, which goes on; what one runs ends with it all the same."""
+    rig = make_rig(tmp_path, hosted=False)
+    reference = make_reference()
+    command = [sys.executable, "-c", HOST, str(rig.provider.root), "5"]
+    containers = list[subprocess.Popen[bytes]]()
+
+    def start() -> None:
+        containers.append(subprocess.Popen(command, cwd=ROOT))
+        until(lambda: rig.provider.root.is_dir() and answers(rig.provider.root))
+
+    try:
+        start()
+        rig.provider.submit(make_submission(reference))
+        wait_ready(rig.provider, reference)
+        containers[0].kill()
+        containers[0].wait()
+        processes.end_all(rig.directory(reference))
+        start()
+        failed = wait_for(rig.provider, reference, {S.FAILED})
+        assert (failed.reason, "was started anew" in failed.detail) == (Reason.HOST_STOPPED, True)
+    finally:
+        for container in containers:
+            container.kill()
+            container.wait()
         rig.end()

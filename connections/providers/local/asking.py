@@ -24,6 +24,8 @@ SOCKET = "trainer-host.sock"
 ANSWER_SECONDS = 15.0
 """A turn that another process holds is waited for, up to ten seconds."""
 LONGEST_LINE = 1 << 22
+LISTED = ("waiting", "unsettled", "unreadable")
+"""What an answer of how a part stands lists, as `QueueState` does; one of another release may list less."""
 
 
 class Part(StrEnum):
@@ -58,8 +60,8 @@ class HostClient:
     def advance(self, part: Part, provider: dict[str, Any]) -> QueueState:
         """Go on with those of a part; `provider` says how the connection is set, as `settings_of` writes it."""
         told = self._ask("advance", ANSWER_SECONDS, part=part.value, provider=provider)
-        waiting, unsettled = ([Reference(*reference) for reference in told[name]] for name in ("waiting", "unsettled"))
-        return QueueState(waiting, unsettled, told["held_up"])
+        waiting, unsettled, unreadable = ([Reference(*each) for each in told.get(name, [])] for name in LISTED)
+        return QueueState(waiting, unsettled, unreadable, told["held_up"])
 
     def stop(self, grace_seconds: float) -> list[Reference]:
         """End everything because the host stops; the trainers' attempts that this ended."""

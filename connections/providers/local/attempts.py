@@ -14,6 +14,11 @@ from connections.providers.samplers import SamplerSubmission
 from connections.providers.trainer_files import files
 from connections.providers.trainer_files.job_folders import JobFolders
 
+ILLEGIBLE = (
+    "Its files on this machine cannot be read: another release of Slipway wrote them, or they are broken. That release "
+    "goes on with it; where it only waits, Cancel ends it."
+)
+
 
 @dataclass(frozen=True)
 class LocalAttempts:
@@ -75,6 +80,8 @@ class LocalAttempts:
         standing = self.advance()
         if (directory / files.EXIT).exists():
             return observation.ended(directory, files.read_json(directory / files.EXIT) or {})
+        if reference in standing.unreadable:
+            raise Retryable(ILLEGIBLE)
         if reference in standing.waiting and not (directory / files.CANCELLED).exists():
             ahead = standing.waiting.index(reference)
             return observation.waiting(directory, ahead, self.slots, standing.held_up)

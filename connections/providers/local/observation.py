@@ -55,7 +55,6 @@ def live(directory: Path, host: str) -> Observation:
 
 def ended(directory: Path, exit_facts: dict[str, Any]) -> Observation:
     """Of an attempt that is over; `exit_facts` is what exit.json holds, nothing where that cannot be read."""
-    submission = files.read_json(directory / files.SUBMISSION) or {}
     told = files.read_json(files.records_of(directory) / files.EXIT_REASON) or {}
     stage, code, number = (exit_facts.get(name) for name in ("stage", "code", "signal"))
     ending = outcome.ProcessExit(
@@ -69,7 +68,7 @@ def ended(directory: Path, exit_facts: dict[str, Any]) -> Observation:
         message=values.plain(str(told.get("message", ""))[: outcome.MAX_DETAIL]),
         log_tail=records.log_tail(directory / files.LOG),
         exceeded=_exceeded(exit_facts.get("exceeded")),
-        inactivity_timeout_seconds=submission["spec"].get("inactivity_timeout_seconds", 0),
+        inactivity_timeout_seconds=_inactivity_timeout(files.read_json(directory / files.SUBMISSION)),
     )
     said = outcome.explain(ending)
     progress, limits = records.read_progress(directory / files.PROGRESS)
@@ -81,6 +80,14 @@ def ended(directory: Path, exit_facts: dict[str, Any]) -> Observation:
         progress=progress,
         limits=limits,
     )
+
+
+def _inactivity_timeout(submission: Any) -> int:
+    """In seconds; 0 where the file tells none, as one that another release wrote may not."""
+    match submission:
+        case {"spec": {"inactivity_timeout_seconds": int(seconds)}}:
+            return seconds
+    return 0
 
 
 def _exceeded(facts: Any) -> Exceeded | None:

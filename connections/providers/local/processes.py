@@ -23,6 +23,7 @@ from connections.providers.trainer_files import files
 
 MARK = "SLIPWAY_ATTEMPT"
 END_SECONDS = 3.0
+_first = 1
 _CODE = Path(__file__).resolve().parents[3]
 
 
@@ -98,10 +99,19 @@ def identity(pid: int) -> str:
         return ""
 
 
+def be_first(pid: int) -> None:
+    """Take this process for the one whose end is its container's, where that is not the one with number 1.
+
+    Containers of a Kubernetes pod may share that: it goes on when one of them is started anew.
+    """
+    global _first
+    _first = pid
+
+
 def boot_identity() -> str:
     """Another text after this machine, or the container that we run in, was started again; "" where nobody can say."""
     try:
-        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {_start_tick(1)}"
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {_start_tick(_first)}"
     except OSError:
         return ""
 

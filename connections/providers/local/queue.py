@@ -24,12 +24,14 @@ TURN_SECONDS = 10.0
 class QueueState:
     """Who waits for a slot, the next one first; and of whom it is not known how it ended, or whether it did.
 
+    `unreadable` are those of both whose files tell this release nothing, so that it goes on with none of them.
     `held_up` tells why nobody is started whatever is free, "" where somebody would be; `away` that this is so because
     trainer-host does not answer, so that nothing here is its word.
     """
 
     waiting: Sequence[Reference]
     unsettled: Sequence[Reference]
+    unreadable: Sequence[Reference] = ()
     held_up: str = ""
     away: bool = False
 
@@ -87,7 +89,7 @@ class Queue:
             for reference, directory in open_
             if was_started(directory) and not files.is_locked(directory / files.LOCK)
         ]
-        return QueueState(waiting, unknown, why, away=True)
+        return QueueState(waiting, unknown, held_up=why, away=True)
 
     def tickets(self) -> list[tuple[Path, Reference]]:
         """The tickets in order, each with whose it is."""

@@ -49,10 +49,14 @@ class Slots:
         `held_up` is why nobody is to be started. The queue's turn is held.
         """
         held_up = held_up or self.shortage()
-        stages = {
-            reference: self._settled(self.queue.directory(reference), ticket)
-            for ticket, reference in self.queue.tickets()
-        }
+        stages, unreadable = dict[Reference, AttemptStage](), list[Reference]()
+        for ticket, reference in self.queue.tickets():
+            try:
+                stages[reference] = self._settled(self.queue.directory(reference), ticket)
+            except UNREADABLE as error:
+                log.warning("could not settle %s, which may be of another release: %r", reference, error)
+                stages[reference] = AttemptStage.DEAD
+                unreadable.append(reference)
         waiting = [reference for reference, stage in stages.items() if stage is AttemptStage.WAITING]
         free = self.count - sum(stage is AttemptStage.LIVE for stage in stages.values())
         for reference in tuple(waiting):
@@ -65,14 +69,18 @@ class Slots:
                 break
             except UNREADABLE as error:
                 log.warning("could not start %s, which may be of another release: %r", reference, error)
+                unreadable.append(reference)
                 continue
             waiting.remove(reference)
             free -= 1
         dead = [reference for reference, stage in stages.items() if stage is AttemptStage.DEAD]
-        return QueueState(waiting, dead, held_up)
+        return QueueState(waiting, dead, unreadable, held_up)
 
     def _settled(self, directory: Path, ticket: Path) -> AttemptStage:
-        """The stage of an attempt, after its end was written down where that was due, or asked for where wanted."""
+        """The stage of an attempt, after its end was written down where that was due, or asked for where wanted.
+
+        Errors: what `UNREADABLE` lists.
+        """
         if not directory.is_dir():
             ticket.unlink(missing_ok=True)
             return AttemptStage.OVER
@@ -86,7 +94,7 @@ class Slots:
             if stage is AttemptStage.OVER:
                 ticket.unlink(missing_ok=True)
             return stage
-        except (OSError, *UNREADABLE) as error:  # a full disk must not keep the others from being observed
+        except OSError as error:  # a full disk must not keep the others from being observed
             log.warning("could not settle %s: %s", directory, error)
             return AttemptStage.DEAD
 
@@ -100,7 +108,14 @@ class Slots:
 def live(queue: Queue) -> list[Reference]:
     """The attempts that run."""
     references = [reference for _, reference in queue.tickets()]
-    return [reference for reference in references if stage_of(queue.directory(reference)) is AttemptStage.LIVE]
+    return [reference for reference in references if _is_live(queue.directory(reference))]
+
+
+def _is_live(directory: Path) -> bool:
+    try:
+        return stage_of(directory) is AttemptStage.LIVE
+    except UNREADABLE:  # then its wrapper's lock alone tells
+        return files.is_locked(directory / files.LOCK)
 
 
 def stop_all(queues: Sequence[Queue], grace_seconds: float) -> None:
@@ -152,7 +167,7 @@ def settle(directory: Path) -> AttemptStage:
         processes.end_all(directory)
         spawned = files.read_json(directory / files.SPAWNED)
         cause = outcome.KILLED
-        if spawned and (restarted := _restarted(spawned["boot"], processes.boot_identity())):
+        if spawned and (restarted := _restarted(spawned.get("boot", ""), processes.boot_identity())):
             cause = restarted
         elif not (directory / files.WRAPPER).exists():
             cause = outcome.UNSTARTED
@@ -162,8 +177,8 @@ def settle(directory: Path) -> AttemptStage:
 
 
 def _restarted(then: str, now: str) -> str:
-    """What was started anew between two boot identities, as a cause; "" where nothing was."""
-    if then == now:
+    """What was started anew between two boot identities, as a cause; "" where nothing was, or nobody can say."""
+    if then in ("", now):
         return ""
     (machine_then, _, _), (machine_now, _, _) = then.partition(" "), now.partition(" ")
     return outcome.CONTAINER_RESTARTED if machine_then == machine_now else outcome.RESTARTED

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from connections.providers.base import Reference, Retryable
-from connections.providers.local.asking import LONGEST_LINE, SOCKET, HostAway, HostClient, Part, reachable
+from connections.providers.local import processes
+from connections.providers.local.asking import LISTED, LONGEST_LINE, SOCKET, HostAway, HostClient, Part, reachable
 from connections.providers.local.limits import Limits
 from connections.providers.local.provider import LocalProvider, trainer_folders
 from connections.providers.local.queue import TURN_SECONDS, Queue
@@ -53,6 +54,7 @@ class TrainerHost:
         self.root = root
         self.who = {"pid": os.getpid(), "machine": socket.gethostname(), "since": files.now()}
         self._stopping = False
+        self._advancing = {part: threading.Lock() for part in Part}
 
     def advance(self, part: str, provider: dict[str, Any]) -> dict[str, Any]:
         """Go on with those of a part, and say how they stand."""
@@ -67,29 +69,26 @@ class TrainerHost:
     def go_on(self, provider: LocalProvider, part: Part) -> dict[str, Any]:
         """The same, of a provider."""
         slots = provider.slots_of(part)
-        with slots.queue.turn():
+        with slots.queue.turn(), self._advancing[part]:
             standing = slots.advance(self._held_up())
-        return {
-            "waiting": [*map(astuple, standing.waiting)],
-            "unsettled": [*map(astuple, standing.unsettled)],
-            "held_up": standing.held_up,
-        }
+        listed = {name: [*map(astuple, getattr(standing, name))] for name in LISTED}
+        return {**listed, "held_up": standing.held_up}
 
     def stop(self, grace_seconds: float) -> list[tuple[Any, ...]]:
         """End everything because the host stops; nothing is started for ten seconds, so that nobody fills the slots."""
         queues = queues_of(self.root)
-        with self._nothing_starts(), queues[Part.TRAINERS].turn():
+        with self._nothing_starts(TURN_SECONDS), queues[Part.TRAINERS].turn():
             stopped = live(queues[Part.TRAINERS])
             stop_all([*queues.values()], grace_seconds)
         return [*map(astuple, stopped)]
 
     def end(self, within: float) -> None:
-        """The same because we end, in seconds; without the turn where another keeps it for half of them."""
+        """The same because we end, in seconds; without the turn where another keeps it for a quarter of them."""
         deadline = time.monotonic() + within
         queues = queues_of(self.root)
-        with self._nothing_starts(), ExitStack() as turn:
+        with self._nothing_starts(within / 4), ExitStack() as turn:
             try:
-                turn.enter_context(queues[Part.TRAINERS].turn(min(TURN_SECONDS, within / 2)))
+                turn.enter_context(queues[Part.TRAINERS].turn(min(TURN_SECONDS, within / 4)))
             except (Retryable, OSError) as error:
                 log.warning("what runs is ended all the same: %s", error)
             stop_all([*queues.values()], max(0.0, deadline - time.monotonic()))
@@ -114,11 +113,18 @@ class TrainerHost:
             return ""
 
     @contextmanager
-    def _nothing_starts(self) -> Iterator[None]:
-        """Also of samplers and recipes, whose turns are not held; and for HOLD_SECONDS afterwards, over a restart."""
+    def _nothing_starts(self, seconds: float) -> Iterator[None]:
+        """Also of samplers and recipes, whose turns are not held; and for HOLD_SECONDS afterwards, over a restart.
+
+        A start that is under way is waited for, so many seconds at most: what it starts is seen by whoever looks then.
+        """
         self._hold()
         self._stopping = True
+        deadline = time.monotonic() + seconds
         try:
+            for lock in self._advancing.values():
+                if lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                    lock.release()
             yield
         finally:
             self._hold()
@@ -245,6 +251,8 @@ def serve(root: Path, *, end_within: float | None = None) -> None:
 
     Errors: `Taken`, `OSError`.
     """
+    if end_within is not None:
+        processes.be_first(os.getpid())
     with held(root) as host, Listening(host) as listening:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: threading.Thread(target=listening.shutdown).start())

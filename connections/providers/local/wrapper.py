@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from connections.providers.local import limits, reach
+from connections.providers.local.lines import LineReader
 from connections.providers.trainer_files import files
 from connections.providers.trainer_files.outcome import Exceeded
 
@@ -159,11 +160,22 @@ class Wrapper:
             stderr=log,
             umask=OPEN_UMASK,
         )
-        for line in process.stdout or ():
-            if text := line.strip():
-                _say(log, text)
-                self._tell(text)
-        return self._group.wait(process)
+        assert process.stdout
+        said = LineReader(process.stdout.fileno())
+
+        def meanwhile() -> None:
+            self._pass_on(said.wait(TICK_SECONDS), log)
+            if self._is_unwanted():
+                self._group.ask()
+
+        code = self._group.wait(process, meanwhile)
+        self._pass_on(said.finish(), log)
+        return code
+
+    def _pass_on(self, lines: list[str], log: IO[bytes]) -> None:
+        for line in lines:
+            _say(log, line)
+            self._tell(line)
 
     def _train(self, log: IO[bytes]) -> int:
         self._tell("Starting the trainer")

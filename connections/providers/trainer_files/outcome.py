@@ -71,7 +71,7 @@ def explain(ending: ProcessExit) -> FinalState:
     if ending.cause == RESTARTED:
         return FinalState(failed, stopped, "This machine restarted while the trainer ran. Resume to go on.")
     if ending.cause == CONTAINER_RESTARTED:
-        words = "The container of Slipway's worker, in which the trainer ran, was started anew. Resume to go on."
+        words = "The container of trainer-host, in which the trainer ran, was started anew. Resume to go on."
         return FinalState(failed, stopped, words)
     if ending.exceeded:
         return FinalState(failed, Reason.LIMIT, _over(ending.exceeded))
