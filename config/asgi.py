@@ -34,9 +34,8 @@ def _open_many_files() -> None:
 _open_many_files()
 sys.setswitchinterval(SWITCH_SECONDS)
 
-from django.core.asgi import get_asgi_application  # noqa: E402
-
 from config.bodies import bounded  # noqa: E402
+from config.handler import get_application  # noqa: E402
 from config.keys import require_keys_or_exit  # noqa: E402
 from config.load import admitted  # noqa: E402
 from config.static import share_static_files  # noqa: E402
@@ -44,7 +43,7 @@ from downloads.handover import sending_downloads  # noqa: E402
 
 require_keys_or_exit()
 share_static_files()
-django_application = bounded(sending_downloads(admitted(get_asgi_application())))  # type: ignore[arg-type]
+django_application = bounded(sending_downloads(admitted(get_application())))
 
 # Models can be imported only once Django is set up.
 from config.access import logged  # noqa: E402

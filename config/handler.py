@@ -1,0 +1,97 @@
+"""Django's ASGI handler, with all of a request done in one go in one thread.
+
+Django's own changes between the event loop and a thread for each part of a request, seven times or more, since none of
+our middleware is asynchronous: on a busy machine each change waits for both. And it starts a thread for each request,
+where here one that has become idle serves the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import IO, Any, cast
+
+import django
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.core.signals import request_started
+from django.http import FileResponse
+from django.http.response import HttpResponseBase
+from django.urls import set_script_prefix
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Any], Awaitable[None]]
+
+MOST_IDLE = 16
+"""Threads that are kept for requests to come."""
+
+
+def get_application() -> OneThreadHandler:
+    """The ASGI application; sets up Django."""
+    django.setup(set_prefix=False)
+    return OneThreadHandler()
+
+
+class OneThreadHandler(ASGIHandler):
+    """Serves each request in one thread; what it holds is given back before an answer that is there is sent."""
+
+    def __init__(self) -> None:
+        super(ASGIHandler, self).__init__()
+        self._idle: deque[ThreadPoolExecutor] = deque()
+        self.load_middleware(is_async=False)
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:  # type: ignore[override]
+        """Serve one request."""
+        thread = self._idle.pop() if self._idle else ThreadPoolExecutor(1, "request")
+        is_idle = True
+        try:
+            async with ThreadSensitiveContext(executor=thread):
+                await self.handle(scope, receive, send)
+        except asyncio.CancelledError:
+            is_idle = False  # it may still be making the answer
+            raise
+        finally:
+            if is_idle and len(self._idle) < MOST_IDLE:
+                self._idle.append(thread)
+            else:
+                thread.shutdown(wait=False)
+
+    async def handle(self, scope: Message, receive: Receive, send: Send) -> None:  # type: ignore[override]
+        """As Django's. Who hangs up while something streams breaks that off; what is being made is made to its end."""
+        try:
+            body = await self.read_body(receive)
+        except RequestAborted:
+            return
+        response = await sync_to_async(self._respond)(scope, body)
+        if not response.streaming:
+            await self.send_response(response, send)
+            return
+        sending = asyncio.ensure_future(self.send_response(response, send))
+        leaving = asyncio.ensure_future(self.listen_for_disconnect(receive))
+        try:
+            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
+        finally:
+            sending.cancel()
+            leaving.cancel()
+            await asyncio.gather(sending, leaving, return_exceptions=True)
+            await sync_to_async(response.close)()
+
+    def _respond(self, scope: Message, body: IO[bytes]) -> HttpResponseBase:
+        """The answer. One that is there as a whole is closed, and with it what its request held."""
+        set_script_prefix(get_script_prefix(scope))
+        request_started.send(sender=type(self), scope=scope)
+        request, refusal = self.create_request(scope, body)
+        response = self.get_response(request) if request is not None else cast(HttpResponseBase, refusal)
+        response._handler_class = type(self)  # type: ignore[attr-defined]
+        if isinstance(response, FileResponse):
+            response.block_size = self.chunk_size
+        response._resource_closers.append(body.close)  # type: ignore[attr-defined]
+        if not response.streaming:
+            response.close()
+        return response
