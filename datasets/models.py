@@ -6,7 +6,7 @@ import uuid
 
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
 from django.db.models.functions import Now, Upper
 
 from accounts.models import Account, User
@@ -113,13 +113,17 @@ class Dataset(LeasedRow):
 class TokenCount(LeasedRow):
     """How many tokens a dataset has by the tokenizer of a base model: asked for, and told once a worker has counted.
 
-    `lengths` are as `datasets.checking.lengths` keeps them, in tokens; `detail` says why it could not be counted.
+    `lengths` are as `datasets.checking.lengths` keeps them, in tokens; `samples` are its first rows as the model reads
+    them, with what is learnt; `detail` says why it could not be counted.
     """
 
     dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="token_counts")
     base_model = models.CharField(max_length=200, help_text="Resource name.")
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="+")
     lengths = models.JSONField(default=dict, blank=True)
+    samples = models.JSONField(
+        db_default=Value([], models.JSONField()), blank=True, help_text="As the providers' `TokenLengths` has them."
+    )
     detail = models.TextField(blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 

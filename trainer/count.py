@@ -1,7 +1,8 @@
 """`python -m trainer.count CONFIG.json`: how many tokens the rows of a dataset have, by a model's own tokenizer.
 
-CONFIG.json holds dataset (a path), base_model (its resource name), model_directory (null for a demo model) and
-model_cache. Nothing is written but there, and no weights are loaded.
+CONFIG.json holds dataset (a path), base_model (its resource name), model_directory (null for a demo model),
+model_cache, and samples: a path where the first rows are written as the model reads them (`recipes.marked`), as the
+`rows` of a JSON object; null for nowhere. Nothing is written but there, and no weights are loaded.
 
 The last line of the output is a JSON object {reason, message}, with COMPLETED also rows, tokens, longest and counts:
 counts[n] are the rows shorter than 2**n tokens that are not in a smaller one. Exit codes: 0 COMPLETED; 1 REFUSED, where
@@ -20,11 +21,14 @@ from typing import Any
 
 from trainer.errors import ConfigError, OperationError
 from trainer.recipes.formats import Formatter
+from trainer.recipes.marked import marked
 from trainer.recipes.rows import Rows
 
 EXIT_CODES = {"COMPLETED": 0, "REFUSED": 1, "BAD_CONFIG": 2, "ERROR": 3}
 BATCH = 256
 """Rows that are encoded at a time."""
+MOST_SHOWN = 3
+"""Rows that are written as the model reads them."""
 _NO_LIMIT = sys.maxsize
 
 
@@ -88,7 +92,13 @@ def count(config: dict[str, Any]) -> TokenCount:
     tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
     if not tokenizer.is_fast:
         raise OperationError(f"{config['base_model']} has no tokenizer.json, by which its tokens are counted.")
-    return count_tokens(Rows(Path(config["dataset"]), None), tokenizer, config["base_model"])
+    rows = Rows(Path(config["dataset"]), None)
+    counted = count_tokens(rows, tokenizer, config["base_model"])
+    if path := config["samples"]:
+        formatter = Formatter(tokenizer, config["base_model"], _NO_LIMIT)
+        shown = [marked(formatter, rows.read(index), rows.line(index)) for index in range(min(MOST_SHOWN, len(rows)))]
+        Path(path).write_text(json.dumps({"rows": shown}), encoding="ascii")
+    return counted
 
 
 def read_config(arguments: list[str]) -> dict[str, Any]:
@@ -97,9 +107,11 @@ def read_config(arguments: list[str]) -> dict[str, Any]:
         raise ConfigError("Usage: python -m trainer.count CONFIG.json")
     try:
         config: dict[str, Any] = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-        texts = [config["dataset"], config["base_model"], config["model_cache"], config["model_directory"] or "none"]
+        config.setdefault("samples", None)  # which Slipways before this one did not name
+        optional = [config[name] or "none" for name in ("model_directory", "samples")]
+        texts = [config["dataset"], config["base_model"], config["model_cache"], *optional]
         if not all(isinstance(text, str) and text for text in texts):
-            raise ConfigError("Every field of CONFIG.json has to be a text; model_directory may be null.")
+            raise ConfigError("Every field of CONFIG.json has to be a text; model_directory and samples may be null.")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"CONFIG.json cannot be read: {type(error).__name__}: {error}") from error
     return config

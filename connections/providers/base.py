@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from connections.providers.evaluations import EvaluationRecord, RunPlan
 from connections.providers.recipe_parameters import RecipeParameter
@@ -443,11 +443,16 @@ class OpensTunnels(Protocol):
 
 @dataclass(frozen=True)
 class TokenLengths:
-    """`counts[n]` are the rows shorter than 2**n tokens that are not in a smaller one; `tokens` all together."""
+    """`counts[n]` are the rows shorter than 2**n tokens that are not in a smaller one; `tokens` all together.
+
+    `samples` are the first rows as the model reads them, in JSON: line, and sequences of name, tokens, learnt, is_cut
+    and parts, each a text and whether it is learnt.
+    """
 
     counts: Sequence[int]
     tokens: int
     longest: int
+    samples: Sequence[Mapping[str, Any]] = ()
 
 
 @runtime_checkable

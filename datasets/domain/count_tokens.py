@@ -34,7 +34,8 @@ def count_tokens(pk: int) -> timedelta | None:
         except (Retryable, OSError) as error:
             return _put_off(row, lease, str(error))
         else:
-            _end(lease, lengths={"counts": list(found.counts), "total": found.tokens, "longest": found.longest})
+            lengths = {"counts": list(found.counts), "total": found.tokens, "longest": found.longest}
+            _end(lease, lengths=lengths, samples=list(found.samples))
     return None
 
 

@@ -210,6 +210,8 @@ def test_tokens_are_counted_by_somebody_else(provider: LocalProvider, tmp_path: 
     assert provider.has_tokenizer(DEMO) and not provider.has_tokenizer("accounts/local/models/none")
     found = provider.count_tokens(DEMO, rows)
     assert sum(found.counts) == 2 and 0 < found.longest < found.tokens
+    shown = found.samples[0]["sequences"][0]
+    assert shown["parts"][0][0].startswith("Once upon a time") and 0 < shown["learnt"] == shown["tokens"], shown
     rows.chmod(0o600)
     rows.write_text("no json\n")
     with pytest.raises(Rejected, match="Line 1"):

@@ -25,7 +25,9 @@ class MemoryCounter:
     """Has the tokenizer of one model, and says what it is told to."""
 
     def __init__(self) -> None:
-        self.answer: TokenLengths | Exception = TokenLengths([0, 0, 0, 2, 1], 20, 9)
+        shown = {"name": "", "tokens": 5, "learnt": 2, "is_cut": False, "parts": [["<i>Why?", False], ["<b>No.", True]]}
+        samples = [{"line": 1, "sequences": [shown]}]
+        self.answer: TokenLengths | Exception = TokenLengths([0, 0, 0, 2, 1], 20, 9, samples)
 
     def has_tokenizer(self, base_model: str) -> bool:
         return base_model.endswith("tiny-qwen3")
@@ -70,6 +72,7 @@ def test_it_is_counted_once(client: Client, dataset: Dataset, counter: MemoryCou
     assert again.pk == asked.pk and again.finished_at
     page = client.get(address, headers={"HX-Request": "true"}).text
     assert "20 tokens, 7 a row on average, 9 the longest" in page and "hx-trigger" not in page
+    assert "2 of 5 tokens are learnt" in page and "&lt;i&gt;Why?<mark>&lt;b&gt;No.</mark>" in page
     assert client.post(address, {"base_model": asked.base_model}).status_code == 303
 
 

@@ -63,8 +63,15 @@ def run(folder: Path, **config: Any) -> tuple[int, dict[str, Any]]:
 
 
 def test_as_a_process_it_tells_what_it_counted_or_why_not(tmp_path: Path) -> None:
-    code, told = run(tmp_path, dataset=str(written(tmp_path, FILES["text"])))
-    assert (code, told["reason"], told["rows"]) == (0, "COMPLETED", 2)
+    samples = tmp_path / "samples.json"
+    code, told = run(tmp_path, dataset=str(written(tmp_path, FILES["chat"] * 2)), samples=str(samples))
+    assert (code, told["reason"], told["rows"]) == (0, "COMPLETED", 4)
+    rows = json.loads(samples.read_text())["rows"]
+    assert [row["line"] for row in rows] == [1, 2, 3]
+    parts = rows[1]["sequences"][0]["parts"]
+    assert [is_learnt for _, is_learnt in parts] == [False, True, False, True, False], parts
+    assert [text for text, is_learnt in parts if is_learnt] == [f"{each['content']}<|im_end|>" for each in (LONG, NO)]
+    assert "Be brief." in parts[0][0] and "Why not?" in parts[2][0]
     code, told = run(tmp_path, dataset=str(written(tmp_path, [{"messages": []}])))
     assert (code, told["reason"]) == (1, "REFUSED") and "Line 1" in told["message"]
     assert run(tmp_path)[0] == 2

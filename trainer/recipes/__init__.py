@@ -3,6 +3,7 @@
 declared.py     the parameters of a recipe, read and checked
 rows.py         the rows of a dataset: a file, checked against its digest, of which one row at a time is in memory
 formats.py      a row as tokens, and which of them are trained on
+marked.py       a row as the model reads it, with what is trained on marked, for people
 plan.py         which rows each step trains on, from the seed and the step alone
 course.py       what a run will be: its rows looked at once, its steps
 records.py      what a run puts on record among its steps
