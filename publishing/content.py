@@ -22,7 +22,7 @@ from catalog.fields.narrowing import Widened, parts_of, try_narrowing
 from catalog.fields.recipe_fields import is_of_recipe, recipe_fields
 from catalog.fields.snapshot_fields import BY_KEY, FIELDS_OF, SCHEME, SnapshotField, ValueKind, value_of
 from catalog.fields.snapshots import Snapshot
-from catalog.fields.texts import bound_text, part_text
+from catalog.fields.texts import bound_words, part_text
 from catalog.fields.values import broken_limit, read
 from catalog.labels import read_tokens
 from catalog.text_rules import refuse_length
@@ -190,7 +190,7 @@ def _remedy(field: LaunchField, widened: Widened) -> str:
     """What to do about it, with a space before; "" where the sentence itself says so."""
     limit = widened.part in {"minimum", "maximum"}
     if field.minimum is not None and (limit or "the common" in widened.sentence):
-        return f" Use {bound_text(field, field.minimum)} to {bound_text(field, field.maximum)}."
+        return f" Use {bound_words(field, field.minimum)} to {bound_words(field, field.maximum)}."
     texts = field.type is FieldType.TEXT and not limit
     return "" if texts else " Change one of them."
 

@@ -9,7 +9,7 @@ from typing import Any
 from catalog.enums import MODE_LABELS
 from catalog.fields.launch_fields import MAX_HELP, MAX_VALUES, FieldType, LaunchField, common_fields, newest_edition
 from catalog.fields.recipe_fields import is_of_recipe, of_recipes, recipe_fields
-from catalog.fields.texts import bound_text
+from catalog.fields.texts import bound_words
 from catalog.fields.values import UnfitValue, is_kept, read_value, unreadable
 from catalog.text_rules import refuse_unseen
 from connections.providers.spec import TrainerMode
@@ -209,13 +209,13 @@ def _high_maximum(common: LaunchField, field: LaunchField) -> str:
 
 
 def _limit(field: LaunchField, bound: int | float | None) -> str:
-    return bound_text(field, bound) or "none"
+    return bound_words(field, bound) or "none"
 
 
 def _crossed_limits(_: LaunchField, field: LaunchField) -> str:
     if field.minimum is None or field.maximum is None or field.minimum <= field.maximum:
         return ""
-    return f"minimum {bound_text(field, field.minimum)} is above maximum {bound_text(field, field.maximum)}"
+    return f"minimum {bound_words(field, field.minimum)} is above maximum {bound_words(field, field.maximum)}"
 
 
 def _illegal_choices(common: LaunchField, field: LaunchField) -> str:

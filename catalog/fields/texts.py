@@ -23,12 +23,21 @@ def bound_text(field: LaunchField, bound: int | float | None) -> str:
     return value_label(bound)
 
 
-def limits_text(field: LaunchField) -> str:
-    """What a value has to keep to, such as `0 to 128`, `only 0` or `3 to 63 characters`; "" where nothing limits it."""
-    low, high = bound_text(field, field.minimum), bound_text(field, field.maximum)
+def bound_words(field: LaunchField, bound: int | float | None) -> str:
+    """The same for a sentence: `1,000,000`, which is read back, too."""
+    return f"{bound:,}" if isinstance(bound, int) and field.type is FieldType.INTEGER else bound_text(field, bound)
+
+
+def limits_text(field: LaunchField, unit: str = "") -> str:
+    """What a value has to keep to, such as `0 to 128`, `only 0`, `1 to 1,024 rows` or `3 to 63 characters`.
+
+    "" where nothing limits it; `unit` is what the value counts.
+    """
+    low, high = bound_words(field, field.minimum), bound_words(field, field.maximum)
     if field.type is FieldType.TEXT:
         return length_text(low if field.minimum else "", high)
-    return f"only {low}" if low and low == high else " to ".join(filter(None, (low, high)))
+    limits = f"only {low}" if low and low == high else " to ".join(filter(None, (low, high)))
+    return f"{limits} {unit}".strip() if limits else ""
 
 
 def length_text(low: str, high: str) -> str:

@@ -6,17 +6,20 @@ People and programs write a value in several ways, all of which `read` takes; a 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection
 from typing import Any
 
 from catalog.fields.launch_fields import FieldType, LaunchField
-from catalog.fields.texts import bound_text
+from catalog.fields.texts import bound_words
 from catalog.labels import read_duration
 from catalog.text_rules import refuse_text, shortened
 from wire.numbers import read_whole
 
 Value = str | int | float
 
+_GROUPED = re.compile(r"\s*[0-9]{1,3}(,[0-9]{3})+\s*")
+"""A whole number as sentences here write it."""
 _WORDS = {
     FieldType.MODEL: "model",
     FieldType.INTEGER: "whole number",
@@ -53,7 +56,7 @@ def read(kind: FieldType, given: Any) -> Value:
     """
     value: Value | None
     if kind is FieldType.INTEGER:
-        value = read_whole(given)
+        value = read_whole(given.replace(",", "") if isinstance(given, str) and _GROUPED.fullmatch(given) else given)
     elif kind is FieldType.NUMBER:
         value = _read_number(given)
     elif kind is FieldType.DURATION:
@@ -119,7 +122,7 @@ def unreadable(kind: FieldType, given: Any) -> str:
 
 def range_remedy(field: LaunchField) -> str:
     """What to use instead: the limits, and what is in common use."""
-    bounds = [bound_text(field, bound) for bound in (field.minimum, field.maximum) if bound is not None]
+    bounds = [bound_words(field, bound) for bound in (field.minimum, field.maximum) if bound is not None]
     bounds = list(dict.fromkeys(bounds))  # a field with one legal value: "Use 0", not "Use 0 to 0"
     common = f"; in common use: {', '.join(str(value) for value in field.suggestions)}" if field.suggestions else ""
     return f"Use {' to '.join(bounds)}{common}." if bounds else f"Change it{common}."
@@ -150,4 +153,4 @@ def _beyond(field: LaunchField, part: str, given: Any, common: LaunchField | Non
     limit = getattr(field, part)
     side = "below" if part == "minimum" else "above"
     whose = "limit of" if common is None else f"common {part}" if limit == getattr(common, part) else part
-    return f"{shortened(str(given).strip())} is {side} the {whose} {bound_text(field, limit)}"
+    return f"{shortened(str(given).strip())} is {side} the {whose} {bound_words(field, limit)}"

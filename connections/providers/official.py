@@ -38,7 +38,6 @@ class OfficialRecipe:
     """
 
     module: str
-    label: str
     like: str
     formats: tuple[str, ...]
     parameters: tuple[str, ...]
@@ -49,7 +48,6 @@ class OfficialRecipe:
 OFFICIAL = (
     OfficialRecipe(
         "sft_loop",
-        "fine-tuning (SFT) by the official recipe",
         "sft",
         ("chat", "completion"),
         ("epochs", "batch_rows", "schedule", "warmup", "evaluation_split", "save_every", "seed"),
@@ -57,7 +55,6 @@ OFFICIAL = (
     ),
     OfficialRecipe(
         "dpo_loop",
-        "preferences (DPO) by the official recipe",
         "dpo",
         ("preference",),
         ("epochs", "batch_rows", "schedule", "warmup", "save_every", "beta"),
@@ -65,7 +62,6 @@ OFFICIAL = (
     ),
     OfficialRecipe(
         "orpo_loop",
-        "preferences (ORPO) by the official recipe",
         "orpo",
         ("preference",),
         ("epochs", "batch_rows", "schedule", "warmup", "save_every", "seed", "beta"),
@@ -88,8 +84,8 @@ def _offered(spec: TrainerSpec, checkouts: Sequence[Checkout], ours: dict[str, R
         for each in OFFICIAL:
             if each.like in ours and (is_lora or not each.needs_adapter):
                 name = f"{checkout.name}/{each.module}"
-                label, fields = f"{checkout.name}: {each.label}", _fields(each, ours[each.like])
-                yield Recipe(name, label, fields, each.formats, measures=each.measures)
+                fields = _fields(each, ours[each.like])
+                yield Recipe(name, "by the cookbook", fields, each.formats, measures=each.measures)
 
 
 def _fields(each: OfficialRecipe, ours: Recipe) -> tuple[RecipeParameter, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from catalog.fields.launch_fields import LaunchField, common_fields
 from catalog.fields.narrowing import Widened, problems_of_fields
 from catalog.fields.texts import limits_text, part_text
+from catalog.fields.values import UnfitValue, read_value
 from catalog.files.problems import DocumentError
 from catalog.files.reader import read_document
 from catalog.labels import value_label
@@ -89,3 +91,11 @@ def test_lists_and_limits_are_told_apart() -> None:
     assert limits_text(LORA["display_name"]) == "up to 63 characters"
     assert limits_text(narrowed("lora_rank", minimum=16, maximum=16)) == "only 16"
     assert limits_text(LORA["inactivity_timeout"]) == "1m to 3h"
+
+
+def test_a_limit_can_be_typed_as_it_is_shown() -> None:
+    large = replace(LORA["lora_rank"], maximum=1_000_000)
+    assert limits_text(large, "steps") == "0 to 1,000,000 steps"
+    assert read_value(large, "1,000,000") == 1_000_000
+    with pytest.raises(UnfitValue, match=r"'1,00' is not a whole number\. Use 0 to 1,000,000;"):
+        read_value(large, "1,00")

@@ -105,7 +105,7 @@ class ControlPlaneProvider:
 
     def recipes(self, spec: TrainerSpec) -> Sequence[Recipe]:  # noqa: ARG002  (the same for every spec)
         """None but the user's own loop."""
-        return (Recipe(NO_RECIPE, "None: my own loop drives it"),)
+        return (Recipe(NO_RECIPE, "my own loop drives it"),)
 
     def fits(self, spec: TrainerSpec) -> Sequence[str]:
         """Why the spec can never run there, as far as can be said from here."""

@@ -17,8 +17,8 @@ COMPUTED_PRECISION = "BFLOAT16"
 DECLARED = Path("recipes") / "declared.json"
 """In the trainer's package: what its recipes let people set."""
 RECIPES: Sequence[Recipe] = (
-    Recipe("sample-sft", "Sample fine-tuning: the trainer drives itself"),
-    Recipe(NO_RECIPE, "None: my own loop drives it"),
+    Recipe("sample-sft", "trains on a bundled sample"),
+    Recipe(NO_RECIPE, "my own loop drives it"),
 )
 """Those that need no dataset."""
 
