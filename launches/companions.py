@@ -35,11 +35,13 @@ def reasons_against_set(connection: Connection, spec: TrainerSpec, beside: Compa
         capabilities, samplers = open_provider(connection).capabilities, samplers_at(connection)
     except Retryable:  # which is told of the spec itself
         return ()
-    reasons = [*_of_reference(connection, beside, capabilities), *_of_samplers(beside, capabilities, samplers)]
+    reasons = [*_of_reference(connection, spec, beside, capabilities), *_of_samplers(beside, capabilities, samplers)]
     return (*reasons, *too_many_gpus(read_capacity(connection.capacity), _gpus_by_type(spec, beside)))
 
 
-def _of_reference(connection: Connection, beside: Companions, capabilities: Capabilities) -> Iterator[str]:
+def _of_reference(
+    connection: Connection, spec: TrainerSpec, beside: Companions, capabilities: Capabilities
+) -> Iterator[str]:
     if beside.reference is None:
         return
     for reason in reasons_against(connection, beside.reference):
@@ -48,6 +50,13 @@ def _of_reference(connection: Connection, beside: Companions, capabilities: Capa
         yield (
             "Policy and reference are two trainers, and one runs there at a time: leave the reference out, or let two "
             "run there (SLIPWAY_LOCAL_SLOTS)."
+        )
+        return
+    slots, taken = capabilities.trainer_slots, spec.trainer_nodes + beside.reference.trainer_nodes
+    if slots is not None and taken > slots:
+        yield (
+            f"Policy and reference take {taken} slots, and there are {slots}: ask for fewer trainer replicas, leave "
+            "the reference out, or let more run there (SLIPWAY_LOCAL_SLOTS)."
         )
 
 

@@ -123,6 +123,16 @@ class TrainerSpec:
         return self.accelerator_count * self.node_count
 
     @property
+    def trainer_nodes(self) -> int:
+        """Nodes of all trainer replicas, each of which has its own."""
+        return self.node_count * self.trainer_replica_count
+
+    @property
+    def trainer_processes(self) -> int:
+        """Of all of them: one for each GPU, and one a node where there are none."""
+        return self.trainer_nodes * max(1, self.accelerator_count)
+
+    @property
     def trainer_gpus(self) -> int:
         """GPUs of all trainer replicas."""
         return self.gpus_per_replica * self.trainer_replica_count

@@ -36,7 +36,10 @@ HERE = "accounts/local/models/my-model"
     [
         ({"accelerator_count": 2}, "needs 2 GPUs a replica; this machine's provider runs shapes without GPUs only"),
         ({"accelerator_count": 1}, "needs 1 GPU a replica"),
-        ({"trainer_replica_count": 3}, "asks for 3 trainer replicas; this machine runs 1 replica only"),
+        (
+            {"trainer_replica_count": 3},
+            "asks for 3 trainer replicas of 1 node, each a process that takes a slot; this machine has 2 slots",
+        ),
         ({"region": "US_IOWA_1"}, "region US_IOWA_1"),
         ({"recipe": "grpo"}, "The recipe grpo is not one of sample-sft, none"),
         ({"base_model": HERE}, "put its Hugging Face directory at models/my-model in SLIPWAY_HOME"),
@@ -52,7 +55,7 @@ def test_says_why_a_spec_cannot_run_here(local: LocalRig, changes: dict[str, Any
 
 
 def test_says_all_reasons_at_once(local: LocalRig) -> None:
-    assert len(local.provider.fits(make_spec(accelerator_count=8, trainer_replica_count=2, base_model=HERE))) == 3
+    assert len(local.provider.fits(make_spec(accelerator_count=8, region="US", base_model=HERE))) == 3
 
 
 def test_the_default_recipe_is_the_sample(local: LocalRig) -> None:

@@ -357,6 +357,24 @@ def test_a_dead_head_of_the_queue_does_not_block(tmp_path: Path) -> None:
         rig.end()
 
 
+def test_replicas_take_a_slot_each_and_nobody_passes_them(tmp_path: Path) -> None:
+    rig = make_rig(tmp_path, slots=2)
+    first, wide, third = (make_reference() for _ in range(3))
+    try:
+        rig.provider.submit(make_submission(first))
+        rig.provider.submit(make_submission(wide, trainer_replica_count=2))
+        rig.provider.submit(make_submission(third))
+        wait_ready(rig.provider, first)
+        assert [rig.provider.observe(each).queue_position for each in (wide, third)] == [1, 2]
+        rig.finish(first.job)
+        wait_ready(rig.provider, wide)
+        assert (rig.provider.capacity().running, rig.provider.observe(third).queue_position) == (2, 1)
+        rig.finish(wide.job)
+        wait_ready(rig.provider, third)
+    finally:
+        rig.end()
+
+
 def test_a_trainer_sees_no_secrets_and_others_not_its_token(local: LocalRig, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DATABASE_URL", "SLIPWAY_SECRET_KEY", "PIP_INDEX_URL", "HTTPS_PROXY", "ANY_OTHER"):
         monkeypatch.setenv(name, "secret-of-the-worker")

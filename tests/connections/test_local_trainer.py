@@ -7,10 +7,12 @@ import os
 import signal
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from django.conf import settings
 from django.test import Client
@@ -88,6 +90,24 @@ def test_the_sample_recipe_trains_and_goes_on_after_a_kill(provider: LocalProvid
     assert losses == sorted(losses, key=float, reverse=True)  # type: ignore[arg-type]
     assert "step-60" in [record.name for record in provider.checkpoints(first.account, first.job).records]
     assert "COMPLETED" in provider.logs(second, 0).text
+
+
+@pytest.mark.e2e
+def test_replicas_train_as_one_process_does_and_end_with_any_of_them(provider: LocalProvider) -> None:
+    provider = replace(provider, slots=3)
+    alone, together = (make_reference() for _ in range(2))
+    provider.submit(make_submission(alone, recipe="sample-sft", recipe_steps=10))
+    provider.submit(make_submission(together, recipe="sample-sft", recipe_steps=1_000_000, trainer_replica_count=2))
+    wait_for(provider, alone, {S.COMPLETED})
+    until(lambda: wait_for(provider, together, {S.CREATING, S.RUNNING}).ready, PREPARED_SECONDS)
+    assert provider.capacity().running == 2, "each replica takes a slot"
+    until(lambda: len(provider.metrics(together, 0).records) >= 10)
+    one, two = ([each.loss_per_token for each in provider.metrics(run, 0).records[:10]] for run in (alone, together))
+    assert two == pytest.approx(one, rel=1e-5)
+    (follower,) = provider.root.glob(f"jobs/*/{together.job}/attempts/1/records/ranks/1")
+    psutil.Process(pid := json.loads(follower.read_bytes())["pid"]).kill()
+    seen = wait_for(provider, together, {S.FAILED})
+    assert f"Rank 1 of 2 (process {pid} on " in seen.detail and "was killed" in seen.detail
 
 
 @pytest.mark.e2e

@@ -293,7 +293,7 @@ def test_what_a_trainer_may_write_for_a_number_is_none(tmp_path: Path, written: 
         ({"accelerator_count": 1}, "does not say which GPU"),
         ({"accelerator_type": "NVIDIA_H100_80GB", "accelerator_count": 8, "node_count": 2}, ""),
         ({"hide_specs": True}, "does not tell its GPUs"),
-        ({"trainer_replica_count": 2}, "2 trainer replicas"),
+        ({"trainer_replica_count": 2}, ""),
         ({"deployment_replica_count": 1}, ""),
         ({"region": "US"}, "region US"),
         ({"recipe": "no"}, "recipe no"),

@@ -24,10 +24,10 @@ def test_two_nodes_train_together_and_end_together(slurm: SlurmRig) -> None:
     # As a site names its fabric; here nothing shall leave the machine.
     config = replace(slurm.provider.config, environment=environment, setup="export GLOO_SOCKET_IFNAME=lo")
     provider = replace(slurm.provider, config=config, trainer_package=settings.BASE_DIR / "trainer")
-    shape = {"accelerator_type": H100, "accelerator_count": 1, "node_count": 2, "recipe": "sample-sft"}
+    shape = {"accelerator_type": H100, "accelerator_count": 1, "recipe": "sample-sft"}
     alone, together = (make_reference() for _ in range(2))
-    provider.submit(make_submission(alone, **shape | {"node_count": 1}))
-    provider.submit(make_submission(together, **shape))
+    provider.submit(make_submission(alone, **shape))
+    provider.submit(make_submission(together, **shape, trainer_replica_count=2))
     for reference in (alone, together):
         wait_for(provider, reference, {AttemptState.COMPLETED})
     losses = [[record.loss_per_token for record in provider.metrics(each, 0).records] for each in (alone, together)]
@@ -35,7 +35,7 @@ def test_two_nodes_train_together_and_end_together(slurm: SlurmRig) -> None:
     assert losses[1] == pytest.approx(losses[0], rel=1e-4), "what each rounds adds up over 60 steps"
 
     killed = make_reference()
-    provider.submit(make_submission(killed, **shape | {"recipe": "none"}))
+    provider.submit(make_submission(killed, **shape | {"recipe": "none", "node_count": 2}))
     wait_ready(provider, killed)
     follower = json.loads((_records(provider, killed.job) / "ranks" / "1").read_bytes())
     psutil.Process(follower["pid"]).kill()

@@ -45,6 +45,8 @@ CODE = Path("/shared/slip way/code")
         (ASKED | {"node_count": 3}, {}, "needs 3 nodes, and a job of partition train gets 2 at most (MaxNodes)"),
         (ASKED | {"node_count": 3}, {"qos": "long"}, ""),
         (ASKED | {"node_count": 4}, {"qos": "long"}, "needs 4 nodes, and partition train has 3 that can hold"),
+        (ASKED | {"trainer_replica_count": 2}, {}, ""),
+        (ASKED | {"trainer_replica_count": 3}, {}, "3 replicas of the shape need 3 nodes, 1 each, and a job of"),
         (ASKED, {"cpus_per_gpu": 9}, "it gets 72 CPUs and 512 GB, and no node of partition train that has"),
         (ASKED, {"memory_per_gpu": 65}, "at most 64 and 512. A superuser lowers CPUs or memory per GPU."),
         ({}, {"cpus_per_gpu": 129}, "it gets 129 CPUs"),

@@ -258,9 +258,9 @@ def test_a_shape_that_nothing_can_run_says_why_and_is_not_launched(signed_in: Cl
 
 
 def test_values_that_nothing_can_run_are_refused(signed_in: Client) -> None:
-    response = post(signed_in, make_tiny_version(), trainer_replica_count="2")
+    response = post(signed_in, make_tiny_version(), trainer_replica_count="3")
     assert response.status_code == 422
-    assert "asks for 2 trainer replicas" in text(response)
+    assert "asks for 3 trainer replicas" in text(response)
     assert SUBMIT.findall(text(response)) == [""]  # without scripts other values are tried by pressing it
 
 

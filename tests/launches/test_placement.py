@@ -210,7 +210,7 @@ def test_a_launch_is_resolved_once_asks_each_connection_once_and_has_a_recipe_of
 
     for name in ("resolve", "reasons_against"):
         monkeypatch.setattr(placement, name, counted(name, getattr(placement, name)))
-    launch = make_launch(version=tiny, trainer_replica_count="2")  # more than this machine runs
+    launch = make_launch(version=tiny, trainer_replica_count="64")  # more than this machine runs
     assert sorted(asked) == ["reasons_against", "reasons_against", "resolve"]
     assert (launch.connection.name, launch.spec["recipe"]) == ("far", "none")
     assert make_launch(version=tiny, owner=launch.owner).spec["recipe"] == "sample-sft"

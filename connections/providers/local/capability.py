@@ -94,7 +94,7 @@ def linked_folders(places: ModelPlaces, base_model: str) -> set[Path]:
 
 
 def reasons_against(
-    spec: TrainerSpec, places: ModelPlaces, recipes: Sequence[Recipe], *, others: Callable[[], bool]
+    spec: TrainerSpec, places: ModelPlaces, recipes: Sequence[Recipe], *, slots: int, others: Callable[[], bool]
 ) -> Iterator[str]:
     """Why the spec cannot run here, one sentence a reason; `others` says whether trainers are other users than we.
 
@@ -105,6 +105,12 @@ def reasons_against(
     elif gpus := spec.gpus_per_replica:
         needs = f"The shape needs {quantity(gpus, 'GPU')} a replica"
         yield f"{needs}; this machine's provider runs shapes without GPUs only."
+    elif spec.trainer_nodes > slots:
+        yield (
+            f"It asks for {quantity(spec.trainer_replica_count, 'trainer replica')} of "
+            f"{quantity(spec.node_count, 'node')}, each a process that takes a slot; this machine has "
+            f"{quantity(slots, 'slot')}: ask for fewer replicas, or let more run there (SLIPWAY_LOCAL_SLOTS)."
+        )
     yield from reasons_of_trainer(spec, "this machine", recipes)
     if spec.adapter and not _is_adapter(places, spec.adapter):
         yield f"The adapter {spec.adapter} is not on this machine (any more): choose another one, or none."

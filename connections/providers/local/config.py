@@ -15,7 +15,7 @@ class LocalConfig:
 
     slots: int = setting(
         "Slots",
-        "How many trainers run at a time; the others wait in PENDING.",
+        "How many trainers run at a time; the others wait in PENDING. One of several replicas takes a slot for each.",
         default=2,
         read=positive,
         variable="SLIPWAY_LOCAL_SLOTS",

@@ -163,7 +163,8 @@ class LocalProvider:
         """The slots, and what fills them. Errors: `Retryable`."""
         with _faults():
             standing = self._attempts.advance()
-            running = len(self._queue.references()) - len(standing.waiting)
+            started = [each for each in self._queue.references() if each not in standing.waiting]
+            running = sum(self._slots_taken(self._queue.directory(each)) for each in started)
         return Capacity(queue_length=len(standing.waiting), running=running, slots=self.slots)
 
     def observe_many(self, references: Sequence[Reference]) -> Mapping[Reference, Observation | ProviderError]:
@@ -184,7 +185,7 @@ class LocalProvider:
         """Why the spec cannot run here; empty where it can."""
         offered = recipes.recipes_for(spec, self.trainer_package)
         others = lambda: not self._users.obstacle()  # noqa: E731  (asked where it matters alone)
-        return list(capability.reasons_against(spec, self._models, offered, others=others))
+        return list(capability.reasons_against(spec, self._models, offered, slots=self.slots, others=others))
 
     def tokenizer(self, base_model: str) -> Mapping[str, bytes]:
         """The files of the model's tokenizer, by name; none where the model is not here. Errors: `Retryable`."""
@@ -325,7 +326,7 @@ class LocalProvider:
         """For trainer-host alone: whom it starts, and how."""
         match part:
             case Part.TRAINERS:
-                return Slots(self._queue, self.slots, self._begin, self._shortage)
+                return Slots(self._queue, self.slots, self._begin, self._shortage, self._slots_taken)
             case Part.SAMPLERS:
                 return self.samplers.owned
             case Part.RUNS:
@@ -355,6 +356,11 @@ class LocalProvider:
     @property
     def _queue(self) -> Queue:
         return Queue(self._folders)
+
+    def _slots_taken(self, directory: Path) -> int:
+        """By the attempt: one for each node of each replica, all of which are this machine here."""
+        submission = files.read_json(directory / files.SUBMISSION)
+        return TrainerSpec.from_json(submission["spec"]).trainer_nodes if submission else 1
 
     def _shortage(self) -> str:
         """Why nothing is started now though a slot may be free; "" where there is space enough."""

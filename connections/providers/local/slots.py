@@ -36,12 +36,16 @@ class AttemptStage(Enum):
 
 @dataclass(frozen=True)
 class Slots:
-    """Those of one queue: `count` run at a time where `shortage` says "", and `start` starts the wrapper of one."""
+    """Those of one queue: `count` slots are filled where `shortage` says "", and `start` starts the wrapper of one.
+
+    `taken_by` says how many slots one takes. Of whom more are taken than there are runs alone.
+    """
 
     queue: Queue
     count: int
     start: Callable[[Path], int]
     shortage: Callable[[], str] = str
+    taken_by: Callable[[Path], int] = lambda _: 1
 
     def advance(self, held_up: str = "") -> QueueState:
         """Settle what died, ask those to end whose end is wanted, start what has a slot, and say how the rest stands.
@@ -58,9 +62,11 @@ class Slots:
                 stages[reference] = AttemptStage.DEAD
                 unreadable.append(reference)
         waiting = [reference for reference, stage in stages.items() if stage is AttemptStage.WAITING]
-        free = self.count - sum(stage is AttemptStage.LIVE for stage in stages.values())
+        running = [reference for reference, stage in stages.items() if stage is AttemptStage.LIVE]
+        free = self.count - sum(map(self._takes, running))
         for reference in tuple(waiting):
-            if free <= 0 or held_up:
+            takes = self._takes(reference)
+            if free < takes or held_up:
                 break
             try:
                 self._start(self.queue.directory(reference))
@@ -72,9 +78,15 @@ class Slots:
                 unreadable.append(reference)
                 continue
             waiting.remove(reference)
-            free -= 1
+            free -= takes
         dead = [reference for reference, stage in stages.items() if stage is AttemptStage.DEAD]
         return QueueState(waiting, dead, unreadable, held_up)
+
+    def _takes(self, reference: Reference) -> int:
+        try:
+            return min(self.count, self.taken_by(self.queue.directory(reference)))
+        except (OSError, *UNREADABLE):
+            return 1
 
     def _settled(self, directory: Path, ticket: Path) -> AttemptStage:
         """The stage of an attempt, after its end was written down where that was due, or asked for where wanted.

@@ -32,11 +32,13 @@ def reasons_against(
     """
     if spec.hide_specs:
         yield "The shape does not tell its GPUs, so nobody could ask Slurm for them."
-    elif spec.gpus_per_replica > 1 and config.processes == ONE:
+    elif spec.trainer_processes > 1 and config.processes == ONE:
+        needs = f"The shape needs {quantity(spec.gpus_per_replica, 'GPU')} a replica"
+        if spec.trainer_replica_count > 1:
+            needs = f"It asks for {spec.trainer_replica_count} trainer replicas"
         yield (
-            f"The shape needs {quantity(spec.gpus_per_replica, 'GPU')} a replica; the connection says that its trainer "
-            "runs as one process, which uses one: the others would be held and idle. A superuser sets its processes to "
-            "several where that is not so."
+            f"{needs}; the connection says that its trainer runs as one process, which uses one GPU: the others would "
+            "be held and idle. A superuser sets its processes to several where that is not so."
         )
     elif gres_for(spec, config) is None:
         yield _no_gres(spec, config)

@@ -40,9 +40,9 @@ def gres_for(spec: TrainerSpec, config: SlurmConfig) -> str | None:
 
 def gangs(spec: TrainerSpec, config: SlurmConfig) -> Sequence[str]:
     """Before the trainer of several nodes: it is started once on each, and none outlives another."""
-    if spec.node_count == 1:
+    if spec.trainer_nodes == 1:
         return []
-    nodes, cpus = spec.node_count, config.cpus_per_gpu * max(1, spec.accelerator_count)
+    nodes, cpus = spec.trainer_nodes, config.cpus_per_gpu * max(1, spec.accelerator_count)
     fixed = ["--ntasks-per-node=1", "--kill-on-bad-exit=1"]
     return ["srun", f"--nodes={nodes}", f"--ntasks={nodes}", *fixed, f"--cpus-per-task={cpus}"]
 
@@ -78,7 +78,7 @@ def options(spec: TrainerSpec, config: SlurmConfig, *, name: str, log: Path, fol
         "partition": config.partition,
         "account": config.account,
         "qos": config.qos,
-        "nodes": spec.node_count,
+        "nodes": spec.trainer_nodes,
         "ntasks-per-node": 1,
         "gres": gres_for(spec, config) or "",
         "cpus-per-task": config.cpus_per_gpu * share,

@@ -92,7 +92,7 @@ def _submit(ground: SlurmGround, reference: Reference, directory: Path, spec: Tr
         models_root=ground.root / made_models.MODELS / reference.account,
         bind=ground.config.bind,
         resume_from=ground.folders.newest_checkpoint(directory),
-        nodes=spec.node_count,
+        nodes=spec.trainer_nodes,
     )
     files.write_json(directory / files.CONFIG, config)
     plan = script.plan(

@@ -26,11 +26,8 @@ def too_large(spec: TrainerSpec, config: SlurmConfig, capacity: Capacity) -> Ite
             f"The connection asks for {config.time_limit:,} minutes a job, and {there} gives {minutes:,} at most: "
             "a superuser lowers its time limit, or chooses another partition."
         )
-    if nodes is not None and spec.node_count > nodes:
-        yield (
-            f"The shape needs {quantity(spec.node_count, 'node')}, and a job of {there} gets {nodes:,} at most "
-            "(MaxNodes). Choose a shape of fewer nodes."
-        )
+    if nodes is not None and spec.trainer_nodes > nodes:
+        yield f"{_needs(spec)}, and a job of {there} gets {nodes:,} at most (MaxNodes). {_fewer(spec)}"
     if capacity.machines:
         yield from _against_machines(spec, config, capacity.machines, there)
 
@@ -56,11 +53,20 @@ def _against_machines(
             f"GPUs has both: at most {max(each.cpus for each in able):,} and "
             f"{max(each.memory_mb for each in able) // _MB:,}. A superuser lowers CPUs or memory per GPU."
         )
-    elif (count := sum(machine.count for machine in roomy)) < spec.node_count:
-        yield (
-            f"The shape needs {quantity(spec.node_count, 'node')}, and {there} has {count:,} that can hold its share. "
-            "Choose a shape of fewer nodes."
-        )
+    elif (count := sum(machine.count for machine in roomy)) < spec.trainer_nodes:
+        yield f"{_needs(spec)}, and {there} has {count:,} that can hold its share. {_fewer(spec)}"
+
+
+def _needs(spec: TrainerSpec) -> str:
+    """How many nodes, and why so many."""
+    if spec.trainer_replica_count == 1:
+        return f"The shape needs {quantity(spec.node_count, 'node')}"
+    each = f"{quantity(spec.trainer_replica_count, 'replica')} of the shape"
+    return f"{each} need {spec.trainer_nodes:,} nodes, {spec.node_count:,} each"
+
+
+def _fewer(spec: TrainerSpec) -> str:
+    return "Choose a shape of fewer nodes." if spec.trainer_replica_count == 1 else "Ask for fewer trainer replicas."
 
 
 def _holds(has: int, needs: int) -> bool:

@@ -26,7 +26,8 @@ def make_config(
     resume_from: str,
     nodes: int = 1,
 ) -> dict[str, Any]:
-    """The trainer's CONFIG.json; trainer/config.py says what each field means. It is started once on each node."""
+    """The trainer's CONFIG.json; trainer/config.py says what each field means. It is started once on each of the nodes,
+    over which the processes of all replicas are divided."""
     return {
         "directory": str(directory / files.RECORDS),
         "checkpoints": str(job_directory / files.CHECKPOINTS),
@@ -41,7 +42,7 @@ def make_config(
         "learning_rate": spec.learning_rate,
         "max_context_length": spec.max_context_length,
         "nodes": nodes,
-        "processes": max(1, spec.accelerator_count),
+        "processes": spec.trainer_processes // nodes,
         "recipe": spec.recipe,
         "recipe_steps": spec.recipe_steps or RECIPE_STEPS,
         "inactivity_timeout_s": spec.inactivity_timeout_seconds,

@@ -61,8 +61,6 @@ def declared(trainer_package: Path) -> tuple[Recipe, ...]:
 
 def reasons_of_trainer(spec: TrainerSpec, place: str, recipes: Sequence[Recipe] = RECIPES) -> Iterator[str]:
     """Why our trainer cannot run the spec wherever it is started; `place` is where that is: "this machine"."""
-    if spec.trainer_replica_count != 1:
-        yield f"It asks for {spec.trainer_replica_count} trainer replicas; {place} runs 1 replica only."
     if spec.region:
         yield f"It asks for region {spec.region}; {place} has no regions: leave the region empty."
     yield from _reasons_of_shape(spec)
