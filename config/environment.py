@@ -343,7 +343,13 @@ _SETTINGS = [
     ),
     Setting("SLIPWAY_MAIL_FROM", str, "", "Address that mails come from (slipway@ and the host of SLIPWAY_URL)."),
     Setting("SLIPWAY_LOCAL_PROVIDER", flag, True, "Whether trainers may run on trainer-host's machine."),
-    Setting("SLIPWAY_LOCAL_SLOTS", positive, 2, "How many local trainers run at a time; the others wait in PENDING."),
+    Setting(
+        "SLIPWAY_LOCAL_SLOTS",
+        positive,
+        2,
+        "How many local trainers run at a time; the others wait in PENDING. One of several replicas takes a slot for "
+        "each.",
+    ),
     Setting("SLIPWAY_LOCAL_SAMPLERS", positive, 1, "How many local samplers run at a time; the others wait."),
     Setting(
         "SLIPWAY_LEAST_FREE_MB",
