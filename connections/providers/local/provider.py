@@ -164,7 +164,7 @@ class LocalProvider:
         with _faults():
             standing = self._attempts.advance()
             started = [each for each in self._queue.references() if each not in standing.waiting]
-            running = sum(self._slots_taken(self._queue.directory(each)) for each in started)
+            running = sum(map(self.slots_of(Part.TRAINERS).takes, started))
         return Capacity(queue_length=len(standing.waiting), running=running, slots=self.slots)
 
     def observe_many(self, references: Sequence[Reference]) -> Mapping[Reference, Observation | ProviderError]:

@@ -63,9 +63,9 @@ class Slots:
                 unreadable.append(reference)
         waiting = [reference for reference, stage in stages.items() if stage is AttemptStage.WAITING]
         running = [reference for reference, stage in stages.items() if stage is AttemptStage.LIVE]
-        free = self.count - sum(map(self._takes, running))
+        free = self.count - sum(map(self.takes, running))
         for reference in tuple(waiting):
-            takes = self._takes(reference)
+            takes = self.takes(reference)
             if free < takes or held_up:
                 break
             try:
@@ -82,7 +82,8 @@ class Slots:
         dead = [reference for reference, stage in stages.items() if stage is AttemptStage.DEAD]
         return QueueState(waiting, dead, unreadable, held_up)
 
-    def _takes(self, reference: Reference) -> int:
+    def takes(self, reference: Reference) -> int:
+        """How many slots one takes; one where its files tell this release nothing."""
         try:
             return min(self.count, self.taken_by(self.queue.directory(reference)))
         except (OSError, *UNREADABLE):
