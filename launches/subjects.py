@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from catalog.states import ModelKind
 from catalog.trained_queries import startable_fitting
 from connections.providers.base import CheckpointKind
 from connections.providers.spec import NO_RECIPE, DatasetFile, TrainerMode
+from datasets.models import Dataset
 from datasets.queries import ready_datasets
 from launches.choosing import choose_shape
 from launches.models import Checkpoint
@@ -95,7 +96,14 @@ def datasets_of(account: Account, *wanted: Any) -> tuple[DatasetFile, ...]:
     lasts = {str(each or "").rpartition("/")[2][:63] for each in wanted} - {"", *(row.dataset_id for row in found)}
     if lasts:
         found += ready.filter(dataset_id__in=lasts)
-    return tuple(DatasetFile(row.name, f"{row.uid.hex}.jsonl", row.sha256, row.format, row.rows or 0) for row in found)
+    return files_of(found)
+
+
+def files_of(datasets: Iterable[Dataset]) -> tuple[DatasetFile, ...]:
+    """Those that are ready, as trainers are given them. Needs their accounts."""
+    return tuple(
+        DatasetFile(row.name, f"{row.uid.hex}.jsonl", row.sha256, row.format, row.rows or 0) for row in datasets
+    )
 
 
 def reference_version(version: ShapeVersion, account: Account | None) -> ShapeVersion | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from html import unescape
@@ -13,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Account, User
+from accounts.roles import Role
 from accounts.scopes import Scope
 from catalog.enums import Architecture
 from catalog.fields.launch_fields import newest_edition
@@ -244,6 +246,24 @@ def test_a_dataset_says_which_launches_were_given_it(signed_in: Client, local: A
     assert "neither" not in page and "neither" in text(signed_in.get(reverse("dataset_launches", args=[other.uid])))
     stranger = sign_in(Client(), make_member())
     assert stranger.get(url).status_code == 404
+
+
+def test_a_dataset_leads_to_the_form_of_a_shape_that_takes_it(
+    signed_in: Client, local: Account, launcher: User
+) -> None:
+    make_tiny_version()
+    version = make_tiny_version(model_id=CHAT_MODEL)
+    chats = make_dataset(account=local, owner=launcher, data=CHATS, dataset_id="chats")
+    url = reverse("dataset_launches", args=[chats.uid])
+    page = text(signed_in.get(url, headers={"HX-Request": "true"}))
+    (address,) = re.findall(r'href="(/shapes/[^"]*)"', page)
+    assert address.startswith(form(version))
+    opened = text(signed_in.get(address))
+    assert (
+        f'<option value="{chats.name}" selected>' in opened and "steps" in opened and 'id="form-errors"' not in opened
+    )
+    viewer = make_member(account=local, role=Role.VIEWER)
+    assert form(version) not in text(sign_in(Client(), viewer).get(url, headers={"HX-Request": "true"}))
 
 
 def test_conversations_are_refused_where_the_base_model_has_no_template(
