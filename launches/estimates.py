@@ -40,9 +40,11 @@ class Forecast:
     """What is known beforehand; None where nobody knows.
 
     `tokens_an_epoch` is at most so many, `cut` at most so many rows that are longer than the context of `context`
-    tokens; `checkpoint_bytes` is of all that are saved, and `longest` the tokens of the longest row.
+    tokens; `checkpoint_bytes` is of all that are saved, and `longest` the tokens of the longest row. `dataset` is a
+    uid.
     """
 
+    dataset: uuid.UUID
     outlook: RunOutlook
     context: int
     tokens_an_epoch: int | None
@@ -62,6 +64,7 @@ def forecast_of(version: ShapeVersion, account: Account | None, spec: TrainerSpe
         return None
     tokens = _tokens_an_epoch(spec.dataset, outlook, counted)
     return Forecast(
+        _uid(spec.dataset),
         outlook,
         spec.max_context_length,
         tokens,
@@ -82,10 +85,14 @@ def longer_than(lengths: Lengths, limit: int) -> int:
 def _counted(dataset: DatasetFile, base_model: str) -> Lengths | None:
     """The tokens of its rows by the model's tokenizer, where they were counted."""
     found = TokenCount.objects.filter(
-        dataset__uid=uuid.UUID(dataset.file.partition(".")[0]), base_model=base_model, finished_at__isnull=False
+        dataset__uid=_uid(dataset), base_model=base_model, finished_at__isnull=False
     ).values_list("lengths", flat=True)
     kept = found.first()
     return read_lengths(kept) if kept else None
+
+
+def _uid(dataset: DatasetFile) -> uuid.UUID:
+    return uuid.UUID(dataset.file.partition(".")[0])
 
 
 def _tokens_an_epoch(dataset: DatasetFile, outlook: RunOutlook, counted: Lengths | None) -> int | None:

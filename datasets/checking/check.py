@@ -57,6 +57,7 @@ class _Check:
         self._findings, self._lengths = Findings(), Lengths()
         self._format: DatasetFormat | None = None
         self._rows, self._line, self._refused = 0, 0, False
+        self._is_packed = False
         self._compared: set[int] = set()
         self._samples: list[dict[str, Any]] = []
 
@@ -84,6 +85,8 @@ class _Check:
     def _take(self, line: FileLine) -> None:
         self._line, self._refused = line.number, False
         text = self._without_marks(line)
+        if self._is_packed:
+            return  # what its lines are says nothing of the rows in it
         if line.is_cut:
             self._tell(RowProblem.LINE_TOO_LONG, value=text)
         elif not text or text.isspace():
@@ -94,7 +97,8 @@ class _Check:
     def _without_marks(self, line: FileLine) -> bytes:
         text = line.text
         if line.number == 1:
-            if text.startswith(_PACKED):
+            self._is_packed = text.startswith(_PACKED)
+            if self._is_packed:
                 self._tell(RowProblem.COMPRESSED, value=text)
             if text.startswith(_MARK):
                 self._tell(RowProblem.BYTE_ORDER_MARK)
@@ -119,8 +123,9 @@ class _Check:
         try:
             decoded = text.decode()
         except UnicodeDecodeError as error:
-            found = text[error.start : error.start + 8].hex(" ")
-            self._tell(RowProblem.NOT_UTF8, f"byte {error.start + 1:,}", found)
+            around = text[max(0, error.start - LONGEST_SHOWN // 4) : error.start + LONGEST_SHOWN // 2]
+            found = text[error.start : error.end].hex(" ")
+            self._tell(RowProblem.NOT_UTF8, f"byte {error.start + 1:,} ({found})", around.decode("utf-8", "replace"))
             return
         at = max(0, position - LONGEST_SHOWN // 4)
         is_number = text[len(decoded[:position].encode()) :].startswith(_NO_NUMBERS)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from wire.counts import quantity
+
 MOST_EXAMPLES = 5
 """Of each problem; the others are counted."""
 LONGEST_SHOWN = 80
@@ -156,7 +158,7 @@ def written(value: object) -> str:
     elif isinstance(value, dict):
         text = "{" + ", ".join(str(name)[:LONGEST_SHOWN] for name in list(value)[:10]) + "}"
     elif isinstance(value, list):
-        text = f"[{len(value):,} values]" if value else "[]"
+        text = f"[{quantity(len(value), 'value')}]" if value else "[]"
     else:
         text = {None: "null", True: "true", False: "false"}.get(value) or str(value)  # type: ignore[call-overload]
     text = "".join(letter if letter.isprintable() else "�" for letter in text)

@@ -65,7 +65,7 @@ def test_each_format_is_found(row: Any, kind: str, length: int) -> None:
     [
         (b'{"text": "a"}\n{"text": "b",}\n', RowProblem.NOT_JSON, (1, 2, "column 13", '{"text": "b",}')),
         (b'{"text": "a", "n": NaN}\n', RowProblem.NOT_A_NUMBER, (1, 1, "column 20", '{"text": "a", "n": NaN}')),
-        (b'{"text": "a"}\n{"text": "\xff"}\n', RowProblem.NOT_UTF8, (1, 2, "byte 11", "ff 22 7d")),
+        (b'{"text": "a"}\n{"text": "\xff"}\n', RowProblem.NOT_UTF8, (1, 2, "byte 11 (ff)", '{"text": "�"}')),
         (b'[{"text": "a"}]\n', RowProblem.NOT_AN_OBJECT, (1, 1, "", '[{"text": "a"}]')),
         (b"\x1f\x8b\x08 and more", RowProblem.COMPRESSED, (1, 1, "", "��� and more")),
         (b"", RowProblem.NO_ROWS, (1, 1, "", "")),
@@ -80,7 +80,7 @@ def test_each_format_is_found(row: Any, kind: str, length: int) -> None:
         (lines({"prompt": "a", "completion": " "}), RowProblem.EMPTY_ANSWER, (1, 1, "completion", '" "')),
         (lines({"messages": [USER, NOTHING]}), RowProblem.EMPTY_ANSWER, (1, 1, "messages[1].content", '""')),
         (lines({"chosen": "a", "rejected": "b"}), RowProblem.MISSING_FIELD, (1, 1, "prompt", "{chosen, rejected}")),
-        (lines(PAIR | {"rejected": [NO]}), RowProblem.WRONG_TYPE, (1, 1, "rejected", "[1 values]")),
+        (lines(PAIR | {"rejected": [NO]}), RowProblem.WRONG_TYPE, (1, 1, "rejected", "[1 value]")),
     ],
 )  # fmt: skip
 def test_what_refuses(data: bytes, problem: RowProblem, told: Any) -> None:
@@ -104,6 +104,10 @@ def test_what_is_warned_of(data: bytes, problem: RowProblem, told: Any) -> None:
     result = check(data)
     assert not result.is_refused and not WORDINGS[problem].refuses and result.rows
     assert found(data)[problem] == told
+
+
+def test_of_a_packed_file_nothing_else_is_said() -> None:
+    assert set(found(b"\x1f\x8b\x08\n\xff\n{}\n")) == {RowProblem.COMPRESSED}
 
 
 def test_problems_are_counted_and_the_first_are_kept() -> None:
