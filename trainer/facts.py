@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from trainer.errors import OperationError
-from trainer.logprobs import Compute, at_once, comes_apart
+from trainer.logprobs import Compute, at_once, comes_apart, why_padded
 from trainer.wire import CreateModel
 
 
@@ -20,7 +20,8 @@ class BaseFacts:
 
     linear: its linear modules by name, and how many parameters an adapter of rank 1 has at each; output: the name of
     that which makes the logits. comes_apart: whether that makes them alone, so that they need not be made all at once.
-    experts: parameters of experts, which are no linear modules and get no adapter.
+    padded: why sequences have to be padded, "" where several lie in one row. experts: parameters of experts, which are
+    no linear modules and get no adapter.
     """
 
     parameters: int
@@ -29,6 +30,7 @@ class BaseFacts:
     linear: dict[str, int]
     output: str | None
     comes_apart: bool
+    padded: str
     experts: int
 
 
@@ -39,13 +41,15 @@ def base_facts(module: Any, compute: Compute = at_once) -> BaseFacts:
         for name, part in module.named_modules()
         if isinstance(part, nn.Linear) or type(part).__name__ == "Conv1D"
     }
+    apart = comes_apart(module, module.device, compute)
     return BaseFacts(
         parameters=sum(parameter.numel() for parameter in module.parameters()),
         vocabulary=int(module.get_input_embeddings().num_embeddings),
         architecture=str(module.config.model_type),
         linear={name: sum(part.weight.shape) for name, part in linear.items()},
         output=next((name for name, part in linear.items() if part is output), None),
-        comes_apart=comes_apart(module, module.device, compute),
+        comes_apart=apart,
+        padded=why_padded(module, module.device, compute) if apart else "its logits come from more than its head",
         experts=sum(part.numel() for name, part in module.named_parameters() if ".experts." in name and part.dim() > 2),
     )
 

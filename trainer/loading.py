@@ -57,6 +57,8 @@ def load_parts(
             "%s computes the logits of a batch all at once, for they come from more than its head alone",
             facts.architecture,
         )
+    if facts.padded:
+        log.info("sequences are padded: %s", facts.padded)
     records = MetricsLog(config.directory / "metrics.jsonl" if group.rank == 0 else None)
     return Parts(config, host, checkpoints, sampler, records, group), directory
 

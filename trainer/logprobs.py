@@ -8,14 +8,17 @@ the head of a model is applied to some tokens at a time, and once more when the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from peft import PeftModel
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
+
+from trainer.packing import packed_attention, starts_of
 
 LOGITS_BYTES = 128 * 1024 * 1024
 """Of the float32 logits that there are at a time; a few copies of them are made for the gradients."""
@@ -38,6 +41,11 @@ class Halves:
     def hidden(self, tokens: Tensor) -> Tensor:
         """The last hidden states of tokens [batch, length], padded on the right, where nothing before looks at them."""
         return self.body(input_ids=tokens, use_cache=False).last_hidden_state  # type: ignore[no-any-return]
+
+    def packed(self, tokens: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Those of tokens [tokens] of sequences of these lengths, one behind the other, within `packed_attention`."""
+        given = starts_of(lengths, tokens.device)
+        return self.body(input_ids=tokens.unsqueeze(0), use_cache=False, **given).last_hidden_state[0]  # type: ignore[no-any-return]
 
 
 def halves(module: Any) -> Halves:
@@ -70,6 +78,22 @@ def comes_apart(module: Any, device: torch.device, compute: Compute = at_once) -
             grown.remove()
         same = torch.allclose(whole.float(), (alone * times).float(), rtol=_TOLERANCE, atol=_LARGE * _TOLERANCE)
     return same
+
+
+def why_padded(module: Any, device: torch.device, compute: Compute = at_once) -> str:
+    """Why sequences have to be padded; "" where the model computes several in one row as it does each alone."""
+    parts = halves(module)
+    sequences = [torch.tensor(each, device=device) for each in ([0, 1, 1], [1, 0])]
+    with torch.no_grad():
+        alone = torch.cat([compute(module, partial(parts.hidden, each.unsqueeze(0)))[0] for each in sequences])
+        try:
+            with packed_attention(parts.body):
+                packed = compute(module, lambda: parts.packed(torch.cat(sequences), [3, 2]))
+        except (KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+            return " ".join(str(error).split())[:200] or type(error).__name__
+        near = _TOLERANCE if packed.dtype == torch.float32 else _TOLERANCE * 200
+        same = torch.allclose(packed.float(), alone.float(), rtol=near, atol=near * float(alone.abs().max()))
+    return "" if same else "what it computes of a token is not of that token's sequence alone"
 
 
 def chosen_logprobs(hidden: Tensor, head: Callable[[Tensor], Tensor], targets: Tensor, vocabulary: int) -> Tensor:

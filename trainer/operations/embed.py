@@ -13,8 +13,8 @@ from torch.nn.functional import cross_entropy, normalize
 from trainer.config import FORWARD_ONLY
 from trainer.embeddings import CONTRASTIVE, EMBEDDING, GRADIENTS, EmbeddingPass
 from trainer.errors import OperationError
-from trainer.logprobs import halves
 from trainer.operations.forward import NOTHING, as_tensor, check_sequences, own_batches
+from trainer.operations.hidden import attention_of, hidden_states
 from trainer.operations.parts import Parts
 from trainer.operations.totals import Totals, accumulate, record_forward, why_frozen
 from trainer.sequences import Datum
@@ -31,7 +31,7 @@ def run_embeddings(parts: Parts, request: EmbeddingPass) -> dict[str, Any]:
         raise OperationError(why_frozen(parts))
     check_sequences(request.data, vocabulary=parts.host.facts.vocabulary, limit=parts.config.max_context_length)
     started = time.monotonic()
-    with parts.host.active(model) as module:
+    with parts.host.active(model) as module, attention_of(parts, module):
         with torch.no_grad():
             own = {
                 place: vector.cpu()
@@ -78,20 +78,18 @@ def _vectors(parts: Parts, module: Any, request: EmbeddingPass) -> Iterator[tupl
 
     Without places there is one vector, of no sequence.
     """
-    for batch in own_batches([len(datum.tokens) for datum in request.data], parts.group):
+    for batch in own_batches([len(datum.tokens) for datum in request.data], parts):
         yield batch, _pooled(parts, module, [request.data[place] for place in batch] or [NOTHING], request.pooling)
 
 
 def _pooled(parts: Parts, module: Any, batch: list[Datum], pooling: str) -> Tensor:
-    sizes = torch.tensor([len(datum.tokens) for datum in batch], device=parts.host.device)
-    tokens = torch.zeros(len(batch), int(sizes.max()), dtype=torch.long, device=parts.host.device)
-    for row, datum in enumerate(batch):
-        tokens[row, : len(datum.tokens)] = torch.tensor(datum.tokens)
-    hidden = parts.host.compute(module, lambda: halves(module).hidden(tokens)).float()
+    sequences = [datum.tokens for datum in batch]
+    hidden = parts.host.compute(module, lambda: hidden_states(parts, module, sequences)).float()
+    sizes = torch.tensor([len(each) for each in sequences], device=hidden.device)
     if pooling == "last":
-        return hidden[torch.arange(len(batch), device=hidden.device), sizes - 1]
-    inside = torch.arange(tokens.shape[1], device=hidden.device) < sizes.unsqueeze(1)
-    return (hidden * inside.unsqueeze(-1)).sum(1) / sizes.unsqueeze(1)
+        return hidden[sizes.cumsum(0) - 1]
+    owners = torch.arange(len(batch), device=hidden.device).repeat_interleave(sizes)
+    return hidden.new_zeros(len(batch), hidden.shape[1]).index_add(0, owners, hidden) / sizes.unsqueeze(1)
 
 
 def _outputs(request: EmbeddingPass, vectors: Tensor) -> tuple[Tensor, dict[str, float]]:

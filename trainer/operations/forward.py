@@ -16,13 +16,14 @@ from trainer.errors import OperationError
 from trainer.logprobs import chosen_logprobs, halves, target_logprobs
 from trainer.losses import is_loss_token, token_losses
 from trainer.models import HeldModel
+from trainer.operations.hidden import attention_of, hidden_states, inside, padded
 from trainer.operations.parts import Parts
 from trainer.operations.totals import Totals, accumulate, record_forward, why_frozen
 from trainer.passes import TARGETS, Pass
-from trainer.ranks.group import Group
 from trainer.sequences import IGNORED, Datum
 
 MICRO_BATCH_TOKENS = 4096
+TABLE_TOKENS = 16 * MICRO_BATCH_TOKENS
 SHORT_TOKENS = 128
 """Up to this length another pass costs more than the padding that it saves."""
 NOTHING = Datum([0], {TARGETS: [IGNORED]})
@@ -50,8 +51,8 @@ def run_pass(parts: Parts, request: Pass) -> dict[str, Any]:
     check_sequences(request.data, vocabulary=parts.host.facts.vocabulary, limit=parts.config.max_context_length)
     started = time.monotonic()
     own: dict[int, SequenceResult] = {}
-    with parts.host.active(model) as module:
-        for places in own_batches([len(datum.tokens) for datum in request.data], parts.group):
+    with parts.host.active(model) as module, attention_of(parts, module):
+        for places in own_batches([len(datum.tokens) for datum in request.data], parts):
             batch = [request.data[place] for place in places]
             if batch:
                 own.update(zip(places, _run_batch(parts, model, module, batch, request), strict=True))
@@ -73,10 +74,11 @@ def run_pass(parts: Parts, request: Pass) -> dict[str, Any]:
     }
 
 
-def own_batches(lengths: Sequence[int], group: Group) -> Iterator[list[int]]:
+def own_batches(lengths: Sequence[int], parts: Parts) -> Iterator[list[int]]:
     """The micro-batches of this rank: as many as every other has, so some may be empty."""
+    group, padded = parts.group, bool(parts.host.facts.padded)
     shares = shares_of(lengths, group.size)
-    batches = [list(micro_batches([lengths[place] for place in share])) if share else [] for share in shares]
+    batches = [list(micro_batches([lengths[place] for place in share], padded)) if share else [] for share in shares]
     for number in range(max(map(len, batches))):
         some = batches[group.rank][number : number + 1]
         yield [shares[group.rank][place] for batch in some for place in batch]
@@ -95,19 +97,26 @@ def shares_of(lengths: Sequence[int], size: int) -> list[list[int]]:
     return shares
 
 
-def micro_batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Put sequences of about the same length together: places in `lengths`, the longest first.
+def micro_batches(lengths: Sequence[int], padded: bool) -> Iterator[list[int]]:
+    """Put sequences together: places in `lengths`, the longest first.
 
-    A batch has at most MICRO_BATCH_TOKENS tokens, padding included, or one sequence. Where its longest has more than
-    SHORT_TOKENS, its shortest has half of that at least: it would be padding mostly.
+    A batch has at most MICRO_BATCH_TOKENS tokens, or one sequence. Where they are padded that counts, too, and where
+    the longest has more than SHORT_TOKENS, the shortest has half of that at least: it would be padding mostly. Numbers
+    beside the tokens are padded in any case, to TABLE_TOKENS at most.
     """
     batch: list[int] = []
+    tokens = 0
     for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
-        longest = lengths[batch[0]] if batch else 0
-        if longest * (len(batch) + 1) > MICRO_BATCH_TOKENS or longest > max(SHORT_TOKENS, 2 * lengths[place]):
+        longest, area = (lengths[batch[0]], lengths[batch[0]] * (len(batch) + 1)) if batch else (0, 0)
+        if padded:
+            is_full = area > MICRO_BATCH_TOKENS or longest > max(SHORT_TOKENS, 2 * lengths[place])
+        else:
+            is_full = bool(batch) and (tokens + lengths[place] > MICRO_BATCH_TOKENS or area > TABLE_TOKENS)
+        if is_full:
             yield batch
-            batch = []
+            batch, tokens = [], 0
         batch.append(place)
+        tokens += lengths[place]
     yield batch
 
 
@@ -128,14 +137,14 @@ def check_sequences(data: Sequence[Datum], *, vocabulary: int, limit: int) -> No
 
 def _run_batch(parts: Parts, model: HeldModel, module: Any, batch: list[Datum], request: Pass) -> list[SequenceResult]:
     device = parts.host.device
-    tokens, targets, inputs = _padded(batch, device)
+    targets, inputs = _padded(batch, device)
     # What does not count may hold anything: it is selected away, not multiplied by 0, and its inputs are emptied, so
     # that it can spread no NaN, neither forwards nor backwards.
     ignored = targets == IGNORED
     inputs = {name: values.masked_fill(ignored, 0.0) for name, values in inputs.items()}
     targets = targets.masked_fill(ignored, 0)
     with torch.set_grad_enabled(request.backward):
-        logprobs = _logprobs(parts, module, tokens, targets, ~ignored)
+        logprobs = _logprobs(parts, module, batch, targets, ~ignored)
         losses = token_losses(request.loss_fn, logprobs, inputs, request.settings)
         loss = losses[~ignored].sum()
         if parts.group.either(not torch.isfinite(loss)):
@@ -157,22 +166,26 @@ def _run_batch(parts: Parts, model: HeldModel, module: Any, batch: list[Datum], 
     return results
 
 
-def _logprobs(parts: Parts, module: Any, tokens: Tensor, targets: Tensor, counted: Tensor) -> Tensor:
+def _logprobs(parts: Parts, module: Any, batch: list[Datum], targets: Tensor, counted: Tensor) -> Tensor:
     """Log-probabilities of those targets that count, 0 for the others."""
+    sequences = [datum.tokens for datum in batch]
     if not parts.host.facts.comes_apart:
+        tokens = padded(sequences, targets.device)
         with parts.host.in_precision():
             return target_logprobs(module(input_ids=tokens, use_cache=False).logits, targets)
-    split = halves(module)
-    places = counted if counted.dim() == tokens.dim() else counted.any(-1)
-    found = parts.host.compute(
-        module,
-        lambda: chosen_logprobs(split.hidden(tokens)[places], split.head, targets[places], parts.host.facts.vocabulary),
-    )
+    places = counted if counted.dim() == 2 else counted.any(-1)
+    chosen = places[inside([len(each) for each in sequences], places.device)]
+
+    def compute() -> Tensor:
+        hidden = hidden_states(parts, module, sequences)[chosen]
+        return chosen_logprobs(hidden, halves(module).head, targets[places], parts.host.facts.vocabulary)
+
+    found = parts.host.compute(module, compute)
     return torch.zeros(targets.shape, device=targets.device).index_put((places,), found)
 
 
-def _padded(batch: list[Datum], device: torch.device) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-    """Tokens [batch, length], padded on the right; targets, IGNORED where there are none, and inputs of that shape."""
+def _padded(batch: list[Datum], device: torch.device) -> tuple[Tensor, dict[str, Tensor]]:
+    """Targets [batch, length], IGNORED where there are none, and inputs of that shape, padded on the right."""
     length, widest = max(len(datum.tokens) for datum in batch), max(datum.width or 0 for datum in batch)
     plain = (len(batch), length)
 
@@ -187,14 +200,13 @@ def _padded(batch: list[Datum], device: torch.device) -> tuple[Tensor, Tensor, d
         return padded.to(device)
 
     shape = (*plain, widest) if widest else plain
-    tokens = pad([datum.tokens for datum in batch], plain, torch.long)
     targets = pad([datum.inputs[TARGETS] for datum in batch], shape, torch.long, IGNORED)
     names = sorted({name for datum in batch for name in datum.inputs} - {TARGETS})
     inputs = {
         name: pad([datum.inputs.get(name) or [1.0] * len(datum.inputs[TARGETS]) for datum in batch], shape, torch.float)
         for name in names
     }
-    return tokens, targets, inputs
+    return targets, inputs
 
 
 def _totals(request: Pass, results: list[SequenceResult], seconds: float) -> Totals:

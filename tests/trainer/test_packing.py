@@ -1,0 +1,76 @@
+"""Several sequences in one row of a model, against each by itself; and which models have to pad them."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import Any
+
+import pytest
+import torch
+from transformers import (
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MambaConfig,
+    MambaForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    Qwen3MoeConfig,
+    Qwen3MoeForCausalLM,
+)
+
+from trainer.logprobs import halves, why_padded
+from trainer.memory import checkpoint_layers
+from trainer.packing import packed_attention
+
+SIZES = {
+    "vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 8, "max_position_embeddings": 64,
+}  # fmt: skip
+WINDOWED = {"sliding_window": 5, "layer_types": ["sliding_attention", "full_attention"]}
+EXPERTS = {"moe_intermediate_size": 16, "num_experts": 4, "num_experts_per_tok": 2}
+PACKED: dict[str, Any] = {
+    "qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**SIZES)),
+    "qwen3 with a window": lambda: Qwen3ForCausalLM(Qwen3Config(**SIZES, **WINDOWED, use_sliding_window=True)),
+    "qwen3-moe": lambda: Qwen3MoeForCausalLM(Qwen3MoeConfig(**SIZES, **EXPERTS)),
+    "llama": lambda: LlamaForCausalLM(LlamaConfig(**SIZES)),
+    "gemma3": lambda: Gemma3ForCausalLM(Gemma3TextConfig(**SIZES, **WINDOWED)),
+}
+SEQUENCES = [[1 + (5 * row + 3 * place) % 60 for place in range(length)] for row, length in enumerate((17, 1, 9, 30))]
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("kind", PACKED)
+def test_what_is_packed_is_what_each_is_by_itself(kind: str, checkpointing: bool) -> None:
+    """Hidden states and gradients."""
+    torch.manual_seed(0)
+    module = PACKED[kind]().eval()
+    if checkpointing:
+        checkpoint_layers(module)
+    assert why_padded(module, torch.device("cpu")) == ""
+    split, found = halves(module), []
+    slopes = torch.randn(sum(map(len, SEQUENCES)), SIZES["hidden_size"])
+    for packed in (False, True):
+        if packed:
+            with packed_attention(module):
+                hidden = split.packed(
+                    torch.tensor([*chain.from_iterable(SEQUENCES)]), [len(each) for each in SEQUENCES]
+                )
+                (hidden * slopes).sum().backward()
+        else:
+            hidden = torch.cat([split.hidden(torch.tensor([each]))[0] for each in SEQUENCES])
+            (hidden * slopes).sum().backward()
+        found.append([hidden.detach(), *(each.grad for each in module.model.parameters())])
+        module.zero_grad()
+    for one, other in zip(*found, strict=True):
+        assert float((one - other).abs().max()) <= 1e-5 * float(one.abs().max())
+
+
+def test_a_model_that_cannot_is_padded_and_says_why() -> None:
+    capped = Gemma2ForCausalLM(Gemma2Config(**SIZES, **WINDOWED)).eval()
+    assert why_padded(capped, torch.device("cpu")) == "its attention has softcap"
+    recurrent = MambaForCausalLM(MambaConfig(vocab_size=64, hidden_size=16, num_hidden_layers=1, state_size=4)).eval()
+    assert why_padded(recurrent, torch.device("cpu"))
