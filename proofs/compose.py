@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from proofs import containers
+from proofs import containers, dockerfile
 from proofs.containers import OUR_USER, USERS, Container, on_this_machine
 
 VARIABLE = re.compile(r"\$\$|\$\{(?P<name>\w+)(?::(?P<operator>[-?])(?P<rest>[^}]*))?\}")
@@ -144,7 +144,7 @@ class Project:
             return [str(containers.PLACE / "bin" / "start-postgres"), volume]
         told = self.services[name].get("command")
         if told is None:
-            told = json.loads((Path(image) / "Dockerfile").read_text().partition("\nCMD ")[2])
+            return dockerfile.command(Path(image))
         return shlex.split(told) if isinstance(told, str) else list(told)
 
     def wait(self, name: str, condition: str) -> None:

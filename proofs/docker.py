@@ -13,6 +13,7 @@ from pathlib import Path
 from proofs import containers
 from proofs.compose import Project
 from proofs.containers import Container, keep
+from proofs.dockerfile import make_image
 
 
 def build(tag: str, folder: Path) -> None:
@@ -25,19 +26,7 @@ def build(tag: str, folder: Path) -> None:
         draft.mkdir(parents=True)
         archive = subprocess.run(["git", "-C", str(folder), "archive", "HEAD"], check=True, capture_output=True).stdout
         subprocess.run(["tar", "--extract"], cwd=draft, input=archive, check=True)
-        for pattern in (draft / ".dockerignore").read_text().split():
-            for left_out in draft.glob(pattern):
-                shutil.rmtree(left_out) if left_out.is_dir() else left_out.unlink()
-        text = (draft / "Dockerfile").read_text()
-        steps = text.replace("\\\n", "").splitlines()
-        for step in steps[steps.index("COPY . .") + 1 : steps.index("USER slipway")]:
-            word, _, rest = step.partition(" ")
-            if word == "COPY":
-                source, target = rest.split()
-                shutil.copy2(draft / source, draft / target)
-            elif word == "RUN":
-                environment = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "config.settings"}
-                subprocess.run(rest, shell=True, cwd=draft, env=environment, check=True)
+        make_image(draft, {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "config.settings"})
         draft.rename(image)
     link = containers.PLACE / "images" / tag
     link.unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
@@ -19,6 +18,7 @@ from config.environment import KNOWN
 from config.trainer_host import arguments
 from config.version import version
 from launches.gateway.application import MOST_OPEN
+from proofs.dockerfile import command, instructions
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = ("migrate", "trainer-host", "web", "worker", "beat")
@@ -126,12 +126,11 @@ def test_commands_exist() -> None:
 
 
 def test_the_image_is_not_root_and_takes_locked_requirements() -> None:
-    lines = (ROOT / "Dockerfile").read_text().replace("\\\n", "").splitlines()
-    instructions = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
-    assert [argument for word, argument in instructions if word == "USER"] == ["slipway"]
-    assert any("--require-hashes -r requirements/base.txt" in argument for _, argument in instructions)
-    assert json.loads(instructions[-1][1])[:3] == ["python", "-m", "config.web"], "as ./run starts it"
-    for word, argument in instructions:
+    said = instructions(ROOT)
+    assert [argument for word, argument in said if word == "USER"] == ["slipway"]
+    assert any("--require-hashes -r requirements/base.txt" in argument for _, argument in said)
+    assert command(ROOT)[:3] == ["python", "-m", "config.web"], "as ./run starts it"
+    for word, argument in said:
         if word == "COPY" and not argument.startswith("."):
             assert (ROOT / argument.split()[0]).exists()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -10,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from fnmatch import fnmatch
 from pathlib import Path
 
 import httpx
@@ -22,6 +20,7 @@ from pytest_django.fixtures import Settings
 
 from config.static import ServeStaticFiles, share_static_files
 from embedded.addresses import free_port
+from proofs.dockerfile import command, make_image
 from tests.launches.gateway_parts import database_address
 from tests.waiting import wait_for
 
@@ -32,22 +31,11 @@ ROOT = Path(__file__).resolve().parent.parent
 def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with what the Dockerfile copies and makes below /app; Python and its packages are ours."""
     folder = tmp_path_factory.mktemp("image") / "app"
-    left_out = (ROOT / ".dockerignore").read_text().split()
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    for name in listed.stdout.splitlines():
-        if not any(fnmatch(name, pattern) or name.startswith(f"{pattern}/") for pattern in left_out):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    lines = (ROOT / "Dockerfile").read_text().replace("\\\n", "").splitlines()
-    for step in lines[lines.index("COPY . .") + 1 : lines.index("USER slipway")]:
-        word, _, rest = step.partition(" ")
-        if word == "COPY":
-            source, target = rest.split()
-            shutil.copy2(folder / source, folder / target)
-        elif word == "RUN":
-            subprocess.run(rest, shell=True, cwd=folder, env=environment_of_image(), check=True)
+    asked = ["git", "ls-files", "-co", "--exclude-standard"]
+    for name in subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    make_image(folder, environment_of_image())
     yield folder
 
 
@@ -67,8 +55,7 @@ def test_a_replica_with_an_empty_home_serves_its_files_and_knows_the_commands(im
     )
     assert run.stdout.count("made ") == 3, run.stderr
     assert not list(image.rglob("*-key")) and not list(image.glob("var"))
-    told = json.loads((ROOT / "Dockerfile").read_text().partition("CMD ")[2])
-    argv = [sys.executable, *told[1:], "--host", "127.0.0.1", "--port", str(port)]
+    argv = [sys.executable, *command(ROOT)[1:], "--host", "127.0.0.1", "--port", str(port)]
     process = subprocess.Popen(argv, cwd=image, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
