@@ -15,7 +15,7 @@ import httpx
 import psycopg
 
 from proofs.replicas import ROOT, TwoReplicas, git, new_deployment, proxy_of, wait_for
-from proofs.visitors import JOBS, SteadyCaller, TrainingLoop
+from proofs.visitors import JOBS, SAVES_EVERY, SteadyCaller, TrainingLoop
 from tests.proxies import NAME
 
 FOLDER = Path("var/proofs/gameday").absolute()
@@ -89,7 +89,7 @@ def prove(before: str = "HEAD~1", *, everything: bool = True) -> bool:
             wait_for(lambda: _state(api) == "RUNNING", "the start of its trainer")
             with SteadyCaller(url, key) as visitor, TrainingLoop(url, key, "trains") as loop:
                 day = Day(deployment, api, visitor, loop)
-                wait_for(lambda: loop.steps > 0, "the loop's first step")
+                wait_for(lambda: loop.steps > SAVES_EVERY, "what the loop saved first")
                 if everything:
                     _break_everything(day)
                 backup = deployment.folder / "backup"
@@ -131,8 +131,13 @@ def _restored(first: TwoReplicas, backup: Path, api: httpx.Client) -> bool:
             was = _state(there)
             there.post(f"{JOBS}/trains:resume", json={}).raise_for_status()
             wait_for(lambda: _state(there) == "RUNNING", "the start of the resumed trainer")
-            print(f"restored elsewhere: the launch was {was}, resumed it is {_state(there)}")
-            return _whole(again.database_url)
+            with TrainingLoop(url, api.headers["X-Api-Key"], "trains") as loop:
+                wait_for(lambda: loop.steps > 0 or bool(loop.over), "a step of the resumed training")
+            checkpoint = _resumed_from(again.database_url)
+            print(
+                f"restored elsewhere: it was {was}, goes on from {checkpoint or 'NOTHING'}, and made {loop.steps} steps"
+            )
+            return _whole(again.database_url) and bool(checkpoint) and loop.steps > 0
     finally:
         again.down()
 
@@ -149,6 +154,13 @@ def _whole(database_url: str) -> bool:
         "; ".join(f"{what}: {many} of {last}" for what, many, last in rows), f"; {connections} connections to Postgres"
     )
     return all(many == last for _, many, last in rows)
+
+
+def _resumed_from(database_url: str) -> str:
+    """The checkpoint from which the launch's second attempt goes on."""
+    with psycopg.connect(database_url) as database:
+        row = database.execute("SELECT resume_from FROM launches_attempt WHERE number = 2").fetchone()
+        return str(row[0]) if row else ""
 
 
 def _steps(deployment: TwoReplicas) -> int:

@@ -14,6 +14,7 @@ from tests.proxies import NAME
 
 JOBS = "/v1/accounts/local/rlorTrainerJobs"
 BASE_MODEL = "accounts/local/models/tiny-qwen3"
+SAVES_EVERY = 50
 TOKENS = list(range(1, 33))
 DATUM = {
     "model_input": {"chunks": [{"type": "encoded_text", "tokens": TOKENS}]},
@@ -60,7 +61,7 @@ class SteadyCaller:
 class TrainingLoop:
     """A loop that trains `job` through the proxy as the SDK does: it tries again for as long as a trainer may be there.
 
-    `steps` were answered; `over` says why no more are, once that is so.
+    `steps` were answered, and what to go on from is saved every fifty; `over` says why no more are, once that is so.
     """
 
     def __init__(self, url: str, key: str, job: str) -> None:
@@ -84,12 +85,14 @@ class TrainingLoop:
             lora = {"rank": 8, "train_unembed": True, "train_mlp": True, "train_attn": True}
             asked = {"session_id": session, "base_model": BASE_MODEL, "lora_config": lora, "model_seq_id": 0}
             model = self._finish("create_model", asked)["model_id"]
-            for number in itertools.count(1, 2):
+            for number in itertools.count(1, 3):
                 given = {"data": [DATUM], "loss_fn": "cross_entropy"}
                 self._finish("forward_backward", {"model_id": model, "seq_id": number, "forward_backward_input": given})
                 adam = {"learning_rate": 1e-4}
                 self._finish("optim_step", {"model_id": model, "seq_id": number + 1, "adam_params": adam})
                 self.steps += 1
+                if self.steps % SAVES_EVERY == 0:
+                    self._finish("save_weights", {"model_id": model, "seq_id": number + 2})
         except TrainerGoneError as gone:
             self.over = str(gone)
 
