@@ -23,7 +23,8 @@ def commit() -> str:
     given = os.environ.get("SLIPWAY_COMMIT", "")
     if given or not (ROOT / ".git").exists():
         return given[:12]
-    ask = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+    # The checkout may be another user's, as where units run what an administrator cloned: git refuses that unasked.
+    ask = ["git", "-c", f"safe.directory={ROOT}", "-C", str(ROOT), "rev-parse", "HEAD"]
     try:
         return subprocess.run(ask, capture_output=True, text=True, check=True, timeout=5).stdout.strip()[:12]
     except (OSError, subprocess.SubprocessError):

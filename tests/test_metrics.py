@@ -79,6 +79,22 @@ def test_it_tells_of_launches_what_is_due_the_disk_and_the_release(client: Clien
     assert f"{version()} ({commit()})" in client.get("/sign-in").content.decode()
 
 
+def test_a_checkout_that_another_user_owns_says_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where units run as a user of their own what an administrator cloned."""
+    if os.geteuid() != 0:
+        pytest.skip("only root gives a folder to another user")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    git = ("git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.example")
+    for words in (("init", "--quiet"), ("commit", "--quiet", "--allow-empty", "--message", "one")):
+        subprocess.run([*git, *words], check=True)
+    told = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout
+    for path in (tmp_path, tmp_path / ".git"):
+        os.chown(path, 65534, 65534)
+    monkeypatch.setattr("config.version.ROOT", tmp_path)
+    monkeypatch.delenv("SLIPWAY_COMMIT", raising=False)
+    assert commit.__wrapped__() == told[:12]
+
+
 @pytest.mark.django_db
 def test_rules_and_dashboard_ask_for_what_is_told_and_leave_nothing_out(
     client: Client, settings: Settings, tmp_path: Path
