@@ -7,13 +7,16 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from config.environment import KNOWN
 from embedded.services import command_lines
+from proofs.replicas import ROOT, commands
 
-UNITS = Path(__file__).resolve().parent.parent / "deploy" / "systemd"
+UNITS = ROOT / "deploy" / "systemd"
 PYTHON, RUN = "/opt/slipway/venv/bin/python", "/opt/slipway/run"
 EXPOSED = {
     **dict.fromkeys(("slipway-web", "slipway-beat", "slipway-migrate"), 20),
@@ -56,3 +59,52 @@ def test_it_starts_what_run_starts(service: str) -> None:
     )
     assert ours[0] == PYTHON
     assert ours[1:] == theirs[1:]
+
+
+LAY_OUT = """
+set -eu
+mount --make-rprivate /
+for folder in etc opt var/lib; do
+    mkdir -p "$PLACE/upper/$folder" "$PLACE/work/$folder"
+    mount -t overlay overlay -o "lowerdir=/$folder,upperdir=$PLACE/upper/$folder,workdir=$PLACE/work/$folder" "/$folder"
+done
+"""
+STAND_INS = {
+    "python3": 'mkdir -p "$3/bin"; cp "$PLACE/bin/python" "$PLACE/bin/pip" "$3/bin/"',
+    "python": f'exec {sys.executable} "$@"',
+    "pip": "",
+    "systemctl": 'echo "$@" >> "$PLACE/asked"',
+    "runuser": 'shift 3; exec "$@"',
+}
+"""For what a machine of its own alone has: a registry of packages, systemd; another user could not read our Python."""
+
+
+def test_the_documents_commands_lay_out_what_the_units_start(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    for name, does in STAND_INS.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}/bin:/usr/sbin:/usr/bin:/sbin:/bin", "PLACE": str(tmp_path), "LC_ALL": "C"}
+
+    def alone(script: str) -> subprocess.CompletedProcess[str]:
+        argv = ["unshare", "--mount", "sh", "-c", LAY_OUT + script]
+        return subprocess.run(argv, env=environment, cwd="/", capture_output=True, text=True, check=False)
+
+    if alone("").returncode:
+        pytest.skip("this machine lets us lay nothing over its folders")
+    said = commands("systemd").replace("REPOSITORY", str(ROOT)).replace("COMMAND", "make_keys")
+    done = alone(said)
+    assert done.returncode == 0, done.stderr
+    made = tmp_path / "upper"
+    assert done.stdout.count("made ") == 3 and len(list((made / "var/lib/slipway").glob("*-key"))) == 3
+    read = configparser.ConfigParser(strict=False, interpolation=None)
+    read.read(made / "etc/systemd/system/slipway-web.service")
+    told = read["Service"]
+    for place in (told["WorkingDirectory"], told["EnvironmentFile"], told["ExecStart"].split()[0]):
+        assert (made / place.removeprefix("/")).exists(), place
+    assert (made / "opt/slipway/staticfiles/staticfiles.json").exists()
+    settings = made / "etc/slipway/slipway.env"
+    group = re.search(rf"^{told['Group']}:x:(\d+):", (made / "etc/group").read_text(), re.MULTILINE)
+    assert group and settings.stat().st_gid == int(group[1]) and settings.stat().st_mode & 0o777 == 0o640
+    assert {line.partition("=")[0] for line in settings.read_text().splitlines()} <= set(KNOWN)
+    assert (tmp_path / "asked").read_text() == "daemon-reload\nenable --now slipway.target\n"
