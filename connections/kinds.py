@@ -89,6 +89,7 @@ def _open_local(opening: Opening) -> Provider:
         root=local_root(),
         slots=config.slots,
         sampler_slots=config.samplers,
+        gpus=config.gpus,
         bind=config.bind,
         host=config.host,
         models=settings.SLIPWAY_HOME / "models",

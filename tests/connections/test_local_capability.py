@@ -38,7 +38,7 @@ HERE = "accounts/local/models/my-model"
         ({"accelerator_count": 1}, "needs 1 GPU a replica"),
         (
             {"trainer_replica_count": 3},
-            "asks for 3 trainer replicas of 1 node, each a process that takes a slot; this machine has 2 slots",
+            "asks for 3 trainer replicas of 1 node, each of which takes a slot; this machine has 2 slots",
         ),
         ({"region": "US_IOWA_1"}, "region US_IOWA_1"),
         ({"recipe": "grpo"}, "The recipe grpo is not one of sample-sft, none"),

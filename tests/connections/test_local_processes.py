@@ -7,23 +7,24 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import psutil
 import pytest
 
-from connections.providers.base import Reference, Retryable
+from connections.providers.base import GpuPool, Reference, Retryable
 from connections.providers.local import plan, processes
 from connections.providers.states import FINAL, AttemptState, Reason
 from connections.providers.trainer_files import files
 from tests.connections.local_rig import LocalRig, is_alive, make_rig
-from tests.connections.rig import make_reference, make_submission, until, wait_for, wait_ready
+from tests.connections.rig import make_reference, make_spec, make_submission, until, wait_for, wait_ready
 from tests.connections.trainer_hosts import end_trainer_host, start_trainer_host
 
 pytestmark = pytest.mark.e2e  # real processes, started, killed and found again
 
 S = AttemptState
+H100 = "NVIDIA_H100_80GB"
 SUBMITTER = """
 import json, os, signal, sys
 from pathlib import Path
@@ -371,6 +372,38 @@ def test_replicas_take_a_slot_each_and_nobody_passes_them(tmp_path: Path) -> Non
         assert (rig.provider.capacity().running, rig.provider.observe(third).queue_position) == (2, 1)
         rig.finish(wide.job)
         wait_ready(rig.provider, third)
+    finally:
+        rig.end()
+
+
+def test_each_trainer_gets_gpus_of_its_own(tmp_path: Path) -> None:
+    rig = make_rig(tmp_path, slots=4)
+    rig = replace(rig, provider=replace(rig.provider, gpus=f"{H100} = 3"))
+    provider = rig.provider
+    pair, one, wide, bare = (make_reference() for _ in range(4))
+    try:
+        provider.submit(make_submission(pair, accelerator_count=2, accelerator_type=H100))
+        provider.submit(make_submission(one, accelerator_count=1))
+        provider.submit(make_submission(wide, accelerator_count=1, trainer_replica_count=2))
+        wait_ready(provider, one)
+        assert (provider.observe(wide).state, provider.capacity().gpus) == (S.PENDING, (GpuPool(H100, 3, 0),))
+        rig.finish(pair.job)
+        provider.submit(make_submission(bare))
+        seen = []
+        for reference in (one, wide, bare):
+            wait_ready(provider, reference)
+            environment = json.loads((rig.directory(reference) / files.RECORDS / "environ.json").read_text())
+            processes = json.loads((rig.directory(reference) / files.CONFIG).read_text())["processes"]
+            seen.append((environment["CUDA_VISIBLE_DEVICES"], processes))
+        assert seen == [("2", 1), ("0,1", 2), ("", 1)]
+        refused = [
+            *provider.fits(make_spec(accelerator_count=1, accelerator_type="NVIDIA_B200_180GB")),
+            *provider.fits(make_spec(accelerator_count=2, trainer_replica_count=2)),
+        ]
+        assert refused == [
+            f"The shape needs NVIDIA_B200_180GB; this machine has {H100}.",
+            f"It needs 4 GPUs in all; this machine has 3 {H100}.",
+        ]
     finally:
         rig.end()
 

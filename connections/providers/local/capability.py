@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from connections.providers.base import Recipe
+from connections.providers.local.gpus import Gpus
 from connections.providers.local.users import closed_model
 from connections.providers.spec import TrainerSpec
 from connections.providers.trainer_files.base_models import is_model
@@ -94,21 +95,24 @@ def linked_folders(places: ModelPlaces, base_model: str) -> set[Path]:
 
 
 def reasons_against(
-    spec: TrainerSpec, places: ModelPlaces, recipes: Sequence[Recipe], *, slots: int, others: Callable[[], bool]
+    spec: TrainerSpec,
+    places: ModelPlaces,
+    recipes: Sequence[Recipe],
+    *,
+    slots: int,
+    gpus: Gpus,
+    others: Callable[[], bool],
 ) -> Iterator[str]:
     """Why the spec cannot run here, one sentence a reason; `others` says whether trainers are other users than we.
 
     It is asked last, and only where it matters: to find that out takes longer than all the rest.
     """
-    if spec.hide_specs:
-        yield "The shape does not tell its GPUs; this machine's provider runs shapes without GPUs only."
-    elif gpus := spec.gpus_per_replica:
-        needs = f"The shape needs {quantity(gpus, 'GPU')} a replica"
-        yield f"{needs}; this machine's provider runs shapes without GPUs only."
-    elif spec.trainer_nodes > slots:
+    without_gpus = tuple(gpus.reasons_against(spec))
+    yield from without_gpus
+    if spec.trainer_nodes > slots and not without_gpus:
         yield (
             f"It asks for {quantity(spec.trainer_replica_count, 'trainer replica')} of "
-            f"{quantity(spec.node_count, 'node')}, each a process that takes a slot; this machine has "
+            f"{quantity(spec.node_count, 'node')}, each of which takes a slot; this machine has "
             f"{quantity(slots, 'slot')}: ask for fewer replicas, or let more run there (SLIPWAY_LOCAL_SLOTS)."
         )
     yield from reasons_of_trainer(spec, "this machine", recipes)

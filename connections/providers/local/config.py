@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from connections.providers.configs import positive, setting
 from connections.providers.data_directories import data_directories_setting
+from connections.providers.local.gpus import EXAMPLE, read_gpus
 from connections.providers.trainer_files.base_models import directories_setting
 
 
@@ -26,6 +27,13 @@ class LocalConfig:
         default=1,
         read=positive,
         variable="SLIPWAY_LOCAL_SAMPLERS",
+    )
+    gpus: str = setting(
+        "GPUs",
+        "The GPUs that trainers of this machine share: their type, as shapes name it, and how many there are. Empty: "
+        "shapes with GPUs do not run here.",
+        read=read_gpus,
+        placeholder=EXAMPLE,
     )
     bind: str = setting(
         "Trainers listen on", "The address that trainers bind.", default="127.0.0.1", variable="SLIPWAY_TRAINER_BIND"

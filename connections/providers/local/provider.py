@@ -6,7 +6,6 @@ What runs is started, signalled and judged by trainer-host alone, which is asked
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 import socket
@@ -24,6 +23,7 @@ from connections.providers.base import (
     Capacity,
     CheckpointKind,
     CheckpointList,
+    GpuPool,
     Identity,
     LogChunk,
     MetricPage,
@@ -40,6 +40,7 @@ from connections.providers.local.asking import HostClient, Part, settings_of
 from connections.providers.local.attempts import LocalAttempts
 from connections.providers.local.counting import count_tokens
 from connections.providers.local.datasets import LocalDatasets, let_read
+from connections.providers.local.gpus import HELD, Gpus, slots_taken, spec_of
 from connections.providers.local.lent import LentProcess
 from connections.providers.local.limits import Limits
 from connections.providers.local.merging import merge
@@ -73,6 +74,7 @@ class LocalProvider:
     least_free_bytes free space of the disk below which no trainer is started
     grace_seconds    what a trainer gets between SIGTERM and SIGKILL
     sampler_slots    how many samplers run at a time; their package lies beside the trainer's
+    gpus             TYPE = NUMBER of GPUs that trainers share, "" for none
     datasets         the files of datasets, which trainers get copies of
     run_slots        how many recipes run at a time beside trainers; their package lies beside the trainer's
     run_limits       what one of these may use of the machine
@@ -92,6 +94,7 @@ class LocalProvider:
     grace_seconds: float = 3.0
     mapped: Mapping[str, Path] = field(default_factory=dict)
     sampler_slots: int = 1
+    gpus: str = ""
     datasets: Path = Path("/nonexistent")
     run_slots: int = 2
     run_limits: Limits = field(default_factory=Limits)
@@ -165,7 +168,17 @@ class LocalProvider:
             standing = self._attempts.advance()
             started = [each for each in self._queue.references() if each not in standing.waiting]
             running = sum(map(self.slots_of(Part.TRAINERS).takes, started))
-        return Capacity(queue_length=len(standing.waiting), running=running, slots=self.slots)
+            had = self._gpus
+            pools = (GpuPool(had.kind, had.count, len(had.free(self._queue))),) if had.count else ()
+        return Capacity(pools, len(standing.waiting), running, self.slots)
+
+    @property
+    def type_question(self) -> None:
+        """There is one type at most."""
+
+    def type_for(self, spec: TrainerSpec) -> str:
+        """Of the GPUs that the spec gets."""
+        return spec.accelerator_type or (self._gpus.kind if spec.accelerator_count else "")
 
     def observe_many(self, references: Sequence[Reference]) -> Mapping[Reference, Observation | ProviderError]:
         """One after the other. Errors: none, each attempt has its own."""
@@ -185,7 +198,9 @@ class LocalProvider:
         """Why the spec cannot run here; empty where it can."""
         offered = recipes.recipes_for(spec, self.trainer_package)
         others = lambda: not self._users.obstacle()  # noqa: E731  (asked where it matters alone)
-        return list(capability.reasons_against(spec, self._models, offered, slots=self.slots, others=others))
+        return list(
+            capability.reasons_against(spec, self._models, offered, slots=self.slots, gpus=self._gpus, others=others)
+        )
 
     def tokenizer(self, base_model: str) -> Mapping[str, bytes]:
         """The files of the model's tokenizer, by name; none where the model is not here. Errors: `Retryable`."""
@@ -326,7 +341,9 @@ class LocalProvider:
         """For trainer-host alone: whom it starts, and how."""
         match part:
             case Part.TRAINERS:
-                return Slots(self._queue, self.slots, self._begin, self._shortage, self._slots_taken)
+                return Slots(
+                    self._queue, self.slots, self._begin, self._shortage, slots_taken, self._gpus.suffice(self._queue)
+                )
             case Part.SAMPLERS:
                 return self.samplers.owned
             case Part.RUNS:
@@ -357,10 +374,9 @@ class LocalProvider:
     def _queue(self) -> Queue:
         return Queue(self._folders)
 
-    def _slots_taken(self, directory: Path) -> int:
-        """By the attempt: one for each node of each replica, all of which are this machine here."""
-        submission = files.read_json(directory / files.SUBMISSION)
-        return TrainerSpec.from_json(submission["spec"]).trainer_nodes if submission else 1
+    @property
+    def _gpus(self) -> Gpus:
+        return Gpus.of(self.gpus)
 
     def _shortage(self) -> str:
         """Why nothing is started now though a slot may be free; "" where there is space enough."""
@@ -380,13 +396,12 @@ class LocalProvider:
 
     def _begin(self, directory: Path) -> int:
         """Start the wrapper of an attempt, with paths and rights as they are now. Errors: `OSError`, `Retryable`."""
-        recorded = json.loads((directory / files.SUBMISSION).read_bytes())
         job_directory = directory.parent.parent
         files.make_directory(directory / files.RECORDS)
         files.make_directory(job_directory / files.SAMPLER)
         obstacle = self._users.obstacle()
         user = None if obstacle else self._users.of(job_directory)
-        spec = TrainerSpec.from_json(recorded["spec"])
+        spec = spec_of(directory)
         shared = self.weights / job_directory.parent.name
         if user:
             self._users.share(shared, user.account_group)
@@ -418,7 +433,9 @@ class LocalProvider:
                 *capability.linked_folders(self._models, spec.base_model),
             ),
         )
-        files.write_json(directory / files.PLAN, commands)
+        given = self._gpus.free(self._queue)[: spec.trainer_gpus]
+        commands["trainer_variables"] |= self._gpus.variables(given)
+        files.write_json(directory / files.PLAN, commands | {HELD: given})
         if user:
             files.make_directory(directory / files.HOME)
             self._users.prepare(directory, user)

@@ -38,7 +38,8 @@ class AttemptStage(Enum):
 class Slots:
     """Those of one queue: `count` slots are filled where `shortage` says "", and `start` starts the wrapper of one.
 
-    `taken_by` says how many slots one takes. Of whom more are taken than there are runs alone.
+    `taken_by` says how many slots one takes. Of whom more are taken than there are runs alone. `has_all`
+    says whether all else is free that one needs.
     """
 
     queue: Queue
@@ -46,6 +47,7 @@ class Slots:
     start: Callable[[Path], int]
     shortage: Callable[[], str] = str
     taken_by: Callable[[Path], int] = lambda _: 1
+    has_all: Callable[[Path], bool] = lambda _: True
 
     def advance(self, held_up: str = "") -> QueueState:
         """Settle what died, ask those to end whose end is wanted, start what has a slot, and say how the rest stands.
@@ -69,6 +71,8 @@ class Slots:
             if free < takes or held_up:
                 break
             try:
+                if not self.has_all(self.queue.directory(reference)):
+                    break
                 self._start(self.queue.directory(reference))
             except (OSError, Retryable) as error:
                 log.warning("could not start %s: %s", reference, error)
