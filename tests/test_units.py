@@ -15,6 +15,7 @@ import pytest
 from config.environment import KNOWN
 from embedded.services import command_lines
 from proofs.replicas import ROOT, commands
+from tests.overlaid import do
 
 UNITS = ROOT / "deploy" / "systemd"
 PYTHON, RUN = "/opt/slipway/venv/bin/python", "/opt/slipway/run"
@@ -61,14 +62,6 @@ def test_it_starts_what_run_starts(service: str) -> None:
     assert ours[1:] == theirs[1:]
 
 
-LAY_OUT = """
-set -eu
-mount --make-rprivate /
-for folder in etc opt var/lib; do
-    mkdir -p "$PLACE/upper/$folder" "$PLACE/work/$folder"
-    mount -t overlay overlay -o "lowerdir=/$folder,upperdir=$PLACE/upper/$folder,workdir=$PLACE/work/$folder" "/$folder"
-done
-"""
 STAND_INS = {
     "python3": 'mkdir -p "$3/bin"; cp "$PLACE/bin/python" "$PLACE/bin/pip" "$3/bin/"',
     "python": f'exec {sys.executable} "$@"',
@@ -80,23 +73,10 @@ STAND_INS = {
 
 
 def test_the_documents_commands_lay_out_what_the_units_start(tmp_path: Path) -> None:
-    (tmp_path / "bin").mkdir()
-    for name, does in STAND_INS.items():
-        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{does}\n")
-        (tmp_path / "bin" / name).chmod(0o755)
-    environment = {"PATH": f"{tmp_path}/bin:/usr/sbin:/usr/bin:/sbin:/bin", "PLACE": str(tmp_path), "LC_ALL": "C"}
-
-    def alone(script: str) -> subprocess.CompletedProcess[str]:
-        argv = ["unshare", "--mount", "sh", "-c", LAY_OUT + script]
-        return subprocess.run(argv, env=environment, cwd="/", capture_output=True, text=True, check=False)
-
-    if alone("").returncode:
-        pytest.skip("this machine lets us lay nothing over its folders")
-    said = commands("systemd").replace("REPOSITORY", str(ROOT)).replace("COMMAND", "make_keys")
-    done = alone(said)
-    assert done.returncode == 0, done.stderr
+    words = commands("systemd").replace("REPOSITORY", str(ROOT)).replace("COMMAND", "make_keys")
+    said = do(words, tmp_path, STAND_INS, Path("/"))
     made = tmp_path / "upper"
-    assert done.stdout.count("made ") == 3 and len(list((made / "var/lib/slipway").glob("*-key"))) == 3
+    assert said.count("made ") == 3 and len(list((made / "var/lib/slipway").glob("*-key"))) == 3
     read = configparser.ConfigParser(strict=False, interpolation=None)
     read.read(made / "etc/systemd/system/slipway-web.service")
     told = read["Service"]

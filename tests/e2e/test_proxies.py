@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import ssl
 import subprocess
@@ -17,10 +18,12 @@ import pytest
 
 from embedded.addresses import free_port
 from embedded.proxies import find_proxy
+from proofs.replicas import ROOT, commands
 from tests.certificates import make_certificate
 from tests.conftest import E2E_OFFSET, broker_url, worker_number
 from tests.e2e.browser import Browser
 from tests.e2e.conftest import SlipwayServer, running_slipway
+from tests.overlaid import do
 from tests.proxies import NAME, caddy, nginx
 from tests.waiting import wait_for
 
@@ -172,3 +175,17 @@ def test_a_replica_that_is_up_is_asked_at_once_wherever_others_are_not(
             finally:
                 replica.shutdown()
                 thread.join()
+
+
+def test_the_documents_commands_give_nginx_and_caddy_their_files(tmp_path: Path) -> None:
+    """nginx finds them whole; Caddy would ask for a certificate, so its file is looked at alone."""
+    if not all(map(find_proxy, ("nginx", "caddy"))):
+        pytest.skip("nginx and Caddy are not both here")
+    certificate = make_certificate("here.example", tmp_path)
+    folder = tmp_path / "upper" / "etc" / "ssl" / "slipway"
+    folder.mkdir(parents=True)
+    for name in ("fullchain.pem", "privkey.pem"):
+        shutil.copy2(certificate, folder / name)
+    do(commands("Proxies"), tmp_path, {"systemctl": 'echo "$@" >> "$PLACE/asked"'}, ROOT, NAME="here.example")
+    assert (tmp_path / "asked").read_text() == "reload nginx\nreload caddy\n"
+    assert "here.example {" in (tmp_path / "upper/etc/caddy/Caddyfile").read_text()
