@@ -30,7 +30,7 @@ class Process(Protocol):
     def kill(self) -> None: ...
 
 
-class Forked:
+class FosterProcess:
     """A process that is no child of this one; `told` is where its number and then its exit code come from."""
 
     def __init__(self, told: int) -> None:
@@ -78,7 +78,7 @@ def run_module(
     reading, writing = os.pipe()
     socket.send_fds(_warm(), [json.dumps(asked).encode()], [output, writing])
     os.close(writing)
-    return Forked(reading)
+    return FosterProcess(reading)
 
 
 @cache
