@@ -23,7 +23,7 @@ def run_spec(launch: Launch) -> RunSpec:
     spec = TrainerSpec.from_json(launch.spec)
     checkout = None if spec.recipe_beside else _checkout_of(spec)
     assert spec.dataset is not None
-    checkpoint, step = _newest_of(launch) if spec.recipe_beside else ("", 0)
+    checkpoint, step = _newest_of(launch)
     return RunSpec(
         recipe=spec.recipe,
         checkout=checkout,
@@ -52,7 +52,7 @@ def _checkout_of(spec: TrainerSpec) -> Checkout:
 
 
 def _newest_of(launch: Launch) -> tuple[str, int]:
-    """The checkpoint that our loop saved last in this launch, by the name that it gives, and of which step it is."""
+    """The checkpoint that the recipe saved last in this launch, by the name that it gives, and of which step it is."""
     saved = launch.checkpoints.filter(kind=CheckpointKind.TRAINING, writing=False)
     told = saved.values_list("name", "requested_name")
     named = ((name, _STEP.fullmatch(asked or name)) for name, asked in told)

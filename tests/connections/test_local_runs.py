@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from connections.providers.base import NotYet, Observation, Reference
+from connections.providers.local import run_programs
 from connections.providers.local.limits import Limits
 from connections.providers.local.provider import LocalProvider
 from connections.providers.official import Checkout
@@ -189,6 +190,34 @@ def test_what_it_measures_has_a_format_of_its_own_and_what_it_does_not_take_is_s
     assert "'warmup_ratio': 0.03" in log
     (measured,) = (provider.root / "runs").rglob("measured.jsonl")
     assert [turn["role"] for turn in json.loads(measured.read_text())["messages"]] == ["user", "assistant"]
+
+
+@pytest.mark.parametrize(
+    ("written", "newest", "rows"),
+    [
+        ({"step-4": 17}, "step-4", 17),
+        ({"step-4": 17, "step-8": 33}, "step-9", 35),
+        ({"step-8": 33}, "step-4", 8),
+        ({}, "step-5", 10),
+        ({"step-4": "many"}, "step-5", 10),
+    ],
+)
+def test_where_it_goes_on_is_known_of_a_checkpoint_that_it_had_no_time_to_write_of(
+    tmp_path: Path, submission: Callable[[str], RunSubmission], written: dict[str, object], newest: str, rows: int
+) -> None:
+    before = files.records_of(tmp_path / "attempts" / "1") / run_programs.LOGS
+    before.mkdir(parents=True)
+    (before / run_programs.CURSOR).write_text(json.dumps(written))
+    spec = submission("any").spec
+    spec = replace(
+        spec,
+        parameters={**spec.parameters, "batch_rows": 2},
+        dataset=replace(spec.dataset, rows=9),
+        goes_on_from=newest,
+        goes_on_step=int(newest.removeprefix("step-")),
+    )
+    told = run_programs.config_of(spec, replace(REFERENCE, attempt=2), tmp_path / "attempts" / "2", tmp_path)
+    assert told["cursor"][newest] == rows
 
 
 def test_a_commit_that_is_gone_is_said(provider: LocalProvider, submission: Callable[[str], RunSubmission]) -> None:

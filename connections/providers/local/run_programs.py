@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ CODE, VENV = "checkout", "venv"
 LOGS, CURSOR = "logs", "dataloader.json"
 """Among its records, which stay; the file says how many rows had been used up at each checkpoint."""
 MOST_CHECKPOINTS = 20
+_STEP = re.compile(r"step-([0-9]{1,9})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,27 @@ def config_of(spec: RunSpec, reference: Reference, directory: Path, trainer_envi
         "evaluation_format": spec.evaluation.format if spec.evaluation else "",
         "renderer": spec.renderer,
         "logs": str(directory / files.RECORDS / LOGS),
-        "cursor": _cursor(directory, reference),
+        "cursor": _cursor(directory, reference, spec),
     }
 
 
-def _cursor(directory: Path, reference: Reference) -> dict[str, int]:
-    """How far the attempt before was at its checkpoints, as it wrote that; hostile until it is read."""
+def _cursor(directory: Path, reference: Reference, spec: RunSpec) -> dict[str, int]:
+    """How many rows were used up at each checkpoint, at the one that it goes on from in any case.
+
+    A recipe writes that some 15 s after the checkpoint is there. Where it was ended before, the steps since the one
+    before are counted, each with a whole batch: too many by the rest of one, where the end of an epoch lies in between.
+    """
+    written, newest = _written_cursor(directory, reference), spec.goes_on_from
+    if not newest or newest in written:
+        return written
+    steps = {int(match[1]): rows for name, rows in written.items() if (match := _STEP.fullmatch(name))}
+    step, rows = max(((step, rows) for step, rows in steps.items() if step < spec.goes_on_step), default=(0, 0))
+    batch = min(int(spec.parameters["batch_rows"]), spec.dataset.rows)
+    return written | {newest: rows + (spec.goes_on_step - step) * batch}
+
+
+def _written_cursor(directory: Path, reference: Reference) -> dict[str, int]:
+    """As the newest attempt that wrote any wrote it; hostile until it is read."""
     for number in range(reference.attempt - 1, 0, -1):
         records = files.records_of(directory.with_name(str(number)))
         if (told := files.read_json(records / LOGS / CURSOR)) is not None:
