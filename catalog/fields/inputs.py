@@ -28,7 +28,6 @@ class Input:
     help: str
     value: str
     default: str | None = None
-    unit: str = ""
     limits: str = ""
     placeholder: str = ""
     keyboard: str = "text"

@@ -122,7 +122,6 @@ def _input(field: SnapshotField, values: Mapping[str, str], errors: Mapping[str,
         label=field.label,
         help=field.meaning,
         value=value,
-        unit="" if field.unit.lower() in field.label.lower() else field.unit,
         limits=_limits(field),
         keyboard="numeric" if field.kind is ValueKind.WHOLE and field.unit != "tokens" else "text",
         optional=field.optional and field.kind is not ValueKind.FLAG,
@@ -137,8 +136,9 @@ def _input(field: SnapshotField, values: Mapping[str, str], errors: Mapping[str,
 
 def _limits(field: SnapshotField) -> str:
     if field.kind is ValueKind.WHOLE:
-        return f"{field.minimum:,} to {field.maximum:,}"
-    return f"up to {field.maximum} characters" if field.kind is ValueKind.TEXT and field.maximum else ""
+        unit = "" if field.unit.lower() in field.label.lower() else field.unit
+        return f"{field.minimum:,} to {field.maximum:,} {unit}".strip()
+    return f"up to {field.maximum:,} characters" if field.kind is ValueKind.TEXT and field.maximum else ""
 
 
 def _options(field: SnapshotField, value: str) -> tuple[Option, ...]:
