@@ -48,6 +48,11 @@ class MemoryPlan:
     gathered: int = 0
 
     @property
+    def passes(self) -> int:
+        """What there is while a pass computes, of whichever model."""
+        return self.activations + self.logits + self.gathered
+
+    @property
     def total(self) -> int:
         return sum(asdict(self).values())
 
@@ -174,7 +179,8 @@ def _kept(module: Any, tokens: int) -> int:
 def available_bytes(device: torch.device) -> int:
     """Memory that a model may take now: of the GPU, else of the machine, as far as the system tells."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # of passes that are over
+        return torch.cuda.mem_get_info(device)[0] + kept
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))

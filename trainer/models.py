@@ -249,9 +249,12 @@ class ModelHost:
             return f"This trainer holds {MODELS_AT_ONCE} models that are trained already."
         free = available_bytes(self.device) - sum(model.promised_bytes for model in trained)
         free += sum(self._models[name].held_bytes for name in without)
+        if trained and self.plan is not None:  # the first one may try, for a plan is no more than that
+            free -= self.plan.memory.passes
         if not needed or needed <= free:
             return ""
-        return f"Another model takes {size_of(needed)}, and {size_of(max(0, free))} of the memory are free."
+        room = f"{size_of(max(0, free))} of the memory are free beside what passes take"
+        return f"Another model takes {size_of(needed)}, and {room}."
 
     def _needed_bytes(self, request: CreateModel) -> int:
         """What it takes with its gradients and the moments of its optimizer, beyond what is loaded already."""

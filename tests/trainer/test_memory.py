@@ -16,7 +16,7 @@ from trainer import models
 from trainer.config import parse_config
 from trainer.errors import NoSpaceError, OperationError, OutOfStepError
 from trainer.logprobs import comes_apart, halves
-from trainer.memory import checkpoint_layers, is_out_of_memory, plan_memory, within_memory
+from trainer.memory import MemoryPlan, Plan, checkpoint_layers, is_out_of_memory, plan_memory, within_memory
 from trainer.models import ModelHost
 from trainer.operations.table import RUNNERS, run_operation
 from trainer.sessions import Sessions
@@ -100,6 +100,10 @@ def test_another_model_needs_room(directory: Path, tmp_path: Path, monkeypatch: 
     request = parse_create_model({"session_id": "s", "base_model": BASE_MODEL})
     monkeypatch.setattr(models, "available_bytes", lambda _device: 7 * size)
     host.create(request)  # 3 of them beyond its weights, which are loaded
+    host.plan = Plan(MemoryPlan(0, 0, 0, activations=size, logits=0), checkpointing=False, tokens=1, before=0)
+    with pytest.raises(OperationError, match="beside what passes take"):
+        host.create(request)
+    host.plan = None
     host.create(request)
     with pytest.raises(OperationError, match=r"Another model takes \d+ MiB, and \d+ MiB of the memory are free"):
         host.create(request)
