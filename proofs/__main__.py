@@ -6,12 +6,13 @@ import re
 import sys
 from pathlib import Path
 
-from proofs import cookbook, cookbook_rl, gameday, lighthouse, recipes, retention, snippets, trainer_host
+from proofs import cookbook, cookbook_rl, embeddings, gameday, lighthouse, recipes, retention, snippets, trainer_host
 from proofs.workplace import Workplace
 
 OF_A_CHECKOUT = {
     "cookbook": lambda path, *sdk: cookbook.prove(Workplace(path, *sdk)),
     "cookbook-rl": lambda path, *sdk: cookbook_rl.prove(Workplace(path, *sdk)),
+    "embeddings": lambda path, *sdk: embeddings.prove(Workplace(path, *sdk)),
     "recipes": recipes.prove,
     "snippets": lambda path, *sdk: snippets.prove(Workplace(path, *sdk)),
 }
@@ -21,7 +22,7 @@ BY_THEMSELVES = {
     "trainer-host": trainer_host.prove,
 }
 USAGE = (
-    "usage: ./run prove cookbook|cookbook-rl|recipes|snippets PATH [SDK]\n"
+    "usage: ./run prove cookbook|cookbook-rl|embeddings|recipes|snippets PATH [SDK]\n"
     f"       ./run prove {'|'.join(BY_THEMSELVES)}\n"
     "       ./run prove upgrade|gameday COMMIT\n"
     "COMMIT is the release before. "

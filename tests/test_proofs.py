@@ -19,7 +19,7 @@ from proofs.waits import waits_of
 )
 def test_a_wrong_call_is_told_the_right_one(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
-    assert "usage: ./run prove cookbook|cookbook-rl|recipes|snippets PATH [SDK]" in capsys.readouterr().err
+    assert "usage: ./run prove cookbook|cookbook-rl|embeddings|recipes|snippets PATH [SDK]" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_no_cookbook_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
