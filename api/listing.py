@@ -18,8 +18,9 @@ from rest_framework.serializers import Serializer
 from api.refusals import invalid
 from api.views import ResourceView, asked, read_mask
 from lists import orders
-from lists.orders import PAGE, count_up_to, few_by_key, page_of
+from lists.orders import PAGE, count_up_to, few_by_key, page_from, page_of
 from lists.pages import NoSuchPage, Page
+from lists.prepared import Prepared
 from wire.filters import FREE_TEXT, FilterError, FilterField, FilterKind, Value, parse_filter
 from wire.masks import MaskError, OrderBy, apply_mask, parse_order
 from wire.numbers import read_whole
@@ -31,6 +32,9 @@ EXACT_UP_TO = 10_000
 REMEMBERED_SECONDS, MOST_REMEMBERED = 60, 1_000
 _long: dict[Hashable, float] = {}
 """Lists that had more than that lately, by what was asked, and until when that counts."""
+MOST_WRITTEN = 128
+_written: dict[Hashable, Prepared[Any]] = {}
+"""The queries of first pages, by what was asked: programs ask the same again and again, as for a model's shapes."""
 
 _NOT_OF_THIS_REQUEST = (
     "The pageToken does not belong to this request. Send the same parameters as for the page before, or leave it out "
@@ -95,35 +99,70 @@ def compare(name: str, operator_: str, value: Value) -> Q:
 
 Part = tuple[QuerySet[Any], Listing]
 """Rows of a list that consists of several: the same filters and orders, of other tables."""
+QueriedPart = tuple[QuerySet[Any], orders.Order]
+"""Those of them that match, and their order."""
 
 
-def answer_list(view: ResourceView, rows: QuerySet[Any], listing: Listing, *behind: Part) -> Response:
+def answer_list(
+    view: ResourceView, rows: QuerySet[Any] | Callable[[], QuerySet[Any]], listing: Listing, *behind: Part
+) -> Response:
     """One page of `rows`, and of what comes behind the last of them, as the query parameters ask.
 
-    Errors: `InvalidArgument` naming pageSize, pageToken, filter, orderBy or readMask.
+    `rows` may be how they are asked for, where that depends on the path and on the key's account alone; then the SQL of
+    a first page is written once. Errors: `InvalidArgument` naming pageSize, pageToken, filter, orderBy or readMask.
     """
     request = view.request
     size = _page_size(asked(request, "pageSize"))
     mask = read_mask(request, listing.serializer)
-    text = asked(request, "filter")
+    text, token = asked(request, "filter"), asked(request, "pageToken")
     order_text = asked(request, "orderBy") or listing.default_order
     question = [request.path, text, order_text, str(view.key.account_id)]
-    parts = [(_matching(part, text, of), _order(order_text, of)) for part, of in ((rows, listing), *behind)]
+    wanted, order = _read_filter(text, listing), _order(order_text, listing)
+
+    @functools.cache
+    def parts() -> list[QueriedPart]:
+        first = (_matching(rows() if callable(rows) else rows, wanted), order)
+        return [first, *((_matching(part, _read_filter(text, of)), _order(order_text, of)) for part, of in behind)]
+
     try:
-        page = _page_across(parts, asked(request, "pageToken"), size, question)
+        if callable(rows) and not (behind or token or wanted.is_guessed):
+            asked_for = (listing.key, *question, size, wanted.condition)
+            page = page_from(_first_rows(asked_for, parts, size), order, size=size, question=question)
+        else:
+            page = _page_across(parts(), token, size, question)
     except NoSuchPage:
         raise invalid("pageToken", _NOT_OF_THIS_REQUEST) from None
-    bodies = [apply_mask(dict(body), mask) for body in listing.serializer(page.rows, many=True).data]
-    answer: dict[str, Any] = {listing.key: bodies, "nextPageToken": page.next}
-    is_whole = not page.next and not asked(request, "pageToken")
+    write = _writer(listing.serializer)
+    answer: dict[str, Any] = {
+        listing.key: [apply_mask(write(row), mask) for row in page.rows],
+        "nextPageToken": page.next,
+    }
+    is_whole = not page.next and not token
     question_of_all = (request.path, text, view.key.account_id)
-    total = len(page.rows) if is_whole else _total([part for part, _ in parts], question_of_all)
+    total = len(page.rows) if is_whole else _total(parts, question_of_all)
     if total <= EXACT_UP_TO:
         answer["totalSize"] = total
     return Response(answer)
 
 
-def _total(parts: Sequence[QuerySet[Any]], question: Hashable) -> int:
+@functools.cache
+def _writer(serializer: type[Serializer[Any]]) -> Callable[[Any], dict[str, Any]]:
+    """How a row is written: serializers make copies of all their fields when they are made."""
+    return serializer().to_representation
+
+
+def _first_rows(asked_for: Hashable, parts: Callable[[], Sequence[QueriedPart]], size: int) -> list[Any]:
+    """The first rows, and one more than a page has; `asked_for` is all that their SQL depends on."""
+    written = _written.get(asked_for)
+    if written is None:
+        [(rows, order)] = parts()
+        if len(_written) >= MOST_WRITTEN:
+            _written.clear()
+        written = _written[asked_for] = Prepared(lambda: rows.order_by(*order.columns)[: size + 1])
+    return written.rows()
+
+
+def _total(parts: Callable[[], Sequence[QueriedPart]], question: Hashable) -> int:
     """How many rows match, or more than `EXACT_UP_TO`. Where it was more, it is counted anew only once in a while.
 
     Whoever walks through a long list asks at each page, and to count so far takes longer than the page.
@@ -131,7 +170,7 @@ def _total(parts: Sequence[QuerySet[Any]], question: Hashable) -> int:
     now = time.monotonic()
     if _long.get(question, 0) > now:
         return EXACT_UP_TO + 1
-    total = sum(count_up_to(part, EXACT_UP_TO) for part in parts)
+    total = sum(count_up_to(part, EXACT_UP_TO) for part, _ in parts())
     if total > EXACT_UP_TO:
         if len(_long) >= MOST_REMEMBERED:
             _long.clear()
@@ -139,9 +178,7 @@ def _total(parts: Sequence[QuerySet[Any]], question: Hashable) -> int:
     return total
 
 
-def _page_across(
-    parts: Sequence[tuple[QuerySet[Any], orders.Order]], token: str, size: int, question: Sequence[str]
-) -> Page[Any]:
+def _page_across(parts: Sequence[QueriedPart], token: str, size: int, question: Sequence[str]) -> Page[Any]:
     """A page of the parts one after the other; a token stands behind a row of one of them. Errors: `NoSuchPage`."""
     found: list[Any] = []
     for number, (rows, order) in enumerate(parts):
@@ -167,8 +204,17 @@ def _page_size(text: str) -> int:
     return min(size, LARGEST_PAGE) or PAGE
 
 
-def _matching(rows: QuerySet[Any], text: str, listing: Listing) -> QuerySet[Any]:
-    """The rows that the filter lets through. Errors: `InvalidArgument`."""
+@dataclass(frozen=True)
+class _ReadFilter:
+    """What a filter lets through; `is_guessed` where Postgres can but guess how many rows that are."""
+
+    condition: Q
+    worked_out: Mapping[str, Combinable]
+    is_guessed: bool
+
+
+def _read_filter(text: str, listing: Listing) -> _ReadFilter:
+    """What the text means. Errors: `InvalidArgument`."""
     filters = dict(listing.filters)
     if search := listing.search:
         filters[FREE_TEXT] = Filterable(FilterField(FilterKind.TEXT), lambda _, value: search(str(value)))
@@ -178,9 +224,14 @@ def _matching(rows: QuerySet[Any], text: str, listing: Listing) -> QuerySet[Any]
         raise invalid("filter", f"{error}.") from None
     conditions = (filters[c.field].condition(c.operator, c.value) for c in comparisons)
     worked_out = {name: what for c in comparisons for name, what in filters[c.field].worked_out.items()}
-    among, wanted = rows.alias(**worked_out), functools.reduce(operator.and_, conditions, Q())
     is_guessed = any(c.field == FREE_TEXT for c in comparisons)
-    found: QuerySet[Any] = among.filter(few_by_key(among, wanted) if is_guessed else wanted)
+    return _ReadFilter(functools.reduce(operator.and_, conditions, Q()), worked_out, is_guessed)
+
+
+def _matching(rows: QuerySet[Any], wanted: _ReadFilter) -> QuerySet[Any]:
+    """The rows that the filter lets through."""
+    among = rows.alias(**wanted.worked_out)
+    found: QuerySet[Any] = among.filter(few_by_key(among, wanted.condition) if wanted.is_guessed else wanted.condition)
     return found
 
 

@@ -1,9 +1,8 @@
-"""Page times with few and with 100,000 rows, beside the bare answer of the same server and the bare query.
+"""Page times with few and with 100,000 rows, beside a plain view of 50, the bare answer and the bare query.
 
-floor   GET /healthz: the server, the front door and the middleware, without a page
+plain   a plain Django view of 50 rows of the same table (`plain_page.py`); the floor
+bare    GET /healthz: the server, the front door and the middleware, without a page
 query   the page's main SQL alone, on a connection that is open
-
-The catalog's first view after a change stands beside a plain view of 50 rows (`plain_page.py`).
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import psycopg
 
 from benchmarks.filling import ROWS, fill_launches, fill_shapes
 from benchmarks.noted import note
-from benchmarks.rates import note_rates, plain_server
+from benchmarks.rates import note_rates, plain_path, plain_server
 from benchmarks.results import Figure
 from benchmarks.session import interleaved, queries_of, seconds_of, sign_in
 
@@ -44,55 +43,58 @@ PAGES: dict[str, tuple[str, LiteralString]] = {
 
 
 def main() -> None:
-    """Print a table: milliseconds of each page, its ratio to the floor and to its query, before and after filling."""
+    """Print a table: milliseconds of each page, and its ratio to each of these, before and after filling."""
     client = sign_in()
-    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as database:
-        few = _measure("as installed", client, database)
+    with (
+        psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as database,
+        plain_server() as address,
+        httpx.Client(base_url=address) as plain,
+    ):
+        few = _measure("as installed", client, plain, database)
         fill_launches(database)
         fill_shapes(database)
-        many = _measure(f"with {ROWS:,} launches and {ROWS:,} shapes", client, database)
+        many = _measure(f"with {ROWS:,} launches and {ROWS:,} shapes", client, plain, database)
+        first_views = _first_views(client, plain, database)
     for name, (path, _) in PAGES.items():
         rate = 1 / many[name][0]
         growth, queries = many[name][0] / few[name][0], queries_of(path, client)
         note(Figure(f"page, {name}", *many[name], rate=rate, queries=queries, growth=growth))
-    _note_first_views(client)
+    note(first_views)
     note_rates({name: path for name, (path, _) in PAGES.items()}, client)
 
 
-def _measure(title: str, client: httpx.Client, database: psycopg.Connection) -> dict[str, tuple[float, float]]:
-    """Seconds of each page and of the bare answer."""
+def _measure(
+    title: str, client: httpx.Client, plain: httpx.Client, database: psycopg.Connection
+) -> dict[str, tuple[float, float]]:
+    """Seconds of each page and of the plain view."""
     found = {}
-    print(f"\n{title}\n{'page':24}{'ms':>8}{'x floor':>10}{'x query':>10}{'kB':>8}")
+    print(f"\n{title}\n{'page':24}{'ms':>8}{'x plain':>10}{'x bare':>10}{'x query':>10}{'kB':>8}")
     for name, (path, query) in PAGES.items():
         size = len(client.get(path).raise_for_status().content)
-        page, floor, bare = interleaved(
+        page, floor, bare, rows = interleaved(
             [
                 partial(client.get, path),
+                partial(plain.get, plain_path(name)),
                 partial(client.get, "/healthz"),
                 partial(_fetch, database, query),
             ],
             ROUNDS,
         )
         found[name] = (page, floor)
-        print(f"{name:24}{page * 1000:8.1f}{page / floor:10.1f}{page / bare:10.1f}{size / 1000:8.0f}")
-
+        ratios = f"{page / floor:10.1f}{page / bare:10.1f}{page / rows:10.1f}"
+        print(f"{name:24}{page * 1000:8.1f}{ratios}{size / 1000:8.0f}")
     return found
 
 
-def _note_first_views(client: httpx.Client) -> None:
+def _first_views(client: httpx.Client, plain: httpx.Client, database: psycopg.Connection) -> Figure:
     """What the catalog takes where something was published just before, so that nothing of the page was kept."""
     taken = []
-    with (
-        psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as database,
-        plain_server() as address,
-        httpx.Client(base_url=address) as plain,
-    ):
-        for number in range(ROUNDS):
-            database.execute(CHANGE, [f"Bench 77, {number}"])
-            taken.append((seconds_of(partial(client.get, "/")), seconds_of(partial(plain.get, "/shapes"))))
+    for number in range(ROUNDS):
+        database.execute(CHANGE, [f"Bench 77, {number}"])
+        taken.append((seconds_of(partial(client.get, "/")), seconds_of(partial(plain.get, "/shapes"))))
     first, floor = (statistics.median(times) for times in zip(*taken, strict=True))
     print(f"\ncatalog, first after a change: {first * 1000:.1f} ms, {first / floor:.1f} times the plain view")
-    note(Figure("page, catalog, first after a change", first, floor))
+    return Figure("page, catalog, first after a change", first, floor)
 
 
 def _fetch(database: psycopg.Connection, query: LiteralString) -> None:

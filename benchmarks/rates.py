@@ -35,12 +35,14 @@ def note_rates(pages: Mapping[str, str], client: httpx.Client) -> None:
             f"\n{CALLERS} callers at once; plain views: {floors['/launches']:.0f} and {floors['/shapes']:.0f} a second"
         )
         for name, path in pages.items():
-            rate, floor = (
-                _rate(BASE_URL, path, session),
-                floors["/launches" if name.startswith("launches") else "/shapes"],
-            )
+            rate, floor = _rate(BASE_URL, path, session), floors[plain_path(name)]
             print(f"{name:24}{rate:8.1f} a second, 1 : {floor / rate:.1f}")
             note(Figure(f"page, {name}, {CALLERS} at once", 1 / rate, 1 / floor, rate=rate))
+
+
+def plain_path(name: str) -> str:
+    """Where the plain view of the rows of the page of that name is."""
+    return "/launches" if name.startswith("launches") else "/shapes"
 
 
 def _rate(base_url: str, path: str, header: str) -> float:

@@ -65,8 +65,9 @@ def _database(url: str) -> dict[str, Any]:
         "PORT": str(port or ""),
         "CONN_HEALTH_CHECKS": True,  # else a restart of Postgres fails one request per pooled connection
         # A host that is gone without a word is given up after as many milliseconds.
+        # Without a pool of ours a pooler may be in front, which need not keep what is prepared (`lists.prepared`).
         "OPTIONS": {"connect_timeout": 2, "tcp_user_timeout": 2500}
-        | ({"pool": pool} if most else {})
+        | ({"pool": pool, "prepare_threshold": 5} if most else {})
         | dict(parse_qsl(parts.query)),
     }
 

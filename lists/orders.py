@@ -91,6 +91,11 @@ def page_of(
     for part in _parts(rows, order, order.place(cursor, question) if cursor else None):
         if len(found) <= size:
             found += part[: size + 1 - len(found)]
+    return page_from(found, order, size=size, question=question)
+
+
+def page_from(found: Sequence[Any], order: Order, *, size: int, question: Sequence[str] = ()) -> Page[Any]:
+    """The page that begins with these rows, of which one more than it has room for was read where there are so many."""
     more = order.cursor(order.place_of(found[size - 1]), question) if len(found) > size else ""
     return Page(found[:size], more)
 

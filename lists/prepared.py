@@ -1,21 +1,26 @@
 """Queries that are the same but for their values, of which the ORM writes the SQL once in each process.
 
-To write the SQL of a query of one row takes Django several times as long as Postgres takes to answer it.
+To write the SQL of a query of one row takes Django several times as long as Postgres takes to answer it, and Postgres
+longer to plan it than to run it. So each connection that has run it a few times has it prepared.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connections
+from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.models import BooleanField, Count, Field, QuerySet, Value
 from django.db.models.expressions import Combinable, Expression
 from django.db.models.lookups import Lookup
 from django.db.models.sql.compiler import SQLCompiler
+from psycopg import sql
 
 Row = TypeVar("Row")
 
@@ -77,11 +82,13 @@ class Prepared(Generic[Row]):
 
     def rows(self, **given: Any) -> list[Row]:
         """What it finds. Errors: `KeyError` where a value is missing."""
-        queryset, compiler, sql, params = self._written
-        values = tuple(given[each.name] if isinstance(each, GivenPlace) else each for each in params)
+        queryset, compiler, text, places = self._written
+        if not text:
+            return []
+        values = tuple(given[place.name] for place in places)
         bound = copy.copy(compiler)
-        bound.connection = connections[queryset.db]  # this thread's
-        bound.as_sql = lambda *_args, **_kwargs: (sql, values)  # type: ignore[method-assign]
+        bound.connection = _ServerBound(connections[queryset.db])  # type: ignore[assignment]  # this thread's
+        bound.as_sql = lambda *_args, **_kwargs: (text, values)  # type: ignore[method-assign]
         asked = queryset.all()
         asked.query.get_compiler = lambda *_args, **_kwargs: bound  # type: ignore[method-assign]
         return list(asked)
@@ -91,8 +98,46 @@ class Prepared(Generic[Row]):
         return next(iter(self.rows(**given)), None)
 
     @cached_property
-    def _written(self) -> tuple[QuerySet[Any, Row], SQLCompiler, str, tuple[Any, ...]]:
+    def _written(self) -> tuple[QuerySet[Any, Row], SQLCompiler, str, tuple[GivenPlace, ...]]:
         queryset = self._build()
         compiler = queryset.query.get_compiler(queryset.db)
-        sql, params = compiler.as_sql()
-        return queryset, compiler, sql, tuple(params)
+        try:
+            text, params = compiler.as_sql()
+        except EmptyResultSet:  # what is among no values; nothing is asked then
+            text, params = "", ()
+        return queryset, compiler, _with_constants(text, params), tuple(p for p in params if isinstance(p, GivenPlace))
+
+
+class _ServerBound:
+    """A connection, whose cursors leave it to Postgres to put the values in their places."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def cursor(self) -> Any:
+        """With the errors of the connection's own, and where queries are logged that one, since it logs the values."""
+        if self._connection.queries_logged:
+            return self._connection.cursor()
+        self._connection.ensure_connection()
+        return self._connection._prepare_cursor(ServerBindingCursor(self._connection.connection))  # type: ignore[call-arg]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+_PLACE = re.compile("%s|%%")
+
+
+def _with_constants(text: str, params: Sequence[Any]) -> str:
+    """The SQL with all params that are no `GivenPlace` in it: of these Postgres knows when it plans, as of an index's
+    condition.
+    """
+    rest = iter(params)
+
+    def fill(found: re.Match[str]) -> str:
+        param = next(rest) if found[0] == "%s" else None
+        if found[0] != "%s" or isinstance(param, GivenPlace):
+            return found[0]
+        return sql.Literal(param).as_string().replace("%", "%%")
+
+    return _PLACE.sub(fill, text)

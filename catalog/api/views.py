@@ -117,8 +117,11 @@ class TrainingShapesView(ShapeResourceView):
     @extend_schema(**answers_list(SHAPES))
     def get(self, request: Request, account: str) -> Response:  # noqa: ARG002
         """List the shapes of an account, or (`-`) of all."""
-        rows = listed(self.mine, self.kind).filter(_within(account, WILDCARD))
-        return answer_list(self, _as_listed(rows), SHAPE_LISTS[self.kind])
+
+        def rows() -> QuerySet[ShapeVersion]:
+            return _as_listed(listed(self.mine, self.kind).filter(_within(account, WILDCARD)))
+
+        return answer_list(self, rows, SHAPE_LISTS[self.kind])
 
 
 class TrainingShapeView(ShapeResourceView):
@@ -138,7 +141,11 @@ class ShapeVersionsView(ShapeResourceView):
         """List the versions; account and shape may be `-`."""
         if WILDCARD not in (account, shape):
             self.find_shape(account, shape)
-        return answer_list(self, _as_listed(self.versions_in(account, shape)), VERSION_LISTS[self.kind])
+
+        def rows() -> QuerySet[ShapeVersion]:
+            return _as_listed(self.versions_in(account, shape))
+
+        return answer_list(self, rows, VERSION_LISTS[self.kind])
 
 
 class ShapeVersionView(ShapeResourceView):

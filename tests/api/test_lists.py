@@ -291,3 +291,26 @@ def test_models_are_listed_where_a_shape_for_them_can_be_seen(viewer: Caller) ->
     assert viewer.get(f"/v1/{unseen.name}")[0] == 404
     assert all_pages(viewer, "/v1/accounts/team-b/models", "models") == []
     assert all_pages(viewer, "/v1/accounts", "accounts") == ["accounts/team-a"]
+
+
+def test_a_page_that_is_asked_for_again_is_of_what_is_there_by_then(viewer: Caller, stranger: Caller) -> None:
+    first = make_version(shape=make_shape(base_model=make_model(account=make_account(account_id="team-a"))))
+    model = first.shape.base_model
+    of_it, shapes = f'base_model="{model.name}"', "/v1/accounts/-/trainingShapes"
+    asked = {"path": shapes, "key": "trainingShapes", "filter": of_it, "orderBy": "name"}
+
+    def names(caller: Caller) -> list[str]:
+        rows, body = page(caller, **asked)
+        assert body["totalSize"] == len(rows)
+        return [row["name"] for row in rows]
+
+    assert names(viewer) == names(stranger) == [first.shape.name]
+    own = make_version(shape=make_shape(base_model=model, account=make_account(account_id="team-a")), public=False)
+    assert names(viewer) == sorted([first.shape.name, own.shape.name])
+    assert names(stranger) == [first.shape.name]
+    former, model.model_id = model.model_id, "another-id"
+    model.save()
+    assert names(viewer) == names(stranger) == []
+    model.former_ids = [former]
+    model.save()
+    assert names(stranger) == [first.shape.name]

@@ -42,6 +42,26 @@ def test_what_is_among_few_and_how_many_there_are() -> None:
         assert number.rows(users=pks) == [len(chosen)]
 
 
+def test_what_is_asked_for_often_postgres_has_prepared_with_all_but_its_values() -> None:
+    near, far = make_account(), make_account()
+    ana, ben = make_member(account=near, role=Role.ADMIN), make_member(account=far, role=Role.ADMIN)
+    of_account = Membership.objects.filter(account=Given("account", BigIntegerField()), role=Role.ADMIN)
+    admins = Prepared(lambda: of_account.exclude(user__username__contains="100%").values_list("user", flat=True))
+    connection.ensure_connection()
+    connection.connection.prepare_threshold = 0
+    try:
+        assert (admins.rows(account=near.pk), admins.rows(account=far.pk)) == ([ana.pk], [ben.pk])
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%accounts_membership%'")
+            [(statement,)] = cursor.fetchall()
+    finally:
+        connection.connection.prepare_threshold = None
+    assert f"'{Role.ADMIN.value}'" in statement
+    assert "'%100\\%%'" in statement.replace("\\\\", "\\")
+    assert "$1" in statement
+    assert "$2" not in statement
+
+
 def test_each_thread_asks_by_its_own_connection() -> None:
     make_user(username="ana")  # as yet seen by this thread's transaction alone
     of_name = User.objects.filter(username=Given("name", TextField()))
