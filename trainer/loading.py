@@ -16,6 +16,7 @@ from trainer.metrics import MetricsLog
 from trainer.models import ModelHost
 from trainer.operations.forward import MICRO_BATCH_TOKENS
 from trainer.operations.parts import Parts
+from trainer.operations.saving import Saving
 from trainer.ranks.group import ALONE, Group
 from trainer.sessions import Sessions
 from trainer.tiny_model import base_directory
@@ -60,7 +61,7 @@ def load_parts(
     if facts.padded:
         log.info("sequences are padded: %s", facts.padded)
     records = MetricsLog(config.directory / "metrics.jsonl" if group.rank == 0 else None)
-    return Parts(config, host, checkpoints, sampler, records, group), directory
+    return Parts(config, host, checkpoints, sampler, records, group, Saving(group.beside())), directory
 
 
 def _plan(config: TrainerConfig, directory: Path, device: torch.device, in_bfloat16: bool) -> Plan | None:

@@ -25,7 +25,7 @@ from trainer.recipes import declared
 from trainer.server import make_app
 from trainer.service import Service
 from trainer.sessions import Sessions
-from trainer.work import Work
+from trainer.work import Answer, Later, Work
 
 if TYPE_CHECKING:
     from trainer.operations.parts import Parts
@@ -96,15 +96,20 @@ class Runtime:
     def _lead(self, group: Group, run: Runner) -> Runner:
         """Have each operation run on every rank. Where this one cannot go on, the others wait for ever: all end."""
 
-        def lead(name: str, parts: Parts, request: Any) -> dict[str, Any]:
+        def check(name: str, error: BaseException | None) -> None:
+            if isinstance(error, Exception) and not isinstance(error, OperationError):
+                self._fail(f"Rank 0 of {group.size} failed in {name}", error)
+
+        def lead(name: str, parts: Parts, request: Any) -> Answer | Later:
             group.agree(lambda: (name, request))
             try:
-                return run(name, parts, request)
-            except OperationError:
-                raise
+                answer = run(name, parts, request)
             except Exception as error:
-                self._fail(f"Rank 0 of {group.size} failed in {name}", error)
+                check(name, error)
                 raise
+            if isinstance(answer, Later):
+                answer.answer.add_done_callback(lambda done: check(name, done.exception()))
+            return answer
 
         return lead
 
@@ -140,7 +145,7 @@ class Runtime:
     def _sample(self, request: Any) -> dict[str, Any]:
         return self._wait_for("sample", lambda: self.service.run("sample", request))
 
-    def _wait_for(self, operation: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _wait_for(self, operation: str, run: Callable[[], Answer | Later]) -> dict[str, Any]:
         request_id = self.work.submit(operation, run)
         ticket = self.work.ticket(request_id)
         try:

@@ -21,7 +21,7 @@ from trainer.errors import OperationError
 from trainer.fields import Fields
 from trainer.gate import TokenGate, read_json
 from trainer.sessions import Sessions
-from trainer.work import Ticket, Work, repeat_keys
+from trainer.work import Answer, Later, Ticket, Work, repeat_keys
 
 BODY_LIMIT = 256 * 1024 * 1024
 POLL_SECONDS = 30.0
@@ -30,7 +30,7 @@ POLL_SECONDS = 30.0
 class Operations(Protocol):
     """What the server needs of the trainer."""
 
-    def prepare(self, operation: str, body: Any) -> Callable[[], dict[str, Any]]:
+    def prepare(self, operation: str, body: Any) -> Callable[[], Answer | Later]:
         """What runs the operation on a body. Raises OperationError for an operation that does not exist."""
 
     def describe_model(self, model_id: str) -> dict[str, Any]: ...

@@ -16,8 +16,9 @@ from trainer.fields import shown
 
 if TYPE_CHECKING:
     from trainer.operations.parts import Parts
+    from trainer.work import Answer, Later
 
-    Runner = Callable[[str, Parts, Any], dict[str, Any]]
+    Runner = Callable[[str, Parts, Any], Answer | Later]
 
 PARSERS: dict[str, Callable[[Any], Any]] = {
     "create_model": wire.parse_create_model,
@@ -51,7 +52,7 @@ class Service:
         self._parts, self._runner = parts, runner
         self._loaded.set()
 
-    def prepare(self, operation: str, body: Any) -> Callable[[], dict[str, Any]]:
+    def prepare(self, operation: str, body: Any) -> Callable[[], Answer | Later]:
         """What runs the operation, with `body` checked already: a refused body is refused when that runs.
 
         The official SDK (from 1.2.26 on) gives its whole session up where a call is refused at the door; a refusal that
@@ -92,7 +93,7 @@ class Service:
             "model_data": {"arch": parts.host.facts.architecture, "model_name": name, "tokenizer_id": name},
         }
 
-    def run(self, operation: str, request: Any) -> dict[str, Any]:
+    def run(self, operation: str, request: Any) -> Answer | Later:
         """Run it, once the model is loaded; in the thread of operations. Raises OperationError."""
         self._loaded.wait()
         assert self._parts is not None and self._runner is not None

@@ -23,6 +23,13 @@ KEEP_UNFETCHED_S = 3600.0
 Answer = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Later:
+    """An operation that goes on in another thread, while those after it run; it is answered once that is done."""
+
+    answer: Future[Answer]
+
+
 @dataclass
 class Ticket:
     """One submitted operation. Times are monotonic seconds."""
@@ -54,7 +61,7 @@ class Work:
         self._boot = uuid.uuid4().hex[:8]
         self._count = 0
 
-    def submit(self, operation: str, run: Callable[[], Answer], keys: tuple[str, ...] = ()) -> str:
+    def submit(self, operation: str, run: Callable[[], Answer | Later], keys: tuple[str, ...] = ()) -> str:
         """Queue `run` and return its request id. Raises OperationError 429 when too much waits already."""
         with self._lock:
             self._forget_expired()
@@ -67,9 +74,10 @@ class Work:
                 )
             self._count += 1
             request_id = f"{self._boot}-{self._count}"
-            self._tickets[request_id] = Ticket(
-                request_id, operation, self._executor.submit(_guarded, operation, run), keys
-            )
+            future: Future[Answer] = Future()
+            future.set_running_or_notify_cancel()  # whoever waits for it and gives up stops nothing
+            self._executor.submit(_run, operation, run, future)
+            self._tickets[request_id] = Ticket(request_id, operation, future, keys)
             self._by_key.update(dict.fromkeys(keys, request_id))
             return request_id
 
@@ -116,13 +124,31 @@ def repeat_keys(operation: str, body: dict[str, Any], raw: bytes, header: str | 
     return tuple(keys)
 
 
-def _guarded(operation: str, run: Callable[[], Answer]) -> Answer:
+def _run(operation: str, run: Callable[[], Answer | Later], told: Future[Answer]) -> None:
+    """Run it, and tell what came of it, now or later."""
     try:
-        return run()
-    except OperationError as error:
-        log.warning("%s refused: %s", operation, error.detail)
-        raise
+        answer = run()
     except Exception as error:
-        log.error("%s failed: %s: %s", operation, type(error).__name__, error)
-        log.debug("where %s failed", operation, exc_info=True)
-        raise
+        _note(operation, error)
+        told.set_exception(error)
+        return
+    if isinstance(answer, Later):
+        answer.answer.add_done_callback(lambda done: _pass_on(operation, done, told))
+    else:
+        told.set_result(answer)
+
+
+def _pass_on(operation: str, done: Future[Answer], told: Future[Answer]) -> None:
+    if (error := done.exception()) is not None:
+        _note(operation, error)
+        told.set_exception(error)
+    else:
+        told.set_result(done.result())
+
+
+def _note(operation: str, error: BaseException) -> None:
+    if isinstance(error, OperationError):
+        log.warning("%s refused: %s", operation, error.detail)
+        return
+    log.error("%s failed: %s: %s", operation, type(error).__name__, error)
+    log.debug("where %s failed", operation, exc_info=error)

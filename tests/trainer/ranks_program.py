@@ -79,11 +79,13 @@ def train(group: Any, folder: Path, kind: str, more: dict[str, Any]) -> dict[str
             "model_directory": str(directory), "processes": group.size, **more,
         }
     )  # fmt: skip
+    saved = [path.name for path in jobs.glob(f"{kind}-*") if (path / "checkpoints" / "third").exists()]
     checkpoints = Checkpoints(config.checkpoints, config.jobs_root, config.job)
     parts, _ = load_parts(config, checkpoints, Sessions(), group)
 
     def call(operation: str, body: dict[str, Any]) -> dict[str, Any]:
-        return run_operation(operation, parts, PARSERS[operation](body))
+        answer = run_operation(operation, parts, PARSERS[operation](body))
+        return answer if isinstance(answer, dict) else {}  # it is still written, while what comes next is computed
 
     def step() -> tuple[float, float]:
         body = forward_body(model, [make_datum(tokens) for tokens in SEQUENCES])
@@ -97,9 +99,10 @@ def train(group: Any, folder: Path, kind: str, more: dict[str, Any]) -> dict[str
     call("save_weights", {"model_id": model, "path": "third"})
     call("save_weights_for_sampler", {"model_id": model, "path": "third"})
     if group.size > 1 and not config.lora_rank:
+        parts.saving.wait()  # what comes next holds for all that this process writes
         found["refused"] = refused(group, lambda: call("save_weights_for_sampler", {"model_id": model, "path": "none"}))
     found["fourth"] = step()
-    for other in sorted(path.name for path in jobs.glob(f"{kind}-*") if (path / "checkpoints" / "third").exists()):
+    for other in sorted({*saved, config.job}):
         call("load_weights", {"model_id": model, "path": f"cross_job://{other}/third", "optimizer": True})
         found[f"after {other}"] = step()
     return found

@@ -44,7 +44,9 @@ class LoadedTrainer:
         self._service.open(load_parts(config, checkpoints, Sessions())[0], run_operation)
 
     def call(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
-        return self._service.prepare(operation, body)()
+        answer = self._service.prepare(operation, body)()
+        assert isinstance(answer, dict), "it goes on in another thread"
+        return answer
 
     def create(self, rank: int = 0) -> str:
         body = {"session_id": "s", "base_model": BASE_MODEL, "lora_config": {"rank": rank, "seed": 1}}

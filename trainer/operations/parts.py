@@ -8,6 +8,7 @@ from trainer.checkpoints import Checkpoints
 from trainer.config import TrainerConfig
 from trainer.metrics import MetricsLog
 from trainer.models import ModelHost
+from trainer.operations.saving import Saving
 from trainer.ranks.group import Group
 
 
@@ -19,3 +20,4 @@ class Parts:
     sampler: Checkpoints
     metrics: MetricsLog
     group: Group
+    saving: Saving

@@ -17,6 +17,7 @@ from trainer.operations.parts import Parts
 from trainer.operations.sample import sample
 from trainer.operations.weights import load_weights, save_for_sampler, save_weights
 from trainer.passes import Pass
+from trainer.work import Answer, Later
 
 
 def run_forward(parts: Parts, request: Pass | EmbeddingPass) -> dict[str, Any]:
@@ -31,11 +32,12 @@ MEMORY_OF = {
     "forward": ("what a forward pass over these sequences computes", _SHORTER),
     "forward_backward": ("the activations of these sequences and the gradients", _SHORTER),
     "optim_step": ("the moments of the optimizer", _LARGER),
+    "save_weights": ("a copy of what is saved", _LARGER),
 }
 """By operation what its memory goes to, and what helps where it does not suffice."""
 
 
-def run_operation(name: str, parts: Parts, request: Any) -> dict[str, Any]:
+def run_operation(name: str, parts: Parts, request: Any) -> Answer | Later:
     """Run one; where memory runs out, raise OperationError, and drop gradients that were added up halfway.
 
     With several ranks that is an OutOfStepError: the others wait for what this one will not compute.
@@ -54,7 +56,7 @@ def run_operation(name: str, parts: Parts, request: Any) -> dict[str, Any]:
         raise
 
 
-RUNNERS: dict[str, Callable[[Parts, Any], dict[str, Any]]] = {
+RUNNERS: dict[str, Callable[[Parts, Any], Answer | Later]] = {
     "create_model": create_model,
     "forward": run_forward,
     "forward_backward": run_forward,

@@ -11,31 +11,43 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
-from safetensors.torch import load_file, load_model, save_file, save_model
+from safetensors.torch import load_file, load_model
 from torch import Tensor
 
 from trainer.adapters import read_adapter
 from trainer.checkpoints import CheckpointInfo, Checkpoints
 from trainer.errors import OperationError
-from trainer.export import precision_name, write_adapter, write_merged, write_model
+from trainer.export import write_adapter, write_merged, write_model
+from trainer.memory import available_bytes, size_of
 from trainer.models import HeldModel
 from trainer.operations.parts import Parts
-from trainer.ranks.files import read_parts, read_whole, scatter, tensors_of, write_parts
+from trainer.operations.snapshot import (
+    MOMENTS,
+    OPTIMIZER,
+    OPTIMIZER_PARTS,
+    STEPS,
+    WEIGHT_PARTS,
+    WEIGHTS,
+    is_in_parts,
+    optimizer_tensors,
+    snapshot_of,
+)
+from trainer.ranks.files import read_parts, read_whole, scatter, tensors_of
+from trainer.ranks.group import Group
 from trainer.wire import LoadWeights, SaveForSampler, SaveWeights
+from trainer.work import Answer, Later
 
 log = logging.getLogger(__name__)
 
-WEIGHTS, OPTIMIZER = "weights.safetensors", "optimizer.pt"
-WEIGHT_PARTS, OPTIMIZER_PARTS = "weights", "optimizer"
-MOMENTS = ("exp_avg", "exp_avg_sq")
-STEPS = "steps"
-"""Of the optimizer, for each parameter: one number each, in their order."""
+ROOM = 2
+"""How many times what is copied has to be free, for the machine to have room for more than that."""
 
 
 def has_optimizer(directory: Path) -> bool:
@@ -43,16 +55,32 @@ def has_optimizer(directory: Path) -> bool:
     return (directory / OPTIMIZER).is_file() or (directory / OPTIMIZER_PARTS).is_dir()
 
 
-def save_weights(parts: Parts, request: SaveWeights) -> dict[str, Any]:
+def save_weights(parts: Parts, request: SaveWeights) -> Answer | Later:
     """Save weights and optimizer state under a name (`step-N` where none is given).
 
-    Answers as `path` the name to load them by, which is another where that one is taken or is no DNS label.
+    They are copied, and written while training goes on, where the memory of the machine has room for that. Answers as
+    `path` the name to load them by, which is another where that one is taken or is no DNS label.
     """
     model = _trained(parts, request.model_id, "saved")
-    write = _write_parts if _is_sharded(parts, model) else _write_state
-    info = _save(parts, parts.checkpoints, model, request, lambda directory: write(parts, model, directory))
-    log.info("saved checkpoint %s: step %d, %s bytes", info.name, info.step, f"{info.size_bytes:,}")
-    return {"type": "save_weights", "path": info.name}
+    parts.saving.wait()
+    snapshot = snapshot_of(parts, model)
+    if waits := parts.group.either(ROOM * snapshot.size_bytes > available_bytes(torch.device("cpu"))):
+        log.info("training waits for this checkpoint: there is no room for a copy (%s)", size_of(snapshot.size_bytes))
+    else:
+        snapshot = snapshot.copied()
+    group = parts.saving.group
+    store = _saver(parts, parts.checkpoints, model, request)
+
+    def save() -> Answer:
+        if snapshot.in_parts:
+            info = _save_together(group, store, lambda directory: snapshot.write(directory, group))
+        else:
+            info = group.agree(lambda: store(lambda directory: snapshot.write(directory, group)))
+        log.info("saved checkpoint %s: step %d, %s bytes", info.name, info.step, f"{info.size_bytes:,}")
+        return {"type": "save_weights", "path": info.name}
+
+    later = parts.saving.start(save)
+    return later.answer.result() if waits else later
 
 
 def save_for_sampler(parts: Parts, request: SaveForSampler) -> dict[str, Any]:
@@ -70,6 +98,7 @@ def save_for_sampler(parts: Parts, request: SaveForSampler) -> dict[str, Any]:
 def load_weights(parts: Parts, request: LoadWeights) -> dict[str, Any]:
     """Load a checkpoint of this job or another, with its optimizer state or without; gradients added up are dropped."""
     model = _trained(parts, request.model_id, "loaded into")
+    parts.saving.wait()  # it may be what is to be loaded
 
     def find() -> tuple[Path, CheckpointInfo]:
         directory, info = parts.checkpoints.find(request.reference)
@@ -84,7 +113,7 @@ def load_weights(parts: Parts, request: LoadWeights) -> dict[str, Any]:
             _load_adapter(model, module, load_file(directory / WEIGHTS), info)
         elif (directory / WEIGHT_PARTS).is_dir():
             read_parts(directory / WEIGHT_PARTS, tensors_of(module))
-        elif _is_sharded(parts, model):
+        elif is_in_parts(parts, model):
             read_whole(directory / WEIGHTS, module, parts.group.rank)
         else:
             load_model(module, directory / WEIGHTS, device=str(parts.host.device))
@@ -149,25 +178,31 @@ def _save(
     *,
     merged: bool = False,
 ) -> CheckpointInfo:
-    def save(write: Callable[[Path], str]) -> CheckpointInfo:
-        return store.save(
-            request.name or f"step-{model.step}",
-            write,
-            step=model.step,
-            trainer_mode=parts.config.trainer_mode,
-            lora_rank=0 if merged else model.rank,
-            lora_alpha=0 if merged else model.alpha,
-            base_model=parts.config.base_model,
-        )
+    save = _saver(parts, store, model, request, merged=merged)
+    if is_in_parts(parts, model):
+        return _save_together(parts.group, save, write)
+    return parts.group.agree(lambda: save(write))
 
-    return _save_together(parts, save, write) if _is_sharded(parts, model) else parts.group.agree(lambda: save(write))
+
+def _saver(
+    parts: Parts, store: Checkpoints, model: HeldModel, request: SaveWeights, *, merged: bool = False
+) -> Callable[[Callable[[Path], str]], CheckpointInfo]:
+    """What saves what is written for it, as the model that it is of is now."""
+    return partial(
+        store.save,
+        request.name or f"step-{model.step}",
+        step=model.step,
+        trainer_mode=parts.config.trainer_mode,
+        lora_rank=0 if merged else model.rank,
+        lora_alpha=0 if merged else model.alpha,
+        base_model=parts.config.base_model,
+    )
 
 
 def _save_together(
-    parts: Parts, save: Callable[[Callable[[Path], str]], CheckpointInfo], write: Callable[[Path], str]
+    group: Group, save: Callable[[Callable[[Path], str]], CheckpointInfo], write: Callable[[Path], str]
 ) -> CheckpointInfo:
     """Let every rank write into the directory that rank 0 makes and names."""
-    group = parts.group
 
     def write_all(directory: Path) -> str:
         return write(group.agree(lambda: directory))
@@ -178,40 +213,15 @@ def _save_together(
     return group.agree(lambda: save(write_all))
 
 
-def _is_sharded(parts: Parts, model: HeldModel) -> bool:
-    """Whether each rank has a part of the model; an adapter is whole on every one."""
-    return parts.group.size > 1 and not model.rank
-
-
-def _write_parts(parts: Parts, model: HeldModel, directory: Path) -> str:
-    with parts.host.active(model) as module:
-        write_parts(directory / WEIGHT_PARTS, tensors_of(module))
-        if model.optimizer is not None:
-            write_parts(directory / OPTIMIZER_PARTS, _optimizer_tensors(model, dict(module.named_parameters())))
-    return precision_name(model.parameters[0].dtype)
-
-
-def _optimizer_tensors(model: HeldModel, named: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The state of the optimizer by name; of parameters that no step has reached, as before the first."""
-    states = model.ensure_optimizer().state
-    steps = torch.tensor([float(states[each]["step"]) if each in states else 0.0 for each in named.values()])
-    moments = {
-        f"{name}.{moment}": states[each][moment] if each in states else torch.zeros_like(each)
-        for name, each in named.items()
-        for moment in MOMENTS
-    }
-    return {STEPS: steps, **moments}
-
-
 def _load_optimizer(parts: Parts, model: HeldModel, directory: Path) -> None:
     optimizer = model.ensure_optimizer()
-    if not (directory / OPTIMIZER_PARTS).is_dir() and not _is_sharded(parts, model):
+    if not (directory / OPTIMIZER_PARTS).is_dir() and not is_in_parts(parts, model):
         state = torch.load(directory / OPTIMIZER, map_location=parts.host.device, weights_only=True)
         optimizer.load_state_dict(state)
         return
     with parts.host.active(model) as module:
         named = dict(module.named_parameters())
-    tensors = _optimizer_tensors(model, named)
+    tensors = optimizer_tensors(model, named)
     if (directory / OPTIMIZER_PARTS).is_dir():
         read_parts(directory / OPTIMIZER_PARTS, tensors)
     else:
@@ -230,18 +240,6 @@ def _read_whole_optimizer(parts: Parts, path: Path, tensors: dict[str, Tensor], 
     for number, name in enumerate(names):
         for moment in MOMENTS if steps[number] else ():
             scatter(state[number][moment] if state else None, tensors[f"{name}.{moment}"])
-
-
-def _write_state(parts: Parts, model: HeldModel, directory: Path) -> str:
-    with parts.host.active(model) as module:
-        if model.rank:
-            own = get_peft_model_state_dict(module, adapter_name=model.id, save_embedding_layers=False)
-            save_file(own, directory / WEIGHTS)
-        else:
-            save_model(module, str(directory / WEIGHTS))
-    if model.optimizer is not None:
-        torch.save(model.optimizer.state_dict(), directory / OPTIMIZER)
-    return precision_name(model.parameters[0].dtype)
 
 
 def _write_for_sampler(parts: Parts, model: HeldModel, _: SaveForSampler, directory: Path) -> str:

@@ -21,16 +21,19 @@ from torch.distributed.checkpoint import HuggingFaceStorageReader, HuggingFaceSt
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from trainer.ranks.group import Group
+
 FILE_BYTES = 4 * 2**30
 """Of an exported model: of as much rank 0 has a copy beside its own part of the model."""
 INDEX = "model.safetensors.index.json"
 
 
-def write_parts(directory: Path, tensors: Mapping[str, Tensor]) -> None:
+def write_parts(directory: Path, tensors: Mapping[str, Tensor], group: Group) -> None:
     """Write this rank's part of them, while the others write theirs. Errors: OSError, on all ranks alike."""
     writer = HuggingFaceStorageWriter(str(directory), save_distributed=True, enable_consolidation=False)
     try:
-        dcp.save({name: tensor.detach() for name, tensor in tensors.items()}, storage_writer=writer)
+        own = {name: tensor.detach() for name, tensor in tensors.items()}
+        dcp.save(own, storage_writer=writer, process_group=group.process_group)
     except CheckpointException as error:
         causes = [cause for cause, _ in error.failures.values()]
         raise next((cause for cause in causes if isinstance(cause, OSError)), OSError(str(causes[0]))) from error

@@ -16,6 +16,7 @@ from trainer.ranks.crew import Crew
 from trainer.ranks.places import RankPlace
 from trainer.ranks.roll import LOST_S, Roll, is_lost_connection
 from trainer.sessions import Sessions
+from trainer.work import Later
 
 log = logging.getLogger(__name__)
 
@@ -66,14 +67,22 @@ class Follower:
             while True:
                 name, request = group.agree(_nothing)
                 try:
-                    run_operation(name, parts, request)
+                    answer = run_operation(name, parts, request)
+                    if isinstance(answer, Later):
+                        answer.answer.add_done_callback(lambda done: self._check(done.exception()))
                 except OperationError as error:  # which all ranks raised, and rank 0 answers with
                     log.debug("%s refused: %s", name, error.detail)
         except Exception as error:
-            if is_lost_connection(error):
-                time.sleep(LOST_S)  # rank 0 sees who is gone, and ends all
-            log.debug("rank %d failed", self._place.rank, exc_info=error)
-            self._fail(f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
+            self._check(error)
+
+    def _check(self, error: BaseException | None) -> None:
+        """End where this rank cannot go on. What rank 0 answers with is told there."""
+        if error is None or isinstance(error, OperationError):
+            return
+        if isinstance(error, Exception) and is_lost_connection(error):
+            time.sleep(LOST_S)  # rank 0 sees who is gone, and ends all
+        log.debug("rank %d failed", self._place.rank, exc_info=error)
+        self._fail(f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
 
     def _fail(self, reason: str) -> None:
         self._roll.leave_reason(reason)

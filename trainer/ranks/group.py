@@ -8,6 +8,7 @@ things in the same order.
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -44,6 +45,13 @@ class Group(Protocol):
     def add_up(self, tensors: Sequence[Tensor]) -> None:
         """Make each tensor the sum of those of all ranks."""
 
+    def beside(self) -> Group:
+        """The same ranks, for a thread that talks while they do otherwise. All have to ask for it."""
+
+    @property
+    def process_group(self) -> dist.ProcessGroup | None:
+        """By which they talk."""
+
 
 class Alone:
     """The one process of a trainer that has no other."""
@@ -61,6 +69,13 @@ class Alone:
 
     def add_up(self, tensors: Sequence[Tensor]) -> None:
         del tensors
+
+    def beside(self) -> Alone:
+        return self
+
+    @property
+    def process_group(self) -> None:
+        return None
 
 
 ALONE = Alone()
@@ -83,7 +98,7 @@ class Ranks:
             world_size=place.size,
             timeout=_FOR_EVER,
         )
-        self._talk = dist.new_group(backend="gloo", timeout=_FOR_EVER)
+        self._talk = _new_group()
 
     def agree(self, make: Callable[[], T]) -> T:
         told: list[Any] = [None]
@@ -110,3 +125,18 @@ class Ranks:
     def add_up(self, tensors: Sequence[Tensor]) -> None:
         for tensor in tensors:
             dist.all_reduce(tensor)
+
+    def beside(self) -> Ranks:
+        other = copy.copy(self)
+        other._talk = _new_group()
+        return other
+
+    @property
+    def process_group(self) -> dist.ProcessGroup:
+        return self._talk
+
+
+def _new_group() -> dist.ProcessGroup:
+    group = dist.new_group(backend="gloo", timeout=_FOR_EVER)
+    assert isinstance(group, dist.ProcessGroup)
+    return group

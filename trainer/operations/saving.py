@@ -1,0 +1,30 @@
+"""Writes checkpoints in a thread of its own, one at a time, while training goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+
+from trainer.ranks.group import Group
+from trainer.work import Answer, Later
+
+
+class Saving:
+    """`group` is how the threads that write on each rank talk with each other, while the ranks do otherwise."""
+
+    def __init__(self, group: Group) -> None:
+        self.group = group
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="saving")
+        self._last: Future[Answer] | None = None
+
+    def wait(self) -> None:
+        """Until what was begun is written, or could not be; whoever asked for that is told."""
+        if self._last is not None:
+            wait([self._last])
+            self._last = None
+
+    def start(self, write: Callable[[], Answer]) -> Later:
+        """Begin to write once what was begun before is written; the answer is there when all of it is on the disk."""
+        self.wait()
+        self._last = self._executor.submit(write)
+        return Later(self._last)
