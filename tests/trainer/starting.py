@@ -81,6 +81,13 @@ def run_module(
     return FosterProcess(reading)
 
 
+def finish_module(module: str, arguments: Sequence[str], log: Path) -> tuple[int, list[str]]:
+    """Run it to its end; its exit code, and the lines that it wrote into `log`."""
+    with log.open("wb") as output:
+        code = run_module(module, arguments, output.fileno(), {}).wait(120)
+    return code, log.read_text().splitlines()
+
+
 @cache
 def _warm() -> socket.socket:
     """The process that has imported; it ends once this one does, which holds its socket."""

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from starting import ROOT
+from starting import finish_module
 from transformers import AutoTokenizer
 
 from trainer.count import BATCH, count_tokens
@@ -56,10 +53,8 @@ def test_the_tokens_are_those_that_are_trained_on(tmp_path: Path, name: str) -> 
 def run(folder: Path, **config: Any) -> tuple[int, dict[str, Any]]:
     given = {"base_model": CHAT, "model_directory": None, "model_cache": str(folder / "cache")} | config
     (folder / "config.json").write_text(json.dumps(given))
-    command = [sys.executable, "-m", "trainer.count", str(folder / "config.json")]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    return done.returncode, json.loads(done.stdout.splitlines()[-1])
+    code, lines = finish_module("trainer.count", [str(folder / "config.json")], folder / "log")
+    return code, json.loads(lines[-1])
 
 
 def test_as_a_process_it_tells_what_it_counted_or_why_not(tmp_path: Path) -> None:

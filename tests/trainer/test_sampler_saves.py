@@ -6,8 +6,6 @@ import hashlib
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ from bodies import BASE_MODEL, forward_body, make_datum, step_body
 from peft import LoraConfig, PeftModel, get_peft_model
 from processes import RunningTrainer, Starter
 from safetensors.torch import save_file
-from starting import ROOT
+from starting import finish_module
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from trainer.adapters import read_adapter
@@ -163,14 +161,12 @@ def test_a_trainer_that_starts_from_an_adapter_creates_every_model_as_it(lora: R
     assert trainer.log.read_text().count(f"loaded adapter {name}: rank 4") == 3, "the recipe's own model, too"
 
 
-def merged(tmp_path: Path, **config: Any) -> tuple[int, dict[str, str], list[str]]:
-    """Exit code, last line and warnings of a merge in a process of its own."""
+def merged(tmp_path: Path, **config: Any) -> tuple[int, dict[str, str]]:
+    """Exit code and last line of a merge in a process of its own."""
     path = tmp_path / "merge.json"
     path.write_text(json.dumps(config))
-    done = subprocess.run(
-        [sys.executable, "-m", "trainer.merge", str(path)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return done.returncode, json.loads(done.stdout.splitlines()[-1]), done.stderr.splitlines()
+    code, lines = finish_module("trainer.merge", [str(path)], tmp_path / "log")
+    return code, json.loads(lines[-1])
 
 
 def test_an_adapter_is_merged_by_a_process_of_its_own(lora: RunningTrainer, tmp_path: Path) -> None:
@@ -182,15 +178,15 @@ def test_an_adapter_is_merged_by_a_process_of_its_own(lora: RunningTrainer, tmp_
     (output := tmp_path / "output").mkdir()
     cache = lora.directory.parents[2] / "models"
     config = {"base_model": BASE_MODEL, "model_directory": None, "model_cache": str(cache), "output": str(output)}
-    code, told, _ = merged(tmp_path, **config, adapter=str(adapter))
+    code, told = merged(tmp_path, **config, adapter=str(adapter))
     assert (code, told["reason"]) == (0, "COMPLETED"), told
     assert plain_logprobs(AutoModelForCausalLM.from_pretrained(output)) == pytest.approx(said, abs=1e-5)
     assert AutoTokenizer.from_pretrained(output).encode("a ship")
-    code, told, _ = merged(tmp_path, **config, adapter=str(adapter))
+    code, told = merged(tmp_path, **config, adapter=str(adapter))
     assert (code, "is not empty" in told["message"]) == (2, True)
     (fresh := tmp_path / "fresh").mkdir()
     (adapter / "adapter_model.safetensors").rename(adapter / "adapter_model.bin")
-    code, told, _ = merged(tmp_path, **config | {"output": str(fresh)}, adapter=str(adapter))
+    code, told = merged(tmp_path, **config | {"output": str(fresh)}, adapter=str(adapter))
     assert (code, "other formats are not read" in told["message"], list(fresh.iterdir())) == (1, True, [])
 
 
