@@ -386,16 +386,18 @@ def test_each_trainer_gets_gpus_of_its_own(tmp_path: Path) -> None:
         provider.submit(make_submission(one, accelerator_count=1))
         provider.submit(make_submission(wide, accelerator_count=1, trainer_replica_count=2))
         wait_ready(provider, one)
-        assert (provider.observe(wide).state, provider.capacity().gpus) == (S.PENDING, (GpuPool(H100, 3, 0),))
+        seen, free = provider.observe(wide), provider.capacity().gpus
+        assert (seen.state, free) == (S.PENDING, (GpuPool(H100, 3, 0),))
+        assert seen.detail == "Waiting for a free slot and free GPUs: next in line (4 trainers run here at a time)."
         rig.finish(pair.job)
         provider.submit(make_submission(bare))
-        seen = []
+        got = []
         for reference in (one, wide, bare):
             wait_ready(provider, reference)
             environment = json.loads((rig.directory(reference) / files.RECORDS / "environ.json").read_text())
             processes = json.loads((rig.directory(reference) / files.CONFIG).read_text())["processes"]
-            seen.append((environment["CUDA_VISIBLE_DEVICES"], processes))
-        assert seen == [("2", 1), ("0,1", 2), ("", 1)]
+            got.append((environment["CUDA_VISIBLE_DEVICES"], processes))
+        assert got == [("2", 1), ("0,1", 2), ("", 1)]
         refused = [
             *provider.fits(make_spec(accelerator_count=1, accelerator_type="NVIDIA_B200_180GB")),
             *provider.fits(make_spec(accelerator_count=2, trainer_replica_count=2)),

@@ -19,9 +19,11 @@ def waiting(directory: Path, ahead: int, slots: int, held_up: str) -> Observatio
     """Of an attempt with `ahead` others before it in the queue; `held_up` says why nobody is started, or is ""."""
     line = f"{ahead} ahead" if ahead else "next in line"
     runs = quantity(slots, "trainer runs", "trainers run")
+    spec = (files.read_json(directory / files.SUBMISSION) or {}).get("spec") or {}
+    what = "a free slot and free GPUs" if spec.get("accelerator_count") else "a free slot"
     return Observation(
         AttemptState.PENDING,
-        held_up or f"Waiting for a free slot: {line} ({runs} here at a time).",
+        held_up or f"Waiting for {what}: {line} ({runs} here at a time).",
         queue_position=ahead + 1,
         resumed_from=resumed_from(directory),
         since=_since(directory),
