@@ -14,6 +14,8 @@ from benchmarks.session import percentile
 
 PAUSE_SECONDS = 0.5
 """Of who was refused: less than the answer asks for, as impatient readers do."""
+BROKEN_OFF = 0
+"""Stands for the status of what was not answered to its end, or not at all."""
 
 
 @dataclass
@@ -34,11 +36,25 @@ class Tally:
 
 
 async def ask_again(base_url: str, path: str, header: str, seconds: float) -> Tally:
-    """Ask again and again on one connection, until the time is over. `header` is a whole line, or empty."""
+    """Ask again and again on one connection, until the time is over. `header` is a whole line, or empty.
+
+    A connection that breaks off is counted, and another one opened.
+    """
     parts, tally, until = urlsplit(base_url), Tally(), time.monotonic() + seconds
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     lines = [f"GET {path} HTTP/1.1", f"Host: {parts.netloc}", *([header] if header else []), "", ""]
     request = "\r\n".join(lines).encode()
+    while (began := time.monotonic()) < until:
+        try:
+            await _ask_on_one(parts.hostname or "", parts.port or 80, request, tally, until)
+        except (OSError, EOFError):
+            tally.add(BROKEN_OFF, time.monotonic() - began)
+            await asyncio.sleep(PAUSE_SECONDS)
+    return tally
+
+
+async def _ask_on_one(host: str, port: int, request: bytes, tally: Tally, until: float) -> None:
+    """Errors: `OSError`, `EOFError` where the connection breaks off."""
+    reader, writer = await asyncio.open_connection(host, port)
     try:
         while (began := time.monotonic()) < until:
             writer.write(request)
@@ -48,7 +64,6 @@ async def ask_again(base_url: str, path: str, header: str, seconds: float) -> Ta
                 await asyncio.sleep(PAUSE_SECONDS)
     finally:
         writer.close()
-    return tally
 
 
 async def _read_answer(reader: asyncio.StreamReader) -> int:

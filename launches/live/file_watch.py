@@ -19,10 +19,10 @@ from launches.live.hints import LOOK
 from launches.live.wake import watched_among
 from queues.hints import hint
 
-TICK_SECONDS = 0.03
+TICK_SECONDS = 0.02
 TICK_SHARE = 0.1
 """Of one CPU, at most, for asking about files, however many there are: then it is asked less often."""
-REST_SECONDS = 0.15
+REST_SECONDS = 0.1
 """From one look at an attempt to the next one, at least: a trainer may write all the time."""
 LOOKS_SHARE = 0.25
 """Of a worker's time, at most, for looks that were hinted here."""
