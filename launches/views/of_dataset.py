@@ -34,6 +34,8 @@ from lists.pages import show
 from wire.errors import Refusal
 
 FRAGMENT_ROWS = 5
+FORMS = "forms"
+"""Asks for the forms, too: who is about to delete the dataset is offered none."""
 
 
 @require_safe
@@ -51,7 +53,7 @@ def dataset_launches(request: SlipwayRequest, uid: uuid.UUID) -> HttpResponse:
         "section": "datasets",
         "dataset": dataset,
         "rows": rows_as_html(page.rows, with_shape=False),
-        "forms": _forms(request, dataset) if request.htmx else [],
+        "forms": _forms(request, dataset) if FORMS in request.GET else [],
         **page.links(lambda cursor: "?" + urlencode({CURSOR: cursor} if cursor else {})),
     }
     template = "launches/of_dataset_rows.html" if request.htmx else "launches/of_dataset.html"

@@ -255,7 +255,7 @@ def test_a_dataset_leads_to_the_form_of_a_shape_that_takes_it(
     version = make_tiny_version(model_id=CHAT_MODEL)
     chats = make_dataset(account=local, owner=launcher, data=CHATS, dataset_id="chats")
     url = reverse("dataset_launches", args=[chats.uid])
-    page = text(signed_in.get(url, headers={"HX-Request": "true"}))
+    page = text(signed_in.get(f"{url}?forms=1", headers={"HX-Request": "true"}))
     (address,) = re.findall(r'href="(/shapes/[^"]*)"', page)
     assert address.startswith(form(version))
     opened = text(signed_in.get(address))
@@ -263,7 +263,7 @@ def test_a_dataset_leads_to_the_form_of_a_shape_that_takes_it(
         f'<option value="{chats.name}" selected>' in opened and "steps" in opened and 'id="form-errors"' not in opened
     )
     viewer = make_member(account=local, role=Role.VIEWER)
-    assert form(version) not in text(sign_in(Client(), viewer).get(url, headers={"HX-Request": "true"}))
+    assert form(version) not in text(sign_in(Client(), viewer).get(f"{url}?forms=1"))
 
 
 def test_conversations_are_refused_where_the_base_model_has_no_template(
