@@ -26,8 +26,14 @@ RECIPES: Sequence[Recipe] = (
 def recipes_for(spec: TrainerSpec, trainer_package: Path) -> tuple[Recipe, ...]:
     """The recipes of the trainer, the default one first; those of datasets where there is something to train."""
     trains = spec.trainer_mode is not TrainerMode.FORWARD_ONLY and not _is_bare(spec)
-    own = (fitting(recipe, spec.trainer_mode) for recipe in declared(trainer_package))
-    return (RECIPES[0], *(own if trains else ()), *RECIPES[1:])
+    own = _of_mode(spec.trainer_mode, trainer_package) if trains else ()
+    return (RECIPES[0], *own, *RECIPES[1:])
+
+
+@lru_cache
+def _of_mode(mode: TrainerMode | None, trainer_package: Path) -> tuple[Recipe, ...]:
+    """Those of datasets: to make them anew for each of 100,000 shapes took a third of arranging the base models."""
+    return tuple(fitting(recipe, mode) for recipe in declared(trainer_package))
 
 
 def fitting(recipe: Recipe, mode: TrainerMode | None) -> Recipe:
