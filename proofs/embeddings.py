@@ -16,8 +16,8 @@ WAYS = ("embedding", "cos_similarity_matrix", "contrastive_loss")
 PAIRS = "pairs.jsonl"
 EDGE = 3
 """Steps at the beginning, and at the end, that are compared."""
-CLOSE = 1e-3
-"""How far the losses of the same step may be apart: each way adds up in another order, and AdamW carries that on."""
+CLOSE = 1e-5
+"""How far the losses of the same step may be apart: each way adds up in another order."""
 
 
 def prove(place: Workplace) -> bool:
