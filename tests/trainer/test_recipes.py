@@ -33,6 +33,7 @@ from trainer.recipes.tuning import Tuning
 from trainer.service import PARSERS
 from trainer.sessions import Sessions
 from trainer.tiny_model import TOKENIZERS
+from trainer.work import Answer, Later
 
 CHAT_MODEL = "accounts/local/models/tiny-qwen3-chat"
 QUESTIONS = ["a slip", "a keel", "a mast", "a hull", "a deck", "a sail", "a rope", "an oar", "a bow", "a stern"]
@@ -42,6 +43,10 @@ CHATS = [
     for row in COMPLETIONS
 ]
 PAIRS = [{"prompt": row["prompt"], "chosen": row["completion"], "rejected": " No idea."} for row in COMPLETIONS]
+
+
+def waited_for(answer: Answer | Later) -> Answer:
+    return answer.answer.result(60) if isinstance(answer, Later) else answer
 
 
 def write_rows(path: Path, rows: list[Any]) -> Path:
@@ -164,8 +169,10 @@ def opened(session_root: Path) -> Callable[..., tuple[Tuning, Parts, TrainerConf
         config = parse_config(make_config(session_root, job, directory, **defaults | told))
         checkpoints = Checkpoints(config.checkpoints, config.jobs_root, config.job)
         parts, model_directory = load_parts(config, checkpoints, Sessions(lambda: None))
-        driver = Driver(config, checkpoints, lambda name, body: RUNNERS[name](parts, PARSERS[name](body)))
-        tuning = Tuning.open(driver, parts, model_directory, lambda request: RUNNERS["sample"](parts, request))
+        driver = Driver(config, checkpoints, lambda name, body: waited_for(RUNNERS[name](parts, PARSERS[name](body))))
+        tuning = Tuning.open(
+            driver, parts, model_directory, lambda request: waited_for(RUNNERS["sample"](parts, request))
+        )
         return tuning, parts, config
 
     return make
