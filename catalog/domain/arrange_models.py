@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from django.db import transaction
 
 from catalog.domain.catalog_lock import hold_models
@@ -15,15 +17,18 @@ from connections.queries import living_connections
 
 
 @transaction.atomic
-def arrange_models() -> None:
+def arrange_models(changed: Collection[int] | None = None) -> None:
     """Renumber `position` so that pages can be cut from (position, id) alone, and note what runs on this machine.
 
     What a connection of this machine says that it can run comes first; then families in order of first appearance,
     within them sections, within them models. Repeating it changes nothing. Call it after models or shapes came or
-    moved; what connections can do changes without a word, so it is called now and then, too.
+    moved; of `changed` base models alone it is asked anew then whether they run here, of all where that is None. What
+    connections can do changes without a word, so it is called for all now and then, too.
     """
     hold_models()
-    here = _models_here([row for row in living_connections() if runs_here(row)])
+    here = _models_here([row for row in living_connections() if runs_here(row)], changed)
+    if changed is not None:
+        here |= set(BaseModel.objects.filter(runs_here=True).exclude(pk__in=changed).values_list("pk", flat=True))
     rows = BaseModel.objects.select_related("account").order_by("position", "pk")
     models = sorted(rows, key=lambda model: model.pk not in here)
     moved = []
@@ -35,12 +40,14 @@ def arrange_models() -> None:
     BaseModel.objects.bulk_update(moved, ["position", "runs_here"], batch_size=1000)
 
 
-def _models_here(connections: list[Connection]) -> set[int]:
-    """The base models of which one of the connections may run a shape as it stands now."""
+def _models_here(connections: list[Connection], asked: Collection[int] | None) -> set[int]:
+    """The base models, of those asked about or of all, of which one of the connections may run a shape as it is now."""
     found: set[int] = set()
     if not connections:
         return found
     latest = ShapeVersion.objects.filter(is_latest_validated=True).values_list("shape__base_model", "snapshot")
+    if asked is not None:
+        latest = latest.filter(shape__base_model__in=asked)
     for model, snapshot in latest.order_by("shape__base_model").iterator(chunk_size=500):
         if model not in found:
             spec = plain_spec(Snapshot.from_json(snapshot))

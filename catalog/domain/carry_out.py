@@ -62,7 +62,8 @@ def carry_out(*, actor: Actor, account: Account | None, document: Document, plan
     _deprecate(actor, warned, by)  # once all are published, since they may be each other's successors
     record_all(fact for step in plan.steps for fact in _facts_of(actor, account, step))
     if plan.steps:
-        arrange_models()
+        trained = TrainingShape.objects.filter(account=account).values_list("base_model", flat=True)
+        arrange_models({*trained, *(model.pk for model in models.values())})
     return account
 
 

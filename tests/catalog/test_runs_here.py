@@ -46,6 +46,12 @@ def test_the_heading_and_the_order_follow_what_connections_can_do(
         page = pages.get("/").content.decode()
         assert page.index(HEADING) < page.index("small-8k") < page.index("big-8k")
 
+        monkeypatch.setattr(RemoteEngine, "fits", lambda *_: ("Gone.",))
+        arrange_models({BaseModel.objects.get(model_id="big").pk})  # of the other it is not asked
+        assert order() == [("small", True), ("big", False)]
+        arrange_models({BaseModel.objects.get(model_id="small").pk})
+        assert order() == [("small", False), ("big", False)]
+
 
 def test_this_machines_own_are_first_for_as_long_as_it_runs_trainers(settings: Settings) -> None:
     elsewhere = make_model(account=make_account(), model_id="other", position=1)

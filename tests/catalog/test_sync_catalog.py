@@ -228,7 +228,7 @@ def test_what_another_connection_offers_is_not_deprecated(engine: OfferingEngine
 def test_an_interruption_leaves_nothing_behind(
     engine: OfferingEngine, far: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def dies() -> None:
+    def dies(_: object) -> None:
         assert ShapeVersion.objects.filter(is_latest_validated=True).exists()
         raise RuntimeError("the machine is on fire")
 
