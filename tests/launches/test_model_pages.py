@@ -46,7 +46,7 @@ def text(browser: Client, path: str, *, htmx: bool = False) -> str:
 
 
 def test_the_list_says_how_to_get_a_model_and_what_is_in_force(browser: Client, team: Account, owner: User) -> None:
-    assert "Promote one of them on the launch" in text(browser, "/models")
+    assert "keep the best weights, by a button of the launch" in text(browser, "/models")
     make_trained_model(account=team, model_id="mine", display_name="My first", created_by=owner)
     make_trained_model(account=team, model_id="whole", kind=ModelKind.FULL, state=ModelState.CREATING)
     page = text(browser, "/models?kind=full")
