@@ -9,9 +9,10 @@ from catalog.places import reasons_against
 from connections.capacities import read_capacity, too_many_gpus
 from connections.models import Connection
 from connections.opened import open_provider, samplers_at
-from connections.providers.base import Capabilities, Retryable
+from connections.providers.base import Capabilities, Provider, Retryable
 from connections.providers.samplers import SamplerProvider, SamplerSpec
 from connections.providers.spec import TrainerSpec
+from connections.providers.unnamed import GivesTypes
 from wire.counts import quantity
 
 
@@ -32,11 +33,17 @@ def reasons_against_set(connection: Connection, spec: TrainerSpec, beside: Compa
     if beside == ALONE:
         return ()
     try:
-        capabilities, samplers = open_provider(connection).capabilities, samplers_at(connection)
+        provider = open_provider(connection)
+        capabilities, samplers = provider.capabilities, samplers_at(connection)
     except Retryable:  # which is told of the spec itself
         return ()
     reasons = [*_of_reference(connection, spec, beside, capabilities), *_of_samplers(beside, capabilities, samplers)]
-    return (*reasons, *too_many_gpus(read_capacity(connection.capacity), _gpus_by_type(spec, beside)))
+    return (*reasons, *too_many_gpus(read_capacity(connection.capacity), _gpus_by_type(provider, spec, beside)))
+
+
+def kind_of(provider: Provider, spec: TrainerSpec) -> str:
+    """The type of its GPUs there, "" where nobody says."""
+    return provider.type_for(spec) if isinstance(provider, GivesTypes) else spec.accelerator_type or ""
 
 
 def _of_reference(
@@ -77,14 +84,12 @@ def _of_samplers(beside: Companions, capabilities: Capabilities, samplers: Sampl
         )
 
 
-def _gpus_by_type(spec: TrainerSpec, beside: Companions) -> dict[str, int]:
+def _gpus_by_type(provider: Provider, spec: TrainerSpec, beside: Companions) -> dict[str, int]:
     """What has to be there at once."""
-    members = [(spec.accelerator_type, spec.trainer_gpus)]
-    if reference := beside.reference:
-        members.append((reference.accelerator_type, reference.trainer_gpus))
+    members = [(kind_of(provider, trainer), trainer.trainer_gpus) for trainer in (spec, beside.reference) if trainer]
     if sampler := beside.sampler:
-        members.append((sampler.accelerator_type, sampler.gpus * beside.replicas))
+        members.append((sampler.accelerator_type or "", sampler.gpus * beside.replicas))
     wanted: dict[str, int] = {}
     for accelerator_type, gpus in members:
-        wanted[accelerator_type or ""] = wanted.get(accelerator_type or "", 0) + gpus
+        wanted[accelerator_type] = wanted.get(accelerator_type, 0) + gpus
     return wanted

@@ -16,14 +16,13 @@ from catalog.fields.values import one_of
 from catalog.places import reasons_against
 from connections.models import Connection
 from connections.opened import official_at, open_provider, ours_beside
-from connections.providers.base import KnowsTemplates, Provider, Recipe
+from connections.providers.base import KnowsTemplates, Recipe
 from connections.providers.official import official_module
 from connections.providers.recipes_beside import Beside
 from connections.providers.spec import NO_RECIPE, TrainerSpec
-from connections.providers.unnamed import GivesTypes
 from connections.queries import usable_connections
 from datasets.checking.formats import DatasetFormat
-from launches.companions import ALONE, Companions, reasons_against_set
+from launches.companions import ALONE, Companions, kind_of, reasons_against_set
 from launches.offers import NOBODY, Offer, Verdict, take
 from launches.recipes import (
     DATASET,
@@ -221,19 +220,14 @@ def _judge(
     if reasons := (*reasons_against(connection, spec), *reasons_against_set(connection, spec, beside)):
         return Verdict(connection, reasons)
     provider = open_provider(connection)
-    kind = _kind(provider, spec)
-    alike = [trainer for trainer in (spec, beside.reference) if trainer and _kind(provider, trainer) == kind]
+    kind = kind_of(provider, spec)
+    alike = [trainer for trainer in (spec, beside.reference) if trainer and kind_of(provider, trainer) == kind]
     gpus = sum(trainer.trainer_gpus for trainer in alike)
     own = provider.recipes(spec)
     drivable = any(recipe.name == NO_RECIPE for recipe in own) and not provider.capabilities.has_files
     driven = ours() if drivable else Beside()
     recipes = (*own, *driven.recipes, *official)
     return Verdict(connection, (), recipes, connection.wait_for(kind, gpus), driven.words)
-
-
-def _kind(provider: Provider, spec: TrainerSpec) -> str:
-    """The type of its GPUs there, "" where nobody says."""
-    return provider.type_for(spec) if isinstance(provider, GivesTypes) else spec.accelerator_type or ""
 
 
 def names_of(connections: Sequence[Connection]) -> tuple[str, ...]:

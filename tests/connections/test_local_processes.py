@@ -15,10 +15,12 @@ import pytest
 
 from connections.providers.base import GpuPool, Reference, Retryable
 from connections.providers.local import plan, processes
+from connections.providers.samplers import SamplerSubmission
 from connections.providers.states import FINAL, AttemptState, Reason
 from connections.providers.trainer_files import files
 from tests.connections.local_rig import LocalRig, is_alive, make_rig
 from tests.connections.rig import make_reference, make_spec, make_submission, until, wait_for, wait_ready
+from tests.connections.sampler_contract import make_spec as make_sampler_spec
 from tests.connections.trainer_hosts import end_trainer_host, start_trainer_host
 
 pytestmark = pytest.mark.e2e  # real processes, started, killed and found again
@@ -406,6 +408,53 @@ def test_each_trainer_gets_gpus_of_its_own(tmp_path: Path) -> None:
             f"The shape needs NVIDIA_B200_180GB; this machine has {H100}.",
             f"It needs 4 GPUs in all; this machine has 3 {H100}.",
         ]
+    finally:
+        rig.end()
+
+
+def test_who_waits_for_gpus_is_passed_by_those_without_alone(tmp_path: Path) -> None:
+    rig = make_rig(tmp_path, slots=4)
+    rig = replace(rig, provider=replace(rig.provider, gpus=f"{H100} = 2"))
+    provider, emptied = rig.provider, replace(rig.provider, gpus="")
+    holder, wide, narrow, bare = (make_reference() for _ in range(4))
+    try:
+        for reference, gpus in ((holder, 1), (wide, 2), (narrow, 1), (bare, 0)):
+            provider.submit(make_submission(reference, accelerator_count=gpus))
+        wait_ready(provider, holder)
+        wait_ready(provider, bare)
+        assert [provider.observe(each).queue_position for each in (wide, narrow)] == [1, 2]
+        assert provider.capacity().gpus == (GpuPool(H100, 2, 1),), "one is free, and kept for the wide one"
+        rig.finish(holder.job)
+        wait_for(emptied, holder, {S.COMPLETED})
+        lowered = replace(provider, gpus=f"{H100} = 1")
+        assert [each.observe(wide).state for each in (emptied, lowered)] == [S.PENDING, S.PENDING]
+        wait_ready(provider, wide)
+        assert provider.observe(narrow).state is S.PENDING
+    finally:
+        rig.end()
+
+
+def test_nobody_sees_gpus_that_it_was_not_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")  # of this machine's, trainer-host and we may use two
+    rig = make_rig(tmp_path)
+    rig = replace(rig, provider=replace(rig.provider, gpus=f"{H100} = 2"))
+    provider = rig.provider
+    trainer, sampler = make_reference(), make_reference("dep")
+    try:
+        provider.submit(make_submission(trainer, accelerator_count=2))
+        wait_ready(provider, trainer)
+        environment = json.loads((rig.directory(trainer) / files.RECORDS / "environ.json").read_text())
+        assert environment["CUDA_VISIBLE_DEVICES"] == "4,5"
+        provider.samplers.start(SamplerSubmission(sampler, make_sampler_spec("dep"), "sls-token"))
+        planned = files.read_json(
+            provider.root / "samplers" / "jobs" / "team-a" / "dep" / "attempts" / "1" / files.PLAN
+        )
+        assert planned and planned["trainer_variables"]["CUDA_VISIBLE_DEVICES"] == ""
+        told = '{"counts": [], "longest": 0, "tokens": len(os.environ["CUDA_VISIBLE_DEVICES"])}'
+        count = rig.behaviour.parent / "trainer" / "count.py"
+        count.write_text(f"import json, os\nprint(json.dumps({told}))\n")
+        (tmp_path / "rows.jsonl").touch()
+        assert provider.count_tokens(make_spec().base_model, tmp_path / "rows.jsonl").tokens == 0
     finally:
         rig.end()
 

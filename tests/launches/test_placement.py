@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +16,16 @@ from accounts.models import Account, User
 from accounts.roles import Role
 from catalog.models import ShapeVersion
 from catalog.places import plain_spec
+from connections.capacities import stored_capacity
 from connections.kinds import SLURM
 from connections.models import Connection
+from connections.providers.base import Capacity, GpuPool
 from connections.states import ConnectionState
-from launches import placement
+from launches import companions, placement
 from launches.models import Launch
+from tests.connections.local_rig import make_rig
 from tests.connections.remote import RemoteEngine, make_connection
+from tests.connections.rig import make_spec
 from tests.launches.makers import make_launch, make_tiny_version
 from tests.makers import make_account, make_member, make_version, sign_in
 from wire.errors import FailedPrecondition, InvalidArgument
@@ -49,6 +55,19 @@ def test_the_first_in_order_that_may_run_it_takes_it(far: Connection, tiny: Shap
 
 def test_what_this_machine_cannot_run_goes_where_there_are_gpus(far: Connection, local: Account) -> None:
     assert place(make_version(gpus=8)) == "far"
+
+
+def test_gpus_without_a_type_are_counted_as_those_that_a_set_gets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = replace(make_rig(tmp_path, hosted=False).provider, gpus="NVIDIA_H100_80GB = 2")
+    monkeypatch.setattr(companions, "open_provider", lambda _: provider)
+    monkeypatch.setattr(companions, "samplers_at", lambda _: None)
+    monkeypatch.setattr(companions, "reasons_against", lambda *_: ())
+    connection = Connection(capacity=stored_capacity(Capacity((GpuPool("NVIDIA_H100_80GB", 2, 2),))))
+    spec = make_spec(accelerator_count=2)
+    told = companions.reasons_against_set(connection, spec, companions.Companions(spec))
+    assert told == ("Together they need 4 GPUs of type NVIDIA_H100_80GB; it has 2.",)
 
 
 def test_the_users_choice_counts(far: Connection, tiny: ShapeVersion) -> None:

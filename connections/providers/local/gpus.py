@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,11 @@ def slots_taken(directory: Path) -> int:
     return spec_of(directory).trainer_nodes
 
 
+def gpus_needed(directory: Path) -> int:
+    """By the attempt, in all. Errors: as `spec_of`."""
+    return spec_of(directory).trainer_gpus
+
+
 @dataclass(frozen=True)
 class Gpus:
     """So many of one type, numbered as the driver does; none where the connection says nothing."""
@@ -59,10 +65,6 @@ class Gpus:
         held = {gpu for directory in started for gpu in (files.read_json(directory / files.PLAN) or {}).get(HELD, ())}
         return [gpu for gpu in range(self.count) if gpu not in held]
 
-    def suffice(self, queue: Queue) -> Callable[[Path], bool]:
-        """Whether there are as many free as an attempt needs, or all that there are."""
-        return lambda directory: len(self.free(queue)) >= min(spec_of(directory).trainer_gpus, self.count)
-
     def reasons_against(self, spec: TrainerSpec) -> Iterator[str]:
         """Why the spec never gets its GPUs here; nothing of one that needs none."""
         if spec.hide_specs:
@@ -81,5 +83,10 @@ class Gpus:
             yield f"It needs {quantity(spec.trainer_gpus, 'GPU')} in all; this machine has {self.count} {self.kind}."
 
     def variables(self, given: list[int]) -> dict[str, str]:
-        """What lets a trainer see those that it got and no others; nothing where there are none to give."""
-        return {VISIBLE: ",".join(map(str, given))} if self.count else {}
+        """What lets a process see those that it got and no others; nothing where there are none to give.
+
+        Where we are shown some of the machine's alone, their numbers are places among these.
+        """
+        shown = [name.strip() for name in os.environ.get(VISIBLE, "").split(",") if name.strip()]
+        names = [shown[gpu] if gpu < len(shown) else str(gpu) for gpu in given]
+        return {VISIBLE: ",".join(names)} if self.count else {}

@@ -19,6 +19,7 @@ from typing import Any
 from connections.providers.base import Rejected, Retryable
 from connections.providers.local import plan, processes
 from connections.providers.local.capability import ModelPlaces, linked_folders, model_directory
+from connections.providers.local.gpus import Gpus
 from connections.providers.local.limits import Limits
 from connections.providers.local.users import LENT, JobUsers
 from connections.providers.trainer_files import files, reading, records
@@ -30,7 +31,10 @@ LONGEST_LINE = 4096
 
 @dataclass(frozen=True)
 class LentProcess:
-    """What such a process on this machine needs; `turn` is held while a user is chosen for it."""
+    """What such a process on this machine needs; `turn` is held while a user is chosen for it.
+
+    `gpus` are those that trainers share: it sees none of them.
+    """
 
     root: Path
     places: ModelPlaces
@@ -39,6 +43,7 @@ class LentProcess:
     trainer_package: Path
     environment: Path
     limits: Limits
+    gpus: Gpus
 
     @contextmanager
     def ended(
@@ -102,6 +107,7 @@ class LentProcess:
             reached=(self.root, self.places.made, *self.users.needed, *linked),
             program=f"{self.trainer_package.name}.{program}",
         )
+        commands["trainer_variables"] |= self.gpus.variables([])
         return commands | {"folders": [str(directory)]}
 
 

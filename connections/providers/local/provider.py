@@ -40,7 +40,7 @@ from connections.providers.local.asking import HostClient, Part, settings_of
 from connections.providers.local.attempts import LocalAttempts
 from connections.providers.local.counting import count_tokens
 from connections.providers.local.datasets import LocalDatasets, let_read
-from connections.providers.local.gpus import HELD, Gpus, slots_taken, spec_of
+from connections.providers.local.gpus import HELD, Gpus, gpus_needed, slots_taken, spec_of
 from connections.providers.local.lent import LentProcess
 from connections.providers.local.limits import Limits
 from connections.providers.local.merging import merge
@@ -113,6 +113,7 @@ class LocalProvider:
             faults=_faults,
             package=self.trainer_package.parent / "sampler",
             environment=self.environment,
+            gpus=self._gpus,
             limits=self.limits,
             grace_seconds=self.grace_seconds,
             ask=partial(self._ask, Part.SAMPLERS),
@@ -342,7 +343,13 @@ class LocalProvider:
         match part:
             case Part.TRAINERS:
                 return Slots(
-                    self._queue, self.slots, self._begin, self._shortage, slots_taken, self._gpus.suffice(self._queue)
+                    self._queue,
+                    self.slots,
+                    self._begin,
+                    self._shortage,
+                    slots_taken,
+                    gpus_needed,
+                    lambda: len(self._gpus.free(self._queue)),
                 )
             case Part.SAMPLERS:
                 return self.samplers.owned
@@ -355,7 +362,14 @@ class LocalProvider:
     @property
     def _lent(self) -> LentProcess:
         return LentProcess(
-            self.root, self._models, self._users, self._queue.turn, self.trainer_package, self.environment, self.limits
+            self.root,
+            self._models,
+            self._users,
+            self._queue.turn,
+            self.trainer_package,
+            self.environment,
+            self.limits,
+            self._gpus,
         )
 
     @property

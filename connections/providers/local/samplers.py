@@ -15,6 +15,7 @@ from typing import Any
 
 from connections.providers.base import Observation, Reference
 from connections.providers.local import capability, plan, processes
+from connections.providers.local.gpus import Gpus
 from connections.providers.local.part import OWN, LocalPart
 from connections.providers.local.users import SAMPLERS, JobUser
 from connections.providers.local.wording import said_of
@@ -37,11 +38,15 @@ LOADED = "loaded.json"
 
 @dataclass(frozen=True, kw_only=True)
 class LocalSamplers(LocalPart):
-    """Those of deployments, which listen on `bind`; `package` is the directory of the package `sampler`."""
+    """Those of deployments, which listen on `bind`; `package` is the directory of the package `sampler`.
+
+    `gpus` are those that trainers share: samplers see none of them.
+    """
 
     bind: str
     places: capability.ModelPlaces
     environment: Path
+    gpus: Gpus
 
     def fits(self, spec: SamplerSpec, replicas: int) -> Sequence[str]:
         """Why they cannot run here; empty where they can."""
@@ -155,6 +160,7 @@ class LocalSamplers(LocalPart):
             ),
             program=self.package.name,
         )
+        commands["trainer_variables"] |= self.gpus.variables([])
         files.write_json(directory / files.PLAN, commands | {"folders": [str(directory)]})
         return processes.start_wrapper(directory, plan.wrapper_environment(os.environ))
 

@@ -38,8 +38,8 @@ class AttemptStage(Enum):
 class Slots:
     """Those of one queue: `count` slots are filled where `shortage` says "", and `start` starts the wrapper of one.
 
-    `taken_by` says how many slots one takes. Of whom more are taken than there are runs alone. `has_all`
-    says whether all else is free that one needs.
+    `taken_by` says how many slots one takes. Of whom more are taken than there are runs alone. `gpus_needed` says how
+    many GPUs one needs besides, and `gpus_free` how many are free.
     """
 
     queue: Queue
@@ -47,7 +47,8 @@ class Slots:
     start: Callable[[Path], int]
     shortage: Callable[[], str] = str
     taken_by: Callable[[Path], int] = lambda _: 1
-    has_all: Callable[[Path], bool] = lambda _: True
+    gpus_needed: Callable[[Path], int] = lambda _: 0
+    gpus_free: Callable[[], int] = int
 
     def advance(self, held_up: str = "") -> QueueState:
         """Settle what died, ask those to end whose end is wanted, start what has a slot, and say how the rest stands.
@@ -66,13 +67,17 @@ class Slots:
         waiting = [reference for reference, stage in stages.items() if stage is AttemptStage.WAITING]
         running = [reference for reference, stage in stages.items() if stage is AttemptStage.LIVE]
         free = self.count - sum(map(self.takes, running))
+        gpus_awaited = False
         for reference in tuple(waiting):
             takes = self.takes(reference)
             if free < takes or held_up:
                 break
             try:
-                if not self.has_all(self.queue.directory(reference)):
-                    break
+                if needed := self.gpus_needed(self.queue.directory(reference)):
+                    # Those without GPUs pass one that waits for some; others with GPUs do not, or a wide one starves.
+                    gpus_awaited = gpus_awaited or self.gpus_free() < needed
+                    if gpus_awaited:
+                        continue
                 self._start(self.queue.directory(reference))
             except (OSError, Retryable) as error:
                 log.warning("could not start %s: %s", reference, error)
