@@ -98,4 +98,4 @@ def _plan(config: TrainerConfig, directory: Path, device: torch.device, in_bfloa
     )
     if chosen.total > free:
         log.warning("that is more than there is: shorten the context, train a LoRA adapter, or %s", _LARGER.lower())
-    return Plan(chosen, checkpointing, tokens, peak_bytes(device))
+    return Plan(chosen, checkpointing, tokens, peak_bytes(device), chosen.total <= free)

@@ -9,8 +9,9 @@ so is what a pass keeps for its gradients, by letting the model's own code run t
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -65,13 +66,14 @@ class MemoryPlan:
 class Plan:
     """What is planned for passes of so many tokens, and whether layers are computed again for it.
 
-    before: bytes that were taken already.
+    before: bytes that were taken already; fits: whether what was free is as much as is planned.
     """
 
     memory: MemoryPlan
     checkpointing: bool
     tokens: int
     before: int
+    fits: bool = True
 
 
 def size_of(value: float) -> str:
@@ -183,9 +185,24 @@ def available_bytes(device: torch.device) -> int:
         return torch.cuda.mem_get_info(device)[0] + kept
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+        there = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+        return min(there, _left_of_limits())
     except (OSError, StopIteration, ValueError):
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _left_of_limits(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
+    """What control groups (version 2) leave, as those of containers and Slurm; caches of files give way."""
+    left = sys.maxsize
+    with suppress(OSError):
+        group = root / own.read_text().rpartition("0::")[2].strip().lstrip("/")
+        for folder in (group, *group.parents):
+            with suppress(OSError, ValueError):  # no limit there is the word "max"
+                most, taken = (int((folder / f"memory.{name}").read_text()) for name in ("max", "current"))
+                lines = (folder / "memory.stat").read_text().splitlines()
+                caches = next((int(line.split()[1]) for line in lines if line.startswith("inactive_file ")), 0)
+                left = min(left, most - taken + caches)
+    return max(0, left)
 
 
 def peak_bytes(device: torch.device) -> int:

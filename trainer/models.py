@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -124,7 +124,10 @@ class ModelHost:
         self.directory = directory
         self._unused = self._load_base()
         with self.in_precision():
-            self.facts = base_facts(self._unused, self.compute)
+            found = base_facts(self._unused, self.compute)
+        # All ranks have to divide what they are sent alike.
+        why = next(filter(None, self._group.gather(found.padded)), "")
+        self.facts = replace(found, padded=why)
         self._rest(self._unused)
         return self.facts
 
@@ -249,7 +252,8 @@ class ModelHost:
             return f"This trainer holds {MODELS_AT_ONCE} models that are trained already."
         free = available_bytes(self.device) - sum(model.promised_bytes for model in trained)
         free += sum(self._models[name].held_bytes for name in without)
-        if trained and self.plan is not None:  # the first one may try, for a plan is no more than that
+        # The first one may try, for a plan is no more than that; and where it was too much already, it says nothing.
+        if trained and self.plan is not None and self.plan.fits:
             free -= self.plan.memory.passes
         if not needed or needed <= free:
             return ""

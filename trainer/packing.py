@@ -43,6 +43,8 @@ def attend(
     """
     if cu_seq_lens_q is None or attention_mask is not None:
         raise ValueError("its layers do not tell their attention where sequences begin")
+    if sliding_window is None and _sees_less(module):
+        raise ValueError("its layers do not tell their attention how far it sees")
     if unknown := [name for name in _NOT_TAKEN if more.get(name) is not None]:
         raise ValueError(f"its attention has {unknown[0]}")
     cuda = query.device.type == "cuda"
@@ -63,6 +65,14 @@ def attend(
         for part in parts
     ]
     return torch.cat([part for part, _ in found_parts], 1), None
+
+
+def _sees_less(module: Any) -> bool:
+    """Whether a token may not see all before it in this layer, or whether that is not known."""
+    kinds = getattr(module.config, "layer_types", None)
+    if kinds:
+        return bool(kinds[module.layer_idx] != "full_attention")
+    return any(getattr(module.config, name, None) is not None for name in ("sliding_window", "attention_chunk_size"))
 
 
 def _window(length: int, size: int | None, device: torch.device) -> Tensor | None:

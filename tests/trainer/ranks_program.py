@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from bodies import forward_body, make_datum, step_body
-from transformers import AutoModelForCausalLM
+from transformers import AttentionInterface, AutoModelForCausalLM
 
+from trainer import packing
 from trainer.checkpoints import Checkpoints
 from trainer.config import parse_config
 from trainer.errors import OperationError
@@ -33,6 +35,7 @@ SEQUENCES = [[1 + (7 * row + place) % 500 for place in range(length)] for row, l
 KINDS: dict[str, dict[str, Any]] = {
     "lora": {"trainer_mode": "LORA_TRAINER", "lora_rank": 8, "model": "dense"},
     "experts": {"trainer_mode": "POLICY_TRAINER", "model": "experts"},
+    "padded": {"trainer_mode": "POLICY_TRAINER", "model": "dense", "attention": "fails"},
     "bfloat16": {"trainer_mode": "POLICY_TRAINER", "model": "dense", "precision": "bfloat16"},
 }
 
@@ -69,9 +72,24 @@ def plain_steps(directory: Path, steps: int) -> list[list[float]]:
     return found
 
 
+@contextmanager
+def failing_attention() -> Iterator[None]:
+    """That of sequences in one row ends a pass halfway, as where a model asks for what it has not."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise ValueError("not here")
+
+    AttentionInterface.register(packing.NAME, fail)
+    try:
+        yield
+    finally:
+        AttentionInterface.register(packing.NAME, packing.attend)
+
+
 def train(group: Any, folder: Path, kind: str, more: dict[str, Any]) -> dict[str, Any]:
     """Losses and norms of three steps; then those of one more, after what was saved there was loaded."""
     jobs, directory = folder / "jobs", folder / more.pop("model")
+    attention = failing_attention if more.pop("attention", "") else nullcontext
     config = parse_config(
         {
             "directory": str(folder), "checkpoints": str(jobs / f"{kind}-{group.size}" / "checkpoints"),
@@ -81,7 +99,8 @@ def train(group: Any, folder: Path, kind: str, more: dict[str, Any]) -> dict[str
     )  # fmt: skip
     saved = [path.name for path in jobs.glob(f"{kind}-*") if (path / "checkpoints" / "third").exists()]
     checkpoints = Checkpoints(config.checkpoints, config.jobs_root, config.job)
-    parts, _ = load_parts(config, checkpoints, Sessions(), group)
+    with attention():
+        parts, _ = load_parts(config, checkpoints, Sessions(), group)
 
     def call(operation: str, body: dict[str, Any]) -> dict[str, Any]:
         answer = run_operation(operation, parts, PARSERS[operation](body))

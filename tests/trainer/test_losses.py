@@ -161,6 +161,8 @@ def test_micro_batches_hold_each_sequence_once_and_stay_within_the_limit(lengths
             if padded:
                 assert len(batch) == 1 or longest * len(batch) <= 4096
                 assert longest <= max(128, 2 * shortest)
+    for batch in micro_batches(lengths, False, 2000):
+        assert len(batch) == 1 or lengths[batch[0]] * len(batch) * 2000 <= 16 * 4096
 
 
 @pytest.mark.parametrize("width", [None, 3])

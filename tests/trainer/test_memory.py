@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +13,7 @@ from bodies import BASE_MODEL, forward_body, make_datum, step_body
 from processes import RunningTrainer, Starter
 from transformers import AutoModelForCausalLM, Gemma2Config, Gemma2ForCausalLM
 
-from trainer import models
+from trainer import memory, models
 from trainer.config import parse_config
 from trainer.errors import NoSpaceError, OperationError, OutOfStepError
 from trainer.logprobs import comes_apart, halves
@@ -100,13 +101,24 @@ def test_another_model_needs_room(directory: Path, tmp_path: Path, monkeypatch: 
     request = parse_create_model({"session_id": "s", "base_model": BASE_MODEL})
     monkeypatch.setattr(models, "available_bytes", lambda _device: 7 * size)
     host.create(request)  # 3 of them beyond its weights, which are loaded
-    host.plan = Plan(MemoryPlan(0, 0, 0, activations=size, logits=0), checkpointing=False, tokens=1, before=0)
+    plan = Plan(MemoryPlan(0, 0, 0, activations=size, logits=0), checkpointing=False, tokens=1, before=0)
+    host.plan = plan
     with pytest.raises(OperationError, match="beside what passes take"):
         host.create(request)
-    host.plan = None
+    host.plan = replace(plan, fits=False)  # then it said nothing from the beginning
     host.create(request)
     with pytest.raises(OperationError, match=r"Another model takes \d+ MiB, and \d+ MiB of the memory are free"):
         host.create(request)
+
+
+def test_a_limit_of_the_container_is_one_of_memory(tmp_path: Path) -> None:
+    (tmp_path / "own").write_text("0::/outer/inner\n")
+    (tmp_path / "outer" / "inner").mkdir(parents=True)
+    for name, content in (("max", "1000"), ("current", "900"), ("stat", "anon 700\ninactive_file 50\n")):
+        (tmp_path / "outer" / f"memory.{name}").write_text(content)
+    assert memory._left_of_limits(tmp_path, tmp_path / "own") == 150
+    (tmp_path / "outer" / "memory.max").write_text("max\n")
+    assert memory._left_of_limits(tmp_path, tmp_path / "own") > 2**60
 
 
 def test_memory_that_runs_out_is_told_with_part_and_remedy() -> None:

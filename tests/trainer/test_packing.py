@@ -16,6 +16,8 @@ from transformers import (
     LlamaForCausalLM,
     MambaConfig,
     MambaForCausalLM,
+    Qwen2MoeConfig,
+    Qwen2MoeForCausalLM,
     Qwen3Config,
     Qwen3ForCausalLM,
     Qwen3MoeConfig,
@@ -74,3 +76,9 @@ def test_a_model_that_cannot_is_padded_and_says_why() -> None:
     assert why_padded(capped, torch.device("cpu")) == "its attention has softcap"
     recurrent = MambaForCausalLM(MambaConfig(vocab_size=64, hidden_size=16, num_hidden_layers=1, state_size=4)).eval()
     assert why_padded(recurrent, torch.device("cpu"))
+
+
+def test_a_window_that_layers_do_not_tell_of_is_not_lost() -> None:
+    windowed = {"sliding_window": 5, "use_sliding_window": True, "max_window_layers": 2}
+    silent = Qwen2MoeForCausalLM(Qwen2MoeConfig(**SIZES, **EXPERTS, **windowed)).eval()
+    assert why_padded(silent, torch.device("cpu")) == "its layers do not tell their attention how far it sees"

@@ -81,7 +81,9 @@ def of_several(size: int, folder: Path) -> dict[str, Any]:
     return ranks_program.read(folder, size)
 
 
-@pytest.mark.parametrize(("kind", "near"), [("lora", FLOAT32), ("experts", FLOAT32), ("bfloat16", BFLOAT16)])
+@pytest.mark.parametrize(
+    ("kind", "near"), [("lora", FLOAT32), ("experts", FLOAT32), ("padded", FLOAT32), ("bfloat16", BFLOAT16)]
+)
 def test_several_ranks_do_as_one(found: dict[str, Any], kind: str, near: dict[str, float]) -> None:
     """Three steps, a fourth, and the fourth once more after what as many ranks or fewer saved, and one after four."""
     one, again = found[1][kind], found["again"][kind]

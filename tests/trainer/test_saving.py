@@ -90,7 +90,9 @@ def test_training_goes_on_while_a_checkpoint_is_written_as_it_was(held: Held) ->
     assert [held.step(model) for _ in range(3)] == pytest.approx(losses, rel=1e-6), "the same again"
 
 
-def test_what_cannot_be_written_is_told_and_training_went_on(held: Held) -> None:
+def test_what_cannot_be_written_is_told_and_training_went_on(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    copies, copied = [], Snapshot.copied
+    monkeypatch.setattr(Snapshot, "copied", lambda self: copies.append(copied(self)) or copies[-1])
     model = created(held)
     held.failure = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     saved = held.submit("save_weights", {"model_id": model, "path": "none"})
@@ -98,6 +100,7 @@ def test_what_cannot_be_written_is_told_and_training_went_on(held: Held) -> None
     held.open.set()
     with pytest.raises(NoSpaceError, match="No space left on device"):
         saved.result(PATIENCE)
+    assert {each.untyped_storage().nbytes() for each in copies[0].weights.values()} == {0}, "memory is given back"
     held.failure = None
     assert held.call("save_weights", {"model_id": model, "path": "none"})["path"] == "none"
 
@@ -111,3 +114,13 @@ def test_where_a_copy_has_no_room_training_waits(held: Held, monkeypatch: pytest
     assert held.reached.wait(PATIENCE) and not step.done()
     held.open.set()
     assert saved.result(PATIENCE)["path"] == "slow" and step.result(PATIENCE)
+
+
+def test_a_copy_that_a_limit_refuses_is_done_without(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Snapshot) -> Snapshot:
+        raise MemoryError
+
+    model = created(held)
+    monkeypatch.setattr(Snapshot, "copied", refuse)
+    held.open.set()
+    assert held.call("save_weights", {"model_id": model, "path": "slow"})["path"] == "slow"

@@ -52,7 +52,8 @@ def run_pass(parts: Parts, request: Pass) -> dict[str, Any]:
     started = time.monotonic()
     own: dict[int, SequenceResult] = {}
     with parts.host.active(model) as module, attention_of(parts, module):
-        for places in own_batches([len(datum.tokens) for datum in request.data], parts):
+        width = max((datum.width or 1 for datum in request.data), default=1)
+        for places in own_batches([len(datum.tokens) for datum in request.data], parts, width):
             batch = [request.data[place] for place in places]
             if batch:
                 own.update(zip(places, _run_batch(parts, model, module, batch, request), strict=True))
@@ -74,11 +75,13 @@ def run_pass(parts: Parts, request: Pass) -> dict[str, Any]:
     }
 
 
-def own_batches(lengths: Sequence[int], parts: Parts) -> Iterator[list[int]]:
-    """The micro-batches of this rank: as many as every other has, so some may be empty."""
+def own_batches(lengths: Sequence[int], parts: Parts, width: int = 1) -> Iterator[list[int]]:
+    """The micro-batches of this rank: as many as every other has, so some may be empty; width: targets a token."""
     group, padded = parts.group, bool(parts.host.facts.padded)
     shares = shares_of(lengths, group.size)
-    batches = [list(micro_batches([lengths[place] for place in share], padded)) if share else [] for share in shares]
+    batches = [
+        list(micro_batches([lengths[place] for place in share], padded, width)) if share else [] for share in shares
+    ]
     for number in range(max(map(len, batches))):
         some = batches[group.rank][number : number + 1]
         yield [shares[group.rank][place] for batch in some for place in batch]
@@ -97,7 +100,7 @@ def shares_of(lengths: Sequence[int], size: int) -> list[list[int]]:
     return shares
 
 
-def micro_batches(lengths: Sequence[int], padded: bool) -> Iterator[list[int]]:
+def micro_batches(lengths: Sequence[int], padded: bool, width: int = 1) -> Iterator[list[int]]:
     """Put sequences together: places in `lengths`, the longest first.
 
     A batch has at most MICRO_BATCH_TOKENS tokens, or one sequence. Where they are padded that counts, too, and where
@@ -111,7 +114,7 @@ def micro_batches(lengths: Sequence[int], padded: bool) -> Iterator[list[int]]:
         if padded:
             is_full = area > MICRO_BATCH_TOKENS or longest > max(SHORT_TOKENS, 2 * lengths[place])
         else:
-            is_full = bool(batch) and (tokens + lengths[place] > MICRO_BATCH_TOKENS or area > TABLE_TOKENS)
+            is_full = bool(batch) and (tokens + lengths[place] > MICRO_BATCH_TOKENS or area * width > TABLE_TOKENS)
         if is_full:
             yield batch
             batch, tokens = [], 0

@@ -44,6 +44,11 @@ class Snapshot:
         """The same in the memory of the machine, whatever becomes of the model from here on."""
         return replace(self, weights=_copied(self.weights), optimizer=_copied(self.optimizer))
 
+    def forget(self) -> None:
+        """Give a copy's memory back, whoever still refers to it: an error keeps all that it came through."""
+        for each in _tensors([self.weights, self.optimizer]):
+            local(each).untyped_storage().resize_(0)
+
     def write(self, directory: Path, group: Group) -> str:
         """Write it, while the other ranks write theirs; answers the precision of the weights. Errors: OSError."""
         if self.in_parts:

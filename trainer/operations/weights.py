@@ -35,6 +35,7 @@ from trainer.operations.snapshot import (
     STEPS,
     WEIGHT_PARTS,
     WEIGHTS,
+    Snapshot,
     is_in_parts,
     optimizer_tensors,
     snapshot_of,
@@ -63,24 +64,46 @@ def save_weights(parts: Parts, request: SaveWeights) -> Answer | Later:
     """
     model = _trained(parts, request.model_id, "saved")
     parts.saving.wait()
-    snapshot = snapshot_of(parts, model)
-    if waits := parts.group.either(ROOM * snapshot.size_bytes > available_bytes(torch.device("cpu"))):
-        log.info("training waits for this checkpoint: there is no room for a copy (%s)", size_of(snapshot.size_bytes))
-    else:
-        snapshot = snapshot.copied()
+    now = snapshot_of(parts, model)
+    copy = _copy(parts, now)
+    snapshot = copy or now
+    if waits := parts.group.either(copy is None):
+        log.info("training waits for this checkpoint: there is no room for a copy (%s)", size_of(now.size_bytes))
     group = parts.saving.group
     store = _saver(parts, parts.checkpoints, model, request)
 
     def save() -> Answer:
-        if snapshot.in_parts:
-            info = _save_together(group, store, lambda directory: snapshot.write(directory, group))
-        else:
-            info = group.agree(lambda: store(lambda directory: snapshot.write(directory, group)))
+        if parts.host.device.type == "cuda":
+            torch.cuda.set_device(parts.host.device)  # each thread has one of its own
+        try:
+            if snapshot.in_parts:
+                info = _save_together(group, store, lambda directory: snapshot.write(directory, group))
+            else:
+                info = group.agree(lambda: store(lambda directory: snapshot.write(directory, group)))
+        finally:
+            if copy is not None and copy is not now:
+                copy.forget()
         log.info("saved checkpoint %s: step %d, %s bytes", info.name, info.step, f"{info.size_bytes:,}")
         return {"type": "save_weights", "path": info.name}
 
     later = parts.saving.start(save)
     return later.answer.result() if waits else later
+
+
+def _copy(parts: Parts, snapshot: Snapshot) -> Snapshot | None:
+    """What is written while training goes on; None where there is no room for that.
+
+    Of what is whole on every rank only the first writes, so the others copy nothing.
+    """
+    if parts.group.rank and not snapshot.in_parts:
+        return snapshot
+    at_once = parts.config.processes if snapshot.in_parts else 1  # all ranks of a machine copy theirs
+    if ROOM * at_once * snapshot.size_bytes > available_bytes(torch.device("cpu")):
+        return None
+    try:
+        return snapshot.copied()
+    except (MemoryError, RuntimeError):  # a limit that nothing told of
+        return None
 
 
 def save_for_sampler(parts: Parts, request: SaveForSampler) -> dict[str, Any]:
