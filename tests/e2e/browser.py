@@ -20,7 +20,8 @@ class Browser:
     def __init__(self, server: SlipwayServer, client: httpx.Client | None = None) -> None:
         """`client` reaches the server another way than by its own address."""
         self.client = client or httpx.Client(base_url=server.url, headers={"Referer": server.url}, timeout=60)
-        self.post("/sign-in", "/sign-in", login=server.username, password=server.password)
+        answer = self.post("/sign-in", "/sign-in", login=server.username, password=server.password)
+        assert answer.is_redirect, (answer.status_code, answer.text)
 
     def read(self, path: str) -> str:
         """A page's HTML."""

@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -90,6 +90,16 @@ def running(command: list[str], folder: Path, front: Front) -> Iterator[None]:
         process.wait(30)
 
 
+@contextmanager
+def closed(count: int) -> Iterator[list[str]]:
+    """Addresses where nobody listens, nor may: else another test's Slipway might be asked there."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        yield [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+
+
 @pytest.fixture(scope="module")
 def public_port() -> int:
     return free_port()
@@ -115,8 +125,8 @@ def proxy(request: pytest.FixtureRequest) -> Callable[..., list[str]]:
 @pytest.fixture
 def front(proxy: Callable[..., list[str]], server: SlipwayServer, public_port: int, tmp_path: Path) -> Iterator[Front]:
     made = Front(public_port, make_certificate(NAME, tmp_path))
-    addresses = [server.url.removeprefix("http://"), *(f"127.0.0.1:{free_port()}" for _ in range(3))]
-    with running(proxy(tmp_path, made.port, made.certificate, addresses), tmp_path, made):
+    up = server.url.removeprefix("http://")
+    with closed(3) as down, running(proxy(tmp_path, made.port, made.certificate, [up, *down]), tmp_path, made):
         yield made
 
 
@@ -163,11 +173,14 @@ def test_a_replica_that_is_up_is_asked_at_once_wherever_others_are_not(
 ) -> None:
     """As in a rolling upgrade: nobody listened where the new ones are, until just before the old ones are gone."""
     made = Front(free_port(), make_certificate(NAME, tmp_path))
-    ports = [free_port() for _ in range(4)]
-    addresses = [f"127.0.0.1:{port}" for port in ports]
-    with running(proxy(tmp_path, made.port, made.certificate, addresses), tmp_path, made), made.client() as client:
+    later = free_port()
+    with (
+        closed(3) as down,
+        running(proxy(tmp_path, made.port, made.certificate, [*down, f"127.0.0.1:{later}"]), tmp_path, made),
+        made.client() as client,
+    ):
         assert client.get("/").status_code in (502, 503)
-        with HTTPServer(("127.0.0.1", ports[-1]), Replica) as replica:
+        with HTTPServer(("127.0.0.1", later), Replica) as replica:
             thread = threading.Thread(target=replica.serve_forever)
             thread.start()
             try:
