@@ -61,7 +61,8 @@ class SteadyCaller:
 class TrainingLoop:
     """A loop that trains `job` through the proxy as the SDK does: it tries again for as long as a trainer may be there.
 
-    `steps` were answered, and what to go on from is saved every fifty; `over` says why no more are, once that is so.
+    `steps` were answered, and what to go on from is saved every `SAVES_EVERY`; `over` says why no more are,
+    once that is so.
     """
 
     def __init__(self, url: str, key: str, job: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from connections.providers.base import Recipe
 from connections.providers.spec import TrainerMode, TrainerSpec
+from connections.providers.trainer_files.recipes import fitting
 
 OF_SAMPLES = frozenset({"samples", "sample_tokens"})
 """Parameters of what is made inside our own trainer alone."""
@@ -27,15 +28,14 @@ def recipes_beside(spec: TrainerSpec, ours: Sequence[Recipe]) -> Beside:
     is_lora = spec.trainer_mode is TrainerMode.LORA_TRAINER
     if spec.trainer_mode is TrainerMode.FORWARD_ONLY or (is_lora and spec.lora_rank == 0):
         return Beside()
-    return Beside(tuple(_offered(ours, is_lora=is_lora)), " ".join(_words(is_lora=is_lora)))
+    own = [fitting(recipe, spec.trainer_mode) for recipe in ours]
+    return Beside(tuple(_offered(own, is_lora=is_lora)), " ".join(_words(is_lora=is_lora)))
 
 
 def _offered(ours: Sequence[Recipe], *, is_lora: bool) -> Iterator[Recipe]:
     for recipe in ours:
         if is_lora or recipe.name not in NEEDS_ADAPTER:
-            kept = tuple(
-                one for one in recipe.parameters if one.name not in OF_SAMPLES and (is_lora or not one.of_adapter)
-            )
+            kept = tuple(one for one in recipe.parameters if one.name not in OF_SAMPLES)
             yield replace(recipe, parameters=kept, beside=True)
 
 

@@ -77,10 +77,10 @@ def run_pass(parts: Parts, request: Pass) -> dict[str, Any]:
 
 def own_batches(lengths: Sequence[int], parts: Parts, width: int = 1) -> Iterator[list[int]]:
     """The micro-batches of this rank: as many as every other has, so some may be empty; width: targets a token."""
-    group, padded = parts.group, bool(parts.host.facts.padded)
+    group, is_padded = parts.group, bool(parts.host.facts.padded)
     shares = shares_of(lengths, group.size)
     batches = [
-        list(micro_batches([lengths[place] for place in share], padded, width)) if share else [] for share in shares
+        list(micro_batches([lengths[place] for place in share], is_padded, width)) if share else [] for share in shares
     ]
     for number in range(max(map(len, batches))):
         some = batches[group.rank][number : number + 1]
@@ -100,7 +100,7 @@ def shares_of(lengths: Sequence[int], size: int) -> list[list[int]]:
     return shares
 
 
-def micro_batches(lengths: Sequence[int], padded: bool, width: int = 1) -> Iterator[list[int]]:
+def micro_batches(lengths: Sequence[int], is_padded: bool, width: int = 1) -> Iterator[list[int]]:
     """Put sequences together: places in `lengths`, the longest first.
 
     A batch has at most MICRO_BATCH_TOKENS tokens, or one sequence. Where they are padded that counts, too, and where
@@ -111,7 +111,7 @@ def micro_batches(lengths: Sequence[int], padded: bool, width: int = 1) -> Itera
     tokens = 0
     for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
         longest, area = (lengths[batch[0]], lengths[batch[0]] * (len(batch) + 1)) if batch else (0, 0)
-        if padded:
+        if is_padded:
             is_full = area > MICRO_BATCH_TOKENS or longest > max(SHORT_TOKENS, 2 * lengths[place])
         else:
             is_full = bool(batch) and (tokens + lengths[place] > MICRO_BATCH_TOKENS or area * width > TABLE_TOKENS)

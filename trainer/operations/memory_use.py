@@ -42,13 +42,9 @@ def note_memory(parts: Parts) -> tuple[int, int | None]:
             ),
         }
         kept["passes"] = max(0, peak - plan.before - sum(kept.values()))
-        planned = {
-            "parameters": plan.memory.parameters,
-            "gradients": plan.memory.gradients,
-            "optimizer": plan.memory.optimizer,
-            "passes": plan.memory.activations + plan.memory.logits + plan.memory.gathered,
-        }
-        told = ", ".join(f"{part} {size_of(kept[part])} of {size_of(planned[part])}" for part in kept)
+        told = ", ".join(
+            f"{part} {size_of(own)} of {size_of(getattr(plan.memory, part))}" for part, own in kept.items()
+        )
         log.info(
             "memory measured of planned: %s of %s: %s; passes of up to %d tokens were planned",
             size_of(peak - plan.before), size_of(plan.memory.total), told, plan.tokens,
