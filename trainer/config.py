@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.errors import ConfigError
+from trainer.ranks.mesh import PLAIN, Scheme
 from trainer.recipes import declared
 
 POLICY, LORA, FORWARD_ONLY = "POLICY_TRAINER", "LORA_TRAINER", "FORWARD_ONLY"
@@ -38,6 +39,8 @@ class TrainerConfig:
                          in any case; None: bfloat16 on GPUs, else float32
     nodes, processes     of how many nodes it has one process for each of so many GPUs, over which parameters are
                          sharded; on each node it is started once, with its number in SLURM_NODEID
+    tensor_parallelism, context_parallelism, expert_parallelism  over how many of these processes each layer is divided,
+                         the tokens of each sequence, and whole experts (trainer/ranks/mesh.py)
     inactivity_timeout_s seconds without a call (probes excepted) after which the process stops itself
     port                 0: any free one; endpoint.json says which
     resume_from          checkpoint of this job from which the recipe goes on
@@ -67,6 +70,9 @@ class TrainerConfig:
     precision: str | None = None
     nodes: int = 1
     processes: int = 1
+    tensor_parallelism: int = 1
+    context_parallelism: int = 1
+    expert_parallelism: int = 1
     recipe: str = "none"
     recipe_steps: int = 60
     inactivity_timeout_s: float = 3600
@@ -85,6 +91,10 @@ class TrainerConfig:
     @property
     def adapter(self) -> str | None:
         return self.start_from if self.start_from and self.start_from.startswith("accounts/") else None
+
+    @property
+    def scheme(self) -> Scheme:
+        return Scheme(self.tensor_parallelism, self.context_parallelism, self.expert_parallelism)
 
 
 _PATHS = (
@@ -106,6 +116,9 @@ _INTEGERS = {
     "port": (0, 65535),
     "nodes": (1, 10_000),
     "processes": (1, 64),
+    "tensor_parallelism": (1, 64),
+    "context_parallelism": (1, 64),
+    "expert_parallelism": (1, 1024),
     "start_step": (0, 2**31 - 1),
     "extra_steps": (0, 100_000_000),
 }
@@ -147,11 +160,22 @@ def parse_config(raw: Mapping[str, Any]) -> TrainerConfig:
     config = TrainerConfig(**{name: _value(name, value) for name, value in raw.items()})
     if config.trainer_mode == LORA and config.lora_rank < 1:
         raise ConfigError("lora_rank must be at least 1 for a LORA_TRAINER.")
+    _check_scheme(config)
     if config.recipe in declared.NAMES:
         if config.dataset is None:
             raise ConfigError(f"dataset is missing: recipe {config.recipe} trains on one.")
         declared.read_parameters(config.recipe, config.parameters)
     return config
+
+
+def _check_scheme(config: TrainerConfig) -> None:
+    """Its degrees have to divide the processes that there are."""
+    ranks, scheme = config.nodes * config.processes, config.scheme
+    if scheme != PLAIN:
+        raise ConfigError(f"A sharding scheme of {scheme} is not made yet.")
+    for each in (scheme.sharers, scheme.experts):
+        if ranks % each:
+            raise ConfigError(f"A sharding scheme of {scheme} needs a multiple of {each} processes; there are {ranks}.")
 
 
 def _is_needed(known: Field[Any]) -> bool:

@@ -91,7 +91,9 @@ class Runtime:
     def _meet(self) -> Group:
         from trainer.ranks.group import ALONE, Ranks  # noqa: PLC0415  # see _load
 
-        return ALONE if self._place.size == 1 else Ranks(self._place, self._roll.meeting)
+        if self._place.size == 1:
+            return ALONE
+        return Ranks(self._place, self._roll.meeting, self.config.scheme)
 
     def _lead(self, group: Group, run: Runner) -> Runner:
         """Have each operation run on every rank. Where this one cannot go on, the others wait for ever: all end."""

@@ -21,6 +21,7 @@ from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3MoeConfig, Qwen3Moe
 from trainer.config import parse_config
 from trainer.errors import ConfigError, OperationError
 from trainer.models import ModelHost
+from trainer.ranks.mesh import Mesh, Scheme
 from trainer.ranks.places import NODE_VARIABLE, RANK_VARIABLE, find_place
 from trainer.ranks.roll import Roll, is_lost_connection
 from trainer.sessions import Sessions
@@ -213,6 +214,17 @@ def test_the_others_end_with_rank_0(session_root: Path) -> None:
 def test_what_says_no_more_than_that_another_rank_is_gone(said: str, is_lost: bool) -> None:
     assert is_lost_connection(RuntimeError(said)) is is_lost
     assert not is_lost_connection(ValueError(said))
+
+
+def test_ranks_that_share_sequences_are_neighbours() -> None:
+    ranks = [Mesh(rank, 8, Scheme(tensor=2, context=2)) for rank in range(8)]
+    assert [(each.data, each.context, each.tensor) for each in ranks[:5]] == [
+        (0, 0, 0), (0, 0, 1), (0, 1, 0), (0, 1, 1), (1, 0, 0),
+    ]  # fmt: skip
+    assert ranks[0].shape == (2, 2, 2) and ranks[0].fsdp_size == 4
+    assert [list(each.sharers) for each in ranks[3:5]] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert [each.rank for each in ranks if each.speaks] == [0, 4]
+    assert Mesh(3, 4) == Mesh(3, 4, Scheme()) and Mesh(3, 4).data == 3 and Mesh(3, 4).speaks
 
 
 def test_each_process_knows_its_place() -> None:

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy, normalize
 from trainer.config import FORWARD_ONLY
 from trainer.embeddings import CONTRASTIVE, EMBEDDING, GRADIENTS, EmbeddingPass
 from trainer.errors import OperationError
-from trainer.operations.forward import NOTHING, as_tensor, check_sequences, own_batches
+from trainer.operations.forward import NOTHING, as_tensor, check_sequences, gathered, own_batches
 from trainer.operations.hidden import attention_of, hidden_states
 from trainer.operations.parts import Parts
 from trainer.operations.totals import Totals, accumulate, record_forward, why_frozen
@@ -38,7 +38,7 @@ def run_embeddings(parts: Parts, request: EmbeddingPass) -> dict[str, Any]:
                 for batch, vectors in _vectors(parts, module, request)
                 for place, vector in zip(batch, vectors, strict=False)
             }
-            found = {place: vector for some in parts.group.gather(own) for place, vector in some.items()}
+            found = gathered(own, parts)
             vectors = torch.stack([found[place] for place in range(len(request.data))]).to(parts.host.device)
         vectors.requires_grad_(request.backward)
         outputs, metrics = _outputs(request, vectors)

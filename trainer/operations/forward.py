@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from trainer.operations.totals import Totals, accumulate, record_forward, why_fr
 from trainer.passes import TARGETS, Pass
 from trainer.sequences import IGNORED, Datum
 
+T = TypeVar("T")
 MICRO_BATCH_TOKENS = 4096
 TABLE_TOKENS = 16 * MICRO_BATCH_TOKENS
 SHORT_TOKENS = 128
@@ -59,7 +60,7 @@ def run_pass(parts: Parts, request: Pass) -> dict[str, Any]:
                 own.update(zip(places, _run_batch(parts, model, module, batch, request), strict=True))
             else:
                 _run_batch(parts, model, module, [NOTHING], replace(request, loss_fn="cross_entropy", settings={}))
-    found = {place: result for some in parts.group.gather(own) for place, result in some.items()}
+    found = gathered(own, parts)
     results = [found[place] for place in range(len(request.data))]
     totals = _totals(request, results, time.monotonic() - started)
     if request.backward:
@@ -75,20 +76,29 @@ def run_pass(parts: Parts, request: Pass) -> dict[str, Any]:
     }
 
 
+def gathered(own: dict[int, T], parts: Parts) -> dict[int, T]:
+    """What came of each sequence, by its place, of all ranks; those that share sequences have the same, whole."""
+    told = parts.group.gather(own if parts.group.mesh.speaks else {})
+    return {place: result for some in told for place, result in some.items()}
+
+
 def own_batches(lengths: Sequence[int], parts: Parts, width: int = 1) -> Iterator[list[int]]:
-    """The micro-batches of this rank: as many as every other has, so some may be empty; width: targets a token."""
-    group, is_padded = parts.group, bool(parts.host.facts.padded)
-    shares = shares_of(lengths, group.size)
+    """The micro-batches of this rank: as many as every other has, so some may be empty; width: targets a token.
+
+    Ranks that share sequences get the same.
+    """
+    mesh, is_padded = parts.group.mesh, bool(parts.host.facts.padded)
+    shares = shares_of(lengths, mesh.data_size)
     batches = [
         list(micro_batches([lengths[place] for place in share], is_padded, width)) if share else [] for share in shares
     ]
     for number in range(max(map(len, batches))):
-        some = batches[group.rank][number : number + 1]
-        yield [shares[group.rank][place] for batch in some for place in batch]
+        some = batches[mesh.data][number : number + 1]
+        yield [shares[mesh.data][place] for batch in some for place in batch]
 
 
 def shares_of(lengths: Sequence[int], size: int) -> list[list[int]]:
-    """Places in `lengths` for each of so many ranks: the longest first, each to whoever has the fewest tokens."""
+    """Places in `lengths` for each of so many groups: the longest first, each to whichever has the fewest tokens."""
     if size == 1:
         return [list(range(len(lengths)))]
     shares: list[list[int]] = [[] for _ in range(size)]

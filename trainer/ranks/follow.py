@@ -61,7 +61,7 @@ class Follower:
 
         config = self._config
         try:
-            group = Ranks(self._place, self._roll.meeting)
+            group = Ranks(self._place, self._roll.meeting, config.scheme)
             checkpoints = Checkpoints(config.checkpoints, config.jobs_root, config.job)
             parts, _ = load_parts(config, checkpoints, Sessions(), group)
             while True:

@@ -18,8 +18,10 @@ from typing import Any, Protocol, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from trainer.errors import OperationError
+from trainer.ranks.mesh import DIMENSIONS, PLAIN, Mesh, Scheme
 from trainer.ranks.places import RankPlace
 
 T = TypeVar("T")
@@ -32,6 +34,7 @@ class Group(Protocol):
 
     rank: int
     size: int
+    mesh: Mesh
 
     def agree(self, make: Callable[[], T]) -> T:
         """What rank 0 makes, on every rank; an OperationError that it raises is raised on every rank."""
@@ -52,11 +55,18 @@ class Group(Protocol):
     def process_group(self) -> dist.ProcessGroup | None:
         """By which they talk."""
 
+    def along(self, dimension: str) -> DeviceMesh:
+        """This rank and those that differ from it in that dimension of the mesh alone, for what models compute.
+
+        All ranks have to ask for it; of one process there is none.
+        """
+
 
 class Alone:
     """The one process of a trainer that has no other."""
 
     rank, size = 0, 1
+    mesh = Mesh()
 
     def agree(self, make: Callable[[], T]) -> T:
         return make()
@@ -77,6 +87,9 @@ class Alone:
     def process_group(self) -> None:
         return None
 
+    def along(self, dimension: str) -> DeviceMesh:
+        raise ValueError(f"one process has no others along {dimension}")
+
 
 ALONE = Alone()
 
@@ -84,9 +97,11 @@ ALONE = Alone()
 class Ranks:
     """One process of several."""
 
-    def __init__(self, place: RankPlace, meeting: Path) -> None:
+    def __init__(self, place: RankPlace, meeting: Path, scheme: Scheme = PLAIN) -> None:
         """Find the others. It returns once all are there."""
         self.rank, self.size = place.rank, place.size
+        self.mesh = Mesh(place.rank, place.size, scheme)
+        self._devices: DeviceMesh | None = None
         # The libraries' own names; transformers reads them when it loads a model in parts.
         os.environ.update(RANK=str(place.rank), WORLD_SIZE=str(place.size), LOCAL_RANK=str(place.on_node))
         if place.nodes == 1:  # nothing of it leaves the machine then
@@ -134,6 +149,12 @@ class Ranks:
     @property
     def process_group(self) -> dist.ProcessGroup:
         return self._talk
+
+    def along(self, dimension: str) -> DeviceMesh:
+        if self._devices is None:
+            kind = "cuda" if torch.cuda.is_available() else "cpu"
+            self._devices = init_device_mesh(kind, self.mesh.shape, mesh_dim_names=DIMENSIONS)
+        return self._devices[dimension]
 
 
 def _new_group() -> dist.ProcessGroup:
