@@ -15,6 +15,7 @@ from embedded.foreground import run_in_foreground
 from embedded.home import ROOT, Home, temporary_home
 from embedded.postgres import find_binaries
 from embedded.proxies import find_or_install_proxies
+from embedded.redis import find_or_install_redis
 from embedded.servers import start_servers
 from embedded.services import environment, programs_path
 from embedded.slurm import find_or_install_slurm
@@ -40,6 +41,10 @@ NO_SSHD = (
 NO_PROXIES = (
     "NO PROXIES: the tests of deploy/proxy were skipped, because nginx or Caddy is missing and could not be "
     "installed.\nInstall nginx-light and caddy to run them; they start their own on 127.0.0.1."
+)
+NO_REDIS = (
+    "NO REDIS: the tests of Redis as the broker were skipped, because there is none and it could not be installed.\n"
+    "Install redis-server to run them; they start their own on 127.0.0.1."
 )
 DEMANDING = "SLIPWAY_TEST_EVERYTHING"
 """Set, no test may be skipped because a program is missing: how .ci/run calls."""
@@ -84,7 +89,7 @@ def run(arguments: list[str]) -> int:
     console = Console()
     browser = find_or_install_browser(console)
     slurm, sshd = find_or_install_slurm(console), find_or_install_sshd(console)
-    proxies = find_or_install_proxies(console)
+    proxies, redis = find_or_install_proxies(console), find_or_install_redis(console)
     demanding = bool(os.environ.get(DEMANDING))
     os.environ["SLIPWAY_ENV_DIR"] = str(environments.folder())
     forget_settings()
@@ -100,7 +105,7 @@ def run(arguments: list[str]) -> int:
             code = run_in_foreground(argv, env=env, cwd=ROOT)
         finally:
             servers.stop(time.monotonic() + 3)
-    said = ((browser, NO_BROWSER), (slurm, NO_SLURM), (sshd, NO_SSHD), (proxies, NO_PROXIES))
+    said = ((browser, NO_BROWSER), (slurm, NO_SLURM), (sshd, NO_SSHD), (proxies, NO_PROXIES), (redis, NO_REDIS))
     for words in [words for found, words in said if not found]:
         console.say(f"\n{words}")
-    return code or int(demanding and not (slurm and sshd and proxies))
+    return code or int(demanding and not (slurm and sshd and proxies and redis))
