@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.errors import ConfigError
-from trainer.ranks.mesh import PLAIN, Scheme
+from trainer.ranks.mesh import Scheme
 from trainer.recipes import declared
 
 POLICY, LORA, FORWARD_ONLY = "POLICY_TRAINER", "LORA_TRAINER", "FORWARD_ONLY"
@@ -171,7 +171,7 @@ def parse_config(raw: Mapping[str, Any]) -> TrainerConfig:
 def _check_scheme(config: TrainerConfig) -> None:
     """Its degrees have to divide the processes that there are."""
     ranks, scheme = config.nodes * config.processes, config.scheme
-    if scheme != PLAIN:
+    if scheme.context > 1:
         raise ConfigError(f"A sharding scheme of {scheme} is not made yet.")
     for each in (scheme.sharers, scheme.experts):
         if ranks % each:

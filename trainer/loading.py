@@ -79,6 +79,7 @@ def _plan(config: TrainerConfig, directory: Path, device: torch.device, in_bfloa
             tokens=tokens,
             checkpointing=checkpointing,
             ranks=config.nodes * config.processes,
+            scheme=config.scheme,
             in_bfloat16=in_bfloat16,
         )
 

@@ -8,6 +8,7 @@ so is what a pass keeps for its gradients, by letting the model's own code run t
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from trainer.errors import OperationError
 from trainer.logprobs import LOGITS_BYTES, halves
 from trainer.metrics import process_peak_bytes
+from trainer.ranks.mesh import PLAIN, Scheme
 
 FLOAT = 4
 BFLOAT16_BYTES = 2
@@ -30,6 +32,8 @@ TRAINED_COPIES = 4
 """Of each trained parameter: its value, its gradient, and the two moments of AdamW."""
 LOGITS_COPIES = 4
 """Of the logits that there are at a time: their own, their float32, and what two steps of the gradient make."""
+_DIVIDED = ("num_attention_heads", "num_key_value_heads", "intermediate_size")
+"""What tensor parallelism divides, as configurations call it."""
 _PROBE = 32
 """Tokens of the passes that activations are counted by."""
 
@@ -90,9 +94,10 @@ def plan_memory(
     tokens: int,
     checkpointing: bool,
     ranks: int = 1,
+    scheme: Scheme = PLAIN,
     in_bfloat16: bool = False,
 ) -> MemoryPlan:
-    """What a model of that directory takes with `tokens` in a pass of a rank, of so many.
+    """What a model of that directory takes with `tokens` in a pass of a rank, of so many in such a scheme.
 
     whole: all its parameters are trained; backward: passes have gradients; as_saved: its weights stay in the precision
     of its files, else they are float32. An adapter's own parameters are left out. Raises OSError or ValueError where
@@ -100,32 +105,55 @@ def plan_memory(
     """
     config = AutoConfig.from_pretrained(directory, local_files_only=True)
     weight_bytes = config.dtype.itemsize if as_saved and config.dtype else FLOAT
-    with torch.device("meta"):
-        module = AutoModelForCausalLM.from_config(config).eval()
-    if in_bfloat16:
-        module = module.to(torch.bfloat16)
-    if checkpointing:
-        checkpoint_layers(module)
+    module = _empty(config, in_bfloat16)
     parameters = _count(module)
     own = -(-parameters // ranks)
     moved = own * FLOAT if whole else 0
     logits = LOGITS_COPIES * LOGITS_BYTES
-    activations = _activations(module, checkpointing) * tokens if backward else 0
+    activations = 0
+    if backward:
+        part = _empty(_divided(config, scheme.tensor), in_bfloat16)
+        if checkpointing:
+            checkpoint_layers(part)
+        activations = _activations(part, checkpointing) * tokens
     if ranks > 1:  # with their gradients, which are given away once a layer is done
-        gathered = _gathered(module) * (BFLOAT16_BYTES if in_bfloat16 else FLOAT) * (2 if whole else 1)
+        gathered = _gathered(module, scheme) * (BFLOAT16_BYTES if in_bfloat16 else FLOAT) * (2 if whole else 1)
     else:  # autocast keeps what it has cast until a pass is over
         gathered = parameters * BFLOAT16_BYTES if in_bfloat16 and weight_bytes == FLOAT else 0
     return MemoryPlan(own * weight_bytes, moved, 2 * moved, activations, logits, gathered)
 
 
-def _count(module: torch.nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
+def _empty(config: Any, in_bfloat16: bool) -> Any:
+    """The model of a configuration, without content."""
+    with torch.device("meta"):
+        module = AutoModelForCausalLM.from_config(config).eval()
+    return module.to(torch.bfloat16) if in_bfloat16 else module
 
 
-def _gathered(module: torch.nn.Module) -> int:
+def _divided(config: Any, degree: int) -> Any:
+    """The configuration of a model whose layers make what a rank makes of those of this one."""
+    part = copy.deepcopy(config)
+    text = part.get_text_config()
+    if getattr(text, "head_dim", None) is None:  # else it would be of the heads that are left
+        text.head_dim = text.hidden_size // text.num_attention_heads
+    for name in _DIVIDED if degree > 1 else ():
+        if isinstance(whole := getattr(text, name, None), int):
+            setattr(text, name, max(1, whole // degree))
+    return part
+
+
+def _count(module: torch.nn.Module, scheme: Scheme = PLAIN) -> int:
+    """Parameters of a rank of such a scheme, of which it has nothing else."""
+    return sum(
+        parameter.numel() // (scheme.experts if "experts." in name else scheme.tensor)
+        for name, parameter in module.named_parameters()
+    )
+
+
+def _gathered(module: torch.nn.Module, scheme: Scheme) -> int:
     """Parameters outside of layers, and those of the two largest layers."""
-    layers = [_count(part) for part in module.modules() if isinstance(part, GradientCheckpointingLayer)]
-    return _count(module) - sum(layers) + sum(sorted(layers)[-2:])
+    layers = [_count(part, scheme) for part in module.modules() if isinstance(part, GradientCheckpointingLayer)]
+    return _count(module, scheme) - sum(layers) + sum(sorted(layers)[-2:])
 
 
 def checkpoint_layers(module: Any) -> None:

@@ -12,7 +12,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,14 +20,16 @@ from typing import Any, TypeVar
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
-from torch.distributed.tensor import DTensor
+from torch.distributed.fsdp import FSDPModule
 from transformers import AutoModelForCausalLM
 
 from trainer.config import BFLOAT16, FLOAT32, FORWARD_ONLY, POLICY, TrainerConfig
 from trainer.errors import OperationError
 from trainer.facts import BaseFacts, adapted_modules, base_facts
 from trainer.memory import FLOAT, TRAINED_COPIES, Plan, available_bytes, checkpoint_layers, size_of
+from trainer.ranks.adapted import as_if_whole, check_adapted, divide_adapter
 from trainer.ranks.group import ALONE, Group
+from trainer.ranks.norms import local
 from trainer.ranks.sharding import COMPUTE, load_sharded
 from trainer.sessions import Sessions
 from trainer.wire import CreateModel
@@ -160,8 +162,8 @@ class ModelHost:
 
     def _rest(self, module: Any) -> None:
         """A pass without gradients leaves what is outside of layers whole, and the next step would not reach that."""
-        if self._group.size > 1:
-            _causal(module).reshard()
+        if isinstance(causal := _causal(module), FSDPModule):
+            causal.reshard()
 
     @contextmanager
     def _switched_to(self, model: HeldModel) -> Iterator[Any]:
@@ -273,17 +275,20 @@ class ModelHost:
         return shared + each * request.rank * FLOAT * TRAINED_COPIES
 
     def _add_adapter(self, model: HeldModel, request: CreateModel) -> None:
+        places = adapted_modules(self.facts, request)
         config = LoraConfig(
-            r=request.rank,
-            lora_alpha=request.alpha,
-            lora_dropout=0.0,
-            target_modules=adapted_modules(self.facts, request),
-            task_type="CAUSAL_LM",
+            r=request.rank, lora_alpha=request.alpha, lora_dropout=0.0, target_modules=places, task_type="CAUSAL_LM"
         )
-        if isinstance(self._shared, PeftModel):
-            self._shared.add_adapter(model.id, config)
-        else:
-            self._shared = get_peft_model(self._shared, config, adapter_name=model.id)
+        is_divided = self._group.mesh.scheme.tensor > 1
+        if is_divided:
+            check_adapted(_causal(self._shared), places)
+        with as_if_whole(_causal(self._shared)) if is_divided else nullcontext():
+            if isinstance(self._shared, PeftModel):
+                self._shared.add_adapter(model.id, config)
+            else:
+                self._shared = get_peft_model(self._shared, config, adapter_name=model.id)
+        if is_divided:
+            divide_adapter(_causal(self._shared), model.id, self._group)
         self._shared.set_adapter(model.id)
         self._settle(self._shared)
         model.rank, model.alpha = request.rank, request.alpha
@@ -298,7 +303,7 @@ class ModelHost:
         trained = self._config.trainer_mode == POLICY
         dtype = torch.float32 if trained or self.device.type == "cpu" else "auto"
         if self._group.size > 1:
-            module = load_sharded(self.directory, self._group.size, dtype, in_bfloat16=self.in_bfloat16)
+            module = load_sharded(self.directory, self._group.mesh, dtype, in_bfloat16=self.in_bfloat16)
         else:
             module = AutoModelForCausalLM.from_pretrained(self.directory, local_files_only=True, dtype=dtype)
             module.to(self.device)
@@ -317,11 +322,6 @@ class ModelHost:
 def _causal(module: Any) -> Any:
     """The model of transformers, with the adapters that are in it."""
     return module.get_base_model() if isinstance(module, PeftModel) else module
-
-
-def local(parameter: torch.Tensor) -> torch.Tensor:
-    """What of a parameter lies on this rank."""
-    return parameter.to_local() if isinstance(parameter, DTensor) else parameter
 
 
 def default_precision(device: torch.device) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from bodies import forward_body, make_datum, step_body
+from torch.distributed.tensor import DTensor
 from transformers import AttentionInterface, AutoModelForCausalLM
 
 from trainer import packing
@@ -23,20 +24,36 @@ from trainer.checkpoints import Checkpoints
 from trainer.config import parse_config
 from trainer.errors import OperationError
 from trainer.loading import load_parts
+from trainer.operations.sample import SampleRequest
 from trainer.operations.table import run_operation
 from trainer.ranks import files
 from trainer.ranks.group import ALONE, Ranks
+from trainer.ranks.norms import local
 from trainer.ranks.places import RankPlace
 from trainer.service import PARSERS
 from trainer.sessions import Sessions
 
 BASE = "accounts/local/models/some"
 SEQUENCES = [[1 + (7 * row + place) % 500 for place in range(length)] for row, length in enumerate((40, 3, 17, 5, 60))]
+HELD = QUERIES, EXPERTS = ("model.layers.0.self_attn.q_proj.weight", "model.layers.0.mlp.experts.down_proj")
 KINDS: dict[str, dict[str, Any]] = {
     "lora": {"trainer_mode": "LORA_TRAINER", "lora_rank": 8, "model": "dense"},
     "experts": {"trainer_mode": "POLICY_TRAINER", "model": "experts"},
-    "padded": {"trainer_mode": "POLICY_TRAINER", "model": "dense", "attention": "fails"},
     "bfloat16": {"trainer_mode": "POLICY_TRAINER", "model": "dense", "precision": "bfloat16"},
+    "layers": {"trainer_mode": "POLICY_TRAINER", "model": "dense", "tensor_parallelism": 2},
+    "adapter": {"trainer_mode": "LORA_TRAINER", "lora_rank": 8, "model": "dense", "tensor_parallelism": 2},
+    "mixture": {
+        "trainer_mode": "POLICY_TRAINER",
+        "model": "experts",
+        "tensor_parallelism": 2,
+        "activation_checkpointing": True,
+    },
+    "dealt": {
+        "trainer_mode": "POLICY_TRAINER",
+        "model": "experts",
+        "expert_parallelism": 2,
+        "attention": "fails",
+    },
 }
 
 
@@ -94,11 +111,13 @@ def train(group: Any, folder: Path, kind: str, more: dict[str, Any]) -> dict[str
         {
             "directory": str(folder), "checkpoints": str(jobs / f"{kind}-{group.size}" / "checkpoints"),
             "jobs_root": str(jobs), "job": f"{kind}-{group.size}", "base_model": BASE, "model_cache": str(folder),
-            "model_directory": str(directory), "processes": group.size, **more,
+            "model_directory": str(directory), "processes": group.size, **(more if group.size > 1 else plain(more)),
         }
     )  # fmt: skip
     saved = [path.name for path in jobs.glob(f"{kind}-*") if (path / "checkpoints" / "third").exists()]
     checkpoints = Checkpoints(config.checkpoints, config.jobs_root, config.job)
+    if group.size > 1:
+        group = group.divided(config.scheme)
     with attention():
         parts, _ = load_parts(config, checkpoints, Sessions(), group)
 
@@ -107,24 +126,43 @@ def train(group: Any, folder: Path, kind: str, more: dict[str, Any]) -> dict[str
         return answer if isinstance(answer, dict) else {}  # it is still written, while what comes next is computed
 
     def step() -> tuple[float, float]:
-        body = forward_body(model, [make_datum(tokens) for tokens in SEQUENCES])
-        loss = call("forward_backward", body)["metrics"]["loss:sum"]
+        calls = (SEQUENCES[:2], SEQUENCES[2:])
+        bodies = [forward_body(model, [make_datum(tokens) for tokens in some]) for some in calls]
+        loss = sum(call("forward_backward", body)["metrics"]["loss:sum"] for body in bodies)
         norm = call("optim_step", step_body(model, grad_clip_norm=1.0))["metrics"]["grad_norm:mean"]
         return loss, norm
 
     lora = {"rank": config.lora_rank, "seed": 1}
     model = call("create_model", {"session_id": "s", "base_model": BASE, "lora_config": lora})["model_id"]
-    found: dict[str, Any] = {"steps": [step() for _ in range(3)]}
+    (base,) = parts.host.modules()
+    found: dict[str, Any] = {
+        "held": {name: held(each) for name, each in base.named_parameters() if name in HELD},
+        "steps": [step() for _ in range(3)],
+    }
     call("save_weights", {"model_id": model, "path": "third"})
     call("save_weights_for_sampler", {"model_id": model, "path": "third"})
-    if group.size > 1 and not config.lora_rank:
+    if group.size > 1 and kind in ("experts", "bfloat16"):
         parts.saving.wait()  # what comes next holds for all that this process writes
         found["refused"] = refused(group, lambda: call("save_weights_for_sampler", {"model_id": model, "path": "none"}))
     found["fourth"] = step()
+    told = call("forward", forward_body(model, [make_datum(each) for each in SEQUENCES], output="embedding"))
+    found["vectors"] = [each["embedding"]["data"] for each in told["loss_fn_outputs"]]
+    found["said"] = run_operation("sample", parts, SampleRequest(model, [SEQUENCES[1]], [], 4))
     for other in sorted({*saved, config.job}):
         call("load_weights", {"model_id": model, "path": f"cross_job://{other}/third", "optimizer": True})
         found[f"after {other}"] = step()
     return found
+
+
+def held(parameter: torch.Tensor) -> list[Any]:
+    """Along which dimensions it is divided, and what of it lies on this rank."""
+    names = parameter.device_mesh.mesh_dim_names if isinstance(parameter, DTensor) else None
+    return [list(names or ()), list(local(parameter).shape)]
+
+
+def plain(more: dict[str, Any]) -> dict[str, Any]:
+    """The same without a sharding scheme."""
+    return {name: value for name, value in more.items() if not name.endswith("parallelism")}
 
 
 def refused(group: Any, save: Callable[[], object]) -> str:

@@ -83,7 +83,16 @@ def of_several(size: int, folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "near"), [("lora", FLOAT32), ("experts", FLOAT32), ("padded", FLOAT32), ("bfloat16", BFLOAT16)]
+    ("kind", "near"),
+    [
+        ("lora", FLOAT32),
+        ("experts", FLOAT32),
+        ("bfloat16", BFLOAT16),
+        ("layers", FLOAT32),
+        ("adapter", FLOAT32),
+        ("mixture", FLOAT32),
+        ("dealt", FLOAT32),
+    ],
 )
 def test_several_ranks_do_as_one(found: dict[str, Any], kind: str, near: dict[str, float]) -> None:
     """Three steps, a fourth, and the fourth once more after what as many ranks or fewer saved, and one after four."""
@@ -96,6 +105,29 @@ def test_several_ranks_do_as_one(found: dict[str, Any], kind: str, near: dict[st
         after = [several[f"after {kind}-{saved}"] for saved in (1, 2, 4) if saved <= size]
         for each in (several["fourth"], *after, again[f"after {kind}-{size}"]):
             assert each == pytest.approx(one["fourth"], **near)
+        if near is FLOAT32:
+            for vector, other in zip(one["vectors"], several["vectors"], strict=True):
+                assert other == pytest.approx(vector, rel=1e-5, abs=1e-5)
+            assert several["said"] == one["said"]
+
+
+def test_each_rank_has_the_part_that_the_scheme_says(found: dict[str, Any]) -> None:
+    """Of 64 rows of the queries, and of 8 experts."""
+    queries, experts = ranks_program.QUERIES, ranks_program.EXPERTS
+    assert [found[2][kind]["held"][queries] for kind in ("experts", "layers")] == [
+        [["fsdp"], [32, 64]],
+        [["tp"], [32, 64]],
+    ]
+    assert [found[4][kind]["held"][queries] for kind in ("experts", "layers")] == [
+        [["fsdp"], [16, 64]],
+        [["fsdp", "tp"], [16, 64]],
+    ]
+    assert [found[2][kind]["held"][experts] for kind in ("experts", "mixture", "dealt")] == [
+        [["fsdp"], [4, 64, 32]],
+        [["ep"], [4, 64, 32]],
+        [["efsdp", "ep"], [4, 64, 32]],
+    ]
+    assert found[4]["dealt"]["held"][experts] == [["efsdp", "ep"], [2, 64, 32]]
 
 
 def test_bfloat16_is_near_float32(found: dict[str, Any], policy: RunningTrainer) -> None:
@@ -109,15 +141,17 @@ def test_bfloat16_is_near_float32(found: dict[str, Any], policy: RunningTrainer)
     assert {tensor.dtype for tensor in saved.values()} == {torch.float32}, "what is trained is not rounded"
 
 
-def test_what_two_ranks_export_is_what_one_does(found: dict[str, Any]) -> None:
-    for kind, name in (("lora", "adapter_model"), ("experts", "model")):
-        one, two = (
+def test_what_several_ranks_export_is_what_one_does(found: dict[str, Any]) -> None:
+    for kind in ("lora", "experts", "layers", "adapter", "mixture", "dealt"):
+        name = "adapter_model" if kind in ("lora", "adapter") else "model"
+        one, *several = (
             load_file(found["folder"] / "jobs" / f"{kind}-{n}" / "sampler" / "third" / f"{name}.safetensors")
-            for n in (1, 2)
+            for n in (1, 2, 4)
         )
-        assert two.keys() - one.keys() <= {"lm_head.weight"}, "which is the embedding of that model once more"
-        for key, tensor in one.items():
-            torch.testing.assert_close(two[key], tensor, atol=2e-5, rtol=1e-4)
+        for each in several:
+            assert each.keys() - one.keys() <= {"lm_head.weight"}, "which is the embedding of that model once more"
+            for key, tensor in one.items():
+                torch.testing.assert_close(each[key], tensor, atol=2e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["experts", "bfloat16"])

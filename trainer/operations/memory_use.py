@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import torch
 
 from trainer.memory import peak_bytes, size_of
-from trainer.models import local
 from trainer.operations.parts import Parts
+from trainer.ranks.norms import local
 
 log = logging.getLogger(__name__)
 

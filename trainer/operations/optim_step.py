@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from statistics import fmean
 from typing import Any
 
 import torch
-from torch.distributed.tensor import DTensor
 
 from trainer.errors import OperationError
 from trainer.losses import gradient_divisor
@@ -17,6 +17,7 @@ from trainer.models import Accumulated, HeldModel
 from trainer.operations.memory_use import note_memory
 from trainer.operations.parts import Parts
 from trainer.operations.totals import shown_loss
+from trainer.ranks.norms import local, total_norm
 from trainer.wire import OptimStep
 
 log = logging.getLogger(__name__)
@@ -71,20 +72,19 @@ def _scale_and_clip(parts: Parts, model: HeldModel, request: OptimStep) -> float
     if model.rank:
         _add_up(parts, model)
     gradients = [parameter.grad for parameter in model.parameters if parameter.grad is not None]
+    own = [local(gradient) for gradient in gradients]
     divisor = gradient_divisor(request.normalization, loss_tokens=total.loss_tokens, sequences=total.sequences)
-    torch._foreach_div_(gradients, divisor)
-    norm = torch.nn.utils.get_total_norm(gradients)
-    if isinstance(norm, DTensor):
-        norm = norm.full_tensor()
-    if not torch.isfinite(norm):
+    torch._foreach_div_(own, divisor)
+    norm = total_norm(gradients, parts.group)
+    if not math.isfinite(norm):
         model.drop_gradients()
         raise OperationError(
             "The gradients are not finite numbers and were dropped; no step was taken. Lower the learning rate."
         )
     # As torch.nn.utils.clip_grads_with_norm_ does it, which takes no parameters of which every rank has a part.
-    if request.grad_clip_norm > 0 and (share := request.grad_clip_norm / (float(norm) + 1e-6)) < 1:
-        torch._foreach_mul_(gradients, share)
-    return float(norm)
+    if request.grad_clip_norm > 0 and (share := request.grad_clip_norm / (norm + 1e-6)) < 1:
+        torch._foreach_mul_(own, share)
+    return norm
 
 
 def _add_up(parts: Parts, model: HeldModel) -> None:

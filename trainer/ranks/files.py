@@ -13,15 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.distributed.checkpoint import HuggingFaceStorageReader, HuggingFaceStorageWriter
 from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.tensor import DTensor
+from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 
 from trainer.ranks.group import Group
+from trainer.ranks.norms import local
 
 FILE_BYTES = 4 * 2**30
 """Of an exported model: of as much rank 0 has a copy beside its own part of the model."""
@@ -65,13 +68,13 @@ def read_whole(path: Path, module: Any, rank: int) -> None:
 
 def scatter(whole: Tensor | None, into: Tensor) -> None:
     """Give every rank its part of what rank 0 has whole."""
-    if not isinstance(into, DTensor):
-        assert whole is not None
-        into.detach().copy_(whole)
-        return
-    own = into.to_local()
+    own = local(into.detach())
     given = torch.empty(into.shape, dtype=into.dtype, device=own.device) if whole is None else whole.to(own)
-    own.detach().copy_(distribute_tensor(given, into.device_mesh, into.placements).to_local())
+    dist.broadcast(given, src=0)
+    if isinstance(into, DTensor):
+        sizes, starts = compute_local_shape_and_global_offset(into.shape, into.device_mesh, into.placements)
+        given = given[tuple(slice(start, start + size) for start, size in zip(starts, sizes, strict=True))]
+    own.copy_(given)
 
 
 def write_model_files(directory: Path, tensors: Mapping[str, Tensor], rank: int) -> None:

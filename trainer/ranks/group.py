@@ -146,6 +146,12 @@ class Ranks:
         other._talk = _new_group()
         return other
 
+    def divided(self, scheme: Scheme) -> Ranks:
+        """The same ranks, in the mesh of another scheme."""
+        other = copy.copy(self)
+        other.mesh, other._devices = Mesh(self.rank, self.size, scheme), None
+        return other
+
     @property
     def process_group(self) -> dist.ProcessGroup:
         return self._talk

@@ -1,0 +1,55 @@
+"""Why a model cannot be divided over ranks as a sharding scheme says, by what the library knows of its family."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trainer.ranks.mesh import Scheme
+
+_HEADS = ("num_attention_heads", "num_key_value_heads")
+_MIXED = ("packed_colwise", "packed_rowwise")
+"""Of these a rank has several pieces of a parameter, which torch's checkpoints take for one."""
+
+
+def why_not(model: Any, scheme: Scheme) -> str:
+    """In words; "" where it can. The model may be empty of content."""
+    return _of_layers(model, scheme.tensor) or _of_experts(model, scheme)
+
+
+def _of_layers(model: Any, degree: int) -> str:
+    kind, config = model.config.model_type, model.config.get_text_config()
+    if degree == 1:
+        return ""
+    if not model.config.base_model_tp_plan and not config.base_model_tp_plan:
+        return (
+            f"The library has no plan of how layers of {kind} are divided, so that tensor parallelism {degree} is not "
+            "possible. Use a shape without it."
+        )
+    for name in _HEADS:
+        if (count := getattr(config, name, None)) and count % degree:
+            return f"This {kind} has {count} {name}, which do not divide by tensor parallelism {degree}."
+    experts = [name for name, style in model.ep_plan.items() if style == "ep_dispatch_experts"]
+    mixed = [
+        name
+        for name, style in model.tp_plan.items()
+        if style in _MIXED and not any(name.startswith(f"{each}.") for each in experts)
+    ]
+    if mixed:
+        return f"A rank would have several pieces of {mixed[0]} of {kind} by tensor parallelism, which cannot be saved."
+    return ""
+
+
+def _of_experts(model: Any, scheme: Scheme) -> str:
+    kind = model.config.model_type
+    if not model.ep_plan:
+        if scheme.expert == 1:
+            return ""
+        return (
+            f"The library has no plan of how experts of {kind} are dealt out, so that expert parallelism "
+            f"{scheme.expert} is not possible. Use a shape without it."
+        )
+    experts = [part for name, part in model.named_modules() if name.endswith(".experts")]
+    counts = {part.num_experts for part in experts if hasattr(part, "num_experts")}
+    if wrong := next((count for count in sorted(counts) if count % scheme.experts), None):
+        return f"The {wrong} experts of a layer of this {kind} do not divide by {scheme.experts} ({scheme})."
+    return ""
