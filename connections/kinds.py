@@ -25,7 +25,7 @@ from connections.providers.slurm.client import SlurmClient
 from connections.providers.slurm.config import OVER_SSH, TUNNEL, SlurmConfig
 from connections.providers.slurm.login import wrong_private_key
 from connections.providers.slurm.provider import SlurmProvider
-from connections.providers.trainer_files.base_models import directories_in
+from connections.providers.trainer_files.base_models import directories_in, repositories_in
 from wire.errors import Violation
 
 
@@ -94,6 +94,8 @@ def _open_local(opening: Opening) -> Provider:
         host=config.host,
         models=settings.SLIPWAY_HOME / "models",
         mapped=directories_in(config.models),
+        hub={model: str(address) for model, address in repositories_in(config.models).items()},
+        hub_token=opening.secret,
         weights=settings.SLIPWAY_HOME / "weights",
         datasets=_datasets(),
         trainer_package=settings.BASE_DIR / "trainer",
@@ -175,6 +177,8 @@ KINDS: dict[str, Kind] = {
             help="Trainers run as processes of the machine that trainer-host runs on.",
             config=LocalConfig,
             open=_open_local,
+            secret_label="Hub token",  # noqa: S106  (what it is called)
+            secret_help="Where base models are downloaded: of an account that may read them; public ones need none.",  # noqa: S106
             one_only=True,
             closed_because=_local_is_off,
         ),

@@ -15,7 +15,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
-from ipaddress import ip_address
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +24,7 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 from obstore.fsspec import FsspecStore
 
 from wire.errors import Violation
+from wire.hosts import is_this_machine
 
 BUCKET = "s3://"
 CHUNK = 4 * 1024 * 1024
@@ -106,13 +106,7 @@ def _is_endpoint(url: str) -> bool:
     except ValueError:
         return False
     plain = not parts.query and not parts.fragment and parts.username is None and url.isascii() and url.isprintable()
-    return plain and bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and _is_here(host)))
-
-
-def _is_here(host: str) -> bool:
-    with suppress(ValueError):
-        return ip_address(host).is_loopback
-    return host == "localhost"
+    return plain and bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_this_machine(host)))
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def test_a_locked_setting_is_shown_with_its_variable_and_is_no_field(pages: Clie
 def test_where_base_models_lie_is_written_in_lines(pages: Client) -> None:
     assert "<textarea" in said(pages, "/connections/local/edit")
     answer = pages.post("/connections/local/edit", {"config.models": "accounts/x/models/y = here"})
-    assert answer.status_code == 422 and "is no whole path" in answer.content.decode()
+    assert answer.status_code == 422 and "is neither a whole path nor a repository" in answer.content.decode()
     assert pages.post("/connections/local/edit", {"config.models": "accounts/x/models/y = /srv/y"}).status_code == 303
     assert Connection.objects.get(name="local").config == {"models": "accounts/x/models/y = /srv/y"}
     part = pages.post("/connections/local/test", headers={"HX-Request": "true"}).content.decode()

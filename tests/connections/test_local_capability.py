@@ -9,10 +9,16 @@ from typing import Any
 
 import pytest
 
+from connections.providers.base import Rejected
 from connections.providers.local.capability import ModelPlaces, model_path
 from connections.providers.spec import TrainerMode
 from connections.providers.states import AttemptState, Reason
-from connections.providers.trainer_files.base_models import directories_in, read_directories
+from connections.providers.trainer_files.base_models import (
+    directories_in,
+    read_directories,
+    read_places,
+    repositories_in,
+)
 from connections.providers.trainer_files.config import RECIPE_STEPS, make_config
 from connections.providers.trainer_files.outcome import (
     CONTAINER_RESTARTED,
@@ -116,9 +122,49 @@ def test_a_public_model_runs_from_where_the_connection_says(local: LocalRig, tmp
     assert facts["accounts/x/models/y"] == "has no config.json at /y"
 
 
+def test_a_model_of_a_hub_runs_here_before_it_was_downloaded(local: LocalRig) -> None:
+    public, address = "accounts/fireworks/models/qwen3-8b", "https://hub.example/mirror/Qwen/Qwen3-8B"
+    kept = read_places(f"{public} = {address}/tree/v1\naccounts/x/models/y = /y\n")
+    assert kept == f"{public} = {address}@v1\naccounts/x/models/y = /y"
+    assert directories_in(kept) == {"accounts/x/models/y": Path("/y")}
+    (found,) = repositories_in(kept).values()
+    assert (found.endpoint, found.repository) == ("https://hub.example/mirror", "Qwen/Qwen3-8B")
+    provider = replace(local.provider, hub={public: f"{address}@v1"}, hub_token="secret")
+    assert provider.fits(make_spec(base_model=public)) == []
+    assert not provider.has_tokenizer(public) and provider.tokenizer(public) == {}
+    with pytest.raises(Rejected, match=f"its first launch downloads it from {address}@v1"):
+        provider.count_tokens(public, Path("/rows"))
+    assert dict(provider.identify().facts)[public] == f"the first launch of it downloads it from {address}@v1"
+    assert "secret" not in repr(provider)
+    folder = provider.root / "hub" / found.folder
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    assert provider.has_tokenizer(public)
+    assert dict(provider.identify().facts)[public] == f"from {address}@v1, at {folder}"
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("srv/y", "is neither a whole path nor a repository"),
+        ("https://hub.example/Qwen3-8B", "is neither a whole path nor a repository"),
+        ("https://me:secret@hub.example/Qwen/Qwen3-8B", "is neither a whole path nor a repository"),
+        ("https://hub.example/Qwen/Qwen3-8B?x=1", "is neither a whole path nor a repository"),
+        ("https://hub.example/Qwen/..@main", "is neither a whole path nor a repository"),
+        ("https://hub.example/Qwen/Qwen3-8B@../x", "is neither a whole path nor a repository"),
+        ("http://hub.example/Qwen/Qwen3-8B", "would be read on its way"),
+        ("https://a/b/c\naccounts/x/models/z = https://d/e/f", "are two hubs; a connection asks one"),
+    ],
+)
+def test_what_names_no_repository_of_one_hub_is_refused(place: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        read_places(f"accounts/x/models/y = {place}")
+
+
 @pytest.mark.parametrize(
     ("written", "words"),
     [
+        ("accounts/x/models/y = https://hub.example/Qwen/Qwen3-8B", "for trainers of this machine alone"),
         ("qwen3 = /srv", "is no line such as"),
         ("accounts/x/models/y", "is no line such as"),
         ("accounts/x/models/y = srv/y", "is no whole path"),

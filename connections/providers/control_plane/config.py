@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from connections.providers.catalogs import Following
 from connections.providers.configs import setting
+from wire.hosts import is_this_machine
 from wire.names import ID_RULE, is_id
 
 PUBLIC = "fireworks"
@@ -132,11 +132,3 @@ class ControlPlaneConfig:
         """By account here, the account there."""
         pairs = (pair.partition("=") for pair in self.accounts.split(", ") if pair)
         return {here: there for here, _, there in pairs}
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether the name is one of this machine's own, without asking anybody."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from connections.providers.base import Recipe
 from connections.providers.local.gpus import Gpus
+from connections.providers.local.hub import HubModels
 from connections.providers.local.users import closed_model
 from connections.providers.spec import TrainerSpec
 from connections.providers.trainer_files.base_models import is_model
@@ -24,12 +25,13 @@ ADAPTER_CONFIG = "adapter_config.json"
 class ModelPlaces:
     """Where base models lie: one's own in a folder, by id; others, by name, where the connection says.
 
-    `made` has those that accounts made, by account and id.
+    `made` has those that accounts made, by account and id; `hub` those that are downloaded once somebody needs them.
     """
 
     folder: Path
     made: Path
     mapped: Mapping[str, Path] = field(default_factory=dict)
+    hub: HubModels = field(default_factory=lambda: HubModels(Path()))
 
 
 def model_directory(places: ModelPlaces, base_model: str) -> Path | None:
@@ -42,6 +44,10 @@ def model_directory(places: ModelPlaces, base_model: str) -> Path | None:
         return None
     if path and is_model(path):
         return path
+    if address := places.hub.addresses.get(base_model):
+        raise FileNotFoundError(
+            f"The base model {base_model} is not on this machine yet: its first launch downloads it from {address}."
+        )
     if base_model in places.mapped:
         raise FileNotFoundError(
             f"The base model {base_model} is not where the connection says: a superuser has to put its Hugging Face "
@@ -57,8 +63,15 @@ def model_directory(places: ModelPlaces, base_model: str) -> Path | None:
     raise FileNotFoundError(f"The base model {base_model} is not on this machine: {remedy}.")
 
 
+def coming_directory(places: ModelPlaces, base_model: str) -> Path | None:
+    """The same of a model that may still have to be downloaded. Errors: as `model_directory`."""
+    return places.hub.folders.get(base_model) or model_directory(places, base_model)
+
+
 def model_path(places: ModelPlaces, base_model: str) -> Path | None:
     """Where the base model's directory lies or would lie; None for a demo model, and where there can be none."""
+    if base_model in places.hub.addresses:
+        return places.hub.folders[base_model]
     if base_model in places.mapped:
         return places.mapped[base_model]
     parsed = parse_model_name(base_model)
@@ -69,9 +82,17 @@ def model_path(places: ModelPlaces, base_model: str) -> Path | None:
     return made if account != ACCOUNT or made.is_dir() else places.folder / model
 
 
-def mapped_models(mapped: Mapping[str, Path], *, others: bool) -> list[tuple[str, str]]:
-    """By model that the connection maps, whether it is there; `others` says that trainers are other users than we."""
-    return [(model, _standing(directory, others=others)) for model, directory in mapped.items()]
+def mapped_models(places: ModelPlaces, *, others: bool) -> list[tuple[str, str]]:
+    """By model that the connection names, whether it is there; `others` says that trainers are other users than we."""
+    mapped = [(model, _standing(directory, others=others)) for model, directory in places.mapped.items()]
+    return [*mapped, *((model, _of_hub(places.hub, model)) for model in places.hub.addresses)]
+
+
+def _of_hub(hub: HubModels, model: str) -> str:
+    address, directory = hub.addresses[model], hub.folders[model]
+    if is_model(directory):
+        return f"from {address}, at {directory}"
+    return f"the first launch of it downloads it from {address}{'' if hub.token else ', without a token'}"
 
 
 def _standing(directory: Path, *, others: bool) -> str:
@@ -119,8 +140,14 @@ def reasons_against(
     if spec.adapter and not _is_adapter(places, spec.adapter):
         yield f"The adapter {spec.adapter} is not on this machine (any more): choose another one, or none."
     try:
-        directory = model_directory(places, spec.base_model)
-        if directory and places.made not in directory.parents and others() and (closed := closed_model(directory)):
+        directory = coming_directory(places, spec.base_model)
+        if (
+            directory
+            and is_model(directory)
+            and places.made not in directory.parents
+            and others()
+            and (closed := closed_model(directory))
+        ):
             words = "cannot be read by trainers, which are other users than Slipway itself here"
             yield f"The base model {spec.base_model} {words}: open {closed} to them (chmod o+rX)."
     except FileNotFoundError as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from connections.providers.configs import positive, setting
 from connections.providers.data_directories import data_directories_setting
 from connections.providers.local.gpus import EXAMPLE, read_gpus
-from connections.providers.trainer_files.base_models import directories_setting
+from connections.providers.trainer_files.base_models import places_setting
 
 
 @dataclass(frozen=True)
@@ -49,5 +49,5 @@ class LocalConfig:
         "The folder of the trainer's Python environment; trainer-env in SLIPWAY_HOME where empty.",
         variable="SLIPWAY_TRAINER_ENV",
     )
-    models: str = directories_setting("Where the weights of base models lie that are not in models/ of SLIPWAY_HOME")
+    models: str = places_setting("Where the weights of base models come from that are not in models/ of SLIPWAY_HOME")
     data_directories: str = data_directories_setting()

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from connections.providers.local.users import ROOT, UMASK, JobUser
+from connections.providers.local.wrapper import HUB_TOKEN_VARIABLE
 from connections.providers.trainer_files import files
 
 USER_NAME = "trainer"
@@ -59,16 +60,18 @@ def make_plan(
     reached: Iterable[Path],
     limits: Mapping[str, int],
     program: str = "",
+    download: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What the wrapper in `directory` runs, see wrapper.py. Without a user, because of the obstacle, it has ours.
 
     `reached` is what the user has to get to, `limits` is what limits.py says, `program` the module that runs
-    where it is another than the trainer's package itself.
+    where it is another than the trainer's package itself; `download` has the base model brought here before.
     """
     interpreter = trainer_environment / "bin" / "python"
     return {
         "prepare": [sys.executable, str(trainer_package / "prepare.py"), str(trainer_environment)],
-        "prepare_only": sorted(name for name in environment if _is_for_preparation(name)),
+        "download": list(download),
+        "prepare_only": sorted({HUB_TOKEN_VARIABLE, *filter(_is_for_preparation, environment)}),
         "trainer": [str(interpreter), "-m", program or trainer_package.name, str(directory / files.CONFIG)],
         "cwd": str(trainer_package.parent),
         "grace_seconds": grace_seconds,

@@ -41,6 +41,7 @@ from connections.providers.local.attempts import LocalAttempts
 from connections.providers.local.counting import count_tokens
 from connections.providers.local.datasets import LocalDatasets, let_read
 from connections.providers.local.gpus import HELD, Gpus, gpus_needed, slots_taken, spec_of
+from connections.providers.local.hub import HubModels
 from connections.providers.local.lent import LentProcess
 from connections.providers.local.limits import Limits
 from connections.providers.local.merging import merge
@@ -53,6 +54,7 @@ from connections.providers.spec import TrainerSpec
 from connections.providers.submissions import KeptSubmission
 from connections.providers.trainer_files import files, recipes, tokenizers
 from connections.providers.trainer_files.config import make_config
+from connections.providers.trainer_files.hub_addresses import HubAddress
 from connections.providers.trainer_files.job_folders import JobFolders
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -66,6 +68,7 @@ class LocalProvider:
     bind, host       the address that trainers listen on, and the host under which others reach them
     models           Hugging Face directories of base models, by model id
     mapped           those of other base models, by name, as the connection says
+    hub, hub_token   where further ones are downloaded from, by name, and what that needs to be shown
     weights          those of the models that accounts made, by account and model id
     trainer_package  the directory of the package `trainer`
     environment      the trainer's Python environment, made by the first launch
@@ -93,6 +96,8 @@ class LocalProvider:
     least_free_bytes: int = 0
     grace_seconds: float = 3.0
     mapped: Mapping[str, Path] = field(default_factory=dict)
+    hub: Mapping[str, str] = field(default_factory=dict)
+    hub_token: str = field(default="", repr=False)
     sampler_slots: int = 1
     gpus: str = ""
     datasets: Path = Path("/nonexistent")
@@ -116,6 +121,7 @@ class LocalProvider:
             gpus=self._gpus,
             limits=self.limits,
             grace_seconds=self.grace_seconds,
+            least_free_bytes=self.least_free_bytes,
             ask=partial(self._ask, Part.SAMPLERS),
         )
 
@@ -139,7 +145,9 @@ class LocalProvider:
 
     @property
     def _models(self) -> capability.ModelPlaces:
-        return capability.ModelPlaces(self.models, self.weights, self.mapped)
+        addresses = {model: HubAddress.read(address) for model, address in self.hub.items()}
+        hub = HubModels(self.root, addresses, self.hub_token)
+        return capability.ModelPlaces(self.models, self.weights, self.mapped, hub)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -159,7 +167,7 @@ class LocalProvider:
         """The machine. Errors: `Retryable`."""
         with _faults():
             others = self._users.obstacle()
-            models = capability.mapped_models(self.mapped, others=not others)
+            models = capability.mapped_models(self._models, others=not others)
         machine = ("Machine", socket.gethostname())
         return Identity((machine, ("Trainers run as", others or "a user of their own each"), *models))
 
@@ -431,6 +439,10 @@ class LocalProvider:
             resume_from=self._folders.newest_checkpoint(directory),
         )
         files.write_json(directory / files.CONFIG, config)
+        hub = self._models.hub
+        download = hub.command(
+            spec.base_model, directory, self.environment, self.trainer_package, self.least_free_bytes
+        )
         commands = plan.make_plan(
             os.environ,
             directory,
@@ -440,6 +452,7 @@ class LocalProvider:
             user,
             obstacle,
             limits=self.limits.in_force(self.root),
+            download=download,
             reached=(
                 self.root,
                 shared,
@@ -453,7 +466,7 @@ class LocalProvider:
         if user:
             files.make_directory(directory / files.HOME)
             self._users.prepare(directory, user)
-        return processes.start_wrapper(directory, plan.wrapper_environment(os.environ))
+        return processes.start_wrapper(directory, plan.wrapper_environment(os.environ) | hub.variables(download))
 
 
 def trainer_folders(root: Path) -> JobFolders:

@@ -47,6 +47,7 @@ class LocalSamplers(LocalPart):
     places: capability.ModelPlaces
     environment: Path
     gpus: Gpus
+    least_free_bytes: int = 0
 
     def fits(self, spec: SamplerSpec, replicas: int) -> Sequence[str]:
         """Why they cannot run here; empty where they can."""
@@ -62,7 +63,7 @@ class LocalSamplers(LocalPart):
         if replicas > 1:
             yield f"It asks for {replicas} replicas; this machine runs one of a deployment: ask for 1 at most."
         try:
-            capability.model_directory(self.places, spec.base_model)
+            capability.coming_directory(self.places, spec.base_model)
         except FileNotFoundError as error:
             yield str(error)
         if spec.lora_rank > MOST_RANK:
@@ -142,10 +143,12 @@ class LocalSamplers(LocalPart):
         files.write_json(directory / files.CONFIG, self._config(directory, spec, account))
         obstacle = self.users.obstacle()
         user = None if obstacle else self._user(directory, account)
+        package, hub = self.package.parent / "trainer", self.places.hub
+        download = hub.command(spec.base_model, directory, self.environment, package, self.least_free_bytes)
         commands = plan.make_plan(
             os.environ,
             directory,
-            self.package.parent / "trainer",
+            package,
             self.environment,
             self.grace_seconds,
             user,
@@ -159,10 +162,11 @@ class LocalSamplers(LocalPart):
                 *capability.linked_folders(self.places, spec.base_model),
             ),
             program=self.package.name,
+            download=download,
         )
         commands["trainer_variables"] |= self.gpus.variables([])
         files.write_json(directory / files.PLAN, commands | {"folders": [str(directory)]})
-        return processes.start_wrapper(directory, plan.wrapper_environment(os.environ))
+        return processes.start_wrapper(directory, plan.wrapper_environment(os.environ) | hub.variables(download))
 
     def _user(self, directory: Path, account: str) -> JobUser:
         with self.turn():
@@ -174,7 +178,7 @@ class LocalSamplers(LocalPart):
 
     def _config(self, directory: Path, spec: SamplerSpec, account: str) -> Mapping[str, Any]:
         """What the sampler is told, see its config.py."""
-        model = capability.model_directory(self.places, spec.base_model)
+        model = capability.coming_directory(self.places, spec.base_model)
         return {
             "directory": str(directory / files.RECORDS),
             "deployment": spec.deployment,

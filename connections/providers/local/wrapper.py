@@ -1,9 +1,9 @@
 """The process between Slipway and one trainer: `python -m connections.providers.local.wrapper ATTEMPT_DIRECTORY`.
 
 It outlives the worker that started it. It holds the attempt's lock for life, so an attempt has one wrapper ever, and
-its being alive is a fact of the kernel's. It prepares the trainer's environment, runs the trainer, under a user of its
-own where the plan names one, and writes how that ended. SIGTERM ends what runs: the whole process group, by force after
-a grace period. Standard library only.
+its being alive is a fact of the kernel's. It prepares the trainer's environment, has the base model downloaded where
+the plan says so, runs the trainer, under a user of its own where the plan names one, and writes how that ended. SIGTERM
+ends what runs: the whole process group, by force after a grace period. Standard library only.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -24,13 +24,14 @@ from typing import IO, Any
 from connections.providers.local import limits, reach
 from connections.providers.local.lines import LineReader
 from connections.providers.trainer_files import files
-from connections.providers.trainer_files.outcome import Exceeded
+from connections.providers.trainer_files.outcome import DOWNLOAD_STAGE, Exceeded
 
 RETRY_SECONDS = 1.0
 LOCK_SECONDS = 2.0  # others look at the lock for microseconds; a wrapper that has it never lets go
 TICK_SECONDS = 0.1
 OPEN_UMASK = 0o022  # for the environment that every trainer reads
 TOKEN_VARIABLE = "SLIPWAY_TRAINER_TOKEN"  # noqa: S105
+HUB_TOKEN_VARIABLE = "SLIPWAY_HUB_TOKEN"  # noqa: S105
 _PR_SET_PDEATHSIG = 1
 _prctl: Callable[[int, int], int] | None = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
@@ -130,7 +131,7 @@ class Wrapper:
 
     def run(self, log: IO[bytes]) -> dict[str, Any]:
         """What exit.json shall say: `stage`, `code` or `signal`, and which limit was `exceeded`."""
-        for stage, step in (("environment", self._prepare), ("trainer", self._train)):
+        for stage, step in (("environment", self._prepare), (DOWNLOAD_STAGE, self._download), ("trainer", self._train)):
             if self._is_unwanted():
                 return {"stage": "queue", "code": None, "signal": None}
             try:
@@ -152,9 +153,21 @@ class Wrapper:
         if self._plan["note"]:
             self._tell(self._plan["note"])
         self._tell("Preparing the trainer environment")
+        return self._run_aloud(self._plan["prepare"], log)
+
+    def _download(self, log: IO[bytes]) -> int:
+        """Have the base model brought here, where it comes from a hub and is not here yet."""
+        command = self._plan.get("download")
+        return self._run_aloud(command, log, but=()) if command else 0
+
+    def _run_aloud(self, command: list[str], log: IO[bytes], *, but: Sequence[str] = (HUB_TOKEN_VARIABLE,)) -> int:
+        """Run what says how far it is, each line of which goes to log and progress; its code.
+
+        It gets our environment, but for what is left out.
+        """
         process = self._group.start(
-            self._plan["prepare"],
-            dict(os.environ),
+            command,
+            {name: value for name, value in os.environ.items() if name not in but},
             self._plan["cwd"],
             stdout=subprocess.PIPE,
             stderr=log,

@@ -13,7 +13,7 @@ KILLED_CODE = 128 + signal.SIGKILL
 MAX_DETAIL = 2000
 
 # Endings that the wrapper could not write itself; queue.py writes them.
-WRAPPER_STAGE = "wrapper"
+WRAPPER_STAGE, DOWNLOAD_STAGE = "wrapper", "download"
 RESTARTED, CONTAINER_RESTARTED, KILLED, UNSTARTED = "restarted", "container-restarted", "killed", "unstarted"
 
 
@@ -30,8 +30,9 @@ class Exceeded:
 class ProcessExit:
     """The facts. `code` or `signal_number` is the process's; `asked` says that the wrapper got SIGTERM.
 
-    `stage` is environment, trainer, queue (never started) or wrapper (`cause` says what became of it). `message` is
-    the trainer's own word, `log_tail` the last lines of its log. `exceeded` says for which limit the wrapper ended it.
+    `stage` is environment, download, trainer, queue (never started) or wrapper (`cause` says what became of it).
+    `message` is the trainer's own word, `log_tail` the last lines of its log. `exceeded` says for which limit the
+    wrapper ended it.
     """
 
     stage: str
@@ -80,6 +81,11 @@ def explain(ending: ProcessExit) -> FinalState:
     if ending.stage == "environment":
         words = "The trainer's environment could not be prepared"
         return FinalState(failed, Reason.ENVIRONMENT, _with_log(words, ending))
+    if ending.stage == DOWNLOAD_STAGE:
+        words = "The base model could not be downloaded"
+        return FinalState(
+            failed, Reason.ENVIRONMENT, f"{words}: {ending.message}" if ending.message else _with_log(words, ending)
+        )
     return FinalState(failed, Reason.EXIT_CODE, _with_log(_how(ending), ending))
 
 

@@ -1,0 +1,150 @@
+"""A base model from a hub: gone on with after a break, compared with what the hub says, and refused in words."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import namedtuple
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_hub import COMMIT, FakeHub, running_hub
+from processes import wait_until
+from starting import ROOT
+
+from trainer.hub import HubError, Repository, bring
+
+FILES = {
+    "config.json": b'{"model_type": "qwen3"}',
+    "model.safetensors": bytes(range(256)) * 12_000,
+    "consolidated.safetensors": b"the same once more",
+    "tokenizer.json": b"{}",
+    "pytorch_model.bin": b"what may run",
+    "README.md": b"words",
+    "LICENSE": b"terms",
+}
+KEPT = {"config.json", "model.safetensors", "tokenizer.json", "LICENSE"}
+
+
+@pytest.fixture
+def hub() -> Iterator[FakeHub]:
+    with running_hub(FakeHub(dict(FILES))) as running:
+        yield running
+
+
+def bring_from(hub: FakeHub, target: Path, *, revision: str = "main", token: str = "", **more: Any) -> list[str]:
+    said: list[str] = []
+    repository = Repository(hub.url, hub.repository, revision, token)
+    bring(repository, target, say=said.append, **{"keep_free": 0, "pauses": (), **more})
+    return said
+
+
+def start(hub: FakeHub, target: Path, records: Path) -> subprocess.Popen[str]:
+    """The program, as a wrapper starts it."""
+    records.mkdir(exist_ok=True)
+    told = {
+        "endpoint": hub.url, "repository": hub.repository, "revision": "main", "directory": str(target),
+        "records": str(records), "keep_free": 0,
+    }  # fmt: skip
+    (config := records / "download.json").write_text(json.dumps(told))
+    return subprocess.Popen(
+        [sys.executable, "-m", "trainer.download", str(config)],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, umask=0o022,
+        env={**os.environ, "SLIPWAY_HUB_TOKEN": hub.token},
+    )  # fmt: skip
+
+
+def test_one_of_two_downloads_and_what_broke_off_is_gone_on_with(hub: FakeHub, tmp_path: Path) -> None:
+    hub.hold, hub.token = 2_100_000, "of-the-tests"
+    target = tmp_path / "hub" / "tiny"
+    first = start(hub, target, tmp_path / "one")
+    part = target.with_name(f".part-{target.name}")
+    kept = 2 * 1024**2
+    wait_until(lambda: any(path.stat().st_size == kept for path in part.glob(".*.begun")))
+    second = start(hub, target, tmp_path / "two")
+    assert second.stdout and second.stderr
+    assert (line := second.stdout.readline()) == "Waiting for acme/tiny, which another launch downloads\n", (
+        line or second.stderr.read()
+    )
+    assert second.stdout.readline() == "Another launch downloads acme/tiny: 2.1 of 3.1 MB\n"
+    assert not target.exists()
+    first.kill()
+    first.communicate()
+    hub.go_on.set()
+    output, errors = second.communicate(timeout=60)
+    assert second.returncode == 0, errors
+    assert f"Downloading acme/tiny ({COMMIT[:12]}) from {hub.url}: 4 files, 3.1 MB\n" in output
+    assert hub.asked[0] == ("model.safetensors", "")
+    assert {*hub.asked[1:]} == {("model.safetensors", f"bytes={kept}-")}
+    before = len(hub.asked)
+    assert hub.shown == {"Bearer of-the-tests"}
+    found = {path.name: path for path in target.iterdir()}
+    assert found.keys() == KEPT | {"origin.json"}
+    assert all(found[name].read_bytes() == FILES[name] for name in KEPT)
+    assert json.loads(found["origin.json"].read_bytes())["commit"] == COMMIT
+    assert {path.stat().st_mode & 0o777 for path in found.values()} == {0o644}
+    third = start(hub, target, tmp_path / "three")
+    assert third.communicate(timeout=60) == ("", "") and len(hub.asked) == before, "it is there"
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
+def test_a_file_that_is_not_what_the_hub_says_is_refused(hub: FakeHub, tmp_path: Path, name: str) -> None:
+    hub.lies = {name}
+    with pytest.raises(HubError, match=rf"{name} of acme/tiny is not what the hub says: its sha\d+ is") as refused:
+        bring_from(hub, tmp_path / "tiny")
+    assert "Launch again" in str(refused.value) and not (tmp_path / "tiny").exists()
+    hub.lies = set()
+    bring_from(hub, tmp_path / "tiny")
+    assert (tmp_path / "tiny" / name).read_bytes() == FILES[name]
+
+
+def test_what_a_hub_refuses_is_said_with_what_helps(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(**more: Any) -> str:
+        with pytest.raises(HubError) as error:
+            bring_from(hub, tmp_path / "tiny", **more)
+        assert not (tmp_path / "tiny").exists()
+        return str(error.value)
+
+    assert f"{hub.address} has no revision none" in refused(revision="none")
+    hub.token = "right"
+    assert "shows it to some accounts alone (401)" in refused()
+    assert "does not take the connection's token (401)" in refused(token="wrong")
+    hub.gated = True
+    assert f"(403). Ask for it on {hub.address} with the token's account" in refused(token="right")
+    hub.token, hub.gated = "", False
+    del hub.files["model.safetensors"], hub.files["consolidated.safetensors"]
+    assert "no weights as safetensors" in refused()
+    hub.files["model.safetensors"] = FILES["model.safetensors"]
+    hub.repository, before = "acme/other", hub.repository
+    monkeypatch.setattr(Repository, "page", f"{hub.url}/{before}")
+    with pytest.raises(HubError, match=f"There is no {hub.url}/{before}"):
+        bring(Repository(hub.url, before, "main", "a-token"), tmp_path / "tiny", keep_free=0, say=print, pauses=())
+    hub.repository = before
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 0, 2_500_000))
+    words = "There is no space for acme/tiny: 3.1 MB more are needed, 1.5 MB are free at"
+    assert words in refused(keep_free=1_000_000)
+
+
+def test_a_hub_that_does_not_answer_is_asked_again(tmp_path: Path) -> None:
+    with running_hub(FakeHub(dict(FILES)), asleep=True) as hub:
+        with pytest.raises(
+            HubError, match=r"could not be reached, asked 2 times: .*refused.* what was downloaded is kept"
+        ):
+            bring_from(hub, tmp_path / "tiny", pauses=(0.0,))
+        said: list[str] = []
+
+        def say(line: str) -> None:
+            said.append(line)
+            hub.wake()
+
+        repository = Repository(hub.url, hub.repository, "main")
+        bring(repository, tmp_path / "tiny", keep_free=0, say=say, pauses=(0.0,))
+        assert said[0] == f"{hub.url} does not answer; trying again in 0 s"
