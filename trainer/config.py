@@ -171,8 +171,6 @@ def parse_config(raw: Mapping[str, Any]) -> TrainerConfig:
 def _check_scheme(config: TrainerConfig) -> None:
     """Its degrees have to divide the processes that there are."""
     ranks, scheme = config.nodes * config.processes, config.scheme
-    if scheme.context > 1:
-        raise ConfigError(f"A sharding scheme of {scheme} is not made yet.")
     for each in (scheme.sharers, scheme.experts):
         if ranks % each:
             raise ConfigError(f"A sharding scheme of {scheme} needs a multiple of {each} processes; there are {ranks}.")

@@ -67,7 +67,7 @@ def load_parts(
 def _plan(config: TrainerConfig, directory: Path, device: torch.device, in_bfloat16: bool) -> Plan | None:
     """What is planned, with activation checkpointing where it is asked for or the memory needs it; None: unknown."""
     free, backward = available_bytes(device), config.trainer_mode != FORWARD_ONLY
-    tokens = max(MICRO_BATCH_TOKENS, config.max_context_length)
+    tokens = max(MICRO_BATCH_TOKENS * config.context_parallelism, config.max_context_length)
     whole = config.trainer_mode == POLICY
 
     def plan(checkpointing: bool) -> MemoryPlan:

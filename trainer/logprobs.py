@@ -8,7 +8,7 @@ the head of a model is applied to some tokens at a time, and once more when the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,9 +16,11 @@ from typing import Any
 import torch
 from peft import PeftModel
 from torch import Tensor
+from torch.nn.functional import pad
 from torch.utils.checkpoint import checkpoint
 
-from trainer.packing import packed_attention, starts_of
+from trainer.packing import packed_attention, told_of
+from trainer.ranks.context import Context, Row
 
 LOGITS_BYTES = 128 * 1024 * 1024
 """Of the float32 logits that there are at a time; a few copies of them are made for the gradients."""
@@ -42,10 +44,12 @@ class Halves:
         """The last hidden states of tokens [batch, length], padded on the right, where nothing before looks at them."""
         return self.body(input_ids=tokens, use_cache=False).last_hidden_state  # type: ignore[no-any-return]
 
-    def packed(self, tokens: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Those of tokens [tokens] of sequences of these lengths, one behind the other, within `packed_attention`."""
-        given = starts_of(lengths, tokens.device)
-        return self.body(input_ids=tokens.unsqueeze(0), use_cache=False, **given).last_hidden_state[0]  # type: ignore[no-any-return]
+    def packed(self, tokens: Tensor, row: Row) -> Tensor:
+        """Those of this rank's tokens of a row [tokens], in the order of `row.places`, within `packed_attention`."""
+        places = row.places(tokens.device)
+        given = told_of(row, tokens.device)
+        own = pad(tokens[places], (0, given["position_ids"].shape[1] - len(places))).unsqueeze(0)
+        return self.body(input_ids=own, use_cache=False, **given).last_hidden_state[0, : len(places)]  # type: ignore[no-any-return]
 
 
 def halves(module: Any) -> Halves:
@@ -88,14 +92,27 @@ def why_padded(module: Any, device: torch.device, compute: Compute = at_once) ->
         alone = torch.cat([compute(module, partial(parts.hidden, each.unsqueeze(0)))[0] for each in sequences])
         try:
             with packed_attention(parts.body):
-                packed = compute(module, lambda: parts.packed(torch.cat(sequences), [3, 2]))
+                packed = compute(module, lambda: parts.packed(torch.cat(sequences), Row((3, 2))))
         except (KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
             if (reset := getattr(module, "reset_iter_state", None)) is not None:
                 reset()  # some of a sharded model is whole where an error ends its pass, and would never be trained
             return " ".join(str(error).split())[:200] or type(error).__name__
-        near = _TOLERANCE if packed.dtype == torch.float32 else _TOLERANCE * 200
-        same = torch.allclose(packed.float(), alone.float(), rtol=near, atol=near * float(alone.abs().max()))
-    return "" if same else "what it computes of a token is not of that token's sequence alone"
+    return "" if _is_same(packed, alone) else "what it computes of a token is not of that token's sequence alone"
+
+
+def why_unshared(module: Any, device: torch.device, context: Context, compute: Compute = at_once) -> str:
+    """Why ranks cannot share rows; "" where each computes of its tokens what it computes of a whole row's."""
+    parts, row = halves(module), Row((6 * context.size - 1, 2 * context.size + 1), context)
+    tokens = torch.arange(row.tokens, device=device) % 2
+    with torch.no_grad(), packed_attention(parts.body):
+        whole = compute(module, lambda: parts.packed(tokens, Row(row.lengths)))[row.places(device)]
+        own = compute(module, lambda: parts.packed(tokens, row))
+    return "" if _is_same(own, whole) else "what it computes of a token is not as with all tokens on one"
+
+
+def _is_same(one: Tensor, other: Tensor) -> bool:
+    near = _TOLERANCE if one.dtype == torch.float32 else _TOLERANCE * 200
+    return torch.allclose(one.float(), other.float(), rtol=near, atol=near * float(other.abs().max()))
 
 
 def chosen_logprobs(hidden: Tensor, head: Callable[[Tensor], Tensor], targets: Tensor, vocabulary: int) -> Tensor:

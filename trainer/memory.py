@@ -25,6 +25,7 @@ from trainer.errors import OperationError
 from trainer.logprobs import LOGITS_BYTES, halves
 from trainer.metrics import process_peak_bytes
 from trainer.ranks.mesh import PLAIN, Scheme
+from trainer.ranks.shareable import ask
 
 FLOAT = 4
 BFLOAT16_BYTES = 2
@@ -97,11 +98,12 @@ def plan_memory(
     scheme: Scheme = PLAIN,
     in_bfloat16: bool = False,
 ) -> MemoryPlan:
-    """What a model of that directory takes with `tokens` in a pass of a rank, of so many in such a scheme.
+    """What a model of that directory takes with rows of `tokens` in a pass of a rank, of so many in such a scheme.
 
-    whole: all its parameters are trained; backward: passes have gradients; as_saved: its weights stay in the precision
-    of its files, else they are float32. An adapter's own parameters are left out. Raises OSError or ValueError where
-    there is no model, and whatever its code raises where that does not run without content.
+    Ranks that share a row have the keys and values of all of it. whole: all its parameters are trained;
+    backward: passes have gradients; as_saved: its weights stay in the precision of its files, else they are float32. An
+    adapter's own parameters are left out. Raises OSError or ValueError where there is no model, and whatever its code
+    raises where that does not run without content.
     """
     config = AutoConfig.from_pretrained(directory, local_files_only=True)
     weight_bytes = config.dtype.itemsize if as_saved and config.dtype else FLOAT
@@ -115,7 +117,12 @@ def plan_memory(
         part = _empty(_divided(config, scheme.tensor), in_bfloat16)
         if checkpointing:
             checkpoint_layers(part)
-        activations = _activations(part, checkpointing) * tokens
+        own_tokens = -(-tokens // scheme.context)
+        activations = _activations(part, checkpointing) * own_tokens
+        if scheme.context > 1:
+            numbers = ask(part).numbers
+            kept = max(numbers, default=0) if checkpointing else sum(numbers)
+            activations += kept * (BFLOAT16_BYTES if in_bfloat16 else FLOAT) * (tokens - own_tokens)
     if ranks > 1:  # with their gradients, which are given away once a layer is done
         gathered = _gathered(module, scheme) * (BFLOAT16_BYTES if in_bfloat16 else FLOAT) * (2 if whole else 1)
     else:  # autocast keeps what it has cast until a pass is over

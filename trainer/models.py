@@ -31,6 +31,7 @@ from trainer.ranks.adapted import as_if_whole, check_adapted, divide_adapter
 from trainer.ranks.group import ALONE, Group
 from trainer.ranks.norms import local
 from trainer.ranks.sharding import COMPUTE, load_sharded
+from trainer.ranks.shareable import check_shareable, check_shared
 from trainer.sessions import Sessions
 from trainer.wire import CreateModel
 
@@ -122,14 +123,21 @@ class ModelHost:
         self.told_peak = 0
 
     def load(self, directory: Path) -> BaseFacts:
-        """Load the base from a Hugging Face model directory. Raises OSError or ValueError where it is not one."""
+        """Load the base from a Hugging Face model directory.
+
+        Raises OSError or ValueError where it is not one, OperationError where ranks cannot share its sequences as they
+        are to.
+        """
         self.directory = directory
+        check_shareable(directory, self._group.context)
         self._unused = self._load_base()
         with self.in_precision():
             found = base_facts(self._unused, self.compute)
         # All ranks have to divide what they are sent alike.
         why = next(filter(None, self._group.gather(found.padded)), "")
         self.facts = replace(found, padded=why)
+        with self.in_precision():
+            check_shared(self._unused, self._group, why, self.compute)
         self._rest(self._unused)
         return self.facts
 

@@ -8,7 +8,7 @@ computing grows with the square of the row. Here each sequence is attended to by
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,9 +18,28 @@ from torch.nn.attention.varlen import varlen_attn
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+from trainer.ranks.context import Row
+
 NAME = "each_sequence_by_itself"
 _NOT_TAKEN = ("softcap", "s_aux", "position_bias")
 """What some models ask of their attention, and what is computed here has not."""
+
+
+class Told:
+    """What attention is told of a row: the pieces of it that this rank computes, and what they attend to."""
+
+    def __init__(self, row: Row, device: torch.device) -> None:
+        pieces = row.pieces
+        self.context = row.context
+        self.counts = [piece.count for piece in pieces]
+        self.spans = [piece.end - piece.begin for piece in pieces]
+        self.positions = torch.cat(
+            [torch.arange(piece.end - piece.count, piece.end, device=device) - piece.begin for piece in pieces]
+        )
+        self.queries, self.keys = (
+            torch.tensor([0, *sizes], device=device).cumsum(0, dtype=torch.int32) for sizes in (self.counts, self.spans)
+        )
+        self.gathered = row.gathered(device)
 
 
 def attend(
@@ -30,41 +49,57 @@ def attend(
     value: Tensor,
     attention_mask: Tensor | None,
     *,
-    cu_seq_lens_q: Tensor | None = None,
-    max_length_q: int = 0,
+    told: Told | None = None,
     sliding_window: int | None = None,
     scaling: float | None = None,
     **more: Any,
 ) -> tuple[Tensor, None]:
     """Attention of transformers' kind over one row, query [1, heads, tokens, size]; answers [1, tokens, heads, size].
 
-    cu_seq_lens_q: where sequences begin, and where the last ends. Raises ValueError where that is not passed on, and
-    for what is not computed here.
+    told: what of the row is attended to. Raises ValueError where that is not passed on, and for what is not computed
+    here.
     """
-    if cu_seq_lens_q is None or attention_mask is not None:
-        raise ValueError("its layers do not tell their attention where sequences begin")
-    if sliding_window is None and _sees_less(module):
-        raise ValueError("its layers do not tell their attention how far it sees")
-    if unknown := [name for name in _NOT_TAKEN if more.get(name) is not None]:
-        raise ValueError(f"its attention has {unknown[0]}")
+    if why := why_not(module, attention_mask, told, sliding_window, more):
+        raise ValueError(why)
+    assert told is not None
     cuda = query.device.type == "cuda"
     dtype = torch.get_autocast_dtype("cuda") if cuda and torch.is_autocast_enabled("cuda") else query.dtype
+    if told.context.size > 1:
+        key, value = (_of_all(each.to(dtype) if cuda else each, told) for each in (key, value))
     if cuda and dtype != torch.float32:
         window = (sliding_window - 1 if sliding_window else -1, 0)
         rows = [each[0].transpose(0, 1).to(dtype) for each in (query, key, value)]
         found = varlen_attn(
-            *rows, cu_seq_lens_q, cu_seq_lens_q, max_length_q, max_length_q,
+            *rows, told.queries, told.keys, max(told.counts), max(told.spans),
             scale=scaling, window_size=window, enable_gqa=query.shape[1] != key.shape[1],
         )  # fmt: skip
         assert isinstance(found, Tensor)
         return found.unsqueeze(0), None
-    lengths = cu_seq_lens_q.diff().tolist()
-    parts = zip(*(each.split(lengths, 2) for each in (query, key, value)), strict=True)
+    parts = zip(query.split(told.counts, 2), *(each.split(told.spans, 2) for each in (key, value)), strict=True)
     found_parts = [
-        sdpa_attention_forward(module, *part, _window(part[0].shape[2], sliding_window, query.device), scaling=scaling)
+        sdpa_attention_forward(
+            module, *part, _mask(part[0].shape[2], part[1].shape[2], sliding_window, query.device), scaling=scaling
+        )
         for part in parts
     ]
     return torch.cat([part for part, _ in found_parts], 1), None
+
+
+def why_not(
+    module: Any, mask: Tensor | None, told: Told | None, sliding_window: int | None, more: Mapping[str, Any]
+) -> str:
+    """Why a layer's attention is not computed here; "" where it is."""
+    if told is None or mask is not None:
+        return "its layers do not tell their attention where sequences begin"
+    if sliding_window is None and _sees_less(module):
+        return "its layers do not tell their attention how far it sees"
+    return next((f"its attention has {name}" for name in _NOT_TAKEN if more.get(name) is not None), "")
+
+
+def _of_all(own: Tensor, told: Told) -> Tensor:
+    """Of keys or values [1, heads, tokens, size] of this rank: those of all ranks that its queries attend to."""
+    whole = told.context.gather(own.movedim(2, 0))
+    return whole.index_select(0, told.gathered).movedim(0, 2)
 
 
 def _sees_less(module: Any) -> bool:
@@ -75,38 +110,40 @@ def _sees_less(module: Any) -> bool:
     return any(getattr(module.config, name, None) is not None for name in ("sliding_window", "attention_chunk_size"))
 
 
-def _window(length: int, size: int | None, device: torch.device) -> Tensor | None:
-    """What each token sees where that is not all before it."""
-    if size is None or length <= size:
+def _mask(queries: int, keys: int, window: int | None, device: torch.device) -> Tensor | None:
+    """What each of the last so many tokens sees of all, where that is more than itself and all before it.
+
+    None: where all are queries, and see so much.
+    """
+    is_narrow = window is not None and keys > window
+    if queries == keys and not is_narrow:
         return None
-    places = torch.arange(length, device=device)
-    behind = places.unsqueeze(1) - places
-    return ((behind >= 0) & (behind < size))[None, None]
+    behind = torch.arange(keys - queries, keys, device=device).unsqueeze(1) - torch.arange(keys, device=device)
+    return ((behind >= 0) & (behind < window) if window is not None and is_narrow else behind >= 0)[None, None]
 
 
 AttentionInterface.register(NAME, attend)
 
 
 @contextmanager
-def packed_attention(causal: Any) -> Iterator[None]:
+def packed_attention(causal: Any, name: str = NAME) -> Iterator[None]:
     """Let a model attend to each sequence by itself: for its passes, and for their gradients, too."""
     config, before = causal.config, causal.config._attn_implementation
-    config._attn_implementation = NAME
+    config._attn_implementation = name
     try:
         yield
     finally:
         config._attn_implementation = before
 
 
-def starts_of(lengths: Sequence[int], device: torch.device) -> dict[str, Any]:
-    """What a model is told of the sequences of its one row."""
-    bounds = torch.tensor([0, *lengths], device=device).cumsum(0, dtype=torch.int32)
-    places = torch.cat([torch.arange(length, device=device) for length in lengths])
-    longest = max(lengths)
+def told_of(row: Row, device: torch.device) -> dict[str, Any]:
+    """What a model is told of its row."""
+    told = Told(row, device)
     return {
-        "position_ids": places.unsqueeze(0),
-        "cu_seq_lens_q": bounds,
-        "cu_seq_lens_k": bounds,
-        "max_length_q": longest,
-        "max_length_k": longest,
+        "position_ids": told.positions.unsqueeze(0),
+        "cu_seq_lens_q": told.queries,
+        "cu_seq_lens_k": told.keys,
+        "max_length_q": max(told.counts),
+        "max_length_k": max(told.spans),
+        "told": told,
     }

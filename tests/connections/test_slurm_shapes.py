@@ -68,6 +68,7 @@ def test_what_no_machine_of_the_cluster_holds(spec: dict[str, Any], config: dict
     ("asked", "words"),
     [
         ({"trainer_sharding_scheme": ShardingScheme()}, ""),
+        ({"trainer_sharding_scheme": ShardingScheme(context_parallelism=2)}, ""),
         (
             {"trainer_sharding_scheme": ShardingScheme(tensor_parallelism=2, expert_parallelism=4)},
             "tensor 2, expert 4;",

@@ -36,10 +36,12 @@ from trainer.sessions import Sessions
 BASE = "accounts/local/models/some"
 SEQUENCES = [[1 + (7 * row + place) % 500 for place in range(length)] for row, length in enumerate((40, 3, 17, 5, 60))]
 HELD = QUERIES, EXPERTS = ("model.layers.0.self_attn.q_proj.weight", "model.layers.0.mlp.experts.down_proj")
+SHARED = {"context_parallelism": 2}
 KINDS: dict[str, dict[str, Any]] = {
-    "lora": {"trainer_mode": "LORA_TRAINER", "lora_rank": 8, "model": "dense"},
+    "lora": {"trainer_mode": "LORA_TRAINER", "lora_rank": 8, "model": "dense", "of four": SHARED},
     "experts": {"trainer_mode": "POLICY_TRAINER", "model": "experts"},
-    "bfloat16": {"trainer_mode": "POLICY_TRAINER", "model": "dense", "precision": "bfloat16"},
+    "windows": {"trainer_mode": "POLICY_TRAINER", "model": "windows", "activation_checkpointing": True, **SHARED},
+    "bfloat16": {"trainer_mode": "POLICY_TRAINER", "model": "dense", "precision": "bfloat16", "of four": SHARED},
     "layers": {"trainer_mode": "POLICY_TRAINER", "model": "dense", "tensor_parallelism": 2},
     "adapter": {"trainer_mode": "LORA_TRAINER", "lora_rank": 8, "model": "dense", "tensor_parallelism": 2},
     "mixture": {
@@ -47,6 +49,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "model": "experts",
         "tensor_parallelism": 2,
         "activation_checkpointing": True,
+        "of four": SHARED,
     },
     "dealt": {
         "trainer_mode": "POLICY_TRAINER",
@@ -55,6 +58,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "attention": "fails",
     },
 }
+"""What each is told; `of four`: where there are four ranks."""
 
 
 def main(rank: int, size: int, folder: Path) -> dict[str, Any]:
@@ -106,6 +110,8 @@ def failing_attention() -> Iterator[None]:
 def train(group: Any, folder: Path, kind: str, more: dict[str, Any]) -> dict[str, Any]:
     """Losses and norms of three steps; then those of one more, after what was saved there was loaded."""
     jobs, directory = folder / "jobs", folder / more.pop("model")
+    of_four = more.pop("of four", {})
+    more |= of_four if group.size == 4 else {}
     attention = failing_attention if more.pop("attention", "") else nullcontext
     config = parse_config(
         {
@@ -125,12 +131,13 @@ def train(group: Any, folder: Path, kind: str, more: dict[str, Any]) -> dict[str
         answer = run_operation(operation, parts, PARSERS[operation](body))
         return answer if isinstance(answer, dict) else {}  # it is still written, while what comes next is computed
 
-    def step() -> tuple[float, float]:
+    def step(*others: dict[str, Any]) -> list[float]:
         calls = (SEQUENCES[:2], SEQUENCES[2:])
         bodies = [forward_body(model, [make_datum(tokens) for tokens in some]) for some in calls]
         loss = sum(call("forward_backward", body)["metrics"]["loss:sum"] for body in bodies)
+        told = [call("forward_backward", other)["metrics"] for other in others]
         norm = call("optim_step", step_body(model, grad_clip_norm=1.0))["metrics"]["grad_norm:mean"]
-        return loss, norm
+        return [loss, norm, *(metrics.get("loss", metrics.get("loss:sum")) for metrics in told)]
 
     lora = {"rank": config.lora_rank, "seed": 1}
     model = call("create_model", {"session_id": "s", "base_model": BASE, "lora_config": lora})["model_id"]
@@ -144,13 +151,14 @@ def train(group: Any, folder: Path, kind: str, more: dict[str, Any]) -> dict[str
     if group.size > 1 and kind in ("experts", "bfloat16"):
         parts.saving.wait()  # what comes next holds for all that this process writes
         found["refused"] = refused(group, lambda: call("save_weights_for_sampler", {"model_id": model, "path": "none"}))
-    found["fourth"] = step()
+    others = of_whole_sequences(model) if kind == "windows" else []
+    found["fourth"] = step(*others)
     told = call("forward", forward_body(model, [make_datum(each) for each in SEQUENCES], output="embedding"))
     found["vectors"] = [each["embedding"]["data"] for each in told["loss_fn_outputs"]]
     found["said"] = run_operation("sample", parts, SampleRequest(model, [SEQUENCES[1]], [], 4))
     for other in sorted({*saved, config.job}):
         call("load_weights", {"model_id": model, "path": f"cross_job://{other}/third", "optimizer": True})
-        found[f"after {other}"] = step()
+        found[f"after {other}"] = step(*others)
     return found
 
 
@@ -158,6 +166,21 @@ def held(parameter: torch.Tensor) -> list[Any]:
     """Along which dimensions it is divided, and what of it lies on this rank."""
     names = parameter.device_mesh.mesh_dim_names if isinstance(parameter, DTensor) else None
     return [list(names or ()), list(local(parameter).shape)]
+
+
+def of_whole_sequences(model: str) -> list[dict[str, Any]]:
+    """Passes whose losses are of more of a sequence than a token, and so of more than a rank may have of it."""
+    scored = [
+        make_datum(each, logprobs=[-6.0 - 0.01 * row] * len(each), advantages=[0.5 - row] * len(each))
+        for row, each in enumerate(SEQUENCES)
+    ]
+    plain = [make_datum(each) for each in SEQUENCES]
+    settings = {"num_queries": 2, "num_extra_negatives": 1, "temperature": 0.1}
+    pooled = [
+        forward_body(model, plain, output="contrastive_loss", pooling=pooling, **settings)
+        for pooling in ("mean", "last")
+    ]
+    return [forward_body(model, scored, "gspo"), *pooled]
 
 
 def plain(more: dict[str, Any]) -> dict[str, Any]:

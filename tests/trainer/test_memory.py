@@ -11,7 +11,7 @@ import pytest
 import torch
 from bodies import BASE_MODEL, forward_body, make_datum, step_body
 from processes import RunningTrainer, Starter
-from transformers import AutoModelForCausalLM, Gemma2Config, Gemma2ForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, Gemma2Config, Gemma2ForCausalLM
 
 from trainer import memory, models
 from trainer.config import parse_config
@@ -20,6 +20,7 @@ from trainer.logprobs import comes_apart, halves
 from trainer.memory import MemoryPlan, Plan, checkpoint_layers, is_out_of_memory, plan_memory, within_memory
 from trainer.models import ModelHost
 from trainer.operations.table import RUNNERS, run_operation
+from trainer.ranks.mesh import PLAIN, Scheme
 from trainer.sessions import Sessions
 from trainer.tiny_model import base_directory
 from trainer.wire import parse_create_model
@@ -55,6 +56,18 @@ def test_the_plan_is_about_what_a_pass_keeps(directory: Path, checkpointing: boo
         assert measured < plan.activations, "that, and one layer that is computed again"
     else:
         assert 0.8 * measured < plan.activations < 1.3 * measured
+
+
+def test_who_shares_a_row_keeps_a_part_of_it_and_all_keys_and_values(directory: Path) -> None:
+    plans = [
+        plan_memory(
+            directory, whole=True, backward=True, as_saved=False, tokens=TOKENS, checkpointing=False, scheme=scheme
+        )
+        for scheme in (PLAIN, Scheme(context=2))
+    ]
+    config = AutoConfig.from_pretrained(directory)
+    kept = 2 * config.num_attention_heads * config.head_dim * config.num_hidden_layers * TOKENS // 2 * 4
+    assert plans[1].activations == pytest.approx(plans[0].activations / 2 + kept, rel=1e-3)
 
 
 def test_layers_that_are_computed_again_change_nothing(start: Starter, lora: RunningTrainer, directory: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,9 +26,12 @@ from transformers import (
     Qwen3MoeForCausalLM,
 )
 
+from trainer.errors import OperationError
 from trainer.logprobs import halves, why_padded
 from trainer.memory import checkpoint_layers
 from trainer.packing import packed_attention
+from trainer.ranks.context import Context, Row
+from trainer.ranks.shareable import check_shareable
 
 SIZES = {
     "vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -41,6 +46,7 @@ PACKED: dict[str, Any] = {
     "llama": lambda: LlamaForCausalLM(LlamaConfig(**SIZES)),
     "gemma3": lambda: Gemma3ForCausalLM(Gemma3TextConfig(**SIZES, **WINDOWED)),
 }
+CPU = torch.device("cpu")
 SEQUENCES = [[1 + (5 * row + 3 * place) % 60 for place in range(length)] for row, length in enumerate((17, 1, 9, 30))]
 
 
@@ -58,9 +64,7 @@ def test_what_is_packed_is_what_each_is_by_itself(kind: str, checkpointing: bool
     for packed in (False, True):
         if packed:
             with packed_attention(module):
-                hidden = split.packed(
-                    torch.tensor([*chain.from_iterable(SEQUENCES)]), [len(each) for each in SEQUENCES]
-                )
+                hidden = split.packed(torch.tensor([*chain.from_iterable(SEQUENCES)]), Row(tuple(map(len, SEQUENCES))))
                 (hidden * slopes).sum().backward()
         else:
             hidden = torch.cat([split.hidden(torch.tensor([each]))[0] for each in SEQUENCES])
@@ -69,6 +73,48 @@ def test_what_is_packed_is_what_each_is_by_itself(kind: str, checkpointing: bool
         module.zero_grad()
     for one, other in zip(*found, strict=True):
         assert float((one - other).abs().max()) <= 1e-5 * float(one.abs().max())
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+@pytest.mark.parametrize("lengths", [(1,), (3, 2), (17, 1, 9, 30), (5, 11)])
+def test_ranks_that_share_a_row_have_each_of_its_tokens_once(lengths: tuple[int, ...], ranks: int) -> None:
+    rows = [Row(lengths, Context(rank, ranks)) for rank in range(ranks)]
+    assert sorted(torch.cat([row.places(CPU) for row in rows]).tolist()) == list(range(sum(lengths)))
+    counts = [[piece.count for piece in row.pieces] for row in rows]
+    assert len({sum(each) for each in counts}) == 1, "as many on each"
+    # What each has of a row in which every token is its own place, one behind the other.
+    have = [place for row in rows for piece in row.pieces for place in range(piece.end - piece.count, piece.end)]
+    for row in rows:
+        asked = [place for piece in row.pieces for place in range(piece.begin, piece.end)]
+        assert [have[place] for place in row.gathered(CPU).tolist()] == asked
+        for piece in row.pieces:
+            begins = [sum(lengths[:number]) for number in range(len(lengths) + 1)]
+            assert piece.begin in begins and not any(piece.begin < other < piece.end for other in begins)
+
+
+LENGTHENED = {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        (Qwen3Config(**SIZES, **WINDOWED, use_sliding_window=True), ""),
+        (Qwen3MoeConfig(**SIZES, **EXPERTS), ""),
+        (LlamaConfig(**SIZES, rope_parameters=LENGTHENED), "length of a sequence (rope type dynamic)"),
+        (Gemma2Config(**SIZES, **WINDOWED, final_logit_softcapping=None), "its attention has softcap"),
+        (Gemma2Config(**SIZES, **WINDOWED), "its logits are capped"),
+        (MambaConfig(vocab_size=64, hidden_size=16, num_hidden_layers=1, state_size=4), "layers of linear_attention"),
+        (Qwen2MoeConfig(**SIZES, **EXPERTS, sliding_window=5, use_sliding_window=True), "how far it sees"),
+    ],
+)
+def test_whose_tokens_ranks_may_share_is_known_before_anything_is_loaded(config: Any, why: str, tmp_path: Path) -> None:
+    config.save_pretrained(tmp_path)
+    check_shareable(tmp_path, Context(0, 1))
+    if not why:
+        check_shareable(tmp_path, Context(0, 2))
+        return
+    with pytest.raises(OperationError, match=rf"Context parallelism 2 is not possible .*{re.escape(why)}.* Launch"):
+        check_shareable(tmp_path, Context(0, 2))
 
 
 def test_a_model_that_cannot_is_padded_and_says_why() -> None:

@@ -62,6 +62,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     torch.manual_seed(0)
     Qwen3ForCausalLM(Qwen3Config(**SIZES, tie_word_embeddings=False)).save_pretrained(folder / "dense")
     Qwen3MoeForCausalLM(Qwen3MoeConfig(**SIZES, **experts)).save_pretrained(folder / "experts")
+    windows = {"sliding_window": 9, "use_sliding_window": True, "layer_types": ["sliding_attention", "full_attention"]}
+    Qwen3MoeForCausalLM(Qwen3MoeConfig(**SIZES, **experts, **windows)).save_pretrained(folder / "windows")
     one = ranks_program.main(0, 1, folder)
     two, four = (of_several(size, folder) for size in (2, 4))
     return {"folder": folder, 1: one, 2: two, 4: four, "again": ranks_program.main(0, 1, folder)}
@@ -87,6 +89,7 @@ def of_several(size: int, folder: Path) -> dict[str, Any]:
     [
         ("lora", FLOAT32),
         ("experts", FLOAT32),
+        ("windows", FLOAT32),
         ("bfloat16", BFLOAT16),
         ("layers", FLOAT32),
         ("adapter", FLOAT32),

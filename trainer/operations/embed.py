@@ -14,7 +14,7 @@ from trainer.config import FORWARD_ONLY
 from trainer.embeddings import CONTRASTIVE, EMBEDDING, GRADIENTS, EmbeddingPass
 from trainer.errors import OperationError
 from trainer.operations.forward import NOTHING, as_tensor, check_sequences, gathered, own_batches
-from trainer.operations.hidden import attention_of, hidden_states
+from trainer.operations.hidden import attention_of, hidden_states, own_places
 from trainer.operations.parts import Parts
 from trainer.operations.totals import Totals, accumulate, record_forward, why_frozen
 from trainer.sequences import Datum
@@ -36,7 +36,7 @@ def run_embeddings(parts: Parts, request: EmbeddingPass) -> dict[str, Any]:
             own = {
                 place: vector.cpu()
                 for batch, vectors in _vectors(parts, module, request)
-                for place, vector in zip(batch, vectors, strict=False)
+                for place, vector in zip(batch, parts.group.context.add_up(vectors), strict=False)
             }
             found = gathered(own, parts)
             vectors = torch.stack([found[place] for place in range(len(request.data))]).to(parts.host.device)
@@ -76,7 +76,8 @@ def run_embeddings(parts: Parts, request: EmbeddingPass) -> dict[str, Any]:
 def _vectors(parts: Parts, module: Any, request: EmbeddingPass) -> Iterator[tuple[list[int], Tensor]]:
     """The places of the sequences of each micro-batch of this rank, and their vectors in float32.
 
-    Without places there is one vector, of no sequence.
+    Without places there is one vector, of no sequence. Of ranks that share sequences each has what its tokens add to
+    the vectors.
     """
     for batch in own_batches([len(datum.tokens) for datum in request.data], parts):
         yield batch, _pooled(parts, module, [request.data[place] for place in batch] or [NOTHING], request.pooling)
@@ -85,10 +86,11 @@ def _vectors(parts: Parts, module: Any, request: EmbeddingPass) -> Iterator[tupl
 def _pooled(parts: Parts, module: Any, batch: list[Datum], pooling: str) -> Tensor:
     sequences = [datum.tokens for datum in batch]
     hidden = parts.host.compute(module, lambda: hidden_states(parts, module, sequences)).float()
-    sizes = torch.tensor([len(each) for each in sequences], device=hidden.device)
+    own, sizes = own_places(parts, sequences), torch.tensor([len(each) for each in sequences], device=hidden.device)
+    owners = torch.arange(len(batch), device=hidden.device).repeat_interleave(sizes)[own]
     if pooling == "last":
-        return hidden[sizes.cumsum(0) - 1]
-    owners = torch.arange(len(batch), device=hidden.device).repeat_interleave(sizes)
+        is_last = own == sizes.cumsum(0)[owners] - 1
+        hidden, owners, sizes = hidden[is_last], owners[is_last], torch.ones_like(sizes)
     return hidden.new_zeros(len(batch), hidden.shape[1]).index_add(0, owners, hidden) / sizes.unsqueeze(1)
 
 

@@ -16,7 +16,7 @@ from trainer.errors import OperationError
 from trainer.logprobs import chosen_logprobs, halves, target_logprobs
 from trainer.losses import is_loss_token, token_losses
 from trainer.models import HeldModel
-from trainer.operations.hidden import attention_of, hidden_states, inside, padded
+from trainer.operations.hidden import attention_of, hidden_states, inside, own_places, padded
 from trainer.operations.parts import Parts
 from trainer.operations.totals import Totals, accumulate, record_forward, why_frozen
 from trainer.passes import TARGETS, Pass
@@ -89,8 +89,10 @@ def own_batches(lengths: Sequence[int], parts: Parts, width: int = 1) -> Iterato
     """
     mesh, is_padded = parts.group.mesh, bool(parts.host.facts.padded)
     shares = shares_of(lengths, mesh.data_size)
+    limit = MICRO_BATCH_TOKENS * mesh.scheme.context
     batches = [
-        list(micro_batches([lengths[place] for place in share], is_padded, width)) if share else [] for share in shares
+        list(micro_batches([lengths[place] for place in share], is_padded, width, limit)) if share else []
+        for share in shares
     ]
     for number in range(max(map(len, batches))):
         some = batches[mesh.data][number : number + 1]
@@ -110,10 +112,12 @@ def shares_of(lengths: Sequence[int], size: int) -> list[list[int]]:
     return shares
 
 
-def micro_batches(lengths: Sequence[int], is_padded: bool, width: int = 1) -> Iterator[list[int]]:
+def micro_batches(
+    lengths: Sequence[int], is_padded: bool, width: int = 1, limit: int = MICRO_BATCH_TOKENS
+) -> Iterator[list[int]]:
     """Put sequences together: places in `lengths`, the longest first.
 
-    A batch has at most MICRO_BATCH_TOKENS tokens, or one sequence. Where they are padded that counts, too, and where
+    A batch has at most `limit` tokens, or one sequence. Where they are padded that counts, too, and where
     the longest has more than SHORT_TOKENS, the shortest has half of that at least: it would be padding mostly. Numbers
     beside the tokens are padded in any case, to TABLE_TOKENS at most.
     """
@@ -122,9 +126,9 @@ def micro_batches(lengths: Sequence[int], is_padded: bool, width: int = 1) -> It
     for place in sorted(range(len(lengths)), key=lambda place: -lengths[place]):
         longest, area = (lengths[batch[0]], lengths[batch[0]] * (len(batch) + 1)) if batch else (0, 0)
         if is_padded:
-            is_full = area > MICRO_BATCH_TOKENS or longest > max(SHORT_TOKENS, 2 * lengths[place])
+            is_full = area > limit or longest > max(SHORT_TOKENS, 2 * lengths[place])
         else:
-            is_full = bool(batch) and (tokens + lengths[place] > MICRO_BATCH_TOKENS or area * width > TABLE_TOKENS)
+            is_full = bool(batch) and (tokens + lengths[place] > limit or area * width > TABLE_TOKENS)
         if is_full:
             yield batch
             batch, tokens = [], 0
@@ -187,13 +191,17 @@ def _logprobs(parts: Parts, module: Any, batch: list[Datum], targets: Tensor, co
         with parts.host.in_precision():
             return target_logprobs(module(input_ids=tokens, use_cache=False).logits, targets)
     places = counted if counted.dim() == 2 else counted.any(-1)
-    chosen = places[inside([len(each) for each in sequences], places.device)]
+    table = inside([len(each) for each in sequences], places.device)
+    chosen, wanted, own = places[table], targets[table], own_places(parts, sequences)
+    mine = own[chosen[own]]
 
     def compute() -> Tensor:
-        hidden = hidden_states(parts, module, sequences)[chosen]
-        return chosen_logprobs(hidden, halves(module).head, targets[places], parts.host.facts.vocabulary)
+        hidden = hidden_states(parts, module, sequences)[chosen[own]]
+        return chosen_logprobs(hidden, halves(module).head, wanted[mine], parts.host.facts.vocabulary)
 
     found = parts.host.compute(module, compute)
+    # Of ranks that share sequences each has made some, and a loss may be of all.
+    found = parts.group.context.complete(found, chosen.cumsum(0)[mine] - 1, int(chosen.sum()))
     return torch.zeros(targets.shape, device=targets.device).index_put((places,), found)
 
 

@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 from trainer.logprobs import halves
 from trainer.operations.parts import Parts
 from trainer.packing import packed_attention
+from trainer.ranks.context import Row
 
 
 def attention_of(parts: Parts, module: Any) -> AbstractContextManager[None]:
@@ -22,12 +23,23 @@ def attention_of(parts: Parts, module: Any) -> AbstractContextManager[None]:
 
 
 def hidden_states(parts: Parts, module: Any, sequences: Sequence[Sequence[int]]) -> Tensor:
-    """The last hidden states [tokens, size] of the sequences, one behind the other; `module` is whole meanwhile."""
+    """The last hidden states [tokens, size] of those tokens of the sequences that this rank computes (`own_places`).
+
+    `module` is whole meanwhile.
+    """
     device, split = parts.host.device, halves(module)
-    lengths = [len(each) for each in sequences]
     if parts.host.facts.padded:
-        return split.hidden(padded(sequences, device))[inside(lengths, device)]
-    return split.packed(torch.tensor([*chain.from_iterable(sequences)], device=device), lengths)
+        return split.hidden(padded(sequences, device))[inside([len(each) for each in sequences], device)]
+    return split.packed(torch.tensor([*chain.from_iterable(sequences)], device=device), _row(parts, sequences))
+
+
+def own_places(parts: Parts, sequences: Sequence[Sequence[int]]) -> Tensor:
+    """Which tokens of the sequences, one behind the other, this rank computes: all, but where others share them."""
+    return _row(parts, sequences).places(parts.host.device)
+
+
+def _row(parts: Parts, sequences: Sequence[Sequence[int]]) -> Row:
+    return Row(tuple(len(each) for each in sequences), parts.group.context)
 
 
 def padded(sequences: Sequence[Sequence[int]], device: torch.device) -> Tensor:

@@ -21,7 +21,8 @@ from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from trainer.errors import OperationError
-from trainer.ranks.mesh import DIMENSIONS, PLAIN, Mesh, Scheme
+from trainer.ranks.context import WHOLE, Context
+from trainer.ranks.mesh import CONTEXT, DIMENSIONS, PLAIN, Mesh, Scheme
 from trainer.ranks.places import RankPlace
 
 T = TypeVar("T")
@@ -55,6 +56,10 @@ class Group(Protocol):
     def process_group(self) -> dist.ProcessGroup | None:
         """By which they talk."""
 
+    @property
+    def context(self) -> Context:
+        """This rank and those with which it shares the tokens of its sequences. All have to ask for it."""
+
     def along(self, dimension: str) -> DeviceMesh:
         """This rank and those that differ from it in that dimension of the mesh alone, for what models compute.
 
@@ -86,6 +91,10 @@ class Alone:
     @property
     def process_group(self) -> None:
         return None
+
+    @property
+    def context(self) -> Context:
+        return WHOLE
 
     def along(self, dimension: str) -> DeviceMesh:
         raise ValueError(f"one process has no others along {dimension}")
@@ -155,6 +164,12 @@ class Ranks:
     @property
     def process_group(self) -> dist.ProcessGroup:
         return self._talk
+
+    @property
+    def context(self) -> Context:
+        if self.mesh.scheme.context == 1:
+            return WHOLE
+        return Context(self.mesh.context, self.mesh.scheme.context, self.along(CONTEXT).get_group())
 
     def along(self, dimension: str) -> DeviceMesh:
         if self._devices is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from connections.providers.runs import RunSpec
-from connections.providers.spec import DatasetFile, TrainerMode, TrainerSpec
+from connections.providers.spec import DatasetFile, ShardingScheme, TrainerMode, TrainerSpec
 from connections.providers.trainer_files import files
 from wire.names import CROSS_JOB, is_id, parse_checkpoint_name
 
@@ -28,6 +28,7 @@ def make_config(
 ) -> dict[str, Any]:
     """The trainer's CONFIG.json; trainer/config.py says what each field means. It is started once on each of the nodes,
     over which the processes of all replicas are divided."""
+    scheme = spec.trainer_sharding_scheme or ShardingScheme()
     return {
         "directory": str(directory / files.RECORDS),
         "checkpoints": str(job_directory / files.CHECKPOINTS),
@@ -43,6 +44,7 @@ def make_config(
         "max_context_length": spec.max_context_length,
         "nodes": nodes,
         "processes": spec.trainer_processes // nodes,
+        "context_parallelism": scheme.context_parallelism,
         "recipe": spec.recipe,
         "recipe_steps": spec.recipe_steps or RECIPE_STEPS,
         "inactivity_timeout_s": spec.inactivity_timeout_seconds,

@@ -14,6 +14,8 @@ from connections.providers.spec import NO_RECIPE, TrainerMode, TrainerSpec
 
 COMPUTED_PRECISION = "BFLOAT16"
 """In which the trainer computes on GPUs."""
+DIVIDED = ("context",)
+"""The degrees of a sharding scheme that the trainer takes, besides the data."""
 DECLARED = Path("recipes") / "declared.json"
 """In the trainer's package: what its recipes let people set."""
 RECIPES: Sequence[Recipe] = (
@@ -77,12 +79,13 @@ def reasons_of_trainer(spec: TrainerSpec, place: str, recipes: Sequence[Recipe] 
 def _reasons_of_shape(spec: TrainerSpec) -> Iterator[str]:
     """What a shape may ask for of how its model is computed, and our trainer does not do."""
     scheme = spec.trainer_sharding_scheme
-    asked = [f"{kind} {degree}" for kind, degree in (scheme.degrees.items() if scheme else ()) if degree > 1]
+    degrees = scheme.degrees.items() if scheme else ()
+    asked = [f"{kind} {degree}" for kind, degree in degrees if degree > 1 and kind not in DIVIDED]
     asked += ["sequence parallelism"] if scheme and scheme.sequence_parallelism else []
     if asked:
         yield (
             f"The shape asks for a sharding scheme of {', '.join(asked)}; the trainer has a part of all parameters on "
-            "each GPU (FSDP2) and no other scheme so far. Use a shape without one."
+            f"each GPU (FSDP2), divides {', '.join(DIVIDED)}, and has no other scheme so far. Use a shape without one."
         )
     if spec.base_model_weight_precision not in (None, COMPUTED_PRECISION):
         yield (
