@@ -11,7 +11,7 @@ import pytest
 
 from connections.providers.base import Rejected
 from connections.providers.local.capability import ModelPlaces, model_path
-from connections.providers.spec import TrainerMode
+from connections.providers.spec import ShardingScheme, TrainerMode
 from connections.providers.states import AttemptState, Reason
 from connections.providers.trainer_files.base_models import (
     directories_in,
@@ -100,6 +100,14 @@ def test_a_model_of_ones_own_is_used_where_it_lies(local: LocalRig) -> None:
     assert local.provider.fits(make_spec(base_model=HERE)) == []
     assert config(local, base_model=HERE)["model_directory"] == str(directory)
     assert config(local)["model_directory"] is None
+
+
+def test_a_trainer_is_told_what_its_model_is_divided_by(local: LocalRig) -> None:
+    told = {name: value for name, value in config(local).items() if name.endswith("parallelism")}
+    assert told == {}, "which trainers of an earlier release do not know"
+    scheme = ShardingScheme(tensor_parallelism=2, context_parallelism=1, expert_parallelism=4)
+    told = config(local, accelerator_count=8, trainer_sharding_scheme=scheme)
+    assert (told["tensor_parallelism"], told["expert_parallelism"], told["processes"]) == (2, 4, 8)
 
 
 def test_a_public_model_runs_from_where_the_connection_says(local: LocalRig, tmp_path: Path) -> None:

@@ -69,9 +69,18 @@ def test_what_no_machine_of_the_cluster_holds(spec: dict[str, Any], config: dict
     [
         ({"trainer_sharding_scheme": ShardingScheme()}, ""),
         ({"trainer_sharding_scheme": ShardingScheme(context_parallelism=2)}, ""),
+        ({"trainer_sharding_scheme": ShardingScheme(tensor_parallelism=2, expert_parallelism=4)}, ""),
         (
-            {"trainer_sharding_scheme": ShardingScheme(tensor_parallelism=2, expert_parallelism=4)},
-            "tensor 2, expert 4;",
+            {"trainer_sharding_scheme": ShardingScheme(tensor_parallelism=4, expert_parallelism=4)},
+            "over a multiple of 16 GPUs, and a replica of it has 8.",
+        ),
+        (
+            {"trainer_sharding_scheme": ShardingScheme(tensor_parallelism=2), "accelerator_count": 0},
+            "over a multiple of 2 GPUs, and a replica of it has 0.",
+        ),
+        (
+            {"trainer_sharding_scheme": ShardingScheme(tensor_parallelism=2, pipeline_parallelism=2)},
+            "scheme of pipeline 2; the trainer divides models by tensor, context, expert parallelism",
         ),
         ({"trainer_sharding_scheme": ShardingScheme(sequence_parallelism=True)}, "scheme of sequence parallelism;"),
         ({"base_model_weight_precision": WeightPrecision.BFLOAT16}, ""),
@@ -79,7 +88,7 @@ def test_what_no_machine_of_the_cluster_holds(spec: dict[str, Any], config: dict
     ],
 )
 def test_what_a_shape_asks_of_its_model_is_done_or_refused(asked: dict[str, Any], words: str) -> None:
-    spec = make_spec(**ASKED, **asked)
+    spec = make_spec(**ASKED | asked)
     reasons = list(capability.reasons_against(spec, CONFIG, {spec.base_model: Path("/models")}, WEIGHTS))
     assert len(reasons) == bool(words) and words in " ".join(reasons)
 

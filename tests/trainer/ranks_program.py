@@ -151,7 +151,7 @@ def train(group: Any, folder: Path, kind: str, more: dict[str, Any]) -> dict[str
     if group.size > 1 and kind in ("experts", "bfloat16"):
         parts.saving.wait()  # what comes next holds for all that this process writes
         found["refused"] = refused(group, lambda: call("save_weights_for_sampler", {"model_id": model, "path": "none"}))
-    others = of_whole_sequences(model) if kind == "windows" else []
+    others = of_whole_sequences(model) if kind in ("windows", "experts", "layers") else []
     found["fourth"] = step(*others)
     told = call("forward", forward_body(model, [make_datum(each) for each in SEQUENCES], output="embedding"))
     found["vectors"] = [each["embedding"]["data"] for each in told["loss_fn_outputs"]]
@@ -180,7 +180,8 @@ def of_whole_sequences(model: str) -> list[dict[str, Any]]:
         forward_body(model, plain, output="contrastive_loss", pooling=pooling, **settings)
         for pooling in ("mean", "last")
     ]
-    return [forward_body(model, scored, "gspo"), *pooled]
+    few = forward_body(model, plain[:1])  # of which some ranks may have none
+    return [*(forward_body(model, scored, loss) for loss in ("ppo", "gspo")), *pooled, few]
 
 
 def plain(more: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from bodies import BASE_MODEL, forward_body, make_datum, step_body
 from processes import RunningTrainer, Starter
-from transformers import AutoConfig, AutoModelForCausalLM, Gemma2Config, Gemma2ForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, Gemma2Config, Gemma2ForCausalLM, Qwen3MoeConfig
 
 from trainer import memory, models
 from trainer.config import parse_config
@@ -68,6 +68,26 @@ def test_who_shares_a_row_keeps_a_part_of_it_and_all_keys_and_values(directory: 
     config = AutoConfig.from_pretrained(directory)
     kept = 2 * config.num_attention_heads * config.head_dim * config.num_hidden_layers * TOKENS // 2 * 4
     assert plans[1].activations == pytest.approx(plans[0].activations / 2 + kept, rel=1e-3)
+
+
+def test_the_plan_follows_the_scheme(tmp_path: Path) -> None:
+    """What a rank computes with is a part of each layer, or of the experts; what it keeps is the same of all."""
+    sizes = {"vocab_size": 64, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "head_dim": 32}
+    config = Qwen3MoeConfig(**sizes, num_key_value_heads=4, moe_intermediate_size=32, num_experts=8)
+    config.save_pretrained(tmp_path)
+
+    def plan(scheme: Scheme) -> MemoryPlan:
+        how = {"whole": True, "backward": True, "as_saved": False, "checkpointing": False, "in_bfloat16": True}
+        return plan_memory(tmp_path, **how, tokens=TOKENS, ranks=4, scheme=scheme)
+
+    plain, tensor, expert = (plan(scheme) for scheme in (Scheme(), Scheme(tensor=2), Scheme(expert=4)))
+    assert plain.parameters == tensor.parameters == expert.parameters
+    assert tensor.gathered == pytest.approx(plain.gathered / 2, rel=0.01)
+    experts = 2 * 8 * 3 * 64 * 32 * 2 * 2  # of two layers, each with its gradient
+    assert plain.gathered - expert.gathered == experts * 3 // 4
+    assert expert.activations == plain.activations
+    heads = 4 * 32 * TOKENS * 2 * 2  # such as the queries of two layers, of which half is less
+    assert plain.activations - tensor.activations > 3 * heads / 2
 
 
 def test_layers_that_are_computed_again_change_nothing(start: Starter, lora: RunningTrainer, directory: Path) -> None:

@@ -16,7 +16,15 @@ from bodies import forward_body, make_datum, step_body
 from processes import RunningTrainer, Starter
 from safetensors.torch import load_file
 from starting import run_module
-from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    LongcatFlashConfig,
+    MambaConfig,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    Qwen3MoeConfig,
+    Qwen3MoeForCausalLM,
+)
 
 from trainer.config import parse_config
 from trainer.errors import ConfigError, OperationError
@@ -24,6 +32,7 @@ from trainer.models import ModelHost
 from trainer.ranks.mesh import Mesh, Scheme
 from trainer.ranks.places import NODE_VARIABLE, RANK_VARIABLE, find_place
 from trainer.ranks.roll import Roll, is_lost_connection
+from trainer.ranks.schemes import why_not
 from trainer.sessions import Sessions
 from trainer.wire import parse_create_model
 
@@ -45,12 +54,13 @@ def starter_of_two(session_root: Path) -> Iterator[Starter]:
 
 @pytest.fixture
 def of_two(starter_of_two: Starter) -> RunningTrainer:
-    """A trainer of two processes: that of the test before, unless it has ended."""
+    """A trainer of two processes that share their layers: that of the test before, unless it has ended."""
     started = starter_of_two.started
     if not started or started[-1].process.poll() is not None:
         # Where no demo model lies yet, for the ranks to make one.
         cache = str(starter_of_two.root / "models-of-two")
-        starter_of_two("of-two", attempt=len(started) + 1, seconds=120, processes=2, model_cache=cache)
+        told = {"processes": 2, "tensor_parallelism": 2, "model_cache": cache}
+        starter_of_two("of-two", attempt=len(started) + 1, seconds=120, **told)
     return started[-1]
 
 
@@ -183,7 +193,7 @@ def test_over_http_every_loss_is_that_of_one_process(of_two: RunningTrainer, pol
         model = trainer.create()
         calls = [
             *(forward_body(model, sampled, loss) for loss in ("ppo", "gspo")),
-            forward_body(model, [make_datum(sequences[0])]),  # of which one rank has none
+            forward_body(model, [make_datum(sequences[0])]),
             forward_body(
                 model,
                 [make_datum(each) for each in sequences],
@@ -262,6 +272,27 @@ def test_ranks_that_share_sequences_are_neighbours() -> None:
     assert [list(each.sharers) for each in ranks[3:5]] == [[0, 1, 2, 3], [4, 5, 6, 7]]
     assert [each.rank for each in ranks if each.speaks] == [0, 4]
     assert Mesh(3, 4) == Mesh(3, 4, Scheme()) and Mesh(3, 4).data == 3 and Mesh(3, 4).speaks
+
+
+@pytest.mark.parametrize(
+    ("config", "scheme", "words"),
+    [
+        (Qwen3Config(**SIZES), Scheme(tensor=2), ""),
+        (Qwen3Config(**SIZES), Scheme(tensor=4), "has 2 num_key_value_heads, which do not divide by tensor"),
+        (Qwen3Config(**SIZES), Scheme(expert=2), "no plan of how experts of qwen3 are dealt out, so that expert"),
+        (MambaConfig(hidden_size=8, num_hidden_layers=1), Scheme(tensor=2), "no plan of how layers of mamba"),
+        (Qwen3MoeConfig(**SIZES, num_experts=6), Scheme(tensor=2), ""),
+        (Qwen3MoeConfig(**SIZES, num_experts=6), Scheme(expert=4), "The 6 experts of a layer of this qwen3_moe do not"),
+        (LongcatFlashConfig(hidden_size=8, num_layers=1, n_routed_experts=2), Scheme(tensor=2), "have several pieces"),
+    ],
+)  # fmt: skip
+def test_how_a_model_cannot_be_divided_is_said_before_its_weights_are_read(
+    config: Any, scheme: Scheme, words: str
+) -> None:
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    why = why_not(model, scheme)
+    assert words in why and bool(why) == bool(words)
 
 
 def test_each_process_knows_its_place() -> None:

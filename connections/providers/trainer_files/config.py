@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from connections.providers.runs import RunSpec
-from connections.providers.spec import DatasetFile, ShardingScheme, TrainerMode, TrainerSpec
+from connections.providers.spec import DatasetFile, TrainerMode, TrainerSpec
 from connections.providers.trainer_files import files
+from connections.providers.trainer_files.recipes import DIVIDED
 from wire.names import CROSS_JOB, is_id, parse_checkpoint_name
 
 RECIPE_STEPS = 60
@@ -28,7 +29,6 @@ def make_config(
 ) -> dict[str, Any]:
     """The trainer's CONFIG.json; trainer/config.py says what each field means. It is started once on each of the nodes,
     over which the processes of all replicas are divided."""
-    scheme = spec.trainer_sharding_scheme or ShardingScheme()
     return {
         "directory": str(directory / files.RECORDS),
         "checkpoints": str(job_directory / files.CHECKPOINTS),
@@ -44,7 +44,7 @@ def make_config(
         "max_context_length": spec.max_context_length,
         "nodes": nodes,
         "processes": spec.trainer_processes // nodes,
-        "context_parallelism": scheme.context_parallelism,
+        **_degrees(spec),
         "recipe": spec.recipe,
         "recipe_steps": spec.recipe_steps or RECIPE_STEPS,
         "inactivity_timeout_s": spec.inactivity_timeout_seconds,
@@ -73,6 +73,12 @@ def _mode(spec: TrainerSpec) -> str:
     """A LoRA trainer without a rank has nothing to train: it serves forward passes."""
     frozen = spec.trainer_mode == TrainerMode.LORA_TRAINER and spec.lora_rank == 0
     return TrainerMode.FORWARD_ONLY if frozen else spec.trainer_mode
+
+
+def _degrees(spec: TrainerSpec) -> dict[str, int]:
+    """What the sharding scheme divides, as far as it does: a trainer of an earlier release knows no such fields."""
+    degrees = spec.trainer_sharding_scheme.degrees if spec.trainer_sharding_scheme else {}
+    return {f"{kind}_parallelism": degrees[kind] for kind in DIVIDED if degrees.get(kind, 1) > 1}
 
 
 def _start_from(spec: TrainerSpec) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -10,12 +11,12 @@ from pathlib import Path
 
 from connections.providers.base import VALIDATION_RECIPE, Recipe
 from connections.providers.recipe_parameters import RecipeParameter
-from connections.providers.spec import NO_RECIPE, TrainerMode, TrainerSpec
+from connections.providers.spec import NO_RECIPE, ShardingScheme, TrainerMode, TrainerSpec
 
 COMPUTED_PRECISION = "BFLOAT16"
 """In which the trainer computes on GPUs."""
-DIVIDED = ("context",)
-"""The degrees of a sharding scheme that the trainer takes, besides the data."""
+DIVIDED = ("tensor", "context", "expert")
+"""Of the degrees of a sharding scheme those that the trainer follows."""
 DECLARED = Path("recipes") / "declared.json"
 """In the trainer's package: what its recipes let people set."""
 RECIPES: Sequence[Recipe] = (
@@ -78,14 +79,20 @@ def reasons_of_trainer(spec: TrainerSpec, place: str, recipes: Sequence[Recipe] 
 
 def _reasons_of_shape(spec: TrainerSpec) -> Iterator[str]:
     """What a shape may ask for of how its model is computed, and our trainer does not do."""
-    scheme = spec.trainer_sharding_scheme
-    degrees = scheme.degrees.items() if scheme else ()
-    asked = [f"{kind} {degree}" for kind, degree in degrees if degree > 1 and kind not in DIVIDED]
-    asked += ["sequence parallelism"] if scheme and scheme.sequence_parallelism else []
+    scheme = spec.trainer_sharding_scheme or ShardingScheme()
+    asked = [f"{kind} {degree}" for kind, degree in scheme.degrees.items() if degree > 1 and kind not in DIVIDED]
+    asked += ["sequence parallelism"] if scheme.sequence_parallelism else []
     if asked:
         yield (
-            f"The shape asks for a sharding scheme of {', '.join(asked)}; the trainer has a part of all parameters on "
-            f"each GPU (FSDP2), divides {', '.join(DIVIDED)}, and has no other scheme so far. Use a shape without one."
+            f"The shape asks for a sharding scheme of {', '.join(asked)}; the trainer divides models by "
+            f"{', '.join(DIVIDED)} parallelism and over the GPUs that those leave (FSDP2). Use a shape of these."
+        )
+    product = math.prod(degree for kind, degree in scheme.degrees.items() if kind in DIVIDED)
+    gpus = spec.gpus_per_replica
+    if not asked and product > 1 and (gpus % product or not gpus):
+        yield (
+            f"The shape divides its model over a multiple of {product} GPUs, and a replica of it has {gpus}. Use a "
+            "shape whose degrees of parallelism divide its GPUs."
         )
     if spec.base_model_weight_precision not in (None, COMPUTED_PRECISION):
         yield (
