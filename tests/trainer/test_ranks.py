@@ -87,7 +87,7 @@ def of_several(size: int, folder: Path) -> dict[str, Any]:
             for rank in range(size)
         ]
     try:
-        assert [rank.wait(timeout=240) for rank in ranks] == [0] * size, log.read_text()
+        assert [rank.wait(timeout=600) for rank in ranks] == [0] * size, log.read_text()
     finally:
         for each in ranks:
             each.kill()
