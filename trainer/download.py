@@ -68,7 +68,4 @@ def _read_config(arguments: list[str]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    # A thread that still downloads cannot be asked to stop; what it wrote is gone on with.
-    sys.stdout.flush()
-    os._exit(code)
+    sys.exit(main(sys.argv[1:]))

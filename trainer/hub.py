@@ -18,6 +18,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any, TypeVar
 
 import httpx2
@@ -161,6 +162,10 @@ def _check_space(repository: Repository, listing: Listing, part: Path, keep_free
         )
 
 
+class _OverError(Exception):
+    """Another file failed, so that this one is not needed for now."""
+
+
 class _Hub:
     """One that is asked for one repository, again where it does not answer."""
 
@@ -169,6 +174,7 @@ class _Hub:
         self._say = say
         self._pauses = pauses
         self._said = ""
+        self._over = Event()
         self._api = HfApi(endpoint=repository.endpoint, token=repository.token or False)
 
     def patiently(self, ask: Callable[[], R], progress: Callable[[], int] = int) -> R:
@@ -197,7 +203,8 @@ class _Hub:
                     ) from error
                 pause = self._pauses[tries]
                 self._say_once(f"{self._repository.endpoint} does not answer; trying again in {pause:g} s")
-                time.sleep(pause)
+                if self._over.wait(pause):
+                    raise _OverError from error
                 tries += 1
 
     def _say_once(self, line: str) -> None:
@@ -241,13 +248,16 @@ class _Hub:
             self.patiently(lambda: self._download(wanted, listing.commit, part), lambda: bytes_in(part))
 
         pool = ThreadPoolExecutor(AT_A_TIME)
-        waiting = {pool.submit(bring_one, each) for each in listing.files}
-        while waiting:
-            done, waiting = wait(waiting, LOOK_S, FIRST_EXCEPTION)
-            teller.look()
-            if failed := next(filter(None, (each.exception() for each in done)), None):
-                pool.shutdown(wait=False, cancel_futures=True)  # the others may take hours
-                raise failed
+        try:
+            waiting = {pool.submit(bring_one, each) for each in listing.files}
+            while waiting:
+                done, waiting = wait(waiting, LOOK_S, FIRST_EXCEPTION)
+                teller.look()
+                for each in done:
+                    each.result()
+        finally:  # the others may have hours to go, and whoever has the folder next writes the same files
+            self._over.set()
+            pool.shutdown(cancel_futures=True)
 
     def _download(self, wanted: HubFile, commit: str, part: Path) -> None:
         """What has the file's own name was compared; before that it is called otherwise, and gone on with."""
@@ -283,6 +293,10 @@ class _Hub:
                     file.truncate(0)
                 for chunk in answer.iter_raw(CHUNK):
                     file.write(chunk)
+                    if file.tell() > wanted.size:  # an endless answer would fill the disk
+                        return
+                    if self._over.is_set():
+                        raise _OverError
 
     def _refusal(self, error: Exception) -> str:
         """What a hub means that answered, and who mends it; "" where asking again may help."""

@@ -25,7 +25,8 @@ class FakeHub:
     """`files` are those of `repository`. What `token` says has to be shown, where it says anything.
 
     hold: of a large file that many bytes come, and the rest once `go_on` is set; lies: the names of those whose bytes
-    are others than the list says. asked: name and Range of every request for a large file; shown: what was shown.
+    are others than the list says, and `excess` more of them. asked: name and Range of every request for a large file;
+    shown: what was shown.
     """
 
     files: dict[str, bytes]
@@ -34,6 +35,7 @@ class FakeHub:
     gated: bool = False
     hold: int | None = None
     lies: set[str] = field(default_factory=set)
+    excess: int = 0
     asked: list[tuple[str, str]] = field(default_factory=list)
     shown: set[str] = field(default_factory=set)
     go_on: threading.Event = field(default_factory=threading.Event)
@@ -129,8 +131,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content[first:])
 
     def _content(self, name: str) -> bytes:
-        content = self.server.hub.files[name]
-        return content[:-1] + bytes([content[-1] ^ 1]) if name in self.server.hub.lies else content
+        hub, content = self.server.hub, self.server.hub.files[name]
+        return content[:-1] + bytes([content[-1] ^ 1]) + bytes(hub.excess) if name in hub.lies else content
 
     def _send(self, content: bytes, headers: dict[str, str]) -> None:
         self.send_response(200)

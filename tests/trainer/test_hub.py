@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from fake_hub import COMMIT, FakeHub, running_hub
 from processes import wait_until
 from starting import ROOT
 
-from trainer.hub import HubError, Repository, bring
+from trainer.hub import CHUNK, HubError, Repository, bring
 
 FILES = {
     "config.json": b'{"model_type": "qwen3"}',
@@ -98,9 +99,18 @@ def test_a_file_that_is_not_what_the_hub_says_is_refused(hub: FakeHub, tmp_path:
     with pytest.raises(HubError, match=rf"{name} of acme/tiny is not what the hub says: its sha\d+ is") as refused:
         bring_from(hub, tmp_path / "tiny")
     assert "Launch again" in str(refused.value) and not (tmp_path / "tiny").exists()
+    assert not [each for each in threading.enumerate() if "ThreadPool" in each.name], "nobody writes there any more"
     hub.lies = set()
     bring_from(hub, tmp_path / "tiny")
     assert (tmp_path / "tiny" / name).read_bytes() == FILES[name]
+
+
+def test_no_more_of_a_file_is_taken_than_the_hub_says(hub: FakeHub, tmp_path: Path) -> None:
+    hub.lies, hub.excess, size = {"model.safetensors"}, 20_000_000, len(FILES["model.safetensors"])
+    with pytest.raises(HubError, match=r"is not what the hub says: [\d,]+ bytes instead of") as refused:
+        bring_from(hub, tmp_path / "tiny")
+    taken = int(str(refused.value).partition("says: ")[2].partition(" bytes")[0].replace(",", ""))
+    assert size < taken <= size + CHUNK < size + hub.excess
 
 
 def test_what_a_hub_refuses_is_said_with_what_helps(
