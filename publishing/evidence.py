@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class RecordLike(Protocol):
@@ -23,6 +23,8 @@ class RecordLike(Protocol):
     @property
     def planned_memory_bytes(self) -> int | None: ...
     @property
+    def memory(self) -> Any: ...
+    @property
     def longest_context(self) -> int | None: ...
 
 
@@ -33,6 +35,7 @@ class RunMeasurements:
     seconds_per_step: float | None = None
     peak_memory_bytes: int | None = None
     planned_memory_bytes: int | None = None
+    memory: Any = None
     longest_context: int | None = None
     first_loss: float | None = None
     last_loss: float | None = None
@@ -59,10 +62,12 @@ def measure(records: Sequence[RecordLike], *, forward_only: bool) -> RunMeasurem
     peaks = [record.peak_memory_bytes for record in records if record.peak_memory_bytes is not None]
     peak, longest = max(peaks, default=None), _longest(records)
     planned = next((record.planned_memory_bytes for record in reversed(records) if record.planned_memory_bytes), None)
+    memory = next((record.memory for record in reversed(records) if record.memory), None)
     if forward_only:
         return RunMeasurements(
             peak_memory_bytes=peak,
             planned_memory_bytes=planned,
+            memory=memory,
             longest_context=longest,
             forwards=len(records),
             forward_seconds=sum(seconds),
@@ -71,6 +76,7 @@ def measure(records: Sequence[RecordLike], *, forward_only: bool) -> RunMeasurem
         seconds_per_step=median(seconds[1:] or seconds) if seconds else None,
         peak_memory_bytes=peak,
         planned_memory_bytes=planned,
+        memory=memory,
         longest_context=longest,
         first_loss=records[0].loss_per_token if records else None,
         last_loss=records[-1].loss_per_token if records else None,

@@ -60,6 +60,7 @@ class Validation(LeasedRow):
     planned_memory_bytes = models.PositiveBigIntegerField(
         null=True, blank=True, help_text="By the trainer, before it loaded."
     )
+    memory = models.JSONField(null=True, blank=True, help_text="What the peak went to, beside what was planned.")
     longest_context = models.PositiveBigIntegerField(null=True, blank=True, help_text="Tokens.")
     first_loss = models.FloatField(null=True, blank=True)
     last_loss = models.FloatField(null=True, blank=True)

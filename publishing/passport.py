@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.template.defaultfilters import filesizeformat
@@ -13,6 +15,14 @@ from catalog.models import ShapeVersion
 from catalog.states import VersionState
 from publishing.models import Validation
 
+MEMORY_PARTS = {
+    "parameters": "Memory of parameters",
+    "gradients": "of gradients",
+    "optimizer": "of the optimizer",
+    "passes": "of passes",
+    "copies": "of copies being saved",
+}
+INSIDE_PASSES = ("activations", "logits", "gathered")
 UNSEEN = "by the shape; the provider does not say what it used"
 
 
@@ -30,6 +40,7 @@ def passport_facts(validation: Validation, *, provider: str) -> list[Fact]:
         Fact("seconds_to_ready", "Time to ready", _seconds(validation.seconds_to_ready), "from start to first answer"),
         *_work(validation),
         Fact("peak_memory_bytes", "Peak memory", _memory(validation), _whose_memory(validation)),
+        *_memory_parts(validation.memory or {}),
         Fact("longest_context", "Longest context tried", _tokens(validation.longest_context)),
     ]
 
@@ -88,6 +99,18 @@ def _whose_memory(validation: Validation) -> str:
     if validation.planned_memory_bytes is None:
         return whose
     return f"{whose}; {filesizeformat(validation.planned_memory_bytes)} planned"
+
+
+def _memory_parts(told: dict[str, Any]) -> Iterator[Fact]:
+    """What the peak went to; for what passes take the plan says what of it depends on the context."""
+    measured, planned = told.get("measured", {}), told.get("planned", {})
+    for part, label in MEMORY_PARTS.items():
+        if part in measured:
+            told_planned = f"{filesizeformat(planned[part])} planned" if part in planned else ""
+            inside = [f"{name} {filesizeformat(planned[name])}" for name in INSIDE_PASSES if planned.get(name)]
+            tokens = f" for up to {told['tokens']:,} tokens" if told.get("tokens") else ""
+            inner = f"{tokens}: {', '.join(inside)}" if part == "passes" and inside else ""
+            yield Fact(f"memory_{part}", label, str(filesizeformat(measured[part])), f"{told_planned}{inner}")
 
 
 def _tokens(tokens: int | None) -> str | None:

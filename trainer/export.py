@@ -46,7 +46,7 @@ def write_model(module: Any, base: Path, directory: Path, group: Group = ALONE) 
     are named otherwise than its parameters (experts), which is gathered whole in the memory of rank 0's node.
     """
     if group.size == 1:
-        module.save_pretrained(directory)
+        return write_whole(module, module.state_dict(), base, directory)
     elif getattr(module, "_weight_conversions", None):
         whole = get_model_state_dict(module, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
         if group.rank == 0:
@@ -57,6 +57,13 @@ def write_model(module: Any, base: Path, directory: Path, group: Group = ALONE) 
             part.save_pretrained(directory)
     if group.rank == 0:
         _copy_tokenizer(base, directory)
+    return precision_of(module)
+
+
+def write_whole(module: Any, tensors: dict[str, Any], base: Path, directory: Path) -> str:
+    """Write these as the whole of the module, which may have others by now. Returns the precision of the weights."""
+    module.save_pretrained(directory, state_dict=tensors)
+    _copy_tokenizer(base, directory)
     return precision_of(module)
 
 
@@ -72,14 +79,23 @@ def _write_gathered(module: Any, whole: dict[str, Any], directory: Path) -> None
 
 def write_adapter(module: Any, name: str, base: Path, base_model: str, directory: Path) -> str:
     """Write one adapter of the module into the directory. Returns the precision of its weights."""
+    return write_adapter_files(*adapter_of(module, name), base, base_model, directory)
+
+
+def adapter_of(module: Any, name: str) -> tuple[dict[str, Any], Any]:
+    """Tensors and configuration of one adapter of the module, as they are now."""
     # Embeddings that it adapts are the base's own, which is at hand wherever an adapter is loaded.
     tensors = get_peft_model_state_dict(module, adapter_name=name, save_embedding_layers=False)
+    return tensors, copy.copy(module.peft_config[name])
+
+
+def write_adapter_files(tensors: dict[str, Any], config: Any, base: Path, base_model: str, directory: Path) -> str:
+    """Write these as an adapter. Returns the precision of the weights."""
     save_file(
         {key: tensor.contiguous() for key, tensor in tensors.items()},
         directory / ADAPTER_WEIGHTS,
         metadata={"format": "pt"},
     )
-    config = copy.copy(module.peft_config[name])
     config.base_model_name_or_path, config.inference_mode = base_model, True
     config.save_pretrained(directory)
     _copy_tokenizer(base, directory)

@@ -9,6 +9,7 @@ import math
 import os
 import resource
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ class StepRecord:
     loss_per_token: loss sum / tokens that count; tokens: tokens of model input; longest_context: those of the longest
     sequence; seconds: compute; peak_memory_bytes: of the GPU where there is one, else of the process, None of a trainer
     elsewhere; planned_memory_bytes: what was planned for that before the model was loaded, None where nothing was;
+    memory: both by part (measured, planned, and the tokens of passes that were planned), where that is news;
     reward: the mean of what the loop told, None where it told none.
     """
 
@@ -39,6 +41,7 @@ class StepRecord:
     peak_memory_bytes: int | None
     longest_context: int
     planned_memory_bytes: int | None = None
+    memory: Mapping[str, Any] | None = None
     reward: float | None = None
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from connections.providers.evaluations import EvaluationRecord, RunPlan
+from connections.providers.memory_use import MemoryUse
 from connections.providers.recipe_parameters import RecipeParameter
 from connections.providers.spec import TrainerSpec
 from connections.providers.states import AttemptState, Reason
@@ -241,7 +242,8 @@ class LogChunk:
 class MetricRecord:
     """One numbered record of the trainer; None where a figure does not exist or is not finite.
 
-    `longest_context` counts the tokens of the longest sequence; `reward` is the mean that the loop told.
+    `longest_context` counts the tokens of the longest sequence; `reward` is the mean that the loop told; `memory` says
+    what the peak goes to, where that is news.
     """
 
     number: int
@@ -256,6 +258,7 @@ class MetricRecord:
     longest_context: int | None = None
     reward: float | None = None
     planned_memory_bytes: int | None = None
+    memory: MemoryUse | None = None
 
 
 @dataclass(frozen=True)

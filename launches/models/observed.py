@@ -29,6 +29,7 @@ class Metric(models.Model):
     seconds = models.FloatField(null=True)
     peak_memory_bytes = models.PositiveBigIntegerField(null=True)
     planned_memory_bytes = models.PositiveBigIntegerField(null=True, help_text="By the trainer, before it loaded.")
+    memory = models.JSONField(null=True, help_text="What the peak went to, beside what was planned, where it was told.")
     longest_context = models.PositiveBigIntegerField(null=True, help_text="Tokens of the longest sequence.")
     reward = models.FloatField(null=True, help_text="As the loop told it.")
     recorded_at = models.DateTimeField()

@@ -15,6 +15,7 @@ from accounts.domain.deactivate_user import deactivate_user
 from accounts.domain.remove_member import remove_member
 from accounts.models import AuditEntry
 from catalog.models import ShapeVersion
+from connections.providers.memory_use import MemoryUse
 from connections.providers.spec import TrainerMode
 from connections.providers.states import AttemptState, Reason
 from launches.domain.cancel_launch import cancel_launch
@@ -80,9 +81,17 @@ def test_it_goes_step_by_step_to_a_passport(settings: Settings) -> None:
 def test_its_passport_says_what_the_engine_gave_it() -> None:
     validation = running()
     say(validation, AttemptState.RUNNING, nodes="n2", gpus="1 x gpu:h100")
-    complete(validation, [replace(record, planned_memory_bytes=2**21) for record in records()])
+    told = {"parameters": 2**10, "gradients": 0, "optimizer": 0, "passes": 2**19}
+    planned = told | {"passes": 2**20, "activations": 2**18, "logits": 3 * 2**18, "gathered": 0}
+    found = [replace(record, planned_memory_bytes=2**21) for record in records()]
+    found[1] = replace(found[1], memory=MemoryUse(4096, planned, told))
+    complete(validation, found)
     facts = {fact.key: fact for fact in passport_facts(validation, provider="The cluster")}
     assert re.search(r"2\.0.MB planned$", facts["peak_memory_bytes"].note), facts["peak_memory_bytes"]
+    passes = facts["memory_passes"]
+    words = r"1\.0.MB planned for up to 4,096 tokens: activations 256\.0.KB, logits 768\.0.KB"
+    assert re.fullmatch(r"512\.0.KB", passes.value or "") and re.fullmatch(words, passes.note), passes
+    assert re.fullmatch(r"1\.0.KB planned", facts["memory_parameters"].note), facts["memory_parameters"]
     assert (facts["provider"].value, facts["provider"].note) == ("The cluster", "on n2")
     assert facts["accelerator_type"].note == "had 1 x gpu:h100"
 

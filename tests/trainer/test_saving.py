@@ -10,15 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from bodies import BASE_MODEL, forward_body, make_datum, step_body
 from processes import make_config
+from safetensors.torch import load_file
 
 from trainer.checkpoints import Checkpoints
 from trainer.config import parse_config
-from trainer.errors import NoSpaceError
+from trainer.errors import NoSpaceError, OperationError
 from trainer.loading import load_parts
-from trainer.operations import snapshot, weights
-from trainer.operations.snapshot import Snapshot
+from trainer.memory import MemoryPlan, Plan
+from trainer.operations import memory_use, weights
+from trainer.operations.memory_use import note_memory
+from trainer.operations.snapshot import SamplerSnapshot, Snapshot
 from trainer.operations.table import run_operation
 from trainer.service import Service
 from trainer.sessions import Sessions
@@ -36,8 +40,9 @@ class Held:
         self.service = Service(config, checkpoints)
         self.work = Work()
         self.open, self.reached = threading.Event(), threading.Event()
-        self.failure: OSError | None = None
-        self.service.open(load_parts(config, checkpoints, Sessions())[0], run_operation)
+        self.failure: Exception | None = None
+        self.parts = load_parts(config, checkpoints, Sessions())[0]
+        self.service.open(self.parts, run_operation)
 
     def submit(self, operation: str, body: dict[str, Any]) -> Any:
         """The future of the answer."""
@@ -57,16 +62,21 @@ class Held:
 @pytest.fixture
 def held(tmp_path: Path, session_root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
     trainer = Held(tmp_path, session_root / "models")
-    write = Snapshot.write
 
-    def wait_and_write(self: Snapshot, *given: Any) -> str:
-        trainer.reached.set()
-        assert trainer.open.wait(PATIENCE)
-        if trainer.failure is not None:
-            raise trainer.failure
-        return write(self, *given)
+    def hold(kind: type[Snapshot | SamplerSnapshot]) -> None:
+        write = kind.write
 
-    monkeypatch.setattr(snapshot.Snapshot, "write", wait_and_write)
+        def wait_and_write(self: Any, *given: Any) -> str:
+            trainer.reached.set()
+            assert trainer.open.wait(PATIENCE)
+            if trainer.failure is not None:
+                raise trainer.failure
+            return write(self, *given)
+
+        monkeypatch.setattr(kind, "write", wait_and_write)
+
+    hold(Snapshot)
+    hold(SamplerSnapshot)
     yield trainer
     trainer.open.set()
 
@@ -88,6 +98,45 @@ def test_training_goes_on_while_a_checkpoint_is_written_as_it_was(held: Held) ->
     held.open.set()
     assert [future.result(PATIENCE)["path"] for future in (first, second, loaded)] == ["first", "second", "first"]
     assert [held.step(model) for _ in range(3)] == pytest.approx(losses, rel=1e-6), "the same again"
+
+
+def test_training_goes_on_while_weights_for_a_sampler_are_written_as_they_were(held: Held) -> None:
+    model = created(held)
+    held.step(model)
+    (module,) = [each.module for each in held.parts.host.models()]
+    before = {name: each.clone() for name, each in module.state_dict().items()}
+    saved = held.submit("save_weights_for_sampler", {"model_id": model, "path": "now"})
+    for _ in range(2):
+        held.step(model)
+    assert held.reached.wait(PATIENCE) and not saved.done()
+    held.open.set()
+    folder = held.parts.sampler.directory / saved.result(PATIENCE)["path"]
+    written = load_file(folder / "model.safetensors")
+    assert written.keys() == before.keys() and all(torch.equal(written[name], before[name]) for name in before)
+    assert (folder / "tokenizer.json").is_file()
+
+
+def test_memory_that_runs_out_while_it_is_written_is_told_with_part_and_remedy(held: Held) -> None:
+    model = created(held)
+    held.failure = MemoryError()
+    held.open.set()
+    for operation, part in (("save_weights", "a checkpoint"), ("save_weights_for_sampler", "weights for a sampler")):
+        with pytest.raises(OperationError, match=f"does not suffice for what is written of {part}. Unload other"):
+            held.call(operation, {"model_id": model, "path": "none"})
+
+
+def test_what_is_copied_counts_as_no_pass(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    peaks = iter([10 * 2**30, 10 * 2**30, 13 * 2**30])
+    host, size = held.parts.host, 2**30
+    host.plan = Plan(MemoryPlan(0, 0, 0, activations=size, logits=0), checkpointing=False, tokens=1, before=0)
+    monkeypatch.setattr(memory_use, "peak_bytes", lambda _device: next(peaks))
+    before = note_memory(held.parts).by_part
+    held.parts.saving.note_copy(2 * size, 10 * size)
+    assert note_memory(held.parts).by_part is None, "nothing new"
+    after = note_memory(held.parts).by_part
+    assert before and after and after["measured"]["copies"] == 2 * size
+    assert after["measured"]["passes"] - before["measured"]["passes"] == size
+    assert after["planned"]["passes"] == size
 
 
 def test_what_cannot_be_written_is_told_and_training_went_on(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:

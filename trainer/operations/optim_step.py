@@ -36,7 +36,7 @@ def optim_step(parts: Parts, request: OptimStep) -> dict[str, Any]:
     norm = _scale_and_clip(parts, model, request)
     _step(model, request)
     model.step += 1
-    peak, planned = note_memory(parts)
+    memory = note_memory(parts)
     record = StepRecord(
         step=model.step,
         loss_per_token=_mean_loss(total),
@@ -44,8 +44,9 @@ def optim_step(parts: Parts, request: OptimStep) -> dict[str, Any]:
         grad_norm=norm,
         tokens=total.tokens,
         seconds=total.seconds + time.monotonic() - started,
-        peak_memory_bytes=peak,
-        planned_memory_bytes=planned,
+        peak_memory_bytes=memory.peak,
+        planned_memory_bytes=memory.planned,
+        memory=memory.by_part,
         longest_context=total.longest,
         reward=fmean(total.rewards) if total.rewards else None,
     )

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from peft import get_peft_model_state_dict
 from safetensors.torch import save_file
 from torch import Tensor
 
-from trainer.export import precision_name
+from trainer.export import adapter_of, precision_name, write_adapter_files, write_whole
 from trainer.models import HeldModel, local
 from trainer.operations.parts import Parts
 from trainer.ranks.files import tensors_of, write_parts
@@ -46,8 +48,7 @@ class Snapshot:
 
     def forget(self) -> None:
         """Give a copy's memory back, whoever still refers to it: an error keeps all that it came through."""
-        for each in _tensors([self.weights, self.optimizer]):
-            local(each).untyped_storage().resize_(0)
+        _forget([self.weights, self.optimizer])
 
     def write(self, directory: Path, group: Group) -> str:
         """Write it, while the other ranks write theirs; answers the precision of the weights. Errors: OSError."""
@@ -60,6 +61,44 @@ class Snapshot:
             if self.optimizer:
                 torch.save(self.optimizer, directory / OPTIMIZER)
         return self.precision
+
+
+@dataclass(frozen=True)
+class SamplerSnapshot:
+    """Weights that `render` makes a Hugging Face directory of; answers their precision."""
+
+    weights: dict[str, Tensor]
+    render: Callable[[dict[str, Tensor], Path], str]
+    in_parts: bool = False
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(each.nbytes for each in _tensors(self.weights))
+
+    def copied(self) -> SamplerSnapshot:
+        """As `Snapshot.copied`."""
+        return replace(self, weights=_copied(self.weights))
+
+    def forget(self) -> None:
+        """As `Snapshot.forget`."""
+        _forget(self.weights)
+
+    def write(self, directory: Path, _: Group) -> str:
+        """As `Snapshot.write`."""
+        return self.render(self.weights, directory)
+
+
+def sampler_snapshot_of(parts: Parts, model: HeldModel) -> SamplerSnapshot:
+    """The model as it is, or its adapter, of which this rank has the whole."""
+    base, base_model = parts.host.directory, parts.config.base_model
+    with parts.host.active(model) as module:
+        if not model.rank:
+            whole = partial(write_whole, module)
+            return SamplerSnapshot(module.state_dict(), lambda tensors, directory: whole(tensors, base, directory))
+        tensors, config = adapter_of(module, model.id)
+    return SamplerSnapshot(
+        tensors, lambda given, directory: write_adapter_files(given, config, base, base_model, directory)
+    )
 
 
 def snapshot_of(parts: Parts, model: HeldModel) -> Snapshot:
@@ -94,13 +133,26 @@ def optimizer_tensors(model: HeldModel, named: dict[str, Tensor]) -> dict[str, T
     return {STEPS: steps, **moments}
 
 
-def _copied(value: Any) -> Any:
-    """The same with all of its tensors in the memory of the machine; a rank's part of one stays a part."""
+def _copied(value: Any, done: dict[tuple[Any, ...], Tensor] | None = None) -> Any:
+    """The same with all of its tensors in the memory of the machine; a rank's part of one stays a part.
+
+    What is there twice, as an embedding that is the head, is copied once.
+    """
+    done = {} if done is None else done
     if isinstance(value, Tensor):
-        return value.detach().to("cpu", copy=True)
+        own = local(value)
+        key = (own.data_ptr(), own.shape, own.stride(), own.dtype) if own.numel() else (id(value),)
+        if key not in done:
+            done[key] = value.detach().to("cpu", copy=True)
+        return done[key]
     if isinstance(value, dict):
-        return {key: _copied(each) for key, each in value.items()}
-    return [_copied(each) for each in value] if isinstance(value, list) else value
+        return {key: _copied(each, done) for key, each in value.items()}
+    return [_copied(each, done) for each in value] if isinstance(value, list) else value
+
+
+def _forget(value: Any) -> None:
+    for each in _tensors(value):
+        local(each).untyped_storage().resize_(0)
 
 
 def _tensors(value: Any) -> list[Tensor]:

@@ -42,12 +42,12 @@ def accumulate(model: HeldModel, totals: Totals, reward: float | None, told_loss
 def record_forward(parts: Parts, model: HeldModel, totals: Totals) -> None:
     model.step += 1
     loss = totals.loss / totals.loss_tokens if totals.loss_tokens else None
-    peak, planned = note_memory(parts)
+    memory = note_memory(parts)
     parts.metrics.append(
         StepRecord(
             step=model.step, loss_per_token=loss, learning_rate=None, grad_norm=None,
-            tokens=totals.tokens, seconds=totals.seconds, peak_memory_bytes=peak,
-            planned_memory_bytes=planned, longest_context=totals.longest,
+            tokens=totals.tokens, seconds=totals.seconds, peak_memory_bytes=memory.peak,
+            planned_memory_bytes=memory.planned, memory=memory.by_part, longest_context=totals.longest,
         )
     )  # fmt: skip
     log.info(

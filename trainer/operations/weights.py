@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
@@ -26,8 +26,10 @@ from trainer.checkpoints import CheckpointInfo, Checkpoints
 from trainer.errors import OperationError
 from trainer.export import write_adapter, write_merged, write_model
 from trainer.memory import available_bytes, size_of
+from trainer.metrics import process_peak_bytes
 from trainer.models import HeldModel
 from trainer.operations.parts import Parts
+from trainer.operations.shortage import told_shortage
 from trainer.operations.snapshot import (
     MOMENTS,
     OPTIMIZER,
@@ -35,9 +37,11 @@ from trainer.operations.snapshot import (
     STEPS,
     WEIGHT_PARTS,
     WEIGHTS,
+    SamplerSnapshot,
     Snapshot,
     is_in_parts,
     optimizer_tensors,
+    sampler_snapshot_of,
     snapshot_of,
 )
 from trainer.ranks.files import read_parts, read_whole, scatter, tensors_of
@@ -47,6 +51,9 @@ from trainer.work import Answer, Later
 
 log = logging.getLogger(__name__)
 
+S = TypeVar("S", Snapshot, SamplerSnapshot)
+Store = Callable[[Callable[[Path], str]], CheckpointInfo]
+"""Saves what is written for it into the directory that it makes."""
 ROOM = 2
 """How many times what is copied has to be free, for the machine to have room for more than that."""
 
@@ -64,33 +71,63 @@ def save_weights(parts: Parts, request: SaveWeights) -> Answer | Later:
     """
     model = _trained(parts, request.model_id, "saved")
     parts.saving.wait()
-    now = snapshot_of(parts, model)
+    store = _saver(parts, parts.checkpoints, model, request)
+    return _save_beside(parts, "save_weights", store, snapshot_of(parts, model))
+
+
+def save_for_sampler(parts: Parts, request: SaveForSampler) -> Answer | Later:
+    """Save the weights alone, for a sampler to serve: the model, the adapter, or the base with the adapter merged.
+
+    As `save_weights`, but for what is merged, and what several ranks have a part of: then training waits.
+    """
+    model = _trained(parts, request.model_id, "saved")
+    parts.saving.wait()
+    merged = request.merged and model.rank > 0
+    store = _saver(parts, parts.sampler, model, request, merged=merged)
+    if merged:  # which opens the base in a precision that all threads would have
+        info = parts.group.agree(lambda: store(lambda directory: _write_merged(parts, model, request, directory)))
+    elif is_in_parts(parts, model):
+        with parts.host.active(model) as module:
+            write = partial(write_model, module, parts.host.directory, group=parts.group)
+            info = _save_together(parts.group, store, write)
+    else:
+        return _save_beside(parts, "save_weights_for_sampler", store, sampler_snapshot_of(parts, model))
+    return _saved("save_weights_for_sampler", info)
+
+
+def _save_beside(parts: Parts, operation: str, store: Store, now: Snapshot | SamplerSnapshot) -> Answer | Later:
+    """Write what is now, while training goes on where there is room for a copy of it."""
     copy = _copy(parts, now)
     snapshot = copy or now
     if waits := parts.group.either(copy is None):
-        log.info("training waits for this checkpoint: there is no room for a copy (%s)", size_of(now.size_bytes))
+        log.info("training waits for this save: there is no room for a copy (%s)", size_of(now.size_bytes))
     group = parts.saving.group
-    store = _saver(parts, parts.checkpoints, model, request)
 
     def save() -> Answer:
         if parts.host.device.type == "cuda":
             torch.cuda.set_device(parts.host.device)  # each thread has one of its own
         try:
-            if snapshot.in_parts:
-                info = _save_together(group, store, lambda directory: snapshot.write(directory, group))
-            else:
-                info = group.agree(lambda: store(lambda directory: snapshot.write(directory, group)))
+            with told_shortage(operation, group.size):
+                if snapshot.in_parts:
+                    info = _save_together(group, store, lambda directory: snapshot.write(directory, group))
+                else:
+                    info = group.agree(lambda: store(lambda directory: snapshot.write(directory, group)))
         finally:
             if copy is not None and copy is not now:
                 copy.forget()
-        log.info("saved checkpoint %s: step %d, %s bytes", info.name, info.step, f"{info.size_bytes:,}")
-        return {"type": "save_weights", "path": info.name}
+        return _saved(operation, info)
 
     later = parts.saving.start(save)
     return later.answer.result() if waits else later
 
 
-def _copy(parts: Parts, snapshot: Snapshot) -> Snapshot | None:
+def _saved(operation: str, info: CheckpointInfo) -> Answer:
+    what = "checkpoint" if operation == "save_weights" else "sampler weights"
+    log.info("saved %s %s: step %d, %s bytes", what, info.name, info.step, f"{info.size_bytes:,}")
+    return {"type": operation, "path": info.name}
+
+
+def _copy(parts: Parts, snapshot: S) -> S | None:
     """What is written while training goes on; None where there is no room for that.
 
     Of what is whole on every rank only the first writes, so the others copy nothing.
@@ -100,22 +137,11 @@ def _copy(parts: Parts, snapshot: Snapshot) -> Snapshot | None:
     at_once = parts.config.processes if snapshot.in_parts else 1  # all ranks of a machine copy theirs
     if ROOM * at_once * snapshot.size_bytes > available_bytes(torch.device("cpu")):
         return None
+    parts.saving.note_copy(snapshot.size_bytes, process_peak_bytes())
     try:
         return snapshot.copied()
     except (MemoryError, RuntimeError):  # a limit that nothing told of
         return None
-
-
-def save_for_sampler(parts: Parts, request: SaveForSampler) -> dict[str, Any]:
-    """Save the weights alone, for a sampler to serve: the model, the adapter, or the base with the adapter merged."""
-    model = _trained(parts, request.model_id, "saved")
-    merged = request.merged and model.rank > 0
-    write = _write_merged if merged else _write_for_sampler
-    info = _save(
-        parts, parts.sampler, model, request, lambda directory: write(parts, model, request, directory), merged=merged
-    )
-    log.info("saved sampler weights %s: step %d, %s bytes", info.name, info.step, f"{info.size_bytes:,}")
-    return {"type": "save_weights_for_sampler", "path": info.name}
 
 
 def load_weights(parts: Parts, request: LoadWeights) -> dict[str, Any]:
@@ -192,24 +218,7 @@ def _load_adapter(model: HeldModel, module: Any, saved: dict[str, torch.Tensor],
     set_peft_model_state_dict(module, saved, adapter_name=model.id)
 
 
-def _save(
-    parts: Parts,
-    store: Checkpoints,
-    model: HeldModel,
-    request: SaveWeights,
-    write: Callable[[Path], str],
-    *,
-    merged: bool = False,
-) -> CheckpointInfo:
-    save = _saver(parts, store, model, request, merged=merged)
-    if is_in_parts(parts, model):
-        return _save_together(parts.group, save, write)
-    return parts.group.agree(lambda: save(write))
-
-
-def _saver(
-    parts: Parts, store: Checkpoints, model: HeldModel, request: SaveWeights, *, merged: bool = False
-) -> Callable[[Callable[[Path], str]], CheckpointInfo]:
+def _saver(parts: Parts, store: Checkpoints, model: HeldModel, request: SaveWeights, *, merged: bool = False) -> Store:
     """What saves what is written for it, as the model that it is of is now."""
     return partial(
         store.save,
@@ -222,9 +231,7 @@ def _saver(
     )
 
 
-def _save_together(
-    group: Group, save: Callable[[Callable[[Path], str]], CheckpointInfo], write: Callable[[Path], str]
-) -> CheckpointInfo:
+def _save_together(group: Group, save: Store, write: Callable[[Path], str]) -> CheckpointInfo:
     """Let every rank write into the directory that rank 0 makes and names."""
 
     def write_all(directory: Path) -> str:
@@ -265,16 +272,10 @@ def _read_whole_optimizer(parts: Parts, path: Path, tensors: dict[str, Tensor], 
             scatter(state[number][moment] if state else None, tensors[f"{name}.{moment}"])
 
 
-def _write_for_sampler(parts: Parts, model: HeldModel, _: SaveForSampler, directory: Path) -> str:
-    with parts.host.active(model) as module:
-        if not model.rank:
-            return write_model(module, parts.host.directory, directory, parts.group)
-        return write_adapter(module, model.id, parts.host.directory, parts.config.base_model, directory)
-
-
 def _write_merged(parts: Parts, model: HeldModel, request: SaveForSampler, directory: Path) -> str:
     with TemporaryDirectory(dir=directory) as name:
-        _write_for_sampler(parts, model, request, Path(name))
+        with parts.host.active(model) as module:
+            write_adapter(module, model.id, parts.host.directory, parts.config.base_model, Path(name))
         adapter = read_adapter(Path(name))
     if not adapter.changes:
         raise OperationError(

@@ -15,6 +15,7 @@ from connections.providers.base import (
     Truncation,
 )
 from connections.providers.evaluations import EvaluationRecord, RunPlan
+from connections.providers.memory_use import PARTS, MemoryUse
 from connections.providers.samplers import SamplerRecord, SamplerRecordPage
 from connections.providers.trainer_files import reading, run_records, values
 
@@ -185,7 +186,20 @@ def _metric(record: dict[str, Any]) -> MetricRecord | None:
         longest_context=values.integer(record.get("longest_context")),
         reward=values.finite(record.get("reward")),
         planned_memory_bytes=values.integer(record.get("planned_memory_bytes")),
+        memory=_memory(record.get("memory")),
     )
+
+
+def _memory(told: Any) -> MemoryUse | None:
+    if not isinstance(told, dict):
+        return None
+    planned, measured = (_by_part(told.get(name)) for name in ("planned", "measured"))
+    return MemoryUse(values.integer(told.get("tokens")), planned, measured) if measured else None
+
+
+def _by_part(told: Any) -> dict[str, int]:
+    sizes = told if isinstance(told, dict) else {}
+    return {part: size for part in PARTS if (size := values.integer(sizes.get(part))) is not None}
 
 
 def _sampler_record(line: bytes) -> SamplerRecord | None:
