@@ -76,7 +76,13 @@ class Runtime:
         # Seconds of imports: they are made here, while the server listens already and a signal is heard.
         from trainer.loading import load_parts  # noqa: PLC0415
         from trainer.operations.table import run_operation  # noqa: PLC0415
+        from trainer.recipes.goes_on import check_adapted  # noqa: PLC0415
 
+        try:
+            check_adapted(self.config, self.checkpoints)
+        except OperationError as error:
+            self.process.outcome.end("ERROR", f"Recipe {self.config.recipe} cannot go on: {error.detail}")
+            return
         try:
             group = self._meet()
             parts, directory = load_parts(self.config, self.checkpoints, self.sessions, group)

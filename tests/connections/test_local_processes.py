@@ -378,7 +378,8 @@ def test_replicas_take_a_slot_each_and_nobody_passes_them(tmp_path: Path) -> Non
         rig.end()
 
 
-def test_each_trainer_gets_gpus_of_its_own(tmp_path: Path) -> None:
+def test_each_trainer_gets_gpus_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     rig = make_rig(tmp_path, slots=4)
     rig = replace(rig, provider=replace(rig.provider, gpus=f"{H100} = 3"))
     provider = rig.provider
@@ -412,7 +413,8 @@ def test_each_trainer_gets_gpus_of_its_own(tmp_path: Path) -> None:
         rig.end()
 
 
-def test_who_waits_for_gpus_is_passed_by_those_without_alone(tmp_path: Path) -> None:
+def test_who_waits_for_gpus_is_passed_by_those_without_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     rig = make_rig(tmp_path, slots=4)
     rig = replace(rig, provider=replace(rig.provider, gpus=f"{H100} = 2"))
     provider, emptied = rig.provider, replace(rig.provider, gpus="")
@@ -455,6 +457,16 @@ def test_nobody_sees_gpus_that_it_was_not_given(tmp_path: Path, monkeypatch: pyt
         count.write_text(f"import json, os\nprint(json.dumps({told}))\n")
         (tmp_path / "rows.jsonl").touch()
         assert provider.count_tokens(make_spec().base_model, tmp_path / "rows.jsonl").tokens == 0
+
+        more, wide, bare = replace(provider, gpus=f"{H100} = 4"), make_reference("wide"), make_reference("bare")
+        more.submit(make_submission(bare))
+        wait_ready(more, bare)
+        more.submit(make_submission(wide, accelerator_count=2))
+        seen = more.observe(wide)
+        assert seen.state is S.PENDING and seen.detail == (
+            f"Waiting: the connection of this machine says 4 {H100}, and trainer-host is shown 2 "
+            "(CUDA_VISIBLE_DEVICES=4,5): start it with all of them, or set the connection's GPUs to 2."
+        )
     finally:
         rig.end()
 

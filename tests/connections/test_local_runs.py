@@ -62,6 +62,7 @@ def provider(tmp_path: Path) -> Iterator[LocalProvider]:
         trainer_package=ROOT / "trainer",
         datasets=tmp_path / "datasets",
         run_limits=Limits(memory_bytes=300_000_000),
+        gpus="NVIDIA_H100_80GB = 2",
     )
     yield provider
     provider.stop_all(1.0)
@@ -147,6 +148,8 @@ def test_one_that_is_asked_to_end_does_and_says_what_it_said(
     start(provider, submission("wait"))
     wait_for(lambda: provider.runs.progress(REFERENCE).message == "waiting")
     copy = provider.root / "runs" / "jobs" / "team-a" / "job-1" / files.DATASET
+    planned = files.read_json(copy.parent / "attempts" / "1" / files.PLAN)
+    assert planned and planned["trainer_variables"]["CUDA_VISIBLE_DEVICES"] == "", "they belong to trainers"
     provider.runs.forget_data(REFERENCE)
     assert copy.exists(), "it is still read"
     checkout, environments = checkout_of(submission("wait").spec), provider.root / "recipe-environments"

@@ -357,3 +357,13 @@ def test_a_trainer_process_runs_a_dataset_and_refuses_another_one(start: Starter
     assert ran.exit_reason() == {"reason": "COMPLETED", "message": "Recipe sft finished at step 1."}
     refused = start("with-other-data", wait="exit", dataset_sha256="0" * 64, **told)
     assert refused.exit_reason()["message"].startswith("Recipe sft stopped: The dataset's file is not the one")
+    otherwise = told | {
+        "parameters": {"epochs": 1, "adapted": "attention"},
+        "start_from": "cross_job://with-data/step-1",
+    }
+    other = start("adapts-otherwise", wait="exit", dataset_sha256=digest, **otherwise)
+    assert other.exit_reason()["message"] == (
+        "Recipe sft cannot go on: Checkpoint step-1 adapts all linear layers, and the recipe's parameter adapted is "
+        "attention: set it to all, or begin anew."
+    )
+    assert "loading model" not in other.log.read_text()

@@ -12,7 +12,7 @@ from trainer.errors import ConfigError
 
 DECLARED: dict[str, Any] = json.loads((Path(__file__).parent / "declared.json").read_text(encoding="utf-8"))
 NAMES = tuple(recipe["name"] for recipe in DECLARED["recipes"])
-ADAPTED, ATTENTION = "adapted", "attention"
+ADAPTED, ALL, ATTENTION = "adapted", "all", "attention"
 """The parameter that says which layers an adapter changes, and its word for those outside of MLPs alone."""
 Value = str | int | float
 

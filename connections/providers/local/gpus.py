@@ -65,6 +65,18 @@ class Gpus:
         held = {gpu for directory in started for gpu in (files.read_json(directory / files.PLAN) or {}).get(HELD, ())}
         return [gpu for gpu in range(self.count) if gpu not in held]
 
+    @property
+    def hidden(self) -> str:
+        """Why not all of them can be given, of the process that gives them; "" where they can."""
+        shown = _shown()
+        if shown is None or len(shown) >= self.count:
+            return ""
+        return (
+            f"Waiting: the connection of this machine says {self.count} {self.kind}, and trainer-host is shown "
+            f"{len(shown)} ({VISIBLE}={','.join(shown)}): start it with all of them, or set the connection's GPUs to "
+            f"{len(shown) or 'none'}."
+        )
+
     def reasons_against(self, spec: TrainerSpec) -> Iterator[str]:
         """Why the spec never gets its GPUs here; nothing of one that needs none."""
         if spec.hide_specs:
@@ -87,6 +99,12 @@ class Gpus:
 
         Where we are shown some of the machine's alone, their numbers are places among these.
         """
-        shown = [name.strip() for name in os.environ.get(VISIBLE, "").split(",") if name.strip()]
-        names = [shown[gpu] if gpu < len(shown) else str(gpu) for gpu in given]
+        shown = _shown()
+        names = [str(gpu) if shown is None else shown[gpu] for gpu in given]
         return {VISIBLE: ",".join(names)} if self.count else {}
+
+
+def _shown() -> list[str] | None:
+    """The names of those that this process is shown; None where nothing hides any."""
+    told = os.environ.get(VISIBLE)
+    return None if told is None else [name.strip() for name in told.split(",") if name.strip()]

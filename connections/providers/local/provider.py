@@ -45,10 +45,10 @@ from connections.providers.local.hub import HubModels
 from connections.providers.local.lent import LentProcess
 from connections.providers.local.limits import Limits
 from connections.providers.local.merging import merge
-from connections.providers.local.queue import Queue, QueueState
+from connections.providers.local.queue import Queue, QueueState, was_started
 from connections.providers.local.runs import LocalRuns
 from connections.providers.local.samplers import LocalSamplers
-from connections.providers.local.slots import Slots
+from connections.providers.local.slots import UNREADABLE, Slots
 from connections.providers.local.users import JobUsers
 from connections.providers.spec import TrainerSpec
 from connections.providers.submissions import KeptSubmission
@@ -137,6 +137,7 @@ class LocalProvider:
             package=self.trainer_package.parent / "runner",
             trainer_environment=self.environment,
             datasets=self.datasets,
+            gpus=self._gpus,
             least_free_bytes=self.least_free_bytes,
             limits=self.run_limits,
             grace_seconds=self.grace_seconds,
@@ -405,9 +406,17 @@ class LocalProvider:
         files.make_directory(self.root)
         free = shutil.disk_usage(self.root).free
         if free >= self.least_free_bytes:
-            return ""
+            return self._gpus.hidden if self._gpus.hidden and self._awaits_gpus() else ""
         least = f"{self.least_free_bytes // 1_000_000:,} MB"
         return f"Waiting for space on this machine's disk: {free // 1_000_000:,} MB are free, {least} are needed."
+
+    def _awaits_gpus(self) -> bool:
+        """Whether anybody waits who needs some, as far as files can be read."""
+        for directory in map(self._queue.directory, self._queue.references()):
+            with suppress(OSError, *UNREADABLE):
+                if not was_started(directory) and gpus_needed(directory):
+                    return True
+        return False
 
     @property
     def _users(self) -> JobUsers:

@@ -17,6 +17,7 @@ from typing import Any
 from connections.providers.base import MetricPage, Observation, Reference, Retryable
 from connections.providers.local import plan, processes, recipe_environments
 from connections.providers.local.datasets import LocalDatasets, forget_copies, let_read
+from connections.providers.local.gpus import Gpus
 from connections.providers.local.part import OWN, LocalPart
 from connections.providers.local.reach import PASSED_BY_ALL
 from connections.providers.local.run_programs import RunProgram, config_of, program_of
@@ -32,10 +33,14 @@ _of_recipe = partial(said_of, "recipe", limit="SLIPWAY_RECIPE_MEMORY_GB")
 
 @dataclass(frozen=True, kw_only=True)
 class LocalRuns(LocalPart):
-    """Those of recipes; `package` is the directory of the package `runner`."""
+    """Those of recipes; `package` is the directory of the package `runner`.
+
+    `gpus` are those that trainers share: recipes see none of them.
+    """
 
     trainer_environment: Path
     datasets: Path
+    gpus: Gpus
     least_free_bytes: int
 
     def start(self, submission: RunSubmission) -> None:
@@ -144,6 +149,7 @@ class LocalRuns(LocalPart):
             "folders": [str(directory)],
             "trainer_variables": {
                 **usual["trainer_variables"],
+                **self.gpus.variables([]),
                 **written,
                 "HOME": str(directory / files.HOME),
                 "PYTHONPATH": program.path,
