@@ -39,11 +39,17 @@ HELD = QUERIES, EXPERTS = ("model.layers.0.self_attn.q_proj.weight", "model.laye
 SHARED = {"context_parallelism": 2}
 KINDS: dict[str, dict[str, Any]] = {
     "lora": {"trainer_mode": "LORA_TRAINER", "lora_rank": 8, "model": "dense", "of four": SHARED},
-    "experts": {"trainer_mode": "POLICY_TRAINER", "model": "experts"},
+    "experts": {"trainer_mode": "POLICY_TRAINER", "model": "experts", "attention": "fails"},
     "windows": {"trainer_mode": "POLICY_TRAINER", "model": "windows", "activation_checkpointing": True, **SHARED},
     "bfloat16": {"trainer_mode": "POLICY_TRAINER", "model": "dense", "precision": "bfloat16", "of four": SHARED},
     "layers": {"trainer_mode": "POLICY_TRAINER", "model": "dense", "tensor_parallelism": 2},
-    "adapter": {"trainer_mode": "LORA_TRAINER", "lora_rank": 8, "model": "dense", "tensor_parallelism": 2},
+    "adapter": {
+        "trainer_mode": "LORA_TRAINER",
+        "lora_rank": 8,
+        "model": "dense",
+        "tensor_parallelism": 2,
+        "of four": SHARED,
+    },
     "mixture": {
         "trainer_mode": "POLICY_TRAINER",
         "model": "experts",
@@ -55,7 +61,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "trainer_mode": "POLICY_TRAINER",
         "model": "experts",
         "expert_parallelism": 2,
-        "attention": "fails",
+        "of four": SHARED,
     },
 }
 """What each is told; `of four`: where there are four ranks."""
