@@ -42,20 +42,20 @@ KINDS: dict[str, dict[str, Any]] = {
     "experts": {"trainer_mode": "POLICY_TRAINER", "model": "experts", "attention": "fails"},
     "windows": {"trainer_mode": "POLICY_TRAINER", "model": "windows", "activation_checkpointing": True, **SHARED},
     "bfloat16": {"trainer_mode": "POLICY_TRAINER", "model": "dense", "precision": "bfloat16", "of four": SHARED},
-    "layers": {"trainer_mode": "POLICY_TRAINER", "model": "dense", "tensor_parallelism": 2},
+    "layers": {"trainer_mode": "POLICY_TRAINER", "model": "dense", "tensor_parallelism": 2, "but": 4},
     "adapter": {
         "trainer_mode": "LORA_TRAINER",
         "lora_rank": 8,
         "model": "dense",
         "tensor_parallelism": 2,
         "of four": SHARED,
+        "but": 2,
     },
     "mixture": {
         "trainer_mode": "POLICY_TRAINER",
         "model": "experts",
         "tensor_parallelism": 2,
         "activation_checkpointing": True,
-        "of four": SHARED,
     },
     "dealt": {
         "trainer_mode": "POLICY_TRAINER",
@@ -64,15 +64,20 @@ KINDS: dict[str, dict[str, Any]] = {
         "of four": SHARED,
     },
 }
-"""What each is told; `of four`: where there are four ranks."""
+"""What each is told; `of four`: where there are four ranks; `but`: the number of ranks that are not tried."""
 
 
 def main(rank: int, size: int, folder: Path) -> dict[str, Any]:
     group = Ranks(RankPlace(rank, 1, size), folder / f"meeting-{size}") if size > 1 else ALONE
-    found = {kind: train(group, folder, kind, dict(more)) for kind, more in KINDS.items()}
+    found = {kind: train(group, folder, kind, dict(KINDS[kind])) for kind in KINDS if size in sizes_of(kind)}
     if rank == 0:
         (folder / f"found-{size}.json").write_text(json.dumps(found))
     return read(folder, size) if rank == 0 else {}
+
+
+def sizes_of(kind: str) -> list[int]:
+    """Numbers of ranks that it is tried with."""
+    return [size for size in (1, 2, 4) if size != KINDS[kind].get("but")]
 
 
 def read(folder: Path, size: int) -> dict[str, Any]:
@@ -116,7 +121,7 @@ def failing_attention() -> Iterator[None]:
 def train(group: Any, folder: Path, kind: str, more: dict[str, Any]) -> dict[str, Any]:
     """Losses and norms of three steps; then those of one more, after what was saved there was loaded."""
     jobs, directory = folder / "jobs", folder / more.pop("model")
-    of_four = more.pop("of four", {})
+    of_four, _ = more.pop("of four", {}), more.pop("but", 0)
     more |= of_four if group.size == 4 else {}
     attention = failing_attention if more.pop("attention", "") else nullcontext
     config = parse_config(

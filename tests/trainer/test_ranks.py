@@ -111,11 +111,12 @@ def test_several_ranks_do_as_one(found: dict[str, Any], kind: str, near: dict[st
     """Three steps, a fourth, and the fourth once more after what as many ranks or fewer saved, and one after four."""
     one, again = found[1][kind], found["again"][kind]
     assert one["steps"][2][0] < one["steps"][0][0], "it learns"
-    for size in (2, 4):
+    _, *sizes = ranks_program.sizes_of(kind)
+    for size in sizes:
         several = found[size][kind]
         for first, second in zip(one["steps"], several["steps"], strict=True):
             assert second == pytest.approx(first, **near)
-        after = [several[f"after {kind}-{saved}"] for saved in (1, 2, 4) if saved <= size]
+        after = [several[f"after {kind}-{saved}"] for saved in (1, *sizes) if saved <= size]
         for each in (several["fourth"], *after, again[f"after {kind}-{size}"]):
             assert each == pytest.approx(one["fourth"], **near)
         if near is FLOAT32:
@@ -131,7 +132,7 @@ def test_each_rank_has_the_part_that_the_scheme_says(found: dict[str, Any]) -> N
         [["fsdp"], [32, 64]],
         [["tp"], [32, 64]],
     ]
-    assert [found[4][kind]["held"][queries] for kind in ("experts", "layers")] == [
+    assert [found[4][kind]["held"][queries] for kind in ("experts", "mixture")] == [
         [["fsdp"], [16, 64]],
         [["fsdp", "tp"], [16, 64]],
     ]
@@ -159,7 +160,7 @@ def test_what_several_ranks_export_is_what_one_does(found: dict[str, Any]) -> No
         name = "adapter_model" if kind in ("lora", "adapter") else "model"
         one, *several = (
             load_file(found["folder"] / "jobs" / f"{kind}-{n}" / "sampler" / "third" / f"{name}.safetensors")
-            for n in (1, 2, 4)
+            for n in ranks_program.sizes_of(kind)
         )
         for each in several:
             assert each.keys() - one.keys() <= {"lm_head.weight"}, "which is the embedding of that model once more"

@@ -100,7 +100,8 @@ class _GradientAddedUp(TensorParallelLayer):
     """
 
     def install_forward(self, module: Any, mesh: Any) -> Any:
-        forward, known = module.forward, {}
+        forward = module.forward
+        known: dict[str, nn.Parameter] = {}
         add_up = partial(_added_up, group=mesh.get_group())
 
         def call(*given: Any, **more: Any) -> Any:
