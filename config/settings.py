@@ -57,7 +57,7 @@ def _database(url: str) -> dict[str, Any]:
     # Given up soon and begun anew by whoever asks next: its pauses grow, and would go on for minutes after an outage.
     pool = {"min_size": 1, "max_size": most, "timeout": read("SLIPWAY_DATABASE_WAIT"), "reconnect_timeout": 3}
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "config.postgres",
         "NAME": unquote(parts.path.strip("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),

@@ -1,0 +1,1 @@
+"""Django's backend for Postgres, with a pool that asks whether a connection is alive only where that is in doubt."""
