@@ -10,6 +10,8 @@ from http import HTTPStatus
 from typing import cast
 
 import structlog
+from csp.constants import HEADER
+from csp.utils import build_policy
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.contrib.messages import get_messages
@@ -46,6 +48,18 @@ def answer_probes_by_any_name(get_response: Respond) -> Respond:
         if request.path in PROBES:
             request.META["HTTP_HOST"] = "localhost"
         return get_response(request)
+
+    return middleware
+
+
+def restrict_content(get_response: Respond) -> Respond:
+    """Say what the browser may load and run: the same for every page, so it is written once."""
+    policy = build_policy()
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        response.headers.setdefault(HEADER, policy)
+        return response
 
     return middleware
 
@@ -186,8 +200,10 @@ def sign_in_as_a_page(get_response: Respond) -> Respond:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
+        if not request.htmx or not response.has_header("Location"):  # type: ignore[attr-defined]
+            return response
         sign_in = resolve_url(settings.LOGIN_URL)
-        if request.htmx and response.get("Location", "").partition("?")[0] == sign_in:  # type: ignore[attr-defined]
+        if response["Location"].partition("?")[0] == sign_in:
             page = request.htmx.current_url_abs_path or "/"  # type: ignore[attr-defined]
             return HttpResponseClientRedirect(redirect_to_login(page, sign_in).url)
         return response

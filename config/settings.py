@@ -173,7 +173,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "config.static.ServeStaticFiles",
     "config.middleware.compress",
-    "csp.middleware.CSPMiddleware",
+    "config.middleware.restrict_content",
     "config.middleware.request_id",
     "config.middleware.keep_answers_private",
     "config.middleware.answer_unchanged",

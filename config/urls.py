@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from django.contrib import admin
 from django.urls import include, path, re_path
 
@@ -15,6 +17,10 @@ from deployments.api.inference import InferenceModelsView
 handler400 = "config.errors.bad_request"
 handler500 = "config.errors.server_error"
 
+_ROOMS = ("publishing.api", "api", "catalog.api", "datasets.api", "launches.api", "deployments.api")
+_API = [pattern for room in _ROOMS for pattern in import_module(f"{room}.urls").urlpatterns]
+"""As one list: in six, each request went through five that had nothing for it."""
+
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
@@ -23,12 +29,7 @@ urlpatterns = [
     path("version", health.version_of, name="version"),
     path("theme", set_theme, name="set_theme"),
     path("admin/", admin.site.urls),
-    path("v1/", include("api.urls")),
-    path("v1/", include("catalog.api.urls")),
-    path("v1/", include("datasets.api.urls")),
-    path("v1/", include("launches.api.urls")),
-    path("v1/", include("deployments.api.urls")),
-    path("v1/", include("publishing.api.urls")),
+    path("v1/", include(_API)),
     path("inference/v1/models", InferenceModelsView.as_view(), name="api_inference_models"),
     path("api/openapi.json", openapi, name="openapi"),
     path("api/docs", docs, name="docs"),
