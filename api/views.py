@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, cast
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -69,8 +71,14 @@ class ResourceView(APIView):
 
     def answer(self, serializer: type[Serializer[Any]], resource: Any) -> Response:
         """One resource, with the fields that `readMask` asks for."""
-        body = serializer(resource).data
+        body = one_of(serializer).to_representation(resource)
         return Response(apply_mask(body, read_mask(self.request, serializer)))
+
+
+@functools.cache
+def one_of(serializer: type[Serializer[Any]]) -> Serializer[Any]:
+    """One for all requests, which keeps nothing of them: each that is made makes copies of all its fields."""
+    return serializer()
 
 
 class NothingSerializer(serializers.Serializer[Any]):
@@ -117,13 +125,15 @@ def read_body(serializer: type[Serializer[Any]], data: Any) -> dict[str, Any]:
     """
     if not isinstance(data, dict):
         raise invalid("body", "It is not a JSON object.")
-    reader = serializer(data=data)
+    reader, read = one_of(serializer), None
     found = capped(_unknown(data, reader, ""), field="body")
-    if not reader.is_valid():
-        found += _wrong(reader.errors, reader, data, "")
+    try:
+        read = reader.run_validation(data)
+    except ValidationError as refusal:
+        found += _wrong(refusal.detail, reader, data, "")
     if found:
         raise InvalidArgument(found)
-    return cast(dict[str, Any], reader.validated_data)
+    return cast(dict[str, Any], read)
 
 
 def read_masked_body(view: ResourceView, serializer: type[Serializer[Any]]) -> dict[str, Any]:

@@ -71,6 +71,17 @@ def counted(rows: QuerySet[Any, Any]) -> QuerySet[Any, int]:
     return number
 
 
+@dataclass(frozen=True)
+class _Written(Generic[Row]):
+    """A query with its SQL, "" where nothing is to be asked, and how each of its columns is read."""
+
+    queryset: QuerySet[Any, Row]
+    compiler: SQLCompiler
+    text: str
+    places: tuple[GivenPlace, ...]
+    converters: dict[int, Any]
+
+
 class Prepared(Generic[Row]):
     """The query that `build` makes, whose values are `Given`; it is made at its first run.
 
@@ -82,14 +93,15 @@ class Prepared(Generic[Row]):
 
     def rows(self, **given: Any) -> list[Row]:
         """What it finds. Errors: `KeyError` where a value is missing."""
-        queryset, compiler, text, places = self._written
-        if not text:
+        written = self._written
+        if not written.text:
             return []
-        values = tuple(given[place.name] for place in places)
-        bound = copy.copy(compiler)
-        bound.connection = _ServerBound(connections[queryset.db])  # type: ignore[assignment]  # this thread's
-        bound.as_sql = lambda *_args, **_kwargs: (text, values)  # type: ignore[method-assign]
-        asked = queryset.all()
+        values = tuple(given[place.name] for place in written.places)
+        bound = copy.copy(written.compiler)
+        bound.connection = _ServerBound(connections[written.queryset.db])  # type: ignore[assignment]  # this thread's
+        bound.as_sql = lambda *_args, **_kwargs: (written.text, values)  # type: ignore[method-assign]
+        bound.get_converters = lambda _: written.converters  # type: ignore[method-assign, assignment]
+        asked = written.queryset.all()
         asked.query.get_compiler = lambda *_args, **_kwargs: bound  # type: ignore[method-assign]
         return list(asked)
 
@@ -98,14 +110,17 @@ class Prepared(Generic[Row]):
         return next(iter(self.rows(**given)), None)
 
     @cached_property
-    def _written(self) -> tuple[QuerySet[Any, Row], SQLCompiler, str, tuple[GivenPlace, ...]]:
+    def _written(self) -> _Written[Row]:
         queryset = self._build()
         compiler = queryset.query.get_compiler(queryset.db)
         try:
             text, params = compiler.as_sql()
         except EmptyResultSet:  # what is among no values; nothing is asked then
-            text, params = "", ()
-        return queryset, compiler, _with_constants(text, params), tuple(p for p in params if isinstance(p, GivenPlace))
+            return _Written(queryset, compiler, "", (), {})
+        places = tuple(param for param in params if isinstance(param, GivenPlace))
+        columns = [column for column, *_ in compiler.select[: compiler.col_count]]
+        converters = compiler.get_converters(columns)
+        return _Written(queryset, compiler, _with_constants(text, params), places, converters)
 
 
 class _ServerBound:

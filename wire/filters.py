@@ -9,6 +9,7 @@ is quoted, or a bare word. There is no OR, no NOT, no parentheses, no wildcard.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from wire.numbers import read_whole
 
 LONGEST = 2000
 MOST_COMPARISONS = 20
+MOST_REMEMBERED = 256
 
 FREE_TEXT = ""
 """The field of a text that stands by itself; a list has it where it names it among its fields."""
@@ -103,7 +105,9 @@ def parse_filter(text: str, fields: Mapping[str, FilterField]) -> tuple[Comparis
     return tuple(_comparison(node, fields) for node in nodes)
 
 
+@functools.lru_cache(MOST_REMEMBERED)
 def _parse(text: str) -> Tree[Token]:
+    """What the text consists of; programs ask the same again and again."""
     try:
         return _GRAMMAR.parse(text)
     except UnexpectedToken as error:

@@ -25,6 +25,13 @@ SEEN_EVERY = timedelta(hours=1)
 """The same of the address that it is used from."""
 
 
+_UNASKED = (
+    *("secret_hash", "created_by", "created_at", "revoked_at", "user__password", "user__first_name"),
+    *("user__last_name", "user__email", "user__is_staff", "user__date_joined", "user__last_login"),
+)
+"""What next to no request asks of its key, and a query of its own brings where one does."""
+
+
 def _keys() -> QuerySet[ApiKey, Any]:
     """Those of the secret that open something, each with what is asked of it."""
     seen_here = SeenAddress.objects.filter(api_key=OuterRef("pk"), digest=Given("here", TextField()))
@@ -35,8 +42,10 @@ def _keys() -> QuerySet[ApiKey, Any]:
         user__is_active=True,
         account__memberships__user=F("user"),
     )
-    return keys.select_related("account", "user").annotate(
-        seen_here=Subquery(seen_here.values("seen_at")), role=F("account__memberships__role")
+    return (
+        keys.select_related("account", "user")
+        .defer(*_UNASKED)
+        .annotate(seen_here=Subquery(seen_here.values("seen_at")), role=F("account__memberships__role"))
     )
 
 
