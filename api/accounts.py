@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -39,7 +40,7 @@ class AccountsView(ResourceView):
     """Accounts."""
 
     @extend_schema(**answers_list(ACCOUNTS))
-    def get(self, request: Request) -> Response:  # noqa: ARG002
+    def get(self, request: Request) -> HttpResponse:  # noqa: ARG002
         """The one account that the key is for."""
         return answer_list(self, Account.objects.filter(pk=self.key.account_id), ACCOUNTS)
 

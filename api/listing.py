@@ -12,11 +12,13 @@ from typing import Any
 
 from django.db.models import Model, Q, QuerySet
 from django.db.models.expressions import Combinable
+from django.http import HttpResponse
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
 from api.refusals import invalid
-from api.views import ResourceView, asked, read_mask
+from api.views import ResourceView, asked, one_of, read_mask
 from lists import orders
 from lists.orders import PAGE, count_up_to, few_by_key, page_from, page_of
 from lists.pages import NoSuchPage, Page
@@ -35,6 +37,10 @@ _long: dict[Hashable, float] = {}
 MOST_WRITTEN = 128
 _written: dict[Hashable, Prepared[Any]] = {}
 """The queries of first pages, by what was asked: programs ask the same again and again, as for a model's shapes."""
+MOST_KEPT = 64
+"""Some 70 kB each, of 50 rows."""
+_kept: dict[Hashable, bytes] = {}
+"""Answers as they were sent, by what was asked and the revision of what they are made of."""
 
 _NOT_OF_THIS_REQUEST = (
     "The pageToken does not belong to this request. Send the same parameters as for the page before, or leave it out "
@@ -104,12 +110,19 @@ QueriedPart = tuple[QuerySet[Any], orders.Order]
 
 
 def answer_list(
-    view: ResourceView, rows: QuerySet[Any] | Callable[[], QuerySet[Any]], listing: Listing, *behind: Part
-) -> Response:
+    view: ResourceView,
+    rows: QuerySet[Any] | Callable[[], QuerySet[Any]],
+    listing: Listing,
+    *behind: Part,
+    revision: Callable[[], str] | None = None,
+) -> HttpResponse:
     """One page of `rows`, and of what comes behind the last of them, as the query parameters ask.
 
     `rows` may be how they are asked for, where that depends on the path and on the key's account alone; then the SQL of
-    a first page is written once. Errors: `InvalidArgument` naming pageSize, pageToken, filter, orderBy or readMask.
+    a first page is written once. `revision` tells which one all is of that the answer is made of, "" where nobody
+    knows: the answer is kept for as long as that is the same. It is asked for before all else, so what is kept may be
+    newer than that and is never older. Errors: `InvalidArgument` naming pageSize, pageToken, filter, orderBy or
+    readMask.
     """
     request = view.request
     size = _page_size(asked(request, "pageSize"))
@@ -117,6 +130,10 @@ def answer_list(
     text, token = asked(request, "filter"), asked(request, "pageToken")
     order_text = asked(request, "orderBy") or listing.default_order
     question = [request.path, text, order_text, str(view.key.account_id)]
+    made_of = revision() if revision else ""
+    place = (made_of, listing.key, *question, token, size, mask)
+    if made_of and (kept := _kept.get(place)):
+        return HttpResponse(kept, content_type=JSONRenderer.media_type)
     wanted, order = _read_filter(text, listing), _order(order_text, listing)
 
     @functools.cache
@@ -132,7 +149,7 @@ def answer_list(
             page = _page_across(parts(), token, size, question)
     except NoSuchPage:
         raise invalid("pageToken", _NOT_OF_THIS_REQUEST) from None
-    write = _writer(listing.serializer)
+    write = one_of(listing.serializer).to_representation
     answer: dict[str, Any] = {
         listing.key: [apply_mask(write(row), mask) for row in page.rows],
         "nextPageToken": page.next,
@@ -142,13 +159,12 @@ def answer_list(
     total = len(page.rows) if is_whole else _total(parts, question_of_all)
     if total <= EXACT_UP_TO:
         answer["totalSize"] = total
-    return Response(answer)
-
-
-@functools.cache
-def _writer(serializer: type[Serializer[Any]]) -> Callable[[Any], dict[str, Any]]:
-    """How a row is written: serializers make copies of all their fields when they are made."""
-    return serializer().to_representation
+    if not made_of:
+        return Response(answer)
+    if len(_kept) >= MOST_KEPT:
+        _kept.clear()
+    body = _kept[place] = JSONRenderer().render(answer)
+    return HttpResponse(body, content_type=JSONRenderer.media_type)
 
 
 def _first_rows(asked_for: Hashable, parts: Callable[[], Sequence[QueriedPart]], size: int) -> list[Any]:

@@ -22,6 +22,7 @@ from django.db.models import (
     Subquery,
     Sum,
     TextField,
+    Value,
 )
 from django.db.models.lookups import In
 
@@ -133,7 +134,15 @@ def revision() -> str:
 
     "" where nothing says it. What is made of the catalog after it was asked for may be newer than it, never older.
     """
-    return str(CatalogChange.objects.aggregate(sum=Sum("number"))["sum"] or "")
+    return str(_REVISION.first() or "")
+
+
+def _sum_of_changes() -> QuerySet[CatalogChange, Any]:
+    of_all = CatalogChange.objects.order_by().values(all=Value(1)).annotate(sum=Sum("number"))
+    return of_all.values_list("sum", flat=True)
+
+
+_REVISION = Prepared(_sum_of_changes)
 
 
 def read_groups(member_of: Collection[int], filters: CatalogFilters) -> list[FacetBucket]:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import ClassVar
 
 from django.db.models import Case, Q, QuerySet, When
+from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -30,7 +31,7 @@ from catalog.api.resources import (
 )
 from catalog.enums import ShapeKind
 from catalog.models import BaseModel, ShapeVersion, TrainedModel
-from catalog.queries import find_model, listed, may_see, of_kind, visible_models
+from catalog.queries import find_model, listed, may_see, of_kind, revision, visible_models
 from catalog.trained_queries import find_trained, trained_models
 from wire.errors import NotFound
 from wire.names import LATEST, is_id, is_version_id, model_name, shape_name, version_name
@@ -115,13 +116,13 @@ class TrainingShapesView(ShapeResourceView):
     """Shapes by the latest validated version; drafts are found by name."""
 
     @extend_schema(**answers_list(SHAPES))
-    def get(self, request: Request, account: str) -> Response:  # noqa: ARG002
+    def get(self, request: Request, account: str) -> HttpResponse:  # noqa: ARG002
         """List the shapes of an account, or (`-`) of all."""
 
         def rows() -> QuerySet[ShapeVersion]:
             return _as_listed(listed(self.mine, self.kind).filter(_within(account, WILDCARD)))
 
-        return answer_list(self, rows, SHAPE_LISTS[self.kind])
+        return answer_list(self, rows, SHAPE_LISTS[self.kind], revision=revision)
 
 
 class TrainingShapeView(ShapeResourceView):
@@ -137,7 +138,7 @@ class ShapeVersionsView(ShapeResourceView):
     """Versions of a shape, or of all."""
 
     @extend_schema(**answers_list(VERSIONS))
-    def get(self, request: Request, account: str, shape: str) -> Response:  # noqa: ARG002
+    def get(self, request: Request, account: str, shape: str) -> HttpResponse:  # noqa: ARG002
         """List the versions; account and shape may be `-`."""
         if WILDCARD not in (account, shape):
             self.find_shape(account, shape)
@@ -145,7 +146,7 @@ class ShapeVersionsView(ShapeResourceView):
         def rows() -> QuerySet[ShapeVersion]:
             return _as_listed(self.versions_in(account, shape))
 
-        return answer_list(self, rows, VERSION_LISTS[self.kind])
+        return answer_list(self, rows, VERSION_LISTS[self.kind], revision=revision)
 
 
 class ShapeVersionView(ShapeResourceView):
@@ -161,7 +162,7 @@ class ModelsView(ResourceView):
     """Base models, and the models that people made of checkpoints."""
 
     @extend_schema(**answers_list(MODELS))
-    def get(self, request: Request, account: str) -> Response:  # noqa: ARG002
+    def get(self, request: Request, account: str) -> HttpResponse:  # noqa: ARG002
         """List the models of an account, or (`-`) of all: base models first, then those that the key's account made."""
         rows, made = visible_models(self.mine), trained_models(self.mine)
         if account != WILDCARD:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -74,7 +74,7 @@ class DatasetsView(ResourceView):
     """The datasets of an account."""
 
     @extend_schema(**answers_list(DATASETS))
-    def get(self, request: Request, account: str) -> Response:  # noqa: ARG002
+    def get(self, request: Request, account: str) -> HttpResponse:  # noqa: ARG002
         """List them, newest first."""
         return answer_list(self, living_datasets(self.own_account(account)), DATASETS)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
+from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -64,7 +65,7 @@ class DeploymentsView(ResourceView):
     }
 
     @extend_schema(**answers_list(DEPLOYMENTS))
-    def get(self, request: Request, account: str) -> Response:  # noqa: ARG002
+    def get(self, request: Request, account: str) -> HttpResponse:  # noqa: ARG002
         """List them, newest first."""
         owner = self.own_account(self.key.account.account_id if account == WILDCARD else account)
         return answer_list(self, living_deployments(owner), DEPLOYMENTS)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.db.models import Prefetch, Q, QuerySet
+from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -91,7 +92,7 @@ class TrainerJobsView(ResourceView):
     }
 
     @extend_schema(**answers_list(JOBS))
-    def get(self, request: Request, account: str) -> Response:  # noqa: ARG002
+    def get(self, request: Request, account: str) -> HttpResponse:  # noqa: ARG002
         """List the jobs, newest first; deleted ones are hidden."""
         return answer_list(self, jobs_of(self, account).filter(deleted_at__isnull=True), JOBS)
 
@@ -185,7 +186,7 @@ class CheckpointsView(ResourceView):
     """Checkpoints of a job."""
 
     @extend_schema(**answers_list(CHECKPOINTS))
-    def get(self, request: Request, account: str, job: str) -> Response:  # noqa: ARG002
+    def get(self, request: Request, account: str, job: str) -> HttpResponse:  # noqa: ARG002
         """List them, the oldest first; those of a job that is not over as its trainer has them now.
 
         A deleted job's are listed until they expire. One that is still being written is not listed.

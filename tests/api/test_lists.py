@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +18,7 @@ from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from connections.providers.spec import TrainerMode
 from tests.api.makers import Caller, make_caller
+from tests.catalog.test_kept_results import writer
 from tests.makers import (
     make_account,
     make_member,
@@ -199,17 +201,60 @@ def test_the_total_is_exact_to_a_bound_and_left_out_beyond(viewer: Caller, monke
 def test_what_is_too_long_to_count_is_not_counted_at_each_page(viewer: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     make_versions(7)
     monkeypatch.setattr(listing, "EXACT_UP_TO", 4)
-    asked = []
+    asked: list[int] = []
+    token = ""
     for _ in range(2):
         with CaptureQueriesContext(connection) as captured:
-            assert "totalSize" not in page(viewer, pageSize=2)[1]
+            body = page(viewer, pageSize=2, pageToken=token)[1]
+        assert "totalSize" not in body
+        token = body["nextPageToken"]
         asked.append(sum("COUNT" in query["sql"] for query in captured.captured_queries))
     assert asked == [1, 0]
     assert page(viewer, pageSize=2, filter="snapshot.max_supported_context_length<1")[1]["totalSize"] == 0
     monkeypatch.setattr(listing, "REMEMBERED_SECONDS", 0)
     assert "totalSize" not in page(viewer, pageSize=2, filter="public=true")[1]
     monkeypatch.setattr(listing, "EXACT_UP_TO", 7)
-    assert page(viewer, pageSize=2, filter="public=true")[1]["totalSize"] == 7
+    assert page(viewer, pageSize=3, filter="public=true")[1]["totalSize"] == 7
+
+
+def test_an_answer_is_kept_for_as_long_as_nothing_was_written(viewer: Caller, stranger: Caller) -> None:
+    first, second = make_versions(2)
+    mine = make_shape(shape_id="own", account=make_account(account_id="team-a"))
+    make_version(shape=mine, public=False, latest=True)
+
+    def ask(who: Caller, **asked: Any) -> tuple[list[str], int]:
+        """Which versions there are, and how many queries were asked."""
+        with CaptureQueriesContext(connection) as captured:
+            rows, _ = page(who, **asked)
+        return [row["name"].split("/")[3] for row in rows], len(captured)
+
+    names, asked_first = ask(viewer)
+    again, asked_again = ask(viewer)
+    assert names == again == ["own", second.shape.shape_id, first.shape.shape_id]
+    assert asked_again < asked_first
+    assert ask(stranger)[0] == names[1:]
+    assert [row.keys() for row in page(viewer, readMask="name")[0]] == [{"name"}] * 3
+    ShapeVersion.objects.filter(pk=first.pk).update(withdrawn_at=START, is_latest_validated=False)
+    assert ask(viewer)[0] == names[:2]
+    ShapeVersion.objects.filter(pk=second.pk).delete()
+    assert ask(viewer)[0] == names[:1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_answer_that_is_read_while_something_is_published_is_given_to_nobody_later(viewer: Caller) -> None:
+    model = make_model()
+    make_version(shape=make_shape(base_model=model, shape_id="there"))
+    with writer(model, "meanwhile") as commit:
+
+        def commit_behind(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+            result = execute(sql, *rest)
+            if "catalog_catalogchange" in sql:
+                commit()
+            return result
+
+        with connection.execute_wrapper(commit_behind):
+            page(viewer)
+    assert len(page(viewer)[0]) == 2
 
 
 def test_masks_choose_fields_of_lists_and_of_one(viewer: Caller) -> None:
