@@ -29,14 +29,14 @@ def arrange_models(changed: Collection[int] | None = None) -> None:
     here = _models_here([row for row in living_connections() if runs_here(row)], changed)
     if changed is not None:
         here |= set(BaseModel.objects.filter(runs_here=True).exclude(pk__in=changed).values_list("pk", flat=True))
-    rows = BaseModel.objects.select_related("account").order_by("position", "pk")
+    columns = ("pk", "position", "runs_here", "family", "section")
+    rows = BaseModel.objects.order_by("position", "pk").values_list(*columns, named=True)
     models = sorted(rows, key=lambda model: model.pk not in here)
     moved = []
     arranged = in_groups(models, lambda model: (model.pk in here, model.family, model.section))
     for position, model in enumerate(arranged, start=1):
         if (model.position, model.runs_here) != (position, model.pk in here):
-            model.position, model.runs_here = position, model.pk in here
-            moved.append(model)
+            moved.append(BaseModel(pk=model.pk, position=position, runs_here=model.pk in here))
     BaseModel.objects.bulk_update(moved, ["position", "runs_here"], batch_size=1000)
 
 
