@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks import (
     api,
+    catalog_file,
     chaos,
     data,
     downloads,
@@ -42,6 +43,7 @@ PROGRAMS = {
     "growth": growth.main,
     "load": load.main,
     "api": api.main,
+    "file": catalog_file.main,
     "data": data.main,
     "sampler": sampler_load.main,
     "trainer": trainer_load.main,
