@@ -33,7 +33,12 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The connections that the server was asked about."""
     asked: list[Any] = []
     check = ConnectionPool.check_connection
-    monkeypatch.setattr(ConnectionPool, "check_connection", lambda found: (asked.append(found), check(found)))
+
+    def note(found: Any) -> None:
+        asked.append(found)
+        check(found)
+
+    monkeypatch.setattr(ConnectionPool, "check_connection", note)
     return asked
 
 
