@@ -40,6 +40,23 @@ class Told:
             torch.tensor([0, *sizes], device=device).cumsum(0, dtype=torch.int32) for sizes in (self.counts, self.spans)
         )
         self.gathered = row.gathered(device)
+        self._masks: dict[tuple[int, int, int | None], Tensor] = {}
+
+    def mask(self, query: Tensor, key: Tensor, window: int | None) -> Tensor | None:
+        """What each of the last tokens sees of all, as what is added to its scores; one for all layers that ask alike.
+
+        None: where all are queries, and each sees itself and all before it.
+        """
+        queries, keys = query.shape[2], key.shape[2]
+        window = window if window is not None and keys > window else None
+        if queries == keys and window is None:
+            return None
+        if (asked := (queries, keys, window)) not in self._masks:
+            places = torch.arange(keys, device=query.device)
+            behind = places[keys - queries :].unsqueeze(1) - places
+            hidden = (behind < 0) | (behind >= window) if window is not None else behind < 0
+            self._masks[asked] = query.new_zeros(1, 1, queries, keys).masked_fill(hidden, -torch.inf)
+        return self._masks[asked]
 
 
 def attend(
@@ -77,9 +94,7 @@ def attend(
         return found.unsqueeze(0), None
     parts = zip(query.split(told.counts, 2), *(each.split(told.spans, 2) for each in (key, value)), strict=True)
     found_parts = [
-        sdpa_attention_forward(
-            module, *part, _mask(part[0].shape[2], part[1].shape[2], sliding_window, query.device), scaling=scaling
-        )
+        sdpa_attention_forward(module, *part, told.mask(part[0], part[1], sliding_window), scaling=scaling)
         for part in parts
     ]
     return torch.cat([part for part, _ in found_parts], 1), None
@@ -108,18 +123,6 @@ def _sees_less(module: Any) -> bool:
     if kinds:
         return bool(kinds[module.layer_idx] != "full_attention")
     return any(getattr(module.config, name, None) is not None for name in ("sliding_window", "attention_chunk_size"))
-
-
-def _mask(queries: int, keys: int, window: int | None, device: torch.device) -> Tensor | None:
-    """What each of the last so many tokens sees of all, where that is more than itself and all before it.
-
-    None: where all are queries, and see so much.
-    """
-    is_narrow = window is not None and keys > window
-    if queries == keys and not is_narrow:
-        return None
-    behind = torch.arange(keys - queries, keys, device=device).unsqueeze(1) - torch.arange(keys, device=device)
-    return ((behind >= 0) & (behind < window) if window is not None and is_narrow else behind >= 0)[None, None]
 
 
 AttentionInterface.register(NAME, attend)
