@@ -65,7 +65,7 @@ def blob_of(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _HubHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
 
@@ -154,7 +154,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, hub: FakeHub) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler, bind_and_activate=False)
+        super().__init__(("127.0.0.1", 0), _HubHandler, bind_and_activate=False)
         self.server_bind()
         self.hub = hub
         hub.url = f"http://127.0.0.1:{self.server_port}"
