@@ -8,15 +8,25 @@ from __future__ import annotations
 import functools
 import operator
 import re
+import time
+from collections.abc import Sequence
 
-from django.db.models import Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import StrIndex
+from django.db.models.lookups import GreaterThan
 
 from catalog.models import TrainingShape
 from catalog.search import search_text
+from launches.models import Launch
 from wire.names import parse_model_name
 
 SHORTEST_PART = 4
 """Of names and ids as they are written, what is shorter occurs anywhere."""
+SHORTEST_RARE = 3
+"""A trigram: by what is shorter nothing is found in the index."""
+SAMPLE, COMMON_SHARE, REMEMBERED_SECONDS = 300, 0.05, 60
+_PART = re.compile(r"\W*\w+")
+"""What stands between separators, with those before it."""
 _MADE_UP = re.compile(r"launch-[0-9a-f]{12}")
 """Ids that nobody chose: their figures mean nothing."""
 
@@ -40,5 +50,31 @@ def found_by(text: str) -> Q:
 def _found_by_word(word: str) -> Q:
     """Of `owner/name`, and of a resource name, the last part is meant."""
     normal = search_text(word.rpartition("/")[2]).strip()
-    begins = Q(search_text__contains=f" {normal}") if normal else Q(pk__in=[])
-    return begins | Q(search_text__contains=word.lower()) if len(word) >= SHORTEST_PART else begins
+    begins = _containing(f" {normal}") if normal else Q(pk__in=[])
+    return begins | _containing(word.lower()) if len(word) >= SHORTEST_PART else begins
+
+
+def _containing(text: str) -> Q:
+    """Where the text occurs. The index is asked for those of its parts alone that few of the newest launches have.
+
+    It goes through all rows that have the rarest trigram once for each other one: what nearly all rows have, such as a
+    team's prefix, costs most and tells nothing. Whether a part is rare makes a search quick or slow and changes nothing
+    that it finds.
+    """
+    parts = [part for part in _PART.findall(text) if len(part.strip()) >= SHORTEST_RARE]
+    rare = [part for part in parts if len(parts) > 1 and not _is_common(part)]
+    if not rare or len(rare) == len(parts):
+        return Q(search_text__contains=text)
+    asked = functools.reduce(operator.and_, (Q(search_text__contains=part) for part in rare))
+    return asked & Q(GreaterThan(StrIndex(F("search_text"), Value(text)), 0))
+
+
+def _is_common(part: str) -> bool:
+    newest = _newest_texts(int(time.monotonic() / REMEMBERED_SECONDS))
+    return sum(part in text for text in newest) > len(newest) * COMMON_SHARE
+
+
+@functools.lru_cache(maxsize=1)
+def _newest_texts(_moment: int) -> Sequence[str]:
+    """Of the newest launches, read once in a while."""
+    return tuple(Launch.objects.order_by("-pk").values_list("search_text", flat=True)[:SAMPLE])

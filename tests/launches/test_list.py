@@ -16,6 +16,7 @@ from accounts.actors import user_actor
 from accounts.models import User
 from accounts.roles import Role
 from connections.providers.states import AttemptState
+from launches import search
 from launches.domain.resume_launch import resume_launch
 from launches.filters import LAUNCHES
 from launches.models import Attempt, Launch
@@ -100,6 +101,33 @@ def test_text_is_looked_for_in_names_and_ids(reader: Client, owner: User) -> Non
         " ": ["other", "nightly run 12"],
     }.items():
         assert asked(reader, f"q={quote(typed)}") == found, typed
+
+
+def test_what_many_are_called_is_not_asked_of_the_index_and_is_found_all_the_same(
+    owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, job in enumerate(("team-a-12345", "team-b-12345", "team-a-123", "a-team-12345-b", "team-a_12345")):
+        launch = make_launch(owner=owner, display_name=f"run {number}")
+        text = launch_search_text(
+            display_name=f"run {number}", job_id=job, base_model="", shape=launch.shape_version.shape
+        )
+        Launch.objects.filter(pk=launch.pk).update(job_id=f"job-{number}", search_text=text)
+
+    def found(typed: str, *newest: str) -> tuple[set[str], str]:
+        """The jobs, and the SQL, where the newest launches are called so."""
+        monkeypatch.setattr(search, "_newest_texts", lambda _: newest)
+        rows = Launch.objects.filter(found_by(typed)).values_list("job_id", flat=True)
+        return set(rows), str(rows.query)
+
+    for typed in ("team-a-12345", "team a 12345", "eam-a-123", "-12345", "team-c-12345", "team%12345", "run 2"):
+        plain, sql = found(typed)
+        assert "STRPOS" not in sql
+        for newest in ("team", " team a 12345 team-a-12345", "12345", " a "):
+            assert found(typed, newest)[0] == plain, (typed, newest)
+    jobs, sql = found("team-a-12345", "team-a-99 team a 99")
+    assert jobs == {"job-0", "job-4"}
+    assert "%team" not in sql
+    assert "%-12345%" in sql
 
 
 def test_another_accounts_launch_is_not_found(reader: Client) -> None:
