@@ -67,7 +67,7 @@ def blob_of(content: bytes) -> str:
 
 class _HubHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Server
+    server: _HubServer
 
     def do_HEAD(self) -> None:
         self._answer()
@@ -150,7 +150,7 @@ class _HubHandler(BaseHTTPRequestHandler):
         self.end_headers()
 
 
-class _Server(ThreadingHTTPServer):
+class _HubServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, hub: FakeHub) -> None:
@@ -166,7 +166,7 @@ class _Server(ThreadingHTTPServer):
 @contextmanager
 def running_hub(hub: FakeHub, *, asleep: bool = False) -> Iterator[FakeHub]:
     """It answers for as long as the block lasts, or, where it is asleep, from when it is woken on."""
-    server = _Server(hub)
+    server = _HubServer(hub)
 
     def serve() -> None:
         server.server_activate()
