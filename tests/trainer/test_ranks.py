@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from starting import run_module
 from transformers import (
     AutoModelForCausalLM,
+    Gemma4TextConfig,
     LongcatFlashConfig,
     MambaConfig,
     Qwen3Config,
@@ -42,6 +43,7 @@ SIZES = {
     "vocab_size": 512, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
     "num_key_value_heads": 2, "head_dim": 16, "max_position_embeddings": 4096,
 }  # fmt: skip
+PER_LAYER = {"vocab_size_per_layer_input": 512, "hidden_size_per_layer_input": 16}
 
 
 @pytest.fixture(scope="module")
@@ -280,7 +282,9 @@ def test_ranks_that_share_sequences_are_neighbours() -> None:
     [
         (Qwen3Config(**SIZES), Scheme(tensor=2), ""),
         (Qwen3Config(**SIZES), Scheme(tensor=4), "has 2 num_key_value_heads, which do not divide by tensor"),
-        (Qwen3Config(**SIZES), Scheme(expert=2), "no plan of how experts of qwen3 are dealt out, so that expert"),
+        (Qwen3Config(**SIZES), Scheme(expert=2), "This qwen3 has no experts, or the library no plan of how"),
+        (Gemma4TextConfig(**SIZES, **PER_LAYER), Scheme(expert=2), "This gemma4_text has no experts, or the library"),
+        (Gemma4TextConfig(**SIZES, **PER_LAYER), Scheme(tensor=2), ""),
         (MambaConfig(hidden_size=8, num_hidden_layers=1), Scheme(tensor=2), "no plan of how layers of mamba"),
         (Qwen3MoeConfig(**SIZES, num_experts=6), Scheme(tensor=2), ""),
         (Qwen3MoeConfig(**SIZES, num_experts=6), Scheme(expert=4), "The 6 experts of a layer of this qwen3_moe do not"),

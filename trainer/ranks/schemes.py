@@ -1,14 +1,28 @@
 """Why a model cannot be divided over ranks as a sharding scheme says, by what the library knows of its family."""
 
+# mypy: allow-untyped-calls
+
 from __future__ import annotations
 
 from typing import Any
 
+from transformers.distributed.parallel_utils import replace_layer_number_by_wildcard
+
 from trainer.ranks.mesh import Scheme
 
-_HEADS = ("num_attention_heads", "num_key_value_heads")
+_HEADS = ("num_attention_heads", "num_key_value_heads", "num_global_key_value_heads")
 _MIXED = ("packed_colwise", "packed_rowwise")
 """Of these a rank has several pieces of a parameter, which torch's checkpoints take for one."""
+
+EXPERT_STYLES = _PARTS, _DEALT = ("grouped_gemm", "ep_dispatch_experts")
+"""What plans of expert parallelism say of experts. Some name other modules besides, which these would divide between
+ranks that have sequences of their own."""
+
+
+def deals_experts(model: Any) -> bool:
+    """Whether it has experts, and the library a plan of how they are dealt out."""
+    names = {replace_layer_number_by_wildcard(name) for name, _ in model.named_modules()}
+    return any(style == _DEALT and name in names for name, style in model.ep_plan.items())
 
 
 def why_not(model: Any, scheme: Scheme) -> str:
@@ -28,7 +42,7 @@ def _of_layers(model: Any, degree: int) -> str:
     for name in _HEADS:
         if (count := getattr(config, name, None)) and count % degree:
             return f"This {kind} has {count} {name}, which do not divide by tensor parallelism {degree}."
-    experts = [name for name, style in model.ep_plan.items() if style == "ep_dispatch_experts"]
+    experts = [name for name, style in model.ep_plan.items() if style == _DEALT]
     mixed = [
         name
         for name, style in model.tp_plan.items()
@@ -41,11 +55,11 @@ def _of_layers(model: Any, degree: int) -> str:
 
 def _of_experts(model: Any, scheme: Scheme) -> str:
     kind = model.config.model_type
-    if not model.ep_plan:
+    if not deals_experts(model):
         if scheme.expert == 1:
             return ""
         return (
-            f"The library has no plan of how experts of {kind} are dealt out, so that expert parallelism "
+            f"This {kind} has no experts, or the library no plan of how they are dealt out, so that expert parallelism "
             f"{scheme.expert} is not possible. Use a shape without it."
         )
     experts = [part for name, part in model.named_modules() if name.endswith(".experts")]

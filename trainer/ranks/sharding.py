@@ -28,7 +28,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from trainer.errors import ConfigError
 from trainer.ranks.mesh import Mesh
-from trainer.ranks.schemes import why_not
+from trainer.ranks.schemes import EXPERT_STYLES, deals_experts, why_not
 
 log = logging.getLogger(__name__)
 
@@ -55,13 +55,16 @@ def load_sharded(directory: Path, mesh: Mesh, dtype: torch.dtype | str, *, in_bf
         log.warning("%s names no layers: all its parameters are gathered for each pass", config.model_type)
     # Plans of its own would put the head in a group apart, which is gathered for every part of the tokens.
     type(empty)._fsdp_plan, config.base_model_fsdp_plan = {}, {}
+    for part in {id(each): each for each in (config, config.get_text_config())}.values():
+        plan = part.base_model_ep_plan or {}
+        part.base_model_ep_plan = {name: style for name, style in plan.items() if style in EXPERT_STYLES}
     spread = DistributedConfig(
         fsdp_size=mesh.fsdp_size,
         fsdp_plan=dict.fromkeys(layers, "free_full_weight") or {"": "free_full_weight"},
         fsdp_mixed_precision=in_bfloat16,
         tp_size=mesh.scheme.tensor,
         tp_plan=_changed(empty.tp_plan) or None,
-        ep_size=mesh.scheme.experts if empty.ep_plan else 1,
+        ep_size=mesh.scheme.experts if deals_experts(empty) else 1,
     )
     module = AutoModelForCausalLM.from_pretrained(
         directory, config=config, local_files_only=True, dtype=dtype, distributed_config=spread
