@@ -24,6 +24,7 @@ from trainer.loading import load_parts
 from trainer.operations.table import run_operation
 from trainer.service import Service
 from trainer.sessions import Sessions
+from trainer.work import Later
 
 COMPLETIONS = "/inference/v1/completions"
 # Much longer than any test waits; ended by who leaves the stream.
@@ -45,8 +46,7 @@ class LoadedTrainer:
 
     def call(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
         answer = self._service.prepare(operation, body)()
-        assert isinstance(answer, dict), "it goes on in another thread"
-        return answer
+        return answer.answer.result(60) if isinstance(answer, Later) else answer
 
     def create(self, rank: int = 0) -> str:
         body = {"session_id": "s", "base_model": BASE_MODEL, "lora_config": {"rank": rank, "seed": 1}}
