@@ -17,10 +17,10 @@ from publishing.models import Validation
 
 MEMORY_PARTS = {
     "parameters": "Memory of parameters",
-    "gradients": "of gradients",
-    "optimizer": "of the optimizer",
-    "passes": "of passes",
-    "copies": "of copies being saved",
+    "gradients": "Memory of gradients",
+    "optimizer": "Memory of the optimizer",
+    "passes": "Memory of passes",
+    "copies": "Memory of copies being saved",
 }
 INSIDE_PASSES = ("activations", "logits", "gathered")
 UNSEEN = "by the shape; the provider does not say what it used"
