@@ -123,10 +123,10 @@ def plan_memory(
             numbers = ask(part).numbers
             kept = max(numbers, default=0) if checkpointing else sum(numbers)
             activations += kept * (BFLOAT16_BYTES if in_bfloat16 else FLOAT) * (tokens - own_tokens)
-    if ranks > 1:  # with their gradients, which are given away once a layer is done
+    if ranks > scheme.tensor:  # with their gradients, which are given away once a layer is done
         gathered = _gathered(module, scheme) * (BFLOAT16_BYTES if in_bfloat16 else FLOAT) * (2 if whole else 1)
     else:  # autocast keeps what it has cast until a pass is over
-        gathered = parameters * BFLOAT16_BYTES if in_bfloat16 and weight_bytes == FLOAT else 0
+        gathered = own * BFLOAT16_BYTES if in_bfloat16 and weight_bytes == FLOAT else 0
     return MemoryPlan(own * weight_bytes, moved, 2 * moved, activations, logits, gathered)
 
 

@@ -85,6 +85,8 @@ def test_the_plan_follows_the_scheme(tmp_path: Path) -> None:
     assert tensor.gathered == pytest.approx(plain.gathered / 2, rel=0.01)
     experts = 2 * 8 * 3 * 64 * 32 * 2 * 2  # of two layers, each with its gradient
     assert plain.gathered - expert.gathered == experts * 3 // 4
+    alone = plan(Scheme(tensor=4))  # nobody else has what a rank computes with, of which it makes a copy in bfloat16
+    assert alone.gathered == alone.parameters // 2
     assert expert.activations == plain.activations
     heads = 4 * 32 * TOKENS * 2 * 2  # such as the queries of two layers, of which half is less
     assert plain.activations - tensor.activations > 3 * heads / 2
