@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from accounts.actors import SYSTEM
 from connections.providers.base import Observation
-from connections.providers.spec import TrainerSpec
+from connections.providers.spec import NO_RECIPE, TrainerSpec
 from connections.providers.states import AttemptState, Reason
 from launches.domain.cancel_launch import request_cancel
 from launches.models import Attempt, Launch
@@ -38,8 +38,8 @@ def end_unclaimed(launch: Launch, attempt: Attempt, seen: Observation, *, now: d
 
 
 def _waits(launch: Launch) -> bool:
-    """Whether somebody said how long it waits, or a recipe of ours is on its way to it."""
-    return "inactivity_timeout" in launch.inputs or TrainerSpec.from_json(launch.spec).is_driven_from_here
+    """Whether somebody said how long it waits, or a recipe drives it: the trainer's own opens no session."""
+    return "inactivity_timeout" in launch.inputs or TrainerSpec.from_json(launch.spec).recipe != NO_RECIPE
 
 
 def unclaimed_sentence() -> str:

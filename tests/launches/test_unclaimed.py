@@ -106,6 +106,10 @@ def test_who_named_a_timeout_or_came_by_the_form_waits_as_long_as_that(owner: Us
     assert wait(make_job(owner, local, name="form", by_form=True)) == S.RUNNING
 
 
+def test_one_that_a_recipe_drives_waits_for_nobody(owner: User, local: Account) -> None:
+    assert wait(make_job(owner, local, recipe="sample-sft")) == S.RUNNING
+
+
 def test_one_that_a_deployment_is_tied_to_was_come_for(owner: User, local: Account) -> None:
     job = make_job(owner, local)
     tie_launch(job, now=timezone.now())
