@@ -114,6 +114,7 @@ def bring(
             f"{len(listing.files)} files, {size}"
         )
         part.mkdir(exist_ok=True)
+        _keep_what_stays(part, listing)
         write_json(part / ORIGIN, _origin(repository, listing))
         _check_space(repository, listing, part, keep_free)
         hub.download(listing, part)
@@ -151,6 +152,17 @@ def _origin(repository: Repository, listing: Listing) -> dict[str, Any]:
         "commit": listing.commit,
         "files": [asdict(each) for each in listing.files],
     }
+
+
+def _keep_what_stays(part: Path, listing: Listing) -> None:
+    """Remove what was begun of files that are others, or not there, in this listing: the revision may have moved."""
+    files = _files_noted(part)
+    before = {told.get("name"): told for told in files if isinstance(told, dict)}
+    stay = {each.name for each in listing.files if before.get(each.name) == asdict(each)}
+    for path in part.iterdir():
+        name = path.name.removeprefix(".").removesuffix(BEGUN) if path.name.endswith(BEGUN) else path.name
+        if path.is_file() and name not in stay and path.name != ORIGIN:
+            path.unlink()
 
 
 def _check_space(repository: Repository, listing: Listing, part: Path, keep_free: int) -> None:
@@ -345,11 +357,19 @@ class _Teller:
             self._say(f"{self._what}: {size_in_words(done, of=total)}")
 
 
-def _total(part: Path) -> int:
-    """Bytes of all files, as whoever began to download noted it; 0 before that."""
+def _files_noted(part: Path) -> list[Any]:
+    """The files, as whoever began to download noted them; none before that."""
     try:
-        return sum(int(each["size"]) for each in json.loads((part / ORIGIN).read_bytes())["files"])
+        return list(json.loads((part / ORIGIN).read_bytes())["files"])
     except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _total(part: Path) -> int:
+    """Bytes of all files that were noted."""
+    try:
+        return sum(int(each["size"]) for each in _files_noted(part))
+    except (ValueError, KeyError, TypeError):
         return 0
 
 

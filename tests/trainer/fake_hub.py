@@ -22,7 +22,7 @@ PATIENCE_S = 60.0
 
 @dataclass
 class FakeHub:
-    """`files` are those of `repository`. What `token` says has to be shown, where it says anything.
+    """`files` are those of `repository`, whose branch main is at `commit`. A `token` has to be shown where one is set.
 
     hold: of a large file that many bytes come, and the rest once `go_on` is set; lies: the names of those whose bytes
     are others than the list says, and `excess` more of them. asked: name and Range of every request for a large file;
@@ -31,6 +31,7 @@ class FakeHub:
 
     files: dict[str, bytes]
     repository: str = "acme/tiny"
+    commit: str = COMMIT
     token: str = ""
     gated: bool = False
     hold: int | None = None
@@ -47,7 +48,7 @@ class FakeHub:
         return f"{self.url}/{self.repository}"
 
     def listing(self) -> dict[str, object]:
-        return {"id": self.repository, "sha": COMMIT, "siblings": [*map(self._sibling, self.files)]}
+        return {"id": self.repository, "sha": self.commit, "siblings": [*map(self._sibling, self.files)]}
 
     def _sibling(self, name: str) -> dict[str, object]:
         content = self.files[name]
@@ -91,7 +92,7 @@ class _HubHandler(BaseHTTPRequestHandler):
             self._refuse(404, "RevisionNotFound")
         elif path == f"/api/models/{hub.repository}/revision/main":
             self._send(json.dumps(hub.listing()).encode(), {"Content-Type": "application/json"})
-        elif path.startswith(f"/{hub.repository}/resolve/{COMMIT}/") and (name := path.rpartition("/")[2]) in hub.files:
+        elif (name := path.removeprefix(f"/{hub.repository}/resolve/{hub.commit}/")) in hub.files:
             self._resolve(name)
         elif not own:
             self._store(path.rpartition("/")[2])
@@ -101,14 +102,14 @@ class _HubHandler(BaseHTTPRequestHandler):
     def _resolve(self, name: str) -> None:
         content = self._content(name)
         if len(content) < LARGE:
-            told = {"ETag": f'"{blob_of(content)}"', "X-Repo-Commit": COMMIT}
+            told = {"ETag": f'"{blob_of(content)}"', "X-Repo-Commit": self.server.hub.commit}
             self._send(content, told)
             return
         self.send_response(302)
         self.send_header("Location", f"{self.server.hub.url.replace('127.0.0.1', 'localhost')}/stored/{name}")
         self.send_header("X-Linked-Etag", f'"{sha256_of(self.server.hub.files[name])}"')
         self.send_header("X-Linked-Size", str(len(content)))
-        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("X-Repo-Commit", self.server.hub.commit)
         self.send_header("Content-Length", "0")
         self.end_headers()
 

@@ -93,6 +93,23 @@ def test_one_of_two_downloads_and_what_broke_off_is_gone_on_with(hub: FakeHub, t
     assert third.communicate(timeout=60) == ("", "") and len(hub.asked) == before, "it is there"
 
 
+def test_nothing_of_another_commit_is_gone_on_with(hub: FakeHub, tmp_path: Path) -> None:
+    target, part = tmp_path / "tiny", tmp_path / ".part-tiny"
+    bring_from(hub, target)
+    target.rename(part)  # as one leaves it that is killed before the end
+    begun = part / ".tokenizer.json.begun"
+    (part / "tokenizer.json").rename(begun)
+    begun.write_bytes(b"{")
+    hub.commit = COMMIT[::-1]
+    hub.files |= {"config.json": FILES["config.json"].replace(b"3", b"4"), "tokenizer.json": b"[]"}
+    del hub.files["LICENSE"]
+    bring_from(hub, target)
+    found = {path.name: path.read_bytes() for path in target.iterdir()}
+    assert json.loads(found.pop("origin.json"))["commit"] == hub.commit
+    assert found == {name: hub.files[name] for name in KEPT - {"LICENSE"}}
+    assert hub.asked == [("model.safetensors", "")], "what is the same in both is kept"
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
 def test_a_file_that_is_not_what_the_hub_says_is_refused(hub: FakeHub, tmp_path: Path, name: str) -> None:
     hub.lies = {name}
