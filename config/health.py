@@ -2,7 +2,8 @@
 
 `/healthz`: this process answers; where it does not, start it anew.
 `/readyz`: this process has what it needs to serve: database, tables, keys, files. Where not, send it no requests.
-`/statusz`: the whole system: broker, worker, beat, trainer-host, disk. Where not, tell somebody: web is not to blame.
+`/statusz`: the whole system: database, broker, worker, beat, trainer-host, disk. Where not, tell somebody: web is not
+to blame.
 
 Everybody may ask, so the answers have our own words only; what a library said of a failed check is a line of the log.
 And everybody may ask often, so what was found is good for a moment.
@@ -178,6 +179,7 @@ system = RecentChecks(
         "worker": lambda: _age(WORKER_KEY, WORKER_LIMIT_SECONDS, "a worker"),
         "beat": lambda: _age(BEAT_KEY, BEAT_LIMIT_SECONDS, "beat"),
         "trainer-host": _trainer_host,
+        "database": _database,  # the last one: what hangs holds up those after it
     },
     needs={"worker": "broker", "beat": "broker"},
 )

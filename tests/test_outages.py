@@ -144,6 +144,7 @@ def test_while_postgres_is_gone_every_door_says_so_within_three_seconds_and_open
             assert path == "/readyz" or answer.headers["Retry-After"] == "2", path
             assert path != "/readyz" or took < 2
         assert client.get("/healthz").status_code == 200
+        wait_for(lambda: client.get("/statusz").json()["checks"]["database"] != "ok")
         turn(True)
         wait_for(lambda: client.get("/launches").status_code == 200, 10)
 
@@ -151,7 +152,8 @@ def test_while_postgres_is_gone_every_door_says_so_within_three_seconds_and_open
 def test_what_needs_the_database_is_not_asked_without_it() -> None:
     with exhausted_database():
         checks = Client().get("/readyz").json()["checks"]
-    assert checks["database"] != "ok"
+        of_system = Client().get("/statusz").json()["checks"]
+    assert checks["database"] != "ok" and of_system["database"] != "ok"
     assert (checks["migrations"], checks["keys"]) == ("not known without the database", "ok")
 
 
