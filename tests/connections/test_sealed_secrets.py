@@ -7,6 +7,8 @@ import logging
 from io import StringIO
 
 import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.utils import encrypt
 from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
 from django.test import Client
@@ -115,6 +117,15 @@ def test_a_restore_without_its_key_is_said_in_words_and_mended_by_the_secret(set
     assert Connection.objects.get(pk=row.pk).secret == row.secret  # still there for the day the key is found
     edit_connection(actor=SYSTEM, connection=row, config=row.config, secret=SECRET)
     assert open_provider(Connection.objects.get(pk=row.pk)).identify().facts == (("Account", "team-north"),)
+
+
+def test_every_secret_that_no_key_opens_is_named_whatever_it_belongs_to(settings: Settings) -> None:
+    make_connection()
+    data = {"secret": encrypt("JBSWY3DPEHPK3PXP")}
+    Authenticator.objects.create(user=make_user(username="anna"), type=Authenticator.Type.TOTP, data=data)
+    settings.SLIPWAY_SEALING_KEYS = (Fernet.generate_key().decode(),)
+    with pytest.raises(CommandError, match=r"No key opens the secret of north.*the second factor of anna"):
+        call_command("seal_connections", stdout=StringIO())
 
 
 def test_a_printed_key_can_be_used(settings: Settings) -> None:

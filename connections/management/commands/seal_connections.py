@@ -24,13 +24,16 @@ class Command(BaseCommand):
         factors, locked_out = seal_second_factors(actor=SYSTEM)
         if factors:
             self.stdout.write(f"Secrets of second factors sealed under it, too: {factors}.")
-        if locked_out:
-            raise CommandError(
-                f"No key opens the second factor of {', '.join(locked_out)}. Put the key back that sealed it, or let "
-                "them set up another one (`manage remove_second_factors`); keep the older keys until then."
-            )
+        remedies = []
         if closed:
-            raise CommandError(
+            remedies.append(
                 f"No key opens the secret of {', '.join(closed)}. Put the key back that sealed it, or give the secret "
-                "again; keep the older keys until then."
+                "again."
             )
+        if locked_out:
+            remedies.append(
+                f"No key opens the second factor of {', '.join(locked_out)}. Put the key back that sealed it, or let "
+                "them set up another one (`manage remove_second_factors`)."
+            )
+        if remedies:
+            raise CommandError(" ".join([*remedies, "Keep the older keys until then."]))
