@@ -228,7 +228,7 @@ class _Hub:
     def list_files(self) -> Listing:
         """Raises HubError where there is no model that could be trained."""
         name = self._repository.name
-        told = self._api.model_info(name, revision=self._repository.revision, files_metadata=True)
+        told = self._api.model_info(name, revision=self._repository.revision, files_metadata=True, timeout=SILENCE_S)
         every = [each for each in told.siblings or () if _is_kept(each.rfilename)]
         if any(each.rfilename.startswith("model") and each.rfilename.endswith(WEIGHTS) for each in every):
             every = [each for each in every if not _CONSOLIDATED.fullmatch(each.rfilename)]  # the same once more

@@ -165,17 +165,23 @@ class _HubServer(ThreadingHTTPServer):
 
 
 @contextmanager
-def running_hub(hub: FakeHub, *, asleep: bool = False) -> Iterator[FakeHub]:
-    """It answers for as long as the block lasts, or, where it is asleep, from when it is woken on."""
+def running_hub(hub: FakeHub, *, asleep: bool = False, mute: bool = False) -> Iterator[FakeHub]:
+    """It answers for as long as the block lasts, or, where it is asleep, from when it is woken on.
+
+    Until then it refuses, or, where it is mute, takes whoever connects and says nothing.
+    """
     server = _HubServer(hub)
+    if mute:
+        server.server_activate()
 
     def serve() -> None:
-        server.server_activate()
+        if not mute:
+            server.server_activate()
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         hub.wake = lambda: None
 
     hub.wake = serve
-    if not asleep:
+    if not (asleep or mute):
         hub.wake()
     try:
         yield hub

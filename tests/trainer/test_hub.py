@@ -175,3 +175,14 @@ def test_a_hub_that_does_not_answer_is_asked_again(tmp_path: Path) -> None:
         repository = Repository(hub.url, hub.repository, "main")
         bring(repository, tmp_path / "tiny", keep_free=0, say=say, pauses=(0.0,))
         assert said[0] == f"{hub.url} does not answer; trying again in 0 s"
+
+
+def test_a_hub_that_takes_a_question_and_says_nothing_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.hub.SILENCE_S", 0.2)
+    with (
+        running_hub(FakeHub(dict(FILES)), mute=True) as hub,
+        pytest.raises(HubError, match=r"could not be reached, asked 2 times: .*timed out"),
+    ):
+        bring_from(hub, tmp_path / "tiny", pauses=(0.0,))
