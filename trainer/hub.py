@@ -37,6 +37,8 @@ ORIGIN = "origin.json"
 KEPT = (WEIGHTS, ".json", ".jinja", ".model", ".tiktoken", ".txt")
 """Ends of the files that a model and its tokenizer are made of; none of them runs."""
 BESIDE = ("LICENSE", "NOTICE")
+OF_ADAPTERS = "adapter_"
+"""Begins names of files that transformers would put into the base model, unasked."""
 AT_A_TIME = 4
 PAUSES_S = (5.0, 15.0, 60.0, 120.0)
 """Before a hub that does not answer is asked again; from the first one on after each one in which bytes came."""
@@ -374,7 +376,8 @@ def _total(part: Path) -> int:
 
 
 def _is_kept(name: str) -> bool:
-    return bool(_NAME.fullmatch(name)) and (name.endswith(KEPT) or name.startswith(BESIDE)) and name != ORIGIN
+    wanted = name.endswith(KEPT) or name.startswith(BESIDE)
+    return wanted and bool(_NAME.fullmatch(name)) and name != ORIGIN and not name.startswith(OF_ADAPTERS)
 
 
 def bytes_in(part: Path) -> int:

@@ -26,6 +26,8 @@ FILES = {
     "consolidated.safetensors": b"the same once more",
     "tokenizer.json": b"{}",
     "pytorch_model.bin": b"what may run",
+    "adapter_config.json": b'{"peft_type": "LORA"}',
+    "adapter_model.safetensors": b"what would be put into it",
     "README.md": b"words",
     "LICENSE": b"terms",
 }
