@@ -13,7 +13,7 @@ import pytest
 import ranks_program
 import torch
 from bodies import forward_body, make_datum, step_body
-from processes import RunningTrainer, Starter
+from processes import RunningTrainer, Starter, make_config
 from safetensors.torch import load_file
 from starting import run_module
 from transformers import (
@@ -27,11 +27,13 @@ from transformers import (
     Qwen3MoeForCausalLM,
 )
 
+from trainer import loading
 from trainer.config import parse_config
 from trainer.errors import ConfigError, OperationError
 from trainer.models import ModelHost
+from trainer.ranks import follow, group
 from trainer.ranks.mesh import Mesh, Scheme
-from trainer.ranks.places import NODE_VARIABLE, RANK_VARIABLE, find_place
+from trainer.ranks.places import NODE_VARIABLE, RANK_VARIABLE, RankPlace, find_place
 from trainer.ranks.roll import Roll, is_lost_connection
 from trainer.ranks.schemes import why_not
 from trainer.sessions import Sessions
@@ -249,6 +251,26 @@ def test_the_others_end_with_rank_0(session_root: Path) -> None:
     second.leave_reason("No memory.")
     second.hang_up()
     assert re.fullmatch(r"Rank 1 of 2 \(process \d+ on .+\) failed: No memory\.", first.lost())
+
+
+def test_a_rank_whose_memory_runs_out_as_it_loads_ends_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others may have had enough, and wait for it."""
+
+    def load_parts(*_: Any) -> None:
+        raise OperationError("The memory does not suffice for the parameters of the model.")
+
+    monkeypatch.setattr(loading, "load_parts", load_parts)
+    monkeypatch.setattr(group, "Ranks", lambda *_: None)
+    monkeypatch.setattr(follow, "LOST_S", 0)
+    config = parse_config(make_config(tmp_path, "ranks", tmp_path) | {"processes": 2})
+    first = Roll(config.directory, 0, 2)
+    first.call()
+    follower = follow.Follower(config, RankPlace(1, 1, 2), lambda _: None)
+    follower._roll.call()
+    assert first.lost() == ""
+    follower._follow()
+    follower._roll.hang_up()
+    assert first.lost().endswith(" failed: The memory does not suffice for the parameters of the model.")
 
 
 @pytest.mark.parametrize(

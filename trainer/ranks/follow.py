@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from trainer.checkpoints import Checkpoints
 from trainer.config import TrainerConfig
-from trainer.errors import OperationError
+from trainer.errors import ConfigError, OperationError
 from trainer.outcome import Ending
 from trainer.process import start_thread
 from trainer.ranks.crew import Crew
@@ -64,6 +64,10 @@ class Follower:
             group = Ranks(self._place, self._roll.meeting, config.scheme)
             checkpoints = Checkpoints(config.checkpoints, config.jobs_root, config.job)
             parts, _ = load_parts(config, checkpoints, Sessions(), group)
+        except Exception as error:  # this rank alone may have met it, and the others wait for it
+            self._end_for(error)
+            return
+        try:
             while True:
                 name, request = group.agree(_nothing)
                 try:
@@ -77,12 +81,16 @@ class Follower:
 
     def _check(self, error: BaseException | None) -> None:
         """End where this rank cannot go on. What rank 0 answers with is told there."""
-        if error is None or isinstance(error, OperationError):
-            return
-        if isinstance(error, Exception) and is_lost_connection(error):
-            time.sleep(LOST_S)  # rank 0 sees who is gone, and ends all
+        if error is not None and not isinstance(error, OperationError):
+            self._end_for(error)
+
+    def _end_for(self, error: BaseException) -> None:
+        is_told_by_all = isinstance(error, (OperationError, ConfigError))
+        if is_told_by_all or (isinstance(error, Exception) and is_lost_connection(error)):
+            time.sleep(LOST_S)  # rank 0 sees who is gone, or met the same, and ends all
         log.debug("rank %d failed", self._place.rank, exc_info=error)
-        self._fail(f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
+        kind = "" if is_told_by_all else f"{type(error).__name__}: "
+        self._fail(f"{kind}{' '.join(str(error).split())[:500]}")
 
     def _fail(self, reason: str) -> None:
         self._roll.leave_reason(reason)
