@@ -438,7 +438,7 @@ def test_who_waits_for_gpus_is_passed_by_those_without_alone(tmp_path: Path, mon
 
 def test_nobody_sees_gpus_that_it_was_not_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")  # of this machine's, trainer-host and we may use two
-    rig = make_rig(tmp_path)
+    rig = make_rig(tmp_path, slots=3)
     rig = replace(rig, provider=replace(rig.provider, gpus=f"{H100} = 2"))
     provider = rig.provider
     trainer, sampler = make_reference(), make_reference("dep")
@@ -459,9 +459,9 @@ def test_nobody_sees_gpus_that_it_was_not_given(tmp_path: Path, monkeypatch: pyt
         assert provider.count_tokens(make_spec().base_model, tmp_path / "rows.jsonl").tokens == 0
 
         more, wide, bare = replace(provider, gpus=f"{H100} = 4"), make_reference("wide"), make_reference("bare")
+        more.submit(make_submission(wide, accelerator_count=2))
         more.submit(make_submission(bare))
         wait_ready(more, bare)
-        more.submit(make_submission(wide, accelerator_count=2))
         seen = more.observe(wide)
         assert seen.state is S.PENDING and seen.detail == (
             f"Waiting: the connection of this machine says 4 {H100}, and trainer-host is shown 2 "

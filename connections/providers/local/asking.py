@@ -61,7 +61,7 @@ class HostClient:
         """Go on with those of a part; `provider` says how the connection is set, as `settings_of` writes it."""
         told = self._ask("advance", ANSWER_SECONDS, part=part.value, provider=provider)
         waiting, unsettled, unreadable = ([Reference(*each) for each in told.get(name, [])] for name in LISTED)
-        return QueueState(waiting, unsettled, unreadable, told["held_up"])
+        return QueueState(waiting, unsettled, unreadable, told["held_up"], told.get("gpus_held_up", ""))
 
     def stop(self, grace_seconds: float) -> list[Reference]:
         """End everything because the host stops; the trainers' attempts that this ended."""

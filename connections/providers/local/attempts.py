@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from connections.providers.base import Observation, Reference, Rejected, Retryable, Submission
 from connections.providers.local import observation
 from connections.providers.local.asking import HostAway
+from connections.providers.local.gpus import gpus_needed
 from connections.providers.local.queue import Queue, QueueState
 from connections.providers.runs import RunSubmission
 from connections.providers.samplers import SamplerSubmission
@@ -84,7 +85,10 @@ class LocalAttempts:
             raise Retryable(ILLEGIBLE)
         if reference in standing.waiting and not (directory / files.CANCELLED).exists():
             ahead = standing.waiting.index(reference)
-            return observation.waiting(directory, ahead, self.slots, standing.held_up)
+            held_up = standing.held_up
+            if standing.gpus_held_up and gpus_needed(directory):
+                held_up = held_up or standing.gpus_held_up
+            return observation.waiting(directory, ahead, self.slots, held_up)
         if reference in standing.unsettled and not standing.away:
             raise Retryable(lost)
         seen = observation.live(directory, self.host)

@@ -45,10 +45,10 @@ from connections.providers.local.hub import HubModels
 from connections.providers.local.lent import LentProcess
 from connections.providers.local.limits import Limits
 from connections.providers.local.merging import merge
-from connections.providers.local.queue import Queue, QueueState, was_started
+from connections.providers.local.queue import Queue, QueueState
 from connections.providers.local.runs import LocalRuns
 from connections.providers.local.samplers import LocalSamplers
-from connections.providers.local.slots import UNREADABLE, Slots
+from connections.providers.local.slots import Slots
 from connections.providers.local.users import JobUsers
 from connections.providers.spec import TrainerSpec
 from connections.providers.submissions import KeptSubmission
@@ -359,6 +359,7 @@ class LocalProvider:
                     slots_taken,
                     gpus_needed,
                     lambda: len(self._gpus.free(self._queue)),
+                    lambda: self._gpus.hidden,
                 )
             case Part.SAMPLERS:
                 return self.samplers.owned
@@ -406,17 +407,9 @@ class LocalProvider:
         files.make_directory(self.root)
         free = shutil.disk_usage(self.root).free
         if free >= self.least_free_bytes:
-            return self._gpus.hidden if self._gpus.hidden and self._awaits_gpus() else ""
+            return ""
         least = f"{self.least_free_bytes // 1_000_000:,} MB"
         return f"Waiting for space on this machine's disk: {free // 1_000_000:,} MB are free, {least} are needed."
-
-    def _awaits_gpus(self) -> bool:
-        """Whether anybody waits who needs some, as far as files can be read."""
-        for directory in map(self._queue.directory, self._queue.references()):
-            with suppress(OSError, *UNREADABLE):
-                if not was_started(directory) and gpus_needed(directory):
-                    return True
-        return False
 
     @property
     def _users(self) -> JobUsers:

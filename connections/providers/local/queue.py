@@ -25,14 +25,15 @@ class QueueState:
     """Who waits for a slot, the next one first; and of whom it is not known how it ended, or whether it did.
 
     `unreadable` are those of both whose files tell this release nothing, so that it goes on with none of them.
-    `held_up` tells why nobody is started whatever is free, "" where somebody would be; `away` that this is so because
-    trainer-host does not answer, so that nothing here is its word.
+    `held_up` tells why nobody is started whatever is free, "" where somebody would be, and `gpus_held_up` why nobody
+    who needs GPUs is; `away` that nobody is because trainer-host does not answer, so that nothing here is its word.
     """
 
     waiting: Sequence[Reference]
     unsettled: Sequence[Reference]
     unreadable: Sequence[Reference] = ()
     held_up: str = ""
+    gpus_held_up: str = ""
     away: bool = False
 
 

@@ -39,7 +39,7 @@ class Slots:
     """Those of one queue: `count` slots are filled where `shortage` says "", and `start` starts the wrapper of one.
 
     `taken_by` says how many slots one takes. Of whom more are taken than there are runs alone. `gpus_needed` says how
-    many GPUs one needs besides, and `gpus_free` how many are free.
+    many GPUs one needs besides, `gpus_free` how many are free, and `gpus_hidden` why none are given, "" where they are.
     """
 
     queue: Queue
@@ -49,6 +49,7 @@ class Slots:
     taken_by: Callable[[Path], int] = lambda _: 1
     gpus_needed: Callable[[Path], int] = lambda _: 0
     gpus_free: Callable[[], int] = int
+    gpus_hidden: Callable[[], str] = str
 
     def advance(self, held_up: str = "") -> QueueState:
         """Settle what died, ask those to end whose end is wanted, start what has a slot, and say how the rest stands.
@@ -67,7 +68,7 @@ class Slots:
         waiting = [reference for reference, stage in stages.items() if stage is AttemptStage.WAITING]
         running = [reference for reference, stage in stages.items() if stage is AttemptStage.LIVE]
         free = self.count - sum(map(self.takes, running))
-        gpus_awaited = False
+        gpus_awaited, gpus_held_up = False, ""
         for reference in tuple(waiting):
             takes = self.takes(reference)
             if free < takes or held_up:
@@ -75,7 +76,8 @@ class Slots:
             try:
                 if needed := self.gpus_needed(self.queue.directory(reference)):
                     # Those without GPUs pass one that waits for some; others with GPUs do not, or a wide one starves.
-                    gpus_awaited = gpus_awaited or self.gpus_free() < needed
+                    gpus_held_up = gpus_held_up or self.gpus_hidden()
+                    gpus_awaited = gpus_awaited or bool(gpus_held_up) or self.gpus_free() < needed
                     if gpus_awaited:
                         continue
                 self._start(self.queue.directory(reference))
@@ -89,7 +91,7 @@ class Slots:
             waiting.remove(reference)
             free -= takes
         dead = [reference for reference, stage in stages.items() if stage is AttemptStage.DEAD]
-        return QueueState(waiting, dead, unreadable, held_up)
+        return QueueState(waiting, dead, unreadable, held_up, gpus_held_up)
 
     def takes(self, reference: Reference) -> int:
         """How many slots one takes; one where its files tell this release nothing."""

@@ -72,7 +72,7 @@ class TrainerHost:
         with slots.queue.turn(), self._advancing[part]:
             standing = slots.advance(self._held_up())
         listed = {name: [*map(astuple, getattr(standing, name))] for name in LISTED}
-        return {**listed, "held_up": standing.held_up}
+        return {**listed, "held_up": standing.held_up, "gpus_held_up": standing.gpus_held_up}
 
     def stop(self, grace_seconds: float) -> list[tuple[Any, ...]]:
         """End everything because the host stops; nothing is started for ten seconds, so that nobody fills the slots."""
