@@ -110,7 +110,9 @@ class Project:
         os.chown(volume, USERS.get(name, OUR_USER), USERS.get(name, OUR_USER))
         image = self.image_of(name)
         told = command or self._command(name, image, str(volume))
-        environment = {key: str(value) for key, value in said.get("environment", {}).items()}
+        given = said.get("environment", {})
+        passed_on = {key: self.variables.get(key) for key, value in given.items() if value is None}
+        environment = {key: str(value) for key, value in (given | passed_on).items() if value is not None}
         environment["SLIPWAY_TRAINER_HOST"] = "127.0.0.1"
         ours = {
             "PATH": f"{containers.PLACE / 'bin'}:{os.environ['PATH']}",
@@ -140,9 +142,10 @@ class Project:
         return container
 
     def _command(self, name: str, image: str, volume: str) -> list[str]:
-        if name == "postgres":
-            return [str(containers.PLACE / "bin" / "start-postgres"), volume]
         told = self.services[name].get("command")
+        if name == "postgres":
+            options = shlex.split(told)[1:] if told else []
+            return [str(containers.PLACE / "bin" / "start-postgres"), volume, *options]
         if told is None:
             return dockerfile.command(Path(image))
         return shlex.split(told) if isinstance(told, str) else list(told)

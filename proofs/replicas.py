@@ -37,7 +37,8 @@ PROGRAMS = {
     'test -e "$1/data" || {{ echo "$POSTGRES_PASSWORD" > "$1/password"; ./initdb --encoding=UTF8 --auth=scram-sha-256'
     ' --pwfile="$1/password" -U "$POSTGRES_USER" -D "$1/new" && mv "$1/new" "$1/data"; fresh=1; }}\n'
     'test -z "$fresh" || echo "CREATE DATABASE $POSTGRES_DB" | ./postgres --single -D "$1/data" postgres\n'
-    'exec ./postgres -D "$1/data" -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c port={postgres}',
+    'data="$1/data"; shift\n'
+    'exec ./postgres -D "$data" -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c port={postgres} "$@"',
 }
 """What stands in for programs of the containers and of the machine."""
 

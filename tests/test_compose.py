@@ -15,9 +15,12 @@ from django.core.management import get_commands
 
 from config.asgi import MOST_FILES
 from config.environment import KNOWN
+from config.tracing import ENDPOINTS
 from config.trainer_host import arguments
 from config.version import version
 from launches.gateway.application import MOST_OPEN
+from proofs import containers
+from proofs.compose import Project
 from proofs.dockerfile import command, instructions
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,8 +32,22 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 
 
-def filled(value: str) -> str:
+SET_HERE = {
+    *("DATABASE_URL", "REDIS_URL", "SLIPWAY_HOME", "SLIPWAY_TRAINER_BIND", "SLIPWAY_TRAINER_HOST"),
+    *("PORT", "SLIPWAY_EMBEDDED", "SLIPWAY_DEBUG"),  # the port that web is published on; of ./run; of developers
+}
+"""Settings that the file decides."""
+OF_ONE = {
+    "SLIPWAY_ADMIN_PASSWORD": "migrate",
+    **dict.fromkeys(("SLIPWAY_OIDC_CLIENT_SECRET", "SLIPWAY_METRICS_TOKEN", "SLIPWAY_SMTP_URL"), "web"),
+}
+"""Secrets that one service alone is given."""
+
+
+def filled(value: str | None) -> str:
     """The value as compose gives it where the .env file names only what has no default."""
+    if value is None:  # passed on where it is set
+        return ""
     return VARIABLE.sub(lambda found: (found["rest"] or "") if found["operator"] == "-" else "given", value)
 
 
@@ -45,11 +62,47 @@ def test_the_image_is_of_this_version() -> None:
 
 @pytest.mark.parametrize("service", OURS)
 def test_every_variable_is_one_that_settings_read_and_parse(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SERVICES[service]["environment"].items():
+        if name in KNOWN:
+            monkeypatch.setenv(name, filled(value))
+            KNOWN[name].read()
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_every_setting_of_the_environment_file_reaches_the_services_that_need_it(service: str) -> None:
+    """By its own name, so that what is not set is not there: an unset one and an empty one are the same nowhere."""
+    wanted = {name for name in KNOWN if name not in SET_HERE and OF_ONE.get(name, service) == service}
+    wanted |= {f"{name}_FILE" for name in wanted if KNOWN[name].is_secret}
     environment = SERVICES[service]["environment"]
-    assert set(environment) <= set(KNOWN)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, filled(value))
-        KNOWN[name].read()
+    assert {name for name in environment if name.startswith("SLIPWAY_") and name not in SET_HERE} == wanted
+    assert {name for name in wanted if environment[name] is not None} == {"SLIPWAY_URL"}, "which has a default here"
+    assert "POSTGRES_PASSWORD" not in environment and "REDIS_PASSWORD" not in environment
+    assert set(environment) >= set(ENDPOINTS)
+
+
+def test_what_the_environment_file_says_is_what_a_process_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "docker-compose.yml").write_text((ROOT / "docker-compose.yml").read_text())
+    said = {"POSTGRES_PASSWORD": "p", "REDIS_PASSWORD": "r", "SLIPWAY_PROXIES": "172.18.0.0/16"}
+    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in said.items()))
+    monkeypatch.setattr(containers, "PLACE", tmp_path)
+    monkeypatch.setattr(os, "chown", lambda *_: None)
+    (tmp_path / "stores").write_text("{}")
+    told = Project(tmp_path).make("worker").environment
+    assert told["SLIPWAY_PROXIES"] == "172.18.0.0/16"
+    assert "SLIPWAY_MFA_ROLES" not in told and "POSTGRES_PASSWORD" not in told
+
+
+def test_postgres_takes_all_connections_that_processes_may_keep() -> None:
+    """Of two replicas in a rolling upgrade, where four web run beside two worker; Postgres keeps three for itself."""
+    most = int(filled(SERVICES["postgres"]["command"]).partition("max_connections=")[2])
+    line = command(ROOT)
+    web = 4 * int(line[line.index("--workers") + 1])
+    words = shlex.split(SERVICES["worker"]["command"])
+    worker = 2 * int(words[words.index("--concurrency") + 1])
+    beat_and_trainer_host = 2
+    assert KNOWN["SLIPWAY_DATABASE_POOL"].default * (web + worker + beat_and_trainer_host) <= most - 3
 
 
 def test_addresses_name_services_and_carry_no_password_of_ours() -> None:
