@@ -165,12 +165,15 @@ def _hold(actor: Actor, launch: Launch, validation_run: ValidationRun | None, as
 
 
 def _held() -> QuerySet[ShapeVersion, Any]:
-    """The version, and whether its connection runs an adopted launch under the name."""
+    """The version, and whether its connection runs an adopted launch under the name.
+
+    That no name is empty says what the index of the adopted ones is of, which a plan for any values does not know.
+    """
     adopted = Launch.objects.filter(
         connection_id=Given("connection", BigIntegerField()),
         adopted_account=Given("account", TextField()),
         adopted_job=Given("job", TextField()),
-    )
+    ).exclude(adopted_job="")
     held = ShapeVersion.objects.select_for_update(no_key=True, of=("self",)).annotate(is_taken=Exists(adopted))
     return held.filter(pk=Given("version", BigIntegerField()))
 
