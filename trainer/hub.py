@@ -31,7 +31,9 @@ from trainer.durable import sync_path, sync_tree, write_json
 R = TypeVar("R")
 Say = Callable[[str], None]
 
-CONFIG, INDEX, WEIGHTS = "config.json", "model.safetensors.index.json", ".safetensors"
+CONFIG, WEIGHTS = "config.json", ".safetensors"
+SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+"""What transformers loads weights from: the one where there is one, else what the other names."""
 ORIGIN = "origin.json"
 """Beside a model's files: where they come from, and what each of them is."""
 KEPT = (WEIGHTS, ".json", ".jinja", ".model", ".tiktoken", ".txt")
@@ -42,6 +44,8 @@ OF_ADAPTERS = "adapter_"
 AT_A_TIME = 4
 PAUSES_S = (5.0, 15.0, 60.0, 120.0)
 """Before a hub that does not answer is asked again; from the first one on after each one in which bytes came."""
+MOST_INDEX = 100_000_000
+"""Bytes of an index that are read."""
 SILENCE_S = 30.0
 """After which a hub counts as one that does not answer."""
 LOOK_S = 1.0
@@ -119,7 +123,8 @@ def bring(
         _keep_what_stays(part, listing)
         write_json(part / ORIGIN, _origin(repository, listing))
         _check_space(repository, listing, part, keep_free)
-        hub.download(listing, part)
+        hub.check_weights(listing, part)
+        hub.download(listing.files, part, listing.commit)
         for path in part.iterdir():  # of another commit, and what the library leaves
             if path.name not in {ORIGIN, *(each.name for each in listing.files)}:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -247,23 +252,45 @@ class _Hub:
             if not isinstance(each.size, int) or not (each.sha256 or each.blob):
                 raise HubError(f"The hub does not tell size and digest of {each.name}, so {name} is not downloaded.")
         names = {each.name for each in files}
-        if CONFIG not in names or not any(each.endswith(WEIGHTS) for each in names):
+        if CONFIG not in names or names.isdisjoint({SINGLE, INDEX}):
             raise HubError(
-                f"{self._repository.page} has no {CONFIG}, or no weights as safetensors: no other weights are loaded. "
-                "Name another repository on the connection."
+                f"{self._repository.page} has no {CONFIG}, or no weights as safetensors ({SINGLE}, or {INDEX} and "
+                "what it names): no others are loaded. Name another repository on the connection."
             )
         return Listing(str(told.sha), files)
 
-    def download(self, listing: Listing, part: Path) -> None:
+    def check_weights(self, listing: Listing, part: Path) -> None:
+        """Have the index first where the weights have one: what it names has to be listed. Raises HubError."""
+        files = {each.name: each for each in listing.files}
+        if SINGLE in files:  # which is loaded, whatever lies beside it
+            return
+        index, page = files[INDEX], self._repository.page
+        if index.size > MOST_INDEX:
+            raise HubError(f"{INDEX} of {page} has {index.size:,} bytes; {MOST_INDEX:,} is the limit.")
+        self.download((index,), part, listing.commit)
+        try:
+            named = set(json.loads((part / INDEX).read_bytes())["weight_map"].values())
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            named = set()
+        if not named:
+            raise HubError(f"{INDEX} of {page} names no files of weights. Name another repository on the connection.")
+        if missing := sorted(map(str, named - files.keys())):
+            raise HubError(
+                f"{page} is not whole: {len(missing)} of the {len(named)} files that its {INDEX} names are not listed, "
+                f"{missing[0][:80]!r} first. Name another revision or repository on the connection."
+            )
+
+    def download(self, files: Sequence[HubFile], part: Path, commit: str) -> None:
         """Fill the folder with the files, some at a time, each of which is what the list says. Raises HubError."""
         teller = _Teller(part, f"Downloading {self._repository.name}", self._say)
 
         def bring_one(wanted: HubFile) -> None:
-            self.patiently(lambda: self._download(wanted, listing.commit, part), lambda: bytes_in(part))
+            self.patiently(lambda: self._download(wanted, commit, part), lambda: bytes_in(part))
 
+        self._over.clear()
         pool = ThreadPoolExecutor(AT_A_TIME)
         try:
-            waiting = {pool.submit(bring_one, each) for each in listing.files}
+            waiting = {pool.submit(bring_one, each) for each in files}
             while waiting:
                 done, waiting = wait(waiting, LOOK_S, FIRST_EXCEPTION)
                 teller.look()

@@ -188,3 +188,25 @@ def test_a_hub_that_takes_a_question_and_says_nothing_is_asked_again(
         pytest.raises(HubError, match=r"could not be reached, asked 2 times: .*timed out"),
     ):
         bring_from(hub, tmp_path / "tiny", pauses=(0.0,))
+
+
+def test_weights_that_are_not_whole_are_refused_before_they_come(hub: FakeHub, tmp_path: Path) -> None:
+    def index(**weights: object) -> bytes:
+        return json.dumps({"metadata": {}, "weight_map": weights}).encode()
+
+    name, first = "model.safetensors.index.json", "model-00001-of-00002.safetensors"
+    hub.files[first] = hub.files.pop("model.safetensors")
+    for written, words in [
+        (index(a=first, b="model-00002-of-00002.safetensors"), "is not whole: 1 of the 2 files .*'model-00002-of-0000"),
+        (index(a=first, b="pytorch_model.bin"), "is not whole"),
+        (index(a=[]), "names no files of weights"),
+        (b"[]", "names no files of weights"),
+        (b"{", "names no files of weights"),
+    ]:
+        hub.files[name] = written
+        with pytest.raises(HubError, match=words):
+            bring_from(hub, tmp_path / "tiny")
+    assert not hub.asked and not (tmp_path / "tiny").exists()
+    hub.files[name] = index(a=first, b=first)
+    bring_from(hub, tmp_path / "tiny")
+    assert (tmp_path / "tiny" / first).read_bytes() == FILES["model.safetensors"]
