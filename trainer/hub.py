@@ -235,7 +235,15 @@ class _Hub:
     def list_files(self) -> Listing:
         """Raises HubError where there is no model that could be trained."""
         name = self._repository.name
-        told = self._api.model_info(name, revision=self._repository.revision, files_metadata=True, timeout=SILENCE_S)
+        try:
+            told = self._api.model_info(
+                name, revision=self._repository.revision, files_metadata=True, timeout=SILENCE_S
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:  # it is a page, or a name that no hub has
+            raise HubError(
+                f"No hub answers at {self._repository.endpoint}: what came of {self._repository.page} is no list of a "
+                f"model's files ({type(error).__name__}). A superuser changes the address on the connection."
+            ) from error
         every = [each for each in told.siblings or () if _is_kept(each.rfilename)]
         if any(each.rfilename.startswith("model") and each.rfilename.endswith(WEIGHTS) for each in every):
             every = [each for each in every if not _CONSOLIDATED.fullmatch(each.rfilename)]  # the same once more

@@ -24,6 +24,7 @@ PATIENCE_S = 60.0
 class FakeHub:
     """`files` are those of `repository`, whose branch main is at `commit`. A `token` has to be shown where one is set.
 
+    page: what comes in place of the list, where it says anything.
     hold: of a large file that many bytes come, and the rest once `go_on` is set; lies: the names of those whose bytes
     are others than the list says, and `excess` more of them. asked: name and Range of every request for a large file;
     shown: what was shown.
@@ -34,6 +35,7 @@ class FakeHub:
     commit: str = COMMIT
     token: str = ""
     gated: bool = False
+    page: bytes = b""
     hold: int | None = None
     lies: set[str] = field(default_factory=set)
     excess: int = 0
@@ -91,7 +93,7 @@ class _HubHandler(BaseHTTPRequestHandler):
         elif path == f"/api/models/{hub.repository}/revision/none":
             self._refuse(404, "RevisionNotFound")
         elif path == f"/api/models/{hub.repository}/revision/main":
-            self._send(json.dumps(hub.listing()).encode(), {"Content-Type": "application/json"})
+            self._send(hub.page or json.dumps(hub.listing()).encode(), {"Content-Type": "application/json"})
         elif (name := path.removeprefix(f"/{hub.repository}/resolve/{hub.commit}/")) in hub.files:
             self._resolve(name)
         elif not own:

@@ -190,6 +190,13 @@ def test_a_hub_that_takes_a_question_and_says_nothing_is_asked_again(
         bring_from(hub, tmp_path / "tiny", pauses=(0.0,))
 
 
+@pytest.mark.parametrize("page", [b"<html>Welcome</html>", b"[]", b'{"siblings": 1}', b"\xff"])
+def test_what_is_no_hub_is_called_that(hub: FakeHub, tmp_path: Path, page: bytes) -> None:
+    hub.page = page
+    with pytest.raises(HubError, match=f"No hub answers at {hub.url}"):
+        bring_from(hub, tmp_path / "tiny")
+
+
 def test_weights_that_are_not_whole_are_refused_before_they_come(hub: FakeHub, tmp_path: Path) -> None:
     def index(**weights: object) -> bytes:
         return json.dumps({"metadata": {}, "weight_map": weights}).encode()

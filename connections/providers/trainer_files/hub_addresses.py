@@ -14,6 +14,9 @@ MAIN = "main"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
 
+_BENEATH = frozenset({"blob", "resolve", "tree"})
+"""What hubs begin the addresses of a repository's own files with."""
+
 
 @dataclass(frozen=True)
 class HubAddress:
@@ -42,8 +45,18 @@ class HubAddress:
         words = (*filter(None, before), organisation, name)
         if parts.username is not None or not all(map(_NAME.fullmatch, words)):
             raise wrong
-        if ".." in name or ".." in revision or not _REVISION.fullmatch(revision):
+        if ".." in revision or not _REVISION.fullmatch(revision):
             raise wrong
+        if beneath := sorted(_BENEATH.intersection(words)):
+            raise ValueError(
+                f"{written[:100]!r} is an address beneath a repository's page (/{beneath[0]}/): write that of the page "
+                f"itself, such as {EXAMPLE}"
+            )
+        if not _is_repository(organisation, name):
+            raise ValueError(
+                f"{written[:100]!r} names no repository of a hub: such names hold no -- and no .., end with a letter, "
+                f"a digit or _, and not with .git; an example is {EXAMPLE}"
+            )
         if parts.scheme != "https" and not (parts.scheme == "http" and is_this_machine(host)):
             raise ValueError(
                 f"{written[:100]!r} would be read on its way: use https://; http:// is for this machine alone"
@@ -58,3 +71,9 @@ class HubAddress:
     def folder(self) -> str:
         """What its files lie in: a name that says which model it is, and that no other address has."""
         return f"{self.repository.replace('/', '--')}-{hashlib.sha256(str(self).encode()).hexdigest()[:12]}"
+
+
+def _is_repository(organisation: str, name: str) -> bool:
+    """Whether the client that downloads from hubs would ask for it at all."""
+    whole = f"{organisation}/{name}"
+    return not (organisation[-1] in "-." or name[-1] in "-." or "--" in whole or ".." in whole or name.endswith(".git"))
