@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import ssl
@@ -190,6 +191,28 @@ def test_a_replica_that_is_up_is_asked_at_once_wherever_others_are_not(
                 thread.join()
 
 
+SECRET = "a-token-that-opens-something"
+SECRETS = (f"/invitations/{SECRET}", f"/downloads/{SECRET}", f"/sign-in?next=/invitations/{SECRET}", "/static/app.css")
+"""What a browser with an invitation asks for, its stylesheet with the page as Referer among it."""
+
+
+def test_no_token_gets_into_a_log_also_where_nobody_answers(proxy: Callable[..., list[str]], tmp_path: Path) -> None:
+    made = Front(free_port(), make_certificate(NAME, tmp_path))
+    with closed(2) as down:
+        command = proxy(tmp_path, made.port, made.certificate, down)
+        if proxy is caddy:  # as somebody has it who wants requests logged
+            site = tmp_path / "Caddyfile"
+            text = site.read_text().replace("lb_try_duration 3s", "lb_try_duration 50ms")
+            site.write_text(text.replace("\tbind ", "\tlog\n\tbind ", 1))
+        with running(command, tmp_path, made), made.client(Referer=f"{made.url}/invitations/{SECRET}") as client:
+            assert {client.get(path).status_code for path in SECRETS} <= {502, 503}
+            assert client.get("/models", headers={"Referer": ""}).status_code in (502, 503)
+    said = "".join(path.read_text() for path in (tmp_path / "said", *tmp_path.glob("*.log")))
+    assert "/models" in said, "of others a line stays"
+    assert SECRET not in said
+    assert "Connection refused" not in said, "a replica that is not there is no line for each request"
+
+
 def test_the_documents_commands_give_nginx_and_caddy_their_files(tmp_path: Path) -> None:
     """nginx finds them whole; Caddy would ask for a certificate, so its file is looked at alone."""
     if not all(map(find_proxy, ("nginx", "caddy"))):
@@ -200,5 +223,13 @@ def test_the_documents_commands_give_nginx_and_caddy_their_files(tmp_path: Path)
     for name in ("fullchain.pem", "privkey.pem"):
         shutil.copy2(certificate, folder / name)
     do(commands("Proxies"), tmp_path, {"systemctl": 'echo "$@" >> "$PLACE/asked"'}, ROOT, NAME="here.example")
-    assert (tmp_path / "asked").read_text() == "reload nginx\nreload caddy\n"
-    assert "here.example {" in (tmp_path / "upper/etc/caddy/Caddyfile").read_text()
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert asked == ["reload nginx", "reload caddy", "restart nginx", "reload nginx", "reload caddy"]
+    caddyfile = (tmp_path / "upper/etc/caddy/Caddyfile").read_text()
+    assert "here.example {" in caddyfile
+    site = (tmp_path / "upper/etc/nginx/conf.d/slipway.conf").read_text()
+    for port in range(8000, 8008):  # all that the compose file may give to web
+        assert f"\n    server 127.0.0.1:{port} max_fails=0;\n" in site
+        assert re.search(rf"\treverse_proxy .*\b127\.0\.0\.1:{port} .*\{{", caddyfile)
+    main = (tmp_path / "upper/etc/nginx/nginx.conf").read_text()
+    assert "worker_connections 16384;" in main and main.startswith("worker_rlimit_nofile 65536;")
