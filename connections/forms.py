@@ -63,6 +63,8 @@ class ConnectionForm(RefusableForm):
                 self.fields[CONFIG + field.name] = _config_field(field, said.get(field.name, ""))
         if kind.secret_label:
             self.fields["secret"] = _secret_field(kind, is_set=row is not None and bool(row.secret))
+        if row is not None and row.secret and kind.may_lack_secret:
+            self.fields["remove_secret"] = _removal_field(kind)
 
     def config(self) -> dict[str, str]:
         """What was written of the configuration, once the form is valid."""
@@ -96,6 +98,15 @@ def _secret_field(kind: Kind, *, is_set: bool) -> forms.Field:
         strip=False,
         help_text=f"{kind.secret_help} {kept}".strip(),
         widget=SealedLines(attrs=_PLAIN | {"rows": 3}) if kind.secret_is_long else hidden,
+    )
+
+
+def _removal_field(kind: Kind) -> forms.Field:
+    return forms.BooleanField(
+        label=f"Remove the {kind.secret_label[:1].lower()}{kind.secret_label[1:]}",
+        required=False,
+        help_text="The connection is without one then.",
+        widget=forms.CheckboxInput(attrs={"class": "checkbox"}),
     )
 
 

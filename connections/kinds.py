@@ -67,6 +67,11 @@ class Kind:
         """What its configuration says."""
         return config_fields(self.config)
 
+    @property
+    def may_lack_secret(self) -> bool:
+        """Whether a connection of it may be without the secret that others have."""
+        return bool(self.secret_label and self.secret_help)
+
     def read(self, stored: Mapping[str, Any]) -> tuple[Any, tuple[Violation, ...]]:
         """The configuration of a row, where set environment variables win; and what is wrong with it."""
         return read_config(self.config, dict(stored) | self.locked)

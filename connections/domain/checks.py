@@ -49,9 +49,20 @@ def wrong_secret(kind: Kind, secret: str, *, is_set: bool) -> list[Violation]:
     if not kind.secret_label:
         return [Violation("secret", f"{kind.label} has no secret; leave it empty.")] if secret else []
     if not secret.strip():
-        needed = not is_set and not kind.secret_help
+        needed = not is_set and not kind.may_lack_secret
         return [Violation("secret", f"{kind.secret_label} is missing.")] if needed else []
     if len(secret) > LONGEST_SECRET:
         return [Violation("secret", f"{len(secret):,} characters are too many; {LONGEST_SECRET:,} is the limit.")]
     why = kind.wrong_secret(secret)
     return [Violation("secret", why)] if why else []
+
+
+def wrong_removal(kind: Kind, secret: str) -> list[Violation]:
+    """Why the secret that is kept cannot be removed, while that one was written."""
+    if not kind.may_lack_secret:
+        sentence = f"{kind.label}: {kind.secret_label or 'a secret'} cannot be removed, only replaced."
+        return [Violation("remove_secret", sentence)]
+    if secret.strip():
+        sentence = f"{kind.secret_label}: either write another one, or remove the one that is kept."
+        return [Violation("remove_secret", sentence)]
+    return []

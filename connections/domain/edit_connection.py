@@ -9,7 +9,7 @@ from django.db import transaction
 
 from accounts.actors import Actor, require_superuser
 from accounts.domain.record import record
-from connections.domain.checks import read_written, wrong_secret, wrong_title
+from connections.domain.checks import read_written, wrong_removal, wrong_secret, wrong_title
 from connections.domain.held import hold
 from connections.kinds import KINDS
 from connections.models import Connection
@@ -19,9 +19,17 @@ from wire.errors import FailedPrecondition, InvalidArgument
 
 @transaction.atomic
 def edit_connection(
-    *, actor: Actor, connection: Connection, config: Mapping[str, str], display_name: str = "", secret: str = ""
+    *,
+    actor: Actor,
+    connection: Connection,
+    config: Mapping[str, str],
+    display_name: str = "",
+    secret: str = "",
+    remove_secret: bool = False,
 ) -> Connection:
     """Name and kind stay. `config` is all of it but for locked fields, which keep what they said; no secret: the old.
+
+    `remove_secret` has it be without one, where its kind may.
 
     It is tried at once, however long it has not answered. Errors: `PermissionDenied` for all but superusers,
     `NotFound`, `InvalidArgument` with every violation, `FailedPrecondition` where the kind is of another release.
@@ -33,6 +41,7 @@ def edit_connection(
         raise FailedPrecondition(f"This release knows no connections of the kind {row.kind!r}.")
     stored, wrong = read_written(kind, config)
     violations = [*wrong_title(display_name), *wrong, *wrong_secret(kind, secret, is_set=bool(row.secret))]
+    violations += wrong_removal(kind, secret) if remove_secret else []
     if violations:
         raise InvalidArgument(violations)
     before = _words(row)
@@ -41,7 +50,9 @@ def edit_connection(
     row.display_name = display_name.strip() or row.name
     row.next_try_at = None
     after = _words(row)
-    if secret.strip():
+    if remove_secret and row.secret:
+        row.secret, after["secret"] = "", "removed"
+    elif secret.strip():
         row.secret, after["secret"] = seal(secret.strip()), "changed"
     if before != after:
         row.save(update_fields=["config", "display_name", "secret", "next_try_at"])

@@ -73,6 +73,7 @@ def connection_edit(request: SlipwayRequest, name: str) -> HttpResponse:
             display_name=form.cleaned_data["display_name"],
             config=form.config(),
             secret=form.cleaned_data.get("secret", ""),
+            remove_secret=form.cleaned_data.get("remove_secret", False),
         )
         return _done(request, row, f"{row} is changed: the next request to it goes by what it says now.")
 

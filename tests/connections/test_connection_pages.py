@@ -13,7 +13,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from accounts.actors import SYSTEM
-from accounts.models import Account, User
+from accounts.models import Account, AuditEntry, User
 from accounts.roles import Role
 from connections.domain.edit_connection import edit_connection
 from connections.domain.lend_connection import lend_connection
@@ -21,6 +21,7 @@ from connections.domain.pause_connection import pause_connection
 from connections.models import Connection
 from connections.sealing import unseal
 from tests.connections.elsewhere import NAME, SECRET, make_connection
+from tests.connections.makers import local_connection
 from tests.makers import make_account, make_member, make_user, sign_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("elsewhere")]
@@ -176,6 +177,27 @@ def test_a_refused_key_is_said_with_what_to_do_until_a_test_finds_it_taken(pages
     part = pages.post("/connections/north/test", headers={"HX-Request": "true"}).content.decode()
     assert "key refused" in part and 'data-trouble="refused"' in part
     assert "key refused" in said(pages, "/connections")
+
+
+def test_a_token_that_is_not_needed_is_removed_by_a_box_of_the_form(pages: Client) -> None:
+    box = 'name="remove_secret"'
+    edit = "/connections/local/edit"
+    assert box not in said(pages, edit)
+    row = edit_connection(actor=SYSTEM, connection=local_connection(), config={}, secret="of-the-hub")
+    make_connection()
+    assert box in said(pages, edit) and "Remove the hub token" in said(pages, edit)
+    assert box not in said(pages, "/connections/north/edit")
+    refused = pages.post(edit, {"secret": "another", "remove_secret": "on"})
+    assert refused.status_code == 422 and "either write another one, or remove" in refused.content.decode()
+    row.refresh_from_db()
+    assert unseal(row.secret) == "of-the-hub"
+    needed = pages.post("/connections/north/edit", {**FIELDS, "secret": "", "remove_secret": "on"})
+    assert needed.status_code == 303 and unseal(Connection.objects.get(name="north").secret) == SECRET
+    assert pages.post(edit, {"remove_secret": "on"}).status_code == 303
+    row.refresh_from_db()
+    entry = AuditEntry.objects.filter(verb="edit_connection", target="connections/local").latest("pk")
+    assert row.secret == "" and entry.after and entry.after["secret"] == "removed"
+    assert box not in said(pages, edit)
 
 
 def test_a_setting_that_shuts_it_off_is_said(pages: Client, settings: Settings) -> None:

@@ -153,6 +153,14 @@ def test_a_secret_is_kept_where_none_is_given_and_said_to_have_changed_where_one
     assert AuditEntry.objects.count() == count  # nothing changed, nothing noted
 
 
+def test_a_secret_that_is_needed_cannot_be_removed() -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        edit_connection(
+            actor=SYSTEM, connection=make_connection(), config={"url": "https://n.example"}, remove_secret=True
+        )
+    assert wrong(refused) == {"remove_secret": "Elsewhere: Its key cannot be removed, only replaced."}
+
+
 def test_what_an_environment_variable_says_cannot_be_written(settings: Settings) -> None:
     row = make_connection(config={"url": "https://north.example", "slots": "7"})
     settings.SLIPWAY_SET_VARIABLES = {"SLIPWAY_LOCAL_SLOTS": "3"}

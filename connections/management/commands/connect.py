@@ -37,6 +37,7 @@ class Command(BaseCommand):
             "--set", action="append", default=[], metavar="FIELD=VALUE", help="a setting of the kind; may be repeated"
         )
         add_secret_options(parser, holds="the secret")
+        parser.add_argument("--remove-secret", action="store_true", help="have it be without the secret that it has")
         parser.add_argument(
             "--account", action="append", default=[], metavar="ID", help="an account that may use it; may be repeated"
         )
@@ -81,7 +82,14 @@ def _edit(row: Connection, options: dict[str, Any], written: dict[str, str], sec
     kind = KINDS[row.kind]
     kept = {name: str(value) for name, value in row.config.items() if name not in kind.locked}
     title = row.display_name if options["display_name"] is None else options["display_name"]
-    edit_connection(actor=SYSTEM, connection=row, display_name=title, config=kept | written, secret=secret)
+    edit_connection(
+        actor=SYSTEM,
+        connection=row,
+        display_name=title,
+        config=kept | written,
+        secret=secret,
+        remove_secret=options["remove_secret"],
+    )
 
 
 def _settings(given: list[str]) -> dict[str, str]:
