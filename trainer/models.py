@@ -28,6 +28,7 @@ from trainer.errors import OperationError
 from trainer.facts import BaseFacts, adapted_modules, base_facts
 from trainer.memory import FLOAT, TRAINED_COPIES, Plan, available_bytes, checkpoint_layers, size_of
 from trainer.ranks.adapted import as_if_whole, check_adapted, divide_adapter
+from trainer.ranks.alike import check_alike
 from trainer.ranks.group import ALONE, Group
 from trainer.ranks.norms import local
 from trainer.ranks.sharding import COMPUTE, load_sharded
@@ -126,11 +127,13 @@ class ModelHost:
         """Load the base from a Hugging Face model directory.
 
         Raises OSError or ValueError where it is not one, OperationError where ranks cannot share its sequences as they
-        are to.
+        are to, ConfigError where they cannot share its layers.
         """
         self.directory = directory
         check_shareable(directory, self._group.context)
         self._unused = self._load_base()
+        if self._config.trainer_mode != FORWARD_ONLY:
+            check_alike(self._unused, self._group, self.compute)
         with self.in_precision():
             found = base_facts(self._unused, self.compute)
         # All ranks have to divide what they are sent alike.

@@ -18,15 +18,17 @@ import torch
 from bodies import forward_body, make_datum, step_body
 from torch.distributed.tensor import DTensor
 from transformers import AttentionInterface, AutoModelForCausalLM
+from transformers.distributed.tensor_parallel import TensorParallelLayer
 
 from trainer import packing
 from trainer.checkpoints import Checkpoints
 from trainer.config import parse_config
-from trainer.errors import OperationError
+from trainer.errors import ConfigError, OperationError
 from trainer.loading import load_parts
+from trainer.models import ModelHost
 from trainer.operations.sample import SampleRequest
 from trainer.operations.table import run_operation
-from trainer.ranks import files
+from trainer.ranks import files, sharding
 from trainer.ranks.group import ALONE, Ranks
 from trainer.ranks.norms import local
 from trainer.ranks.places import RankPlace
@@ -70,6 +72,8 @@ KINDS: dict[str, dict[str, Any]] = {
 def main(rank: int, size: int, folder: Path) -> dict[str, Any]:
     group = Ranks(RankPlace(rank, 1, size), folder / f"meeting-{size}") if size > 1 else ALONE
     found = {kind: train(group, folder, kind, dict(KINDS[kind])) for kind in KINDS if size in sizes_of(kind)}
+    if size == 2:
+        found["forgotten"] = forgotten(group, folder)
     if rank == 0:
         (folder / f"found-{size}.json").write_text(json.dumps(found))
     return read(folder, size) if rank == 0 else {}
@@ -171,6 +175,23 @@ def train(group: Any, folder: Path, kind: str, more: dict[str, Any]) -> dict[str
         call("load_weights", {"model_id": model, "path": f"cross_job://{other}/third", "optimizer": True})
         found[f"after {other}"] = step(*others)
     return found
+
+
+def forgotten(group: Any, folder: Path) -> str:
+    """What is said where nothing adds up the gradients of the norms of heads, which every rank has others of."""
+    places = {name: str(folder) for name in ("directory", "checkpoints", "jobs_root", "model_cache")}
+    told = {"job": "j", "base_model": BASE, "trainer_mode": "POLICY_TRAINER", "tensor_parallelism": 2, "processes": 2}
+    config = parse_config(places | told)
+    added_up = sharding.ALL_PARALLEL_STYLES[sharding.ADDED_UP]
+    sharding.ALL_PARALLEL_STYLES.register(sharding.ADDED_UP, TensorParallelLayer())
+    host = ModelHost(config, Sessions(), torch.device("cpu"), group.divided(config.scheme))
+    try:
+        host.load(folder / "dense")
+    except ConfigError as error:
+        return str(error)
+    finally:
+        sharding.ALL_PARALLEL_STYLES.register(sharding.ADDED_UP, added_up)
+    return ""
 
 
 def held(parameter: torch.Tensor) -> list[Any]:

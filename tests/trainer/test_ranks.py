@@ -18,7 +18,9 @@ from safetensors.torch import load_file
 from starting import run_module
 from transformers import (
     AutoModelForCausalLM,
+    CohereConfig,
     Gemma4TextConfig,
+    Glm4MoeConfig,
     LongcatFlashConfig,
     MambaConfig,
     Qwen3Config,
@@ -35,7 +37,7 @@ from trainer.ranks import follow, group
 from trainer.ranks.mesh import Mesh, Scheme
 from trainer.ranks.places import NODE_VARIABLE, RANK_VARIABLE, RankPlace, find_place
 from trainer.ranks.roll import Roll, is_lost_connection
-from trainer.ranks.schemes import why_not
+from trainer.ranks.schemes import forgotten_norms, why_not
 from trainer.sessions import Sessions
 from trainer.wire import parse_create_model
 
@@ -146,6 +148,26 @@ def test_each_rank_has_the_part_that_the_scheme_says(found: dict[str, Any]) -> N
         [["efsdp", "ep"], [4, 64, 32]],
     ]
     assert found[4]["dealt"]["held"][experts] == [["efsdp", "ep"], [2, 64, 32]]
+
+
+def test_where_ranks_have_gradients_of_their_own_of_what_each_has_whole_none_trains(found: dict[str, Any]) -> None:
+    assert re.fullmatch(
+        r"Tensor parallelism 2 would train this qwen3 wrongly: .+q_norm\.weight\. Use.+", found[2]["forgotten"]
+    )
+
+
+def test_norms_of_heads_that_a_plan_forgets_are_found() -> None:
+    experts = {"n_routed_experts": 4, "n_group": 1, "topk_group": 1, "moe_intermediate_size": 8}
+    kinds = (
+        Glm4MoeConfig(**SIZES, **experts, use_qk_norm=True),
+        Glm4MoeConfig(**SIZES, **experts),
+        Qwen3Config(**SIZES),
+    )
+    with torch.device("meta"):
+        some, *none = (AutoModelForCausalLM.from_config(config) for config in kinds)
+    places = [f"model.layers.{layer}.self_attn.{norm}" for layer in (0, 1) for norm in ("q_norm", "k_norm")]
+    assert [name for name, _ in forgotten_norms(some)] == places
+    assert not any([*forgotten_norms(each)] for each in none)
 
 
 def test_bfloat16_is_near_float32(found: dict[str, Any], policy: RunningTrainer) -> None:
@@ -310,6 +332,7 @@ def test_ranks_that_share_sequences_are_neighbours() -> None:
         (MambaConfig(hidden_size=8, num_hidden_layers=1), Scheme(tensor=2), "no plan of how layers of mamba"),
         (Qwen3MoeConfig(**SIZES, num_experts=6), Scheme(tensor=2), ""),
         (Qwen3MoeConfig(**SIZES, num_experts=6), Scheme(expert=4), "The 6 experts of a layer of this qwen3_moe do not"),
+        (CohereConfig(**SIZES, use_qk_norm=True), Scheme(tensor=2), "q_norm whole, which has numbers of its own for"),
         (LongcatFlashConfig(hidden_size=8, num_layers=1, n_routed_experts=2), Scheme(tensor=2), "have several pieces"),
     ],
 )  # fmt: skip

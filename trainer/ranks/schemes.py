@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from torch import nn
 from transformers.distributed.parallel_utils import replace_layer_number_by_wildcard
 
 from trainer.ranks.mesh import Scheme
 
 _HEADS = ("num_attention_heads", "num_key_value_heads", "num_global_key_value_heads")
+_NORMS = ("q_norm", "k_norm", "q_layernorm", "k_layernorm")
 _MIXED = ("packed_colwise", "packed_rowwise")
 """Of these a rank has several pieces of a parameter, which torch's checkpoints take for one."""
 
@@ -23,6 +26,25 @@ def deals_experts(model: Any) -> bool:
     """Whether it has experts, and the library a plan of how they are dealt out."""
     names = {replace_layer_number_by_wildcard(name) for name, _ in model.named_modules()}
     return any(style == _DEALT and name in names for name, style in model.ep_plan.items())
+
+
+def forgotten_norms(model: Any) -> Iterator[tuple[str, nn.Module]]:
+    """Norms of the heads of queries or keys, by name, that a family's plan of tensor parallelism does not speak of.
+
+    Their ranks have heads of their own, and so each a part of the gradient of such a norm, or a part of its numbers.
+    """
+    parts = dict(model.named_modules())
+    for name, norm in parts.items():
+        place, _, kind = name.rpartition(".")
+        if kind not in _NORMS or replace_layer_number_by_wildcard(name) in model.tp_plan:
+            continue
+        made = parts.get(f"{place}.{kind[0]}_proj")
+        if model.tp_plan.get(replace_layer_number_by_wildcard(f"{place}.{kind[0]}_proj")) != "colwise":
+            continue
+        # One before the projection has all of its input, and one of all heads at once is not divided so.
+        sizes = {each.shape[-1] for each in norm.parameters(recurse=False)}
+        if sizes == {getattr(parts[place], "head_dim", None)} and made.in_features not in sizes:
+            yield name, norm
 
 
 def why_not(model: Any, scheme: Scheme) -> str:
@@ -42,6 +64,12 @@ def _of_layers(model: Any, degree: int) -> str:
     for name in _HEADS:
         if (count := getattr(config, name, None)) and count % degree:
             return f"This {kind} has {count} {name}, which do not divide by tensor parallelism {degree}."
+    whole = [name for name, norm in forgotten_norms(model) if any(each.dim() > 1 for each in norm.parameters())]
+    if whole:
+        return (
+            f"The library's plan of how layers of {kind} are divided leaves {whole[0]} whole, which has numbers of its "
+            f"own for each head, so that tensor parallelism {degree} is not possible. Use a shape without it."
+        )
     experts = [name for name, style in model.ep_plan.items() if style == _DEALT]
     mixed = [
         name

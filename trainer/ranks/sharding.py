@@ -11,7 +11,7 @@ tokens at a time. Experts are dealt out whole where they are divided, along `ten
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from trainer.errors import ConfigError
 from trainer.ranks.mesh import Mesh
-from trainer.ranks.schemes import EXPERT_STYLES, deals_experts, why_not
+from trainer.ranks.schemes import EXPERT_STYLES, deals_experts, forgotten_norms, why_not
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ COMPUTE = "compute_whole"
 """The name under which a sharded model has what runs a function while all that is outside of layers is whole."""
 # It warns, of each tensor that is made whole for a file, that this takes two steps where two dimensions divide it.
 logging.getLogger("torch.distributed.tensor._redistribute").setLevel(logging.ERROR)
-_SUMMED, _SUMMED_ONCE = "replicated_with_grad_allreduce", "gradient_added_up"
+_SUMMED, ADDED_UP = "replicated_with_grad_allreduce", "gradient_added_up"
 
 
 def load_sharded(directory: Path, mesh: Mesh, dtype: torch.dtype | str, *, in_bfloat16: bool) -> Any:
@@ -63,7 +63,7 @@ def load_sharded(directory: Path, mesh: Mesh, dtype: torch.dtype | str, *, in_bf
         fsdp_plan=dict.fromkeys(layers, "free_full_weight") or {"": "free_full_weight"},
         fsdp_mixed_precision=in_bfloat16,
         tp_size=mesh.scheme.tensor,
-        tp_plan=_changed(empty.tp_plan) or None,
+        tp_plan=_changed(empty) or None,
         ep_size=mesh.scheme.experts if deals_experts(empty) else 1,
     )
     module = AutoModelForCausalLM.from_pretrained(
@@ -91,9 +91,11 @@ def _layers(empty: nn.Module) -> list[str]:
     return sorted({replace_layer_number_by_wildcard(name) for name in outermost})
 
 
-def _changed(plan: Mapping[str, str]) -> dict[str, str]:
+def _changed(empty: Any) -> dict[str, str]:
     """What is done otherwise than by a plan of transformers."""
-    return {name: _SUMMED_ONCE for name, style in plan.items() if style == _SUMMED}
+    summed = [name for name, style in empty.tp_plan.items() if style == _SUMMED]
+    forgotten = [replace_layer_number_by_wildcard(name) for name, _ in forgotten_norms(empty)]
+    return dict.fromkeys((*summed, *forgotten), ADDED_UP)
 
 
 class _GradientAddedUp(TensorParallelLayer):
@@ -125,4 +127,4 @@ def _added_up(slope: Tensor, group: dist.ProcessGroup) -> Tensor:
     return total
 
 
-ALL_PARALLEL_STYLES.register(_SUMMED_ONCE, _GradientAddedUp())
+ALL_PARALLEL_STYLES.register(ADDED_UP, _GradientAddedUp())
