@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from itertools import count
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -17,6 +20,7 @@ from django.utils import timezone
 from benchmarks.filling import FILL_LAUNCHES
 from catalog.models import ShapeVersion
 from catalog.sync.wanted import NOT_OFFERED
+from launches.domain.create_launch import _HELD
 from launches.filters import LAUNCHES
 from launches.models import Attempt, Launch
 from launches.queries import (
@@ -27,6 +31,7 @@ from launches.queries import (
     listed_launches,
     vanished_shapes,
 )
+from lists.prepared import Prepared
 from queues.leases import due
 from tests import plans
 from tests.launches.makers import make_launch
@@ -75,6 +80,20 @@ def behind(asked: str, launch: Launch) -> str:
     return order.cursor(order.place_of(launch))
 
 
+def plan_for_any_values(written: Prepared[Any], **given: str) -> str:
+    """What Postgres keeps of a query that is asked again and again, where it finds no use in the values."""
+    numbers = count(1)
+    text = re.sub("%s", lambda _: f"${next(numbers)}", written._written.text)
+    values = ", ".join(given[place.name] for place in written._written.places)
+    with connection.cursor() as cursor:
+        cursor.execute(f"PREPARE asked AS {text}")
+        cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        cursor.execute(f"EXPLAIN EXECUTE asked ({values})")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+        cursor.execute("DEALLOCATE asked; SET LOCAL plan_cache_mode = auto")
+    return plan
+
+
 def test_pages_and_workers_read_an_index_wherever_they_are_and_however_filtered(launch: Launch) -> None:
     assert_reads_little(page_of(launch))
     assert_reads_little(page_of(launch, state="FAILED"))
@@ -101,6 +120,9 @@ def test_pages_and_workers_read_an_index_wherever_they_are_and_however_filtered(
     gone = ShapeVersion.objects.filter(pk=launch.shape_version_id)
     gone.update(deprecated_at=timezone.now(), deprecation_message=f"{NOT_OFFERED} by far since today")
     assert_reads_little(lambda: vanished_shapes(launch.owner_id, [launch.account_id]))
+
+    held = plan_for_any_values(_HELD, version="1", connection="1", account="'a'", job="'b'")
+    assert "adopted_once" in held, held
 
     with connection.cursor() as cursor:
         for statement in GIVE_DATASETS.split(";\n"):
