@@ -43,7 +43,8 @@ class Kind:
     """A kind of connection.
 
     `secret_label` says what its secret is, "" where it has none; `secret_help` when one is needed, "" for always;
-    `secret_is_long` that it has lines. `wrong_secret` answers why a secret is none, in a sentence. `asked` names the
+    `secret_is_long` that it has lines. `opens_unsealed` says that it is opened without its secret where no key unseals
+    that. `wrong_secret` answers why a secret is none, in a sentence. `asked` names the
     settings that a person is asked for on its page: what a test shows (`Unconfirmed`), or a `TypeQuestion`. `one_only`
     says that the set-up made the only one. `closed_because` answers why a setting shuts all connections of the kind
     off, "" where none does.
@@ -57,6 +58,7 @@ class Kind:
     secret_label: str = ""
     secret_help: str = ""
     secret_is_long: bool = False
+    opens_unsealed: bool = False
     wrong_secret: Callable[[str], str] = lambda _: ""
     asked: tuple[str, ...] = ()
     one_only: bool = False
@@ -184,6 +186,7 @@ KINDS: dict[str, Kind] = {
             open=_open_local,
             secret_label="Hub token",  # noqa: S106  (what it is called)
             secret_help="Where base models are downloaded: of an account that may read them; public ones need none.",  # noqa: S106
+            opens_unsealed=True,
             one_only=True,
             closed_because=_local_is_off,
         ),

@@ -108,5 +108,6 @@ class ShownConnection:
         try:
             unseal(self.row.secret)
         except Unsealable as error:
-            return str(error)
+            kind = KINDS.get(self.row.kind)
+            return f"{error} Until then it is used without one." if kind and kind.opens_unsealed else str(error)
         return ""

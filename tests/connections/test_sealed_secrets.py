@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from io import StringIO
 
 import pytest
@@ -23,9 +24,11 @@ from connections.domain.lend_connection import lend_connection
 from connections.models import Connection
 from connections.opened import open_provider
 from connections.providers.base import Retryable
+from connections.providers.local.provider import LocalProvider
 from connections.sealing import unseal
 from connections.urls import urlpatterns
 from tests.connections.elsewhere import NAME, SECRET, make_connection
+from tests.connections.makers import local_connection
 from tests.makers import make_member, make_user, sign_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("elsewhere")]
@@ -88,6 +91,14 @@ def test_no_page_log_audit_entry_or_export_ever_has_it(
     assert row.secret not in told and sealed == ""
 
 
+def check(name: str) -> str:
+    """What the command prints that tries a connection, whether or not it could be tried to its end."""
+    out = StringIO()
+    with suppress(CommandError):
+        call_command("check_connection", name, stdout=out)
+    return out.getvalue()
+
+
 def test_a_new_key_in_front_seals_again_and_the_old_one_can_go(settings: Settings) -> None:
     row, (old,) = make_connection(), settings.SLIPWAY_SEALING_KEYS
     new = Fernet.generate_key().decode()
@@ -126,6 +137,16 @@ def test_every_secret_that_no_key_opens_is_named_whatever_it_belongs_to(settings
     settings.SLIPWAY_SEALING_KEYS = (Fernet.generate_key().decode(),)
     with pytest.raises(CommandError, match=r"No key opens the secret of north.*the second factor of anna"):
         call_command("seal_connections", stdout=StringIO())
+
+
+def test_this_machine_is_used_without_a_token_that_no_key_unseals(settings: Settings) -> None:
+    row = edit_connection(actor=SYSTEM, connection=local_connection(), config={}, secret=SECRET)
+    settings.SLIPWAY_SEALING_KEYS = (Fernet.generate_key().decode(),)
+    provider = open_provider(row)
+    assert isinstance(provider, LocalProvider) and provider.hub_token == ""
+    words = "Put that key back, or give the secret again. Until then it is used without one."
+    assert words in sign_in(Client(), make_user(superuser=True)).get("/connections/local").content.decode()
+    assert words in check("local") and "can be used" not in check("local").partition("Identify")[0]
 
 
 def test_a_printed_key_can_be_used(settings: Settings) -> None:

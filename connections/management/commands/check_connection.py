@@ -11,6 +11,7 @@ from connections.models import Connection
 from connections.opened import open_provider
 from connections.providers.base import Provider, ProviderError
 from connections.queries import find_connection, living_connections
+from connections.shown import ShownConnection
 from connections.states import ConnectionState
 
 
@@ -39,7 +40,8 @@ class Command(BaseCommand):
             provider = open_provider(row)
         except ProviderError as error:
             raise CommandError(f"Open: {error}") from None
-        self.stdout.write("Open: its settings and its secret can be used.")
+        trouble = ShownConnection(row).secret_trouble
+        self.stdout.write(f"Open: {trouble}" if trouble else "Open: its settings and its secret can be used.")
         return provider
 
     def _identify(self, provider: Provider) -> None:
