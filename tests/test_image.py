@@ -25,6 +25,7 @@ from tests.launches.gateway_parts import database_address
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parent.parent
+SECRETS = (".env", ".env.before", "slipway.env", "docker-compose.override.yml")
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,8 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for name in subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
+    for name in SECRETS:  # as an operator has them beside the files that are built
+        (folder / name).write_text("POSTGRES_PASSWORD=secret")
     make_image(folder, environment_of_image())
     yield folder
 
@@ -42,6 +45,11 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def environment_of_image() -> dict[str, str]:
     """Nothing of ours but Python."""
     return {"PATH": f"{Path(sys.executable).parent}:{os.defpath}", "DJANGO_SETTINGS_MODULE": "config.settings"}
+
+
+def test_git_takes_no_secret_of_an_operator() -> None:
+    done = subprocess.run(["git", "check-ignore", *SECRETS], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == list(SECRETS)
 
 
 @pytest.mark.e2e  # a web server of its own
@@ -54,6 +62,7 @@ def test_a_replica_with_an_empty_home_serves_its_files_and_knows_the_commands(im
         ["./run", "manage", "make_keys"], cwd=image, env=environment, capture_output=True, text=True, check=True
     )
     assert run.stdout.count("made ") == 3, run.stderr
+    assert not any((image / name).exists() for name in SECRETS)
     assert not list(image.rglob("*-key")) and not list(image.glob("var"))
     argv = [sys.executable, *command(ROOT)[1:], "--host", "127.0.0.1", "--port", str(port)]
     process = subprocess.Popen(argv, cwd=image, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -1,0 +1,85 @@
+"""docs/OPERATIONS.md: its commands leave secrets to their owner, and are right the second time, too."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from config.environment import KNOWN
+from proofs.replicas import commands
+
+STAND_INS = {"docker": 'echo "$@"', "openssl": "echo secret", "git": "echo commit"}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A folder to run commands in, whose files and folders everybody may read where nobody says otherwise."""
+    (tmp_path / "bin").mkdir()
+    for name, does in STAND_INS.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    return folder
+
+
+def run(text: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": f"{folder.parent}/bin:{os.defpath}", **variables}
+    argv = ["sh", "-c", f"umask 022\n{text}"]
+    return subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def settings(folder: Path) -> dict[str, str]:
+    """Of its .env file, each named once."""
+    lines = [line.split("=", 1) for line in (folder / ".env").read_text().splitlines()]
+    assert len(dict(lines)) == len(lines)
+    return dict(lines)
+
+
+def test_the_file_of_settings_is_its_owners_alone_whatever_was_there(checkout: Path) -> None:
+    (checkout / ".env").write_text("from before")
+    assert run(commands("Two replicas, by the compose file"), checkout).returncode == 0
+    assert mode(checkout / ".env") == 0o600
+    assert set(settings(checkout)) <= {"POSTGRES_PASSWORD", "REDIS_PASSWORD", *KNOWN}
+
+
+def test_a_backup_is_its_owners_alone_and_comes_back_as_it_is(checkout: Path) -> None:
+    backup = checkout.parent / "not" / "yet" / "there"
+    (checkout / ".env").write_text("SLIPWAY_URL=https://slipway.example")
+    for _ in range(2):
+        assert run(commands("Back up"), checkout, BACKUP=str(backup)).returncode == 0
+    assert mode(backup) == 0o700
+    assert {path.name: mode(path) for path in backup.iterdir()} == dict.fromkeys(
+        (".env", "database", "state.tar"), 0o600
+    )
+    (checkout / ".env").unlink()
+    assert run(commands("Restore"), checkout, BACKUP=str(backup)).returncode == 0
+    assert mode(checkout / ".env") == 0o600 and settings(checkout)["SLIPWAY_URL"] == "https://slipway.example"
+
+
+def test_a_backup_that_fails_half_way_says_so(checkout: Path) -> None:
+    (checkout / ".env").write_text("")
+    (checkout.parent / "bin" / "docker").write_text("#!/bin/sh\n[ $5 != pg_dump ]")
+    assert run(commands("Back up"), checkout, BACKUP=str(checkout / "backup")).returncode
+
+
+def test_a_copied_folder_comes_back_as_it_was_last(checkout: Path) -> None:
+    place = checkout.parent / "srv"
+    place.mkdir()
+    (checkout / "run").write_text('#!/bin/sh\ncat "$SLIPWAY_HOME/state"')
+    (checkout / "run").chmod(0o755)
+    (checkout / "var").mkdir()
+    copy, back = commands("Keep and bring back").replace("/srv/slipway", str(place / "slipway")).splitlines()
+    for number in (1, 2):
+        (checkout / "var" / "state").write_text(f"of copy {number}")
+        assert run(copy, checkout, BACKUP=str(place / "backups" / str(number))).returncode == 0
+    assert run(copy, checkout, BACKUP=str(place / "backups" / "2")).returncode, "two copies are no copy"
+    assert mode(place / "backups") == 0o700
+    assert run(back, checkout, BACKUP=str(place / "backups" / "2")).stdout == "of copy 2"
