@@ -1,9 +1,9 @@
 """`python -m trainer.download CONFIG.json`: have a base model from a hub where trainers look for it.
 
 CONFIG.json holds endpoint, repository (ORG/NAME), revision, directory (where the model is to be), records (where
-exit-reason.json tells what went wrong) and keep_free (bytes of the disk). The token, where one is needed, is in
-SLIPWAY_HUB_TOKEN. Each line of the output says how far it is. Exit codes: 0; 1 where the model could not be had; 2 for
-a bad CONFIG.json.
+exit-reason.json tells what went wrong) and keep_free (bytes of the disk). The token, where one is needed, is
+what its standard input says. Each line of the output says how far it is. Exit codes: 0; 1 where the model could not be
+had; 2 for a bad CONFIG.json.
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ from trainer.durable import write_json
 from trainer.errors import ConfigError
 from trainer.outcome import BAD_CONFIG
 
-TOKEN_VARIABLE = "SLIPWAY_HUB_TOKEN"  # noqa: S105  # a name, no token
 _TEXTS = ("endpoint", "repository", "revision", "directory", "records")
 
 
 def main(arguments: list[str]) -> int:
-    token = os.environ.pop(TOKEN_VARIABLE, "")
+    token = sys.stdin.read().strip()
     try:
         config = _read_config(arguments)
     except ConfigError as error:

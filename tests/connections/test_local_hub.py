@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from connections.providers.base import Reference
@@ -35,7 +36,7 @@ def tell(rig: LocalRig, **behaviour: Any) -> None:
 
 
 def seen(rig: LocalRig, name: str) -> dict[str, Any]:
-    """The environment of the program that wrote it down there."""
+    """The environment of the program that wrote it down there, and what it was told."""
     found: dict[str, Any] = json.loads((rig.behaviour / name).read_text())
     return found
 
@@ -45,11 +46,16 @@ def test_the_first_trainer_has_it_downloaded_and_no_other_sees_the_token(rig: Lo
     rig.provider.submit(make_submission(first, base_model=MODEL))
     wait_ready(rig.provider, first)
     assert SAID in [line.message for line in rig.provider.observe(first).progress]
-    assert seen(rig, "download.environ.json")["SLIPWAY_HUB_TOKEN"] == TOKEN
+    downloaded = seen(rig, "download.environ.json")
+    assert downloaded.pop("stdin") == TOKEN
+    wrapper = files.read_json(rig.directory(first) / files.WRAPPER)
+    assert wrapper and not any(TOKEN in text for text in psutil.Process(wrapper["pid"]).environ().values())
     environment = json.loads((rig.directory(first) / files.RECORDS / "environ.json").read_text())
     prepared = json.loads((rig.provider.environment / "prepare.environ.json").read_text())
     written = [path.read_text() for path in rig.directory(first).glob("*.json")]
-    assert not any(TOKEN in text for text in (*environment.values(), *prepared.values(), *written))
+    assert not any(
+        TOKEN in text for text in (*environment.values(), *prepared.values(), *downloaded.values(), *written)
+    )
     config = files.read_json(rig.directory(first) / files.CONFIG)
     assert config and (Path(config["model_directory"]) / "config.json").is_file()
     (rig.behaviour / "download.environ.json").unlink()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import namedtuple
 from collections.abc import Iterator
@@ -55,11 +55,13 @@ def start(hub: FakeHub, target: Path, records: Path) -> subprocess.Popen[str]:
         "records": str(records), "keep_free": 0,
     }  # fmt: skip
     (config := records / "download.json").write_text(json.dumps(told))
-    return subprocess.Popen(
-        [sys.executable, "-m", "trainer.download", str(config)],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, umask=0o022,
-        env={**os.environ, "SLIPWAY_HUB_TOKEN": hub.token},
-    )  # fmt: skip
+    with tempfile.TemporaryFile("w+") as told:
+        told.write(hub.token)
+        told.seek(0)
+        return subprocess.Popen(
+            [sys.executable, "-m", "trainer.download", str(config)],
+            cwd=ROOT, stdin=told, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, umask=0o022,
+        )  # fmt: skip
 
 
 def test_one_of_two_downloads_and_what_broke_off_is_gone_on_with(hub: FakeHub, tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from connections.providers.local.wrapper import HUB_TOKEN_VARIABLE
 from connections.providers.trainer_files import files
 from connections.providers.trainer_files.base_models import is_model
 from connections.providers.trainer_files.hub_addresses import HubAddress
@@ -54,6 +53,6 @@ class HubModels:
         files.write_json(directory / TOLD, told)
         return [str(environment / "bin" / "python"), "-m", f"{package.name}.download", str(directory / TOLD)]
 
-    def variables(self, command: list[str]) -> dict[str, str]:
-        """What the wrapper's environment has besides, for that command alone."""
-        return {HUB_TOKEN_VARIABLE: self.token} if command and self.token else {}
+    def told(self, command: list[str]) -> str:
+        """What the wrapper is told on its standard input, for that command alone."""
+        return self.token if command else ""

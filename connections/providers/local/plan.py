@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from connections.providers.local.users import ROOT, UMASK, JobUser
-from connections.providers.local.wrapper import HUB_TOKEN_VARIABLE
 from connections.providers.trainer_files import files
 
 USER_NAME = "trainer"
@@ -71,7 +70,7 @@ def make_plan(
     return {
         "prepare": [sys.executable, str(trainer_package / "prepare.py"), str(trainer_environment)],
         "download": list(download),
-        "prepare_only": sorted({HUB_TOKEN_VARIABLE, *filter(_is_for_preparation, environment)}),
+        "prepare_only": sorted(filter(_is_for_preparation, environment)),
         "trainer": [str(interpreter), "-m", program or trainer_package.name, str(directory / files.CONFIG)],
         "cwd": str(trainer_package.parent),
         "grace_seconds": grace_seconds,

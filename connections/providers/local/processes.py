@@ -27,9 +27,12 @@ _first = 1
 _CODE = Path(__file__).resolve().parents[3]
 
 
-def start_wrapper(directory: Path, environment: dict[str, str]) -> int:
-    """Start the wrapper of an attempt, detached from this process; returns its pid. Errors: `OSError`."""
-    process = _start(directory, environment)
+def start_wrapper(directory: Path, environment: dict[str, str], told: str = "") -> int:
+    """Start the wrapper of an attempt, detached from this process; returns its pid. Errors: `OSError`.
+
+    `told` is what it reads on its standard input.
+    """
+    process = _start(directory, environment, told)
     # Somebody must take note of its end, else it stays in the process table for as long as this process lives.
     threading.Thread(target=process.wait, name=f"reap-{process.pid}", daemon=True).start()
     return process.pid
@@ -45,17 +48,21 @@ def run_wrapper(directory: Path, environment: dict[str, str], seconds: float) ->
     return True
 
 
-def _start(directory: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+def _start(directory: Path, environment: dict[str, str], told: str = "") -> subprocess.Popen[bytes]:
     with (directory / files.LOG).open("ab") as log:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "connections.providers.local.wrapper", str(directory)],
             cwd=_CODE,
             env=environment | {MARK: str(directory)},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if told else subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
+    if process.stdin:
+        with suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(told.encode())
+    return process
 
 
 def ask_wrapper(directory: Path) -> None:

@@ -468,7 +468,7 @@ class LocalProvider:
         if user:
             files.make_directory(directory / files.HOME)
             self._users.prepare(directory, user)
-        return processes.start_wrapper(directory, plan.wrapper_environment(os.environ) | hub.variables(download))
+        return processes.start_wrapper(directory, plan.wrapper_environment(os.environ), hub.told(download))
 
 
 def trainer_folders(root: Path) -> JobFolders:

@@ -166,7 +166,7 @@ class LocalSamplers(LocalPart):
         )
         commands["trainer_variables"] |= self.gpus.variables([])
         files.write_json(directory / files.PLAN, commands | {"folders": [str(directory)]})
-        return processes.start_wrapper(directory, plan.wrapper_environment(os.environ) | hub.variables(download))
+        return processes.start_wrapper(directory, plan.wrapper_environment(os.environ), hub.told(download))
 
     def _user(self, directory: Path, account: str) -> JobUser:
         with self.turn():

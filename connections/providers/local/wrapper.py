@@ -3,7 +3,8 @@
 It outlives the worker that started it. It holds the attempt's lock for life, so an attempt has one wrapper ever, and
 its being alive is a fact of the kernel's. It prepares the trainer's environment, has the base model downloaded where
 the plan says so, runs the trainer, under a user of its own where the plan names one, and writes how that ended. SIGTERM
-ends what runs: the whole process group, by force after a grace period. Standard library only.
+ends what runs: the whole process group, by force after a grace period. Its standard input says the token of a hub:
+trainers without a user of their own could read its environment for as long as it lives. Standard library only.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -31,7 +32,6 @@ LOCK_SECONDS = 2.0  # others look at the lock for microseconds; a wrapper that h
 TICK_SECONDS = 0.1
 OPEN_UMASK = 0o022  # for the environment that every trainer reads
 TOKEN_VARIABLE = "SLIPWAY_TRAINER_TOKEN"  # noqa: S105
-HUB_TOKEN_VARIABLE = "SLIPWAY_HUB_TOKEN"  # noqa: S105
 _PR_SET_PDEATHSIG = 1
 _prctl: Callable[[int, int], int] | None = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
@@ -52,6 +52,7 @@ class ProcessGroup:
         environment: dict[str, str],
         directory: str,
         confine: Callable[[], None] = lambda: None,
+        stdin: int = subprocess.DEVNULL,
         **streams: Any,
     ) -> subprocess.Popen[str]:
         """Start the command as leader of a new process group that dies with this process. Errors: `OSError`.
@@ -68,7 +69,7 @@ class ProcessGroup:
             command,
             cwd=directory,
             env=environment,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             process_group=0,
             preexec_fn=prepare,  # noqa: PLW1509  (this process has one thread)
             text=True,
@@ -122,10 +123,11 @@ class ProcessGroup:
 class Wrapper:
     """One run of an attempt, from the environment to the exit code."""
 
-    def __init__(self, directory: Path, plan: dict[str, Any], group: ProcessGroup) -> None:
+    def __init__(self, directory: Path, plan: dict[str, Any], group: ProcessGroup, hub_token: str = "") -> None:
         self._directory = directory
         self._plan = plan
         self._group = group
+        self._hub_token = hub_token
         self._told = 0
         self._exceeded: Exceeded | None = None
 
@@ -157,23 +159,24 @@ class Wrapper:
 
     def _download(self, log: IO[bytes]) -> int:
         """Have the base model brought here, where it comes from a hub and is not here yet."""
-        command = self._plan.get("download")
-        return self._run_aloud(command, log, but=()) if command else 0
+        command, (token, self._hub_token) = self._plan.get("download"), (self._hub_token, "")
+        return self._run_aloud(command, log, token) if command else 0
 
-    def _run_aloud(self, command: list[str], log: IO[bytes], *, but: Sequence[str] = (HUB_TOKEN_VARIABLE,)) -> int:
-        """Run what says how far it is, each line of which goes to log and progress; its code.
-
-        It gets our environment, but for what is left out.
-        """
+    def _run_aloud(self, command: list[str], log: IO[bytes], told: str = "") -> int:
+        """Run what says how far it is, each line of which goes to log and progress; its code. It reads what is told."""
         process = self._group.start(
             command,
-            {name: value for name, value in os.environ.items() if name not in but},
+            dict(os.environ),
             self._plan["cwd"],
+            stdin=subprocess.PIPE if told else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
             umask=OPEN_UMASK,
         )
         assert process.stdout
+        if process.stdin:
+            with suppress(BrokenPipeError), process.stdin:  # what ended without a look at it said why
+                process.stdin.write(told)
         said = LineReader(process.stdout.fileno())
 
         def meanwhile() -> None:
@@ -242,7 +245,7 @@ class Wrapper:
         self._told += files.tell_progress(self._directory, self._told + 1, message)
 
 
-def main(directory: Path) -> int:
+def main(directory: Path, hub_token: str = "") -> int:
     """Run the attempt in the directory, unless it has or had a wrapper already. The exit code is always 0."""
     plan = files.read_json(directory / files.PLAN)
     if plan is None or _had_wrapper(directory):
@@ -253,7 +256,7 @@ def main(directory: Path) -> int:
             return 0
         files.write_json(directory / files.WRAPPER, {"pid": os.getpid(), "started_at": files.now()})
         with (directory / files.LOG).open("ab", buffering=0) as log:
-            ended = Wrapper(directory, plan, group).run(log)
+            ended = Wrapper(directory, plan, group, hub_token).run(log)
         shutil.rmtree(directory / files.HOME, ignore_errors=True)
         _write_ending(directory / files.EXIT, ended | {"asked": group.asked, "finished_at": files.now()})
     return 0
@@ -299,4 +302,4 @@ def _die_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), sys.stdin.read()))
