@@ -70,6 +70,39 @@ def test_a_backup_that_fails_half_way_says_so(checkout: Path) -> None:
     assert run(commands("Back up"), checkout, BACKUP=str(checkout / "backup")).returncode
 
 
+KEEPER = """case "$*" in
+    *make_sealing_key) echo "key-$(wc -l < "$0.asked")"; echo >> "$0.asked" ;;
+    *sealing-key) echo kept ;;
+    *) grep KEYS .env >> "$0.known" ;;
+esac"""
+"""docker of a Slipway whose first key is kept in its folder; it notes which keys each start and sealing knows."""
+
+
+def test_a_sealing_key_takes_the_place_of_the_one_before_which_is_known_until_all_is_sealed(checkout: Path) -> None:
+    docker = checkout.parent / "bin" / "docker"
+    docker.write_text(f"#!/bin/sh\n{KEEPER}\n")
+    (checkout.parent / "bin" / "docker.asked").touch()
+    (checkout / ".env").write_text("REDIS_PASSWORD=secret\n")
+    (checkout / ".env").chmod(0o600)
+    text = commands("Keys").partition("docker compose exec -T web ./run manage drain_trainer_host\n")[0]
+    for _ in range(2):
+        done = run(text, checkout)
+        assert done.returncode == 0, done.stderr
+    known = [line.partition("=")[2] for line in Path(f"{docker}.known").read_text().splitlines()]
+    first, second = ["key-0,kept"] * 2 + ["key-0"], ["key-1,key-0"] * 2 + ["key-1"]
+    assert known == first + second
+    assert settings(checkout) == {"REDIS_PASSWORD": "secret", "SLIPWAY_SEALING_KEYS": "key-1"}
+    assert mode(checkout / ".env") == 0o600
+
+
+def test_a_secret_key_is_there_once_and_trainers_are_drained_before(checkout: Path) -> None:
+    (checkout / ".env").write_text("SLIPWAY_SECRET_KEY=old\n")
+    _, drain, rest = commands("Keys").partition("docker compose exec -T web ./run manage drain_trainer_host\n")
+    done = run(drain + rest, checkout)
+    assert [line.split()[-1] for line in done.stdout.splitlines()] == ["drain_trainer_host", "worker=2", "--undo"]
+    assert settings(checkout) == {"SLIPWAY_SECRET_KEY": "secret"}
+
+
 def test_a_copied_folder_comes_back_as_it_was_last(checkout: Path) -> None:
     place = checkout.parent / "srv"
     place.mkdir()
