@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,20 @@ def test_files_that_the_documentation_names_are_there(page: Path) -> None:
     known += [path.name for path in ROOT.iterdir()]
     missing = {name for name in named if not any(f"/{path}".endswith(f"/{name}") for path in known)}
     assert not missing, f"{page.name} names files that are not there"
+
+
+def test_commands_of_fine_tuning_by_the_api_go_into_one_shell_with_one_key(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "FINE-TUNING.md").read_text().split("\n## A dataset by the API\n")[1]
+    pasted = "".join(re.findall(r"^```\n(.*?)^```$", page.split("\n## What the trainer")[0], re.MULTILINE | re.DOTALL))
+    (tmp_path / "rows.jsonl").write_text("{}")
+    curl = 'curl() { printf "%s\n" "$*" >> asked; cat > /dev/null; }\n'
+    given = {"SLIPWAY_URL": "https://slipway.example", "SLIPWAY_API_KEY": "secret", "PATH": os.defpath}
+    subprocess.run(["bash", "-euc", curl + pasted], cwd=tmp_path, env=given, stdin=subprocess.DEVNULL, check=True)
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert len(asked) == 5
+    for call in asked:
+        assert re.findall(r"X-Api-Key: .*?secret", call) == ["X-Api-Key: secret"], call
+        assert " https://slipway.example/v1/accounts/local/" in call
 
 
 @pytest.mark.parametrize("page", PAPERS, ids=lambda page: page.stem)
