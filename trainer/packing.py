@@ -42,9 +42,12 @@ class Told:
         self.gathered = row.gathered(device)
         self._masks: dict[tuple[int, int, int | None], Tensor] = {}
 
-    def mask(self, query: Tensor, key: Tensor, window: int | None) -> Tensor | None:
+    def mask(self, query: Tensor, key: Tensor, window: int | None, dtype: torch.dtype) -> Tensor | None:
         """What each of the last tokens sees of all, as what is added to its scores; one for all layers that ask alike.
 
+        Its rows are in reverse, the last token first: each is then the one before moved on by a token, so that all of
+        them lie in as many numbers as there are queries and keys together. (GPUs take no such tensor, and need none
+        but in float32: theirs is whole.) dtype: that of what is computed, for a mask of another would be copied whole.
         None: where all are queries, and each sees itself and all before it.
         """
         queries, keys = query.shape[2], key.shape[2]
@@ -52,10 +55,11 @@ class Told:
         if queries == keys and window is None:
             return None
         if (asked := (queries, keys, window)) not in self._masks:
-            places = torch.arange(keys, device=query.device)
-            behind = places[keys - queries :].unsqueeze(1) - places
+            behind = torch.arange(keys - 1, -queries, -1, device=query.device)
             hidden = (behind < 0) | (behind >= window) if window is not None else behind < 0
-            self._masks[asked] = query.new_zeros(1, 1, queries, keys).masked_fill(hidden, -torch.inf)
+            line = torch.zeros(queries + keys - 1, dtype=dtype, device=query.device).masked_fill(hidden, -torch.inf)
+            rows = line.as_strided((1, 1, queries, keys), (0, 0, 1, 1))
+            self._masks[asked] = rows.contiguous() if query.device.type == "cuda" else rows
         return self._masks[asked]
 
 
@@ -79,8 +83,8 @@ def attend(
     if why := why_not(module, attention_mask, told, sliding_window, more):
         raise ValueError(why)
     assert told is not None
-    cuda = query.device.type == "cuda"
-    dtype = torch.get_autocast_dtype("cuda") if cuda and torch.is_autocast_enabled("cuda") else query.dtype
+    kind, cuda = query.device.type, query.device.type == "cuda"
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else query.dtype
     if told.context.size > 1:
         key, value = (_of_all(each.to(dtype) if cuda else each, told) for each in (key, value))
     if cuda and dtype != torch.float32:
@@ -94,10 +98,18 @@ def attend(
         return found.unsqueeze(0), None
     parts = zip(query.split(told.counts, 2), *(each.split(told.spans, 2) for each in (key, value)), strict=True)
     found_parts = [
-        sdpa_attention_forward(module, *part, told.mask(part[0], part[1], sliding_window), scaling=scaling)
-        for part in parts
+        _by_itself(module, *part, told.mask(part[0], part[1], sliding_window, dtype), scaling) for part in parts
     ]
-    return torch.cat([part for part, _ in found_parts], 1), None
+    return torch.cat(found_parts, 1), None
+
+
+def _by_itself(
+    module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float | None
+) -> Tensor:
+    """Attention of some tokens to what of one sequence they may see, by `Told.mask`."""
+    if mask is None:
+        return sdpa_attention_forward(module, query, key, value, None, scaling=scaling)[0]
+    return sdpa_attention_forward(module, query.flip(2), key, value, mask, scaling=scaling)[0].flip(1)
 
 
 def why_not(

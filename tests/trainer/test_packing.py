@@ -29,7 +29,7 @@ from transformers import (
 from trainer.errors import OperationError
 from trainer.logprobs import halves, why_padded
 from trainer.memory import checkpoint_layers
-from trainer.packing import packed_attention
+from trainer.packing import Told, packed_attention
 from trainer.ranks.context import Context, Row
 from trainer.ranks.shareable import check_shareable
 
@@ -73,6 +73,16 @@ def test_what_is_packed_is_what_each_is_by_itself(kind: str, checkpointing: bool
         module.zero_grad()
     for one, other in zip(*found, strict=True):
         assert float((one - other).abs().max()) <= 1e-5 * float(one.abs().max())
+
+
+@pytest.mark.parametrize(("queries", "keys", "window"), [(40, 40, 5), (7, 40, None), (7, 40, 5), (1, 9, 5)])
+def test_a_mask_grows_with_what_it_is_of_and_not_with_the_square(queries: int, keys: int, window: int | None) -> None:
+    some, all_of_them = (torch.zeros(1, 1, size, 8) for size in (queries, keys))
+    mask = Told(Row((keys,)), CPU).mask(some, all_of_them, window, torch.float32)
+    assert mask is not None and mask.untyped_storage().nbytes() == 4 * (queries + keys - 1)
+    for token, row in zip(range(keys - queries, keys), mask[0, 0].flip(0), strict=True):
+        begin = 0 if window is None else max(0, token + 1 - window)
+        assert row.isfinite().nonzero().flatten().tolist() == [*range(begin, token + 1)]
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3])
