@@ -248,7 +248,8 @@ _SETTINGS = [
         "SLIPWAY_SECRET_KEY",
         str,
         "",
-        "Django's secret key. Where not set, the one that ./run or `manage make_keys` made and kept in SLIPWAY_HOME.",
+        "Django's secret key, 32 characters or more: `openssl rand -hex 32` prints one. Where not set, the one that "
+        "./run or `manage make_keys` made and kept in SLIPWAY_HOME.",
         is_secret=True,
     ),
     Setting(

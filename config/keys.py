@@ -13,9 +13,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import structlog
 from cryptography.fernet import Fernet
 from django.conf import settings
 
+from accounts.secret_key import secret_weakness
 from config.environment import SettingError, read
 from wire.manifests import new_signing_key
 
@@ -26,6 +28,8 @@ KEPT: dict[str, tuple[str, Callable[[], str]]] = {
     SIGNING: ("SLIPWAY_SIGNING_KEY", new_signing_key),
 }
 """The variable of each, and how one is made; by its name in SLIPWAY_HOME."""
+
+log = structlog.get_logger(__name__)
 
 
 def key_of(home: Path, name: str, *, make: bool) -> str:
@@ -61,11 +65,16 @@ def require_keys() -> None:
 
 
 def require_keys_or_exit() -> None:
-    """The same for a process that serves, which otherwise ends with one line of its log."""
+    """The same for a process that serves, which otherwise ends with one line of its log.
+
+    A weak secret key is said and served with: a deployment that runs on one would be down after an upgrade.
+    """
     try:
         require_keys()
     except SettingError as error:
         sys.exit(f"slipway: {error}")
+    if weakness := secret_weakness():
+        log.warning("keys.weak", reason=weakness)
 
 
 def changed_keys() -> str:

@@ -83,3 +83,20 @@ def test_two_starts_at_once_make_one_admin(settings: Settings) -> None:
 
     assert sorted(line[:10] for line in said) == ["", "Sign in as"]
     assert User.objects.count() == 1 and Account.objects.count() == 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("key", "has"), [("sesame", "6 characters"), ("ab" * 20, "only 2 different characters")])
+def test_a_weak_secret_key_is_refused_at_first_and_said_later_and_never_shown(
+    settings: Settings, capsys: pytest.CaptureFixture[str], key: str, has: str
+) -> None:
+    strong, settings.SECRET_KEY = settings.SECRET_KEY, key
+    with pytest.raises(CommandError, match=f"SLIPWAY_SECRET_KEY has {has}.*openssl rand -hex 32") as refused:
+        run()
+    assert not User.objects.exists() and key not in str(refused.value)
+    settings.SECRET_KEY = strong
+    run()
+    assert "SLIPWAY_SECRET_KEY" not in capsys.readouterr().err
+    settings.SECRET_KEY = key
+    run()
+    assert f"SLIPWAY_SECRET_KEY has {has}" in capsys.readouterr().err
