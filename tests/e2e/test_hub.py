@@ -37,7 +37,7 @@ def visitor(slipway_server: SlipwayServer) -> Iterator[Browser]:
     """The connection says afterwards what it said before."""
     browser = Browser(slipway_server)
     yield browser
-    assert browser.post(EDIT, EDIT).is_redirect
+    assert browser.post(EDIT, EDIT, remove_secret="on").is_redirect
     shutil.rmtree(slipway_server.home / "local" / "hub", ignore_errors=True)
 
 
