@@ -113,7 +113,8 @@ class Container:
         """Run it inside, as its user; the exit code."""
         inside = self.main_process()
         if inside is None:
-            print(f"{self.id} does not run", file=sys.stderr)
+            if timeout is None:  # not of a health check, which asks again and again while it starts
+                print(f"{self.id} does not run", file=sys.stderr)
             return 1
         user = str(USERS.get(self.service, OUR_USER))
         enter = ["nsenter", "--target", str(inside.pid), "--pid", "--mount", "--uts", "--wdns=" + self.working_folder]

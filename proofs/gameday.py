@@ -133,6 +133,8 @@ def _restored(first: TwoReplicas, backup: Path, api: httpx.Client) -> bool:
             wait_for(lambda: _state(there) == "RUNNING", "the start of the resumed trainer")
             with TrainingLoop(url, api.headers["X-Api-Key"], "trains") as loop:
                 wait_for(lambda: loop.steps > 0 or bool(loop.over), "a step of the resumed training")
+                trained = loop.steps
+            wait_for(lambda: _records(again, attempt=2) >= trained, "the record of each step of the resumed training")
             checkpoint = _resumed_from(again.database_url)
             print(
                 f"restored elsewhere: it was {was}, goes on from {checkpoint or 'NOTHING'}, and made {loop.steps} steps"
@@ -143,7 +145,7 @@ def _restored(first: TwoReplicas, backup: Path, api: httpx.Client) -> bool:
 
 
 def _whole(database_url: str) -> bool:
-    """Whether no event and no record of the launch is missing."""
+    """Whether no event and no record of the launch is missing; an attempt that trained has some."""
     ask = """SELECT 'events'::text, count(*), max(sequence) FROM launches_event
         UNION ALL SELECT 'records of attempt ' || a.number, count(m.id), coalesce(max(m.number), 0)
         FROM launches_attempt a LEFT JOIN launches_metric m ON m.attempt_id = a.id GROUP BY a.number"""
@@ -153,7 +155,12 @@ def _whole(database_url: str) -> bool:
     print(
         "; ".join(f"{what}: {many} of {last}" for what, many, last in rows), f"; {connections} connections to Postgres"
     )
-    return all(many == last for _, many, last in rows)
+    return all(is_whole(many, last) for _, many, last in rows)
+
+
+def is_whole(many: int, last: int) -> bool:
+    """Whether there are so many as the last one's number says, and any at all."""
+    return 0 < many == last
 
 
 def _resumed_from(database_url: str) -> str:
@@ -167,6 +174,14 @@ def _steps(deployment: TwoReplicas) -> int:
     """Of the launch, as its records have them."""
     with psycopg.connect(deployment.database_url) as database:
         row = database.execute("SELECT coalesce(max(step), 0) FROM launches_metric").fetchone()
+        return int(row[0]) if row else 0
+
+
+def _records(deployment: TwoReplicas, attempt: int) -> int:
+    """Of the launch's attempt of that number."""
+    ask = "SELECT count(*) FROM launches_metric JOIN launches_attempt a ON a.id = attempt_id WHERE a.number = %s"
+    with psycopg.connect(deployment.database_url) as database:
+        row = database.execute(ask, [attempt]).fetchone()
         return int(row[0]) if row else 0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from embedded.temporary import take_settings
-from proofs import cookbook, cookbook_rl
+from proofs import cookbook, cookbook_rl, gameday
 from proofs.__main__ import main
 from proofs.desk import Desk
 from proofs.waits import waits_of
@@ -33,6 +33,10 @@ def test_a_proof_has_room_for_two_samplers_whatever_its_caller_has(monkeypatch: 
     assert (os.environ["SLIPWAY_LOCAL_SAMPLERS"], "SLIPWAY_LOCAL_SLOTS" in os.environ) == ("2", False)
     take_settings("bench")
     assert "SLIPWAY_LOCAL_SAMPLERS" not in os.environ
+
+
+def test_an_attempt_without_any_record_is_not_whole() -> None:
+    assert [gameday.is_whole(many, last) for many, last in ((3, 3), (2, 3), (0, 0))] == [True, False, False]
 
 
 def test_programs_for_recipes_are_python() -> None:
