@@ -102,11 +102,12 @@ def test_a_drain_starts_nothing_and_says_what_time_it_took(local: LocalRig, sett
     call_command("drain_trainer_host", within=0.0, stdout=said)
     lines = said.getvalue().splitlines()
     assert [line.partition("s  ")[2] for line in lines] == [
-        "1 trainers still run",
-        "ended 1 trainers, of these 1 trainers' attempts",
+        "1 trainer still runs",
+        "ended 1 trainer",
         "drained: nothing runs or is started, until drain_trainer_host --undo",
     ]
-    assert local.provider.observe(running).reason is Reason.HOST_STOPPED
+    failed = local.provider.observe(running)
+    assert (failed.reason, "was drained" in failed.detail) == (Reason.HOST_STOPPED, True)
     end_trainer_host(local.provider.root)
     start_trainer_host(local.provider.root)
     local.provider.submit(make_submission(waiting))

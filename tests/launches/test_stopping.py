@@ -26,7 +26,7 @@ def test_trainers_end_in_order_where_the_code_is_newer_than_the_tables(settings:
             cursor.execute("ALTER TABLE connections_connection DROP COLUMN kind CASCADE")
             cursor.execute("ALTER TABLE launches_attempt RENAME COLUMN lease_token TO token")
         call_command("stop_local_trainers", stdout=said, stderr=said)
-        assert said.getvalue().startswith("1 trainers ended\nNot recorded now, but by the next start: ")
+        assert said.getvalue().startswith("1 trainer ended\nNot recorded now, but by the next start: ")
         assert rig.provider.observe(reference).reason is Reason.HOST_STOPPED
     finally:
         rig.end()

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from connections.kinds import local_root
 from connections.providers.base import Retryable
 from connections.providers.local.asking import HostClient, HostState
+from wire.counts import quantity
 
 LOOK_SECONDS = 0.5
 GRACE_SECONDS = 30.0
@@ -50,15 +51,19 @@ class Command(BaseCommand):
     def _wait(self, host: HostClient, state: HostState, within: float | None) -> None:
         began, said = time.monotonic(), ""
         while any(state.running.values()):
-            running = ", ".join(f"{count} {what}" for what, count in state.running.items() if count)
+            running = ", ".join(
+                quantity(count, what.removesuffix("s")) for what, count in state.running.items() if count
+            )
             passed = time.monotonic() - began
             if running != said:
-                self.stdout.write(f"{passed:6.1f} s  {running} still run")
+                self.stdout.write(
+                    f"{passed:6.1f} s  {running} still {'runs' if sum(state.running.values()) == 1 else 'run'}"
+                )
                 said = running
             if within is not None and passed >= within:
-                stopped = host.stop(GRACE_SECONDS)
+                host.stop(GRACE_SECONDS)
                 after = time.monotonic() - began
-                self.stdout.write(f"{after:6.1f} s  ended {running}, of these {len(stopped)} trainers' attempts")
+                self.stdout.write(f"{after:6.1f} s  ended {running}")
                 within = None
             time.sleep(LOOK_SECONDS)
             state = host.state()

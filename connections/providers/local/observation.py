@@ -67,6 +67,7 @@ def ended(directory: Path, exit_facts: dict[str, Any]) -> Observation:
         cause=str(exit_facts.get("cause", "")),
         cancelled=(directory / files.CANCELLED).exists(),
         host_stopped=(directory / files.HOST_STOPPED).exists(),
+        drained=_was_drained(directory),
         message=values.plain(str(told.get("message", ""))[: outcome.MAX_DETAIL]),
         log_tail=records.log_tail(directory / files.LOG),
         exceeded=_exceeded(exit_facts.get("exceeded")),
@@ -82,6 +83,12 @@ def ended(directory: Path, exit_facts: dict[str, Any]) -> Observation:
         progress=progress,
         limits=limits,
     )
+
+
+def _was_drained(directory: Path) -> bool:
+    with suppress(OSError):
+        return files.read_word(directory / files.HOST_STOPPED) == files.DRAINED
+    return False
 
 
 def _inactivity_timeout(submission: Any) -> int:

@@ -142,15 +142,17 @@ def _is_live(directory: Path) -> bool:
         return files.is_locked(directory / files.LOCK)
 
 
-def stop_all(queues: Sequence[Queue], grace_seconds: float) -> None:
+def stop_all(queues: Sequence[Queue], grace_seconds: float, *, drained: bool = False) -> None:
     """End all that run because the host stops: SIGTERM, and SIGKILL for what is left after the grace period.
 
-    Those that wait for a slot go on waiting. Errors: `OSError`.
+    Those that wait for a slot go on waiting. `drained` is what is said of them. Errors: `OSError`.
     """
     directories = [queue.directory(reference) for queue in queues for reference in live(queue)]
     for directory in directories:
         with suppress(OSError):  # a full disk: the wrapper writes down that it was asked, which says the same
             files.mark(directory / files.HOST_STOPPED)
+            if drained:
+                files.write_text(directory / files.HOST_STOPPED, files.DRAINED)
         processes.ask_wrapper(directory)
     deadline = time.monotonic() + grace_seconds
     while any(map(live, queues)) and time.monotonic() < deadline:

@@ -79,7 +79,7 @@ class TrainerHost:
         queues = queues_of(self.root)
         with self._nothing_starts(TURN_SECONDS), queues[Part.TRAINERS].turn():
             stopped = live(queues[Part.TRAINERS])
-            stop_all([*queues.values()], grace_seconds)
+            stop_all([*queues.values()], grace_seconds, drained=bool(self._drained_at()))
         return [*map(astuple, stopped)]
 
     def end(self, within: float) -> None:

@@ -34,6 +34,7 @@ LOG = "trainer.log"
 EXIT = "exit.json"  # the attempt is over
 CANCELLED = "cancelled"  # a user asked for the end
 HOST_STOPPED = "host-stopped"  # the machine's owner stopped everything
+DRAINED = "drained"  # what it holds where that was to start nothing more there
 RECORDS = "records"  # the one folder here that the trainer writes to, with the next three
 ENDPOINT = "endpoint.json"
 METRICS = "metrics.jsonl"

@@ -32,7 +32,7 @@ class ProcessExit:
 
     `stage` is environment, download, trainer, queue (never started) or wrapper (`cause` says what became of it).
     `message` is the trainer's own word, `log_tail` the last lines of its log. `exceeded` says for which limit the
-    wrapper ended it.
+    wrapper ended it, `drained` why the host stopped it.
     """
 
     stage: str
@@ -46,6 +46,7 @@ class ProcessExit:
     log_tail: str
     inactivity_timeout_seconds: int
     exceeded: Exceeded | None = None
+    drained: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,9 @@ def explain(ending: ProcessExit) -> FinalState:
         return FinalState(AttemptState.CANCELLED, Reason.INACTIVE, f"No call for {timeout}, its inactivity timeout.")
     if ending.cancelled:
         return FinalState(AttemptState.CANCELLED, Reason.USER, "")
+    if ending.host_stopped and ending.drained:
+        words = "This machine was drained, and it was ended for that. Resume to go on once launches start here again."
+        return FinalState(failed, stopped, words)
     if ending.host_stopped:
         return FinalState(failed, stopped, "Slipway was stopped on this machine. Resume to go on.")
     if ending.cause == RESTARTED:

@@ -14,6 +14,7 @@ from connections.providers.base import Reference, Retryable
 from connections.providers.local.trainer_host import Taken, stop_everything
 from launches.domain.advance_launch import advance_launch
 from launches.models import Attempt
+from wire.counts import quantity
 
 GRACE_SECONDS = 4.0
 
@@ -32,7 +33,7 @@ class Command(BaseCommand):
             stopped = stop_everything(local_root(), GRACE_SECONDS)
         except (Taken, Retryable) as error:
             raise CommandError(str(error)) from None
-        self.stdout.write(f"{len(stopped)} trainers ended")
+        self.stdout.write(f"{quantity(len(stopped), 'trainer')} ended")
         try:
             _record(stopped)
         except Error as error:
