@@ -58,6 +58,13 @@ MOST_OPEN = 3000
 MOST_OF_ONE_ACCOUNT = 1200
 """Of these for one account: room for a thousand long polls, and left for others whatever two accounts do."""
 
+REFUSES_OURS = (
+    "What listens at its address does not take the token that Slipway shows it: it was started under another "
+    "SLIPWAY_SECRET_KEY, or is another program. Whoever runs Slipway puts the former key back and restarts web, worker "
+    "and beat; or cancel the launch and resume it, which starts a trainer under the key of now."
+)
+"""Why a trainer of ours refuses, and what can be done, for whoever drives it."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -250,22 +257,25 @@ class Gateway:
     async def _wrong(self, asked: GatewayRequest, admitted: Admitted) -> Refused:
         """The refusal for a trainer that does not take what is shown to it, which is never the caller's key."""
         if admitted.endpoint.is_own:
-            return await self._unreachable(asked, "Another process answers at its address.")
+            return await self._unreachable(asked, "It does not take the token of the launch.", hint=REFUSES_OURS)
         log.warning("gateway.key_refused", job=asked.name, connection=admitted.connection)
         where = f"The connection {admitted.connection}, where the {asked.server} of {asked.name} runs,"
         told = f"{where} does not accept the key that"
         whose = "Slipway shows there. That is not yours, which is in force: a superuser has to put another in."
         return Refused(Code.UNAVAILABLE, f"{told} {whose}", http_status=502)
 
-    async def _unreachable(self, asked: GatewayRequest, why: str) -> Refused:
-        """The refusal for a trainer that does not answer; where it is will be looked up anew."""
+    async def _unreachable(self, asked: GatewayRequest, why: str, hint: str = "") -> Refused:
+        """The refusal for a trainer that does not answer; where it is will be looked up anew.
+
+        `hint` says more to whoever is not told to repeat the request.
+        """
         self.admission.forget(*asked.admission)
         log.warning("gateway.unreachable", job=asked.name, error=why)
         told = f"The {asked.server} of {asked.name} does not answer."
         if asked.unheard is not None:
             await tell(asked.unheard, asked.account, asked.job)
         if asked.retry_after is None:
-            return Refused(Code.UNAVAILABLE, told, http_status=502)
+            return Refused(Code.UNAVAILABLE, f"{told} {hint}".rstrip(), http_status=502)
         refusal = Refused(Code.UNAVAILABLE, f"{told} Repeat the request.", retry_after=asked.retry_after)
         self._silence.note(asked.question, refusal)
         return refusal

@@ -522,6 +522,7 @@ def test_whoever_refuses_the_launchs_token_is_not_its_trainer(caller: Driver, tr
     answer = caller.ask()
     assert answer.status_code == 502
     assert "who are you" not in answer.text
+    assert "under another SLIPWAY_SECRET_KEY" in answer.text and "cancel the launch and resume it" in answer.text
 
 
 def far_from(launch: Launch) -> Launch:
