@@ -17,8 +17,8 @@ from connections.states import ConnectionState
 from wire.names import parse_version_name
 
 NOT_IN_CATALOG = (
-    "When its catalog was last synced, this shape was not in it or was left out. Sync it again, or choose another "
-    "connection."
+    "When its catalog was last synced, this shape was not in it or was left out. Sync it again "
+    "(`./run manage sync_catalog {}`), or choose another connection."
 )
 SOON = timedelta(minutes=10)
 """When a look that failed is tried again, where that is not later anyway."""
@@ -96,7 +96,7 @@ def look_up_offers(connections: Iterable[Connection], names: Iterable[str]) -> N
         found.setdefault(connection_pk, {})[account, shape_id] = missing_since
     for connection in following:
         theirs = found.get(connection.pk)
-        told = {each: _reasons(theirs, each) for each in shapes}
+        told = {each: _reasons(connection, theirs, each) for each in shapes}
         connection._not_offered = getattr(connection, "_not_offered", {}) | told  # type: ignore[attr-defined]
 
 
@@ -114,11 +114,13 @@ def not_offered(connection: Connection, name: str) -> tuple[str, ...]:
     return told.get(parsed[:2], ())
 
 
-def _reasons(offers: Mapping[tuple[str, str], datetime | None] | None, shape: tuple[str, str]) -> tuple[str, ...]:
-    """Of what a connection offers; None where no sync found anything there."""
+def _reasons(
+    connection: Connection, offers: Mapping[tuple[str, str], datetime | None] | None, shape: tuple[str, str]
+) -> tuple[str, ...]:
+    """Of what the connection offers; None where no sync found anything there."""
     if offers is None:
         return ()
     if shape not in offers:
-        return (NOT_IN_CATALOG,)
+        return (NOT_IN_CATALOG.format(connection.name),)
     since = offers[shape]
     return (f"It has not offered this shape since {since.date().isoformat()}.",) if since else ()

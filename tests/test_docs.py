@@ -73,6 +73,13 @@ def test_every_kind_of_connection_is_documented_with_its_variables() -> None:
     assert [name for name in missing if name] == [], "docs/CONNECTIONS.md names each kind and what locks a setting"
 
 
+def test_every_field_that_a_command_sets_is_named() -> None:
+    page = (ROOT / "docs" / "CONNECTIONS.md").read_text()
+    rows = {name: next(line for line in page.splitlines() if line.startswith(f"| `--kind {name}` |")) for name in KINDS}
+    missing = [f.name for kind in KINDS.values() for f in kind.fields if f"`{f.name}`" not in rows[kind.name]]
+    assert missing == [], "docs/CONNECTIONS.md lists what --set takes"
+
+
 def test_apps_read_settings_and_not_the_environment() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"

@@ -116,7 +116,7 @@ def test_what_vanished_is_deprecated_and_lifted_when_it_returns(engine: Offering
     assert head("gone").deprecated_at is None
     far = Connection.objects.get(pk=far.pk)
     assert not_offered(far, head("gone").name) == ()
-    assert not_offered(far, f"accounts/{ACCOUNT}/trainingShapes/other") == (NOT_IN_CATALOG,)
+    assert not_offered(far, f"accounts/{ACCOUNT}/trainingShapes/other") == (NOT_IN_CATALOG.format("far"),)
     assert not_offered(local_connection(), head("gone").name) == ()
 
 
@@ -131,7 +131,8 @@ def test_a_shape_of_ones_own_that_is_the_same_there_is_offered_and_stays_ones_ow
     run = synced(far)
     assert list(reasons(run)) == ["other"] and "of its own" in reasons(run)["other"]
     assert not_offered(far, head("own").name) == ()
-    assert not_offered(far, head("other").name) == (NOT_IN_CATALOG,)
+    assert "`./run manage sync_catalog far`" in not_offered(far, head("other").name)[0]
+    assert not_offered(far, head("other").name) == (NOT_IN_CATALOG.format("far"),)
     engine.offer(remote("own", "zzzzzzz8", maxSupportedContextLength=1024), *OTHERS)
     assert "of its own" in reasons(synced(far))["own"]
     engine.offer(*OTHERS)
