@@ -12,7 +12,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -200,7 +200,8 @@ class Observation:
     `nodes` and `gpus` are what the engine gave it, in its own words; `gpu_seconds` what it has counted of these so far.
     `serving` is the identity of what a sampler loaded last, "" where that is its base model, or is not known;
     `load_seconds` is how long that took, None where nobody says.
-    `replicas` is how many of a deployment's samplers answer, None where there is one at most.
+    `replicas` is how many of a deployment's samplers answer, None where there is one at most. `token` is what opens a
+    trainer that is ready, "" where that is not told.
     """
 
     state: AttemptState
@@ -224,6 +225,7 @@ class Observation:
     serving: str = ""
     load_seconds: float | None = None
     replicas: int | None = None
+    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

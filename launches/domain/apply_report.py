@@ -24,6 +24,7 @@ from launches.models import Attempt, Launch, RecipeRun
 from launches.other_versions import otherwise_resolved
 from launches.poll import Report
 from launches.states import may_move
+from launches.tokens import trainer_token
 from queues.hints import hint_on_commit
 from queues.leases import backoff
 
@@ -121,10 +122,20 @@ def _apply_observation(launch: Launch, attempt: Attempt, seen: Observation, now:
     if seen.state is not current and may_move(current, seen.state):
         _move_as_seen(launch, attempt, seen, now)
     else:
-        attempt.detail = seen.detail
+        attempt.detail = seen.detail or _under_another_key(launch, attempt, seen)
     if became_ready and attempt.ready:
         append_event(launch, kind="ready", message="Ready: the trainer answers", actor=SYSTEM)
     end_unclaimed(launch, attempt, seen, now=now)
+
+
+def _under_another_key(launch: Launch, attempt: Attempt, seen: Observation) -> str:
+    """That we cannot open its trainer, which runs on; "" where we can, or nobody told what opens it."""
+    if not seen.token or attempt.adopted_at or seen.token == trainer_token(launch):
+        return ""
+    return (
+        "It was started under another SLIPWAY_SECRET_KEY, so that no session reaches its trainer, which runs on. Put "
+        "the former key back and restart web, worker and beat; or cancel the launch and resume it."
+    )
 
 
 def _note_readiness(launch: Launch, attempt: Attempt, seen: Observation, now: datetime) -> bool:

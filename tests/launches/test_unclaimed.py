@@ -21,6 +21,7 @@ from launches.domain.create_launch import create_launch
 from launches.domain.resume_launch import resume_launch
 from launches.domain.tie_launch import tie_launch
 from launches.models import Launch
+from launches.tokens import trainer_token
 from tests.launches.makers import attempt_of, make_tiny_version, seen
 from tests.makers import make_member
 
@@ -151,3 +152,11 @@ def test_it_does_not_wait_for_others_jobs_nor_for_launches_by_the_form(owner: Us
     make_job(make_member(account=local, role=Role.LAUNCHER), local, name="of-another")
     make_job(owner, local, name="form", by_form=True)
     assert wait(job) == S.CANCELLING
+
+
+def test_one_that_another_secret_key_started_says_so_while_it_runs(owner: User, local: Account) -> None:
+    job, start = make_job(owner, local), timezone.now()
+    for token, says in (("slt-of-another-key", True), (trainer_token(job), False)):
+        observe(job, at=start, token=token)
+        observe(job, at=start, token=token)
+        assert ("under another SLIPWAY_SECRET_KEY" in attempt_of(job).detail) == says

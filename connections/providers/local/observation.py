@@ -34,13 +34,14 @@ def live(directory: Path, host: str) -> Observation:
     """Of an attempt whose wrapper is alive; `host` is where we, and others, reach its trainer."""
     progress, limits = records.read_progress(directory / files.PROGRESS)
     port = liveness.port_of(directory)
-    ready = False
+    ready, token = False, ""
     if (directory / files.CANCELLED).exists():
         state, detail = AttemptState.CANCELLING, "Asked to end."
     elif not (directory / files.TRAINER).exists():
         state, detail = AttemptState.CREATING, progress[-1].message if progress else "Starting"
     else:
-        ready = port is not None and liveness.answers(host, port, liveness.token_of(directory))
+        token = liveness.token_of(directory) if port else ""
+        ready = port is not None and liveness.answers(host, port, token)
         state, detail = AttemptState.RUNNING, "" if ready else "The trainer loads the model."
     return Observation(
         state,
@@ -52,6 +53,7 @@ def live(directory: Path, host: str) -> Observation:
         progress=progress,
         limits=limits,
         since=_since(directory),
+        token=token,
     )
 
 
