@@ -88,7 +88,7 @@ async def _watch(path: str, cookies: dict[str, str]) -> dict[int, float]:
     """When each record was first seen by the page, until the launch is over."""
     async with httpx.AsyncClient(base_url=BASE_URL, cookies=cookies, timeout=None) as client:
         wakes = asyncio.Event()
-        stream = asyncio.create_task(_stream(client, wakes))
+        stream = asyncio.create_task(_stream(client, path.rsplit("/", 1)[1], wakes))
         try:
             return await asyncio.wait_for(_page(client, path, wakes), LONGEST_SECONDS)
         finally:
@@ -96,8 +96,9 @@ async def _watch(path: str, cookies: dict[str, str]) -> dict[int, float]:
             await asyncio.gather(stream, return_exceptions=True)
 
 
-async def _stream(client: httpx.AsyncClient, wakes: asyncio.Event) -> None:
-    async with client.stream("GET", EVENTS) as response:
+async def _stream(client: httpx.AsyncClient, launch: str, wakes: asyncio.Event) -> None:
+    """As the script of a launch's page asks for it."""
+    async with client.stream("GET", f"{EVENTS}&launch={launch}") as response:
         response.raise_for_status()
         async for line in response.aiter_lines():
             if line.startswith("event:"):

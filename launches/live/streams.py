@@ -7,6 +7,7 @@ the stream is open. Authentication happens in one short database scope; after th
     event: wake    data: {"launch": uid, "sequence": n, "state": "RUNNING"}
 
 There is no cursor to resume from: pages render from the database, so a client that refetches at every hello has no gap.
+Who names a launch (`?account=ID&launch=UID`) is told of that one before all others are.
 """
 
 from __future__ import annotations
@@ -64,9 +65,13 @@ HEADERS = [
 
 
 class Listener:
-    """What one browser has yet to be told: at most one message a launch, however slowly it reads."""
+    """What one browser has yet to be told: at most one message a launch, however slowly it reads.
 
-    def __init__(self) -> None:
+    `launch` is the one that it looks at, "" where that is none.
+    """
+
+    def __init__(self, launch: str = "") -> None:
+        self.launch = launch
         self.pending: dict[str, str] = {}
         self.greet = True
         self.changed = asyncio.Event()
@@ -92,12 +97,13 @@ class Ring:
     """Wakes listeners in portions, with rests in which the process does other things."""
 
     def __init__(self) -> None:
+        self._first: dict[Listener, None] = {}
         self._due: dict[Listener, None] = {}
         self._came = asyncio.Event()
 
-    def add(self, listeners: Iterable[Listener]) -> None:
-        """Each is woken in its turn, once, however often it is added until then."""
-        self._due.update(dict.fromkeys(listeners))
+    def add(self, listeners: Iterable[Listener], *, first: bool = False) -> None:
+        """Each is woken in its turn, once, however often it is added until then; those that are `first` before all."""
+        (self._first if first else self._due).update(dict.fromkeys(listeners))
         self._came.set()
 
     async def run(self) -> None:
@@ -105,10 +111,11 @@ class Ring:
         while True:
             await self._came.wait()
             self._came.clear()
-            while self._due:
+            while self._first or self._due:
                 began = time.perf_counter()
-                for listener in list(islice(self._due, PORTION)):
-                    del self._due[listener]
+                for listener in list(islice(self._first or self._due, PORTION)):
+                    self._first.pop(listener, None)
+                    self._due.pop(listener, None)
                     listener.changed.set()
                 await asyncio.sleep(0)  # in which they write
                 await asyncio.sleep(time.perf_counter() - began)  # as long again is for others, views' threads too
@@ -122,12 +129,12 @@ class Hub:
         self._pump: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
-    def listen(self, account_pk: int) -> Any:
-        """A listener for the account's launches, for the duration of the block."""
+    def listen(self, account_pk: int, launch: str = "") -> Any:
+        """A listener for the account's launches, of which it looks at one, for the duration of the block."""
         if self._pump is None or self._pump.done():
             self._came, self._ring = asyncio.Event(), Ring()
             self._pump = asyncio.create_task(self._run())
-        listener = Listener()
+        listener = Listener(launch)
         if account_pk not in self._listeners:
             self._came.set()
         self._listeners.setdefault(account_pk, set()).add(listener)
@@ -187,6 +194,7 @@ class Hub:
         group = self._listeners.get(int(channel.removeprefix(CHANNEL_PREFIX)), set())
         for listener in group:
             listener.tell(launch, data)
+        self._ring.add((each for each in group if each.launch == launch), first=True)
         self._ring.add(group)
 
 
@@ -214,7 +222,7 @@ async def events(scope: Scope, receive: Receive, send: Send) -> None:
         await _refuse(send, status)
         return
     await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-    with hub.listen(account_pk) as listener:
+    with hub.listen(account_pk, _asked(scope, "launch")) as listener:
         sender = asyncio.create_task(_send_all(listener, send))
         gone = asyncio.create_task(_until_gone(receive))
         _, unfinished = await asyncio.wait({sender, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -264,7 +272,7 @@ def _authenticate(scope: Scope) -> tuple[int, int | None]:
             return 401, None
         if _lacks_second_factor(request, user):
             return 401, None
-        wanted = parse_qs(scope["query_string"].decode("latin-1")).get("account", [""])[0]
+        wanted = _asked(scope, "account")
         account = Account.objects.filter(account_id=wanted).first() if is_id(wanted) else None
         if account is None or role_in(user, account) is None:
             return 404, None
@@ -280,6 +288,11 @@ def _lacks_second_factor(request: HttpRequest, user: User) -> bool:
     if not settings.SLIPWAY_MFA_ROLES or had_second_factor(request.session, user):
         return False
     return demands_second_factor(user, memberships_of(user))
+
+
+def _asked(scope: Scope, name: str) -> str:
+    found: list[str] = parse_qs(scope["query_string"].decode("latin-1")).get(name, [""])
+    return found[0]
 
 
 def _session_key(scope: Scope) -> str | None:

@@ -67,7 +67,7 @@ function tell(message) {
 }
 
 function connect() {
-  stream = new EventSource(url)
+  stream = new EventSource(launch ? `${url}&launch=${launch}` : url) // of which this tab is told before other browsers are
   let opened = false
   stream.addEventListener('hello', () => { opened = true; tell({ kind: 'on', missed: true }) })
   stream.addEventListener('wake', (event) => tell({ kind: 'wake', launch: JSON.parse(event.data).launch }))

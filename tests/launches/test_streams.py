@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -22,7 +23,7 @@ from accounts.models import Account, User
 from accounts.roles import Role
 from launches.domain.cancel_launch import cancel_launch
 from launches.live.streams import PORTION, Listener, Ring, events, hub
-from launches.live.wake import watched_among
+from launches.live.wake import channel, watched_among
 from tests.launches.gateway_calls import exhausted_database
 from tests.launches.makers import make_launch
 from tests.makers import make_account, make_member, make_user, sign_in
@@ -58,12 +59,12 @@ class Stream:
 
 
 @asynccontextmanager
-async def opened(cookie: str, account: str) -> AsyncIterator[Stream]:
+async def opened(cookie: str, account: str, launch: str = "") -> AsyncIterator[Stream]:
     stream = Stream()
     scope = {
         "type": "http",
         "path": "/events",
-        "query_string": f"account={account}".encode(),
+        "query_string": f"account={account}&launch={launch}".encode(),
         "headers": [(b"cookie", cookie.encode())] if cookie else [],
     }
     task = asyncio.create_task(events(scope, stream.receive, stream.send))
@@ -278,3 +279,24 @@ def test_thousands_are_woken_in_portions_between_which_others_come() -> None:
         running.cancel()
 
     asyncio.run(test())
+
+
+def test_who_looks_at_a_launch_is_told_of_it_before_thousands_that_do_not() -> None:
+    launch = make_launch()
+    cookie = cookie_of(launch.owner)
+
+    async def test() -> None:
+        async with opened(cookie, "local", str(launch.uid)) as stream:
+            await _until_subscribed()
+            await stream.until(lambda: "event: hello" in stream.text)
+            others = {Listener() for _ in range(20 * PORTION)}
+            for each in others:
+                each.take()
+            hub._listeners[launch.account_id] |= others
+            hub._ring.add(others)  # as they are of something that changed just before
+            hub._dispatch(channel(launch.account_id), json.dumps({"launch": str(launch.uid)}))
+            await stream.until(lambda: str(launch.uid) in stream.text)
+            assert sum(each.changed.is_set() for each in others) < len(others) / 2
+            hub._listeners[launch.account_id] -= others
+
+    in_loop(test)
