@@ -44,14 +44,26 @@ def run_script(server: SlipwayServer, script: Path) -> list[tuple[str, float]]:
     (trainer,) = ensure_environment("trainer").parents[1].glob("lib/python3*/site-packages")
     # The packages of the SDK's environment come first; of the trainer's it lacks transformers and torch.
     ran = "import runpy, sys; sys.path.append(sys.argv[1]); runpy.run_path(sys.argv[2], run_name='__main__')"
+    environment = {"FIREWORKS_BASE_URL": server.url, "FIREWORKS_API_KEY": make_key(server)}
     done = subprocess.run(
         [str(python), "-c", ran, str(trainer), str(script)],
-        env=os.environ | {"FIREWORKS_BASE_URL": server.url, "FIREWORKS_API_KEY": make_key(server)},
+        env=os.environ | environment,
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+    _free_slots(server, environment["FIREWORKS_API_KEY"])
     lines = [line.split() for line in done.stdout.splitlines()]
     return [(words[0], float(words[2])) for words in lines if words[0] in ("step", "evaluation")]
+
+
+def _free_slots(server: SlipwayServer, key: str) -> None:
+    """The script's trainer stays, with what it saved, until it was idle for long: other tests need its slot."""
+    with httpx.Client(base_url=f"{server.url}/v1/", headers={"X-Api-Key": key}, timeout=60) as api:
+        jobs = api.get("accounts/local/rlorTrainerJobs", params={"pageSize": 100}).json()["rlorTrainerJobs"]
+        for name in (job["name"] for job in jobs if "/training-api-service-" in job["name"]):
+            if api.get(name).json()["state"] == "JOB_STATE_RUNNING":
+                api.post(f"{name}:cancel", json={}).raise_for_status()
+                wait_for(lambda name=name: api.get(name).json()["state"] == "JOB_STATE_CANCELLED")  # type: ignore[misc]
 
 
 def test_a_file_becomes_a_model_and_can_be_extended(
