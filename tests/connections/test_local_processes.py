@@ -459,7 +459,7 @@ def test_nobody_sees_gpus_that_it_was_not_given(tmp_path: Path, monkeypatch: pyt
         assert provider.count_tokens(make_spec().base_model, tmp_path / "rows.jsonl").tokens == 0
 
         more, wide, bare = replace(provider, gpus=f"{H100} = 4"), make_reference("wide"), make_reference("bare")
-        more.submit(make_submission(wide, accelerator_count=2))
+        more.submit(make_submission(wide, accelerator_count=2, node_count=2))  # of more slots than are free
         more.submit(make_submission(bare))
         wait_ready(more, bare)
         seen = more.observe(wide)

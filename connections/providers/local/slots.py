@@ -70,14 +70,18 @@ class Slots:
         free = self.count - sum(map(self.takes, running))
         gpus_awaited, gpus_held_up = False, ""
         for reference in tuple(waiting):
-            takes = self.takes(reference)
-            if free < takes or held_up:
+            if held_up:
                 break
+            takes = self.takes(reference)
             try:
-                if needed := self.gpus_needed(self.queue.directory(reference)):
+                needed = self.gpus_needed(self.queue.directory(reference))
+                if needed and (gpus_held_up := gpus_held_up or self.gpus_hidden()):
+                    continue  # it gets none whatever slots are free
+                if free < takes:
+                    break
+                if needed:
                     # Those without GPUs pass one that waits for some; others with GPUs do not, or a wide one starves.
-                    gpus_held_up = gpus_held_up or self.gpus_hidden()
-                    gpus_awaited = gpus_awaited or bool(gpus_held_up) or self.gpus_free() < needed
+                    gpus_awaited = gpus_awaited or self.gpus_free() < needed
                     if gpus_awaited:
                         continue
                 self._start(self.queue.directory(reference))
