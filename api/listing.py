@@ -155,7 +155,7 @@ def answer_list(
         "nextPageToken": page.next,
     }
     is_whole = not page.next and not token
-    question_of_all = (request.path, text, view.key.account_id)
+    question_of_all = (made_of, request.path, text, view.key.account_id)
     total = len(page.rows) if is_whole else _total(parts, question_of_all)
     if total <= EXACT_UP_TO:
         answer["totalSize"] = total
