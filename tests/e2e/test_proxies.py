@@ -213,6 +213,35 @@ def test_no_token_gets_into_a_log_also_where_nobody_answers(proxy: Callable[...,
     assert "Connection refused" not in said, "a replica that is not there is no line for each request"
 
 
+class Invited(Replica):
+    """A web process to which somebody signed in whom an invitation brought."""
+
+    def do_GET(self) -> None:
+        self.send_response(303 if self.path.startswith("/sign-in") else 200)
+        self.send_header("Location", f"/invitations/{SECRET}")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+def test_no_token_gets_into_a_log_by_an_answer(proxy: Callable[..., list[str]], tmp_path: Path) -> None:
+    made = Front(free_port(), make_certificate(NAME, tmp_path))
+    with HTTPServer(("127.0.0.1", 0), Invited) as replica:
+        thread = threading.Thread(target=replica.serve_forever)
+        thread.start()
+        command = proxy(tmp_path, made.port, made.certificate, [f"127.0.0.1:{replica.server_port}"])
+        if proxy is caddy:
+            site = tmp_path / "Caddyfile"
+            site.write_text(site.read_text().replace("\tbind ", "\tlog\n\tbind ", 1))
+        try:
+            with running(command, tmp_path, made), made.client() as client:
+                wait_for(lambda: client.get("/sign-in").status_code == 303)
+        finally:
+            replica.shutdown()
+            thread.join()
+    said = "".join(path.read_text() for path in (tmp_path / "said", *tmp_path.glob("*.log")))
+    assert "/sign-in" in said and SECRET not in said
+
+
 def test_the_documents_commands_give_nginx_and_caddy_their_files(tmp_path: Path) -> None:
     """nginx finds them whole; Caddy would ask for a certificate, so its file is looked at alone."""
     if not all(map(find_proxy, ("nginx", "caddy"))):
