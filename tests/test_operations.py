@@ -95,6 +95,23 @@ def test_a_sealing_key_takes_the_place_of_the_one_before_which_is_known_until_al
     assert mode(checkout / ".env") == 0o600
 
 
+@pytest.mark.parametrize("name", ["SLIPWAY_SEALING_KEYS", "SLIPWAY_SECRET_KEY"])
+def test_a_key_in_a_file_is_not_put_into_the_settings_too(checkout: Path, name: str) -> None:
+    (checkout / ".env").write_text(f"{name}_FILE=/run/secrets/key")
+    before, drain, after = commands("Keys").partition("docker compose exec -T web ./run manage drain_trainer_host\n")
+    done = run(before.partition("\n)\n")[0] + "\n)\n" if name == "SLIPWAY_SEALING_KEYS" else drain + after, checkout)
+    assert done.returncode == 1 and f"{name}_FILE=" in done.stdout
+    assert settings(checkout) == {f"{name}_FILE": "/run/secrets/key"}
+
+
+def test_without_a_key_that_is_known_none_is_written(checkout: Path) -> None:
+    (checkout / ".env").write_text("REDIS_PASSWORD=secret")
+    docker = checkout.parent / "bin" / "docker"
+    docker.write_text('#!/bin/sh\ncase "$*" in *make_sealing_key) echo new ;; *) exit 1 ;; esac\n')
+    assert run(commands("Keys").partition("\n)\n")[0] + "\n)\n", checkout).returncode
+    assert settings(checkout) == {"REDIS_PASSWORD": "secret"}
+
+
 def test_a_secret_key_is_there_once_and_trainers_are_drained_before(checkout: Path) -> None:
     (checkout / ".env").write_text("SLIPWAY_SECRET_KEY=old\n")
     _, drain, rest = commands("Keys").partition("docker compose exec -T web ./run manage drain_trainer_host\n")
