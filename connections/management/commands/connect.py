@@ -57,6 +57,8 @@ class Command(BaseCommand):
     def _connect(self, options: dict[str, Any], written: dict[str, str], secret: str) -> str:
         row = find_connection(options["name"])
         if row is None:
+            if options["remove_secret"]:
+                raise CommandError(f"There is no connection {options['name']} whose secret could be removed.")
             done = "is added"
             row = add_connection(
                 actor=SYSTEM,
