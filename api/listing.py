@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import operator
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -39,8 +40,8 @@ _written: dict[Hashable, Prepared[Any]] = {}
 """The queries of first pages, by what was asked: programs ask the same again and again, as for a model's shapes."""
 MOST_KEPT = 64
 """Some 70 kB each, of 50 rows."""
-_kept: dict[Hashable, bytes] = {}
-"""Answers as they were sent, by what was asked and the revision of what they are made of."""
+_kept: dict[Hashable, tuple[bytes, float]] = {}
+"""Answers as they were sent and until when, by what was asked and the revision of what they are made of."""
 
 _NOT_OF_THIS_REQUEST = (
     "The pageToken does not belong to this request. Send the same parameters as for the page before, or leave it out "
@@ -132,8 +133,8 @@ def answer_list(
     question = [request.path, text, order_text, str(view.key.account_id)]
     made_of = revision() if revision else ""
     place = (made_of, listing.key, *question, token, size, mask)
-    if made_of and (kept := _kept.get(place)):
-        return HttpResponse(kept, content_type=JSONRenderer.media_type)
+    if made_of and (kept := _kept.get(place)) and kept[1] > time.monotonic():
+        return HttpResponse(kept[0], content_type=JSONRenderer.media_type)
     wanted, order = _read_filter(text, listing), _order(order_text, listing)
 
     @functools.cache
@@ -155,15 +156,16 @@ def answer_list(
         "nextPageToken": page.next,
     }
     is_whole = not page.next and not token
-    question_of_all = (made_of, request.path, text, view.key.account_id)
-    total = len(page.rows) if is_whole else _total(parts, question_of_all)
+    question_of_all = (request.path, text, view.key.account_id)
+    total, until = (len(page.rows), math.inf) if is_whole else _total(parts, question_of_all)
     if total <= EXACT_UP_TO:
         answer["totalSize"] = total
     if not made_of:
         return Response(answer)
     if len(_kept) >= MOST_KEPT:
         _kept.clear()
-    body = _kept[place] = JSONRenderer().render(answer)
+    body = JSONRenderer().render(answer)
+    _kept[place] = body, until
     return HttpResponse(body, content_type=JSONRenderer.media_type)
 
 
@@ -178,20 +180,22 @@ def _first_rows(asked_for: Hashable, parts: Callable[[], Sequence[QueriedPart]],
     return written.rows()
 
 
-def _total(parts: Callable[[], Sequence[QueriedPart]], question: Hashable) -> int:
-    """How many rows match, or more than `EXACT_UP_TO`. Where it was more, it is counted anew only once in a while.
+def _total(parts: Callable[[], Sequence[QueriedPart]], question: Hashable) -> tuple[int, float]:
+    """How many rows match, or more than `EXACT_UP_TO`, and until when that is believed though rows may change.
+
+    Where it was more, it is counted anew only once in a while (monotonic seconds).
 
     Whoever walks through a long list asks at each page, and to count so far takes longer than the page.
     """
     now = time.monotonic()
-    if _long.get(question, 0) > now:
-        return EXACT_UP_TO + 1
+    if (until := _long.get(question, 0)) > now:
+        return EXACT_UP_TO + 1, until
     total = sum(count_up_to(part, EXACT_UP_TO) for part, _ in parts())
     if total > EXACT_UP_TO:
         if len(_long) >= MOST_REMEMBERED:
             _long.clear()
         _long[question] = now + REMEMBERED_SECONDS
-    return total
+    return total, math.inf
 
 
 def _page_across(parts: Sequence[QueriedPart], token: str, size: int, question: Sequence[str]) -> Page[Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -215,6 +217,19 @@ def test_what_is_too_long_to_count_is_not_counted_at_each_page(viewer: Caller, m
     assert "totalSize" not in page(viewer, pageSize=2, filter="public=true")[1]
     monkeypatch.setattr(listing, "EXACT_UP_TO", 7)
     assert page(viewer, pageSize=3, filter="public=true")[1]["totalSize"] == 7
+
+
+def test_a_list_that_became_short_has_its_total_once_it_is_counted_anew(
+    viewer: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *_ = make_versions(4)
+    monkeypatch.setattr(listing, "EXACT_UP_TO", 3)
+    assert "totalSize" not in page(viewer, pageSize=2)[1]
+    ShapeVersion.objects.filter(pk=first.pk).update(withdrawn_at=START, is_latest_validated=False)
+    assert "totalSize" not in page(viewer, pageSize=2)[1], "as it was just now"
+    later = time.monotonic() + listing.REMEMBERED_SECONDS
+    monkeypatch.setattr(listing, "time", SimpleNamespace(monotonic=lambda: later))
+    assert page(viewer, pageSize=2)[1]["totalSize"] == 3
 
 
 def test_an_answer_is_kept_for_as_long_as_nothing_was_written(viewer: Caller, stranger: Caller) -> None:
