@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.errors import ConfigError, OperationError
+from trainer.program_config import read_program_config
 from trainer.recipes.formats import Formatter
 from trainer.recipes.marked import marked
 from trainer.recipes.rows import Rows
@@ -103,18 +104,15 @@ def count(config: dict[str, Any]) -> TokenCount:
 
 def read_config(arguments: list[str]) -> dict[str, Any]:
     """CONFIG.json. Raises ConfigError."""
-    if len(arguments) != 1:
-        raise ConfigError("Usage: python -m trainer.count CONFIG.json")
-    try:
-        config: dict[str, Any] = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-        config.setdefault("samples", None)  # which Slipways before this one did not name
-        optional = [config[name] or "none" for name in ("model_directory", "samples")]
-        texts = [config["dataset"], config["base_model"], config["model_cache"], *optional]
-        if not all(isinstance(text, str) and text for text in texts):
-            raise ConfigError("Every field of CONFIG.json has to be a text; model_directory and samples may be null.")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"CONFIG.json cannot be read: {type(error).__name__}: {error}") from error
-    return config
+    return read_program_config("count", arguments, _check)
+
+
+def _check(config: dict[str, Any]) -> None:
+    config.setdefault("samples", None)  # which Slipways before this one did not name
+    optional = [config[name] or "none" for name in ("model_directory", "samples")]
+    texts = [config["dataset"], config["base_model"], config["model_cache"], *optional]
+    if not all(isinstance(text, str) and text for text in texts):
+        raise ConfigError("Every field of CONFIG.json has to be a text; model_directory and samples may be null.")
 
 
 if __name__ == "__main__":

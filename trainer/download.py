@@ -8,7 +8,6 @@ had; 2 for a bad CONFIG.json.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 from trainer.durable import write_json
 from trainer.errors import ConfigError
 from trainer.outcome import BAD_CONFIG
+from trainer.program_config import read_program_config
 
 _TEXTS = ("endpoint", "repository", "revision", "directory", "records")
 
@@ -24,7 +24,7 @@ _TEXTS = ("endpoint", "repository", "revision", "directory", "records")
 def main(arguments: list[str]) -> int:
     token = sys.stdin.read().strip()
     try:
-        config = _read_config(arguments)
+        config = read_program_config("download", arguments, _check)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return BAD_CONFIG
@@ -52,18 +52,11 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _read_config(arguments: list[str]) -> dict[str, Any]:
-    if len(arguments) != 1:
-        raise ConfigError("Usage: python -m trainer.download CONFIG.json")
-    try:
-        config: dict[str, Any] = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-        if not all(isinstance(config[name], str) and config[name] for name in _TEXTS):
-            raise ConfigError(f"{', '.join(_TEXTS)} of CONFIG.json have to be texts that are not empty.")
-        if type(config["keep_free"]) is not int:
-            raise ConfigError("keep_free of CONFIG.json has to be a whole number.")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"CONFIG.json cannot be read: {type(error).__name__}: {error}") from error
-    return config
+def _check(config: dict[str, Any]) -> None:
+    if not all(isinstance(config[name], str) and config[name] for name in _TEXTS):
+        raise ConfigError(f"{', '.join(_TEXTS)} of CONFIG.json have to be texts that are not empty.")
+    if type(config["keep_free"]) is not int:
+        raise ConfigError("keep_free of CONFIG.json has to be a whole number.")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.errors import ConfigError, OperationError
+from trainer.program_config import read_program_config
 
 EXIT_CODES = {"COMPLETED": 0, "REFUSED": 1, "BAD_CONFIG": 2, "ERROR": 3}
 _PATHS = ("model_cache", "adapter", "output")
@@ -55,18 +56,15 @@ def merge(config: dict[str, Any]) -> str:
 
 def read_config(arguments: list[str]) -> dict[str, Any]:
     """CONFIG.json, whose output is an empty directory. Raises ConfigError."""
-    if len(arguments) != 1:
-        raise ConfigError("Usage: python -m trainer.merge CONFIG.json")
-    try:
-        config = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-        texts = [config["base_model"], *(config[name] for name in _PATHS)]
-        if not all(isinstance(text, str) and text for text in (*texts, config["model_directory"] or "none")):
-            raise ConfigError("Every field of CONFIG.json has to be a text; model_directory may be null.")
-        if any(Path(config["output"]).iterdir()):
-            raise ConfigError(f"The folder {config['output']} is not empty; the merged model gets a fresh one.")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"CONFIG.json cannot be read: {type(error).__name__}: {error}") from error
-    return config
+    return read_program_config("merge", arguments, _check)
+
+
+def _check(config: dict[str, Any]) -> None:
+    texts = [config["base_model"], *(config[name] for name in _PATHS)]
+    if not all(isinstance(text, str) and text for text in (*texts, config["model_directory"] or "none")):
+        raise ConfigError("Every field of CONFIG.json has to be a text; model_directory may be null.")
+    if any(Path(config["output"]).iterdir()):
+        raise ConfigError(f"The folder {config['output']} is not empty; the merged model gets a fresh one.")
 
 
 if __name__ == "__main__":
