@@ -12,8 +12,8 @@ LAY_OVER = """
 set -eu
 mount --make-rprivate /
 for folder in etc opt var/lib; do
-    mkdir -p "$PLACE/upper/$folder" "$PLACE/work/$folder"
-    mount -t overlay overlay -o "lowerdir=/$folder,upperdir=$PLACE/upper/$folder,workdir=$PLACE/work/$folder" "/$folder"
+    mkdir -p "$PLACE/upper/$folder" "$PLACE/own/$folder"
+    mount -t overlay overlay -o "lowerdir=/$folder,upperdir=$PLACE/upper/$folder,workdir=$PLACE/own/$folder" "/$folder"
 done
 """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +19,7 @@ from catalog.models import ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from connections.providers.spec import TrainerMode
 from tests.api.makers import Caller, make_caller
-from tests.catalog.test_kept_results import writer
+from tests.catalog.test_kept_results import published_behind
 from tests.makers import (
     make_account,
     make_member,
@@ -259,16 +258,8 @@ def test_an_answer_is_kept_for_as_long_as_nothing_was_written(viewer: Caller, st
 def test_an_answer_that_is_read_while_something_is_published_is_given_to_nobody_later(viewer: Caller) -> None:
     model = make_model()
     make_version(shape=make_shape(base_model=model, shape_id="there"))
-    with writer(model, "meanwhile") as commit:
-
-        def commit_behind(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
-            result = execute(sql, *rest)
-            if "catalog_catalogchange" in sql:
-                commit()
-            return result
-
-        with connection.execute_wrapper(commit_behind):
-            page(viewer)
+    with published_behind("catalog_catalogchange", model, "meanwhile"):
+        page(viewer)
     assert len(page(viewer)[0]) == 2
 
 

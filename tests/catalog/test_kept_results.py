@@ -62,6 +62,25 @@ def writer(model: BaseModel, name: str) -> Iterator[Callable[[], None]]:
         may_commit.set()
 
 
+@contextmanager
+def published_behind(table: str, model: BaseModel, name: str) -> Iterator[None]:
+    """A shape is published by another as soon as the table was read in the block."""
+    reads = 0
+    with writer(model, name) as commit:
+
+        def commit_behind(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+            nonlocal reads
+            result = execute(sql, *rest)
+            if sql.startswith("SELECT") and table in sql:
+                reads += 1
+                commit()
+            return result
+
+        with connection.execute_wrapper(commit_behind):
+            yield
+    assert reads, table
+
+
 @pytest.mark.django_db(transaction=True)
 def test_each_commit_is_on_the_next_page_whichever_of_two_writers_is_first() -> None:
     model = make_model()
@@ -84,16 +103,8 @@ def test_a_page_that_is_read_while_something_is_published_is_shown_to_nobody_lat
     """The write is committed as soon as that table was read for the page."""
     model = make_model()
     make_version(shape=make_shape(base_model=model, shape_id="there"))
-    with writer(model, "meanwhile") as commit:
-
-        def commit_behind(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
-            result = execute(sql, *rest)
-            if sql.startswith("SELECT") and behind in sql:
-                commit()
-            return result
-
-        with connection.execute_wrapper(commit_behind):
-            shown()
+    with published_behind(behind, model, "meanwhile"):
+        shown()
     assert shown() == (2, {"there", "meanwhile"})
 
 
