@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from django.db.models.expressions import Combinable
 from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
@@ -20,7 +23,10 @@ REFUSED = (
 
 
 class KeyAuthentication(BaseAuthentication):
-    """`request.user` is the key's user, `request.auth` the key."""
+    """`request.user` is the key's user, `request.auth` the key, with what `beside` makes read in the same query."""
+
+    def __init__(self, beside: Callable[[], Combinable] | None = None) -> None:
+        self._beside = beside
 
     def authenticate(self, request: Request) -> tuple[User, ApiKey] | None:
         """The key's user and the key; None without a key. Errors: `AuthenticationFailed`, `PermissionDenied`."""
@@ -28,7 +34,8 @@ class KeyAuthentication(BaseAuthentication):
         if secret is None:
             return None
         number = getattr(request, "request_id", "")
-        key = authenticate_key(secret=secret, now=timezone.now(), origin=origin_of(request), request_id=number)
+        origin, now = origin_of(request), timezone.now()
+        key = authenticate_key(secret=secret, now=now, origin=origin, request_id=number, beside=self._beside)
         if key is None:
             raise AuthenticationFailed(REFUSED)
         if key.job and not reaches(request.method or "", request.path, account=key.account.account_id, job=key.job):

@@ -115,14 +115,14 @@ def answer_list(
     rows: QuerySet[Any] | Callable[[], QuerySet[Any]],
     listing: Listing,
     *behind: Part,
-    revision: Callable[[], str] | None = None,
+    revision: str = "",
 ) -> HttpResponse:
     """One page of `rows`, and of what comes behind the last of them, as the query parameters ask.
 
     `rows` may be how they are asked for, where that depends on the path and on the key's account alone; then the SQL of
-    a first page is written once. `revision` tells which one all is of that the answer is made of, "" where nobody
-    knows: the answer is kept for as long as that is the same. It is asked for before all else, so what is kept may be
-    newer than that and is never older. Errors: `InvalidArgument` naming pageSize, pageToken, filter, orderBy or
+    a first page is written once. `revision` says which one all is of that the answer is made of, "" where nobody knows:
+    the answer is kept for as long as that is the same. It was read before all else, so what is kept may be newer than
+    that and is never older. Errors: `InvalidArgument` naming pageSize, pageToken, filter, orderBy or
     readMask.
     """
     request = view.request
@@ -131,9 +131,8 @@ def answer_list(
     text, token = asked(request, "filter"), asked(request, "pageToken")
     order_text = asked(request, "orderBy") or listing.default_order
     question = [request.path, text, order_text, str(view.key.account_id)]
-    made_of = revision() if revision else ""
-    place = (made_of, listing.key, *question, token, size, mask)
-    if made_of and (kept := _kept.get(place)) and kept[1] > time.monotonic():
+    place = (revision, listing.key, *question, token, size, mask)
+    if revision and (kept := _kept.get(place)) and kept[1] > time.monotonic():
         return HttpResponse(kept[0], content_type=JSONRenderer.media_type)
     wanted, order = _read_filter(text, listing), _order(order_text, listing)
 
@@ -160,7 +159,7 @@ def answer_list(
     total, until = (len(page.rows), math.inf) if is_whole else _total(parts, question_of_all)
     if total <= EXACT_UP_TO:
         answer["totalSize"] = total
-    if not made_of:
+    if not revision:
         return Response(answer)
     if len(_kept) >= MOST_KEPT:
         _kept.clear()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar, cast
 
+from django.db.models.expressions import Combinable
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,6 +21,7 @@ from accounts.actors import Actor, key_actor, require
 from accounts.models import Account, ApiKey
 from accounts.origins import origin_of
 from accounts.roles import Right
+from api.authentication import KeyAuthentication
 from api.masks import fields_of
 from api.parsing import sendable
 from api.refusals import invalid
@@ -38,6 +41,12 @@ class ResourceView(APIView):
 
     takes: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """Query parameters of the writing methods; POST and PATCH take `readMask`, too."""
+    beside_key: ClassVar[Callable[[], Combinable] | None] = None
+    """Makes what is read before all else, in the query that finds the key: the key's `beside` then."""
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        """By key alone."""
+        return [KeyAuthentication(type(self).beside_key)]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Check the key, and that whoever writes mistyped no parameter, which would then be written without it."""

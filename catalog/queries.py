@@ -137,6 +137,11 @@ def revision() -> str:
     return str(_REVISION.first() or "")
 
 
+def sum_of_changes() -> Subquery:
+    """That as a number within another query, NULL where nothing says it."""
+    return Subquery(_sum_of_changes())
+
+
 def _sum_of_changes() -> QuerySet[CatalogChange, Any]:
     of_all = CatalogChange.objects.order_by().values(all=Value(1)).annotate(sum=Sum("number"))
     return of_all.values_list("sum", flat=True)

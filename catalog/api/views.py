@@ -31,7 +31,7 @@ from catalog.api.resources import (
 )
 from catalog.enums import ShapeKind
 from catalog.models import BaseModel, ShapeVersion, TrainedModel
-from catalog.queries import find_model, listed, may_see, of_kind, revision, visible_models
+from catalog.queries import find_model, listed, may_see, of_kind, sum_of_changes, visible_models
 from catalog.trained_queries import find_trained, trained_models
 from wire.errors import NotFound
 from wire.names import LATEST, is_id, is_version_id, model_name, shape_name, version_name
@@ -112,7 +112,18 @@ def _id(text: str, what: str) -> str:
     return text
 
 
-class TrainingShapesView(ShapeResourceView):
+class KeptListView(ShapeResourceView):
+    """A list whose answers are kept for as long as the catalog is the same."""
+
+    beside_key = staticmethod(sum_of_changes)
+
+    @property
+    def revision(self) -> str:
+        """Of the catalog, as read with the key; "" where nothing says it."""
+        return str(getattr(self.key, "beside", None) or "")
+
+
+class TrainingShapesView(KeptListView):
     """Shapes by the latest validated version; drafts are found by name."""
 
     @extend_schema(**answers_list(SHAPES))
@@ -122,7 +133,7 @@ class TrainingShapesView(ShapeResourceView):
         def rows() -> QuerySet[ShapeVersion]:
             return _as_listed(listed(self.mine, self.kind).filter(_within(account, WILDCARD)))
 
-        return answer_list(self, rows, SHAPE_LISTS[self.kind], revision=revision)
+        return answer_list(self, rows, SHAPE_LISTS[self.kind], revision=self.revision)
 
 
 class TrainingShapeView(ShapeResourceView):
@@ -134,7 +145,7 @@ class TrainingShapeView(ShapeResourceView):
         return self.answer(self.shape_serializer, self.find_shape(account, shape))
 
 
-class ShapeVersionsView(ShapeResourceView):
+class ShapeVersionsView(KeptListView):
     """Versions of a shape, or of all."""
 
     @extend_schema(**answers_list(VERSIONS))
@@ -146,7 +157,7 @@ class ShapeVersionsView(ShapeResourceView):
         def rows() -> QuerySet[ShapeVersion]:
             return _as_listed(self.versions_in(account, shape))
 
-        return answer_list(self, rows, VERSION_LISTS[self.kind], revision=revision)
+        return answer_list(self, rows, VERSION_LISTS[self.kind], revision=self.revision)
 
 
 class ShapeVersionView(ShapeResourceView):

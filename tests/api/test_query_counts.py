@@ -13,18 +13,19 @@ from tests.connections.makers import local_connection
 from tests.launches.makers import NOW, make_launch, make_tiny_version
 from tests.makers import make_account, make_member, make_model, make_shape, make_version
 
-KEY, REVISION, ROWS, TOTAL = 1, 1, 1, 1
+KEY, ROWS, TOTAL = 1, 1, 1
+"""Which catalog it is is read with the key."""
 LISTS = {
     "/v1/accounts": (KEY + ROWS, KEY + ROWS),
     "/v1/accounts/-/models": (KEY + 2 * ROWS, KEY + 2 * (ROWS + TOTAL)),
-    "/v1/accounts/-/trainingShapes": (KEY + REVISION + ROWS, KEY + REVISION + ROWS + TOTAL),
-    "/v1/accounts/local/trainingShapes": (KEY + REVISION + ROWS, KEY + REVISION + ROWS + TOTAL),
-    "/v1/accounts/-/trainingShapes/-/versions": (KEY + REVISION + ROWS, KEY + REVISION + ROWS + TOTAL),
+    "/v1/accounts/-/trainingShapes": (KEY + ROWS, KEY + ROWS + TOTAL),
+    "/v1/accounts/local/trainingShapes": (KEY + ROWS, KEY + ROWS + TOTAL),
+    "/v1/accounts/-/trainingShapes/-/versions": (KEY + ROWS, KEY + ROWS + TOTAL),
     "/v1/accounts/-/trainingShapes/-/versions?filter=latest_validated=true&readMask=name": (
-        KEY + REVISION + ROWS,
-        KEY + REVISION + ROWS + TOTAL,
+        KEY + ROWS,
+        KEY + ROWS + TOTAL,
     ),
-    "/v1/accounts/local/trainingShapes/first/versions": (KEY + REVISION + 1 + ROWS, KEY + REVISION + 1 + ROWS + TOTAL),
+    "/v1/accounts/local/trainingShapes/first/versions": (KEY + 1 + ROWS, KEY + 1 + ROWS + TOTAL),
     "/v1/accounts/local/rlorTrainerJobs": (KEY + ROWS + 1, KEY + ROWS + 1 + TOTAL),
     "/v1/accounts/local/rlorTrainerJobs/job/checkpoints": (KEY + 2 + ROWS, KEY + 2 + ROWS + TOTAL),
 }
