@@ -55,12 +55,15 @@ Condition = Callable[[str, Value], Q]
 class Filterable:
     """A field that filters may name, and the condition that a comparison with it means.
 
-    `worked_out` are the columns of the condition that the table does not have, and what each of them is.
+    `worked_out` are the columns of the condition that the table does not have, and what each of them is. What it may be
+    `supposed` to mean, where something is remembered of the value, asks less beforehand: the rows that this lets
+    through are those of the condition, and where it lets none through the condition is asked.
     """
 
     field: FilterField
     condition: Condition
     worked_out: Mapping[str, Combinable] = dataclasses.field(default_factory=dict)
+    supposed: Callable[[str, Value], Q | None] = lambda _, value: None  # noqa: ARG005 (called by position)
 
 
 @dataclass(frozen=True)
@@ -134,17 +137,21 @@ def answer_list(
     place = (revision, listing.key, *question, token, size, mask)
     if revision and (kept := _kept.get(place)) and kept[1] > time.monotonic():
         return HttpResponse(kept[0], content_type=JSONRenderer.media_type)
-    wanted, order = _read_filter(text, listing), _order(order_text, listing)
+    is_first = callable(rows) and not (behind or token)
+    wanted, order = _read_filter(text, listing, suppose=is_first), _order(order_text, listing)
 
-    @functools.cache
     def parts() -> list[QueriedPart]:
         first = (_matching(rows() if callable(rows) else rows, wanted), order)
         return [first, *((_matching(part, _read_filter(text, of)), _order(order_text, of)) for part, of in behind)]
 
     try:
-        if callable(rows) and not (behind or token or wanted.is_guessed):
-            asked_for = (listing.key, *question, size, wanted.condition)
-            page = page_from(_first_rows(asked_for, parts, size), order, size=size, question=question)
+        if is_first and not wanted.is_guessed:
+            asked_for = (listing.key, *question, size)
+            found = _first_rows((*asked_for, wanted.condition), parts, size)
+            if wanted.is_supposed and not found:
+                wanted = _read_filter(text, listing)
+                found = _first_rows((*asked_for, wanted.condition), parts, size)
+            page = page_from(found, order, size=size, question=question)
         else:
             page = _page_across(parts(), token, size, question)
     except NoSuchPage:
@@ -225,15 +232,18 @@ def _page_size(text: str) -> int:
 
 @dataclass(frozen=True)
 class _ReadFilter:
-    """What a filter lets through; `is_guessed` where Postgres can but guess how many rows that are."""
+    """What a filter lets through; `is_guessed` where Postgres can but guess how many rows that are, and `is_supposed`
+    where it may let none through because what was remembered is no longer so.
+    """
 
     condition: Q
     worked_out: Mapping[str, Combinable]
     is_guessed: bool
+    is_supposed: bool
 
 
-def _read_filter(text: str, listing: Listing) -> _ReadFilter:
-    """What the text means. Errors: `InvalidArgument`."""
+def _read_filter(text: str, listing: Listing, *, suppose: bool = False) -> _ReadFilter:
+    """What the text means, or may be supposed to. Errors: `InvalidArgument`."""
     filters = dict(listing.filters)
     if search := listing.search:
         filters[FREE_TEXT] = Filterable(FilterField(FilterKind.TEXT), lambda _, value: search(str(value)))
@@ -241,10 +251,15 @@ def _read_filter(text: str, listing: Listing) -> _ReadFilter:
         comparisons = parse_filter(text, {name: found.field for name, found in filters.items()})
     except FilterError as error:
         raise invalid("filter", f"{error}.") from None
-    conditions = (filters[c.field].condition(c.operator, c.value) for c in comparisons)
+    supposed = [filters[c.field].supposed(c.operator, c.value) if suppose else None for c in comparisons]
+    conditions = (
+        filters[c.field].condition(c.operator, c.value) if condition is None else condition
+        for c, condition in zip(comparisons, supposed, strict=True)
+    )
     worked_out = {name: what for c in comparisons for name, what in filters[c.field].worked_out.items()}
     is_guessed = any(c.field == FREE_TEXT for c in comparisons)
-    return _ReadFilter(functools.reduce(operator.and_, conditions, Q()), worked_out, is_guessed)
+    is_supposed = any(condition is not None for condition in supposed)
+    return _ReadFilter(functools.reduce(operator.and_, conditions, Q()), worked_out, is_guessed, is_supposed)
 
 
 def _matching(rows: QuerySet[Any], wanted: _ReadFilter) -> QuerySet[Any]:

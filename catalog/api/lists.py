@@ -74,9 +74,29 @@ def _base_model(operator_: str, value: filters.Value) -> Q:
     if operator_ not in ("=", "!=") or parsed is None:
         return compare("wire_base_model", operator_, value)
     account, model = parsed
-    named = _BY_ID.rows(account=account, model=model) or _BY_FORMER_ID.rows(account=account, models=[model])
+    if named := _BY_ID.rows(account=account, model=model):
+        if len(_remembered) >= MOST_REMEMBERED:
+            _remembered.clear()
+        _remembered[parsed] = named[0]
+    else:
+        named = _BY_FORMER_ID.rows(account=account, models=[model])
     wanted = Q(shape__base_model__in=sorted(named)[:1])
     return ~wanted if operator_ == "!=" else wanted
+
+
+MOST_REMEMBERED = 1_000
+_remembered: dict[tuple[str, str], int] = {}
+"""Keys of base models, by account and id as they were when they were looked up last."""
+
+
+def _supposed_base_model(operator_: str, value: filters.Value) -> Q | None:
+    """The base model by the key that it had, which Postgres plans by, where its id is still the same."""
+    parsed = parse_model_name(str(value)) if operator_ == "=" else None
+    if parsed is None or (remembered := _remembered.get(parsed)) is None:
+        return None
+    account, model = parsed
+    still = Q(shape__base_model__account__account_id=account, shape__base_model__model_id=model)
+    return Q(shape__base_model=remembered) & still
 
 
 def _models(**wanted: Given) -> QuerySet[BaseModel, int]:
@@ -128,7 +148,7 @@ _KINDS = {
 
 def _of_fact(field: SnapshotField) -> Filterable:
     if field.key == "base_model":
-        found = Filterable(FilterField(FilterKind.TEXT), _base_model)
+        found = Filterable(FilterField(FilterKind.TEXT), _base_model, supposed=_supposed_base_model)
     else:
         choices = (field.unspecified, *field.choices) if field.choices else ()
         found = column(_INDEXED.get(field.key, f"wire_{field.key}"), _KINDS[field.kind], choices)

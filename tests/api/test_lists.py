@@ -365,3 +365,7 @@ def test_a_page_that_is_asked_for_again_is_of_what_is_there_by_then(viewer: Call
     model.former_ids = [former]
     model.save()
     assert names(stranger) == [first.shape.name]
+    of_its_id = make_model(account=model.account, model_id=former)
+    assert names(stranger) == [], "whose id it is comes before whose it was"
+    new = make_version(shape=make_shape(base_model=of_its_id))
+    assert names(stranger) == [new.shape.name]
