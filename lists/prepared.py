@@ -20,7 +20,7 @@ from django.db.models import BooleanField, Count, Field, QuerySet, Value
 from django.db.models.expressions import Combinable, Expression
 from django.db.models.lookups import Lookup
 from django.db.models.sql.compiler import SQLCompiler
-from psycopg import sql
+from psycopg import RawCursor, sql
 
 Row = TypeVar("Row")
 
@@ -98,7 +98,7 @@ class Prepared(Generic[Row]):
             return []
         values = tuple(given[place.name] for place in written.places)
         bound = copy.copy(written.compiler)
-        bound.connection = _ServerBound(connections[written.queryset.db])  # type: ignore[assignment]  # this thread's
+        bound.connection = ServerBound(connections[written.queryset.db])  # type: ignore[assignment]  # this thread's
         bound.as_sql = lambda *_args, **_kwargs: (written.text, values)  # type: ignore[method-assign]
         bound.get_converters = lambda _: written.converters  # type: ignore[method-assign, assignment]
         asked = written.queryset.all()
@@ -123,7 +123,7 @@ class Prepared(Generic[Row]):
         return _Written(queryset, compiler, _with_constants(text, params), places, converters)
 
 
-class _ServerBound:
+class ServerBound:
     """A connection, whose cursors leave it to Postgres to put the values in their places."""
 
     def __init__(self, connection: Any) -> None:
@@ -135,6 +135,11 @@ class _ServerBound:
             return self._connection.cursor()
         self._connection.ensure_connection()
         return self._connection._prepare_cursor(ServerBindingCursor(self._connection.connection))  # type: ignore[call-arg]
+
+    def raw_cursor(self) -> Any:
+        """Of SQL whose places are $1, $2: of another that is long psycopg does not keep where they are."""
+        self._connection.ensure_connection()
+        return self._connection._prepare_cursor(RawCursor(self._connection.connection))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from django.db import connection as database
+from django.db.models import BooleanField
+from django.db.models.expressions import RawSQL
 
 from connections.models import Connection
 from connections.states import ConnectionState
+from lists.prepared import Given
 from wire.errors import FailedPrecondition, NotFound
+
+_KEPT = "FROM connections_connection WHERE id = %s FOR KEY SHARE"
 
 
 def hold(connection: Connection) -> Connection:
@@ -25,10 +30,15 @@ def require_open(connection: Connection) -> None:
 
     Errors: `FailedPrecondition`, in words.
     """
-    locked = "SELECT * FROM connections_connection WHERE id = %s FOR KEY SHARE"
-    row = Connection.objects.raw(locked, [connection.pk])[0]
+    row = Connection.objects.raw(f"SELECT * {_KEPT}", [connection.pk])[0]
     if row.closed_because:
         raise FailedPrecondition(f"{row} takes no launches. {row.closed_because}")
+
+
+def stays_open(connection: Given) -> RawSQL:
+    """The same as a column beside what else a query holds: false where `require_open` says why not."""
+    takes_launches = f"(SELECT state = %s AND refused_since IS NULL {_KEPT})"
+    return RawSQL(takes_launches, (ConnectionState.OPEN, connection.place), BooleanField())  # noqa: S611
 
 
 def hold_order() -> None:

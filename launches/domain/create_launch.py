@@ -11,20 +11,20 @@ from django.db import IntegrityError, transaction
 from django.db.models import BigIntegerField, Exists, QuerySet, TextField
 
 from accounts.actors import SYSTEM, Actor, require
-from accounts.domain.record import record
+from accounts.domain.record import entry_of
 from accounts.models import Account
 from accounts.roles import Right
 from catalog.models import ShapeVersion, TrainedModel
 from catalog.queries import find_model, successor_of
 from catalog.states import VersionState
-from connections.domain.held import require_open
+from connections.domain.held import require_open, stays_open
 from connections.providers.spec import TrainerSpec
 from launches.domain.append_event import TimelineLine, next_events
 from launches.domain.plan_run import plan_run
 from launches.labels import Labels
 from launches.live.hints import ADVANCE
 from launches.live.wake import wake
-from launches.models import Attempt, Event, Launch
+from launches.models import Attempt, Launch
 from launches.offers import refusal_sentence
 from launches.placement import connections_of, place
 from launches.resolve import REFERENCE, goes_on
@@ -33,6 +33,7 @@ from launches.space import require_space
 from launches.subjects import asked_subject
 from launches.validation_runs import ValidationRun, place_validation, refuse_validation_run
 from lists.prepared import Given, Prepared
+from lists.together import write_together
 from queues.hints import hint_on_commit
 from wire.errors import (
     AlreadyExists,
@@ -145,7 +146,7 @@ def _permit(actor: Actor, version: ShapeVersion, validation_run: ValidationRun |
 
 
 def _hold(actor: Actor, launch: Launch, validation_run: ValidationRun | None, as_latest: bool) -> ShapeVersion:
-    """The version as it is now; nobody can change or delete it before the launch is written.
+    """The version as it is now; nobody can change or delete it, or close the connection, before the launch is written.
 
     Errors: as above; `AlreadyExists` where the connection runs an adopted launch under the name of this one.
     """
@@ -157,6 +158,8 @@ def _hold(actor: Actor, launch: Launch, validation_run: ValidationRun | None, as
         raise NotFound(f"{version.name} was deleted. Choose another version or shape.")
     if found.is_taken:
         raise AlreadyExists(_taken(account, launch.job_id))
+    if not found.has_open_connection:
+        require_open(launch.connection)
     found.shape = version.shape  # it never becomes another shape's, and no shape changes its name
     _permit(actor, found, validation_run)
     if as_latest and not found.is_latest_validated:
@@ -165,16 +168,18 @@ def _hold(actor: Actor, launch: Launch, validation_run: ValidationRun | None, as
 
 
 def _held() -> QuerySet[ShapeVersion, Any]:
-    """The version, and whether its connection runs an adopted launch under the name.
+    """The version, whether the connection takes launches, and whether it runs an adopted one under the name.
 
     That no name is empty says what the index of the adopted ones is of, which a plan for any values does not know.
     """
+    connection = Given("connection", BigIntegerField())
     adopted = Launch.objects.filter(
-        connection_id=Given("connection", BigIntegerField()),
+        connection_id=connection,
         adopted_account=Given("account", TextField()),
         adopted_job=Given("job", TextField()),
     ).exclude(adopted_job="")
-    held = ShapeVersion.objects.select_for_update(no_key=True, of=("self",)).annotate(is_taken=Exists(adopted))
+    held = ShapeVersion.objects.select_for_update(no_key=True, of=("self",))
+    held = held.annotate(is_taken=Exists(adopted), has_open_connection=stays_open(connection))
     return held.filter(pk=Given("version", BigIntegerField()))
 
 
@@ -255,7 +260,6 @@ def _write(
     beside: Callable[[Launch], None] | None,
 ) -> Launch:
     version = _hold(actor, launch, validation_run, as_latest)
-    require_open(launch.connection)
     _hold_base(launch, version)
     events = next_events(launch, [TimelineLine("state", "Accepted", {"state": launch.state})], actor=actor)
     if version.deprecated_at is not None:
@@ -264,12 +268,13 @@ def _write(
     if validation_run:
         message = f"For the validation of {version.name}: {validation_run.steps} steps, one of them at the full context"
         events += next_events(launch, [TimelineLine("probe", message)], actor=actor)
-    launch.save(force_insert=True)
-    attempt = Attempt.objects.create(launch=launch, number=1)
+    attempt = Attempt(launch=launch, number=1)
+    entry = entry_of(
+        actor=actor, verb="create_launch", target=launch.name, account=launch.account, after={"spec": launch.spec}
+    )
+    write_together(launch, attempt, *events, entry)
     launch.every_attempt = [attempt]
     plan_run(launch, attempt)
-    Event.objects.bulk_create(events)
-    record(actor=actor, verb="create_launch", target=launch.name, account=launch.account, after={"spec": launch.spec})
     if beside:
         beside(launch)
     wake(launch)

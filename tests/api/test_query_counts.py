@@ -83,7 +83,7 @@ def test_lists_ask_as_often_for_fifty_rows_as_for_one(caller: Caller) -> None:
 
 
 def test_a_job_is_accepted_in_few_questions(caller: Caller) -> None:
-    """Its key and id, shape, connections; both held, in a transaction; four rows."""
+    """Its key, shape, connections; the latter two held, in a transaction; four rows, written together."""
     shape = make_tiny_version().shape
     local_connection()
     path = f"/v1/accounts/local/rlorTrainerJobs?rlorTrainerJobId=job-%d&trainingShape={shape.name}"
@@ -91,7 +91,7 @@ def test_a_job_is_accepted_in_few_questions(caller: Caller) -> None:
     assert caller.post(path % 1, body)[0] == 200  # opens the connection's provider
     with CaptureQueriesContext(connection) as asked:
         assert caller.post(path % 2, body)[0] == 200
-    assert len(asked) == 12, [query["sql"][:80] for query in asked.captured_queries]
+    assert len(asked) == 7, [query["sql"][:80] for query in asked.captured_queries]
 
 
 def test_one_resource_takes_a_few_questions(caller: Caller) -> None:

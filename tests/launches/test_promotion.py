@@ -429,7 +429,7 @@ def test_a_model_that_is_deleted_while_a_launch_is_accepted_refuses_it(
     def delete_first(*_: Any) -> None:
         delete_model(actor=user_actor(owner), model=model)
 
-    monkeypatch.setattr("launches.domain.create_launch.require_open", delete_first)
+    monkeypatch.setattr("launches.domain.create_launch.require_space", delete_first)
     with pytest.raises(FailedPrecondition, match="mine was deleted"):
         create_launch(
             actor=user_actor(owner),
