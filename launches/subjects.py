@@ -25,7 +25,7 @@ from datasets.queries import ready_datasets
 from launches.choosing import choose_shape
 from launches.models import Checkpoint
 from launches.recipes import DATASET, EVALUATION
-from launches.resolve import CONTINUE_FROM, RECIPE, REFERENCE, StartingPoint, Subject
+from launches.resolve import CONTINUE_FROM, DEPLOYMENT_REPLICAS, RECIPE, REFERENCE, StartingPoint, Subject
 from wire.names import parse_checkpoint_name, parse_model_name
 
 NOTHING_SET: Mapping[str, Any] = {}
@@ -75,7 +75,11 @@ def asked_subject(version: ShapeVersion, account: Account, inputs: Mapping[str, 
     asks = inputs.get(CONTINUE_FROM) or inputs.get(REFERENCE) or _may_need_one(inputs)
     if asks or inputs.get("base_model") not in unasked:
         return subject_of(version, account, inputs)
-    return replace(bare_subject(version), serving=_serving(version.frozen_snapshot, account))
+    subject = bare_subject(version)
+    usual = (field.default for field in subject.fields if field.name == DEPLOYMENT_REPLICAS)
+    if inputs.get(DEPLOYMENT_REPLICAS) or any(usual):
+        return replace(subject, serving=_serving(subject.snapshot, account))
+    return subject
 
 
 def _may_need_one(inputs: Mapping[str, Any]) -> bool:

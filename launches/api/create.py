@@ -24,7 +24,15 @@ from launches.placement import connections_of, default_offer
 from launches.resolve import CONNECTION, WHEN_INTERRUPTED
 from launches.subjects import subject_of
 from lists.prepared import Given, Prepared
-from wire.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Violation
+from wire.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    Refusal,
+    Violation,
+)
 from wire.names import SHAPE_FORM, VERSION_FORM, is_id, parse_version_name, refuse_name
 
 MANUAL = (
@@ -46,8 +54,23 @@ def create_job(
     if query["skipValidations"].lower() not in ("", "false", "0"):
         raise PermissionDenied(MANUAL, reason="TRAINING_SHAPE_NEEDED")
     refuse_unavailable(body)
+    try:
+        return _create(actor, account, mine, query, body, only_checked=only_checked)
+    except Refusal:
+        refuse_taken(account, query["rlorTrainerJobId"])
+        raise
+
+
+def _create(
+    actor: Actor,
+    account: Account,
+    mine: list[int],
+    query: Mapping[str, str],
+    body: Mapping[str, Any],
+    *,
+    only_checked: bool,
+) -> Launch | CheckedLaunch:
     named, job = query["trainingShape"], query["rlorTrainerJobId"]
-    refuse_taken(account, job)
     version = _named(mine, named) if named else choose_version(account, mine, body)
     inputs = launch_inputs(version.frozen_snapshot, body, named=bool(named))
     inputs |= {CONNECTION: query["connection"], WHEN_INTERRUPTED: query["whenInterrupted"]}
@@ -71,7 +94,7 @@ def create_job(
 def refuse_taken(account: Account, job: str) -> None:
     """Errors: `AlreadyExists` where the account has a job of that id.
 
-    Asked before what the request names is looked at: one that is repeated finds its job, whatever became of that.
+    Also of what is refused for another reason: a request that is repeated finds its job, whatever became of the shape.
     """
     if _OF_ID.rows(account=account.pk, job=job if is_id(job) else ""):
         raise AlreadyExists(f"The job id {job} is taken in {account.account_id}. Choose another.")
