@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from kombu.transport import redis
 
 
@@ -15,6 +17,19 @@ class Channel(redis.Channel):
     """
 
     do_restore = False
+
+    _sender: Any = None
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        """What asks the broker: one for as long as the pool of connections is the same, which a fork has anew.
+
+        kombu makes another one for each message, which takes longer than to send it.
+        """
+        if asynchronous:
+            return super()._create_client(asynchronous=True)  # type: ignore[no-untyped-call]
+        if self._sender is None or self._sender.connection_pool is not self.pool:
+            self._sender = super()._create_client()  # type: ignore[no-untyped-call]
+        return self._sender
 
 
 class Transport(redis.Transport):
