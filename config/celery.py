@@ -10,7 +10,8 @@ from typing import Any
 
 import structlog
 from celery import Celery
-from celery.signals import beat_init, setup_logging, worker_before_create_process, worker_init
+from celery.signals import beat_init, setup_logging, task_postrun, worker_before_create_process, worker_init
+from django.db import close_old_connections
 
 from config.keys import require_keys_or_exit
 
@@ -54,6 +55,12 @@ def wait_for_tables(**_: Any) -> None:
             log.warning("worker.waiting", reason=found)
         said = found
         time.sleep(WAIT_SECONDS)
+
+
+@task_postrun.connect  # type: ignore[untyped-decorator]
+def give_connection_back(**_: Any) -> None:
+    """As after a request: to the pool, which looks whether it is alive when the next task takes it."""
+    close_old_connections()
 
 
 @worker_before_create_process.connect  # type: ignore[untyped-decorator]

@@ -391,6 +391,7 @@ CELERY_TASK_QUEUES = [Queue("slipway"), Queue("pulse")]  # type: ignore[no-untyp
 CELERY_TASK_TIME_LIMIT = 120
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_DB_REUSE_MAX = 10_000  # tasks for which a worker keeps its pool; Celery would connect anew for each
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = "UTC"

@@ -20,6 +20,8 @@ import httpx
 import psutil
 import psycopg
 import pytest
+import redis
+from celery import current_app
 
 from embedded.addresses import free_port
 from embedded.services import MARK
@@ -209,6 +211,20 @@ def test_manage_passes_on_output_and_exit_code(running: Slipway, tmp_path: Path)
     assert (done.stdout, done.returncode) == ("True\n", 7), done.stderr
     unknown = running.once("manage", "no_such_command")
     assert (unknown.stdout, unknown.returncode) == ("", 1)
+
+
+def test_a_worker_keeps_its_connection_from_task_to_task(running: Slipway) -> None:
+    sessions, tasks = "SELECT sessions FROM pg_stat_database WHERE datname = current_database()", 40
+    [(before,)] = running.query(sessions)
+    with (
+        current_app.connection_for_write(running.record()["redis_url"]) as broker,
+        redis.Redis.from_url(running.record()["redis_url"]) as queue,
+    ):
+        for _ in range(tasks):
+            current_app.send_task("launches.sweep", connection=broker)
+        wait_for(lambda: not queue.llen("slipway:pulse"), BACK_SECONDS, "that all are taken")
+    [(after,)] = running.query(sessions)
+    assert after - before < tasks / 2
 
 
 @pytest.mark.parametrize("part", PARTS)
