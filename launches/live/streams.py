@@ -15,12 +15,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from functools import cache
 from http.cookies import SimpleCookie
 from importlib import import_module
-from itertools import islice
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -37,6 +35,7 @@ from accounts.demanded_factor import demands_second_factor, had_second_factor
 from accounts.models import Account, User
 from accounts.queries import memberships_of, role_in
 from api.outages import RETRY_SECONDS, UNASKABLE
+from launches.live.ring import LOOKING_SHARE, OTHERS_SHARE, Listener, Ring
 from launches.live.wake import CHANNEL_PREFIX, WATCHED_PREFIX, WATCHED_SECONDS
 from queues.bulkheads import Bulkhead, Crowded
 from wire.names import is_id
@@ -52,73 +51,12 @@ LONGEST_STREAM_SECONDS = 600
 """After this the stream ends; the browser reconnects and is checked again, so a removed member stops seeing wakes."""
 MOST_WAITING, LONGEST_WAIT_SECONDS = 4096, 30.0
 """Of streams that are to be let in."""
-PORTION = 100
-"""Streams that are written to in one go, some 3 ms; what else the process serves comes in between. Smaller ones cost
-more, and the page that refetches would wait for thousands that are told the same."""
-HELLO = "event: hello\ndata: {}\n\n"
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
     (b"x-accel-buffering", b"no"),
     (b"x-content-type-options", b"nosniff"),
 ]
-
-
-class Listener:
-    """What one browser has yet to be told: at most one message a launch, however slowly it reads.
-
-    `launch` is the one that it looks at, "" where that is none.
-    """
-
-    def __init__(self, launch: str = "") -> None:
-        self.launch = launch
-        self.pending: dict[str, str] = {}
-        self.greet = True
-        self.changed = asyncio.Event()
-        self.changed.set()
-
-    def tell(self, launch: str, message: str) -> None:
-        """Replace what was pending for the launch; it is sent once `changed` is set."""
-        self.pending[launch] = message
-
-    def greet_again(self) -> None:
-        """Messages may have been missed: let the client refetch. As `tell`."""
-        self.greet = True
-
-    def take(self) -> str:
-        """Everything pending as one piece of the stream; empty where there is nothing."""
-        self.changed.clear()
-        messages, self.pending = list(self.pending.values()), {}
-        greeting, self.greet = (HELLO if self.greet else ""), False
-        return greeting + "".join(f"event: wake\ndata: {message}\n\n" for message in messages)
-
-
-class Ring:
-    """Wakes listeners in portions, with rests in which the process does other things."""
-
-    def __init__(self) -> None:
-        self._first: dict[Listener, None] = {}
-        self._due: dict[Listener, None] = {}
-        self._came = asyncio.Event()
-
-    def add(self, listeners: Iterable[Listener], *, first: bool = False) -> None:
-        """Each is woken in its turn, once, however often it is added until then; those that are `first` before all."""
-        (self._first if first else self._due).update(dict.fromkeys(listeners))
-        self._came.set()
-
-    async def run(self) -> None:
-        """For ever."""
-        while True:
-            await self._came.wait()
-            self._came.clear()
-            while self._first or self._due:
-                began = time.perf_counter()
-                for listener in list(islice(self._first or self._due, PORTION)):
-                    self._first.pop(listener, None)
-                    self._due.pop(listener, None)
-                    listener.changed.set()
-                await asyncio.sleep(0)  # in which they write
-                await asyncio.sleep(time.perf_counter() - began)  # as long again is for others, views' threads too
 
 
 class Hub:
@@ -132,7 +70,7 @@ class Hub:
     def listen(self, account_pk: int, launch: str = "") -> Any:
         """A listener for the account's launches, of which it looks at one, for the duration of the block."""
         if self._pump is None or self._pump.done():
-            self._came, self._ring = asyncio.Event(), Ring()
+            self._came, self._looking, self._others = asyncio.Event(), Ring(LOOKING_SHARE), Ring(OTHERS_SHARE)
             self._pump = asyncio.create_task(self._run())
         listener = Listener(launch)
         if account_pk not in self._listeners:
@@ -147,7 +85,15 @@ class Hub:
 
     async def _run(self) -> None:
         # No task group: that cancels its tasks once, and the broker's client may swallow a cancellation.
-        await asyncio.gather(self._forward_always(), self._ring.run(), self._tell_who_is_watched())
+        always = (self._forward_always, self._tell_who_is_watched, self._show_life, self._looking.run, self._others.run)
+        await asyncio.gather(*(run() for run in always))
+
+    async def _show_life(self) -> None:
+        """So that nobody on the way takes a stream for dead."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            for group in self._listeners.values():
+                self._others.add(group)
 
     async def _forward_always(self) -> None:
         while True:
@@ -187,15 +133,16 @@ class Hub:
         for group in self._listeners.values():
             for listener in group:
                 listener.greet_again()
-            self._ring.add(group)
+            self._others.add(group)
 
     def _dispatch(self, channel: str, data: str) -> None:
         launch = json.loads(data)["launch"]
         group = self._listeners.get(int(channel.removeprefix(CHANNEL_PREFIX)), set())
         for listener in group:
             listener.tell(launch, data)
-        self._ring.add((each for each in group if each.launch == launch), first=True)
-        self._ring.add(group)
+        looking = {each for each in group if each.launch == launch}
+        self._looking.add(looking)
+        self._others.add(group - looking)
 
 
 hub = Hub()
@@ -237,13 +184,8 @@ async def _send_all(listener: Listener, send: Send) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LONGEST_STREAM_SECONDS):
             while True:
-                try:
-                    async with asyncio.timeout(HEARTBEAT_SECONDS):  # wait_for may swallow the cancellation in 3.11
-                        await listener.changed.wait()
-                    text = listener.take()
-                except TimeoutError:
-                    text = ": still here\n\n"
-                await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+                await listener.changed.wait()
+                await send({"type": "http.response.body", "body": listener.take().encode(), "more_body": True})
 
 
 async def _until_gone(receive: Receive) -> None:
