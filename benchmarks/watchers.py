@@ -2,66 +2,67 @@
 
 python -m benchmarks.watchers ADDRESS PORT TARGET COUNT     the cookie comes on standard input, one line
 
-Prints "open" once all were greeted, and ends when its standard input does.
+Prints "open" once all were greeted, and ends when its standard input does. They stand for browsers on other machines,
+so they take as little as can be of the CPUs that they share with what is measured: what came is read now and then.
 """
 
 from __future__ import annotations
 
-import asyncio
 import resource
+import selectors
+import socket
 import sys
+import threading
 from contextlib import suppress
-from functools import partial
 
 TOGETHER = 100
 """Streams that are opened at a time, like the tabs of people who come in one after the other."""
 GREETED = b"event: hello"
 SPARE_FILES = 100
+PIECE = 65536
+REST_SECONDS = 0.1
+"""Between two readings of all: the kernel keeps what comes meanwhile, some hundred bytes a stream."""
 
 
-class Watcher(asyncio.Protocol):
-    """One stream."""
-
-    def __init__(self, request: bytes, greeted: asyncio.Future[None]) -> None:
-        self._request = request
-        self._greeted = greeted
-        self._start = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.write(self._request)
-
-    def data_received(self, data: bytes) -> None:
-        if self._greeted.done():
-            return
-        self._start += data
-        if GREETED in self._start:
-            self._greeted.set_result(None)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self._greeted.done():
-            refused = self._start.partition(b"\r\n")[0].decode("latin-1")
-            self._greeted.set_exception(ConnectionError(f"A stream ended with {refused or exc!r}."))
-
-
-async def main(address: str, port: int, target: str, count: int) -> None:
+def main(address: str, port: int, target: str, count: int) -> None:
     """Watch until standard input ends. Errors: `OSError` where a stream is refused."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, count + SPARE_FILES), most))
-    loop = asyncio.get_running_loop()
     cookie = sys.stdin.readline().strip()
     request = f"GET {target} HTTP/1.1\r\nHost: {address}:{port}\r\nCookie: {cookie}\r\n\r\n".encode()
-    opened = 0
-    while opened < count:
-        batch = [loop.create_future() for _ in range(min(TOGETHER, count - opened))]
-        for greeted in batch:
-            await loop.create_connection(partial(Watcher, request, greeted), address, port)
-        await asyncio.gather(*batch)
-        opened += len(batch)
+    watched = selectors.DefaultSelector()
+    for opened in range(0, count, TOGETHER):
+        batch = [socket.create_connection((address, port)) for _ in range(min(TOGETHER, count - opened))]
+        for stream in batch:
+            stream.sendall(request)
+        for stream in batch:
+            _wait_for_greeting(stream)
+            stream.setblocking(False)
+            watched.register(stream, selectors.EVENT_READ)
     print("open", flush=True)
-    await asyncio.to_thread(sys.stdin.read)
+    _read_on(watched)
+
+
+def _wait_for_greeting(stream: socket.socket) -> None:
+    came = b""
+    while GREETED not in came:
+        piece = stream.recv(PIECE)
+        came += piece
+        if not piece:
+            refused = came.partition(b"\r\n")[0].decode("latin-1")
+            raise ConnectionError(f"A stream ended with {refused or 'nothing'}.")
+
+
+def _read_on(watched: selectors.BaseSelector) -> None:
+    end = threading.Thread(target=sys.stdin.read, daemon=True)
+    end.start()
+    while end.is_alive():
+        end.join(REST_SECONDS)
+        for key, _ in watched.select(0):
+            if not key.fileobj.recv(PIECE):  # type: ignore[union-attr]
+                watched.unregister(key.fileobj)
 
 
 if __name__ == "__main__":
     with suppress(KeyboardInterrupt):
-        asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])))
+        main(sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))

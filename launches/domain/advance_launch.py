@@ -50,7 +50,7 @@ def advance_launch(attempt_pk: int, *, early: timedelta = ON_TIME) -> timedelta 
 
 def _advance(claim: AttemptClaim) -> timedelta | None:
     """Apply batch by batch, the outcome last; what takes longer than a step is put off to the next one."""
-    began, news = time.monotonic(), _news_of(claim)
+    began, spent, news = time.monotonic(), time.thread_time(), _news_of(claim)
     for report in _reports(claim):
         if report.connection_error is not None:
             note_reach(claim.launch.connection, error=report.connection_error)
@@ -59,8 +59,8 @@ def _advance(claim: AttemptClaim) -> timedelta | None:
         if not report.more:
             delay = apply_report(claim, report, now=timezone.now())
             if news and delay is not None and report.observation is not None:
-                took = time.monotonic() - began
-                file_watch.keep(claim.attempt.pk, claim.launch.account_id, news, look_seconds=took)
+                spent = time.thread_time() - spent
+                file_watch.keep(claim.attempt.pk, claim.launch.account_id, news, look_seconds=spent)
             return delay
         if not apply_reading(claim, report):
             return None

@@ -25,7 +25,7 @@ TICK_SHARE = 0.1
 REST_SECONDS = 0.1
 """From one look at an attempt to the next one, at least: a trainer may write all the time."""
 LOOKS_SHARE = 0.25
-"""Of a worker's time, at most, for looks that were hinted here."""
+"""Of one CPU, at most, for looks that were hinted here."""
 KEPT_SECONDS = 2.0
 """Until somebody has looked again as a rule; who looks keeps the next eye."""
 ASKED_SECONDS = 1.0
@@ -85,7 +85,7 @@ class FileWatch:
     def keep(self, attempt: int, account: int, news: FileNews, *, look_seconds: float) -> None:
         """Hint a look once there is news, within `KEPT_SECONDS` and where somebody of the account watches.
 
-        `look_seconds` is what the last look took.
+        `look_seconds` is what the last look took of a CPU: one that waited on a busy machine is not put off for that.
         """
         with self._lock:
             self._eyes[attempt] = _Eye(account, news, time.monotonic(), look_seconds)
@@ -97,6 +97,7 @@ class FileWatch:
         took = 0.0
         while True:
             time.sleep(max(TICK_SECONDS, took / TICK_SHARE))
+            began = time.thread_time()  # not the time of day, in which a busy machine does other things
             with self._lock:
                 now = time.monotonic()
                 self._eyes = {pk: eye for pk, eye in self._eyes.items() if now - eye.since < KEPT_SECONDS}
@@ -105,7 +106,7 @@ class FileWatch:
                     return
                 eyes = dict(self._eyes)
             self._hint_looks(eyes)
-            took = time.monotonic() - now
+            took = time.thread_time() - began
 
     def _hint_looks(self, eyes: Mapping[int, _Eye]) -> None:
         now = time.monotonic()
