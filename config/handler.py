@@ -22,6 +22,8 @@ from django.http import FileResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
+from queues.bulkheads import computing
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Any], Awaitable[None]]
@@ -86,8 +88,9 @@ class OneThreadHandler(ASGIHandler):
         """The answer. One that is there as a whole is closed, and with it what its request held."""
         set_script_prefix(get_script_prefix(scope))
         request_started.send(sender=type(self), scope=scope)
-        request, refusal = self.create_request(scope, body)
-        response = self.get_response(request) if request is not None else cast(HttpResponseBase, refusal)
+        with computing():
+            request, refusal = self.create_request(scope, body)
+            response = self.get_response(request) if request is not None else cast(HttpResponseBase, refusal)
         response._handler_class = type(self)  # type: ignore[attr-defined]
         if isinstance(response, FileResponse):
             response.block_size = self.chunk_size

@@ -2,7 +2,8 @@
 
 A view runs in a thread of its own and holds a connection to the database, of which a process has a few. So pages and
 the API have places of their own (`queues.bulkheads`), and one cannot starve the other, nor the gateway, the event
-streams and the health checks, which take none of them. A place is taken once the whole request has come, so that who
+streams and the health checks, which take none of them. And pages compute one after the other (`queues.turns`), so that
+all others wait for one of them at most. A place is taken once the whole request has come, so that who
 sends slowly holds none, and given back where the caller hangs up.
 
 Who sends no session and no key is held to a number of requests for each address before that.
@@ -30,6 +31,7 @@ from config.access import REQUEST_ID
 from config.address_limit import AddressLimit
 from config.errors import PROGRAMS
 from queues.bulkheads import Bulkhead, Crowded, HeldPlace, held_place
+from queues.turns import Turns
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -38,6 +40,8 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 _REFUSED = "slipway.refused"
 _KEY_FIELDS = {b"x-api-key", b"authorization"}
+LONGEST_WAIT_SECONDS = 0.2
+"""For a turn at computing: several times as long as a page computes on a busy machine."""
 PROBES = ("/healthz", "/readyz", "/statusz", "/metrics")
 
 
@@ -68,6 +72,8 @@ def admitted(application: Application) -> Application:
         Bulkhead(at_once, settings.SLIPWAY_WAITING, longest_wait=settings.SLIPWAY_WAITING_SECONDS)
         for at_once in (settings.SLIPWAY_PAGES_AT_ONCE, settings.SLIPWAY_API_AT_ONCE)
     )
+    # Only a connection of our pool (`config.postgres`) gives the turn of who waits for the database to another page.
+    turns = Turns(longest_wait=LONGEST_WAIT_SECONDS) if settings.DATABASES["default"]["OPTIONS"].get("pool") else None
     refusals = _Refusals(application)
 
     async def front(scope: Message, receive: Receive, send: Send) -> None:
@@ -76,7 +82,7 @@ def admitted(application: Application) -> Application:
             await application(scope, receive, send)
             return
         is_program = PROGRAMS.match(path) is not None
-        place = HeldPlace(programs if is_program else pages)
+        place = HeldPlace(programs) if is_program else HeldPlace(pages, turns)
         is_whole = False
 
         async def read() -> Message:

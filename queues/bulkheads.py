@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Generic, TypeVar
 
 from django.db import connection
+
+from queues.turns import Turns, end_turn
 
 Who = TypeVar("Who")
 
@@ -120,10 +122,14 @@ class Bulkhead:
 
 
 class HeldPlace:
-    """The place of one request, which can be given back before that is over."""
+    """The place of one request, which can be given back before that is over.
 
-    def __init__(self, bulkhead: Bulkhead) -> None:
+    Where there are `turns` its thread takes one to compute.
+    """
+
+    def __init__(self, bulkhead: Bulkhead, turns: Turns | None = None) -> None:
         self._bulkhead = bulkhead
+        self.turns = turns
         self._loop = asyncio.get_running_loop()
         self._is_held = False
 
@@ -152,8 +158,15 @@ held_place: ContextVar[HeldPlace | None] = ContextVar("held_place", default=None
 """Of the request that is being served, in its threads, too."""
 
 
+def computing() -> AbstractContextManager[None]:
+    """The request's turn at computing, for the block; without one where its kind takes none."""
+    place = held_place.get()
+    return place.turns.taken() if place and place.turns else nullcontext()
+
+
 def step_aside() -> None:
-    """Give the request's place and its connection back: it is about to wait for another machine, and needs neither."""
+    """Give the request's place, turn and connection back: it is about to wait for another machine, and needs none."""
+    end_turn()
     if (place := held_place.get()) is not None:
         place.give_back_soon()
     if not connection.in_atomic_block:

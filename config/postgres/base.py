@@ -16,14 +16,29 @@ from django.db.backends.postgresql import base
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
+from queues.turns import current_turn
+
 SURE_SECONDS = 1.0
 """How long a connection on which nothing came counts as alive, since it was last asked."""
 
 
 class PooledConnection(Connection[Any]):
-    """A connection that knows when the server last answered on it (monotonic seconds)."""
+    """A connection that knows when the server last answered on it (monotonic seconds), and whose thread gives its turn
+    at computing to another one while it waits for the server.
+    """
 
     answered_at = 0.0
+
+    def wait(self, *args: Any, **kwargs: Any) -> Any:
+        """As psycopg's, which all that is asked on it goes through."""
+        turn = current_turn()
+        if turn is None:
+            return super().wait(*args, **kwargs)
+        turn.give()
+        try:
+            return super().wait(*args, **kwargs)
+        finally:
+            turn.take()
 
 
 def check_alive(connection: PooledConnection) -> None:
