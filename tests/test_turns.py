@@ -27,7 +27,7 @@ LOCK = 7_351
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class Scene:
+class PagesAtWork:
     """What the pages below tell, and wait for."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Scene:
         self.entered, self.may_end = Event(), Event()
 
 
-scene = Scene()
+scene = PagesAtWork()
 
 
 def compute(_: HttpRequest) -> HttpResponse:
@@ -77,7 +77,7 @@ urlpatterns = [
 @pytest.fixture(autouse=True)
 def set_up(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     global scene
-    scene = Scene()
+    scene = PagesAtWork()
     settings.ROOT_URLCONF, settings.SLIPWAY_PAGES_AT_ONCE = __name__, 3
     monkeypatch.setattr(load, "LONGEST_WAIT_SECONDS", FOR_EVER)
     yield
