@@ -25,7 +25,7 @@ class Turns:
     @contextmanager
     def taken(self) -> Iterator[None]:
         """A turn of this thread for the block, but for where it waits."""
-        turn = _of_thread.turn = Turn(self._lock, self._longest_wait)
+        turn = _of_thread.turn = ThreadTurn(self._lock, self._longest_wait)
         turn.take()
         try:
             yield
@@ -33,7 +33,7 @@ class Turns:
             end_turn()
 
 
-class Turn:
+class ThreadTurn:
     """That of one thread, and for it alone."""
 
     def __init__(self, lock: threading.Lock, longest_wait: float) -> None:
@@ -53,13 +53,13 @@ class Turn:
 
 
 class _OfThread(threading.local):
-    turn: Turn | None = None
+    turn: ThreadTurn | None = None
 
 
 _of_thread = _OfThread()
 
 
-def current_turn() -> Turn | None:
+def current_turn() -> ThreadTurn | None:
     """This thread's, held or not; None where it takes none."""
     return _of_thread.turn
 
