@@ -55,9 +55,9 @@ class LocalAttempts:
         refused: Callable[[], Sequence[str]],
         busy: str,
     ) -> None:
-        """Take it, and start it where a slot is free; `busy` is said where the one before is not over.
+        """Take it; `busy` is said where the one before is not over.
 
-        Errors: `Rejected` with what `refused` says, `Retryable`.
+        It is started once it is looked at, or the others are. Errors: `Rejected` with what `refused` says, `Retryable`.
         """
         reference = submission.reference
         if self.queue.holds(reference.account, reference.job):
@@ -70,7 +70,6 @@ class LocalAttempts:
                 if self.queue.holds(reference.account, reference.job):
                     raise Retryable(busy)
                 self.queue.append(reference, self.folders.write(submission, directory))
-        self.advance()
 
     def observe(self, reference: Reference, *, lost: str) -> Observation:
         """The state right now; also starts what waits for a slot that has become free.

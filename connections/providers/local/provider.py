@@ -232,7 +232,7 @@ class LocalProvider:
         return self.trainer_package / "tiny_models" / base_model.rpartition("/")[2]
 
     def submit(self, submission: Submission) -> None:
-        """Take the attempt, and start it where a slot is free.
+        """Take the attempt. Where a slot is free it starts as soon as it is looked at, which whoever submits does next.
 
         Errors: `NotYet` while its dataset is being copied, `Rejected`, `Retryable`.
         """

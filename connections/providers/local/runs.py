@@ -50,6 +50,7 @@ class LocalRuns(LocalPart):
             self._attempts.take(
                 submission, refused=list, busy=f"The recipe of {submission.reference.job} that ran before is not over."
             )
+            self._attempts.advance()
 
     def observe(self, reference: Reference) -> Observation:
         """The state right now; also starts what waits for a slot that has become free. Errors: `Gone`, `Retryable`."""

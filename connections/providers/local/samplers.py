@@ -79,6 +79,7 @@ class LocalSamplers(LocalPart):
                 refused=lambda: self.fits(submission.spec, 1),
                 busy=f"The sampler of {submission.reference.job} that ran before is not over yet.",
             )
+            self._attempts.advance()
 
     def observe(self, reference: Reference) -> Observation:
         """The state right now; also starts what waits for a slot that has become free. Errors: `Gone`, `Retryable`."""

@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from io import UnsupportedOperation
@@ -63,15 +63,15 @@ NEEDED_LATER = (SPAWNED, WRAPPER, TRAINER, EXIT, CANCELLED, HOST_STOPPED)
 
 
 def make_room(directory: Path) -> None:
-    """Take the space of these files beforehand. Errors: `OSError`, where there is none."""
+    """Take the space of these files beforehand. Errors: `OSError`, where there is none.
+
+    Nothing is waited for: if the machine crashes now, they need the space again, which is all.
+    """
     for room in (_room(directory / name) for name in NEEDED_LATER):
         if isinstance(room, FarPath):
             room.replace_with(b"\0" * ROOM)
             continue
-        with room.open("wb") as file:
-            file.write(b"\0" * ROOM)
-            file.flush()
-            os.fsync(file.fileno())
+        room.write_bytes(b"\0" * ROOM)
 
 
 def mark(path: Path) -> None:
@@ -114,6 +114,24 @@ def write_text(path: Path, text: str) -> None:
         part.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def fill(directory: Path, texts: Mapping[str, str]) -> None:
+    """Write the files of a folder that nobody knows yet, so that they are on the disk before it gets its name.
+
+    They are readable by their owner only. Errors: `OSError`.
+    """
+    for name, text in texts.items():
+        path = directory / name
+        if isinstance(path, FarPath):
+            path.replace_with(text.encode())
+            continue
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    sync_directory(directory)
 
 
 def _make_way(path: Path) -> None:

@@ -5,6 +5,7 @@ Whoever changes anything here holds a lock of its own meanwhile, and knows wheth
 
 from __future__ import annotations
 
+import json
 import math
 import time
 import uuid
@@ -90,10 +91,9 @@ class JobFolders:
         if part.exists():
             files.remove_tree(part)
         part.mkdir(mode=0o700)
-        files.write_text(part / files.TOKEN, submission.token)
-        recorded = {"reference": asdict(submission.reference), "spec": submission.spec.as_json()}
-        files.write_json(part / files.SUBMISSION, recorded)
         files.make_room(part)
+        recorded = {"reference": asdict(submission.reference), "spec": submission.spec.as_json()}
+        files.fill(part, {files.TOKEN: submission.token, files.SUBMISSION: json.dumps(recorded, allow_nan=False)})
         return part
 
     def newest_checkpoint(self, directory: Path) -> str:
