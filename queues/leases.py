@@ -19,6 +19,7 @@ from typing import TypeVar
 import structlog
 from django.db import DatabaseError, connection, models
 from django.db.models import Q, QuerySet
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -97,20 +98,35 @@ def _keep(renew: Callable[[], bool], name: str, done: threading.Event) -> None:
 
 def due(now: datetime, early: timedelta = ON_TIME) -> Q:
     """Rows that a worker may claim: unfinished, due (`early`: soon), and not held."""
+    return due_by(now, now + early)
+
+
+def due_by(now: datetime | Combinable, by: datetime | Combinable) -> Q:
+    """The same of what is due by then, which queries may be told later on."""
     free = Q(lease_until__isnull=True) | Q(lease_until__lte=now)
-    return Q(finished_at__isnull=True, next_check_at__lte=now + early) & free
+    return Q(finished_at__isnull=True, next_check_at__lte=by) & free
+
+
+def locked(rows: QuerySet[Row]) -> QuerySet[Row]:
+    """Those rows for whoever is first; what another holds is passed over. Ask for them in a transaction."""
+    return rows.select_for_update(skip_locked=True, of=("self",))
 
 
 def claim(rows: QuerySet[Row], pk: int, *, now: datetime, early: timedelta = ON_TIME) -> tuple[Row, Lease, bool] | None:
     """Take the lease of a row; None where it is over, not due, or held by another worker. Call it in a transaction.
 
     What is due within `early` counts as due.
+    """
+    row = locked(rows).filter(due(now, early), pk=pk).first()
+    return None if row is None else take(row, now=now)
+
+
+def take(row: Row, *, now: datetime) -> tuple[Row, Lease, bool]:
+    """Take the lease of a row that is due, and locked by the caller's transaction.
+
     Also tells whether the worker before did not come back: a token that is still there was left by one that died, or
     was killed because it took too long. That counts as a failure, and should it happen again, the row waits longer.
     """
-    row = rows.select_for_update(skip_locked=True, of=("self",)).filter(due(now, early), pk=pk).first()
-    if row is None:
-        return None
     abandoned = row.lease_token is not None
     lease = Lease(type(row), row.pk, uuid.uuid4())
     row.lease_token, row.lease_until = lease.token, now + LEASE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,11 +26,14 @@ def append_event(launch: Launch, *, kind: str, message: str, actor: Actor, data:
     append_events(launch, [TimelineLine(kind, message, data or {})], actor=actor)
 
 
-def append_events(launch: Launch, lines: Iterable[TimelineLine], *, actor: Actor) -> None:
-    """Write the next events, in a few statements however many they are; as `append_event`."""
+def append_events(launch: Launch, lines: Iterable[TimelineLine], *, actor: Actor, beside: Collection[str] = ()) -> None:
+    """Write the next events, in a few statements however many they are; as `append_event`.
+
+    With what changed of the launch in its fields `beside`.
+    """
     events = next_events(launch, lines, actor=actor)
     if events:
-        launch.save(update_fields=["last_event"])
+        launch.save(update_fields=["last_event", *beside])
         Event.objects.bulk_create(events, batch_size=BATCH)
 
 

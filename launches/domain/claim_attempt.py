@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import BigIntegerField, DateTimeField, QuerySet
 
 from launches.models import Attempt, Launch
+from lists.prepared import Given, Prepared
 from queues import leases
 
 
@@ -27,12 +29,20 @@ def claim_attempt(attempt_pk: int, *, now: datetime, early: timedelta = leases.O
 
     What is due within `early` counts as due.
     """
-    rows = Attempt.objects.select_related("launch__account", "launch__connection").defer("log_tail")
-    claimed = leases.claim(rows, attempt_pk, now=now, early=early)
-    if claimed is None:
+    attempt = _DUE.first(attempt=attempt_pk, now=now, by=now + early)
+    if attempt is None:
         return None
-    attempt, lease, _ = claimed
+    _, lease, _ = leases.take(attempt, now=now)
     return AttemptClaim(lease, now, attempt.launch, attempt)
+
+
+def _due() -> QuerySet[Attempt]:
+    rows = Attempt.objects.select_related("launch__account", "launch__connection").defer("log_tail")
+    is_due = leases.due_by(Given("now", DateTimeField()), Given("by", DateTimeField()))
+    return leases.locked(rows).filter(is_due, pk=Given("attempt", BigIntegerField()))
+
+
+_DUE = Prepared(_due)
 
 
 def hold_attempt(claim: AttemptClaim) -> tuple[Launch, Attempt] | None:
@@ -40,8 +50,20 @@ def hold_attempt(claim: AttemptClaim) -> tuple[Launch, Attempt] | None:
 
     The log is left out: it is read, and so written back, only where there is more of it.
     """
-    launch = (
-        Launch.objects.select_for_update(of=("self",)).select_related("account", "connection").get(pk=claim.launch.pk)
-    )
-    attempt = Attempt.objects.select_for_update().defer("log_tail").get(pk=claim.attempt.pk)
-    return (launch, attempt) if attempt.lease_token == claim.lease.token else None
+    launch = _LAUNCH.first(launch=claim.launch.pk)
+    attempt = _ATTEMPT.first(attempt=claim.attempt.pk)
+    if launch is None or attempt is None or attempt.lease_token != claim.lease.token:
+        return None
+    return launch, attempt
+
+
+def _launch() -> QuerySet[Launch]:
+    held = Launch.objects.select_for_update(of=("self",)).select_related("account", "connection")
+    return held.filter(pk=Given("launch", BigIntegerField()))
+
+
+def _attempt() -> QuerySet[Attempt]:
+    return Attempt.objects.select_for_update().defer("log_tail").filter(pk=Given("attempt", BigIntegerField()))
+
+
+_LAUNCH, _ATTEMPT = Prepared(_launch), Prepared(_attempt)

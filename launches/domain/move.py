@@ -10,7 +10,7 @@ from django.db import transaction
 
 from accounts.actors import SYSTEM, Actor
 from connections.providers.states import FINAL, AttemptState, Reason
-from launches.domain.append_event import append_event
+from launches.domain.append_event import TimelineLine, append_events
 from launches.domain.wake_run import wake_run
 from launches.live.wake import wake
 from launches.models import Attempt, Launch
@@ -59,10 +59,9 @@ def move(
             launch.run_seconds += max(0.0, (now - attempt.started_at).total_seconds())
     attempt.save()
     launch.state = state
-    launch.save(update_fields=["state", "run_seconds"])
     data = {"state": state, **({"reason": reason} if reason else {})}
     message = MESSAGES[state] + (f": {detail}" if detail and state in FINAL else "")
-    append_event(launch, kind="state", message=message, actor=actor, data=data)
+    append_events(launch, [TimelineLine("state", message, data)], actor=actor, beside=("state", "run_seconds"))
     if state is AttemptState.CANCELLING or state in FINAL:
         wake_run(launch, attempt)
     wake(launch)
