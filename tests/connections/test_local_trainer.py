@@ -223,6 +223,7 @@ def test_an_adapter_is_merged_into_a_fresh_folder_by_somebody_else(provider: Loc
     assert list(fresh.iterdir()) == list((provider.root / "merging").iterdir()) == []
 
 
+@pytest.mark.e2e
 def test_tokens_are_counted_by_somebody_else(provider: LocalProvider, tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"
     rows.write_text('{"text": "Once upon a time"}\n{"text": "a"}\n')
