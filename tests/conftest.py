@@ -27,6 +27,8 @@ HERE = Path(__file__).resolve().parent
 SERVERS = ("DATABASE_URL", "REDIS_URL")
 BROKER_DATABASES = 16
 E2E_OFFSET = 8
+LONG_FILES = {HERE / "test_roles.py", HERE / "test_load.py"}
+"""Of the quick suite; a file is run by one worker."""
 RENDER = Template._render  # type: ignore[attr-defined]
 """As it is before Django's test environment puts its own there."""
 hypothesis_settings.register_profile("slipway", deadline=None)  # how fast the machine is proves nothing
@@ -83,7 +85,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long ones first, so that the workers end at about the same time."""
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+    items.sort(key=lambda item: (item.get_closest_marker("e2e") is None, item.path not in LONG_FILES))
 
 
 def pytest_collection_finish() -> None:
