@@ -127,6 +127,8 @@ def plan_memory(
         gathered = _gathered(module, scheme) * (BFLOAT16_BYTES if in_bfloat16 else FLOAT) * (2 if whole else 1)
     else:  # autocast keeps what it has cast until a pass is over
         gathered = own * BFLOAT16_BYTES if in_bfloat16 and weight_bytes == FLOAT else 0
+        if gathered and whole:  # the gradient of the largest parameter, in both precisions, until it is added up
+            gathered += max(_sizes(module, scheme)) * (BFLOAT16_BYTES + FLOAT)
     return MemoryPlan(own * weight_bytes, moved, 2 * moved, activations, logits, gathered)
 
 
@@ -151,10 +153,15 @@ def _divided(config: Any, degree: int) -> Any:
 
 def _count(module: torch.nn.Module, scheme: Scheme = PLAIN) -> int:
     """Parameters of a rank of such a scheme, of which it has nothing else."""
-    return sum(
+    return sum(_sizes(module, scheme))
+
+
+def _sizes(module: torch.nn.Module, scheme: Scheme) -> list[int]:
+    """Of how many numbers each parameter is there."""
+    return [
         parameter.numel() // (scheme.experts if "experts." in name else scheme.tensor)
         for name, parameter in module.named_parameters()
-    )
+    ]
 
 
 def _gathered(module: torch.nn.Module, scheme: Scheme) -> int:

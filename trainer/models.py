@@ -98,7 +98,9 @@ class HeldModel:
     def ensure_optimizer(self) -> torch.optim.AdamW:
         """The AdamW of this model, made on first use; each step sets its own learning rate and moments."""
         if self.optimizer is None:
-            self.optimizer = torch.optim.AdamW(self.parameters, weight_decay=0.0)
+            # Any other makes copies of all parameters on a GPU for as long as it steps.
+            fused = self.parameters[0].is_cuda
+            self.optimizer = torch.optim.AdamW(self.parameters, weight_decay=0.0, fused=fused)
         return self.optimizer
 
     def drop_gradients(self) -> None:

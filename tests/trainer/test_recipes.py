@@ -187,10 +187,10 @@ def plain_sums(module: Any, sequences: list[Any]) -> torch.Tensor:
     """Sums of log-probabilities as anybody would write them."""
     sums = []
     for sequence in sequences:
-        tokens = torch.tensor([sequence.tokens])
+        tokens = torch.tensor([sequence.tokens], device=module.device)
         logprobs = torch.log_softmax(module(tokens).logits[0, :-1].double(), -1)
         picked = logprobs[torch.arange(len(sequence.tokens) - 1), tokens[0, 1:]]
-        sums.append((picked * torch.tensor(sequence.weights[1:])).sum())
+        sums.append((picked.cpu() * torch.tensor(sequence.weights[1:])).sum())
     return torch.stack(sums)
 
 

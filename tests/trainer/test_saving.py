@@ -100,11 +100,28 @@ def test_training_goes_on_while_a_checkpoint_is_written_as_it_was(held: Held) ->
     assert [held.step(model) for _ in range(3)] == pytest.approx(losses, rel=1e-6), "the same again"
 
 
+def test_a_checkpoint_of_another_kind_of_device_is_stepped_on_as_this_one_does(held: Held) -> None:
+    """A GPU steps by a kernel of its own, and says so in what it saves."""
+    held.open.set()
+    model = created(held)
+    held.step(model)
+    held.call("save_weights", {"model_id": model, "path": "first"})
+    losses = [held.step(model) for _ in range(2)]
+    path = held.parts.checkpoints.directory / "first" / "optimizer.pt"
+    state = torch.load(path)
+    state["param_groups"][0]["fused"] = True
+    torch.save(state, path)
+    held.call("load_weights", {"model_id": model, "path": "first", "optimizer": True})
+    (optimizer,) = [each.optimizer for each in held.parts.host.models()]
+    assert optimizer is not None and not optimizer.param_groups[0]["fused"]
+    assert [held.step(model) for _ in range(2)] == pytest.approx(losses, rel=1e-6)
+
+
 def test_training_goes_on_while_weights_for_a_sampler_are_written_as_they_were(held: Held) -> None:
     model = created(held)
     held.step(model)
     (module,) = [each.module for each in held.parts.host.models()]
-    before = {name: each.clone() for name, each in module.state_dict().items()}
+    before = {name: each.cpu().clone() for name, each in module.state_dict().items()}
     saved = held.submit("save_weights_for_sampler", {"model_id": model, "path": "now"})
     for _ in range(2):
         held.step(model)

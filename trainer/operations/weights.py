@@ -247,6 +247,8 @@ def _load_optimizer(parts: Parts, model: HeldModel, directory: Path) -> None:
     optimizer = model.ensure_optimizer()
     if not (directory / OPTIMIZER_PARTS).is_dir() and not is_in_parts(parts, model):
         state = torch.load(directory / OPTIMIZER, map_location=parts.host.device, weights_only=True)
+        for own, saved in zip(optimizer.param_groups, state["param_groups"], strict=True):
+            saved["fused"] = own["fused"]  # that of this device, wherever it was saved
         optimizer.load_state_dict(state)
         return
     with parts.host.active(model) as module:
@@ -259,7 +261,8 @@ def _load_optimizer(parts: Parts, model: HeldModel, directory: Path) -> None:
     for number, (name, parameter) in enumerate(named.items()):
         if step := float(tensors[STEPS][number]):
             moments = {moment: tensors[f"{name}.{moment}"] for moment in MOMENTS}
-            optimizer.state[parameter] = {"step": torch.tensor(step), **moments}
+            place = parameter.device if optimizer.defaults["fused"] else None
+            optimizer.state[parameter] = {"step": torch.tensor(step, device=place), **moments}
 
 
 def _read_whole_optimizer(parts: Parts, path: Path, tensors: dict[str, Tensor], names: list[str]) -> None:
