@@ -74,29 +74,27 @@ def _config(root: Path, processes: int) -> dict[str, Any]:
 def _stepper(client: httpx.Client) -> Step:
     """Makes a model there; answers what takes a step with it."""
     session = client.post("/api/v1/create_session", json={"tags": []}).raise_for_status().json()["session_id"]
-    model = _call(client, "create_model", {"session_id": session, "base_model": BASE_MODEL, "lora_config": {"rank": 0}})
+    model = call(client, "create_model", {"session_id": session, "base_model": BASE_MODEL, "lora_config": {"rank": 0}})
     given = {"model_id": model["model_id"]}
 
     def step(lengths: list[int]) -> float:
-        data = [_datum([place % VOCABULARY for place in range(length)]) for length in lengths]
+        data = [datum([place % VOCABULARY for place in range(length)]) for length in lengths]
         began = time.perf_counter()
-        _call(
-            client, "forward_backward", given | {"forward_backward_input": {"data": data, "loss_fn": "cross_entropy"}}
-        )
-        _call(client, "optim_step", given | {"adam_params": {"learning_rate": 1e-3, "grad_clip_norm": 1.0}})
+        call(client, "forward_backward", given | {"forward_backward_input": {"data": data, "loss_fn": "cross_entropy"}})
+        call(client, "optim_step", given | {"adam_params": {"learning_rate": 1e-3, "grad_clip_norm": 1.0}})
         return time.perf_counter() - began
 
     return step
 
 
-def _datum(tokens: list[int]) -> dict[str, Any]:
+def datum(tokens: list[int]) -> dict[str, Any]:
     return {
         "model_input": {"chunks": [{"type": "encoded_text", "tokens": tokens}]},
         "loss_fn_inputs": {"target_tokens": {"data": tokens, "dtype": "int64", "shape": [len(tokens)]}},
     }
 
 
-def _call(client: httpx.Client, operation: str, body: dict[str, Any]) -> dict[str, Any]:
+def call(client: httpx.Client, operation: str, body: dict[str, Any]) -> dict[str, Any]:
     """One operation, waited for. Errors: RuntimeError with what the trainer says."""
     request = client.post(f"/api/v1/{operation}", json=body).raise_for_status().json()["request_id"]
     while (answer := client.post("/api/v1/retrieve_future", json={"request_id": request})).status_code == 408:

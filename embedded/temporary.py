@@ -26,7 +26,7 @@ SETTINGS = {"prove": {"SLIPWAY_LOCAL_SAMPLERS": "2", "SLIPWAY_EVENTS_DAYS": "30"
 """Of the Slipway that a command looks at: distillation asks a student's and a teacher's sampler at once, and retention
 is about what has a time."""
 STOP_SECONDS = 12
-WITHOUT = ("upgrade", "gameday")
+WITHOUT = ("upgrade", "gameday", "gpu")
 """Proofs that start what they need by themselves."""
 
 

@@ -6,7 +6,18 @@ import re
 import sys
 from pathlib import Path
 
-from proofs import cookbook, cookbook_rl, embeddings, gameday, lighthouse, recipes, retention, snippets, trainer_host
+from proofs import (
+    cookbook,
+    cookbook_rl,
+    embeddings,
+    gameday,
+    gpu,
+    lighthouse,
+    recipes,
+    retention,
+    snippets,
+    trainer_host,
+)
 from proofs.workplace import Workplace
 
 OF_A_CHECKOUT = {
@@ -25,6 +36,7 @@ USAGE = (
     "usage: ./run prove cookbook|cookbook-rl|embeddings|recipes|snippets PATH [SDK]\n"
     f"       ./run prove {'|'.join(BY_THEMSELVES)}\n"
     "       ./run prove upgrade|gameday COMMIT\n"
+    f"       ./run prove gpu {'|'.join(gpu.SIZES)}\n"
     "COMMIT is the release before. "
     "PATH is a checkout of the official cookbook, SDK a version of the official SDK other than the one that pages name."
 )
@@ -37,6 +49,8 @@ def main(arguments: list[str]) -> int:
             return 0 if BY_THEMSELVES[name]() else 1
         case ["upgrade" | "gameday" as name, commit]:
             return 0 if gameday.prove(commit, everything=name == "gameday") else 1
+        case ["gpu", size] if size in gpu.SIZES:
+            return 0 if gpu.prove(size) else 1
         case [name, path, *sdk] if _is_right(name, sdk) and (Path(path) / "training" / "pyproject.toml").is_file():
             return 0 if OF_A_CHECKOUT[name](Path(path), *sdk) else 1
         case [name, path, *sdk] if _is_right(name, sdk):
