@@ -21,7 +21,7 @@ import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import connections
-from django.db.models import F
+from django.db.models import BigIntegerField, F, QuerySet, TextField
 from django.utils import timezone
 
 from accounts.actors import Actor, key_actor, require, right_to_control
@@ -42,6 +42,7 @@ from launches.models import Attempt
 from launches.other_versions import waiting_for_a_yes
 from launches.tokens import takes_own_token, token_of
 from launches.validation_runs import is_validation_run
+from lists.prepared import Given, Prepared
 from queues.bulkheads import Bulkhead, Crowded
 from wire.errors import NotFound, PermissionDenied
 from wire.names import job_name
@@ -156,13 +157,7 @@ def _attempt_for(secret: str, account: str, job: str, origin: Origin) -> Attempt
     job could seem to be over.
     """
     key = authenticated(secret, origin, job=job)
-    attempt = (
-        Attempt.objects.select_related("launch__account", "launch__connection")
-        .defer("log_tail")
-        .filter(launch__account=key.account, launch__account__account_id=account, launch__job_id=job)
-        .filter(launch__deleted_at=None, number=F("launch__attempt_count"))
-        .first()
-    )
+    attempt = _NEWEST.first(owner=key.account.pk, account=account, job=job)
     if attempt is None:
         raise no_such_job(account, job)
     launch, actor = attempt.launch, key_actor(key)
@@ -173,6 +168,23 @@ def _attempt_for(secret: str, account: str, job: str, origin: Origin) -> Attempt
             f"{launch.name} measures a version for its validation, which alone drives it. Launch a validated version.",
         )
     return attempt
+
+
+def _newest() -> QuerySet[Attempt, Attempt]:
+    return (
+        Attempt.objects.select_related("launch__account", "launch__connection")
+        .defer("log_tail")
+        .filter(
+            launch__account=Given("owner", BigIntegerField()),
+            launch__account__account_id=Given("account", TextField()),
+            launch__job_id=Given("job", TextField()),
+            launch__deleted_at=None,
+            number=F("launch__attempt_count"),
+        )
+    )
+
+
+_NEWEST = Prepared(_newest)
 
 
 def authenticated(secret: str, origin: Origin, *, job: str = "") -> ApiKey:
