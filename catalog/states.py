@@ -20,6 +20,7 @@ booleans `validated` and `public`:
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -43,6 +44,11 @@ LEGAL_MOVES: dict[VersionState, frozenset[VersionState]] = {
 def may_move(current: VersionState, new: VersionState) -> bool:
     """Whether a version may go from one state to the other."""
     return new in LEGAL_MOVES[current]
+
+
+def is_offered(state: str, withdrawn_at: datetime | None) -> bool:
+    """Whether a version may be used: validated and not withdrawn. On the wire that is `validated`."""
+    return state == VersionState.VALIDATED and withdrawn_at is None
 
 
 class SyncOutcome(StrEnum):

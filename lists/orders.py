@@ -107,7 +107,7 @@ def behind(rows: QuerySet[Found], order: Order, row: Found) -> QuerySet[Found]:
 
 def count_up_to(rows: QuerySet[Any, Any], most: int) -> int:
     """How many rows there are, counted up to one more than `most`."""
-    return rows.order_by()[: most + 1].count()
+    return rows.order_by().values("pk")[: most + 1].count()
 
 
 def few_by_key(rows: QuerySet[Any, Any], wanted: Q) -> Q:

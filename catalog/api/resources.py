@@ -13,6 +13,7 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from api.fields import Int64Field, WholeField
+from catalog.api.listed import ListedVersion
 from catalog.enums import Architecture, ShapeKind
 from catalog.fields.narrowing import changes_of
 from catalog.fields.snapshot_fields import FIELDS_OF, SCHEME_FIELDS, SnapshotField, ValueKind
@@ -82,7 +83,7 @@ class TrainingShapeSerializer(serializers.Serializer[ShapeVersion]):
         """With all of the table of what a shape owns."""
         return in_order({field.wire: _input(field) for field in _OWNED[self.kind]} | super().get_fields(), _FIRST)
 
-    def to_representation(self, version: ShapeVersion) -> dict[str, Any]:
+    def to_representation(self, version: ShapeVersion | ListedVersion) -> dict[str, Any]:
         """The version's snapshot, with the times of its shape and of itself."""
         return (
             snapshot_json(version.frozen_snapshot)
@@ -115,7 +116,7 @@ class ShapeVersionSerializer(serializers.Serializer[ShapeVersion]):
     public = serializers.BooleanField(required=False)
     latestValidated = serializers.BooleanField(read_only=True)
 
-    def to_representation(self, version: ShapeVersion) -> dict[str, Any]:
+    def to_representation(self, version: ShapeVersion | ListedVersion) -> dict[str, Any]:
         """Withdrawn versions are not validated on the wire."""
         return {
             "name": version.name,
@@ -216,7 +217,7 @@ class DeploymentShapeVersionSerializer(ShapeVersionSerializer):
     baseModel = serializers.CharField(read_only=True)
     deploymentImageTag = serializers.CharField(read_only=True)
 
-    def to_representation(self, version: ShapeVersion) -> dict[str, Any]:
+    def to_representation(self, version: ShapeVersion | ListedVersion) -> dict[str, Any]:
         """Its facts, or of a training shape's version those of the one that it links."""
         snapshot = version.frozen_snapshot
         told = {"baseModel": snapshot.base_model, "deploymentImageTag": snapshot.deployment_image_tag or ""}
@@ -231,9 +232,9 @@ def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
     return {name: value for name, write in writers.items() if (value := write(snapshot)) or name not in later}
 
 
-def _narrowed(version: ShapeVersion) -> dict[str, Any]:
-    """What its launch fields narrow, where they do; lists, whose rows have not read that, leave it out."""
-    if "launch_fields" in version.get_deferred_fields() or version.trainer_mode is None:
+def _narrowed(version: ShapeVersion | ListedVersion) -> dict[str, Any]:
+    """What its launch fields narrow, where they do; lists, which have not read that, leave it out."""
+    if isinstance(version, ListedVersion) or version.trainer_mode is None:
         return {}
     changes = changes_of(version.frozen_snapshot.trainer_mode, version.fields_edition, version.fields)
     return {"launchFields": changes} if changes else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db.models import Case, Q, QuerySet, When
 from django.http import HttpResponse
@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from api.listing import answer_list
 from api.schema import answers_list, answers_one
 from api.views import WILDCARD, ResourceView
+from catalog.api.listed import COLUMNS
 from catalog.api.lists import (
     DEPLOYMENT_SHAPES,
     DEPLOYMENT_VERSIONS,
@@ -39,12 +40,6 @@ from wire.names import LATEST, is_id, is_version_id, model_name, shape_name, ver
 SHAPE_LISTS = {ShapeKind.TRAINING: SHAPES, ShapeKind.DEPLOYMENT: DEPLOYMENT_SHAPES}
 VERSION_LISTS = {ShapeKind.TRAINING: VERSIONS, ShapeKind.DEPLOYMENT: DEPLOYMENT_VERSIONS}
 _RELATED = ("shape__account", "shape__base_model__account")
-_LISTED = (
-    *("snapshot", "version_id", "created_at", "updated_at", "state", "is_public", "is_latest_validated"),
-    *("withdrawn_at", "max_context", "shape__shape_id", "shape__kind", "shape__created_at"),
-    "shape__account__account_id",
-)
-"""What lists of versions answer and are ordered by; launch fields alone are as much again."""
 
 
 def shown(view: ResourceView) -> Q:
@@ -96,9 +91,10 @@ class ShapeResourceView(ResourceView):
         return found
 
 
-def _as_listed(rows: QuerySet[ShapeVersion]) -> QuerySet[ShapeVersion]:
+def _as_listed(rows: QuerySet[ShapeVersion]) -> QuerySet[Any]:
     """The rows with what their list needs of them, and no more."""
-    return rows.select_related(None).select_related("shape__account").only(*_LISTED)
+    read: QuerySet[Any] = rows.select_related(None).values(*COLUMNS)
+    return read
 
 
 def _within(account: str, shape: str) -> Q:
@@ -130,7 +126,7 @@ class TrainingShapesView(KeptListView):
     def get(self, request: Request, account: str) -> HttpResponse:  # noqa: ARG002
         """List the shapes of an account, or (`-`) of all."""
 
-        def rows() -> QuerySet[ShapeVersion]:
+        def rows() -> QuerySet[Any]:
             return _as_listed(listed(self.mine, self.kind).filter(_within(account, WILDCARD)))
 
         return answer_list(self, rows, SHAPE_LISTS[self.kind], revision=self.revision)
@@ -154,7 +150,7 @@ class ShapeVersionsView(KeptListView):
         if WILDCARD not in (account, shape):
             self.find_shape(account, shape)
 
-        def rows() -> QuerySet[ShapeVersion]:
+        def rows() -> QuerySet[Any]:
             return _as_listed(self.versions_in(account, shape))
 
         return answer_list(self, rows, VERSION_LISTS[self.kind], revision=self.revision)

@@ -18,7 +18,7 @@ from catalog.enums import ARCHITECTURE_LABELS, NO_GPU, UNSPECIFIED, IdSource, Sh
 from catalog.fields.launch_fields import LaunchField, refuse_edition
 from catalog.fields.narrowing import renewed
 from catalog.fields.snapshots import Snapshot
-from catalog.states import VersionState
+from catalog.states import VersionState, is_offered
 from wire import names
 from wire.errors import FailedPrecondition
 
@@ -251,8 +251,8 @@ class ShapeVersion(models.Model):
 
     @property
     def is_offered(self) -> bool:
-        """Whether it may be used: validated and not withdrawn. On the wire that is `validated`."""
-        return self.state == VersionState.VALIDATED and self.withdrawn_at is None
+        """Whether it may be used."""
+        return is_offered(self.state, self.withdrawn_at)
 
     @property
     def is_launchable(self) -> bool:
