@@ -36,7 +36,8 @@ def main(arguments: list[str]) -> int:
         HF_HUB_DISABLE_TELEMETRY="1",
         HF_HUB_DISABLE_UPDATE_CHECK="1",
     )
-    from trainer.hub import HubError, Repository, bring  # noqa: PLC0415
+    from trainer.hub.bring import bring  # noqa: PLC0415
+    from trainer.hub.listing import HubError, Repository  # noqa: PLC0415
 
     repository = Repository(config["endpoint"], config["repository"], config["revision"], token)
     try:

@@ -18,7 +18,9 @@ from fake_hub import COMMIT, FakeHub, running_hub
 from processes import wait_until
 from starting import ROOT
 
-from trainer.hub import CHUNK, HubError, Repository, bring
+from trainer.hub.bring import bring
+from trainer.hub.folder import CHUNK
+from trainer.hub.listing import HubError, Repository
 
 FILES = {
     "config.json": b'{"model_type": "qwen3"}',
@@ -184,7 +186,7 @@ def test_a_hub_that_does_not_answer_is_asked_again(tmp_path: Path) -> None:
 def test_a_hub_that_takes_a_question_and_says_nothing_is_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.hub.SILENCE_S", 0.2)
+    monkeypatch.setattr("trainer.hub.client.SILENCE_S", 0.2)
     with (
         running_hub(FakeHub(dict(FILES)), mute=True) as hub,
         pytest.raises(HubError, match=r"could not be reached, asked 2 times: .*timed out"),
