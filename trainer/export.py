@@ -21,8 +21,8 @@ from transformers import AutoModelForCausalLM
 
 from trainer.adapters import ADAPTER_WEIGHTS, Adapter
 from trainer.errors import OperationError
+from trainer.facts import base_facts
 from trainer.memory import is_out_of_memory
-from trainer.models import base_facts
 from trainer.ranks.files import tensors_of, write_model_files
 from trainer.ranks.group import ALONE, Group
 

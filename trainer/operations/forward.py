@@ -13,9 +13,9 @@ from torch import Tensor
 
 from trainer.config import FORWARD_ONLY
 from trainer.errors import OperationError
+from trainer.held import HeldModel
 from trainer.logprobs import chosen_logprobs, halves, target_logprobs
 from trainer.losses import is_loss_token, token_losses
-from trainer.models import HeldModel
 from trainer.operations.hidden import attention_of, hidden_states, inside, own_places, padded
 from trainer.operations.parts import Parts
 from trainer.operations.totals import Totals, accumulate, record_forward, why_frozen

@@ -14,7 +14,7 @@ from trainer.adapters import ADAPTER_CONFIG, ENDS, Adapter, read_adapter
 from trainer.config import TrainerConfig
 from trainer.errors import OperationError
 from trainer.fields import shown
-from trainer.models import HeldModel
+from trainer.held import HeldModel
 from trainer.operations.parts import Parts
 from trainer.wire import LoadAdapter
 

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from trainer.errors import OperationError
+from trainer.held import Accumulated, HeldModel
 from trainer.losses import gradient_divisor
 from trainer.metrics import StepRecord
-from trainer.models import Accumulated, HeldModel
 from trainer.operations.memory_use import note_memory
 from trainer.operations.parts import Parts
 from trainer.operations.totals import shown_loss

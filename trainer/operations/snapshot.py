@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from trainer.export import adapter_of, precision_name, write_adapter_files, write_whole
-from trainer.models import HeldModel
+from trainer.held import HeldModel
 from trainer.operations.parts import Parts
 from trainer.ranks.files import tensors_of, write_parts
 from trainer.ranks.group import Group

@@ -6,8 +6,8 @@ import logging
 from dataclasses import dataclass
 
 from trainer.config import FORWARD_ONLY
+from trainer.held import HeldModel
 from trainer.metrics import StepRecord
-from trainer.models import HeldModel
 from trainer.operations.memory_use import note_memory
 from trainer.operations.parts import Parts
 

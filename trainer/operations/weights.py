@@ -25,9 +25,9 @@ from trainer.adapters import read_adapter
 from trainer.checkpoints import CheckpointInfo, Checkpoints
 from trainer.errors import OperationError
 from trainer.export import write_adapter, write_merged, write_model
+from trainer.held import HeldModel
 from trainer.memory import available_bytes, size_of
 from trainer.metrics import process_peak_bytes
-from trainer.models import HeldModel
 from trainer.operations.parts import Parts
 from trainer.operations.shortage import told_shortage
 from trainer.operations.snapshot import (
