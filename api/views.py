@@ -177,17 +177,20 @@ def _refuse_unknown(request: Request, known: Collection[str]) -> None:
 
 
 def _unknown(data: dict[str, Any], reader: Any, prefix: str) -> list[Violation]:
-    offered = [name for name, field in reader.fields.items() if getattr(field, "offered", True)]
-    remedy = f"Use {', '.join(offered)}" if offered else "Leave it out"
-    sentence = f"There is no such field. {remedy}."
     found = []
     for name, value in data.items():
         field = reader.fields.get(name)
         if field is None:
-            found.append(Violation(sendable(f"{prefix}{name}")[:80], sentence))
+            found.append(Violation(sendable(f"{prefix}{name}")[:80], _no_such_field(reader)))
         elif isinstance(value, dict) and hasattr(field, "fields"):
             found += _unknown(value, field, f"{prefix}{name}.")
     return found
+
+
+def _no_such_field(reader: Any) -> str:
+    offered = [name for name, field in reader.fields.items() if getattr(field, "offered", True)]
+    remedy = f"Use {', '.join(offered)}" if offered else "Leave it out"
+    return f"There is no such field. {remedy}."
 
 
 def _wrong(errors: Any, field: Any, given: Any, prefix: str) -> list[Violation]:

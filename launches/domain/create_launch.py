@@ -146,9 +146,10 @@ def _permit(actor: Actor, version: ShapeVersion, validation_run: ValidationRun |
 
 
 def _hold(actor: Actor, launch: Launch, validation_run: ValidationRun | None, as_latest: bool) -> ShapeVersion:
-    """The version as it is now; nobody can change or delete it, or close the connection, before the launch is written.
+    """The version as it is now, without what never changes. Until the launch is written it stays so, and stays there.
 
-    Errors: as above; `AlreadyExists` where the connection runs an adopted launch under the name of this one.
+    The connection stays open as long. Errors: as above; `AlreadyExists` where it runs an adopted launch under the name
+    of this one.
     """
     version, account = launch.shape_version, launch.account
     found = _HELD.first(
@@ -178,7 +179,7 @@ def _held() -> QuerySet[ShapeVersion, Any]:
         adopted_account=Given("account", TextField()),
         adopted_job=Given("job", TextField()),
     ).exclude(adopted_job="")
-    held = ShapeVersion.objects.select_for_update(no_key=True, of=("self",))
+    held = ShapeVersion.objects.select_for_update(no_key=True, of=("self",)).defer("snapshot", "launch_fields", "note")
     held = held.annotate(is_taken=Exists(adopted), has_open_connection=stays_open(connection))
     return held.filter(pk=Given("version", BigIntegerField()))
 
@@ -186,14 +187,14 @@ def _held() -> QuerySet[ShapeVersion, Any]:
 _HELD: Prepared[Any] = Prepared(_held)
 
 
-def _hold_base(launch: Launch, version: ShapeVersion) -> None:
+def _hold_base(launch: Launch) -> None:
     """Where it starts from models that people made, nobody deletes one before the launch is written.
 
     Errors: `FailedPrecondition` where somebody just did.
     """
     spec = TrainerSpec.from_json(launch.spec)
     base = spec.base_model
-    is_known = base == version.frozen_snapshot.base_model or find_model([launch.account_id], base)
+    is_known = base == launch.shape_version.frozen_snapshot.base_model or find_model([launch.account_id], base)
     for name in filter(None, ("" if is_known else base, spec.adapter)):
         _, model_id = parse_model_name(name) or ("", "")
         held = TrainedModel.objects.select_for_update(no_key=True).filter(account=launch.account, model_id=model_id)
@@ -260,7 +261,7 @@ def _write(
     beside: Callable[[Launch], None] | None,
 ) -> Launch:
     version = _hold(actor, launch, validation_run, as_latest)
-    _hold_base(launch, version)
+    _hold_base(launch)
     events = next_events(launch, [TimelineLine("state", "Accepted", {"state": launch.state})], actor=actor)
     if version.deprecated_at is not None:
         warning = TimelineLine("warning", _deprecation(version, launch.account))

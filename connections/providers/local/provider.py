@@ -116,7 +116,7 @@ class LocalProvider:
             users=self._users,
             turn=self._queue.turn,
             faults=_faults,
-            package=self.trainer_package.parent / "sampler",
+            package=self._sampler_package,
             environment=self.environment,
             gpus=self._gpus,
             limits=self.limits,
@@ -145,6 +145,10 @@ class LocalProvider:
         )
 
     @property
+    def _sampler_package(self) -> Path:
+        return self.trainer_package.parent / "sampler"
+
+    @property
     def _models(self) -> capability.ModelPlaces:
         addresses = {model: HubAddress.read(address) for model, address in self.hub.items()}
         hub = HubModels(self.root, addresses, self.hub_token)
@@ -159,7 +163,7 @@ class LocalProvider:
             looks_before_lost=1,
             merges=True,
             brings_models=True,
-            runs_samplers=self.samplers.package.is_dir(),
+            runs_samplers=self._sampler_package.is_dir(),
             trainer_slots=self.slots,
             sampler_slots=self.sampler_slots,
         )
