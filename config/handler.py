@@ -22,6 +22,7 @@ from django.http import FileResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
+from queues.afterwards import Call, awaiting_answer, do_all
 from queues.bulkheads import computing
 
 Message = MutableMapping[str, Any]
@@ -68,9 +69,8 @@ class OneThreadHandler(ASGIHandler):
             body = await self.read_body(receive)
         except RequestAborted:
             return
-        response = await sync_to_async(self._respond)(scope, body)
+        response = await self._answer(scope, body, send)
         if not response.streaming:
-            await self.send_response(response, send)
             return
         sending = asyncio.ensure_future(self.send_response(response, send))
         leaving = asyncio.ensure_future(self.listen_for_disconnect(receive))
@@ -83,6 +83,20 @@ class OneThreadHandler(ASGIHandler):
             leaving.cancel()
             await asyncio.gather(sending, leaving, return_exceptions=True)
             await sync_to_async(response.close)()
+
+    async def _answer(self, scope: Message, body: IO[bytes], send: Send) -> HttpResponseBase:
+        """The answer, sent unless it streams; and what comes right after it, also where the caller gave up."""
+        response, calls = None, list[Call]()
+        awaiting_answer.set(calls)
+        try:
+            response = await sync_to_async(self._respond)(scope, body)
+            if not response.streaming:
+                await self.send_response(response, send)
+            return response
+        finally:
+            awaiting_answer.set(None)
+            if calls or response is None:  # in the one thread, and so behind what still makes the answer
+                await sync_to_async(do_all)(calls)
 
     def _respond(self, scope: Message, body: IO[bytes]) -> HttpResponseBase:
         """The answer. One that is there as a whole is closed, and with it what its request held."""

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
+from queues.afterwards import after_answer
 from queues.broker import broker
 from queues.leases import Row, overdue
 
@@ -48,8 +49,8 @@ def hint_overdue(task: str, rows: QuerySet[Row], *, most: int) -> int:
 
 
 def hint_on_commit(task: str, row: int) -> None:
-    """Send the task once the transaction is committed, so that the worker finds the row.
+    """Send the task once the transaction is committed, so that the worker finds the row, and the request answered.
 
     Where pages are woken, too, do that first: it does not wait as long for a broker that hangs.
     """
-    transaction.on_commit(lambda: hint(task, row))
+    transaction.on_commit(lambda: after_answer(lambda: hint(task, row)))

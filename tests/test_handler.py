@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import path
 
 from config.handler import OneThreadHandler
+from queues.afterwards import after_answer
 
 Message = MutableMapping[str, Any]
 seen: list[tuple[str, int]] = []
@@ -40,7 +41,13 @@ def endless(_request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(chunks())
 
 
-urlpatterns = [path("whole", whole), path("endless", endless)]
+def telling(_request: HttpRequest) -> HttpResponse:
+    after_answer(lambda: _see("told"))
+    after_answer(lambda: _see("told, too"))
+    return whole(_request)
+
+
+urlpatterns = [path("whole", whole), path("endless", endless), path("telling", telling)]
 
 
 @pytest.fixture
@@ -101,6 +108,41 @@ def test_all_of_a_request_is_done_in_one_thread_which_serves_the_next_one(handle
 def test_what_a_request_held_is_given_back_before_its_answer_is_sent(handler: OneThreadHandler) -> None:
     asyncio.run(_ask(handler, "/whole"))
     assert [what for what, _ in seen] == ["began", "view", "finished", "sent", "sent"]
+
+
+def test_what_nobody_waits_for_comes_right_after_the_answer(handler: OneThreadHandler) -> None:
+    asyncio.run(_ask(handler, "/telling"))
+    assert [what for what, _ in seen] == ["began", "view", "finished", "sent", "sent", "told", "told, too"]
+    assert len({thread for what, thread in seen if what != "sent"}) == 1
+    after_answer(lambda: _see("told at once"))
+    assert seen[-1][0] == "told at once"
+
+
+def test_what_comes_after_an_answer_comes_also_where_nobody_waits_for_that(handler: OneThreadHandler) -> None:
+    goes_on = threading.Event()
+
+    def slow(request: HttpRequest) -> HttpResponse:
+        _see("slow")
+        assert goes_on.wait(60)
+        return telling(request)
+
+    async def give_up() -> None:
+        asking = asyncio.ensure_future(_ask(handler, "/slow"))
+        async with asyncio.timeout(60):
+            while ("slow") not in [what for what, _ in seen]:
+                await asyncio.sleep(0.01)
+        asking.cancel()
+        await asyncio.sleep(0)
+        goes_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    urlpatterns.append(path("slow", slow))
+    try:
+        asyncio.run(give_up())
+    finally:
+        urlpatterns.pop()
+    assert [what for what, _ in seen][-2:] == ["told", "told, too"]
 
 
 def test_two_at_once_have_a_thread_each(handler: OneThreadHandler) -> None:

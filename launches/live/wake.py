@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import transaction
 
 from launches.models import Launch
+from queues.afterwards import after_answer
 from queues.broker import broker
 
 CHANNEL_PREFIX = "slipway:wake:"
@@ -34,14 +35,14 @@ def _channels() -> redis.Redis:
 
 
 def wake(launch: Launch) -> None:
-    """Once the transaction is committed, publish that the launch changed."""
+    """Once the transaction is committed and the request answered, publish that the launch changed."""
     wake_pages(launch.account_id, launch.uid, sequence=launch.last_event, state=launch.state)
 
 
 def wake_pages(account_pk: int, uid: uuid.UUID, **standing: object) -> None:
     """The same of anything that has a page, and an id of its own that the page names as its launch."""
     message = json.dumps({"launch": str(uid), **standing})
-    transaction.on_commit(lambda: _publish(channel(account_pk), message))
+    transaction.on_commit(lambda: after_answer(lambda: _publish(channel(account_pk), message)))
 
 
 def _publish(to: str, message: str) -> None:
