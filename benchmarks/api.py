@@ -1,14 +1,16 @@
 """What the API costs at 100,000 shapes and versions: lists beside their bare SQL, creating a job beside Celery.
 
-SQL      the rows of the page alone, on a connection that is open; the API adds the key, the count and the JSON. Its
-         caller is the standard library's, as httpx takes as long for an answer as some of these SQL
+SQL      the rows of the page alone, on a connection that is open; the API adds the key, the count and the JSON
 first    the same where something of the catalog was written just before, so that no answer was kept
 queries  what one such request asks the database
 Celery   sending the pulse task until the worker has done it; the worker is the one that submits jobs
+
+The API's caller is the standard library's, as httpx takes as long for an answer as some of these SQL.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import time
@@ -67,15 +69,17 @@ def main() -> None:
     client = httpx.Client(base_url=BASE_URL, headers={"X-Api-Key": make_api_key("bench api")}, timeout=30)
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as database:
         fill_shapes(database)
-        _compare_lists(client, database)
-        _compare_jobs(client, database)
+        caller = HTTPConnection(urlsplit(BASE_URL).netloc, timeout=30)
+        key = {"X-Api-Key": client.headers["X-Api-Key"], "Accept-Encoding": "gzip"}
+        _compare_lists(client, caller, key, database)
+        _compare_jobs(client, caller, key, database)
 
 
-def _compare_lists(client: httpx.Client, database: psycopg.Connection) -> None:
+def _compare_lists(
+    client: httpx.Client, caller: HTTPConnection, key: dict[str, str], database: psycopg.Connection
+) -> None:
     heads = f"{'list':34}{'ms':>8}{'SQL ms':>9}{'ratio':>8}{'queries':>9}{'first ms':>10}{'ratio':>8}"
     print(f"\nlists at {ROWS:,} versions\n{heads}")
-    caller = HTTPConnection(urlsplit(BASE_URL).netloc, timeout=30)
-    key = {"X-Api-Key": client.headers["X-Api-Key"], "Accept-Encoding": "gzip"}
     for name, (path, rows) in LISTS.items():
         took, least = interleaved([partial(_get, caller, path, key), partial(_fetch, database, rows)], ROUNDS)
         asked = partial(_call, "get", path, client)
@@ -99,6 +103,16 @@ def _first_answers(ask: Callable[[], None], database: psycopg.Connection, rows: 
 
 def _get(caller: HTTPConnection, path: str, key: dict[str, str]) -> None:
     caller.request("GET", quote(path, safe="/?=&"), headers=key)
+    _read(caller, path)
+
+
+def _create(caller: HTTPConnection, key: dict[str, str], name: str) -> None:
+    path = f"{JOBS_PATH}?rlorTrainerJobId={name}&trainingShape={SHAPE}"
+    caller.request("POST", path, json.dumps(BODY), key | {"Content-Type": "application/json"})
+    _read(caller, path)
+
+
+def _read(caller: HTTPConnection, path: str) -> None:
     with caller.getresponse() as answer:
         body = answer.read()
     if answer.status != httpx.codes.OK:
@@ -109,16 +123,19 @@ def _fetch(database: psycopg.Connection, query: LiteralString) -> None:
     database.execute(query).fetchall()
 
 
-def _compare_jobs(client: httpx.Client, database: psycopg.Connection) -> None:
+def _compare_jobs(
+    client: httpx.Client, caller: HTTPConnection, key: dict[str, str], database: psycopg.Connection
+) -> None:
     """Jobs that wait behind two that run, so that no trainer's start is measured with them."""
     for name in RUNNING:
-        _create(client, name)
+        _create(caller, key, name)
         _wait(partial(_is_ready, client, name), every=0.5)
+        caller.close()  # as the server does by itself with one on which nothing comes for so long; it opens anew
     answered, submitted, floors = [], [], []
     for number in range(JOBS):
         name = f"api-bench-{number}"
         start = time.perf_counter()
-        _create(client, name)
+        _create(caller, key, name)
         answered.append(time.perf_counter() - start)
         _wait(partial(_is_submitted, database, name))
         submitted.append(time.perf_counter() - start)
@@ -137,10 +154,6 @@ def _compare_jobs(client: httpx.Client, database: psycopg.Connection) -> None:
         note(Figure(f"API, job {name}", took, floor, queries=count))
     for name in (*RUNNING, "api-bench-counted"):
         client.delete(f"{JOBS_PATH}/{name}").raise_for_status()
-
-
-def _create(client: httpx.Client, name: str) -> None:
-    client.post(JOBS_PATH, params={"rlorTrainerJobId": name, "trainingShape": SHAPE}, json=BODY).raise_for_status()
 
 
 def _is_ready(client: httpx.Client, name: str) -> bool:
