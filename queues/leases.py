@@ -138,6 +138,15 @@ def take(row: Row, *, now: datetime) -> tuple[Row, Lease, bool]:
     return row, lease, abandoned
 
 
+def leave_unsynced() -> None:
+    """Let this transaction's commit not wait for the disk: a lease that a crash of the database loses is taken anew.
+
+    Whoever had it finds another token, as where it took too long. Nothing but leases may be written in it.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL synchronous_commit TO off")
+
+
 def backoff(failures: int) -> timedelta:
     """How long to wait after so many failures in a row: about 1 s, 2 s, 4 s ... up to a minute."""
     seconds = min(LONGEST_BACKOFF.total_seconds(), 2 ** min(failures - 1, 10))

@@ -32,6 +32,7 @@ def claim_attempt(attempt_pk: int, *, now: datetime, early: timedelta = leases.O
     attempt = _DUE.first(attempt=attempt_pk, now=now, by=now + early)
     if attempt is None:
         return None
+    leases.leave_unsynced()
     _, lease, _ = leases.take(attempt, now=now)
     return AttemptClaim(lease, now, attempt.launch, attempt)
 
