@@ -142,7 +142,7 @@ def test_one_that_takes_too_much_memory_is_ended_in_words(
     wait_for(lambda: left(provider) == [])
 
 
-def test_one_that_is_asked_to_end_does_and_says_what_it_said(
+def test_one_that_is_asked_to_end_does_and_goes_on_with_what_it_takes_of_what_is_said(
     provider: LocalProvider, submission: Callable[[str], RunSubmission]
 ) -> None:
     start(provider, submission("wait"))
@@ -158,10 +158,17 @@ def test_one_that_is_asked_to_end_does_and_says_what_it_said(
     provider.runs.stop(REFERENCE)
     assert ended(provider).state is AttemptState.CANCELLED
     assert "goes on at its first row" in provider.runs.logs(REFERENCE, 0).text
-    again = replace(submission("wait"), reference=replace(REFERENCE, attempt=2))
+    spec = _measuring(submission("wait"), provider.root.with_name("datasets"))
+    again = replace(submission("wait"), reference=replace(REFERENCE, attempt=2), spec=spec)
     start(provider, again)
     wait_for(lambda: provider.runs.progress(again.reference).message == "waiting")
     wait_for(lambda: 'goes on at {"step-4": 16}' in provider.runs.logs(again.reference, 0).text)  # by a pipe
+    wait_for(lambda: "waits" in provider.runs.logs(again.reference, 0).text)
+    log = provider.runs.logs(again.reference, 0).text
+    assert "Not taken by this recipe: seed, evaluation_split, evaluation_dataset" in log
+    assert "'warmup_ratio': 0.03" in log
+    (measured,) = (provider.root / "runs").rglob("measured.jsonl")  # whatever format it had
+    assert [turn["role"] for turn in json.loads(measured.read_text())["messages"]] == ["user", "assistant"]
     provider.runs.stop(again.reference)
     wait_for(lambda: provider.runs.observe(again.reference).state in FINAL)
     provider.runs.forget_data(REFERENCE)
@@ -177,22 +184,12 @@ def test_one_that_is_asked_to_end_does_and_says_what_it_said(
     assert not list((provider.root / "runs" / "jobs" / "team-a").glob("job-1/attempts/*"))
 
 
-def test_what_it_measures_has_a_format_of_its_own_and_what_it_does_not_take_is_said(
-    provider: LocalProvider, submission: Callable[[str], RunSubmission], tmp_path: Path
-) -> None:
-    given = submission("wait")
-    (tmp_path / "datasets" / "more").write_text('{"prompt": "hull?", "completion": "planked"}')
+def _measuring(given: RunSubmission, folder: Path) -> RunSpec:
+    """With a dataset to be measured on, and with parameters of which the recipe takes some."""
+    (folder / "more").write_text('{"prompt": "hull?", "completion": "planked"}')
     more = DatasetFile("accounts/team-a/datasets/more", "more", "0" * 64, "COMPLETION", 1)
     more_said: dict[str, str | int | float] = {"seed": 7, "schedule": "cosine", "warmup": 3, "evaluation_split": 5}
-    parameters = {**given.spec.parameters, **more_said}
-    start(provider, replace(given, spec=replace(given.spec, evaluation=more, parameters=parameters)))
-    wait_for(lambda: provider.runs.progress(REFERENCE).message == "waiting")
-    wait_for(lambda: "waits" in provider.runs.logs(REFERENCE, 0).text)
-    log = provider.runs.logs(REFERENCE, 0).text
-    assert "Not taken by this recipe: seed, evaluation_split, evaluation_dataset" in log
-    assert "'warmup_ratio': 0.03" in log
-    (measured,) = (provider.root / "runs").rglob("measured.jsonl")
-    assert [turn["role"] for turn in json.loads(measured.read_text())["messages"]] == ["user", "assistant"]
+    return replace(given.spec, evaluation=more, parameters={**given.spec.parameters, **more_said})
 
 
 @pytest.mark.parametrize(
