@@ -16,8 +16,8 @@ from launches.domain.sweep_launches import sweep_launches
 from launches.live.hints import ADVANCE, LOOK, OBSERVE, PURGE, RECONCILE, RUN
 from queues.hints import hint
 
-AHEAD = timedelta(seconds=0.9)
-"""By which a hinted look may come before it is due: so of what is looked at each second, 0.1 s after the last look."""
+AHEAD = timedelta(seconds=0.95)
+"""By which a hinted look may come before it is due: so of what is looked at each second, 0.05 s after the last look."""
 SOON = timedelta(seconds=5)
 """What is due later than that is left to the sweep: messages that wait in a worker come due in front of all others."""
 

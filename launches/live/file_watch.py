@@ -22,7 +22,7 @@ from queues.hints import hint
 TICK_SECONDS = 0.02
 TICK_SHARE = 0.1
 """Of one CPU, at most, for asking about files, however many there are: then it is asked less often."""
-REST_SECONDS = 0.1
+REST_SECONDS = 0.05
 """From one look at an attempt to the next one, at least: a trainer may write all the time."""
 LOOKS_SHARE = 0.25
 """Of one CPU, at most, for looks that were hinted here."""
