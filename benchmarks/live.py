@@ -13,9 +13,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from urllib.parse import urlsplit
 
 import httpx
@@ -30,6 +31,8 @@ WATCHERS = 3_000
 EVENTS = "/events?account=local"
 SHAPE = "/shapes/local/tiny-qwen3-2k-lora/launch"
 LONGEST_SECONDS = 420
+GAP_SECONDS = 0.05
+"""The least rest of the page between two fetches, as `launch-stream.js` has it."""
 GOAL_SECONDS, GOAL_BYTES = 0.3, 150_000_000
 
 
@@ -86,41 +89,55 @@ def _watchers(session: str) -> Iterator[None]:
 
 async def _watch(path: str, cookies: dict[str, str]) -> dict[int, float]:
     """When each record was first seen by the page, until the launch is over."""
+    seen: dict[int, float] = {}
     async with httpx.AsyncClient(base_url=BASE_URL, cookies=cookies, timeout=None) as client:
-        wakes = asyncio.Event()
-        stream = asyncio.create_task(_stream(client, path.rsplit("/", 1)[1], wakes))
+        wakes = asyncio.Event(), asyncio.Event()
+        beside = (
+            asyncio.create_task(_stream(client, path.rsplit("/", 1)[1], wakes)),
+            asyncio.create_task(_refetch(wakes[1], partial(_records, client, path, seen))),
+        )
         try:
-            return await asyncio.wait_for(_page(client, path, wakes), LONGEST_SECONDS)
+            await asyncio.wait_for(_refetch(wakes[0], partial(_is_over, client, path)), LONGEST_SECONDS)
+            await _records(client, path, seen)
         finally:
-            stream.cancel()
-            await asyncio.gather(stream, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+    return seen
 
 
-async def _stream(client: httpx.AsyncClient, launch: str, wakes: asyncio.Event) -> None:
+async def _stream(client: httpx.AsyncClient, launch: str, wakes: Iterable[asyncio.Event]) -> None:
     """As the script of a launch's page asks for it."""
     async with client.stream("GET", f"{EVENTS}&launch={launch}") as response:
         response.raise_for_status()
         async for line in response.aiter_lines():
             if line.startswith("event:"):
-                wakes.set()
+                for wake in wakes:
+                    wake.set()
 
 
-async def _page(client: httpx.AsyncClient, path: str, wakes: asyncio.Event) -> dict[int, float]:
-    seen: dict[int, float] = {}
-    over = False
-    while not over:
-        await wakes.wait()
-        wakes.clear()
-        panel, _ = await asyncio.gather(client.get(f"{path}/panel"), _records(client, path, seen))
-        over = any(f'data-state="{state}"' in panel.text for state in ("COMPLETED", "FAILED", "CANCELLED", "LOST"))
-    return seen
+async def _refetch(wake: asyncio.Event, fetch: Callable[[], Awaitable[bool]]) -> None:
+    """As that script paces what it refetches, each by itself, until `fetch` says that it was the last time."""
+    while True:
+        await wake.wait()
+        wake.clear()
+        began = time.monotonic()
+        if await fetch():
+            return
+        await asyncio.sleep(max(GAP_SECONDS, time.monotonic() - began))
 
 
-async def _records(client: httpx.AsyncClient, path: str, seen: dict[int, float]) -> None:
+async def _is_over(client: httpx.AsyncClient, path: str) -> bool:
+    panel = (await client.get(f"{path}/panel")).text
+    return any(f'data-state="{state}"' in panel for state in ("COMPLETED", "FAILED", "CANCELLED", "LOST"))
+
+
+async def _records(client: httpx.AsyncClient, path: str, seen: dict[int, float]) -> bool:
     answer = (await client.get(f"{path}/metrics", params={"after": f"1.{max(seen, default=0)}"})).json()
     now = time.time()
     for record in answer["records"]:
         seen.setdefault(record["number"], now)
+    return False
 
 
 def _facts(path: str) -> dict[int, float]:

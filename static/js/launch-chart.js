@@ -213,7 +213,7 @@ function curves() {
 document.addEventListener('click', (event) => {
   if (event.target.closest?.('[data-zoom-reset]')) for (const one of curves()) one.showAll()
 })
-document.addEventListener('slipway:refresh', (event) => { for (const one of curves()) event.detail.until(one.update()) })
+document.addEventListener('slipway:refresh', (event) => { for (const one of curves()) event.detail.refetch(one.id, async () => one.box && one.update()) })
 document.addEventListener('slipway:theme', () => { for (const one of curves()) one.draw() })
 document.addEventListener('htmx:load', () => { for (const one of curves()) if (one.shown !== one.box) one.update().catch(() => {}) })
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { for (const one of curves()) one.draw() })

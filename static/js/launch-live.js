@@ -49,5 +49,5 @@ async function updateAndTell() {
   }
 }
 
-document.addEventListener('slipway:refresh', (event) => event.detail.until(updateAndTell()))
+document.addEventListener('slipway:refresh', (event) => event.detail.refetch('panel', updateAndTell))
 toEnd(log())

@@ -1,6 +1,7 @@
-// Tells the page when to refetch, by an event `slipway:refresh` on the document. Whoever hears it gives its work to
-// `event.detail.until(promise)`; the next one comes when all that work is done, after a rest of GAP at least and of twice
-// what the work took, so that a server with much to do is asked less often; and once more if something changed meanwhile.
+// Tells the page when to refetch, by an event `slipway:refresh` on the document. Whoever hears it names what it refetches
+// and gives its work to `event.detail.refetch(name, work)`. What is quick waits for nothing that is slow: each is done again
+// after a rest of its own, of GAP at least and of what it took, so that a server with much to do is asked less often; and
+// once more if something changed meanwhile.
 //
 // One event stream serves the browser: the tab that holds a Web Lock opens it and passes what it hears to the others
 // over a BroadcastChannel. A hidden tab neither holds nor hears it, and refetches when it is seen again. While there is
@@ -8,33 +9,35 @@
 const source = document.querySelector('[data-stream]')
 const url = source.dataset.stream
 const launch = source.dataset.launch
-const GAP = 100
+const GAP = 50
 const POLL = 5_000
 const patience = 1000 * source.dataset.every
 
-let running = false
-let again = false
-let next = 0
+const paces = new Map() // of each work by its name
 let timer
 let healthy = false
 let gone = false
 
-async function refresh() {
-  if (document.hidden || gone) return
-  if (running) { again = true; return }
-  running = true
-  again = false
-  const wait = next - Date.now()
-  if (wait > 0) await new Promise((done) => setTimeout(done, wait))
-  const began = Date.now()
-  const work = []
-  document.dispatchEvent(new CustomEvent('slipway:refresh', { detail: { until: (promise) => work.push(promise) } }))
-  const results = await Promise.allSettled(work)
-  gone = results.some((result) => result.reason?.gone)
-  next = Date.now() + Math.min(POLL, Math.max(GAP, 2 * (Date.now() - began)))
-  running = false
+function refresh() {
+  if (!document.hidden && !gone) document.dispatchEvent(new CustomEvent('slipway:refresh', { detail: { refetch } }))
+}
+
+async function refetch(name, work) {
+  const pace = paces.get(name) ?? { next: 0 }
+  paces.set(name, pace)
+  pace.again = true
+  if (pace.running) return
+  pace.running = true
+  while (pace.again && !document.hidden && !gone) {
+    const wait = pace.next - Date.now()
+    if (wait > 0) await new Promise((done) => setTimeout(done, wait))
+    const began = Date.now()
+    pace.again = false
+    try { await work() } catch (error) { gone ||= Boolean(error?.gone) }
+    pace.next = Date.now() + Math.min(POLL, Math.max(GAP, Date.now() - began))
+  }
+  pace.running = false
   schedule()
-  if (again) refresh()
 }
 
 function schedule() {

@@ -57,7 +57,7 @@ def test_search_filters_and_sorting_keep_one_another(admin_page: Page, slipway_s
     expect_names(page, "listed short", "listed long")
     page.evaluate(
         "() => new Promise((done) => document.dispatchEvent(new CustomEvent('slipway:refresh',"
-        " { detail: { until: (work) => work.then(done) } })))"
+        " { detail: { refetch: (name, work) => work().then(done) } })))"
     )
     expect_names(page, "listed short", "listed long")
     page.go_back()
