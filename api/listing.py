@@ -95,6 +95,19 @@ class Listing:
     read: Callable[[Any], Any] = lambda row: row
     """Makes of a row what the serializer writes."""
 
+    @functools.cached_property
+    def comparable(self) -> Mapping[str, Filterable]:
+        """What a filter may compare; the text by itself, too, where that is searched for."""
+        if (search := self.search) is None:
+            return self.filters
+        text = Filterable(FilterField(FilterKind.TEXT), lambda _, value: search(str(value)))
+        return {**self.filters, FREE_TEXT: text}
+
+    @functools.cached_property
+    def comparable_fields(self) -> Mapping[str, FilterField]:
+        """They as fields."""
+        return {name: found.field for name, found in self.comparable.items()}
+
 
 def column(name: str, kind: FilterKind, choices: tuple[str, ...] = ()) -> Filterable:
     """A field that is a column as it stands."""
@@ -247,11 +260,9 @@ class _ReadFilter:
 
 def _read_filter(text: str, listing: Listing, *, suppose: bool = False) -> _ReadFilter:
     """What the text means, or may be supposed to. Errors: `InvalidArgument`."""
-    filters = dict(listing.filters)
-    if search := listing.search:
-        filters[FREE_TEXT] = Filterable(FilterField(FilterKind.TEXT), lambda _, value: search(str(value)))
+    filters = listing.comparable
     try:
-        comparisons = parse_filter(text, {name: found.field for name, found in filters.items()})
+        comparisons = parse_filter(text, listing.comparable_fields)
     except FilterError as error:
         raise invalid("filter", f"{error}.") from None
     supposed = [filters[c.field].supposed(c.operator, c.value) if suppose else None for c in comparisons]

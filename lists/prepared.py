@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
@@ -19,6 +19,7 @@ from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.models import BooleanField, Count, Field, QuerySet, Value
 from django.db.models.expressions import Combinable, Expression
 from django.db.models.lookups import Lookup
+from django.db.models.query import ValuesIterable
 from django.db.models.sql.compiler import SQLCompiler
 from psycopg import RawCursor, sql
 
@@ -73,13 +74,17 @@ def counted(rows: QuerySet[Any, Any]) -> QuerySet[Any, int]:
 
 @dataclass(frozen=True)
 class _Written(Generic[Row]):
-    """A query with its SQL, "" where nothing is to be asked, and how each of its columns is read."""
+    """A query with its SQL, "" where nothing is to be asked, and how each of its columns is read.
+
+    `names` are those of the columns where its rows are dictionaries; none where Django makes them.
+    """
 
     queryset: QuerySet[Any, Row]
     compiler: SQLCompiler
     text: str
     places: tuple[GivenPlace, ...]
     converters: dict[int, Any]
+    names: tuple[str, ...] = ()
 
 
 class Prepared(Generic[Row]):
@@ -98,7 +103,13 @@ class Prepared(Generic[Row]):
             return []
         values = tuple(given[place.name] for place in written.places)
         bound = copy.copy(written.compiler)
-        bound.connection = ServerBound(connections[written.queryset.db])  # type: ignore[assignment]  # this thread's
+        asked_on = ServerBound(connections[written.queryset.db])  # this thread's
+        bound.connection = asked_on  # type: ignore[assignment]
+        if written.names:
+            with asked_on.cursor() as cursor:
+                cursor.execute(written.text, values)
+                found = bound.apply_converters(cursor.fetchall(), written.converters)
+            return [cast(Row, dict(zip(written.names, row, strict=True))) for row in found]
         bound.as_sql = lambda *_args, **_kwargs: (written.text, values)  # type: ignore[method-assign]
         bound.get_converters = lambda _: written.converters  # type: ignore[method-assign, assignment]
         asked = written.queryset.all()
@@ -120,7 +131,8 @@ class Prepared(Generic[Row]):
         places = tuple(param for param in params if isinstance(param, GivenPlace))
         columns = [column for column, *_ in compiler.select[: compiler.col_count]]
         converters = compiler.get_converters(columns)
-        return _Written(queryset, compiler, _with_constants(text, params), places, converters)
+        names = tuple(queryset.query.selected or ()) if queryset._iterable_class is ValuesIterable else ()
+        return _Written(queryset, compiler, _with_constants(text, params), places, converters, names)
 
 
 class ServerBound:

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.db.models import BigIntegerField, F, TextField
 
-from accounts.models import Membership, User
+from accounts.models import AuditEntry, Membership, User
 from accounts.roles import Role
 from lists.prepared import Among, Given, Prepared, counted
 from tests.makers import make_account, make_member, make_user
@@ -40,6 +40,13 @@ def test_what_is_among_few_and_how_many_there_are() -> None:
         pks = [user.pk for user in chosen]
         assert names.rows(users=pks) == [user.username for user in chosen]
         assert number.rows(users=pks) == [len(chosen)]
+
+
+def test_rows_as_dictionaries_are_djangos_own() -> None:
+    entry = AuditEntry.objects.create(account=make_account(), actor_label="a", verb="v", target="t", after={"n": [1]})
+    shown = AuditEntry.objects.values("pk", "after", "account__account_id", whose=F("actor_label"))
+    found = Prepared(lambda: shown.filter(pk=Given("entry", BigIntegerField())))
+    assert found.rows(entry=entry.pk) == list(shown.filter(pk=entry.pk)) != []
 
 
 def test_what_is_asked_for_often_postgres_has_prepared_with_all_but_its_values() -> None:
