@@ -6,9 +6,9 @@ and a real validation, so that their pages show what was measured. `./run shots`
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +21,7 @@ from benchmarks.session import BASE_URL, set_up_django
 if TYPE_CHECKING:
     from benchmarks.sample_data import SampleData
 
+ROOT = Path(__file__).resolve().parent.parent
 WIDTHS = {1280: 860, 360: 740}
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
@@ -269,4 +270,6 @@ ACTS: dict[str, Callable[[Page], None]] = {
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent.parent / "var" / "shots")
+    parser = argparse.ArgumentParser(prog="./run shots", description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "var" / "shots")
+    main(parser.parse_args().folder)

@@ -63,7 +63,9 @@ def take_settings(command: str) -> None:
 
 
 def run(command: str, arguments: list[str]) -> int:
-    """Run the program against a Slipway of its own; returns its exit code."""
+    """Run the program against a Slipway of its own, or none where it is asked for help; returns its exit code."""
+    if not {"-h", "--help"}.isdisjoint(arguments):
+        return run_in_foreground([sys.executable, "-m", PROGRAMS[command], "--help"], env=os.environ, cwd=ROOT)
     if command == "prove" and arguments[:1] and arguments[0] in WITHOUT:
         take_settings(command)
         return run_in_foreground([sys.executable, "-m", PROGRAMS[command], *arguments], env=os.environ, cwd=ROOT)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from embedded import temporary
 from embedded.temporary import take_settings
 from proofs import cookbook, cookbook_rl, gameday
 from proofs.__main__ import main
@@ -15,7 +16,8 @@ from proofs.waits import waits_of
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["cookbook"], ["nothing", "/tmp"], ["snippets", "/tmp", "/tmp"], ["retention", "/tmp"]]
+    "arguments",
+    [[], ["cookbook"], ["nothing", "/tmp"], ["snippets", "/tmp", "/tmp"], ["retention", "/tmp"], ["gpu", "9B"]],
 )
 def test_a_wrong_call_is_told_the_right_one(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
@@ -25,6 +27,14 @@ def test_a_wrong_call_is_told_the_right_one(arguments: list[str], capsys: pytest
 def test_a_folder_that_is_no_cookbook_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["snippets", str(tmp_path), "1.2.9"]) == 2
     assert f"{tmp_path} is no checkout of the cookbook" in capsys.readouterr().err
+
+
+def test_who_asks_for_help_waits_for_no_slipway(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delattr(temporary, "slipway")
+    assert temporary.run("shots", ["--help"]) == 0
+    assert "usage: ./run shots" in capfd.readouterr().out
 
 
 def test_a_proof_has_room_for_two_samplers_whatever_its_caller_has(monkeypatch: pytest.MonkeyPatch) -> None:
