@@ -4,8 +4,8 @@ Python computes in one thread of a process at a time, so who wakes waits for eac
 loop, which answers everybody, and the API for every page that is being made. Where pages compute one after the other
 they wait for one, and the pages take no longer together.
 
-A turn is a courtesy and guards nothing: who has waited for a while goes on without one, as beside a page that waits for
-a disk.
+A turn is a courtesy and guards nothing: who has waited for a while goes on without one, and waits for none again, as
+beside a page that waits for a disk.
 """
 
 from __future__ import annotations
@@ -39,16 +39,19 @@ class ThreadTurn:
     def __init__(self, lock: threading.Lock, longest_wait: float) -> None:
         self._lock = lock
         self._longest_wait = longest_wait
-        self._is_held = False
+        self._waited_in_vain = False
+        self.is_held = False
 
     def take(self) -> None:
-        """Wait for it; not at all where it is held."""
-        self._is_held = self._is_held or self._lock.acquire(timeout=self._longest_wait)
+        """Wait for it, but not where it is held, nor once that was in vain."""
+        if not (self.is_held or self._waited_in_vain):
+            self.is_held = self._lock.acquire(timeout=self._longest_wait)
+            self._waited_in_vain = not self.is_held
 
     def give(self) -> None:
         """Let another thread go on, if this one has it."""
-        if self._is_held:
-            self._is_held = False
+        if self.is_held:
+            self.is_held = False
             self._lock.release()
 
 

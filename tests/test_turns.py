@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import Any
 
@@ -19,6 +20,7 @@ from config import load
 from config.handler import get_application
 from config.load import admitted
 from queues.bulkheads import step_aside
+from queues.turns import Turns, current_turn
 from tests.launches.gateway_parts import database_address
 
 PATIENCE = 60.0
@@ -157,3 +159,23 @@ def test_a_page_that_stands_aside_keeps_no_other_waiting() -> None:
 def test_a_page_that_waits_for_something_else_is_waited_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "LONGEST_WAIT_SECONDS", 0.01)
     through_the_front_door(lambda ask: answered_beside(ask, "/hold", "/compute", scene.may_end.set))
+
+
+def test_who_waited_in_vain_waits_for_no_turn_again() -> None:
+    turns = Turns(longest_wait=0.01)
+
+    def take_twice(let_end: Callable[[], None]) -> list[bool]:
+        with turns.taken():
+            turn = current_turn()
+            assert turn
+            was_held = turn.is_held
+            let_end()
+            turn.take()
+            return [was_held, turn.is_held]
+
+    with ThreadPoolExecutor(1) as thread:
+        with turns.taken():
+            mine = current_turn()
+            assert mine
+            assert thread.submit(take_twice, mine.give).result(PATIENCE) == [False, False]
+        assert thread.submit(take_twice, lambda: None).result(PATIENCE) == [True, True]
