@@ -21,8 +21,8 @@ from connections.providers.spec import TrainerMode, TrainerSpec
 from launches.domain.create_launch import check_launchable
 from launches.pages.facts import gpu_total
 from launches.resolve import resolve
-from launches.subjects import subject_of
-from tests.makers import make_account, make_member, make_shape, make_version, sign_in
+from launches.subjects import asked_subject, subject_of
+from tests.makers import make_account, make_member, make_shape, make_version, narrow_field, sign_in
 from wire.errors import FailedPrecondition, Violation
 
 LINK = "accounts/team-a/deploymentShapes/small-sampler/versions/abcd1234"
@@ -127,6 +127,11 @@ def test_deployment_replicas_need_a_shape_that_is_here_and_count_its_gpus() -> N
     none = resolve(subject_of(trains, account), {})
     assert isinstance(none, TrainerSpec)
     assert "deployment_gpus" not in none.as_json()
+    assert asked_subject(trains, account, inputs).serving == serves.frozen_snapshot
+    assert asked_subject(trains, account, {}).serving is None, "which nobody asks for"
+    of_one = {"deployment_replica_count": {"default": 1}}
+    trains.launch_fields = [narrow_field(field, of_one.get(field.name, {})).as_json() for field in trains.fields]
+    assert asked_subject(trains, account, {}).serving == serves.frozen_snapshot
     assert find_linked([other.pk], trains.frozen_snapshot) is None
     assert find_linked([account.pk], trains.frozen_snapshot) == serves
     bare = linked(other, "")
