@@ -76,20 +76,22 @@ def _sort(row: Model, before: Sequence[Model], connection: Any) -> _Sorted:
     found = _Sorted(row)
     for each in row._meta.local_concrete_fields:
         value = each.pre_save(row, True)
-        if value is None and (place := _referred(row, each, before)) is not None:
-            found.references.append((each, place))
-        elif isinstance(value, DatabaseDefault) or (value is None and each.primary_key):
+        if isinstance(value, DatabaseDefault):
             found.left.append(each)
-        else:
+        elif value is not None:
             found.given[str(each.column)] = each.get_db_prep_save(value, connection)
+        elif each.primary_key:
+            found.left.append(each)
+        elif each.is_relation and (place := _referred(row, each, before)) is not None:
+            found.references.append((each, place))
+        else:
+            found.given[str(each.column)] = None
     return found
 
 
-def _referred(row: Model, each: AnyField, before: Sequence[Model]) -> int | None:
-    """The place of the row that the field refers to, where that is one of these."""
-    if not each.is_relation:
-        return None
-    other = each.get_cached_value(row, None)  # type: ignore[attr-defined]
+def _referred(row: Model, reference: AnyField, before: Sequence[Model]) -> int | None:
+    """The place of the row that it refers to, where that is one of these."""
+    other = reference.get_cached_value(row, None)  # type: ignore[attr-defined]
     return next((place for place, one in enumerate(before) if one is other), None)
 
 
