@@ -59,8 +59,9 @@ def _advance(claim: AttemptClaim) -> timedelta | None:
         if not report.more:
             delay = apply_report(claim, report, now=timezone.now())
             if news and delay is not None and report.observation is not None:
-                spent = time.thread_time() - spent
-                file_watch.keep(claim.attempt.pk, claim.launch.account_id, news, look_seconds=spent)
+                spent, took = time.thread_time() - spent, time.monotonic() - began
+                account = claim.launch.account_id
+                file_watch.keep(claim.attempt.pk, account, news, cpu_seconds=spent, wall_seconds=took)
             return delay
         if not apply_reading(claim, report):
             return None

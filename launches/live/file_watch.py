@@ -24,8 +24,11 @@ TICK_SHARE = 0.1
 """Of one CPU, at most, for asking about files, however many there are: then it is asked less often."""
 REST_SECONDS = 0.05
 """From one look at an attempt to the next one, at least: a trainer may write all the time."""
-LOOKS_SHARE = 0.25
-"""Of one CPU, at most, for looks that were hinted here."""
+LOOKS_SHARE, LOOKS_WALL_SHARE = 0.25, 0.5
+"""Of one CPU, and of one worker's time, about, at most, for looks that were hinted here.
+
+Those that wait for a slow disk compute little, but take a worker from others all the same.
+"""
 KEPT_SECONDS = 2.0
 """Until somebody has looked again as a rule; who looks keeps the next eye."""
 ASKED_SECONDS = 1.0
@@ -69,7 +72,7 @@ class _Eye:
     account: int
     news: FileNews
     since: float
-    look_seconds: float
+    rest: float
 
 
 class FileWatch:
@@ -82,13 +85,14 @@ class FileWatch:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def keep(self, attempt: int, account: int, news: FileNews, *, look_seconds: float) -> None:
+    def keep(self, attempt: int, account: int, news: FileNews, *, cpu_seconds: float, wall_seconds: float) -> None:
         """Hint a look once there is news, within `KEPT_SECONDS` and where somebody of the account watches.
 
-        `look_seconds` is what the last look took of a CPU: one that waited on a busy machine is not put off for that.
+        The last look took `cpu_seconds` of this thread, and kept its worker from others for `wall_seconds`.
         """
+        rest = max(cpu_seconds / LOOKS_SHARE, wall_seconds / LOOKS_WALL_SHARE)
         with self._lock:
-            self._eyes[attempt] = _Eye(account, news, time.monotonic(), look_seconds)
+            self._eyes[attempt] = _Eye(account, news, time.monotonic(), rest)
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="file-watch", daemon=True)
                 self._thread.start()
@@ -113,7 +117,7 @@ class FileWatch:
         if now - self._asked_at >= ASKED_SECONDS:
             self._watched, self._asked_at = watched_among({eye.account for eye in eyes.values()}), now
         watched = {pk: eye for pk, eye in eyes.items() if eye.account in self._watched}
-        rest = max(REST_SECONDS, sum(eye.look_seconds for eye in watched.values()) / LOOKS_SHARE)
+        rest = max(REST_SECONDS, sum(eye.rest for eye in watched.values()))
         for pk, eye in watched.items():
             if now - eye.since >= rest and eye.news.is_there:
                 with self._lock:

@@ -53,25 +53,26 @@ def test_news_are_looked_at_where_somebody_watches(looks: list[int], watched: in
     files = [tmp_path / name for name in ("grows", "appears", "stays")]
     files[0].write_text("1")
     watch = FileWatch()
-    watch.keep(3, next(_accounts), FileNews.of(files), look_seconds=0)
-    watch.keep(1, watched, FileNews.of(files), look_seconds=0)
-    watch.keep(2, watched, FileNews.of(files[2:]), look_seconds=0)
+    watch.keep(3, next(_accounts), FileNews.of(files), cpu_seconds=0, wall_seconds=0)
+    watch.keep(1, watched, FileNews.of(files), cpu_seconds=0, wall_seconds=0)
+    watch.keep(2, watched, FileNews.of(files[2:]), cpu_seconds=0, wall_seconds=0)
     files[1].touch()
     wait_for(lambda: looks != [])
-    watch.keep(1, watched, FileNews.of(files), look_seconds=0)
+    watch.keep(1, watched, FileNews.of(files), cpu_seconds=0, wall_seconds=0)
     files[0].write_text("12")
     wait_for(lambda: len(looks) > 1)
     assert looks == [1, 1]
 
 
+@pytest.mark.parametrize(("cpu", "wall"), [(PATIENCE, 0), (0, PATIENCE)])
 def test_how_often_is_bounded_by_what_looks_take(
-    looks: list[int], watched: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    looks: list[int], watched: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpu: float, wall: float
 ) -> None:
     monkeypatch.setattr(file_watch, "KEPT_SECONDS", 1.0)
     news = FileNews.of([tmp_path / "appears"])
     (tmp_path / "appears").touch()
     watch = FileWatch()
-    watch.keep(1, watched, news, look_seconds=PATIENCE)
+    watch.keep(1, watched, news, cpu_seconds=cpu, wall_seconds=wall)
     wait_for(lambda: watch._thread is None)
     assert looks == []
 
@@ -79,7 +80,7 @@ def test_how_often_is_bounded_by_what_looks_take(
 def test_what_was_written_while_it_was_looked_at_is_news(looks: list[int], watched: int, tmp_path: Path) -> None:
     news = FileNews.of([tmp_path / "appears"])
     (tmp_path / "appears").touch()
-    FileWatch().keep(1, watched, news, look_seconds=0)
+    FileWatch().keep(1, watched, news, cpu_seconds=0, wall_seconds=0)
     wait_for(lambda: looks == [1])
 
 
