@@ -82,6 +82,9 @@ def _watchers(session: str) -> Iterator[None]:
         yield
         cost = footprint(processes)[0] - before
         watching.stdin.close()
+        still = watching.stdout.readline().strip()
+    if watching.returncode or still != str(WATCHERS):
+        raise RuntimeError(f"Of {WATCHERS:,} streams {still or 'none'} stayed open (exit {watching.returncode}).")
     print(f"{WATCHERS:,} streams, open after {seconds:.1f} s: {cost / 1e6:.0f} MB more of all web processes", end="   ")
     print(f"goal {GOAL_BYTES / 1e6:.0f} MB: {'met' if cost < GOAL_BYTES else 'MISSED'}")
     note(Figure(f"{WATCHERS:,} open event streams", cost / 1e6, unit="MB"))
@@ -102,7 +105,9 @@ async def _watch(path: str, cookies: dict[str, str]) -> dict[int, float]:
         finally:
             for task in beside:
                 task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+            for ended in await asyncio.gather(*beside, return_exceptions=True):
+                if isinstance(ended, Exception):  # which being cancelled is not
+                    raise ended
     return seen
 
 

@@ -2,8 +2,9 @@
 
 python -m benchmarks.watchers ADDRESS PORT TARGET COUNT     the cookie comes on standard input, one line
 
-Prints "open" once all were greeted, and ends when its standard input does. They stand for browsers on other machines,
-so they take as little as can be of the CPUs that they share with what is measured: what came is read now and then.
+Prints "open" once all were greeted, and how many still are once its standard input ended, and ends. They stand for
+browsers on other machines, so they take as little as can be of the CPUs that they share with what is measured: what
+came is read now and then.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def main(address: str, port: int, target: str, count: int) -> None:
             watched.register(stream, selectors.EVENT_READ)
     print("open", flush=True)
     _read_on(watched)
+    print(len(watched.get_map()), flush=True)
 
 
 def _wait_for_greeting(stream: socket.socket) -> None:
@@ -56,11 +58,23 @@ def _wait_for_greeting(stream: socket.socket) -> None:
 def _read_on(watched: selectors.BaseSelector) -> None:
     end = threading.Thread(target=sys.stdin.read, daemon=True)
     end.start()
-    while end.is_alive():
+    goes_on = True
+    while goes_on:
         end.join(REST_SECONDS)
+        goes_on = end.is_alive()
         for key, _ in watched.select(0):
-            if not key.fileobj.recv(PIECE):  # type: ignore[union-attr]
+            if _has_ended(key.fileobj):  # type: ignore[arg-type]
                 watched.unregister(key.fileobj)
+
+
+def _has_ended(stream: socket.socket) -> bool:
+    """Having read what came; one that was reset is no affair of the others."""
+    try:
+        return not stream.recv(PIECE)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 if __name__ == "__main__":
