@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from trainer.memory import FLOAT, TRAINED_COPIES
 from trainer.ranks.norms import local
@@ -70,8 +71,9 @@ class HeldModel:
     def ensure_optimizer(self) -> torch.optim.AdamW:
         """The AdamW of this model, made on first use; each step sets its own learning rate and moments."""
         if self.optimizer is None:
-            # Any other makes copies of all parameters on a GPU for as long as it steps.
-            fused = self.parameters[0].is_cuda
+            # Any other makes copies of all whole parameters on a GPU for as long as it steps. Of sharded ones it makes
+            # none, and one call of the kernel takes no tensors of several meshes.
+            fused = all(each.is_cuda and not isinstance(each, DTensor) for each in self.parameters)
             self.optimizer = torch.optim.AdamW(self.parameters, weight_decay=0.0, fused=fused)
         return self.optimizer
 
