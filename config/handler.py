@@ -23,7 +23,7 @@ from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
 from queues.afterwards import Call, awaiting_answer, do_all
-from queues.bulkheads import computing
+from queues.bulkheads import computing, held_place
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -92,6 +92,8 @@ class OneThreadHandler(ASGIHandler):
             response = await sync_to_async(self._respond)(scope, body)
             if not response.streaming:
                 await self.send_response(response, send)
+                if (place := held_place.get()) is not None:
+                    place.give_back()
             return response
         finally:
             awaiting_answer.set(None)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 
+import structlog
+
+log = structlog.get_logger()
 Call = Callable[[], object]
 
 awaiting_answer: ContextVar[list[Call] | None] = ContextVar("awaiting_answer", default=None)
@@ -21,6 +24,9 @@ def after_answer(call: Call) -> None:
 
 
 def do_all(calls: Iterable[Call]) -> None:
-    """Each of them, in this order."""
+    """Each of them, in this order, whatever becomes of those before it: the request is answered anyhow."""
     for call in calls:
-        call()
+        try:
+            call()
+        except Exception:
+            log.exception("afterwards.lost")

@@ -48,9 +48,10 @@ def hint_overdue(task: str, rows: QuerySet[Row], *, most: int) -> int:
     return len(found)
 
 
-def hint_on_commit(task: str, row: int) -> None:
+def hint_on_commit(task: str, row: int, *, delay: float = 0) -> None:
     """Send the task once the transaction is committed, so that the worker finds the row, and the request answered.
 
-    Where pages are woken, too, do that first: it does not wait as long for a broker that hangs.
+    It is run `delay` seconds later. Where pages are woken, too, do that first: it does not wait as long for a broker
+    that hangs.
     """
-    transaction.on_commit(lambda: after_answer(lambda: hint(task, row)))
+    transaction.on_commit(lambda: after_answer(lambda: hint(task, row, delay=delay)))

@@ -15,6 +15,7 @@ from django.urls import path
 
 from config.handler import OneThreadHandler
 from queues.afterwards import after_answer
+from queues.bulkheads import Bulkhead, HeldPlace, held_place
 
 Message = MutableMapping[str, Any]
 seen: list[tuple[str, int]] = []
@@ -43,6 +44,7 @@ def endless(_request: HttpRequest) -> StreamingHttpResponse:
 
 def telling(_request: HttpRequest) -> HttpResponse:
     after_answer(lambda: _see("told"))
+    after_answer(lambda: 1 // 0)
     after_answer(lambda: _see("told, too"))
     return whole(_request)
 
@@ -116,6 +118,30 @@ def test_what_nobody_waits_for_comes_right_after_the_answer(handler: OneThreadHa
     assert len({thread for what, thread in seen if what != "sent"}) == 1
     after_answer(lambda: _see("told at once"))
     assert seen[-1][0] == "told at once"
+
+
+def test_what_comes_after_an_answer_holds_no_place(handler: OneThreadHandler) -> None:
+    """It may wait for a broker that hangs."""
+
+    async def ask() -> None:
+        bulkhead = Bulkhead(1, 0, longest_wait=60)
+        place = HeldPlace(bulkhead)
+        assert place.take_now() and not bulkhead.enter_now()
+        held_place.set(place)
+        await _ask(handler, "/tells-of-place")
+
+    def tells_of_place(request: HttpRequest) -> HttpResponse:
+        place = held_place.get()
+        assert place is not None
+        after_answer(lambda: _see("free" if place._bulkhead.enter_now() else "taken"))
+        return whole(request)
+
+    urlpatterns.append(path("tells-of-place", tells_of_place))
+    try:
+        asyncio.run(ask())
+    finally:
+        urlpatterns.pop()
+    assert seen[-1][0] == "free"
 
 
 def test_what_comes_after_an_answer_comes_also_where_nobody_waits_for_that(handler: OneThreadHandler) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from django.db import transaction
 from django.utils import timezone
 
@@ -12,7 +10,7 @@ from accounts.domain.record import record
 from accounts.models import Account
 from deployments.hints import RECONCILE
 from deployments.models import UnknownSampler
-from queues.hints import hint, hint_on_commit
+from queues.hints import hint_on_commit
 from wire.errors import NotFound
 from wire.names import deployment_name
 
@@ -44,4 +42,4 @@ def end_unknown_sampler(*, actor: Actor, sampler: UnknownSampler) -> None:
         before={"start": row.start, "state": row.state},
     )
     hint_on_commit(RECONCILE, row.connection_id)
-    transaction.on_commit(partial(hint, RECONCILE, row.connection_id, delay=GONE_SECONDS))
+    hint_on_commit(RECONCILE, row.connection_id, delay=GONE_SECONDS)
