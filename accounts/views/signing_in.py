@@ -28,6 +28,7 @@ from redis.exceptions import RedisError
 from accounts.adapter import too_many_of
 from accounts.provider import note_connect, note_failure
 from queues.bulkheads import step_aside
+from queues.turns import end_turn
 
 _log = logging.getLogger(__name__)
 _ASKED_FOR = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
@@ -37,6 +38,11 @@ class TellsHowItEnded:
     """422 where name and password do not go together, 429 with Retry-After where one has to wait for the next try."""
 
     request: HttpRequest
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Hashing a password takes long, and beside it others can compute."""
+        end_turn()
+        return super().post(request, *args, **kwargs)  # type: ignore[misc, no-any-return]
 
     def form_invalid(self, form: Any) -> HttpResponse:
         """The form again, with the reason."""

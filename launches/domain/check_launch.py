@@ -24,6 +24,7 @@ from launches.models import Launch
 from launches.offers import Outlook, Verdict
 from launches.placement import connections_of, place
 from launches.subjects import subject_of
+from queues.bulkheads import step_aside
 
 REFUSED = "REFUSED"
 """Beside the outlooks: Slipway would take it, and the engine would not."""
@@ -108,7 +109,10 @@ def _ask(connection: Connection, spec: TrainerSpec) -> tuple[Trial | None, str]:
         return None, connection.refused_because or connection.last_error
     try:
         provider = open_provider(connection)
-        return (provider.try_out(spec), "") if isinstance(provider, TriesOut) else (None, "")
+        if not isinstance(provider, TriesOut):
+            return None, ""
+        step_aside()  # the engine may take its time, and others want a place and a connection meanwhile
+        return provider.try_out(spec), ""
     except (Unreachable, SecretRefused) as error:
         note_failure(connection=connection, error=error, now=now)
         connection.refresh_from_db()  # which its verdict goes by
