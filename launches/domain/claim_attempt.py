@@ -23,7 +23,7 @@ class AttemptClaim:
     attempt: Attempt
 
 
-@transaction.atomic
+@transaction.atomic(durable=True)  # nothing else is to be left unsynced with it
 def claim_attempt(attempt_pk: int, *, now: datetime, early: timedelta = leases.ON_TIME) -> AttemptClaim | None:
     """Take the lease, or answer None where the attempt is over, not due, or held by another worker.
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from django.db import DataError, connections, transaction
+from django.db import DataError, connections
 from django.utils import timezone
 
 from accounts.actors import user_actor
@@ -196,7 +196,7 @@ def test_a_cancel_before_it_was_submitted_ends_cancelled() -> None:
 def test_what_the_database_cannot_hold_is_said_and_survived() -> None:
     launch = make_launch()
     record = replace(metric(1), step=2**31)
-    with pytest.raises(DataError), transaction.atomic():
+    with pytest.raises(DataError):
         report(launch, Report(Observation(AttemptState.RUNNING), metrics=(record,)))
     attempt = attempt_of(launch)
     assert (attempt.state, attempt.metrics_read) == ("QUEUED", 0), "nothing of it is half applied"
