@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import structlog
-from celery import Celery
+from celery import Celery, Task
 from celery.signals import beat_init, setup_logging, task_postrun, worker_before_create_process, worker_init
 from django.db import close_old_connections
 
@@ -58,9 +58,13 @@ def wait_for_tables(**_: Any) -> None:
 
 
 @task_postrun.connect  # type: ignore[untyped-decorator]
-def give_connection_back(**_: Any) -> None:
-    """As after a request: to the pool, which looks whether it is alive when the next task takes it."""
-    close_old_connections()
+def give_connection_back(task: Task, **_: Any) -> None:
+    """As after a request: to the pool, which looks whether it is alive when the next task takes it.
+
+    Not where the task is a part of what its caller does.
+    """
+    if not task.request.is_eager:
+        close_old_connections()
 
 
 @worker_before_create_process.connect  # type: ignore[untyped-decorator]

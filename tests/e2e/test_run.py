@@ -214,7 +214,7 @@ def test_manage_passes_on_output_and_exit_code(running: Slipway, tmp_path: Path)
 
 
 def test_a_worker_keeps_its_connection_from_task_to_task(running: Slipway) -> None:
-    sessions, tasks = "SELECT sessions FROM pg_stat_database WHERE datname = current_database()", 40
+    sessions, tasks = "SELECT sessions FROM pg_stat_database WHERE datname = current_database()", 200
     [(before,)] = running.query(sessions)
     with (
         current_app.connection_for_write(running.record()["redis_url"]) as broker,
