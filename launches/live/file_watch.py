@@ -90,7 +90,7 @@ class FileWatch:
 
         The last look took `cpu_seconds` of this thread, and kept its worker from others for `wall_seconds`.
         """
-        rest = max(cpu_seconds / LOOKS_SHARE, wall_seconds / LOOKS_WALL_SHARE)
+        rest = max(cpu_seconds * (1 / LOOKS_SHARE - 1), wall_seconds * (1 / LOOKS_WALL_SHARE - 1))
         with self._lock:
             self._eyes[attempt] = _Eye(account, news, time.monotonic(), rest)
             if self._thread is None or not self._thread.is_alive():
