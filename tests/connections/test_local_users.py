@@ -31,6 +31,7 @@ pytestmark = [
 def spied(rig: LocalRig, reference: Reference) -> dict[str, str]:
     """What the attempt's trainer could do with each path that it was told to try."""
     path = rig.directory(reference) / files.RECORDS / "spied.json"
+    rig.provider.observe(reference)  # which starts it
     return dict(json.loads(until(lambda: path.read_text() if path.exists() else "")))
 
 
@@ -257,6 +258,7 @@ def test_the_python_behind_an_environment_is_reached_though_another_one_runs_sli
     link.symlink_to(python)
     reference = make_reference()
     local.provider.submit(make_submission(reference))
+    local.provider.observe(reference)  # which starts it
     plan = json.loads((local.directory(reference) / files.PLAN).read_text())
     assert {str(python.parents[1]), sys.base_prefix} <= set(plan["reached"])
 
