@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from tests.e2e.browser import Browser
@@ -32,19 +33,24 @@ def hub() -> Iterator[FakeHub]:
         yield running
 
 
+def edit(visitor: Browser, **fields: str) -> httpx.Response:
+    """Send the form of the connection with those fields; it keeps its name, by which other pages call it."""
+    return visitor.post(EDIT, EDIT, display_name="This machine", **fields)
+
+
 @pytest.fixture
 def visitor(slipway_server: SlipwayServer) -> Iterator[Browser]:
     """The connection says afterwards what it said before."""
     browser = Browser(slipway_server)
     yield browser
-    assert browser.post(EDIT, EDIT, remove_secret="on").is_redirect
+    assert edit(browser, remove_secret="on").is_redirect
     shutil.rmtree(slipway_server.home / "local" / "hub", ignore_errors=True)
 
 
 def test_the_first_launch_downloads_what_a_superuser_named_and_trains_it(hub: FakeHub, visitor: Browser) -> None:
-    refused = visitor.post(EDIT, EDIT, **{"config.models": f"{MODEL} = http://hub.example/acme/tiny"})
+    refused = edit(visitor, **{"config.models": f"{MODEL} = http://hub.example/acme/tiny"})
     assert refused.status_code == 422 and "would be read on its way" in refused.text
-    named = visitor.post(EDIT, EDIT, **{"config.models": f"{MODEL} = {hub.address}", "secret": TOKEN})
+    named = edit(visitor, **{"config.models": f"{MODEL} = {hub.address}", "secret": TOKEN})
     assert named.is_redirect, named.text
     tested = visitor.post("/connections/local", "/connections/local/test").text
     assert f"the first launch of it downloads it from {hub.address}@main" in tested and TOKEN not in tested
