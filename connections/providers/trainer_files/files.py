@@ -102,12 +102,7 @@ def write_text(path: Path, text: str) -> None:
     with suppress(FileNotFoundError):
         _room(path).rename(part)
     try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.truncate()
-            file.flush()
-            os.fsync(file.fileno())
+        _write_synced(part, text)
         _make_way(path)
         part.replace(path)
     except OSError:
@@ -125,13 +120,19 @@ def fill(directory: Path, texts: Mapping[str, str]) -> None:
         path = directory / name
         if isinstance(path, FarPath):
             path.replace_with(text.encode())
-            continue
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        else:
+            _write_synced(path, text)
     sync_directory(directory)
+
+
+def _write_synced(path: Path, text: str) -> None:
+    """Have that in the file, and on the disk; where it is new it is its owner's alone."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.truncate()
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _make_way(path: Path) -> None:
