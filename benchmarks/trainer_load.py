@@ -73,9 +73,7 @@ def _config(root: Path, processes: int) -> dict[str, Any]:
 
 def _stepper(client: httpx.Client) -> Step:
     """Makes a model there; answers what takes a step with it."""
-    session = client.post("/api/v1/create_session", json={"tags": []}).raise_for_status().json()["session_id"]
-    model = call(client, "create_model", {"session_id": session, "base_model": BASE_MODEL, "lora_config": {"rank": 0}})
-    given = {"model_id": model["model_id"]}
+    given = {"model_id": make_model(client, BASE_MODEL)}
 
     def step(lengths: list[int]) -> float:
         data = [datum([place % VOCABULARY for place in range(length)]) for length in lengths]
@@ -85,6 +83,13 @@ def _stepper(client: httpx.Client) -> Step:
         return time.perf_counter() - began
 
     return step
+
+
+def make_model(client: httpx.Client, base_model: str, rank: int = 0) -> str:
+    """The id of a new model of that trainer: all of its parameters, or an adapter of that rank."""
+    session = client.post("/api/v1/create_session", json={"tags": []}).raise_for_status().json()["session_id"]
+    body = {"session_id": session, "base_model": base_model, "lora_config": {"rank": rank}}
+    return str(call(client, "create_model", body)["model_id"])
 
 
 def datum(tokens: list[int]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.trainer_load import call, datum
+from benchmarks.trainer_load import call, datum, make_model
 from benchmarks.trainer_processes import ask, bare, serving, trainer_python
 
 _ALIKE = {"vocab_size": 151_936, "num_key_value_heads": 8, "head_dim": 128, "max_position_embeddings": 40_960}
@@ -126,9 +126,7 @@ class Proof:
             yield self._stepper(client, rank), directory
 
     def _stepper(self, client: Any, rank: int) -> Any:
-        session = client.post("/api/v1/create_session", json={"tags": []}).raise_for_status().json()["session_id"]
-        body = {"session_id": session, "base_model": BASE_MODEL, "lora_config": {"rank": rank}}
-        given = {"model_id": call(client, "create_model", body)["model_id"]}
+        given = {"model_id": make_model(client, BASE_MODEL, rank)}
 
         def step(lengths: Sequence[int]) -> dict[str, float]:
             data = [datum(list(range(length))) for length in lengths]
