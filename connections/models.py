@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.db import models
@@ -88,12 +90,8 @@ class Connection(models.Model):
     @property
     def closed_because(self) -> str:
         """Why it takes no new launches, in a sentence; "" where it does."""
-        match self.state:
-            case ConnectionState.OPEN:
-                return self.refused_because
-            case ConnectionState.PAUSED:
-                return f"It is paused: {self.pause_reason}" if self.pause_reason else "It is paused."
-        return "It was retired."
+        unmet = (each for each in LAUNCH_CONDITIONS if getattr(self, each.column) != each.value)
+        return next((each.otherwise(self) for each in unmet), "")
 
     @property
     def silent_since(self) -> datetime | None:
@@ -121,6 +119,28 @@ class Connection(models.Model):
     def is_reachable(self) -> bool:
         """Whether it answered when it was last asked."""
         return self.unreachable_since is None
+
+
+@dataclass(frozen=True)
+class LaunchCondition:
+    """What a column of a connection that takes launches holds, and why there are none where it holds anything else."""
+
+    column: str
+    value: str | None
+    otherwise: Callable[[Connection], str]
+
+
+def _paused_or_retired(row: Connection) -> str:
+    if row.state == ConnectionState.RETIRED:
+        return "It was retired."
+    return f"It is paused: {row.pause_reason}" if row.pause_reason else "It is paused."
+
+
+LAUNCH_CONDITIONS = (
+    LaunchCondition("state", ConnectionState.OPEN, _paused_or_retired),
+    LaunchCondition("refused_since", None, lambda row: row.refused_because),
+)
+"""All of them; of those that are not met the first is told. `stays_open` makes SQL of them."""
 
 
 class PlaceForAccount(models.Model):

@@ -6,7 +6,7 @@ from django.db import connection as database
 from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 
-from connections.models import Connection
+from connections.models import LAUNCH_CONDITIONS, Connection
 from connections.states import ConnectionState
 from lists.prepared import Given
 from wire.errors import FailedPrecondition, NotFound
@@ -37,8 +37,9 @@ def require_open(connection: Connection) -> None:
 
 def stays_open(connection: Given) -> RawSQL:
     """The same as a column beside what else a query holds: false where `require_open` says why not."""
-    takes_launches = f"(SELECT state = %s AND refused_since IS NULL {_KEPT})"
-    return RawSQL(takes_launches, (ConnectionState.OPEN, connection.place), BooleanField())  # noqa: S611
+    met = " AND ".join(f"{each.column} IS NOT DISTINCT FROM %s" for each in LAUNCH_CONDITIONS)
+    values = [each.value for each in LAUNCH_CONDITIONS]
+    return RawSQL(f"(SELECT {met} {_KEPT})", (*values, connection.place), BooleanField())  # noqa: S611
 
 
 def hold_order() -> None:

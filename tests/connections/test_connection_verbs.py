@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import datetime
 from typing import Any
 
 import pytest
+from django.db.models import BigIntegerField
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -14,6 +18,7 @@ from accounts.models import Account, AuditEntry
 from accounts.roles import Role
 from connections.domain.add_connection import add_connection
 from connections.domain.edit_connection import edit_connection
+from connections.domain.held import require_open, stays_open
 from connections.domain.lend_connection import lend_connection
 from connections.domain.order_connections import order_connections
 from connections.domain.pause_connection import pause_connection
@@ -27,6 +32,7 @@ from connections.sealing import unseal
 from connections.states import ConnectionState
 from deployments.domain.retire_connection import retire_connection
 from launches.domain.cancel_waiting import cancel_waiting
+from lists.prepared import Given, Prepared
 from tests.accounts.makers import make_key
 from tests.connections.elsewhere import NAME, SECRET, make_connection
 from tests.makers import make_account, make_member, make_user
@@ -244,6 +250,23 @@ def test_a_retired_one_is_hidden_for_ever_without_its_secret() -> None:
     with pytest.raises(InvalidArgument) as refused:
         make_connection()
     assert "or was one" in wrong(refused)["name"]
+
+
+@pytest.mark.parametrize("state", ConnectionState)
+@pytest.mark.parametrize("refused_since", [None, NOW])
+def test_the_database_and_the_sentence_agree_on_whether_it_takes_launches(
+    state: ConnectionState, refused_since: datetime | None
+) -> None:
+    given = Given("connection", BigIntegerField())
+    told: Prepared[Any] = Prepared(lambda: Connection.objects.filter(pk=given).annotate(is_open=stays_open(given)))
+    row = make_connection()
+    wiped = {"secret": "", "retired_at": NOW} if state == ConnectionState.RETIRED else {}
+    failed = {"refused_since": refused_since, "failures": 1}
+    Connection.objects.filter(pk=row.pk).update(state=state, **wiped, **failed)
+    (found,) = told.rows(connection=row.pk)
+    assert found.is_open == found.takes_launches == (state == ConnectionState.OPEN and refused_since is None)
+    with nullcontext() if found.is_open else pytest.raises(FailedPrecondition, match=re.escape(found.closed_because)):
+        require_open(row)
 
 
 def test_this_machine_is_never_retired() -> None:
