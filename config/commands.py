@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from django.core.management import execute_from_command_line
 from django.db import Error, InterfaceError, OperationalError, connection
 
-from config.environment import SettingError
+from config.environment_variable import SettingError
 from config.keys import require_keys
 
 WITHOUT_KEYS = {"", "help", "version", "check", "collectstatic", "make_keys", "make_sealing_key", "makemigrations"}

@@ -18,7 +18,8 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 
 from accounts.secret_key import secret_weakness
-from config.environment import SettingError, read
+from config.environment import read
+from config.environment_variable import SettingError
 from wire.manifests import new_signing_key
 
 SECRET, SEALING, SIGNING = "secret-key", "sealing-key", "signing-key"

@@ -13,8 +13,10 @@ from kombu.entity import Queue
 from accounts.groups import Grants
 from accounts.roles import Role
 from config import logs
-from config.environment import SettingError, port_in, read, set_variables
+from config.environment import read, set_variables
+from config.environment_variable import SettingError
 from config.keys import SEALING, SECRET, SIGNING, key_of
+from config.parsers import port_in
 from wire.client_address import Network
 
 BASE_DIR = Path(__file__).resolve().parent.parent

@@ -18,7 +18,7 @@ FROM_FILES = ("DATABASE_URL", "REDIS_URL", "SLIPWAY_ADMIN_PASSWORD")
 
 
 def _read_secret(name: str, place: Path) -> str:
-    """What the file holds. Raises Trouble as settings do (`config.environment`), which we do not import."""
+    """What the file holds. Raises Trouble as settings do (`config.environment_variable`), which we do not import."""
     if os.environ.get(name):
         raise Trouble(f"{name} and {name}_FILE are both set: keep one of them.")
     if found := place.read_text().strip():

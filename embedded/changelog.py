@@ -8,7 +8,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 USERS_SEE = (
-    *("templates", "static/js", "run", "deploy", "Dockerfile", "docker-compose.yml", "config/environment.py"),
+    *("templates", "static/js", "run", "deploy", "Dockerfile", "docker-compose.yml"),
+    *("config/environment.py", "config/environment_variable.py", "config/parsers.py"),
     *(":(glob)*/urls.py", ":(glob)*/api/*.py", ":(glob)*/management/commands/*.py"),
 )
 """Pages, routes, settings, commands and what deploys them, as git's paths."""

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from config.environment import KNOWN, Setting
+from config.environment import KNOWN
+from config.environment_variable import Setting
 from connections.kinds import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -15,7 +15,8 @@ from pytest_django.fixtures import Settings
 
 from accounts.models import Account
 from accounts.roles import Role
-from config.environment import KNOWN, SettingError, read
+from config.environment import KNOWN, read
+from config.environment_variable import SettingError
 from tests.mail_server import mail_server
 from tests.makers import make_member, sign_in
 
@@ -83,7 +84,7 @@ def test_a_password_that_looks_like_a_port_is_told_to_nobody(name: str) -> None:
         "SLIPWAY_SMTP_URL": "smtp://user:sesame#1@host",
     }
     told = show("1", **{name: address[name]})
-    assert told.startswith(f"config.environment.SettingError: {name} is not usable: its port is none")
+    assert told.startswith(f"config.environment_variable.SettingError: {name} is not usable: its port is none")
     assert "sesame" not in told
 
 

@@ -11,7 +11,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
-from config.environment import SettingError, read
+from config.environment import read
+from config.environment_variable import SettingError
 from wire.manifests import ModelManifest, new_signing_key, public_half, sign_manifest
 
 FILES = {"config.json": b"{}", "sub/model.safetensors": b"weights", "empty.txt": b""}
