@@ -15,7 +15,8 @@ from catalog.sync_queries import look_up_offers, not_offered
 from connections.capacities import read_capacity
 from connections.models import Connection
 from connections.opened import open_provider
-from connections.providers.base import JudgesSizes, ProviderError
+from connections.providers.errors import ProviderError
+from connections.providers.optional import JudgesSizes
 from connections.providers.spec import NO_RECIPE, TrainerSpec
 from wire.counts import quantity
 

@@ -11,8 +11,8 @@ from catalog.models import Offering, SyncRun
 from catalog.states import SyncOutcome
 from connections.models import Connection
 from connections.opened import open_provider
-from connections.providers.base import ProviderError
 from connections.providers.catalogs import Following, OffersCatalog
+from connections.providers.errors import ProviderError
 from connections.states import ConnectionState
 from wire.names import parse_version_name
 

@@ -11,7 +11,7 @@ from catalog.places import plain_spec, reasons_against
 from catalog.queries import of_kind
 from connections.models import Connection
 from connections.opened import open_provider
-from connections.providers.base import ProviderError
+from connections.providers.errors import ProviderError
 from connections.providers.unnamed import GivesTypes, TypeQuestion
 
 MOST = 1000

@@ -22,7 +22,7 @@ from typing import BinaryIO
 
 from django.conf import settings
 
-from connections.providers.base import CheckpointFile
+from connections.providers.checkpoints import CheckpointFile
 
 CHUNK = 4 * 1024 * 1024
 _WEIGHTS = ".safetensors"

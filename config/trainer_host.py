@@ -16,7 +16,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 from django.conf import settings
 
 from connections.kinds import local_root
-from connections.providers.base import Retryable
+from connections.providers.errors import Retryable
 from connections.providers.local.asking import HostClient
 from connections.providers.local.trainer_host import Taken, serve
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from connections.providers.base import Capacity, GpuPool, MachineKind
+from connections.providers.capacity import Capacity, GpuPool, MachineKind
 from wire.counts import quantity
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-from connections.providers.base import Provider, Retryable
+from connections.providers.base import Provider
 from connections.providers.catalogs import Following
 from connections.providers.configs import ConfigField, config_fields, read_config
 from connections.providers.control_plane.account import AccountThere
@@ -18,6 +18,7 @@ from connections.providers.control_plane.client import ControlPlaneClient
 from connections.providers.control_plane.config import ControlPlaneConfig
 from connections.providers.control_plane.jobs import Catalogs
 from connections.providers.control_plane.provider import ControlPlaneProvider
+from connections.providers.errors import Retryable
 from connections.providers.local.config import LocalConfig
 from connections.providers.local.limits import Limits
 from connections.providers.local.provider import LocalProvider

@@ -10,9 +10,13 @@ from django.conf import settings
 
 from connections.kinds import KINDS, Opening, local_root
 from connections.models import Connection, Destination, Instance
-from connections.providers.base import CountsTokens, Credential, Provider, Recipe, Retryable
+from connections.providers.base import Provider
+from connections.providers.capabilities import Credential
+from connections.providers.errors import Retryable
 from connections.providers.local.asking import HostClient, HostState
 from connections.providers.official import Checkout, official_recipes
+from connections.providers.optional import CountsTokens
+from connections.providers.recipes import Recipe
 from connections.providers.recipes_beside import Beside, recipes_beside
 from connections.providers.runs import RunProvider, RunsRecipes
 from connections.providers.samplers import RunsSamplers, SamplerProvider

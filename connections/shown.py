@@ -9,8 +9,8 @@ from connections.capacities import read_capacity
 from connections.kinds import KINDS
 from connections.models import Connection
 from connections.opened import open_provider
-from connections.providers.base import ProviderError
 from connections.providers.catalogs import OffersCatalog
+from connections.providers.errors import ProviderError
 from connections.providers.unnamed import GivesTypes
 from connections.sealing import Unsealable, unseal
 

@@ -9,7 +9,7 @@ import time
 
 from connections.models import Connection
 from connections.opened import open_provider
-from connections.providers.base import ProviderError
+from connections.providers.errors import ProviderError
 
 KEPT_SECONDS = 300.0
 MOST_KEPT = 1_000

@@ -16,8 +16,10 @@ from accounts.origins import Origin, origin_in
 from accounts.roles import Right
 from api.outages import RETRY_SECONDS
 from connections.opened import open_provider, runs_elsewhere
-from connections.providers.base import Credential, Provider, ProviderError
+from connections.providers.base import Provider
+from connections.providers.capabilities import Credential
 from connections.providers.catalogs import NamesModels
+from connections.providers.errors import ProviderError
 from connections.sealing import Unsealable, unseal
 from deployments.domain.note_load import note_asker
 from deployments.domain.note_unheard import note_unheard

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from accounts.models import Account, User
 from catalog.models import ShapeVersion, TrainedModel
 from connections.models import Connection
-from connections.providers.base import Reference
+from connections.providers.attempts import Reference
 from connections.providers.samplers import SamplerSpec
 from connections.providers.states import FINAL, AttemptState
 from deployments.states import DeploymentState

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from connections.models import Connection
 from connections.opened import samplers_at
-from connections.providers.base import Retryable
+from connections.providers.errors import Retryable
 from connections.providers.samplers import SamplerSpec
 from wire.errors import FailedPrecondition, Unimplemented
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import QuerySet
 
-from connections.providers.base import CheckpointKind
+from connections.providers.checkpoints import CheckpointKind
 from deployments.models import Deployment, SamplerMetric
 from launches.models import Checkpoint, Launch, Metric
 

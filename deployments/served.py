@@ -13,7 +13,7 @@ from catalog.models import ShapeVersion, TrainedModel
 from catalog.states import ModelKind, ModelState
 from catalog.trained_queries import find_trained
 from connections.models import Connection
-from connections.providers.base import CheckpointKind
+from connections.providers.checkpoints import CheckpointKind
 from launches.models import Checkpoint
 from launches.retention import require_kept
 from launches.subjects import fitting_models

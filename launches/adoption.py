@@ -11,7 +11,7 @@ from catalog.fields.launch_fields import PLACES, FieldType, every_field
 from catalog.fields.recipe_fields import of_shape
 from catalog.models import ShapeVersion
 from catalog.queries import find_launched
-from connections.providers.base import VALIDATION_RECIPE
+from connections.providers.recipes import VALIDATION_RECIPE
 from connections.providers.spec import TrainerSpec
 from connections.providers.submissions import KeptSubmission
 from launches.models import Launch, UnknownTrainer

@@ -9,7 +9,9 @@ from catalog.places import reasons_against
 from connections.capacities import read_capacity, too_many_gpus
 from connections.models import Connection
 from connections.opened import open_provider, samplers_at
-from connections.providers.base import Capabilities, Provider, Retryable
+from connections.providers.base import Provider
+from connections.providers.capabilities import Capabilities
+from connections.providers.errors import Retryable
 from connections.providers.samplers import SamplerProvider, SamplerSpec
 from connections.providers.spec import TrainerSpec
 from connections.providers.unnamed import GivesTypes

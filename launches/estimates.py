@@ -13,7 +13,8 @@ from django.db.models import Max, Sum
 
 from accounts.models import Account
 from catalog.models import ShapeVersion
-from connections.providers.base import VALIDATION_RECIPE, CheckpointKind
+from connections.providers.checkpoints import CheckpointKind
+from connections.providers.recipes import VALIDATION_RECIPE
 from connections.providers.spec import DatasetFile, TrainerSpec
 from connections.providers.states import AttemptState
 from datasets.checking.formats import DatasetFormat

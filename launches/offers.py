@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from connections.models import Connection
-from connections.providers.base import Recipe
+from connections.providers.recipes import Recipe
 from connections.providers.spec import NO_RECIPE
 
 

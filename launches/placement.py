@@ -16,8 +16,9 @@ from catalog.fields.values import one_of
 from catalog.places import reasons_against
 from connections.models import Connection
 from connections.opened import official_at, open_provider, ours_beside
-from connections.providers.base import KnowsTemplates, Recipe
 from connections.providers.official import official_module
+from connections.providers.optional import KnowsTemplates
+from connections.providers.recipes import Recipe
 from connections.providers.recipes_beside import Beside
 from connections.providers.spec import NO_RECIPE, TrainerSpec
 from connections.queries import usable_connections

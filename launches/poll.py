@@ -7,24 +7,13 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from connections.providers.base import (
-    CheckpointRecord,
-    Gone,
-    LogChunk,
-    MetricRecord,
-    NotYet,
-    Observation,
-    Provider,
-    ProviderError,
-    Reference,
-    Rejected,
-    SecretRefused,
-    Submission,
-    Truncation,
-    Unreachable,
-)
+from connections.providers.attempts import Observation, Reference, Submission, Truncation
+from connections.providers.base import Provider
+from connections.providers.checkpoints import CheckpointRecord
+from connections.providers.errors import Gone, NotYet, ProviderError, Rejected, SecretRefused, Unreachable
 from connections.providers.evaluations import EvaluationRecord, RunPlan
 from connections.providers.states import FINAL, AttemptState, Reason
+from connections.providers.telemetry import LogChunk, MetricRecord
 
 log = structlog.get_logger(__name__)
 LOG_TAIL_CHARACTERS = 64 * 1024

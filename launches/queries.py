@@ -19,7 +19,7 @@ from catalog.labels import duration_label
 from catalog.models import ShapeVersion, TrainedModel, TrainingShape
 from catalog.queries import listed
 from catalog.sync.wanted import NOT_OFFERED
-from connections.providers.base import CheckpointKind
+from connections.providers.checkpoints import CheckpointKind
 from connections.providers.spec import TrainerMode
 from connections.providers.states import AttemptState
 from launches.models import Attempt, Checkpoint, Event, Launch

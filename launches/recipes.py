@@ -10,9 +10,9 @@ from typing import Any
 from catalog.fields.launch_fields import FieldType, LaunchField
 from catalog.fields.recipe_fields import RECIPE_PREFIX
 from catalog.fields.values import UnfitValue, Value, one_of, read_value, shown
-from connections.providers.base import Recipe
 from connections.providers.official import official_module
 from connections.providers.recipe_parameters import RecipeParameter
+from connections.providers.recipes import Recipe
 from connections.providers.spec import DatasetFile, TrainerSpec
 from launches.resolve import RECIPE, Subject
 from wire.counts import quantity

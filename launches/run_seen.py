@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import structlog
 
-from connections.providers.base import LogChunk, MetricPage, Observation, Retryable
+from connections.providers.attempts import Observation
+from connections.providers.errors import Retryable
 from connections.providers.runs import RunProgress, RunProvider
 from connections.providers.states import FINAL
+from connections.providers.telemetry import LogChunk, MetricPage
 from launches.models import RecipeRun
 
 log = structlog.get_logger(__name__)

@@ -8,7 +8,7 @@ from django.conf import settings
 
 from catalog.usage import RENDERERS
 from connections.models import CookbookCheckout
-from connections.providers.base import CheckpointKind
+from connections.providers.checkpoints import CheckpointKind
 from connections.providers.official import Checkout, module_of
 from connections.providers.runs import RunSpec
 from connections.providers.spec import TrainerSpec

@@ -18,7 +18,7 @@ from catalog.queries import find_linked
 from catalog.selection import ShapeRequirements
 from catalog.states import ModelKind
 from catalog.trained_queries import startable_fitting
-from connections.providers.base import CheckpointKind
+from connections.providers.checkpoints import CheckpointKind
 from connections.providers.spec import NO_RECIPE, DatasetFile, TrainerMode
 from datasets.models import Dataset
 from datasets.queries import ready_datasets

@@ -9,7 +9,8 @@ from __future__ import annotations
 from django.utils.crypto import salted_hmac
 
 from connections.opened import open_provider
-from connections.providers.base import Credential, Retryable
+from connections.providers.capabilities import Credential
+from connections.providers.errors import Retryable
 from connections.providers.submissions import KeepsSubmissions
 from launches.models import Attempt, Launch
 

@@ -11,7 +11,7 @@ from accounts.actors import Actor
 from catalog.models import ShapeVersion
 from catalog.rights import require_publisher
 from catalog.states import VersionState
-from connections.providers.base import VALIDATION_RECIPE
+from connections.providers.recipes import VALIDATION_RECIPE
 from connections.providers.spec import TrainerSpec
 from launches.models import Launch
 from launches.offers import NOBODY, Offer

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 
 class RecordLike(Protocol):
-    """One record of the trainer, as `launches.models.Metric` and `connections.providers.base.MetricRecord` are."""
+    """One record of the trainer, as `launches.models.Metric` and `connections.providers.telemetry.MetricRecord` are."""
 
     @property
     def step(self) -> int: ...

@@ -19,7 +19,7 @@ from catalog.fields.checks import problems, warnings
 from catalog.labels import duration_label
 from connections.models import Connection
 from connections.opened import open_provider
-from connections.providers.base import ProviderError
+from connections.providers.errors import ProviderError
 from connections.providers.spec import TrainerSpec
 from connections.providers.states import AttemptState
 from launches.domain.create_launch import create_launch

@@ -40,7 +40,9 @@ from catalog.weights import (
 )
 from connections.models import Connection
 from connections.opened import open_provider
-from connections.providers.base import CheckpointKind, Gone, Provider, ProviderError, Rejected, Retryable
+from connections.providers.base import Provider
+from connections.providers.checkpoints import CheckpointKind
+from connections.providers.errors import Gone, ProviderError, Rejected, Retryable
 from connections.providers.promotions import PromotionThere
 from connections.states import ConnectionState
 from queues import leases

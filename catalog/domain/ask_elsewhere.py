@@ -6,7 +6,7 @@ from catalog.models import TrainedModel
 from catalog.weights import WrongWeights
 from connections.models import Connection
 from connections.opened import provider_to_act
-from connections.providers.base import Gone
+from connections.providers.errors import Gone
 from connections.providers.promotions import PromotesThere, PromotionThere
 
 

@@ -23,7 +23,7 @@ from catalog.states import ModelKind, ModelState
 from catalog.weights import ADAPTER_CONFIG, CONFIG, sorted_out
 from connections.models import Connection
 from connections.opened import merges
-from connections.providers.base import CheckpointFile
+from connections.providers.checkpoints import CheckpointFile
 from queues.hints import hint_on_commit
 from wire.errors import AlreadyExists, FailedPrecondition, InvalidArgument, Violation
 from wire.names import model_name, near_id, parse_model_name, refuse_id

@@ -19,8 +19,8 @@ from catalog.sync.filed import read_offered
 from catalog.sync.offers import Offered
 from connections.models import Connection
 from connections.opened import open_provider
-from connections.providers.base import ProviderError
 from connections.providers.catalogs import Following, OffersCatalog
+from connections.providers.errors import ProviderError
 from connections.states import ConnectionState
 from wire.counts import quantity
 from wire.errors import Conflict, FailedPrecondition, Refusal

@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from accounts.models import Account, User
 from catalog.states import ModelKind, ModelState
 from connections.models import Connection
-from connections.providers.base import CheckpointFile
+from connections.providers.checkpoints import CheckpointFile
 from queues.leases import LeasedRow
 from wire import names
 

@@ -12,7 +12,7 @@ import structlog
 from django.db import transaction
 
 from connections.models import Connection
-from connections.providers.base import ProviderError, SecretRefused
+from connections.providers.errors import ProviderError, SecretRefused
 
 LONGEST_PAUSE_SECONDS = 120.0
 log = structlog.get_logger(__name__)

@@ -8,7 +8,7 @@ from connections.capacities import stored_capacity
 from connections.domain.note_answer import note_answer, note_failure
 from connections.models import Connection
 from connections.opened import open_provider
-from connections.providers.base import ProviderError, SecretRefused, Unreachable
+from connections.providers.errors import ProviderError, SecretRefused, Unreachable
 
 
 def refresh_capacity(*, connection: Connection, now: datetime) -> None:

@@ -8,7 +8,7 @@ import structlog
 
 from connections.models import CookbookCheckout
 from connections.opened import place_for_runs
-from connections.providers.base import ProviderError
+from connections.providers.errors import ProviderError
 
 log = structlog.get_logger(__name__)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from connections.providers.base import Recipe
 from connections.providers.recipe_parameters import RecipeParameter
+from connections.providers.recipes import Recipe
 from connections.providers.spec import TrainerMode, TrainerSpec
 
 SDK_VERSION = "1.2.24"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from connections.providers.base import Recipe
+from connections.providers.recipes import Recipe
 from connections.providers.spec import TrainerMode, TrainerSpec
 from connections.providers.trainer_files.recipes import fitting
 

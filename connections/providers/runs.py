@@ -12,9 +12,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
-from connections.providers.base import LogChunk, MetricPage, Observation, Reference
+from connections.providers.attempts import Observation, Reference
 from connections.providers.official import Checkout
 from connections.providers.spec import DatasetFile
+from connections.providers.telemetry import LogChunk, MetricPage
 
 
 @dataclass(frozen=True)

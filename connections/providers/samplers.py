@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
-from connections.providers.base import LogChunk, Observation, Reference
+from connections.providers.attempts import Observation, Reference
+from connections.providers.telemetry import LogChunk
 
 
 @dataclass(frozen=True)

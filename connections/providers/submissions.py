@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-from connections.providers.base import Reference
+from connections.providers.attempts import Reference
 from connections.providers.spec import TrainerSpec
 
 

@@ -25,7 +25,8 @@ from connections.domain.reopen_connection import reopen_connection
 from connections.domain.settle_instance import settle_instance
 from connections.kinds import KINDS
 from connections.opened import open_provider
-from connections.providers.base import Identity, ProviderError, SecretRefused, Unconfirmed
+from connections.providers.base import Identity
+from connections.providers.errors import ProviderError, SecretRefused, Unconfirmed
 from connections.queries import lent_connections
 from connections.shown import ShownConnection
 from connections.views.access import connections_page, own_connection

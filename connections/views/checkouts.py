@@ -18,7 +18,7 @@ from connections.domain.set_checkout import set_checkout
 from connections.forms import CheckoutForm
 from connections.models import CookbookCheckout
 from connections.opened import place_for_runs
-from connections.providers.base import ProviderError
+from connections.providers.errors import ProviderError
 from connections.providers.runs import EnvironmentState, RecipeEnvironment
 from connections.views.access import connections_page
 from wire.errors import InvalidArgument, NotFound, Violation

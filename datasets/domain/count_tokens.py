@@ -9,7 +9,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from connections.opened import token_counter
-from connections.providers.base import Rejected, Retryable, TokenLengths
+from connections.providers.errors import Rejected, Retryable
+from connections.providers.optional import TokenLengths
 from datasets.models import TokenCount
 from datasets.states import DatasetState
 from datasets.storage import file_of

@@ -15,19 +15,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from connections.opened import samplers_at
-from connections.providers.base import (
-    NEWEST_ATTEMPT,
-    Gone,
-    LogChunk,
-    NotYet,
-    Observation,
-    ProviderError,
-    Reference,
-    Rejected,
-    Retryable,
-    SecretRefused,
-    Unreachable,
-)
+from connections.providers.attempts import NEWEST_ATTEMPT, Observation, Reference
+from connections.providers.errors import Gone, NotYet, ProviderError, Rejected, Retryable, SecretRefused, Unreachable
 from connections.providers.samplers import (
     KeepsSamplerRecords,
     SamplerProvider,
@@ -35,6 +24,7 @@ from connections.providers.samplers import (
     SamplerSubmission,
 )
 from connections.providers.states import FINAL, AttemptState, Reason
+from connections.providers.telemetry import LogChunk
 from deployments.domain.move_deployment import move, note
 from deployments.domain.note_load import note_load
 from deployments.models import Deployment, SamplerMetric

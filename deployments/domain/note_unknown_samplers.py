@@ -11,7 +11,8 @@ import structlog
 from accounts.models import Account
 from catalog.queries import find_version
 from connections.models import Connection
-from connections.providers.base import Gone, ProviderError, Reference, SecretRefused, Unreachable
+from connections.providers.attempts import Reference
+from connections.providers.errors import Gone, ProviderError, SecretRefused, Unreachable
 from connections.providers.samplers import KeptSampler, SamplerProvider
 from connections.providers.states import FINAL
 from deployments.models import UnknownSampler

@@ -11,7 +11,8 @@ from django.utils import timezone
 from connections.domain.look_at_connection import Turn, turn_at
 from connections.models import Connection
 from connections.opened import samplers_at
-from connections.providers.base import ProviderError, Reference, SecretRefused, Unreachable
+from connections.providers.attempts import Reference
+from connections.providers.errors import ProviderError, SecretRefused, Unreachable
 from connections.providers.samplers import GivesSamplersIds, SamplerProvider
 from deployments.domain.note_unknown_samplers import end_there, note_unknown_samplers
 from deployments.models import Deployment

@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.actors import Actor
 from accounts.domain.record import record
 from connections.opened import samplers_at
-from connections.providers.base import Retryable
+from connections.providers.errors import Retryable
 from deployments.domain.control_deployment import lock_for
 from deployments.domain.move_deployment import move
 from deployments.hints import ADVANCE

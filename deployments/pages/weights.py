@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connections.providers.base import CheckpointKind
+from connections.providers.checkpoints import CheckpointKind
 from deployments.models import Deployment
 from deployments.states import DeploymentState
 from launches.models import Checkpoint

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from api.schema import UNDONE, refusals
 from api.views import ResourceView, asked
 from catalog.trained_queries import find_trained
-from connections.providers.base import CheckpointKind
+from connections.providers.checkpoints import CheckpointKind
 from launches.api.views import find_job
 from launches.domain.release_weights import Weights, release_checkpoint, release_model
 from launches.models import Checkpoint

@@ -13,7 +13,7 @@ from api.fields import WholeField
 from api.sentences import OWN
 from catalog.fields.launch_fields import PLACES, FieldType, every_field
 from catalog.fields.snapshot_fields import LONGEST_TAG, MAX_TOKENS
-from connections.providers.base import CheckpointKind
+from connections.providers.checkpoints import CheckpointKind
 from connections.providers.spec import TrainerMode, TrainerSpec
 from connections.providers.states import FINAL, AttemptState, Reason, owner_of
 from launches.labels import LONGEST

@@ -17,7 +17,7 @@ from catalog.queries import find_model
 from catalog.states import ModelKind
 from catalog.trained_queries import find_trained
 from connections.opened import open_provider
-from connections.providers.base import ProviderError
+from connections.providers.errors import ProviderError
 from launches.placement import connections_of
 from wire.errors import NotFound
 from wire.names import model_name

@@ -11,7 +11,9 @@ from django.db import DataError
 from django.utils import timezone
 
 from connections.opened import open_provider, provider_to_act
-from connections.providers.base import NamesFiles, ProviderError, Submission
+from connections.providers.attempts import Submission
+from connections.providers.errors import ProviderError
+from connections.providers.optional import NamesFiles
 from connections.providers.spec import TrainerSpec
 from launches.domain.apply_reading import apply_reading, put_off
 from launches.domain.apply_report import apply_report

@@ -18,16 +18,10 @@ from accounts.actors import SYSTEM
 from accounts.domain.create_api_key import LIFETIMES, create_api_key
 from accounts.scopes import Scope
 from connections.opened import place_for_runs
-from connections.providers.base import (
-    Gone,
-    MetricPage,
-    NotYet,
-    ProviderError,
-    Rejected,
-    Retryable,
-)
+from connections.providers.errors import Gone, NotYet, ProviderError, Rejected, Retryable
 from connections.providers.runs import RunProvider, RunSubmission
 from connections.providers.states import FINAL, AttemptState, Reason
+from connections.providers.telemetry import MetricPage
 from launches.domain.append_event import TimelineLine, append_events
 from launches.domain.apply_reading import write_reading
 from launches.domain.end_run import RunEnding, ending_of, finish_run

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.actors import SYSTEM
-from connections.providers.base import Truncation
+from connections.providers.attempts import Truncation
 from launches.domain.append_event import TimelineLine, append_events
 from launches.domain.claim_attempt import AttemptClaim, hold_attempt
 from launches.domain.mirror_checkpoints import mirror_checkpoints

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from accounts.actors import SYSTEM
-from connections.providers.base import Observation
+from connections.providers.attempts import Observation
 from connections.providers.states import FINAL, AttemptState, Reason
 from launches.domain.append_event import TimelineLine, append_event, append_events
 from launches.domain.apply_reading import write_reading

@@ -15,7 +15,7 @@ from catalog.models import ShapeVersion
 from connections.domain.note_answer import note_failure
 from connections.models import Connection
 from connections.opened import open_provider
-from connections.providers.base import ProviderError, SecretRefused, Unreachable
+from connections.providers.errors import ProviderError, SecretRefused, Unreachable
 from connections.providers.spec import TrainerSpec
 from connections.providers.trials import Trial, TriesOut
 from launches.domain.create_launch import NO_LABELS, create_launch

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.actors import SYSTEM
 from accounts.domain.revoke_api_key import revoke_keys_of
-from connections.providers.base import Observation
+from connections.providers.attempts import Observation
 from connections.providers.runs import RunProgress
 from connections.providers.states import AttemptState, Reason
 from launches.domain.append_event import append_event

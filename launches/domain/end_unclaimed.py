@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db.models import Q
 
 from accounts.actors import SYSTEM
-from connections.providers.base import Observation
+from connections.providers.attempts import Observation
 from connections.providers.spec import NO_RECIPE, TrainerSpec
 from connections.providers.states import AttemptState, Reason
 from launches.domain.cancel_launch import request_cancel

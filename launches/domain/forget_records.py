@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from connections.opened import open_provider
-from connections.providers.base import ProviderError
+from connections.providers.errors import ProviderError
 from connections.queries import living_connections
 from launches.models import Attempt, Metric
 

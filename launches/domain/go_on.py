@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from accounts.actors import SYSTEM
 from connections.domain.held import require_open
-from connections.providers.base import CheckpointKind
+from connections.providers.checkpoints import CheckpointKind
 from connections.providers.states import INTERRUPTIONS, AttemptState, Reason
 from launches.domain.append_event import append_event
 from launches.domain.open_attempt import open_attempt

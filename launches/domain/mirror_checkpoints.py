@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from accounts.actors import SYSTEM
 from connections.opened import open_provider
-from connections.providers.base import CheckpointKind, CheckpointRecord, ProviderError
+from connections.providers.checkpoints import CheckpointKind, CheckpointRecord
+from connections.providers.errors import ProviderError
 from connections.providers.states import FINAL, AttemptState
 from launches.domain.append_event import TimelineLine, append_events
 from launches.live.wake import wake

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from accounts.actors import SYSTEM
-from connections.providers.base import Observation
+from connections.providers.attempts import Observation
 from connections.providers.states import AttemptState
 from launches.domain.append_event import append_event
 from launches.models import Attempt, Launch

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from connections.domain.note_answer import note_answer, note_failure
 from connections.models import Connection
-from connections.providers.base import ProviderError
+from connections.providers.errors import ProviderError
 from launches.models import Attempt
 
 

@@ -10,7 +10,9 @@ from datetime import datetime
 import structlog
 
 from connections.models import Connection
-from connections.providers.base import Provider, ProviderError, Reference, SecretRefused, Unreachable
+from connections.providers.attempts import Reference
+from connections.providers.base import Provider
+from connections.providers.errors import ProviderError, SecretRefused, Unreachable
 from connections.providers.submissions import KeepsSubmissions
 from launches.adoption import known_gpus
 from launches.models import UnknownTrainer

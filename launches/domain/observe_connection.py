@@ -18,7 +18,10 @@ from django.utils import timezone
 from connections.domain.look_at_connection import Turn, turn_at
 from connections.models import Connection
 from connections.opened import provider_to_act
-from connections.providers.base import Observation, Provider, ProviderError, RecallsAnswering, Reference
+from connections.providers.attempts import Observation, Reference
+from connections.providers.base import Provider
+from connections.providers.errors import ProviderError
+from connections.providers.optional import RecallsAnswering
 from connections.providers.states import FINAL, AttemptState
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import claim_attempt

@@ -9,7 +9,7 @@ from django.db import transaction
 from accounts.actors import Actor, require, right_to_control
 from catalog.domain.start_promotion import PromotionSource, start_promotion
 from catalog.models import TrainedModel
-from connections.providers.base import CheckpointFile, CheckpointKind
+from connections.providers.checkpoints import CheckpointFile, CheckpointKind
 from connections.providers.spec import TrainerSpec
 from launches.domain.append_event import append_event
 from launches.domain.mirror_checkpoints import refresh_checkpoints

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from catalog.trained_queries import is_being_promoted
 from connections.opened import place_for_runs, provider_to_act
-from connections.providers.base import Gone, Retryable
+from connections.providers.errors import Gone, Retryable
 from connections.providers.spec import TrainerSpec
 from connections.states import ConnectionState
 from launches.models import Launch

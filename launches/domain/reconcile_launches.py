@@ -11,14 +11,9 @@ from django.utils import timezone
 from connections.domain.look_at_connection import Turn, turn_at
 from connections.models import Connection
 from connections.opened import provider_to_act
-from connections.providers.base import (
-    NEWEST_ATTEMPT,
-    Provider,
-    ProviderError,
-    Reference,
-    SecretRefused,
-    Unreachable,
-)
+from connections.providers.attempts import NEWEST_ATTEMPT, Reference
+from connections.providers.base import Provider
+from connections.providers.errors import ProviderError, SecretRefused, Unreachable
 from connections.providers.states import AttemptState
 from launches.domain.note_reach import note_reach
 from launches.domain.note_unknown_trainers import note_unknown_trainers

@@ -20,7 +20,8 @@ from catalog.models import TrainedModel
 from catalog.states import ModelState
 from catalog.weights import folder_of, manifest_of
 from connections.opened import open_provider
-from connections.providers.base import CheckpointFile, CheckpointKind, Gone, ProviderError, Rejected
+from connections.providers.checkpoints import CheckpointFile, CheckpointKind
+from connections.providers.errors import Gone, ProviderError, Rejected
 from downloads.archives import archive_download
 from downloads.contents import Download, StoredFile, file_download, files_in_words
 from launches.models import Checkpoint

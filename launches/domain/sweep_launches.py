@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from connections.models import Connection
 from connections.opened import open_provider
-from connections.providers.base import ProviderError
+from connections.providers.errors import ProviderError
 from connections.queries import living_connections
 from launches.domain.observe_connection import observed_together
 from launches.live.hints import ADVANCE, OBSERVE, PURGE, RUN

@@ -33,7 +33,9 @@ from accounts.roles import Right
 from accounts.tables import explain
 from api.outages import RETRY_SECONDS, UNASKABLE, outage
 from connections.opened import open_provider
-from connections.providers.base import HasAddress, OpensTunnels, Provider, ProviderError
+from connections.providers.base import Provider
+from connections.providers.errors import ProviderError
+from connections.providers.optional import HasAddress, OpensTunnels
 from connections.sealing import Unsealable, unseal
 from launches.gateway.exchange import Body
 from launches.gateway.pool import Endpoint

@@ -22,8 +22,8 @@ from accounts.models import Account
 from api.outages import UNASKABLE
 from connections.models import Connection
 from connections.opened import open_provider
-from connections.providers.base import ProviderError
 from connections.providers.catalogs import NamesModels
+from connections.providers.errors import ProviderError
 from launches.gateway.admission import Refused, database_away, no_such_job
 from launches.gateway.exchange import Body, CallerGone, CutOff
 from launches.models import Attempt

@@ -13,8 +13,9 @@ from ipaddress import ip_address
 
 from django.conf import settings
 
-from connections.providers.base import Dial, ProviderError
 from connections.providers.control_plane.transport import may_connect
+from connections.providers.errors import ProviderError
+from connections.providers.optional import Dial
 from launches.gateway.upstream import Upstream
 
 CONNECT_SECONDS = 3.0

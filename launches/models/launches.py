@@ -13,7 +13,7 @@ from django.utils.functional import cached_property
 from accounts.models import Account, User
 from catalog.models import ShapeVersion
 from connections.models import Connection
-from connections.providers.base import Reference
+from connections.providers.attempts import Reference
 from connections.providers.states import FINAL, AttemptState, Reason
 from launches.labels import LONGEST
 from launches.states import ACTIVE

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from connections.models import Connection
-from connections.providers.base import CheckpointKind
+from connections.providers.checkpoints import CheckpointKind
 from connections.providers.spec import TrainerMode
 from launches.models.launches import STATE_CHOICES, Attempt, Launch
 from wire import names

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import BigIntegerField, QuerySet
 from django.utils import timezone
 
-from connections.providers.base import CheckpointKind
+from connections.providers.checkpoints import CheckpointKind
 from launches.models import Checkpoint, Launch
 from launches.retention import retention_of
 from lists.prepared import Given, Prepared

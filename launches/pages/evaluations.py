@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from catalog.labels import duration_label
-from connections.providers.base import CheckpointKind
+from connections.providers.checkpoints import CheckpointKind
 from connections.providers.spec import TrainerSpec
 from launches.models import Checkpoint, Evaluation, Launch, Metric
 from launches.series import AttemptRecords, evaluations_of, with_samples

@@ -15,7 +15,7 @@ from catalog.fields.launch_fields import PLACES, FieldType, LaunchField
 from catalog.fields.texts import limits_text
 from catalog.labels import value_label
 from catalog.text_rules import shortened
-from connections.providers.base import Recipe
+from connections.providers.recipes import Recipe
 from connections.providers.spec import TrainerMode
 from launches.resolve import (
     CONNECTION,

@@ -8,8 +8,8 @@ from typing import Any
 from catalog.fields.inputs import Input, options_of
 from catalog.fields.texts import limits_text
 from catalog.labels import value_label
-from connections.providers.base import Recipe
 from connections.providers.recipe_parameters import RecipeParameter
+from connections.providers.recipes import Recipe
 from connections.providers.spec import DatasetFile
 from launches.pages.forms import FORM_PREFIX, KEYBOARDS
 from launches.recipes import DATASET, EVALUATION, field_of, input_of, label_of

@@ -20,7 +20,7 @@ from accounts.refusals import status_of
 from accounts.requests import SlipwayRequest, actor_of
 from catalog.models import TrainedModel
 from catalog.usage import loading_code
-from connections.providers.base import CheckpointKind
+from connections.providers.checkpoints import CheckpointKind
 from launches.domain.release_weights import ARCHIVE, Weights, release_checkpoint, release_model
 from launches.models import Checkpoint
 from launches.pages.download_code import download_code

@@ -23,7 +23,7 @@ from accounts.roles import Right
 from catalog.labels import duration_label, value_label
 from catalog.usage import environment
 from catalog.views.access import member_of
-from connections.providers.base import ProviderError
+from connections.providers.errors import ProviderError
 from connections.providers.spec import TrainerSpec
 from connections.providers.states import AttemptState, Reason
 from launches.domain.resume_launch import never_resumed, recipe_is_done

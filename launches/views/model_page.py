@@ -28,7 +28,7 @@ from catalog.usage import loading_code
 from catalog.views.access import member_of
 from catalog.weights import manifest_of
 from connections.opened import merges
-from connections.providers.base import CheckpointKind
+from connections.providers.checkpoints import CheckpointKind
 from launches.domain.delete_model import delete_model
 from launches.model_uses import uses_of
 from launches.models import Checkpoint

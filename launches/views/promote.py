@@ -20,7 +20,7 @@ from catalog.fields.inputs import Input, options_of
 from catalog.views.access import member_of
 from catalog.weights import ADAPTER_CONFIG, sorted_out
 from connections.opened import merges
-from connections.providers.base import CheckpointFile, CheckpointKind
+from connections.providers.checkpoints import CheckpointFile, CheckpointKind
 from launches.domain.promote_checkpoint import promote_checkpoint
 from launches.models import Checkpoint, Launch
 from launches.queries import find_launch

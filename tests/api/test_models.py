@@ -14,7 +14,7 @@ from accounts.scopes import Scope
 from catalog.domain.advance_promotion import advance_promotion
 from catalog.models import TrainedModel
 from catalog.states import ModelState
-from connections.providers.base import CheckpointKind
+from connections.providers.checkpoints import CheckpointKind
 from connections.providers.spec import TrainerMode
 from launches.api import models
 from launches.models import Launch

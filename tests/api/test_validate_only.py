@@ -13,7 +13,7 @@ from django.urls import reverse
 from accounts.models import AuditEntry, User
 from catalog.models import ShapeVersion
 from connections.models import Connection
-from connections.providers.base import ProviderError, Retryable, SecretRefused, Unreachable
+from connections.providers.errors import ProviderError, Retryable, SecretRefused, Unreachable
 from connections.providers.slurm.trying import read_trial
 from connections.providers.spec import TrainerSpec
 from connections.providers.trials import Trial

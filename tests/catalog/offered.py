@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connections.models import Connection
-from connections.providers.base import Unreachable
 from connections.providers.catalogs import Following, RemoteCatalog, RemoteModel, RemoteVersion
+from connections.providers.errors import Unreachable
 from tests.connections.remote import RemoteEngine, make_connection
 
 OFFERING = "offering"

@@ -14,15 +14,9 @@ from typing import ClassVar
 
 import pytest
 
-from connections.providers.base import (
-    NEWEST_ATTEMPT,
-    CheckpointFile,
-    CheckpointKind,
-    Gone,
-    Reference,
-    Rejected,
-    Retryable,
-)
+from connections.providers.attempts import NEWEST_ATTEMPT, Reference
+from connections.providers.checkpoints import CheckpointFile, CheckpointKind
+from connections.providers.errors import Gone, Rejected, Retryable
 from connections.providers.states import AttemptState, Reason
 from launches.states import ACTIVE
 from tests.connections.rig import Rig, make_reference, make_submission, until, wait_for, wait_ready

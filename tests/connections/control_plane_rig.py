@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from connections.providers.base import Reference, Submission
+from connections.providers.attempts import Reference, Submission
 from connections.providers.control_plane.account import AccountThere
 from connections.providers.control_plane.client import ControlPlaneClient
 from connections.providers.control_plane.jobs import Catalogs

@@ -10,18 +10,13 @@ from accounts.actors import SYSTEM
 from connections.domain.add_connection import add_connection
 from connections.kinds import Kind
 from connections.models import Connection
-from connections.providers.base import (
-    Capabilities,
-    Capacity,
-    GpuPool,
-    Identity,
-    Provider,
-    Recipe,
-    Reference,
-    Retryable,
-    SecretRefused,
-)
+from connections.providers.attempts import Reference
+from connections.providers.base import Identity, Provider
+from connections.providers.capabilities import Capabilities
+from connections.providers.capacity import Capacity, GpuPool
 from connections.providers.configs import positive, setting
+from connections.providers.errors import Retryable, SecretRefused
+from connections.providers.recipes import Recipe
 from connections.providers.spec import TrainerSpec
 
 NAME = "elsewhere"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from connections.providers.base import Reference, Submission
+from connections.providers.attempts import Reference, Submission
 from connections.providers.local import processes
 from connections.providers.local.limits import Limits
 from connections.providers.local.provider import LocalProvider

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from connections.providers.base import Reference
+from connections.providers.attempts import Reference
 from connections.providers.local.asking import settings_of
 from connections.providers.local.provider import LocalProvider
 from tests.waiting import wait_for
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ALONE = ("unshare", "--pid", "--mount", "--fork", "--mount-proc", "--kill-child")
 WORKER = """
 import json, sys
-from connections.providers.base import Reference
+from connections.providers.attempts import Reference
 from connections.providers.local.trainer_host import provider_from
 from tests.connections.rig import make_submission
 

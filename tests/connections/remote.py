@@ -19,32 +19,19 @@ from accounts.models import Account
 from connections.kinds import KINDS, Kind
 from connections.models import Connection
 from connections.opened import forget_opened
-from connections.providers.base import (
-    Capabilities,
-    Capacity,
-    CheckpointKind,
-    CheckpointList,
-    CheckpointRecord,
-    Credential,
-    Gone,
-    GpuPool,
-    Identity,
-    LogChunk,
-    MetricPage,
-    Observation,
-    ProviderError,
-    Recipe,
-    Reference,
-    Rejected,
-    SecretRefused,
-    Submission,
-    Unreachable,
-)
+from connections.providers.attempts import Observation, Reference, Submission
+from connections.providers.base import Identity
+from connections.providers.capabilities import Capabilities, Credential
+from connections.providers.capacity import Capacity, GpuPool
+from connections.providers.checkpoints import CheckpointKind, CheckpointList, CheckpointRecord
 from connections.providers.configs import setting
+from connections.providers.errors import Gone, ProviderError, Rejected, SecretRefused, Unreachable
 from connections.providers.promotions import PromotionThere
+from connections.providers.recipes import Recipe
 from connections.providers.spec import TrainerSpec
 from connections.providers.states import AttemptState
 from connections.providers.submissions import KeptSubmission
+from connections.providers.telemetry import LogChunk, MetricPage
 
 REMOTE = "stand-in"
 

@@ -11,7 +11,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from connections.providers.base import Observation, Provider, Reference, Submission
+from connections.providers.attempts import Observation, Reference, Submission
+from connections.providers.base import Provider
 from connections.providers.spec import TrainerMode, TrainerSpec
 from connections.providers.states import FINAL, AttemptState
 

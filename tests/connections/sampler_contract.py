@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Protocol
 import httpx
 import pytest
 
-from connections.providers.base import Gone, Observation, Reference, Rejected, Retryable
+from connections.providers.attempts import Observation, Reference
+from connections.providers.errors import Gone, Rejected, Retryable
 from connections.providers.samplers import SamplerProvider, SamplerSpec, SamplerSubmission
 from connections.providers.states import FINAL, AttemptState, Reason
 from tests.connections.contract import HOSTILE

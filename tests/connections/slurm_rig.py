@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from connections.providers.base import Reference, Submission
+from connections.providers.attempts import Reference, Submission
 from connections.providers.slurm.client import SlurmClient
 from connections.providers.slurm.config import OVER_SSH, TUNNEL, SlurmConfig
 from connections.providers.slurm.provider import SlurmProvider

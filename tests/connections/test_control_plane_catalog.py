@@ -9,12 +9,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from connections.providers.base import Retryable, Unreachable
 from connections.providers.catalogs import RemoteCatalog
 from connections.providers.control_plane.client import ControlPlaneClient
 from connections.providers.control_plane.jobs import Catalogs
 from connections.providers.control_plane.offered import list_offered
 from connections.providers.control_plane.refusals import RemoteRefusal
+from connections.providers.errors import Retryable, Unreachable
 from tests.connections.test_control_plane_client import LOOPBACK, answering, server
 
 VERSIONS = "/v1/accounts/local/trainingShapes/-/versions"

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from connections.providers.base import Observation, Reference, Retryable, SecretRefused, Unreachable
+from connections.providers.attempts import Observation, Reference
 from connections.providers.control_plane import client as client_module
 from connections.providers.control_plane import exchange, readiness
 from connections.providers.control_plane.account import AccountThere
@@ -30,6 +30,7 @@ from connections.providers.control_plane.refusals import (
     RemoteRefusal,
     refusal,
 )
+from connections.providers.errors import Retryable, SecretRefused, Unreachable
 from tests.certificates import make_certificate
 from wire.client_address import read_networks
 from wire.errors import Violation

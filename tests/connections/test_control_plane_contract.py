@@ -24,21 +24,12 @@ from catalog.models import BaseModel, ShapeVersion
 from catalog.queries import find_linked
 from catalog.states import SyncOutcome
 from connections.domain.add_connection import add_connection
-from connections.providers.base import (
-    NEWEST_ATTEMPT,
-    Capacity,
-    Credential,
-    Gone,
-    NotYet,
-    Observation,
-    Provider,
-    Reference,
-    Rejected,
-    Retryable,
-    SecretRefused,
-    Unreachable,
-)
+from connections.providers.attempts import NEWEST_ATTEMPT, Observation, Reference
+from connections.providers.base import Provider
+from connections.providers.capabilities import Credential
+from connections.providers.capacity import Capacity
 from connections.providers.control_plane.names import remote_id
+from connections.providers.errors import Gone, NotYet, Rejected, Retryable, SecretRefused, Unreachable
 from connections.providers.states import AttemptState
 from tests.connections.contract import ProviderContract
 from tests.connections.control_plane_rig import (

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connections.providers.base import Observation, Reference, Rejected
+from connections.providers.attempts import Observation, Reference
 from connections.providers.control_plane import deployments
 from connections.providers.control_plane.account import AccountThere
 from connections.providers.control_plane.client import ControlPlaneClient
 from connections.providers.control_plane.deployments import OWNER, START, STOPPED, mark_of
 from connections.providers.control_plane.jobs import Catalogs
 from connections.providers.control_plane.samplers import ControlPlaneSamplers
+from connections.providers.errors import Rejected
 from connections.providers.samplers import SamplerSubmission
 from connections.providers.states import AttemptState, Reason
 from tests.connections.sampler_contract import make_spec

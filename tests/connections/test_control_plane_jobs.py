@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from connections.providers.base import CheckpointKind, Reference
+from connections.providers.attempts import Reference
+from connections.providers.checkpoints import CheckpointKind
 from connections.providers.control_plane.jobs import (
     Catalogs,
     checkpoint,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from connections.providers.base import NEWEST_ATTEMPT, Reference
+from connections.providers.attempts import NEWEST_ATTEMPT, Reference
 from connections.providers.control_plane.names import LONGEST, is_ours, read_remote_id, remote_id
 from wire.names import is_id
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connections.providers.base import Gone, Rejected, Retryable
 from connections.providers.control_plane.account import AccountThere
 from connections.providers.control_plane.client import ControlPlaneClient
 from connections.providers.control_plane.jobs import Catalogs
 from connections.providers.control_plane.names import remote_id
 from connections.providers.control_plane.promoting import _read
 from connections.providers.control_plane.provider import ControlPlaneProvider
+from connections.providers.errors import Gone, Rejected, Retryable
 from connections.providers.promotions import PromotesThere, PromotionThere
 from tests.connections.test_control_plane_client import LOOPBACK, Play, answering, server
 from wire.status import Code, status_body

@@ -15,7 +15,7 @@ from connections.domain.set_up_connections import set_up_connections
 from connections.domain.settle_instance import settle_instance
 from connections.models import Connection, Instance
 from connections.opened import open_provider, provider_to_act
-from connections.providers.base import Retryable
+from connections.providers.errors import Retryable
 from launches.domain.advance_launch import advance_launch
 from tests.connections.makers import local_connection
 from tests.connections.remote import RemoteEngine

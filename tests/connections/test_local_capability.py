@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from connections.providers.base import Rejected
+from connections.providers.errors import Rejected
 from connections.providers.local.capability import ModelPlaces, model_path
 from connections.providers.spec import ShardingScheme, TrainerMode
 from connections.providers.states import AttemptState, Reason

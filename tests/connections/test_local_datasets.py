@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from connections.providers.base import NotYet, Rejected, Retryable, Submission
+from connections.providers.attempts import Submission
+from connections.providers.errors import NotYet, Rejected, Retryable
 from connections.providers.local import datasets
 from connections.providers.spec import DatasetFile, TrainerMode, TrainerSpec
 from connections.providers.trainer_files import files

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from connections.providers.base import Gone, Retryable
+from connections.providers.errors import Gone, Retryable
 from connections.providers.states import AttemptState, Reason
 from connections.providers.trainer_files import files
 from tests.connections.local_rig import LocalRig, is_alive, make_rig

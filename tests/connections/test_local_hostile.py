@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from connections.providers.base import CheckpointKind, MetricRecord
+from connections.providers.checkpoints import CheckpointKind
 from connections.providers.local.observation import ended, live
 from connections.providers.states import AttemptState
+from connections.providers.telemetry import MetricRecord
 from connections.providers.trainer_files import checkpoints, files, outcome, reading, records
 from tests.connections.local_rig import LocalRig
 from tests.connections.rig import make_reference, make_submission

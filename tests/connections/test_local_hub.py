@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from connections.providers.base import Reference
+from connections.providers.attempts import Reference
 from connections.providers.samplers import SamplerSubmission
 from connections.providers.states import FINAL, AttemptState, Reason
 from connections.providers.trainer_files import files

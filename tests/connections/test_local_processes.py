@@ -13,7 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from connections.providers.base import GpuPool, Reference, Retryable
+from connections.providers.attempts import Reference
+from connections.providers.capacity import GpuPool
+from connections.providers.errors import Retryable
 from connections.providers.local import plan, processes
 from connections.providers.samplers import SamplerSubmission
 from connections.providers.states import FINAL, AttemptState, Reason
@@ -30,7 +32,8 @@ H100 = "NVIDIA_H100_80GB"
 SUBMITTER = """
 import json, os, signal, sys
 from pathlib import Path
-from connections.providers.base import Reference, Retryable
+from connections.providers.attempts import Reference
+from connections.providers.errors import Retryable
 from connections.providers.local.limits import Limits
 from connections.providers.local.provider import LocalProvider
 from tests.connections.rig import make_submission

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connections.providers.base import CheckpointList, LogChunk, MetricPage
+from connections.providers.checkpoints import CheckpointList
 from connections.providers.states import AttemptState
+from connections.providers.telemetry import LogChunk, MetricPage
 from connections.providers.trainer_files import checkpoints, records
 from connections.providers.trainer_files.files import ENDPOINT, METRICS, RECORDS, SESSION
 from tests.connections.local_rig import LocalRig

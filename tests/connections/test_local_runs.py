@@ -16,7 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from connections.providers.base import NotYet, Observation, Reference
+from connections.providers.attempts import Observation, Reference
+from connections.providers.errors import NotYet
 from connections.providers.local import run_programs
 from connections.providers.local.limits import Limits
 from connections.providers.local.provider import LocalProvider

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from connections.providers.base import Observation, Reference, Rejected
+from connections.providers.attempts import Observation, Reference
+from connections.providers.errors import Rejected
 from connections.providers.local import processes
 from connections.providers.local.samplers import LocalSamplers
 from connections.providers.samplers import RunsSamplers, SamplerSubmission

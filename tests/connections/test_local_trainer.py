@@ -19,7 +19,7 @@ from django.test import Client
 
 from accounts.roles import Role
 from catalog.enums import Engine, ShapeKind
-from connections.providers.base import Rejected
+from connections.providers.errors import Rejected
 from connections.providers.local import processes
 from connections.providers.local.provider import LocalProvider
 from connections.providers.samplers import SamplerSubmission

@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from connections.providers.base import Reference, Retryable
+from connections.providers.attempts import Reference
+from connections.providers.errors import Retryable
 from connections.providers.local import reach
 from connections.providers.local.users import JobUsers
 from connections.providers.states import AttemptState

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from connections.providers.base import Retryable, Unreachable
+from connections.providers.errors import Retryable, Unreachable
 from connections.providers.slurm import sftp
 from connections.providers.slurm import sftp_paths as far_paths
 from connections.providers.slurm.sftp_paths import AT_ONCE, SftpPath, sftp_paths

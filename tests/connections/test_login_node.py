@@ -15,7 +15,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from connections.providers.base import Retryable, SecretRefused, Unreachable
+from connections.providers.errors import Retryable, SecretRefused, Unreachable
 from connections.providers.slurm import ssh
 from connections.providers.slurm.client import SlurmClient
 from connections.providers.slurm.login import (

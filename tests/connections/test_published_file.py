@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from connections.providers.base import Retryable, Unreachable
 from connections.providers.catalogs import CatalogFile
 from connections.providers.control_plane import published
 from connections.providers.control_plane.account import AccountThere
@@ -18,6 +17,7 @@ from connections.providers.control_plane.config import read_source
 from connections.providers.control_plane.jobs import Catalogs
 from connections.providers.control_plane.provider import ControlPlaneProvider
 from connections.providers.control_plane.published import read_published
+from connections.providers.errors import Retryable, Unreachable
 from tests.connections.test_control_plane_client import LOOPBACK, answering, server
 
 

@@ -23,7 +23,7 @@ from connections.domain.edit_connection import edit_connection
 from connections.domain.lend_connection import lend_connection
 from connections.models import Connection
 from connections.opened import open_provider
-from connections.providers.base import Retryable
+from connections.providers.errors import Retryable
 from connections.providers.local.provider import LocalProvider
 from connections.sealing import unseal
 from connections.urls import urlpatterns

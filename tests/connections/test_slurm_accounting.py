@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from connections.providers.base import Gone, Reference, Retryable
+from connections.providers.attempts import Reference
+from connections.providers.errors import Gone, Retryable
 from connections.providers.slurm import observing
 from connections.providers.slurm.answers import read_accounting
 from connections.providers.slurm.client import SlurmClient

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connections.providers.base import ProviderError, Rejected, Retryable, Unreachable
 from connections.providers.configs import read_config
+from connections.providers.errors import ProviderError, Rejected, Retryable, Unreachable
 from connections.providers.slurm import capability, inspection, script, standing
 from connections.providers.slurm.answers import SlurmJob, read_jobs, read_nodes
 from connections.providers.slurm.client import SlurmClient

@@ -12,7 +12,7 @@ from django.test import Client
 
 from connections.models import Connection
 from connections.opened import open_provider
-from connections.providers.base import Retryable
+from connections.providers.errors import Retryable
 from connections.providers.slurm.login import fingerprint_of, public_line
 from connections.providers.slurm.provider import SlurmProvider
 from connections.providers.slurm.shells import ThisMachine

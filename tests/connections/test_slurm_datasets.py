@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from connections.providers.base import NotYet, Rejected, Submission
+from connections.providers.attempts import Submission
+from connections.providers.errors import NotYet, Rejected
 from connections.providers.slurm import capability, datasets
 from connections.providers.slurm.client import SlurmClient
 from connections.providers.slurm.config import SlurmConfig

@@ -12,7 +12,9 @@ from typing import Any
 import psutil
 import pytest
 
-from connections.providers.base import MachineKind, Observation, Reference, Rejected, Retryable, Unreachable
+from connections.providers.attempts import Observation, Reference
+from connections.providers.capacity import MachineKind
+from connections.providers.errors import Rejected, Retryable, Unreachable
 from connections.providers.slurm.answers import SlurmJob
 from connections.providers.slurm.client import SlurmClient
 from connections.providers.states import AttemptState, Reason, ReasonOwner, owner_of

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from connections.providers.base import NotYet
+from connections.providers.errors import NotYet
 from connections.providers.slurm import capability, made_models
 from connections.providers.slurm.client import SlurmClient
 from connections.providers.slurm.config import SlurmConfig

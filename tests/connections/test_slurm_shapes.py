@@ -18,7 +18,7 @@ from catalog.enums import PUBLIC_ACCOUNT, WeightPrecision
 from catalog.files.bundled import bundled_files
 from catalog.places import plain_spec
 from connections.capacities import read_capacity, stored_capacity
-from connections.providers.base import Capacity, MachineKind
+from connections.providers.capacity import Capacity, MachineKind
 from connections.providers.configs import read_config
 from connections.providers.slurm import capability, script, sizes
 from connections.providers.slurm.answers import SlurmNode, SlurmPartition, read_minutes, read_partitions

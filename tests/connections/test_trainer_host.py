@@ -16,7 +16,7 @@ import pytest
 from django.core.management import call_command
 from pytest_django.fixtures import Settings
 
-from connections.providers.base import Retryable
+from connections.providers.errors import Retryable
 from connections.providers.local import processes, trainer_host
 from connections.providers.local.asking import SOCKET, Part, settings_of
 from connections.providers.local.samplers import LocalSamplers

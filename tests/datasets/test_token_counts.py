@@ -8,7 +8,8 @@ import pytest
 from django.test import Client
 
 from accounts.actors import user_actor
-from connections.providers.base import Rejected, Retryable, TokenLengths
+from connections.providers.errors import Rejected, Retryable
+from connections.providers.optional import TokenLengths
 from datasets.domain.ask_token_count import ask_token_count
 from datasets.domain.count_tokens import MOST_FAILURES, count_tokens
 from datasets.models import Dataset, TokenCount

@@ -5,18 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from connections.providers.base import (
-    NEWEST_ATTEMPT,
-    Capabilities,
-    Credential,
-    Gone,
-    LogChunk,
-    Observation,
-    Reference,
-    Rejected,
-    Retryable,
-    Unreachable,
-)
+from connections.providers.attempts import NEWEST_ATTEMPT, Observation, Reference
+from connections.providers.capabilities import Capabilities, Credential
+from connections.providers.errors import Gone, Rejected, Retryable, Unreachable
 from connections.providers.samplers import (
     KeptSampler,
     SamplerRecord,
@@ -25,6 +16,7 @@ from connections.providers.samplers import (
     SamplerSubmission,
 )
 from connections.providers.states import FINAL, AttemptState, Reason
+from connections.providers.telemetry import LogChunk
 from tests.connections.remote import CAPABILITIES, RemoteEngine
 
 SERVING = "serving"

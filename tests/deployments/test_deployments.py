@@ -18,7 +18,8 @@ from catalog.models import ShapeVersion, TrainedModel
 from catalog.states import ModelKind, ModelState
 from connections.kinds import SLURM
 from connections.models import Connection
-from connections.providers.base import CheckpointKind, Observation
+from connections.providers.attempts import Observation
+from connections.providers.checkpoints import CheckpointKind
 from connections.providers.states import AttemptState, Reason
 from deployments.domain.advance_deployment import advance_deployment
 from deployments.domain.wake_deployment import wake_deployment

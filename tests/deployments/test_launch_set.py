@@ -21,7 +21,8 @@ from accounts.roles import Role
 from catalog.models import ShapeVersion
 from connections.models import Connection
 from connections.opened import open_provider
-from connections.providers.base import GpuPool, Observation
+from connections.providers.attempts import Observation
+from connections.providers.capacity import GpuPool
 from connections.providers.spec import TrainerMode
 from connections.providers.states import AttemptState, Reason
 from deployments.domain.advance_deployment import advance_deployment

@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.models import Account, User
 from catalog.models import ShapeVersion
 from connections.models import Connection
-from connections.providers.base import CheckpointKind
+from connections.providers.checkpoints import CheckpointKind
 from connections.providers.samplers import SamplerRecord
 from connections.providers.states import AttemptState
 from deployments.domain.advance_deployment import advance_deployment

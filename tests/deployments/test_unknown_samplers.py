@@ -16,7 +16,7 @@ from accounts.roles import Role
 from catalog.enums import Engine, ShapeKind
 from catalog.models import ShapeVersion
 from connections.models import Connection
-from connections.providers.base import NEWEST_ATTEMPT, Observation, Reference
+from connections.providers.attempts import NEWEST_ATTEMPT, Observation, Reference
 from connections.providers.samplers import SamplerSubmission
 from connections.providers.states import AttemptState
 from deployments.domain.advance_deployment import advance_deployment

@@ -11,9 +11,10 @@ from django.utils import timezone
 from accounts.actors import user_actor
 from accounts.models import Account, Membership, User
 from catalog.models import ShapeVersion
-from connections.providers.base import MetricRecord, Observation
+from connections.providers.attempts import Observation
 from connections.providers.spec import TrainerMode
 from connections.providers.states import AttemptState, Reason
+from connections.providers.telemetry import MetricRecord
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import claim_attempt
 from launches.domain.create_launch import create_launch

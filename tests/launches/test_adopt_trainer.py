@@ -14,7 +14,7 @@ from accounts.models import Account, AuditEntry, Membership, User
 from accounts.roles import Role
 from catalog.models import ShapeVersion
 from connections.models import Connection
-from connections.providers.base import Observation, Reference
+from connections.providers.attempts import Observation, Reference
 from connections.providers.states import AttemptState
 from connections.providers.submissions import KeptSubmission
 from launches.domain.adopt_trainer import adopt_trainer

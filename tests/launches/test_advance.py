@@ -12,8 +12,10 @@ from django.db import DataError, connections
 from django.utils import timezone
 
 from accounts.actors import user_actor
-from connections.providers.base import CheckpointRecord, LogChunk, Observation, Progress
+from connections.providers.attempts import Observation, Progress
+from connections.providers.checkpoints import CheckpointRecord
 from connections.providers.states import AttemptState, Reason
+from connections.providers.telemetry import LogChunk
 from launches.domain.advance_launch import advance_launch
 from launches.domain.apply_report import apply_report
 from launches.domain.cancel_launch import cancel_launch

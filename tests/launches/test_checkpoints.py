@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from accounts.roles import Role
 from accounts.scopes import Scope
-from connections.providers.base import CheckpointRecord, Observation
+from connections.providers.attempts import Observation
+from connections.providers.checkpoints import CheckpointRecord
 from connections.providers.states import AttemptState, Reason
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import AttemptClaim, claim_attempt

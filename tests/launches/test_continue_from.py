@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.models import Account
 from accounts.roles import Role
 from connections.models import Connection
-from connections.providers.base import CheckpointKind
+from connections.providers.checkpoints import CheckpointKind
 from connections.providers.spec import TrainerSpec
 from connections.providers.trainer_files.config import make_config
 from connections.states import ConnectionState

@@ -22,7 +22,7 @@ from accounts.roles import Role
 from accounts.scopes import Scope
 from catalog.usage import loading_code
 from connections.opened import forget_opened
-from connections.providers.base import CheckpointKind
+from connections.providers.checkpoints import CheckpointKind
 from connections.providers.states import AttemptState
 from launches.models import Checkpoint, Launch
 from launches.pages.download_code import download_code

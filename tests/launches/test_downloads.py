@@ -22,7 +22,7 @@ from accounts.domain.revoke_api_key import revoke_api_key
 from accounts.models import ApiKey, AuditEntry
 from accounts.roles import Role
 from accounts.scopes import Scope
-from connections.providers.base import CheckpointKind
+from connections.providers.checkpoints import CheckpointKind
 from connections.providers.states import AttemptState
 from launches.domain.delete_launch import delete_launch
 from launches.models import Checkpoint, Launch

@@ -14,21 +14,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.actors import user_actor
-from connections.providers.base import (
-    Capabilities,
-    CheckpointList,
-    CheckpointRecord,
-    LogChunk,
-    MetricPage,
-    Observation,
-    Progress,
-    Recipe,
-    Reference,
-    Submission,
-    Truncation,
-)
+from connections.providers.attempts import Observation, Progress, Reference, Submission, Truncation
+from connections.providers.capabilities import Capabilities
+from connections.providers.checkpoints import CheckpointList, CheckpointRecord
+from connections.providers.recipes import Recipe
 from connections.providers.spec import TrainerSpec
 from connections.providers.states import AttemptState, Reason
+from connections.providers.telemetry import LogChunk, MetricPage
 from launches.domain import advance_launch as advancing
 from launches.domain.advance_launch import advance_launch
 from launches.domain.apply_reading import apply_reading

@@ -22,10 +22,11 @@ from catalog.fields.narrowing import narrow
 from catalog.models import BaseModel
 from connections.kinds import CONTROL_PLANE
 from connections.models import Connection, CookbookCheckout
-from connections.providers.base import CheckpointKind, MetricPage
+from connections.providers.checkpoints import CheckpointKind
 from connections.providers.evaluations import EvaluationRecord, RunPlan, Sample
 from connections.providers.spec import NO_RECIPE, TrainerMode, TrainerSpec
 from connections.providers.states import AttemptState
+from connections.providers.telemetry import MetricPage
 from connections.sealing import seal
 from connections.states import ConnectionState
 from datasets.models import TokenCount

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from catalog.fields.launch_fields import common_fields
 from catalog.fields.snapshots import Snapshot
-from connections.providers.base import Recipe
+from connections.providers.recipes import Recipe
 from connections.providers.spec import TrainerMode, TrainerSpec
 from launches.pages.forms import OWN_NAMES, form_fields, read_inputs
 from launches.resolve import Subject, resolve

@@ -16,7 +16,7 @@ from accounts.actors import SYSTEM, user_actor
 from accounts.roles import Role
 from connections.domain.pause_connection import pause_connection
 from connections.kinds import SLURM
-from connections.providers.base import CheckpointRecord
+from connections.providers.checkpoints import CheckpointRecord
 from connections.providers.states import AttemptState, Reason
 from launches.domain.apply_report import apply_report
 from launches.domain.cancel_launch import cancel_launch

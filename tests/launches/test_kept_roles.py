@@ -23,7 +23,7 @@ from accounts.models import Account, User
 from accounts.origins import UNKNOWN
 from accounts.roles import Role
 from accounts.scopes import Scope
-from connections.providers.base import CheckpointKind
+from connections.providers.checkpoints import CheckpointKind
 from connections.providers.spec import TrainerMode
 from connections.providers.states import AttemptState
 from launches.domain.delete_launch import delete_launch

@@ -21,7 +21,7 @@ from catalog.domain.remove_model import remove_model
 from catalog.domain.tidy_weights import tidy_weights
 from catalog.models import TrainedModel
 from catalog.states import ModelState
-from connections.providers.base import Rejected, Retryable
+from connections.providers.errors import Rejected, Retryable
 from launches.models import Launch
 from tests.connections.remote import RemoteEngine
 from tests.launches.weights import TINY, Killed, adapter_files, make_saved_launch, promote, tensors, whole_files

@@ -13,7 +13,7 @@ from accounts.models import Account, AuditEntry
 from accounts.roles import Role
 from connections.domain.note_answer import note_failure
 from connections.models import Connection
-from connections.providers.base import Unreachable
+from connections.providers.errors import Unreachable
 from connections.providers.states import AttemptState
 from launches.domain.advance_launch import advance_launch
 from launches.domain.apply_report import apply_report

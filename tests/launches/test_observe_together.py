@@ -23,16 +23,11 @@ from accounts.scopes import Scope
 from connections.domain.note_answer import note_failure
 from connections.domain.refresh_capacity import refresh_capacity
 from connections.models import Connection
-from connections.providers.base import (
-    NEWEST_ATTEMPT,
-    CheckpointRecord,
-    LogChunk,
-    Observation,
-    Reference,
-    Retryable,
-    Unreachable,
-)
+from connections.providers.attempts import NEWEST_ATTEMPT, Observation, Reference
+from connections.providers.checkpoints import CheckpointRecord
+from connections.providers.errors import Retryable, Unreachable
 from connections.providers.states import AttemptState, Reason
+from connections.providers.telemetry import LogChunk
 from launches.domain import note_unknown_trainers as noting
 from launches.domain import observe_connection as observing
 from launches.domain import reconcile_launches as reconciling

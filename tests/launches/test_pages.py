@@ -19,8 +19,10 @@ from pytest_django.fixtures import Settings
 from accounts.actors import SYSTEM, user_actor
 from accounts.models import Account, User
 from accounts.roles import Role
-from connections.providers.base import CheckpointRecord, LogChunk, MetricRecord, Observation
+from connections.providers.attempts import Observation
+from connections.providers.checkpoints import CheckpointRecord
 from connections.providers.states import AttemptState, Reason
+from connections.providers.telemetry import LogChunk, MetricRecord
 from launches.domain.apply_report import apply_report
 from launches.domain.cancel_launch import cancel_launch
 from launches.domain.claim_attempt import claim_attempt

@@ -19,7 +19,7 @@ from catalog.places import plain_spec
 from connections.capacities import stored_capacity
 from connections.kinds import SLURM
 from connections.models import Connection
-from connections.providers.base import Capacity, GpuPool
+from connections.providers.capacity import Capacity, GpuPool
 from connections.states import ConnectionState
 from launches import companions, placement
 from launches.models import Launch

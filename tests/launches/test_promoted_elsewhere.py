@@ -20,7 +20,7 @@ from catalog.models import TrainedModel
 from catalog.states import ModelState
 from catalog.trained_queries import startable_fitting
 from connections.models import Connection
-from connections.providers.base import Rejected
+from connections.providers.errors import Rejected
 from connections.providers.promotions import PromotionThere
 from launches.domain.delete_model import delete_model
 from launches.models import Launch

@@ -28,7 +28,8 @@ from catalog.models import TrainedModel
 from catalog.queries import listed
 from catalog.states import ModelState
 from catalog.weights import open_part
-from connections.providers.base import CheckpointKind, Retryable
+from connections.providers.checkpoints import CheckpointKind
+from connections.providers.errors import Retryable
 from connections.providers.spec import TrainerMode
 from connections.providers.states import AttemptState
 from launches.domain.create_launch import create_launch

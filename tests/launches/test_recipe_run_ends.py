@@ -12,7 +12,7 @@ from pytest_django.fixtures import Settings
 
 from accounts.models import Account
 from connections.models import Connection
-from connections.providers.base import Reference
+from connections.providers.attempts import Reference
 from connections.providers.runs import RunProgress
 from connections.providers.states import Reason
 from connections.providers.trainer_files import files, run_files

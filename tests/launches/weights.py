@@ -13,7 +13,7 @@ from accounts.actors import user_actor
 from accounts.models import Account, User
 from catalog.domain.advance_promotion import advance_promotion
 from catalog.models import ShapeVersion, TrainedModel
-from connections.providers.base import CheckpointFile, CheckpointKind, CheckpointRecord
+from connections.providers.checkpoints import CheckpointFile, CheckpointKind, CheckpointRecord
 from connections.providers.spec import TrainerMode
 from launches.domain.promote_checkpoint import promote_checkpoint
 from launches.models import Checkpoint, Launch

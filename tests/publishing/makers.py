@@ -14,8 +14,9 @@ from accounts.models import User
 from accounts.roles import Role
 from catalog.models import ShapeVersion
 from catalog.states import VersionState
-from connections.providers.base import LogChunk, MetricRecord, Observation
+from connections.providers.attempts import Observation
 from connections.providers.states import AttemptState
+from connections.providers.telemetry import LogChunk, MetricRecord
 from launches.domain.apply_report import apply_report
 from launches.domain.claim_attempt import claim_attempt
 from launches.models import Attempt, Launch

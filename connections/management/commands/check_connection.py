@@ -9,7 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from connections.capacities import free_words
 from connections.models import Connection
 from connections.opened import open_provider
-from connections.providers.base import Provider, ProviderError
+from connections.providers.base import Provider
+from connections.providers.errors import ProviderError
 from connections.queries import find_connection, living_connections
 from connections.shown import ShownConnection
 from connections.states import ConnectionState

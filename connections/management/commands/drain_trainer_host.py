@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from connections.kinds import local_root
-from connections.providers.base import Retryable
+from connections.providers.errors import Retryable
 from connections.providers.local.asking import HostClient, HostState
 from wire.counts import quantity
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from connections.providers.base import Gone, Reference, Retryable
+from connections.providers.attempts import Reference
 from connections.providers.control_plane import names, states
 from connections.providers.control_plane.client import ControlPlaneClient
 from connections.providers.control_plane.jobs import id_in
 from connections.providers.control_plane.refusals import KeyRefusal, Obstacle, RemoteRefusal
+from connections.providers.errors import Gone, Retryable
 from wire.names import account_name, is_id, job_name
 
 _UNDER_WAY = " AND ".join(f'state!="{states.PREFIX}{word}"' for word in ("COMPLETED", "FAILED", "CANCELLED"))

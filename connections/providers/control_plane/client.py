@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from connections.providers.base import Retryable, Unreachable
 from connections.providers.control_plane.exchange import HttpAnswer, ask
 from connections.providers.control_plane.refusals import refusal
+from connections.providers.errors import Retryable, Unreachable
 from wire.client_address import Network
 
 PATIENCE_SECONDS = 15.0

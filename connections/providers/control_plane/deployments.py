@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from connections.providers.base import Observation
+from connections.providers.attempts import Observation
 from connections.providers.control_plane.jobs import Catalogs, read_time
 from connections.providers.control_plane.refusals import clean, clean_lines
 from connections.providers.samplers import SamplerSpec, SamplerSubmission

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import httpcore
 
-from connections.providers.base import Unreachable
 from connections.providers.control_plane.transport import CONNECT_SECONDS, CheckedBackend, tls_context
+from connections.providers.errors import Unreachable
 from wire.client_address import Network
 
 ALWAYS = (("Accept-Encoding", "identity"), ("Connection", "close"), ("User-Agent", "slipway"))

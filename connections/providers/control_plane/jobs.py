@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from connections.providers.base import CheckpointKind, CheckpointRecord, Observation
+from connections.providers.attempts import Observation
+from connections.providers.checkpoints import CheckpointKind, CheckpointRecord
 from connections.providers.control_plane.refusals import clean, clean_lines, reason_in
 from connections.providers.control_plane.states import meaning_of, word_of
 from connections.providers.spec import NO_RECIPE, TrainerMode, TrainerSpec

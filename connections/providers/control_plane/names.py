@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from connections.providers.base import NEWEST_ATTEMPT, Reference
+from connections.providers.attempts import NEWEST_ATTEMPT, Reference
 from wire.names import is_id
 
 LONGEST = 63

@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from connections.providers.base import Retryable, Unreachable
 from connections.providers.catalogs import RemoteCatalog, RemoteModel, RemoteVersion
 from connections.providers.control_plane.client import PAGE_SIZE, ControlPlaneClient
 from connections.providers.control_plane.jobs import Catalogs
 from connections.providers.control_plane.refusals import Obstacle, RemoteRefusal, clean
+from connections.providers.errors import Retryable, Unreachable
 from wire.names import DEPLOYMENT_SHAPES, TRAINING_SHAPES, account_name, parse_model_name
 
 LONGEST_SECONDS = 90.0

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from connections.providers.base import NEWEST_ATTEMPT, Reference, Rejected, Retryable
+from connections.providers.attempts import NEWEST_ATTEMPT, Reference
 from connections.providers.control_plane.account import AccountThere
 from connections.providers.control_plane.refusals import FINAL_FOR_A_SUBMISSION, Obstacle, RemoteRefusal, clean
+from connections.providers.errors import Rejected, Retryable
 from connections.providers.promotions import PromotionThere
 from connections.providers.trainer_files.values import number
 from wire.names import account_name, job_name, model_name

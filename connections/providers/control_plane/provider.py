@@ -8,35 +8,25 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from connections.providers.base import (
-    NEWEST_ATTEMPT,
-    Capabilities,
-    Capacity,
-    CheckpointKind,
-    CheckpointList,
-    Credential,
-    Identity,
-    LogChunk,
-    MetricPage,
-    Observation,
-    ProviderError,
-    Recipe,
-    Reference,
-    Rejected,
-    Retryable,
-    Submission,
-)
+from connections.providers.attempts import NEWEST_ATTEMPT, Observation, Reference, Submission
+from connections.providers.base import Identity
+from connections.providers.capabilities import Capabilities, Credential
+from connections.providers.capacity import Capacity
 from connections.providers.catalogs import CatalogFile, Following, RemoteCatalog
+from connections.providers.checkpoints import CheckpointKind, CheckpointList
 from connections.providers.control_plane import archives, jobs, names, offered, promoting, states
 from connections.providers.control_plane.account import AccountThere, RemoteJob
 from connections.providers.control_plane.published import read_published
 from connections.providers.control_plane.readiness import Readiness
 from connections.providers.control_plane.refusals import Obstacle, RemoteRefusal, lasting, refusal
 from connections.providers.control_plane.samplers import ControlPlaneSamplers
+from connections.providers.errors import ProviderError, Rejected, Retryable
 from connections.providers.promotions import PromotionThere
+from connections.providers.recipes import Recipe
 from connections.providers.spec import NO_RECIPE, TrainerSpec
 from connections.providers.states import FINAL, AttemptState
 from connections.providers.submissions import KeptSubmission
+from connections.providers.telemetry import LogChunk, MetricPage
 from wire.names import parse_model_name
 
 POLL_SECONDS = 10.0

@@ -7,8 +7,8 @@ import stat
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from connections.providers.base import Retryable
 from connections.providers.control_plane.exchange import ask
+from connections.providers.errors import Retryable
 from wire.client_address import Network
 
 PATIENCE_SECONDS = 30.0

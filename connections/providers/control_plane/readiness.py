@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from connections.providers.base import Reference
+from connections.providers.attempts import Reference
 
 LOOK_SECONDS = 12.0
 AGAIN_AT_A_TIME = 4

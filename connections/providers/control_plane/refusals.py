@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
-from connections.providers.base import Rejected, Retryable, SecretRefused
+from connections.providers.errors import Rejected, Retryable, SecretRefused
 
 LONGEST_TEXT = 600
 _MOST_VIOLATIONS = 5

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from connections.providers.base import NEWEST_ATTEMPT, Gone, LogChunk, NotYet, Observation, Reference, Rejected
+from connections.providers.attempts import NEWEST_ATTEMPT, Observation, Reference
 from connections.providers.control_plane import deployments, names
 from connections.providers.control_plane.account import AccountThere, RemoteJob
 from connections.providers.control_plane.jobs import Catalogs, id_in
 from connections.providers.control_plane.refusals import RemoteRefusal, clean, lasting
 from connections.providers.control_plane.states import TOMBSTONES, word_in
+from connections.providers.errors import Gone, NotYet, Rejected
 from connections.providers.samplers import KeptSampler, SamplerSpec, SamplerSubmission
 from connections.providers.states import FINAL
+from connections.providers.telemetry import LogChunk
 from wire.names import account_name, deployment_name, job_name
 
 _DELETION = {"ignoreChecks": "true", "hard": "true"}

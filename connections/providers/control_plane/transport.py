@@ -17,7 +17,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from connections.providers.base import Unreachable
+from connections.providers.errors import Unreachable
 from wire.client_address import Address, Network
 
 CONNECT_SECONDS = 10.0

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from connections.providers.base import Observation, Reference, Rejected, Retryable, Submission
+from connections.providers.attempts import Observation, Reference, Submission
+from connections.providers.errors import Rejected, Retryable
 from connections.providers.local import observation
 from connections.providers.local.asking import HostAway
 from connections.providers.local.gpus import gpus_needed

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from connections.providers.base import Recipe
 from connections.providers.local.gpus import Gpus
 from connections.providers.local.hub import HubModels
 from connections.providers.local.users import closed_model
+from connections.providers.recipes import Recipe
 from connections.providers.spec import TrainerSpec
 from connections.providers.trainer_files.base_models import is_model
 from connections.providers.trainer_files.demo_models import DEMO_MODELS

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from connections.providers.base import Retryable, TokenLengths
+from connections.providers.errors import Retryable
 from connections.providers.local.lent import LentProcess
+from connections.providers.optional import TokenLengths
 from connections.providers.trainer_files import reading
 from connections.providers.trainer_files.values import printable
 

@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from connections.providers.base import NotYet, Rejected, Retryable, Submission
+from connections.providers.attempts import Submission
+from connections.providers.errors import NotYet, Rejected, Retryable
 from connections.providers.local.users import ROOT, SHARED_FILE, JobUser
 from connections.providers.runs import RunSubmission
 from connections.providers.spec import DatasetFile

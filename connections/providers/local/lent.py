@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from connections.providers.base import Rejected, Retryable
+from connections.providers.errors import Rejected, Retryable
 from connections.providers.local import plan, processes
 from connections.providers.local.capability import ModelPlaces, linked_folders, model_directory
 from connections.providers.local.gpus import Gpus

@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from connections.providers.base import Rejected, Retryable
+from connections.providers.errors import Rejected, Retryable
 from connections.providers.local.lent import LentProcess
 from connections.providers.trainer_files import reading
 

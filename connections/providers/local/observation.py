@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from connections.providers.base import Observation
+from connections.providers.attempts import Observation
 from connections.providers.states import AttemptState
 from connections.providers.trainer_files import files, liveness, outcome, records, values
 from connections.providers.trainer_files.config import resumed_from

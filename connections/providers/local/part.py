@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from connections.providers.base import LogChunk, Reference
+from connections.providers.attempts import Reference
 from connections.providers.local.attempts import LocalAttempts
 from connections.providers.local.limits import Limits
 from connections.providers.local.queue import QueueState
 from connections.providers.local.reach import PASSED_BY_ALL
 from connections.providers.local.slots import Slots
 from connections.providers.local.users import JobUsers
+from connections.providers.telemetry import LogChunk
 from connections.providers.trainer_files import files
 from connections.providers.trainer_files.job_folders import JobFolders
 

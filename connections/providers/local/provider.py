@@ -18,23 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from connections.providers.base import (
-    Capabilities,
-    Capacity,
-    CheckpointKind,
-    CheckpointList,
-    GpuPool,
-    Identity,
-    LogChunk,
-    MetricPage,
-    Observation,
-    ProviderError,
-    Recipe,
-    Reference,
-    Retryable,
-    Submission,
-    TokenLengths,
-)
+from connections.providers.attempts import Observation, Reference, Submission
+from connections.providers.base import Identity
+from connections.providers.capabilities import Capabilities
+from connections.providers.capacity import Capacity, GpuPool
+from connections.providers.checkpoints import CheckpointKind, CheckpointList
+from connections.providers.errors import ProviderError, Retryable
 from connections.providers.local import capability, plan, processes
 from connections.providers.local.asking import HostClient, Part, settings_of
 from connections.providers.local.attempts import LocalAttempts
@@ -50,8 +39,11 @@ from connections.providers.local.runs import LocalRuns
 from connections.providers.local.samplers import LocalSamplers
 from connections.providers.local.slots import Slots
 from connections.providers.local.users import JobUsers
+from connections.providers.optional import TokenLengths
+from connections.providers.recipes import Recipe
 from connections.providers.spec import TrainerSpec
 from connections.providers.submissions import KeptSubmission
+from connections.providers.telemetry import LogChunk, MetricPage
 from connections.providers.trainer_files import files, recipes, tokenizers
 from connections.providers.trainer_files.config import make_config
 from connections.providers.trainer_files.hub_addresses import HubAddress

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from connections.providers.base import Reference, Retryable
+from connections.providers.attempts import Reference
+from connections.providers.errors import Retryable
 from connections.providers.trainer_files import files
 from connections.providers.trainer_files.job_folders import JobFolders
 from wire.names import is_id

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from connections.providers.base import Reference
+from connections.providers.attempts import Reference
 from connections.providers.local.recipe_environments import environment_of
 from connections.providers.loop_script import loop_settings, write_loop
 from connections.providers.official import module_of

@@ -14,7 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from connections.providers.base import MetricPage, Observation, Reference, Retryable
+from connections.providers.attempts import Observation, Reference
+from connections.providers.errors import Retryable
 from connections.providers.local import plan, processes, recipe_environments
 from connections.providers.local.datasets import LocalDatasets, forget_copies, let_read
 from connections.providers.local.gpus import Gpus
@@ -25,6 +26,7 @@ from connections.providers.local.users import RUNS, JobUser
 from connections.providers.local.wording import said_of
 from connections.providers.official import Checkout
 from connections.providers.runs import RecipeEnvironment, RunProgress, RunSpec, RunSubmission
+from connections.providers.telemetry import MetricPage
 from connections.providers.trainer_files import files, records, run_files
 from connections.providers.trainer_files.job_folders import JobFolders
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from connections.providers.base import Observation, Reference
+from connections.providers.attempts import Observation, Reference
 from connections.providers.local import capability, plan, processes
 from connections.providers.local.gpus import Gpus
 from connections.providers.local.part import OWN, LocalPart

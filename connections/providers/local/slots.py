@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from pathlib import Path
 
-from connections.providers.base import Reference, Retryable
+from connections.providers.attempts import Reference
+from connections.providers.errors import Retryable
 from connections.providers.local import processes
 from connections.providers.local.queue import Queue, QueueState
 from connections.providers.trainer_files import files, outcome

@@ -21,7 +21,8 @@ from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
-from connections.providers.base import Reference, Retryable
+from connections.providers.attempts import Reference
+from connections.providers.errors import Retryable
 from connections.providers.local import processes
 from connections.providers.local.asking import LISTED, LONGEST_LINE, SOCKET, HostAway, HostClient, Part, reachable
 from connections.providers.local.limits import Limits

@@ -34,7 +34,7 @@ from pathlib import Path
 
 import psutil
 
-from connections.providers.base import Retryable
+from connections.providers.errors import Retryable
 from connections.providers.local.reach import can_cover, closed_parent, closed_to_others
 from connections.providers.trainer_files import files
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from connections.providers.base import Unreachable
+from connections.providers.errors import Unreachable
 
 _GRES = re.compile(r"(gpu(?::[\w.-]+)?):(\d+)(?![\w.])")
 _TRES = re.compile(r"gres/(gpu(?::[\w.-]+)?)=(\d+)(?![\w.])")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from connections.providers.base import Recipe
+from connections.providers.recipes import Recipe
 from connections.providers.slurm.config import ONE, SlurmConfig
 from connections.providers.slurm.made_models import is_adapter, made_here
 from connections.providers.slurm.script import gres_for, type_for

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 import structlog
 
-from connections.providers.base import ProviderError, Rejected, Retryable, Unreachable
+from connections.providers.errors import ProviderError, Rejected, Retryable, Unreachable
 from connections.providers.slurm.answers import (
     ACCOUNTED,
     SlurmJob,

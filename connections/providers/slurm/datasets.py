@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from connections.providers.base import NotYet, Rejected, Submission
+from connections.providers.attempts import Submission
+from connections.providers.errors import NotYet, Rejected
 from connections.providers.slurm.ground import SlurmGround
 from connections.providers.spec import DatasetFile
 from connections.providers.trainer_files import files

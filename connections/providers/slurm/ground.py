@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from connections.providers.base import Dial, Reference, Retryable
+from connections.providers.attempts import Reference
+from connections.providers.errors import Retryable
+from connections.providers.optional import Dial
 from connections.providers.slurm.answers import SlurmJob
 from connections.providers.slurm.client import SlurmClient
 from connections.providers.slurm.config import SlurmConfig

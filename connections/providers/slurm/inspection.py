@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from connections.providers.base import GpuPool, Identity, ProviderError
+from connections.providers.base import Identity
+from connections.providers.capacity import GpuPool
+from connections.providers.errors import ProviderError
 from connections.providers.slurm.answers import SlurmNode
 from connections.providers.slurm.capability import mapped_models
 from connections.providers.slurm.client import SlurmClient

@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
 
-from connections.providers.base import Gone, NotYet
+from connections.providers.errors import Gone, NotYet
 from connections.providers.slurm.ground import SlurmGround
 from connections.providers.spec import TrainerSpec
 from connections.providers.trainer_files import files

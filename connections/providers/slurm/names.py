@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connections.providers.base import Reference
+from connections.providers.attempts import Reference
 from wire.names import is_id
 
 PREFIX = "slipway"

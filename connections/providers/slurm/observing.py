@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from connections.providers.base import Gone, Observation, Reference
+from connections.providers.attempts import Observation, Reference
+from connections.providers.errors import Gone
 from connections.providers.slurm import standing, states
 from connections.providers.slurm.answers import SlurmJob
 from connections.providers.slurm.endings import AttemptEnding, ending_of, exit_facts, read_ending, write_ending

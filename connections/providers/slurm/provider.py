@@ -11,22 +11,13 @@ from typing import BinaryIO
 
 import structlog
 
-from connections.providers.base import (
-    Capabilities,
-    Capacity,
-    CheckpointKind,
-    CheckpointList,
-    Identity,
-    LogChunk,
-    MetricPage,
-    Observation,
-    ProviderError,
-    Recipe,
-    Reference,
-    Rejected,
-    Retryable,
-    Submission,
-)
+from connections.providers.attempts import Observation, Reference, Submission
+from connections.providers.base import Identity
+from connections.providers.capabilities import Capabilities
+from connections.providers.capacity import Capacity
+from connections.providers.checkpoints import CheckpointKind, CheckpointList
+from connections.providers.errors import ProviderError, Rejected, Retryable
+from connections.providers.recipes import Recipe
 from connections.providers.slurm import (
     capability,
     datasets,
@@ -45,6 +36,7 @@ from connections.providers.slurm.names import read_name
 from connections.providers.spec import TrainerSpec
 from connections.providers.states import AttemptState, Reason
 from connections.providers.submissions import KeptSubmission
+from connections.providers.telemetry import LogChunk, MetricPage
 from connections.providers.trainer_files import files, recipes, tokenizers
 from connections.providers.trials import Trial
 from connections.providers.unnamed import TypeQuestion

@@ -6,7 +6,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from connections.providers.base import Reference, Rejected, Retryable, Submission
+from connections.providers.attempts import Reference, Submission
+from connections.providers.errors import Rejected, Retryable
 from connections.providers.slurm import capability, made_models, script, standing, states
 from connections.providers.slurm.endings import ENDING
 from connections.providers.slurm.ground import SlurmGround

@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncssh
 
-from connections.providers.base import Retryable
+from connections.providers.errors import Retryable
 from connections.providers.slurm.sftp import Act, SftpFiles, T
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from connections.providers.base import Unreachable
+from connections.providers.errors import Unreachable
 
 # Nothing else of our environment: sbatch hands its own on to the job, and ours holds the database's address and keys.
 _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "SLURM_CONF")

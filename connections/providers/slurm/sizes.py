@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from connections.providers.base import Capacity, MachineKind
+from connections.providers.capacity import Capacity, MachineKind
 from connections.providers.slurm.answers import SlurmNode, SlurmPartition
 from connections.providers.slurm.config import SlurmConfig
 from connections.providers.slurm.script import type_for

@@ -23,7 +23,7 @@ from typing import TypeVar
 
 import asyncssh
 
-from connections.providers.base import ProviderError, Retryable, SecretRefused, Unconfirmed, Unreachable
+from connections.providers.errors import ProviderError, Retryable, SecretRefused, Unconfirmed, Unreachable
 from connections.providers.slurm.login import Login, fingerprint_of, public_line, read_private_key
 from connections.providers.slurm.shells import Ran
 from connections.providers.slurm.tunnels import open_tunnel

@@ -7,7 +7,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from connections.providers.base import Dial, Observation
+from connections.providers.attempts import Observation
+from connections.providers.optional import Dial
 from connections.providers.slurm import states
 from connections.providers.slurm.answers import SlurmJob
 from connections.providers.slurm.endings import LONGEST, AttemptEnding, used_by

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-from connections.providers.base import ProviderError, Unreachable
+from connections.providers.errors import ProviderError, Unreachable
 from connections.providers.slurm import script
 from connections.providers.slurm.ground import SlurmGround
 from connections.providers.slurm.names import PREFIX

@@ -11,7 +11,8 @@ from pathlib import Path
 from time import time as seconds_now
 from typing import Any, BinaryIO
 
-from connections.providers.base import CheckpointFile, CheckpointKind, CheckpointList, CheckpointRecord, Truncation
+from connections.providers.attempts import Truncation
+from connections.providers.checkpoints import CheckpointFile, CheckpointKind, CheckpointList, CheckpointRecord
 from connections.providers.trainer_files import files, reading, values
 from connections.providers.trainer_files.far import OpenFolder
 from wire.names import is_id

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from connections.providers.base import NotYet
+from connections.providers.errors import NotYet
 from connections.providers.trainer_files import files
 
 CHUNK = 4 * 1024 * 1024

@@ -16,20 +16,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from connections.providers.base import (
-    CheckpointKind,
-    CheckpointList,
-    Gone,
-    LogChunk,
-    MetricPage,
-    Reference,
-    Rejected,
-    Submission,
-)
+from connections.providers.attempts import Reference, Submission
+from connections.providers.checkpoints import CheckpointKind, CheckpointList
+from connections.providers.errors import Gone, Rejected
 from connections.providers.runs import RunSubmission
 from connections.providers.samplers import SamplerRecordPage, SamplerSubmission
 from connections.providers.spec import TrainerSpec
 from connections.providers.submissions import KeptSubmission
+from connections.providers.telemetry import LogChunk, MetricPage
 from connections.providers.trainer_files import checkpoints, files, records
 from wire.names import is_id
 

@@ -6,7 +6,8 @@ import socket
 import time
 from pathlib import Path
 
-from connections.providers.base import Dial, ProviderError
+from connections.providers.errors import ProviderError
+from connections.providers.optional import Dial
 from connections.providers.trainer_files import files
 
 HEALTHZ = "/api/v1/healthz"

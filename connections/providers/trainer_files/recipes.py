@@ -9,8 +9,8 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from connections.providers.base import VALIDATION_RECIPE, Recipe
 from connections.providers.recipe_parameters import RecipeParameter
+from connections.providers.recipes import VALIDATION_RECIPE, Recipe
 from connections.providers.spec import NO_RECIPE, ShardingScheme, TrainerMode, TrainerSpec
 
 COMPUTED_PRECISION = "BFLOAT16"

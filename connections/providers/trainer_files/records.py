@@ -7,16 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from connections.providers.base import (
-    LogChunk,
-    MetricPage,
-    MetricRecord,
-    Progress,
-    Truncation,
-)
+from connections.providers.attempts import Progress, Truncation
 from connections.providers.evaluations import EvaluationRecord, RunPlan
 from connections.providers.memory_use import PARTS, MemoryUse
 from connections.providers.samplers import SamplerRecord, SamplerRecordPage
+from connections.providers.telemetry import LogChunk, MetricPage, MetricRecord
 from connections.providers.trainer_files import reading, run_records, values
 
 TrainerRecord = MetricRecord | EvaluationRecord | RunPlan

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.actors import SYSTEM
-from connections.providers.base import CheckpointKind
+from connections.providers.checkpoints import CheckpointKind
 from downloads.contents import StoredFile
 from launches.domain.release_weights import ARCHIVE, note_release, refused_in_words, release
 from launches.queries import find_weights

@@ -10,7 +10,8 @@ from django.db import Error
 from django.utils import timezone
 
 from connections.kinds import LOCAL, local_root
-from connections.providers.base import Reference, Retryable
+from connections.providers.attempts import Reference
+from connections.providers.errors import Retryable
 from connections.providers.local.trainer_host import Taken, stop_everything
 from launches.domain.advance_launch import advance_launch
 from launches.models import Attempt

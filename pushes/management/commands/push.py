@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.actors import SYSTEM
-from connections.providers.base import CheckpointKind
+from connections.providers.checkpoints import CheckpointKind
 from launches.queries import find_weights
 from pushes.domain.start_push import start_push
 from pushes.models import Push
