@@ -1,6 +1,7 @@
 """The `local` provider: each attempt is a process on this machine, in a directory of its own under a small wrapper.
 
 provider.py   the interface: what is asked of the machine, in the words of connections/providers/base.py
+trainers.py, samplers.py, runs.py  what runs, each in slots of its own, and how one is started
 plan.py       what a submission becomes: the wrapper's commands, the environment they see
 capability.py which specs can run here
 queue.py      tickets, slots, and the one place that starts wrappers and settles what died

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from connections.providers.attempts import Reference
 from connections.providers.local.attempts import LocalAttempts
+from connections.providers.local.faults import faults
 from connections.providers.local.limits import Limits
 from connections.providers.local.queue import QueueState
 from connections.providers.local.reach import PASSED_BY_ALL
@@ -38,7 +39,6 @@ class LocalPart(ABC):
     slots: int
     users: JobUsers
     turn: Callable[[], AbstractContextManager[None]]
-    faults: Callable[[], AbstractContextManager[None]]
     package: Path
     limits: Limits
     grace_seconds: float
@@ -47,17 +47,17 @@ class LocalPart(ABC):
 
     def stop(self, reference: Reference) -> None:
         """Ask for the end. Errors: `Gone`, `Retryable`."""
-        with self.faults():
+        with faults():
             self._attempts.ask_to_end(reference)
 
     def logs(self, reference: Reference, after: int) -> LogChunk:
         """At most 64 KiB of log from the byte offset on. Errors: `Gone`, `Retryable`."""
-        with self.faults():
+        with faults():
             return self._folders.logs(reference, after)
 
     def forget_ended(self, before: datetime) -> None:
         """Remove the folders of those that ended before then. Errors: `Retryable`."""
-        with self.faults():
+        with faults():
             self._folders.forget_attempts(before, files.EXIT)
 
     @property

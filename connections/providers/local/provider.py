@@ -5,13 +5,10 @@ What runs is started, signalled and judged by trainer-host alone, which is asked
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -23,13 +20,14 @@ from connections.providers.base import Identity
 from connections.providers.capabilities import Capabilities
 from connections.providers.capacity import Capacity, GpuPool
 from connections.providers.checkpoints import CheckpointKind, CheckpointList
-from connections.providers.errors import ProviderError, Retryable
-from connections.providers.local import capability, plan, processes
+from connections.providers.errors import ProviderError
+from connections.providers.local import capability
 from connections.providers.local.asking import HostClient, Part, settings_of
 from connections.providers.local.attempts import LocalAttempts
 from connections.providers.local.counting import count_tokens
-from connections.providers.local.datasets import LocalDatasets, let_read
-from connections.providers.local.gpus import HELD, Gpus, gpus_needed, slots_taken, spec_of
+from connections.providers.local.datasets import LocalDatasets
+from connections.providers.local.faults import faults
+from connections.providers.local.gpus import Gpus
 from connections.providers.local.hub import HubModels
 from connections.providers.local.lent import LentProcess
 from connections.providers.local.limits import Limits
@@ -38,6 +36,7 @@ from connections.providers.local.queue import Queue, QueueState
 from connections.providers.local.runs import LocalRuns
 from connections.providers.local.samplers import LocalSamplers
 from connections.providers.local.slots import Slots
+from connections.providers.local.trainers import LocalTrainers, trainer_folders
 from connections.providers.local.users import JobUsers
 from connections.providers.optional import TokenLengths
 from connections.providers.recipes import Recipe
@@ -45,11 +44,8 @@ from connections.providers.spec import TrainerSpec
 from connections.providers.submissions import KeptSubmission
 from connections.providers.telemetry import LogChunk, MetricPage
 from connections.providers.trainer_files import files, recipes, tokenizers
-from connections.providers.trainer_files.config import make_config
 from connections.providers.trainer_files.hub_addresses import HubAddress
 from connections.providers.trainer_files.job_folders import JobFolders
-
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @dataclass(frozen=True)
@@ -97,6 +93,22 @@ class LocalProvider:
     run_limits: Limits = field(default_factory=Limits)
 
     @property
+    def _trainers(self) -> LocalTrainers:
+        return LocalTrainers(
+            root=self.root,
+            slots=self.slots,
+            bind=self.bind,
+            places=self._models,
+            users=self._users,
+            package=self.trainer_package,
+            environment=self.environment,
+            gpus=self._gpus,
+            limits=self.limits,
+            grace_seconds=self.grace_seconds,
+            least_free_bytes=self.least_free_bytes,
+        )
+
+    @property
     def samplers(self) -> LocalSamplers:
         """Where samplers run."""
         return LocalSamplers(
@@ -107,7 +119,6 @@ class LocalProvider:
             places=self._models,
             users=self._users,
             turn=self._queue.turn,
-            faults=_faults,
             package=self._sampler_package,
             environment=self.environment,
             gpus=self._gpus,
@@ -125,7 +136,6 @@ class LocalProvider:
             slots=self.run_slots,
             users=self._users,
             turn=self._queue.turn,
-            faults=_faults,
             package=self.trainer_package.parent / "runner",
             trainer_environment=self.environment,
             datasets=self.datasets,
@@ -162,7 +172,7 @@ class LocalProvider:
 
     def identify(self) -> Identity:
         """The machine. Errors: `Retryable`."""
-        with _faults():
+        with faults():
             others = self._users.obstacle()
             models = capability.mapped_models(self._models, others=not others)
         machine = ("Machine", socket.gethostname())
@@ -170,7 +180,7 @@ class LocalProvider:
 
     def capacity(self) -> Capacity:
         """The slots, and what fills them. Errors: `Retryable`."""
-        with _faults():
+        with faults():
             standing = self._attempts.advance()
             started = [each for each in self._queue.references() if each not in standing.waiting]
             running = sum(map(self.slots_of(Part.TRAINERS).takes, started))
@@ -210,7 +220,7 @@ class LocalProvider:
 
     def tokenizer(self, base_model: str) -> Mapping[str, bytes]:
         """The files of the model's tokenizer, by name; none where the model is not here. Errors: `Retryable`."""
-        with _faults():
+        with faults():
             try:
                 directory = capability.model_directory(self._models, base_model)
             except FileNotFoundError:
@@ -232,7 +242,7 @@ class LocalProvider:
 
         Errors: `NotYet` while its dataset is being copied, `Rejected`, `Retryable`.
         """
-        with _faults():
+        with faults():
             self._datasets.bring(submission)
             self._attempts.take(
                 submission,
@@ -243,7 +253,7 @@ class LocalProvider:
     def observe(self, reference: Reference) -> Observation:
         """The state right now; also starts what waits for a slot that has become free. Errors: `Gone`, `Retryable`."""
         lost = "The trainer is gone; how it ended could not be noted yet: is this machine's disk full?"
-        with _faults():
+        with faults():
             return self._attempts.observe(reference, lost=lost)
 
     def files_with_news(self, reference: Reference) -> Sequence[Path]:
@@ -255,7 +265,7 @@ class LocalProvider:
 
     def cancel(self, reference: Reference) -> None:
         """Ask for the end. Errors: `Gone`, `Retryable`."""
-        with _faults():
+        with faults():
             self._attempts.ask_to_end(reference)
 
     def delete(self, account: str, job: str, *, keep_checkpoints: bool = False) -> None:
@@ -264,13 +274,13 @@ class LocalProvider:
         Errors: `Retryable` while an attempt is not over.
         """
         busy = f"Job {job} is not over yet; its files are removed when it is."
-        with _faults():
+        with faults():
             self._folders.job_directory(account, job)
             self._attempts.remove(account, job, keep_checkpoints=keep_checkpoints, busy=busy)
 
     def delete_checkpoint(self, account: str, job: str, kind: CheckpointKind, name: str) -> None:
         """Remove one checkpoint; of a deleted job the last one takes the rest with it. Errors: `Gone`, `Retryable`."""
-        with _faults():
+        with faults():
             self._folders.job_directory(account, job)
             with self._queue.turn():
                 self._folders.remove_checkpoint(account, job, kind, name)
@@ -278,12 +288,12 @@ class LocalProvider:
 
     def merge(self, base_model: str, adapter_directory: Path, output_directory: Path) -> None:
         """Fold an adapter into its base, in minutes at most. Errors: `Rejected`, `Retryable`."""
-        with _faults():
+        with faults():
             merge(self._lent, base_model, adapter_directory, output_directory)
 
     def count_tokens(self, base_model: str, dataset: Path) -> TokenLengths:
         """How long the rows of a dataset are by the model's tokenizer. Errors: `Rejected`, `Retryable`."""
-        with _faults():
+        with faults():
             return count_tokens(self._lent, base_model, dataset)
 
     def has_tokenizer(self, base_model: str) -> bool:
@@ -299,39 +309,39 @@ class LocalProvider:
 
         Errors: `Retryable`.
         """
-        with _faults():
+        with faults():
             self._folders.forget_attempts(before, files.EXIT)
         self.samplers.forget_ended(before)
         self.runs.forget_ended(before)
 
     def list_references(self) -> Sequence[Reference]:
         """Every attempt that is not over. Errors: `Retryable`."""
-        with _faults():
+        with faults():
             return self._queue.references()
 
     def kept_submission(self, reference: Reference) -> KeptSubmission | None:
         """What the attempt was started with; None where its file cannot be read. Errors: `Gone`, `Retryable`."""
-        with _faults():
+        with faults():
             return self._folders.kept_submission(reference)
 
     def logs(self, reference: Reference, after: int) -> LogChunk:
         """At most 64 KiB of log from the byte offset on. Errors: `Gone`, `Retryable`."""
-        with _faults():
+        with faults():
             return self._folders.logs(reference, after)
 
     def metrics(self, reference: Reference, offset: int) -> MetricPage:
         """At most 1,000 records from the byte offset on. Errors: `Gone`, `Retryable`."""
-        with _faults():
+        with faults():
             return self._folders.metrics(reference, offset)
 
     def checkpoints(self, account: str, job: str) -> CheckpointList:
         """The job's checkpoints, also of one that was deleted but for them. Errors: `Gone`, `Retryable`."""
-        with _faults():
+        with faults():
             return self._folders.checkpoints(account, job, live=self._queue.holds(account, job))
 
     def open_artifact(self, account: str, job: str, kind: CheckpointKind, name: str, path: str) -> BinaryIO:
         """A file of a checkpoint, open for reading. Errors: `Gone`, `Retryable`."""
-        with _faults():
+        with faults():
             return self._folders.open_artifact(account, job, kind, name, path)
 
     def stop_all(self, grace_seconds: float) -> Sequence[Reference]:
@@ -340,23 +350,14 @@ class LocalProvider:
         Returns the attempts that were stopped. Those that wait for a slot go on waiting: for ten seconds nothing is
         started, whoever observes, so stop the workers meanwhile. Errors: `HostAway`, `Retryable`.
         """
-        with _faults():
+        with faults():
             return HostClient(self.root).stop(grace_seconds)
 
     def slots_of(self, part: Part) -> Slots:
         """For trainer-host alone: whom it starts, and how."""
         match part:
             case Part.TRAINERS:
-                return Slots(
-                    self._queue,
-                    self.slots,
-                    self._begin,
-                    self._shortage,
-                    slots_taken,
-                    gpus_needed,
-                    lambda: len(self._gpus.free(self._queue)),
-                    lambda: self._gpus.hidden,
-                )
+                return self._trainers.owned
             case Part.SAMPLERS:
                 return self.samplers.owned
             case Part.RUNS:
@@ -398,86 +399,9 @@ class LocalProvider:
     def _gpus(self) -> Gpus:
         return Gpus.of(self.gpus)
 
-    def _shortage(self) -> str:
-        """Why nothing is started now though a slot may be free; "" where there is space enough."""
-        files.make_directory(self.root)
-        free = shutil.disk_usage(self.root).free
-        if free >= self.least_free_bytes:
-            return ""
-        least = f"{self.least_free_bytes // 1_000_000:,} MB"
-        return f"Waiting for space on this machine's disk: {free // 1_000_000:,} MB are free, {least} are needed."
-
     @property
     def _users(self) -> JobUsers:
         behind = (self.environment / "bin" / "python").resolve().parents[1]  # the environment may be another Python's
         pythons = (Path(sys.base_prefix), behind)
         needed = (*pythons, self.trainer_package.parent, self.trainer_package, self.environment)
         return JobUsers(self.root, *self.users, needed=needed)
-
-    def _begin(self, directory: Path) -> int:
-        """Start the wrapper of an attempt, with paths and rights as they are now. Errors: `OSError`, `Retryable`."""
-        job_directory = directory.parent.parent
-        files.make_directory(directory / files.RECORDS)
-        files.make_directory(job_directory / files.SAMPLER)
-        obstacle = self._users.obstacle()
-        user = None if obstacle else self._users.of(job_directory)
-        spec = spec_of(directory)
-        shared = self.weights / job_directory.parent.name
-        if user:
-            self._users.share(shared, user.account_group)
-            let_read(job_directory, user)
-        config = make_config(
-            spec,
-            directory=directory,
-            job_directory=job_directory,
-            model_directory=capability.model_path(self._models, spec.base_model),
-            model_cache=(directory / files.HOME if user else self.root) / "model-cache",
-            models_root=shared,
-            bind=self.bind,
-            resume_from=self._folders.newest_checkpoint(directory),
-        )
-        files.write_json(directory / files.CONFIG, config)
-        hub = self._models.hub
-        download = hub.command(
-            spec.base_model, directory, self.environment, self.trainer_package, self.least_free_bytes
-        )
-        commands = plan.make_plan(
-            os.environ,
-            directory,
-            self.trainer_package,
-            self.environment,
-            self.grace_seconds,
-            user,
-            obstacle,
-            limits=self.limits.in_force(self.root),
-            download=download,
-            reached=(
-                self.root,
-                shared,
-                *self._users.needed,
-                *capability.linked_folders(self._models, spec.base_model),
-            ),
-        )
-        given = self._gpus.free(self._queue)[: spec.trainer_gpus]
-        commands["trainer_variables"] |= self._gpus.variables(given)
-        files.write_json(directory / files.PLAN, commands | {HELD: given})
-        if user:
-            files.make_directory(directory / files.HOME)
-            self._users.prepare(directory, user)
-        return processes.start_wrapper(directory, plan.wrapper_environment(os.environ), hub.told(download))
-
-
-def trainer_folders(root: Path) -> JobFolders:
-    """Where trainers of the provider with that root lie."""
-    return JobFolders(root, "on this machine")
-
-
-@contextmanager
-def _faults() -> Iterator[None]:
-    """Say what this machine refuses in words; it may be otherwise the next time."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise Retryable("The disk of this machine is full: free some space. This is tried again.") from error
-        raise Retryable(f"This machine refused: {error.strerror or error}. This is tried again.") from error

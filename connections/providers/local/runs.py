@@ -18,6 +18,7 @@ from connections.providers.attempts import Observation, Reference
 from connections.providers.errors import Retryable
 from connections.providers.local import plan, processes, recipe_environments
 from connections.providers.local.datasets import LocalDatasets, forget_copies, let_read
+from connections.providers.local.faults import faults
 from connections.providers.local.gpus import Gpus
 from connections.providers.local.part import OWN, LocalPart
 from connections.providers.local.reach import PASSED_BY_ALL
@@ -47,7 +48,7 @@ class LocalRuns(LocalPart):
 
     def start(self, submission: RunSubmission) -> None:
         """Take the run, and start it where a slot is free. Errors: `NotYet`, `Rejected`, `Retryable`."""
-        with self.faults():
+        with faults():
             LocalDatasets(self.datasets, self._folders, self.least_free_bytes).bring(submission)
             self._attempts.take(
                 submission, refused=list, busy=f"The recipe of {submission.reference.job} that ran before is not over."
@@ -57,24 +58,24 @@ class LocalRuns(LocalPart):
     def observe(self, reference: Reference) -> Observation:
         """The state right now; also starts what waits for a slot that has become free. Errors: `Gone`, `Retryable`."""
         lost = "The recipe is gone; how it ended could not be noted yet: is the disk full?"
-        with self.faults():
+        with faults():
             found = self._attempts.observe(reference, lost=lost)
         told = tuple(replace(line, message=_of_recipe(line.message)) for line in found.progress)
         return replace(found, detail=_of_recipe(found.detail), progress=told)
 
     def progress(self, reference: Reference) -> RunProgress:
         """What its four files say. Errors: `Gone`, `Retryable`."""
-        with self.faults():
+        with faults():
             return run_files.read_progress(files.records_of(self._folders.find(reference)))
 
     def records(self, reference: Reference, offset: int) -> MetricPage:
         """What it put on record as a trainer does, from the offset on. Errors: `Gone`, `Retryable`."""
-        with self.faults():
+        with faults():
             return records.read_metrics(files.records_of(self._folders.find(reference)) / run_files.METRICS, offset)
 
     def forget_data(self, reference: Reference) -> None:
         """Remove the job's copies of datasets, where no run of it is under way. Errors: `Gone`, `Retryable`."""
-        with self.faults():
+        with faults():
             self._attempts.advance()
             queue = self._attempts.queue
             with queue.turn():
@@ -83,17 +84,17 @@ class LocalRuns(LocalPart):
 
     def delete(self, account: str, job: str) -> None:
         """Remove all files of a job's runs, of which none is under way. Errors: `Retryable`."""
-        with self.faults():
+        with faults():
             self._attempts.remove(account, job, keep_checkpoints=False, busy=f"The recipe of {job} is not over yet.")
 
     def environment(self, checkout: Checkout) -> RecipeEnvironment:
         """How that of the checkout's commit stands. Errors: `Retryable`."""
-        with self.faults():
+        with faults():
             return recipe_environments.look_at(recipe_environments.environment_of(checkout, self.root))
 
     def keep_environments(self, checkouts: Sequence[Checkout]) -> None:
         """Remove all environments but those of the checkouts, and of what is under way. Errors: `Retryable`."""
-        with self.faults():
+        with faults():
             with self._attempts.queue.turn():
                 needed = [*checkouts, *self._under_way()]
                 recipe_environments.set_aside(

@@ -15,6 +15,7 @@ from typing import Any
 
 from connections.providers.attempts import Observation, Reference
 from connections.providers.local import capability, plan, processes
+from connections.providers.local.faults import faults
 from connections.providers.local.gpus import Gpus
 from connections.providers.local.part import OWN, LocalPart
 from connections.providers.local.users import SAMPLERS, JobUser
@@ -73,7 +74,7 @@ class LocalSamplers(LocalPart):
 
     def start(self, submission: SamplerSubmission) -> None:
         """Take the replica, and start it where a slot is free. Errors: `Rejected`, `Retryable`."""
-        with self.faults():
+        with faults():
             self._attempts.take(
                 submission,
                 refused=lambda: self.fits(submission.spec, 1),
@@ -84,7 +85,7 @@ class LocalSamplers(LocalPart):
     def observe(self, reference: Reference) -> Observation:
         """The state right now; also starts what waits for a slot that has become free. Errors: `Gone`, `Retryable`."""
         lost = "The sampler is gone; how it ended could not be noted yet: is the disk full?"
-        with self.faults():
+        with faults():
             found = self._attempts.observe(reference, lost=lost)
             serving, seconds = self._serving(reference)
             return replace(found, detail=said_of("sampler", found.detail), serving=serving, load_seconds=seconds)
@@ -108,17 +109,17 @@ class LocalSamplers(LocalPart):
     def delete(self, account: str, deployment: str) -> None:
         """Remove all files of a deployment of which nothing runs. Errors: `Retryable` while something does."""
         busy = f"A sampler of {deployment} is not over yet."
-        with self.faults():
+        with faults():
             self._attempts.remove(account, deployment, keep_checkpoints=False, busy=busy)
 
     def list_references(self) -> Sequence[Reference]:
         """Every start that is not over. Errors: `Retryable`."""
-        with self.faults():
+        with faults():
             return self._attempts.queue.references()
 
     def kept(self, reference: Reference) -> KeptSampler:
         """What it was started with, as far as its file can be read. Errors: `Gone`, `Retryable`."""
-        with self.faults():
+        with faults():
             recorded = files.read_json(self._folders.find(reference) / files.SUBMISSION)
         try:
             spec = SamplerSpec(**recorded["spec"]) if recorded else None
@@ -128,7 +129,7 @@ class LocalSamplers(LocalPart):
 
     def records(self, reference: Reference, after: int) -> SamplerRecordPage:
         """At most 1,000 records from the byte offset on. Errors: `Gone`, `Retryable`."""
-        with self.faults():
+        with faults():
             return self._folders.sampler_records(reference, after)
 
     @property

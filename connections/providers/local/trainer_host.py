@@ -26,11 +26,12 @@ from connections.providers.errors import Retryable
 from connections.providers.local import processes
 from connections.providers.local.asking import LISTED, LONGEST_LINE, SOCKET, HostAway, HostClient, Part, reachable
 from connections.providers.local.limits import Limits
-from connections.providers.local.provider import LocalProvider, trainer_folders
+from connections.providers.local.provider import LocalProvider
 from connections.providers.local.queue import TURN_SECONDS, Queue
 from connections.providers.local.runs import run_folders
 from connections.providers.local.samplers import sampler_folders
 from connections.providers.local.slots import live, stop_all
+from connections.providers.local.trainers import trainer_folders
 from connections.providers.trainer_files import files
 
 LOCK, WHO = "trainer-host.lock", "trainer-host.json"
