@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from csp.constants import NONE, SELF
 from kombu.entity import Queue
 
 from accounts.groups import Grants
 from accounts.roles import Role
-from config import logs
+from config import logs, schedule
+from config.database_url import database_at
 from config.environment import read, set_variables
 from config.environment_variable import SettingError
 from config.keys import SEALING, SECRET, SIGNING, key_of
-from config.parsers import port_in
+from config.shares import shares_of
 from wire.client_address import Network
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -24,56 +24,20 @@ HOME = Path(read("SLIPWAY_HOME"))
 SLIPWAY_HOME = HOME if HOME.is_absolute() else BASE_DIR / HOME
 EMBEDDED: bool = read("SLIPWAY_EMBEDDED")
 
-
-_pool: int = read("SLIPWAY_DATABASE_POOL")
-_connections = _pool or 10  # without a pool nobody waits for a connection, and as much is enough for a process
 SLIPWAY_STREAMS_AT_ONCE = 1
-_shared = _connections - SLIPWAY_STREAMS_AT_ONCE - 1  # one is for health checks
-SLIPWAY_GATEWAY_AT_ONCE: int = read("SLIPWAY_GATEWAY_AT_ONCE") or max(1, _shared // 5)
-_half = max(1, (_shared - SLIPWAY_GATEWAY_AT_ONCE) // 2)
-# A process makes one page after the other, whatever waits for the database: more at once only keep the API waiting.
-SLIPWAY_PAGES_AT_ONCE: int = read("SLIPWAY_PAGES_AT_ONCE") or min(_half, 3)
-SLIPWAY_API_AT_ONCE: int = read("SLIPWAY_API_AT_ONCE") or _half
-_needed = SLIPWAY_PAGES_AT_ONCE + SLIPWAY_API_AT_ONCE + SLIPWAY_GATEWAY_AT_ONCE + SLIPWAY_STREAMS_AT_ONCE + 1
-_chosen = [read(f"SLIPWAY_{kind}_AT_ONCE") for kind in ("PAGES", "API", "GATEWAY")]
-if 0 < _pool < _needed and any(_chosen):
-    raise SettingError(
-        f"SLIPWAY_DATABASE_POOL={_pool} is not usable: use {_needed} at least, which is SLIPWAY_PAGES_AT_ONCE, "
-        "SLIPWAY_API_AT_ONCE and SLIPWAY_GATEWAY_AT_ONCE together, and two for event streams and health checks"
-    )
+_shares = shares_of(
+    read("SLIPWAY_DATABASE_POOL"),
+    streams=SLIPWAY_STREAMS_AT_ONCE,
+    pages=read("SLIPWAY_PAGES_AT_ONCE"),
+    api=read("SLIPWAY_API_AT_ONCE"),
+    gateway=read("SLIPWAY_GATEWAY_AT_ONCE"),
+)
+SLIPWAY_PAGES_AT_ONCE: int = _shares.pages
+SLIPWAY_API_AT_ONCE: int = _shares.api
+SLIPWAY_GATEWAY_AT_ONCE: int = _shares.gateway
 SLIPWAY_WAITING: int = read("SLIPWAY_WAITING")
 SLIPWAY_WAITING_SECONDS: int = read("SLIPWAY_WAITING_SECONDS")
 SLIPWAY_ANONYMOUS_PER_MINUTE: int = read("SLIPWAY_ANONYMOUS_PER_MINUTE")
-
-
-def _database(url: str) -> dict[str, Any]:
-    """DATABASE_URL as Django's dictionary, with psycopg's connection pool. Errors: `SettingError`."""
-    parts = urlsplit(url)
-    try:
-        port = port_in(parts)
-    except ValueError as error:
-        raise SettingError(f"DATABASE_URL is not usable: {error}") from None
-    if parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
-        raise SettingError("DATABASE_URL is not usable: use postgres://user:password@host:port/name")
-    most: int = read("SLIPWAY_DATABASE_POOL")
-    # Given up soon and begun anew by whoever asks next: its pauses grow, and would go on for minutes after an outage.
-    pool = {"min_size": 1, "max_size": most, "timeout": read("SLIPWAY_DATABASE_WAIT"), "reconnect_timeout": 3}
-    return {
-        "ENGINE": "config.postgres",
-        "NAME": unquote(parts.path.strip("/")),
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": unquote(parts.hostname or ""),
-        "PORT": str(port or ""),
-        "CONN_HEALTH_CHECKS": True,  # else a restart of Postgres fails one request per pooled connection
-        # A host that is gone without a word is given up after as many milliseconds.
-        # Without a pool of ours a pooler may be in front, which need not keep what is prepared (`lists.prepared`).
-        "OPTIONS": {"connect_timeout": 2, "tcp_user_timeout": 2500}
-        | ({"pool": pool, "prepare_threshold": 5} if most else {})
-        | dict(parse_qsl(parts.query)),
-    }
-
-
 SECRET_KEY = key_of(SLIPWAY_HOME, SECRET, make=EMBEDDED)
 SLIPWAY_SEALING_KEYS = tuple(filter(None, key_of(SLIPWAY_HOME, SEALING, make=EMBEDDED).split(",")))
 SLIPWAY_SIGNING_KEY = key_of(SLIPWAY_HOME, SIGNING, make=EMBEDDED)
@@ -216,7 +180,13 @@ TEMPLATES = [
     }
 ]
 
-DATABASES = {"default": _database(read("DATABASE_URL") or "postgres://slipway@127.0.0.1:5432/slipway")}
+DATABASES = {
+    "default": database_at(
+        read("DATABASE_URL") or "postgres://slipway@127.0.0.1:5432/slipway",
+        most=read("SLIPWAY_DATABASE_POOL"),
+        wait=read("SLIPWAY_DATABASE_WAIT"),
+    )
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 CACHES = {
     "default": {
@@ -389,7 +359,7 @@ CELERY_TASK_ACKS_LATE = False
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "slipway"
-CELERY_TASK_QUEUES = [Queue("slipway"), Queue("pulse")]  # type: ignore[no-untyped-call]
+CELERY_TASK_QUEUES = [Queue("slipway"), Queue(schedule.PULSE_QUEUE)]  # type: ignore[no-untyped-call]
 CELERY_TASK_TIME_LIMIT = 120
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -399,29 +369,8 @@ CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = "UTC"
 CELERY_IMPORTS = ["config.pulses", "config.tidying"]
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # keeps no file: whatever it sends is due within the hour
-CELERY_BEAT_SCHEDULE = {
-    "sweep": {"task": "launches.sweep", "schedule": 2.0, "options": {"expires": 10}},
-    "validations": {"task": "publishing.sweep", "schedule": 5.0, "options": {"expires": 10}},
-    "reconcile": {"task": "launches.reconcile_all", "schedule": 30.0, "options": {"expires": 30}},
-    "samplers": {"task": "deployments.reconcile_all", "schedule": 30.0, "options": {"expires": 30}},
-    "connections": {"task": "connections.look_around", "schedule": 30.0, "options": {"expires": 30}},
-    "promotions": {"task": "catalog.sweep_promotions", "schedule": 5.0, "options": {"expires": 10}},
-    "deployments": {"task": "deployments.sweep", "schedule": 5.0, "options": {"expires": 10}},
-    "datasets": {"task": "datasets.sweep", "schedule": 5.0, "options": {"expires": 10}},
-    "pushes": {"task": "pushes.sweep", "schedule": 5.0, "options": {"expires": 10}},
-    "catalogs": {"task": "catalog.sync_due", "schedule": 10.0, "options": {"expires": 10}},
-    "models": {"task": "catalog.arrange", "schedule": 600.0, "options": {"expires": 600}},
-    "tidy": {"task": "config.tidy", "schedule": 3600.0, "options": {"expires": 3600}},
-    "pulse": {"task": "config.pulse", "schedule": 5.0, "options": {"expires": 20}},
-}
-_LONG_WORK = {"catalog.arrange", "config.tidy"}
-# What only finds work, and the pulse, have a queue of their own, of which workers take in turns with the other: a long
-# queue of hints must not look like a dead worker, nor keep waiting what finds the rows that nobody was hinted of.
-CELERY_TASK_ROUTES = {
-    task: {"queue": "pulse"}
-    for task in (str(each["task"]) for each in CELERY_BEAT_SCHEDULE.values())
-    if task not in _LONG_WORK
-}
+CELERY_BEAT_SCHEDULE = schedule.SCHEDULE
+CELERY_TASK_ROUTES = schedule.ROUTES
 
 read("SLIPWAY_LOG_FORMAT")
 logs.configure()
