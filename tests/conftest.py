@@ -14,6 +14,7 @@ from _pytest.runner import pytest_runtest_protocol as run_test
 from django.conf import settings
 from django.core.cache import caches
 from django.template.base import Template
+from django.test import TransactionTestCase
 from hypothesis import settings as hypothesis_settings
 
 from accounts.models import Account, User
@@ -21,6 +22,7 @@ from accounts.roles import Role
 from config import health
 from connections.models import Connection
 from tests.connections.remote import REMOTE, RemoteEngine, make_connection, registered
+from tests.databases import empty_tables
 from tests.makers import make_account, make_member
 
 HERE = Path(__file__).resolve().parent
@@ -68,8 +70,6 @@ def pytest_configure(config: pytest.Config) -> None:
     for options in getattr(settings, "CACHES", {}).values():
         if "redis" in options["BACKEND"]:
             options["LOCATION"] = os.environ["REDIS_URL"]
-    # Emptied by TRUNCATE after tests that commit, which the catalog refuses everybody else.
-    settings.DATABASES["default"]["OPTIONS"]["options"] = "-c slipway.truncating=on"
     if tables := os.environ.get("SLIPWAY_TEST_TABLES"):
         settings.DATABASES["default"].setdefault("TEST", {})["TEMPLATE"] = tables
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -119,6 +119,11 @@ def _templates_render_as_they_do(django_test_environment: None) -> None:
     Ours read the page, and the copies took a fifth of the time of those that do.
     """
     Template._render = RENDER  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _what_tests_commit_goes_at_once() -> None:
+    TransactionTestCase._fixture_teardown = lambda _: empty_tables()  # type: ignore[attr-defined]
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Databases of their own for the processes that tests start."""
+"""Databases of their own for the processes that tests start; and how that of the tests is emptied."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import psycopg
+from django.db import connection, transaction
 from psycopg import sql
+
+from connections.domain.set_up_connections import set_up_connections
+
+MADE_BY_MIGRATE = {"auth_permission", "django_content_type"}
+"""Tables of which nothing is emptied: migrate would make their rows anew, the same ones."""
 
 
 @contextmanager
@@ -26,3 +32,19 @@ def new_database(name: str, *, tables: bool = False) -> Iterator[str]:
             yield urlsplit(given)._replace(path=f"/{name}").geturl()
         finally:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def empty_tables() -> None:
+    """Leave the database as migrate does, after a test that committed.
+
+    Django would empty each table by TRUNCATE, which makes new files of it and of its indexes, and then make every
+    permission anew: fifty times the work, as tests leave few rows.
+    """
+    tables = sorted(set(connection.introspection.django_table_names(include_views=False)) - MADE_BY_MIGRATE)
+    named = [sql.Identifier(table) for table in tables]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")  # no trigger and no foreign key is asked
+        # As TRUNCATE would, wait for whoever still writes.
+        cursor.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(sql.SQL(", ").join(named)))
+        cursor.execute(sql.SQL("; ").join(sql.SQL("DELETE FROM {}").format(table) for table in named))
+    set_up_connections()
