@@ -34,7 +34,12 @@ LONG_FILES = {HERE / "test_roles.py", HERE / "test_load.py"}
 RENDER = Template._render  # type: ignore[attr-defined]
 """As it is before Django's test environment puts its own there."""
 hypothesis_settings.register_profile("slipway", deadline=None)  # how fast the machine is proves nothing
-hypothesis_settings.load_profile("slipway")
+hypothesis_settings.register_profile("quick", deadline=None, max_examples=30)
+
+
+def is_quick(config: pytest.Config) -> bool:
+    """Whether this is the quick suite, of which properties see fewer examples than they do where everything runs."""
+    return bool(config.option.markexpr == "not e2e")
 
 
 def broker_url(offset: int) -> str:
@@ -72,6 +77,7 @@ def pytest_configure(config: pytest.Config) -> None:
             options["LOCATION"] = os.environ["REDIS_URL"]
     if tables := os.environ.get("SLIPWAY_TEST_TABLES"):
         settings.DATABASES["default"].setdefault("TEST", {})["TEMPLATE"] = tables
+    hypothesis_settings.load_profile("quick" if is_quick(config) else "slipway")
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
@@ -79,8 +85,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """The quick suite imports nothing that it leaves out whole: a browser's driver, a schema of the whole API."""
-    quick = config.option.markexpr == "not e2e"
-    return True if quick and collection_path in (HERE / "e2e", HERE / "api" / "test_schema.py") else None
+    return True if is_quick(config) and collection_path in (HERE / "e2e", HERE / "api" / "test_schema.py") else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
