@@ -83,7 +83,7 @@ FACETS = (
     Facet(
         "accelerator",
         "Accelerator",
-        "accelerator",  # no column: of `catalog.queries`
+        "accelerator",  # no column: of `catalog.matching`
         label=_accelerator,
         spellings={each.value.lower(): each.value for each in AcceleratorType} | {w: w for w in (UNSPECIFIED, NO_GPU)},
         rank=lambda value, _first, _here: (value == UNSPECIFIED, value == NO_GPU, value),

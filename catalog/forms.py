@@ -6,9 +6,9 @@ from django.http import QueryDict
 
 from catalog.filters import FACETS, CatalogFilters, Facet, keep_known
 from catalog.labels import least_context
-from catalog.queries import SORTS
 from catalog.search import patterns
 from catalog.search_words import ParsedSearch, read_words
+from catalog.shape_queries import SORTS
 from lists.filters import refuse_sort
 from wire.errors import Violation
 

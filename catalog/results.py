@@ -17,13 +17,15 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from catalog import facets, queries
+from catalog import facets
+from catalog.facet_queries import read_groups, read_values
 from catalog.facets import FacetBucket, Loosening
 from catalog.fields.snapshots import Snapshot
 from catalog.filters import BOUNDS, IN_ORDER, TITLES, CatalogFilters
 from catalog.places import Whereabouts
-from catalog.queries import Row
+from catalog.revision import revision
 from catalog.rows import row_html, with_words
+from catalog.shape_queries import SORTS, Row, read_page
 from lists.filters import SortLink
 from lists.pages import show
 from lists.rendered import rendered
@@ -102,8 +104,8 @@ class ModelGroup:
 
 def find_answer(question: CatalogQuestion) -> CatalogAnswer:
     """The answer as it is now."""
-    revision = queries.revision()
-    return _kept_answer(revision, question) if revision else _answer(question)
+    current = revision()
+    return _kept_answer(current, question) if current else _answer(question)
 
 
 @lru_cache(KEPT_ANSWERS)
@@ -125,10 +127,10 @@ def _kept_answer(revision: str, question: CatalogQuestion) -> CatalogAnswer:  # 
 
 def _answer(question: CatalogQuestion) -> CatalogAnswer:
     mine, filters, typed = question.member_of, question.filters, dict(question.typed)
-    groups = queries.read_groups(mine, filters)
-    known = [*groups, *queries.read_values(mine)] if filters.q else groups  # what the text leaves out stays, with 0
+    groups = read_groups(mine, filters)
+    known = [*groups, *read_values(mine)] if filters.q else groups  # what the text leaves out stays, with 0
     total = facets.count(groups, filters)
-    page = show(question.cursor, lambda cursor: queries.read_page(mine, filters, cursor))
+    page = show(question.cursor, lambda cursor: read_page(mine, filters, cursor))
     here = reverse("catalog")
     rest = {
         "problems": question.problems,
@@ -182,12 +184,12 @@ def _sorts(filters: CatalogFilters) -> list[SortLink]:
         return reverse("catalog") + filters.sorted_by(sort).query()
 
     by_family = SortLink("Family", address(""), chosen=not filters.sort, down=False)
-    return [by_family, *(column.link(filters.sort, address) for column in queries.SORTS)]
+    return [by_family, *(column.link(filters.sort, address) for column in SORTS)]
 
 
 def _loosenings(mine: frozenset[int], groups: Sequence[FacetBucket], filters: CatalogFilters) -> list[Loosening]:
     found = facets.loosenings(groups, filters)
     without_text = filters.without("q")
-    if filters.q and (number := facets.count(queries.read_groups(mine, without_text), without_text)):
+    if filters.q and (number := facets.count(read_groups(mine, without_text), without_text)):
         found.append(Loosening(TITLES["q"], filters.q, number, without_text))
     return sorted(found, key=lambda loosening: -loosening.count)

@@ -8,7 +8,7 @@ from catalog.enums import ShapeKind
 from catalog.fields.snapshots import Snapshot
 from catalog.models import ShapeVersion
 from catalog.places import plain_spec, reasons_against
-from catalog.queries import of_kind
+from catalog.visibility import of_kind
 from connections.models import Connection
 from connections.opened import open_provider
 from connections.providers.errors import ProviderError

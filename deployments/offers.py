@@ -9,9 +9,10 @@ from django.db.models import Q
 
 from accounts.models import Account
 from catalog.enums import ShapeKind
+from catalog.model_queries import find_model
 from catalog.models import ShapeVersion
-from catalog.queries import find_model, listed
 from catalog.trained_queries import find_trained
+from catalog.visibility import listed
 from connections.models import Connection
 from connections.opened import runs_elsewhere
 from connections.queries import usable_connections

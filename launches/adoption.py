@@ -10,7 +10,7 @@ from accounts.roles import Right, Role, allows
 from catalog.fields.launch_fields import PLACES, FieldType, every_field
 from catalog.fields.recipe_fields import of_shape
 from catalog.models import ShapeVersion
-from catalog.queries import find_launched
+from catalog.version_queries import find_launched
 from connections.providers.recipes import VALIDATION_RECIPE
 from connections.providers.spec import TrainerSpec
 from connections.providers.submissions import KeptSubmission

@@ -7,8 +7,8 @@ from django.db.models.fields.json import KT
 from django.db.models.functions import Abs, Cast
 
 from catalog.models import ShapeVersion
-from catalog.queries import listed
 from catalog.selection import BILLION, Candidate, ShapeRequirements, bucket, choose
+from catalog.visibility import listed
 from wire.names import parse_model_name
 
 MOST_CONSIDERED = 100

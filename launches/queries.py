@@ -17,8 +17,8 @@ from django.utils import timezone
 from accounts.models import Account
 from catalog.labels import duration_label
 from catalog.models import ShapeVersion, TrainedModel, TrainingShape
-from catalog.queries import listed
 from catalog.sync.wanted import NOT_OFFERED
+from catalog.visibility import listed
 from connections.providers.checkpoints import CheckpointKind
 from connections.providers.spec import TrainerMode
 from connections.providers.states import AttemptState

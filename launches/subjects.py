@@ -14,10 +14,10 @@ from catalog.fields.recipe_fields import of_recipes, of_shape
 from catalog.fields.snapshots import Snapshot
 from catalog.fields.values import read_value
 from catalog.models import BaseModel, ShapeVersion, TrainedModel
-from catalog.queries import find_linked
 from catalog.selection import ShapeRequirements
 from catalog.states import ModelKind
 from catalog.trained_queries import startable_fitting
+from catalog.version_queries import find_linked
 from connections.providers.checkpoints import CheckpointKind
 from connections.providers.spec import NO_RECIPE, DatasetFile, TrainerMode
 from datasets.models import Dataset

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from django.db.models import QuerySet
 
 from catalog.models import ShapeVersion
-from catalog.queries import BY_MODEL
+from catalog.shape_queries import BY_MODEL
 from connections.models import Connection
 from connections.providers.spec import DatasetFile, TrainerMode
 from launches.placement import default_offer, place

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from catalog.models import ShapeVersion, TrainingShape
-from catalog.queries import find_newest, find_version
+from catalog.version_queries import find_newest, find_version
 from wire.errors import InvalidArgument, Violation
 from wire.names import is_version_id, parse_version_name
 

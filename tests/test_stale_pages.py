@@ -12,7 +12,8 @@ from django.urls import reverse
 
 import accounts.audit_filters
 import accounts.list_filters
-import catalog.queries
+import catalog.shape_queries
+import catalog.version_queries
 import launches.queries
 import publishing.queries
 from accounts.roles import Role
@@ -46,13 +47,13 @@ LISTS: dict[str, tuple[Callable[[World], str], str, str, str]] = {
         lambda w: "/?sort=context",
         "after",
         r'shape-link" href=',
-        _behind_all(catalog.queries.ORDERS["context"], 2**31 - 1, 1),
+        _behind_all(catalog.shape_queries.ORDERS["context"], 2**31 - 1, 1),
     ),
     "catalog, by model": (
         lambda w: "/",
         "after",
         r'shape-link" href=',
-        _behind_all(catalog.queries.BY_MODEL, 2**31 - 1, 1),
+        _behind_all(catalog.shape_queries.BY_MODEL, 2**31 - 1, 1),
     ),
     "launches": (
         lambda w: reverse("launches"),
@@ -124,7 +125,7 @@ LISTS: dict[str, tuple[Callable[[World], str], str, str, str]] = {
         lambda w: reverse("compare_versions", args=_shape(w)),
         "before",
         r"<option",
-        _behind_all(catalog.queries.NEWEST_FIRST, EARLY, 0),
+        _behind_all(catalog.version_queries.NEWEST_FIRST, EARLY, 0),
     ),
 }
 

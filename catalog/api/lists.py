@@ -30,8 +30,9 @@ from catalog.api.resources import (
 from catalog.enums import ShapeKind
 from catalog.fields.snapshot_fields import EVERY_FIELD, FIELDS_OF, SnapshotField, ValueKind
 from catalog.forms import read_search
+from catalog.matching import matching
+from catalog.model_queries import models_matching
 from catalog.models import BaseModel, ShapeVersion, TrainedModel
-from catalog.queries import matching, models_matching
 from catalog.search import patterns
 from catalog.states import VersionState
 from catalog.trained_queries import trained_found

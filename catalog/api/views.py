@@ -31,9 +31,11 @@ from catalog.api.resources import (
     TrainingShapeSerializer,
 )
 from catalog.enums import ShapeKind
+from catalog.model_queries import find_model, visible_models
 from catalog.models import BaseModel, ShapeVersion, TrainedModel
-from catalog.queries import find_model, listed, may_see, of_kind, sum_of_changes, visible_models
+from catalog.revision import sum_of_changes
 from catalog.trained_queries import find_trained, trained_models
+from catalog.visibility import listed, may_see, of_kind
 from wire.errors import NotFound
 from wire.names import LATEST, is_id, is_version_id, model_name, shape_name, version_name
 

@@ -16,9 +16,10 @@ from catalog.files.document import Document, ModelEntry, ShapeEntry
 from catalog.files.plan import CurrentCatalog, Plan
 from catalog.files.planning import make_plan
 from catalog.files.problems import DocumentError, Problem
+from catalog.model_queries import visible_models
 from catalog.models import BaseModel, ShapeVersion
-from catalog.queries import listed, visible_models
 from catalog.rights import require_publisher
+from catalog.visibility import listed
 from wire.errors import NotFound, PermissionDenied
 from wire.names import DEPLOYMENT_SHAPES, TRAINING_SHAPES, parse_model_name, parse_shape_name
 

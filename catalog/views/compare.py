@@ -13,9 +13,10 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import Account
 from accounts.requests import SlipwayRequest
-from catalog import queries
 from catalog.fields.differences import FieldDifference, compare
 from catalog.models import ShapeVersion
+from catalog.shape_queries import siblings
+from catalog.version_queries import find_newest, find_version, named_versions, page_of_versions, versions_of
 from catalog.views.access import catalog_reader, member_of
 from lists.pages import Page, show
 from wire.names import DEPLOYMENT_SHAPES, TRAINING_SHAPES, parse_version_name
@@ -38,12 +39,12 @@ def compare_versions(request: SlipwayRequest, account: str, shape_id: str) -> Ht
     """
     mine = member_of(request)
     asked_old, asked_new = (_asked(request, mine, account, shape_id, name) for name in ("from", "to"))
-    new = asked_new or queries.find_newest(mine, account, shape_id)
+    new = asked_new or find_newest(mine, account, shape_id)
     if new is None:
         raise Http404("There is no such shape.")
-    old = asked_old or queries.versions_of(mine, new.shape, older_than=new).first()
+    old = asked_old or versions_of(mine, new.shape, older_than=new).first()
     if old is None:
-        old, new = new, queries.versions_of(mine, new.shape).first() or new
+        old, new = new, versions_of(mine, new.shape).first() or new
     versions = [old, new]
     page = show(request.GET.get("before", ""), lambda cursor: _choices(mine, versions[1], cursor))
     only = request.GET.get("only") == ONLY["only"]
@@ -79,7 +80,7 @@ def compare_shapes(request: SlipwayRequest) -> HttpResponse:
     asked = list(dict.fromkeys(text.strip() for text in request.GET.getlist("shape") if text.strip()))
     account = request.standing.account if request.user.is_authenticated else None
     parsed = {text: _parse(text, account) for text in asked[:MOST_SHAPES]}
-    found = queries.named_versions(member_of(request), [name for name in parsed.values() if name])
+    found = named_versions(member_of(request), [name for name in parsed.values() if name])
     texts: dict[int, str] = {}
     for name, version in found.items():
         texts.setdefault(version.pk, _text(name))
@@ -99,7 +100,7 @@ def compare_shapes(request: SlipwayRequest) -> HttpResponse:
         "only": only,
         "all_url": _address(here, names, False),
         "only_url": _address(here, names, True),
-        "suggestions": queries.siblings(member_of(request), versions[0].shape) if versions else [],
+        "suggestions": siblings(member_of(request), versions[0].shape) if versions else [],
         **_lines(versions, only),
     }
     return render(request, "catalog/compare.html", context)
@@ -112,7 +113,7 @@ def _asked(
     version_id = request.GET.get(parameter, "")
     if not version_id:
         return None
-    version = queries.find_version(mine, account, shape_id, version_id)
+    version = find_version(mine, account, shape_id, version_id)
     if version is None:
         raise Http404("There is no such version.")
     return version
@@ -120,7 +121,7 @@ def _asked(
 
 def _choices(mine: Collection[int], shown: ShapeVersion, cursor: str) -> Page[str]:
     """The ids of versions of the same shape, newest first. Errors: `NoSuchPage`."""
-    page = queries.page_of_versions(mine, shown.shape, cursor, size=PAGE)
+    page = page_of_versions(mine, shown.shape, cursor, size=PAGE)
     return page.of([version.version_id for version in page.rows])
 
 

@@ -15,7 +15,6 @@ from django.views.decorators.http import require_safe
 from accounts.models import Account
 from accounts.requests import SlipwayRequest
 from accounts.roles import Role, allows, publishing_right
-from catalog import queries
 from catalog.enums import ARCHITECTURE_LABELS, MODE_LABELS, MODE_MEANINGS, PUBLIC_ACCOUNT, Architecture, IdSource
 from catalog.fields.facts import Fact, parameters, shape_facts
 from catalog.fields.launch_fields import FieldType, LaunchField
@@ -24,7 +23,9 @@ from catalog.fields.texts import limits_text, part_text
 from catalog.models import ShapeVersion
 from catalog.places import whereabouts
 from catalog.rows import rows_for_template
+from catalog.shape_queries import Row, linking, siblings
 from catalog.usage import LORA_RANK, PUBLIC_URL, Example, Snippet, snippets
+from catalog.version_queries import find_linked, find_newest, find_version, other_versions, successor_of
 from catalog.views.access import catalog_reader, member_of
 from connections.queries import usable_connections
 
@@ -40,9 +41,7 @@ def shape(request: SlipwayRequest, account: str, shape_id: str) -> HttpResponse:
     """
     mine = member_of(request)
     asked = request.GET.get("version", "")
-    version = (
-        queries.find_version(mine, account, shape_id, asked) if asked else queries.find_newest(mine, account, shape_id)
-    )
+    version = find_version(mine, account, shape_id, asked) if asked else find_newest(mine, account, shape_id)
     if version is None:
         raise Http404(f"no shape {account}/{shape_id} that you may see")
     snapshot, fields = version.frozen_snapshot, [] if version.unreadable else version.fields
@@ -63,9 +62,9 @@ def shape(request: SlipwayRequest, account: str, shape_id: str) -> HttpResponse:
         "fields": [_field(field, snapshot.base_model) for field in fields],
         "snippets": _snippets(version),
         "siblings": rows_for_template(_siblings(mine, version), connections),
-        "versions": queries.other_versions(mine, version),
-        "latest": version if version.is_latest_validated else queries.find_version(mine, account, shape_id),
-        "successor": queries.successor_of(mine, version),
+        "versions": other_versions(mine, version),
+        "latest": version if version.is_latest_validated else find_version(mine, account, shape_id),
+        "successor": successor_of(mine, version),
         "is_member": version.shape.account_id in mine,
         "may_publish": _may_publish(request, version.shape.account),
         "may_clone": _may_publish(request, request.standing.account),
@@ -75,7 +74,7 @@ def shape(request: SlipwayRequest, account: str, shape_id: str) -> HttpResponse:
 
 def _facts(mine: Collection[int], snapshot: Snapshot) -> list[Fact]:
     """What the shape owns; the deployment shape that it links leads to its page where it is here."""
-    linked = queries.find_linked(mine, snapshot)
+    linked = find_linked(mine, snapshot)
     if linked is None:
         return shape_facts(snapshot)
     url = reverse("shape", args=[linked.shape.account.account_id, linked.shape.shape_id])
@@ -83,9 +82,9 @@ def _facts(mine: Collection[int], snapshot: Snapshot) -> list[Fact]:
     return [replace(fact, url=page) if fact.key == LINK else fact for fact in shape_facts(snapshot)]
 
 
-def _siblings(mine: Collection[int], version: ShapeVersion) -> list[queries.Row]:
+def _siblings(mine: Collection[int], version: ShapeVersion) -> list[Row]:
     """Other shapes of the base model; of a deployment shape those that link it."""
-    return queries.siblings(mine, version.shape) if version.trainer_mode else queries.linking(mine, version)
+    return siblings(mine, version.shape) if version.trainer_mode else linking(mine, version)
 
 
 def _snippets(version: ShapeVersion) -> list[Snippet]:

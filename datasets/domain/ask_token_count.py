@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.actors import Actor, require
 from accounts.models import Account
 from accounts.roles import Right
-from catalog.queries import visible_models
+from catalog.model_queries import visible_models
 from connections.models import Connection
 from connections.opened import token_counter
 from connections.queries import usable_connections

@@ -19,7 +19,7 @@ from api.refusals import invalid
 from api.schema import answers_list, answers_nothing, answers_one
 from api.views import UPDATE_MASK, WILDCARD, ResourceView, asked, read_body, read_masked_body
 from catalog.models import ShapeVersion
-from catalog.queries import find_version
+from catalog.version_queries import find_version
 from deployments.api.resources import STATES, TAKEN, DeploymentSerializer
 from deployments.domain.create_deployment import create_deployment
 from deployments.domain.delete_deployment import delete_deployment

@@ -9,7 +9,7 @@ from typing import Any
 from accounts.actors import Actor
 from accounts.models import Account
 from catalog.models import ShapeVersion
-from catalog.queries import find_linked
+from catalog.version_queries import find_linked
 from connections.providers.spec import TrainerSpec
 from deployments.domain.create_deployment import create_deployment
 from launches.domain.append_event import append_event

@@ -9,7 +9,7 @@ from datetime import datetime
 import structlog
 
 from accounts.models import Account
-from catalog.queries import find_version
+from catalog.version_queries import find_version
 from connections.models import Connection
 from connections.providers.attempts import Reference
 from connections.providers.errors import Gone, ProviderError, SecretRefused, Unreachable

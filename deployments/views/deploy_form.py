@@ -20,7 +20,7 @@ from accounts.requests import NO_ACCOUNT, SlipwayRequest, actor_of, see_other, w
 from accounts.roles import Right
 from catalog.fields.facts import shape_facts
 from catalog.models import ShapeVersion
-from catalog.queries import find_version
+from catalog.version_queries import find_version
 from catalog.views.access import member_of
 from deployments.domain.create_deployment import create_deployment
 from deployments.models import Deployment

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.requests import SlipwayRequest
 from accounts.roles import Right, allows
-from catalog.queries import find_linked
+from catalog.version_queries import find_linked
 from catalog.views.access import member_of
 from connections.providers.spec import TrainerMode
 from deployments.queries import LIVING, list_deployments

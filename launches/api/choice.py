@@ -8,8 +8,8 @@ from typing import Any
 
 from accounts.models import Account
 from api.refusals import invalid
+from catalog.model_queries import find_model
 from catalog.models import ShapeVersion
-from catalog.queries import find_model
 from catalog.selection import ShapeRequirements, near_misses
 from catalog.states import ModelKind
 from catalog.trained_queries import find_trained

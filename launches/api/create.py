@@ -13,7 +13,8 @@ from accounts.roles import Right
 from api.refusals import invalid
 from catalog.enums import ShapeKind
 from catalog.models import ShapeVersion
-from catalog.queries import find_launched, may_see, of_kind
+from catalog.version_queries import find_launched
+from catalog.visibility import may_see, of_kind
 from launches.api.bodies import WIRE, labels_in, launch_inputs, refuse_unavailable
 from launches.api.choice import choose_version
 from launches.domain.check_launch import CheckedLaunch, check_launch

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 
 from api.schema import refusals
 from api.views import ResourceView
-from catalog.queries import find_model
+from catalog.model_queries import find_model
 from catalog.states import ModelKind
 from catalog.trained_queries import find_trained
 from connections.opened import open_provider

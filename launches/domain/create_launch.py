@@ -14,9 +14,10 @@ from accounts.actors import SYSTEM, Actor, require
 from accounts.domain.record import entry_of
 from accounts.models import Account
 from accounts.roles import Right
+from catalog.model_queries import find_model
 from catalog.models import ShapeVersion, TrainedModel
-from catalog.queries import find_model, successor_of
 from catalog.states import VersionState
+from catalog.version_queries import successor_of
 from connections.domain.held import require_open, stays_open
 from connections.providers.spec import TrainerSpec
 from launches.domain.append_event import TimelineLine, next_events

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from catalog.fields.differences import FieldDifference, differences
-from catalog.queries import find_version
+from catalog.version_queries import find_version
 from launches.models import Attempt, Launch
 from launches.other_versions import otherwise_resolved
 from wire.names import parse_version_name

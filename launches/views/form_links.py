@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from catalog.fields.inputs import Input
 from catalog.models import ShapeVersion, TrainingShape
-from catalog.queries import Successor
+from catalog.version_queries import Successor
 from launches.pages.carried import carrying
 
 

@@ -21,7 +21,7 @@ from accounts.requests import SlipwayRequest, actor_of, moved_account, see_other
 from accounts.roles import Right
 from catalog.fields.differences import FieldDifference, differences
 from catalog.models import ShapeVersion
-from catalog.queries import find_launched, find_version, successor_of
+from catalog.version_queries import find_launched, find_version, successor_of
 from catalog.views.access import member_of
 from launches.domain.create_launch import check_launchable
 from launches.models import Launch

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 from accounts.models import User
 from accounts.requests import SlipwayRequest
 from accounts.roles import Role
-from catalog.queries import find_newest
+from catalog.version_queries import find_newest
 from catalog.views.access import member_of
 from launches.filters import DELETED, LAUNCHES
 from launches.pages.rows import rows_as_html

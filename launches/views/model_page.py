@@ -20,12 +20,12 @@ from accounts.requests import SlipwayRequest, actor_of, see_other
 from catalog.domain.hold_model import right_to_change
 from catalog.domain.rename_trained_model import LONGEST_NAME, rename_trained_model
 from catalog.models import TrainedModel
-from catalog.queries import listed
 from catalog.signatures import own_key_digest
 from catalog.states import ModelKind
 from catalog.trained_queries import find_trained
 from catalog.usage import loading_code
 from catalog.views.access import member_of
+from catalog.visibility import listed
 from catalog.weights import manifest_of
 from connections.opened import merges
 from connections.providers.checkpoints import CheckpointKind

@@ -14,8 +14,8 @@ from django.views.decorators.http import require_safe
 from accounts.actors import require
 from accounts.requests import SlipwayRequest, actor_of
 from accounts.roles import Right
-from catalog.queries import listed
 from catalog.views.access import member_of
+from catalog.visibility import listed
 from connections.providers.spec import DatasetFile
 from datasets.models import Dataset
 from datasets.states import DatasetState

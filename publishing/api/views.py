@@ -30,8 +30,8 @@ from catalog.domain.delete_shape import delete_shape
 from catalog.domain.publish_version import publish_version
 from catalog.domain.withdraw_version import withdraw_version
 from catalog.enums import ShapeKind
+from catalog.model_queries import find_model
 from catalog.models import BaseModel, ShapeVersion
-from catalog.queries import find_model
 from catalog.rights import require_publisher
 from publishing.api.bodies import WIRE_NAME, changed_snapshot, narrowed_fields, new_snapshot, refuse_missing
 from publishing.domain.validate_by_hand import validate_by_hand

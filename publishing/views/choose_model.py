@@ -13,7 +13,7 @@ from accounts.requests import SlipwayRequest
 from catalog.enums import ShapeKind
 from catalog.facets import chips
 from catalog.forms import read_filters
-from catalog.queries import visible_models
+from catalog.model_queries import visible_models
 from catalog.views.access import member_of
 
 MOST_MODELS = 60

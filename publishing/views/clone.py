@@ -13,8 +13,9 @@ from accounts.models import Account
 from accounts.refusals import status_of
 from accounts.requests import SlipwayRequest, actor_of, see_other, wrong_account
 from catalog.domain.clone_shape import clone_shape
+from catalog.model_queries import find_model, visible_models
 from catalog.models import ShapeVersion
-from catalog.queries import find_model, find_version, visible_models
+from catalog.version_queries import find_version
 from catalog.views.access import member_of
 from publishing.pages.actions import Verb
 from publishing.pages.addresses import action_page

@@ -22,9 +22,10 @@ from catalog.enums import ShapeKind
 from catalog.fields.differences import FieldDifference, differences
 from catalog.fields.launch_fields import edition_fields, newest_edition
 from catalog.fields.snapshots import Snapshot
+from catalog.model_queries import find_model
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
-from catalog.queries import find_model, find_version
 from catalog.states import VersionState
+from catalog.version_queries import find_version
 from catalog.views.access import member_of
 from connections.providers.spec import TrainerMode
 from publishing.content import NOTE, Content, read_content, write_content

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.requests import SlipwayRequest
 from catalog.models import ShapeVersion
-from catalog.queries import find_version
+from catalog.version_queries import find_version
 from catalog.views.access import catalog_reader, member_of
 from connections.queries import find_connection
 from publishing.models import Validation

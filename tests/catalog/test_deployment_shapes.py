@@ -16,7 +16,7 @@ from catalog.enums import Engine, ShapeKind
 from catalog.files.problems import DocumentError
 from catalog.files.reader import read_document
 from catalog.models import ShapeVersion, TrainingShape
-from catalog.queries import find_linked
+from catalog.version_queries import find_linked
 from connections.providers.spec import TrainerMode, TrainerSpec
 from launches.domain.create_launch import check_launchable
 from launches.pages.facts import gpu_total

@@ -13,10 +13,10 @@ from django.utils import timezone
 
 from catalog.domain.recount_shapes import recount_shapes
 from catalog.enums import AcceleratorType
+from catalog.facet_queries import counted_groups, found_groups
 from catalog.facets import FacetBucket
 from catalog.filters import CatalogFilters
 from catalog.models import BaseModel, FacetCount, ShapeVersion
-from catalog.queries import counted_groups, found_groups
 from catalog.states import VersionState
 from tests.catalog.test_query_counts import add_many
 from tests.makers import make_account, make_model, make_shape, make_version

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from catalog.domain.recount_shapes import recount_shapes
 from catalog.models import BaseModel, CatalogChange, ShapeVersion
-from catalog.queries import revision
+from catalog.revision import revision
 from connections.kinds import SLURM
 from connections.models import Connection
 from connections.states import ConnectionState

@@ -9,7 +9,7 @@ from itertools import groupby
 import pytest
 from django.test import Client
 
-from catalog import queries
+from catalog import shape_queries
 from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from tests.catalog.test_browse import shapes_in, total_in
 from tests.makers import make_account, make_model, make_shape, make_version, new_shape, new_version, save_versions
@@ -42,11 +42,11 @@ def walk(client: Client, address: str) -> list[list[str]]:
     return pages
 
 
-@pytest.mark.parametrize("spare", [0, 3, queries.SPARE])
+@pytest.mark.parametrize("spare", [0, 3, shape_queries.SPARE])
 def test_grouped_pages_hold_whole_models(
     client: Client, shapes: dict[str, str], monkeypatch: pytest.MonkeyPatch, spare: int
 ) -> None:
-    monkeypatch.setattr(queries, "SPARE", spare)
+    monkeypatch.setattr(shape_queries, "SPARE", spare)
     pages = walk(client, "/")
     assert sorted(shape for page in pages for shape in page) == sorted(shapes)
     assert all(100 <= len(page) < 112 for page in pages[:-1])

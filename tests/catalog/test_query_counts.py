@@ -11,12 +11,13 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.actors import SYSTEM
 from benchmarks.hostile import many_shapes
-from catalog import queries
 from catalog.domain.apply_catalog import apply_catalog
 from catalog.fields.launch_fields import common_fields
 from catalog.files.reader import read_document
 from catalog.filters import CatalogFilters
+from catalog.matching import matching_text
 from catalog.models import ShapeVersion
+from catalog.visibility import listed
 from connections.opened import open_provider
 from connections.providers.spec import TrainerMode
 from tests.connections.makers import local_connection
@@ -119,7 +120,7 @@ def apply(text: str) -> None:
 def test_free_text_can_be_served_by_the_trigram_index(few: None) -> None:
     """That the planner does choose it at 100,000 shapes is tested in tests/e2e/test_catalog_scale.py."""
     add_many(2_000)  # with statistics of its own, not those that a test before it left
-    matched = queries.listed([]).filter(queries.matching_text(CatalogFilters(q="first qwen")))
+    matched = listed([]).filter(matching_text(CatalogFilters(q="first qwen")))
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_indexscan = off")
     plan = matched.explain()

@@ -18,8 +18,8 @@ from catalog.domain.sync_catalog import sync_catalog
 from catalog.files.current import read_current
 from catalog.files.export import write_document
 from catalog.files.reader import read_document
+from catalog.model_queries import find_model
 from catalog.models import BaseModel, ShapeVersion, SyncRun, TrainingShape
-from catalog.queries import find_model
 from catalog.states import SyncOutcome
 from connections.models import Connection
 from connections.providers.spec import TrainerSpec

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.forms import read_search
-from catalog.queries import visible_models
+from catalog.model_queries import visible_models
 from catalog.search import patterns, search_text
 from catalog.search_words import ParsedSearch, read_words
 from tests.catalog.test_browse import get, shapes_in, total_in

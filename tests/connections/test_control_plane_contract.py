@@ -21,8 +21,8 @@ from pytest_django.fixtures import Settings
 from accounts.actors import SYSTEM
 from catalog.domain.sync_catalog import sync_catalog
 from catalog.models import BaseModel, ShapeVersion
-from catalog.queries import find_linked
 from catalog.states import SyncOutcome
+from catalog.version_queries import find_linked
 from connections.domain.add_connection import add_connection
 from connections.providers.attempts import NEWEST_ATTEMPT, Observation, Reference
 from connections.providers.base import Provider

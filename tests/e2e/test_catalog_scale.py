@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from catalog import queries
 from catalog.filters import CatalogFilters
+from catalog.matching import matching_text
+from catalog.visibility import listed
 from tests.catalog.test_browse import shapes_in, total_in
 from tests.catalog.test_query_counts import add_many
 from tests.makers import make_account
@@ -20,7 +21,7 @@ def test_free_text_uses_the_trigram_index_and_counts_stop_at_10_000(client: Clie
     make_account(account_id="fireworks")
     add_many(SHAPES)
     for text in ("many-31337", "Many/Many-31337", "Many 31337"):
-        plan = queries.listed([]).filter(queries.matching_text(CatalogFilters(q=text))).explain()
+        plan = listed([]).filter(matching_text(CatalogFilters(q=text))).explain()
         assert "shape_search_trigrams" in plan, plan
     assert shapes_in(client.get("/?q=many-31337").content.decode()) == [f"many-31337-{n}" for n in (1, 2, 3)]
     html = client.get("/").content.decode()

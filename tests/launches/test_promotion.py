@@ -25,8 +25,8 @@ from catalog.domain.rename_trained_model import rename_trained_model
 from catalog.domain.sweep_promotions import sweep_promotions
 from catalog.domain.tidy_weights import tidy_weights
 from catalog.models import TrainedModel
-from catalog.queries import listed
 from catalog.states import ModelState
+from catalog.visibility import listed
 from catalog.weights import open_part
 from connections.providers.checkpoints import CheckpointKind
 from connections.providers.errors import Retryable

@@ -7,8 +7,8 @@ from django.test import Client
 from django.utils import timezone
 
 from catalog.models import ShapeVersion
-from catalog.queries import successor_of
 from catalog.states import VersionState
+from catalog.version_queries import successor_of
 from tests.publishing.pages import at, draft_of, form_in, of, own_shape, published, text
 from tests.publishing.test_confirm_pages import confirm, fresh
 
