@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -15,6 +16,8 @@ WRITES = {
     *("create", "bulk_create", "get_or_create", "update_or_create"),
     *("save", "update", "bulk_update", "delete"),
 }
+MAY_WRITE = re.compile(rf"\.\s*({'|'.join(sorted(WRITES))})\b")
+"""A module without any of them need not be parsed, which takes its time."""
 NICKNAMES = {"version": "ShapeVersion", "shape": "TrainingShape", "base_model": "BaseModel", "held": "Attempt"}
 ELSEWHERE = {
     "queues/leases.py": "what attempts and validations have in common as rows that are leased",
@@ -37,7 +40,10 @@ def rows() -> dict[str, str]:
 
 def written(path: Path) -> list[tuple[int, str]]:
     """The lines of a module that write rows, and by which name."""
-    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    text = path.read_text()
+    if not MAY_WRITE.search(text):
+        return []
+    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
     return [
         (call.lineno, _root(call.func.value))
         for call in calls
