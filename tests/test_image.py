@@ -92,6 +92,7 @@ def release(folder: Path, settings: Settings, text: str) -> tuple[Callable[[str]
     (folder / "source").mkdir(parents=True)
     (folder / "source" / "app.css").write_text(text)
     settings.STATICFILES_DIRS, settings.STATIC_ROOT = [folder / "source"], folder / "root"
+    settings.STATICFILES_FINDERS = ["django.contrib.staticfiles.finders.FileSystemFinder"]  # none of the admin's
     settings.STORAGES = settings.STORAGES | {"staticfiles": {"BACKEND": "config.static.StaticFiles"}}
     call_command("collectstatic", "--noinput", verbosity=0)
     settings.STORAGES = dict(settings.STORAGES)  # another process: what the first one remembers is not there
