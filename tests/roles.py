@@ -8,6 +8,7 @@ from http.cookies import SimpleCookie
 from typing import Any
 
 from django.test import Client
+from django.test.client import ClientHandler
 from django.utils import timezone
 
 from accounts.actors import SYSTEM
@@ -54,7 +55,7 @@ class World:
     """Account team-a with a member of each role, a private shape, and launches of its launcher; and people outside.
 
     `ready` has versions of another shape of the team's, by the verb that can be done to each; `sessions` the cookies of
-    the people by their primary keys, and `forms` what was read so far.
+    the people by their primary keys, `forms` what was read so far, and `handler` what answers, made once for all.
     """
 
     people: dict[str, User | None]
@@ -77,10 +78,12 @@ class World:
     unknown_sampler: UnknownSampler
     sessions: dict[int, SimpleCookie]
     forms: dict[str, dict[str, Any]] = field(default_factory=dict)
+    handler: ClientHandler = field(default_factory=lambda: ClientHandler(enforce_csrf_checks=False))
 
     def browser(self, user: User | None) -> Client:
         """A new browser, in which the user is signed in."""
         client = Client(raise_request_exception=False)
+        client.handler = self.handler
         if user is None:
             return client
         if user.pk not in self.sessions:
