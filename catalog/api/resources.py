@@ -5,7 +5,8 @@ A fact that nobody knows is UNSPECIFIED, "", 0, or null for the sharding scheme;
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from api.fields import Int64Field, WholeField
-from catalog.api.listed import ListedVersion
+from catalog.api.listed import MOST_READ, ListedVersion
 from catalog.enums import Architecture, ShapeKind
 from catalog.fields.narrowing import changes_of
 from catalog.fields.snapshot_fields import FIELDS_OF, SCHEME_FIELDS, SnapshotField, ValueKind
@@ -85,14 +86,12 @@ class TrainingShapeSerializer(serializers.Serializer[ShapeVersion]):
 
     def to_representation(self, version: ShapeVersion | ListedVersion) -> dict[str, Any]:
         """The version's snapshot, with the times of its shape and of itself."""
-        return (
-            snapshot_json(version.frozen_snapshot)
-            | _narrowed(version)
-            | {
-                "createTime": rfc3339(version.shape.created_at),
-                "updateTime": rfc3339(version.updated_at),
-            }
-        )
+        return {
+            **snapshot_json(version.frozen_snapshot),
+            **_narrowed(version),
+            "createTime": rfc3339(version.shape.created_at),
+            "updateTime": rfc3339(version.updated_at),
+        }
 
 
 class DeploymentShapeSerializer(TrainingShapeSerializer):
@@ -225,8 +224,9 @@ class DeploymentShapeVersionSerializer(ShapeVersionSerializer):
         return ({"name": linked} if linked else super().to_representation(version)) | told
 
 
-def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
-    """A snapshot on the wire, without times; of fields that came later only what is said."""
+@functools.lru_cache(MOST_READ)
+def snapshot_json(snapshot: Snapshot) -> Mapping[str, Any]:
+    """A snapshot on the wire, without times; of fields that came later only what is said. Not to be changed."""
     later = _LATER if snapshot.kind is ShapeKind.TRAINING else ()
     writers = _WRITERS[snapshot.kind]
     return {name: value for name, write in writers.items() if (value := write(snapshot)) or name not in later}

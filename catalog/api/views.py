@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from api.listing import answer_list
 from api.schema import answers_list, answers_one
 from api.views import WILDCARD, ResourceView
-from catalog.api.listed import COLUMNS
+from catalog.api.listed import COLUMNS, STORED
 from catalog.api.lists import (
     DEPLOYMENT_SHAPES,
     DEPLOYMENT_VERSIONS,
@@ -95,7 +95,7 @@ class ShapeResourceView(ResourceView):
 
 def _as_listed(rows: QuerySet[ShapeVersion]) -> QuerySet[Any]:
     """The rows with what their list needs of them, and no more."""
-    read: QuerySet[Any] = rows.select_related(None).values(*COLUMNS)
+    read: QuerySet[Any] = rows.select_related(None).values(*COLUMNS, stored=STORED)
     return read
 
 
