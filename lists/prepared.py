@@ -6,11 +6,11 @@ longer to plan it than to run it. So each connection that has run it a few times
 
 from __future__ import annotations
 
-import copy
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from operator import itemgetter
 from typing import Any, Generic, TypeVar, cast
 
 from django.core.exceptions import EmptyResultSet
@@ -19,7 +19,12 @@ from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.models import BooleanField, Count, Field, QuerySet, Value
 from django.db.models.expressions import Combinable, Expression
 from django.db.models.lookups import Lookup
-from django.db.models.query import ValuesIterable
+from django.db.models.query import (
+    FlatValuesListIterable,
+    ValuesIterable,
+    ValuesListIterable,
+    get_related_populators,
+)
 from django.db.models.sql.compiler import SQLCompiler
 from psycopg import RawCursor, sql
 
@@ -74,23 +79,19 @@ def counted(rows: QuerySet[Any, Any]) -> QuerySet[Any, int]:
 
 @dataclass(frozen=True)
 class _Written(Generic[Row]):
-    """A query with its SQL, "" where nothing is to be asked, and how each of its columns is read.
+    """A query with its SQL, "" where nothing is to be asked, how its columns are read, and what is made of each row."""
 
-    `names` are those of the columns where its rows are dictionaries; none where Django makes them.
-    """
-
-    queryset: QuerySet[Any, Row]
-    compiler: SQLCompiler
-    text: str
-    places: tuple[GivenPlace, ...]
-    converters: dict[int, Any]
-    names: tuple[str, ...] = ()
+    using: str
+    text: str = ""
+    places: tuple[GivenPlace, ...] = ()
+    read: Callable[[list[Any]], Iterable[Sequence[Any]]] = iter
+    make: Callable[[Sequence[Any]], Row] = tuple  # type: ignore[assignment]
 
 
 class Prepared(Generic[Row]):
     """The query that `build` makes, whose values are `Given`; it is made at its first run.
 
-    A value goes to the database as it is, so it has to be what a column of that kind holds.
+    A value goes to the database as it is, so it has to be what a column of that kind holds. Nothing is prefetched.
     """
 
     def __init__(self, build: Callable[[], QuerySet[Any, Row]]) -> None:
@@ -102,19 +103,10 @@ class Prepared(Generic[Row]):
         if not written.text:
             return []
         values = tuple(given[place.name] for place in written.places)
-        bound = copy.copy(written.compiler)
-        asked_on = ServerBound(connections[written.queryset.db])  # this thread's
-        bound.connection = asked_on  # type: ignore[assignment]
-        if written.names:
-            with asked_on.cursor() as cursor:
-                cursor.execute(written.text, values)
-                found = bound.apply_converters(cursor.fetchall(), written.converters)
-            return [cast(Row, dict(zip(written.names, row, strict=True))) for row in found]
-        bound.as_sql = lambda *_args, **_kwargs: (written.text, values)  # type: ignore[method-assign]
-        bound.get_converters = lambda _: written.converters  # type: ignore[method-assign, assignment]
-        asked = written.queryset.all()
-        asked.query.get_compiler = lambda *_args, **_kwargs: bound  # type: ignore[method-assign]
-        return list(asked)
+        with ServerBound(connections[written.using]).cursor() as cursor:  # this thread's
+            cursor.execute(written.text, values)
+            found = cursor.fetchall()
+        return [written.make(row) for row in written.read(found)]
 
     def first(self, **given: Any) -> Row | None:
         """The first of the rows that it finds; None where there is none."""
@@ -127,12 +119,45 @@ class Prepared(Generic[Row]):
         try:
             text, params = compiler.as_sql()
         except EmptyResultSet:  # what is among no values; nothing is asked then
-            return _Written(queryset, compiler, "", (), {})
+            return _Written(queryset.db)
         places = tuple(param for param in params if isinstance(param, GivenPlace))
         columns = [column for column, *_ in compiler.select[: compiler.col_count]]
         converters = compiler.get_converters(columns)
-        names = tuple(queryset.query.selected or ()) if queryset._iterable_class is ValuesIterable else ()
-        return _Written(queryset, compiler, _with_constants(text, params), places, converters, names)
+        read = partial(compiler.apply_converters, converters=converters) if converters else iter
+        return _Written(queryset.db, _with_constants(text, params), places, read, _maker(queryset, compiler))
+
+
+def _maker(queryset: QuerySet[Any, Any], compiler: SQLCompiler) -> Callable[[Sequence[Any]], Any]:
+    """What makes of a row that was read what Django's own query answers with. What it looks up for that it looks up for
+    each query anew, which takes longer than to make a row.
+    """
+    if queryset._iterable_class is ValuesIterable:
+        names = tuple(queryset.query.selected or ())
+        return lambda row: dict(zip(names, row, strict=False))  # behind them comes what only the order needs
+    if queryset._iterable_class is FlatValuesListIterable:
+        return itemgetter(0)
+    if queryset._iterable_class is ValuesListIterable:
+        return lambda row: tuple(row[: compiler.col_count])
+    return _model_maker(queryset.db, compiler)
+
+
+def _model_maker(using: str, compiler: SQLCompiler) -> Callable[[Sequence[Any]], Any]:
+    """The instance of a row, with those that are selected with it, and its annotations."""
+    klass_info = cast(dict[str, Any], compiler.klass_info)
+    first, last = klass_info["select_fields"][0], klass_info["select_fields"][-1] + 1
+    names = [column.target.attname for column, *_ in compiler.select[first:last]]
+    related = get_related_populators(klass_info, compiler.select, using)  # type: ignore[call-arg]
+    annotations = tuple((compiler.annotation_col_map or {}).items())
+
+    def make(row: Sequence[Any]) -> Any:
+        found = klass_info["model"].from_db(using, names, row[first:last])
+        for populator in related:
+            populator.populate(row, found)
+        for name, place in annotations:
+            setattr(found, name, row[place])
+        return found
+
+    return make
 
 
 class ServerBound:

@@ -23,7 +23,7 @@ COLUMNS = (
 )
 """What lists of versions answer and are ordered by; launch fields alone are as much again."""
 STORED = Cast("snapshot", TextField())
-"""The snapshot as its text, by which what was read of it is found again: nearly all versions of a list are as before."""
+"""The snapshot as its text, by which what was read of it is found again: most of a list are as before."""
 MOST_READ = 4_096
 """Snapshots that are kept as read, some 2 kB each."""
 
