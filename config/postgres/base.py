@@ -2,11 +2,12 @@
 
 Django's own has each request ask the server, before its first query, whether the connection that it was given is
 alive, which takes as long as a query. A server that ended a connection has said so on it by then; only one that is gone
-without a word has not.
+without a word has not. And it reads times in Python, to give each the time zone that psycopg has given it by then.
 """
 
 from __future__ import annotations
 
+import functools
 import select
 import time
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.postgresql import base
 from psycopg import Connection
+from psycopg.adapt import AdaptersMap
+from psycopg.types.datetime import TimestamptzLoader
 from psycopg_pool import ConnectionPool
 
 from queues.turns import current_turn
@@ -56,8 +59,28 @@ def _has_news(connection: PooledConnection) -> bool:
     return bool(looked_at.poll(0))
 
 
+@functools.cache
+def _reading_times_itself(adapters: AdaptersMap) -> AdaptersMap:
+    """Django's adapters, but that psycopg's own code reads times, in the session's zone."""
+    own = AdaptersMap(adapters)
+    own.register_loader("timestamptz", TimestamptzLoader)
+    return own
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Django's, but for how the pool looks at its connections."""
+    """Django's, but for how the pool looks at its connections, and how times are read."""
+
+    def get_connection_params(self) -> dict[str, Any]:
+        """As Django's."""
+        params = super().get_connection_params()
+        return params | {"context": _reading_times_itself(params["context"])}
+
+    def create_cursor(self, name: str | None = None) -> Any:
+        """As Django's, which looks before each cursor whether what reads times has the session's zone, UTC here."""
+        if name is None:
+            return self.connection.cursor()
+        held = self.connection.autocommit  # beyond the statement, where no transaction lasts
+        return base.ServerSideCursor(self.connection, name=name, scrollable=False, withhold=held)  # type: ignore[call-arg]
 
     @property
     def pool(self) -> ConnectionPool[PooledConnection] | None:
