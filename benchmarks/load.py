@@ -3,6 +3,8 @@
 served    pages a second, and the time that 95 % of them took from the request to the answer
 refused   with 503 at once; what is neither, or was broken off, is counted as failed
 beside    the API, the health check and a static file meanwhile, by one caller each; the floor is the same without load
+starved   the API meanwhile beside the health check meanwhile, which asks nothing and waits for the processor alone: the
+          256 callers are on the same machine
 """
 
 from __future__ import annotations
@@ -50,8 +52,11 @@ async def _measure(cookie: str, key: str) -> None:
     print(f"failed, by status (0 where it broke off): {strange or 'none'}")
     note(Figure(f"catalog asked by {CONNECTIONS} at once, 95 %", pages.tail(200), rate=served))
     note(Figure(f"catalog asked by {CONNECTIONS} at once, failed", sum(strange.values()), unit="times"))
+    tails = {}
     for name, before, beside in zip(callers, quiet, answers, strict=False):
         failed = sum(count for status, count in beside.statuses.items() if status != httpx.codes.OK)
-        took, floor = beside.tail(200), before.tail(200)
+        tails[name] = took = beside.tail(200)
+        floor = before.tail(200)
         print(f"{name} meanwhile: 95 % within {took * 1000:.0f} ms, alone {floor * 1000:.0f} ms; {failed} failed")
         note(Figure(f"{name} beside that, 95 %", took, floor))
+    note(Figure("the API beside that, than health, 95 %", tails["the API"], tails["health"]))
