@@ -5,7 +5,8 @@ first    the same where something of the catalog was written just before, so tha
 queries  what one such request asks the database
 Celery   sending the pulse task until the worker has done it; the worker is the one that submits jobs
 
-The API's caller is the standard library's, as httpx takes as long for an answer as some of these SQL.
+The API's caller reads what it has to and no more: httpx takes as long for an answer as some of these SQL, http.client a
+fifth of that.
 """
 
 from __future__ import annotations
@@ -16,20 +17,20 @@ import statistics
 import time
 from collections.abc import Callable
 from functools import partial
-from http.client import HTTPConnection
 from typing import Any, LiteralString
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 import psycopg
 import redis
 
+from benchmarks.callers import Caller
 from benchmarks.filling import ROWS, fill_shapes
 from benchmarks.noted import note
 from benchmarks.results import Figure
 from benchmarks.session import BASE_URL, interleaved, make_api_key, percentile, seconds_of, set_up_django
 
-ROUNDS, JOBS, FIRST_JOBS = 60, 60, 20
+ROUNDS, JOBS, FIRST_JOBS = 100, 60, 20
 """The first jobs after a start take longer, until each process and connection has what it keeps: they stand apart. Of
 lists the median is of so many that those before a connection has the query prepared, five of each, do not matter.
 """
@@ -72,22 +73,19 @@ def main() -> None:
     client = httpx.Client(base_url=BASE_URL, headers={"X-Api-Key": make_api_key("bench api")}, timeout=30)
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as database:
         fill_shapes(database)
-        caller = HTTPConnection(urlsplit(BASE_URL).netloc, timeout=30)
-        key = {"X-Api-Key": client.headers["X-Api-Key"], "Accept-Encoding": "gzip"}
-        _compare_lists(client, caller, key, database)
-        _compare_jobs(client, caller, key, database)
+        caller = Caller(BASE_URL, {"X-Api-Key": client.headers["X-Api-Key"], "Accept-Encoding": "gzip"})
+        _compare_lists(client, caller, database)
+        _compare_jobs(client, caller, database)
 
 
-def _compare_lists(
-    client: httpx.Client, caller: HTTPConnection, key: dict[str, str], database: psycopg.Connection
-) -> None:
+def _compare_lists(client: httpx.Client, caller: Caller, database: psycopg.Connection) -> None:
     heads = f"{'list':34}{'ms':>8}{'SQL ms':>9}{'ratio':>8}{'queries':>9}{'first ms':>10}{'ratio':>8}"
     print(f"\nlists at {ROWS:,} versions\n{heads}")
     for name, (path, rows) in LISTS.items():
-        took, least = interleaved([partial(_get, caller, path, key), partial(_fetch, database, rows)], ROUNDS)
+        took, least = interleaved([partial(_get, caller, path), partial(_fetch, database, rows)], ROUNDS)
         asked = partial(_call, "get", path, client)
         first_queries, queries = _queries(asked), _queries(asked)
-        first, floor = _first_answers(partial(_get, caller, path, key), database, rows)
+        first, floor = _first_answers(partial(_get, caller, path), database, rows)
         print(f"{name:34}{took * 1000:8.1f}{least * 1000:9.1f}{took / least:8.1f}{queries:9}", end="")
         print(f"{first * 1000:10.1f}{first / floor:8.1f}")
         note(Figure(f"API, list of {name}", took, least, rate=1 / took, queries=queries))
@@ -104,41 +102,29 @@ def _first_answers(ask: Callable[[], None], database: psycopg.Connection, rows: 
     return first, floor
 
 
-def _get(caller: HTTPConnection, path: str, key: dict[str, str]) -> None:
-    caller.request("GET", quote(path, safe="/?=&"), headers=key)
-    _read(caller, path)
+def _get(caller: Caller, path: str) -> None:
+    caller.ask("GET", quote(path, safe="/?=&"))
 
 
-def _create(caller: HTTPConnection, key: dict[str, str], name: str) -> None:
-    path = f"{JOBS_PATH}?rlorTrainerJobId={name}&trainingShape={SHAPE}"
-    caller.request("POST", path, json.dumps(BODY), key | {"Content-Type": "application/json"})
-    _read(caller, path)
-
-
-def _read(caller: HTTPConnection, path: str) -> None:
-    with caller.getresponse() as answer:
-        body = answer.read()
-    if answer.status != httpx.codes.OK:
-        raise RuntimeError(f"{path} was answered with {answer.status}: {body[:300]!r}")
+def _create(caller: Caller, name: str) -> None:
+    caller.ask("POST", f"{JOBS_PATH}?rlorTrainerJobId={name}&trainingShape={SHAPE}", json.dumps(BODY).encode())
 
 
 def _fetch(database: psycopg.Connection, query: LiteralString) -> None:
     database.execute(query).fetchall()
 
 
-def _compare_jobs(
-    client: httpx.Client, caller: HTTPConnection, key: dict[str, str], database: psycopg.Connection
-) -> None:
+def _compare_jobs(client: httpx.Client, caller: Caller, database: psycopg.Connection) -> None:
     """Jobs that wait behind two that run, so that no trainer's start is measured with them."""
     for name in RUNNING:
-        _create(caller, key, name)
+        _create(caller, name)
         _wait(partial(_is_ready, client, name), every=0.5)
         caller.close()  # as the server does by itself with one on which nothing comes for so long; it opens anew
     answered, submitted, floors = [], [], []
     for number in range(JOBS):
         name = f"api-bench-{number}"
         start = time.perf_counter()
-        _create(caller, key, name)
+        _create(caller, name)
         answered.append(time.perf_counter() - start)
         _wait(partial(_is_submitted, database, name))
         submitted.append(time.perf_counter() - start)

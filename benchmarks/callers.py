@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -14,6 +16,7 @@ from benchmarks.session import percentile
 
 PAUSE_SECONDS = 0.5
 """Of who was refused: less than the answer asks for, as impatient readers do."""
+ANSWERED_SECONDS = 30
 BROKEN_OFF = 0
 """Stands for the status of what was not answered to its end, or not at all."""
 
@@ -33,6 +36,48 @@ class Tally:
     def tail(self, status: int) -> float:
         """The 95th percentile of the seconds of that status; 0.0 where there was none."""
         return percentile(self.times[status], 0.95) if status in self.times else 0.0
+
+
+class Caller:
+    """Asks a server on one connection that stays open. What it does itself takes a tenth of what http.client does."""
+
+    def __init__(self, base_url: str, headers: Mapping[str, str]) -> None:
+        parts = urlsplit(base_url)
+        self._at = parts.hostname or "", parts.port or 80
+        self._head = "".join(f"{name}: {value}\r\n" for name, value in {"Host": parts.netloc, **headers}.items())
+        self._connection: socket.socket | None = None
+
+    def ask(self, method: str, path: str, body: bytes = b"", *, content_type: str = "application/json") -> bytes:
+        """The body of the answer as it came. Errors: `RuntimeError` where that is no 200; `OSError`."""
+        about = f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n" if body else ""
+        if self._connection is None:
+            self._connection = socket.create_connection(self._at, timeout=ANSWERED_SECONDS)
+        self._connection.sendall(f"{method} {path} HTTP/1.1\r\n{self._head}{about}\r\n".encode() + body)
+        head, _, came = self._read_until(b"\r\n\r\n").partition(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+        while len(came) < length:
+            came += self._received()
+        if not head.startswith(b"HTTP/1.1 200 "):
+            raise RuntimeError(f"{path} was answered with {head[:12]!r}: {came[:300]!r}")
+        return came
+
+    def close(self) -> None:
+        """The next one opens another connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _read_until(self, end: bytes) -> bytes:
+        came = b""
+        while end not in came:
+            came += self._received()
+        return came
+
+    def _received(self) -> bytes:
+        assert self._connection is not None
+        if piece := self._connection.recv(65_536):
+            return piece
+        raise ConnectionError("The server closed the connection.")
 
 
 async def ask_again(base_url: str, path: str, header: str, seconds: float) -> Tally:
