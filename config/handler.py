@@ -123,6 +123,7 @@ class OneThreadHandler(ASGIHandler):
 async def _done_in(thread: ThreadPoolExecutor, call: Callable[..., Answer], *given: Any) -> Answer:
     """The call's answer, made in that thread with the request's context variables.
 
-    asgiref's own way there and back takes twice as long, for callers that change those, or call coroutines of theirs.
+    asgiref's own way there and back takes twice as long, for callers that change those, or call coroutines of the loop:
+    that is `queues.bulkheads.wait_for` here.
     """
     return await asyncio.get_running_loop().run_in_executor(thread, copy_context().run, call, *given)

@@ -17,7 +17,6 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from asgiref.sync import async_to_sync
 
 from accounts.actors import Actor
 from accounts.origins import UNKNOWN
@@ -27,7 +26,7 @@ from deployments.models import Deployment
 from launches.gateway.admission import Admitted
 from launches.gateway.application import Gateway, GatewayRequest
 from launches.gateway.exchange import Body
-from queues.bulkheads import step_aside
+from queues.bulkheads import step_aside, wait_for
 
 SECONDS = 30.0
 LARGEST_ANSWER = 8 * 1024 * 1024
@@ -81,7 +80,7 @@ def ask(questions: Sequence[Question], *, actor: Actor, until: float) -> list[Sa
         if refusal:
             return [SamplerAnswer(HTTPStatus.SERVICE_UNAVAILABLE, {}, 0.0, refusal) for _ in questions]
         step_aside()
-        return async_to_sync(_ask_all)(questions, until)
+        return wait_for(_ask_all(questions, until))
 
 
 @contextmanager

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.db import connection
 
 from queues.turns import Turns, end_turn
 
 Who = TypeVar("Who")
+Answer = TypeVar("Answer")
 
 
 class Arrival(Enum):
@@ -149,6 +150,10 @@ class HeldPlace:
             self._is_held = False
             self._bulkhead.leave()
 
+    def wait_for(self, asked: Coroutine[Any, Any, Answer]) -> Answer:
+        """What the event loop of the request answers. From the request's thread, which waits for it."""
+        return asyncio.run_coroutine_threadsafe(asked, self._loop).result()
+
     def give_back_soon(self) -> None:
         """The same from any thread."""
         self._loop.call_soon_threadsafe(self.give_back)
@@ -171,3 +176,12 @@ def step_aside() -> None:
         place.give_back_soon()
     if not connection.in_atomic_block:
         connection.close()
+
+
+def wait_for(asked: Coroutine[Any, Any, Answer]) -> Answer:
+    """What comes of it in the event loop that serves the request, or in one of its own where none does.
+
+    One of its own ends once all threads that looked up names for it have, and so not within the time that it was given.
+    """
+    place = held_place.get()
+    return asyncio.run(asked) if place is None else place.wait_for(asked)

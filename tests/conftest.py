@@ -67,7 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if missing := [name for name in SERVERS if not os.environ.get(name)]:
         raise pytest.UsageError(
             f"{' and '.join(missing)} not set: the tests need a real Postgres and a real broker. "
-            "`./run test` starts them; or give the addresses of your own."
+            "`./run test` starts them; or give the addresses of your own, with a superuser's name for Postgres."
         )
     os.environ["SLIPWAY_TEST_BROKER"] = GIVEN_BROKER
     os.environ["REDIS_URL"] = broker_url(1 + worker_number() % (E2E_OFFSET - 1))

@@ -15,7 +15,7 @@ from django.urls import path
 
 from config.handler import OneThreadHandler
 from queues.afterwards import after_answer
-from queues.bulkheads import Bulkhead, HeldPlace, held_place
+from queues.bulkheads import Bulkhead, HeldPlace, held_place, wait_for
 
 Message = MutableMapping[str, Any]
 seen: list[tuple[str, int]] = []
@@ -142,6 +142,26 @@ def test_what_comes_after_an_answer_holds_no_place(handler: OneThreadHandler) ->
     finally:
         urlpatterns.pop()
     assert seen[-1][0] == "free"
+
+
+def test_a_request_waits_for_what_the_event_loop_answers(handler: OneThreadHandler) -> None:
+    async def in_loop() -> None:
+        _see("in loop")
+
+    def waiting(request: HttpRequest) -> HttpResponse:
+        wait_for(in_loop())
+        return whole(request)
+
+    async def ask() -> None:
+        held_place.set(HeldPlace(Bulkhead(1, 0, longest_wait=60)))
+        await _ask(handler, "/waiting")
+
+    urlpatterns.append(path("waiting", waiting))
+    try:
+        asyncio.run(ask())
+    finally:
+        urlpatterns.pop()
+    assert dict(seen)["in loop"] == threading.get_ident() != dict(seen)["view"]
 
 
 def test_what_comes_after_an_answer_comes_also_where_nobody_waits_for_that(handler: OneThreadHandler) -> None:
