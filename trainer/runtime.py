@@ -142,7 +142,7 @@ class Runtime:
         except OperationError as error:
             outcome.end("ERROR", f"Recipe {self.config.recipe} stopped: {error.detail}")
         except Exception as error:
-            self.process.fail(f"Recipe {self.config.recipe} failed", error)
+            self._fail(f"Recipe {self.config.recipe} failed", error)
         else:
             outcome.end("COMPLETED", message)
 
