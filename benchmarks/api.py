@@ -24,7 +24,7 @@ import httpx
 import psycopg
 import redis
 
-from benchmarks.callers import Caller
+from benchmarks.callers import OpenCaller
 from benchmarks.filling import ROWS, fill_shapes
 from benchmarks.noted import note
 from benchmarks.results import Figure
@@ -73,12 +73,12 @@ def main() -> None:
     client = httpx.Client(base_url=BASE_URL, headers={"X-Api-Key": make_api_key("bench api")}, timeout=30)
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as database:
         fill_shapes(database)
-        caller = Caller(BASE_URL, {"X-Api-Key": client.headers["X-Api-Key"], "Accept-Encoding": "gzip"})
+        caller = OpenCaller(BASE_URL, {"X-Api-Key": client.headers["X-Api-Key"], "Accept-Encoding": "gzip"})
         _compare_lists(client, caller, database)
         _compare_jobs(client, caller, database)
 
 
-def _compare_lists(client: httpx.Client, caller: Caller, database: psycopg.Connection) -> None:
+def _compare_lists(client: httpx.Client, caller: OpenCaller, database: psycopg.Connection) -> None:
     heads = f"{'list':34}{'ms':>8}{'SQL ms':>9}{'ratio':>8}{'queries':>9}{'first ms':>10}{'ratio':>8}"
     print(f"\nlists at {ROWS:,} versions\n{heads}")
     for name, (path, rows) in LISTS.items():
@@ -102,11 +102,11 @@ def _first_answers(ask: Callable[[], None], database: psycopg.Connection, rows: 
     return first, floor
 
 
-def _get(caller: Caller, path: str) -> None:
+def _get(caller: OpenCaller, path: str) -> None:
     caller.ask("GET", quote(path, safe="/?=&"))
 
 
-def _create(caller: Caller, name: str) -> None:
+def _create(caller: OpenCaller, name: str) -> None:
     caller.ask("POST", f"{JOBS_PATH}?rlorTrainerJobId={name}&trainingShape={SHAPE}", json.dumps(BODY).encode())
 
 
@@ -114,7 +114,7 @@ def _fetch(database: psycopg.Connection, query: LiteralString) -> None:
     database.execute(query).fetchall()
 
 
-def _compare_jobs(client: httpx.Client, caller: Caller, database: psycopg.Connection) -> None:
+def _compare_jobs(client: httpx.Client, caller: OpenCaller, database: psycopg.Connection) -> None:
     """Jobs that wait behind two that run, so that no trainer's start is measured with them."""
     for name in RUNNING:
         _create(caller, name)
