@@ -5,8 +5,8 @@ first    the same where something of the catalog was written just before, so tha
 queries  what one such request asks the database
 Celery   sending the pulse task until the worker has done it; the worker is the one that submits jobs
 
-The API's caller reads what it has to and no more: httpx takes as long for an answer as some of these SQL, http.client a
-fifth of that.
+The API's caller reads what it has to and no more: httpx takes as long for an answer as some of these SQL, http.client
+0.3 ms on the cores where these took 1.1 ms.
 """
 
 from __future__ import annotations
