@@ -91,7 +91,8 @@ class _Written(Generic[Row]):
 class Prepared(Generic[Row]):
     """The query that `build` makes, whose values are `Given`; it is made at its first run.
 
-    A value goes to the database as it is, so it has to be what a column of that kind holds. Nothing is prefetched.
+    A value goes to the database as it is, so it has to be what a column of that kind holds. Rows are instances,
+    dictionaries, tuples or single values; nothing is prefetched, nor known of the object that a manager belongs to.
     """
 
     def __init__(self, build: Callable[[], QuerySet[Any, Row]]) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 import pytest
 from django.db import connection
-from django.db.models import BigIntegerField, F, TextField
+from django.db.models import BigIntegerField, F, QuerySet, TextField
 
 from accounts.models import AuditEntry, Membership, User
 from accounts.roles import Role
 from lists.prepared import Among, Given, Prepared, counted
 from tests.makers import make_account, make_member, make_user
 
+Shape = Callable[[QuerySet[Any, Any]], QuerySet[Any, Any]]
 pytestmark = pytest.mark.django_db
 
 
@@ -47,6 +51,37 @@ def test_rows_as_dictionaries_are_djangos_own() -> None:
     shown = AuditEntry.objects.values("pk", "after", "account__account_id", whose=F("actor_label"))
     found = Prepared(lambda: shown.filter(pk=Given("entry", BigIntegerField())))
     assert found.rows(entry=entry.pk) == list(shown.filter(pk=entry.pk)) != []
+
+
+def test_rows_of_every_kind_are_djangos_own() -> None:
+    near = make_account()
+    entries = [
+        AuditEntry(account=account, actor_label=label, verb="v", target="t", after={"n": [label]})
+        for account, label in ((near, "a"), (None, "b"), (near, "a"))
+    ]
+    AuditEntry.objects.bulk_create(entries)
+    every = AuditEntry.objects.filter(pk__gte=Given("first", BigIntegerField())).order_by("pk")
+    least = min(entry.pk for entry in AuditEntry.objects.filter(verb="v"))
+    there = AuditEntry.objects.filter(pk__gte=least).order_by("pk")
+
+    def instances(rows: list[AuditEntry]) -> list[Any]:
+        return [(row, row.get_deferred_fields(), vars(row).keys(), row.after, row.account) for row in rows]
+
+    of_instances: list[Shape] = [
+        lambda rows: rows.select_related("account").annotate(twice=F("pk") * 2),
+        lambda rows: rows.select_related("account").defer("target", "account__display_name"),
+        lambda rows: rows.only("after"),
+    ]
+    for shape in of_instances:
+        assert instances(Prepared(partial(shape, every)).rows(first=least)) == instances(list(shape(there))) != []
+    of_values: list[Shape] = [
+        lambda rows: rows.values_list("after", "account__account_id"),
+        lambda rows: rows.values_list("account__account_id", flat=True),
+        lambda rows: rows.values("actor_label").distinct().order_by("actor_label"),
+        lambda rows: rows.values_list("actor_label").order_by("-pk"),
+    ]
+    for shape in of_values:
+        assert Prepared(partial(shape, every)).rows(first=least) == list(shape(there)) != []
 
 
 def test_what_is_asked_for_often_postgres_has_prepared_with_all_but_its_values() -> None:
