@@ -1,24 +1,16 @@
-"""A connection of the pool that the server has ended is given to nobody, and the server is not asked each time.
-
-And times are read as Django would.
-"""
+"""A connection of the pool that the server has ended is given to nobody, and the server is not asked each time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import deepcopy
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
-from hypothesis import given
-from hypothesis import strategies as st
 from psycopg_pool import ConnectionPool
 
-from accounts.models import Account
 from config.postgres import base
-from tests.makers import make_account
 
 PATIENCE_SECONDS = 60
 pytestmark = pytest.mark.django_db
@@ -84,24 +76,3 @@ def test_what_the_server_ended_is_another_connection_at_once(
     ended = backend(pooled)
     end(ended)
     assert backend(pooled) != ended
-
-
-@given(st.datetimes(timezones=st.timezones()))
-def test_times_are_read_in_utc(at: datetime) -> None:
-    try:
-        at.astimezone(UTC)
-    except OverflowError:  # of the year 1 or 9999, beyond what Python knows in UTC
-        return
-    for cursor in (connection.cursor(), connection.chunked_cursor()):
-        with cursor:
-            cursor.execute("SELECT %s, %s::timestamptz[]", [at, [at]])
-            found, (inner,) = cursor.fetchone()
-        assert found == inner == at.astimezone(UTC)
-        assert (found.tzinfo, found.utcoffset()) == (UTC, timedelta())
-
-
-def test_times_are_read_in_utc_where_many_rows_are_read_one_after_the_other() -> None:
-    made = make_account()
-    rows = Account.objects.filter(pk=made.pk).values_list("created_at", flat=True)
-    assert [at.tzinfo for at in rows.iterator(chunk_size=1)] == [UTC]
-    assert list(rows) == list(rows.iterator()) != []

@@ -1,1 +1,1 @@
-"""Django's backend for Postgres, with a pool that asks whether a connection is alive only where that is in doubt."""
+"""Django's backend for Postgres: its pool asks whether a connection is alive only in doubt, and psycopg reads times."""
