@@ -182,7 +182,8 @@ async def _admission_queries(key: str, job: str) -> list[int]:
     set_up_django()
     from django.db.backends.signals import connection_created  # noqa: PLC0415 -- once Django is set up
 
-    from launches.gateway.admission import Admission  # noqa: PLC0415
+    from accounts.domain.create_api_key import hash_secret  # noqa: PLC0415
+    from launches.gateway.admission import Admission, AdmissionRequest  # noqa: PLC0415
 
     asked: list[str] = []
 
@@ -197,7 +198,7 @@ async def _admission_queries(key: str, job: str) -> list[int]:
     desk, counts = Admission(), []
     for _ in range(2):
         before = len(asked)
-        await desk.admit(key, "local", job)
+        await desk.admit(AdmissionRequest(hash_secret(key), "local", job), key)
         counts.append(len(asked) - before)
     connection_created.disconnect(watch)
     return counts

@@ -267,8 +267,8 @@ class AdmissionRequest:
     secret_hash: str
     account: str
     job: str
-    origin: Origin
-    look_up: Callable[[str, str, str, Origin], Any]
+    origin: Origin = UNKNOWN
+    look_up: Callable[[str, str, str, Origin], Any] = look_up_trainer
 
 
 class Admission:
@@ -281,13 +281,9 @@ class Admission:
             settings.SLIPWAY_GATEWAY_AT_ONCE, MOST_WAITING, longest_wait=settings.SLIPWAY_WAITING_SECONDS
         )
 
-    async def admit(
-        self, secret: str, account: str, job: str, origin: Origin = UNKNOWN, look_up: LookUp = look_up_trainer
-    ) -> Admitted:
-        """The launch's trainer, or what else `look_up` tells. Errors: `Refused`."""
-        admitted: Admitted = await self._answer(
-            AdmissionRequest(hash_secret(secret), account, job, origin, look_up), secret
-        )
+    async def admit(self, question: AdmissionRequest, secret: str) -> Admitted:
+        """The launch's trainer, or what else the question's `look_up` tells. Errors: `Refused`."""
+        admitted: Admitted = await self._answer(question, secret)
         return admitted
 
     async def account_of(self, secret: str, origin: Origin) -> str:
@@ -309,11 +305,9 @@ class Admission:
             task = self._asked[question] = asyncio.create_task(self._ask(question, secret))
         return await asyncio.shield(task)
 
-    def forget(
-        self, secret: str, account: str, job: str, origin: Origin = UNKNOWN, look_up: LookUp = look_up_trainer
-    ) -> None:
+    def forget(self, question: AdmissionRequest) -> None:
         """The next one is looked up again: the trainer is not where it was."""
-        self._known.pop(AdmissionRequest(hash_secret(secret), account, job, origin, look_up), None)
+        self._known.pop(question, None)
 
     async def _ask(self, question: AdmissionRequest, secret: str) -> Any:
         asked_at = time.monotonic()

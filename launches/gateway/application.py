@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from http import HTTPStatus
 from typing import Any
 
@@ -90,14 +90,9 @@ class GatewayRequest:
     retry_after: int | None = None
     unheard: Unheard | None = None
 
-    @property
-    def admission(self) -> tuple[str, str, str, Origin, LookUp]:
-        """What `Admission` is asked."""
-        return self.secret, self.account, self.job, self.origin, self.look_up
-
-    @property
+    @cached_property
     def question(self) -> AdmissionRequest:
-        """The same without the secret, to be remembered by."""
+        """What `Admission` is asked, without the secret."""
         return AdmissionRequest(hash_secret(self.secret), self.account, self.job, self.origin, self.look_up)
 
 
@@ -143,7 +138,7 @@ class Gateway:
                 raise Refused(Code.RESOURCE_EXHAUSTED, "Too many requests at once; repeat it shortly.", retry_after=1)
             asked = await read(self, scope, receive)
             self._silence.require_none(asked.question)
-            admitted = await self.admission.admit(*asked.admission)
+            admitted = await self.admission.admit(asked.question, asked.secret)
             with self.place(asked.account):
                 await self._forward(asked, scope, send, admitted)
         except Refused as refusal:
@@ -206,13 +201,13 @@ class Gateway:
         """A connection to the job's trainer, a new one `again`. Errors: `Refused`."""
         why = ""
         for _ in range(2):
-            admitted = await self.admission.admit(*asked.admission)
+            admitted = await self.admission.admit(asked.question, asked.secret)
             kept = None if again else self._pool.take(admitted.endpoint)
             try:
                 return admitted, kept or await self._pool.open(admitted.endpoint)
             except OSError as error:  # it may have moved, or be over: look again
                 why = str(error) or "It does not accept connections."
-                self.admission.forget(*asked.admission)
+                self.admission.forget(asked.question)
         raise await self._unreachable(asked, why)
 
     async def _exchange(
@@ -269,7 +264,7 @@ class Gateway:
 
         `hint` says more to whoever is not told to repeat the request.
         """
-        self.admission.forget(*asked.admission)
+        self.admission.forget(asked.question)
         log.warning("gateway.unreachable", job=asked.name, error=why)
         told = f"The {asked.server} of {asked.name} does not answer."
         if asked.unheard is not None:

@@ -12,6 +12,7 @@ from asgiref.sync import async_to_sync
 from django.utils import timezone
 
 from accounts.actors import SYSTEM, user_actor
+from accounts.domain.create_api_key import hash_secret
 from accounts.domain.remove_member import remove_member
 from accounts.domain.revoke_api_key import revoke_api_key
 from accounts.models import ApiKey
@@ -211,7 +212,8 @@ def test_a_thousand_requests_ask_the_database_once(launch: Launch, monkeypatch: 
 
     async def test() -> None:
         desk = admission.Admission()
-        admitted = await asyncio.gather(*(desk.admit(secret, "local", launch.job_id) for _ in range(1000)))
+        question = admission.AdmissionRequest(hash_secret(secret), "local", launch.job_id)
+        admitted = await asyncio.gather(*(desk.admit(question, secret) for _ in range(1000)))
         assert len({answer.token for answer in admitted}) == 1
 
     async_to_sync(test)()
@@ -225,7 +227,7 @@ def test_what_is_remembered_is_bounded_and_holds_no_secret(launch: Launch, monke
     async def test() -> None:
         desk = admission.Admission()
         for secret in secrets:
-            await desk.admit(secret, "local", launch.job_id)
+            await desk.admit(admission.AdmissionRequest(hash_secret(secret), "local", launch.job_id), secret)
         assert len(desk._known) == 3
         assert not any(secret in repr(desk._known) for secret in secrets)
 

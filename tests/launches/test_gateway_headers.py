@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accounts.origins import Origin
 from launches.gateway import headers
-from launches.gateway.admission import Admitted, LookUp
+from launches.gateway.admission import AdmissionRequest, Admitted
 from launches.gateway.application import PREFIX, Gateway
 from launches.gateway.pool import Endpoint
 from launches.gateway.upstream import Upstream
@@ -135,11 +134,11 @@ def test_a_request_is_passed_on_as_one_request_or_not_at_all(
     recorder, status = Recorder(), []
 
     class Desk:
-        async def admit(self, secret: str, account: str, job: str, _: Origin, look_up: LookUp) -> Admitted:
-            assert (account, job) == ("local", "job")
+        async def admit(self, question: AdmissionRequest, secret: str) -> Admitted:
+            assert (question.account, question.job) == ("local", "job")
             return ADMITTED
 
-        def forget(self, secret: str, account: str, job: str, _: Origin, look_up: LookUp) -> None:
+        def forget(self, question: AdmissionRequest) -> None:
             pass
 
     async def send(message: Any) -> None:
