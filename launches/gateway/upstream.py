@@ -27,11 +27,12 @@ class Broken(Exception):
 
 
 class Upstream(asyncio.Protocol):
-    """A connection. One request at a time: `send` it, take what comes with `receive`, then `ready_for_next`."""
+    """A connection. One request at a time: `begin`, `send`, take what comes with `receive`, then `ready_for_next`."""
 
     def __init__(self) -> None:
         self._http = h11.Connection(h11.CLIENT)
         self._transport: asyncio.Transport | None = None
+        self._head = b""
         self._unread = 0
         self._reading = True
         self._news: asyncio.Future[None] | None = None
@@ -47,12 +48,21 @@ class Upstream(asyncio.Protocol):
         """Whether a request may be sent: open, and nothing came unasked."""
         return not self._lost and self._http.our_state is h11.IDLE and self._http.trailing_data == (b"", False)
 
+    def begin(self, request: h11.Request) -> None:
+        """Keep the head for the next `send`, so that the trainer wakes up once for it and what comes first of the body.
+
+        The time in which something has to pass begins here. Errors: `h11.LocalProtocolError` for what is no HTTP.
+        """
+        self._head = self._http.send(request) or b""
+        self._note_movement()
+
     async def send(self, *events: h11.Event) -> None:
         """Write, and wait while the trainer takes no more.
 
         Sends nothing to a trainer that is gone: `receive` tells. Errors: `h11.LocalProtocolError` for what is no HTTP.
         """
-        data = b"".join(self._http.send(event) or b"" for event in events)
+        data = self._head + b"".join(self._http.send(event) or b"" for event in events)
+        self._head = b""
         if self._lost or self._transport is None:
             return
         self._note_movement()

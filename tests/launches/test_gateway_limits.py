@@ -162,6 +162,52 @@ def test_a_body_that_never_comes_is_given_up(launch: Launch, secret: str, traine
     run(test)
 
 
+@pytest.mark.parametrize(
+    ("pieces", "fields", "came"),
+    [
+        ([b"{}"], [(b"content-length", b"2")], b"{}"),
+        ([b"{}"], [(b"transfer-encoding", b"chunked")], b"2\r\n{}\r\n0\r\n\r\n"),
+        ([b"{", b"}"], [(b"transfer-encoding", b"chunked")], b"1\r\n{\r\n"),
+    ],
+)
+def test_the_first_of_a_body_reaches_the_trainer_in_one_read_with_the_head(
+    launch: Launch, secret: str, trainer: StandIn, pieces: list[bytes], fields: list[tuple[bytes, bytes]], came: bytes
+) -> None:
+    """However late the caller sends it."""
+    read: list[bytes] = []
+    messages = sending(*pieces)
+
+    def script(call: Call) -> None:
+        read.append(call.wire.buffer)
+        answer_plainly(call)
+
+    async def slowly() -> Message:
+        await asyncio.sleep(0.3)
+        return await messages()
+
+    trainer.script = script
+    path = f"{prefix_of(launch)}/x"
+
+    async def test(gateway: Gateway) -> None:
+        answer = await ask(gateway, path, secret, method="POST", fields=fields, receive=slowly)
+        assert answer.body == b"2 bytes"
+
+    run(test)
+    assert read == [came]
+
+
+def test_a_caller_who_hangs_up_before_any_of_the_body_came_wakes_no_trainer(
+    launch: Launch, secret: str, trainer: StandIn
+) -> None:
+    async def hang_up() -> Message:
+        return {"type": "http.disconnect"}
+
+    length = (b"content-length", b"2")
+    answer = asked(f"{prefix_of(launch)}/x", secret, method="POST", fields=[length], receive=hang_up)
+    assert (answer.status, answer.code) == (400, 3)
+    assert trainer.calls.empty()
+
+
 def test_a_long_upload_is_no_silence(launch: Launch, secret: str, trainer: StandIn, monkeypatch: Any) -> None:
     monkeypatch.setattr("launches.gateway.upstream.LONGEST_SILENCE_SECONDS", 3.0)
     left = [b"x"] * 8
