@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import BooleanField, Exists, OuterRef, Q, QuerySet, Subquery, Value
 
 from catalog.filters import CatalogFilters
 from catalog.matching import matching, named
@@ -24,7 +24,9 @@ def visible_models(member_of: Collection[int], filters: CatalogFilters = NO_FILT
     Of these, those that the free text names and that, where there are other filters, have a listed shape passing them.
     """
     seen = ShapeVersion.objects.filter(may_see(member_of), shape__base_model=OuterRef("pk"))
-    found = BaseModel.objects.filter(Q(account__in=list(member_of)) | Exists(seen))
+    # Not EXISTS, which Postgres would answer from a hash of all versions, made for a page of fifty models.
+    is_seen = Subquery(seen.values(seen=Value(True))[:1], output_field=BooleanField())
+    found = BaseModel.objects.filter(Q(account__in=list(member_of)) | Q(is_seen))
     return found.filter(models_matching(member_of, filters)).select_related("account").order_by("position", "pk")
 
 
@@ -42,5 +44,5 @@ def find_model(member_of: Collection[int], name: str) -> BaseModel | None:
     parsed = parse_model_name(name)
     if parsed is None:
         return None
-    seen = visible_models(member_of).filter(account__account_id=parsed[0])
+    seen = visible_models(member_of).filter(account_slug=parsed[0])
     return seen.filter(model_id=parsed[1]).first() or seen.filter(former_ids__contains=[parsed[1]]).first()

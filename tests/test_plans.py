@@ -109,6 +109,12 @@ def test_the_catalog_however_it_is_filtered_and_sorted(browser: Client, monkeypa
                   {"architecture": "dense"}, {"architecture": "moe"}, {"accelerator": "NVIDIA_B300_288GB"},
                   {"context": "100k"}, {"gpus": "1"}, {"q": "bench-777"}, {"q": NOTHING}):  # fmt: skip
         assert_reads_little(browser, "catalog_shapeversion", "/", **asked)
+    for asked in ({}, {"family": "Bench"}, {"family": "Rare"}, {"mode": "lora"}, {"mode": "policy"},
+                  {"architecture": "moe"}, {"accelerator": "NVIDIA_B300_288GB"}, {"context": "100k"}, {"gpus": "1"},
+                  {"q": "bench-777"}, {"q": NOTHING}, {"family": "Rare", "context": "100k"}):  # fmt: skip
+        assert_reads_little(browser, "catalog_basemodel", "/publish/new", **asked)
+    copied = rare.versions.get()
+    assert_reads_little(browser, "catalog_basemodel", f"/publish/fireworks/rare/versions/{copied.version_id}/clone")
 
 
 def test_the_lists_of_an_account_however_they_are_asked(browser: Client) -> None:

@@ -238,7 +238,7 @@ MODELS = Listing(
     },
     orders={
         "create_time": Sortable(("created_at",)),
-        "name": Sortable(("account__account_id", "model_id")),
+        "name": Sortable(("account_slug", "model_id")),
     },
     default_order="name",
     search=functools.partial(models_found, ()),

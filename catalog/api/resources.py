@@ -23,6 +23,7 @@ from catalog.models import BaseModel, ShapeVersion, TrainedModel
 from catalog.states import ModelKind, ModelState
 from connections.providers.spec import ShardingScheme
 from wire.casing import camel_keys
+from wire.names import model_name
 from wire.order import in_order
 from wire.status import Code
 from wire.times import rfc3339
@@ -166,7 +167,7 @@ class ModelSerializer(serializers.Serializer[BaseModel | TrainedModel]):
 
 def _base_json(model: BaseModel) -> dict[str, Any]:
     return {
-        "name": model.name,
+        "name": model_name(model.account_slug, model.model_id),
         "displayName": model.title,
         "kind": MODEL_KINDS[0],
         "state": "READY",

@@ -39,6 +39,12 @@ class BaseModel(models.Model):
     """A model that shapes train: `accounts/{account}/models/{model_id}`."""
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="base_models")
+    account_slug = models.CharField(
+        max_length=63,
+        db_default="",
+        editable=False,
+        help_text="The account's id, by which lists sort: kept by the database.",
+    )
     model_id = models.SlugField(max_length=63)
     title = models.CharField(max_length=120)
     family = models.CharField(max_length=63)
@@ -74,9 +80,13 @@ class BaseModel(models.Model):
         ]
         indexes = [
             models.Index(fields=["position", "id"], name="base_model_order"),
+            models.Index(fields=["account_slug", "model_id", "id"], name="base_models_by_name"),
+            models.Index(fields=["created_at", "id"], name="base_models_by_time"),
+            models.Index(fields=["account_slug", "created_at", "id"], name="base_models_of_account_by_time"),
             models.Index(fields=["family", "position"], name="base_models_by_family"),
             models.Index(fields=["architecture", "position"], name="base_models_by_architecture"),
             GinIndex(fields=["search_text"], opclasses=["gin_trgm_ops"], name="base_model_search_trigrams"),
+            GinIndex(fields=["title"], opclasses=["gin_trgm_ops"], name="base_model_title_trigrams"),
             GinIndex(fields=["former_ids"], name="base_model_former_ids"),
         ]
 

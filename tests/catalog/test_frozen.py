@@ -9,10 +9,10 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from accounts.actors import user_actor
-from accounts.models import AuditEntry
+from accounts.models import Account, AuditEntry
 from accounts.roles import Role
 from catalog.fields import snapshots
-from catalog.models import ShapeVersion, TrainingShape
+from catalog.models import BaseModel, ShapeVersion, TrainingShape
 from catalog.states import VersionState
 from tests.catalog.test_version_roles import VERBS
 from tests.makers import make_account, make_member, make_model, make_shape, make_version
@@ -126,3 +126,19 @@ def test_what_cannot_be_noted_in_the_audit_log_is_not_done(name: str) -> None:
             VERBS[name].call(actor, version)
         transaction.set_rollback(True)
     assert everything(shape) == before
+
+
+def test_a_base_model_has_its_accounts_id_beside_its_own_whoever_writes_either() -> None:
+    account = make_account(account_id="team-a")
+    model = make_model(account=account)
+    BaseModel.objects.filter(pk=model.pk).update(account_slug="other", title="Another")
+    model.refresh_from_db()
+    assert model.account_slug == "team-a"
+    Account.objects.filter(pk=account.pk).update(account_id="team-z")
+    BaseModel.objects.filter(pk=model.pk).update(account=(other := make_account()))
+    model.refresh_from_db()
+    assert model.account_slug == other.account_id
+    BaseModel.objects.filter(pk=model.pk).update(account=account)
+    Account.objects.filter(pk=account.pk).update(account_id="team-y")
+    model.refresh_from_db()
+    assert model.account_slug == "team-y"

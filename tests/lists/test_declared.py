@@ -29,8 +29,6 @@ NOT_INDEXED = {
     ("deploymentShapeVersions", "name"): "as those of training shapes",
     ("deploymentShapes", "name"): "as those of training shapes",
     ("deploymentShapes", "create_time"): "as that of training shapes",
-    ("models", "name"): "of two tables; there are few base models",
-    ("models", "create_time"): "there are few base models; of those that people made, an index has it",
     ("Membership", "name"): "of two tables; an account has few members",
     ("checkpoints", "create_time"): "of one launch, which has few",
 }
