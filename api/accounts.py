@@ -42,7 +42,7 @@ class AccountsView(ResourceView):
     @extend_schema(**answers_list(ACCOUNTS))
     def get(self, request: Request) -> HttpResponse:  # noqa: ARG002
         """The one account that the key is for."""
-        return answer_list(self, Account.objects.filter(pk=self.key.account_id), ACCOUNTS)
+        return answer_list(self, lambda: Account.objects.filter(pk=self.key.account_id), ACCOUNTS)
 
 
 class AccountView(ResourceView):

@@ -92,8 +92,8 @@ class Listing:
     """The column that no two rows share: it settles what the order leaves open."""
     search: Callable[[str], Q] | None = None
     """The condition that a text by itself means in a filter; None where that is refused."""
-    read: Callable[[Any], Any] = lambda row: row
-    """Makes of a row what the serializer writes."""
+    read: Callable[[Sequence[Any]], Sequence[Any]] = lambda rows: rows
+    """Makes of a page's rows what the serializer writes."""
 
     @functools.cached_property
     def comparable(self) -> Mapping[str, Filterable]:
@@ -123,26 +123,18 @@ def compare(name: str, operator_: str, value: Value) -> Q:
     return ~wanted if operator_ == "!=" else wanted
 
 
-Part = tuple[QuerySet[Any], Listing]
+Rows = Callable[[], QuerySet[Any]]
+"""How the rows of a list are asked for: a query that depends on the request's path and on the key's account alone."""
+Part = tuple[Rows, Listing]
 """Rows of a list that consists of several: the same filters and orders, of other tables."""
-QueriedPart = tuple[QuerySet[Any], orders.Order]
-"""Those of them that match, and their order."""
 
 
-def answer_list(
-    view: ResourceView,
-    rows: QuerySet[Any] | Callable[[], QuerySet[Any]],
-    listing: Listing,
-    *behind: Part,
-    revision: str = "",
-) -> HttpResponse:
+def answer_list(view: ResourceView, rows: Rows, listing: Listing, *behind: Part, revision: str = "") -> HttpResponse:
     """One page of `rows`, and of what comes behind the last of them, as the query parameters ask.
 
-    `rows` may be how they are asked for, where that depends on the path and on the key's account alone; then the SQL of
-    a first page is written once. `revision` says which one all is of that the answer is made of, "" where nobody knows:
-    the answer is kept for as long as that is the same. It was read before all else, so what is kept may be newer than
-    that and is never older. Errors: `InvalidArgument` naming pageSize, pageToken, filter, orderBy or
-    readMask.
+    `revision` says which one all is of that the answer is made of, "" where nobody knows: the answer is kept for as
+    long as that is the same. It was read before all else, so what is kept may be newer than that and is never older.
+    Errors: `InvalidArgument` naming pageSize, pageToken, filter, orderBy or readMask.
     """
     request = view.request
     size = _page_size(asked(request, "pageSize"))
@@ -153,28 +145,17 @@ def answer_list(
     place = (revision, listing.key, *question, token, size, mask)
     if revision and (kept := _kept.get(place)) and kept[1] > time.monotonic():
         return HttpResponse(kept[0], content_type=JSONRenderer.media_type)
-    is_first = callable(rows) and not (behind or token)
-    wanted, order = _read_filter(text, listing, suppose=is_first), _order(order_text, listing)
-
-    def parts() -> list[QueriedPart]:
-        first = (_matching(rows() if callable(rows) else rows, wanted), order)
-        return [first, *((_matching(part, _read_filter(text, of)), _order(order_text, of)) for part, of in behind)]
-
+    parts = [
+        _AskedPart(each, of, text, _order(order_text, of), (of.key, number, *question))
+        for number, (each, of) in enumerate([(rows, listing), *behind])
+    ]
     try:
-        if is_first and not wanted.is_guessed:
-            asked_for = (listing.key, *question, size)
-            found = _first_rows((*asked_for, wanted.condition), parts, size)
-            if wanted.is_supposed and not found:
-                wanted = _read_filter(text, listing)
-                found = _first_rows((*asked_for, wanted.condition), parts, size)
-            page = page_from(found, order, size=size, question=question)
-        else:
-            page = _page_across(parts(), token, size, question)
+        page = _page_across(parts, token, size, question)
     except NoSuchPage:
         raise invalid("pageToken", _NOT_OF_THIS_REQUEST) from None
-    write, read = one_of(listing.serializer).to_representation, listing.read
+    write = one_of(listing.serializer).to_representation
     answer: dict[str, Any] = {
-        listing.key: [apply_mask(write(read(row)), mask) for row in page.rows],
+        listing.key: [apply_mask(write(row), mask) for row in listing.read(page.rows)],
         "nextPageToken": page.next,
     }
     is_whole = not page.next and not token
@@ -191,18 +172,46 @@ def answer_list(
     return HttpResponse(body, content_type=JSONRenderer.media_type)
 
 
-def _first_rows(asked_for: Hashable, parts: Callable[[], Sequence[QueriedPart]], size: int) -> list[Any]:
-    """The first rows, and one more than a page has; `asked_for` is all that their SQL depends on."""
-    written = _written.get(asked_for)
-    if written is None:
-        [(rows, order)] = parts()
-        if len(_written) >= MOST_WRITTEN:
-            _written.clear()
-        written = _written[asked_for] = Prepared(lambda: rows.order_by(*order.columns)[: size + 1])
-    return written.rows()
+@dataclass(frozen=True)
+class _AskedPart:
+    """A part of a list, of whose rows the filter `text` lets some through; `asked_for` is all that they depend on."""
+
+    rows: Rows
+    listing: Listing
+    text: str
+    order: orders.Order
+    asked_for: Hashable
+
+    @functools.cached_property
+    def found(self) -> QuerySet[Any]:
+        """What the filter lets through, in no order. Errors: `InvalidArgument`."""
+        return _matching(self.rows(), _read_filter(self.text, self.listing))
+
+    def page(self, token: str, size: int, room: int, question: Sequence[str]) -> Page[Any]:
+        """The rows behind the token for which there is `room` on the list's page of `size`.
+
+        Errors: `NoSuchPage`; `InvalidArgument` where the text is no filter.
+        """
+        wanted = _read_filter(self.text, self.listing, suppose=True)
+        if token or wanted.is_guessed:
+            return page_of(self.found, self.order, token, size=room, question=question)
+        found = self._first_rows(wanted, size)
+        if wanted.is_supposed and not found:
+            found = self._first_rows(_read_filter(self.text, self.listing), size)
+        return page_from(found[: room + 1], self.order, size=room, question=question)
+
+    def _first_rows(self, wanted: _ReadFilter, size: int) -> list[Any]:
+        """The first rows, and one more than a page has, by a query that is written once."""
+        place = (self.asked_for, size, wanted.condition)
+        if (written := _written.get(place)) is None:
+            rows = _matching(self.rows(), wanted).order_by(*self.order.columns)[: size + 1]
+            if len(_written) >= MOST_WRITTEN:
+                _written.clear()
+            written = _written[place] = Prepared(lambda: rows)
+        return written.rows()
 
 
-def _total(parts: Callable[[], Sequence[QueriedPart]], question: Hashable) -> tuple[int, float]:
+def _total(parts: Sequence[_AskedPart], question: Hashable) -> tuple[int, float]:
     """How many rows match, or more than `EXACT_UP_TO`, and until when that is believed though rows may change.
 
     Where it was more, it is counted anew only once in a while (monotonic seconds).
@@ -212,7 +221,7 @@ def _total(parts: Callable[[], Sequence[QueriedPart]], question: Hashable) -> tu
     now = time.monotonic()
     if (until := _long.get(question, 0)) > now:
         return EXACT_UP_TO + 1, until
-    total = sum(count_up_to(part, EXACT_UP_TO) for part, _ in parts())
+    total = sum(count_up_to(part.found, EXACT_UP_TO) for part in parts)
     if total > EXACT_UP_TO:
         if len(_long) >= MOST_REMEMBERED:
             _long.clear()
@@ -220,20 +229,20 @@ def _total(parts: Callable[[], Sequence[QueriedPart]], question: Hashable) -> tu
     return total, math.inf
 
 
-def _page_across(parts: Sequence[QueriedPart], token: str, size: int, question: Sequence[str]) -> Page[Any]:
+def _page_across(parts: Sequence[_AskedPart], token: str, size: int, question: Sequence[str]) -> Page[Any]:
     """A page of the parts one after the other; a token stands behind a row of one of them. Errors: `NoSuchPage`."""
     found: list[Any] = []
-    for number, (rows, order) in enumerate(parts):
+    for number, part in enumerate(parts):
         mine = [*question, *([str(number)] if number else [])]
         try:
-            page = page_of(rows, order, token, size=size - len(found), question=mine)
+            page = part.page(token, size, size - len(found), mine)
         except NoSuchPage:  # the token is of a later part
             continue
         token = ""
         found += page.rows
         if len(found) == size:
-            more = any(later.exists() for later, _ in parts[number + 1 :])
-            return Page(found, page.next or (order.cursor(order.place_of(found[-1]), mine) if more else ""))
+            more = any(later.found.exists() for later in parts[number + 1 :])
+            return Page(found, page.next or (part.order.cursor(part.order.place_of(found[-1]), mine) if more else ""))
     if token:
         raise NoSuchPage
     return Page(found, "")

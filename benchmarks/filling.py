@@ -1,9 +1,11 @@
-"""100,000 launches and 100,000 shapes with a version each, all of them made of one that is there."""
+"""100,000 launches, 100,000 shapes with a version each, and what else lists show, all of them made of one."""
 
 from __future__ import annotations
 
 import json
-from typing import LiteralString
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, LiteralString
 
 import psycopg
 
@@ -80,6 +82,64 @@ def fill_shapes(database: psycopg.Connection, rows: int = ROWS) -> None:
     last = f"bench-{rows // 5}-1"
     if database.execute("SELECT 1 FROM catalog_trainingshape WHERE shape_id = %s", [last]).fetchone() is None:
         _fill(database, FILL_SHAPES, {"rows": rows})
+
+
+def fill_lists(database: psycopg.Connection, rows: int = ROWS) -> None:
+    """Add datasets, trained models and deployments until account `local` has so many, and a thousandth of that as
+    checkpoints of the launch `bench-1`, which is there.
+    """
+    if database.execute("SELECT 1 FROM datasets_dataset WHERE dataset_id = 'bench'").fetchone() is None:
+        made = {"uid": "gen_random_uuid()", "created_at": "t.created_at - n * interval '1 second'"}
+        for table, key, named in _one_of_each():
+            number = rows // 1000 if table == "launches_checkpoint" else rows
+            _copy(database, table, key, number, {**made, named: "'bench-' || n"})
+        database.execute("VACUUM (ANALYZE)")
+
+
+def _copy(database: psycopg.Connection, table: str, key: int, number: int, said: dict[str, str]) -> None:
+    """So many rows like that of the key, but with what is said of their number `n` by SQL; none of them is due."""
+    query = "SELECT column_name FROM information_schema.columns WHERE table_name = %s AND column_name <> 'id'"
+    names = [name for (name,) in database.execute(query, [table]).fetchall()]
+    values = {name: f"t.{name}" for name in names} | {"next_check_at": "now() + interval '1 day'"} | said
+    columns, selected = ", ".join(names), ", ".join(values[name] for name in names)
+    rows = f"FROM {table} t, generate_series(1, {number}) n WHERE t.id = {key} ON CONFLICT DO NOTHING"
+    database.execute(f"INSERT INTO {table} ({columns}) SELECT {selected} {rows}".encode())
+
+
+def _one_of_each() -> Iterator[tuple[str, int, str]]:
+    """A row of each kind, made now: its table, its key and the column of its name."""
+    set_up_django()
+    from django.utils import timezone  # noqa: PLC0415 -- models can be imported only once Django is set up
+
+    from catalog.models import TrainedModel  # noqa: PLC0415
+    from catalog.states import ModelKind, ModelState  # noqa: PLC0415
+    from datasets.models import Dataset  # noqa: PLC0415
+    from datasets.states import DatasetState  # noqa: PLC0415
+    from deployments.models import Deployment  # noqa: PLC0415
+    from launches.models import Checkpoint, Launch  # noqa: PLC0415
+
+    now, launch = timezone.now(), Launch.objects.get(job_id="bench-1")
+    ours: Any = {"account": launch.account, "owner": launch.owner}
+    file = {"size_bytes": 1, "received_bytes": 1, "sha256": "a" * 64, "format": "CHAT", "rows": 1}
+    data = Dataset(dataset_id="bench", state=DatasetState.READY, finished_at=now, **file, **ours)
+    provenance = {"launch": launch.name, "checkpoint": f"{launch.name}/checkpoints/bench", "step": 20}
+    adapter = {"kind": ModelKind.ADAPTER, "state": ModelState.READY, "lora_rank": 8, "provenance": provenance}
+    base_model: str = launch.spec["base_model"]
+    model = TrainedModel(
+        account=launch.account, model_id="bench", base_model=base_model, root_model=base_model, size_bytes=1,
+        files=[], checkpoint="bench", job_id=launch.job_id, search_text=" bench ", finished_at=now, **adapter,
+    )  # fmt: skip
+    deployment = Deployment(
+        deployment_id="bench", shape_version=launch.shape_version, connection=launch.connection, serves=base_model,
+        spec={"deployment_shape_version": "", "base_model": base_model}, min_replicas=1, max_replicas=1, replicas=0,
+        state="READY", next_check_at=now + timedelta(days=1), **ours,
+    )  # fmt: skip
+    checkpoint = Checkpoint(launch=launch, kind="SAMPLER", name="bench", step=20, size_bytes=1, saved_at=now, files=[])
+    for row, named in (
+        (data, "dataset_id"), (model, "model_id"), (deployment, "deployment_id"), (checkpoint, "name")
+    ):  # fmt: skip
+        row.save()
+        yield row._meta.db_table, row.pk, named
 
 
 def _fill(database: psycopg.Connection, statements: LiteralString, values: dict[str, int | str]) -> None:

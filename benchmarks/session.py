@@ -7,6 +7,8 @@ import re
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import django
 import httpx
@@ -65,16 +67,36 @@ def make_api_key(name: str) -> str:
 def queries_of(path: str, client: httpx.Client) -> int:
     """How many queries the page costs, asked for by the client's session in this process."""
     set_up_django()
-    from django.db import connection  # noqa: PLC0415 -- once Django is set up
-    from django.test import Client  # noqa: PLC0415
-    from django.test.utils import CaptureQueriesContext  # noqa: PLC0415
+    from django.test import Client  # noqa: PLC0415 -- once Django is set up
 
     here = Client(SERVER_NAME="127.0.0.1")
     here.cookies["sessionid"] = client.cookies["sessionid"]
     here.get(path)  # so that all is loaded that it takes
+    return queries_here(partial(here.get, path))
+
+
+def queries_here(call: Callable[[], object]) -> int:
+    """How many queries the call makes in this process."""
+    set_up_django()
+    from django.db import connection  # noqa: PLC0415 -- once Django is set up
+    from django.test.utils import CaptureQueriesContext  # noqa: PLC0415
+
     with CaptureQueriesContext(connection) as asked:
-        here.get(path)
+        call()
     return len(asked)
+
+
+def call_here(method: str, path: str, client: httpx.Client, body: object = None) -> None:
+    """The client's request, by its key, to the application in this process. Errors: `RuntimeError` for a refusal."""
+    set_up_django()
+    from django.test import Client  # noqa: PLC0415 -- once Django is set up
+
+    given: dict[str, Any] = {"headers": {"X-Api-Key": client.headers["X-Api-Key"]}}
+    if body is not None:
+        given |= {"data": body, "content_type": "application/json"}
+    answer = getattr(Client(SERVER_NAME="127.0.0.1"), method)(path, **given)
+    if answer.status_code != httpx.codes.OK:
+        raise RuntimeError(f"{path} was answered with {answer.status_code}: {answer.content[:300]!r}")
 
 
 def hidden_fields(html: str, form: str) -> dict[str, str]:

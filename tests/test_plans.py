@@ -49,7 +49,7 @@ ANALYZE catalog_offering
 """
 FILL_CHECKPOINTS = """
 INSERT INTO launches_checkpoint (launch_id, kind, name, requested_name, step, size_bytes, saved_at, listed_at)
-SELECT id, 'sampler', 'final', '', 20, 4096, created_at, created_at FROM launches_launch WHERE job_id LIKE 'bench-%%';
+SELECT id, 'SAMPLER', 'final', '', 20, 4096, created_at, created_at FROM launches_launch WHERE job_id LIKE 'bench-%%';
 ANALYZE launches_checkpoint
 """
 pytestmark = [pytest.mark.django_db, pytest.mark.e2e]  # filling the tables takes its time

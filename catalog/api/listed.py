@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -47,8 +47,12 @@ class ListedVersion(NamedTuple):
     is_latest_validated: bool
 
 
-def listed_version(row: Mapping[str, Any]) -> ListedVersion:
-    """Of the values of COLUMNS, and that of STORED under `stored`."""
+def listed_versions(rows: Sequence[Mapping[str, Any]]) -> list[ListedVersion]:
+    """Of rows of the values of COLUMNS, and that of STORED under `stored`."""
+    return [_listed(row) for row in rows]
+
+
+def _listed(row: Mapping[str, Any]) -> ListedVersion:
     collection = ShapeKind(row["shape__kind"]).collection
     return ListedVersion(
         version_name(row["shape__account__account_id"], row["shape__shape_id"], row["version_id"], collection),

@@ -15,7 +15,7 @@ from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Coalesce
 
 from api.listing import Condition, Filterable, Listing, Sortable, column, compare
-from catalog.api.listed import listed_version
+from catalog.api.listed import listed_versions
 from catalog.api.resources import (
     KIND_ON_WIRE,
     MODEL_KINDS,
@@ -183,7 +183,7 @@ VERSIONS = Listing(
     },
     default_order="create_time desc",
     search=shapes_found,
-    read=listed_version,
+    read=listed_versions,
 )
 SHAPES = Listing(
     key="trainingShapes",
@@ -198,7 +198,7 @@ SHAPES = Listing(
     default_order="create_time desc",
     tie="shape_id",
     search=shapes_found,
-    read=listed_version,
+    read=listed_versions,
 )
 DEPLOYMENT_VERSIONS = replace(
     VERSIONS,

@@ -173,11 +173,17 @@ class ModelsView(ResourceView):
     @extend_schema(**answers_list(MODELS))
     def get(self, request: Request, account: str) -> HttpResponse:  # noqa: ARG002
         """List the models of an account, or (`-`) of all: base models first, then those that the key's account made."""
-        # their accounts are not joined, which would lead Postgres to read all of each
-        rows, made = visible_models(self.mine).select_related(None), trained_models(self.mine)
-        if account != WILDCARD:
-            rows = rows.filter(account_slug=_id(account, "account"))
-            made = made if account == self.key.account.account_id else made.none()
+        whose = None if account == WILDCARD else _id(account, "account")
+
+        def rows() -> QuerySet[Any]:
+            # their accounts are not joined, which would lead Postgres to read all of each
+            found = visible_models(self.mine).select_related(None)
+            return found if whose is None else found.filter(account_slug=whose)
+
+        def made() -> QuerySet[Any]:
+            found = trained_models(self.mine)
+            return found if whose in (None, self.key.account.account_id) else found.none()
+
         return answer_list(self, rows, replace(MODELS, search=partial(models_found, self.mine)), (made, TRAINED))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -76,7 +77,7 @@ class DatasetsView(ResourceView):
     @extend_schema(**answers_list(DATASETS))
     def get(self, request: Request, account: str) -> HttpResponse:  # noqa: ARG002
         """List them, newest first."""
-        return answer_list(self, living_datasets(self.own_account(account)), DATASETS)
+        return answer_list(self, partial(living_datasets, self.own_account(account)), DATASETS)
 
     @extend_schema(**answers_one("CreateDataset", DatasetSerializer, body=CreateDatasetSerializer, conflicts=True))
     def post(self, request: Request, account: str) -> Response:

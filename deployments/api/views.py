@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, ClassVar
 
 from django.http import HttpResponse
@@ -68,7 +69,7 @@ class DeploymentsView(ResourceView):
     def get(self, request: Request, account: str) -> HttpResponse:  # noqa: ARG002
         """List them, newest first."""
         owner = self.own_account(self.key.account.account_id if account == WILDCARD else account)
-        return answer_list(self, living_deployments(owner), DEPLOYMENTS)
+        return answer_list(self, partial(living_deployments, owner), DEPLOYMENTS)
 
     @extend_schema(
         **answers_one(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -17,6 +18,7 @@ from api.listing import Filterable, Listing, Sortable, answer_list, column
 from api.schema import answers_list, answers_nothing, answers_one
 from api.views import WILDCARD, ResourceView, asked, read_body, refuse_body
 from launches.api.create import create_job
+from launches.api.jobs import job_of, living_jobs, with_attempts
 from launches.api.placements import CreatedJobSerializer
 from launches.api.resources import DELETED, STATES, WIRE_STATES, CheckpointSerializer, TrainerJobSerializer, WholeInput
 from launches.domain.cancel_launch import cancel_launch
@@ -25,7 +27,7 @@ from launches.domain.delete_launch import delete_launch
 from launches.domain.extend_launch import extend_launch
 from launches.domain.mirror_checkpoints import refresh_checkpoints
 from launches.domain.resume_launch import resume_launch
-from launches.models import Attempt, Checkpoint, Launch
+from launches.models import Checkpoint, Launch
 from launches.search import found_by
 from wire import filters
 from wire.errors import NotFound
@@ -52,6 +54,7 @@ JOBS = Listing(
     orders={"create_time": Sortable(("created_at",)), "name": Sortable(("job_id",))},
     default_order="create_time desc",
     search=found_by,
+    read=with_attempts,
 )
 CHECKPOINTS = Listing(
     key="checkpoints",
@@ -64,18 +67,10 @@ CHECKPOINTS = Listing(
 )
 
 
-def jobs_of(view: ResourceView, account: str) -> QuerySet[Launch]:
-    """The account's jobs, tombstones too, with all that the wire shows. Errors: `NotFound`."""
-    owner = view.own_account(view.key.account.account_id if account == WILDCARD else account)
-    attempts = Prefetch("attempts", Attempt.objects.defer("log_tail"))
-    return (
-        Launch.objects.filter(account=owner).select_related("account", "connection", "owner").prefetch_related(attempts)
-    )
-
-
 def find_job(view: ResourceView, account: str, job: str) -> Launch:
     """The job, also where it was deleted. Errors: `NotFound`."""
-    found = jobs_of(view, account).filter(job_id=job).first() if is_id(job) and account != WILDCARD else None
+    known = is_id(job) and account != WILDCARD
+    found = job_of(view.own_account(account), job) if known else None
     if found is None:
         raise NotFound(f"There is no {job_name(account, job)[:300]}.")
     return found
@@ -94,7 +89,8 @@ class TrainerJobsView(ResourceView):
     @extend_schema(**answers_list(JOBS))
     def get(self, request: Request, account: str) -> HttpResponse:  # noqa: ARG002
         """List the jobs, newest first; deleted ones are hidden."""
-        return answer_list(self, jobs_of(self, account).filter(deleted_at__isnull=True), JOBS)
+        owner = self.own_account(self.key.account.account_id if account == WILDCARD else account)
+        return answer_list(self, partial(living_jobs, owner), JOBS)
 
     @extend_schema(
         **answers_one(
@@ -193,5 +189,8 @@ class CheckpointsView(ResourceView):
         """
         launch = find_job(self, account, job)
         refresh_checkpoints(launch)
-        rows = Checkpoint.objects.filter(launch=launch, writing=False)
-        return answer_list(self, rows.select_related("launch__account"), CHECKPOINTS)
+
+        def rows() -> QuerySet[Checkpoint]:
+            return Checkpoint.objects.filter(launch=launch, writing=False).select_related("launch__account")
+
+        return answer_list(self, rows, CHECKPOINTS)
