@@ -125,9 +125,10 @@ class Exchange:
         empty = await self.body.is_empty()
         framing = [] if empty and self.body.length is None else [self._framing()]
         request = h11.Request(method=self.method, target=self.target, headers=[*self.fields, *framing])
-        upstream.begin(request)
         if empty:
-            await upstream.send(h11.EndOfMessage())
+            await upstream.send(request, h11.EndOfMessage())
+        else:
+            upstream.begin(request)
         uploading = asyncio.create_task(self._upload(upstream, empty))
         started = False
         try:

@@ -16,6 +16,10 @@ from typing import TypeAlias
 import h11
 
 READ_AHEAD = 256 * 1024
+HEAD_WAITS_SECONDS = 1.0
+"""How long a head waits for the first of its body. Then it goes alone: a trainer may answer it, and closes what is idle
+for too long.
+"""
 LONGEST_SILENCE_SECONDS = 900.0
 """How long nothing may pass either way while an answer is owed; a trainer's long polls answer within half a minute."""
 
@@ -33,6 +37,7 @@ class Upstream(asyncio.Protocol):
         self._http = h11.Connection(h11.CLIENT)
         self._transport: asyncio.Transport | None = None
         self._head = b""
+        self._head_waits: asyncio.TimerHandle | None = None
         self._unread = 0
         self._reading = True
         self._news: asyncio.Future[None] | None = None
@@ -51,18 +56,19 @@ class Upstream(asyncio.Protocol):
     def begin(self, request: h11.Request) -> None:
         """Keep the head for the next `send`, so that the trainer wakes up once for it and what comes first of the body.
 
-        The time in which something has to pass begins here. Errors: `h11.LocalProtocolError` for what is no HTTP.
+        Where that comes late, it is sent by itself. The time in which something has to pass begins here.
+        Errors: `h11.LocalProtocolError` for what is no HTTP.
         """
         self._head = self._http.send(request) or b""
         self._note_movement()
+        self._head_waits = asyncio.get_running_loop().call_later(HEAD_WAITS_SECONDS, self._send_head)
 
     async def send(self, *events: h11.Event) -> None:
         """Write, and wait while the trainer takes no more.
 
         Sends nothing to a trainer that is gone: `receive` tells. Errors: `h11.LocalProtocolError` for what is no HTTP.
         """
-        data = self._head + b"".join(self._http.send(event) or b"" for event in events)
-        self._head = b""
+        data = self._take_head() + b"".join(self._http.send(event) or b"" for event in events)
         if self._lost or self._transport is None:
             return
         self._note_movement()
@@ -114,6 +120,20 @@ class Upstream(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def _take_head(self) -> bytes:
+        """The head where it still waits, which it does no more."""
+        head, self._head = self._head, b""
+        if self._head_waits is not None:
+            self._head_waits.cancel()
+            self._head_waits = None
+        return head
+
+    def _send_head(self) -> None:
+        head = self._take_head()
+        if self._transport is not None:
+            self._note_movement()
+            self._transport.write(head)
+
     def _read_on(self) -> None:
         self._unread = 0
         if not self._reading and self._transport is not None and not self._lost:
@@ -122,6 +142,7 @@ class Upstream(asyncio.Protocol):
 
     def _lose(self, why: str) -> None:
         self._lost = self._lost or why
+        self._take_head()
         self._wake()
         self.resume_writing()
 

@@ -173,7 +173,7 @@ def test_a_body_that_never_comes_is_given_up(launch: Launch, secret: str, traine
 def test_the_first_of_a_body_reaches_the_trainer_in_one_read_with_the_head(
     launch: Launch, secret: str, trainer: StandIn, pieces: list[bytes], fields: list[tuple[bytes, bytes]], came: bytes
 ) -> None:
-    """However late the caller sends it."""
+    """Also where the caller sends it a moment later."""
     read: list[bytes] = []
     messages = sending(*pieces)
 
@@ -194,6 +194,52 @@ def test_the_first_of_a_body_reaches_the_trainer_in_one_read_with_the_head(
 
     run(test)
     assert read == [came]
+
+
+def test_a_head_waits_a_moment_for_a_body_and_no_longer(
+    launch: Launch, secret: str, trainer: StandIn, monkeypatch: Any
+) -> None:
+    """A trainer may refuse it unseen, whether or not the caller ever sends any."""
+    monkeypatch.setattr("launches.gateway.upstream.HEAD_WAITS_SECONDS", 0.1)
+    trainer.script = lambda call: call.answer(b"too long")
+
+    async def test(gateway: Gateway) -> None:
+        length, never = (b"content-length", b"2"), asyncio.Event()
+        path = f"{prefix_of(launch)}/x"
+        answer = await ask(gateway, path, secret, method="POST", fields=[length], receive=never.wait)  # type: ignore[arg-type]
+        assert answer.body == b"too long"
+
+    run(test)
+
+
+def test_a_connection_is_not_idle_for_its_trainer_while_a_body_is_awaited(
+    launch: Launch, secret: str, trainer: StandIn, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("launches.gateway.upstream.HEAD_WAITS_SECONDS", 0.1)
+    messages = sending(b"{}")
+
+    def close_where_idle(call: Call) -> None:
+        if trainer.calls.qsize() == 1:
+            call.wire.close()
+
+    def script(call: Call) -> None:
+        answer_plainly(call)
+        threading.Timer(0.5, close_where_idle, [call]).start()
+
+    async def slowly() -> Message:
+        await asyncio.sleep(1)
+        return await messages()
+
+    trainer.script = script
+    path, length = f"{prefix_of(launch)}/x", (b"content-length", b"2")
+
+    async def test(gateway: Gateway) -> None:
+        assert (await ask(gateway, path, secret)).status == 200
+        answer = await ask(gateway, path, secret, method="POST", fields=[length], receive=slowly)
+        assert answer.body == b"2 bytes"
+
+    run(test)
+    assert trainer.connections == 1
 
 
 def test_a_caller_who_hangs_up_before_any_of_the_body_came_wakes_no_trainer(
