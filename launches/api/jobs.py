@@ -36,6 +36,8 @@ def job_of(account: Account, job: str) -> Launch | None:
 
 def with_attempts(launches: Sequence[Launch]) -> Sequence[Launch]:
     """The launches, their attempts known."""
+    if not launches:
+        return launches
     found = defaultdict(list)
     for attempt in _ATTEMPTS.rows(launches=[launch.pk for launch in launches]):
         found[attempt.launch_id].append(attempt)

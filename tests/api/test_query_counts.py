@@ -96,3 +96,8 @@ def test_a_job_is_accepted_in_few_questions(caller: Caller) -> None:
 
 def test_one_resource_takes_a_few_questions(caller: Caller) -> None:
     assert {path: queries(caller, path) for path in ONES} == ONES
+
+
+def test_no_jobs_are_not_asked_about_further(caller: Caller) -> None:
+    Launch.objects.update(deleted_at=NOW)
+    assert queries(caller, "/v1/accounts/local/rlorTrainerJobs") == KEY + ROWS
