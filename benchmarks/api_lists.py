@@ -91,7 +91,7 @@ ON a.id = l.account_id WHERE l.job_id = 'bench-1' AND NOT p.writing ORDER BY p.s
         (
             """
 SELECT * FROM datasets_dataset d JOIN accounts_account a ON a.id = d.account_id JOIN accounts_user u
-ON u.id = d.owner_id WHERE d.account_id = %(local)s AND d.deleted_at IS NULL
+ON u.id = d.owner_id WHERE d.account_id = %(local)s AND d.state <> 'DELETED'
 ORDER BY d.created_at DESC, d.id DESC LIMIT 51
 """,
         ),

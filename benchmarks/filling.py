@@ -113,6 +113,7 @@ def _one_of_each() -> Iterator[tuple[str, int, str]]:
 
     from catalog.models import TrainedModel  # noqa: PLC0415
     from catalog.states import ModelKind, ModelState  # noqa: PLC0415
+    from connections.providers.samplers import SamplerSpec  # noqa: PLC0415
     from datasets.models import Dataset  # noqa: PLC0415
     from datasets.states import DatasetState  # noqa: PLC0415
     from deployments.models import Deployment  # noqa: PLC0415
@@ -122,16 +123,17 @@ def _one_of_each() -> Iterator[tuple[str, int, str]]:
     ours: Any = {"account": launch.account, "owner": launch.owner}
     file = {"size_bytes": 1, "received_bytes": 1, "sha256": "a" * 64, "format": "CHAT", "rows": 1}
     data = Dataset(dataset_id="bench", state=DatasetState.READY, finished_at=now, **file, **ours)
-    provenance = {"launch": launch.name, "checkpoint": f"{launch.name}/checkpoints/bench", "step": 20}
+    provenance = {"launch": launch.name, "checkpoint": f"{launch.name}/checkpoints/bench", "by": "admin", "step": 20}
     adapter = {"kind": ModelKind.ADAPTER, "state": ModelState.READY, "lora_rank": 8, "provenance": provenance}
     base_model: str = launch.spec["base_model"]
     model = TrainedModel(
         account=launch.account, model_id="bench", base_model=base_model, root_model=base_model, size_bytes=1,
         files=[], checkpoint="bench", job_id=launch.job_id, search_text=" bench ", finished_at=now, **adapter,
     )  # fmt: skip
+    spec = SamplerSpec("", "", base_model, None, None, 0, 1, 2048, None, None, "", 1800)
     deployment = Deployment(
         deployment_id="bench", shape_version=launch.shape_version, connection=launch.connection, serves=base_model,
-        spec={"deployment_shape_version": "", "base_model": base_model}, min_replicas=1, max_replicas=1, replicas=0,
+        spec=spec.as_json(), min_replicas=1, max_replicas=1, replicas=0,
         state="READY", next_check_at=now + timedelta(days=1), **ours,
     )  # fmt: skip
     checkpoint = Checkpoint(launch=launch, kind="SAMPLER", name="bench", step=20, size_bytes=1, saved_at=now, files=[])

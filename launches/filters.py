@@ -8,7 +8,7 @@ from accounts.models import User
 from connections.providers.states import FINAL, AttemptState
 from launches.models import Launch
 from launches.pages.stepper import LABELS
-from launches.queries import NEWEST_FIRST, find_shape
+from launches.queries import NEWEST_FIRST, find_shape, launched_from
 from launches.search import found_by
 from launches.states import ACTIVE
 from lists.filters import DeclaredList, SortColumn, day_filters, owner_filter, shape_filter, state_filter, text_filter
@@ -27,7 +27,7 @@ STATES: dict[str, tuple[str, frozenset[AttemptState]]] = {
 def _of_shape(name: str, _: User) -> Q:
     """By `account/shape`; nothing where there is none of that name."""
     shape = find_shape(name)
-    return Q(shape_version__shape=shape) if shape else Q(pk__in=[])
+    return launched_from(shape=shape) if shape else Q(pk__in=[])
 
 
 LAUNCHES = DeclaredList(

@@ -100,6 +100,13 @@ def given_file(file: str) -> Q:
     return Q(spec__dataset__file=file) | Q(spec__evaluation__file=file)
 
 
+def launched_from(**versions: Any) -> Q:
+    """Launches from the versions that are so, by their keys: of a key Postgres knows how many launches have it, and of
+    a join it can but guess, and goes through all of them for a shape that nobody launched from.
+    """
+    return Q(shape_version__in=list(ShapeVersion.objects.filter(**versions).values_list("pk", flat=True)))
+
+
 LISTED = (
     *("pk", "uid", "job_id", "display_name", "spec", "state", "attempt_count", "run_seconds", "last_loss", "last_step"),
     *("created_at", "deleted_at", "kept_until", "owner__username", "shape_version__version_id"),

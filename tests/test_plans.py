@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from http import HTTPStatus
 from urllib.parse import urlencode
 
@@ -13,11 +14,15 @@ from django.test import Client
 
 from accounts.models import Account
 from accounts.roles import Role
+from accounts.scopes import Scope
 from benchmarks.filling import FILL_LAUNCHES, FILL_SHAPES
 from catalog.models import Offering
 from catalog.states import ModelKind, ModelState
+from catalog.trained_queries import startable_fitting
 from connections.providers.states import AttemptState
+from deployments.pages.deploy_form import trainers_for
 from tests import plans
+from tests.api.makers import make_caller
 from tests.catalog.offered import OFFERING, OfferingEngine, make_offering
 from tests.connections.remote import registered
 from tests.datasets.makers import make_dataset
@@ -49,7 +54,8 @@ ANALYZE catalog_offering
 """
 FILL_CHECKPOINTS = """
 INSERT INTO launches_checkpoint (launch_id, kind, name, requested_name, step, size_bytes, saved_at, listed_at)
-SELECT id, 'SAMPLER', 'final', '', 20, 4096, created_at, created_at FROM launches_launch WHERE job_id LIKE 'bench-%%';
+SELECT id, kind, 'final', '', 20, 4096, created_at, created_at
+FROM launches_launch, unnest(ARRAY['SAMPLER', 'TRAINING']) kind WHERE job_id LIKE 'bench-%%';
 ANALYZE launches_checkpoint
 """
 pytestmark = [pytest.mark.django_db, pytest.mark.e2e]  # filling the tables takes its time
@@ -88,6 +94,20 @@ def assert_reads_little(browser: Client, table: str, path: str, **asked: str) ->
         assert browser.get(address).status_code == HTTPStatus.OK, address
 
     plans.assert_reads_little(table, get, most=MOST, counted=3 * COUNTED)
+
+
+def assert_answers_read_little(table: str, path: str, *asked: str) -> None:
+    """The same of a list of the API of account `local`, for one of its viewers."""
+    team = Account.objects.get(account_id="local")
+    caller = make_caller(account=team, user=make_member(account=team, role=Role.VIEWER), scope=Scope.READ)
+
+    def get(address: str) -> None:
+        status, body = caller.get(address)
+        assert status == HTTPStatus.OK, body
+
+    for query in ("", *asked):
+        address = f"/v1/accounts/local/{path}?{query}"
+        plans.assert_reads_little(table, partial(get, address), most=MOST, counted=3 * COUNTED)
 
 
 def test_the_catalog_however_it_is_filtered_and_sorted(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,6 +154,9 @@ def test_the_lists_of_an_account_however_they_are_asked(browser: Client) -> None
                   {"q": NOTHING}, *HALF_RARE, {"q": "bench-777", "sort": "-name"},
                   {"sort": "name"}, {"sort": "-name"}):  # fmt: skip
         assert_reads_little(browser, LISTED, "/datasets", **asked)
+    assert_answers_read_little("catalog_trainedmodel", "models", "orderBy=create_time desc", "filter=state=FAILED")
+    by_state = ("filter=state=REFUSED", "filter=state=READY", "filter=format=CHAT", "filter=format=PREFERENCE")
+    assert_answers_read_little(LISTED, "datasets", "orderBy=name", *by_state)
 
 
 def test_what_belongs_to_launches(browser: Client) -> None:
@@ -148,3 +171,31 @@ def test_what_belongs_to_launches(browser: Client) -> None:
     for path in ("/launches", f"{here}/launches", f"{here}/launch", "/connections/local/launches"):
         assert_reads_little(browser, "launches_", path)
     assert_reads_little(browser, "launches_checkpoint", f"/launches/{launch.uid}")
+    assert_reads_little(browser, "launches_checkpoint", f"{here}/launch")
+    asked = ("orderBy=name", "filter=state=JOB_STATE_RUNNING", 'filter=created_by="nobody"')
+    assert_answers_read_little("launches_", "rlorTrainerJobs", *asked)
+    assert_answers_read_little("launches_", "rlorTrainerJobs/bench-1/checkpoints")
+
+
+def test_what_a_shape_has_that_nobody_launched_from(browser: Client) -> None:
+    team = Account.objects.get(account_id="local")
+    launch = make_launch(account=team)
+    fill(FILL_LAUNCHES, rows=ROWS, spec=json.dumps(launch.spec), user=launch.owner.username)
+    fill(FILL_CHECKPOINTS)
+    adapter = make_trained_model(account=team, kind=ModelKind.ADAPTER)
+    copies(adapter, model_id="'bench-' || n", uid="gen_random_uuid()")
+    rare = make_version(
+        shape=make_shape(shape_id="rare", base_model=make_model(family="Rare")), trainer_mode="LORA_TRAINER"
+    )
+    name = f"{rare.shape.account.account_id}/rare"
+    assert_reads_little(browser, "launches_launch", f"/shapes/{name}/launches")
+    assert_reads_little(browser, "launches_launch", "/launches", shape=name)
+    assert_reads_little(browser, "launches_", f"/shapes/{name}/launch")
+    assert_reads_little(browser, "catalog_trainedmodel", f"/shapes/{name}/launch")
+    plans.assert_reads_little("launches_launch", lambda: trainers_for(rare, team), most=MOST)
+    names = [rare.shape.base_model.name]
+    plans.assert_reads_little(
+        "catalog_trainedmodel",
+        lambda: startable_fitting(team, names, model_type="rare", parameter_count=7),
+        most=MOST,
+    )

@@ -77,6 +77,8 @@ class TrainedModel(LeasedRow):
             models.Index(fields=["account", "size_bytes", "id"], name="trained_models_by_size"),
             models.Index(fields=["account", "kind", "-created_at", "-id"], name="trained_models_by_kind"),
             models.Index(fields=["account", "state", "-created_at", "-id"], name="trained_models_by_state"),
+            models.Index(fields=["account", "root_model"], name="trained_models_by_root"),
+            models.Index(fields=["account", "model_type", "parameter_count"], name="trained_models_by_type"),
             models.Index(fields=["next_check_at"], condition=Q(finished_at__isnull=True), name="trained_models_due"),
             GinIndex(fields=["search_text"], opclasses=["gin_trgm_ops"], name="trained_model_search_trigrams"),
         ]

@@ -18,6 +18,7 @@ from deployments.replicas import refuse_bounds
 from deployments.resolved import spec_of
 from deployments.served import find_served
 from launches.models import Launch
+from launches.queries import launched_from
 from wire.errors import InvalidArgument, Violation
 from wire.names import is_id, refuse_id
 
@@ -54,10 +55,10 @@ def default_values(version: ShapeVersion, key: str) -> dict[str, str]:
 
 def trainers_for(version: ShapeVersion, account: Account | None, wanted: str = "") -> list[Launch]:
     """The account's launches that make weights of the shape's base model, the newest first; the wanted job, too."""
-    made = Launch.objects.filter(
-        account=account, deleted_at__isnull=True, shape_version__shape__base_model=version.shape.base_model_id
-    )
-    made = made.exclude(shape_version__trainer_mode=TrainerMode.FORWARD_ONLY).select_related("connection", "account")
+    training = {"trainer_mode__in": [mode for mode in TrainerMode if mode is not TrainerMode.FORWARD_ONLY]}
+    wanted_ones = launched_from(shape__base_model=version.shape.base_model_id, **training)
+    made = Launch.objects.filter(wanted_ones, account=account, deleted_at__isnull=True)
+    made = made.select_related("connection", "account")
     newest = list(made.order_by("-created_at", "-pk")[:MOST_TRAINERS])
     if is_id(wanted) and all(each.job_id != wanted for each in newest):
         newest += made.filter(job_id=wanted)

@@ -13,8 +13,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.models import Account
-from api.listing import Filterable, Listing, Sortable, answer_list, column
+from accounts.models import Account, User
+from api.listing import Filterable, Listing, Sortable, answer_list, column, compare
 from api.schema import answers_list, answers_nothing, answers_one
 from api.views import WILDCARD, ResourceView, asked, read_body, refuse_body
 from launches.api.create import create_job
@@ -40,6 +40,14 @@ def _state(operator: str, value: filters.Value) -> Q:
     return ~wanted if operator == "!=" else wanted
 
 
+def _created_by(operator: str, value: filters.Value) -> Q:
+    """By the key of the user, of which there is an index, where a whole name is compared."""
+    if operator not in ("=", "!="):
+        return compare("owner__username", operator, value)
+    wanted = Q(owner__in=list(User.objects.filter(username=value).values_list("pk", flat=True)))
+    return ~wanted if operator == "!=" else wanted
+
+
 JOBS = Listing(
     key="rlorTrainerJobs",
     model=Launch,
@@ -48,7 +56,7 @@ JOBS = Listing(
     filters={
         "state": Filterable(FilterField(FilterKind.CHOICE, tuple(s for s in STATES if s != DELETED)), _state),
         "display_name": column("display_name", FilterKind.TEXT),
-        "created_by": column("owner__username", FilterKind.TEXT),
+        "created_by": Filterable(FilterField(FilterKind.TEXT), _created_by),
         "create_time": column("created_at", FilterKind.TIME),
     },
     orders={"create_time": Sortable(("created_at",)), "name": Sortable(("job_id",))},

@@ -132,6 +132,7 @@ class Launch(models.Model):
             # Whole, though few have one: what Postgres knows of a part's values it takes for all rows'.
             models.Index(F("spec__dataset__file"), name="launches_by_dataset"),
             models.Index(F("spec__evaluation__file"), name="launches_by_evaluation"),
+            models.Index(F("account"), F("spec__base_model"), name="launches_by_base_model"),
             models.Index(
                 fields=["purge_due_at"], condition=Q(purge_due_at__isnull=False), name="launches_due_for_purge"
             ),
