@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from operator import itemgetter
+from threading import Lock
 from typing import Any, Generic, TypeVar, cast
 
 from django.core.exceptions import EmptyResultSet
@@ -97,6 +98,7 @@ class Prepared(Generic[Row]):
 
     def __init__(self, build: Callable[[], QuerySet[Any, Row]]) -> None:
         self._build = build
+        self._writing = Lock()
 
     def rows(self, **given: Any) -> list[Row]:
         """What it finds. Errors: `KeyError` where a value is missing."""
@@ -115,6 +117,11 @@ class Prepared(Generic[Row]):
 
     @cached_property
     def _written(self) -> _Written[Row]:
+        # What Django writes the SQL of it changes meanwhile, and from Python 3.12 on threads may be here at once.
+        with self._writing:
+            return self._write()
+
+    def _write(self) -> _Written[Row]:
         queryset = self._build()
         compiler = queryset.query.get_compiler(queryset.db)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -118,3 +119,22 @@ def test_each_thread_asks_by_its_own_connection() -> None:
     assert found.rows(name="ana") == ["ana"]
     with ThreadPoolExecutor(1) as thread:
         assert thread.submit(ask).result() == []
+
+
+def test_one_thread_at_a_time_writes_the_sql() -> None:
+    """Django notes in the query what it writes, and nothing else guards a cached property from Python 3.12 on."""
+    inside = []
+
+    def build() -> QuerySet[User]:
+        inside.append(1)
+        time.sleep(0.05)
+        at_once.append(len(inside))
+        inside.pop()
+        return User.objects.order_by("pk")
+
+    at_once: list[int] = []
+    prepared = Prepared(build)
+    write = Prepared.__dict__["_written"].func
+    with ThreadPoolExecutor(4) as threads:
+        assert len({written.text for written in threads.map(write, [prepared] * 4)}) == 1
+    assert at_once == [1] * 4
