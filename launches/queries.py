@@ -24,7 +24,7 @@ from connections.providers.spec import TrainerMode
 from connections.providers.states import AttemptState
 from launches.models import Attempt, Checkpoint, Event, Launch
 from lists.in_use import values_in_use
-from lists.orders import PAGE, Order, page_of
+from lists.orders import FEW, PAGE, Order, page_of
 from lists.pages import Page
 from lists.prepared import Among, Given, Prepared
 from wire.errors import NotFound
@@ -101,10 +101,13 @@ def given_file(file: str) -> Q:
 
 
 def launched_from(**versions: Any) -> Q:
-    """Launches from the versions that are so, by their keys: of a key Postgres knows how many launches have it, and of
-    a join it can but guess, and goes through all of them for a shape that nobody launched from.
+    """Launches from the versions that are so, by the keys of those where they are few: of a key Postgres knows how many
+    launches have it, and of a join it can but guess, and goes through all of them for a shape nobody launched from.
     """
-    return Q(shape_version__in=list(ShapeVersion.objects.filter(**versions).values_list("pk", flat=True)))
+    keys = list(ShapeVersion.objects.filter(**versions).values_list("pk", flat=True)[: FEW + 1])
+    if len(keys) > FEW:
+        return Q(**{f"shape_version__{path}": value for path, value in versions.items()})
+    return Q(shape_version__in=keys)
 
 
 LISTED = (

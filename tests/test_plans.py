@@ -172,6 +172,7 @@ def test_what_belongs_to_launches(browser: Client) -> None:
         assert_reads_little(browser, "launches_", path)
     assert_reads_little(browser, "launches_checkpoint", f"/launches/{launch.uid}")
     assert_reads_little(browser, "launches_checkpoint", f"{here}/launch")
+    make_user(username="nobody")  # who launched nothing
     asked = ("orderBy=name", "filter=state=JOB_STATE_RUNNING", 'filter=created_by="nobody"')
     assert_answers_read_little("launches_", "rlorTrainerJobs", *asked)
     assert_answers_read_little("launches_", "rlorTrainerJobs/bench-1/checkpoints")
