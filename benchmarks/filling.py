@@ -27,7 +27,7 @@ ON CONFLICT DO NOTHING;
 INSERT INTO launches_attempt (launch_id, number, state, reason, detail, ready, endpoint, resume_from, failures,
     progress_read, log_tail, log_offset, metrics_read, metrics_offset, finished_at, created_at, next_check_at)
 SELECT id, 1, state, '', '', false, '', '', 0, 0, '', 0, 0, 0, created_at, created_at, created_at
-FROM launches_launch WHERE job_id LIKE 'bench-%%'
+FROM launches_launch WHERE job_id ~ '^bench-[0-9]+$'
 ON CONFLICT DO NOTHING;
 ANALYZE;
 """
