@@ -11,7 +11,7 @@ from deployments.models import Deployment
 from deployments.pages.standing import LABELS
 from deployments.queries import LIVING, NEWEST_FIRST, ORPHANED
 from deployments.states import DeploymentState
-from launches.queries import find_shape
+from launches.queries import of_shape
 from lists.filters import DeclaredList, ListFilter, SortColumn, day_filters, owner_filter, shape_filter, state_filter
 
 LONGEST_NAME = 200
@@ -24,13 +24,6 @@ STATES: dict[str, tuple[str, Q]] = {
 }
 
 
-def _of_shape(name: str, _: User) -> Q:
-    """By `account/shape`; nothing where there is none of that name."""
-    shape = find_shape(name)
-    # by the versions themselves, of which the database knows how many deployments there are of each
-    return Q(shape_version__in=list(shape.versions.values_list("pk", flat=True))) if shape else Q(pk__in=[])
-
-
 def _on_connection(name: str, _: User) -> Q:
     return Q(connection__in=list(Connection.objects.filter(name=name).values_list("pk", flat=True)))
 
@@ -40,7 +33,7 @@ DEPLOYMENTS = DeclaredList(
     scope=("account",),
     sorts=(SortColumn("age", "Age", NEWEST_FIRST),),
     filters=(
-        shape_filter(_of_shape),
+        shape_filter(lambda name, _: of_shape(name)),
         state_filter({word: label for word, (label, _) in STATES.items()}, lambda word: STATES[word][1]),
         ListFilter(
             "connection",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from django.db.models import Q
 
-from accounts.models import User
 from connections.providers.states import FINAL, AttemptState
 from launches.models import Launch
 from launches.pages.stepper import LABELS
-from launches.queries import NEWEST_FIRST, find_shape, launched_from
+from launches.queries import NEWEST_FIRST, of_shape
 from launches.search import found_by
 from launches.states import ACTIVE
 from lists.filters import DeclaredList, SortColumn, day_filters, owner_filter, shape_filter, state_filter, text_filter
@@ -24,12 +23,6 @@ STATES: dict[str, tuple[str, frozenset[AttemptState]]] = {
 }
 
 
-def _of_shape(name: str, _: User) -> Q:
-    """By `account/shape`; nothing where there is none of that name."""
-    shape = find_shape(name)
-    return launched_from(shape=shape) if shape else Q(pk__in=[])
-
-
 LAUNCHES = DeclaredList(
     model=Launch,
     scope=("account",),
@@ -40,7 +33,7 @@ LAUNCHES = DeclaredList(
     ),
     filters=(
         text_filter(found_by, "Name, id, shape or model"),
-        shape_filter(_of_shape),
+        shape_filter(lambda name, _: of_shape(name)),
         state_filter({word: label for word, (label, _) in STATES.items()}, lambda word: Q(state__in=STATES[word][1])),
         owner_filter("owner"),
         *day_filters("created_at"),

@@ -100,14 +100,20 @@ def given_file(file: str) -> Q:
     return Q(spec__dataset__file=file) | Q(spec__evaluation__file=file)
 
 
-def launched_from(**versions: Any) -> Q:
-    """Launches from the versions that are so, by the keys of those where they are few: of a key Postgres knows how many
-    launches have it, and of a join it can but guess, and goes through all of them for a shape nobody launched from.
+def of_versions(**versions: Any) -> Q:
+    """Launches, or deployments, of the versions that are so, by the keys of those where they are few: of a key Postgres
+    knows how many rows have it, and of a join it can but guess, and goes through all of them for a shape that has none.
     """
     keys = list(ShapeVersion.objects.filter(**versions).values_list("pk", flat=True)[: FEW + 1])
     if len(keys) > FEW:
         return Q(**{f"shape_version__{path}": value for path, value in versions.items()})
     return Q(shape_version__in=keys)
+
+
+def of_shape(name: str) -> Q:
+    """The same by `account/shape`; nothing where there is none of that name."""
+    shape = find_shape(name)
+    return of_versions(shape=shape) if shape else Q(pk__in=[])
 
 
 LISTED = (

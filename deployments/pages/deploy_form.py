@@ -18,7 +18,7 @@ from deployments.replicas import refuse_bounds
 from deployments.resolved import spec_of
 from deployments.served import find_served
 from launches.models import Launch
-from launches.queries import launched_from
+from launches.queries import of_versions
 from wire.errors import InvalidArgument, Violation
 from wire.names import is_id, refuse_id
 
@@ -56,7 +56,7 @@ def default_values(version: ShapeVersion, key: str) -> dict[str, str]:
 def trainers_for(version: ShapeVersion, account: Account | None, wanted: str = "") -> list[Launch]:
     """The account's launches that make weights of the shape's base model, the newest first; the wanted job, too."""
     training = {"trainer_mode__in": [mode for mode in TrainerMode if mode is not TrainerMode.FORWARD_ONLY]}
-    wanted_ones = launched_from(shape__base_model=version.shape.base_model_id, **training)
+    wanted_ones = of_versions(shape__base_model=version.shape.base_model_id, **training)
     made = Launch.objects.filter(wanted_ones, account=account, deleted_at__isnull=True)
     made = made.select_related("connection", "account")
     newest = list(made.order_by("-created_at", "-pk")[:MOST_TRAINERS])

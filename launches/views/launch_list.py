@@ -25,10 +25,10 @@ from launches.queries import (
     KEPT,
     LIVING,
     NEWEST_FIRST,
-    launched_from,
     launched_shapes,
     list_launches,
     listed_launches,
+    of_versions,
     vanished_shapes,
 )
 from launches.unknown_trainers import count_missing, count_unknown_trainers
@@ -84,7 +84,7 @@ def shape_launches(request: SlipwayRequest, account_id: str, shape_id: str) -> H
     if version is None:
         raise Http404("There is no such shape.")
     size = FRAGMENT_ROWS if request.htmx else PAGE
-    wanted = launched_from(shape=version.shape)
+    wanted = of_versions(shape=version.shape)
     asked = request.GET.get(CURSOR, "")
     page = show(asked, lambda cursor: list_launches(accounts, wanted, NEWEST_FIRST, cursor, size=size))
     context = {
