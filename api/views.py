@@ -78,6 +78,10 @@ class ResourceView(APIView):
         require(self.actor, self.key.account, Right.VIEW)
         return self.key.account
 
+    def listed_account(self, account_id: str) -> Account:
+        """The same, for a list, which `-` asks for, too. Errors: `NotFound`."""
+        return self.own_account(self.key.account.account_id if account_id == WILDCARD else account_id)
+
     def answer(self, serializer: type[Serializer[Any]], resource: Any) -> Response:
         """One resource, with the fields that `readMask` asks for."""
         body = one_of(serializer).to_representation(resource)

@@ -18,7 +18,7 @@ from accounts.roles import Right
 from api.listing import Filterable, Listing, Sortable, answer_list, column, compare
 from api.refusals import invalid
 from api.schema import answers_list, answers_nothing, answers_one
-from api.views import UPDATE_MASK, WILDCARD, ResourceView, asked, read_body, read_masked_body
+from api.views import UPDATE_MASK, ResourceView, asked, read_body, read_masked_body
 from catalog.models import ShapeVersion
 from catalog.version_queries import find_version
 from deployments.api.resources import STATES, TAKEN, DeploymentSerializer
@@ -68,7 +68,7 @@ class DeploymentsView(ResourceView):
     @extend_schema(**answers_list(DEPLOYMENTS))
     def get(self, request: Request, account: str) -> HttpResponse:  # noqa: ARG002
         """List them, newest first."""
-        owner = self.own_account(self.key.account.account_id if account == WILDCARD else account)
+        owner = self.listed_account(account)
         return answer_list(self, partial(living_deployments, owner), DEPLOYMENTS)
 
     @extend_schema(

@@ -97,7 +97,7 @@ class TrainerJobsView(ResourceView):
     @extend_schema(**answers_list(JOBS))
     def get(self, request: Request, account: str) -> HttpResponse:  # noqa: ARG002
         """List the jobs, newest first; deleted ones are hidden."""
-        owner = self.own_account(self.key.account.account_id if account == WILDCARD else account)
+        owner = self.listed_account(account)
         return answer_list(self, partial(living_jobs, owner), JOBS)
 
     @extend_schema(
