@@ -192,8 +192,8 @@ class _AskedPart:
 
         Errors: `NoSuchPage`; `InvalidArgument` where the text is no filter.
         """
-        wanted = _read_filter(self.text, self.listing, suppose=True)
-        if token or wanted.is_guessed:
+        wanted = None if token else _read_filter(self.text, self.listing, suppose=True)
+        if wanted is None or wanted.is_guessed:
             return page_of(self.found, self.order, token, size=room, question=question)
         found = self._first_rows(wanted, size)
         if wanted.is_supposed and not found:
